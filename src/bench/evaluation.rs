@@ -1,0 +1,256 @@
+//! What came of an evaluation: one record per item, and the figures.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::accuracy::Accuracy;
+use crate::data::{Benchmark, Protocol};
+
+/// A scored benchmark.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Which benchmark.
+    pub benchmark: Benchmark,
+    /// By which rules.
+    pub protocol: Protocol,
+    /// Solved questions in front of each prompt; with subjects, the most that
+    /// any item had.
+    pub few_shot: usize,
+    /// One record per item, in the order of the items.
+    pub records: Vec<ItemRecord>,
+}
+
+/// What came of one item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemRecord {
+    /// The item's id.
+    pub id: String,
+    /// The item's subject, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The text that the model read; where options have contexts of their own,
+    /// that of the first.
+    pub prompt: String,
+    /// The model's answer.
+    pub answer: Answer,
+    /// Whether the headline figure counts it.
+    pub correct: bool,
+}
+
+/// What a model answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Text that the model wrote.
+    Written {
+        /// The text.
+        output: String,
+        /// The number after `####`, or `[invalid]`.
+        extracted: String,
+        /// The last number, or `[invalid]`.
+        extracted_flexible: String,
+        /// The right number.
+        gold: String,
+        /// Whether the last number is right.
+        correct_flexible: bool,
+    },
+    /// The likeliest of some options.
+    Chosen {
+        /// The options' texts: `[n_options]`.
+        options: Vec<String>,
+        /// Summed log-likelihood of each, nats: `[n_options]`. NaN is written as
+        /// null.
+        #[serde(with = "nan_as_null")]
+        log_likelihoods: Vec<f64>,
+        /// Index of the right one.
+        gold: usize,
+        /// Index of the likeliest; none where every likelihood is NaN.
+        chosen: Option<usize>,
+        /// Index of the likeliest per character (ARC).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chosen_norm: Option<usize>,
+        /// Whether that one is right.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        correct_norm: Option<bool>,
+    },
+}
+
+/// One figure of an evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    /// As people know it: "strict", "acc_norm", or a subject.
+    pub name: String,
+    /// The figure.
+    pub accuracy: Accuracy,
+}
+
+impl Evaluation {
+    /// The benchmark's name, with `-mini` where it is the mini one.
+    pub fn name(&self) -> &'static str {
+        match self.protocol {
+            Protocol::Mini => self.benchmark.mini_name(),
+            Protocol::LmEval { .. } => self.benchmark.name(),
+        }
+    }
+
+    /// The figure that stands for the evaluation. Subjects are pooled, each
+    /// item counting once.
+    pub fn headline(&self) -> Figure {
+        let name = match self.benchmark {
+            Benchmark::Gsm8k => "strict",
+            Benchmark::Arc | Benchmark::Mmlu | Benchmark::WinoGrande => "acc",
+        };
+        Figure {
+            name: name.into(),
+            accuracy: Accuracy::of(self.records.iter().map(|record| record.correct)),
+        }
+    }
+
+    /// The second figure, where there is one: the flexible match of GSM8K, the
+    /// length-normalised accuracy of ARC.
+    pub fn secondary(&self) -> Option<Figure> {
+        let name = match self.benchmark {
+            Benchmark::Gsm8k => "flexible",
+            Benchmark::Arc => "acc_norm",
+            Benchmark::Mmlu | Benchmark::WinoGrande => return None,
+        };
+        let correct = self.records.iter().map(|record| match &record.answer {
+            Answer::Written {
+                correct_flexible, ..
+            } => *correct_flexible,
+            Answer::Chosen { correct_norm, .. } => correct_norm.unwrap_or(false),
+        });
+        Some(Figure {
+            name: name.into(),
+            accuracy: Accuracy::of(correct),
+        })
+    }
+
+    /// The headline of each subject, sorted by name; none without subjects.
+    pub fn by_subject(&self) -> Vec<Figure> {
+        let mut subjects: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
+        for record in &self.records {
+            if let Some(subject) = &record.subject {
+                subjects.entry(subject).or_default().push(record.correct);
+            }
+        }
+        let figure = |(name, correct): (&str, Vec<bool>)| Figure {
+            name: name.to_owned(),
+            accuracy: Accuracy::of(correct),
+        };
+        subjects.into_iter().map(figure).collect()
+    }
+
+    /// The headline, the second figure and the subjects, in this order.
+    pub fn figures(&self) -> Vec<Figure> {
+        let first = [Some(self.headline()), self.secondary()];
+        first
+            .into_iter()
+            .flatten()
+            .chain(self.by_subject())
+            .collect()
+    }
+}
+
+/// JSON has no NaN, and a diverged model has nothing else.
+mod nan_as_null {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        values: &[f64],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let values: Vec<_> = values
+            .iter()
+            .map(|value| value.is_finite().then_some(*value))
+            .collect();
+        values.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<f64>, D::Error> {
+        let values = Vec::<Option<f64>>::deserialize(deserializer)?;
+        Ok(values
+            .into_iter()
+            .map(|value| value.unwrap_or(f64::NAN))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(subject: Option<&str>, correct: bool, correct_norm: Option<bool>) -> ItemRecord {
+        ItemRecord {
+            id: "x".into(),
+            subject: subject.map(str::to_owned),
+            prompt: "Question: x\nAnswer:".into(),
+            answer: Answer::Chosen {
+                options: vec!["a".into(), "b".into()],
+                log_likelihoods: vec![-1.5, -2.0],
+                gold: 0,
+                chosen: Some(0),
+                chosen_norm: None,
+                correct_norm,
+            },
+            correct,
+        }
+    }
+
+    fn check_figures(benchmark: Benchmark, records: Vec<ItemRecord>, expected: &[(&str, usize)]) {
+        let evaluation = Evaluation {
+            benchmark,
+            protocol: Protocol::Mini,
+            few_shot: 0,
+            records,
+        };
+        let figures = evaluation.figures();
+        let got: Vec<_> = figures
+            .iter()
+            .map(|figure| (figure.name.as_str(), figure.accuracy.n_correct))
+            .collect();
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn each_benchmark_has_its_figures() {
+        let records = vec![
+            record(Some("physics"), true, None),
+            record(Some("anatomy"), true, None),
+            record(Some("physics"), false, None),
+        ];
+        let expected = [("acc", 2), ("anatomy", 1), ("physics", 1)];
+        check_figures(Benchmark::Mmlu, records, &expected);
+        let records = vec![
+            record(None, true, Some(true)),
+            record(None, false, Some(true)),
+        ];
+        check_figures(Benchmark::Arc, records, &[("acc", 1), ("acc_norm", 2)]);
+        check_figures(Benchmark::WinoGrande, Vec::new(), &[("acc", 0)]);
+    }
+
+    #[test]
+    fn a_record_survives_json_even_after_divergence() {
+        let mut written = record(None, false, Some(false));
+        if let Answer::Chosen {
+            log_likelihoods, ..
+        } = &mut written.answer
+        {
+            *log_likelihoods = vec![f64::NAN, -2.5];
+        }
+        let json = serde_json::to_string(&written).unwrap();
+        assert!(json.contains("[null,-2.5]"), "{json}");
+        let read: ItemRecord = serde_json::from_str(&json).unwrap();
+        let Answer::Chosen {
+            log_likelihoods, ..
+        } = read.answer
+        else {
+            panic!("{json}");
+        };
+        assert!(log_likelihoods[0].is_nan());
+        assert_eq!(log_likelihoods[1], -2.5);
+    }
+}

@@ -1,0 +1,111 @@
+//! `gosling inspect`: a training set or benchmark as the model would see it.
+
+use std::io::{IsTerminal as _, stdout};
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::data::{
+    Benchmark, Example, Loaded, Marking, Preview, Protocol, Split, Template, load, load_text_set,
+    mini,
+};
+use crate::error::Result;
+use crate::model::tokenizer::Tokenizer;
+
+/// What to show.
+#[derive(Args)]
+pub struct InspectArguments {
+    /// gsm8k, arc, mmlu or winogrande; left out, the file holds JSON lines.
+    #[arg(long)]
+    benchmark: Option<Benchmark>,
+    /// The file or folder; without it the mini benchmark that ships with the program.
+    path: Option<PathBuf>,
+    /// train, validation or test.
+    #[arg(long, default_value = "train")]
+    split: Split,
+    /// The vocabulary that cuts the text into tokens.
+    #[arg(long, value_enum)]
+    vocabulary: Option<Vocabulary>,
+    /// Wrap prompts and completions as User and Assistant turns.
+    #[arg(long)]
+    chat: bool,
+    /// Examples longer than this many tokens are counted as too long.
+    #[arg(long, default_value_t = 512)]
+    context_length: usize,
+    /// How many examples to print token by token.
+    #[arg(long, default_value_t = 3)]
+    show: usize,
+}
+
+/// A vocabulary that ships with the program.
+#[derive(Clone, Copy, ValueEnum)]
+enum Vocabulary {
+    /// 4096 tokens, of the mini model.
+    Mini,
+    /// 65536 tokens, of every official RWKV-7 model.
+    World,
+}
+
+/// Prints the preview.
+///
+/// # Errors
+/// Bad input: what it is, and where.
+pub fn run(arguments: &InspectArguments) -> Result<()> {
+    let vocabulary = arguments.vocabulary.unwrap_or(match arguments.path {
+        None => Vocabulary::Mini,
+        Some(_) => Vocabulary::World,
+    });
+    let tokenizer = match vocabulary {
+        Vocabulary::Mini => Tokenizer::mini()?,
+        Vocabulary::World => Tokenizer::world()?,
+    };
+    let loaded = examples(arguments, &tokenizer)?;
+    let preview = Preview::new(
+        &loaded,
+        &tokenizer,
+        arguments.context_length,
+        arguments.show,
+    );
+    let marking = if stdout().is_terminal() {
+        Marking::Colour
+    } else {
+        Marking::Brackets
+    };
+    println!("{}", preview.render(marking));
+    Ok(())
+}
+
+fn examples(arguments: &InspectArguments, tokenizer: &Tokenizer) -> Result<Loaded<Example>> {
+    let (items, protocol) = match (&arguments.path, arguments.benchmark) {
+        (Some(path), None) => {
+            let template = if arguments.chat {
+                Template::UserAssistant
+            } else {
+                Template::Plain
+            };
+            return load_text_set(path, template, tokenizer);
+        }
+        (Some(path), Some(benchmark)) => {
+            let loaded = load(benchmark, path, arguments.split)?;
+            (loaded, Protocol::LM_EVAL)
+        }
+        (None, benchmark) => {
+            let benchmark = benchmark.unwrap_or(Benchmark::Gsm8k);
+            let items = mini(benchmark, arguments.split)?;
+            let loaded = Loaded {
+                items,
+                ..Loaded::default()
+            };
+            (loaded, Protocol::Mini)
+        }
+    };
+    Ok(Loaded {
+        items: items
+            .items
+            .iter()
+            .map(|item| protocol.training_example(item, tokenizer))
+            .collect(),
+        bad_lines: items.bad_lines,
+        n_bad_lines: items.n_bad_lines,
+    })
+}

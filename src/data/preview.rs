@@ -1,0 +1,297 @@
+//! What a training set looks like in tokens, before anything is trained on it.
+
+use std::fmt::Write as _;
+
+use super::example::Example;
+use super::loaded::{BadLine, Loaded};
+use crate::model::tokenizer::Tokenizer;
+
+/// The upper edge of the first length bucket; each next one is twice as wide.
+const FIRST_EDGE: usize = 16;
+/// How many characters the longest bar of the histogram has.
+const BAR_WIDTH: usize = 40;
+/// How many tokens of an example are shown, from its start and to its end.
+const MAX_SHOWN: usize = 400;
+/// How many bad lines are printed.
+const MAX_BAD_PRINTED: usize = 10;
+
+/// A summary of a training set. Lengths count tokens of context and target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// How many examples there are.
+    pub n_examples: usize,
+    /// Tokens in all.
+    pub n_tokens: usize,
+    /// Tokens of all targets.
+    pub n_target_tokens: usize,
+    /// Length of the shortest example.
+    pub shortest: usize,
+    /// Length of the longest example.
+    pub longest: usize,
+    /// The limit that examples are compared with, in tokens.
+    pub context_limit: usize,
+    /// How many examples are longer than that.
+    pub n_over_limit: usize,
+    /// Largest length of each bucket: `[n_buckets]`.
+    pub bucket_edges: Vec<usize>,
+    /// Examples in each bucket: `[n_buckets]`.
+    pub bucket_counts: Vec<usize>,
+    /// The first examples, token by token.
+    pub examples: Vec<Vec<ShownToken>>,
+    /// Lines that were left out.
+    pub bad_lines: Vec<BadLine>,
+    /// How many lines were left out.
+    pub n_bad_lines: usize,
+}
+
+/// One token of a shown example.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownToken {
+    /// Its text, with control characters and broken UTF-8 escaped.
+    pub text: String,
+    /// Whether it belongs to the target.
+    pub is_target: bool,
+}
+
+/// How targets are told from contexts in [`Preview::render`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marking {
+    /// Targets stand in brackets: reads everywhere.
+    Brackets,
+    /// Targets are also green and underlined, for terminals.
+    Colour,
+}
+
+impl Preview {
+    /// Measures a training set and shows its first `n_shown` examples.
+    pub fn new(
+        loaded: &Loaded<Example>,
+        tokenizer: &Tokenizer,
+        context_limit: usize,
+        n_shown: usize,
+    ) -> Self {
+        let lengths: Vec<_> = loaded.items.iter().map(Example::n_tokens).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let mut bucket_edges = vec![FIRST_EDGE];
+        let mut edge = FIRST_EDGE;
+        while edge < longest {
+            edge *= 2;
+            bucket_edges.push(edge);
+        }
+        let mut bucket_counts = vec![0; bucket_edges.len()];
+        for length in &lengths {
+            bucket_counts[bucket_edges.partition_point(|edge| edge < length)] += 1;
+        }
+        let shown = loaded.items.iter().take(n_shown);
+        Self {
+            n_examples: lengths.len(),
+            n_tokens: lengths.iter().sum(),
+            n_target_tokens: loaded.items.iter().map(|item| item.target.len()).sum(),
+            shortest: lengths.iter().copied().min().unwrap_or(0),
+            longest,
+            context_limit,
+            n_over_limit: lengths.iter().filter(|n| **n > context_limit).count(),
+            bucket_edges,
+            bucket_counts,
+            examples: shown.map(|example| show(example, tokenizer)).collect(),
+            bad_lines: loaded.bad_lines.clone(),
+            n_bad_lines: loaded.n_bad_lines,
+        }
+    }
+
+    /// The summary as text for a terminal.
+    pub fn render(&self, marking: Marking) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_numbers(&mut text);
+        for (example_idx, tokens) in self.examples.iter().enumerate() {
+            let n_tokens = tokens.len();
+            let _ = write!(text, "\nExample {}, {n_tokens} tokens\n", example_idx + 1);
+            text.push_str(&render_tokens(tokens, marking));
+            text.push('\n');
+        }
+        text
+    }
+
+    fn write_numbers(&self, text: &mut String) -> std::fmt::Result {
+        let Self {
+            n_examples,
+            n_tokens,
+            n_target_tokens,
+            shortest,
+            longest,
+            context_limit,
+            n_over_limit,
+            ..
+        } = self;
+        writeln!(text, "{n_examples} examples, {n_tokens} tokens")?;
+        writeln!(
+            text,
+            "{n_target_tokens} tokens in targets, shown as [target]"
+        )?;
+        writeln!(text, "shortest {shortest}, longest {longest} tokens")?;
+        writeln!(
+            text,
+            "{n_over_limit} longer than the limit of {context_limit} tokens"
+        )?;
+        writeln!(text, "\nLength in tokens")?;
+        let most = self.bucket_counts.iter().copied().max().unwrap_or(0).max(1);
+        let mut first = 0;
+        for (edge, count) in self.bucket_edges.iter().zip(&self.bucket_counts) {
+            let bar = "#".repeat((count * BAR_WIDTH).div_ceil(most));
+            writeln!(text, "{first:>7} to {edge:<7} {count:>8} {bar}")?;
+            first = edge + 1;
+        }
+        if self.n_bad_lines > 0 {
+            writeln!(text, "\n{} lines left out", self.n_bad_lines)?;
+            for bad in self.bad_lines.iter().take(MAX_BAD_PRINTED) {
+                writeln!(text, "  {bad}")?;
+            }
+            let n_more = self.n_bad_lines.saturating_sub(MAX_BAD_PRINTED);
+            if n_more > 0 {
+                writeln!(text, "  and {n_more} more")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn show(example: &Example, tokenizer: &Tokenizer) -> Vec<ShownToken> {
+    let context = example.context.iter().map(|id| (id, false));
+    let target = example.target.iter().map(|id| (id, true));
+    context
+        .chain(target)
+        .map(|(id, is_target)| ShownToken {
+            text: escape(tokenizer.token_bytes(*id)),
+            is_target,
+        })
+        .collect()
+}
+
+/// Readable text that cannot drive a terminal.
+fn escape(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            // Besides control characters, these turn the direction of text.
+            let is_direction = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if c.is_control() || is_direction {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Tokens with `|` between them and brackets around targets. Of a long example
+/// the middle is left out.
+fn render_tokens(tokens: &[ShownToken], marking: Marking) -> String {
+    let half = MAX_SHOWN / 2;
+    if tokens.len() <= MAX_SHOWN {
+        return render_run(tokens, marking);
+    }
+    let n_hidden = tokens.len() - MAX_SHOWN;
+    let start = render_run(&tokens[..half], marking);
+    let end = render_run(&tokens[tokens.len() - half..], marking);
+    format!("{start}\n… {n_hidden} tokens …\n{end}")
+}
+
+fn render_run(tokens: &[ShownToken], marking: Marking) -> String {
+    let (open, close) = match marking {
+        Marking::Brackets => ("[", "]"),
+        Marking::Colour => ("\x1b[4;32m[", "]\x1b[0m"),
+    };
+    let mut text = String::new();
+    for run in tokens.chunk_by(|a, b| a.is_target == b.is_target) {
+        let words: Vec<_> = run.iter().map(|token| token.text.as_str()).collect();
+        let words = words.join("|");
+        match run {
+            [first, ..] if first.is_target => {
+                text.push_str(open);
+                text.push_str(&words);
+                text.push_str(close);
+            }
+            _ => text.push_str(&words),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(pairs: &[(&str, &str)]) -> (Loaded<Example>, Tokenizer) {
+        let tokenizer = Tokenizer::mini().unwrap();
+        let mut loaded = Loaded::default();
+        for (context, target) in pairs {
+            loaded.items.push(Example {
+                context: tokenizer.encode(context),
+                target: tokenizer.encode(target),
+            });
+        }
+        (loaded, tokenizer)
+    }
+
+    fn check_escape(bytes: &[u8], expected: &str) {
+        assert_eq!(escape(bytes), expected);
+    }
+
+    #[test]
+    fn tokens_cannot_drive_a_terminal() {
+        check_escape(b"\n", "\\n");
+        check_escape(b"\x1b[31m", "\\u{1b}[31m");
+        check_escape("é".as_bytes(), "é");
+        check_escape(b"\xc3", "\\xc3");
+        check_escape("\u{202e}".as_bytes(), "\\u{202e}");
+    }
+
+    #[test]
+    fn lengths_fall_into_buckets() {
+        let digits = "1".repeat(40);
+        let (loaded, tokenizer) = loaded(&[("11", "2"), ("", &digits[..16]), ("", &digits)]);
+        let preview = Preview::new(&loaded, &tokenizer, 16, 0);
+        assert_eq!(preview.bucket_edges, [16, 32, 64]);
+        assert_eq!(preview.bucket_counts, [2, 0, 1]);
+        assert_eq!((preview.shortest, preview.longest), (3, 40));
+        assert_eq!((preview.n_tokens, preview.n_target_tokens), (59, 57));
+        assert_eq!(preview.n_over_limit, 1);
+    }
+
+    #[test]
+    fn an_example_reads_in_a_plain_terminal() {
+        let (mut loaded, tokenizer) = loaded(&[("1+1 =", " 2\n\n")]);
+        loaded.reject(
+            std::path::Path::new("set.jsonl"),
+            7,
+            "`text` is empty".into(),
+        );
+        let preview = Preview::new(&loaded, &tokenizer, 512, 3);
+        let text = preview.render(Marking::Brackets);
+        assert!(
+            text.contains("\nExample 1, 7 tokens\n1|+|1| =[ |2|\\n\\n]\n"),
+            "{text}"
+        );
+        assert!(text.contains("1 lines left out\n  set.jsonl: line 7: `text` is empty"));
+        assert!(preview.render(Marking::Colour).contains("\x1b[4;32m["));
+    }
+
+    #[test]
+    fn an_empty_set_has_a_preview() {
+        let (loaded, tokenizer) = loaded(&[]);
+        let preview = Preview::new(&loaded, &tokenizer, 512, 3);
+        assert!(preview.render(Marking::Brackets).starts_with("0 examples"));
+    }
+
+    #[test]
+    fn the_middle_of_a_long_example_is_left_out() {
+        let (loaded, tokenizer) = loaded(&[("", &"1".repeat(1_000))]);
+        let text = Preview::new(&loaded, &tokenizer, 512, 1).render(Marking::Brackets);
+        assert!(text.contains("… 600 tokens …"));
+    }
+}

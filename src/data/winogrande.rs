@@ -1,0 +1,156 @@
+//! WinoGrande: JSON lines `{"qID", "sentence", "option1", "option2", "answer"}`,
+//! the sentence with one `_`, the answer "1" or "2", or in a file
+//! `<name>-labels.lst` beside it, one per line (winogrande.allenai.org).
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::item::{Item, Task};
+use super::lines::{Source, read_jsonl, require, shorten};
+use super::loaded::Loaded;
+use crate::error::Result;
+
+#[derive(Deserialize)]
+struct Fields {
+    #[serde(rename = "qID")]
+    id: String,
+    sentence: String,
+    option1: String,
+    option2: String,
+    #[serde(default)]
+    answer: String,
+}
+
+/// Reads a file, with its list of labels where there is one; the items keep
+/// the file's ids.
+pub(super) fn read(source: Source<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
+    let labels = read_labels(&source.file)?;
+    let mut seen = HashSet::new();
+    read_jsonl(source, loaded, |line, mut fields: Fields| {
+        if fields.answer.is_empty() {
+            let label = usize::try_from(line)
+                .ok()
+                .and_then(|line| labels.get(line - 1));
+            fields.answer = label.cloned().unwrap_or_default();
+        }
+        let item = item(fields)?;
+        if !seen.insert(item.id.clone()) {
+            return Err(format!(
+                "qID `{}` stands in an earlier line",
+                shorten(&item.id)
+            ));
+        }
+        Ok(item)
+    })
+}
+
+/// The labels beside `file`, by line; none where there is no such list.
+fn read_labels(file: &Path) -> Result<Vec<String>> {
+    let Some(stem) = file.file_stem() else {
+        return Ok(Vec::new());
+    };
+    let mut name = stem.to_os_string();
+    name.push("-labels.lst");
+    let list = file.with_file_name(name);
+    let mut labels = Vec::new();
+    if list.is_file() {
+        Source::open(&list)?.for_each_line(|_, line, text| {
+            labels.resize(line as usize - 1, String::new());
+            labels.push(text.unwrap_or_default().trim().to_owned());
+        })?;
+    }
+    Ok(labels)
+}
+
+fn item(fields: Fields) -> Result<Item, String> {
+    let Fields {
+        id,
+        sentence,
+        option1,
+        option2,
+        answer,
+    } = fields;
+    require("option1", &option1)?;
+    require("option2", &option2)?;
+    let n_blanks = sentence.matches('_').count();
+    let (before, after) = match sentence.split_once('_') {
+        Some(parts) if n_blanks == 1 => parts,
+        Some(_) | None => return Err(format!("`sentence` has {n_blanks} blanks `_`, not one")),
+    };
+    require("sentence after the blank", after)?;
+    let gold = match answer.as_str() {
+        "1" => 0,
+        "2" => 1,
+        "" => return Err("no `answer`, and no `-labels.lst` beside the file has it".into()),
+        other => return Err(format!("answer `{}` is not 1 or 2", shorten(other))),
+    };
+    Ok(Item {
+        id,
+        task: Task::FillIn {
+            before: before.to_owned(),
+            options: [option1, option2],
+            after: after.to_owned(),
+            gold,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(id: &str, sentence: &str, answer: &str) -> String {
+        format!(
+            r#"{{"qID": "{id}", "sentence": "{sentence}", "option1": "a", "option2": "b"{answer}}}"#
+        )
+    }
+
+    fn check_bad(text: &str, expected: &str) {
+        let mut loaded = Loaded::default();
+        read(Source::embedded("dev.jsonl", text.as_bytes()), &mut loaded).unwrap();
+        assert_eq!(loaded.bad_lines.last().unwrap().reason, expected);
+    }
+
+    #[test]
+    fn unusable_lines_say_why() {
+        let missing = "no `answer`, and no `-labels.lst` beside the file has it";
+        check_bad(&line("x", "the _ is", ""), missing);
+        check_bad(&line("x", "the _ is", r#", "answer": """#), missing);
+        let wrong = "answer `3` is not 1 or 2";
+        check_bad(&line("x", "the _ is", r#", "answer": "3""#), wrong);
+        let blanks = "`sentence` has 2 blanks `_`, not one";
+        check_bad(&line("x", "the _ _ is", r#", "answer": "1""#), blanks);
+        let blanks = "`sentence` has 0 blanks `_`, not one";
+        check_bad(&line("x", "the is", r#", "answer": "1""#), blanks);
+        let nothing = "`sentence after the blank` is empty";
+        check_bad(&line("x", "the _", r#", "answer": "1""#), nothing);
+        let good = line("x", "the _ is", r#", "answer": "1""#);
+        check_bad(
+            &format!("{good}\n{good}"),
+            "qID `x` stands in an earlier line",
+        );
+        check_bad(&good.replace("option2", "other"), "missing field `option2`");
+    }
+
+    #[test]
+    fn labels_beside_the_file_fill_in_missing_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dev.jsonl");
+        let text = [line("x", "the _ is", ""), line("y", "the _ is", "")].join("\n");
+        std::fs::write(&file, text).unwrap();
+        std::fs::write(folder.path().join("dev-labels.lst"), "2\r\n1\r\n").unwrap();
+        let mut loaded = Loaded::default();
+        read(Source::open(&file).unwrap(), &mut loaded).unwrap();
+        let golds: Vec<_> = loaded
+            .items
+            .iter()
+            .map(|item| match item.task {
+                Task::FillIn { gold, .. } => gold,
+                _ => panic!("{item:?}"),
+            })
+            .collect();
+        assert_eq!(golds, [1, 0]);
+    }
+}

@@ -1,0 +1,92 @@
+//! The one error type of the library: every message is one line that names
+//! the file, the place in it and the reason.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A result whose error is [`enum@Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file from outside cannot be used.
+    #[error("{}: {place}: {reason}", file.display())]
+    Input {
+        /// The file.
+        file: PathBuf,
+        /// Where in the file: a line, a tensor, a field.
+        place: String,
+        /// What is wrong there, and what would be right.
+        reason: String,
+    },
+    /// The operating system refused a file operation.
+    #[error("cannot {doing} {}: {}", file.display(), io_reason(source))]
+    Io {
+        /// What was being done, as a verb phrase: "read", "create".
+        doing: &'static str,
+        /// The file or folder.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A field of a specification has a value that cannot be run.
+    #[error("{field}: {reason}")]
+    Spec {
+        /// The field's path, such as `training.batch`.
+        field: String,
+        /// What is wrong and what would be right.
+        reason: String,
+    },
+    /// The compute device cannot do what was asked.
+    #[error("device: {0}")]
+    Device(String),
+    /// The work was cancelled by the user; not a failure.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl Error {
+    /// An [`Error::Input`].
+    pub fn input(
+        file: impl AsRef<Path>,
+        place: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Input {
+            file: file.as_ref().to_path_buf(),
+            place: place.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// An [`Error::Io`].
+    pub fn io(doing: &'static str, file: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::Io {
+            doing,
+            file: file.as_ref().to_path_buf(),
+            source,
+        }
+    }
+
+    /// An [`Error::Spec`].
+    pub fn spec(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Spec {
+            field: field.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+/// The system's words, with what to do about the common cases.
+fn io_reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "the disk is full; free some space and resume".into(),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "the disk is read-only; choose a folder that can be written".into()
+        }
+        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::NotFound => "no such file or folder".into(),
+        _ => error.to_string(),
+    }
+}

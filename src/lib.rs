@@ -1,0 +1,29 @@
+//! Gosling, a workbench for RWKV-7 state tuning: it trains only the recurrent
+//! state that a frozen RWKV-7 language model starts from (arXiv 2504.05097).
+//!
+//! # Layers
+//!
+//! - [`data`] reads benchmarks and training sets, and turns items into tokens.
+//! - [`model`] reads checkpoints and vocabularies. It knows nothing of tuning.
+//! - [`bench`](mod@bench) scores a language model; no threads, no training.
+//! - [`worker`] is the protocol between the thread that computes and its clients.
+//!
+//! Nothing points up: `bench` and `data` use `model`, `worker` uses them all.
+//!
+//! # Glossary
+//!
+//! | symbol | name | shape |
+//! |---|---|---|
+//! | L, C, H, N, T, B | `n_layer`, `n_embd`, `n_head`, `head_size`, `n_tokens`, `n_batch` | H·N = C |
+//! | r, w, k, v, a, g | receptance, decay, key, value, in-context learning rate, gate | [B, T, H, N] |
+//! | S_t | `wkv_state`, rows = value channels, columns = key channels | [H, N, N] |
+//! | S_0 | the tuned state, `blocks.{i}.att.time_state` in files | [H, N, N] |
+
+pub mod bench;
+pub mod cli;
+pub mod data;
+pub mod error;
+pub mod model;
+pub mod worker;
+
+pub use error::{Error, Result};

@@ -1,0 +1,378 @@
+//! The tokenizer of RWKV models: greedy longest match over bytes.
+
+mod literal;
+mod trie;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::model::tokenizer::trie::Trie;
+
+/// The largest vocabulary file that is read. The World vocabulary has 1.2 MB.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+/// The longest token that is accepted. The World vocabulary has 128 bytes.
+const MAX_TOKEN_BYTES: usize = 256;
+/// Ids are stored in 16 bits, as the official vocabulary has 65,536.
+const MAX_ID: u32 = u16::MAX as u32;
+
+const MINI: (&str, &[u8]) = (
+    "rwkv_vocab_mini.txt",
+    include_bytes!("../../assets/vocab/rwkv_vocab_mini.txt"),
+);
+const WORLD: (&str, &[u8]) = (
+    "rwkv_vocab_v20230424.txt",
+    include_bytes!("../../assets/vocab/rwkv_vocab_v20230424.txt"),
+);
+
+/// Turns text into token ids and back, with a vocabulary in the official RWKV
+/// text format (RWKV-LM `rwkv_vocab_v20230424.txt`): one
+/// `id literal byte_length` per line, id 0 left to the end of a document.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    trie: Trie,
+    /// The bytes of every token, one after the other.
+    bytes: Vec<u8>,
+    /// Where each id's bytes start and end in `bytes`: `[vocab_size]`. Ids
+    /// without a token have an empty range.
+    spans: Vec<(u32, u32)>,
+}
+
+/// One line of a vocabulary file.
+struct Entry {
+    id: u16,
+    line: usize,
+    bytes: Vec<u8>,
+}
+
+impl Tokenizer {
+    /// The vocabulary of the mini model: 4,096 ids.
+    ///
+    /// # Errors
+    /// None in practice: the vocabulary is part of the program.
+    pub fn mini() -> Result<Self> {
+        Self::from_bytes(MINI.0, MINI.1)
+    }
+
+    /// The World vocabulary of the released models: ids up to 65,529.
+    ///
+    /// # Errors
+    /// None in practice: the vocabulary is part of the program.
+    pub fn world() -> Result<Self> {
+        Self::from_bytes(WORLD.0, WORLD.1)
+    }
+
+    /// The built-in vocabulary of a model whose embedding has `n_rows` rows.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] where no built-in vocabulary has that many ids.
+    pub fn for_embedding(n_rows: usize) -> Result<Self> {
+        match n_rows {
+            4_096 => Self::mini(),
+            65_536 => Self::world(),
+            other => Err(Error::spec(
+                "vocabulary",
+                format!(
+                    "the model has {other} tokens; the built-in vocabularies have 4096 and \
+                     65536, so a vocabulary file is needed"
+                ),
+            )),
+        }
+    }
+
+    /// Reads a vocabulary file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read; [`Error::Input`] with the line
+    /// where it is not a vocabulary, and where a byte has no token.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|source| Error::io("read", path, source))?;
+        Self::from_bytes(path, &bytes)
+    }
+
+    fn from_bytes(file: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
+        let file = file.as_ref();
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            let reason = "above 64 MiB; a vocabulary has about 1 MiB";
+            return Err(Error::input(file, "size", reason));
+        }
+        let at_line = |line, reason| Error::input(file, format!("line {line}"), reason);
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = &bytes[..error.valid_up_to()];
+            let n_lines = before.iter().filter(|byte| **byte == b'\n').count();
+            at_line(n_lines + 1, "not UTF-8 text".into())
+        })?;
+        let entries =
+            parse_lines(text).map_err(|(line, reason): (_, String)| at_line(line, reason))?;
+        check_bytes(&entries).map_err(|reason| Error::input(file, "vocabulary", reason))?;
+        Ok(Self::from_entries(&entries))
+    }
+
+    /// Builds the tables from entries that are sorted by their bytes.
+    fn from_entries(entries: &[Entry]) -> Self {
+        let max_id = entries.iter().map(|entry| entry.id).max().unwrap_or(0);
+        let mut spans = vec![(0, 0); usize::from(max_id) + 1];
+        let mut bytes = Vec::new();
+        for entry in entries {
+            let start = bytes.len() as u32;
+            bytes.extend_from_slice(&entry.bytes);
+            spans[usize::from(entry.id)] = (start, bytes.len() as u32);
+        }
+        let tokens: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.bytes.as_slice(), entry.id))
+            .collect();
+        Self {
+            trie: Trie::new(&tokens),
+            bytes,
+            spans,
+        }
+    }
+
+    /// The token ids of `text`: each is the longest token that the rest of the
+    /// text starts with.
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        self.encode_bytes(text.as_bytes())
+    }
+
+    /// The token ids of `bytes`, which need not be UTF-8.
+    pub fn encode_bytes(&self, bytes: &[u8]) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(bytes.len() / 4 + 1);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let (id, n_bytes) = self.trie.longest_match(rest);
+            ids.push(u32::from(id));
+            // Loading made sure that every byte has a token.
+            rest = &rest[n_bytes.max(1)..];
+        }
+        ids
+    }
+
+    /// The text of `ids`; bytes that are not UTF-8 become U+FFFD.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        String::from_utf8_lossy(&self.decode_bytes(ids)).into_owned()
+    }
+
+    /// The bytes of `ids`; ids without a token, such as 0, add none.
+    pub fn decode_bytes(&self, ids: &[u32]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(ids.len() * 5);
+        for id in ids {
+            bytes.extend_from_slice(self.token_bytes(*id));
+        }
+        bytes
+    }
+
+    /// The bytes of one token; none for an id without a token.
+    pub fn token_bytes(&self, id: u32) -> &[u8] {
+        match self.spans.get(id as usize) {
+            Some((start, end)) => &self.bytes[*start as usize..*end as usize],
+            None => &[],
+        }
+    }
+
+    /// One more than the largest id.
+    pub fn vocab_size(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// The id that separates documents and ends a generation: 0. It stands in
+    /// no vocabulary file.
+    pub fn end_of_document(&self) -> u32 {
+        0
+    }
+}
+
+/// The entries of a vocabulary file, sorted by their bytes, or a line and what
+/// is wrong with it.
+fn parse_lines(text: &str) -> Result<Vec<Entry>, (usize, String)> {
+    let mut line_of_id = vec![0_usize; MAX_ID as usize + 1];
+    let mut entries = Vec::new();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (line_idx, line_text) in text.split('\n').enumerate() {
+        let line = line_idx + 1;
+        let line_text = line_text.strip_suffix('\r').unwrap_or(line_text);
+        if line_text.is_empty() {
+            continue;
+        }
+        let (id, bytes) = parse_line(line_text).map_err(|reason| (line, reason))?;
+        let earlier = std::mem::replace(&mut line_of_id[usize::from(id)], line);
+        if earlier != 0 {
+            return Err((line, format!("id {id} already stands in line {earlier}")));
+        }
+        entries.push(Entry { id, line, bytes });
+    }
+    if entries.is_empty() {
+        return Err((1, "the vocabulary is empty".into()));
+    }
+    entries.sort_unstable_by(|a, b| a.bytes.cmp(&b.bytes).then(a.line.cmp(&b.line)));
+    for pair in entries.windows(2) {
+        if pair[0].bytes == pair[1].bytes {
+            let earlier = pair[0].line;
+            let reason = format!("the token already stands in line {earlier}");
+            return Err((pair[1].line, reason));
+        }
+    }
+    Ok(entries)
+}
+
+/// The id and the bytes of one line.
+fn parse_line(line: &str) -> Result<(u16, Vec<u8>), String> {
+    const SHAPE: &str = "not of the form `id 'token' byte_length`";
+    let (id, rest) = line.split_once(' ').ok_or(SHAPE)?;
+    let (literal, length) = rest.rsplit_once(' ').ok_or(SHAPE)?;
+    let id: u32 = id.parse().map_err(|_| SHAPE)?;
+    let length: usize = length.parse().map_err(|_| SHAPE)?;
+    if id == 0 || id > MAX_ID {
+        return Err(format!("id {id} is outside 1..{MAX_ID}"));
+    }
+    let bytes = literal::parse(literal.trim_matches(' '))?;
+    if bytes.len() != length {
+        let n_bytes = bytes.len();
+        return Err(format!(
+            "the token has {n_bytes} bytes, the line says {length}"
+        ));
+    }
+    if bytes.is_empty() || bytes.len() > MAX_TOKEN_BYTES {
+        return Err(format!(
+            "a token of {length} bytes; tokens have 1 to {MAX_TOKEN_BYTES}"
+        ));
+    }
+    Ok((id as u16, bytes))
+}
+
+/// Whether every single byte is a token, so that every text can be encoded.
+fn check_bytes(entries: &[Entry]) -> Result<(), String> {
+    let mut is_token = [false; 256];
+    for entry in entries {
+        if let [byte] = entry.bytes.as_slice() {
+            is_token[usize::from(*byte)] = true;
+        }
+    }
+    let missing: Vec<_> = (0..256_usize).filter(|byte| !is_token[*byte]).collect();
+    match missing.as_slice() {
+        [] => Ok(()),
+        [first, rest @ ..] => Err(format!(
+            "byte {first:#04x} has no token, nor have {} more; every byte needs one",
+            rest.len()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOLDEN: &str = include_str!("../../tests/golden/tokenizer.json");
+
+    /// One line per byte, ids 1 to 256.
+    fn all_bytes() -> String {
+        (0..256).fold(String::new(), |mut text, byte| {
+            writeln!(text, "{} b'\\x{byte:02x}' 1", byte + 1).unwrap();
+            text
+        })
+    }
+
+    fn check_golden(name: &str, tokenizer: &Tokenizer) {
+        let golden: serde_json::Value = serde_json::from_str(GOLDEN).unwrap();
+        let cases = golden[name].as_array().unwrap();
+        assert!(cases.len() > 30);
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            let ids: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+            assert_eq!(tokenizer.encode(text), ids, "{name}: {text:?}");
+            assert_eq!(tokenizer.decode(&ids), text, "{name}: {text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_agree_with_the_reference_tokenizers() {
+        check_golden("mini", &Tokenizer::mini().unwrap());
+        check_golden("world", &Tokenizer::world().unwrap());
+    }
+
+    #[test]
+    fn built_in_vocabularies_have_their_sizes() {
+        let mini = Tokenizer::for_embedding(4_096).unwrap();
+        assert_eq!(mini.vocab_size(), 4_096);
+        let world = Tokenizer::for_embedding(65_536).unwrap();
+        assert_eq!(world.vocab_size(), 65_530);
+        assert!(Tokenizer::for_embedding(50_277).is_err());
+        assert_eq!(world.token_bytes(0), b"");
+        assert_eq!(world.token_bytes(1_000_000), b"");
+        assert_eq!(world.decode(&[world.end_of_document()]), "");
+        assert_eq!(world.decode(&[256]), "\u{fffd}");
+    }
+
+    #[test]
+    fn bytes_survive_the_round_trip() {
+        let mini = Tokenizer::mini().unwrap();
+        proptest!(|(bytes: Vec<u8>)| {
+            prop_assert_eq!(mini.decode_bytes(&mini.encode_bytes(&bytes)), bytes);
+        });
+    }
+
+    fn check_refused(vocabulary: &[u8], place: &str, reason: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vocab.txt");
+        std::fs::write(&path, vocabulary).unwrap();
+        let message = Tokenizer::from_file(&path).unwrap_err().to_string();
+        assert!(
+            message.contains(&format!("vocab.txt: {place}: ")),
+            "{message}"
+        );
+        assert!(message.contains(reason), "{message}");
+        assert!(!message.contains('\n'), "{message}");
+    }
+
+    #[test]
+    fn hostile_files_are_refused_with_the_line() {
+        let good = all_bytes();
+        let check_line = |line: &str, reason: &str| {
+            check_refused(format!("{good}{line}\n").as_bytes(), "line 257", reason);
+        };
+        check_line("257 'ab' 3", "2 bytes, the line says 3");
+        check_line("257 'ab 2", "no closing");
+        check_line("257 '' 0", "0 bytes");
+        check_line("0 'ab' 2", "outside");
+        check_line("65536 'ab' 2", "outside");
+        check_line("-1 'ab' 2", "not of the form");
+        check_line("99999999999 'ab' 2", "not of the form");
+        check_line("257", "not of the form");
+        check_line("257 'ab'", "not of the form");
+        check_line("256 'ab' 2", "id 256 already stands in line 256");
+        check_line("257 'a' 1", "token already stands in line 98");
+        check_line(&format!("257 '{}' 257", "x".repeat(257)), "1 to 256");
+        check_refused(b"", "line 1", "empty");
+        check_refused(b"\n\r\n", "line 1", "empty");
+        check_refused(b"1 'a' 1\n2 '\xff' 1\n", "line 2", "not UTF-8");
+        check_refused(b"1 'a' 1\n", "vocabulary", "byte 0x00 has no token");
+        let huge = vec![b'\n'; MAX_FILE_BYTES as usize + 1];
+        check_refused(&huge, "size", "64 MiB");
+    }
+
+    #[test]
+    fn windows_line_ends_and_a_byte_order_mark_are_read() {
+        let text = format!(
+            "\u{feff}{}257 'ab' 2\r\n",
+            all_bytes().replace('\n', "\r\n")
+        );
+        let tokenizer = Tokenizer::from_bytes("vocab.txt", text.as_bytes()).unwrap();
+        assert_eq!(tokenizer.encode("aba"), [257, 98]);
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let message = Tokenizer::from_file("no/such.txt").unwrap_err().to_string();
+        assert_eq!(message, "cannot open no/such.txt: no such file or folder");
+    }
+}

@@ -1,0 +1,32 @@
+//! Everything the outside may ask of the worker, as plain data.
+
+use std::path::PathBuf;
+
+use super::event::RunId;
+use super::run_spec::RunSpec;
+
+/// A request to the worker. Requests are taken in order; [`Command::Pause`],
+/// [`Command::Resume`] and [`Command::Stop`] also reach a run that is under way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Tune by this specification in a new folder below `runs`.
+    StartRun {
+        /// What to do.
+        spec: Box<RunSpec>,
+        /// The folder that holds the runs' folders.
+        runs: PathBuf,
+    },
+    /// Go on with a run from its last good checkpoint.
+    ResumeRun {
+        /// The run's folder.
+        folder: PathBuf,
+    },
+    /// Hold the run after the step or batch under way.
+    Pause(RunId),
+    /// Go on after a pause.
+    Resume(RunId),
+    /// End the run after the step or batch under way and save it.
+    Stop(RunId),
+    /// End the worker.
+    Shutdown,
+}

@@ -1,0 +1,214 @@
+//! Everything the worker reports, as plain data.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::run_spec::RunSpec;
+
+/// Names a run; also the name of its folder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RunId(pub String);
+
+/// What happened in the worker.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The compute device is ready.
+    DeviceReady {
+        /// Name and reason of the choice, for people.
+        device: String,
+    },
+    /// A checkpoint is being read.
+    Loading {
+        /// Share done, 0 to 1.
+        done: f32,
+    },
+    /// The model is on the device.
+    ModelLoaded {
+        /// One line about it.
+        model: String,
+        /// Bytes of its weights on the device.
+        bytes: u64,
+        /// Seconds it took.
+        secs: f64,
+    },
+    /// A run has begun, at step 0 or where it had stopped.
+    RunStarted {
+        /// The run.
+        run: RunId,
+        /// What it does.
+        spec: Box<RunSpec>,
+        /// Its folder.
+        folder: PathBuf,
+        /// The step it continues from.
+        first_step: usize,
+        /// Things people should know: examples left out, memory.
+        notes: Vec<String>,
+    },
+    /// Steps were taken and their numbers read back.
+    Step {
+        /// The run.
+        run: RunId,
+        /// The numbers of one step.
+        metrics: StepMetrics,
+    },
+    /// The loss on held-out examples.
+    Validated {
+        /// The run.
+        run: RunId,
+        /// The step it was measured after.
+        step: usize,
+        /// Mean nats a counted token.
+        loss: f64,
+        /// Whether it is the lowest so far.
+        best: bool,
+    },
+    /// A newer snapshot lies in the latest-wins slot.
+    SnapshotReady {
+        /// The run.
+        run: RunId,
+        /// The step it was taken after.
+        step: usize,
+    },
+    /// A checkpoint is on the disk.
+    CheckpointSaved {
+        /// The run.
+        run: RunId,
+        /// The step it holds.
+        step: usize,
+        /// The file.
+        path: PathBuf,
+    },
+    /// An evaluation goes on.
+    EvaluationProgress {
+        /// The run.
+        run: RunId,
+        /// Which evaluation.
+        phase: EvaluationPhase,
+        /// Items done.
+        done: usize,
+        /// Items in all.
+        total: usize,
+    },
+    /// An evaluation is complete.
+    EvaluationFinished {
+        /// The run.
+        run: RunId,
+        /// Which evaluation.
+        phase: EvaluationPhase,
+        /// What was measured.
+        summary: EvaluationSummary,
+    },
+    /// A state was written, read back and found equal.
+    StateExported {
+        /// The run.
+        run: RunId,
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The run waits for [`super::command::Command::Resume`].
+    Paused {
+        /// The run.
+        run: RunId,
+        /// Steps done.
+        step: usize,
+    },
+    /// The run is over.
+    RunEnded {
+        /// The run.
+        run: RunId,
+        /// How.
+        outcome: RunOutcome,
+    },
+    /// Something outside a run, or the run itself, could not be done.
+    Failed {
+        /// The run, if it was one.
+        run: Option<RunId>,
+        /// What was being done.
+        during: String,
+        /// One line for people.
+        message: String,
+    },
+}
+
+/// Numbers of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct StepMetrics {
+    /// Steps done, from 1.
+    pub step: usize,
+    /// Mean nats a counted token, before the step's update.
+    pub loss: f64,
+    /// Global norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// Norm of S_0 over all layers after the update.
+    pub state_norm: f64,
+    /// The learning rate used.
+    pub learning_rate: f64,
+    /// Tokens the step computed, padding left out.
+    pub tokens: usize,
+    /// Wall time of the step.
+    pub secs: f64,
+}
+
+/// Which evaluation of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EvaluationPhase {
+    /// The untuned model.
+    Before,
+    /// The untuned model with examples in front.
+    FewShot,
+    /// The tuned model.
+    After,
+}
+
+/// What an evaluation measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EvaluationSummary {
+    /// Name of the benchmark, "-mini" included where it is one.
+    pub benchmark: String,
+    /// Examples in front of every question.
+    pub few_shot: usize,
+    /// Named counts: the headline first, such as "strict" and "flexible".
+    pub scores: Vec<Score>,
+    /// Items left out because they exceed the context, if any.
+    pub left_out: usize,
+    /// Wall time.
+    pub secs: f64,
+}
+
+/// Right answers among items.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Score {
+    /// The rule, such as "strict".
+    pub name: String,
+    /// Items answered right.
+    pub n_correct: usize,
+    /// Items scored.
+    pub n_items: usize,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum RunOutcome {
+    /// All steps were taken.
+    Finished,
+    /// The validation loss stopped improving.
+    StoppedEarly {
+        /// The step of the best validation loss, whose state is kept.
+        best_step: usize,
+    },
+    /// Someone asked for it.
+    Stopped {
+        /// Steps done.
+        step: usize,
+    },
+    /// The loss, the gradient or the state left the finite numbers.
+    Diverged {
+        /// The step at which it was seen; the state is that of the step before.
+        step: usize,
+        /// Layer, head and numbers, for people.
+        detail: String,
+    },
+}
