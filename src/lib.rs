@@ -4,6 +4,7 @@
 //! # Layers
 //!
 //! - [`data`] reads benchmarks and training sets, and turns items into tokens.
+//! - [`kernels`]: the operators that decide the speed, on the CPU and on a GPU.
 //! - [`model`] reads checkpoints and vocabularies. It knows nothing of tuning.
 //! - [`bench`](mod@bench) scores a language model; no threads, no training.
 //! - [`worker`] is the protocol between the thread that computes and its clients.
@@ -23,6 +24,7 @@ pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod error;
+pub mod kernels;
 pub mod model;
 pub mod worker;
 

@@ -1,0 +1,15 @@
+//! The operators that decide the speed. Each has a fast form for the CPU and
+//! for the GPU, and a reference in plain Burn operations that reads like the
+//! equation and is the oracle of the tests.
+//!
+//! Operators here are plain functions, forward and backward apart: state tuning
+//! needs no weight gradients, so the model writes its backward pass out and
+//! keeps only what that pass reads.
+
+pub mod wkv7;
+
+mod rows;
+mod simd;
+mod wkv7_cpu;
+mod wkv7_gpu;
+mod wkv7_reference;

@@ -1,0 +1,140 @@
+//! The WKV-7 operator with an initial state, the heart of RWKV-7.
+//!
+//! Per batch entry and head, rows of S are value channels and columns key
+//! channels:
+//!
+//! ```text
+//! S_t = S_{t-1} diag(w_t) + (S_{t-1} removal_t) write_t^T + v_t k_t^T
+//! y_t = S_t r_t
+//! ```
+//!
+//! RWKV-7 has removal = -kk and write = kk * a (`RWKV-LM/RWKV-v7`), but any
+//! vectors do, so Gated DeltaNet, GLA and RetNet are cases of it.
+
+use burn::tensor::{Device, Tensor};
+
+use super::{wkv7_cpu, wkv7_gpu, wkv7_reference};
+
+/// Tokens between two stored states; the backward pass recomputes those between.
+pub const CHECKPOINT_INTERVAL: usize = 16;
+
+/// Head sizes that the fast operators are compiled for.
+pub const HEAD_SIZES: [usize; 4] = [16, 32, 64, 128];
+
+/// The six inputs of every token, each [B, T, H, N], f32.
+#[derive(Debug, Clone)]
+pub struct Wkv7Inputs {
+    /// Receptance.
+    pub r: Tensor<4>,
+    /// Decay itself, in (0, 1), not its logarithm.
+    pub w: Tensor<4>,
+    /// Key.
+    pub k: Tensor<4>,
+    /// Value.
+    pub v: Tensor<4>,
+    /// The direction that is read to be removed, -kk in RWKV-7.
+    pub removal: Tensor<4>,
+    /// Where the removed value is written, kk * a in RWKV-7.
+    pub write: Tensor<4>,
+}
+
+/// What the forward pass gives.
+#[derive(Debug, Clone)]
+pub struct Wkv7Forward {
+    /// [B, T, H, N].
+    pub y: Tensor<4>,
+    /// The state after the last token, [B, H, N, N].
+    pub last_state: Tensor<4>,
+    /// What the backward pass needs, where it was asked for.
+    pub tape: Option<Wkv7Tape>,
+}
+
+/// What the backward pass needs besides the inputs.
+#[derive(Debug, Clone)]
+pub struct Wkv7Tape {
+    /// The state before every [`CHECKPOINT_INTERVAL`]-th token, [B, H, chunks, N, N].
+    pub(super) checkpoints: Tensor<5>,
+    /// `S_{t-1} removal_t`, [B, T, H, N].
+    pub(super) removed: Tensor<4>,
+}
+
+/// Gradients of the inputs, [B, T, H, N] each, and of the initial state of
+/// every batch entry, [B, H, N, N].
+#[derive(Debug, Clone)]
+pub struct Wkv7Gradients {
+    /// Of the receptance.
+    pub r: Tensor<4>,
+    /// Of the decay.
+    pub w: Tensor<4>,
+    /// Of the key.
+    pub k: Tensor<4>,
+    /// Of the value.
+    pub v: Tensor<4>,
+    /// Of the removal vector.
+    pub removal: Tensor<4>,
+    /// Of the write vector.
+    pub write: Tensor<4>,
+    /// Of the initial state; sum it over the batch where the state is shared.
+    pub state: Tensor<4>,
+}
+
+/// Whether tensors of this device live in Burn's Flex, on the CPU.
+pub fn is_cpu(device: &Device) -> bool {
+    matches!(device.as_dispatch(), burn::backend::DispatchDevice::Flex(_))
+}
+
+/// Runs the recurrence from `state`, [B, H, N, N] or [1, H, N, N] for one that
+/// the batch shares. With `keep_tape` the backward pass can follow.
+///
+/// # Panics
+/// Where shapes disagree or N is not one of [`HEAD_SIZES`].
+pub fn wkv7(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forward {
+    check(inputs, &state);
+    if is_cpu(&state.device()) {
+        wkv7_cpu::forward(inputs, state, keep_tape)
+    } else {
+        wkv7_gpu::forward(inputs, state, keep_tape)
+    }
+}
+
+/// The gradients for `dy`, [B, T, H, N], of the loss by y.
+pub fn wkv7_backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> Wkv7Gradients {
+    if is_cpu(&dy.device()) {
+        wkv7_cpu::backward(inputs, tape, dy)
+    } else {
+        wkv7_gpu::backward(inputs, tape, dy)
+    }
+}
+
+/// The same outputs in plain, differentiable Burn operations, token by token:
+/// slow, and the oracle of the tests. Gives y and the last state.
+pub fn wkv7_reference(inputs: &Wkv7Inputs, state: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    wkv7_reference::forward(inputs, state)
+}
+
+fn check(inputs: &Wkv7Inputs, state: &Tensor<4>) {
+    let Wkv7Inputs {
+        r,
+        w,
+        k,
+        v,
+        removal,
+        write,
+    } = inputs;
+    let dims = r.dims();
+    let [n_batch, _, n_head, head_size] = dims;
+    for other in [w, k, v, removal, write] {
+        assert_eq!(other.dims(), dims, "inputs of the WKV operator differ");
+    }
+    assert!(
+        HEAD_SIZES.contains(&head_size),
+        "head size {head_size} is not one of {HEAD_SIZES:?}"
+    );
+    let [n_states, state_heads, n_rows, n_columns] = state.dims();
+    assert!(
+        (n_states == 1 || n_states == n_batch)
+            && [state_heads, n_rows, n_columns] == [n_head, head_size, head_size],
+        "state {:?} does not fit inputs {dims:?}",
+        state.dims()
+    );
+}

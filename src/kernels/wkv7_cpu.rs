@@ -1,0 +1,424 @@
+//! [`super::wkv7`] on the CPU: one task per batch entry and head, the state in
+//! the first-level cache, every row a vector. Reference twin:
+//! [`super::wkv7_reference`].
+
+use burn::backend::Flex;
+use burn::tensor::{Tensor, TensorData};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::rows::Rows;
+use super::simd::{LANES, dispatch, dot, mul_add, sum_lanes};
+use super::wkv7::{CHECKPOINT_INTERVAL, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
+
+/// Sizes of one call.
+#[derive(Clone, Copy)]
+struct Dims {
+    n_batch: usize,
+    n_tokens: usize,
+    n_head: usize,
+    head_size: usize,
+    /// 1 where the batch shares the initial state.
+    n_states: usize,
+}
+
+impl Dims {
+    fn new(r: &Tensor<4>, n_states: usize) -> Self {
+        let [n_batch, n_tokens, n_head, head_size] = r.dims();
+        Self {
+            n_batch,
+            n_tokens,
+            n_head,
+            head_size,
+            n_states,
+        }
+    }
+
+    fn n_chunks(&self) -> usize {
+        self.n_tokens.div_ceil(CHECKPOINT_INTERVAL)
+    }
+
+    /// Where token `t` of a head starts in a [B, T, H, N] tensor.
+    fn offset(&self, batch_idx: usize, t: usize, head_idx: usize) -> usize {
+        ((batch_idx * self.n_tokens + t) * self.n_head + head_idx) * self.head_size
+    }
+}
+
+/// A contiguous tensor on the CPU.
+struct Flat(FlexTensor);
+
+impl Flat {
+    fn new<const D: usize>(tensor: &Tensor<D>) -> Self {
+        let flex = tensor
+            .clone()
+            .try_into_primitive::<Flex>()
+            .unwrap_or_else(|error| unreachable!("the device was checked: {error:?}"));
+        Self(flex.to_contiguous())
+    }
+
+    fn slice(&self) -> &[f32] {
+        self.0
+            .as_slice()
+            .unwrap_or_else(|| unreachable!("made contiguous, and the operator is f32"))
+    }
+}
+
+fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+    Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(values, shape)))
+}
+
+/// The six inputs as slices, [B, T, H, N].
+struct Slices<'a> {
+    dims: Dims,
+    r: &'a [f32],
+    w: &'a [f32],
+    k: &'a [f32],
+    v: &'a [f32],
+    removal: &'a [f32],
+    write: &'a [f32],
+}
+
+/// The vectors of one token and head.
+struct Token<'a, const N: usize> {
+    r: &'a [f32; N],
+    w: &'a [f32; N],
+    k: &'a [f32; N],
+    v: &'a [f32; N],
+    removal: &'a [f32; N],
+    write: &'a [f32; N],
+}
+
+#[inline(always)]
+fn vector<const N: usize>(values: &[f32], start: usize) -> &[f32; N] {
+    match values[start..start + N].first_chunk() {
+        Some(vector) => vector,
+        None => unreachable!("the range has N elements"),
+    }
+}
+
+impl<'a> Slices<'a> {
+    #[inline(always)]
+    fn token<const N: usize>(&self, start: usize) -> Token<'a, N> {
+        Token {
+            r: vector(self.r, start),
+            w: vector(self.w, start),
+            k: vector(self.k, start),
+            v: vector(self.v, start),
+            removal: vector(self.removal, start),
+            write: vector(self.write, start),
+        }
+    }
+}
+
+/// One head's share of the forward pass.
+struct ForwardTask<'a> {
+    inputs: &'a Slices<'a>,
+    state: &'a [f32],
+    y: &'a Rows<'a>,
+    last_state: &'a Rows<'a>,
+    /// Checkpoints and removed values, where the backward pass follows.
+    tape: Option<(&'a Rows<'a>, &'a Rows<'a>)>,
+    batch_idx: usize,
+    head_idx: usize,
+}
+
+#[inline(always)]
+fn forward_head<const N: usize, const FMA: bool>(task: &ForwardTask) {
+    let dims = task.inputs.dims;
+    let ForwardTask {
+        batch_idx,
+        head_idx,
+        ..
+    } = *task;
+    let head = batch_idx * dims.n_head + head_idx;
+    let first = if dims.n_states == 1 { head_idx } else { head } * N * N;
+    let mut state = [[0.0; N]; N];
+    state
+        .as_flattened_mut()
+        .copy_from_slice(&task.state[first..first + N * N]);
+    for t in 0..dims.n_tokens {
+        let start = dims.offset(batch_idx, t, head_idx);
+        let token = task.inputs.token::<N>(start);
+        // SAFETY: every task writes the rows of its own batch entry and head.
+        let y = unsafe { task.y.slice(start, N) };
+        if let Some((checkpoints, removed)) = task.tape {
+            if t % CHECKPOINT_INTERVAL == 0 {
+                let chunk = head * dims.n_chunks() + t / CHECKPOINT_INTERVAL;
+                // SAFETY: as above.
+                let kept = unsafe { checkpoints.slice(chunk * N * N, N * N) };
+                kept.copy_from_slice(state.as_flattened());
+            }
+            // SAFETY: as above.
+            let removed = unsafe { removed.slice(start, N) };
+            for i in 0..N {
+                (y[i], removed[i]) = advance_row::<N, FMA>(&mut state[i], &token, i);
+            }
+        } else {
+            for i in 0..N {
+                y[i] = advance_row::<N, FMA>(&mut state[i], &token, i).0;
+            }
+        }
+    }
+    // SAFETY: as above.
+    unsafe { task.last_state.slice(head * N * N, N * N) }.copy_from_slice(state.as_flattened());
+}
+
+/// Moves row i of the state over one token; gives y_i and the removed value.
+#[inline(always)]
+fn advance_row<const N: usize, const FMA: bool>(
+    row: &mut [f32; N],
+    token: &Token<N>,
+    i: usize,
+) -> (f32, f32) {
+    let removed = dot::<N, FMA>(row, token.removal);
+    let value = token.v[i];
+    let mut lanes = [0.0; LANES];
+    for start in (0..N).step_by(LANES) {
+        for lane in 0..LANES {
+            let j = start + lane;
+            let s = next::<FMA>(
+                row[j],
+                removed,
+                value,
+                token.w[j],
+                token.write[j],
+                token.k[j],
+            );
+            row[j] = s;
+            lanes[lane] = mul_add::<FMA>(s, token.r[j], lanes[lane]);
+        }
+    }
+    (sum_lanes(lanes), removed)
+}
+
+/// One element of S_t.
+#[inline(always)]
+fn next<const FMA: bool>(s: f32, removed: f32, value: f32, w: f32, write: f32, k: f32) -> f32 {
+    mul_add::<FMA>(value, k, mul_add::<FMA>(removed, write, s * w))
+}
+
+dispatch!(forward_dispatch, forward_head, &ForwardTask);
+
+/// One head's share of the backward pass.
+struct BackwardTask<'a> {
+    inputs: &'a Slices<'a>,
+    checkpoints: &'a [f32],
+    removed: &'a [f32],
+    dy: &'a [f32],
+    /// r, w, k, v, removal, write.
+    gradients: [&'a Rows<'a>; 6],
+    dstate: &'a Rows<'a>,
+    batch_idx: usize,
+    head_idx: usize,
+}
+
+/// Gradients of one token that sum over the rows of the state.
+struct TokenGradients<const N: usize> {
+    r: [f32; N],
+    w: [f32; N],
+    k: [f32; N],
+    v: [f32; N],
+    removal: [f32; N],
+    write: [f32; N],
+}
+
+#[inline(always)]
+fn backward_head<const N: usize, const FMA: bool>(task: &BackwardTask) {
+    let dims = task.inputs.dims;
+    let (batch_idx, head_idx) = (task.batch_idx, task.head_idx);
+    let head = batch_idx * dims.n_head + head_idx;
+    // Gradient of the state, [N, N], and the states before each token of a chunk.
+    let mut ds = vec![[0.0; N]; N];
+    let mut states = vec![[0.0; N]; N * CHECKPOINT_INTERVAL];
+    for chunk in (0..dims.n_chunks()).rev() {
+        let from = chunk * CHECKPOINT_INTERVAL;
+        let to = dims.n_tokens.min(from + CHECKPOINT_INTERVAL);
+        let kept = (head * dims.n_chunks() + chunk) * N * N;
+        states[..N]
+            .as_flattened_mut()
+            .copy_from_slice(&task.checkpoints[kept..kept + N * N]);
+        for t in from..to - 1 {
+            let start = dims.offset(batch_idx, t, head_idx);
+            let token = task.inputs.token::<N>(start);
+            let removed = vector::<N>(task.removed, start);
+            let (before, after) = states.split_at_mut((t - from + 1) * N);
+            let before = &before[(t - from) * N..];
+            for i in 0..N {
+                for j in 0..N {
+                    let (w, write, k) = (token.w[j], token.write[j], token.k[j]);
+                    after[i][j] = next::<FMA>(before[i][j], removed[i], token.v[i], w, write, k);
+                }
+            }
+        }
+        for t in (from..to).rev() {
+            let start = dims.offset(batch_idx, t, head_idx);
+            let token = task.inputs.token::<N>(start);
+            let removed = vector::<N>(task.removed, start);
+            let dy = vector::<N>(task.dy, start);
+            let before = &states[(t - from) * N..(t - from + 1) * N];
+            let g = token_backward::<N, FMA>(&mut ds, before, &token, removed, dy);
+            let values = [&g.r, &g.w, &g.k, &g.v, &g.removal, &g.write];
+            for (rows, values) in task.gradients.iter().zip(values) {
+                // SAFETY: every task writes the rows of its own batch entry and head.
+                unsafe { rows.slice(start, N) }.copy_from_slice(values);
+            }
+        }
+    }
+    // SAFETY: as above.
+    unsafe { task.dstate.slice(head * N * N, N * N) }.copy_from_slice(ds.as_flattened());
+}
+dispatch!(backward_dispatch, backward_head, &BackwardTask);
+
+/// Takes the gradient of S_t to that of S_{t-1}, given S_{t-1} in `before`.
+#[inline(always)]
+fn token_backward<const N: usize, const FMA: bool>(
+    ds: &mut [[f32; N]],
+    before: &[[f32; N]],
+    token: &Token<N>,
+    removed: &[f32; N],
+    dy: &[f32; N],
+) -> TokenGradients<N> {
+    let mut g = TokenGradients {
+        r: [0.0; N],
+        w: [0.0; N],
+        k: [0.0; N],
+        v: [0.0; N],
+        removal: [0.0; N],
+        write: [0.0; N],
+    };
+    for i in 0..N {
+        let (ds, before) = (&mut ds[i], &before[i]);
+        for j in 0..N {
+            ds[j] = mul_add::<FMA>(dy[i], token.r[j], ds[j]);
+        }
+        g.v[i] = dot::<N, FMA>(ds, token.k);
+        let dremoved = dot::<N, FMA>(ds, token.write);
+        for j in 0..N {
+            let (w, write, k) = (token.w[j], token.write[j], token.k[j]);
+            let s = next::<FMA>(before[j], removed[i], token.v[i], w, write, k);
+            g.r[j] = mul_add::<FMA>(dy[i], s, g.r[j]);
+            g.w[j] = mul_add::<FMA>(ds[j], before[j], g.w[j]);
+            g.k[j] = mul_add::<FMA>(ds[j], token.v[i], g.k[j]);
+            g.write[j] = mul_add::<FMA>(ds[j], removed[i], g.write[j]);
+            g.removal[j] = mul_add::<FMA>(dremoved, before[j], g.removal[j]);
+            ds[j] = mul_add::<FMA>(ds[j], w, dremoved * token.removal[j]);
+        }
+    }
+    g
+}
+
+/// Runs `task` for every batch entry and head on all threads.
+fn for_each_head(dims: Dims, task: impl Fn(usize, usize) + Sync) {
+    (0..dims.n_batch * dims.n_head)
+        .into_par_iter()
+        .for_each(|head| task(head / dims.n_head, head % dims.n_head));
+}
+
+macro_rules! by_head_size {
+    ($size:expr, $function:ident, $argument:expr) => {
+        match $size {
+            16 => $function::<16>($argument),
+            32 => $function::<32>($argument),
+            64 => $function::<64>($argument),
+            128 => $function::<128>($argument),
+            other => unreachable!("head size {other} was refused before"),
+        }
+    };
+}
+
+fn with_slices<T>(inputs: &Wkv7Inputs, dims: Dims, body: impl FnOnce(&Slices) -> T) -> T {
+    let flat = [
+        &inputs.r,
+        &inputs.w,
+        &inputs.k,
+        &inputs.v,
+        &inputs.removal,
+        &inputs.write,
+    ]
+    .map(Flat::new);
+    let [r, w, k, v, removal, write] = flat.each_ref().map(Flat::slice);
+    body(&Slices {
+        dims,
+        r,
+        w,
+        k,
+        v,
+        removal,
+        write,
+    })
+}
+
+pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forward {
+    let dims = Dims::new(&inputs.r, state.dims()[0]);
+    let (b, t, h, n) = (dims.n_batch, dims.n_tokens, dims.n_head, dims.head_size);
+    let state = Flat::new(&state);
+    let mut y = vec![0.0; b * t * h * n];
+    let mut last_state = vec![0.0; b * h * n * n];
+    let (n_kept, n_removed) = if keep_tape {
+        (b * h * dims.n_chunks() * n * n, y.len())
+    } else {
+        (0, 0)
+    };
+    let mut checkpoints = vec![0.0; n_kept];
+    let mut removed = vec![0.0; n_removed];
+    with_slices(inputs, dims, |slices| {
+        let (y, last_state) = (Rows::new(&mut y), Rows::new(&mut last_state));
+        let tape = (Rows::new(&mut checkpoints), Rows::new(&mut removed));
+        for_each_head(dims, |batch_idx, head_idx| {
+            let task = ForwardTask {
+                inputs: slices,
+                state: state.slice(),
+                y: &y,
+                last_state: &last_state,
+                tape: keep_tape.then_some((&tape.0, &tape.1)),
+                batch_idx,
+                head_idx,
+            };
+            by_head_size!(n, forward_dispatch, &task);
+        });
+    });
+    Wkv7Forward {
+        y: tensor(y, [b, t, h, n]),
+        last_state: tensor(last_state, [b, h, n, n]),
+        tape: keep_tape.then(|| Wkv7Tape {
+            checkpoints: tensor(checkpoints, [b, h, dims.n_chunks(), n, n]),
+            removed: tensor(removed, [b, t, h, n]),
+        }),
+    }
+}
+
+pub(super) fn backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> Wkv7Gradients {
+    let dims = Dims::new(&inputs.r, 1);
+    let (b, t, h, n) = (dims.n_batch, dims.n_tokens, dims.n_head, dims.head_size);
+    let (checkpoints, removed) = (Flat::new(&tape.checkpoints), Flat::new(&tape.removed));
+    let dy = Flat::new(&dy);
+    let mut gradients: [Vec<f32>; 6] = std::array::from_fn(|_| vec![0.0; b * t * h * n]);
+    let mut dstate = vec![0.0; b * h * n * n];
+    with_slices(inputs, dims, |slices| {
+        let rows = gradients.each_mut().map(|values| Rows::new(values));
+        let dstate = Rows::new(&mut dstate);
+        for_each_head(dims, |batch_idx, head_idx| {
+            let task = BackwardTask {
+                inputs: slices,
+                checkpoints: checkpoints.slice(),
+                removed: removed.slice(),
+                dy: dy.slice(),
+                gradients: rows.each_ref(),
+                dstate: &dstate,
+                batch_idx,
+                head_idx,
+            };
+            by_head_size!(n, backward_dispatch, &task);
+        });
+    });
+    let [r, w, k, v, removal, write] = gradients.map(|values| tensor(values, [b, t, h, n]));
+    Wkv7Gradients {
+        r,
+        w,
+        k,
+        v,
+        removal,
+        write,
+        state: tensor(dstate, [b, h, n, n]),
+    }
+}

@@ -1,0 +1,161 @@
+//! Every operator against its reference: outputs and all gradients, on the CPU
+//! and on the software adapter, and against golden values from PyTorch in f64.
+
+mod support;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use gosling::kernels::wkv7::{Wkv7Inputs, is_cpu, wkv7, wkv7_backward, wkv7_reference};
+use support::{Golden, assert_close};
+
+/// The input formula of `tests/golden/README.md`.
+fn u<const D: usize>(
+    q: f64,
+    scale: f64,
+    offset: f64,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
+    let values: Vec<f32> = (0..shape.iter().product::<usize>())
+        .map(|n| n as f64)
+        .map(|n| (offset + scale * ((1.3 + 0.17 * q) * n + 0.0011 * n * n + q).sin()) as f32)
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().try_to_vec().unwrap()
+}
+
+/// Inputs, shared initial state and upstream gradient of the golden file.
+fn inputs(shape: [usize; 4], device: &Device) -> (Wkv7Inputs, Tensor<4>, Tensor<4>) {
+    let [_, _, h, n] = shape;
+    let unit = (2.0 / n as f64).sqrt();
+    let inputs = Wkv7Inputs {
+        r: u(0.0, 1.0, 0.0, shape, device),
+        w: u(1.0, 0.2, 0.75, shape, device),
+        k: u(2.0, 1.0, 0.0, shape, device),
+        v: u(3.0, 1.0, 0.0, shape, device),
+        removal: u(4.0, unit, 0.0, shape, device),
+        write: u(5.0, 0.5 * unit, 0.0, shape, device),
+    };
+    let state = u(6.0, 0.3, 0.0, [1, h, n, n], device);
+    (inputs, state, u(7.0, 1.0, 0.0, shape, device))
+}
+
+/// y, last state and the seven gradients by name, state gradients summed over the batch.
+fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
+    let (inputs, state, dy) = inputs(shape, device);
+    let forward = wkv7(&inputs, state, true);
+    let tape = forward.tape.expect("the tape was asked for");
+    let g = wkv7_backward(&inputs, &tape, dy);
+    vec![
+        ("y", values(forward.y)),
+        ("s_last", values(forward.last_state)),
+        ("dr", values(g.r)),
+        ("dw", values(g.w)),
+        ("dk", values(g.k)),
+        ("dv", values(g.v)),
+        ("da", values(g.removal)),
+        ("db", values(g.write)),
+        ("ds0", values(g.state.sum_dim(0))),
+    ]
+}
+
+/// The same by automatic differentiation of the reference.
+fn run_reference(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
+    let (inputs, state, dy) = inputs(shape, device);
+    let leaf = |x: Tensor<4>| Tensor::<4>::from_inner(x).require_grad();
+    let inputs = Wkv7Inputs {
+        r: leaf(inputs.r),
+        w: leaf(inputs.w),
+        k: leaf(inputs.k),
+        v: leaf(inputs.v),
+        removal: leaf(inputs.removal),
+        write: leaf(inputs.write),
+    };
+    let state = leaf(state);
+    let (y, last_state) = wkv7_reference(&inputs, state.clone());
+    let loss = (y.clone() * Tensor::from_inner(dy)).sum();
+    let gradients = loss.backward();
+    let of = |x: &Tensor<4>| values(x.grad(&gradients).expect("it is a leaf of the graph"));
+    vec![
+        ("y", values(y.inner())),
+        ("s_last", values(last_state.inner())),
+        ("dr", of(&inputs.r)),
+        ("dw", of(&inputs.w)),
+        ("dk", of(&inputs.k)),
+        ("dv", of(&inputs.v)),
+        ("da", of(&inputs.removal)),
+        ("db", of(&inputs.write)),
+        ("ds0", of(&state)),
+    ]
+}
+
+fn check_against(what: &str, got: &[(&'static str, Vec<f32>)], want: impl Fn(&str) -> Vec<f32>) {
+    for (name, got) in got {
+        let want = want(name);
+        // Sums over many terms of either sign: the error follows the largest value.
+        let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+        assert_close(
+            &format!("{what} {name}"),
+            got,
+            &want,
+            1e-5 * largest.max(1.0),
+            1e-5,
+        );
+    }
+}
+
+fn check_golden(device: &Device) {
+    let golden = Golden::open("wkv7.safetensors");
+    for (case, shape) in [("small", [2, 19, 3, 16]), ("head64", [1, 37, 2, 64])] {
+        check_against(case, &run(shape, device), |name| {
+            golden.f32(&format!("{case}.{name}"))
+        });
+    }
+}
+
+#[test]
+fn wkv7_matches_golden_values_on_the_cpu() {
+    check_golden(&Device::flex());
+}
+
+#[test]
+fn wkv7_matches_its_reference_on_the_cpu() {
+    for shape in [
+        [1, 1, 1, 16],
+        [2, 17, 2, 32],
+        [3, 33, 2, 64],
+        [1, 5, 1, 128],
+    ] {
+        let want = run_reference(shape, &Device::flex());
+        check_against(
+            &format!("{shape:?}"),
+            &run(shape, &Device::flex()),
+            |name| {
+                want.iter()
+                    .find(|(other, _)| *other == name)
+                    .unwrap()
+                    .1
+                    .clone()
+            },
+        );
+    }
+}
+
+#[test]
+fn wkv7_without_a_tape_gives_the_same_bits() {
+    let (inputs, state, _) = inputs([2, 21, 2, 32], &Device::flex());
+    let taped = wkv7(&inputs, state.clone(), true);
+    let plain = wkv7(&inputs, state, false);
+    assert!(plain.tape.is_none());
+    assert_eq!(values(taped.y), values(plain.y));
+    assert_eq!(values(taped.last_state), values(plain.last_state));
+}
+
+#[test]
+fn wkv7_matches_golden_values_on_a_gpu() {
+    let device = Device::wgpu(burn::tensor::DeviceKind::Cpu);
+    assert!(!is_cpu(&device));
+    check_golden(&device);
+}
