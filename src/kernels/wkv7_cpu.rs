@@ -2,6 +2,11 @@
 //! the first-level cache, every row a vector. Reference twin:
 //! [`super::wkv7_reference`].
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "an index names a channel of several vectors at once, and fixed bounds vectorise"
+)]
+
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
