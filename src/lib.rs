@@ -26,6 +26,7 @@ pub mod data;
 pub mod error;
 pub mod kernels;
 pub mod model;
+pub mod persist;
 pub mod worker;
 
 pub use error::{Error, Result};

@@ -7,7 +7,7 @@ mod support;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gosling::kernels::wkv7::{Wkv7Inputs, is_cpu, wkv7, wkv7_backward, wkv7_reference};
-use support::{Golden, assert_close};
+use support::{Golden, assert_close, values};
 
 /// The input formula of `tests/golden/README.md`.
 fn u<const D: usize>(
@@ -22,10 +22,6 @@ fn u<const D: usize>(
         .map(|n| (offset + scale * ((1.3 + 0.17 * q) * n + 0.0011 * n * n + q).sin()) as f32)
         .collect();
     Tensor::from_data(TensorData::new(values, shape), device)
-}
-
-fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().try_to_vec().unwrap()
 }
 
 /// Inputs, shared initial state and upstream gradient of the golden file.

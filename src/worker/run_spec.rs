@@ -105,6 +105,7 @@ pub struct DataSpec {
 
 /// A set in one of the formats the program reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum DataSource {
     /// A benchmark that ships with the program.
     Mini(Benchmark),
@@ -215,6 +216,7 @@ pub struct TrainingSpec {
 
 /// The optimiser and its constants.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum OptimizerSpec {
     /// Adam.
     Adam {
@@ -245,6 +247,7 @@ pub enum OptimizerSpec {
 
 /// How the learning rate falls from its peak to `last` times its peak.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Schedule {
     /// Half a cosine.
     Cosine {
@@ -262,6 +265,7 @@ pub enum Schedule {
 
 /// When to stop early. The best state is kept in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EarlyStopping {
     /// Checks without an improvement before the run stops.
     pub patience: usize,

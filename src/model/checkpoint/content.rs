@@ -1,0 +1,98 @@
+//! What a file is, by its first bytes. The extension is not asked.
+
+use super::Refusal;
+
+/// How a checkpoint is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckpointFormat {
+    /// `.pth`: a zip archive of `torch.save`.
+    Torch,
+    /// `.safetensors`, `.st`: a header length, a JSON header and data.
+    Safetensors,
+}
+
+/// Files that people pick by mistake: how they begin, and what to say. These
+/// beginnings, read as the length of a `.safetensors` header, are too large for
+/// one, so they come first.
+const FOREIGN: [(&[u8], &str); 10] = [
+    (
+        b"GGUF",
+        "is a GGUF file, whose weights are converted for llama.cpp; get the .pth it was made from",
+    ),
+    (
+        b"fmgg",
+        "is a ggml file of rwkv.cpp; get the .pth it was made from",
+    ),
+    (
+        b"lmgg",
+        "is a ggml file of rwkv.cpp; get the .pth it was made from",
+    ),
+    (
+        b"version https://git-lfs",
+        "is a Git LFS pointer that stands for the real file; run \"git lfs pull\" or download the file itself",
+    ),
+    (
+        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9",
+        "was saved by torch before 1.6; load it and torch.save it again",
+    ),
+    (b"\x28\xb5\x2f\xfd", "is zstd-compressed; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it first"),
+    (b"Rar!", "is a RAR archive; unpack it first"),
+    (b"\x89HDF", "is an HDF5 file; convert it to .safetensors"),
+    (b"\x7fELF", "is a program"),
+];
+
+/// The same for beginnings so short that a `.safetensors` may have them.
+const FOREIGN_SHORT: [(&[u8], &str); 3] = [
+    (
+        b"\x80",
+        "is a bare Python pickle, not a torch archive; torch.save the state dict",
+    ),
+    (b"\x1f\x8b", "is gzip-compressed; unpack it first"),
+    (b"MZ", "is a program"),
+];
+
+impl CheckpointFormat {
+    /// The format of a file with these bytes.
+    pub(super) fn of(bytes: &[u8]) -> Result<Self, Refusal> {
+        let refuse = |reason: &str| Err(Refusal::new("content", reason));
+        if bytes.is_empty() {
+            return refuse("is empty; download or copy it again");
+        }
+        if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
+            return Ok(Self::Torch);
+        }
+        let begins = |(start, _): &&(&[u8], &str)| bytes.starts_with(start);
+        if let Some((_, reason)) = FOREIGN.iter().find(begins) {
+            return refuse(reason);
+        }
+        // A header length of below 2^56, then the JSON object.
+        if bytes.get(7) == Some(&0) && bytes.get(8).is_none_or(|byte| *byte == b'{') {
+            return Ok(Self::Safetensors);
+        }
+        if let Some((_, reason)) = FOREIGN_SHORT.iter().find(begins) {
+            return refuse(reason);
+        }
+        match bytes.trim_ascii_start().first() {
+            Some(b'<') => refuse(
+                "is a web page, so the download failed; open the address in a browser to see why",
+            ),
+            Some(b'{' | b'[') => refuse(
+                "is JSON text; choose the file with the weights (an index lists several: merge them into one)",
+            ),
+            Some(_) | None if bytes.iter().take(4096).all(|byte| *byte == 0) => {
+                refuse("begins with zeros only, so the download did not finish")
+            }
+            Some(_) | None => {
+                let start = &bytes[..bytes.len().min(8)];
+                Err(Refusal::new(
+                    "content",
+                    format!(
+                        "is neither a .pth nor a .safetensors file (it begins with \"{}\")",
+                        start.escape_ascii()
+                    ),
+                ))
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The table of tensors of a `.safetensors` file: a little-endian header
+//! length of 8 bytes, a JSON header, the data. That tensors neither overlap nor
+//! leave gaps, and that their sizes match, is checked by the `safetensors`
+//! crate.
+
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+
+use super::{Entry, Index, Place, Refusal, TensorDType, shown};
+
+/// Bytes before the header.
+const LENGTH_BYTES: usize = 8;
+
+/// The longest header that is read, in bytes. The largest public RWKV-7 takes
+/// about 0.3 MB; the JSON reader needs some ten times the header's size.
+const MAX_HEADER_BYTES: usize = 16 << 20;
+
+/// Reads the index of `bytes`.
+pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
+    let refuse = |reason: String| Refusal::new("header", reason);
+    let n_rest = bytes.len().saturating_sub(LENGTH_BYTES);
+    let n_header = bytes
+        .first_chunk::<LENGTH_BYTES>()
+        .map(|length| u64::from_le_bytes(*length))
+        .and_then(|length| usize::try_from(length).ok())
+        .filter(|length| *length <= n_rest)
+        .ok_or_else(|| {
+            refuse(format!(
+                "is longer than the file of {} bytes, so the file is truncated or damaged; download or copy it again",
+                bytes.len()
+            ))
+        })?;
+    if n_header > MAX_HEADER_BYTES {
+        return Err(refuse(format!(
+            "is {n_header} bytes long; a table of tensors takes less than {MAX_HEADER_BYTES}"
+        )));
+    }
+    let (_, header) =
+        SafeTensors::read_metadata(bytes).map_err(|error| refuse(reason_of(error)))?;
+    let data_start = LENGTH_BYTES + n_header;
+    let mut index = Index {
+        metadata: header.metadata().iter().flatten().map(owned).collect(),
+        ..Index::default()
+    };
+    for (name, info) in header.tensors() {
+        let refuse = |reason: String| Refusal::new(format!("tensor {}", shown(&name)), reason);
+        let dtype = dtype_of(info.dtype).ok_or_else(|| {
+            refuse(format!(
+                "holds {:?} values, as quantised models do; get the f16, bf16 or f32 file",
+                info.dtype
+            ))
+        })?;
+        let (from, to) = info.data_offsets;
+        let range = data_start + from..data_start + to;
+        // The crate has compared the ends with the file; this repeats it where
+        // a mistake would reach out of the map.
+        if range.start > range.end || range.end > bytes.len() {
+            return Err(refuse("lies outside the file".into()));
+        }
+        let entry = Entry {
+            dtype,
+            shape: info.shape.clone(),
+            place: Place::InFile(range),
+        };
+        index.tensors.insert(name, entry);
+    }
+    Ok(index)
+}
+
+fn owned((key, value): (&String, &String)) -> (String, String) {
+    (key.clone(), value.clone())
+}
+
+/// The element type, where it is one that can be read.
+fn dtype_of(dtype: Dtype) -> Option<TensorDType> {
+    match dtype {
+        Dtype::F16 => Some(TensorDType::F16),
+        Dtype::BF16 => Some(TensorDType::BF16),
+        Dtype::F32 => Some(TensorDType::F32),
+        Dtype::F64 => Some(TensorDType::F64),
+        Dtype::I64 => Some(TensorDType::I64),
+        Dtype::I32 => Some(TensorDType::I32),
+        Dtype::I16 => Some(TensorDType::I16),
+        Dtype::I8 => Some(TensorDType::I8),
+        Dtype::U8 => Some(TensorDType::U8),
+        Dtype::BOOL => Some(TensorDType::Bool),
+        // The crate adds types as formats appear; all of them are quantised,
+        // complex or unsigned, which no RWKV-7 checkpoint has.
+        _ => None,
+    }
+}
+
+fn reason_of(error: SafeTensorError) -> String {
+    match error {
+        SafeTensorError::MetadataIncompleteBuffer => {
+            "does not match the file's size, so the file is truncated or damaged; download or copy it again".into()
+        }
+        SafeTensorError::InvalidOffset(name) => format!(
+            "puts the tensor {} over another one, or leaves a gap before it; the file is damaged",
+            shown(&name)
+        ),
+        SafeTensorError::TensorInvalidInfo | SafeTensorError::ValidationOverflow => {
+            "gives a tensor a shape that does not match its bytes; the file is damaged".into()
+        }
+        other => format!("is not that of a .safetensors file ({})", shown(&other.to_string())),
+    }
+}

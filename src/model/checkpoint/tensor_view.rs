@@ -1,0 +1,193 @@
+//! One tensor of a checkpoint, seen in place, and its conversion to `f32`.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt as _;
+
+/// The element type of a stored tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TensorDType {
+    /// IEEE half precision.
+    F16,
+    /// The upper half of an `f32`.
+    BF16,
+    /// IEEE single precision.
+    F32,
+    /// IEEE double precision.
+    F64,
+    /// Signed, 8 bytes.
+    I64,
+    /// Signed, 4 bytes.
+    I32,
+    /// Signed, 2 bytes.
+    I16,
+    /// Signed, 1 byte.
+    I8,
+    /// Unsigned, 1 byte.
+    U8,
+    /// One byte, 0 or 1.
+    Bool,
+}
+
+impl TensorDType {
+    /// Bytes per element.
+    pub fn n_bytes(self) -> usize {
+        match self {
+            Self::F64 | Self::I64 => 8,
+            Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 => 2,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+        }
+    }
+
+    /// Whether it holds floating-point numbers, as every weight and state does.
+    pub fn is_float(self) -> bool {
+        match self {
+            Self::F16 | Self::BF16 | Self::F32 | Self::F64 => true,
+            Self::I64 | Self::I32 | Self::I16 | Self::I8 | Self::U8 | Self::Bool => false,
+        }
+    }
+
+    /// The name as `.safetensors` spells it, such as `BF16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "F16",
+            Self::BF16 => "BF16",
+            Self::F32 => "F32",
+            Self::F64 => "F64",
+            Self::I64 => "I64",
+            Self::I32 => "I32",
+            Self::I16 => "I16",
+            Self::I8 => "I8",
+            Self::U8 => "U8",
+            Self::Bool => "BOOL",
+        }
+    }
+}
+
+/// A tensor inside the checkpoint's bytes; nothing is copied until it is
+/// converted.
+#[derive(Clone, Copy, Debug)]
+pub struct TensorView<'a> {
+    /// The name in the checkpoint.
+    pub name: &'a str,
+    /// The element type.
+    pub dtype: TensorDType,
+    /// Sizes of the dimensions; the last one is contiguous.
+    pub shape: &'a [usize],
+    /// The elements, little-endian, of any alignment:
+    /// product of `shape` times [`TensorDType::n_bytes`] bytes.
+    pub bytes: &'a [u8],
+}
+
+/// Elements converted at a time when the file's bytes are not aligned.
+const BLOCK: usize = 1024;
+
+impl TensorView<'_> {
+    /// How many elements the tensor has.
+    pub fn n_elements(&self) -> usize {
+        self.bytes.len() / self.dtype.n_bytes()
+    }
+
+    /// The elements as `f32`, row-major. `f64` and large integers are rounded.
+    pub fn to_f32(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.n_elements()];
+        self.write_f32(&mut values);
+        values
+    }
+
+    /// [`Self::to_f32`] into memory that exists already.
+    ///
+    /// # Panics
+    /// When `out` has another length than [`Self::n_elements`].
+    pub fn write_f32(&self, out: &mut [f32]) {
+        assert_eq!(out.len(), self.n_elements(), "elements of {}", self.name);
+        match self.dtype {
+            TensorDType::F16 => f16_to_f32(self.bytes, out),
+            TensorDType::BF16 => convert(self.bytes, out, |bytes| {
+                f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16)
+            }),
+            TensorDType::F32 => convert(self.bytes, out, f32::from_le_bytes),
+            TensorDType::F64 => convert(self.bytes, out, |bytes| f64::from_le_bytes(bytes) as f32),
+            TensorDType::I64 => convert(self.bytes, out, |bytes| i64::from_le_bytes(bytes) as f32),
+            TensorDType::I32 => convert(self.bytes, out, |bytes| i32::from_le_bytes(bytes) as f32),
+            TensorDType::I16 => convert(self.bytes, out, |bytes| i16::from_le_bytes(bytes).into()),
+            TensorDType::I8 => convert(self.bytes, out, |bytes| i8::from_le_bytes(bytes).into()),
+            TensorDType::U8 | TensorDType::Bool => {
+                convert(self.bytes, out, |bytes: [u8; 1]| bytes[0].into());
+            }
+        }
+    }
+}
+
+fn convert<const LEN: usize>(bytes: &[u8], out: &mut [f32], one: impl Fn([u8; LEN]) -> f32) {
+    let (elements, _) = bytes.as_chunks::<LEN>();
+    for (value, element) in out.iter_mut().zip(elements) {
+        *value = one(*element);
+    }
+}
+
+fn f16_to_f32(bytes: &[u8], out: &mut [f32]) {
+    if cfg!(target_endian = "little")
+        && let Ok(halves) = bytemuck::try_cast_slice::<u8, f16>(bytes)
+    {
+        halves.convert_to_f32_slice(out);
+        return;
+    }
+    let mut block = [f16::ZERO; BLOCK];
+    for (bytes, out) in bytes.chunks(2 * BLOCK).zip(out.chunks_mut(BLOCK)) {
+        let halves = &mut block[..out.len()];
+        let (elements, _) = bytes.as_chunks::<2>();
+        for (half, element) in halves.iter_mut().zip(elements) {
+            *half = f16::from_le_bytes(*element);
+        }
+        halves.convert_to_f32_slice(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use half::bf16;
+
+    use super::*;
+
+    fn view(dtype: TensorDType, bytes: &[u8]) -> TensorView<'_> {
+        TensorView {
+            name: "x",
+            dtype,
+            shape: &[],
+            bytes,
+        }
+    }
+
+    #[test]
+    fn every_half_converts_alike_at_any_alignment() {
+        let bits: Vec<u16> = (0..=u16::MAX).collect();
+        for shift in 0..2 {
+            let mut bytes = vec![0; shift];
+            bytes.extend(bits.iter().flat_map(|bits| bits.to_le_bytes()));
+            let halves = view(TensorDType::F16, &bytes[shift..]).to_f32();
+            let brains = view(TensorDType::BF16, &bytes[shift..]).to_f32();
+            for (index, bits) in bits.iter().enumerate() {
+                let want = f16::from_bits(*bits).to_f32();
+                assert!(want.is_nan() && halves[index].is_nan() || want == halves[index]);
+                let want = bf16::from_bits(*bits).to_f32();
+                assert!(want.is_nan() && brains[index].is_nan() || want == brains[index]);
+            }
+        }
+    }
+
+    #[test]
+    fn the_other_types_convert_by_value() {
+        let check = |dtype, bytes: &[u8], want: &[f32]| {
+            assert_eq!(view(dtype, bytes).to_f32(), want, "{dtype:?}");
+        };
+        check(TensorDType::F32, &1.5_f32.to_le_bytes(), &[1.5]);
+        check(TensorDType::F64, &(-2.5_f64).to_le_bytes(), &[-2.5]);
+        check(TensorDType::I64, &(-3_i64).to_le_bytes(), &[-3.0]);
+        check(TensorDType::I32, &70_000_i32.to_le_bytes(), &[70_000.0]);
+        check(TensorDType::I16, &(-300_i16).to_le_bytes(), &[-300.0]);
+        check(TensorDType::I8, &[0xff, 1], &[-1.0, 1.0]);
+        check(TensorDType::U8, &[0xff, 1], &[255.0, 1.0]);
+        check(TensorDType::Bool, &[1, 0], &[1.0, 0.0]);
+    }
+}

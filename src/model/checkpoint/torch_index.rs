@@ -1,0 +1,106 @@
+//! The table of tensors of a `torch.save` archive.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::layout::{self, StridedView};
+use super::{Entry, Index, Refusal, shown, zip_entries};
+use crate::model::pickle::{self, PickledTensor};
+
+/// How many times the file's size all tensors may have together. Tensors may
+/// share a storage (tied embeddings do), but a small file that names one large
+/// storage thousands of times would exhaust the memory of whoever converts it.
+const MAX_SHARING: usize = 2;
+
+/// Reads the index of the zip archive `bytes`.
+pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
+    let entries =
+        zip_entries::stored_entries(bytes).map_err(|reason| Refusal::new("archive", reason))?;
+    let folder = archive_folder(&entries)?;
+    if let Some(order) = entries.get(format!("{folder}/byteorder").as_str())
+        && &bytes[order.clone()] != b"little"
+    {
+        return Err(Refusal::new(
+            "byteorder",
+            "was saved on a big-endian machine; load it there and save .safetensors",
+        ));
+    }
+    let pickle = &bytes[entries[format!("{folder}/data.pkl").as_str()].clone()];
+    let tensors =
+        pickle::read_state_dict(pickle).map_err(|reason| Refusal::new("data.pkl", reason))?;
+    let mut index = Index::default();
+    let mut budget = bytes.len();
+    let mut n_shared = 0;
+    for tensor in &tensors {
+        let refuse =
+            |reason: String| Refusal::new(format!("tensor {}", shown(tensor.name)), reason);
+        let entry = entry(bytes, &entries, folder, tensor, &mut budget).map_err(refuse)?;
+        n_shared += entry.n_bytes();
+        if n_shared > MAX_SHARING.saturating_mul(bytes.len()) {
+            return Err(refuse(
+                "shares its elements with so many others that they would not fit in memory; save clones".into(),
+            ));
+        }
+        // As in Python, a key that is set twice keeps its last value.
+        index.tensors.insert(tensor.name.to_owned(), entry);
+    }
+    Ok(index)
+}
+
+/// The folder in the archive that holds `data.pkl`.
+fn archive_folder<'a>(entries: &BTreeMap<&'a str, Range<usize>>) -> Result<&'a str, Refusal> {
+    let mut folders = entries
+        .keys()
+        .filter_map(|name| name.strip_suffix("/data.pkl"));
+    let refuse = |reason: &str| Err(Refusal::new("archive", reason));
+    match (folders.next(), folders.next()) {
+        (Some(folder), None)
+            if entries.contains_key(format!("{folder}/constants.pkl").as_str()) =>
+        {
+            refuse("is a TorchScript program; torch.save its state_dict() instead")
+        }
+        (Some(folder), None) => Ok(folder),
+        (Some(_), Some(_)) => refuse("holds several data.pkl; it was not written by torch.save"),
+        (None, _) => refuse(
+            "is a zip archive without data.pkl, so torch.save did not write it; if it holds a checkpoint, unpack it",
+        ),
+    }
+}
+
+fn entry(
+    bytes: &[u8],
+    entries: &BTreeMap<&str, Range<usize>>,
+    folder: &str,
+    tensor: &PickledTensor<'_>,
+    budget: &mut usize,
+) -> Result<Entry, String> {
+    let storage = &tensor.storage;
+    let range = entries
+        .get(format!("{folder}/data/{}", storage.key).as_str())
+        .ok_or_else(|| {
+            format!(
+                "its data/{} is not in the archive; the file is damaged",
+                shown(storage.key)
+            )
+        })?;
+    let claimed = storage.n_elements.checked_mul(storage.dtype.n_bytes());
+    if claimed != Some(range.len()) {
+        return Err(format!(
+            "claims {} elements of {} in {} bytes; the file is damaged",
+            storage.n_elements,
+            storage.dtype.name(),
+            range.len()
+        ));
+    }
+    let view = StridedView {
+        element_bytes: storage.dtype.n_bytes(),
+        offset: tensor.offset,
+        shape: &tensor.shape,
+        strides: &tensor.strides,
+    };
+    Ok(Entry {
+        dtype: storage.dtype,
+        place: layout::place(bytes, range.clone(), &view, budget)?,
+        shape: tensor.shape.clone(),
+    })
+}

@@ -1,0 +1,332 @@
+//! The dimensions of an RWKV-7 (x070) model, read from the names and shapes of
+//! its tensors and from nothing else: file names lie, and the ranks of released
+//! models follow no formula.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::model::checkpoint::{Checkpoint, shown};
+
+mod variants;
+
+/// The dimensions of a model. Names as in the glossary; sizes in elements.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ModelConfig {
+    /// L, the number of blocks.
+    pub n_layer: usize,
+    /// C, the width: `n_head` times `head_size`.
+    pub n_embd: usize,
+    /// H, the heads of a layer.
+    pub n_head: usize,
+    /// N, the side of a head's state: one of [`HEAD_SIZES`].
+    pub head_size: usize,
+    /// V, the rows of the embedding, which may be more than the tokens.
+    pub vocab_size: usize,
+    /// The width inside channel mixing; 4 C in released models.
+    pub n_ffn: usize,
+    /// Rank of the decay's low-rank matrices `w1`, `w2`.
+    pub decay_rank: usize,
+    /// Rank of the in-context learning rate's `a1`, `a2`.
+    pub iclr_rank: usize,
+    /// Rank of the value residual's `v1`, `v2`; 0 for a model of one layer.
+    pub value_rank: usize,
+    /// Rank of the gate's `g1`, `g2`.
+    pub gate_rank: usize,
+}
+
+/// The head sizes that can be run. Released models have 64.
+pub const HEAD_SIZES: [usize; 4] = [16, 32, 64, 128];
+
+/// The most layers that are believed. The largest released model has 61.
+const MAX_LAYERS: usize = 1024;
+
+/// How many wrong tensors one message lists.
+const MAX_LISTED: usize = 12;
+
+/// The tensors from which the dimensions are read.
+const EMBEDDING: &str = "emb.weight";
+const BONUS: &str = "blocks.0.att.r_k";
+const DECAY: &str = "blocks.0.att.w1";
+const ICLR: &str = "blocks.0.att.a1";
+const GATE: &str = "blocks.0.att.g1";
+const VALUE: &str = "blocks.1.att.v1";
+const FFN: &str = "blocks.0.ffn.key.weight";
+
+impl ModelConfig {
+    /// Reads the dimensions and checks every tensor of the model against them.
+    ///
+    /// A `time_state` inside the model file is not looked at, as in the `rwkv`
+    /// package; nor are `v0`, `v1`, `v2` of layer 0, which the model never uses.
+    ///
+    /// # Errors
+    /// [`Error::Input`] in one line: which other kind of model the file holds,
+    /// or all tensors that are missing, unknown or of another shape than the
+    /// rest of the model asks for.
+    pub fn from_checkpoint(checkpoint: &Checkpoint) -> Result<Self> {
+        let refuse = |reason: String| Error::input(checkpoint.file(), "tensors", reason);
+        if let Some(reason) = variants::refusal(checkpoint) {
+            return Err(refuse(reason));
+        }
+        let n_layer = n_layer(checkpoint).map_err(refuse)?;
+        let (config, unreadable) = Self::read_dimensions(checkpoint, n_layer);
+        let mut problems = unreadable;
+        if problems.is_empty() {
+            config.check_dimensions().map_err(refuse)?;
+            if variants::is_transposed(checkpoint, &config) {
+                return Err(refuse(variants::TRANSPOSED.into()));
+            }
+            problems = config.wrong_tensors(checkpoint);
+        } else {
+            // Without dimensions only the names can be compared.
+            let absent = |(name, _): &(String, Vec<usize>)| checkpoint.tensor(name).is_none();
+            let missing = config.expected_tensors().into_iter().filter(absent);
+            problems.extend(missing.map(|(name, _)| format!("{name} is missing")));
+            problems.sort();
+            problems.dedup();
+        }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(refuse(listed(&problems)))
+        }
+    }
+
+    /// Every tensor that the model needs, with its shape, in the order of the
+    /// forward pass. Vectors are given as `[n_embd]`; files may hold them with
+    /// leading dimensions of one, as `[1, 1, n_embd]`. Linear layers are
+    /// [out, in]; `w1`, `a1`, `v1`, `g1` are [n_embd, rank] and their partners
+    /// [rank, n_embd].
+    pub fn expected_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let width = self.n_embd;
+        let mut tensors = vec![
+            (EMBEDDING.to_owned(), vec![self.vocab_size, width]),
+            ("blocks.0.ln0.weight".to_owned(), vec![width]),
+            ("blocks.0.ln0.bias".to_owned(), vec![width]),
+        ];
+        for layer in 0..self.n_layer {
+            let named = |(name, shape)| (format!("blocks.{layer}.{name}"), shape);
+            tensors.extend(self.time_mix_tensors(layer).into_iter().map(named));
+            let channel_mix = [
+                ("ln2.weight", vec![width]),
+                ("ln2.bias", vec![width]),
+                ("ffn.x_k", vec![width]),
+                ("ffn.key.weight", vec![self.n_ffn, width]),
+                ("ffn.value.weight", vec![width, self.n_ffn]),
+            ];
+            tensors.extend(channel_mix.into_iter().map(named));
+        }
+        tensors.extend([
+            ("ln_out.weight".to_owned(), vec![width]),
+            ("ln_out.bias".to_owned(), vec![width]),
+            ("head.weight".to_owned(), vec![self.vocab_size, width]),
+        ]);
+        tensors
+    }
+
+    /// How many numbers the model has, counted as its makers do: with the value
+    /// residual of layer 0, which official files hold and the model never uses.
+    pub fn n_params(&self) -> usize {
+        let tensors = self.expected_tensors();
+        let n_used: usize = tensors
+            .iter()
+            .map(|(_, s)| s.iter().product::<usize>())
+            .sum();
+        n_used + self.n_embd * (1 + 2 * self.value_rank)
+    }
+
+    fn time_mix_tensors(&self, layer: usize) -> Vec<(&'static str, Vec<usize>)> {
+        let width = self.n_embd;
+        let mut tensors: Vec<(&str, Vec<usize>)> = [
+            "ln1.weight",
+            "ln1.bias",
+            "att.x_r",
+            "att.x_w",
+            "att.x_k",
+            "att.x_v",
+            "att.x_a",
+            "att.x_g",
+            "att.w0",
+            "att.a0",
+            "att.k_k",
+            "att.k_a",
+            "att.ln_x.weight",
+            "att.ln_x.bias",
+        ]
+        .map(|name| (name, vec![width]))
+        .into();
+        let pairs = [
+            ("att.w1", "att.w2", self.decay_rank),
+            ("att.a1", "att.a2", self.iclr_rank),
+            ("att.g1", "att.g2", self.gate_rank),
+            ("att.v1", "att.v2", self.value_rank),
+        ];
+        // Layer 0 is where the value residual comes from, so it has none.
+        let n_pairs = if layer == 0 { 3 } else { 4 };
+        for (down, up, rank) in &pairs[..n_pairs] {
+            tensors.push((down, vec![width, *rank]));
+            tensors.push((up, vec![*rank, width]));
+        }
+        if layer > 0 {
+            tensors.push(("att.v0", vec![width]));
+        }
+        tensors.push(("att.r_k", vec![self.n_head, self.head_size]));
+        let squares = [
+            "att.receptance.weight",
+            "att.key.weight",
+            "att.value.weight",
+            "att.output.weight",
+        ];
+        tensors.extend(squares.map(|name| (name, vec![width, width])));
+        tensors
+    }
+
+    /// The dimensions, and what is wrong with the tensors that give them; a
+    /// dimension that cannot be read is 0.
+    fn read_dimensions(checkpoint: &Checkpoint, n_layer: usize) -> (Self, Vec<String>) {
+        let mut problems = Vec::new();
+        let mut pair = |name: &str, want: &str| {
+            match checkpoint.tensor(name).map(|tensor| tensor.shape) {
+                Some([first, second]) => return (*first, *second),
+                Some(shape) => problems.push(format!("{name} is {shape:?}, wanted {want}")),
+                None => problems.push(format!("{name} is missing")),
+            }
+            (0, 0)
+        };
+        let (vocab_size, n_embd) = pair(EMBEDDING, "[vocabulary, width]");
+        let (n_head, head_size) = pair(BONUS, "[heads, head size]");
+        let (_, decay_rank) = pair(DECAY, "[width, rank]");
+        let (_, iclr_rank) = pair(ICLR, "[width, rank]");
+        let (_, gate_rank) = pair(GATE, "[width, rank]");
+        let (n_ffn, _) = pair(FFN, "[inner width, width]");
+        let (_, value_rank) = if n_layer > 1 {
+            pair(VALUE, "[width, rank]")
+        } else {
+            (0, 0)
+        };
+        let config = Self {
+            n_layer,
+            n_embd,
+            n_head,
+            head_size,
+            vocab_size,
+            n_ffn,
+            decay_rank,
+            iclr_rank,
+            value_rank,
+            gate_rank,
+        };
+        (config, problems)
+    }
+
+    fn check_dimensions(&self) -> Result<(), String> {
+        if !HEAD_SIZES.contains(&self.head_size) {
+            return Err(format!(
+                "the head size is {}; Gosling runs {HEAD_SIZES:?}",
+                self.head_size
+            ));
+        }
+        if self.n_head.checked_mul(self.head_size) != Some(self.n_embd) {
+            return Err(format!(
+                "{EMBEDDING} has a width of {}, but {BONUS} has {} heads of {}",
+                self.n_embd, self.n_head, self.head_size
+            ));
+        }
+        Ok(())
+    }
+
+    fn wrong_tensors(&self, checkpoint: &Checkpoint) -> Vec<String> {
+        let expected = self.expected_tensors();
+        let mut problems = Vec::new();
+        for (name, want) in &expected {
+            match checkpoint.tensor(name) {
+                None => problems.push(format!("{name} is missing")),
+                Some(tensor) if squeezed(tensor.shape) != squeezed(want) => {
+                    problems.push(format!("{name} is {:?}, wanted {want:?}", tensor.shape));
+                }
+                Some(tensor) if !tensor.dtype.is_float() => problems.push(format!(
+                    "{name} holds {}, wanted F16, BF16 or F32",
+                    tensor.dtype.name()
+                )),
+                Some(_) => {}
+            }
+        }
+        let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+        let unknown = |name: &&str| !known.contains(name) && !is_unused(name);
+        let unknown = checkpoint.names().filter(unknown);
+        problems.extend(unknown.map(|name| format!("{} is not part of RWKV-7", shown(name))));
+        problems
+    }
+}
+
+impl fmt::Display for ModelConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "RWKV-7 L{} C{} H{} N{}, vocabulary {}, ffn {}, ranks {}/{}/{}/{}, {:.1} M parameters",
+            self.n_layer,
+            self.n_embd,
+            self.n_head,
+            self.head_size,
+            self.vocab_size,
+            self.n_ffn,
+            self.decay_rank,
+            self.iclr_rank,
+            self.value_rank,
+            self.gate_rank,
+            self.n_params() as f64 / 1e6,
+        )
+    }
+}
+
+/// The highest block index plus one.
+fn n_layer(checkpoint: &Checkpoint) -> Result<usize, String> {
+    let index_of = |name: &str| -> Option<usize> {
+        let (index, _) = name.strip_prefix("blocks.")?.split_once('.')?;
+        index.parse().ok()
+    };
+    let highest = checkpoint.names().filter_map(index_of).max();
+    match highest {
+        // A block has many tensors, so more blocks than tensors is no model.
+        Some(highest) if highest < MAX_LAYERS.min(checkpoint.names().len()) => Ok(highest + 1),
+        Some(highest) => Err(format!(
+            "has a block {highest}, but only {} tensors",
+            checkpoint.names().len()
+        )),
+        None => Err(format!(
+            "no tensor is named \"blocks.0…\", so this is no RWKV-7 model (there is {})",
+            first_names(checkpoint)
+        )),
+    }
+}
+
+fn first_names(checkpoint: &Checkpoint) -> String {
+    let names: Vec<String> = checkpoint.names().take(3).map(shown).collect();
+    names.join(", ")
+}
+
+/// Tensors that some files hold and the model does not use.
+fn is_unused(name: &str) -> bool {
+    let layer_0 = ["blocks.0.att.v0", "blocks.0.att.v1", "blocks.0.att.v2"];
+    layer_0.contains(&name)
+        || name.ends_with(".att.time_state")
+        || name.ends_with(".ln0.weight")
+        || name.ends_with(".ln0.bias")
+}
+
+/// A shape without its leading dimensions of one.
+fn squeezed(shape: &[usize]) -> &[usize] {
+    let n_leading = shape.iter().take_while(|size| **size == 1).count();
+    &shape[n_leading..]
+}
+
+fn listed(problems: &[String]) -> String {
+    let list = problems[..problems.len().min(MAX_LISTED)].join("; ");
+    match problems.len().checked_sub(MAX_LISTED) {
+        Some(n_more) if n_more > 0 => format!("{list}; and {n_more} more"),
+        Some(_) | None => list,
+    }
+}
+
+#[cfg(test)]
+mod tests;

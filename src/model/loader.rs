@@ -1,0 +1,136 @@
+//! From the tensors of a checkpoint to the parameters of a model on a device.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::ModelConfig;
+use super::block::Block;
+use super::channel_mix::ChannelMix;
+use super::checkpoint::Checkpoint;
+use super::normalization::LayerNorm;
+use super::time_mix::{LowRank, TimeMix};
+use crate::error::{Error, Result};
+
+/// Reads parameters by name and reports the share that is done.
+pub(super) struct Loader<'a> {
+    checkpoint: &'a Checkpoint,
+    device: &'a Device,
+    n_params: usize,
+    n_read: usize,
+    progress: &'a mut dyn FnMut(f32) -> Result<()>,
+}
+
+impl<'a> Loader<'a> {
+    pub fn new(
+        checkpoint: &'a Checkpoint,
+        device: &'a Device,
+        n_params: usize,
+        progress: &'a mut dyn FnMut(f32) -> Result<()>,
+    ) -> Self {
+        Self {
+            checkpoint,
+            device,
+            n_params,
+            n_read: 0,
+            progress,
+        }
+    }
+
+    /// A tensor of a checkpoint whose names and shapes were checked before.
+    fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
+        let view = self
+            .checkpoint
+            .tensor(name)
+            .ok_or_else(|| Error::input(self.checkpoint.file(), name, "is missing"))?;
+        let values = view.to_f32();
+        self.n_read += values.len();
+        (self.progress)(self.n_read as f32 / self.n_params as f32)?;
+        let data = TensorData::new(values, shape);
+        Ok(Tensor::from_data(data, self.device))
+    }
+
+    fn shape(&self, name: &str) -> &'a [usize] {
+        self.checkpoint.tensor(name).map_or(&[], |view| view.shape)
+    }
+
+    /// A parameter of [out, in] or [in, out], as the file has it.
+    pub fn matrix(&mut self, name: &str) -> Result<Tensor<2>> {
+        match *self.shape(name) {
+            [rows, columns] => self.tensor(name, [rows, columns]),
+            ref other => {
+                let reason = format!("has the shape {other:?}, not that of a matrix");
+                Err(Error::input(self.checkpoint.file(), name, reason))
+            }
+        }
+    }
+
+    /// A parameter of one number a channel, [C] or [1, 1, C] in the file.
+    fn vector(&mut self, name: &str) -> Result<Tensor<1>> {
+        let len = self.shape(name).iter().product();
+        self.tensor(name, [len])
+    }
+
+    pub fn layer_norm(&mut self, name: &str) -> Result<LayerNorm> {
+        Ok(LayerNorm {
+            weight: self.vector(&format!("{name}.weight"))?,
+            bias: self.vector(&format!("{name}.bias"))?,
+        })
+    }
+
+    fn low_rank(&mut self, name: &str) -> Result<LowRank> {
+        Ok(LowRank {
+            offset: self.vector(&format!("{name}0"))?,
+            down: self.matrix(&format!("{name}1"))?,
+            up: self.matrix(&format!("{name}2"))?,
+        })
+    }
+
+    pub fn block(&mut self, layer: usize, config: &ModelConfig) -> Result<Block> {
+        let block = format!("blocks.{layer}");
+        Ok(Block {
+            ln1: self.layer_norm(&format!("{block}.ln1"))?,
+            time_mix: self.time_mix(&format!("{block}.att"), layer, config)?,
+            ln2: self.layer_norm(&format!("{block}.ln2"))?,
+            channel_mix: ChannelMix {
+                x_k: self.vector(&format!("{block}.ffn.x_k"))?,
+                key: self.matrix(&format!("{block}.ffn.key.weight"))?,
+                value: self.matrix(&format!("{block}.ffn.value.weight"))?,
+            },
+        })
+    }
+
+    fn time_mix(&mut self, att: &str, layer: usize, config: &ModelConfig) -> Result<TimeMix> {
+        let value_residual = if layer == 0 {
+            None
+        } else {
+            Some(self.low_rank(&format!("{att}.v"))?)
+        };
+        let mut mix = Vec::with_capacity(6);
+        for letter in ["r", "w", "k", "v", "a", "g"] {
+            mix.push(self.vector(&format!("{att}.x_{letter}"))?);
+        }
+        let Ok(mix) = mix.try_into() else {
+            unreachable!("six letters")
+        };
+        Ok(TimeMix {
+            mix,
+            decay: self.low_rank(&format!("{att}.w"))?,
+            iclr: self.low_rank(&format!("{att}.a"))?,
+            value_residual,
+            gate: (
+                self.matrix(&format!("{att}.g1"))?,
+                self.matrix(&format!("{att}.g2"))?,
+            ),
+            k_k: self.vector(&format!("{att}.k_k"))?,
+            k_a: self.vector(&format!("{att}.k_a"))?,
+            r_k: self.tensor(&format!("{att}.r_k"), [config.n_head, config.head_size])?,
+            receptance: self.matrix(&format!("{att}.receptance.weight"))?,
+            key: self.matrix(&format!("{att}.key.weight"))?,
+            value: self.matrix(&format!("{att}.value.weight"))?,
+            output: self.matrix(&format!("{att}.output.weight"))?,
+            ln_x: (
+                self.vector(&format!("{att}.ln_x.weight"))?,
+                self.vector(&format!("{att}.ln_x.bias"))?,
+            ),
+        })
+    }
+}

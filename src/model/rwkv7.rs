@@ -1,0 +1,83 @@
+//! The whole model: embedding, blocks, head.
+
+use burn::tensor::{Device, Int, Tensor};
+
+use super::block::Block;
+use super::checkpoint::Checkpoint;
+use super::loader::Loader;
+use super::normalization::LayerNorm;
+use super::state::ModelState;
+use super::{ModelConfig, time_mix::linear};
+use crate::error::Result;
+
+/// An RWKV-7 model on a device.
+#[derive(Debug, Clone)]
+pub struct Rwkv7 {
+    config: ModelConfig,
+    /// [V, C].
+    embedding: Tensor<2>,
+    ln0: LayerNorm,
+    blocks: Vec<Block>,
+    ln_out: LayerNorm,
+    /// [V, C].
+    head: Tensor<2>,
+}
+
+impl Rwkv7 {
+    /// Reads a checkpoint onto a device, one tensor after the other, so that no
+    /// more than the largest one is held twice. `progress` hears the share done
+    /// and can end the loading with an error.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::from_checkpoint`], and what `progress` says.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        device: &Device,
+        progress: &mut dyn FnMut(f32) -> Result<()>,
+    ) -> Result<Self> {
+        let config = ModelConfig::from_checkpoint(checkpoint)?;
+        let mut loader = Loader::new(checkpoint, device, config.n_params(), progress);
+        let embedding = loader.matrix("emb.weight")?;
+        let ln0 = loader.layer_norm("blocks.0.ln0")?;
+        let blocks = (0..config.n_layer)
+            .map(|layer| loader.block(layer, &config))
+            .collect::<Result<_>>()?;
+        let ln_out = loader.layer_norm("ln_out")?;
+        let head = loader.matrix("head.weight")?;
+        Ok(Self {
+            config,
+            embedding,
+            ln0,
+            blocks,
+            ln_out,
+            head,
+        })
+    }
+
+    /// The model's dimensions.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Takes `tokens` [B, T] through the model from `state`; gives the logits
+    /// [B, T, V] and the state after the last token.
+    pub fn forward(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
+        let [n_batch, n_tokens] = tokens.dims();
+        let n_embd = self.config.n_embd;
+        let x = self
+            .embedding
+            .clone()
+            .select(0, tokens.reshape([n_batch * n_tokens]))
+            .reshape([n_batch, n_tokens, n_embd]);
+        let mut x = self.ln0.forward(x);
+        let mut v_first = None;
+        let mut layers = Vec::with_capacity(self.blocks.len());
+        for (block, state) in self.blocks.iter().zip(state.layers) {
+            let (next, value, state) = block.forward(x, v_first, state);
+            (x, v_first) = (next, Some(value));
+            layers.push(state);
+        }
+        let logits = linear(self.ln_out.forward(x), &self.head);
+        (logits, ModelState { layers })
+    }
+}

@@ -1,0 +1,178 @@
+//! Files that are either whole or absent: written under a scratch name, forced
+//! to disk, then renamed over the old one.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, Result};
+
+/// Writes `path` so that a reader, or a machine that loses power, sees the old
+/// file or the new one and never a part of either.
+///
+/// `fill` writes the contents to a scratch file `.{name}.{pid}.tmp` in the same
+/// folder, which is then flushed, synced and renamed over `path`; the folder is
+/// synced too where the system can.
+///
+/// # Errors
+/// [`Error::Io`] on `path` when any step fails; the scratch file is removed and
+/// an older `path` is left as it was.
+pub fn write_atomic(
+    path: impl AsRef<Path>,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<()> {
+    let path = path.as_ref();
+    let fail = |source| Error::io("write", path, source);
+    let scratch = Scratch::beside(path).map_err(fail)?;
+    let file = File::create(&scratch.0).map_err(fail)?;
+    let mut writer = BufWriter::new(file);
+    fill(&mut writer).map_err(fail)?;
+    let file = writer
+        .into_inner()
+        .map_err(|error| fail(error.into_error()))?;
+    file.sync_all().map_err(fail)?;
+    // Windows cannot rename a file that is still open.
+    drop(file);
+    fs::rename(&scratch.0, path).map_err(fail)?;
+    sync_folder(folder_of(path));
+    Ok(())
+}
+
+/// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// A scratch file's path; the file goes when this does, unless it was renamed.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn beside(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the path ends in no file name; add one",
+            )
+        })?;
+        let mut scratch = OsString::from(".");
+        scratch.push(name);
+        scratch.push(format!(".{}.tmp", std::process::id()));
+        Ok(Self(path.with_file_name(scratch)))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // After the rename there is nothing to remove, and an error here could
+        // only hide the one being reported.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+/// Makes the rename itself durable. Some network file systems refuse to sync a
+/// folder; the data is on disk by then, so a refusal is no reason to fail.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) {}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_file_appears_whole_and_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        write_atomic(&path, |w| w.write_all(&[7; 100_000])).unwrap();
+        write_atomic(&path, |w| w.write_all(b"second")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_failing_writer_leaves_the_old_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        fs::write(&path, b"old").unwrap();
+        let error = write_atomic(&path, |w| {
+            w.write_all(&[7; 100_000])?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(names(folder.path()), ["a.bin"]);
+    }
+
+    #[test]
+    fn a_panicking_writer_leaves_no_scratch_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        let outcome = std::panic::catch_unwind(|| write_atomic(&path, |_| panic!("mid-write")));
+        assert!(outcome.is_err());
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn paths_that_cannot_be_written_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("no/such/a.bin");
+        let error = write_atomic(&missing, |_| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("no such file or folder"), "{error}");
+        let error = write_atomic("..", |_| Ok(())).unwrap_err().to_string();
+        assert!(error.contains("no file name"), "{error}");
+        let over_folder = folder.path().join("b");
+        fs::create_dir_all(over_folder.join("c")).unwrap();
+        write_atomic(&over_folder, |_| Ok(())).unwrap_err();
+        assert_eq!(names(folder.path()), ["b"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_read_only_folder_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
+        // The superuser may write anywhere, so there is nothing to see then.
+        if File::create(folder.path().join("probe")).is_ok() {
+            return;
+        }
+        let error = write_atomic(folder.path().join("a.bin"), |_| Ok(())).unwrap_err();
+        assert!(error.to_string().contains("permission denied"), "{error}");
+    }
+
+    #[test]
+    fn sha256_of_a_known_text() {
+        assert_eq!(
+            sha256_hex(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

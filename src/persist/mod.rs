@@ -1,0 +1,3 @@
+//! Files that are either whole or not there.
+
+pub mod atomic;
