@@ -15,6 +15,7 @@ mod evaluation;
 mod extract;
 mod judge;
 mod options;
+mod runner;
 mod scoring;
 
 use crate::error::Result;
@@ -23,6 +24,7 @@ pub use accuracy::Accuracy;
 pub use evaluation::{Answer, Evaluation, Figure, ItemRecord};
 pub use extract::{Extracted, extract};
 pub use options::ScoreOptions;
+pub use runner::Runner;
 pub use scoring::evaluate;
 
 /// What a scorer needs from a model; token 0 is put in front of every document

@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file. It prints for people and returns
 //! exit code 2 for bad input.
 
+mod eval;
 mod inspect;
 
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure the accuracy of the untuned model on a benchmark.
+    Eval(eval::EvalArguments),
     /// Show a training set or benchmark as the model would see it.
     Inspect(inspect::InspectArguments),
 }
@@ -26,6 +29,7 @@ enum Command {
 /// Parses the arguments and runs the subcommand.
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
     };
     match outcome {

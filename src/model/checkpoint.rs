@@ -1,6 +1,6 @@
 //! Model and state files as named tensors, in place: the file is mapped into
-//! memory, so a 26 GB checkpoint opens in milliseconds and only the tensors
-//! that are read cost memory.
+//! memory, so opening reads its table only, and only the tensors that are
+//! converted cost memory.
 //!
 //! Two formats, told apart by their content: the `.pth` of `torch.save` (a zip
 //! archive of stored entries around a pickle, read by `pickle.rs`)

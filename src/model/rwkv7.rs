@@ -62,6 +62,18 @@ impl Rwkv7 {
     /// Takes `tokens` [B, T] through the model from `state`; gives the logits
     /// [B, T, V] and the state after the last token.
     pub fn forward(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
+        let (hidden, state) = self.hidden(tokens, state);
+        (linear(hidden, &self.head), state)
+    }
+
+    /// The logits of chosen rows of [`Self::hidden`]: [rows, C] → [rows, V].
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        hidden.matmul(self.head.clone().transpose())
+    }
+
+    /// As [`Self::forward`], but the normalised residual stream [B, T, C], of
+    /// which few positions may need logits.
+    pub fn hidden(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
         let [n_batch, n_tokens] = tokens.dims();
         let n_embd = self.config.n_embd;
         let x = self
@@ -77,7 +89,6 @@ impl Rwkv7 {
             (x, v_first) = (next, Some(value));
             layers.push(state);
         }
-        let logits = linear(self.ln_out.forward(x), &self.head);
-        (logits, ModelState { layers })
+        (self.ln_out.forward(x), ModelState { layers })
     }
 }

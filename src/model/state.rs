@@ -1,6 +1,6 @@
 //! What a model carries from one token to the next.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::ModelConfig;
 
@@ -35,6 +35,41 @@ impl ModelState {
         };
         Self {
             layers: vec![layer; config.n_layer],
+        }
+    }
+
+    /// The texts at these places of the batch, in this order.
+    pub fn select(&self, rows: Tensor<1, Int>) -> Self {
+        let layers = self.layers.iter().map(|layer| LayerState {
+            time_shift: layer.time_shift.clone().select(0, rows.clone()),
+            wkv: layer.wkv.clone().select(0, rows.clone()),
+            channel_shift: layer.channel_shift.clone().select(0, rows.clone()),
+        });
+        Self {
+            layers: layers.collect(),
+        }
+    }
+
+    /// Several batches behind each other.
+    ///
+    /// # Panics
+    /// Without any batch.
+    pub fn concatenate(batches: Vec<Self>) -> Self {
+        let n_layer = batches[0].layers.len();
+        let layers = (0..n_layer).map(|layer| {
+            let of = |batch: &Self| batch.layers[layer].clone();
+            let all: Vec<LayerState> = batches.iter().map(of).collect();
+            LayerState {
+                time_shift: Tensor::cat(all.iter().map(|s| s.time_shift.clone()).collect(), 0),
+                wkv: Tensor::cat(all.iter().map(|s| s.wkv.clone()).collect(), 0),
+                channel_shift: Tensor::cat(
+                    all.iter().map(|s| s.channel_shift.clone()).collect(),
+                    0,
+                ),
+            }
+        });
+        Self {
+            layers: layers.collect(),
         }
     }
 }

@@ -1,0 +1,204 @@
+//! A model that scores and continues texts in batches: what a benchmark asks of it.
+
+use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
+
+use super::LanguageModel;
+use crate::error::{Error, Result};
+use crate::model::Rwkv7;
+use crate::model::state::ModelState;
+
+/// Tokens of one batch, padding included: bounds the memory of an evaluation.
+const BATCH_TOKENS: usize = 16_384;
+/// Texts that are continued side by side.
+const BATCH_TEXTS: usize = 256;
+/// Stands before every document and ends it.
+const END_OF_DOCUMENT: u32 = 0;
+
+/// A model on its device, started from the zero state.
+pub struct Runner<'a> {
+    model: &'a Rwkv7,
+    device: &'a Device,
+}
+
+impl<'a> Runner<'a> {
+    /// A runner of `model`, which lives on `device`.
+    pub fn new(model: &'a Rwkv7, device: &'a Device) -> Self {
+        Self { model, device }
+    }
+
+    /// Texts as one tensor [B, T], zeros behind the shorter ones.
+    fn tokens(&self, texts: &[&[u32]], n_tokens: usize) -> Tensor<2, Int> {
+        let mut ids = vec![0_i32; texts.len() * n_tokens];
+        for (row, text) in ids.chunks_exact_mut(n_tokens).zip(texts) {
+            for (id, token) in row.iter_mut().zip(*text) {
+                *id = token.cast_signed();
+            }
+        }
+        let data = TensorData::new(ids, [texts.len(), n_tokens]);
+        Tensor::from_data(data, self.device)
+    }
+
+    fn indices(&self, indices: &[usize]) -> Tensor<1, Int> {
+        let indices: Vec<i32> = indices.iter().map(|index| *index as i32).collect();
+        let len = indices.len();
+        Tensor::from_data(TensorData::new(indices, [len]), self.device)
+    }
+
+    /// Summed log-likelihoods of one batch of (whole text, first scored position).
+    fn score(&self, batch: &[(Vec<u32>, usize)]) -> Result<Vec<f64>> {
+        let inputs: Vec<&[u32]> = batch
+            .iter()
+            .map(|(text, _)| &text[..text.len() - 1])
+            .collect();
+        let n_tokens = inputs.iter().map(|text| text.len()).max().unwrap_or(1);
+        let state = ModelState::zero(self.model.config(), batch.len(), self.device);
+        let (hidden, _) = self.model.hidden(self.tokens(&inputs, n_tokens), state);
+        let [n_batch, _, n_embd] = hidden.dims();
+        let (mut rows, mut targets) = (Vec::new(), Vec::new());
+        for (text_idx, (text, from)) in batch.iter().enumerate() {
+            for position in *from..text.len() {
+                rows.push(text_idx * n_tokens + position - 1);
+                targets.push(text[position] as usize);
+            }
+        }
+        let hidden = hidden.reshape([n_batch * n_tokens, n_embd]);
+        let logits = self.model.logits(hidden.select(0, self.indices(&rows)));
+        let targets = self.indices(&targets).unsqueeze_dim(1);
+        let picked = read(log_softmax(logits, 1).gather(1, targets))?;
+        let mut picked = picked.into_iter();
+        let sums = batch.iter().map(|(text, from)| {
+            let of_text = picked.by_ref().take(text.len() - from);
+            of_text.map(f64::from).sum()
+        });
+        Ok(sums.collect())
+    }
+
+    /// Continues one batch of prompts, token 0 already in front of each.
+    fn decode(
+        &self,
+        prompts: &[Vec<u32>],
+        max_new_tokens: usize,
+        stop: &dyn Fn(&[u32]) -> bool,
+    ) -> Result<Vec<Vec<u32>>> {
+        let mut outputs = vec![Vec::new(); prompts.len()];
+        let mut live: Vec<usize> = (0..prompts.len()).collect();
+        let (mut logits, mut state) = self.read_prompts(prompts)?;
+        for _ in 0..max_new_tokens {
+            let next = read_ints(logits.argmax(1))?;
+            let mut kept = Vec::new();
+            for (row, (text_idx, token)) in live.iter().zip(next).enumerate() {
+                let output: &mut Vec<u32> = &mut outputs[*text_idx];
+                output.push(token);
+                if token != END_OF_DOCUMENT && !stop(output) {
+                    kept.push(row);
+                }
+            }
+            if kept.is_empty() {
+                break;
+            }
+            if kept.len() < live.len() {
+                state = state.select(self.indices(&kept));
+                live = kept.iter().map(|row| live[*row]).collect();
+            }
+            let last: Vec<&[u32]> = live
+                .iter()
+                .map(|text_idx| outputs[*text_idx].last_chunk::<1>().map_or(&[][..], |t| t))
+                .collect();
+            let (hidden, after) = self.model.hidden(self.tokens(&last, 1), state);
+            (logits, state) = (self.model.logits(hidden.squeeze_dim(1)), after);
+        }
+        Ok(outputs)
+    }
+
+    /// The logits [B, V] after each prompt, and the state there. Prompts of one
+    /// length are read together, so that no padding reaches the state.
+    fn read_prompts(&self, prompts: &[Vec<u32>]) -> Result<(Tensor<2>, ModelState)> {
+        let mut order: Vec<usize> = (0..prompts.len()).collect();
+        order.sort_by_key(|text_idx| prompts[*text_idx].len());
+        let (mut logits, mut states) = (Vec::new(), Vec::new());
+        for group in order.chunk_by(|a, b| prompts[*a].len() == prompts[*b].len()) {
+            let texts: Vec<&[u32]> = group.iter().map(|i| prompts[*i].as_slice()).collect();
+            let n_tokens = texts[0].len();
+            let zero = ModelState::zero(self.model.config(), texts.len(), self.device);
+            let (hidden, state) = self.model.hidden(self.tokens(&texts, n_tokens), zero);
+            let last = hidden.narrow(1, n_tokens - 1, 1).squeeze_dim(1);
+            logits.push(self.model.logits(last));
+            states.push(state);
+        }
+        let mut back = vec![0; order.len()];
+        for (row, text_idx) in order.iter().enumerate() {
+            back[*text_idx] = row;
+        }
+        let back = self.indices(&back);
+        let state = ModelState::concatenate(states).select(back.clone());
+        Ok((Tensor::cat(logits, 0).select(0, back), state))
+    }
+}
+
+impl LanguageModel for Runner<'_> {
+    fn log_likelihoods(
+        &mut self,
+        requests: &[(Vec<u32>, Vec<u32>)],
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
+    ) -> Result<Vec<f64>> {
+        let mut texts: Vec<(usize, Vec<u32>, usize)> = requests
+            .iter()
+            .enumerate()
+            .map(|(i, (context, continuation))| {
+                let text = [&[END_OF_DOCUMENT], &context[..], continuation].concat();
+                (i, text, 1 + context.len())
+            })
+            .collect();
+        texts.sort_by_key(|(_, text, _)| text.len());
+        let mut scores = vec![0.0; requests.len()];
+        let mut done = 0;
+        while done < texts.len() {
+            progress(done, texts.len())?;
+            let rest = &texts[done..];
+            // The batch is as wide as its last text, the longest.
+            let fits = |n: &usize| *n * rest[n - 1].1.len() <= BATCH_TOKENS;
+            let n = (1..=rest.len()).take_while(fits).last().unwrap_or(1);
+            let batch: Vec<_> = rest[..n]
+                .iter()
+                .map(|(_, t, from)| (t.clone(), *from))
+                .collect();
+            for ((i, _, _), score) in rest.iter().zip(self.score(&batch)?) {
+                scores[*i] = score;
+            }
+            done += n;
+        }
+        progress(texts.len(), texts.len())?;
+        Ok(scores)
+    }
+
+    fn generate(
+        &mut self,
+        prompts: &[Vec<u32>],
+        max_new_tokens: usize,
+        stop: &dyn Fn(&[u32]) -> bool,
+        progress: &mut dyn FnMut(usize, usize) -> Result<()>,
+    ) -> Result<Vec<Vec<u32>>> {
+        let mut outputs = Vec::with_capacity(prompts.len());
+        for batch in prompts.chunks(BATCH_TEXTS) {
+            progress(outputs.len(), prompts.len())?;
+            let batch: Vec<_> = batch
+                .iter()
+                .map(|prompt| [&[END_OF_DOCUMENT], &prompt[..]].concat())
+                .collect();
+            outputs.extend(self.decode(&batch, max_new_tokens, stop)?);
+        }
+        progress(prompts.len(), prompts.len())?;
+        Ok(outputs)
+    }
+}
+
+fn read(tensor: Tensor<2>) -> Result<Vec<f32>> {
+    let data = tensor.into_data();
+    data.try_to_vec()
+        .map_err(|error| Error::Device(format!("values could not be read back: {error:?}")))
+}
+
+fn read_ints(tensor: Tensor<2, Int>) -> Result<Vec<u32>> {
+    let data = tensor.into_data();
+    Ok(data.iter::<u32>().collect())
+}
