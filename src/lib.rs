@@ -27,6 +27,7 @@ pub mod error;
 pub mod kernels;
 pub mod model;
 pub mod persist;
+pub mod tuning;
 pub mod worker;
 
 pub use error::{Error, Result};

@@ -56,10 +56,9 @@ impl<'a> Runner<'a> {
         let [n_batch, _, n_embd] = hidden.dims();
         let (mut rows, mut targets) = (Vec::new(), Vec::new());
         for (text_idx, (text, from)) in batch.iter().enumerate() {
-            for position in *from..text.len() {
-                rows.push(text_idx * n_tokens + position - 1);
-                targets.push(text[position] as usize);
-            }
+            let first = text_idx * n_tokens + from - 1;
+            rows.extend(first..first + text.len() - from);
+            targets.extend(text[*from..].iter().map(|token| *token as usize));
         }
         let hidden = hidden.reshape([n_batch * n_tokens, n_embd]);
         let logits = self.model.logits(hidden.select(0, self.indices(&rows)));

@@ -1,0 +1,277 @@
+//! Tuned states as files.
+//!
+//! | File | Element | Last two axes | Read by |
+//! |---|---|---|---|
+//! | `.pth` | f32 or bf16 | value, key | RWKV-Runner, the `rwkv` package (by [`python_snippet`]) |
+//! | `.safetensors` | f32 | value, key | Gosling; carries what the state was made from |
+//! | `.st` | f16 | **key, value** | Ai00, web-rwkv |
+//!
+//! All have one tensor per layer, `blocks.{i}.att.time_state`, and nothing
+//! else, since RWKV-Runner counts the tensors. Value-key order is RWKV-PEFT's
+//! (`rwkvt/rwkv7/att.py`); the transposed one is what web-rwkv's
+//! `read_state` expects (`src/runtime/v7.rs`). Read the wrong way round, a
+//! state still loads and silently gives another model.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::model::checkpoint::{Checkpoint, CheckpointFormat, shown};
+use crate::model::config::ModelConfig;
+
+mod export;
+mod pth_writer;
+mod python_snippet;
+#[cfg(test)]
+mod tests;
+
+pub use export::{ExportReport, PthDType, write_pth, write_safetensors, write_st};
+pub use python_snippet::{python_snippet, write_python_snippet};
+
+/// The state that a model starts from: one matrix per layer and head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TunedState {
+    /// L.
+    pub n_layer: usize,
+    /// H.
+    pub n_head: usize,
+    /// N.
+    pub head_size: usize,
+    /// For each layer the matrices of its heads, [n_head, value, key]
+    /// row-major: `n_head * head_size * head_size` numbers.
+    pub layers: Vec<Vec<f32>>,
+}
+
+/// What the last two axes of a stored state are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orientation {
+    /// [head, value, key], as RWKV-PEFT saves it and [`TunedState`] holds it.
+    ValueKey,
+    /// [head, key, value], as web-rwkv and Ai00 read it.
+    KeyValue,
+}
+
+impl Orientation {
+    /// The name in a file's metadata.
+    fn name(self) -> &'static str {
+        match self {
+            Self::ValueKey => "value,key",
+            Self::KeyValue => "key,value",
+        }
+    }
+}
+
+/// What a `.safetensors` state says about where it came from. All absent for
+/// states of other programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// [`Checkpoint::fingerprint`] of the model that it was tuned for.
+    pub base_fingerprint: Option<String>,
+    /// The specification of the run, as RON.
+    pub spec_ron: Option<String>,
+    /// The figures of the run, as JSON.
+    pub metrics_json: Option<String>,
+    /// The version of Gosling that wrote the file. Writers put their own.
+    pub gosling_version: Option<String>,
+}
+
+/// Keys and values of the metadata of a `.safetensors` state.
+mod keys {
+    pub(super) const FORMAT: &str = "format";
+    pub(super) const FORMAT_VALUE: &str = "gosling-state";
+    pub(super) const ORIENTATION: &str = "orientation";
+    pub(super) const FINGERPRINT: &str = "base_model_fingerprint";
+    pub(super) const SPEC: &str = "spec_ron";
+    pub(super) const METRICS: &str = "metrics_json";
+    pub(super) const VERSION: &str = "gosling_version";
+}
+
+impl TunedState {
+    /// Numbers in one layer: `n_head * head_size * head_size`.
+    pub fn n_per_layer(&self) -> usize {
+        self.n_head * self.head_size * self.head_size
+    }
+}
+
+/// Reads a tuned state, whichever program wrote it.
+///
+/// `orientation` says what the last two axes are; `None` leaves it to the file:
+/// its metadata, else value-key for `.pth` and key-value for files named `.st`
+/// or `.state`.
+///
+/// # Errors
+/// [`Error::Input`] when the file is no state, or holds numbers that are not
+/// finite, or when its orientation is unknown or contradicts `orientation`.
+pub fn read_state(
+    path: impl AsRef<Path>,
+    orientation: Option<Orientation>,
+) -> Result<(TunedState, Metadata)> {
+    let checkpoint = Checkpoint::open(path)?;
+    let orientation = orientation_of(&checkpoint, orientation)?;
+    let mut state = empty_state(&checkpoint)?;
+    for layer in 0..state.n_layer {
+        let mut values = layer_values(&checkpoint, layer, &state)?;
+        if orientation == Orientation::KeyValue {
+            values = transposed(&values, state.head_size);
+        }
+        state.layers.push(values);
+    }
+    if let Some((place, value)) = first_not_finite(&state) {
+        return Err(Error::input(
+            checkpoint.file(),
+            place,
+            format!("is {value}; the run that made it diverged"),
+        ));
+    }
+    let metadata = checkpoint.metadata();
+    let text = |key: &str| metadata.get(key).cloned();
+    let metadata = Metadata {
+        base_fingerprint: text(keys::FINGERPRINT),
+        spec_ron: text(keys::SPEC),
+        metrics_json: text(keys::METRICS),
+        gosling_version: text(keys::VERSION),
+    };
+    Ok((state, metadata))
+}
+
+/// Checks that `state` has the dimensions of the model.
+///
+/// # Errors
+/// [`Error::Spec`] on `state`, with both sets of dimensions.
+pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
+    let of_state = (state.n_layer, state.n_head, state.head_size);
+    let of_model = (model.n_layer, model.n_head, model.head_size);
+    if of_state == of_model {
+        return Ok(());
+    }
+    let said =
+        |(n_layer, n_head, size)| format!("{n_layer} layers of {n_head} heads of {size}x{size}");
+    Err(Error::spec(
+        "state",
+        format!(
+            "has {}, the model {}; it was tuned for another model",
+            said(of_state),
+            said(of_model)
+        ),
+    ))
+}
+
+/// The tensor name of a layer's state.
+fn tensor_name(layer: usize) -> String {
+    format!("blocks.{layer}.att.time_state")
+}
+
+fn orientation_of(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<Orientation> {
+    let refuse = |reason: String| Err(Error::input(checkpoint.file(), "orientation", reason));
+    let both = [Orientation::ValueKey, Orientation::KeyValue];
+    let said = match checkpoint.metadata().get(keys::ORIENTATION) {
+        Some(text) => match both.into_iter().find(|known| known.name() == text) {
+            Some(said) => Some(said),
+            None => return refuse(format!("\"{}\" is not known", shown(text))),
+        },
+        None => None,
+    };
+    if let (Some(said), Some(told)) = (said, told)
+        && said != told
+    {
+        return refuse(format!(
+            "the file itself says {}, not {}",
+            said.name(),
+            told.name()
+        ));
+    }
+    if let Some(known) = said.or(told) {
+        return Ok(known);
+    }
+    let extension = checkpoint.file().extension();
+    let extension = extension.map(|text| text.to_string_lossy().to_ascii_lowercase());
+    match (checkpoint.format(), extension.as_deref()) {
+        (CheckpointFormat::Torch, _) => Ok(Orientation::ValueKey),
+        (CheckpointFormat::Safetensors, Some("st" | "state")) => Ok(Orientation::KeyValue),
+        (CheckpointFormat::Safetensors, _) => refuse(
+            "the file does not say; choose value,key (RWKV-PEFT order) or key,value (Ai00 and web-rwkv)".into(),
+        ),
+    }
+}
+
+/// The dimensions of the state in the file, without its numbers.
+fn empty_state(checkpoint: &Checkpoint) -> Result<TunedState> {
+    let refuse = |place: &str, reason: String| Err(Error::input(checkpoint.file(), place, reason));
+    let n_layer = checkpoint.names().len();
+    let other = |name: &&str| !name.ends_with(".att.time_state");
+    if let Some(name) = checkpoint.names().find(other) {
+        let reason = if checkpoint.tensor("emb.weight").is_some() {
+            "it is a model, not a tuned state"
+        } else if name.ends_with(".ts_state") {
+            "it also tunes the token shift, which Gosling does not"
+        } else {
+            "it is not a tuned state, which has only blocks.….att.time_state"
+        };
+        return refuse("tensors", format!("holds {}; {reason}", shown(name)));
+    }
+    let Some(first) = checkpoint.tensor(&tensor_name(0)) else {
+        return refuse("tensors", format!("{} is missing", tensor_name(0)));
+    };
+    let &[n_head, head_size, n_key] = first.shape else {
+        return refuse(first.name, wrong_shape(first.shape));
+    };
+    if n_head == 0 || head_size == 0 || head_size != n_key {
+        return refuse(first.name, wrong_shape(first.shape));
+    }
+    Ok(TunedState {
+        n_layer,
+        n_head,
+        head_size,
+        layers: Vec::new(),
+    })
+}
+
+fn wrong_shape(shape: &[usize]) -> String {
+    format!("is {shape:?}, wanted [heads, head size, head size]")
+}
+
+fn layer_values(checkpoint: &Checkpoint, layer: usize, state: &TunedState) -> Result<Vec<f32>> {
+    let name = tensor_name(layer);
+    let refuse = |reason: String| Err(Error::input(checkpoint.file(), name.as_str(), reason));
+    let want = [state.n_head, state.head_size, state.head_size];
+    match checkpoint.tensor(&name) {
+        None => refuse(format!(
+            "is missing, though the file has {} states",
+            state.n_layer
+        )),
+        Some(tensor) if tensor.shape != want => refuse(format!(
+            "is {:?}, but that of layer 0 is {want:?}",
+            tensor.shape
+        )),
+        Some(tensor) if !tensor.dtype.is_float() => {
+            refuse(format!("holds {}, wanted floats", tensor.dtype.name()))
+        }
+        Some(tensor) => Ok(tensor.to_f32()),
+    }
+}
+
+/// Every head's matrix with its two axes exchanged.
+fn transposed(values: &[f32], head_size: usize) -> Vec<f32> {
+    let heads = values.chunks_exact(head_size * head_size);
+    heads
+        .flat_map(|head| {
+            (0..head.len()).map(move |i| head[i % head_size * head_size + i / head_size])
+        })
+        .collect()
+}
+
+/// Where in the state the number `index` of `layer` is, for messages.
+fn place_of(state: &TunedState, layer: usize, index: usize) -> String {
+    let size = state.head_size;
+    let (row, key) = (index / size, index % size);
+    let (head, value) = (row / size, row % size);
+    format!("layer {layer}, head {head}, value {value}, key {key}")
+}
+
+fn first_not_finite(state: &TunedState) -> Option<(String, f32)> {
+    for (layer, values) in state.layers.iter().enumerate() {
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            return Some((place_of(state, layer, index), values[index]));
+        }
+    }
+    None
+}
