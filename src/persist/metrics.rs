@@ -1,0 +1,324 @@
+//! A run's numbers as lines of JSON: appended while it runs, read back whatever
+//! a crash left of them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic::write_atomic;
+use crate::error::{Error, Result};
+use crate::worker::event::{
+    EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome, StepMetrics,
+};
+
+/// No line that is written comes near this; a longer one is no record.
+const MAX_LINE_BYTES: u64 = 1 << 20;
+
+/// One line of `metrics.jsonl`. Numbers that are not finite are kept, as the
+/// strings "NaN", "inf" and "-inf".
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum MetricRecord {
+    /// The numbers of one step.
+    Step(#[serde(with = "StepFields")] StepMetrics),
+    /// The loss on held-out examples.
+    Validation {
+        /// The step it was measured after.
+        step: usize,
+        /// Mean nats a counted token.
+        #[serde(with = "any_float")]
+        loss: f64,
+        /// Whether it is the lowest so far.
+        best: bool,
+    },
+    /// What an evaluation measured.
+    Evaluation {
+        /// Which evaluation.
+        phase: EvaluationPhase,
+        /// What was measured.
+        summary: EvaluationSummary,
+    },
+    /// Something people should know.
+    Note {
+        /// The line.
+        text: String,
+    },
+    /// A state was written and read back.
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// Something could not be done, and the run with it.
+    Failure {
+        /// What was being done.
+        during: String,
+        /// One line for people.
+        message: String,
+    },
+    /// The run is over.
+    End {
+        /// How.
+        outcome: RunOutcome,
+    },
+}
+
+impl MetricRecord {
+    /// What is to be written down of an event of a run.
+    pub fn from_event(event: &Event) -> Vec<Self> {
+        match event.clone() {
+            Event::RunStarted { notes, .. } => {
+                let note = |text| Self::Note { text };
+                notes.into_iter().map(note).collect()
+            }
+            Event::Step { run: _, metrics } => vec![Self::Step(metrics)],
+            Event::Validated {
+                run: _,
+                step,
+                loss,
+                best,
+            } => vec![Self::Validation { step, loss, best }],
+            Event::EvaluationFinished {
+                run: _,
+                phase,
+                summary,
+            } => vec![Self::Evaluation { phase, summary }],
+            Event::StateExported {
+                run: _,
+                path,
+                bytes,
+            } => vec![Self::Export { path, bytes }],
+            Event::RunEnded { run: _, outcome } => vec![Self::End { outcome }],
+            Event::Failed {
+                run: Some(_),
+                during,
+                message,
+            } => vec![Self::Failure { during, message }],
+            Event::DeviceReady { .. }
+            | Event::Loading { .. }
+            | Event::ModelLoaded { .. }
+            | Event::SnapshotReady { .. }
+            | Event::CheckpointSaved { .. }
+            | Event::EvaluationProgress { .. }
+            | Event::Paused { .. }
+            | Event::Failed { run: None, .. } => Vec::new(),
+        }
+    }
+
+    /// The event that was written down; a note is part of a start and has none.
+    pub fn into_event(self, run: RunId) -> Option<Event> {
+        Some(match self {
+            Self::Step(metrics) => Event::Step { run, metrics },
+            Self::Validation { step, loss, best } => Event::Validated {
+                run,
+                step,
+                loss,
+                best,
+            },
+            Self::Evaluation { phase, summary } => Event::EvaluationFinished {
+                run,
+                phase,
+                summary,
+            },
+            Self::Note { text: _ } => return None,
+            Self::Export { path, bytes } => Event::StateExported { run, path, bytes },
+            Self::Failure { during, message } => Event::Failed {
+                run: Some(run),
+                during,
+                message,
+            },
+            Self::End { outcome } => Event::RunEnded { run, outcome },
+        })
+    }
+
+    /// Whether the record still holds when the run goes on from `step`.
+    fn holds_at(&self, step: usize) -> bool {
+        match self {
+            Self::Step(metrics) => metrics.step <= step,
+            Self::Validation { step: at, .. } => *at <= step,
+            Self::Evaluation { phase, .. } => match phase {
+                EvaluationPhase::Before | EvaluationPhase::FewShot => true,
+                EvaluationPhase::After => false,
+            },
+            Self::Note { .. } | Self::Export { .. } => true,
+            Self::Failure { .. } | Self::End { .. } => false,
+        }
+    }
+}
+
+/// Reads every whole record, and counts the lines that are none: the last one
+/// of a run that was killed, or those that a failing disk left. A file that is
+/// not there has no records.
+///
+/// # Errors
+/// [`Error::Io`] if the file is there but cannot be read.
+pub fn read_metrics(path: impl AsRef<Path>) -> Result<(Vec<MetricRecord>, usize)> {
+    let mut records = Vec::new();
+    let n_torn = for_each_record(path.as_ref(), |_, record| records.push(record))?;
+    Ok((records, n_torn))
+}
+
+/// The end of a `metrics.jsonl` that is being written.
+#[derive(Debug)]
+pub struct MetricsFile {
+    path: PathBuf,
+    /// Opened by the first record, closed while the file is replaced.
+    file: Option<File>,
+    /// Whether the file may end inside a line.
+    torn: bool,
+}
+
+impl MetricsFile {
+    /// The file at `path`, which is created by the first record.
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: None,
+            torn: false,
+        }
+    }
+
+    /// Adds a record as one line and hands it to the system at once. A line
+    /// that a crash or a full disk cut short before is closed first.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be written.
+    pub fn append(&mut self, record: &MetricRecord) -> Result<()> {
+        let fail = |source| Error::io("write", &self.path, source);
+        let file = match &mut self.file {
+            Some(file) => file,
+            slot @ None => {
+                let (file, torn) = open_end(&self.path).map_err(fail)?;
+                self.torn = torn;
+                slot.insert(file)
+            }
+        };
+        let mut line = if self.torn { vec![b'\n'] } else { Vec::new() };
+        serde_json::to_writer(&mut line, record).map_err(|error| fail(error.into()))?;
+        line.push(b'\n');
+        self.torn = true;
+        file.write_all(&line).map_err(fail)?;
+        self.torn = false;
+        Ok(())
+    }
+
+    /// Drops what no longer holds when the run goes on from `step`: the steps
+    /// and validations past it, the tuned model's evaluation and the end.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read or replaced.
+    pub fn truncate_after(&mut self, step: usize) -> Result<()> {
+        if !self.path.exists() {
+            return Ok(());
+        }
+        let mut kept = Vec::new();
+        // Lines are copied as they stand, so that no number is rounded twice.
+        for_each_record(&self.path, |line, record| {
+            if record.holds_at(step) {
+                kept.extend_from_slice(line);
+                kept.push(b'\n');
+            }
+        })?;
+        self.file = None;
+        write_atomic(&self.path, |writer| writer.write_all(&kept))
+    }
+}
+
+/// Opens the file for appending; says whether it ends inside a line.
+fn open_end(path: &Path) -> io::Result<(File, bool)> {
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).read(true).append(true).open(path)?;
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok((file, false));
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok((file, last != *b"\n"))
+}
+
+/// Calls `take` with every whole record and its line; the number of others.
+fn for_each_record(path: &Path, mut take: impl FnMut(&[u8], MetricRecord)) -> Result<usize> {
+    let fail = |source| Error::io("read", path, source);
+    let mut reader = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(fail(error)),
+    };
+    let mut n_torn = 0;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut start = reader.by_ref().take(MAX_LINE_BYTES);
+        if start.read_until(b'\n', &mut line).map_err(fail)? == 0 {
+            return Ok(n_torn);
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if line.len() as u64 == MAX_LINE_BYTES {
+            reader.skip_until(b'\n').map_err(fail)?;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(record) => take(&line, record),
+            Err(_) if line.trim_ascii().is_empty() => {}
+            Err(_) => n_torn += 1,
+        }
+    }
+}
+
+/// How [`StepMetrics`] stands in a line.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "StepMetrics")]
+struct StepFields {
+    step: usize,
+    #[serde(with = "any_float")]
+    loss: f64,
+    #[serde(with = "any_float")]
+    grad_norm: f64,
+    #[serde(with = "any_float")]
+    state_norm: f64,
+    #[serde(with = "any_float")]
+    learning_rate: f64,
+    tokens: usize,
+    #[serde(with = "any_float")]
+    secs: f64,
+}
+
+/// Floats in JSON, which has no word for those that are not finite.
+mod any_float {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum NumberOrWord {
+        Number(f64),
+        Word(String),
+    }
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        match *value {
+            value if value.is_finite() => serializer.serialize_f64(value),
+            value if value.is_nan() => serializer.serialize_str("NaN"),
+            value if value > 0.0 => serializer.serialize_str("inf"),
+            _ => serializer.serialize_str("-inf"),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        match NumberOrWord::deserialize(deserializer)? {
+            NumberOrWord::Number(value) => Ok(value),
+            NumberOrWord::Word(word) => match word.as_str() {
+                "NaN" => Ok(f64::NAN),
+                "inf" => Ok(f64::INFINITY),
+                "-inf" => Ok(f64::NEG_INFINITY),
+                _ => Err(D::Error::custom("expected a number, NaN, inf or -inf")),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

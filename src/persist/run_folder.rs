@@ -1,0 +1,351 @@
+//! A run's folder: what the run is, its numbers, checkpoints, snapshots,
+//! evaluations and result. Nothing of a run is only in memory.
+//!
+//! ```text
+//! {name}-{n:04}/
+//!   spec.ron            what the run is
+//!   metrics.jsonl       its numbers, one record a line
+//!   checkpoints/        step-000050.safetensors, to go on from
+//!   snapshots/          step-000050.safetensors, to look at
+//!   eval/               before.jsonl, few_shot.jsonl, after.jsonl, one item a line
+//!   state.safetensors   the tuned state
+//!   log.txt             for people
+//!   lock, lock.pid      held by the process that writes here
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::atomic::write_atomic;
+use super::metrics::{MetricRecord, MetricsFile};
+use super::spec_file::{print_spec, read_spec};
+use crate::error::{Error, Result};
+use crate::worker::event::{EvaluationPhase, RunId};
+use crate::worker::run_spec::RunSpec;
+
+/// The specification's file name.
+pub const SPEC_FILE: &str = "spec.ron";
+/// The metrics' file name.
+pub const METRICS_FILE: &str = "metrics.jsonl";
+
+const FOLDERS: [&str; 3] = ["checkpoints", "snapshots", "eval"];
+
+/// Numbers above this are not taken for those of runs.
+const MAX_NUMBER: u32 = 999_999_999;
+
+/// A run's folder, which no other process writes to while this value lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    id: RunId,
+    metrics: MetricsFile,
+    _lock: FolderLock,
+}
+
+impl RunFolder {
+    /// Creates the folder of a new run below `runs_dir`, which is created too:
+    /// `{name}-{n:04}` with the number after the highest there.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the specification cannot be run, [`Error::Io`] if
+    /// something cannot be written; no folder is left then.
+    pub fn create(runs_dir: impl AsRef<Path>, spec: &RunSpec) -> Result<Self> {
+        spec.check()?;
+        let text = print_spec(spec)?;
+        let path = create_numbered(runs_dir.as_ref(), &spec.name)?;
+        fill(&path, &text).inspect_err(|_| {
+            // Ours, and empty but for what could not be finished.
+            let _ = fs::remove_dir_all(&path);
+        })
+    }
+
+    /// Opens the folder of a run to go on with it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is no run's folder, if another process holds it
+    /// or if its specification cannot be run; [`Error::Io`] if it cannot be
+    /// read or written.
+    pub fn open(path: impl AsRef<Path>) -> Result<(Self, RunSpec)> {
+        let path = path.as_ref();
+        let spec_file = path.join(SPEC_FILE);
+        // Before the lock, which must not litter folders of other kinds.
+        if !spec_file.is_file() {
+            let reason = "is not there; a run's folder has one";
+            return Err(Error::input(path, SPEC_FILE, reason));
+        }
+        let lock = FolderLock::take(path)?;
+        let spec = read_spec(&spec_file)?;
+        spec.check().map_err(|error| match error {
+            Error::Spec { field, reason } => Error::input(&spec_file, field, reason),
+            other
+            @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => other,
+        })?;
+        create_folders(path)?;
+        Ok((Self::new(path, lock)?, spec))
+    }
+
+    fn new(path: &Path, lock: FolderLock) -> Result<Self> {
+        Ok(Self {
+            id: run_id(path)?,
+            metrics: MetricsFile::new(path.join(METRICS_FILE)),
+            path: path.to_path_buf(),
+            _lock: lock,
+        })
+    }
+
+    /// Where the folder is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run's name, which is the folder's.
+    pub fn id(&self) -> &RunId {
+        &self.id
+    }
+
+    /// The file of the run's numbers.
+    pub fn metrics_path(&self) -> PathBuf {
+        self.path.join(METRICS_FILE)
+    }
+
+    /// The file of the tuned state.
+    pub fn state_path(&self) -> PathBuf {
+        self.path.join("state.safetensors")
+    }
+
+    /// The file of the log.
+    pub fn log_path(&self) -> PathBuf {
+        self.path.join("log.txt")
+    }
+
+    /// The file of the checkpoint after `step`.
+    pub fn checkpoint_path(&self, step: usize) -> PathBuf {
+        self.path.join("checkpoints").join(step_file(step))
+    }
+
+    /// The file of the snapshot after `step`.
+    pub fn snapshot_path(&self, step: usize) -> PathBuf {
+        self.path.join("snapshots").join(step_file(step))
+    }
+
+    /// The file of the items of an evaluation.
+    pub fn evaluation_path(&self, phase: EvaluationPhase) -> PathBuf {
+        let name = match phase {
+            EvaluationPhase::Before => "before.jsonl",
+            EvaluationPhase::FewShot => "few_shot.jsonl",
+            EvaluationPhase::After => "after.jsonl",
+        };
+        self.path.join("eval").join(name)
+    }
+
+    /// Adds a record to the run's numbers and hands it to the system at once.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written; the next record is then not glued
+    /// to what was.
+    pub fn append_metric(&mut self, record: &MetricRecord) -> Result<()> {
+        self.metrics.append(record)
+    }
+
+    /// Drops the records that no longer hold when the run goes on from `step`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read or replaced.
+    pub fn truncate_after(&mut self, step: usize) -> Result<()> {
+        self.metrics.truncate_after(step)
+    }
+
+    /// Steps and files of the checkpoints, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if their folder cannot be read.
+    pub fn checkpoints(&self) -> Result<Vec<(usize, PathBuf)>> {
+        step_files(&self.path.join("checkpoints"))
+    }
+
+    /// Steps and files of the snapshots, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if their folder cannot be read.
+    pub fn snapshots(&self) -> Result<Vec<(usize, PathBuf)>> {
+        step_files(&self.path.join("snapshots"))
+    }
+
+    /// Removes all checkpoints but the newest `keep` and that of the step
+    /// `best`; the number removed. The newest is never removed.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a file cannot be removed.
+    pub fn prune(&self, keep: usize, best: Option<usize>) -> Result<usize> {
+        let checkpoints = self.checkpoints()?.into_iter().skip(keep.max(1));
+        let old = checkpoints.filter(|(step, _)| Some(*step) != best);
+        let mut n_removed = 0;
+        for (_, path) in old {
+            fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+            n_removed += 1;
+        }
+        Ok(n_removed)
+    }
+
+    /// Writes the items of an evaluation, one JSON object a line; its file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be written; an older one is then as it was.
+    pub fn write_evaluation<T: Serialize>(
+        &self,
+        phase: EvaluationPhase,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<PathBuf> {
+        let path = self.evaluation_path(phase);
+        write_atomic(&path, |writer| {
+            for item in items {
+                serde_json::to_writer(&mut *writer, &item)?;
+                writer.write_all(b"\n")?;
+            }
+            Ok(())
+        })?;
+        Ok(path)
+    }
+}
+
+/// The name of the run whose folder is at `path`.
+///
+/// # Errors
+/// [`Error::Io`] if there is nothing at `path`.
+pub fn run_id(path: &Path) -> Result<RunId> {
+    let name = |path: &Path| Some(path.file_name()?.to_string_lossy().into_owned());
+    if let Some(name) = name(path) {
+        return Ok(RunId(name));
+    }
+    let whole = fs::canonicalize(path).map_err(|source| Error::io("open", path, source))?;
+    Ok(RunId(name(&whole).unwrap_or_else(|| "run".into())))
+}
+
+fn create_numbered(runs_dir: &Path, name: &str) -> Result<PathBuf> {
+    let fail = |source| Error::io("create", runs_dir, source);
+    fs::create_dir_all(runs_dir).map_err(fail)?;
+    let mut highest = 0;
+    for entry in fs::read_dir(runs_dir).map_err(fail)? {
+        let taken = entry.map_err(fail)?.file_name();
+        highest = highest.max(number_of(&taken.to_string_lossy(), name).unwrap_or(0));
+    }
+    loop {
+        highest += 1;
+        let path = runs_dir.join(format!("{name}-{highest:04}"));
+        match fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && highest <= MAX_NUMBER => {
+            }
+            Err(error) => return Err(Error::io("create", path, error)),
+        }
+    }
+}
+
+fn number_of(folder: &str, name: &str) -> Option<u32> {
+    let digits = folder.strip_prefix(name)?.strip_prefix('-')?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| is_number)?;
+    (number < MAX_NUMBER).then_some(number)
+}
+
+fn fill(path: &Path, spec: &str) -> Result<RunFolder> {
+    let lock = FolderLock::take(path)?;
+    create_folders(path)?;
+    // Last, for a folder with a specification is a run.
+    write_atomic(path.join(SPEC_FILE), |writer| {
+        writer.write_all(spec.as_bytes())
+    })?;
+    RunFolder::new(path, lock)
+}
+
+fn create_folders(path: &Path) -> Result<()> {
+    for name in FOLDERS {
+        let folder = path.join(name);
+        fs::create_dir_all(&folder).map_err(|source| Error::io("create", folder, source))?;
+    }
+    Ok(())
+}
+
+fn step_file(step: usize) -> String {
+    format!("step-{step:06}.safetensors")
+}
+
+fn step_of(file: &str) -> Option<usize> {
+    let step = file.strip_prefix("step-")?.strip_suffix(".safetensors")?;
+    let step = step.parse().ok()?;
+    (step_file(step) == file).then_some(step)
+}
+
+fn step_files(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
+    let fail = |source| Error::io("read", folder, source);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        if let Some(step) = step_of(&entry.file_name().to_string_lossy()) {
+            files.push((step, entry.path()));
+        }
+    }
+    files.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(files)
+}
+
+/// The lock of a folder. The system lets go of it when the process ends in
+/// whatever way, so that a lock is never stale.
+#[derive(Debug)]
+struct FolderLock {
+    file: File,
+    /// Names the holder; apart, for Windows lets nobody read a locked file.
+    pid_path: PathBuf,
+}
+
+impl FolderLock {
+    fn take(folder: &Path) -> Result<Self> {
+        let path = folder.join("lock");
+        let pid_path = folder.join("lock.pid");
+        let mut options = OpenOptions::new();
+        let file = options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(|source| Error::io("lock", &path, source))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            // Some network disks have no locks; better to go on than not to run.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", path, error)),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::input(folder, "lock", holder(&pid_path)));
+            }
+        }
+        // Only for the message above: without it the lock still holds.
+        let _ = fs::write(&pid_path, std::process::id().to_string());
+        Ok(Self { file, pid_path })
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.pid_path);
+        let _ = self.file.unlock();
+    }
+}
+
+fn holder(pid_path: &Path) -> String {
+    let pid = fs::read_to_string(pid_path).ok();
+    let pid: Option<u32> = pid.and_then(|text| text.trim().parse().ok());
+    match pid {
+        Some(pid) if pid == std::process::id() => {
+            "the run is open in this process already; stop it there first".into()
+        }
+        Some(pid) => format!("process {pid} works on this run; stop it first"),
+        None => "another process works on this run; stop it first".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The runs of earlier sessions, read back from their folders.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::metrics::{MetricRecord, read_metrics};
+use super::run_folder::{METRICS_FILE, SPEC_FILE, run_id};
+use super::spec_file::read_spec;
+use crate::error::{Error, Result};
+use crate::runs::run::{Run, RunStatus};
+use crate::runs::{BrokenFolder, RunStore};
+use crate::worker::event::Event;
+
+impl RunStore {
+    /// Every run below `runs_dir`, oldest first. Folders that hold a broken run
+    /// are listed in [`RunStore::broken`]; folders without a specification are
+    /// no runs, and a `runs_dir` that is not there has none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if `runs_dir` is there but cannot be listed.
+    pub fn from_folder(runs_dir: impl AsRef<Path>) -> Result<Self> {
+        let mut store = Self::default();
+        for folder in run_folders(runs_dir.as_ref())? {
+            match past_run(&folder) {
+                Ok(run) => store.add(run),
+                Err(error) => store.broken.push(BrokenFolder {
+                    folder,
+                    reason: error.to_string(),
+                }),
+            }
+        }
+        Ok(store)
+    }
+}
+
+/// Reads one run back from its folder.
+///
+/// # Errors
+/// [`Error::Input`] or [`Error::Io`] if its specification or its numbers
+/// cannot be read.
+pub fn past_run(folder: &Path) -> Result<Run> {
+    let spec = read_spec(folder.join(SPEC_FILE))?;
+    let id = run_id(folder)?;
+    let (records, n_torn) = read_metrics(folder.join(METRICS_FILE))?;
+    let mut notes = Vec::new();
+    if n_torn > 0 {
+        notes.push(format!(
+            "damaged lines of {METRICS_FILE} left out, {n_torn}"
+        ));
+    }
+    let mut events = Vec::new();
+    for record in records {
+        match record {
+            MetricRecord::Note { text } => notes.push(text),
+            record => events.extend(record.into_event(id.clone())),
+        }
+    }
+    let mut store = RunStore::default();
+    store.apply(Event::RunStarted {
+        run: id.clone(),
+        spec: Box::new(spec),
+        folder: folder.to_path_buf(),
+        first_step: 0,
+        notes,
+    });
+    for event in events {
+        store.apply(event);
+    }
+    let mut run = store
+        .take(&id)
+        .ok_or_else(|| Error::input(folder, METRICS_FILE, "holds no run; remove the folder"))?;
+    if !run.status.is_over() {
+        run.status = RunStatus::Interrupted { step: run.step };
+    }
+    Ok(run)
+}
+
+/// The folders with a specification, by its age: it is written once.
+fn run_folders(runs_dir: &Path) -> Result<Vec<PathBuf>> {
+    let fail = |source| Error::io("read", runs_dir, source);
+    let entries = match fs::read_dir(runs_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(fail(error)),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let folder = entry.map_err(fail)?.path();
+        if let Ok(metadata) = fs::metadata(folder.join(SPEC_FILE)) {
+            let written = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            folders.push((written, folder));
+        }
+    }
+    folders.sort();
+    Ok(folders.into_iter().map(|(_, folder)| folder).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::run_folder::RunFolder;
+    use crate::worker::event::{RunId, RunOutcome, StepMetrics};
+    use crate::worker::run_spec::RunSpec;
+
+    fn step(step: usize, loss: f64) -> MetricRecord {
+        MetricRecord::Step(StepMetrics {
+            step,
+            loss,
+            grad_norm: 1.0,
+            state_norm: 1.0,
+            learning_rate: 0.1,
+            tokens: 10,
+            secs: 0.5,
+        })
+    }
+
+    fn note(text: &str) -> MetricRecord {
+        MetricRecord::Note { text: text.into() }
+    }
+
+    fn write_run(runs_dir: &Path, records: &[MetricRecord]) -> PathBuf {
+        let mut folder = RunFolder::create(runs_dir, &RunSpec::default()).unwrap();
+        for record in records {
+            folder.append_metric(record).unwrap();
+        }
+        folder.path().to_path_buf()
+    }
+
+    #[test]
+    fn past_runs_are_read_back() {
+        let runs = tempfile::tempdir().unwrap();
+        let end = MetricRecord::End {
+            outcome: RunOutcome::Finished,
+        };
+        write_run(runs.path(), &[note("x"), step(1, 0.5), end]);
+        write_run(runs.path(), &[step(1, 0.5), step(2, f64::NAN)]);
+        let failure = MetricRecord::Failure {
+            during: "a step".into(),
+            message: "device lost".into(),
+        };
+        write_run(runs.path(), &[failure]);
+        let store = RunStore::from_folder(runs.path()).unwrap();
+        let statuses: Vec<_> = store.runs().iter().map(|run| run.status.clone()).collect();
+        assert_eq!(
+            statuses,
+            [
+                RunStatus::Finished,
+                RunStatus::Interrupted { step: 2 },
+                RunStatus::Failed("device lost".into()),
+            ]
+        );
+        let first = store.get(&RunId("standard-0001".into())).unwrap();
+        assert_eq!(first.notes, ["x"]);
+        assert_eq!(first.series.loss.points(), &[(1, 0.5)]);
+        assert_eq!(store.runs()[1].first_non_finite(), Some(2));
+        assert_eq!(store.log().len(), 0);
+    }
+
+    #[test]
+    fn broken_folders_are_listed_with_the_reason() {
+        let runs = tempfile::tempdir().unwrap();
+        let good = write_run(runs.path(), &[]);
+        let bad = write_run(runs.path(), &[]);
+        fs::write(bad.join(SPEC_FILE), "(nme: \"a\")").unwrap();
+        fs::create_dir(runs.path().join("notes")).unwrap();
+        fs::write(runs.path().join("file"), "").unwrap();
+        let metrics = bad.join(METRICS_FILE);
+        fs::write(metrics, "not a record\n").unwrap();
+        fs::write(good.join(METRICS_FILE), "not a record\n").unwrap();
+        let store = RunStore::from_folder(runs.path()).unwrap();
+        assert_eq!(store.runs().len(), 1);
+        assert_eq!(
+            store.runs()[0].notes,
+            ["damaged lines of metrics.jsonl left out, 1"]
+        );
+        let [broken] = &store.broken[..] else {
+            panic!("{:?}", store.broken);
+        };
+        assert_eq!(broken.folder, bad);
+        assert!(
+            broken
+                .reason
+                .ends_with("line 1, column 2: unknown field `nme`; did you mean `name`?"),
+            "{}",
+            broken.reason
+        );
+    }
+
+    #[test]
+    fn no_folder_has_no_runs() {
+        let runs = tempfile::tempdir().unwrap();
+        let missing = RunStore::from_folder(runs.path().join("none")).unwrap();
+        assert_eq!(missing, RunStore::default());
+        let file = runs.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(RunStore::from_folder(&file).is_err());
+    }
+}

@@ -1,0 +1,355 @@
+//! Run specifications as RON: read with errors that say where and what would
+//! be right, printed so that they read back equal.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::Path;
+
+use ron::error::{Error as RonError, Position, SpannedError};
+use ron::extensions::Extensions;
+use ron::ser::PrettyConfig;
+use ron::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::worker::run_spec::RunSpec;
+
+/// A specification is a page of text; more than this is some other file.
+const MAX_BYTES: u64 = 1 << 20;
+
+const HEADER: &str = "// A run of Gosling. Fields that are left out take their defaults.\n";
+
+/// Names this much alike (Jaro-Winkler) are taken for slips of the pen.
+const ALIKE: f64 = 0.75;
+
+/// Reads a specification from a file.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read, else [`Error::Input`] with the
+/// line and column of what is wrong. The values themselves are not judged;
+/// [`RunSpec::check`] does that.
+pub fn read_spec(path: impl AsRef<Path>) -> Result<RunSpec> {
+    let path = path.as_ref();
+    let fail = |source| Error::io("read", path, source);
+    let mut bytes = Vec::new();
+    File::open(path)
+        .map_err(fail)?
+        .take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Error::input(
+            path,
+            "size",
+            "is over 1 MiB; a run specification is a short RON file",
+        ));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
+        Error::input(path, format!("line {line}"), "is not UTF-8 text")
+    })?;
+    parse_spec(text, path)
+}
+
+/// Reads a specification from text; `origin` names it in errors.
+///
+/// `Some(x)` may be written `x`, and `Standard((layers: All))` may be written
+/// `Standard(layers: All)`.
+///
+/// # Errors
+/// [`Error::Input`] with the line and column of what is wrong.
+pub fn parse_spec(text: &str, origin: impl AsRef<Path>) -> Result<RunSpec> {
+    // Editors on Windows put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    parse(text).map_err(|error| {
+        let Position { line, col } = place(text, &error.span.start);
+        let place = format!("line {line}, column {col}");
+        Error::input(origin, place, reason(text, &error.code))
+    })
+}
+
+/// The specification as RON that [`parse_spec`] reads back equal.
+///
+/// # Errors
+/// [`Error::Spec`] if a path in it is not Unicode and so has no text.
+pub fn print_spec(spec: &RunSpec) -> Result<String> {
+    let pretty = PrettyConfig::new().new_line("\n").compact_arrays(true);
+    let text = options()
+        .to_string_pretty(spec, pretty)
+        .map_err(|error| unprintable(&error))?;
+    Ok(format!("{HEADER}{text}\n"))
+}
+
+/// Sets one field by its dotted path, as in `training.batch=8` or
+/// `training.optimizer=Sgd(momentum: 0.9)`. Paths also lead into the variant
+/// that is set at present: `training.optimizer.momentum=0.5`. Quotes around
+/// text and paths may be left out.
+///
+/// # Errors
+/// [`Error::Spec`] if there is no such field or the value does not fit it; the
+/// specification is then as it was.
+pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
+    let Some((path, value)) = assignment.split_once('=') else {
+        let reason = "is no assignment; write path=value, as in training.batch=8";
+        return Err(Error::spec(shorten(assignment), reason));
+    };
+    let (path, value) = (path.trim(), value.trim());
+    let printed = options()
+        .to_string(spec)
+        .map_err(|error| unprintable(&error))?;
+    let old = locate(&printed, path)?;
+    let with = |value: &str| {
+        let text = [&printed[..old.start], value, &printed[old.end..]].concat();
+        // One whole value, or it would end its field and begin another.
+        RawValue::from_ron(value)
+            .and_then(|_| parse(&text))
+            .map_err(|error| reason(&text, &error.code))
+    };
+    *spec = with(value)
+        .or_else(|unquoted| with(&format!("{value:?}")).map_err(|_| unquoted))
+        .map_err(|reason| Error::spec(path, format!("`{}`: {reason}", shorten(value))))?;
+    Ok(())
+}
+
+fn unprintable(error: &RonError) -> Error {
+    Error::spec(
+        "run",
+        format!("cannot be written as text: {}", lower_first(error)),
+    )
+}
+
+/// What every specification is read and printed with.
+fn options() -> ron::Options {
+    explicit_options().with_default_extension(Extensions::UNWRAP_VARIANT_NEWTYPES)
+}
+
+/// As [`options`], for `Standard((layers: All))`.
+fn explicit_options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+}
+
+/// Reads either way of writing variants; the error is that of the reading that
+/// came further.
+fn parse(text: &str) -> Result<RunSpec, SpannedError> {
+    options().from_str(text).or_else(|error| {
+        explicit_options().from_str(text).map_err(|other| {
+            let reach = |error: &SpannedError| (error.span.start.line, error.span.start.col);
+            if reach(&other) > reach(&error) {
+                other
+            } else {
+                error
+            }
+        })
+    })
+}
+
+/// Where the word at fault begins: RON's spans include the space before it.
+fn place(text: &str, start: &Position) -> Position {
+    let mut at = Position {
+        line: start.line,
+        col: start.col,
+    };
+    let line = text.split('\n').nth(start.line.saturating_sub(1));
+    let before = start.col.saturating_sub(1);
+    let rest = line.unwrap_or_default().chars().skip(before);
+    let n_spaces = rest.clone().take_while(|c| c.is_whitespace()).count();
+    if rest.count() > n_spaces {
+        at.col += n_spaces;
+    }
+    at
+}
+
+/// One line for people about an error of RON.
+fn reason(text: &str, code: &RonError) -> String {
+    let reason = match code {
+        RonError::NoSuchStructField {
+            expected, found, ..
+        } => unknown("field", found, expected),
+        RonError::NoSuchEnumVariant {
+            expected, found, ..
+        } => unknown("choice", found, expected),
+        RonError::MissingStructField {
+            field,
+            outer: Some(outer),
+        } => format!("`{outer}` needs the field `{field}`"),
+        RonError::MissingStructField { field, outer: None } => {
+            format!("the field `{field}` is missing")
+        }
+        RonError::DuplicateStructField { field, .. } => {
+            format!("the field `{field}` is set twice")
+        }
+        RonError::TrailingCharacters => "unexpected text after the specification's end".into(),
+        RonError::ExpectedInteger => "expected a whole number".into(),
+        RonError::IntegerOutOfBounds => {
+            "the number is too large or negative; expected a whole number from 0".into()
+        }
+        RonError::ExpectedFloat => "expected a number".into(),
+        RonError::ExpectedBoolean => "expected true or false".into(),
+        RonError::ExpectedString => "expected text in double quotes".into(),
+        // Well-formed, so the value before the missing comma was cut short.
+        RonError::ExpectedComma if RawValue::from_ron(text).is_ok() => {
+            "expected the value to end here; a whole number has no fraction, \
+             and a choice without fields no parentheses"
+                .into()
+        }
+        other => lower_first(other),
+    };
+    shorten(&reason)
+}
+
+fn unknown(what: &str, found: &str, expected: &[&str]) -> String {
+    let found = shorten(found);
+    match nearest(&found, expected.iter().copied()) {
+        Some(near) => format!("unknown {what} `{found}`; did you mean `{near}`?"),
+        None if expected.is_empty() => format!("unknown {what} `{found}`; there are none here"),
+        None => format!(
+            "unknown {what} `{found}`; expected one of `{}`",
+            expected.join("`, `")
+        ),
+    }
+}
+
+fn nearest<'a>(found: &str, expected: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let found = found.to_lowercase();
+    expected
+        .map(|name| (strsim::jaro_winkler(&found, &name.to_lowercase()), name))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
+}
+
+fn lower_first(message: &impl ToString) -> String {
+    let message = message.to_string();
+    let mut chars = message.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => message,
+    }
+}
+
+/// At most a line of a text that may be a whole file.
+fn shorten(text: &str) -> String {
+    const MAX_CHARS: usize = 300;
+    let mut line: String = text
+        .chars()
+        .take(MAX_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+/// A field's dotted path and the place of its value in a printed specification.
+type Field = (String, Range<usize>);
+
+/// Where the value of the field at `path` stands in a printed specification.
+fn locate(printed: &str, path: &str) -> Result<Range<usize>> {
+    let fields = printed_fields(printed);
+    if let Some((_, value)) = fields.iter().find(|(name, _)| name == path) {
+        return Ok(value.clone());
+    }
+    Err(Error::spec(
+        shorten(path),
+        no_such_path(printed, &fields, path),
+    ))
+}
+
+/// Why `path` leads to no field, and which path was perhaps meant.
+fn no_such_path(printed: &str, fields: &[Field], path: &str) -> String {
+    let paths = || fields.iter().map(|(other, _)| other.as_str());
+    let last = path.rsplit('.').next().unwrap_or(path);
+    let parent = fields
+        .iter()
+        .filter(|(other, _)| is_below(path, other))
+        .max_by_key(|(other, _)| other.len());
+    if let Some((parent, value)) = parent {
+        let beside: Vec<&str> = paths().filter(|other| is_below(other, parent)).collect();
+        if let Some(near) = nearest(path, beside.iter().copied()) {
+            let own = near.strip_prefix(parent.as_str()).unwrap_or(near);
+            if nearest(last, std::iter::once(own.trim_start_matches('.'))).is_some() {
+                return format!("unknown field; did you mean `{near}`?");
+            }
+        }
+        let value = shorten(&printed[value.clone()]);
+        return if beside.is_empty() {
+            format!("`{parent}` is `{value}`, which has no fields; set it whole")
+        } else {
+            format!("unknown field; there are `{}`", beside.join("`, `"))
+        };
+    }
+    let near = paths()
+        .find(|other| other.rsplit('.').next() == Some(last))
+        .or_else(|| nearest(path, paths()));
+    match near {
+        Some(near) => format!("unknown field; did you mean `{near}`?"),
+        None => "unknown field; a path is like `training.batch`".into(),
+    }
+}
+
+fn is_below(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent)
+        .is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Every field's dotted path and the place of its value, for text that
+/// [`ron::Options::to_string`] printed: no spaces, comments or raw strings.
+fn printed_fields(printed: &str) -> Vec<Field> {
+    let mut fields: Vec<Field> = Vec::new();
+    // The paths of the parentheses that are open, and the field under way.
+    let mut open: Vec<String> = Vec::new();
+    let mut under_way: Vec<Option<(String, usize)>> = Vec::new();
+    let mut word_start = 0;
+    let mut chars = printed.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => skip_string(&mut chars),
+            ':' => {
+                let name = &printed[word_start..at];
+                let path = match open.last().map(String::as_str) {
+                    None | Some("") => name.to_owned(),
+                    Some(parent) => format!("{parent}.{name}"),
+                };
+                if let Some(field) = under_way.last_mut() {
+                    *field = Some((path, at + 1));
+                }
+            }
+            '(' | '[' => {
+                let parent = under_way.last().cloned().flatten();
+                open.push(parent.map(|(path, _)| path).unwrap_or_default());
+                under_way.push(None);
+                word_start = at + 1;
+            }
+            ',' | ')' | ']' => {
+                if let Some((path, start)) = under_way.last_mut().and_then(Option::take) {
+                    fields.push((path, start..at));
+                }
+                if c != ',' {
+                    under_way.pop();
+                    open.pop();
+                }
+                word_start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    fields
+}
+
+/// Goes past the closing quote of a string whose opening quote was taken.
+fn skip_string(chars: &mut std::str::CharIndices<'_>) {
+    while let Some((_, c)) = chars.next() {
+        match c {
+            '\\' => {
+                chars.next();
+            }
+            '"' => return,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

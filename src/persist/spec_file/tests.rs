@@ -1,0 +1,365 @@
+//! Tests of the specification file.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::data::{Benchmark, Template};
+use crate::worker::run_spec::{
+    DataSource, DeviceChoice, EarlyStopping, Layers, Method, Schedule, StandardSpec, StartState,
+};
+
+fn error_of(text: &str) -> String {
+    parse_spec(text, "run.ron").unwrap_err().to_string()
+}
+
+fn check_error(text: &str, want: &str) {
+    assert_eq!(error_of(text), format!("run.ron: {want}"), "{text}");
+}
+
+fn check_round_trip(spec: &RunSpec) {
+    let text = print_spec(spec).unwrap();
+    assert_eq!(&parse_spec(&text, "run.ron").unwrap(), spec, "{text}");
+}
+
+#[test]
+fn nothing_is_the_default() {
+    assert_eq!(parse_spec("()", "run.ron").unwrap(), RunSpec::default());
+    assert_eq!(
+        parse_spec("\u{feff}// note\n()\n", "run.ron").unwrap(),
+        RunSpec::default()
+    );
+}
+
+#[test]
+fn round_trips() {
+    check_round_trip(&RunSpec::default());
+    let mut spec = RunSpec {
+        name: "a \"quoted\"\n\\ näme".into(),
+        device: DeviceChoice::GpuIndex(3),
+        method: Method::Standard(StandardSpec {
+            layers: Layers::Only(vec![0, 7]),
+            start: StartState::Text("User: (a, b)\n".into()),
+        }),
+        ..RunSpec::default()
+    };
+    spec.data.source = DataSource::Jsonl {
+        train: "C:\\data\\train.jsonl".into(),
+        validation: None,
+        template: Template::UserAssistant,
+    };
+    spec.training.clip_norm = None;
+    spec.training.early_stopping = Some(EarlyStopping { patience: 3 });
+    spec.training.seed = u64::MAX;
+    check_round_trip(&spec);
+    spec.method = Method::Base;
+    spec.data.source = DataSource::Mini(Benchmark::WinoGrande);
+    check_round_trip(&spec);
+}
+
+proptest! {
+    #[test]
+    fn floats_round_trip_exactly(bits: u64, last: f64, name in ".*") {
+        let mut spec = RunSpec { name, ..RunSpec::default() };
+        let rate = f64::from_bits(bits);
+        prop_assume!(!rate.is_nan());
+        spec.training.learning_rate = rate;
+        spec.training.schedule = Schedule::Linear { last };
+        check_round_trip(&spec);
+    }
+
+    #[test]
+    fn any_text_is_an_error_or_a_spec(text in "[(a-zA-Z0-9.:,)\\[\\]\" \n/*#!-]{0,60}") {
+        let _ = parse_spec(&text, "run.ron");
+        let _ = set_field(&mut RunSpec::default(), &format!("training.batch={text}"));
+        let _ = set_field(&mut RunSpec::default(), &text);
+    }
+}
+
+#[test]
+fn options_and_variants_are_read_either_way() {
+    for (short, long) in [
+        (
+            "(training: (clip_norm: 3))",
+            "(training: (clip_norm: Some(3.0)))",
+        ),
+        (
+            "(method: Standard(layers: All))",
+            "(method: Standard((layers: All)))",
+        ),
+        (
+            "(training: (early_stopping: (patience: 2)))",
+            "(training: (early_stopping: Some((patience: 2))))",
+        ),
+    ] {
+        assert_eq!(
+            parse_spec(short, "a").unwrap(),
+            parse_spec(long, "b").unwrap(),
+            "{short}"
+        );
+    }
+}
+
+#[test]
+fn errors_say_where_and_what_would_be_right() {
+    for (text, want) in [
+        (
+            "(\n    training: (\n        learnig_rate: 1.0))",
+            "line 3, column 9: unknown field `learnig_rate`; did you mean `learning_rate`?",
+        ),
+        (
+            "(training: (optimizer: adam(beta1: 1.0)))",
+            "line 1, column 24: unknown choice `adam`; did you mean `Adam`?",
+        ),
+        (
+            "(device: Xyz)",
+            "line 1, column 10: unknown choice `Xyz`; expected one of `Auto`, `Cpu`, `Gpu`, `GpuIndex`",
+        ),
+        (
+            "(training: (optimizer: Sgd(momentum: 0.5, decay: 0.1)))",
+            "line 1, column 43: unknown field `decay`; expected one of `momentum`",
+        ),
+        (
+            "(method: Standard((layer: All)))",
+            "line 1, column 20: unknown field `layer`; did you mean `layers`?",
+        ),
+        (
+            "(training: (batch: \"x\"))",
+            "line 1, column 20: expected a whole number",
+        ),
+        (
+            "(training: (batch: 1.5))",
+            "line 1, column 21: expected the value to end here; a whole number has no fraction, \
+             and a choice without fields no parentheses",
+        ),
+        (
+            "(training: (batch: -1))",
+            "line 1, column 21: the number is too large or negative; expected a whole number from 0",
+        ),
+        (
+            "(training: (optimizer: Adam(beta1: 0.9)))",
+            "line 1, column 39: `Adam` needs the field `beta2`",
+        ),
+        (
+            "(name: \"a\", name: \"b\")",
+            "line 1, column 13: the field `name` is set twice",
+        ),
+        (
+            "(name: foo)",
+            "line 1, column 8: expected text in double quotes",
+        ),
+        (
+            "() ()",
+            "line 1, column 4: unexpected text after the specification's end",
+        ),
+        (
+            "(training: (l2wrap: yes))",
+            "line 1, column 21: expected true or false",
+        ),
+    ] {
+        check_error(text, want);
+    }
+    for text in ["", "(training", "(name: \"abc", "/* open", "[1]"] {
+        let error = error_of(text);
+        assert!(error.starts_with("run.ron: line 1, column "), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn files_that_are_no_specs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.ron");
+    let check = |bytes: &[u8], want: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        let error = read_spec(&path).unwrap_err().to_string();
+        assert!(error.ends_with(want), "{error}");
+        assert!(error.contains("run.ron"), "{error}");
+    };
+    check(
+        &vec![b' '; (1 << 20) + 1],
+        "size: is over 1 MiB; a run specification is a short RON file",
+    );
+    check(b"(\nname: \"\xff\")", "line 2: is not UTF-8 text");
+    assert!(matches!(read_spec(folder.path()), Err(Error::Io { .. })));
+    let missing = read_spec(folder.path().join("none.ron")).unwrap_err();
+    assert!(missing.to_string().ends_with("no such file or folder"));
+    std::fs::write(&path, print_spec(&RunSpec::default()).unwrap()).unwrap();
+    assert_eq!(read_spec(&path).unwrap(), RunSpec::default());
+}
+
+fn check_set(assignments: &[&str], field: &str, want: &str) {
+    let mut spec = RunSpec::default();
+    for assignment in assignments {
+        set_field(&mut spec, assignment).unwrap();
+    }
+    let printed = options().to_string(&spec).unwrap();
+    let range = locate(&printed, field).unwrap();
+    assert_eq!(&printed[range], want, "{assignments:?}");
+}
+
+#[test]
+fn fields_are_set_by_path() {
+    let arc = ron::to_string(&Benchmark::Arc).unwrap();
+    let mini = format!("Mini({arc})");
+    for (assignments, field, want) in [
+        (&["training.batch=8"][..], "training.batch", "8"),
+        (&[" training.batch = 8 "], "training.batch", "8"),
+        (
+            &["training.learning_rate=1"],
+            "training.learning_rate",
+            "1.0",
+        ),
+        (
+            &["training.seed=18446744073709551615"],
+            "training.seed",
+            "18446744073709551615",
+        ),
+        (&["training.l2wrap=true"], "training.l2wrap", "true"),
+        (&["training.clip_norm=None"], "training.clip_norm", "None"),
+        (&["training.clip_norm=2.5"], "training.clip_norm", "2.5"),
+        (
+            &["training.clip_norm=Some(2.5)"],
+            "training.clip_norm",
+            "2.5",
+        ),
+        (
+            &["training.optimizer=Sgd(momentum:0.9)"],
+            "training.optimizer",
+            "Sgd(momentum:0.9)",
+        ),
+        (
+            &["training.optimizer.beta1=0.5"],
+            "training.optimizer.beta1",
+            "0.5",
+        ),
+        (
+            &[
+                "training.optimizer=Sgd(momentum:0.9)",
+                "training.optimizer.momentum=0",
+            ],
+            "training.optimizer.momentum",
+            "0.0",
+        ),
+        (
+            &["training.schedule=Constant"],
+            "training.schedule",
+            "Constant",
+        ),
+        (
+            &["training.schedule.last=0"],
+            "training.schedule.last",
+            "0.0",
+        ),
+        (
+            &[
+                "training.early_stopping=(patience: 4)",
+                "training.early_stopping.patience=5",
+            ],
+            "training.early_stopping.patience",
+            "5",
+        ),
+        (&["training=(batch: 3)"], "training.batch", "3"),
+        (&[&format!("data.source={mini}")], "data.source", &mini),
+        (
+            &[
+                "data.source=Jsonl(train:\"a.jsonl\",validation:None,template:Plain)",
+                "data.source.validation=b=c/d, (e).jsonl",
+            ],
+            "data.source.validation",
+            "\"b=c/d, (e).jsonl\"",
+        ),
+        (
+            &["model.checkpoint=File(\"a:b.pth\")"],
+            "model.checkpoint",
+            "File(\"a:b.pth\")",
+        ),
+        (
+            &["method.layers=Only([1,2])"],
+            "method.layers",
+            "Only([1,2])",
+        ),
+        (
+            &["method=Standard((layers: Only([3])))"],
+            "method.layers",
+            "Only([3])",
+        ),
+        (&["method=Base"], "method", "Base"),
+        (&["device=GpuIndex(1)"], "device", "GpuIndex(1)"),
+        (&["name=rate-0.1"], "name", "\"rate-0.1\""),
+        (&["name=\"quoted\""], "name", "\"quoted\""),
+        (&["intervals.log=0"], "intervals.log", "0"),
+    ] {
+        check_set(assignments, field, want);
+    }
+}
+
+#[test]
+fn every_default_field_can_be_set_to_itself() {
+    let spec = RunSpec::default();
+    let printed = options().to_string(&spec).unwrap();
+    let fields = printed_fields(&printed);
+    assert!(fields.len() > 40, "{fields:?}");
+    for (path, value) in fields {
+        let mut set = spec.clone();
+        set_field(&mut set, &format!("{path}={}", &printed[value])).unwrap();
+        assert_eq!(set, spec, "{path}");
+    }
+}
+
+#[test]
+fn wrong_assignments_name_what_would_be_right() {
+    for (assignment, want) in [
+        (
+            "training.bach=8",
+            "training.bach: unknown field; did you mean `training.batch`?",
+        ),
+        (
+            "training.optimizer.beta3=8",
+            "training.optimizer.beta3: unknown field; did you mean `training.optimizer.beta2`?",
+        ),
+        (
+            "batch=8",
+            "batch: unknown field; did you mean `training.batch`?",
+        ),
+        (
+            "zzz=8",
+            "zzz: unknown field; a path is like `training.batch`",
+        ),
+        (
+            "training.batch",
+            "training.batch: is no assignment; write path=value, as in training.batch=8",
+        ),
+        (
+            "training.batch=x",
+            "training.batch: `x`: expected a whole number",
+        ),
+        (
+            "training.optimizer=Adm(beta1: 0.9)",
+            "training.optimizer: `Adm(beta1: 0.9)`: unknown choice `Adm`; did you mean `Adam`?",
+        ),
+        (
+            "training.early_stopping.patience=3",
+            "training.early_stopping.patience: `training.early_stopping` is `None`, \
+             which has no fields; set it whole",
+        ),
+        (
+            "training.optimizer.momentum=3",
+            "training.optimizer.momentum: unknown field; there are `training.optimizer.beta1`, \
+             `training.optimizer.beta2`, `training.optimizer.epsilon`",
+        ),
+    ] {
+        let mut spec = RunSpec::default();
+        let error = set_field(&mut spec, assignment).unwrap_err().to_string();
+        assert_eq!(error, want);
+        assert_eq!(spec, RunSpec::default());
+    }
+}
+
+#[test]
+fn a_value_cannot_set_a_second_field() {
+    for value in ["8, steps: 9", "8) (", "8), data: (", "", "8 // note"] {
+        let mut spec = RunSpec::default();
+        assert!(set_field(&mut spec, &format!("training.batch={value}")).is_err());
+        assert_eq!(spec, RunSpec::default());
+    }
+}

@@ -1,0 +1,127 @@
+//! How long a run still takes, from what it has measured of itself.
+
+use super::run::{Run, RunStatus};
+use crate::worker::event::EvaluationPhase;
+use crate::worker::run_spec::Method;
+
+/// Steps whose median stands for those to come: enough to pass over a step
+/// that wrote a checkpoint, few enough to follow a machine that slows down.
+const RECENT_STEPS: usize = 32;
+
+/// Seconds until the run ends: the steps left, each the median of the recent
+/// ones, and the evaluation of the tuned model, taken to last as long as that
+/// of the untuned one. `None` while nothing is measured and when it is over.
+pub fn secs_left(run: &Run) -> Option<f64> {
+    let steps_left = || steps_secs(run);
+    match run.status {
+        RunStatus::Running { .. } | RunStatus::Paused { .. } => {
+            Some(steps_left()? + evaluation_secs(run))
+        }
+        RunStatus::Evaluating { phase, done, total } => match phase {
+            // Before the first step there is no time of one.
+            EvaluationPhase::Before | EvaluationPhase::FewShot => None,
+            EvaluationPhase::After => {
+                let before = run.evaluation(EvaluationPhase::Before)?.secs;
+                let left = total.saturating_sub(done) as f64 / total.max(1) as f64;
+                Some(before * left)
+            }
+        },
+        RunStatus::Finished
+        | RunStatus::StoppedEarly { .. }
+        | RunStatus::Stopped { .. }
+        | RunStatus::Diverged { .. }
+        | RunStatus::Interrupted { .. }
+        | RunStatus::Failed(_) => None,
+    }
+}
+
+fn steps_secs(run: &Run) -> Option<f64> {
+    match run.spec.method {
+        Method::Base => return Some(0.0),
+        Method::Standard(_) => {}
+    }
+    let n_left = run.spec.training.steps.saturating_sub(run.step);
+    if n_left == 0 {
+        return Some(0.0);
+    }
+    let recent = run.series.step_secs.recent(RECENT_STEPS);
+    let mut secs: Vec<f64> = recent.filter(|s| s.is_finite() && *s >= 0.0).collect();
+    secs.sort_unstable_by(f64::total_cmp);
+    let median = secs.get(secs.len() / 2)?;
+    Some(n_left as f64 * median)
+}
+
+fn evaluation_secs(run: &Run) -> f64 {
+    let is_due = run.spec.evaluation.after && run.evaluation(EvaluationPhase::After).is_none();
+    match run.evaluation(EvaluationPhase::Before) {
+        Some(before) if is_due => before.secs,
+        Some(_) | None => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::event::{EvaluationSummary, RunId, StepMetrics};
+    use crate::worker::run_spec::RunSpec;
+
+    fn run(steps: usize, secs: &[f64], before_secs: Option<f64>) -> Run {
+        let mut spec = RunSpec::default();
+        spec.training.steps = steps;
+        let mut run = Run::new(RunId("a".into()), spec, "runs/a".into());
+        if let Some(secs) = before_secs {
+            run.add_evaluation(
+                EvaluationPhase::Before,
+                EvaluationSummary {
+                    benchmark: "arc".into(),
+                    few_shot: 0,
+                    scores: Vec::new(),
+                    left_out: 0,
+                    secs,
+                },
+            );
+        }
+        for (step, &secs) in secs.iter().enumerate() {
+            run.add_step(&StepMetrics {
+                step: step + 1,
+                loss: 1.0,
+                grad_norm: 1.0,
+                state_norm: 1.0,
+                learning_rate: 0.1,
+                tokens: 10,
+                secs,
+            });
+        }
+        run
+    }
+
+    #[test]
+    fn nothing_measured_is_nothing_known() {
+        assert_eq!(secs_left(&run(10, &[], Some(5.0))), None);
+        assert_eq!(secs_left(&run(10, &[f64::NAN], None)), None);
+    }
+
+    #[test]
+    fn one_slow_step_does_not_count() {
+        let run = run(10, &[2.0, 60.0, 2.0], Some(5.0));
+        assert_eq!(secs_left(&run), Some(7.0 * 2.0 + 5.0));
+    }
+
+    #[test]
+    fn the_last_evaluation_runs_down() {
+        let mut run = run(1, &[2.0], Some(8.0));
+        assert_eq!(secs_left(&run), Some(8.0));
+        let (phase, total) = (EvaluationPhase::After, 4);
+        for (done, want) in [(0, 8.0), (3, 2.0), (9, 0.0)] {
+            run.go_on(RunStatus::Evaluating { phase, done, total });
+            assert_eq!(secs_left(&run), Some(want));
+        }
+        run.end(RunStatus::Finished);
+        assert_eq!(secs_left(&run), None);
+    }
+
+    #[test]
+    fn a_step_past_the_end_leaves_nothing() {
+        assert_eq!(secs_left(&run(1, &[1.0, 1.0], None)), Some(0.0));
+    }
+}

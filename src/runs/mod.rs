@@ -1,0 +1,277 @@
+//! What has happened: the worker's events folded into runs. One reducer,
+//! [`RunStore::apply`], serves the window and the command line.
+
+pub mod eta;
+pub mod run;
+pub mod series;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use self::run::{ExportedState, Run, RunStatus};
+use crate::worker::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
+
+/// Log lines that are kept; older ones go.
+const MAX_LOG_LINES: usize = 5000;
+
+/// Every run that is known, and the state of the worker.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunStore {
+    runs: Vec<Run>,
+    log: VecDeque<LogLine>,
+    /// Folders that look like runs but cannot be read, and why.
+    pub broken: Vec<BrokenFolder>,
+    /// Name and reason of the compute device, once it is ready.
+    pub device: Option<String>,
+    /// Share of the checkpoint that is read, while it is being read.
+    pub loading: Option<f32>,
+    /// The model on the device.
+    pub model: Option<LoadedModel>,
+    /// Events of runs that are not known; they are left out.
+    pub n_unknown: usize,
+}
+
+/// The model on the device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedModel {
+    /// One line about it.
+    pub model: String,
+    /// Bytes of its weights on the device.
+    pub bytes: u64,
+    /// Seconds it took to load.
+    pub secs: f64,
+}
+
+/// A folder that looks like a run's but cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenFolder {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Why, in one line.
+    pub reason: String,
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The run it is about, if it is about one.
+    pub run: Option<RunId>,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The line.
+    pub text: String,
+}
+
+/// How much a log line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Things go their way.
+    Info,
+    /// Something people should look at.
+    Warning,
+    /// Something could not be done.
+    Error,
+}
+
+impl RunStore {
+    /// Every run, in the order in which they became known.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// A run by its name.
+    pub fn get(&self, id: &RunId) -> Option<&Run> {
+        // The newest run is the one that is asked for most.
+        self.runs.iter().rfind(|run| run.id == *id)
+    }
+
+    /// The last lines of the log, oldest first.
+    pub fn log(&self) -> impl DoubleEndedIterator<Item = &LogLine> + ExactSizeIterator {
+        self.log.iter()
+    }
+
+    /// Adds a run that is known from elsewhere, in place of one of that name.
+    pub fn add(&mut self, run: Run) {
+        match self.get_mut(&run.id) {
+            Some(old) => *old = run,
+            None => self.runs.push(run),
+        }
+    }
+
+    /// Takes a run out; what the log says of it stays.
+    pub fn take(&mut self, id: &RunId) -> Option<Run> {
+        let idx = self.runs.iter().rposition(|run| run.id == *id)?;
+        Some(self.runs.remove(idx))
+    }
+
+    /// Takes in what the worker reports. Events of unknown runs are counted and
+    /// left out; late and repeated ones never undo what is known.
+    pub fn apply(&mut self, event: Event) {
+        match event {
+            Event::DeviceReady { device } => {
+                self.info(None, format!("device {device}"));
+                self.device = Some(device);
+            }
+            Event::Loading { done } => self.loading = Some(done),
+            Event::ModelLoaded { model, bytes, secs } => {
+                self.info(None, format!("{model} loaded in {secs:.1} s"));
+                self.loading = None;
+                self.model = Some(LoadedModel { model, bytes, secs });
+            }
+            Event::RunStarted {
+                run,
+                spec,
+                folder,
+                first_step,
+                notes,
+            } => {
+                self.log_start(&run, first_step, &notes);
+                self.loading = None;
+                self.start(Run::new(run, *spec, folder), first_step, notes);
+            }
+            Event::Step { run, metrics } => self.with_run(&run, |run| run.add_step(&metrics)),
+            Event::Validated {
+                run,
+                step,
+                loss,
+                best: _,
+            } => self.with_run(&run, |run| run.series.validation_loss.push(step, loss)),
+            Event::SnapshotReady { run, step } => {
+                self.with_run(&run, |run| run.snapshot_step = Some(step));
+            }
+            Event::CheckpointSaved { run, step, path } => {
+                self.with_run(&run, |run| run.checkpoint = Some((step, path)));
+            }
+            Event::EvaluationProgress {
+                run,
+                phase,
+                done,
+                total,
+            } => self.with_run(&run, |run| {
+                run.go_on(RunStatus::Evaluating { phase, done, total });
+            }),
+            Event::EvaluationFinished {
+                run,
+                phase,
+                summary,
+            } => {
+                self.info(Some(&run), evaluation_line(phase, &summary));
+                self.with_run(&run, |run| run.add_evaluation(phase, summary));
+            }
+            Event::StateExported { run, path, bytes } => {
+                self.info(Some(&run), format!("state written to {}", path.display()));
+                let state = ExportedState { path, bytes };
+                self.with_run(&run, |run| run.add_export(state));
+            }
+            Event::Paused { run, step } => {
+                self.info(Some(&run), format!("paused after step {step}"));
+                self.with_run(&run, |run| {
+                    let total = run.spec.training.steps;
+                    run.go_on(RunStatus::Paused { step, total });
+                });
+            }
+            Event::RunEnded { run, outcome } => {
+                let (level, line) = outcome_line(&outcome);
+                self.write(Some(&run), level, line);
+                self.with_run(&run, |run| run.end(outcome.into()));
+            }
+            Event::Failed {
+                run,
+                during,
+                message,
+            } => self.fail(run, &during, message),
+        }
+    }
+
+    fn get_mut(&mut self, id: &RunId) -> Option<&mut Run> {
+        self.runs.iter_mut().rfind(|run| run.id == *id)
+    }
+
+    fn with_run(&mut self, id: &RunId, change: impl FnOnce(&mut Run)) {
+        match self.get_mut(id) {
+            Some(run) => change(run),
+            None => self.n_unknown += 1,
+        }
+    }
+
+    /// Adds the run, or takes up the one of that name again.
+    fn start(&mut self, new: Run, first_step: usize, notes: Vec<String>) {
+        let idx = match self.runs.iter().rposition(|run| run.id == new.id) {
+            Some(idx) => idx,
+            None => {
+                self.runs.push(new.clone());
+                self.runs.len() - 1
+            }
+        };
+        let run = &mut self.runs[idx];
+        run.spec = new.spec;
+        run.folder = new.folder;
+        run.restart_at(first_step);
+        run.add_notes(notes);
+    }
+
+    fn fail(&mut self, run: Option<RunId>, during: &str, message: String) {
+        let line = format!("{during} failed: {message}");
+        self.write(run.as_ref(), LogLevel::Error, line);
+        self.loading = None;
+        if let Some(run) = run {
+            self.with_run(&run, |run| run.go_on(RunStatus::Failed(message)));
+        }
+    }
+
+    fn log_start(&mut self, run: &RunId, first_step: usize, notes: &[String]) {
+        let line = match first_step {
+            0 => "started".to_owned(),
+            step => format!("resumed after step {step}"),
+        };
+        self.info(Some(run), line);
+        for note in notes {
+            self.write(Some(run), LogLevel::Warning, note.clone());
+        }
+    }
+
+    fn info(&mut self, run: Option<&RunId>, text: String) {
+        self.write(run, LogLevel::Info, text);
+    }
+
+    fn write(&mut self, run: Option<&RunId>, level: LogLevel, text: String) {
+        if self.log.len() >= MAX_LOG_LINES {
+            self.log.pop_front();
+        }
+        let run = run.cloned();
+        self.log.push_back(LogLine { run, level, text });
+    }
+}
+
+fn evaluation_line(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
+    let what = match phase {
+        EvaluationPhase::Before => "untuned",
+        EvaluationPhase::FewShot => "untuned with examples",
+        EvaluationPhase::After => "tuned",
+    };
+    let benchmark = &summary.benchmark;
+    let scores: Vec<String> = summary
+        .scores
+        .iter()
+        .map(|score| format!("{} {} of {}", score.name, score.n_correct, score.n_items))
+        .collect();
+    format!("{benchmark}, {what}, {}", scores.join(", "))
+}
+
+fn outcome_line(outcome: &RunOutcome) -> (LogLevel, String) {
+    match outcome {
+        RunOutcome::Finished => (LogLevel::Info, "finished".into()),
+        RunOutcome::StoppedEarly { best_step } => (
+            LogLevel::Info,
+            format!("stopped early, best after step {best_step}"),
+        ),
+        RunOutcome::Stopped { step } => (LogLevel::Info, format!("stopped after step {step}")),
+        RunOutcome::Diverged { step, detail } => (
+            LogLevel::Warning,
+            format!("diverged at step {step}, {detail}"),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

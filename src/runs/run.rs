@@ -1,0 +1,333 @@
+//! One run as it is known so far.
+
+use std::path::PathBuf;
+
+use super::series::Series;
+use crate::worker::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, StepMetrics};
+use crate::worker::run_spec::RunSpec;
+
+/// Everything known about a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its name, also that of its folder.
+    pub id: RunId,
+    /// What it does.
+    pub spec: RunSpec,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it does now, or how it ended.
+    pub status: RunStatus,
+    /// Steps done.
+    pub step: usize,
+    /// The numbers of its steps.
+    pub series: RunSeries,
+    /// What was measured, in the order of measuring; one of each phase.
+    pub evaluations: Vec<(EvaluationPhase, EvaluationSummary)>,
+    /// Things people should know.
+    pub notes: Vec<String>,
+    /// States that were written and read back.
+    pub exported: Vec<ExportedState>,
+    /// Step and file of the newest checkpoint.
+    pub checkpoint: Option<(usize, PathBuf)>,
+    /// The step of the snapshot in the latest-wins slot.
+    pub snapshot_step: Option<usize>,
+}
+
+/// The numbers of a run's steps.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunSeries {
+    /// Mean nats a counted token.
+    pub loss: Series,
+    /// The same on held-out examples.
+    pub validation_loss: Series,
+    /// Global norm of the gradient before clipping.
+    pub grad_norm: Series,
+    /// Norm of S_0.
+    pub state_norm: Series,
+    /// The learning rate.
+    pub learning_rate: Series,
+    /// Tokens a step computed.
+    pub tokens: Series,
+    /// Wall time of a step.
+    pub step_secs: Series,
+    /// Tokens computed a second.
+    pub tokens_per_sec: Series,
+}
+
+/// What a run does now, or how it ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunStatus {
+    /// It tunes.
+    Running {
+        /// Steps done.
+        step: usize,
+        /// Steps in all.
+        total: usize,
+    },
+    /// It waits to be resumed.
+    Paused {
+        /// Steps done.
+        step: usize,
+        /// Steps in all.
+        total: usize,
+    },
+    /// It is being evaluated.
+    Evaluating {
+        /// Which evaluation.
+        phase: EvaluationPhase,
+        /// Items done.
+        done: usize,
+        /// Items in all.
+        total: usize,
+    },
+    /// All steps were taken.
+    Finished,
+    /// The validation loss stopped improving.
+    StoppedEarly {
+        /// The step whose state is kept.
+        best_step: usize,
+    },
+    /// Someone asked for it.
+    Stopped {
+        /// Steps done.
+        step: usize,
+    },
+    /// Its numbers left the finite ones.
+    Diverged {
+        /// The step at which it was seen.
+        step: usize,
+        /// Layer, head and numbers, for people.
+        detail: String,
+    },
+    /// Its process ended without a word; it can be resumed.
+    Interrupted {
+        /// Steps that were written down.
+        step: usize,
+    },
+    /// It could not go on, and why.
+    Failed(String),
+}
+
+/// A state that was written and read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportedState {
+    /// The file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl RunStatus {
+    /// Whether the run is over, resumable or not.
+    pub fn is_over(&self) -> bool {
+        match self {
+            Self::Running { .. } | Self::Paused { .. } | Self::Evaluating { .. } => false,
+            Self::Finished
+            | Self::StoppedEarly { .. }
+            | Self::Stopped { .. }
+            | Self::Diverged { .. }
+            | Self::Interrupted { .. }
+            | Self::Failed(_) => true,
+        }
+    }
+}
+
+impl From<RunOutcome> for RunStatus {
+    fn from(outcome: RunOutcome) -> Self {
+        match outcome {
+            RunOutcome::Finished => Self::Finished,
+            RunOutcome::StoppedEarly { best_step } => Self::StoppedEarly { best_step },
+            RunOutcome::Stopped { step } => Self::Stopped { step },
+            RunOutcome::Diverged { step, detail } => Self::Diverged { step, detail },
+        }
+    }
+}
+
+impl Run {
+    /// A run that begins.
+    pub fn new(id: RunId, spec: RunSpec, folder: PathBuf) -> Self {
+        let total = spec.training.steps;
+        Self {
+            id,
+            spec,
+            folder,
+            status: RunStatus::Running { step: 0, total },
+            step: 0,
+            series: RunSeries::default(),
+            evaluations: Vec::new(),
+            notes: Vec::new(),
+            exported: Vec::new(),
+            checkpoint: None,
+            snapshot_step: None,
+        }
+    }
+
+    /// What an evaluation measured.
+    pub fn evaluation(&self, phase: EvaluationPhase) -> Option<&EvaluationSummary> {
+        let mut evaluations = self.evaluations.iter();
+        evaluations
+            .find(|(of, _)| *of == phase)
+            .map(|(_, summary)| summary)
+    }
+
+    /// The first step whose loss, gradient or state is not finite.
+    pub fn first_non_finite(&self) -> Option<usize> {
+        let RunSeries {
+            loss,
+            grad_norm,
+            state_norm,
+            ..
+        } = &self.series;
+        [loss, grad_norm, state_norm]
+            .into_iter()
+            .filter_map(Series::first_non_finite)
+            .map(|(step, _)| step)
+            .min()
+    }
+
+    /// Step and loss of the best validation; the earlier of equal ones.
+    pub fn best_validation(&self) -> Option<(usize, f64)> {
+        let checks = self.series.validation_loss.points().iter().copied();
+        checks
+            .filter(|(_, loss)| loss.is_finite())
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
+    /// Tokens of the steps whose numbers are known.
+    pub fn n_tokens(&self) -> f64 {
+        let tokens = self.series.tokens.points().iter();
+        tokens.map(|&(_, n_tokens)| n_tokens).sum()
+    }
+
+    /// Goes back to `step`, from which the run is taken up again.
+    pub(super) fn restart_at(&mut self, step: usize) {
+        self.series.truncate_after(step);
+        self.evaluations
+            .retain(|(phase, _)| *phase != EvaluationPhase::After);
+        self.checkpoint.take_if(|(saved, _)| *saved > step);
+        self.snapshot_step.take_if(|taken| *taken > step);
+        self.step = step;
+        self.status = self.running();
+    }
+
+    pub(super) fn add_step(&mut self, metrics: &StepMetrics) {
+        self.series.push(metrics);
+        self.step = self.step.max(metrics.step);
+        match self.status {
+            RunStatus::Running { .. }
+            | RunStatus::Evaluating {
+                phase: EvaluationPhase::Before | EvaluationPhase::FewShot,
+                ..
+            } => self.status = self.running(),
+            // Numbers of steps before the pause may come after it.
+            RunStatus::Paused { step, .. } if metrics.step > step => self.status = self.running(),
+            RunStatus::Paused { .. }
+            | RunStatus::Evaluating {
+                phase: EvaluationPhase::After,
+                ..
+            }
+            | RunStatus::Finished
+            | RunStatus::StoppedEarly { .. }
+            | RunStatus::Stopped { .. }
+            | RunStatus::Diverged { .. }
+            | RunStatus::Interrupted { .. }
+            | RunStatus::Failed(_) => {}
+        }
+    }
+
+    pub(super) fn add_evaluation(&mut self, phase: EvaluationPhase, summary: EvaluationSummary) {
+        match self.evaluations.iter_mut().find(|(of, _)| *of == phase) {
+            Some((_, old)) => *old = summary,
+            None => self.evaluations.push((phase, summary)),
+        }
+        let under_way =
+            matches!(self.status, RunStatus::Evaluating { phase: now, .. } if now == phase);
+        if under_way {
+            self.status = self.running();
+        }
+    }
+
+    pub(super) fn add_notes(&mut self, notes: Vec<String>) {
+        for note in notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+    }
+
+    pub(super) fn add_export(&mut self, state: ExportedState) {
+        self.exported.retain(|old| old.path != state.path);
+        self.exported.push(state);
+    }
+
+    /// What the run does from now on, unless it is over.
+    pub(super) fn go_on(&mut self, status: RunStatus) {
+        if !self.status.is_over() {
+            self.status = status;
+        }
+    }
+
+    /// How the run ended; the reason of a failure is never overwritten.
+    pub(super) fn end(&mut self, status: RunStatus) {
+        match self.status {
+            RunStatus::Failed(_) => {}
+            RunStatus::Running { .. }
+            | RunStatus::Paused { .. }
+            | RunStatus::Evaluating { .. }
+            | RunStatus::Finished
+            | RunStatus::StoppedEarly { .. }
+            | RunStatus::Stopped { .. }
+            | RunStatus::Diverged { .. }
+            | RunStatus::Interrupted { .. } => self.status = status,
+        }
+    }
+
+    fn running(&self) -> RunStatus {
+        RunStatus::Running {
+            step: self.step,
+            total: self.spec.training.steps,
+        }
+    }
+}
+
+impl RunSeries {
+    fn push(&mut self, metrics: &StepMetrics) {
+        let StepMetrics {
+            step,
+            loss,
+            grad_norm,
+            state_norm,
+            learning_rate,
+            tokens,
+            secs,
+        } = *metrics;
+        self.loss.push(step, loss);
+        self.grad_norm.push(step, grad_norm);
+        self.state_norm.push(step, state_norm);
+        self.learning_rate.push(step, learning_rate);
+        self.tokens.push(step, tokens as f64);
+        self.step_secs.push(step, secs);
+        // A clock too coarse for the step gives no rate.
+        if secs > 0.0 {
+            self.tokens_per_sec.push(step, tokens as f64 / secs);
+        }
+    }
+
+    fn truncate_after(&mut self, step: usize) {
+        let Self {
+            loss,
+            validation_loss,
+            grad_norm,
+            state_norm,
+            learning_rate,
+            tokens,
+            step_secs,
+            tokens_per_sec,
+        } = self;
+        let first = [loss, validation_loss, grad_norm, state_norm];
+        let others = [learning_rate, tokens, step_secs, tokens_per_sec];
+        for series in first.into_iter().chain(others) {
+            series.truncate_after(step);
+        }
+    }
+}
