@@ -6,10 +6,14 @@
 //! - [`data`] reads benchmarks and training sets, and turns items into tokens.
 //! - [`kernels`]: the operators that decide the speed, on the CPU and on a GPU.
 //! - [`model`] reads checkpoints and vocabularies. It knows nothing of tuning.
+//! - [`tuning`] trains the state: the paper in code; no threads, no clock.
 //! - [`bench`](mod@bench) scores a language model; no threads, no training.
-//! - [`worker`] is the protocol between the thread that computes and its clients.
+//! - [`worker`] owns the compute device: commands in, events out.
+//! - [`runs`] folds events into what is known of each run.
+//! - [`persist`] is the only place that writes documents.
 //!
-//! Nothing points up: `bench` and `data` use `model`, `worker` uses them all.
+//! Nothing points up: `model` uses `kernels`; `tuning`, `bench` and `data` use
+//! `model`; `worker` uses them all and has [`cli`] as a client.
 //!
 //! # Glossary
 //!
@@ -27,6 +31,7 @@ pub mod error;
 pub mod kernels;
 pub mod model;
 pub mod persist;
+pub mod runs;
 pub mod tuning;
 pub mod worker;
 

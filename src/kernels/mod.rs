@@ -6,8 +6,10 @@
 //! needs no weight gradients, so the model writes its backward pass out and
 //! keeps only what that pass reads.
 
+pub mod device;
 pub mod wkv7;
 
+mod cpu_tensor;
 mod rows;
 mod simd;
 mod wkv7_cpu;

@@ -4,6 +4,47 @@
 /// Lanes of a sum, so that its additions are independent and vectorise.
 pub(super) const LANES: usize = 16;
 
+/// Work whose body is compiled for several instruction sets. Implementations
+/// and all they call are `#[inline(always)]`, since only inlined code takes on
+/// the instruction set of its caller.
+pub(super) trait Task {
+    /// Does the work. `FMA` says whether `a * b + c` is one instruction.
+    fn run<const FMA: bool>(&self);
+}
+
+/// Runs a task with the best instruction set of this processor.
+pub(super) fn run(task: &impl Task) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
+        fn v4(task: &impl Task) {
+            task.run::<true>();
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn v3(task: &impl Task) {
+            task.run::<true>();
+        }
+        let has_v3 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        if has_v3
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+        {
+            // SAFETY: the processor has these instructions.
+            return unsafe { v4(task) };
+        }
+        if has_v3 {
+            // SAFETY: the processor has these instructions.
+            return unsafe { v3(task) };
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    task.run::<true>();
+    #[cfg(not(target_arch = "aarch64"))]
+    task.run::<false>();
+}
+
 /// `a * b + c`, in one rounding where the processor has the instruction.
 /// Without it `f32::mul_add` would call a slow library function.
 #[inline(always)]
@@ -36,38 +77,82 @@ pub(super) fn dot<const N: usize, const FMA: bool>(a: &[f32; N], b: &[f32; N]) -
     sum_lanes(lanes)
 }
 
-/// Defines `$name::<N>(argument)`, which runs `$body::<N, FMA>(argument)`
-/// compiled for the best instruction set of this processor.
-macro_rules! dispatch {
-    ($name:ident, $body:ident, $argument:ty) => {
-        fn $name<const N: usize>(argument: $argument) {
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
-                fn v4<const N: usize>(argument: $argument) {
-                    $body::<N, true>(argument);
-                }
-                #[target_feature(enable = "avx2,fma")]
-                fn v3<const N: usize>(argument: $argument) {
-                    $body::<N, true>(argument);
-                }
-                let has_v3 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-                if has_v3
-                    && is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("avx512dq")
-                {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { v4::<N>(argument) };
-                }
-                if has_v3 {
-                    // SAFETY: the processor has these instructions.
-                    return unsafe { v3::<N>(argument) };
-                }
-            }
-            $body::<N, { cfg!(target_arch = "aarch64") }>(argument);
+/// `sum_i f(i)` for i below `len`, in lanes.
+#[inline(always)]
+pub(super) fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let whole = len - len % LANES;
+    for start in (0..whole).step_by(LANES) {
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += f(start + lane);
         }
-    };
+    }
+    for i in whole..len {
+        lanes[0] += f(i);
+    }
+    sum_lanes(lanes)
 }
-pub(super) use dispatch;
+
+/// e^x to about 2 units in the last place, without a branch, so that loops over
+/// it vectorise: Cody and Waite's reduction by ln 2 and a polynomial for the rest
+/// (Cephes `expf`). Below -87 it gives about 1e-38, above 88 about 1.7e38.
+#[inline(always)]
+pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
+    /// Adding and subtracting it rounds to an integer.
+    const ROUND: f32 = 12_582_912.0;
+    const LN_2_HIGH: f32 = 0.693_359_4;
+    const LN_2_LOW: f32 = -2.121_944_4e-4;
+    let x = x.clamp(-87.0, 88.0);
+    let n = mul_add::<FMA>(x, std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let rest = mul_add::<FMA>(n, -LN_2_LOW, mul_add::<FMA>(n, -LN_2_HIGH, x));
+    let mut p = 1.987_569_1e-4;
+    for coefficient in [
+        1.398_199_9e-3,
+        8.333_452e-3,
+        4.166_579_6e-2,
+        1.666_666_5e-1,
+        0.5,
+    ] {
+        p = mul_add::<FMA>(p, rest, coefficient);
+    }
+    let p = mul_add::<FMA>(p, rest * rest, rest + 1.0);
+    // n is an integer between -126 and 127, so the exponent field stays normal.
+    p * f32::from_bits(((n as i32 + 127) as u32) << 23)
+}
+
+/// 1 / (1 + e^-x).
+#[inline(always)]
+pub(super) fn sigmoid<const FMA: bool>(x: f32) -> f32 {
+    1.0 / (1.0 + exp::<FMA>(-x))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_close_to_the_library() {
+        for i in -8700..8800 {
+            let x = i as f32 * 0.01;
+            let (got, want) = (exp::<true>(x), x.exp());
+            assert!(
+                (got - want).abs() <= 3e-7 * want,
+                "exp({x}) = {got}, not {want}"
+            );
+        }
+    }
+
+    #[test]
+    fn exp_outside_its_range_is_finite() {
+        assert!(exp::<true>(-1e9) > 0.0 && exp::<true>(-1e9) < 1e-37);
+        assert!(exp::<true>(1e9).is_finite() && exp::<true>(1e9) > 1e38);
+    }
+
+    #[test]
+    fn sums_count_every_element() {
+        for len in [0, 1, 15, 16, 17, 63] {
+            let want = (0..len).sum::<usize>() as f32;
+            assert_eq!(sum(len, |i| i as f32), want, "{len}");
+        }
+    }
+}

@@ -7,13 +7,12 @@
     reason = "an index names a channel of several vectors at once, and fixed bounds vectorise"
 )]
 
-use burn::backend::Flex;
-use burn::tensor::{Tensor, TensorData};
-use burn_flex::FlexTensor;
+use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::cpu_tensor::{Flat, tensor};
 use super::rows::Rows;
-use super::simd::{LANES, dispatch, dot, mul_add, sum_lanes};
+use super::simd::{LANES, Task, dot, mul_add, run, sum_lanes};
 use super::wkv7::{CHECKPOINT_INTERVAL, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
 
 /// Sizes of one call.
@@ -47,29 +46,6 @@ impl Dims {
     fn offset(&self, batch_idx: usize, t: usize, head_idx: usize) -> usize {
         ((batch_idx * self.n_tokens + t) * self.n_head + head_idx) * self.head_size
     }
-}
-
-/// A contiguous tensor on the CPU.
-struct Flat(FlexTensor);
-
-impl Flat {
-    fn new<const D: usize>(tensor: &Tensor<D>) -> Self {
-        let flex = tensor
-            .clone()
-            .try_into_primitive::<Flex>()
-            .unwrap_or_else(|error| unreachable!("the device was checked: {error:?}"));
-        Self(flex.to_contiguous())
-    }
-
-    fn slice(&self) -> &[f32] {
-        self.0
-            .as_slice()
-            .unwrap_or_else(|| unreachable!("made contiguous, and the operator is f32"))
-    }
-}
-
-fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
-    Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(values, shape)))
 }
 
 /// The six inputs as slices, [B, T, H, N].
@@ -202,7 +178,12 @@ fn next<const FMA: bool>(s: f32, removed: f32, value: f32, w: f32, write: f32, k
     mul_add::<FMA>(value, k, mul_add::<FMA>(removed, write, s * w))
 }
 
-dispatch!(forward_dispatch, forward_head, &ForwardTask);
+impl<const N: usize> Task for Head<&ForwardTask<'_>, N> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        forward_head::<N, FMA>(self.0);
+    }
+}
 
 /// One head's share of the backward pass.
 struct BackwardTask<'a> {
@@ -272,7 +253,13 @@ fn backward_head<const N: usize, const FMA: bool>(task: &BackwardTask) {
     // SAFETY: as above.
     unsafe { task.dstate.slice(head * N * N, N * N) }.copy_from_slice(ds.as_flattened());
 }
-dispatch!(backward_dispatch, backward_head, &BackwardTask);
+
+impl<const N: usize> Task for Head<&BackwardTask<'_>, N> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        backward_head::<N, FMA>(self.0);
+    }
+}
 
 /// Takes the gradient of S_t to that of S_{t-1}, given S_{t-1} in `before`.
 #[inline(always)]
@@ -319,16 +306,23 @@ fn for_each_head(dims: Dims, task: impl Fn(usize, usize) + Sync) {
         .for_each(|head| task(head / dims.n_head, head % dims.n_head));
 }
 
-macro_rules! by_head_size {
-    ($size:expr, $function:ident, $argument:expr) => {
-        match $size {
-            16 => $function::<16>($argument),
-            32 => $function::<32>($argument),
-            64 => $function::<64>($argument),
-            128 => $function::<128>($argument),
-            other => unreachable!("head size {other} was refused before"),
-        }
-    };
+/// A head's task with its size known when the program is compiled.
+struct Head<T, const N: usize>(T);
+
+fn run_head<T: Copy>(task: T, head_size: usize)
+where
+    Head<T, 16>: Task,
+    Head<T, 32>: Task,
+    Head<T, 64>: Task,
+    Head<T, 128>: Task,
+{
+    match head_size {
+        16 => run(&Head::<T, 16>(task)),
+        32 => run(&Head::<T, 32>(task)),
+        64 => run(&Head::<T, 64>(task)),
+        128 => run(&Head::<T, 128>(task)),
+        other => unreachable!("head size {other} was refused before"),
+    }
 }
 
 fn with_slices<T>(inputs: &Wkv7Inputs, dims: Dims, body: impl FnOnce(&Slices) -> T) -> T {
@@ -379,7 +373,7 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
                 batch_idx,
                 head_idx,
             };
-            by_head_size!(n, forward_dispatch, &task);
+            run_head(&task, n);
         });
     });
     Wkv7Forward {
@@ -413,7 +407,7 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> W
                 batch_idx,
                 head_idx,
             };
-            by_head_size!(n, backward_dispatch, &task);
+            run_head(&task, n);
         });
     });
     let [r, w, k, v, removal, write] = gradients.map(|values| tensor(values, [b, t, h, n]));

@@ -1,3 +1,8 @@
-//! Files that are either whole or not there.
+//! Documents of the program: specifications, runs and their numbers, as files
+//! that are either whole or not there.
 
 pub mod atomic;
+pub mod metrics;
+pub mod run_folder;
+pub mod run_history;
+pub mod spec_file;

@@ -1,8 +1,8 @@
 //! How long a run still takes, from what it has measured of itself.
 
 use super::run::{Run, RunStatus};
+use crate::tuning::spec::Method;
 use crate::worker::event::EvaluationPhase;
-use crate::worker::run_spec::Method;
 
 /// Steps whose median stands for those to come: enough to pass over a step
 /// that wrote a checkpoint, few enough to follow a machine that slows down.

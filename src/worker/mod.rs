@@ -5,3 +5,5 @@
 pub mod command;
 pub mod event;
 pub mod run_spec;
+
+mod validate;

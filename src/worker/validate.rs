@@ -5,10 +5,13 @@ use std::fmt::{Debug, Display};
 use std::path::Path;
 
 use super::run_spec::{
-    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, Layers, Method, ModelSpec,
-    OptimizerSpec, RunSpec, Schedule, StandardSpec, StartState, TrainingSpec, VocabularySource,
+    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, RunSpec,
+    VocabularySource,
 };
 use crate::error::{Error, Result};
+use crate::tuning::spec::{
+    Layers, Method, OptimizerSpec, Schedule, StandardSpec, StartState, TrainingSpec,
+};
 
 const MAX_NAME_CHARS: usize = 64;
 const MAX_STEPS: usize = 100_000_000;

@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::data::{Benchmark, Template};
-use crate::worker::run_spec::{
-    DataSource, DeviceChoice, EarlyStopping, Layers, Method, Schedule, StandardSpec, StartState,
-};
+use crate::kernels::device::DeviceChoice;
+use crate::tuning::spec::{EarlyStopping, Layers, Method, Schedule, StandardSpec, StartState};
+use crate::worker::run_spec::DataSource;
 
 fn error_of(text: &str) -> String {
     parse_spec(text, "run.ron").unwrap_err().to_string()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::data::{Benchmark, Template};
-use crate::worker::run_spec::EarlyStopping;
+use crate::tuning::spec::EarlyStopping;
 
 #[test]
 fn the_defaults_can_be_run() {
