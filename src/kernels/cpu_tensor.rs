@@ -1,8 +1,18 @@
-//! Between Burn's tensors on the CPU and slices of numbers.
+//! Between Burn's tensors on the CPU and slices of numbers, and work on all
+//! threads.
+
+use std::ops::Range;
 
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::simd::{Task, run};
+
+/// Rows of one task of [`for_rows`]: a few tens of kilobytes, so that it stays
+/// in the second-level cache and is worth a thread.
+const ROWS_PER_TASK: usize = 16;
 
 /// A contiguous tensor on the CPU.
 pub(super) struct Flat(FlexTensor);
@@ -26,4 +36,18 @@ impl Flat {
 /// A tensor of these values, row-major.
 pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
     Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(values, shape)))
+}
+
+/// Runs the task that `task` makes of every stretch of `n_rows` rows, on all
+/// threads, each with the best instruction set.
+pub(super) fn for_rows<T: Task>(n_rows: usize, task: impl Fn(Range<usize>) -> T + Sync) {
+    if n_rows <= ROWS_PER_TASK {
+        return run(&task(0..n_rows));
+    }
+    (0..n_rows.div_ceil(ROWS_PER_TASK))
+        .into_par_iter()
+        .for_each(|idx| {
+            let start = idx * ROWS_PER_TASK;
+            run(&task(start..n_rows.min(start + ROWS_PER_TASK)));
+        });
 }

@@ -6,12 +6,19 @@
 //! needs no weight gradients, so the model writes its backward pass out and
 //! keeps only what that pass reads.
 
+pub mod cross_entropy;
 pub mod device;
+pub mod layer_norm;
+pub mod squared_relu;
+pub mod token_mix;
 pub mod wkv7;
+pub mod wkv7_prepare;
+pub mod wkv7_readout;
 
 mod cpu_tensor;
 mod rows;
 mod simd;
+mod vjp;
 mod wkv7_cpu;
 mod wkv7_gpu;
 mod wkv7_reference;

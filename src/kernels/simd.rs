@@ -77,20 +77,52 @@ pub(super) fn dot<const N: usize, const FMA: bool>(a: &[f32; N], b: &[f32; N]) -
     sum_lanes(lanes)
 }
 
-/// `sum_i f(i)` for i below `len`, in lanes.
+/// `sum_i f(a_i)`, in lanes.
 #[inline(always)]
-pub(super) fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub(super) fn sum(a: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    sum2(a, a, |x, _| f(x))
+}
+
+/// `sum_i f(a_i, b_i)`, in lanes.
+#[inline(always)]
+pub(super) fn sum2(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32) -> f32 {
+    sum3(a, b, b, |x, y, _| f(x, y))
+}
+
+/// `sum_i f(a_i, b_i, c_i)`, in lanes.
+#[inline(always)]
+pub(super) fn sum3(a: &[f32], b: &[f32], c: &[f32], f: impl Fn(f32, f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0; LANES];
-    let whole = len - len % LANES;
-    for start in (0..whole).step_by(LANES) {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += f(start + lane);
+    let ((a, a_rest), (b, b_rest), (c, c_rest)) = (
+        a.as_chunks::<LANES>(),
+        b.as_chunks::<LANES>(),
+        c.as_chunks::<LANES>(),
+    );
+    for ((a, b), c) in a.iter().zip(b).zip(c) {
+        for lane in 0..LANES {
+            lanes[lane] += f(a[lane], b[lane], c[lane]);
         }
     }
-    for i in whole..len {
-        lanes[0] += f(i);
+    for ((a, b), c) in a_rest.iter().zip(b_rest).zip(c_rest) {
+        lanes[0] += f(*a, *b, *c);
     }
     sum_lanes(lanes)
+}
+
+/// The largest element; minus infinity where there is none.
+#[inline(always)]
+pub(super) fn largest(a: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = a.as_chunks::<LANES>();
+    for chunk in chunks {
+        for lane in 0..LANES {
+            lanes[lane] = lanes[lane].max(chunk[lane]);
+        }
+    }
+    lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::NEG_INFINITY, |a, b| a.max(*b))
 }
 
 /// e^x to about 2 units in the last place, without a branch, so that loops over
@@ -103,7 +135,8 @@ pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 88.0);
-    let n = mul_add::<FMA>(x, std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let rounded = mul_add::<FMA>(x, std::f32::consts::LOG2_E, ROUND);
+    let n = rounded - ROUND;
     let rest = mul_add::<FMA>(n, -LN_2_LOW, mul_add::<FMA>(n, -LN_2_HIGH, x));
     let mut p = 1.987_569_1e-4;
     for coefficient in [
@@ -116,8 +149,10 @@ pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
         p = mul_add::<FMA>(p, rest, coefficient);
     }
     let p = mul_add::<FMA>(p, rest * rest, rest + 1.0);
-    // n is an integer between -126 and 127, so the exponent field stays normal.
-    p * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // The low bits of `rounded` are n, between -126 and 127, so the exponent
+    // field stays normal.
+    let exponent = (rounded.to_bits() << 23).wrapping_add(127 << 23);
+    p * f32::from_bits(exponent)
 }
 
 /// 1 / (1 + e^-x).
@@ -151,8 +186,10 @@ mod tests {
     #[test]
     fn sums_count_every_element() {
         for len in [0, 1, 15, 16, 17, 63] {
-            let want = (0..len).sum::<usize>() as f32;
-            assert_eq!(sum(len, |i| i as f32), want, "{len}");
+            let values: Vec<f32> = (0..len).map(|i| i as f32).collect();
+            let want = values.iter().sum::<f32>();
+            assert_eq!(sum(&values, |x| x), want, "{len}");
+            assert_eq!(sum2(&values, &values, |x, y| x + y), 2.0 * want, "{len}");
         }
     }
 }

@@ -106,6 +106,16 @@ pub fn wkv7_backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> Wkv
     }
 }
 
+/// The gradient of the initial state alone, [B, H, N, N]: what is left to do at
+/// the first tuned layer. It reads no tape.
+pub fn wkv7_state_gradient(inputs: &Wkv7Inputs, dy: Tensor<4>) -> Tensor<4> {
+    if is_cpu(&dy.device()) {
+        wkv7_cpu::state_gradient(inputs, &dy)
+    } else {
+        wkv7_gpu::state_gradient(inputs, dy)
+    }
+}
+
 /// The same outputs in plain, differentiable Burn operations, token by token:
 /// slow, and the oracle of the tests. Gives y and the last state.
 pub fn wkv7_reference(inputs: &Wkv7Inputs, state: Tensor<4>) -> (Tensor<4>, Tensor<4>) {

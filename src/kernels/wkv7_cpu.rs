@@ -299,6 +299,42 @@ fn token_backward<const N: usize, const FMA: bool>(
     g
 }
 
+/// One head's share of the gradient of the initial state alone.
+struct StateTask<'a> {
+    inputs: &'a Slices<'a>,
+    dy: &'a [f32],
+    dstate: &'a Rows<'a>,
+    batch_idx: usize,
+    head_idx: usize,
+}
+
+impl<const N: usize> Task for Head<&StateTask<'_>, N> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        let task = self.0;
+        let dims = task.inputs.dims;
+        let mut ds = [[0.0; N]; N];
+        for t in (0..dims.n_tokens).rev() {
+            let start = dims.offset(task.batch_idx, t, task.head_idx);
+            let token = task.inputs.token::<N>(start);
+            let dy = vector::<N>(task.dy, start);
+            for i in 0..N {
+                let ds = &mut ds[i];
+                for j in 0..N {
+                    ds[j] = mul_add::<FMA>(dy[i], token.r[j], ds[j]);
+                }
+                let dremoved = dot::<N, FMA>(ds, token.write);
+                for j in 0..N {
+                    ds[j] = mul_add::<FMA>(ds[j], token.w[j], dremoved * token.removal[j]);
+                }
+            }
+        }
+        let head = task.batch_idx * dims.n_head + task.head_idx;
+        // SAFETY: every task writes the state of its own batch entry and head.
+        unsafe { task.dstate.slice(head * N * N, N * N) }.copy_from_slice(ds.as_flattened());
+    }
+}
+
 /// Runs `task` for every batch entry and head on all threads.
 fn for_each_head(dims: Dims, task: impl Fn(usize, usize) + Sync) {
     (0..dims.n_batch * dims.n_head)
@@ -420,4 +456,25 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> W
         write,
         state: tensor(dstate, [b, h, n, n]),
     }
+}
+
+pub(super) fn state_gradient(inputs: &Wkv7Inputs, dy: &Tensor<4>) -> Tensor<4> {
+    let dims = Dims::new(&inputs.r, 1);
+    let (b, h, n) = (dims.n_batch, dims.n_head, dims.head_size);
+    let dy = Flat::new(dy);
+    let mut dstate = vec![0.0; b * h * n * n];
+    with_slices(inputs, dims, |slices| {
+        let dstate = Rows::new(&mut dstate);
+        for_each_head(dims, |batch_idx, head_idx| {
+            let task = StateTask {
+                inputs: slices,
+                dy: dy.slice(),
+                dstate: &dstate,
+                batch_idx,
+                head_idx,
+            };
+            run_head(&task, n);
+        });
+    });
+    tensor(dstate, [b, h, n, n])
 }

@@ -3,49 +3,70 @@
 
 use burn::tensor::Tensor;
 
-use super::channel_mix::ChannelMix;
-use super::normalization::LayerNorm;
+use super::channel_mix::{ChannelMix, ChannelMixTape};
 use super::state::LayerState;
-use super::time_mix::TimeMix;
+use super::time_mix::{Keep, TimeMix, TimeMixTape};
 
 /// The frozen parameters of one layer.
 #[derive(Debug, Clone)]
 pub(super) struct Block {
-    pub ln1: LayerNorm,
     pub time_mix: TimeMix,
-    pub ln2: LayerNorm,
     pub channel_mix: ChannelMix,
 }
 
+/// What the backward pass reads.
+#[derive(Debug, Clone)]
+pub(super) struct BlockTape {
+    time_mix: TimeMixTape,
+    channel_mix: ChannelMixTape,
+}
+
+/// What a layer gives.
+pub(super) struct BlockOutput {
+    /// The residual stream behind, [B, T, C].
+    pub x: Tensor<3>,
+    /// The first layer's value, [B, T, C].
+    pub v_first: Tensor<3>,
+    /// The state after the last token.
+    pub state: LayerState,
+    /// What the backward pass reads.
+    pub tape: Option<BlockTape>,
+}
+
 impl Block {
-    /// Takes the residual stream [B, T, C] and the state through the layer;
-    /// gives the stream, the first layer's value and the state after the last token.
+    /// Takes the residual stream `x` [B, T, C] and the state through the layer.
     pub fn forward(
         &self,
         x: Tensor<3>,
         v_first: Option<Tensor<3>>,
         state: LayerState,
-    ) -> (Tensor<3>, Tensor<3>, LayerState) {
-        let input = self.ln1.forward(x.clone());
-        let time_shift = last_token(&input);
+        keep: Keep,
+    ) -> BlockOutput {
         let mixed = self
             .time_mix
-            .forward(input, state.time_shift, state.wkv, v_first);
-        let x = x + mixed.x;
-        let input = self.ln2.forward(x.clone());
-        let channel_shift = last_token(&input);
-        let x = x + self.channel_mix.forward(input, state.channel_shift);
-        let state = LayerState {
-            time_shift,
-            wkv: mixed.wkv,
-            channel_shift,
-        };
-        (x, mixed.v_first, state)
+            .forward(x, state.time_shift, state.wkv, v_first, keep);
+        let (x, channel_shift, channel_mix) =
+            self.channel_mix.forward(mixed.x, state.channel_shift);
+        BlockOutput {
+            x,
+            v_first: mixed.v_first,
+            state: LayerState {
+                time_shift: mixed.last,
+                wkv: mixed.wkv,
+                channel_shift,
+            },
+            tape: mixed.tape.map(|time_mix| BlockTape {
+                time_mix,
+                channel_mix,
+            }),
+        }
     }
-}
 
-/// [B, T, C] → [B, C].
-fn last_token(x: &Tensor<3>) -> Tensor<2> {
-    let [_, n_tokens, _] = x.dims();
-    x.clone().narrow(1, n_tokens - 1, 1).squeeze_dim(1)
+    /// For the gradient `dx` [B, T, C] of the stream behind: that of the initial
+    /// state of every batch entry, [B, H, N, N], and that of the stream in front
+    /// where the tape goes on below.
+    pub fn backward(&self, tape: BlockTape, dx: Tensor<3>) -> (Tensor<4>, Option<Tensor<3>>) {
+        let dx = self.channel_mix.backward(tape.channel_mix, dx);
+        self.time_mix.backward(tape.time_mix, dx)
+    }
 }

@@ -1,25 +1,51 @@
 //! Channel mixing: a feed-forward layer with a squared ReLU.
 
-use burn::tensor::{Tensor, activation::relu};
+use burn::tensor::Tensor;
 
-use super::time_mix::{linear, shifted};
+use super::linear::{linear, linear_backward, rows, tokens};
+use crate::kernels::squared_relu::{squared_relu, squared_relu_backward};
+use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 
 /// The frozen parameters of one layer's channel mixing.
 #[derive(Debug, Clone)]
 pub(super) struct ChannelMix {
-    /// How much of the previous token the key sees, [C].
-    pub x_k: Tensor<1>,
+    /// LayerNorm, and how much of the previous token the key sees.
+    pub mix: TokenMix<1>,
     /// [ffn, C].
     pub key: Tensor<2>,
     /// [C, ffn].
     pub value: Tensor<2>,
 }
 
+/// What the backward pass reads.
+#[derive(Debug, Clone)]
+pub(super) struct ChannelMixTape {
+    /// The residual stream in front, [B, T, C].
+    x: Tensor<3>,
+    /// Before the squared ReLU, [B * T, ffn].
+    key: Tensor<2>,
+}
+
 impl ChannelMix {
-    /// `x`: [B, T, C], the normalised input; `last`: [B, C], the one before it.
-    pub fn forward(&self, x: Tensor<3>, last: Tensor<2>) -> Tensor<3> {
-        let shift = shifted(&x, last) - x.clone();
-        let key = linear(x + shift * self.x_k.clone().unsqueeze(), &self.key);
-        linear(relu(key).powi_scalar(2), &self.value)
+    /// Takes the residual stream `x` [B, T, C] through the layer; `last` [B, C]
+    /// is the normalised token before the first. Gives the stream, the last
+    /// normalised token, and what the backward pass reads.
+    pub fn forward(&self, x: Tensor<3>, last: Tensor<2>) -> (Tensor<3>, Tensor<2>, ChannelMixTape) {
+        let [n_batch, ..] = x.dims();
+        let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
+        let [input] = mixed;
+        let key = linear(rows(input), &self.key);
+        let out = linear(squared_relu(key.clone()), &self.value);
+        let tape = ChannelMixTape { x: x.clone(), key };
+        (x + tokens(out, n_batch), last, tape)
+    }
+
+    /// The gradient of the stream in front for `dx`, that of the stream behind.
+    pub fn backward(&self, tape: ChannelMixTape, dx: Tensor<3>) -> Tensor<3> {
+        let [n_batch, ..] = dx.dims();
+        let dhidden = linear_backward(rows(dx.clone()), &self.value);
+        let dkey = squared_relu_backward(tape.key, dhidden);
+        let dmixed = tokens(linear_backward(dkey, &self.key), n_batch);
+        self.mix.backward(tape.x, [dmixed], dx)
     }
 }

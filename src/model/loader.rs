@@ -6,9 +6,18 @@ use super::ModelConfig;
 use super::block::Block;
 use super::channel_mix::ChannelMix;
 use super::checkpoint::Checkpoint;
-use super::normalization::LayerNorm;
-use super::time_mix::{LowRank, TimeMix};
+use super::linear::LowRank;
+use super::time_mix::TimeMix;
 use crate::error::{Error, Result};
+use crate::kernels::layer_norm::LayerNorm;
+use crate::kernels::token_mix::TokenMix;
+use crate::kernels::wkv7_prepare::Prepare;
+use crate::kernels::wkv7_readout::Readout;
+
+/// LayerNorm's epsilon (RWKV-LM x070).
+const LAYER_NORM_EPSILON: f64 = 1e-5;
+/// The group norm's epsilon (RWKV-LM x070).
+const GROUP_NORM_EPSILON: f64 = 64e-5;
 
 /// Reads parameters by name and reports the share that is done.
 pub(super) struct Loader<'a> {
@@ -70,15 +79,19 @@ impl<'a> Loader<'a> {
     }
 
     pub fn layer_norm(&mut self, name: &str) -> Result<LayerNorm> {
+        self.norm(name, LAYER_NORM_EPSILON)
+    }
+
+    fn norm(&mut self, name: &str, epsilon: f64) -> Result<LayerNorm> {
         Ok(LayerNorm {
             weight: self.vector(&format!("{name}.weight"))?,
             bias: self.vector(&format!("{name}.bias"))?,
+            epsilon,
         })
     }
 
     fn low_rank(&mut self, name: &str) -> Result<LowRank> {
         Ok(LowRank {
-            offset: self.vector(&format!("{name}0"))?,
             down: self.matrix(&format!("{name}1"))?,
             up: self.matrix(&format!("{name}2"))?,
         })
@@ -87,22 +100,26 @@ impl<'a> Loader<'a> {
     pub fn block(&mut self, layer: usize, config: &ModelConfig) -> Result<Block> {
         let block = format!("blocks.{layer}");
         Ok(Block {
-            ln1: self.layer_norm(&format!("{block}.ln1"))?,
-            time_mix: self.time_mix(&format!("{block}.att"), layer, config)?,
-            ln2: self.layer_norm(&format!("{block}.ln2"))?,
+            time_mix: self.time_mix(&block, layer, config)?,
             channel_mix: ChannelMix {
-                x_k: self.vector(&format!("{block}.ffn.x_k"))?,
+                mix: TokenMix {
+                    norm: self.layer_norm(&format!("{block}.ln2"))?,
+                    mix: [self.vector(&format!("{block}.ffn.x_k"))?],
+                },
                 key: self.matrix(&format!("{block}.ffn.key.weight"))?,
                 value: self.matrix(&format!("{block}.ffn.value.weight"))?,
             },
         })
     }
 
-    fn time_mix(&mut self, att: &str, layer: usize, config: &ModelConfig) -> Result<TimeMix> {
-        let value_residual = if layer == 0 {
-            None
+    fn time_mix(&mut self, block: &str, layer: usize, config: &ModelConfig) -> Result<TimeMix> {
+        let norm = self.layer_norm(&format!("{block}.ln1"))?;
+        let att = format!("{block}.att");
+        let (share, share_offset) = if layer == 0 {
+            (None, None)
         } else {
-            Some(self.low_rank(&format!("{att}.v"))?)
+            let share = self.low_rank(&format!("{att}.v"))?;
+            (Some(share), Some(self.vector(&format!("{att}.v0"))?))
         };
         let mut mix = Vec::with_capacity(6);
         for letter in ["r", "w", "k", "v", "a", "g"] {
@@ -112,25 +129,26 @@ impl<'a> Loader<'a> {
             unreachable!("six letters")
         };
         Ok(TimeMix {
-            mix,
+            mix: TokenMix { norm, mix },
             decay: self.low_rank(&format!("{att}.w"))?,
             iclr: self.low_rank(&format!("{att}.a"))?,
-            value_residual,
-            gate: (
-                self.matrix(&format!("{att}.g1"))?,
-                self.matrix(&format!("{att}.g2"))?,
-            ),
-            k_k: self.vector(&format!("{att}.k_k"))?,
-            k_a: self.vector(&format!("{att}.k_a"))?,
-            r_k: self.tensor(&format!("{att}.r_k"), [config.n_head, config.head_size])?,
+            share,
+            gate: self.low_rank(&format!("{att}.g"))?,
             receptance: self.matrix(&format!("{att}.receptance.weight"))?,
             key: self.matrix(&format!("{att}.key.weight"))?,
             value: self.matrix(&format!("{att}.value.weight"))?,
             output: self.matrix(&format!("{att}.output.weight"))?,
-            ln_x: (
-                self.vector(&format!("{att}.ln_x.weight"))?,
-                self.vector(&format!("{att}.ln_x.bias"))?,
-            ),
+            prepare: Prepare {
+                decay: self.vector(&format!("{att}.w0"))?,
+                iclr: self.vector(&format!("{att}.a0"))?,
+                share: share_offset,
+                k_k: self.vector(&format!("{att}.k_k"))?,
+                k_a: self.vector(&format!("{att}.k_a"))?,
+            },
+            readout: Readout {
+                norm: self.norm(&format!("{att}.ln_x"), GROUP_NORM_EPSILON)?,
+                r_k: self.tensor(&format!("{att}.r_k"), [config.n_head, config.head_size])?,
+            },
         })
     }
 }

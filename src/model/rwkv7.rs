@@ -2,13 +2,15 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
+use super::ModelConfig;
 use super::block::Block;
 use super::checkpoint::Checkpoint;
+use super::linear::{linear, rows, tokens as per_token};
 use super::loader::Loader;
-use super::normalization::LayerNorm;
 use super::state::ModelState;
-use super::{ModelConfig, time_mix::linear};
+use super::time_mix::Keep;
 use crate::error::Result;
+use crate::kernels::layer_norm::LayerNorm;
 
 /// An RWKV-7 model on a device.
 #[derive(Debug, Clone)]
@@ -17,10 +19,10 @@ pub struct Rwkv7 {
     /// [V, C].
     embedding: Tensor<2>,
     ln0: LayerNorm,
-    blocks: Vec<Block>,
-    ln_out: LayerNorm,
+    pub(super) blocks: Vec<Block>,
+    pub(super) ln_out: LayerNorm,
     /// [V, C].
-    head: Tensor<2>,
+    pub(super) head: Tensor<2>,
 }
 
 impl Rwkv7 {
@@ -63,32 +65,39 @@ impl Rwkv7 {
     /// [B, T, V] and the state after the last token.
     pub fn forward(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
         let (hidden, state) = self.hidden(tokens, state);
-        (linear(hidden, &self.head), state)
+        let [n_batch, ..] = hidden.dims();
+        let logits = self.logits(rows(hidden));
+        (per_token(logits, n_batch), state)
     }
 
     /// The logits of chosen rows of [`Self::hidden`]: [rows, C] → [rows, V].
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        hidden.matmul(self.head.clone().transpose())
+        linear(hidden, &self.head)
     }
 
     /// As [`Self::forward`], but the normalised residual stream [B, T, C], of
     /// which few positions may need logits.
     pub fn hidden(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
-        let [n_batch, n_tokens] = tokens.dims();
-        let n_embd = self.config.n_embd;
-        let x = self
-            .embedding
-            .clone()
-            .select(0, tokens.reshape([n_batch * n_tokens]))
-            .reshape([n_batch, n_tokens, n_embd]);
-        let mut x = self.ln0.forward(x);
+        let [n_batch, _] = tokens.dims();
+        let mut x = self.embed(tokens);
         let mut v_first = None;
         let mut layers = Vec::with_capacity(self.blocks.len());
         for (block, state) in self.blocks.iter().zip(state.layers) {
-            let (next, value, state) = block.forward(x, v_first, state);
-            (x, v_first) = (next, Some(value));
-            layers.push(state);
+            let output = block.forward(x, v_first, state, Keep::Nothing);
+            (x, v_first) = (output.x, Some(output.v_first));
+            layers.push(output.state);
         }
-        (self.ln_out.forward(x), ModelState { layers })
+        let hidden = self.ln_out.forward(rows(x));
+        (per_token(hidden, n_batch), ModelState { layers })
+    }
+
+    /// The residual stream in front of the first layer: [B, T] → [B, T, C].
+    pub(super) fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        let [n_batch, n_tokens] = ids.dims();
+        let x = self
+            .embedding
+            .clone()
+            .select(0, ids.reshape([n_batch * n_tokens]));
+        per_token(self.ln0.forward(x), n_batch)
     }
 }

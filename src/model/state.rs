@@ -27,14 +27,26 @@ impl ModelState {
     /// The state before the first token of `n_batch` texts.
     pub fn zero(config: &ModelConfig, n_batch: usize, device: &Device) -> Self {
         let (h, n) = (config.n_head, config.head_size);
-        let shift = Tensor::zeros([n_batch, config.n_embd], device);
-        let layer = LayerState {
+        let zero = Tensor::zeros([1, h, n, n], device);
+        Self::with_wkv(config, n_batch, vec![zero; config.n_layer], device)
+    }
+
+    /// The state before the first token of `n_batch` texts that share the S of
+    /// every layer, [1, H, N, N] each.
+    pub fn with_wkv(
+        config: &ModelConfig,
+        n_batch: usize,
+        wkv: Vec<Tensor<4>>,
+        device: &Device,
+    ) -> Self {
+        let shift: Tensor<2> = Tensor::zeros([n_batch, config.n_embd], device);
+        let layers = wkv.into_iter().map(|wkv| LayerState {
             time_shift: shift.clone(),
-            wkv: Tensor::zeros([1, h, n, n], device),
-            channel_shift: shift,
-        };
+            wkv,
+            channel_shift: shift.clone(),
+        });
         Self {
-            layers: vec![layer; config.n_layer],
+            layers: layers.collect(),
         }
     }
 

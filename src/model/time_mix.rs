@@ -1,46 +1,25 @@
 //! Time mixing: from the tokens to receptance, decay, key, value, in-context
-//! learning rate and gate, through the WKV-7 recurrence, and back.
+//! learning rate and gate, through the WKV-7 recurrence, and back
+//! (`RWKV-LM/RWKV-v7`, `RWKV_Tmix_x070`).
 
 use burn::tensor::{Tensor, activation::sigmoid};
 
-use super::normalization::normalize;
-use crate::kernels::wkv7::{Wkv7Inputs, wkv7};
-
-/// exp(-0.5): the decay lies between exp(-this) and 1 (RWKV-LM x070).
-const DECAY_SCALE: f64 = 0.606_530_659_712_633_4;
-/// The group norm's epsilon (RWKV-LM x070).
-const GROUP_NORM_EPSILON: f64 = 64e-5;
-/// Smallest norm that kk is divided by (`torch.nn.functional.normalize`).
-const MIN_NORM: f64 = 1e-12;
-
-/// A low-rank map with an offset: `offset + f(x down) up`.
-#[derive(Debug, Clone)]
-pub(super) struct LowRank {
-    /// [C].
-    pub offset: Tensor<1>,
-    /// [C, rank].
-    pub down: Tensor<2>,
-    /// [rank, C].
-    pub up: Tensor<2>,
-}
+use super::linear::{LowRank, linear, linear_backward, rows, tokens};
+use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
+use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
+use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
+use crate::kernels::wkv7_readout::{Readout, ReadoutInputs};
 
 /// The frozen parameters of one layer's time mixing.
 #[derive(Debug, Clone)]
 pub(super) struct TimeMix {
-    /// How much of the previous token r, w, k, v, a and g see, [C] each.
-    pub mix: [Tensor<1>; 6],
+    /// LayerNorm, and how much of the previous token r, w, k, v, a and g see.
+    pub mix: TokenMix<6>,
     pub decay: LowRank,
     pub iclr: LowRank,
     /// Share of the first layer's value; absent in the first layer.
-    pub value_residual: Option<LowRank>,
-    /// [C, rank] and [rank, C].
-    pub gate: (Tensor<2>, Tensor<2>),
-    /// [C].
-    pub k_k: Tensor<1>,
-    /// [C].
-    pub k_a: Tensor<1>,
-    /// [H, N].
-    pub r_k: Tensor<2>,
+    pub share: Option<LowRank>,
+    pub gate: LowRank,
     /// [C, C], out by in.
     pub receptance: Tensor<2>,
     /// [C, C].
@@ -49,116 +28,228 @@ pub(super) struct TimeMix {
     pub value: Tensor<2>,
     /// [C, C].
     pub output: Tensor<2>,
-    /// Group norm weight and bias, [C] each.
-    pub ln_x: (Tensor<1>, Tensor<1>),
+    /// Offsets of the low-rank maps, k_k and k_a.
+    pub prepare: Prepare,
+    /// Group norm and r_k.
+    pub readout: Readout,
 }
 
-/// `x` [B, T, in] by a weight stored as [out, in] → [B, T, out].
-pub(super) fn linear(x: Tensor<3>, weight: &Tensor<2>) -> Tensor<3> {
-    matmul(x, weight.clone().transpose())
-}
-
-/// `x` [B, T, in] by `weight` [in, out], as one product over all tokens.
-fn matmul(x: Tensor<3>, weight: Tensor<2>) -> Tensor<3> {
-    let [n_batch, n_tokens, n_in] = x.dims();
-    let n_out = weight.dims()[1];
-    x.reshape([n_batch * n_tokens, n_in])
-        .matmul(weight)
-        .reshape([n_batch, n_tokens, n_out])
-}
-
-/// Every token's predecessor: `x` moved by one, `last` [B, C] in front.
-pub(super) fn shifted(x: &Tensor<3>, last: Tensor<2>) -> Tensor<3> {
-    let [_, n_tokens, _] = x.dims();
-    let first = last.unsqueeze_dim(1);
-    if n_tokens == 1 {
-        return first;
-    }
-    Tensor::cat(vec![first, x.clone().narrow(1, 0, n_tokens - 1)], 1)
+/// How much of a forward pass the backward pass will read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// It ends above this layer.
+    Nothing,
+    /// It ends here, at the initial state.
+    State,
+    /// It goes on below this layer.
+    Everything,
 }
 
 /// What time mixing gives.
 pub(super) struct TimeMixOutput {
-    /// [B, T, C].
+    /// The residual stream behind, [B, T, C].
     pub x: Tensor<3>,
+    /// The last normalised token, [B, C].
+    pub last: Tensor<2>,
     /// The value of the first layer, [B, T, C].
     pub v_first: Tensor<3>,
     /// The state after the last token, [B, H, N, N].
     pub wkv: Tensor<4>,
+    /// What the backward pass reads.
+    pub tape: Option<TimeMixTape>,
+}
+
+/// What the backward pass reads.
+#[derive(Debug, Clone)]
+pub(super) struct TimeMixTape {
+    wkv: Wkv7Inputs,
+    /// [B, T, H, N].
+    y: Tensor<4>,
+    /// [B, T, C].
+    gate: Tensor<3>,
+    /// Where the pass goes on below.
+    below: Option<Below>,
+}
+
+/// What the backward pass reads to get past the state.
+#[derive(Debug, Clone)]
+struct Below {
+    /// The residual stream in front, [B, T, C].
+    x: Tensor<3>,
+    wkv_tape: Wkv7Tape,
+    projections: Projections,
+    /// tanh between the factors of the decay, [B * T, rank].
+    decay_low: Tensor<2>,
+    /// sigmoid between the factors of the gate, [B * T, rank].
+    gate_low: Tensor<2>,
+}
+
+/// What the projections of a layer give.
+struct Projected {
+    /// [B, T, C].
+    r: Tensor<3>,
+    /// [B, T, C].
+    gate: Tensor<3>,
+    projections: Projections,
+    /// [B, T, C].
+    v_first: Tensor<3>,
+    decay_low: Tensor<2>,
+    gate_low: Tensor<2>,
 }
 
 impl TimeMix {
-    /// `x`: [B, T, C], the normalised input; `last`: [B, C], the one before it;
-    /// `state`: [B or 1, H, N, N]; `v_first`: the first layer's value, absent in
-    /// the first layer.
+    /// `x`: the residual stream, [B, T, C]; `last`: [B, C], the normalised token
+    /// before the first; `state`: [B or 1, H, N, N]; `v_first`: the first
+    /// layer's value, absent in the first layer.
     pub fn forward(
         &self,
         x: Tensor<3>,
         last: Tensor<2>,
         state: Tensor<4>,
         v_first: Option<Tensor<3>>,
+        keep: Keep,
     ) -> TimeMixOutput {
         let [n_batch, n_tokens, n_embd] = x.dims();
-        let [n_head, head_size] = self.r_k.dims();
-        let heads = |x: Tensor<3>| x.reshape([n_batch, n_tokens, n_head, head_size]);
-        let shift = shifted(&x, last) - x.clone();
-        let [xr, xw, xk, xv, xa, xg] = self
-            .mix
-            .each_ref()
-            .map(|mix| x.clone() + shift.clone() * mix.clone().unsqueeze());
-
-        let r = heads(linear(xr, &self.receptance));
-        let k = linear(xk, &self.key);
-        let v = linear(xv.clone(), &self.value);
-        let (v, v_first) = match (&self.value_residual, v_first) {
-            (Some(residual), Some(v_first)) => {
-                let share = sigmoid(residual.forward(xv, |x| x));
-                (v.clone() + (v_first.clone() - v) * share, v_first)
-            }
-            _ => (v.clone(), v),
+        let [_, n_head, head_size, _] = state.dims();
+        let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
+        let Projected {
+            r,
+            gate,
+            projections,
+            v_first,
+            decay_low,
+            gate_low,
+        } = self.project(mixed, v_first);
+        let r = r.reshape([n_batch, n_tokens, n_head, head_size]);
+        let prepared = self.prepare.forward(&projections, head_size);
+        let inputs = prepared.with_receptance(r);
+        let wkv = wkv7(&inputs, state, keep == Keep::Everything);
+        let read = ReadoutInputs {
+            y: wkv.y,
+            r: inputs.r.clone(),
+            k: inputs.k.clone(),
+            v: inputs.v.clone(),
+            gate,
         };
-        let w = (sigmoid(self.decay.forward(xw, Tensor::tanh)) * -DECAY_SCALE).exp();
-        let iclr = sigmoid(self.iclr.forward(xa, |x| x));
-        let gate = matmul(
-            sigmoid(matmul(xg, self.gate.0.clone())),
-            self.gate.1.clone(),
-        );
-        let kk = unit_length(heads(k.clone() * self.k_k.clone().unsqueeze()));
-        let k = heads(k * ((iclr.clone() - 1.0) * self.k_a.clone().unsqueeze() + 1.0));
-        let v = heads(v);
-
-        let inputs = Wkv7Inputs {
-            r: r.clone(),
-            w: heads(w),
-            k: k.clone(),
-            v: v.clone(),
-            removal: -kk.clone(),
-            write: kk * heads(iclr),
-        };
-        let wkv = wkv7(&inputs, state, false);
-        let normed = normalize(wkv.y, GROUP_NORM_EPSILON).reshape([n_batch, n_tokens, n_embd])
-            * self.ln_x.0.clone().unsqueeze()
-            + self.ln_x.1.clone().unsqueeze();
-        let bonus = (r * k * self.r_k.clone().unsqueeze()).sum_dim(3) * v;
-        let out = (normed + bonus.reshape([n_batch, n_tokens, n_embd])) * gate;
+        let out = linear(rows(self.readout.forward(&read)), &self.output);
+        let behind = x.clone() + out.reshape([n_batch, n_tokens, n_embd]);
+        let below = wkv.tape.map(|wkv_tape| Below {
+            x,
+            wkv_tape,
+            projections,
+            decay_low,
+            gate_low,
+        });
         TimeMixOutput {
-            x: linear(out, &self.output),
+            x: behind,
+            last,
             v_first,
             wkv: wkv.last_state,
+            tape: (keep != Keep::Nothing).then_some(TimeMixTape {
+                wkv: inputs,
+                y: read.y,
+                gate: read.gate,
+                below,
+            }),
         }
     }
-}
 
-impl LowRank {
-    /// `x`: [B, T, C] → [B, T, C].
-    fn forward(&self, x: Tensor<3>, f: impl Fn(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
-        let low = f(matmul(x, self.down.clone()));
-        matmul(low, self.up.clone()) + self.offset.clone().unsqueeze()
+    fn project(&self, mixed: [Tensor<3>; 6], v_first: Option<Tensor<3>>) -> Projected {
+        let [n_batch, ..] = mixed[0].dims();
+        let [xr, xw, xk, xv, xa, xg] = mixed.map(rows);
+        let value = tokens(linear(xv.clone(), &self.value), n_batch);
+        let share = match (&self.share, &v_first) {
+            (Some(share), Some(v_first)) => {
+                let low = share.raise(share.lower(xv));
+                Some((tokens(low, n_batch), v_first.clone()))
+            }
+            _ => None,
+        };
+        let decay_low = self.decay.lower(xw).tanh();
+        let gate_low = sigmoid(self.gate.lower(xg));
+        Projected {
+            r: tokens(linear(xr, &self.receptance), n_batch),
+            gate: tokens(self.gate.raise(gate_low.clone()), n_batch),
+            v_first: v_first.unwrap_or_else(|| value.clone()),
+            projections: Projections {
+                key: tokens(linear(xk, &self.key), n_batch),
+                value,
+                decay: tokens(self.decay.raise(decay_low.clone()), n_batch),
+                iclr: tokens(self.iclr.raise(self.iclr.lower(xa)), n_batch),
+                share,
+            },
+            decay_low,
+            gate_low,
+        }
     }
-}
 
-/// Every vector of the last dimension divided by its length.
-fn unit_length(x: Tensor<4>) -> Tensor<4> {
-    let norm = x.clone().powi_scalar(2).sum_dim(3).sqrt();
-    x / norm.clamp_min(MIN_NORM)
+    /// For the gradient `dx` [B, T, C] of the stream behind: that of the
+    /// initial state of every batch entry, [B, H, N, N], and that of the stream
+    /// in front where the tape goes on below.
+    pub fn backward(&self, tape: TimeMixTape, dx: Tensor<3>) -> (Tensor<4>, Option<Tensor<3>>) {
+        let TimeMixTape {
+            wkv,
+            y,
+            gate,
+            below,
+        } = tape;
+        let [n_batch, ..] = dx.dims();
+        let read = ReadoutInputs {
+            y,
+            r: wkv.r.clone(),
+            k: wkv.k.clone(),
+            v: wkv.v.clone(),
+            gate,
+        };
+        let dout = tokens(linear_backward(rows(dx.clone()), &self.output), n_batch);
+        let read = self.readout.backward(&read, dout);
+        let Some(below) = below else {
+            return (wkv7_state_gradient(&wkv, read.y), None);
+        };
+        let through = wkv7_backward(&wkv, &below.wkv_tape, read.y);
+        let upstream = Prepared {
+            w: through.w,
+            k: through.k + read.k,
+            v: through.v + read.v,
+            removal: through.removal,
+            write: through.write,
+        };
+        let dr = (through.r + read.r).reshape(dx.dims());
+        let dmixed = self.project_backward(&below, dr, read.gate, upstream);
+        let dx = self.mix.backward(below.x, dmixed, dx);
+        (through.state, Some(dx))
+    }
+
+    /// The gradients of the six mixed inputs.
+    fn project_backward(
+        &self,
+        below: &Below,
+        dr: Tensor<3>,
+        dgate: Tensor<3>,
+        upstream: Prepared,
+    ) -> [Tensor<3>; 6] {
+        let [n_batch, ..] = dr.dims();
+        let d = self.prepare.backward(&below.projections, upstream);
+        let low = below.decay_low.clone();
+        let ddecay = self.decay.raise_backward(rows(d.decay)) * (low.powi_scalar(2).neg() + 1.0);
+        let low = below.gate_low.clone();
+        let dgate = self.gate.raise_backward(rows(dgate)) * (low.clone() * (low.neg() + 1.0));
+        let diclr = self.iclr.raise_backward(rows(d.iclr));
+        let dvalue = linear_backward(rows(d.value), &self.value);
+        let dvalue = match (&self.share, d.share) {
+            (Some(share), Some(dshare)) => {
+                dvalue + share.lower_backward(share.raise_backward(rows(dshare)))
+            }
+            _ => dvalue,
+        };
+        [
+            linear_backward(rows(dr), &self.receptance),
+            self.decay.lower_backward(ddecay),
+            linear_backward(rows(d.key), &self.key),
+            dvalue,
+            self.iclr.lower_backward(diclr),
+            self.gate.lower_backward(dgate),
+        ]
+        .map(|d| tokens(d, n_batch))
+    }
 }

@@ -242,3 +242,61 @@ pub fn backward<F: Float>(
         dstate[base + j] = ds_row[j];
     }
 }
+
+/// The gradient of the initial state alone, `dstate` [B, H, N, N]: unit i
+/// carries row i of it back over the tokens.
+#[cube(launch)]
+#[allow(clippy::too_many_arguments)]
+pub fn state_gradient<F: Float>(
+    r: &Tensor<F>,
+    w: &Tensor<F>,
+    removal: &Tensor<F>,
+    write: &Tensor<F>,
+    dy: &Tensor<F>,
+    dstate: &mut Tensor<F>,
+    #[comptime] n: usize,
+    #[define(F)] _dtype: ElemType,
+) {
+    let n_tokens = r.shape(1);
+    let n_head = r.shape(2);
+    let i = UNIT_POS_X as usize;
+    let head = CUBE_POS_X as usize;
+    let batch_idx = head / n_head;
+    let head_idx = head % n_head;
+
+    let mut row = Array::<F>::new(n);
+    #[unroll]
+    for j in 0..n {
+        row[j] = F::new(0.0_f32);
+    }
+    let mut shared_r = Shared::<[F]>::new_slice(n);
+    let mut shared_w = Shared::<[F]>::new_slice(n);
+    let mut shared_removal = Shared::<[F]>::new_slice(n);
+    let mut shared_write = Shared::<[F]>::new_slice(n);
+    for back in 0..n_tokens {
+        let t = n_tokens - 1 - back;
+        let p = ((batch_idx * n_tokens + t) * n_head + head_idx) * n + i;
+        sync_cube();
+        shared_r[i] = r[p];
+        shared_w[i] = w[p];
+        shared_removal[i] = removal[p];
+        shared_write[i] = write[p];
+        sync_cube();
+        let dy_i = dy[p];
+        let mut dremoved = F::new(0.0_f32);
+        #[unroll]
+        for j in 0..n {
+            let d = row[j] + dy_i * shared_r[j];
+            row[j] = d;
+            dremoved += d * shared_write[j];
+        }
+        #[unroll]
+        for j in 0..n {
+            row[j] = row[j] * shared_w[j] + dremoved * shared_removal[j];
+        }
+    }
+    #[unroll]
+    for j in 0..n {
+        dstate[head * n * n + i * n + j] = row[j];
+    }
+}

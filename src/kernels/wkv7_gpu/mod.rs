@@ -37,6 +37,14 @@ pub struct BackwardOutputs<B: Backend> {
     pub dstate: FloatTensor<B>,
 }
 
+/// Output of the kernel for the initial state alone.
+#[derive(ExtensionType, Clone, Debug)]
+#[extension_type(fusion)]
+pub struct StateGradient<B: Backend> {
+    /// [B, H, N, N].
+    pub dstate: FloatTensor<B>,
+}
+
 /// The kernels as operations that fusion schedules.
 #[backend_extension(Cube, Fusion)]
 #[allow(clippy::too_many_arguments)]
@@ -64,6 +72,16 @@ pub trait Wkv7Kernels: Backend {
         write: FloatTensor<Self>,
         state: FloatTensor<Self>,
     ) -> ForwardOutputs<Self>;
+
+    /// The gradient of the initial state alone.
+    #[fusion(meta = state_meta)]
+    fn wkv7_state_gradient(
+        r: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        removal: FloatTensor<Self>,
+        write: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> StateGradient<Self>;
 
     /// Backward pass.
     #[fusion(meta = backward_meta)]
@@ -159,6 +177,19 @@ fn backward_meta(
     }
 }
 
+fn state_meta(
+    r: &TensorSpec,
+    _w: &TensorSpec,
+    _removal: &TensorSpec,
+    _write: &TensorSpec,
+    _dy: &TensorSpec,
+) -> StateGradientMetadata {
+    let [_, dstate, _] = backward_shapes(&r.shape);
+    StateGradientMetadata {
+        dstate: TensorSpec::new(dstate, r.dtype),
+    }
+}
+
 /// An uninitialised tensor on the device of `like`.
 fn empty(like: &CubeTensor, shape: Shape) -> CubeTensor {
     let buffer = like.client.empty(shape.num_elements() * like.dtype.size());
@@ -230,6 +261,34 @@ impl Wkv7Kernels for CubeBackend {
         state: FloatTensor<Self>,
     ) -> ForwardOutputs<Self> {
         launch_forward([r, w, k, v, removal, write, state], false)
+    }
+
+    fn wkv7_state_gradient(
+        r: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        removal: FloatTensor<Self>,
+        write: FloatTensor<Self>,
+        dy: FloatTensor<Self>,
+    ) -> StateGradient<Self> {
+        let [r, w, removal, write, dy] = [r, w, removal, write, dy].map(into_contiguous);
+        let shape = r.meta.shape().clone();
+        let [_, dstate, _] = backward_shapes(&shape);
+        let dstate = empty(&r, dstate);
+        let (client, dtype) = (r.client.clone(), r.dtype);
+        kernel::state_gradient::launch(
+            &client,
+            CubeCount::Static((shape[0] * shape[2]) as u32, 1, 1),
+            CubeDim::new_1d(shape[3] as u32),
+            r.into_tensor_arg(),
+            w.into_tensor_arg(),
+            removal.into_tensor_arg(),
+            write.into_tensor_arg(),
+            dy.into_tensor_arg(),
+            dstate.clone().into_tensor_arg(),
+            shape[3],
+            dtype_to_storage_type(dtype),
+        );
+        StateGradient { dstate }
     }
 
     fn wkv7_backward(
@@ -331,4 +390,23 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> W
         write,
         state: Tensor::from_dispatch(outputs.dstate),
     }
+}
+
+pub(super) fn state_gradient(inputs: &Wkv7Inputs, dy: Tensor<4>) -> Tensor<4> {
+    let Wkv7Inputs {
+        r,
+        w,
+        k: _,
+        v: _,
+        removal,
+        write,
+    } = inputs.clone();
+    let outputs = <Dispatch as Wkv7Kernels>::wkv7_state_gradient(
+        r.into_dispatch(),
+        w.into_dispatch(),
+        removal.into_dispatch(),
+        write.into_dispatch(),
+        dy.into_dispatch(),
+    );
+    Tensor::from_dispatch(outputs.dstate)
 }

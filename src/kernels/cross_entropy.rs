@@ -1,0 +1,117 @@
+//! Cross entropy of logits against the right tokens, with its gradient in the
+//! same pass: the logits are the largest tensor of a step and are read once.
+
+use std::ops::Range;
+
+use burn::tensor::activation::log_softmax;
+use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+
+use super::cpu_tensor::{Flat, for_rows, tensor};
+use super::rows::Rows;
+use super::simd::{self, Task};
+use super::wkv7::is_cpu;
+
+/// RWKV-LM's L2Wrap: the weight of the squared largest logit of a position,
+/// halved, whose gradient is added to that of the cross entropy.
+const L2WRAP: f32 = 1e-4;
+
+/// The losses of all rows and the gradient of their sum.
+pub struct CrossEntropy {
+    /// Nats a row, [rows].
+    pub losses: Tensor<1>,
+    /// Gradient of the logits of the summed loss, [rows, V].
+    pub dlogits: Tensor<2>,
+}
+
+/// `logits`: [rows, V]; `targets`: [rows]. With `l2wrap` the gradient, but not
+/// the loss, counts the pull on the largest logit of every row (`RWKV-LM`, `L2Wrap`).
+pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
+    if !is_cpu(&logits.device()) {
+        return on_device(logits, targets, l2wrap);
+    }
+    let [n_rows, n_vocab] = logits.dims();
+    assert_eq!(n_rows, targets.len(), "a target for every row");
+    let logits = Flat::new(&logits);
+    let (mut losses, mut dlogits) = (vec![0.0; n_rows], vec![0.0; n_rows * n_vocab]);
+    let (loss_rows, gradient_rows) = (Rows::new(&mut losses), Rows::new(&mut dlogits));
+    for_rows(n_rows, |rows| RowsOfLogits {
+        logits: logits.slice(),
+        targets,
+        losses: &loss_rows,
+        dlogits: &gradient_rows,
+        n_vocab,
+        l2wrap,
+        rows,
+    });
+    CrossEntropy {
+        losses: tensor(losses, [n_rows]),
+        dlogits: tensor(dlogits, [n_rows, n_vocab]),
+    }
+}
+
+/// The loss alone, in plain, differentiable Burn operations: [rows].
+pub fn cross_entropy_reference(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
+    let picked = log_softmax(logits, 1).gather(1, targets.unsqueeze_dim(1));
+    -picked.squeeze_dim(1)
+}
+
+fn on_device(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
+    let device = logits.device();
+    let ids: Vec<i32> = targets.iter().map(|id| id.cast_signed()).collect();
+    let targets = Tensor::<1, Int>::from_data(ids.as_slice(), &device);
+    let n_rows = targets.dims()[0];
+    let columns = targets.unsqueeze_dim::<2>(1);
+    let log_probabilities = log_softmax(logits.clone(), 1);
+    let losses = -log_probabilities.clone().gather(1, columns.clone());
+    let minus_one = Tensor::<2>::full([n_rows, 1], -1.0, &device);
+    let add = IndexingUpdateOp::Add;
+    let mut dlogits = log_probabilities.exp().scatter(1, columns, minus_one, add);
+    if l2wrap {
+        let (largest, at) = logits.max_dim_with_indices(1);
+        dlogits = dlogits.scatter(1, at, largest * L2WRAP, IndexingUpdateOp::Add);
+    }
+    CrossEntropy {
+        losses: losses.squeeze_dim(1),
+        dlogits,
+    }
+}
+
+struct RowsOfLogits<'a> {
+    logits: &'a [f32],
+    targets: &'a [u32],
+    losses: &'a Rows<'a>,
+    dlogits: &'a Rows<'a>,
+    n_vocab: usize,
+    l2wrap: bool,
+    rows: Range<usize>,
+}
+
+impl Task for RowsOfLogits<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        let v = self.n_vocab;
+        for row in self.rows.clone() {
+            let logits = &self.logits[row * v..][..v];
+            // SAFETY: every task writes the rows of its own range.
+            let (loss, gradient) =
+                unsafe { (self.losses.slice(row, 1), self.dlogits.slice(row * v, v)) };
+            let target = self.targets[row] as usize;
+            let peak = simd::largest(logits);
+            for (gradient, logit) in gradient.iter_mut().zip(logits) {
+                *gradient = simd::exp::<FMA>(logit - peak);
+            }
+            let total = simd::sum(gradient, |x| x);
+            loss[0] = total.ln() + peak - logits[target];
+            let scale = 1.0 / total;
+            for gradient in gradient.iter_mut() {
+                *gradient *= scale;
+            }
+            gradient[target] -= 1.0;
+            if self.l2wrap {
+                if let Some(at) = logits.iter().position(|logit| *logit == peak) {
+                    gradient[at] += L2WRAP * peak;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! LayerNorm, then token shift: every projection of a block reads its own
+//! interpolation between the normalised token and its predecessor.
+//!
+//! ```text
+//! n_t = LayerNorm(x_t)        mixed_k,t = n_t + (n_{t-1} - n_t) * mix_k
+//! ```
+//!
+//! `n_{-1}` is given: it is what a text before this one ended with.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+use super::cpu_tensor::{Flat, for_rows, tensor};
+use super::layer_norm::{LayerNorm, Norm};
+use super::rows::Rows;
+use super::simd::{Task, mul_add};
+use super::vjp::vjp;
+use super::wkv7::is_cpu;
+
+/// The frozen parameters: a LayerNorm and K vectors of how much of the
+/// predecessor is seen, [C] each.
+#[derive(Debug, Clone)]
+pub struct TokenMix<const K: usize> {
+    /// Applied first.
+    pub norm: LayerNorm,
+    /// [C] each.
+    pub mix: [Tensor<1>; K],
+}
+
+/// What [`TokenMix::forward`] gives.
+pub struct TokenMixOutput<const K: usize> {
+    /// [B, T, C] each.
+    pub mixed: [Tensor<3>; K],
+    /// The last normalised token, [B, C].
+    pub last: Tensor<2>,
+}
+
+impl<const K: usize> TokenMix<K> {
+    /// `x`: [B, T, C]; `last`: [B, C], the normalised token before the first.
+    pub fn forward(&self, x: Tensor<3>, last: Tensor<2>) -> TokenMixOutput<K> {
+        if !is_cpu(&x.device()) {
+            return self.reference(x, last);
+        }
+        let shape = x.dims();
+        let [n_batch, n_tokens, n_embd] = shape;
+        let (x, last) = (Flat::new(&x), Flat::new(&last));
+        let (weight, bias) = (Flat::new(&self.norm.weight), Flat::new(&self.norm.bias));
+        let mix = self.mix.each_ref().map(Flat::new);
+        let mut mixed: [_; K] = std::array::from_fn(|_| vec![0.0; n_batch * n_tokens * n_embd]);
+        let mut new_last = vec![0.0; n_batch * n_embd];
+        let outputs = mixed.each_mut().map(|values| Rows::new(values));
+        let last_rows = Rows::new(&mut new_last);
+        for_rows(n_batch * n_tokens, |tokens| Forward {
+            norm: Norm::new(&weight, &bias, self.norm.epsilon),
+            mix: mix.each_ref().map(Flat::slice),
+            x: x.slice(),
+            last: last.slice(),
+            mixed: outputs.each_ref(),
+            new_last: &last_rows,
+            n_tokens,
+            tokens,
+        });
+        TokenMixOutput {
+            mixed: mixed.map(|values| tensor(values, shape)),
+            last: tensor(new_last, [n_batch, n_embd]),
+        }
+    }
+
+    /// The gradient of x for those of the K outputs, plus `onto`: the gradient
+    /// that reaches x past this operator. [B, T, C] each.
+    pub fn backward(&self, x: Tensor<3>, dmixed: [Tensor<3>; K], onto: Tensor<3>) -> Tensor<3> {
+        let shape = x.dims();
+        let [n_batch, n_tokens, n_embd] = shape;
+        if !is_cpu(&x.device()) {
+            // What stands before the first token is a constant; its value does not matter.
+            let last = Tensor::zeros([n_batch, n_embd], &x.device());
+            let reference = |[x]: [Tensor<3>; 1]| {
+                let last = Tensor::from_inner(last);
+                self.tracked().reference(x, last).mixed
+            };
+            let [dx] = vjp([x], reference, dmixed);
+            return onto + dx;
+        }
+        let (x, onto) = (Flat::new(&x), Flat::new(&onto));
+        let (weight, bias) = (Flat::new(&self.norm.weight), Flat::new(&self.norm.bias));
+        let (mix, dmixed) = (
+            self.mix.each_ref().map(Flat::new),
+            dmixed.each_ref().map(Flat::new),
+        );
+        let mut dx = vec![0.0; n_batch * n_tokens * n_embd];
+        let rows = Rows::new(&mut dx);
+        for_rows(n_batch * n_tokens, |tokens| Backward {
+            norm: Norm::new(&weight, &bias, self.norm.epsilon),
+            mix: mix.each_ref().map(Flat::slice),
+            x: x.slice(),
+            dmixed: dmixed.each_ref().map(Flat::slice),
+            onto: onto.slice(),
+            dx: &rows,
+            n_tokens,
+            tokens,
+        });
+        tensor(dx, shape)
+    }
+
+    /// The same in plain, differentiable Burn operations.
+    pub fn reference(&self, x: Tensor<3>, last: Tensor<2>) -> TokenMixOutput<K> {
+        let [_, n_tokens, _] = x.dims();
+        let normed = self.norm.reference(x);
+        let first = last.unsqueeze_dim(1);
+        let before = if n_tokens == 1 {
+            first
+        } else {
+            Tensor::cat(vec![first, normed.clone().narrow(1, 0, n_tokens - 1)], 1)
+        };
+        let shift = before - normed.clone();
+        TokenMixOutput {
+            mixed: self
+                .mix
+                .each_ref()
+                .map(|mix| normed.clone() + shift.clone() * mix.clone().unsqueeze()),
+            last: normed.narrow(1, n_tokens - 1, 1).squeeze_dim(1),
+        }
+    }
+
+    fn tracked(&self) -> Self {
+        Self {
+            norm: self.norm.tracked(),
+            mix: self.mix.clone().map(Tensor::from_inner),
+        }
+    }
+}
+
+struct Forward<'a, const K: usize> {
+    norm: Norm<'a>,
+    mix: [&'a [f32]; K],
+    x: &'a [f32],
+    last: &'a [f32],
+    mixed: [&'a Rows<'a>; K],
+    new_last: &'a Rows<'a>,
+    n_tokens: usize,
+    tokens: Range<usize>,
+}
+
+impl<const K: usize> Task for Forward<'_, K> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        let c = self.norm.n_channels();
+        let (mut normed, mut before) = (vec![0.0; c], vec![0.0; c]);
+        for token in self.tokens.clone() {
+            let (batch_idx, t) = (token / self.n_tokens, token % self.n_tokens);
+            if t == 0 {
+                before.copy_from_slice(&self.last[batch_idx * c..][..c]);
+            } else if token == self.tokens.start {
+                let x = &self.x[(token - 1) * c..][..c];
+                self.norm.row::<FMA>(x, &mut before);
+            }
+            let x = &self.x[token * c..][..c];
+            self.norm.row::<FMA>(x, &mut normed);
+            for (mix, mixed) in self.mix.iter().zip(self.mixed) {
+                // SAFETY: every task writes the rows of its own tokens.
+                let mixed = unsafe { mixed.slice(token * c, c) };
+                for (((out, n), p), mix) in mixed.iter_mut().zip(&normed).zip(&before).zip(*mix) {
+                    *out = mul_add::<FMA>(p - n, *mix, *n);
+                }
+            }
+            if t + 1 == self.n_tokens {
+                // SAFETY: one task has the last token of a text.
+                unsafe { self.new_last.slice(batch_idx * c, c) }.copy_from_slice(&normed);
+            }
+            std::mem::swap(&mut normed, &mut before);
+        }
+    }
+}
+
+struct Backward<'a, const K: usize> {
+    norm: Norm<'a>,
+    mix: [&'a [f32]; K],
+    x: &'a [f32],
+    dmixed: [&'a [f32]; K],
+    onto: &'a [f32],
+    dx: &'a Rows<'a>,
+    n_tokens: usize,
+    tokens: Range<usize>,
+}
+
+impl<const K: usize> Task for Backward<'_, K> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        let c = self.norm.n_channels();
+        let mut dnormed = vec![0.0; c];
+        for token in self.tokens.clone() {
+            dnormed.fill(0.0);
+            for (mix, dmixed) in self.mix.iter().zip(self.dmixed) {
+                let own = &dmixed[token * c..][..c];
+                for ((sum, d), mix) in dnormed.iter_mut().zip(own).zip(*mix) {
+                    *sum += d * (1.0 - mix);
+                }
+                if token % self.n_tokens + 1 < self.n_tokens {
+                    let next = &dmixed[(token + 1) * c..][..c];
+                    for ((sum, d), mix) in dnormed.iter_mut().zip(next).zip(*mix) {
+                        *sum = mul_add::<FMA>(*d, *mix, *sum);
+                    }
+                }
+            }
+            // SAFETY: every task writes the rows of its own tokens.
+            let dx = unsafe { self.dx.slice(token * c, c) };
+            let x = &self.x[token * c..][..c];
+            self.norm.row_backward::<FMA>(x, &dnormed, dx);
+            for (dx, onto) in dx.iter_mut().zip(&self.onto[token * c..][..c]) {
+                *dx += onto;
+            }
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! From the projections of a token to what the WKV-7 operator reads
+//! (`RWKV-LM/RWKV-v7`, `RWKV_Tmix_x070`).
+//!
+//! ```text
+//! w       = exp(-exp(-0.5) sigmoid(w0 + decay))
+//! iclr    = sigmoid(a0 + iclr_in)
+//! kk      = (key * k_k) / |key * k_k|              per head
+//! k       = key * (1 + (iclr - 1) * k_a)
+//! v       = value + (v_first - value) * sigmoid(v0 + share)
+//! removal = -kk         write = kk * iclr
+//! ```
+//!
+//! The first layer's value, `v_first`, comes before any tuned state has acted,
+//! so no gradient of it is formed.
+
+use std::ops::Range;
+
+use burn::tensor::{Tensor, activation::sigmoid};
+
+use super::cpu_tensor::{Flat, for_rows, tensor};
+use super::rows::Rows;
+use super::simd::{self, Task, mul_add, sum2, sum3};
+use super::vjp::vjp;
+use super::wkv7::{Wkv7Inputs, is_cpu};
+
+/// exp(-0.5): the decay lies between exp(-this) and 1 (RWKV-LM x070).
+const DECAY_SCALE: f32 = 0.606_530_66;
+/// Smallest norm that kk is divided by (`torch.nn.functional.normalize`).
+const MIN_NORM: f32 = 1e-12;
+
+/// The frozen parameters, [C] each.
+#[derive(Debug, Clone)]
+pub struct Prepare {
+    /// Offset of the decay, w0.
+    pub decay: Tensor<1>,
+    /// Offset of the in-context learning rate, a0.
+    pub iclr: Tensor<1>,
+    /// Offset of the share of the first layer's value, v0; absent in the first layer.
+    pub share: Option<Tensor<1>>,
+    /// k_k.
+    pub k_k: Tensor<1>,
+    /// k_a.
+    pub k_a: Tensor<1>,
+}
+
+/// The projections of every token, [B, T, C] each.
+#[derive(Debug, Clone)]
+pub struct Projections {
+    /// Key.
+    pub key: Tensor<3>,
+    /// Value.
+    pub value: Tensor<3>,
+    /// The low-rank part of the decay.
+    pub decay: Tensor<3>,
+    /// The low-rank part of the in-context learning rate.
+    pub iclr: Tensor<3>,
+    /// The low-rank part of the share of the first layer's value, and that
+    /// value; absent in the first layer.
+    pub share: Option<(Tensor<3>, Tensor<3>)>,
+}
+
+/// What the operator makes of the projections, [B, T, H, N] each.
+pub struct Prepared {
+    /// Decay.
+    pub w: Tensor<4>,
+    /// Key.
+    pub k: Tensor<4>,
+    /// Value.
+    pub v: Tensor<4>,
+    /// -kk.
+    pub removal: Tensor<4>,
+    /// kk * iclr.
+    pub write: Tensor<4>,
+}
+
+impl Prepared {
+    /// With the receptance, which needs no preparing.
+    pub fn with_receptance(self, r: Tensor<4>) -> Wkv7Inputs {
+        let Self {
+            w,
+            k,
+            v,
+            removal,
+            write,
+        } = self;
+        Wkv7Inputs {
+            r,
+            w,
+            k,
+            v,
+            removal,
+            write,
+        }
+    }
+}
+
+/// Gradients of the projections, [B, T, C] each.
+pub struct ProjectionGradients {
+    /// Of the key.
+    pub key: Tensor<3>,
+    /// Of the value.
+    pub value: Tensor<3>,
+    /// Of the low-rank part of the decay.
+    pub decay: Tensor<3>,
+    /// Of the low-rank part of the in-context learning rate.
+    pub iclr: Tensor<3>,
+    /// Of the low-rank part of the share, where there is one.
+    pub share: Option<Tensor<3>>,
+}
+
+impl Prepare {
+    /// For heads of `head_size` channels.
+    pub fn forward(&self, projections: &Projections, head_size: usize) -> Prepared {
+        if !is_cpu(&projections.key.device()) {
+            return self.reference(projections, head_size);
+        }
+        let [n_batch, n_tokens, n_embd] = projections.key.dims();
+        let inputs = CpuInputs::new(self, projections, head_size);
+        let mut outputs: [_; 5] = std::array::from_fn(|_| vec![0.0; n_batch * n_tokens * n_embd]);
+        let rows = outputs.each_mut().map(|values| Rows::new(values));
+        for_rows(n_batch * n_tokens, |tokens| Forward {
+            inputs: inputs.slices(),
+            outputs: rows.each_ref(),
+            tokens,
+        });
+        let shape = [n_batch, n_tokens, n_embd / head_size, head_size];
+        let [w, k, v, removal, write] = outputs.map(|values| tensor(values, shape));
+        Prepared {
+            w,
+            k,
+            v,
+            removal,
+            write,
+        }
+    }
+
+    /// The gradients of the projections for those of what was made of them.
+    pub fn backward(&self, projections: &Projections, upstream: Prepared) -> ProjectionGradients {
+        let shape = projections.key.dims();
+        let [_, _, _, head_size] = upstream.w.dims();
+        let Prepared {
+            w,
+            k,
+            v,
+            removal,
+            write,
+        } = upstream;
+        let upstream = [w, k, v, removal, write];
+        let gradients = if is_cpu(&projections.key.device()) {
+            self.backward_cpu(projections, &upstream, head_size)
+        } else {
+            self.backward_by_reference(projections, upstream, head_size)
+        };
+        let [key, value, decay, iclr, share] = gradients;
+        ProjectionGradients {
+            key,
+            value,
+            decay,
+            iclr,
+            share: projections.share.as_ref().map(|_| share.reshape(shape)),
+        }
+    }
+
+    fn backward_cpu(
+        &self,
+        projections: &Projections,
+        upstream: &[Tensor<4>; 5],
+        head_size: usize,
+    ) -> [Tensor<3>; 5] {
+        let shape = projections.key.dims();
+        let [n_batch, n_tokens, n_embd] = shape;
+        let inputs = CpuInputs::new(self, projections, head_size);
+        let upstream = upstream.each_ref().map(Flat::new);
+        let mut outputs: [_; 5] = std::array::from_fn(|_| vec![0.0; n_batch * n_tokens * n_embd]);
+        let rows = outputs.each_mut().map(|values| Rows::new(values));
+        for_rows(n_batch * n_tokens, |tokens| Backward {
+            inputs: inputs.slices(),
+            upstream: upstream.each_ref().map(Flat::slice),
+            outputs: rows.each_ref(),
+            tokens,
+        });
+        outputs.map(|values| tensor(values, shape))
+    }
+
+    fn backward_by_reference(
+        &self,
+        projections: &Projections,
+        upstream: [Tensor<4>; 5],
+        head_size: usize,
+    ) -> [Tensor<3>; 5] {
+        let shape = projections.key.dims();
+        let Projections {
+            key,
+            value,
+            decay,
+            iclr,
+            share,
+        } = projections.clone();
+        let (share, v_first) = match share {
+            Some((share, v_first)) => (share, Some(v_first)),
+            None => (key.zeros_like(), None),
+        };
+        let reference = |[key, value, decay, iclr, share]: [Tensor<3>; 5]| {
+            let share = v_first.map(|v_first| (share, Tensor::from_inner(v_first)));
+            let projections = Projections {
+                key,
+                value,
+                decay,
+                iclr,
+                share,
+            };
+            let Prepared {
+                w,
+                k,
+                v,
+                removal,
+                write,
+            } = self.tracked().reference(&projections, head_size);
+            [w, k, v, removal, write].map(|x| x.reshape(shape))
+        };
+        let upstream = upstream.map(|x| x.reshape(shape));
+        vjp([key, value, decay, iclr, share], reference, upstream)
+    }
+
+    /// The same in plain, differentiable Burn operations.
+    pub fn reference(&self, projections: &Projections, head_size: usize) -> Prepared {
+        let [n_batch, n_tokens, n_embd] = projections.key.dims();
+        let heads = |x: Tensor<3>| x.reshape([n_batch, n_tokens, n_embd / head_size, head_size]);
+        let row = |x: &Tensor<1>| x.clone().unsqueeze::<3>();
+        let Projections {
+            key,
+            value,
+            decay,
+            iclr,
+            share,
+        } = projections.clone();
+        let w = (sigmoid(decay + row(&self.decay)) * -DECAY_SCALE).exp();
+        let iclr = sigmoid(iclr + row(&self.iclr));
+        let kk = heads(key.clone() * row(&self.k_k));
+        let norm = kk.clone().powi_scalar(2).sum_dim(3).sqrt();
+        let kk = kk / norm.clamp_min(MIN_NORM);
+        let k = key * ((iclr.clone() - 1.0) * row(&self.k_a) + 1.0);
+        let v = match (share, &self.share) {
+            (Some((share, v_first)), Some(offset)) => {
+                value.clone() + (v_first - value) * sigmoid(share + row(offset))
+            }
+            _ => value,
+        };
+        Prepared {
+            w: heads(w),
+            k: heads(k),
+            v: heads(v),
+            removal: -kk.clone(),
+            write: kk * heads(iclr),
+        }
+    }
+
+    fn tracked(&self) -> Self {
+        let track = |x: &Tensor<1>| Tensor::from_inner(x.clone());
+        Self {
+            decay: track(&self.decay),
+            iclr: track(&self.iclr),
+            share: self.share.as_ref().map(track),
+            k_k: track(&self.k_k),
+            k_a: track(&self.k_a),
+        }
+    }
+}
+
+/// Parameters and projections on the CPU.
+struct CpuInputs {
+    /// w0, a0, k_k, k_a.
+    parameters: [Flat; 4],
+    /// key, value, decay, iclr.
+    projections: [Flat; 4],
+    /// v0, share, v_first.
+    share: Option<[Flat; 3]>,
+    head_size: usize,
+}
+
+impl CpuInputs {
+    fn new(prepare: &Prepare, projections: &Projections, head_size: usize) -> Self {
+        let (p, x) = (prepare, projections);
+        Self {
+            parameters: [&p.decay, &p.iclr, &p.k_k, &p.k_a].map(Flat::new),
+            projections: [&x.key, &x.value, &x.decay, &x.iclr].map(Flat::new),
+            share: match (&p.share, &x.share) {
+                (Some(offset), Some((share, v_first))) => {
+                    Some([Flat::new(offset), Flat::new(share), Flat::new(v_first)])
+                }
+                _ => None,
+            },
+            head_size,
+        }
+    }
+
+    fn slices(&self) -> Slices<'_> {
+        Slices {
+            parameters: self.parameters.each_ref().map(Flat::slice),
+            projections: self.projections.each_ref().map(Flat::slice),
+            share: self
+                .share
+                .as_ref()
+                .map(|share| share.each_ref().map(Flat::slice)),
+            head_size: self.head_size,
+        }
+    }
+}
+
+struct Slices<'a> {
+    parameters: [&'a [f32]; 4],
+    projections: [&'a [f32]; 4],
+    share: Option<[&'a [f32]; 3]>,
+    head_size: usize,
+}
+
+/// One head of one token.
+struct HeadSlices<'a> {
+    w0: &'a [f32],
+    a0: &'a [f32],
+    k_k: &'a [f32],
+    k_a: &'a [f32],
+    key: &'a [f32],
+    value: &'a [f32],
+    decay: &'a [f32],
+    iclr: &'a [f32],
+    /// v0, share, v_first.
+    share: Option<[&'a [f32]; 3]>,
+}
+
+impl<'a> Slices<'a> {
+    /// Calls `f` for every head of every token, with where it starts in [B, T, C].
+    #[inline(always)]
+    fn for_heads(&self, tokens: &Range<usize>, mut f: impl FnMut(usize, HeadSlices<'a>)) {
+        let (n, c) = (self.head_size, self.parameters[0].len());
+        for token in tokens.clone() {
+            for channel in (0..c).step_by(n) {
+                let start = token * c + channel;
+                let [w0, a0, k_k, k_a] = self.parameters.map(|p| &p[channel..][..n]);
+                let [key, value, decay, iclr] = self.projections.map(|x| &x[start..][..n]);
+                let share = self.share.map(|[offset, share, v_first]| {
+                    [
+                        &offset[channel..][..n],
+                        &share[start..][..n],
+                        &v_first[start..][..n],
+                    ]
+                });
+                let head = HeadSlices {
+                    w0,
+                    a0,
+                    k_k,
+                    k_a,
+                    key,
+                    value,
+                    decay,
+                    iclr,
+                    share,
+                };
+                f(start, head);
+            }
+        }
+    }
+}
+
+impl HeadSlices<'_> {
+    /// |key * k_k|, and what it is divided by.
+    #[inline(always)]
+    fn norm(&self) -> (f32, f32) {
+        let norm = sum2(self.key, self.k_k, |key, k_k| (key * k_k) * (key * k_k)).sqrt();
+        (norm, norm.max(MIN_NORM))
+    }
+}
+
+struct Forward<'a> {
+    inputs: Slices<'a>,
+    /// w, k, v, removal, write.
+    outputs: [&'a Rows<'a>; 5],
+    tokens: Range<usize>,
+}
+
+impl Task for Forward<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        let n = self.inputs.head_size;
+        self.inputs.for_heads(&self.tokens, |start, x| {
+            // SAFETY: every task writes the rows of its own tokens.
+            let [w, k, v, removal, write] =
+                self.outputs.map(|rows| unsafe { rows.slice(start, n) });
+            let scale = 1.0 / x.norm().1;
+            for i in 0..n {
+                let decay = simd::sigmoid::<FMA>(x.w0[i] + x.decay[i]);
+                w[i] = simd::exp::<FMA>(-DECAY_SCALE * decay);
+                let iclr = simd::sigmoid::<FMA>(x.a0[i] + x.iclr[i]);
+                let kk = x.key[i] * x.k_k[i] * scale;
+                k[i] = x.key[i] * mul_add::<FMA>(iclr - 1.0, x.k_a[i], 1.0);
+                removal[i] = -kk;
+                write[i] = kk * iclr;
+            }
+            match x.share {
+                None => v.copy_from_slice(x.value),
+                Some([offset, share, v_first]) => {
+                    for i in 0..n {
+                        let share = simd::sigmoid::<FMA>(offset[i] + share[i]);
+                        v[i] = mul_add::<FMA>(v_first[i] - x.value[i], share, x.value[i]);
+                    }
+                }
+            }
+        });
+    }
+}
+
+struct Backward<'a> {
+    inputs: Slices<'a>,
+    /// Of w, k, v, removal, write.
+    upstream: [&'a [f32]; 5],
+    /// Of key, value, decay, iclr, share.
+    outputs: [&'a Rows<'a>; 5],
+    tokens: Range<usize>,
+}
+
+impl Task for Backward<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        let n = self.inputs.head_size;
+        self.inputs.for_heads(&self.tokens, |start, x| {
+            let [dw, dk, dv, dremoval, dwrite] = self.upstream.map(|d| &d[start..][..n]);
+            // SAFETY: every task writes the rows of its own tokens.
+            let [dkey, dvalue, ddecay, diclr, dshare] =
+                self.outputs.map(|rows| unsafe { rows.slice(start, n) });
+            let (norm, divisor) = x.norm();
+            let scale = 1.0 / divisor;
+            for i in 0..n {
+                let decay = simd::sigmoid::<FMA>(x.w0[i] + x.decay[i]);
+                let w = simd::exp::<FMA>(-DECAY_SCALE * decay);
+                ddecay[i] = dw[i] * w * -DECAY_SCALE * decay * (1.0 - decay);
+                let iclr = simd::sigmoid::<FMA>(x.a0[i] + x.iclr[i]);
+                let kk = x.key[i] * x.k_k[i] * scale;
+                let of_iclr = mul_add::<FMA>(dk[i] * x.key[i], x.k_a[i], dwrite[i] * kk);
+                diclr[i] = of_iclr * iclr * (1.0 - iclr);
+                // Here the gradient of kk; its part along kk goes below.
+                dkey[i] = mul_add::<FMA>(dwrite[i], iclr, -dremoval[i]);
+            }
+            // A vector shorter than the smallest norm is scaled, not normalised.
+            let along = if norm > MIN_NORM {
+                sum3(dkey, x.key, x.k_k, |d, key, k_k| d * key * k_k) * scale
+            } else {
+                0.0
+            };
+            for i in 0..n {
+                let kk = x.key[i] * x.k_k[i] * scale;
+                let iclr = simd::sigmoid::<FMA>(x.a0[i] + x.iclr[i]);
+                let through_k = dk[i] * mul_add::<FMA>(iclr - 1.0, x.k_a[i], 1.0);
+                dkey[i] = mul_add::<FMA>((dkey[i] - kk * along) * scale, x.k_k[i], through_k);
+            }
+            match x.share {
+                None => dvalue.copy_from_slice(dv),
+                Some([offset, share, v_first]) => {
+                    for i in 0..n {
+                        let share = simd::sigmoid::<FMA>(offset[i] + share[i]);
+                        dvalue[i] = dv[i] * (1.0 - share);
+                        let gap = v_first[i] - x.value[i];
+                        dshare[i] = dv[i] * gap * share * (1.0 - share);
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,281 @@
+//! From the output of the WKV-7 operator to the input of the last projection:
+//! a norm per head, the bonus of the present token, and the gate
+//! (`RWKV-LM/RWKV-v7`, `RWKV_Tmix_x070`).
+//!
+//! ```text
+//! out = (GroupNorm(y) + (sum_j r_j k_j r_k,j) v) * gate
+//! ```
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+use super::cpu_tensor::{Flat, for_rows, tensor};
+use super::layer_norm::{LayerNorm, Norm, normalize};
+use super::rows::Rows;
+use super::simd::{Task, mul_add, sum2, sum3};
+use super::vjp::vjp;
+use super::wkv7::is_cpu;
+
+/// The frozen parameters.
+#[derive(Debug, Clone)]
+pub struct Readout {
+    /// Weight and bias [C] of the norm, which takes every head for itself.
+    pub norm: LayerNorm,
+    /// Weight of the present token, [H, N].
+    pub r_k: Tensor<2>,
+}
+
+/// What is read, [B, T, H, N] each but the gate.
+#[derive(Debug, Clone)]
+pub struct ReadoutInputs {
+    /// Output of the WKV-7 operator.
+    pub y: Tensor<4>,
+    /// Receptance.
+    pub r: Tensor<4>,
+    /// Key.
+    pub k: Tensor<4>,
+    /// Value.
+    pub v: Tensor<4>,
+    /// [B, T, C].
+    pub gate: Tensor<3>,
+}
+
+impl Readout {
+    /// [B, T, C].
+    pub fn forward(&self, inputs: &ReadoutInputs) -> Tensor<3> {
+        if !is_cpu(&inputs.y.device()) {
+            return self.reference(inputs);
+        }
+        let [n_batch, n_tokens, n_embd] = inputs.gate.dims();
+        let mut out = vec![0.0; n_batch * n_tokens * n_embd];
+        let cpu = CpuInputs::new(self, inputs);
+        let rows = Rows::new(&mut out);
+        for_rows(n_batch * n_tokens, |tokens| Forward {
+            inputs: cpu.slices(),
+            out: &rows,
+            tokens,
+        });
+        tensor(out, [n_batch, n_tokens, n_embd])
+    }
+
+    /// The gradients of the inputs for `dout`, [B, T, C].
+    pub fn backward(&self, inputs: &ReadoutInputs, dout: Tensor<3>) -> ReadoutInputs {
+        let shape = inputs.gate.dims();
+        let heads = inputs.y.dims();
+        let gradients = if is_cpu(&dout.device()) {
+            self.backward_cpu(inputs, &dout)
+        } else {
+            self.backward_by_reference(inputs, dout)
+        };
+        let [y, r, k, v, gate] = gradients;
+        ReadoutInputs {
+            y,
+            r,
+            k,
+            v,
+            gate: {
+                debug_assert_eq!(heads[2] * heads[3], shape[2]);
+                gate.reshape(shape)
+            },
+        }
+    }
+
+    fn backward_cpu(&self, inputs: &ReadoutInputs, dout: &Tensor<3>) -> [Tensor<4>; 5] {
+        let heads = inputs.y.dims();
+        let [n_batch, n_tokens, n_head, head_size] = heads;
+        let len = n_batch * n_tokens * n_head * head_size;
+        let cpu = CpuInputs::new(self, inputs);
+        let dout = Flat::new(dout);
+        let mut outputs: [_; 5] = std::array::from_fn(|_| vec![0.0; len]);
+        let rows = outputs.each_mut().map(|values| Rows::new(values));
+        for_rows(n_batch * n_tokens, |tokens| Backward {
+            inputs: cpu.slices(),
+            dout: dout.slice(),
+            outputs: rows.each_ref(),
+            tokens,
+        });
+        outputs.map(|values| tensor(values, heads))
+    }
+
+    fn backward_by_reference(&self, inputs: &ReadoutInputs, dout: Tensor<3>) -> [Tensor<4>; 5] {
+        let (shape, heads) = (inputs.gate.dims(), inputs.y.dims());
+        let ReadoutInputs { y, r, k, v, gate } = inputs.clone();
+        let reference = |[y, r, k, v, gate]: [Tensor<4>; 5]| {
+            let gate = gate.reshape(shape);
+            let out = self
+                .tracked()
+                .reference(&ReadoutInputs { y, r, k, v, gate });
+            [out.reshape(heads)]
+        };
+        vjp(
+            [y, r, k, v, gate.reshape(heads)],
+            reference,
+            [dout.reshape(heads)],
+        )
+    }
+
+    /// The same in plain, differentiable Burn operations.
+    pub fn reference(&self, inputs: &ReadoutInputs) -> Tensor<3> {
+        let ReadoutInputs { y, r, k, v, gate } = inputs.clone();
+        let shape = gate.dims();
+        let normed = normalize(y, self.norm.epsilon).reshape(shape)
+            * self.norm.weight.clone().unsqueeze()
+            + self.norm.bias.clone().unsqueeze();
+        let bonus = (r * k * self.r_k.clone().unsqueeze()).sum_dim(3) * v;
+        (normed + bonus.reshape(shape)) * gate
+    }
+
+    fn tracked(&self) -> Self {
+        Self {
+            norm: self.norm.tracked(),
+            r_k: Tensor::from_inner(self.r_k.clone()),
+        }
+    }
+}
+
+/// Parameters and inputs on the CPU.
+struct CpuInputs {
+    weight: Flat,
+    bias: Flat,
+    epsilon: f64,
+    r_k: Flat,
+    /// y, r, k, v, gate.
+    inputs: [Flat; 5],
+    head_size: usize,
+}
+
+impl CpuInputs {
+    fn new(readout: &Readout, inputs: &ReadoutInputs) -> Self {
+        let ReadoutInputs { y, r, k, v, gate } = inputs;
+        Self {
+            weight: Flat::new(&readout.norm.weight),
+            bias: Flat::new(&readout.norm.bias),
+            epsilon: readout.norm.epsilon,
+            r_k: Flat::new(&readout.r_k),
+            inputs: [
+                Flat::new(y),
+                Flat::new(r),
+                Flat::new(k),
+                Flat::new(v),
+                Flat::new(gate),
+            ],
+            head_size: y.dims()[3],
+        }
+    }
+
+    fn slices(&self) -> Slices<'_> {
+        Slices {
+            norm: Norm::new(&self.weight, &self.bias, self.epsilon),
+            r_k: self.r_k.slice(),
+            inputs: self.inputs.each_ref().map(Flat::slice),
+            head_size: self.head_size,
+        }
+    }
+}
+
+struct Slices<'a> {
+    norm: Norm<'a>,
+    r_k: &'a [f32],
+    inputs: [&'a [f32]; 5],
+    head_size: usize,
+}
+
+/// One head of one token.
+struct HeadSlices<'a> {
+    norm: Norm<'a>,
+    r_k: &'a [f32],
+    y: &'a [f32],
+    r: &'a [f32],
+    k: &'a [f32],
+    v: &'a [f32],
+    gate: &'a [f32],
+}
+
+impl<'a> Slices<'a> {
+    /// Calls `f` for every head of every token, with where it starts in [B, T, C].
+    #[inline(always)]
+    fn for_heads(&self, tokens: &Range<usize>, mut f: impl FnMut(usize, HeadSlices<'a>)) {
+        let (n, c) = (self.head_size, self.norm.n_channels());
+        for token in tokens.clone() {
+            for channel in (0..c).step_by(n) {
+                let start = token * c + channel;
+                let [y, r, k, v, gate] = self.inputs.map(|x| &x[start..][..n]);
+                let head = HeadSlices {
+                    norm: self.norm.group(channel, n),
+                    r_k: &self.r_k[channel..][..n],
+                    y,
+                    r,
+                    k,
+                    v,
+                    gate,
+                };
+                f(start, head);
+            }
+        }
+    }
+}
+
+impl HeadSlices<'_> {
+    /// `sum_j r_j k_j r_k,j`.
+    #[inline(always)]
+    fn bonus(&self) -> f32 {
+        sum3(self.r, self.k, self.r_k, |r, k, r_k| r * k * r_k)
+    }
+}
+
+struct Forward<'a> {
+    inputs: Slices<'a>,
+    out: &'a Rows<'a>,
+    tokens: Range<usize>,
+}
+
+impl Task for Forward<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        let n = self.inputs.head_size;
+        self.inputs.for_heads(&self.tokens, |start, x| {
+            // SAFETY: every task writes the rows of its own tokens.
+            let out = unsafe { self.out.slice(start, n) };
+            x.norm.row::<FMA>(x.y, out);
+            let bonus = x.bonus();
+            for ((out, v), gate) in out.iter_mut().zip(x.v).zip(x.gate) {
+                *out = mul_add::<FMA>(bonus, *v, *out) * gate;
+            }
+        });
+    }
+}
+
+struct Backward<'a> {
+    inputs: Slices<'a>,
+    dout: &'a [f32],
+    /// Of y, r, k, v, gate.
+    outputs: [&'a Rows<'a>; 5],
+    tokens: Range<usize>,
+}
+
+impl Task for Backward<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(&self) {
+        let n = self.inputs.head_size;
+        let mut upstream = vec![0.0; n];
+        self.inputs.for_heads(&self.tokens, |start, x| {
+            // SAFETY: every task writes the rows of its own tokens.
+            let [dy, dr, dk, dv, dgate] = self.outputs.map(|rows| unsafe { rows.slice(start, n) });
+            let dout = &self.dout[start..][..n];
+            let bonus = x.bonus();
+            x.norm.row::<FMA>(x.y, dgate);
+            for i in 0..n {
+                upstream[i] = dout[i] * x.gate[i];
+                dgate[i] = mul_add::<FMA>(bonus, x.v[i], dgate[i]) * dout[i];
+                dv[i] = upstream[i] * bonus;
+            }
+            let dbonus = sum2(&upstream, x.v, |d, v| d * v);
+            for i in 0..n {
+                dr[i] = dbonus * x.k[i] * x.r_k[i];
+                dk[i] = dbonus * x.r[i] * x.r_k[i];
+            }
+            x.norm.row_backward::<FMA>(x.y, &upstream, dy);
+        });
+    }
+}

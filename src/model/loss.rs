@@ -1,0 +1,75 @@
+//! The cross entropy of chosen positions, and its gradient in the residual stream.
+
+use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
+
+use super::Rwkv7;
+use super::linear::{linear_backward, rows, tokens};
+use crate::kernels::cross_entropy::cross_entropy;
+
+/// Logits that are held at once, as 32-bit numbers: the vocabulary is large,
+/// and so are the logits of every position.
+const MAX_LOGITS: usize = 1 << 25;
+
+/// What [`Rwkv7::loss`] is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LossOptions {
+    /// The gradient is that of the summed loss times this; none without it.
+    pub gradient_scale: Option<f32>,
+    /// Add the gradient of RWKV-LM's L2Wrap.
+    pub l2wrap: bool,
+}
+
+/// What [`Rwkv7::loss`] gives.
+#[derive(Debug, Clone)]
+pub struct Loss {
+    /// Nats, summed over the positions: [1].
+    pub sum: Tensor<1>,
+    /// Gradient of the stream, [B, T, C].
+    pub dx: Option<Tensor<3>>,
+}
+
+impl Rwkv7 {
+    /// The loss of predicting `targets` at the positions `at`, each
+    /// `batch_idx * T + t`, of the residual stream `x` [B, T, C] that
+    /// [`Self::forward_taped`] gave. No position comes twice.
+    ///
+    /// # Panics
+    /// Without a position, or where targets and positions differ in number.
+    pub fn loss(&self, x: Tensor<3>, at: &[u32], targets: &[u32], options: LossOptions) -> Loss {
+        assert_eq!(at.len(), targets.len(), "a target for every position");
+        let device = x.device();
+        let [n_batch, n_tokens, n_embd] = x.dims();
+        let x = rows(x);
+        let per_part = (MAX_LOGITS / self.config().vocab_size).max(1);
+        let parts = at.chunks(per_part).zip(targets.chunks(per_part));
+        let (mut sums, mut gradients) = (Vec::new(), Vec::new());
+        for (at, targets) in parts {
+            let picked = x.clone().select(0, indices(at, &device));
+            let logits = self.logits(self.ln_out.forward(picked.clone()));
+            let loss = cross_entropy(logits, targets, options.l2wrap);
+            sums.push(loss.losses.sum());
+            if let Some(scale) = options.gradient_scale {
+                let dhidden = linear_backward(loss.dlogits, &self.head);
+                gradients.push(self.ln_out.backward(picked, dhidden * scale));
+            }
+        }
+        let dx = options.gradient_scale.map(|_| {
+            let spread = Tensor::zeros([n_batch * n_tokens, n_embd], &device).select_assign(
+                0,
+                indices(at, &device),
+                Tensor::cat(gradients, 0),
+                IndexingUpdateOp::Add,
+            );
+            tokens(spread, n_batch)
+        });
+        Loss {
+            sum: Tensor::cat(sums, 0).sum(),
+            dx,
+        }
+    }
+}
+
+fn indices(at: &[u32], device: &Device) -> Tensor<1, Int> {
+    let at: Vec<i32> = at.iter().map(|at| at.cast_signed()).collect();
+    Tensor::from_data(at.as_slice(), device)
+}

@@ -1,0 +1,121 @@
+//! The backward pass of the whole model: from the gradient of the residual
+//! stream to those of the initial states. No gradient of a weight is formed.
+
+use burn::tensor::{Int, Tensor};
+
+use super::Rwkv7;
+use super::block::BlockTape;
+use super::state::{LayerState, ModelState};
+use super::time_mix::Keep;
+
+/// What the backward pass will be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TapeOptions {
+    /// The first layer whose initial state needs a gradient.
+    pub first_layer: usize,
+    /// Keep a layer's input only, and compute the rest of it again on the way
+    /// back: less memory for a third more time.
+    pub recompute: bool,
+}
+
+/// A forward pass, as the backward pass reads it.
+#[derive(Debug)]
+pub struct Tape {
+    first_layer: usize,
+    /// Of the layers from the first on.
+    layers: Vec<LayerTape>,
+}
+
+#[derive(Debug)]
+enum LayerTape {
+    Kept(Box<BlockTape>),
+    Again(Box<LayerInput>),
+}
+
+/// What a layer's forward pass starts from.
+#[derive(Debug)]
+struct LayerInput {
+    x: Tensor<3>,
+    v_first: Option<Tensor<3>>,
+    state: LayerState,
+}
+
+impl Rwkv7 {
+    /// Takes `tokens` [B, T] through the blocks from `state`; gives the residual
+    /// stream [B, T, C] before the last norm, and the tape.
+    pub fn forward_taped(
+        &self,
+        tokens: Tensor<2, Int>,
+        state: ModelState,
+        options: TapeOptions,
+    ) -> (Tensor<3>, Tape) {
+        let TapeOptions {
+            first_layer,
+            recompute,
+        } = options;
+        let mut x = self.embed(tokens);
+        let mut v_first = None;
+        let mut layers = Vec::new();
+        for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
+            let keep = keep(layer, first_layer);
+            let input = LayerInput {
+                x: x.clone(),
+                v_first: v_first.clone(),
+                state: state.clone(),
+            };
+            let now = if recompute { Keep::Nothing } else { keep };
+            let output = block.forward(x, v_first, state, now);
+            (x, v_first) = (output.x, Some(output.v_first));
+            if keep != Keep::Nothing {
+                layers.push(match output.tape {
+                    Some(tape) => LayerTape::Kept(Box::new(tape)),
+                    None => LayerTape::Again(Box::new(input)),
+                });
+            }
+        }
+        let tape = Tape {
+            first_layer,
+            layers,
+        };
+        (x, tape)
+    }
+
+    /// For the gradient `dx` [B, T, C] of the stream that [`Self::forward_taped`]
+    /// gave: the gradients of the initial states of the layers from the first on,
+    /// summed over the batch that shares them, [H, N, N] each.
+    pub fn backward(&self, tape: Tape, dx: Tensor<3>) -> Vec<Tensor<3>> {
+        let first = tape.first_layer;
+        let mut dx = Some(dx);
+        let mut gradients = Vec::with_capacity(tape.layers.len());
+        for (idx, layer) in tape.layers.into_iter().enumerate().rev() {
+            let Some(behind) = dx.take() else {
+                unreachable!("only the first layer's pass ends at its state")
+            };
+            let block = &self.blocks[first + idx];
+            let kept = match layer {
+                LayerTape::Kept(kept) => *kept,
+                LayerTape::Again(input) => {
+                    let LayerInput { x, v_first, state } = *input;
+                    let keep = keep(first + idx, first);
+                    let Some(tape) = block.forward(x, v_first, state, keep).tape else {
+                        unreachable!("a tape was asked for")
+                    };
+                    tape
+                }
+            };
+            let (dstate, in_front) = block.backward(kept, behind);
+            gradients.push(dstate.sum_dim(0).squeeze_dim(0));
+            dx = in_front;
+        }
+        gradients.reverse();
+        gradients
+    }
+}
+
+fn keep(layer: usize, first_layer: usize) -> Keep {
+    match layer.cmp(&first_layer) {
+        std::cmp::Ordering::Less => Keep::Nothing,
+        std::cmp::Ordering::Equal => Keep::State,
+        std::cmp::Ordering::Greater => Keep::Everything,
+    }
+}

@@ -1,0 +1,208 @@
+//! From examples to the batches of a step.
+
+use super::spec::LossOn;
+use crate::data::Example;
+
+/// Stands before every document.
+const START_OF_DOCUMENT: u32 = 0;
+
+/// Batches are padded to a multiple of this, so that few shapes occur.
+const LENGTH_STEP: usize = 16;
+
+/// Examples padded to a common length, token 0 in front of each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Ids the model reads, [B, T] row-major.
+    pub(super) tokens: Vec<i32>,
+    /// B.
+    pub(super) n_batch: usize,
+    /// T.
+    pub(super) n_tokens: usize,
+    /// Positions whose prediction is counted, `batch_idx * T + t`.
+    pub(super) at: Vec<u32>,
+    /// What should be predicted there.
+    pub(super) targets: Vec<u32>,
+    n_real_tokens: usize,
+}
+
+impl Batch {
+    /// Joins the examples; what follows the last token of one is padding, which
+    /// comes after everything that is counted and so changes nothing.
+    pub fn new(examples: &[&Example], loss_on: LossOn) -> Self {
+        let longest = examples.iter().map(|example| example.n_tokens()).max();
+        // The last token is only predicted, and token 0 stands in front.
+        let n_tokens = longest.unwrap_or(1).max(1).next_multiple_of(LENGTH_STEP);
+        let mut batch = Self {
+            tokens: vec![0; examples.len() * n_tokens],
+            n_batch: examples.len(),
+            n_tokens,
+            at: Vec::new(),
+            targets: Vec::new(),
+            n_real_tokens: 0,
+        };
+        for (row, example) in examples.iter().enumerate() {
+            batch.add(row, example, loss_on);
+        }
+        batch
+    }
+
+    fn add(&mut self, row: usize, example: &Example, loss_on: LossOn) {
+        let Example { context, target } = example;
+        let text = context.iter().chain(target).copied();
+        let inputs = std::iter::once(START_OF_DOCUMENT).chain(text.clone());
+        let first_counted = match loss_on {
+            LossOn::Answer => context.len(),
+            LossOn::Everything => 0,
+        };
+        let start = row * self.n_tokens;
+        for (t, (input, next)) in inputs.zip(text).enumerate() {
+            self.tokens[start + t] = input.cast_signed();
+            self.n_real_tokens += 1;
+            if t >= first_counted {
+                self.at.push((start + t) as u32);
+                self.targets.push(next);
+            }
+        }
+    }
+
+    /// Tokens that the model computes for a reason, padding left out.
+    pub fn n_real_tokens(&self) -> usize {
+        self.n_real_tokens
+    }
+
+    /// Tokens whose prediction is counted.
+    pub fn n_counted(&self) -> usize {
+        self.at.len()
+    }
+
+    /// B and T.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.n_batch, self.n_tokens]
+    }
+}
+
+/// Which examples a batch has: every epoch is a fresh permutation that depends
+/// on the seed and the epoch alone, so that a run can go on from any step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataOrder {
+    n_examples: usize,
+    batch: usize,
+    seed: u64,
+}
+
+impl DataOrder {
+    /// Batches of `batch` of `n_examples` examples.
+    ///
+    /// # Panics
+    /// Without examples.
+    pub fn new(n_examples: usize, batch: usize, seed: u64) -> Self {
+        assert!(n_examples > 0, "no examples to order");
+        Self {
+            n_examples,
+            batch,
+            seed,
+        }
+    }
+
+    /// The examples of batch number `idx`, counted from 0. A batch may end one
+    /// epoch and begin the next.
+    pub fn batch(&self, idx: usize) -> Vec<usize> {
+        let first = idx * self.batch;
+        let mut epoch = first / self.n_examples;
+        let mut order = self.permutation(epoch);
+        (first..first + self.batch)
+            .map(|position| {
+                if position / self.n_examples != epoch {
+                    epoch = position / self.n_examples;
+                    order = self.permutation(epoch);
+                }
+                order[position % self.n_examples]
+            })
+            .collect()
+    }
+
+    /// Fisher and Yates' shuffle.
+    fn permutation(&self, epoch: usize) -> Vec<usize> {
+        let mut random =
+            SplitMix64::new(self.seed ^ (epoch as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
+        let mut order: Vec<usize> = (0..self.n_examples).collect();
+        for last in (1..order.len()).rev() {
+            order.swap(last, random.below(last + 1));
+        }
+        order
+    }
+}
+
+/// A small generator whose every stream is fixed by its seed, on all platforms
+/// (Steele, Lea and Flood 2014).
+#[derive(Debug, Clone)]
+pub(crate) struct SplitMix64(u64);
+
+impl SplitMix64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`; the bias of the multiplication is below 2^-32.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(context: &[u32], target: &[u32]) -> Example {
+        Example {
+            context: context.to_vec(),
+            target: target.to_vec(),
+        }
+    }
+
+    #[test]
+    fn token_0_stands_in_front_and_answers_are_counted() {
+        let (a, b) = (example(&[5, 6], &[7, 8]), example(&[], &[9]));
+        let batch = Batch::new(&[&a, &b], LossOn::Answer);
+        assert_eq!(batch.shape(), [2, 16]);
+        assert_eq!(batch.tokens[..5], [0, 5, 6, 7, 0]);
+        assert_eq!(batch.tokens[16..18], [0, 0]);
+        assert_eq!(batch.at, [2, 3, 16]);
+        assert_eq!(batch.targets, [7, 8, 9]);
+        assert_eq!((batch.n_real_tokens(), batch.n_counted()), (5, 3));
+    }
+
+    #[test]
+    fn everything_counts_from_the_first_token() {
+        let a = example(&[5, 6], &[7]);
+        let batch = Batch::new(&[&a], LossOn::Everything);
+        assert_eq!(batch.at, [0, 1, 2]);
+        assert_eq!(batch.targets, [5, 6, 7]);
+    }
+
+    #[test]
+    fn every_epoch_has_every_example_once() {
+        let order = DataOrder::new(10, 4, 3);
+        let mut seen: Vec<usize> = (0..5).flat_map(|idx| order.batch(idx)).collect();
+        assert_eq!(seen.len(), 20);
+        assert_ne!(seen[..10], seen[10..]);
+        for epoch in seen.chunks_mut(10) {
+            epoch.sort_unstable();
+            assert_eq!(epoch, (0..10).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_order_depends_on_seed_and_index_alone() {
+        let order = DataOrder::new(100, 8, 1);
+        assert_eq!(order.batch(30), DataOrder::new(100, 8, 1).batch(30));
+        assert_ne!(order.batch(30), DataOrder::new(100, 8, 2).batch(30));
+    }
+}

@@ -1,0 +1,65 @@
+//! What S_0 starts from: zero, a file, or the state after a text.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::spec::StartState;
+use super::state_file::{TunedState, check_fits, read_state};
+use super::trainer::read_f32;
+use crate::error::{Error, Result};
+use crate::model::state::ModelState;
+use crate::model::tokenizer::Tokenizer;
+use crate::model::{ModelConfig, Rwkv7};
+
+impl TunedState {
+    /// The state of the untuned model.
+    pub fn zero(model: &ModelConfig) -> Self {
+        let n_values = model.n_head * model.head_size * model.head_size;
+        Self {
+            n_layer: model.n_layer,
+            n_head: model.n_head,
+            head_size: model.head_size,
+            layers: vec![vec![0.0; n_values]; model.n_layer],
+        }
+    }
+}
+
+/// The state that tuning starts from. After a text it is S alone: the last
+/// token's shift is no part of a state file.
+///
+/// # Errors
+/// [`Error::Input`] or [`Error::Io`] for a file that cannot be used,
+/// [`Error::Spec`] for the state of another model.
+pub fn start_state(
+    start: &StartState,
+    model: &Rwkv7,
+    device: &Device,
+    tokenizer: &Tokenizer,
+) -> Result<TunedState> {
+    let config = model.config();
+    match start {
+        StartState::Zero => Ok(TunedState::zero(config)),
+        StartState::File(path) => {
+            let (state, _) = read_state(path, None)?;
+            check_fits(&state, config).map_err(|error| match error {
+                Error::Spec { field, reason } => Error::input(path, field, reason),
+                other @ (Error::Input { .. }
+                | Error::Io { .. }
+                | Error::Device(_)
+                | Error::Stopped) => other,
+            })?;
+            Ok(state)
+        }
+        StartState::Text(text) => {
+            let mut ids = vec![0_i32];
+            ids.extend(tokenizer.encode(text).iter().map(|id| id.cast_signed()));
+            let shape = [1, ids.len()];
+            let tokens = Tensor::from_data(TensorData::new(ids, shape), device);
+            let (_, after) = model.hidden(tokens, ModelState::zero(config, 1, device));
+            let layers = after.layers.into_iter().map(|layer| read_f32(layer.wkv));
+            Ok(TunedState {
+                layers: layers.collect::<Result<_>>()?,
+                ..TunedState::zero(config)
+            })
+        }
+    }
+}

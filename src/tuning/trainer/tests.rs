@@ -1,0 +1,189 @@
+//! Tests of the trainer on the mini model.
+
+use super::*;
+use crate::data::Example;
+use crate::model::mini;
+use crate::model::tokenizer::Tokenizer;
+use crate::tuning::spec::{LossOn, StandardSpec};
+
+fn model(device: &Device) -> Rwkv7 {
+    Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
+}
+
+fn batch() -> Batch {
+    let tokenizer = Tokenizer::mini().unwrap();
+    let example = |context: &str, target: &str| Example {
+        context: tokenizer.encode(context),
+        target: tokenizer.encode(target),
+    };
+    let examples = [
+        example("Question: What is 2+3?\nAnswer:", " 5\n\n"),
+        example(
+            "Question: What is the capital of France?\nAnswer:",
+            " Paris\n\n",
+        ),
+    ];
+    Batch::new(&examples.each_ref(), LossOn::Answer)
+}
+
+fn training() -> TrainingSpec {
+    TrainingSpec {
+        steps: 8,
+        warmup_steps: 0,
+        learning_rate: 0.05,
+        ..TrainingSpec::default()
+    }
+}
+
+fn standard(layers: Layers) -> Method {
+    Method::Standard(StandardSpec {
+        layers,
+        ..StandardSpec::default()
+    })
+}
+
+#[test]
+fn steps_lower_the_loss_and_touch_chosen_layers_only() {
+    let device = Device::flex();
+    let model = model(&device);
+    let start = TunedState::zero(model.config());
+    let method = standard(Layers::Only(vec![4, 2]));
+    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+    let untuned = trainer.loss(&batch()).unwrap();
+    for _ in 0..6 {
+        trainer.step(&[batch()]).unwrap();
+    }
+    let numbers = trainer.read_steps().unwrap();
+    assert_eq!(numbers.len(), 6);
+    let first = numbers[0];
+    assert!((first.loss - untuned.0 / untuned.1 as f64).abs() < 1e-5);
+    assert!(numbers[5].loss < 0.8 * first.loss, "{numbers:?}");
+    assert!(first.grad_norm > 0.0 && first.state_norm > 0.0);
+    let state = trainer.state().unwrap();
+    for (layer, values) in state.layers.iter().enumerate() {
+        let touched = values.iter().any(|x| *x != 0.0);
+        assert_eq!(touched, layer == 2 || layer == 4, "layer {layer}");
+    }
+    assert_eq!(trainer.divergence(), None);
+}
+
+#[test]
+fn micro_batches_add_up_to_one() {
+    let device = Device::flex();
+    let model = model(&device);
+    let start = TunedState::zero(model.config());
+    let method = standard(Layers::All);
+    let tokenizer = Tokenizer::mini().unwrap();
+    let examples = [" 5\n\n", " seven\n\n", " nothing at all\n\n"].map(|target| Example {
+        context: tokenizer.encode("Question: What is 2+3?\nAnswer:"),
+        target: tokenizer.encode(target),
+    });
+    let [a, b, c] = &examples;
+    let whole = [Batch::new(&[a, b, c], LossOn::Answer)];
+    let parts = [
+        Batch::new(&[a], LossOn::Answer),
+        Batch::new(&[b, c], LossOn::Answer),
+    ];
+    let norms = [&whole[..], &parts[..]].map(|batches| {
+        let mut trainer = Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+        trainer.step(batches).unwrap();
+        trainer.read_steps().unwrap()[0]
+    });
+    assert!((norms[0].loss - norms[1].loss).abs() < 1e-5, "{norms:?}");
+    let gap = (norms[0].grad_norm - norms[1].grad_norm).abs();
+    assert!(gap < 1e-4 * norms[0].grad_norm, "{norms:?}");
+}
+
+#[test]
+fn recomputing_gives_the_same_step() {
+    let device = Device::flex();
+    let model = model(&device);
+    let start = TunedState::zero(model.config());
+    let method = standard(Layers::All);
+    let states = [false, true].map(|activation_checkpointing| {
+        let training = TrainingSpec {
+            activation_checkpointing,
+            ..training()
+        };
+        let mut trainer = Trainer::new(&model, &device, &method, &training, &start).unwrap();
+        trainer.step(&[batch()]).unwrap();
+        trainer.state().unwrap()
+    });
+    assert_eq!(states[0], states[1]);
+}
+
+#[test]
+fn a_step_that_explodes_changes_nothing() {
+    let device = Device::flex();
+    let model = model(&device);
+    let mut start = TunedState::zero(model.config());
+    let method = standard(Layers::All);
+    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+    trainer.step(&[batch()]).unwrap();
+    let good = trainer.state().unwrap();
+    trainer.step_at(&[batch()], 1e9).unwrap();
+    trainer.step(&[batch()]).unwrap();
+    assert_eq!(trainer.read_steps().unwrap().len(), 3);
+    let divergence = trainer.divergence().unwrap();
+    assert_eq!(divergence.step, 2);
+    assert!(
+        divergence.detail.contains("layer 0, head 0"),
+        "{divergence:?}"
+    );
+    assert_eq!(trainer.state().unwrap(), good);
+
+    start.layers[3][2 * 64 * 64] = f32::NAN;
+    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+    trainer.step(&[batch()]).unwrap();
+    trainer.read_steps().unwrap();
+    let divergence = trainer.divergence().unwrap();
+    assert_eq!(divergence.step, 1);
+    assert!(divergence.detail.contains("gradient"), "{divergence:?}");
+}
+
+#[test]
+fn a_restored_trainer_goes_on_bit_for_bit() {
+    let device = Device::flex();
+    let model = model(&device);
+    let start = TunedState::zero(model.config());
+    let method = standard(Layers::All);
+    let new = || Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+    let mut straight = new();
+    let mut halfway = None;
+    for step in 0..4 {
+        if step == 2 {
+            halfway = Some(straight.checkpoint().unwrap());
+        }
+        straight.step(&[batch()]).unwrap();
+    }
+    let mut resumed = new();
+    resumed.restore(&halfway.unwrap()).unwrap();
+    for _ in 2..4 {
+        resumed.step(&[batch()]).unwrap();
+    }
+    let numbers = straight.read_steps().unwrap();
+    assert_eq!(resumed.read_steps().unwrap(), numbers[2..]);
+    assert_eq!(resumed.state().unwrap(), straight.state().unwrap());
+
+    // Without the moments the run would go another way.
+    let mut forgetful = straight.checkpoint().unwrap();
+    forgetful.first_moment.fill(0.0);
+    let mut other = new();
+    other.restore(&forgetful).unwrap();
+    other.step(&[batch()]).unwrap();
+    straight.step(&[batch()]).unwrap();
+    assert_ne!(other.state().unwrap(), straight.state().unwrap());
+}
+
+#[test]
+fn layers_that_are_not_there_are_refused() {
+    let device = Device::flex();
+    let model = model(&device);
+    let start = TunedState::zero(model.config());
+    let method = standard(Layers::Only(vec![6]));
+    let error = Trainer::new(&model, &device, &method, &training(), &start).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "method.layers: has layer 6; the model has layers 0 to 5"
+    );
+}
