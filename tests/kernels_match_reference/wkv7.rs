@@ -1,28 +1,12 @@
-//! Every operator against its reference: outputs and all gradients, on the CPU
-//! and on the software adapter, and against golden values from PyTorch in f64.
+//! The WKV-7 operator, also against golden values from PyTorch in f64.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+use burn::tensor::{Device, Tensor};
+use gosling::kernels::wkv7::{
+    Wkv7Inputs, is_cpu, wkv7, wkv7_backward, wkv7_reference, wkv7_state_gradient,
+};
 
-mod support;
-
-use burn::tensor::{Device, Tensor, TensorData};
-use gosling::kernels::wkv7::{Wkv7Inputs, is_cpu, wkv7, wkv7_backward, wkv7_reference};
-use support::{Golden, assert_close, values};
-
-/// The input formula of `tests/golden/README.md`.
-fn u<const D: usize>(
-    q: f64,
-    scale: f64,
-    offset: f64,
-    shape: [usize; D],
-    device: &Device,
-) -> Tensor<D> {
-    let values: Vec<f32> = (0..shape.iter().product::<usize>())
-        .map(|n| n as f64)
-        .map(|n| (offset + scale * ((1.3 + 0.17 * q) * n + 0.0011 * n * n + q).sin()) as f32)
-        .collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
-}
+use crate::support::{Golden, values};
+use crate::{check_against, software_gpu, u};
 
 /// Inputs, shared initial state and upstream gradient of the golden file.
 fn inputs(shape: [usize; 4], device: &Device) -> (Wkv7Inputs, Tensor<4>, Tensor<4>) {
@@ -45,6 +29,7 @@ fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
     let (inputs, state, dy) = inputs(shape, device);
     let forward = wkv7(&inputs, state, true);
     let tape = forward.tape.expect("the tape was asked for");
+    let state_alone = wkv7_state_gradient(&inputs, dy.clone());
     let g = wkv7_backward(&inputs, &tape, dy);
     vec![
         ("y", values(forward.y)),
@@ -56,6 +41,7 @@ fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
         ("da", values(g.removal)),
         ("db", values(g.write)),
         ("ds0", values(g.state.sum_dim(0))),
+        ("ds0 alone", values(state_alone.sum_dim(0))),
     ]
 }
 
@@ -86,29 +72,15 @@ fn run_reference(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f
         ("da", of(&inputs.removal)),
         ("db", of(&inputs.write)),
         ("ds0", of(&state)),
+        ("ds0 alone", of(&state)),
     ]
-}
-
-fn check_against(what: &str, got: &[(&'static str, Vec<f32>)], want: impl Fn(&str) -> Vec<f32>) {
-    for (name, got) in got {
-        let want = want(name);
-        // Sums over many terms of either sign: the error follows the largest value.
-        let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
-        assert_close(
-            &format!("{what} {name}"),
-            got,
-            &want,
-            1e-5 * largest.max(1.0),
-            1e-5,
-        );
-    }
 }
 
 fn check_golden(device: &Device) {
     let golden = Golden::open("wkv7.safetensors");
     for (case, shape) in [("small", [2, 19, 3, 16]), ("head64", [1, 37, 2, 64])] {
         check_against(case, &run(shape, device), |name| {
-            golden.f32(&format!("{case}.{name}"))
+            golden.f32(&format!("{case}.{}", name.trim_end_matches(" alone")))
         });
     }
 }
@@ -153,7 +125,7 @@ fn wkv7_without_a_tape_gives_the_same_bits() {
 
 #[test]
 fn wkv7_matches_golden_values_on_a_gpu() {
-    let device = Device::wgpu(burn::tensor::DeviceKind::Cpu);
+    let device = software_gpu();
     assert!(!is_cpu(&device));
     check_golden(&device);
 }

@@ -1,0 +1,403 @@
+//! The fused element-wise operators.
+
+use burn::tensor::{Device, Gradients, Int, Tensor};
+use gosling::kernels::cross_entropy::{cross_entropy, cross_entropy_reference};
+use gosling::kernels::layer_norm::LayerNorm;
+use gosling::kernels::squared_relu::{squared_relu, squared_relu_backward, squared_relu_reference};
+use gosling::kernels::token_mix::TokenMix;
+use gosling::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
+use gosling::kernels::wkv7_readout::{Readout, ReadoutInputs};
+
+use crate::support::values;
+use crate::{Named, check_equal, software_gpu, u};
+
+/// B, T, H, N with T odd, and more rows than one task has.
+const SHAPE: [usize; 4] = [3, 23, 2, 32];
+
+fn stream(q: f64, device: &Device) -> Tensor<3> {
+    let [b, t, h, n] = SHAPE;
+    u(q, 1.0, 0.2, [b, t, h * n], device)
+}
+
+fn heads(q: f64, device: &Device) -> Tensor<4> {
+    u(q, 1.0, 0.1, SHAPE, device)
+}
+
+fn vector(q: f64, scale: f64, offset: f64, device: &Device) -> Tensor<1> {
+    u(q, scale, offset, [SHAPE[2] * SHAPE[3]], device)
+}
+
+fn leaf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::<D>::from_inner(x).require_grad()
+}
+
+fn constant<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    Tensor::from_inner(x)
+}
+
+fn gradient<const D: usize>(x: &Tensor<D>, gradients: &Gradients) -> Vec<f32> {
+    values(x.grad(gradients).unwrap())
+}
+
+fn norm(epsilon: f64, device: &Device) -> LayerNorm {
+    LayerNorm {
+        weight: vector(10.0, 0.3, 1.0, device),
+        bias: vector(11.0, 0.2, 0.1, device),
+        epsilon,
+    }
+}
+
+fn constant_norm(norm: LayerNorm) -> LayerNorm {
+    LayerNorm {
+        weight: constant(norm.weight),
+        bias: constant(norm.bias),
+        epsilon: norm.epsilon,
+    }
+}
+
+/// Compares on the CPU and on the software adapter with the reference on the CPU.
+fn check(what: &str, fused: impl Fn(&Device) -> Vec<Named>, reference: &[Named]) {
+    check_equal(
+        &format!("{what} on the CPU"),
+        &fused(&Device::flex()),
+        reference,
+    );
+    check_equal(
+        &format!("{what} on a GPU"),
+        &fused(&software_gpu()),
+        reference,
+    );
+}
+
+#[test]
+fn layer_norm() {
+    let [b, t, h, n] = SHAPE;
+    let rows = |x: Tensor<3>| x.reshape([b * t, h * n]);
+    let fused = |device: &Device| {
+        let norm = norm(1e-5, device);
+        let x = rows(stream(0.0, device));
+        vec![
+            ("y", values(norm.forward(x.clone()))),
+            ("dx", values(norm.backward(x, rows(stream(1.0, device))))),
+        ]
+    };
+    let device = Device::flex();
+    let x = leaf(rows(stream(0.0, &device)));
+    let y = constant_norm(norm(1e-5, &device)).reference(x.clone());
+    let loss = (y.clone() * constant(rows(stream(1.0, &device)))).sum();
+    let reference = [
+        ("y", values(y.inner())),
+        ("dx", gradient(&x, &loss.backward())),
+    ];
+    check("layer norm", fused, &reference);
+}
+
+#[test]
+fn token_mix() {
+    let [b, _, h, n] = SHAPE;
+    let mix = |device: &Device| TokenMix {
+        norm: norm(1e-5, device),
+        mix: [2.0, 3.0, 4.0].map(|q| vector(q, 0.5, 0.5, device)),
+    };
+    let last = |device: &Device| u(5.0, 1.0, 0.0, [b, h * n], device);
+    let upstream = |device: &Device| [6.0, 7.0, 8.0].map(|q| stream(q, device));
+    let fused = |device: &Device| {
+        let (mix, x) = (mix(device), stream(0.0, device));
+        let output = mix.forward(x.clone(), last(device));
+        let dx = mix.backward(x, upstream(device), stream(9.0, device));
+        let [a, b, c] = output.mixed.map(values);
+        let last = values(output.last);
+        vec![
+            ("a", a),
+            ("b", b),
+            ("c", c),
+            ("last", last),
+            ("dx", values(dx)),
+        ]
+    };
+    let device = Device::flex();
+    let TokenMix { norm, mix } = mix(&device);
+    let mix = TokenMix {
+        norm: constant_norm(norm),
+        mix: mix.map(constant),
+    };
+    let x = leaf(stream(0.0, &device));
+    let output = mix.reference(x.clone(), constant(last(&device)));
+    let onto = (x.clone() * constant(stream(9.0, &device))).sum();
+    let loss = output
+        .mixed
+        .iter()
+        .zip(upstream(&device))
+        .fold(onto, |sum, (y, dy)| sum + (y.clone() * constant(dy)).sum());
+    let [a, b, c] = output.mixed.map(|y| values(y.inner()));
+    let last = values(output.last.inner());
+    let dx = gradient(&x, &loss.backward());
+    let reference = [("a", a), ("b", b), ("c", c), ("last", last), ("dx", dx)];
+    check("token mix", fused, &reference);
+}
+
+fn prepare(first_layer: bool, device: &Device) -> Prepare {
+    Prepare {
+        decay: vector(12.0, 2.0, -1.0, device),
+        iclr: vector(13.0, 1.0, 0.0, device),
+        share: (!first_layer).then(|| vector(14.0, 1.0, 0.0, device)),
+        k_k: vector(15.0, 0.3, 0.8, device),
+        k_a: vector(16.0, 0.3, 1.0, device),
+    }
+}
+
+fn projections(first_layer: bool, device: &Device) -> Projections {
+    Projections {
+        key: stream(0.0, device),
+        value: stream(1.0, device),
+        decay: stream(2.0, device),
+        iclr: stream(3.0, device),
+        share: (!first_layer).then(|| (stream(4.0, device), stream(5.0, device))),
+    }
+}
+
+fn prepared_upstream(device: &Device) -> Prepared {
+    Prepared {
+        w: heads(6.0, device),
+        k: heads(7.0, device),
+        v: heads(8.0, device),
+        removal: heads(9.0, device),
+        write: heads(10.0, device),
+    }
+}
+
+fn named(prepared: Prepared) -> Vec<(&'static str, Tensor<4>)> {
+    let Prepared {
+        w,
+        k,
+        v,
+        removal,
+        write,
+    } = prepared;
+    vec![
+        ("w", w),
+        ("k", k),
+        ("v", v),
+        ("removal", removal),
+        ("write", write),
+    ]
+}
+
+fn check_prepare(first_layer: bool) {
+    let head_size = SHAPE[3];
+    let fused = |device: &Device| {
+        let (prepare, x) = (
+            prepare(first_layer, device),
+            projections(first_layer, device),
+        );
+        let outputs = named(prepare.forward(&x, head_size));
+        let d = prepare.backward(&x, prepared_upstream(device));
+        let mut all: Vec<Named> = outputs
+            .into_iter()
+            .map(|(name, y)| (name, values(y)))
+            .collect();
+        all.extend([
+            ("dkey", values(d.key)),
+            ("dvalue", values(d.value)),
+            ("ddecay", values(d.decay)),
+            ("diclr", values(d.iclr)),
+        ]);
+        all.extend(d.share.map(|share| ("dshare", values(share))));
+        all
+    };
+    let device = Device::flex();
+    let Prepare {
+        decay,
+        iclr,
+        share,
+        k_k,
+        k_a,
+    } = prepare(first_layer, &device);
+    let parameters = Prepare {
+        decay: constant(decay),
+        iclr: constant(iclr),
+        share: share.map(constant),
+        k_k: constant(k_k),
+        k_a: constant(k_a),
+    };
+    let Projections {
+        key,
+        value,
+        decay,
+        iclr,
+        share,
+    } = projections(first_layer, &device);
+    let x = Projections {
+        key: leaf(key),
+        value: leaf(value),
+        decay: leaf(decay),
+        iclr: leaf(iclr),
+        share: share.map(|(share, v_first)| (leaf(share), constant(v_first))),
+    };
+    let outputs = named(parameters.reference(&x, head_size));
+    let mut loss: Option<Tensor<1>> = None;
+    for ((_, y), (_, dy)) in outputs.iter().zip(named(prepared_upstream(&device))) {
+        let part = (y.clone() * constant(dy)).sum();
+        loss = Some(match loss {
+            Some(loss) => loss + part,
+            None => part,
+        });
+    }
+    let gradients = loss.unwrap().backward();
+    let mut all: Vec<Named> = outputs
+        .into_iter()
+        .map(|(name, y)| (name, values(y.inner())))
+        .collect();
+    all.extend([
+        ("dkey", gradient(&x.key, &gradients)),
+        ("dvalue", gradient(&x.value, &gradients)),
+        ("ddecay", gradient(&x.decay, &gradients)),
+        ("diclr", gradient(&x.iclr, &gradients)),
+    ]);
+    all.extend(
+        x.share
+            .map(|(share, _)| ("dshare", gradient(&share, &gradients))),
+    );
+    check("prepare", fused, &all);
+}
+
+#[test]
+fn prepare_of_the_first_layer() {
+    check_prepare(true);
+}
+
+#[test]
+fn prepare_of_later_layers() {
+    check_prepare(false);
+}
+
+#[test]
+fn readout() {
+    let [_, _, h, n] = SHAPE;
+    let readout = |device: &Device| Readout {
+        norm: norm(64e-5, device),
+        r_k: u(17.0, 0.2, 0.0, [h, n], device),
+    };
+    let inputs = |device: &Device| ReadoutInputs {
+        y: heads(0.0, device),
+        r: heads(1.0, device),
+        k: heads(2.0, device),
+        v: heads(3.0, device),
+        gate: stream(4.0, device),
+    };
+    let fused = |device: &Device| {
+        let (readout, x) = (readout(device), inputs(device));
+        let out = readout.forward(&x);
+        let d = readout.backward(&x, stream(5.0, device));
+        vec![
+            ("out", values(out)),
+            ("dy", values(d.y)),
+            ("dr", values(d.r)),
+            ("dk", values(d.k)),
+            ("dv", values(d.v)),
+            ("dgate", values(d.gate)),
+        ]
+    };
+    let device = Device::flex();
+    let Readout { norm, r_k } = readout(&device);
+    let parameters = Readout {
+        norm: constant_norm(norm),
+        r_k: constant(r_k),
+    };
+    let ReadoutInputs { y, r, k, v, gate } = inputs(&device);
+    let x = ReadoutInputs {
+        y: leaf(y),
+        r: leaf(r),
+        k: leaf(k),
+        v: leaf(v),
+        gate: leaf(gate),
+    };
+    let out = parameters.reference(&x);
+    let gradients = (out.clone() * constant(stream(5.0, &device)))
+        .sum()
+        .backward();
+    let reference = [
+        ("out", values(out.inner())),
+        ("dy", gradient(&x.y, &gradients)),
+        ("dr", gradient(&x.r, &gradients)),
+        ("dk", gradient(&x.k, &gradients)),
+        ("dv", gradient(&x.v, &gradients)),
+        ("dgate", gradient(&x.gate, &gradients)),
+    ];
+    check("readout", fused, &reference);
+}
+
+#[test]
+fn squared_relu_and_its_gradient() {
+    let x = |q, device: &Device| u::<2>(q, 1.0, 0.0, [37, 48], device);
+    let fused = |device: &Device| {
+        let dx = squared_relu_backward(x(0.0, device), x(1.0, device));
+        vec![
+            ("y", values(squared_relu(x(0.0, device)))),
+            ("dx", values(dx)),
+        ]
+    };
+    let device = Device::flex();
+    let leaf = leaf(x(0.0, &device));
+    let y = squared_relu_reference(leaf.clone());
+    let gradients = (y.clone() * constant(x(1.0, &device))).sum().backward();
+    let reference = [
+        ("y", values(y.inner())),
+        ("dx", gradient(&leaf, &gradients)),
+    ];
+    check("squared relu", fused, &reference);
+}
+
+#[test]
+fn cross_entropy_and_its_gradient() {
+    let (n_rows, n_vocab) = (21, 97);
+    let targets: Vec<u32> = (0..n_rows).map(|row| (row * 31 % n_vocab) as u32).collect();
+    let logits = |device: &Device| u::<2>(0.0, 8.0, 0.0, [n_rows, n_vocab], device);
+    let fused = |device: &Device| {
+        let loss = cross_entropy(logits(device), &targets, false);
+        vec![
+            ("loss", values(loss.losses)),
+            ("dlogits", values(loss.dlogits)),
+        ]
+    };
+    let device = Device::flex();
+    let leaf = leaf(logits(&device));
+    let ids: Vec<i32> = targets.iter().map(|id| *id as i32).collect();
+    let ids = constant_ids(&ids, &device);
+    let losses = cross_entropy_reference(leaf.clone(), ids);
+    let gradients = losses.clone().sum().backward();
+    let reference = [
+        ("loss", values(losses.inner())),
+        ("dlogits", gradient(&leaf, &gradients)),
+    ];
+    check("cross entropy", fused, &reference);
+}
+
+fn constant_ids(ids: &[i32], device: &Device) -> Tensor<1, Int> {
+    Tensor::from_data(ids, &device.clone().autodiff())
+}
+
+#[test]
+fn l2wrap_pulls_on_the_largest_logit() {
+    for device in [Device::flex(), software_gpu()] {
+        let logits = u::<2>(0.0, 8.0, 0.0, [5, 97], &device);
+        let plain = cross_entropy(logits.clone(), &[1, 2, 3, 4, 5], false);
+        let wrapped = cross_entropy(logits.clone(), &[1, 2, 3, 4, 5], true);
+        let difference = values(wrapped.dlogits - plain.dlogits);
+        for (row, logits) in values(logits).chunks(97).enumerate() {
+            let largest = logits.iter().copied().fold(f32::MIN, f32::max);
+            for (column, logit) in logits.iter().enumerate() {
+                let want = if *logit == largest {
+                    1e-4 * largest
+                } else {
+                    0.0
+                };
+                let got = difference[row * 97 + column];
+                assert!(
+                    (got - want).abs() < 1e-6,
+                    "{row} {column}: {got}, not {want}"
+                );
+            }
+        }
+    }
+}
