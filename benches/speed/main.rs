@@ -13,12 +13,8 @@ use burn::tensor::Device;
 use criterion::{criterion_group, criterion_main};
 use gosling::model::{Rwkv7, mini};
 
-/// Tensors of a megabyte come and go thousands of times a second; the system's
-/// allocator would give each back and fetch it again, page by page.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn mini_model(device: &Device) -> Rwkv7 {
+    gosling::allocator::keep_freed_memory();
     Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
 }
 
