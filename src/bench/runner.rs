@@ -14,16 +14,40 @@ const BATCH_TEXTS: usize = 256;
 /// Stands before every document and ends it.
 const END_OF_DOCUMENT: u32 = 0;
 
-/// A model on its device, started from the zero state.
+/// A model on its device, and the state that it starts every text from.
 pub struct Runner<'a> {
     model: &'a Rwkv7,
     device: &'a Device,
+    /// S_0 of every layer, [1, H, N, N]; zero if none.
+    start: Option<Vec<Tensor<4>>>,
 }
 
 impl<'a> Runner<'a> {
-    /// A runner of `model`, which lives on `device`.
+    /// A runner of `model`, which lives on `device`, from the zero state.
     pub fn new(model: &'a Rwkv7, device: &'a Device) -> Self {
-        Self { model, device }
+        Self {
+            model,
+            device,
+            start: None,
+        }
+    }
+
+    /// A runner that starts every text from S_0 = `start`, [1, H, N, N] a layer.
+    pub fn with_state(model: &'a Rwkv7, device: &'a Device, start: Vec<Tensor<4>>) -> Self {
+        Self {
+            model,
+            device,
+            start: Some(start),
+        }
+    }
+
+    /// The state before the first token of `n_batch` texts.
+    fn start(&self, n_batch: usize) -> ModelState {
+        let config = self.model.config();
+        match &self.start {
+            Some(wkv) => ModelState::with_wkv(config, n_batch, wkv.clone(), self.device),
+            None => ModelState::zero(config, n_batch, self.device),
+        }
     }
 
     /// Texts as one tensor [B, T], zeros behind the shorter ones.
@@ -51,7 +75,7 @@ impl<'a> Runner<'a> {
             .map(|(text, _)| &text[..text.len() - 1])
             .collect();
         let n_tokens = inputs.iter().map(|text| text.len()).max().unwrap_or(1);
-        let state = ModelState::zero(self.model.config(), batch.len(), self.device);
+        let state = self.start(batch.len());
         let (hidden, _) = self.model.hidden(self.tokens(&inputs, n_tokens), state);
         let [n_batch, _, n_embd] = hidden.dims();
         let (mut rows, mut targets) = (Vec::new(), Vec::new());
@@ -118,8 +142,8 @@ impl<'a> Runner<'a> {
         for group in order.chunk_by(|a, b| prompts[*a].len() == prompts[*b].len()) {
             let texts: Vec<&[u32]> = group.iter().map(|i| prompts[*i].as_slice()).collect();
             let n_tokens = texts[0].len();
-            let zero = ModelState::zero(self.model.config(), texts.len(), self.device);
-            let (hidden, state) = self.model.hidden(self.tokens(&texts, n_tokens), zero);
+            let start = self.start(texts.len());
+            let (hidden, state) = self.model.hidden(self.tokens(&texts, n_tokens), start);
             let last = hidden.narrow(1, n_tokens - 1, 1).squeeze_dim(1);
             logits.push(self.model.logits(last));
             states.push(state);
