@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::worker::event::{
-    EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome, StepMetrics,
+    EvaluationPhase, EvaluationSummary, Event, FailureKind, RunId, RunOutcome, StepMetrics,
 };
 
 /// No line that is written comes near this; a longer one is no record.
@@ -94,6 +94,7 @@ impl MetricRecord {
             Event::RunEnded { run: _, outcome } => vec![Self::End { outcome }],
             Event::Failed {
                 run: Some(_),
+                kind: _,
                 during,
                 message,
             } => vec![Self::Failure { during, message }],
@@ -104,6 +105,8 @@ impl MetricRecord {
             | Event::CheckpointSaved { .. }
             | Event::EvaluationProgress { .. }
             | Event::Paused { .. }
+            | Event::RateProgress { .. }
+            | Event::RateFound { .. }
             | Event::Failed { run: None, .. } => Vec::new(),
         }
     }
@@ -127,6 +130,8 @@ impl MetricRecord {
             Self::Export { path, bytes } => Event::StateExported { run, path, bytes },
             Self::Failure { during, message } => Event::Failed {
                 run: Some(run),
+                // Bad input has no run whose numbers could say so.
+                kind: FailureKind::Work,
                 during,
                 message,
             },
