@@ -9,6 +9,9 @@ use crate::model::state::ModelState;
 
 /// Tokens of one batch, padding included: bounds the memory of an evaluation.
 const BATCH_TOKENS: usize = 16_384;
+/// Logits that are held at once: no device holds those of a whole batch and a
+/// large vocabulary.
+const MAX_LOGITS: usize = 1 << 24;
 /// Texts that are continued side by side.
 const BATCH_TEXTS: usize = 256;
 /// Stands before every document and ends it.
@@ -85,9 +88,16 @@ impl<'a> Runner<'a> {
             targets.extend(text[*from..].iter().map(|token| *token as usize));
         }
         let hidden = hidden.reshape([n_batch * n_tokens, n_embd]);
-        let logits = self.model.logits(hidden.select(0, self.indices(&rows)));
-        let targets = self.indices(&targets).unsqueeze_dim(1);
-        let picked = read(log_softmax(logits, 1).gather(1, targets))?;
+        let per_part = (MAX_LOGITS / self.model.config().vocab_size).max(1);
+        let parts = rows.chunks(per_part).zip(targets.chunks(per_part));
+        let parts = parts.map(|(rows, targets)| {
+            let logits = self
+                .model
+                .logits(hidden.clone().select(0, self.indices(rows)));
+            let targets = self.indices(targets).unsqueeze_dim(1);
+            log_softmax(logits, 1).gather(1, targets)
+        });
+        let picked = read(Tensor::cat(parts.collect(), 0))?;
         let mut picked = picked.into_iter();
         let sums = batch.iter().map(|(text, from)| {
             let of_text = picked.by_ref().take(text.len() - from);

@@ -11,6 +11,7 @@
 //! | `start.rs` | what S_0 starts from |
 //! | `checkpoint_file.rs` | what a run goes on from |
 //! | `state_file.rs` | tuned states for this and other programs |
+//! | `state_statistics.rs` | a tuned state in a few numbers |
 
 pub mod batch;
 pub mod checkpoint_file;
@@ -20,5 +21,6 @@ pub mod schedule;
 pub mod spec;
 pub mod start;
 pub mod state_file;
+pub mod state_statistics;
 mod step_record;
 pub mod trainer;
