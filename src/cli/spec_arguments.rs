@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::error::Result;
-use crate::kernels::device::DeviceChoice;
+use crate::kernels::device::{DeviceChoice, list_adapters};
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{read_spec, set_field};
 use crate::worker::run_spec::RunSpec;
@@ -22,7 +22,7 @@ pub(super) struct SpecArguments {
     /// Change one field, as in training.steps=100; can be repeated.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// auto, cpu, gpu, or the number of an adapter.
+    /// auto, cpu, gpu, or gpu:N as `gosling devices` lists them.
     #[arg(long)]
     device: Option<DeviceChoice>,
 }
@@ -67,21 +67,7 @@ impl SpecArguments {
     }
 }
 
+/// Whether the automatic choice is a GPU.
 fn has_real_gpu() -> bool {
-    false
-}
-
-impl std::str::FromStr for DeviceChoice {
-    type Err = String;
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "cpu" => Ok(Self::Cpu),
-            "gpu" => Ok(Self::Gpu),
-            other => other
-                .parse()
-                .map(Self::GpuIndex)
-                .map_err(|_| "choose auto, cpu, gpu or the number of an adapter".into()),
-        }
-    }
+    list_adapters().iter().any(|adapter| adapter.kind.is_real())
 }

@@ -1,11 +1,9 @@
 //! What came of a run, as a table for people.
 
-use std::fmt::Write as _;
-
 use super::progress::{duration, short};
 use super::tune::quoted;
 use crate::bench::Accuracy;
-use crate::runs::run::Run;
+use crate::runs::run::{ExportedState, Run};
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
 
 /// Accuracies, speed, and what was written and how to use it.
@@ -105,12 +103,12 @@ fn speed(run: &Run) -> String {
         1000.0 * total / secs.len() as f64,
         short(run.n_tokens() / total)
     );
-    if let Some((step, loss)) = run.best_validation() {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "the state is that of step {step}, which has the lowest validation loss, {loss:.4}"
-        );
+    if let Some(ExportedState { step, .. }) = run.exported.last() {
+        let lowest = run.best_validation().filter(|(best, _)| best == step);
+        let why = lowest.map_or(String::new(), |(_, loss)| {
+            format!(", which has the lowest validation loss, {loss:.4}")
+        });
+        text.push_str(&format!("the state is that of step {step}{why}\n"));
     }
     text
 }
@@ -141,7 +139,6 @@ fn files(run: &Run) -> String {
 mod tests {
     use super::*;
     use crate::runs::RunStore;
-    use crate::runs::run::ExportedState;
     use crate::worker::event::{Event, RunId, StepMetrics};
     use crate::worker::run_spec::RunSpec;
 
@@ -197,6 +194,7 @@ mod tests {
         }
         let mut run = store.take(&id).unwrap();
         run.exported.push(ExportedState {
+            step: 2,
             path: "my runs/a-0001/state.pth".into(),
             bytes: 1,
         });
@@ -207,6 +205,7 @@ flexible    0.002 [0.000, 0.011] n = 500  0.464 [0.421, 0.508] n = 500
 seconds     24.9                          24.9
 
 2 steps in 1 s, 500.0 ms a step, 2000 tokens/s
+the state is that of step 2
 \"my runs/a-0001/state.pth\"          for RWKV-Runner and the rwkv package
 \"my runs/a-0001/state_rwkv_pip.py\"  loads it in Python; its first lines say how
 \"my runs/a-0001\"                    everything about the run

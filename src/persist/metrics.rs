@@ -47,6 +47,9 @@ pub enum MetricRecord {
     },
     /// A state was written and read back.
     Export {
+        /// Steps that made it.
+        #[serde(default)]
+        step: usize,
         /// The file.
         path: PathBuf,
         /// Its size.
@@ -88,9 +91,10 @@ impl MetricRecord {
             } => vec![Self::Evaluation { phase, summary }],
             Event::StateExported {
                 run: _,
+                step,
                 path,
                 bytes,
-            } => vec![Self::Export { path, bytes }],
+            } => vec![Self::Export { step, path, bytes }],
             Event::RunEnded { run: _, outcome } => vec![Self::End { outcome }],
             Event::Failed {
                 run: Some(_),
@@ -127,7 +131,12 @@ impl MetricRecord {
                 summary,
             },
             Self::Note { text: _ } => return None,
-            Self::Export { path, bytes } => Event::StateExported { run, path, bytes },
+            Self::Export { step, path, bytes } => Event::StateExported {
+                run,
+                step,
+                path,
+                bytes,
+            },
             Self::Failure { during, message } => Event::Failed {
                 run: Some(run),
                 // Bad input has no run whose numbers could say so.

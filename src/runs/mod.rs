@@ -166,9 +166,14 @@ impl RunStore {
                 self.info(Some(&run), evaluation_line(phase, &summary));
                 self.with_run(&run, |run| run.add_evaluation(phase, summary));
             }
-            Event::StateExported { run, path, bytes } => {
-                self.info(Some(&run), export_line(&path));
-                let state = ExportedState { path, bytes };
+            Event::StateExported {
+                run,
+                step,
+                path,
+                bytes,
+            } => {
+                self.info(Some(&run), export_line(step, &path));
+                let state = ExportedState { step, path, bytes };
                 self.with_run(&run, |run| run.add_export(state));
             }
             Event::Paused { run, step } => {

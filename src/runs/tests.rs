@@ -301,6 +301,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 path: "c".into(),
             },
             10 => Event::StateExported {
+                step: 7,
                 run: id(name),
                 path: "s".into(),
                 bytes: 1,

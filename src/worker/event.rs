@@ -104,6 +104,8 @@ pub enum Event {
     StateExported {
         /// The run.
         run: RunId,
+        /// Steps that made it.
+        step: usize,
         /// The file.
         path: PathBuf,
         /// Its size.

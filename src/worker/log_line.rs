@@ -27,7 +27,7 @@ pub fn log_line(event: &Event) -> Option<String> {
             format!("checkpoint after step {step} in {}", path.display())
         }
         Event::EvaluationFinished { phase, summary, .. } => evaluation_line(*phase, summary),
-        Event::StateExported { path, .. } => export_line(path),
+        Event::StateExported { step, path, .. } => export_line(*step, path),
         Event::Paused { step, .. } => pause_line(*step),
         Event::RunEnded { outcome, .. } => outcome_line(outcome),
         Event::Failed {
@@ -50,8 +50,8 @@ pub fn start_line(first_step: usize) -> String {
 }
 
 /// What is said of a state that was written.
-pub fn export_line(path: &Path) -> String {
-    format!("state written to {}", path.display())
+pub fn export_line(step: usize, path: &Path) -> String {
+    format!("state of step {step} written to {}", path.display())
 }
 
 /// What is said of a pause.

@@ -59,6 +59,7 @@ impl Handover<'_> {
     fn report(&self, written: ExportReport, context: &mut Context<'_>) -> Result<()> {
         context.report(Event::StateExported {
             run: self.run.clone(),
+            step: self.figures.step,
             path: written.path,
             bytes: written.bytes,
         })

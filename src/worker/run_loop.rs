@@ -252,17 +252,17 @@ impl ActiveRun<'_> {
             TuningEnd::Finished => RunOutcome::Finished,
             TuningEnd::StoppedEarly { best_step } => RunOutcome::StoppedEarly { best_step },
             TuningEnd::Diverged { step, detail } => {
-                self.hand_over(context)?;
+                self.hand_over(true, context)?;
                 return Ok(RunOutcome::Diverged { step, detail });
             }
         };
         // Before the evaluation, so that stopping there loses nothing.
         tuning.save(context)?;
         if plan.after {
-            let state = self.outcome()?.state;
+            let state = self.outcome(false)?.state;
             self.measure(EvaluationPhase::After, Some(&state), context)?;
         }
-        self.hand_over(context)?;
+        self.hand_over(false, context)?;
         Ok(outcome)
     }
 
@@ -283,7 +283,7 @@ impl ActiveRun<'_> {
                 }
             }
         };
-        self.hand_over(context)?;
+        self.hand_over(true, context)?;
         Ok(outcome)
     }
 
@@ -317,11 +317,14 @@ impl ActiveRun<'_> {
     }
 
     /// The best state where the validation loss says which, else the last one.
-    fn outcome(&self) -> Result<Outcome> {
+    /// A run that is cut short before its first tuned state was measured has
+    /// only the start to compare with, so `is_cut` takes the last one then.
+    fn outcome(&self, is_cut: bool) -> Result<Outcome> {
         let Some(tuning) = &self.tuning else {
             return Err(Error::Device("nothing was trained".into()));
         };
-        Ok(match &tuning.validations.best {
+        let best = tuning.validations.best.as_ref();
+        Ok(match best.filter(|best| !is_cut || best.step > 0) {
             Some(best) => Outcome {
                 state: best.state.clone(),
                 step: best.step,
@@ -340,7 +343,7 @@ impl ActiveRun<'_> {
     }
 
     /// Writes the state, if any step was taken.
-    fn hand_over(&self, context: &mut Context<'_>) -> Result<()> {
+    fn hand_over(&self, is_cut: bool, context: &mut Context<'_>) -> Result<()> {
         if self.n_steps() == 0 {
             return Ok(());
         }
@@ -348,7 +351,7 @@ impl ActiveRun<'_> {
             state,
             step,
             validation_loss,
-        } = self.outcome()?;
+        } = self.outcome(is_cut)?;
         let handover = Handover {
             run: &self.run,
             spec: self.spec,

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use super::event::Event;
 use super::run_spec::{CheckpointSource, ModelSpec, Precision, RunSpec, VocabularySource};
 use crate::error::{Error, Result};
-use crate::kernels::device::DeviceChoice;
+use crate::kernels::device::{self, DeviceChoice, OpenDevice};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
@@ -85,13 +85,6 @@ impl Key {
             vocabulary: _,
             precision,
         } = &spec.model;
-        match precision {
-            Precision::F32 => {}
-            Precision::F16 => {
-                let reason = "F16 is not there yet; use F32";
-                return Err(Error::spec("model.precision", reason));
-            }
-        }
         let stamp = match checkpoint {
             CheckpointSource::Mini => None,
             CheckpointSource::File(path) => {
@@ -128,10 +121,25 @@ fn load_model(
     checkpoint: &Checkpoint,
     report: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<LoadedModel> {
-    let (device, description, notes) = open_device(choice)?;
+    let open = device::open(choice)?;
+    ModelConfig::from_checkpoint(checkpoint)?.check_device(&open)?;
+    let OpenDevice {
+        device,
+        name,
+        description,
+        is_software,
+        limits: _,
+    } = open;
     report(Event::DeviceReady {
         device: description.clone(),
     })?;
+    let notes = if is_software {
+        vec![format!(
+            "{name} is a processor that plays a GPU; --device cpu is faster"
+        )]
+    } else {
+        Vec::new()
+    };
     let start = Instant::now();
     let model = Rwkv7::load(checkpoint, &device, &mut |done| {
         report(Event::Loading { done })
@@ -158,18 +166,6 @@ fn load_model(
         lines: [format!("device {description}"), line],
         notes,
     })
-}
-
-/// The device, one line about it, and what people should know.
-fn open_device(choice: DeviceChoice) -> Result<(Device, String, Vec<String>)> {
-    match choice {
-        DeviceChoice::Auto | DeviceChoice::Cpu => {
-            Ok((Device::flex(), "the CPU".into(), Vec::new()))
-        }
-        DeviceChoice::Gpu | DeviceChoice::GpuIndex(_) => {
-            Err(Error::Device("GPUs cannot be chosen yet; use Cpu".into()))
-        }
-    }
 }
 
 /// The vocabulary, if it is the model's.
