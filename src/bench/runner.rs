@@ -9,21 +9,48 @@ use crate::model::state::ModelState;
 
 /// Tokens of one batch, padding included: bounds the memory of an evaluation.
 const BATCH_TOKENS: usize = 16_384;
+/// Logits that are held at once: no device holds those of a whole batch and a
+/// large vocabulary.
+const MAX_LOGITS: usize = 1 << 24;
 /// Texts that are continued side by side.
 const BATCH_TEXTS: usize = 256;
 /// Stands before every document and ends it.
 const END_OF_DOCUMENT: u32 = 0;
 
-/// A model on its device, started from the zero state.
+/// A model on its device, and the state that it starts every text from.
 pub struct Runner<'a> {
     model: &'a Rwkv7,
     device: &'a Device,
+    /// S_0 of every layer, [1, H, N, N]; zero if none.
+    start: Option<Vec<Tensor<4>>>,
 }
 
 impl<'a> Runner<'a> {
-    /// A runner of `model`, which lives on `device`.
+    /// A runner of `model`, which lives on `device`, from the zero state.
     pub fn new(model: &'a Rwkv7, device: &'a Device) -> Self {
-        Self { model, device }
+        Self {
+            model,
+            device,
+            start: None,
+        }
+    }
+
+    /// A runner that starts every text from S_0 = `start`, [1, H, N, N] a layer.
+    pub fn with_state(model: &'a Rwkv7, device: &'a Device, start: Vec<Tensor<4>>) -> Self {
+        Self {
+            model,
+            device,
+            start: Some(start),
+        }
+    }
+
+    /// The state before the first token of `n_batch` texts.
+    fn start(&self, n_batch: usize) -> ModelState {
+        let config = self.model.config();
+        match &self.start {
+            Some(wkv) => ModelState::with_wkv(config, n_batch, wkv.clone(), self.device),
+            None => ModelState::zero(config, n_batch, self.device),
+        }
     }
 
     /// Texts as one tensor [B, T], zeros behind the shorter ones.
@@ -51,7 +78,7 @@ impl<'a> Runner<'a> {
             .map(|(text, _)| &text[..text.len() - 1])
             .collect();
         let n_tokens = inputs.iter().map(|text| text.len()).max().unwrap_or(1);
-        let state = ModelState::zero(self.model.config(), batch.len(), self.device);
+        let state = self.start(batch.len());
         let (hidden, _) = self.model.hidden(self.tokens(&inputs, n_tokens), state);
         let [n_batch, _, n_embd] = hidden.dims();
         let (mut rows, mut targets) = (Vec::new(), Vec::new());
@@ -61,9 +88,16 @@ impl<'a> Runner<'a> {
             targets.extend(text[*from..].iter().map(|token| *token as usize));
         }
         let hidden = hidden.reshape([n_batch * n_tokens, n_embd]);
-        let logits = self.model.logits(hidden.select(0, self.indices(&rows)));
-        let targets = self.indices(&targets).unsqueeze_dim(1);
-        let picked = read(log_softmax(logits, 1).gather(1, targets))?;
+        let per_part = (MAX_LOGITS / self.model.config().vocab_size).max(1);
+        let parts = rows.chunks(per_part).zip(targets.chunks(per_part));
+        let parts = parts.map(|(rows, targets)| {
+            let logits = self
+                .model
+                .logits(hidden.clone().select(0, self.indices(rows)));
+            let targets = self.indices(targets).unsqueeze_dim(1);
+            log_softmax(logits, 1).gather(1, targets)
+        });
+        let picked = read(Tensor::cat(parts.collect(), 0))?;
         let mut picked = picked.into_iter();
         let sums = batch.iter().map(|(text, from)| {
             let of_text = picked.by_ref().take(text.len() - from);
@@ -73,16 +107,19 @@ impl<'a> Runner<'a> {
     }
 
     /// Continues one batch of prompts, token 0 already in front of each.
+    /// `progress` hears, before every token, how many are complete.
     fn decode(
         &self,
         prompts: &[Vec<u32>],
         max_new_tokens: usize,
         stop: &dyn Fn(&[u32]) -> bool,
+        progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<Vec<u32>>> {
         let mut outputs = vec![Vec::new(); prompts.len()];
         let mut live: Vec<usize> = (0..prompts.len()).collect();
-        let (mut logits, mut state) = self.read_prompts(prompts)?;
+        let (mut logits, mut state) = self.read_prompts(prompts, progress)?;
         for _ in 0..max_new_tokens {
+            progress(prompts.len() - live.len())?;
             let next = read_ints(logits.argmax(1))?;
             let mut kept = Vec::new();
             for (row, (text_idx, token)) in live.iter().zip(next).enumerate() {
@@ -111,15 +148,20 @@ impl<'a> Runner<'a> {
 
     /// The logits [B, V] after each prompt, and the state there. Prompts of one
     /// length are read together, so that no padding reaches the state.
-    fn read_prompts(&self, prompts: &[Vec<u32>]) -> Result<(Tensor<2>, ModelState)> {
+    fn read_prompts(
+        &self,
+        prompts: &[Vec<u32>],
+        progress: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<(Tensor<2>, ModelState)> {
         let mut order: Vec<usize> = (0..prompts.len()).collect();
         order.sort_by_key(|text_idx| prompts[*text_idx].len());
         let (mut logits, mut states) = (Vec::new(), Vec::new());
         for group in order.chunk_by(|a, b| prompts[*a].len() == prompts[*b].len()) {
+            progress(0)?;
             let texts: Vec<&[u32]> = group.iter().map(|i| prompts[*i].as_slice()).collect();
             let n_tokens = texts[0].len();
-            let zero = ModelState::zero(self.model.config(), texts.len(), self.device);
-            let (hidden, state) = self.model.hidden(self.tokens(&texts, n_tokens), zero);
+            let start = self.start(texts.len());
+            let (hidden, state) = self.model.hidden(self.tokens(&texts, n_tokens), start);
             let last = hidden.narrow(1, n_tokens - 1, 1).squeeze_dim(1);
             logits.push(self.model.logits(last));
             states.push(state);
@@ -179,12 +221,14 @@ impl LanguageModel for Runner<'_> {
     ) -> Result<Vec<Vec<u32>>> {
         let mut outputs = Vec::with_capacity(prompts.len());
         for batch in prompts.chunks(BATCH_TEXTS) {
-            progress(outputs.len(), prompts.len())?;
+            let n_before = outputs.len();
             let batch: Vec<_> = batch
                 .iter()
                 .map(|prompt| [&[END_OF_DOCUMENT], &prompt[..]].concat())
                 .collect();
-            outputs.extend(self.decode(&batch, max_new_tokens, stop)?);
+            outputs.extend(self.decode(&batch, max_new_tokens, stop, &mut |n_done| {
+                progress(n_before + n_done, prompts.len())
+            })?);
         }
         progress(prompts.len(), prompts.len())?;
         Ok(outputs)

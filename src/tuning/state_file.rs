@@ -12,19 +12,22 @@
 //! `read_state` expects (`src/runtime/v7.rs`). Read the wrong way round, a
 //! state still loads and silently gives another model.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, CheckpointFormat, shown};
 use crate::model::config::ModelConfig;
 
 mod export;
+mod export_format;
 mod pth_writer;
 mod python_snippet;
 #[cfg(test)]
 mod tests;
 
 pub use export::{ExportReport, PthDType, write_pth, write_safetensors, write_st};
+pub use export_format::{ExportFormat, export};
 pub use python_snippet::{python_snippet, write_python_snippet};
 
 /// The state that a model starts from: one matrix per layer and head.
@@ -52,10 +55,29 @@ pub enum Orientation {
 
 impl Orientation {
     /// The name in a file's metadata.
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::ValueKey => "value,key",
             Self::KeyValue => "key,value",
+        }
+    }
+}
+
+impl FromStr for Orientation {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Error::Spec`] with what is allowed.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "value-key" => Ok(Self::ValueKey),
+            "key-value" => Ok(Self::KeyValue),
+            other => {
+                let reason = format!(
+                    "`{other}` is unknown; choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)"
+                );
+                Err(Error::spec("orientation", reason))
+            }
         }
     }
 }
@@ -90,6 +112,32 @@ impl TunedState {
     pub fn n_per_layer(&self) -> usize {
         self.n_head * self.head_size * self.head_size
     }
+
+    /// Every number times `alpha`: 1 is the state itself, 0 the untuned model.
+    pub fn scaled(mut self, alpha: f32) -> Self {
+        for value in self.layers.iter_mut().flatten() {
+            *value *= alpha;
+        }
+        self
+    }
+}
+
+/// The state file that a path stands for: itself, or that of a run's folder.
+///
+/// # Errors
+/// [`Error::Input`] for a folder without one.
+pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
+    const NAME: &str = "state.safetensors";
+    let path = path.as_ref();
+    if !path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let inside = path.join(NAME);
+    if inside.is_file() {
+        return Ok(inside);
+    }
+    let reason = "is not in the folder; a run that has finished has one";
+    Err(Error::input(path, NAME, reason))
 }
 
 /// Reads a tuned state, whichever program wrote it.
@@ -106,7 +154,7 @@ pub fn read_state(
     orientation: Option<Orientation>,
 ) -> Result<(TunedState, Metadata)> {
     let checkpoint = Checkpoint::open(path)?;
-    let orientation = orientation_of(&checkpoint, orientation)?;
+    let orientation = stored_orientation(&checkpoint, orientation)?;
     let mut state = empty_state(&checkpoint)?;
     for layer in 0..state.n_layer {
         let mut values = layer_values(&checkpoint, layer, &state)?;
@@ -160,7 +208,15 @@ fn tensor_name(layer: usize) -> String {
     format!("blocks.{layer}.att.time_state")
 }
 
-fn orientation_of(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<Orientation> {
+/// What the last two axes in a state file are, by its own word, by what it was
+/// `told`, else by its name, as [`read_state`] says.
+///
+/// # Errors
+/// [`Error::Input`] when that is unknown or contradictory.
+pub fn stored_orientation(
+    checkpoint: &Checkpoint,
+    told: Option<Orientation>,
+) -> Result<Orientation> {
     let refuse = |reason: String| Err(Error::input(checkpoint.file(), "orientation", reason));
     let both = [Orientation::ValueKey, Orientation::KeyValue];
     let said = match checkpoint.metadata().get(keys::ORIENTATION) {

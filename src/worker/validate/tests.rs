@@ -44,6 +44,15 @@ fn names() {
 }
 
 #[test]
+fn precision() {
+    check_fits(|spec| spec.model.precision = Precision::F32);
+    check_error(
+        |spec| spec.model.precision = Precision::F16,
+        "model.precision: F16 does not work yet; use F32",
+    );
+}
+
+#[test]
 fn counts() {
     type Change = fn(&mut RunSpec);
     let cases: [(Change, &str); 11] = [
