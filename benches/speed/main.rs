@@ -10,21 +10,13 @@ mod tokenizer;
 mod wkv7;
 
 use burn::tensor::Device;
-use criterion::{criterion_group, criterion_main};
 use gosling::model::{Rwkv7, mini};
 
-fn mini_model(device: &Device) -> Rwkv7 {
+fn main() {
     gosling::allocator::keep_freed_memory();
-    Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
+    divan::main();
 }
 
-criterion_group!(
-    benches,
-    step::step,
-    step::forward,
-    wkv7::operator,
-    decode::decode,
-    tokenizer::encode,
-    load::load
-);
-criterion_main!(benches);
+fn mini_model(device: &Device) -> Rwkv7 {
+    Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
+}
