@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    gosling::allocator::keep_freed_memory();
     gosling::cli::main()
 }
