@@ -1,8 +1,15 @@
 //! The command line: one subcommand a file. It prints for people and returns
 //! exit code 2 for bad input.
 
+mod devices;
 mod eval;
+mod export;
+mod generate;
 mod inspect;
+mod inspect_file;
+mod model_arguments;
+mod selftest;
+mod table;
 
 use std::process::ExitCode;
 
@@ -20,20 +27,35 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure the accuracy of the untuned model on a benchmark.
+    /// List what this machine can compute on.
+    Devices,
+    /// Measure the accuracy of a model on a benchmark, untuned or from a tuned state.
     Eval(eval::EvalArguments),
-    /// Show a training set or benchmark as the model would see it.
+    /// Write a tuned state for another program.
+    Export(export::ExportArguments),
+    /// Continue a text, untuned or from a tuned state.
+    Generate(generate::GenerateArguments),
+    /// Say what a model or a tuned state is, or show a data set as the model would see it.
     Inspect(inspect::InspectArguments),
+    /// Check that a device computes what it should.
+    Selftest(selftest::SelftestArguments),
 }
 
 /// Parses the arguments and runs the subcommand.
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Eval(arguments) => eval::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Devices => {
+            devices::run();
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Eval(arguments) => eval::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Export(arguments) => export::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Selftest(arguments) => selftest::run(&arguments),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("gosling: {error}");
             match error {
