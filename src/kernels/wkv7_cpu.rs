@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::cpu_tensor::{Flat, tensor};
 use super::rows::Rows;
-use super::simd::{LANES, Task, dot, mul_add, run, sum_lanes};
+use super::simd::{Task, dot, mul_add, run};
 use super::wkv7::{CHECKPOINT_INTERVAL, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
 
 /// Sizes of one call.
@@ -113,63 +113,70 @@ fn forward_head<const N: usize, const FMA: bool>(task: &ForwardTask) {
     } = *task;
     let head = batch_idx * dims.n_head + head_idx;
     let first = if dims.n_states == 1 { head_idx } else { head } * N * N;
+    // Transposed, [key, value]: what a token adds up over the keys is then a
+    // vector over the values, and no sum runs across a vector.
     let mut state = [[0.0; N]; N];
-    state
-        .as_flattened_mut()
-        .copy_from_slice(&task.state[first..first + N * N]);
+    transpose(
+        &task.state[first..first + N * N],
+        state.as_flattened_mut(),
+        N,
+    );
     for t in 0..dims.n_tokens {
         let start = dims.offset(batch_idx, t, head_idx);
         let token = task.inputs.token::<N>(start);
-        // SAFETY: every task writes the rows of its own batch entry and head.
-        let y = unsafe { task.y.slice(start, N) };
-        if let Some((checkpoints, removed)) = task.tape {
-            if t % CHECKPOINT_INTERVAL == 0 {
-                let chunk = head * dims.n_chunks() + t / CHECKPOINT_INTERVAL;
-                // SAFETY: as above.
-                let kept = unsafe { checkpoints.slice(chunk * N * N, N * N) };
-                kept.copy_from_slice(state.as_flattened());
-            }
+        if let Some((checkpoints, _)) = task.tape
+            && t % CHECKPOINT_INTERVAL == 0
+        {
+            let chunk = head * dims.n_chunks() + t / CHECKPOINT_INTERVAL;
+            // SAFETY: every task writes the rows of its own batch entry and head.
+            let kept = unsafe { checkpoints.slice(chunk * N * N, N * N) };
+            transpose(state.as_flattened(), kept, N);
+        }
+        let (y, removed) = advance::<N, FMA>(&mut state, &token);
+        // SAFETY: as above.
+        unsafe { task.y.slice(start, N) }.copy_from_slice(&y);
+        if let Some((_, rows)) = task.tape {
             // SAFETY: as above.
-            let removed = unsafe { removed.slice(start, N) };
-            for i in 0..N {
-                (y[i], removed[i]) = advance_row::<N, FMA>(&mut state[i], &token, i);
-            }
-        } else {
-            for i in 0..N {
-                y[i] = advance_row::<N, FMA>(&mut state[i], &token, i).0;
-            }
+            unsafe { rows.slice(start, N) }.copy_from_slice(&removed);
         }
     }
     // SAFETY: as above.
-    unsafe { task.last_state.slice(head * N * N, N * N) }.copy_from_slice(state.as_flattened());
+    let last = unsafe { task.last_state.slice(head * N * N, N * N) };
+    transpose(state.as_flattened(), last, N);
 }
 
-/// Moves row i of the state over one token; gives y_i and the removed value.
+/// [N, N] with rows and columns exchanged.
 #[inline(always)]
-fn advance_row<const N: usize, const FMA: bool>(
-    row: &mut [f32; N],
-    token: &Token<N>,
-    i: usize,
-) -> (f32, f32) {
-    let removed = dot::<N, FMA>(row, token.removal);
-    let value = token.v[i];
-    let mut lanes = [0.0; LANES];
-    for start in (0..N).step_by(LANES) {
-        for lane in 0..LANES {
-            let j = start + lane;
-            let s = next::<FMA>(
-                row[j],
-                removed,
-                value,
-                token.w[j],
-                token.write[j],
-                token.k[j],
-            );
-            row[j] = s;
-            lanes[lane] = mul_add::<FMA>(s, token.r[j], lanes[lane]);
+fn transpose(from: &[f32], to: &mut [f32], n: usize) {
+    for (row, to) in to.chunks_exact_mut(n).enumerate() {
+        for (to, from) in to.iter_mut().zip(from[row..].iter().step_by(n)) {
+            *to = *from;
         }
     }
-    (sum_lanes(lanes), removed)
+}
+
+/// Moves a state, [key, value], over one token; gives y and the removed values.
+#[inline(always)]
+fn advance<const N: usize, const FMA: bool>(
+    state: &mut [[f32; N]; N],
+    token: &Token<N>,
+) -> ([f32; N], [f32; N]) {
+    let mut removed = [0.0; N];
+    for j in 0..N {
+        for i in 0..N {
+            removed[i] = mul_add::<FMA>(state[j][i], token.removal[j], removed[i]);
+        }
+    }
+    let mut y = [0.0; N];
+    for j in 0..N {
+        let (w, write, k, r) = (token.w[j], token.write[j], token.k[j], token.r[j]);
+        for i in 0..N {
+            let s = next::<FMA>(state[j][i], removed[i], token.v[i], w, write, k);
+            state[j][i] = s;
+            y[i] = mul_add::<FMA>(s, r, y[i]);
+        }
+    }
+    (y, removed)
 }
 
 /// One element of S_t.
@@ -313,25 +320,30 @@ impl<const N: usize> Task for Head<&StateTask<'_>, N> {
     fn run<const FMA: bool>(&self) {
         let task = self.0;
         let dims = task.inputs.dims;
+        // Transposed, [key, value], for the reason given in the forward pass.
         let mut ds = [[0.0; N]; N];
         for t in (0..dims.n_tokens).rev() {
             let start = dims.offset(task.batch_idx, t, task.head_idx);
             let token = task.inputs.token::<N>(start);
             let dy = vector::<N>(task.dy, start);
-            for i in 0..N {
-                let ds = &mut ds[i];
-                for j in 0..N {
-                    ds[j] = mul_add::<FMA>(dy[i], token.r[j], ds[j]);
+            let mut dremoved = [0.0; N];
+            for j in 0..N {
+                for i in 0..N {
+                    ds[j][i] = mul_add::<FMA>(dy[i], token.r[j], ds[j][i]);
+                    dremoved[i] = mul_add::<FMA>(ds[j][i], token.write[j], dremoved[i]);
                 }
-                let dremoved = dot::<N, FMA>(ds, token.write);
-                for j in 0..N {
-                    ds[j] = mul_add::<FMA>(ds[j], token.w[j], dremoved * token.removal[j]);
+            }
+            for j in 0..N {
+                for i in 0..N {
+                    let through = dremoved[i] * token.removal[j];
+                    ds[j][i] = mul_add::<FMA>(ds[j][i], token.w[j], through);
                 }
             }
         }
         let head = task.batch_idx * dims.n_head + task.head_idx;
         // SAFETY: every task writes the state of its own batch entry and head.
-        unsafe { task.dstate.slice(head * N * N, N * N) }.copy_from_slice(ds.as_flattened());
+        let dstate = unsafe { task.dstate.slice(head * N * N, N * N) };
+        transpose(ds.as_flattened(), dstate, N);
     }
 }
 

@@ -329,36 +329,38 @@ struct HeadSlices<'a> {
 }
 
 impl<'a> Slices<'a> {
-    /// Calls `f` for every head of every token, with where it starts in [B, T, C].
+    /// The head of a token at `start` in [B, T, C].
     #[inline(always)]
-    fn for_heads(&self, tokens: &Range<usize>, mut f: impl FnMut(usize, HeadSlices<'a>)) {
-        let (n, c) = (self.head_size, self.parameters[0].len());
-        for token in tokens.clone() {
-            for channel in (0..c).step_by(n) {
-                let start = token * c + channel;
-                let [w0, a0, k_k, k_a] = self.parameters.map(|p| &p[channel..][..n]);
-                let [key, value, decay, iclr] = self.projections.map(|x| &x[start..][..n]);
-                let share = self.share.map(|[offset, share, v_first]| {
-                    [
-                        &offset[channel..][..n],
-                        &share[start..][..n],
-                        &v_first[start..][..n],
-                    ]
-                });
-                let head = HeadSlices {
-                    w0,
-                    a0,
-                    k_k,
-                    k_a,
-                    key,
-                    value,
-                    decay,
-                    iclr,
-                    share,
-                };
-                f(start, head);
-            }
+    fn head(&self, start: usize) -> HeadSlices<'a> {
+        let n = self.head_size;
+        let channel = start % self.parameters[0].len();
+        let [w0, a0, k_k, k_a] = self.parameters.map(|p| &p[channel..][..n]);
+        let [key, value, decay, iclr] = self.projections.map(|x| &x[start..][..n]);
+        let share = self.share.map(|[offset, share, v_first]| {
+            [
+                &offset[channel..][..n],
+                &share[start..][..n],
+                &v_first[start..][..n],
+            ]
+        });
+        HeadSlices {
+            w0,
+            a0,
+            k_k,
+            k_a,
+            key,
+            value,
+            decay,
+            iclr,
+            share,
         }
+    }
+
+    /// Where the heads of these tokens start in [B, T, C].
+    #[inline(always)]
+    fn starts(&self, tokens: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+        let c = self.parameters[0].len();
+        (tokens.start * c..tokens.end * c).step_by(self.head_size)
     }
 }
 
@@ -382,30 +384,54 @@ impl Task for Forward<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(&self) {
         let n = self.inputs.head_size;
-        self.inputs.for_heads(&self.tokens, |start, x| {
+        for start in self.inputs.starts(&self.tokens) {
             // SAFETY: every task writes the rows of its own tokens.
             let [w, k, v, removal, write] =
                 self.outputs.map(|rows| unsafe { rows.slice(start, n) });
-            let scale = 1.0 / x.norm().1;
-            for i in 0..n {
-                let decay = simd::sigmoid::<FMA>(x.w0[i] + x.decay[i]);
-                w[i] = simd::exp::<FMA>(-DECAY_SCALE * decay);
-                let iclr = simd::sigmoid::<FMA>(x.a0[i] + x.iclr[i]);
-                let kk = x.key[i] * x.k_k[i] * scale;
-                k[i] = x.key[i] * mul_add::<FMA>(iclr - 1.0, x.k_a[i], 1.0);
-                removal[i] = -kk;
-                write[i] = kk * iclr;
-            }
-            match x.share {
-                None => v.copy_from_slice(x.value),
-                Some([offset, share, v_first]) => {
-                    for i in 0..n {
-                        let share = simd::sigmoid::<FMA>(offset[i] + share[i]);
-                        v[i] = mul_add::<FMA>(v_first[i] - x.value[i], share, x.value[i]);
-                    }
-                }
-            }
-        });
+            let x = self.inputs.head(start);
+            decay::<FMA>(&x, w);
+            keys::<FMA>(&x, k, removal, write);
+            value::<FMA>(&x, v);
+        }
+    }
+}
+
+#[inline(always)]
+fn decay<const FMA: bool>(x: &HeadSlices, w: &mut [f32]) {
+    for ((w, low), offset) in w.iter_mut().zip(x.decay).zip(x.w0) {
+        *w = simd::exp::<FMA>(-DECAY_SCALE * simd::sigmoid::<FMA>(low + offset));
+    }
+}
+
+#[inline(always)]
+fn keys<const FMA: bool>(x: &HeadSlices, k: &mut [f32], removal: &mut [f32], write: &mut [f32]) {
+    let scale = 1.0 / x.norm().1;
+    for ((iclr, low), offset) in write.iter_mut().zip(x.iclr).zip(x.a0) {
+        *iclr = simd::sigmoid::<FMA>(low + offset);
+    }
+    let keys = x.key.iter().zip(x.k_a);
+    for ((k, (key, k_a)), iclr) in k.iter_mut().zip(keys).zip(&*write) {
+        *k = key * mul_add::<FMA>(iclr - 1.0, *k_a, 1.0);
+    }
+    let keys = x.key.iter().zip(x.k_k);
+    for ((removal, write), (key, k_k)) in removal.iter_mut().zip(write).zip(keys) {
+        let kk = key * k_k * scale;
+        *removal = -kk;
+        *write *= kk;
+    }
+}
+
+#[inline(always)]
+fn value<const FMA: bool>(x: &HeadSlices, v: &mut [f32]) {
+    let Some([offset, share, v_first]) = x.share else {
+        return v.copy_from_slice(x.value);
+    };
+    let values = x.value.iter().zip(v_first);
+    for ((v, (value, first)), (share, offset)) in
+        v.iter_mut().zip(values).zip(share.iter().zip(offset))
+    {
+        let share = simd::sigmoid::<FMA>(share + offset);
+        *v = mul_add::<FMA>(first - value, share, *value);
     }
 }
 
@@ -422,47 +448,79 @@ impl Task for Backward<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(&self) {
         let n = self.inputs.head_size;
-        self.inputs.for_heads(&self.tokens, |start, x| {
+        for start in self.inputs.starts(&self.tokens) {
             let [dw, dk, dv, dremoval, dwrite] = self.upstream.map(|d| &d[start..][..n]);
             // SAFETY: every task writes the rows of its own tokens.
             let [dkey, dvalue, ddecay, diclr, dshare] =
                 self.outputs.map(|rows| unsafe { rows.slice(start, n) });
-            let (norm, divisor) = x.norm();
-            let scale = 1.0 / divisor;
-            for i in 0..n {
-                let decay = simd::sigmoid::<FMA>(x.w0[i] + x.decay[i]);
-                let w = simd::exp::<FMA>(-DECAY_SCALE * decay);
-                ddecay[i] = dw[i] * w * -DECAY_SCALE * decay * (1.0 - decay);
-                let iclr = simd::sigmoid::<FMA>(x.a0[i] + x.iclr[i]);
-                let kk = x.key[i] * x.k_k[i] * scale;
-                let of_iclr = mul_add::<FMA>(dk[i] * x.key[i], x.k_a[i], dwrite[i] * kk);
-                diclr[i] = of_iclr * iclr * (1.0 - iclr);
-                // Here the gradient of kk; its part along kk goes below.
-                dkey[i] = mul_add::<FMA>(dwrite[i], iclr, -dremoval[i]);
-            }
-            // A vector shorter than the smallest norm is scaled, not normalised.
-            let along = if norm > MIN_NORM {
-                sum3(dkey, x.key, x.k_k, |d, key, k_k| d * key * k_k) * scale
-            } else {
-                0.0
-            };
-            for i in 0..n {
-                let kk = x.key[i] * x.k_k[i] * scale;
-                let iclr = simd::sigmoid::<FMA>(x.a0[i] + x.iclr[i]);
-                let through_k = dk[i] * mul_add::<FMA>(iclr - 1.0, x.k_a[i], 1.0);
-                dkey[i] = mul_add::<FMA>((dkey[i] - kk * along) * scale, x.k_k[i], through_k);
-            }
-            match x.share {
-                None => dvalue.copy_from_slice(dv),
-                Some([offset, share, v_first]) => {
-                    for i in 0..n {
-                        let share = simd::sigmoid::<FMA>(offset[i] + share[i]);
-                        dvalue[i] = dv[i] * (1.0 - share);
-                        let gap = v_first[i] - x.value[i];
-                        dshare[i] = dv[i] * gap * share * (1.0 - share);
-                    }
-                }
-            }
-        });
+            let x = self.inputs.head(start);
+            decay_backward::<FMA>(&x, dw, ddecay);
+            keys_backward::<FMA>(&x, [dk, dremoval, dwrite], dkey, diclr);
+            value_backward::<FMA>(&x, dv, dvalue, dshare);
+        }
+    }
+}
+
+#[inline(always)]
+fn decay_backward<const FMA: bool>(x: &HeadSlices, dw: &[f32], ddecay: &mut [f32]) {
+    let inputs = x.decay.iter().zip(x.w0).zip(dw);
+    for (ddecay, ((low, offset), dw)) in ddecay.iter_mut().zip(inputs) {
+        let decay = simd::sigmoid::<FMA>(low + offset);
+        let w = simd::exp::<FMA>(-DECAY_SCALE * decay);
+        *ddecay = dw * w * -DECAY_SCALE * decay * (1.0 - decay);
+    }
+}
+
+#[inline(always)]
+fn keys_backward<const FMA: bool>(
+    x: &HeadSlices,
+    [dk, dremoval, dwrite]: [&[f32]; 3],
+    dkey: &mut [f32],
+    diclr: &mut [f32],
+) {
+    let (norm, divisor) = x.norm();
+    let scale = 1.0 / divisor;
+    for ((iclr, low), offset) in diclr.iter_mut().zip(x.iclr).zip(x.a0) {
+        *iclr = simd::sigmoid::<FMA>(low + offset);
+    }
+    // Here the gradient of kk; its part along kk goes below.
+    let upstream = dremoval.iter().zip(dwrite);
+    for ((dkk, (dremoval, dwrite)), iclr) in dkey.iter_mut().zip(upstream).zip(&*diclr) {
+        *dkk = mul_add::<FMA>(*dwrite, *iclr, -dremoval);
+    }
+    // A vector shorter than the smallest norm is scaled, not normalised.
+    let along = if norm > MIN_NORM {
+        sum3(dkey, x.key, x.k_k, |d, key, k_k| d * key * k_k) * scale
+    } else {
+        0.0
+    };
+    let keys = x.key.iter().zip(x.k_k).zip(x.k_a);
+    let upstream = dk.iter().zip(dwrite);
+    let outputs = dkey.iter_mut().zip(diclr);
+    for ((((key, k_k), k_a), (dk, dwrite)), (dkey, iclr)) in keys.zip(upstream).zip(outputs) {
+        let kk = key * k_k * scale;
+        let of_iclr = mul_add::<FMA>(dk * key, *k_a, dwrite * kk);
+        let through_k = dk * mul_add::<FMA>(*iclr - 1.0, *k_a, 1.0);
+        *dkey = mul_add::<FMA>((*dkey - kk * along) * scale, *k_k, through_k);
+        *iclr = of_iclr * *iclr * (1.0 - *iclr);
+    }
+}
+
+#[inline(always)]
+fn value_backward<const FMA: bool>(
+    x: &HeadSlices,
+    dv: &[f32],
+    dvalue: &mut [f32],
+    dshare: &mut [f32],
+) {
+    let Some([offset, share, v_first]) = x.share else {
+        return dvalue.copy_from_slice(dv);
+    };
+    let inputs = x.value.iter().zip(v_first).zip(share.iter().zip(offset));
+    let outputs = dvalue.iter_mut().zip(dshare);
+    for ((((value, first), (share, offset)), dv), (dvalue, dshare)) in inputs.zip(dv).zip(outputs) {
+        let share = simd::sigmoid::<FMA>(share + offset);
+        *dvalue = dv * (1.0 - share);
+        *dshare = dv * (first - value) * share * (1.0 - share);
     }
 }

@@ -193,26 +193,28 @@ struct HeadSlices<'a> {
 }
 
 impl<'a> Slices<'a> {
-    /// Calls `f` for every head of every token, with where it starts in [B, T, C].
+    /// The head of a token at `start` in [B, T, C].
     #[inline(always)]
-    fn for_heads(&self, tokens: &Range<usize>, mut f: impl FnMut(usize, HeadSlices<'a>)) {
-        let (n, c) = (self.head_size, self.norm.n_channels());
-        for token in tokens.clone() {
-            for channel in (0..c).step_by(n) {
-                let start = token * c + channel;
-                let [y, r, k, v, gate] = self.inputs.map(|x| &x[start..][..n]);
-                let head = HeadSlices {
-                    norm: self.norm.group(channel, n),
-                    r_k: &self.r_k[channel..][..n],
-                    y,
-                    r,
-                    k,
-                    v,
-                    gate,
-                };
-                f(start, head);
-            }
+    fn head(&self, start: usize) -> HeadSlices<'a> {
+        let n = self.head_size;
+        let channel = start % self.norm.n_channels();
+        let [y, r, k, v, gate] = self.inputs.map(|x| &x[start..][..n]);
+        HeadSlices {
+            norm: self.norm.group(channel, n),
+            r_k: &self.r_k[channel..][..n],
+            y,
+            r,
+            k,
+            v,
+            gate,
         }
+    }
+
+    /// Where the heads of these tokens start in [B, T, C].
+    #[inline(always)]
+    fn starts(&self, tokens: &Range<usize>) -> impl Iterator<Item = usize> + use<> {
+        let c = self.norm.n_channels();
+        (tokens.start * c..tokens.end * c).step_by(self.head_size)
     }
 }
 
@@ -233,16 +235,16 @@ struct Forward<'a> {
 impl Task for Forward<'_> {
     #[inline(always)]
     fn run<const FMA: bool>(&self) {
-        let n = self.inputs.head_size;
-        self.inputs.for_heads(&self.tokens, |start, x| {
+        for start in self.inputs.starts(&self.tokens) {
             // SAFETY: every task writes the rows of its own tokens.
-            let out = unsafe { self.out.slice(start, n) };
+            let out = unsafe { self.out.slice(start, self.inputs.head_size) };
+            let x = self.inputs.head(start);
             x.norm.row::<FMA>(x.y, out);
             let bonus = x.bonus();
             for ((out, v), gate) in out.iter_mut().zip(x.v).zip(x.gate) {
                 *out = mul_add::<FMA>(bonus, *v, *out) * gate;
             }
-        });
+        }
     }
 }
 
@@ -259,23 +261,38 @@ impl Task for Backward<'_> {
     fn run<const FMA: bool>(&self) {
         let n = self.inputs.head_size;
         let mut upstream = vec![0.0; n];
-        self.inputs.for_heads(&self.tokens, |start, x| {
+        for start in self.inputs.starts(&self.tokens) {
             // SAFETY: every task writes the rows of its own tokens.
             let [dy, dr, dk, dv, dgate] = self.outputs.map(|rows| unsafe { rows.slice(start, n) });
+            let x = self.inputs.head(start);
             let dout = &self.dout[start..][..n];
+            for ((d, dout), gate) in upstream.iter_mut().zip(dout).zip(x.gate) {
+                *d = dout * gate;
+            }
             let bonus = x.bonus();
-            x.norm.row::<FMA>(x.y, dgate);
-            for i in 0..n {
-                upstream[i] = dout[i] * x.gate[i];
-                dgate[i] = mul_add::<FMA>(bonus, x.v[i], dgate[i]) * dout[i];
-                dv[i] = upstream[i] * bonus;
-            }
             let dbonus = sum2(&upstream, x.v, |d, v| d * v);
-            for i in 0..n {
-                dr[i] = dbonus * x.k[i] * x.r_k[i];
-                dk[i] = dbonus * x.r[i] * x.r_k[i];
+            x.norm.row::<FMA>(x.y, dgate);
+            for ((dgate, v), dout) in dgate.iter_mut().zip(x.v).zip(dout) {
+                *dgate = mul_add::<FMA>(bonus, *v, *dgate) * dout;
             }
+            scale(dv, &upstream, bonus);
+            bonus_backward(dr, x.k, x.r_k, dbonus);
+            bonus_backward(dk, x.r, x.r_k, dbonus);
             x.norm.row_backward::<FMA>(x.y, &upstream, dy);
-        });
+        }
+    }
+}
+
+#[inline(always)]
+fn scale(out: &mut [f32], x: &[f32], by: f32) {
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = x * by;
+    }
+}
+
+#[inline(always)]
+fn bonus_backward(out: &mut [f32], other: &[f32], r_k: &[f32], dbonus: f32) {
+    for ((out, other), r_k) in out.iter_mut().zip(other).zip(r_k) {
+        *out = dbonus * other * r_k;
     }
 }
