@@ -11,6 +11,7 @@
 //! - [`worker`] owns the compute device: commands in, events out.
 //! - [`runs`] folds events into what is known of each run.
 //! - [`persist`] is the only place that writes documents.
+//! - [`selftest`] compares what a device computes with the truth.
 //!
 //! Nothing points up: `model` uses `kernels`; `tuning`, `bench` and `data` use
 //! `model`; `worker` uses them all and has [`cli`] as a client.
@@ -33,6 +34,7 @@ pub mod kernels;
 pub mod model;
 pub mod persist;
 pub mod runs;
+pub mod selftest;
 pub mod tuning;
 pub mod worker;
 

@@ -1,18 +1,16 @@
-//! `gosling eval`: the accuracy of the untuned model on a mini benchmark.
+//! `gosling eval`: the accuracy of a model on a benchmark, untuned or from a
+//! tuned state.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use burn::tensor::Device;
 use clap::Args;
 
+use super::model_arguments::ModelArguments;
 use crate::bench::{Runner, ScoreOptions, evaluate};
-use crate::data::{Benchmark, Protocol, Split, load, mini, mini_few_shot};
-use crate::error::{Error, Result};
-use crate::model::checkpoint::Checkpoint;
-use crate::model::tokenizer::Tokenizer;
-use crate::model::{Rwkv7, mini as mini_model};
+use crate::data::{Benchmark, Item, Protocol, Split, few_shot, load, mini, mini_few_shot};
+use crate::error::Result;
 
 /// What to score.
 #[derive(Args)]
@@ -20,9 +18,8 @@ pub struct EvalArguments {
     /// gsm8k, arc, mmlu or winogrande.
     #[arg(default_value = "gsm8k")]
     benchmark: Benchmark,
-    /// An official x070 checkpoint; without it the mini model.
-    #[arg(long)]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArguments,
     /// The benchmark's official files; without them its mini set.
     #[arg(long)]
     data: Option<PathBuf>,
@@ -32,7 +29,7 @@ pub struct EvalArguments {
     /// Score the first so many items only.
     #[arg(long)]
     limit: Option<usize>,
-    /// Examples in front of every question of a mini benchmark.
+    /// Solved questions in front of every question.
     #[arg(long, default_value_t = 0)]
     few_shot: usize,
 }
@@ -43,53 +40,85 @@ pub struct EvalArguments {
 /// Bad input: what it is, and where.
 pub fn run(arguments: &EvalArguments) -> Result<()> {
     let benchmark = arguments.benchmark;
-    let checkpoint = match &arguments.model {
-        Some(path) => Checkpoint::open(path)?,
-        None => mini_model::checkpoint()?,
-    };
-    let (mut items, protocol) = match &arguments.data {
-        Some(folder) => (
-            load(benchmark, folder, arguments.split)?.items,
-            Protocol::LM_EVAL,
-        ),
-        None => (mini(benchmark, arguments.split)?, Protocol::Mini),
-    };
-    items.truncate(arguments.limit.unwrap_or(usize::MAX));
-    let mut options = ScoreOptions::new(protocol);
-    if arguments.few_shot > 0 {
-        if arguments.data.is_some() {
-            let reason = "works with the mini benchmarks only so far";
-            return Err(Error::spec("--few-shot", reason));
-        }
-        options.few_shot = mini_few_shot(benchmark, arguments.few_shot)?;
-    }
-    let device = Device::flex();
-    let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(()))?;
-    let tokenizer = Tokenizer::for_embedding(model.config().vocab_size)?;
+    let (items, options) = arguments.items()?;
+    let loaded = arguments.model.load()?;
     let start = Instant::now();
     let mut progress = |done, total| {
         show_progress(done, total, start);
         Ok(())
     };
-    let mut runner = Runner::new(&model, &device);
+    let device = &loaded.device.device;
+    let mut runner = match loaded.start {
+        Some(wkv) => Runner::with_state(&loaded.model, device, wkv),
+        None => Runner::new(&loaded.model, device),
+    };
     let evaluation = evaluate(
         &mut runner,
-        &tokenizer,
+        &loaded.tokenizer,
         benchmark,
         &items,
         &options,
         &mut progress,
     )?;
     println!(
-        "{}, untuned, {} examples in front, on the CPU, {:.1} s",
+        "{}, {}, {} examples in front, {:.1} s on {}",
         evaluation.name(),
+        loaded.start_name,
         evaluation.few_shot,
-        start.elapsed().as_secs_f64()
+        start.elapsed().as_secs_f64(),
+        loaded.device.description,
     );
     for figure in evaluation.figures() {
         println!("  {:<14} {}", figure.name, figure.accuracy);
     }
     Ok(())
+}
+
+impl EvalArguments {
+    /// The items, and how they are scored.
+    fn items(&self) -> Result<(Vec<Item>, ScoreOptions)> {
+        let Self {
+            benchmark,
+            data,
+            split,
+            limit,
+            few_shot: n_solved,
+            model: _,
+        } = self;
+        let (mut items, protocol) = match data {
+            Some(path) => (official(*benchmark, path, *split)?, Protocol::LM_EVAL),
+            None => (mini(*benchmark, *split)?, Protocol::Mini),
+        };
+        items.truncate(limit.unwrap_or(usize::MAX));
+        let mut options = ScoreOptions::new(protocol);
+        if *n_solved > 0 {
+            options.few_shot = match data {
+                Some(path) => few_shot(*benchmark, folder_of(path), *n_solved)?,
+                None => mini_few_shot(*benchmark, *n_solved)?,
+            };
+        }
+        Ok((items, options))
+    }
+}
+
+/// The items of official files; lines that are left out are told.
+fn official(benchmark: Benchmark, path: &Path, split: Split) -> Result<Vec<Item>> {
+    let loaded = load(benchmark, path, split)?;
+    if let Some(bad) = loaded.bad_lines.first() {
+        let n_bad = loaded.n_bad_lines;
+        eprintln!("gosling: {bad} (lines left out: {n_bad})");
+    }
+    Ok(loaded.items)
+}
+
+/// The folder that has the other splits too: solved questions never come from
+/// the file that is scored.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if path.is_file() && folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) if path.is_file() => folder,
+        Some(_) | None => path,
+    }
 }
 
 /// Items done and time left, on one line of a terminal.

@@ -20,10 +20,10 @@ use crate::worker::event::{FailureKind, RunId};
 const MAX_ROWS: usize = 30;
 
 const RULE: &str = "\
-The rate rises by the same factor at every step, and the loss is averaged with
-those before it. Where it falls most steeply the state learns fastest; where it
-is lowest the rate is about to be too large, so one tenth of that is safe. Both
-are first guesses: a rate is chosen on the validation split.
+The rate rises by the same factor at every step, and each loss is averaged with
+its neighbours. Where it falls most steeply the state learns fastest; where it is
+lowest the rate is about to be too large, so one tenth of that is safe. Both are
+first guesses: a rate is chosen on the validation split.
 ";
 
 /// What to try rates on.
@@ -94,6 +94,7 @@ fn report(finding: &RateFinding) -> String {
         points,
         steepest,
         tenth_of_lowest,
+        still_falls,
         broke,
     } = finding;
     let mut rows = vec![vec!["rate".into(), "loss".into(), "smoothed".into()]];
@@ -114,6 +115,9 @@ fn report(finding: &RateFinding) -> String {
     let mut text = columns(&rows);
     if let Some(why) = broke {
         text.push_str(&format!("ended early, {why}\n"));
+    }
+    if *still_falls {
+        text.push_str("the loss still falls at the last rate; a larger --last tells more\n");
     }
     text.push('\n');
     let suggestions = [
@@ -167,6 +171,7 @@ mod tests {
             points: vec![point(0.01, 3.0), point(0.1, 2.0)],
             steepest: Some(0.05),
             tenth_of_lowest: None,
+            still_falls: true,
             broke: Some("stopped".into()),
         });
         let expected = "\
@@ -174,6 +179,7 @@ rate   loss    smoothed
 0.010  3.0000  3.0000
 0.10   2.0000  2.0000
 ended early, stopped
+the loss still falls at the last rate; a larger --last tells more
 
 steepest fall                             --set training.learning_rate=0.050
 one tenth of the rate at the lowest loss  not found; try other rates

@@ -1,25 +1,35 @@
-//! `gosling inspect`: a training set or benchmark as the model would see it.
+//! `gosling inspect`: what a model or a tuned state is, and a training set or
+//! benchmark as the model would see it.
 
 use std::io::{IsTerminal as _, stdout};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::inspect_file::{describe, is_checkpoint};
 use crate::data::{
     Benchmark, Example, Loaded, Marking, Preview, Protocol, Split, Template, load, load_text_set,
     mini,
 };
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
+use crate::tuning::state_file::Orientation;
 
 /// What to show.
 #[derive(Args)]
 pub struct InspectArguments {
-    /// gsm8k, arc, mmlu or winogrande; left out, the file holds JSON lines.
+    /// A model, a tuned state, a run's folder or a data set; without it the
+    /// mini benchmark that ships with the program.
+    path: Option<PathBuf>,
+    /// A model or a tuned state, whatever its name.
+    #[arg(long, value_name = "FILE", conflicts_with = "path")]
+    checkpoint: Option<PathBuf>,
+    /// The order of a state's last two axes, value-key or key-value, where the file does not say.
+    #[arg(long)]
+    orientation: Option<Orientation>,
+    /// gsm8k, arc, mmlu or winogrande; left out, a data set holds JSON lines.
     #[arg(long)]
     benchmark: Option<Benchmark>,
-    /// The file or folder; without it the mini benchmark that ships with the program.
-    path: Option<PathBuf>,
     /// train, validation or test.
     #[arg(long, default_value = "train")]
     split: Split,
@@ -46,11 +56,17 @@ enum Vocabulary {
     World,
 }
 
-/// Prints the preview.
+/// Prints what is known of the file.
 ///
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &InspectArguments) -> Result<()> {
+    let of_path = arguments.path.as_ref();
+    let of_path = of_path.filter(|path| arguments.benchmark.is_none() && is_checkpoint(path));
+    if let Some(path) = arguments.checkpoint.as_ref().or(of_path) {
+        print!("{}", describe(path, arguments.orientation)?);
+        return Ok(());
+    }
     let vocabulary = arguments.vocabulary.unwrap_or(match arguments.path {
         None => Vocabulary::Mini,
         Some(_) => Vocabulary::World,
@@ -71,6 +87,9 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
     } else {
         Marking::Brackets
     };
+    if let Some(path) = &arguments.path {
+        println!("{}: a data set", path.display());
+    }
     println!("{}", preview.render(marking));
     Ok(())
 }

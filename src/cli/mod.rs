@@ -1,12 +1,19 @@
 //! The command line: one subcommand a file. It prints for people and returns
 //! exit code 2 for bad input.
 
+mod devices;
 mod eval;
+mod export;
 mod find_rate;
 mod follow;
+mod generate;
 mod inspect;
+mod inspect_file;
+mod model_arguments;
 mod progress;
+mod selftest;
 mod spec_arguments;
+mod table;
 mod tune;
 mod tune_report;
 
@@ -26,12 +33,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure the accuracy of the untuned model on a benchmark.
+    /// List what this machine can compute on.
+    Devices,
+    /// Measure the accuracy of a model on a benchmark, untuned or from a tuned state.
     Eval(eval::EvalArguments),
+    /// Write a tuned state for another program.
+    Export(export::ExportArguments),
     /// Try rising learning rates for a few steps each and suggest one.
     FindRate(find_rate::FindRateArguments),
-    /// Show a training set or benchmark as the model would see it.
+    /// Continue a text, untuned or from a tuned state.
+    Generate(generate::GenerateArguments),
+    /// Say what a model or a tuned state is, or show a data set as the model would see it.
     Inspect(inspect::InspectArguments),
+    /// Check that a device computes what it should.
+    Selftest(selftest::SelftestArguments),
     /// Tune the state that a model starts from, and measure it.
     Tune(tune::TuneArguments),
 }
@@ -39,9 +54,16 @@ enum Command {
 /// Parses the arguments and runs the subcommand.
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Command::Devices => {
+            devices::run();
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Eval(arguments) => eval::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Export(arguments) => export::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::FindRate(arguments) => find_rate::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
     };
     match outcome {

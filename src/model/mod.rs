@@ -7,14 +7,17 @@ mod block;
 mod channel_mix;
 pub mod checkpoint;
 pub mod config;
+pub mod generate;
 mod linear;
 mod loader;
 mod loss;
 pub mod mini;
 mod pickle;
 mod rwkv7;
+pub mod sampling;
 pub mod state;
 mod tape;
+pub mod text_stream;
 mod time_mix;
 pub mod tokenizer;
 

@@ -8,9 +8,9 @@ use super::batch::Batch;
 use super::trainer::Trainer;
 use crate::error::{Error, Result};
 
-/// Share of the running average that a loss keeps: batches differ more than
-/// neighbouring rates do.
-const SMOOTHING: f64 = 0.85;
+/// Neighbours on either side that a loss is averaged with: batches differ more
+/// than rates do. An average of the past alone would lag behind the rate.
+const REACH: usize = 3;
 /// The search ends when the smoothed loss is this many times its lowest.
 const BROKEN: f64 = 3.0;
 /// Steps whose losses are read back together.
@@ -36,7 +36,7 @@ pub struct RatePoint {
     pub learning_rate: f64,
     /// The loss before the step's update: what the rates before it led to.
     pub loss: f64,
-    /// The same, averaged with those before it.
+    /// The same, averaged with its neighbours.
     pub smoothed: f64,
 }
 
@@ -49,6 +49,8 @@ pub struct RateFinding {
     pub steepest: Option<f64>,
     /// One tenth of the rate at which the smoothed loss is lowest.
     pub tenth_of_lowest: Option<f64>,
+    /// Whether the loss is lowest at the end, so that larger rates should be tried.
+    pub still_falls: bool,
     /// Why the search ended before its last rate, if it did.
     pub broke: Option<String>,
 }
@@ -131,21 +133,31 @@ pub fn find_rate(
     Ok(finding)
 }
 
-/// The losses with their rates and their running average, which is divided by
-/// the sum of its weights so that it does not lean to 0 at the start.
+/// The losses with their rates, each averaged with its neighbours, the nearer
+/// ones more.
 fn points(range: RateRange, losses: &[f64]) -> Vec<RatePoint> {
-    let (mut sum, mut weight) = (0.0, 0.0);
-    let finite = losses.iter().take_while(|loss| loss.is_finite());
+    let n_finite = losses.iter().take_while(|loss| loss.is_finite()).count();
+    let losses = &losses[..n_finite];
     let point = |(idx, &loss): (usize, &f64)| {
-        sum = SMOOTHING * sum + (1.0 - SMOOTHING) * loss;
-        weight = SMOOTHING * weight + (1.0 - SMOOTHING);
+        let first = idx.saturating_sub(REACH);
+        let near = losses
+            .iter()
+            .enumerate()
+            .skip(first)
+            .take(idx - first + REACH + 1);
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (other, loss) in near {
+            let weight = (REACH + 1 - idx.abs_diff(other)) as f64;
+            sum += weight * loss;
+            weights += weight;
+        }
         RatePoint {
             learning_rate: range.rate(idx),
             loss,
-            smoothed: sum / weight,
+            smoothed: sum / weights,
         }
     };
-    finite.enumerate().map(point).collect()
+    losses.iter().enumerate().map(point).collect()
 }
 
 fn is_broken(points: &[RatePoint]) -> bool {
@@ -162,8 +174,10 @@ impl RateFinding {
         let by_loss = |a: &&RatePoint, b: &&RatePoint| a.smoothed.total_cmp(&b.smoothed);
         let lowest = points.iter().min_by(by_loss);
         let rises_from = |low: &RatePoint| low.learning_rate / 10.0;
+        let last = points.last();
         Self {
             steepest: steepest(&points),
+            still_falls: lowest.is_some() && lowest == last,
             tenth_of_lowest: lowest
                 .filter(|_| points.len() >= MIN_POINTS)
                 .map(rises_from),
@@ -224,12 +238,15 @@ mod tests {
     }
 
     #[test]
-    fn the_smoothed_loss_starts_at_the_first_loss() {
-        let points = points(range(3), &[4.0, 2.0, f64::NAN]);
-        assert_eq!(points.len(), 2);
-        assert!((points[0].smoothed - 4.0).abs() < 1e-12);
-        // (0.85 * 0.15 * 4 + 0.15 * 2) / (0.85 * 0.15 + 0.15).
-        assert!((points[1].smoothed - 0.81 / 0.2775).abs() < 1e-12);
+    fn losses_are_averaged_with_their_neighbours_up_to_the_first_nan() {
+        let points = points(range(20), &[4.0, 2.0, 0.0, f64::NAN, 1.0]);
+        let smoothed: Vec<f64> = points.iter().map(|point| point.smoothed).collect();
+        // Weights 4, 3, 2 from the first, 3, 4, 3 from the second.
+        let expected = [22.0 / 9.0, 20.0 / 10.0, 14.0 / 9.0];
+        assert_eq!(smoothed.len(), 3);
+        for (got, want) in smoothed.iter().zip(expected) {
+            assert!((got - want).abs() < 1e-12, "{got}, not {want}");
+        }
     }
 
     /// Flat, then a fall around 0.1, the lowest at 1, then a rise.
@@ -245,6 +262,14 @@ mod tests {
         assert!((0.05..0.5).contains(&steepest), "{steepest}");
         let tenth = finding.tenth_of_lowest.unwrap();
         assert!((0.1..0.6).contains(&tenth), "{tenth}");
+        assert!(!finding.still_falls);
+    }
+
+    #[test]
+    fn a_loss_that_falls_to_the_end_asks_for_larger_rates() {
+        let falling: Vec<f64> = (0..20).map(|idx| 9.0 - 0.1 * f64::from(idx)).collect();
+        assert!(RateFinding::of(points(range(20), &falling)).still_falls);
+        assert!(!RateFinding::of(Vec::new()).still_falls);
     }
 
     #[test]

@@ -1,0 +1,54 @@
+//! `gosling devices`: what this machine can compute on.
+
+use super::table::table;
+use crate::kernels::device::{AdapterSummary, describe_auto, list_adapters, mebibytes, processor};
+
+/// Prints the devices and which one is taken by default.
+pub fn run() {
+    let mut rows = vec![[
+        "cpu".into(),
+        processor().to_string(),
+        "native".into(),
+        "Flex".into(),
+        "-".into(),
+        "-".into(),
+        "-".into(),
+        "-".into(),
+    ]];
+    rows.extend(list_adapters().into_iter().map(row));
+    let heading = [
+        "device",
+        "name",
+        "kind",
+        "through",
+        "driver",
+        "largest tensor",
+        "largest buffer",
+        "f16",
+    ];
+    print!("{}", table(heading, &rows, &[5, 6]));
+    println!("auto takes {}", describe_auto());
+}
+
+fn row(adapter: AdapterSummary) -> [String; 8] {
+    let AdapterSummary {
+        index,
+        name,
+        backend,
+        driver,
+        kind,
+        max_storage_bytes,
+        max_buffer_bytes,
+        has_f16,
+    } = adapter;
+    [
+        format!("gpu:{index}"),
+        name,
+        kind.to_string(),
+        backend,
+        driver,
+        mebibytes(max_storage_bytes.min(max_buffer_bytes)),
+        mebibytes(max_buffer_bytes),
+        if has_f16 { "yes" } else { "no" }.into(),
+    ]
+}

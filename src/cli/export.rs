@@ -1,0 +1,94 @@
+//! `gosling export`: a tuned state for another program.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::model_arguments::times;
+use crate::error::{Error, Result};
+use crate::tuning::state_file::{
+    ExportFormat, Metadata, Orientation, PthDType, export, locate_state, read_state,
+};
+
+/// Which state, and what becomes of it.
+#[derive(Args)]
+pub struct ExportArguments {
+    /// A state file, or a run's folder.
+    state: PathBuf,
+    /// pth (RWKV-Runner, the rwkv package), st (Ai00, web-rwkv) or safetensors (Gosling).
+    #[arg(long)]
+    to: ExportFormat,
+    /// The file to write.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Half the size and 8 bits of mantissa; for pth.
+    #[arg(long)]
+    bf16: bool,
+    /// The state is written times this.
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    alpha: f32,
+    /// The order of the last two axes in STATE, value-key or key-value, where it does not say.
+    #[arg(long)]
+    orientation: Option<Orientation>,
+    /// Overwrite a file that is there.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Writes the file and says what was written, once it has been read back.
+///
+/// # Errors
+/// Bad input: what it is, and where.
+pub fn run(arguments: &ExportArguments) -> Result<()> {
+    let ExportArguments {
+        state,
+        to,
+        output,
+        bf16,
+        alpha,
+        orientation,
+        force,
+    } = arguments;
+    let format = match (to, bf16) {
+        (ExportFormat::Pth(_), true) => ExportFormat::Pth(PthDType::BF16),
+        (ExportFormat::Pth(_) | ExportFormat::St | ExportFormat::Safetensors, false) => *to,
+        (ExportFormat::St | ExportFormat::Safetensors, true) => {
+            let reason = "is for pth; st is always f16 and safetensors always f32";
+            return Err(Error::spec("--bf16", reason));
+        }
+    };
+    if !alpha.is_finite() {
+        let reason = format!("must be a number, is {alpha}");
+        return Err(Error::spec("--alpha", reason));
+    }
+    let (tuned, metadata) = read_state(locate_state(state)?, *orientation)?;
+    let metadata = if *alpha == 1.0 {
+        metadata
+    } else {
+        // The figures are those of the state as it was tuned.
+        Metadata {
+            metrics_json: None,
+            ..metadata
+        }
+    };
+    let (report, script) = export(&tuned.scaled(*alpha), &metadata, format, output, *force)?;
+    println!(
+        "saved {}{}, {} bytes, read back and equal",
+        report.path.display(),
+        times(*alpha),
+        report.bytes
+    );
+    if report.max_abs_rounding > 0.0 {
+        println!(
+            "rounding changed numbers by at most {:.2e}",
+            report.max_abs_rounding
+        );
+    }
+    if let Some(script) = script {
+        println!(
+            "saved {}, which loads it with the rwkv package",
+            script.display()
+        );
+    }
+    Ok(())
+}

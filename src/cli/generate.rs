@@ -1,0 +1,129 @@
+//! `gosling generate`: a text that the model continues, untuned or from a tuned
+//! state.
+
+use std::io::{ErrorKind, IsTerminal as _, Read as _, Write as _, stdin, stdout};
+use std::time::Instant;
+
+use clap::Args;
+
+use super::model_arguments::ModelArguments;
+use crate::error::{Error, Result};
+use crate::model::generate::{END_OF_DOCUMENT, Generation};
+use crate::model::sampling::{Sampler, Sampling};
+use crate::model::text_stream::TextStream;
+
+/// What to continue, and how.
+#[derive(Args)]
+pub struct GenerateArguments {
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Write at most so many tokens.
+    #[arg(long, default_value_t = 200)]
+    max_tokens: usize,
+    /// Draw tokens at this temperature instead of taking the likeliest.
+    #[arg(long)]
+    temperature: Option<f32>,
+    /// Draw only from the likeliest tokens that together have this share.
+    #[arg(long, requires = "temperature", default_value_t = 1.0)]
+    top_p: f32,
+    /// The same seed draws the same tokens.
+    #[arg(long, requires = "temperature", default_value_t = 0)]
+    seed: u64,
+    /// End before this text; can be repeated. \n stands for a line's end.
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Read \n in the prompt as a line's end.
+    #[arg(short, long)]
+    escapes: bool,
+    /// The text to continue; - reads it from the standard input.
+    prompt: String,
+}
+
+/// Writes the continuation to the output as it comes, and how fast it came to
+/// the error stream.
+///
+/// # Errors
+/// Bad input: what it is, and where.
+pub fn run(arguments: &GenerateArguments) -> Result<()> {
+    let mut sampler = Sampler::new(match arguments.temperature {
+        None => Sampling::Greedy,
+        Some(temperature) => Sampling::Random {
+            temperature,
+            top_p: arguments.top_p,
+            seed: arguments.seed,
+        },
+    })?;
+    let prompt = arguments.prompt()?;
+    let loaded = arguments.model.load()?;
+    let prompt = loaded.tokenizer.encode_bytes(&prompt);
+    let device = &loaded.device.device;
+    let reading = Instant::now();
+    let mut text = Generation::new(&loaded.model, device, loaded.start.as_deref(), &prompt)?;
+    let read_secs = reading.elapsed().as_secs_f64();
+    let stops: Vec<String> = arguments.stop.iter().map(|s| with_line_ends(s)).collect();
+    let mut stream = TextStream::new(stops.iter().map(String::as_str));
+    let writing = Instant::now();
+    let mut n_written = 0;
+    while n_written < arguments.max_tokens {
+        let token = sampler.pick(text.logits())?;
+        n_written += 1;
+        if token == END_OF_DOCUMENT {
+            break;
+        }
+        let shown = stream.push(loaded.tokenizer.token_bytes(token));
+        if !show(&shown)? || stream.is_stopped() {
+            break;
+        }
+        if n_written < arguments.max_tokens {
+            text.push(token)?;
+        }
+    }
+    let write_secs = writing.elapsed().as_secs_f64();
+    show(&stream.rest())?;
+    if stdout().is_terminal() {
+        show("\n")?;
+    }
+    eprintln!(
+        "{n_written} tokens at {:.1} tokens/s, after {} read in {read_secs:.2} s; {}, {}",
+        n_written as f64 / write_secs,
+        prompt.len() + 1,
+        loaded.start_name,
+        loaded.device.description,
+    );
+    Ok(())
+}
+
+impl GenerateArguments {
+    fn prompt(&self) -> Result<Vec<u8>> {
+        if self.prompt != "-" {
+            let prompt = match self.escapes {
+                true => with_line_ends(&self.prompt),
+                false => self.prompt.clone(),
+            };
+            return Ok(prompt.into_bytes());
+        }
+        let mut prompt = Vec::new();
+        stdin()
+            .read_to_end(&mut prompt)
+            .map_err(|source| Error::io("read", "the standard input", source))?;
+        Ok(prompt)
+    }
+}
+
+/// The text with \n as line ends, which few shells let people type.
+fn with_line_ends(text: &str) -> String {
+    text.replace("\\n", "\n")
+}
+
+/// Writes at once; false where nobody listens any more.
+fn show(text: &str) -> Result<bool> {
+    let mut stdout = stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Error::io("write", "the standard output", error)),
+    }
+}

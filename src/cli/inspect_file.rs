@@ -1,0 +1,304 @@
+//! What `gosling inspect` says of a model or a tuned state.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::table::table;
+use crate::error::Result;
+use crate::kernels::device::mebibytes;
+use crate::model::ModelConfig;
+use crate::model::checkpoint::{Checkpoint, CheckpointFormat, TensorDType, shown};
+use crate::tuning::state_file::{
+    Metadata, Orientation, TunedState, locate_state, read_state, stored_orientation,
+};
+use crate::tuning::state_statistics::layer_statistics;
+
+/// Names that checkpoints and states go by.
+const ENDINGS: [&str; 5] = ["pth", "pt", "safetensors", "st", "state"];
+
+/// Whether a path is a checkpoint's or a state's rather than a data set's, by
+/// its name or its first bytes; the folder of a run stands for its state.
+pub(super) fn is_checkpoint(path: &Path) -> bool {
+    if path.is_dir() {
+        return path.join("state.safetensors").is_file();
+    }
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    ENDINGS.contains(&ending.to_ascii_lowercase().as_str()) || has_checkpoint_bytes(path)
+}
+
+/// Whether the file is no text. A zip archive is known by its first bytes and
+/// everything else by a zero among them, which a `.safetensors` has in the
+/// length that it begins with; the reader of checkpoints names other kinds.
+fn has_checkpoint_bytes(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
+    read.is_ok()
+        && (start.starts_with(b"PK\x03\x04") || start.starts_with(b"GGUF") || start.contains(&0))
+}
+
+/// What a model or a state is, in lines.
+///
+/// # Errors
+/// What is wrong with a file that is neither.
+pub(super) fn describe(path: &Path, orientation: Option<Orientation>) -> Result<String> {
+    let path = locate_state(path)?;
+    let checkpoint = Checkpoint::open(&path)?;
+    let is_state = checkpoint.names().len() > 0
+        && checkpoint
+            .names()
+            .all(|name| name.ends_with(".att.time_state"));
+    if is_state {
+        describe_state(&checkpoint, orientation)
+    } else {
+        describe_model(&checkpoint)
+    }
+}
+
+fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
+    let config = ModelConfig::from_checkpoint(checkpoint)?;
+    let ModelConfig {
+        n_layer,
+        n_embd,
+        n_head,
+        head_size,
+        vocab_size,
+        n_ffn,
+        decay_rank,
+        iclr_rank,
+        value_rank,
+        gate_rank,
+    } = config;
+    let per_layer = n_head * head_size * head_size;
+    let n_state = n_layer * per_layer;
+    let tensors = config.expected_tensors();
+    let sizes = tensors.iter().map(|(_, shape)| shape.iter().product());
+    let largest: usize = sizes.max().unwrap_or(0);
+    let rows = [
+        (
+            "dimensions",
+            format!(
+                "L{n_layer} C{n_embd} H{n_head} N{head_size}, vocabulary {vocab_size}, ffn {n_ffn}"
+            ),
+        ),
+        (
+            "ranks",
+            format!(
+                "decay {decay_rank}, in-context rate {iclr_rank}, value {value_rank}, gate {gate_rank}"
+            ),
+        ),
+        ("parameters", grouped(config.n_params())),
+        (
+            "stored as",
+            format!("{}, {}", dtypes(checkpoint), format_name(checkpoint)),
+        ),
+        ("fingerprint", checkpoint.fingerprint()),
+        (
+            "state",
+            format!(
+                "{} numbers, {} in f32",
+                grouped(n_state),
+                mebibytes(4 * n_state as u64)
+            ),
+        ),
+        (
+            "in memory",
+            format!(
+                "{} in f32, the largest tensor {}",
+                mebibytes(4 * config.n_params() as u64),
+                mebibytes(4 * largest as u64)
+            ),
+        ),
+    ];
+    Ok(listed(checkpoint, "an RWKV-7 model", &rows))
+}
+
+fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<String> {
+    let orientation = stored_orientation(checkpoint, told)?;
+    let (state, metadata) = read_state(checkpoint.file(), told)?;
+    let TunedState {
+        n_layer,
+        n_head,
+        head_size,
+        ..
+    } = state;
+    let n_numbers = n_layer * state.n_per_layer();
+    let mut rows = vec![
+        (
+            "dimensions",
+            format!(
+                "{n_layer} layers of {n_head} heads of {head_size}x{head_size}, {} numbers",
+                grouped(n_numbers)
+            ),
+        ),
+        ("order of axes", format!("head,{}", orientation.name())),
+        (
+            "stored as",
+            format!("{}, {}", dtypes(checkpoint), format_name(checkpoint)),
+        ),
+        ("fingerprint", checkpoint.fingerprint()),
+    ];
+    rows.extend(metadata_rows(&metadata));
+    let mut text = listed(checkpoint, "a tuned state", &rows);
+    let layers = layer_statistics(&state);
+    let rows: Vec<[String; 5]> = layers
+        .iter()
+        .enumerate()
+        .map(|(layer, s)| {
+            [
+                layer.to_string(),
+                format!("{:.4}", s.norm),
+                format!("{:.4}", s.max_abs),
+                format!("{:.5}", s.mean_abs),
+                format!("{:.1}", s.effective_rank),
+            ]
+        })
+        .collect();
+    let heading = ["layer", "norm", "max |s|", "mean |s|", "effective rank"];
+    text.push_str(&table(heading, &rows, &[0, 1, 2, 3, 4]));
+    Ok(text)
+}
+
+/// What the file says about where it came from, one line each.
+fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
+    let Metadata {
+        base_fingerprint,
+        spec_ron,
+        metrics_json,
+        gosling_version,
+    } = metadata;
+    let one_line = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let fields = [
+        (
+            "made by",
+            gosling_version
+                .as_ref()
+                .map(|version| format!("Gosling {}", shown(version))),
+        ),
+        (
+            "base model",
+            base_fingerprint.as_ref().map(|text| shown(text)),
+        ),
+        ("figures", metrics_json.as_ref().map(one_line)),
+        ("specification", spec_ron.as_ref().map(one_line)),
+    ];
+    let said = fields.into_iter();
+    said.filter_map(|(name, text)| Some((name, text?)))
+        .collect()
+}
+
+/// The file, what it is, and its properties.
+fn listed(checkpoint: &Checkpoint, what: &str, rows: &[(&str, String)]) -> String {
+    let mut text = format!("{}: {what}\n", checkpoint.file().display());
+    for (name, value) in rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:<14} {value}");
+    }
+    text
+}
+
+/// `F32` or `BF16 (120 tensors), F32 (3)`.
+fn dtypes(checkpoint: &Checkpoint) -> String {
+    let mut counts = BTreeMap::new();
+    for tensor in checkpoint.tensors() {
+        *counts.entry(tensor.dtype).or_insert(0) += 1;
+    }
+    let one = |(dtype, n): (&TensorDType, &i32)| format!("{} ({n} tensors)", dtype.name());
+    counts.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn format_name(checkpoint: &Checkpoint) -> &'static str {
+    match checkpoint.format() {
+        CheckpointFormat::Torch => "torch archive",
+        CheckpointFormat::Safetensors => "safetensors",
+    }
+}
+
+/// `7,337,472`.
+fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (n, want) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (7_337_472, "7,337,472"),
+        ] {
+            assert_eq!(grouped(n), want);
+        }
+    }
+
+    #[test]
+    fn files_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |name: &str, bytes: &[u8], want: bool| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(is_checkpoint(&path), want, "{name}");
+        };
+        check("a.pth", b"", true);
+        check("a.ST", b"", true);
+        check("zip", b"PK\x03\x04.....", true);
+        check("tensors", b"\x10\0\0\0\0\0\0\0{\"a\"", true);
+        check("a.jsonl", b"{\"text\": \"a\"}", false);
+        check("short", b"{", false);
+        assert!(!is_checkpoint(folder.path()));
+        check("state.safetensors", b"", true);
+        assert!(is_checkpoint(folder.path()));
+        assert!(!is_checkpoint(&folder.path().join("absent")));
+    }
+
+    #[test]
+    fn a_model_and_a_state_are_described() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mini = golden.join("assets/mini/rwkv7-mini-7m-f16.pth");
+        let text = describe(&mini, None).unwrap();
+        for part in [
+            "an RWKV-7 model",
+            "L6 C256 H4 N64",
+            "7,337,472",
+            "98,304 numbers",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.safetensors");
+        let state = TunedState {
+            n_layer: 1,
+            n_head: 1,
+            head_size: 2,
+            layers: vec![vec![3.0, 0.0, 0.0, -3.0]],
+        };
+        let metadata = Metadata {
+            spec_ron: Some("(\n  name: \"a\",\n)".into()),
+            ..Metadata::default()
+        };
+        crate::tuning::state_file::write_safetensors(&state, &path, &metadata).unwrap();
+        let text = describe(folder.path(), None).unwrap();
+        for part in [
+            "a tuned state",
+            "head,value,key",
+            "( name: \"a\", )",
+            "4.2426   3.0000",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}

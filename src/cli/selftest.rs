@@ -1,0 +1,124 @@
+//! `gosling selftest`: whether a device computes what it should.
+
+use std::io::{IsTerminal as _, Write as _, stderr};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::table::table;
+use crate::error::{Error, Result};
+use crate::kernels::device::{DeviceChoice, open};
+use crate::selftest::{Outcome, checks, run as run_check};
+
+/// Which device, and how the result is printed.
+#[derive(Args)]
+pub struct SelftestArguments {
+    /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
+    /// Print JSON with every set of numbers that was compared.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The whole result, as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    gosling_version: &'static str,
+    device: &'a str,
+    is_software: bool,
+    passed: bool,
+    checks: &'a [Outcome],
+}
+
+/// Runs every check and prints what came of it; fails if the device does.
+///
+/// # Errors
+/// A device that cannot be opened.
+pub fn run(arguments: &SelftestArguments) -> Result<ExitCode> {
+    let device = open(arguments.device)?;
+    let outcomes: Vec<Outcome> = checks()
+        .iter()
+        .map(|check| {
+            show(check.name);
+            run_check(check, &device.device)
+        })
+        .collect();
+    show("");
+    let passed = outcomes.iter().all(|o| o.passed || !o.is_needed);
+    if arguments.json {
+        let report = Report {
+            gosling_version: env!("CARGO_PKG_VERSION"),
+            device: &device.description,
+            is_software: device.is_software,
+            passed,
+            checks: &outcomes,
+        };
+        let text = serde_json::to_string_pretty(&report)
+            .map_err(|error| Error::Device(format!("the report cannot be written: {error}")))?;
+        println!("{text}");
+    } else {
+        println!("{}", device.description);
+        print!("{}", rows(&outcomes));
+        println!("{}", verdict(&outcomes));
+    }
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn rows(outcomes: &[Outcome]) -> String {
+    let row = |outcome: &Outcome| {
+        let worst = outcome.worst();
+        [
+            outcome.name.to_owned(),
+            worst.map_or("-".into(), |w| w.what.clone()),
+            worst.map_or("-".into(), |w| format!("{:.1e}", w.max_difference)),
+            format!("{:.0e}", outcome.bound),
+            format!("{:.1}", outcome.first_ms),
+            format!("{:.1}", outcome.ms),
+            result(outcome),
+        ]
+    };
+    let rows: Vec<_> = outcomes.iter().map(row).collect();
+    let heading = [
+        "check",
+        "furthest off",
+        "by",
+        "bound",
+        "first ms",
+        "ms",
+        "result",
+    ];
+    table(heading, &rows, &[2, 3, 4, 5])
+}
+
+fn result(outcome: &Outcome) -> String {
+    match (&outcome.error, outcome.passed, outcome.is_needed) {
+        (None, true, _) => "right".into(),
+        (None, false, true) => "WRONG".into(),
+        (None, false, false) => "wrong, but not used".into(),
+        (Some(error), _, _) => format!("FAILED, {error}"),
+    }
+}
+
+fn verdict(outcomes: &[Outcome]) -> String {
+    let failed = outcomes.iter().filter(|o| !o.passed && o.is_needed);
+    match failed.count() {
+        0 => "the device computes what Gosling needs".into(),
+        1 => "1 check failed; do not train on this device".into(),
+        n => format!("{n} checks failed; do not train on this device"),
+    }
+}
+
+/// What is being checked, on one line of a terminal.
+fn show(name: &str) {
+    if stderr().is_terminal() {
+        eprint!("\r\x1b[K{name}");
+        // A progress line that cannot be shown is no reason to stop.
+        let _ = stderr().flush();
+    }
+}

@@ -1,0 +1,42 @@
+//! Tables on a terminal.
+
+/// Rows under a heading as lines, every column as wide as its widest cell; the
+/// columns at `right` end at their right edge.
+pub(super) fn table<const N: usize>(
+    heading: [&str; N],
+    rows: &[[String; N]],
+    right: &[usize],
+) -> String {
+    let heading = heading.map(str::to_owned);
+    let rows: Vec<&[String; N]> = std::iter::once(&heading).chain(rows).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &&[String; N]| {
+        let cells = row.iter().enumerate().map(|(column, cell)| {
+            let width = widths[column];
+            if right.contains(&column) {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:<width$}")
+            }
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        format!("{}\n", line.trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["ä", "5"], ["longer", "12"]].map(|row| row.map(str::to_owned));
+        let got = table(["name", "n"], &rows, &[1]);
+        assert_eq!(got, "name     n\nä        5\nlonger  12\n");
+    }
+}

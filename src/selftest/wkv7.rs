@@ -1,0 +1,121 @@
+//! The WKV-7 operator against its reference: outputs and all gradients.
+
+use burn::tensor::{Device, Tensor};
+
+use super::inputs::tensor;
+use super::{Check, Named};
+use crate::error::{Error, Result};
+use crate::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward, wkv7_reference};
+
+/// Sums of both signs over N and T; measured 3e-7 on the CPU and on llvmpipe.
+const BOUND: f64 = 2e-5;
+
+/// [B, T, H, N]; odd T, and one that is not a multiple of the checkpoints'.
+const HEAD_64: [usize; 4] = [2, 37, 3, 64];
+const HEAD_32: [usize; 4] = [3, 19, 2, 32];
+/// Drivers that end long loops early are right up to 479 tokens.
+const LONG: [usize; 4] = [1, 513, 1, 64];
+
+pub(super) fn checks() -> Vec<Check> {
+    let check = |name, on_device, expected| Check {
+        name,
+        bound: BOUND,
+        is_needed: true,
+        on_device,
+        expected,
+    };
+    vec![
+        check(
+            "wkv7 and its gradients, 3 heads of 64",
+            |device| fast(HEAD_64, device),
+            || reference(HEAD_64),
+        ),
+        check(
+            "wkv7 and its gradients, 2 heads of 32",
+            |device| fast(HEAD_32, device),
+            || reference(HEAD_32),
+        ),
+        check(
+            "wkv7 and its gradients, 513 tokens",
+            |device| fast(LONG, device),
+            || reference(LONG),
+        ),
+    ]
+}
+
+/// Inputs, the initial state that the batch shares, and the gradient of y.
+fn inputs(shape: [usize; 4], device: &Device) -> (Wkv7Inputs, Tensor<4>, Tensor<4>) {
+    let [_, _, h, n] = shape;
+    let unit = (2.0 / n as f64).sqrt();
+    let inputs = Wkv7Inputs {
+        r: tensor(0, 1.0, 0.0, shape, device),
+        w: tensor(1, 0.2, 0.75, shape, device),
+        k: tensor(2, 1.0, 0.0, shape, device),
+        v: tensor(3, 1.0, 0.0, shape, device),
+        removal: tensor(4, unit, 0.0, shape, device),
+        write: tensor(5, 0.5 * unit, 0.0, shape, device),
+    };
+    let state = tensor(6, 0.3, 0.0, [1, h, n, n], device);
+    (inputs, state, tensor(7, 1.0, 0.0, shape, device))
+}
+
+fn fast(shape: [usize; 4], device: &Device) -> Result<Vec<Named>> {
+    let (inputs, state, dy) = inputs(shape, device);
+    let forward = wkv7(&inputs, state, true);
+    let Some(tape) = forward.tape else {
+        return Err(Error::Device("the operator kept no tape".into()));
+    };
+    let gradients = wkv7_backward(&inputs, &tape, dy);
+    let all = [
+        ("y", forward.y),
+        ("last state", forward.last_state),
+        ("dr", gradients.r),
+        ("dw", gradients.w),
+        ("dk", gradients.k),
+        ("dv", gradients.v),
+        ("d removal", gradients.removal),
+        ("d write", gradients.write),
+        ("d state", gradients.state.sum_dim(0)),
+    ];
+    all.into_iter()
+        .map(|(what, tensor)| Named::read(what, tensor))
+        .collect()
+}
+
+/// By automatic differentiation on the CPU.
+fn reference(shape: [usize; 4]) -> Result<Vec<Named>> {
+    let (inputs, state, dy) = inputs(shape, &Device::flex());
+    let leaf = |x: Tensor<4>| Tensor::<4>::from_inner(x).require_grad();
+    let inputs = Wkv7Inputs {
+        r: leaf(inputs.r),
+        w: leaf(inputs.w),
+        k: leaf(inputs.k),
+        v: leaf(inputs.v),
+        removal: leaf(inputs.removal),
+        write: leaf(inputs.write),
+    };
+    let state = leaf(state);
+    let (y, last_state) = wkv7_reference(&inputs, state.clone());
+    let loss = (y.clone() * Tensor::from_inner(dy)).sum();
+    let gradients = loss.backward();
+    let mut all = vec![
+        Named::read("y", y.inner())?,
+        Named::read("last state", last_state.inner())?,
+    ];
+    let leaves = [
+        ("dr", &inputs.r),
+        ("dw", &inputs.w),
+        ("dk", &inputs.k),
+        ("dv", &inputs.v),
+        ("d removal", &inputs.removal),
+        ("d write", &inputs.write),
+        ("d state", &state),
+    ];
+    for (what, leaf) in leaves {
+        match leaf.grad(&gradients) {
+            Some(gradient) => all.push(Named::read(what, gradient)?),
+            None => return Err(Error::Device(format!("{what} is not in the graph"))),
+        }
+    }
+    Ok(all)
+}
