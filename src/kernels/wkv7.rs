@@ -72,6 +72,15 @@ pub(super) struct SegmentTape {
 }
 
 impl Wkv7Tape {
+    /// Numbers that it holds.
+    pub fn n_values(&self) -> usize {
+        let of_segment = |segment: &SegmentTape| {
+            let checkpoints = segment.checkpoints.dims().iter().product::<usize>();
+            checkpoints + segment.removed.dims().iter().product::<usize>()
+        };
+        self.segments.iter().map(of_segment).sum()
+    }
+
     /// The tape of a single stretch.
     pub(super) fn one(checkpoints: Tensor<5>, removed: Tensor<4>) -> Self {
         Self {
