@@ -1,6 +1,8 @@
 //! The memory of a step, by arithmetic, so that it is known before a run
 //! starts. No gradient of a weight is in it: none is ever formed.
 
+use std::fmt;
+
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
 use crate::model::ModelConfig;
 
@@ -72,6 +74,21 @@ impl MemoryEstimate {
             working,
         } = self;
         weights + state + activations + working
+    }
+}
+
+impl fmt::Display for MemoryEstimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        write!(
+            f,
+            "{:.0} MB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1})",
+            mb(self.total()),
+            mb(self.weights),
+            mb(self.activations),
+            mb(self.working),
+            mb(self.state)
+        )
     }
 }
 
