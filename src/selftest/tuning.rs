@@ -1,0 +1,71 @@
+//! Steps of tuning on the device against the same on the CPU: the model's
+//! gradient, the optimiser and what is read back.
+
+use burn::tensor::Device;
+
+use super::{Check, Named};
+use crate::data::{Benchmark, Protocol, Split, mini as mini_set};
+use crate::error::Result;
+use crate::model::tokenizer::Tokenizer;
+use crate::model::{Rwkv7, mini};
+use crate::tuning::batch::Batch;
+use crate::tuning::spec::{LossOn, Method, OptimizerSpec, StandardSpec, TrainingSpec};
+use crate::tuning::state_file::TunedState;
+use crate::tuning::trainer::{StepNumbers, Trainer};
+
+/// Rounding through six layers, there and back, and two steps.
+const BOUND: f64 = 2e-4;
+
+const N_STEPS: usize = 2;
+const N_EXAMPLES: usize = 2;
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![Check {
+        name: "two tuning steps of the mini model",
+        bound: BOUND,
+        is_needed: true,
+        on_device: steps,
+        expected: || steps(&Device::flex()),
+    }]
+}
+
+fn steps(device: &Device) -> Result<Vec<Named>> {
+    let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?;
+    let tokenizer = Tokenizer::mini()?;
+    let items = mini_set(Benchmark::Gsm8k, Split::Train)?;
+    let examples: Vec<_> = items[..N_EXAMPLES]
+        .iter()
+        .map(|item| Protocol::Mini.training_example(item, &tokenizer))
+        .collect();
+    let batch = Batch::new(&examples.iter().collect::<Vec<_>>(), LossOn::Answer);
+    let training = TrainingSpec {
+        steps: N_STEPS,
+        warmup_steps: 0,
+        learning_rate: 1.0,
+        // Adam divides by the gradient, and so makes rounding large where it is small.
+        optimizer: OptimizerSpec::Sgd { momentum: 0.9 },
+        ..TrainingSpec::default()
+    };
+    let method = Method::Standard(StandardSpec::default());
+    let start = TunedState::zero(model.config());
+    let mut trainer = Trainer::new(&model, device, &method, &training, &start)?;
+    for _ in 0..N_STEPS {
+        trainer.step(std::slice::from_ref(&batch))?;
+    }
+    let numbers = trainer.read_steps()?;
+    let of = |f: fn(&StepNumbers) -> f64| numbers.iter().map(|step| f(step) as f32).collect();
+    Ok(vec![
+        Named {
+            what: "losses",
+            values: of(|step| step.loss),
+        },
+        Named {
+            what: "gradient norms",
+            values: of(|step| step.grad_norm),
+        },
+        Named {
+            what: "state",
+            values: trainer.state()?.layers.concat(),
+        },
+    ])
+}
