@@ -25,6 +25,7 @@
 //! | S_t | `wkv_state`, rows = value channels, columns = key channels | [H, N, N] |
 //! | S_0 | the tuned state, `blocks.{i}.att.time_state` in files | [H, N, N] |
 
+pub mod allocator;
 pub mod bench;
 pub mod cli;
 pub mod data;

@@ -1,20 +1,19 @@
 //! A checkpoint from the page cache into tensors.
 
 use burn::tensor::Device;
-use criterion::{Criterion, Throughput};
+use divan::Bencher;
+use divan::counter::BytesCount;
 use gosling::model::mini;
 
-pub fn load(criterion: &mut Criterion) {
+#[divan::bench]
+fn mini_f16(bencher: Bencher) {
     let device = Device::flex();
     let checkpoint = mini::checkpoint().unwrap();
     let bytes: usize = checkpoint
         .tensors()
         .map(|view| view.n_elements() * view.dtype.n_bytes())
         .sum();
-    let mut group = criterion.benchmark_group("load");
-    group.throughput(Throughput::Bytes(bytes as u64));
-    group.bench_function("mini, f16", |bencher| {
-        bencher.iter(|| super::mini_model(&device));
-    });
-    group.finish();
+    bencher
+        .counter(BytesCount::new(bytes))
+        .bench_local(|| super::mini_model(&device));
 }

@@ -2,7 +2,7 @@
 //! the loss on every token: the work of `benches/peers/step.py`.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use criterion::Criterion;
+use divan::Bencher;
 use gosling::data::Example;
 use gosling::model::state::ModelState;
 use gosling::tuning::batch::Batch;
@@ -23,7 +23,8 @@ fn examples() -> Vec<Example> {
         .collect()
 }
 
-pub fn step(criterion: &mut Criterion) {
+#[divan::bench(sample_count = 20)]
+fn step_8x128(bencher: Bencher) {
     let device = Device::flex();
     let model = super::mini_model(&device);
     let start = TunedState::zero(model.config());
@@ -31,29 +32,24 @@ pub fn step(criterion: &mut Criterion) {
     let training = TrainingSpec::default();
     let mut trainer = Trainer::new(&model, &device, &method, &training, &start).unwrap();
     let examples = examples();
-    let batch = [Batch::new(
-        &examples.iter().collect::<Vec<_>>(),
-        LossOn::Everything,
-    )];
-    criterion.bench_function("step, 8 x 128", |bencher| {
-        bencher.iter(|| {
-            trainer.step_at(&batch, 0.01).unwrap();
-            trainer.read_steps().unwrap()
-        });
+    let examples: Vec<&Example> = examples.iter().collect();
+    let batch = [Batch::new(&examples, LossOn::Everything)];
+    bencher.bench_local(|| {
+        trainer.step_at(&batch, 0.01).unwrap();
+        trainer.read_steps().unwrap()
     });
 }
 
-pub fn forward(criterion: &mut Criterion) {
+#[divan::bench(sample_count = 20)]
+fn forward_8x128_without_logits(bencher: Bencher) {
     let device = Device::flex();
     let model = super::mini_model(&device);
     let ids: Vec<i32> = (0..BATCH * TOKENS)
         .map(|i| (i * 17 % 4096) as i32)
         .collect();
     let tokens = Tensor::from_data(TensorData::new(ids, [BATCH, TOKENS]), &device);
-    criterion.bench_function("forward without logits, 8 x 128", |bencher| {
-        bencher.iter(|| {
-            let state = ModelState::zero(model.config(), BATCH, &device);
-            model.hidden(tokens.clone(), state).0.into_data()
-        });
+    bencher.bench_local(|| {
+        let state = ModelState::zero(model.config(), BATCH, &device);
+        model.hidden(tokens.clone(), state).0.into_data()
     });
 }

@@ -1,8 +1,8 @@
 //! The WKV-7 operator alone, 8 x 128 tokens of 4 heads of 64.
 
 use burn::tensor::{Device, Distribution, Tensor};
-use criterion::Criterion;
-use gosling::kernels::wkv7::{Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
+use divan::Bencher;
+use gosling::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward, wkv7_state_gradient};
 
 fn inputs(device: &Device) -> Wkv7Inputs {
     let random =
@@ -17,23 +17,28 @@ fn inputs(device: &Device) -> Wkv7Inputs {
     }
 }
 
-pub fn operator(criterion: &mut Criterion) {
+#[divan::bench]
+fn forward(bencher: Bencher) {
     let device = Device::flex();
     let inputs = inputs(&device);
     let state = Tensor::<4>::zeros([1, 4, 64, 64], &device);
-    criterion.bench_function("wkv7 forward, 8 x 128 x 4 x 64", |bencher| {
-        bencher.iter(|| forward(&inputs, &state));
-    });
-    let tape = forward(&inputs, &state);
-    let dy = Tensor::<4>::ones([8, 128, 4, 64], &device);
-    criterion.bench_function("wkv7 backward, 8 x 128 x 4 x 64", |bencher| {
-        bencher.iter(|| wkv7_backward(&inputs, &tape, dy.clone()));
-    });
-    criterion.bench_function("wkv7 state gradient, 8 x 128 x 4 x 64", |bencher| {
-        bencher.iter(|| wkv7_state_gradient(&inputs, dy.clone()));
-    });
+    bencher.bench_local(|| wkv7(&inputs, state.clone(), true));
 }
 
-fn forward(inputs: &Wkv7Inputs, state: &Tensor<4>) -> Wkv7Tape {
-    wkv7(inputs, state.clone(), true).tape.unwrap()
+#[divan::bench]
+fn backward(bencher: Bencher) {
+    let device = Device::flex();
+    let inputs = inputs(&device);
+    let state = Tensor::<4>::zeros([1, 4, 64, 64], &device);
+    let tape = wkv7(&inputs, state, true).tape.unwrap();
+    let dy = Tensor::<4>::ones([8, 128, 4, 64], &device);
+    bencher.bench_local(|| wkv7_backward(&inputs, &tape, dy.clone()));
+}
+
+#[divan::bench]
+fn state_gradient(bencher: Bencher) {
+    let device = Device::flex();
+    let inputs = inputs(&device);
+    let dy = Tensor::<4>::ones([8, 128, 4, 64], &device);
+    bencher.bench_local(|| wkv7_state_gradient(&inputs, dy.clone()));
 }

@@ -107,16 +107,19 @@ impl<'a> Runner<'a> {
     }
 
     /// Continues one batch of prompts, token 0 already in front of each.
+    /// `progress` hears, before every token, how many are complete.
     fn decode(
         &self,
         prompts: &[Vec<u32>],
         max_new_tokens: usize,
         stop: &dyn Fn(&[u32]) -> bool,
+        progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<Vec<u32>>> {
         let mut outputs = vec![Vec::new(); prompts.len()];
         let mut live: Vec<usize> = (0..prompts.len()).collect();
-        let (mut logits, mut state) = self.read_prompts(prompts)?;
+        let (mut logits, mut state) = self.read_prompts(prompts, progress)?;
         for _ in 0..max_new_tokens {
+            progress(prompts.len() - live.len())?;
             let next = read_ints(logits.argmax(1))?;
             let mut kept = Vec::new();
             for (row, (text_idx, token)) in live.iter().zip(next).enumerate() {
@@ -145,11 +148,16 @@ impl<'a> Runner<'a> {
 
     /// The logits [B, V] after each prompt, and the state there. Prompts of one
     /// length are read together, so that no padding reaches the state.
-    fn read_prompts(&self, prompts: &[Vec<u32>]) -> Result<(Tensor<2>, ModelState)> {
+    fn read_prompts(
+        &self,
+        prompts: &[Vec<u32>],
+        progress: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<(Tensor<2>, ModelState)> {
         let mut order: Vec<usize> = (0..prompts.len()).collect();
         order.sort_by_key(|text_idx| prompts[*text_idx].len());
         let (mut logits, mut states) = (Vec::new(), Vec::new());
         for group in order.chunk_by(|a, b| prompts[*a].len() == prompts[*b].len()) {
+            progress(0)?;
             let texts: Vec<&[u32]> = group.iter().map(|i| prompts[*i].as_slice()).collect();
             let n_tokens = texts[0].len();
             let start = self.start(texts.len());
@@ -213,12 +221,14 @@ impl LanguageModel for Runner<'_> {
     ) -> Result<Vec<Vec<u32>>> {
         let mut outputs = Vec::with_capacity(prompts.len());
         for batch in prompts.chunks(BATCH_TEXTS) {
-            progress(outputs.len(), prompts.len())?;
+            let n_before = outputs.len();
             let batch: Vec<_> = batch
                 .iter()
                 .map(|prompt| [&[END_OF_DOCUMENT], &prompt[..]].concat())
                 .collect();
-            outputs.extend(self.decode(&batch, max_new_tokens, stop)?);
+            outputs.extend(self.decode(&batch, max_new_tokens, stop, &mut |n_done| {
+                progress(n_before + n_done, prompts.len())
+            })?);
         }
         progress(prompts.len(), prompts.len())?;
         Ok(outputs)

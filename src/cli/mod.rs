@@ -4,12 +4,18 @@
 mod devices;
 mod eval;
 mod export;
+mod find_rate;
+mod follow;
 mod generate;
 mod inspect;
 mod inspect_file;
 mod model_arguments;
+mod progress;
 mod selftest;
+mod spec_arguments;
 mod table;
+mod tune;
+mod tune_report;
 
 use std::process::ExitCode;
 
@@ -33,12 +39,16 @@ enum Command {
     Eval(eval::EvalArguments),
     /// Write a tuned state for another program.
     Export(export::ExportArguments),
+    /// Try rising learning rates for a few steps each and suggest one.
+    FindRate(find_rate::FindRateArguments),
     /// Continue a text, untuned or from a tuned state.
     Generate(generate::GenerateArguments),
     /// Say what a model or a tuned state is, or show a data set as the model would see it.
     Inspect(inspect::InspectArguments),
     /// Check that a device computes what it should.
     Selftest(selftest::SelftestArguments),
+    /// Tune the state that a model starts from, and measure it.
+    Tune(tune::TuneArguments),
 }
 
 /// Parses the arguments and runs the subcommand.
@@ -50,9 +60,11 @@ pub fn main() -> ExitCode {
         }
         Command::Eval(arguments) => eval::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Export(arguments) => export::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::FindRate(arguments) => find_rate::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),
+        Command::Tune(arguments) => tune::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::worker::event::{
-    EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome, StepMetrics,
+    EvaluationPhase, EvaluationSummary, Event, FailureKind, RunId, RunOutcome, StepMetrics,
 };
 
 /// No line that is written comes near this; a longer one is no record.
@@ -47,6 +47,9 @@ pub enum MetricRecord {
     },
     /// A state was written and read back.
     Export {
+        /// Steps that made it.
+        #[serde(default)]
+        step: usize,
         /// The file.
         path: PathBuf,
         /// Its size.
@@ -88,12 +91,14 @@ impl MetricRecord {
             } => vec![Self::Evaluation { phase, summary }],
             Event::StateExported {
                 run: _,
+                step,
                 path,
                 bytes,
-            } => vec![Self::Export { path, bytes }],
+            } => vec![Self::Export { step, path, bytes }],
             Event::RunEnded { run: _, outcome } => vec![Self::End { outcome }],
             Event::Failed {
                 run: Some(_),
+                kind: _,
                 during,
                 message,
             } => vec![Self::Failure { during, message }],
@@ -104,6 +109,8 @@ impl MetricRecord {
             | Event::CheckpointSaved { .. }
             | Event::EvaluationProgress { .. }
             | Event::Paused { .. }
+            | Event::RateProgress { .. }
+            | Event::RateFound { .. }
             | Event::Failed { run: None, .. } => Vec::new(),
         }
     }
@@ -124,9 +131,16 @@ impl MetricRecord {
                 summary,
             },
             Self::Note { text: _ } => return None,
-            Self::Export { path, bytes } => Event::StateExported { run, path, bytes },
+            Self::Export { step, path, bytes } => Event::StateExported {
+                run,
+                step,
+                path,
+                bytes,
+            },
             Self::Failure { during, message } => Event::Failed {
                 run: Some(run),
+                // Bad input has no run whose numbers could say so.
+                kind: FailureKind::Work,
                 during,
                 message,
             },

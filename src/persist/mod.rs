@@ -3,6 +3,8 @@
 
 pub mod atomic;
 pub mod metrics;
+pub mod presets;
 pub mod run_folder;
 pub mod run_history;
 pub mod spec_file;
+pub mod utc;

@@ -22,6 +22,7 @@ use serde::Serialize;
 use super::atomic::write_atomic;
 use super::metrics::{MetricRecord, MetricsFile};
 use super::spec_file::{print_spec, read_spec};
+use super::utc::utc_now;
 use crate::error::{Error, Result};
 use crate::worker::event::{EvaluationPhase, RunId};
 use crate::worker::run_spec::RunSpec;
@@ -148,6 +149,20 @@ impl RunFolder {
     /// to what was.
     pub fn append_metric(&mut self, record: &MetricRecord) -> Result<()> {
         self.metrics.append(record)
+    }
+
+    /// Adds a text to the log, with the time in front of each of its lines.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written.
+    pub fn append_log(&self, text: &str) -> Result<()> {
+        let path = self.log_path();
+        let now = utc_now();
+        let lines: String = text.lines().map(|line| format!("{now} {line}\n")).collect();
+        let mut options = OpenOptions::new();
+        let file = options.create(true).append(true).open(&path);
+        file.and_then(|mut file| file.write_all(lines.as_bytes()))
+            .map_err(|source| Error::io("write", path, source))
     }
 
     /// Drops the records that no longer hold when the run goes on from `step`.

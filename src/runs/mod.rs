@@ -9,7 +9,11 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 
 use self::run::{ExportedState, Run, RunStatus};
-use crate::worker::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
+use crate::tuning::rate_finder::RateFinding;
+use crate::worker::event::{Event, RunId, RunOutcome};
+use crate::worker::log_line::{
+    evaluation_line, export_line, failure_line, outcome_line, pause_line, start_line,
+};
 
 /// Log lines that are kept; older ones go.
 const MAX_LOG_LINES: usize = 5000;
@@ -27,6 +31,10 @@ pub struct RunStore {
     pub loading: Option<f32>,
     /// The model on the device.
     pub model: Option<LoadedModel>,
+    /// Steps done and in all of the search for a learning rate that goes on.
+    pub rate_search: Option<(usize, usize)>,
+    /// What the last search for a learning rate found.
+    pub rate: Option<RateFinding>,
     /// Events of runs that are not known; they are left out.
     pub n_unknown: usize,
 }
@@ -158,25 +166,35 @@ impl RunStore {
                 self.info(Some(&run), evaluation_line(phase, &summary));
                 self.with_run(&run, |run| run.add_evaluation(phase, summary));
             }
-            Event::StateExported { run, path, bytes } => {
-                self.info(Some(&run), format!("state written to {}", path.display()));
-                let state = ExportedState { path, bytes };
+            Event::StateExported {
+                run,
+                step,
+                path,
+                bytes,
+            } => {
+                self.info(Some(&run), export_line(step, &path));
+                let state = ExportedState { step, path, bytes };
                 self.with_run(&run, |run| run.add_export(state));
             }
             Event::Paused { run, step } => {
-                self.info(Some(&run), format!("paused after step {step}"));
+                self.info(Some(&run), pause_line(step));
                 self.with_run(&run, |run| {
                     let total = run.spec.training.steps;
                     run.go_on(RunStatus::Paused { step, total });
                 });
             }
             Event::RunEnded { run, outcome } => {
-                let (level, line) = outcome_line(&outcome);
-                self.write(Some(&run), level, line);
+                self.write(Some(&run), outcome_level(&outcome), outcome_line(&outcome));
                 self.with_run(&run, |run| run.end(outcome.into()));
+            }
+            Event::RateProgress { done, total } => self.rate_search = Some((done, total)),
+            Event::RateFound { finding } => {
+                self.rate_search = None;
+                self.rate = Some(finding);
             }
             Event::Failed {
                 run,
+                kind: _,
                 during,
                 message,
             } => self.fail(run, &during, message),
@@ -211,20 +229,17 @@ impl RunStore {
     }
 
     fn fail(&mut self, run: Option<RunId>, during: &str, message: String) {
-        let line = format!("{during} failed: {message}");
+        let line = failure_line(during, &message);
         self.write(run.as_ref(), LogLevel::Error, line);
         self.loading = None;
+        self.rate_search = None;
         if let Some(run) = run {
             self.with_run(&run, |run| run.go_on(RunStatus::Failed(message)));
         }
     }
 
     fn log_start(&mut self, run: &RunId, first_step: usize, notes: &[String]) {
-        let line = match first_step {
-            0 => "started".to_owned(),
-            step => format!("resumed after step {step}"),
-        };
-        self.info(Some(run), line);
+        self.info(Some(run), start_line(first_step));
         for note in notes {
             self.write(Some(run), LogLevel::Warning, note.clone());
         }
@@ -243,33 +258,12 @@ impl RunStore {
     }
 }
 
-fn evaluation_line(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
-    let what = match phase {
-        EvaluationPhase::Before => "untuned",
-        EvaluationPhase::FewShot => "untuned with examples",
-        EvaluationPhase::After => "tuned",
-    };
-    let benchmark = &summary.benchmark;
-    let scores: Vec<String> = summary
-        .scores
-        .iter()
-        .map(|score| format!("{} {} of {}", score.name, score.n_correct, score.n_items))
-        .collect();
-    format!("{benchmark}, {what}, {}", scores.join(", "))
-}
-
-fn outcome_line(outcome: &RunOutcome) -> (LogLevel, String) {
+fn outcome_level(outcome: &RunOutcome) -> LogLevel {
     match outcome {
-        RunOutcome::Finished => (LogLevel::Info, "finished".into()),
-        RunOutcome::StoppedEarly { best_step } => (
-            LogLevel::Info,
-            format!("stopped early, best after step {best_step}"),
-        ),
-        RunOutcome::Stopped { step } => (LogLevel::Info, format!("stopped after step {step}")),
-        RunOutcome::Diverged { step, detail } => (
-            LogLevel::Warning,
-            format!("diverged at step {step}, {detail}"),
-        ),
+        RunOutcome::Finished | RunOutcome::StoppedEarly { .. } | RunOutcome::Stopped { .. } => {
+            LogLevel::Info
+        }
+        RunOutcome::Diverged { .. } => LogLevel::Warning,
     }
 }
 

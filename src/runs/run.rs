@@ -111,6 +111,8 @@ pub enum RunStatus {
 /// A state that was written and read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExportedState {
+    /// Steps that made it.
+    pub step: usize,
     /// The file.
     pub path: PathBuf,
     /// Its size.

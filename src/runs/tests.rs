@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::worker::event::{Score, StepMetrics};
+use crate::worker::event::{EvaluationPhase, EvaluationSummary, FailureKind, Score, StepMetrics};
 use crate::worker::run_spec::RunSpec;
 
 fn id(name: &str) -> RunId {
@@ -85,6 +85,7 @@ fn ended(outcome: RunOutcome) -> Event {
 fn failed(run: Option<&str>) -> Event {
     Event::Failed {
         run: run.map(id),
+        kind: FailureKind::Work,
         during: "a step".into(),
         message: "device lost".into(),
     }
@@ -300,6 +301,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 path: "c".into(),
             },
             10 => Event::StateExported {
+                step: 7,
                 run: id(name),
                 path: "s".into(),
                 bytes: 1,

@@ -7,6 +7,7 @@
 //! | `trainer.rs` | steps on S_0 with every weight frozen |
 //! | `optimizer.rs`, `schedule.rs` | how a step is taken |
 //! | `step_record.rs` | the numbers of steps, and what is wrong with them |
+//! | `rate_finder.rs` | which learning rate to begin with |
 //! | `start.rs` | what S_0 starts from |
 //! | `checkpoint_file.rs` | what a run goes on from |
 //! | `state_file.rs` | tuned states for this and other programs |
@@ -15,6 +16,7 @@
 pub mod batch;
 pub mod checkpoint_file;
 pub mod optimizer;
+pub mod rate_finder;
 pub mod schedule;
 pub mod spec;
 pub mod start;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::event::RunId;
 use super::run_spec::RunSpec;
+use crate::tuning::rate_finder::RateRange;
 
 /// A request to the worker. Requests are taken in order; [`Command::Pause`],
 /// [`Command::Resume`] and [`Command::Stop`] also reach a run that is under way.
@@ -20,6 +21,16 @@ pub enum Command {
     ResumeRun {
         /// The run's folder.
         folder: PathBuf,
+    },
+    /// Take a few steps at rising learning rates and report the losses; nothing
+    /// is written. [`Command::Stop`] with the same name ends it early.
+    FindRate {
+        /// A name for this search.
+        run: RunId,
+        /// What to train, and on what.
+        spec: Box<RunSpec>,
+        /// The rates.
+        range: RateRange,
     },
     /// Hold the run after the step or batch under way.
     Pause(RunId),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::run_spec::RunSpec;
+use crate::tuning::rate_finder::RateFinding;
 
 /// Names a run; also the name of its folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -103,6 +104,8 @@ pub enum Event {
     StateExported {
         /// The run.
         run: RunId,
+        /// Steps that made it.
+        step: usize,
         /// The file.
         path: PathBuf,
         /// Its size.
@@ -122,15 +125,39 @@ pub enum Event {
         /// How.
         outcome: RunOutcome,
     },
+    /// A search for a learning rate goes on.
+    RateProgress {
+        /// Steps done.
+        done: usize,
+        /// Steps in all.
+        total: usize,
+    },
+    /// A search for a learning rate is over.
+    RateFound {
+        /// What it found.
+        finding: RateFinding,
+    },
     /// Something outside a run, or the run itself, could not be done.
     Failed {
         /// The run, if it was one.
         run: Option<RunId>,
+        /// Whose fault it is.
+        kind: FailureKind,
         /// What was being done.
         during: String,
         /// One line for people.
         message: String,
     },
+}
+
+/// Whose fault a failure is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// A file or a specification that cannot be used; nothing was written.
+    Input,
+    /// The device, the disk or the program.
+    #[default]
+    Work,
 }
 
 /// Numbers of one step.

@@ -1,9 +1,150 @@
-//! The protocol between the thread that owns the compute device and its
+//! The thread that owns the compute device, and the protocol between it and its
 //! clients: a [`command::Command`] goes in, an [`event::Event`] comes out, and
 //! a [`run_spec::RunSpec`] says what a run is. All of it is plain data.
+//!
+//! | file | what |
+//! |---|---|
+//! | `control.rs` | commands, as a run sees them |
+//! | `context.rs` | what a job reports to, and how a failure is told |
+//! | `session.rs`, `run_data.rs` | the model and the data of a run |
+//! | `run_loop.rs` | a run from its specification to its state |
+//! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
+//! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
+//! | `resume.rs` | where a run is taken up again |
+//! | `latest.rs` | the slot that matrices go through |
 
 pub mod command;
 pub mod event;
+pub mod latest;
+pub mod log_line;
 pub mod run_spec;
 
+mod absolute;
+mod best;
+mod context;
+mod control;
+mod evaluating;
+mod resume;
+mod run_data;
+mod run_export;
+mod run_loop;
+mod session;
+mod tuning_loop;
 mod validate;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use self::command::Command;
+use self::context::{Context, Doing, failure_kind};
+use self::control::Control;
+use self::event::{Event, FailureKind};
+use self::latest::{Latest, StateSnapshot};
+use self::session::Session;
+use crate::error::{Error, Result};
+
+/// Room for the recursion of compilers inside the compute libraries.
+const STACK_BYTES: usize = 16 << 20;
+
+/// The thread that owns the compute device.
+#[derive(Debug)]
+pub struct Worker;
+
+/// What a client holds of the worker. Dropping it stops what is under way,
+/// saves it and waits for the thread.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    /// Requests, taken in order.
+    pub commands: Sender<Command>,
+    /// Reports. They are never held back, so a client that does not look never
+    /// blocks the worker.
+    pub events: Receiver<Event>,
+    /// The newest state, announced by [`Event::SnapshotReady`].
+    pub snapshots: Arc<Latest<StateSnapshot>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts the thread. `wake` is called there after every event, to make a
+    /// window look.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the system has no thread left.
+    pub fn spawn(wake: impl Fn() + Send + 'static) -> Result<WorkerHandle> {
+        let (commands, commands_end) = unbounded();
+        let (events_end, events) = unbounded();
+        let snapshots = Arc::new(Latest::default());
+        let slot = snapshots.clone();
+        let send = move |event| {
+            // A client that is gone has asked for nothing any more.
+            let _ = events_end.send(event);
+            wake();
+        };
+        let thread = Builder::new()
+            .name("worker".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || work(Control::new(commands_end), &send, &slot))
+            .map_err(|error| Error::Device(format!("no thread for the worker, {error}")))?;
+        Ok(WorkerHandle {
+            commands,
+            events,
+            snapshots,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for WorkerHandle {
+    fn drop(&mut self) {
+        // A worker that ended already takes no more commands.
+        let _ = self.commands.send(Command::Shutdown);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Does jobs until the worker is to end. A panic ends a job and not the worker.
+fn work(mut control: Control, send: &dyn Fn(Event), snapshots: &Latest<StateSnapshot>) {
+    let mut session = Session::default();
+    while let Some(job) = control.next_job() {
+        let mut context = Context {
+            control: &mut control,
+            send,
+            snapshots,
+            folder: None,
+            unwritten: None,
+            during: Doing::CheckingSpec,
+            held_secs: 0.0,
+        };
+        let job = || run_loop::run_job(job, &mut session, &mut context);
+        match catch_unwind(AssertUnwindSafe(job)) {
+            Ok(Ok(()) | Err(Error::Stopped)) => {}
+            Ok(Err(error)) => {
+                let kind = failure_kind(&error, context.folder.is_some());
+                context.report_failure(kind, error.to_string());
+                if matches!(error, Error::Device(_)) {
+                    session = Session::default();
+                }
+            }
+            Err(panic) => {
+                let message = format!("a fault in the program, {}", said(&*panic));
+                context.report_failure(FailureKind::Work, message);
+                // It may have left the device in any state.
+                session = Session::default();
+            }
+        }
+    }
+}
+
+/// What a panic said, on one line.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("without a word");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

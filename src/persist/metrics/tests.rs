@@ -49,6 +49,7 @@ fn one_of_each() -> Vec<MetricRecord> {
         validation(1),
         step(2, -0.0),
         MetricRecord::Export {
+            step: 7,
             path: "state.safetensors".into(),
             bytes: u64::MAX,
         },

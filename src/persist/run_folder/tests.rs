@@ -218,3 +218,16 @@ fn numbers_survive_a_second_opening() {
     let records = read_metrics(folder.metrics_path()).unwrap();
     assert_eq!(records, (vec![note.clone(), note], 0));
 }
+
+#[test]
+fn log_lines_carry_the_time() {
+    let runs = tempfile::tempdir().unwrap();
+    let folder = RunFolder::create(runs.path(), &spec("a")).unwrap();
+    folder.append_log("one\ntwo").unwrap();
+    folder.append_log("three").unwrap();
+    let log = fs::read_to_string(folder.log_path()).unwrap();
+    let texts: Vec<_> = log.lines().map(|line| line.split_at(21)).collect();
+    assert!(texts.iter().all(|(time, _)| time.ends_with("Z ")), "{log}");
+    let texts: Vec<_> = texts.iter().map(|(_, text)| *text).collect();
+    assert_eq!(texts, ["one", "two", "three"]);
+}

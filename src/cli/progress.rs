@@ -1,0 +1,291 @@
+//! A run on the way, for people: one live line on a terminal, a plain line
+//! every few seconds elsewhere.
+
+use std::io::{IsTerminal as _, Write as _, stderr};
+use std::time::{Duration, Instant};
+
+use crate::runs::RunStore;
+use crate::runs::eta::secs_left;
+use crate::runs::run::{Run, RunStatus};
+use crate::worker::event::{EvaluationPhase, Event, RunId};
+use crate::worker::log_line::log_line;
+
+/// How often the live line is drawn.
+const LIVE: Duration = Duration::from_millis(100);
+/// How often a plain line is written.
+const PLAIN: Duration = Duration::from_secs(5);
+/// Steps whose time makes the rates that are shown.
+const RECENT_STEPS: usize = 16;
+const BAR_CELLS: usize = 24;
+/// Takes the cursor to the start of the line and clears it.
+const CLEAR: &str = "\r\x1b[K";
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Live,
+    Plain,
+    Quiet,
+}
+
+/// Shows how a run goes on, on the error stream: results go to the output.
+pub(super) struct Progress {
+    style: Style,
+    last: Option<Instant>,
+    /// What the last line said; the same is not written twice.
+    shown: String,
+}
+
+impl Progress {
+    pub fn new(is_quiet: bool) -> Self {
+        let style = if is_quiet {
+            Style::Quiet
+        } else if stderr().is_terminal() {
+            Style::Live
+        } else {
+            Style::Plain
+        };
+        Self {
+            style,
+            last: None,
+            shown: String::new(),
+        }
+    }
+
+    /// Writes what an event has to say, if it is worth a line of its own.
+    pub fn tell(&mut self, event: &Event) {
+        match event {
+            // Too many, or said where the command ends.
+            Event::Step { .. }
+            | Event::CheckpointSaved { .. }
+            | Event::RateFound { .. }
+            | Event::Failed { .. } => {}
+            Event::DeviceReady { .. }
+            | Event::Loading { .. }
+            | Event::ModelLoaded { .. }
+            | Event::RunStarted { .. }
+            | Event::Validated { .. }
+            | Event::SnapshotReady { .. }
+            | Event::EvaluationProgress { .. }
+            | Event::EvaluationFinished { .. }
+            | Event::StateExported { .. }
+            | Event::Paused { .. }
+            | Event::RunEnded { .. }
+            | Event::RateProgress { .. } => {
+                if let Some(line) = log_line(event) {
+                    self.say(&line);
+                }
+            }
+        }
+    }
+
+    /// Writes a line of its own.
+    pub fn say(&mut self, line: &str) {
+        match self.style {
+            Style::Quiet => {}
+            Style::Plain => write(&format!("{line}\n")),
+            Style::Live => {
+                write(&format!("{CLEAR}{line}\n{}", self.shown));
+            }
+        }
+    }
+
+    /// Shows where things stand, if it is time to.
+    pub fn show(&mut self, store: &RunStore, run: Option<&RunId>) {
+        let every = match self.style {
+            Style::Quiet => return,
+            Style::Live => LIVE,
+            Style::Plain => PLAIN,
+        };
+        let last = *self.last.get_or_insert_with(Instant::now);
+        if last.elapsed() < every {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let line = status_line(store, run).unwrap_or_default();
+        if line == self.shown {
+            return;
+        }
+        match self.style {
+            Style::Quiet => {}
+            Style::Plain => write(&format!("{line}\n")),
+            Style::Live => write(&format!("{CLEAR}{line}")),
+        }
+        self.shown = line;
+    }
+
+    /// Takes the live line away.
+    pub fn clear(&mut self) {
+        if self.style == Style::Live && !self.shown.is_empty() {
+            write(CLEAR);
+        }
+        self.shown.clear();
+    }
+}
+
+fn write(text: &str) {
+    let mut stderr = stderr().lock();
+    // Progress that cannot be shown is no reason to stop.
+    let _ = stderr.write_all(text.as_bytes());
+    let _ = stderr.flush();
+}
+
+/// What goes on, on one line.
+fn status_line(store: &RunStore, run: Option<&RunId>) -> Option<String> {
+    if let Some(done) = store.loading {
+        let percent = 100.0 * done;
+        return Some(format!("reading the model {} {percent:.0}%", bar(done)));
+    }
+    if let Some((done, total)) = store.rate_search {
+        let share = done as f32 / total.max(1) as f32;
+        return Some(format!("trying rates {} {done} of {total}", bar(share)));
+    }
+    run_line(store.get(run?)?)
+}
+
+fn run_line(run: &Run) -> Option<String> {
+    let left = secs_left(run).map_or(String::new(), |secs| format!(", {} left", duration(secs)));
+    match run.status {
+        RunStatus::Running { step, total } => {
+            let share = step as f32 / total.max(1) as f32;
+            let numbers = step_numbers(run);
+            Some(format!(
+                "step {step} of {total} {}{numbers}{left}",
+                bar(share)
+            ))
+        }
+        RunStatus::Paused { step, .. } => Some(format!("paused after step {step}")),
+        RunStatus::Evaluating { phase, done, total } => {
+            let what = match phase {
+                EvaluationPhase::Before => "untuned",
+                EvaluationPhase::FewShot => "untuned with examples",
+                EvaluationPhase::After => "tuned",
+            };
+            let share = done as f32 / total.max(1) as f32;
+            let bar = bar(share);
+            Some(format!(
+                "scoring, {what} {bar} {done} of {total} items{left}"
+            ))
+        }
+        RunStatus::Finished
+        | RunStatus::StoppedEarly { .. }
+        | RunStatus::Stopped { .. }
+        | RunStatus::Diverged { .. }
+        | RunStatus::Interrupted { .. }
+        | RunStatus::Failed(_) => None,
+    }
+}
+
+/// Loss and speed of the last steps.
+fn step_numbers(run: &Run) -> String {
+    let series = &run.series;
+    let Some((_, loss)) = series.loss.last() else {
+        return String::new();
+    };
+    let secs: f64 = series.step_secs.recent(RECENT_STEPS).sum();
+    let n_steps = series.step_secs.recent(RECENT_STEPS).count() as f64;
+    let tokens: f64 = series.tokens.recent(RECENT_STEPS).sum();
+    format!(
+        " loss {loss:.4}, {} steps/s, {} tokens/s",
+        short(n_steps / secs),
+        short(tokens / secs)
+    )
+}
+
+fn bar(share: f32) -> String {
+    let share = if share.is_nan() { 0.0 } else { share };
+    let n_full = (share.clamp(0.0, 1.0) * BAR_CELLS as f32).round() as usize;
+    format!("[{}{}]", "=".repeat(n_full), " ".repeat(BAR_CELLS - n_full))
+}
+
+/// A number with three digits or so.
+pub(super) fn short(value: f64) -> String {
+    match value {
+        value if !value.is_finite() => "?".into(),
+        value if value >= 100_000.0 => format!("{:.0}k", value / 1000.0),
+        value if value >= 10_000.0 => format!("{:.1}k", value / 1000.0),
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.2}"),
+    }
+}
+
+/// Seconds as people say them.
+pub(super) fn duration(secs: f64) -> String {
+    let secs = if secs.is_finite() { secs.max(0.0) } else { 0.0 };
+    let whole = secs.round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::worker::event::StepMetrics;
+    use crate::worker::run_spec::RunSpec;
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        for (secs, expected) in [
+            (0.2, "0 s"),
+            (59.4, "59 s"),
+            (59.6, "1 min 00 s"),
+            (3599.0, "59 min 59 s"),
+            (7325.0, "2 h 02 min"),
+            (f64::NAN, "0 s"),
+        ] {
+            assert_eq!(duration(secs), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        for (value, expected) in [
+            (0.5, "0.50"),
+            (12.34, "12.3"),
+            (5123.4, "5123"),
+            (51_234.0, "51.2k"),
+            (512_340.0, "512k"),
+            (f64::INFINITY, "?"),
+        ] {
+            assert_eq!(short(value), expected);
+        }
+    }
+
+    #[test]
+    fn the_status_says_what_goes_on() {
+        let mut store = RunStore::default();
+        let run = RunId("a-0001".into());
+        assert_eq!(status_line(&store, Some(&run)), None);
+        store.apply(Event::Loading { done: 0.5 });
+        let line = "reading the model [============            ] 50%";
+        assert_eq!(status_line(&store, None).as_deref(), Some(line));
+        store.apply(Event::RunStarted {
+            run: run.clone(),
+            spec: Box::new(RunSpec::default()),
+            folder: "runs/a-0001".into(),
+            first_step: 0,
+            notes: Vec::new(),
+        });
+        for step in 1..=150 {
+            store.apply(Event::Step {
+                run: run.clone(),
+                metrics: StepMetrics {
+                    step,
+                    loss: 1.5,
+                    grad_norm: 1.0,
+                    state_norm: 1.0,
+                    learning_rate: 0.1,
+                    tokens: 1000,
+                    secs: 0.5,
+                },
+            });
+        }
+        let line = "step 150 of 300 [============            ] loss 1.5000, 2.00 steps/s, \
+                    2000 tokens/s, 1 min 15 s left";
+        assert_eq!(status_line(&store, Some(&run)).as_deref(), Some(line));
+    }
+}

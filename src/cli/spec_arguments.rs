@@ -1,0 +1,73 @@
+//! From arguments to the specification of a run.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::error::Result;
+use crate::kernels::device::{DeviceChoice, list_adapters};
+use crate::persist::presets::preset;
+use crate::persist::spec_file::{read_spec, set_field};
+use crate::worker::run_spec::RunSpec;
+
+/// Which run, and what is different about it.
+#[derive(Args)]
+pub(super) struct SpecArguments {
+    /// A run specification, a RON file; without one, a preset.
+    run: Option<PathBuf>,
+    /// A run that ships with the program, standard or cpu; chosen by the
+    /// device if left out.
+    #[arg(long, conflicts_with = "run")]
+    preset: Option<String>,
+    /// Change one field, as in training.steps=100; can be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// auto, cpu, gpu, or gpu:N as `gosling devices` lists them.
+    #[arg(long)]
+    device: Option<DeviceChoice>,
+}
+
+/// A specification and where it came from.
+pub(super) struct ChosenSpec {
+    pub spec: RunSpec,
+    /// Why it is this one, for people.
+    pub origin: String,
+}
+
+impl SpecArguments {
+    /// Reads the specification and makes the changes.
+    ///
+    /// # Errors
+    /// What is wrong with the file or with a change, and where.
+    pub fn spec(&self) -> Result<ChosenSpec> {
+        let (mut spec, origin) = match (&self.run, &self.preset) {
+            (Some(path), _) => (read_spec(path)?, path.display().to_string()),
+            (None, Some(name)) => (preset(name)?, format!("preset {name}")),
+            (None, None) => self.by_device()?,
+        };
+        if let Some(device) = self.device {
+            spec.device = device;
+        }
+        for assignment in &self.set {
+            set_field(&mut spec, assignment)?;
+        }
+        spec.check()?;
+        Ok(ChosenSpec { spec, origin })
+    }
+
+    /// The preset for the device that would be used.
+    fn by_device(&self) -> Result<(RunSpec, String)> {
+        let (name, why) = match self.device.unwrap_or_default() {
+            DeviceChoice::Cpu => ("cpu", "for the CPU"),
+            DeviceChoice::Gpu | DeviceChoice::GpuIndex(_) => ("standard", "for a GPU"),
+            DeviceChoice::Auto if has_real_gpu() => ("standard", "since there is a GPU"),
+            DeviceChoice::Auto => ("cpu", "since there is no GPU"),
+        };
+        Ok((preset(name)?, format!("preset {name}, {why}")))
+    }
+}
+
+/// Whether the automatic choice is a GPU.
+fn has_real_gpu() -> bool {
+    list_adapters().iter().any(|adapter| adapter.kind.is_real())
+}

@@ -1,0 +1,141 @@
+//! `gosling tune`: a run from its specification to its state.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::follow::{Ending, INTERRUPTED, follow, interrupts};
+use super::progress::Progress;
+use super::spec_arguments::{ChosenSpec, SpecArguments};
+use super::tune_report::report;
+use crate::error::{Error, Result};
+use crate::persist::run_history::past_run;
+use crate::persist::spec_file::print_spec;
+use crate::runs::RunStore;
+use crate::runs::run::Run;
+use crate::worker::Worker;
+use crate::worker::command::Command;
+use crate::worker::event::{FailureKind, RunOutcome};
+
+/// What to tune.
+#[derive(Args)]
+pub struct TuneArguments {
+    #[command(flatten)]
+    spec: SpecArguments,
+    /// The folder that holds the runs' folders.
+    #[arg(long, default_value = "runs")]
+    runs: PathBuf,
+    /// Go on with the run in this folder.
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["run", "preset", "set", "device"])]
+    resume: Option<PathBuf>,
+    /// Print the specification and do nothing else.
+    #[arg(long, conflicts_with = "resume")]
+    print_spec: bool,
+    /// Say nothing but the result.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Tunes and prints what came of it.
+///
+/// # Errors
+/// Bad input: what it is, and where.
+pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
+    let mut store = RunStore::default();
+    let mut progress = Progress::new(arguments.quiet);
+    let command = match &arguments.resume {
+        Some(folder) => {
+            // What was measured before is part of the result.
+            store.add(past_run(folder)?);
+            let folder = folder.clone();
+            Command::ResumeRun { folder }
+        }
+        None => {
+            let ChosenSpec { spec, origin } = arguments.spec.spec()?;
+            if arguments.print_spec {
+                print(&print_spec(&spec)?);
+                return Ok(ExitCode::SUCCESS);
+            }
+            progress.say(&origin);
+            let (spec, runs) = (Box::new(spec), arguments.runs.clone());
+            Command::StartRun { spec, runs }
+        }
+    };
+    let interrupts = interrupts()?;
+    let worker = Worker::spawn(|| ())?;
+    worker
+        .commands
+        .send(command)
+        .map_err(|_| Error::Device("the worker is gone".into()))?;
+    let ending = follow(&worker, &interrupts, None, &mut store, &mut progress);
+    Ok(conclude(&ending, &store))
+}
+
+/// Prints the result and says how it went.
+fn conclude(ending: &Ending, store: &RunStore) -> ExitCode {
+    match ending {
+        Ending::Ended { run, outcome } => {
+            let Some(run) = store.get(run) else {
+                return ExitCode::FAILURE;
+            };
+            print(&report(run));
+            outcome_code(run, outcome)
+        }
+        Ending::RateFound => ExitCode::SUCCESS,
+        Ending::NotBegun => {
+            eprintln!("gosling: interrupted; nothing was begun");
+            ExitCode::from(INTERRUPTED)
+        }
+        Ending::Failed { kind, message } => {
+            eprintln!("gosling: {message}");
+            match kind {
+                FailureKind::Input => ExitCode::from(2),
+                FailureKind::Work => {
+                    if let Some(run) = store.runs().last() {
+                        say_how_to_resume(run);
+                    }
+                    ExitCode::FAILURE
+                }
+            }
+        }
+    }
+}
+
+fn outcome_code(run: &Run, outcome: &RunOutcome) -> ExitCode {
+    match outcome {
+        RunOutcome::Finished | RunOutcome::StoppedEarly { .. } => ExitCode::SUCCESS,
+        RunOutcome::Stopped { step } => {
+            eprintln!("gosling: stopped after step {step}");
+            say_how_to_resume(run);
+            ExitCode::from(INTERRUPTED)
+        }
+        RunOutcome::Diverged { step, detail } => {
+            eprintln!("gosling: diverged at step {step}, {detail}; the state before it is kept");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say_how_to_resume(run: &Run) {
+    eprintln!(
+        "gosling: go on with gosling tune --resume {}",
+        quoted(&run.folder)
+    );
+}
+
+/// A path as a shell takes it.
+pub(super) fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    if path.contains(char::is_whitespace) {
+        format!("\"{path}\"")
+    } else {
+        path
+    }
+}
+
+/// Writes to the output, which may be a pipe that nobody reads any more.
+pub(super) fn print(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}

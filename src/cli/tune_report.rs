@@ -1,0 +1,215 @@
+//! What came of a run, as a table for people.
+
+use super::progress::{duration, short};
+use super::tune::quoted;
+use crate::bench::Accuracy;
+use crate::runs::run::{ExportedState, Run};
+use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
+
+/// Accuracies, speed, and what was written and how to use it.
+pub(super) fn report(run: &Run) -> String {
+    let mut text = String::new();
+    if !run.evaluations.is_empty() {
+        text.push_str(&accuracies(run));
+        text.push('\n');
+    }
+    text.push_str(&speed(run));
+    text.push_str(&files(run));
+    text
+}
+
+/// One row a figure, one column an evaluation.
+fn accuracies(run: &Run) -> String {
+    let phases = [
+        EvaluationPhase::Before,
+        EvaluationPhase::FewShot,
+        EvaluationPhase::After,
+    ];
+    let measured: Vec<&(EvaluationPhase, EvaluationSummary)> = phases
+        .iter()
+        .filter_map(|phase| run.evaluations.iter().find(|(of, _)| of == phase))
+        .collect();
+    let Some((_, first)) = measured.first() else {
+        return String::new();
+    };
+    let mut rows = vec![vec![first.benchmark.clone()]];
+    rows[0].extend(
+        measured
+            .iter()
+            .map(|(phase, summary)| title(*phase, summary)),
+    );
+    for Score { name, .. } in &first.scores {
+        let mut row = vec![name.clone()];
+        row.extend(measured.iter().map(|(_, summary)| cell(summary, name)));
+        rows.push(row);
+    }
+    let secs = measured
+        .iter()
+        .map(|(_, summary)| format!("{:.1}", summary.secs));
+    rows.push(std::iter::once("seconds".to_owned()).chain(secs).collect());
+    columns(&rows)
+}
+
+fn title(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
+    match phase {
+        EvaluationPhase::Before => "untuned".into(),
+        EvaluationPhase::FewShot => format!("untuned, {} examples in front", summary.few_shot),
+        EvaluationPhase::After => "tuned".into(),
+    }
+}
+
+fn cell(summary: &EvaluationSummary, name: &str) -> String {
+    let score = summary.scores.iter().find(|score| score.name == name);
+    score.map_or("-".into(), |score| {
+        let accuracy = Accuracy {
+            n_correct: score.n_correct,
+            n_items: score.n_items,
+        };
+        accuracy.to_string()
+    })
+}
+
+/// Rows with every column as wide as its widest cell.
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
+    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..n_columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths);
+        let line: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        text.push_str(line.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// How fast the steps were, and which state is the result.
+fn speed(run: &Run) -> String {
+    let secs = run.series.step_secs.points();
+    if secs.is_empty() {
+        return String::new();
+    }
+    let total: f64 = secs.iter().map(|(_, secs)| secs).sum();
+    let mut text = format!(
+        "{} steps in {}, {:.1} ms a step, {} tokens/s\n",
+        run.step,
+        duration(total),
+        1000.0 * total / secs.len() as f64,
+        short(run.n_tokens() / total)
+    );
+    if let Some(ExportedState { step, .. }) = run.exported.last() {
+        let lowest = run.best_validation().filter(|(best, _)| best == step);
+        let why = lowest.map_or(String::new(), |(_, loss)| {
+            format!(", which has the lowest validation loss, {loss:.4}")
+        });
+        text.push_str(&format!("the state is that of step {step}{why}\n"));
+    }
+    text
+}
+
+/// What was written, and what each file is for.
+fn files(run: &Run) -> String {
+    let mut rows = Vec::new();
+    for exported in &run.exported {
+        let path = quoted(&exported.path);
+        let extension = exported.path.extension().unwrap_or_default();
+        if extension == "pth" {
+            let script = exported.path.with_file_name("state_rwkv_pip.py");
+            rows.push(vec![path, "for RWKV-Runner and the rwkv package".into()]);
+            rows.push(vec![
+                quoted(&script),
+                "loads it in Python; its first lines say how".into(),
+            ]);
+        } else {
+            rows.push(vec![path, "for Gosling, with what it was made from".into()]);
+        }
+    }
+    let folder = quoted(&run.folder);
+    rows.push(vec![folder, "everything about the run".into()]);
+    columns(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::RunStore;
+    use crate::worker::event::{Event, RunId, StepMetrics};
+    use crate::worker::run_spec::RunSpec;
+
+    fn summary(few_shot: usize, n_correct: usize) -> EvaluationSummary {
+        let score = |name: &str, n_correct| Score {
+            name: name.into(),
+            n_correct,
+            n_items: 500,
+        };
+        EvaluationSummary {
+            benchmark: "gsm8k-mini".into(),
+            few_shot,
+            scores: vec![score("strict", n_correct), score("flexible", n_correct + 1)],
+            left_out: 0,
+            secs: 24.9,
+        }
+    }
+
+    #[test]
+    fn a_run_is_reported_in_columns() {
+        let id = RunId("a-0001".into());
+        let mut store = RunStore::default();
+        store.apply(Event::RunStarted {
+            run: id.clone(),
+            spec: Box::new(RunSpec::default()),
+            folder: "my runs/a-0001".into(),
+            first_step: 0,
+            notes: Vec::new(),
+        });
+        for (phase, summary) in [
+            (EvaluationPhase::Before, summary(0, 0)),
+            (EvaluationPhase::After, summary(0, 231)),
+        ] {
+            store.apply(Event::EvaluationFinished {
+                run: id.clone(),
+                phase,
+                summary,
+            });
+        }
+        for step in 1..=2 {
+            store.apply(Event::Step {
+                run: id.clone(),
+                metrics: StepMetrics {
+                    step,
+                    loss: 1.0,
+                    grad_norm: 1.0,
+                    state_norm: 1.0,
+                    learning_rate: 0.1,
+                    tokens: 1000,
+                    secs: 0.5,
+                },
+            });
+        }
+        let mut run = store.take(&id).unwrap();
+        run.exported.push(ExportedState {
+            step: 2,
+            path: "my runs/a-0001/state.pth".into(),
+            bytes: 1,
+        });
+        let expected = "\
+gsm8k-mini  untuned                       tuned
+strict      0.000 [0.000, 0.008] n = 500  0.462 [0.419, 0.506] n = 500
+flexible    0.002 [0.000, 0.011] n = 500  0.464 [0.421, 0.508] n = 500
+seconds     24.9                          24.9
+
+2 steps in 1 s, 500.0 ms a step, 2000 tokens/s
+the state is that of step 2
+\"my runs/a-0001/state.pth\"          for RWKV-Runner and the rwkv package
+\"my runs/a-0001/state_rwkv_pip.py\"  loads it in Python; its first lines say how
+\"my runs/a-0001\"                    everything about the run
+";
+        assert_eq!(report(&run), expected);
+    }
+}

@@ -1,0 +1,73 @@
+//! Paths of a run that hold from any folder, so that it can be resumed there.
+
+use std::path::{Path, PathBuf};
+
+use super::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
+use crate::tuning::spec::{Method, StartState};
+
+impl RunSpec {
+    /// The same run with every path taken from the present folder.
+    #[must_use]
+    pub fn with_absolute_paths(&self) -> Self {
+        let mut spec = self.clone();
+        if let CheckpointSource::File(path) = &mut spec.model.checkpoint {
+            make_absolute(path);
+        }
+        if let VocabularySource::File(path) = &mut spec.model.vocabulary {
+            make_absolute(path);
+        }
+        match &mut spec.data.source {
+            DataSource::Mini(_) => {}
+            DataSource::Official { folder, .. } => make_absolute(folder),
+            DataSource::Jsonl {
+                train, validation, ..
+            } => {
+                make_absolute(train);
+                if let Some(path) = validation {
+                    make_absolute(path);
+                }
+            }
+        }
+        if let Method::Standard(standard) = &mut spec.method
+            && let StartState::File(path) = &mut standard.start
+        {
+            make_absolute(path);
+        }
+        spec
+    }
+}
+
+/// A path that cannot be made absolute, an empty one, is refused later.
+fn make_absolute(path: &mut PathBuf) {
+    if let Ok(absolute) = std::path::absolute::<&Path>(path) {
+        *path = absolute;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Template;
+
+    #[test]
+    fn every_path_is_made_absolute() {
+        let mut spec = RunSpec::default();
+        assert_eq!(spec.with_absolute_paths(), spec);
+        spec.model.checkpoint = CheckpointSource::File("a.pth".into());
+        spec.model.vocabulary = VocabularySource::File("b.txt".into());
+        spec.data.source = DataSource::Jsonl {
+            train: "c.jsonl".into(),
+            validation: Some("d.jsonl".into()),
+            template: Template::Plain,
+        };
+        if let Method::Standard(standard) = &mut spec.method {
+            standard.start = StartState::File("e.pth".into());
+        }
+        let absolute = format!("{:?}", spec.with_absolute_paths());
+        let here = std::env::current_dir().unwrap();
+        for name in ["a.pth", "b.txt", "c.jsonl", "d.jsonl", "e.pth"] {
+            let path = format!("{:?}", here.join(name));
+            assert!(absolute.contains(&path), "{path} in {absolute}");
+        }
+    }
+}

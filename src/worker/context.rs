@@ -1,0 +1,185 @@
+//! What a job uses of its worker: where it reports to and is asked from.
+
+use std::time::Instant;
+
+use super::control::Control;
+use super::event::{Event, FailureKind, RunId};
+use super::latest::{Latest, StateSnapshot};
+use super::log_line::log_line;
+use crate::error::{Error, Result};
+use crate::persist::metrics::MetricRecord;
+use crate::persist::run_folder::RunFolder;
+use crate::worker::event::EvaluationPhase;
+
+/// The outside of a job.
+pub(super) struct Context<'w> {
+    /// Commands in.
+    pub control: &'w mut Control,
+    /// Events out.
+    pub send: &'w dyn Fn(Event),
+    /// Matrices out.
+    pub snapshots: &'w Latest<StateSnapshot>,
+    /// The folder of the run, once it has begun.
+    pub folder: Option<RunFolder>,
+    /// A run without a folder, which can be stopped by this name.
+    pub unwritten: Option<RunId>,
+    /// What is being done, for the message of a failure.
+    pub during: Doing,
+    /// Seconds spent in pauses.
+    pub held_secs: f64,
+}
+
+/// What a job is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    CheckingSpec,
+    LoadingModel,
+    LoadingData,
+    Preparing,
+    OpeningRun,
+    CreatingRun,
+    Evaluating(EvaluationPhase),
+    Tuning,
+    Validating,
+    Saving,
+    FindingRate,
+}
+
+impl Doing {
+    /// In words, the beginning of a sentence that ends in "failed".
+    fn words(self) -> &'static str {
+        match self {
+            Self::CheckingSpec => "checking the specification",
+            Self::LoadingModel => "loading the model",
+            Self::LoadingData => "loading the data",
+            Self::Preparing => "preparing the state",
+            Self::OpeningRun => "opening the run",
+            Self::CreatingRun => "creating the run",
+            Self::Evaluating(EvaluationPhase::Before) => "scoring the untuned model",
+            Self::Evaluating(EvaluationPhase::FewShot) => {
+                "scoring the untuned model with examples in front"
+            }
+            Self::Evaluating(EvaluationPhase::After) => "scoring the tuned model",
+            Self::Tuning => "tuning",
+            Self::Validating => "measuring the validation loss",
+            Self::Saving => "saving",
+            Self::FindingRate => "finding the learning rate",
+        }
+    }
+}
+
+impl Context<'_> {
+    /// The run that can be paused and stopped.
+    pub fn run(&self) -> Option<RunId> {
+        let id = self.folder.as_ref().map(RunFolder::id);
+        id.or(self.unwritten.as_ref()).cloned()
+    }
+
+    /// The folder of the run.
+    ///
+    /// # Errors
+    /// [`Error::Device`] before the run has begun, which is a mistake of ours.
+    pub fn folder(&mut self) -> Result<&mut RunFolder> {
+        let missing = || Error::Device("the run has no folder yet".into());
+        self.folder.as_mut().ok_or_else(missing)
+    }
+
+    /// Writes an event down and then sends it, so that nothing is only in
+    /// memory.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be written.
+    pub fn report(&mut self, event: Event) -> Result<()> {
+        if let Some(folder) = &mut self.folder {
+            for record in MetricRecord::from_event(&event) {
+                folder.append_metric(&record)?;
+            }
+            if let Some(line) = log_line(&event) {
+                folder.append_log(&line)?;
+            }
+        }
+        (self.send)(event);
+        Ok(())
+    }
+
+    /// Reports that the job failed. What cannot be written any more is sent
+    /// all the same.
+    pub fn report_failure(&mut self, kind: FailureKind, message: String) {
+        let failure = Event::Failed {
+            run: self.run(),
+            kind,
+            during: self.during.words().into(),
+            message,
+        };
+        if self.report(failure.clone()).is_err() {
+            (self.send)(failure);
+        }
+    }
+
+    /// Takes commands; holds while the run is paused.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the job is to end.
+    pub fn poll(&mut self, step: usize) -> Result<()> {
+        let run = self.run();
+        let (send, folder) = (self.send, &mut self.folder);
+        let mut pause_start = None;
+        let polled = self.control.poll(run.as_ref(), &mut || {
+            pause_start = Some(Instant::now());
+            let Some(run) = &run else { return Ok(()) };
+            let event = Event::Paused {
+                run: run.clone(),
+                step,
+            };
+            if let (Some(folder), Some(line)) = (folder.as_mut(), log_line(&event)) {
+                folder.append_log(&line)?;
+            }
+            send(event);
+            Ok(())
+        });
+        if let Some(start) = pause_start {
+            self.held_secs += start.elapsed().as_secs_f64();
+        }
+        polled
+    }
+}
+
+/// The kind of a failure: bad input only where nothing was begun.
+pub(super) fn failure_kind(error: &Error, has_begun: bool) -> FailureKind {
+    match error {
+        Error::Input { .. } | Error::Spec { .. } | Error::Io { .. } if !has_begun => {
+            FailureKind::Input
+        }
+        Error::Input { .. }
+        | Error::Spec { .. }
+        | Error::Io { .. }
+        | Error::Device(_)
+        | Error::Stopped => FailureKind::Work,
+    }
+}
+
+/// Lets something happen at most every so often.
+pub(super) struct Throttle {
+    every_secs: f64,
+    last: Option<Instant>,
+}
+
+impl Throttle {
+    pub fn new(every_secs: f64) -> Self {
+        Self {
+            every_secs,
+            last: None,
+        }
+    }
+
+    /// Whether it is time again.
+    pub fn is_due(&mut self) -> bool {
+        let is_due = self
+            .last
+            .is_none_or(|last| last.elapsed().as_secs_f64() >= self.every_secs);
+        if is_due {
+            self.last = Some(Instant::now());
+        }
+        is_due
+    }
+}

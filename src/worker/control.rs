@@ -1,0 +1,204 @@
+//! The commands as a run sees them: taken between steps and batches, where a
+//! pause holds and a stop ends.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use crossbeam_channel::{Receiver, TryRecvError};
+
+use super::command::Command;
+use super::event::RunId;
+use super::run_spec::RunSpec;
+use crate::error::{Error, Result};
+use crate::tuning::rate_finder::RateRange;
+
+/// Work that is done from its start to its end.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Job {
+    /// See [`Command::StartRun`].
+    Start { spec: Box<RunSpec>, runs: PathBuf },
+    /// See [`Command::ResumeRun`].
+    Resume { folder: PathBuf },
+    /// See [`Command::FindRate`].
+    FindRate {
+        run: RunId,
+        spec: Box<RunSpec>,
+        range: RateRange,
+    },
+}
+
+/// The receiving end of the commands.
+pub(super) struct Control {
+    commands: Receiver<Command>,
+    /// Jobs that came while another was under way.
+    waiting: VecDeque<Job>,
+    is_shut_down: bool,
+}
+
+/// What a command is to whoever takes it.
+enum Taken {
+    Job(Job),
+    Pause(RunId),
+    Resume(RunId),
+    Stop(RunId),
+    Shutdown,
+}
+
+impl Control {
+    pub(super) fn new(commands: Receiver<Command>) -> Self {
+        Self {
+            commands,
+            waiting: VecDeque::new(),
+            is_shut_down: false,
+        }
+    }
+
+    /// Waits for the next job; none when the worker is to end.
+    pub(super) fn next_job(&mut self) -> Option<Job> {
+        while !self.is_shut_down {
+            if let Some(job) = self.waiting.pop_front() {
+                return Some(job);
+            }
+            match self.commands.recv().map(Taken::from) {
+                Ok(Taken::Job(job)) => return Some(job),
+                Ok(Taken::Shutdown) | Err(_) => self.is_shut_down = true,
+                // The run that was meant is over.
+                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_)) => {}
+            }
+        }
+        None
+    }
+
+    /// Takes the commands that have come. A pause of `run` is told to `paused`
+    /// and holds until the run is resumed or stopped.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when `run` or the worker is to end, and what `paused`
+    /// reports.
+    pub(super) fn poll(
+        &mut self,
+        run: Option<&RunId>,
+        paused: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let mut holds = false;
+        while !self.is_shut_down {
+            let taken = if holds {
+                self.commands.recv().map_err(|_| TryRecvError::Disconnected)
+            } else {
+                self.commands.try_recv()
+            };
+            match taken.map(Taken::from) {
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) | Ok(Taken::Shutdown) => self.is_shut_down = true,
+                Ok(Taken::Job(job)) => self.waiting.push_back(job),
+                Ok(Taken::Stop(id)) if Some(&id) == run => return Err(Error::Stopped),
+                Ok(Taken::Resume(id)) if Some(&id) == run => holds = false,
+                Ok(Taken::Pause(id)) if Some(&id) == run => {
+                    if !holds {
+                        paused()?;
+                    }
+                    holds = true;
+                }
+                // Another run was meant, which is over.
+                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_)) => {}
+            }
+        }
+        Err(Error::Stopped)
+    }
+}
+
+impl From<Command> for Taken {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::StartRun { spec, runs } => Self::Job(Job::Start { spec, runs }),
+            Command::ResumeRun { folder } => Self::Job(Job::Resume { folder }),
+            Command::FindRate { run, spec, range } => Self::Job(Job::FindRate { run, spec, range }),
+            Command::Pause(run) => Self::Pause(run),
+            Command::Resume(run) => Self::Resume(run),
+            Command::Stop(run) => Self::Stop(run),
+            Command::Shutdown => Self::Shutdown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::{Sender, unbounded};
+
+    use super::*;
+
+    fn control() -> (Sender<Command>, Control) {
+        let (sender, receiver) = unbounded();
+        (sender, Control::new(receiver))
+    }
+
+    fn id(name: &str) -> RunId {
+        RunId(name.into())
+    }
+
+    fn resume_run(name: &str) -> Command {
+        Command::ResumeRun {
+            folder: name.into(),
+        }
+    }
+
+    /// What polling run `a` gives, and how many pauses were told.
+    fn check(commands: &[Command], stopped: bool, n_pauses: usize) {
+        let (sender, mut control) = control();
+        for command in commands {
+            sender.send(command.clone()).unwrap();
+        }
+        let mut n_told = 0;
+        let outcome = control.poll(Some(&id("a")), &mut || {
+            n_told += 1;
+            Ok(())
+        });
+        assert_eq!(outcome.is_err(), stopped, "{commands:?}");
+        assert_eq!(n_told, n_pauses, "{commands:?}");
+    }
+
+    #[test]
+    fn a_run_is_paused_resumed_and_stopped() {
+        use Command::{Pause, Resume, Shutdown, Stop};
+        check(&[], false, 0);
+        check(&[Stop(id("a"))], true, 0);
+        check(&[Stop(id("b")), Resume(id("a"))], false, 0);
+        check(&[Pause(id("a")), Resume(id("a"))], false, 1);
+        check(&[Pause(id("a")), Pause(id("a")), Resume(id("a"))], false, 1);
+        check(&[Pause(id("a")), Resume(id("b")), Stop(id("a"))], true, 1);
+        check(&[Pause(id("a")), Shutdown], true, 1);
+        check(&[Pause(id("b"))], false, 0);
+    }
+
+    #[test]
+    fn a_client_that_is_gone_ends_the_run() {
+        let (sender, mut control) = control();
+        sender.send(Command::Pause(id("a"))).unwrap();
+        drop(sender);
+        assert!(control.poll(Some(&id("a")), &mut || Ok(())).is_err());
+        assert_eq!(control.next_job(), None);
+    }
+
+    #[test]
+    fn jobs_wait_for_their_turn() {
+        let (sender, mut control) = control();
+        sender.send(resume_run("a")).unwrap();
+        sender.send(resume_run("b")).unwrap();
+        control.poll(None, &mut || Ok(())).unwrap();
+        sender.send(Command::Stop(id("c"))).unwrap();
+        sender.send(resume_run("c")).unwrap();
+        for name in ["a", "b", "c"] {
+            let folder = name.into();
+            assert_eq!(control.next_job(), Some(Job::Resume { folder }));
+        }
+    }
+
+    #[test]
+    fn nothing_is_begun_after_a_shutdown() {
+        let (sender, mut control) = control();
+        sender.send(resume_run("a")).unwrap();
+        sender.send(Command::Shutdown).unwrap();
+        assert!(control.poll(None, &mut || Ok(())).is_err());
+        assert_eq!(control.next_job(), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! Measuring accuracy inside a run: commands are taken between batches, every
+//! item is written down, and the figures are reported.
+
+use std::time::Instant;
+
+use super::context::{Context, Doing, Throttle};
+use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId, Score};
+use super::run_data::BenchmarkSet;
+use super::session::LoadedModel;
+use crate::bench::{Evaluation, Runner, evaluate};
+use crate::error::Result;
+use crate::model::tokenizer::Tokenizer;
+use crate::tuning::state_file::TunedState;
+use crate::tuning::trainer::state_tensors;
+
+/// Seconds between two reports of progress.
+const PROGRESS_SECS: f64 = 0.1;
+
+/// One evaluation of a run.
+pub(super) struct Measurement<'a> {
+    pub run: &'a RunId,
+    pub phase: EvaluationPhase,
+    pub loaded: &'a LoadedModel,
+    pub tokenizer: &'a Tokenizer,
+    pub set: &'a BenchmarkSet,
+    /// The state that the model starts from; zero if none.
+    pub state: Option<&'a TunedState>,
+    /// Steps done, for a pause.
+    pub step: usize,
+}
+
+impl Measurement<'_> {
+    /// Scores the items, writes one line for each and reports the figures.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Stopped`] when the run is to end; what the device
+    /// or the disk reports.
+    pub fn take(&self, context: &mut Context<'_>) -> Result<EvaluationSummary> {
+        context.during = Doing::Evaluating(self.phase);
+        let (start, held_before) = (Instant::now(), context.held_secs);
+        let mut throttle = Throttle::new(PROGRESS_SECS);
+        let mut progress = |done, total| {
+            context.poll(self.step)?;
+            // The first and the last are always seen.
+            if done == 0 || done == total || throttle.is_due() {
+                context.report(Event::EvaluationProgress {
+                    run: self.run.clone(),
+                    phase: self.phase,
+                    done,
+                    total,
+                })?;
+            }
+            Ok(())
+        };
+        let evaluation = evaluate(
+            &mut self.runner(),
+            self.tokenizer,
+            self.set.benchmark,
+            &self.set.items,
+            &self.set.options(self.phase),
+            &mut progress,
+        )?;
+        let held_secs = context.held_secs - held_before;
+        let summary = summary(&evaluation, start.elapsed().as_secs_f64() - held_secs);
+        let folder = context.folder()?;
+        folder.write_evaluation(self.phase, &evaluation.records)?;
+        context.report(Event::EvaluationFinished {
+            run: self.run.clone(),
+            phase: self.phase,
+            summary: summary.clone(),
+        })?;
+        Ok(summary)
+    }
+
+    fn runner(&self) -> Runner<'_> {
+        let LoadedModel { model, device, .. } = self.loaded;
+        match self.state {
+            None => Runner::new(model, device),
+            Some(state) => Runner::with_state(model, device, state_tensors(state, device)),
+        }
+    }
+}
+
+fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
+    let figures = evaluation.figures().into_iter();
+    let scores = figures.map(|figure| Score {
+        name: figure.name,
+        n_correct: figure.accuracy.n_correct,
+        n_items: figure.accuracy.n_items,
+    });
+    EvaluationSummary {
+        benchmark: evaluation.name().to_owned(),
+        few_shot: evaluation.few_shot,
+        scores: scores.collect(),
+        left_out: 0,
+        secs,
+    }
+}

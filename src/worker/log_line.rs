@@ -1,0 +1,119 @@
+//! What the log of a run says of an event, as plain sentences for people.
+
+use std::path::Path;
+
+use super::event::{EvaluationPhase, EvaluationSummary, Event, RunOutcome, StepMetrics};
+
+/// The line of an event; none of those that come many times a second.
+pub fn log_line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::DeviceReady { device } => format!("device {device}"),
+        Event::ModelLoaded { model, secs, .. } => format!("{model}, loaded in {secs:.1} s"),
+        Event::RunStarted {
+            first_step, notes, ..
+        } => {
+            let mut lines = vec![start_line(*first_step)];
+            lines.extend(notes.iter().map(|note| format!("note: {note}")));
+            lines.join("\n")
+        }
+        Event::Step { metrics, .. } => step_line(metrics),
+        Event::Validated {
+            step, loss, best, ..
+        } => {
+            let best = if *best { ", the lowest so far" } else { "" };
+            format!("validation loss {loss:.4} after step {step}{best}")
+        }
+        Event::CheckpointSaved { step, path, .. } => {
+            format!("checkpoint after step {step} in {}", path.display())
+        }
+        Event::EvaluationFinished { phase, summary, .. } => evaluation_line(*phase, summary),
+        Event::StateExported { step, path, .. } => export_line(*step, path),
+        Event::Paused { step, .. } => pause_line(*step),
+        Event::RunEnded { outcome, .. } => outcome_line(outcome),
+        Event::Failed {
+            during, message, ..
+        } => failure_line(during, message),
+        Event::Loading { .. }
+        | Event::SnapshotReady { .. }
+        | Event::EvaluationProgress { .. }
+        | Event::RateProgress { .. }
+        | Event::RateFound { .. } => return None,
+    })
+}
+
+/// What is said of a run that begins or goes on.
+pub fn start_line(first_step: usize) -> String {
+    match first_step {
+        0 => "started".to_owned(),
+        step => format!("resumed after step {step}"),
+    }
+}
+
+/// What is said of a state that was written.
+pub fn export_line(step: usize, path: &Path) -> String {
+    format!("state of step {step} written to {}", path.display())
+}
+
+/// What is said of a pause.
+pub fn pause_line(step: usize) -> String {
+    format!("paused after step {step}")
+}
+
+/// What is said of a failure.
+pub fn failure_line(during: &str, message: &str) -> String {
+    format!("{during} failed: {message}")
+}
+
+/// What is said of an evaluation.
+pub fn evaluation_line(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
+    let scores = summary
+        .scores
+        .iter()
+        .map(|score| format!("{} {} of {}", score.name, score.n_correct, score.n_items));
+    let scores: Vec<String> = scores.collect();
+    format!(
+        "{}, {}, {}",
+        summary.benchmark,
+        phase.words(),
+        scores.join(", ")
+    )
+}
+
+/// What is said of a run's end.
+pub fn outcome_line(outcome: &RunOutcome) -> String {
+    match outcome {
+        RunOutcome::Finished => "finished".into(),
+        RunOutcome::StoppedEarly { best_step } => {
+            format!("stopped early, best after step {best_step}")
+        }
+        RunOutcome::Stopped { step } => format!("stopped after step {step}"),
+        RunOutcome::Diverged { step, detail } => format!("diverged at step {step}, {detail}"),
+    }
+}
+
+fn step_line(metrics: &StepMetrics) -> String {
+    let StepMetrics {
+        step,
+        loss,
+        grad_norm,
+        state_norm,
+        learning_rate,
+        tokens,
+        secs,
+    } = metrics;
+    format!(
+        "step {step}, loss {loss:.4}, gradient {grad_norm:.4}, state {state_norm:.3}, \
+         rate {learning_rate:.5}, {tokens} tokens in {secs:.3} s"
+    )
+}
+
+impl EvaluationPhase {
+    /// The phase in words, as in "the untuned model".
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Before => "untuned",
+            Self::FewShot => "untuned with examples",
+            Self::After => "tuned",
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Where a run is taken up again.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::persist::run_folder::RunFolder;
+use crate::runs::run::{Run, RunStatus};
+use crate::tuning::checkpoint_file::{TrainerCheckpoint, read_checkpoint};
+
+/// Whether anything is left to do of a run.
+///
+/// # Errors
+/// [`Error::Input`] if it is over and would be over again.
+pub(super) fn check_resumable(past: &Run) -> Result<()> {
+    let refuse = |reason: String| Err(Error::input(&past.folder, "run", reason));
+    match &past.status {
+        RunStatus::Finished => refuse(format!(
+            "is finished after {} steps; its state is in state.safetensors",
+            past.step
+        )),
+        RunStatus::StoppedEarly { best_step } => refuse(format!(
+            "is finished, it stopped early; the state of step {best_step} is in state.safetensors"
+        )),
+        RunStatus::Diverged { step, detail } => refuse(format!(
+            "diverged at step {step}, {detail}; it would again, so start a new run"
+        )),
+        RunStatus::Running { .. }
+        | RunStatus::Paused { .. }
+        | RunStatus::Evaluating { .. }
+        | RunStatus::Stopped { .. }
+        | RunStatus::Interrupted { .. }
+        | RunStatus::Failed(_) => Ok(()),
+    }
+}
+
+/// The newest checkpoint that is whole and that `restore` takes. Those that are
+/// not are named in `notes`.
+///
+/// # Errors
+/// [`Error::Io`] if the folder cannot be listed.
+pub(super) fn newest_whole(
+    folder: &RunFolder,
+    notes: &mut Vec<String>,
+    restore: &mut dyn FnMut(&Path, &TrainerCheckpoint) -> Result<()>,
+) -> Result<Option<PathBuf>> {
+    for (_, path) in folder.checkpoints()? {
+        let restored = read_checkpoint(&path).and_then(|read| restore(&path, &read));
+        match restored {
+            Ok(()) => return Ok(Some(path)),
+            Err(error) => notes.push(format!("a checkpoint cannot be used, {error}")),
+        }
+    }
+    if !notes.is_empty() {
+        notes.push("no checkpoint is whole, so the run begins again".into());
+    }
+    Ok(None)
+}

@@ -1,0 +1,357 @@
+//! What a run learns from and is measured on, in tokens.
+
+use std::path::Path;
+
+use super::event::EvaluationPhase;
+use super::run_spec::{DataSource, DataSpec, EvaluationSplit, RunSpec};
+use crate::bench::ScoreOptions;
+use crate::data::{
+    Benchmark, Example, Item, Loaded, Protocol, Split, few_shot, load, load_text_set, mini,
+    mini_few_shot,
+};
+use crate::error::{Error, Result};
+use crate::model::tokenizer::Tokenizer;
+
+/// Training examples held out, one of so many, where a benchmark has no
+/// validation split that could be used.
+const HELD_OUT_SHARE: usize = 10;
+/// The most that are held out.
+const MAX_HELD_OUT: usize = 200;
+
+/// The sets of a run.
+#[derive(Debug)]
+pub(super) struct RunData {
+    pub train: Vec<Example>,
+    /// Empty where nothing is held out.
+    pub validation: Vec<Example>,
+    /// What accuracy is measured on; none for a set of texts.
+    pub benchmark: Option<BenchmarkSet>,
+    /// What was left out, and other things people should know.
+    pub notes: Vec<String>,
+}
+
+/// The items of a benchmark that are scored.
+#[derive(Debug)]
+pub(super) struct BenchmarkSet {
+    pub benchmark: Benchmark,
+    pub items: Vec<Item>,
+    protocol: Protocol,
+    few_shot: Vec<Item>,
+}
+
+/// The items of a benchmark before they are tokens.
+struct Items {
+    train: Loaded<Item>,
+    validation: Vec<Item>,
+    set: BenchmarkSet,
+}
+
+impl RunData {
+    /// Reads and tokenises the sets of a run.
+    ///
+    /// # Errors
+    /// Files that cannot be used, and sets of which nothing is left.
+    pub fn load(spec: &RunSpec, tokenizer: &Tokenizer) -> Result<Self> {
+        let mut notes = Vec::new();
+        let (train, validation, benchmark) = match &spec.data.source {
+            DataSource::Mini(benchmark) => {
+                let items = mini_items(*benchmark, spec)?;
+                tokenised(items, tokenizer, &mut notes)
+            }
+            DataSource::Official { benchmark, folder } => {
+                let items = official_items(*benchmark, folder, spec, &mut notes)?;
+                tokenised(items, tokenizer, &mut notes)
+            }
+            DataSource::Jsonl {
+                train,
+                validation,
+                template,
+            } => {
+                notes.push("texts have no right answer; the loss alone is measured".into());
+                let mut read = |path: &Path| {
+                    let loaded = load_text_set(path, *template, tokenizer)?;
+                    note_bad_lines(&loaded, &mut notes);
+                    Ok(loaded.items)
+                };
+                let train = read(train)?;
+                let validation = validation.as_deref().map(read).transpose()?;
+                (train, validation.unwrap_or_default(), None)
+            }
+        };
+        let mut data = Self {
+            train,
+            validation,
+            benchmark,
+            notes,
+        };
+        data.keep(spec)?;
+        Ok(data)
+    }
+
+    /// Leaves out what is too long or beyond the limits.
+    fn keep(&mut self, spec: &RunSpec) -> Result<()> {
+        let DataSpec {
+            train_limit,
+            context_length,
+            ..
+        } = spec.data;
+        self.train.truncate(train_limit.unwrap_or(usize::MAX));
+        let sets = [
+            ("training", &mut self.train),
+            ("validation", &mut self.validation),
+        ];
+        for (name, examples) in sets {
+            let n_before = examples.len();
+            let shortest = examples.iter().map(Example::n_tokens).min();
+            // Token 0 stands in front of every example.
+            examples.retain(|example| example.n_tokens() < context_length);
+            let n_long = n_before - examples.len();
+            if let (true, Some(shortest)) = (examples.is_empty(), shortest) {
+                let reason = format!(
+                    "all {n_before} {name} examples have more than {context_length} tokens, \
+                     the shortest {}; raise it",
+                    shortest + 1
+                );
+                return Err(Error::spec("data.context_length", reason));
+            }
+            if n_long > 0 {
+                self.notes.push(format!(
+                    "{n_long} of {n_before} {name} examples have more than {context_length} \
+                     tokens and are left out"
+                ));
+            }
+        }
+        let limit = spec.training.validation_limit.unwrap_or(usize::MAX);
+        self.validation.truncate(limit);
+        if self.validation.is_empty() && spec.training.validate_every > 0 {
+            let reason = "there are no validation examples, so nothing is held against \
+                          over-fitting and the last state is kept";
+            self.notes.push(reason.into());
+        }
+        Ok(())
+    }
+}
+
+impl BenchmarkSet {
+    /// By which rules, and with which solved questions in front.
+    pub fn options(&self, phase: EvaluationPhase) -> ScoreOptions {
+        let mut options = ScoreOptions::new(self.protocol);
+        match phase {
+            EvaluationPhase::Before | EvaluationPhase::After => {}
+            EvaluationPhase::FewShot => options.few_shot.clone_from(&self.few_shot),
+        }
+        options
+    }
+}
+
+fn tokenised(
+    items: Items,
+    tokenizer: &Tokenizer,
+    notes: &mut Vec<String>,
+) -> (Vec<Example>, Vec<Example>, Option<BenchmarkSet>) {
+    let Items {
+        train,
+        validation,
+        set,
+    } = items;
+    note_bad_lines(&train, notes);
+    let examples = |items: &[Item]| {
+        let example = |item| set.protocol.training_example(item, tokenizer);
+        items.iter().map(example).collect()
+    };
+    (examples(&train.items), examples(&validation), Some(set))
+}
+
+fn mini_items(benchmark: Benchmark, spec: &RunSpec) -> Result<Items> {
+    let evaluation = &spec.evaluation;
+    let mut items = mini(benchmark, split(evaluation.split))?;
+    items.truncate(evaluation.limit.unwrap_or(usize::MAX));
+    Ok(Items {
+        train: Loaded {
+            items: mini(benchmark, Split::Train)?,
+            ..Loaded::default()
+        },
+        validation: mini(benchmark, Split::Validation)?,
+        set: BenchmarkSet {
+            benchmark,
+            items,
+            protocol: Protocol::Mini,
+            few_shot: mini_few_shot(benchmark, evaluation.few_shot)?,
+        },
+    })
+}
+
+fn official_items(
+    benchmark: Benchmark,
+    folder: &Path,
+    spec: &RunSpec,
+    notes: &mut Vec<String>,
+) -> Result<Items> {
+    let evaluation = &spec.evaluation;
+    let mut train = load(benchmark, folder, Split::Train)?;
+    let mut scored_split = split(evaluation.split);
+    if benchmark == Benchmark::WinoGrande && scored_split == Split::Test {
+        notes.push(
+            "the answers to WinoGrande's test split are not public; the validation split is \
+             scored, as in lm-evaluation-harness"
+                .into(),
+        );
+        scored_split = Split::Validation;
+    }
+    let mut scored = load(benchmark, folder, scored_split)?;
+    note_bad_lines(&scored, notes);
+    scored
+        .items
+        .truncate(evaluation.limit.unwrap_or(usize::MAX));
+    // GSM8K has no validation split, and what is scored is not held out.
+    let validation = match benchmark {
+        Benchmark::Gsm8k if !folder.join("validation.jsonl").is_file() => {
+            hold_out(&mut train.items, notes)
+        }
+        Benchmark::WinoGrande => hold_out(&mut train.items, notes),
+        Benchmark::Gsm8k | Benchmark::Arc | Benchmark::Mmlu => {
+            load(benchmark, folder, Split::Validation)?.items
+        }
+    };
+    let solved = match evaluation.few_shot {
+        0 => Vec::new(),
+        n => few_shot(benchmark, folder, n)?,
+    };
+    Ok(Items {
+        train,
+        validation,
+        set: BenchmarkSet {
+            benchmark,
+            items: scored.items,
+            protocol: Protocol::LM_EVAL,
+            few_shot: solved,
+        },
+    })
+}
+
+fn split(split: EvaluationSplit) -> Split {
+    match split {
+        EvaluationSplit::Validation => Split::Validation,
+        EvaluationSplit::Test => Split::Test,
+    }
+}
+
+/// Takes the last training items out, to measure the validation loss on.
+fn hold_out(train: &mut Vec<Item>, notes: &mut Vec<String>) -> Vec<Item> {
+    let n_held_out = (train.len() / HELD_OUT_SHARE).min(MAX_HELD_OUT);
+    notes.push(format!(
+        "there is no validation split, so the last {n_held_out} training items are held out"
+    ));
+    train.split_off(train.len() - n_held_out)
+}
+
+fn note_bad_lines<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
+    let Some(first) = loaded.bad_lines.first() else {
+        return;
+    };
+    let n_bad = loaded.n_bad_lines;
+    notes.push(format!(
+        "{n_bad} lines cannot be used and are left out, the first is {first}"
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::data::Template;
+
+    fn load(change: impl FnOnce(&mut RunSpec)) -> Result<RunData> {
+        let mut spec = RunSpec::default();
+        change(&mut spec);
+        RunData::load(&spec, &Tokenizer::mini().unwrap())
+    }
+
+    fn jsonl(lines: &str, validation: Option<PathBuf>) -> (tempfile::NamedTempFile, DataSource) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(lines.as_bytes()).unwrap();
+        let source = DataSource::Jsonl {
+            train: file.path().into(),
+            validation,
+            template: Template::Plain,
+        };
+        (file, source)
+    }
+
+    #[test]
+    fn a_mini_benchmark_has_three_sets() {
+        for benchmark in Benchmark::ALL {
+            let data = load(|spec| {
+                spec.data.source = DataSource::Mini(benchmark);
+                spec.data.train_limit = Some(70);
+                spec.training.validation_limit = Some(9);
+                spec.evaluation.limit = Some(8);
+            })
+            .unwrap();
+            assert_eq!((data.train.len(), data.validation.len()), (70, 9));
+            assert_eq!(data.notes, [""; 0]);
+            let set = data.benchmark.unwrap();
+            assert_eq!((set.benchmark, set.items.len()), (benchmark, 8));
+            assert_eq!(set.options(EvaluationPhase::After).few_shot, []);
+            let solved = set.options(EvaluationPhase::FewShot).few_shot;
+            assert!(solved.len() >= 5, "{benchmark}");
+        }
+    }
+
+    #[test]
+    fn long_examples_are_left_out_and_counted() {
+        let data = load(|spec| spec.data.context_length = 120).unwrap();
+        assert!(data.train.len() < 2000);
+        assert!(data.train.iter().all(|example| example.n_tokens() < 120));
+        let note = format!(
+            "{} of 2000 training examples have more than 120 tokens and are left out",
+            2000 - data.train.len()
+        );
+        assert_eq!(data.notes[0], note);
+    }
+
+    #[test]
+    fn a_set_of_which_nothing_is_left_is_refused() {
+        let message = load(|spec| spec.data.context_length = 4)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.starts_with(
+                "data.context_length: all 2000 training examples have more than 4 tokens"
+            ),
+            "{message}"
+        );
+        let (file, source) = jsonl("", None);
+        let message = load(|spec| spec.data.source = source)
+            .unwrap_err()
+            .to_string();
+        let expected = format!("{}: line 1: there is nothing in it", file.path().display());
+        assert_eq!(message, expected);
+    }
+
+    #[test]
+    fn texts_have_no_benchmark_and_bad_lines_are_noted() {
+        let (file, source) = jsonl("{\"text\": \"a b\"}\nnonsense\n", None);
+        let data = load(|spec| spec.data.source = source).unwrap();
+        assert_eq!((data.train.len(), data.validation.len()), (1, 0));
+        assert!(data.benchmark.is_none());
+        let note = format!(
+            "1 lines cannot be used and are left out, the first is {}: line 2: \
+             not a JSON object: expected ident at column 2",
+            file.path().display()
+        );
+        assert_eq!(data.notes[1], note);
+        assert!(data.notes[2].starts_with("there are no validation examples"));
+    }
+
+    #[test]
+    fn the_last_items_are_held_out() {
+        let mut items = mini(Benchmark::Arc, Split::Train).unwrap();
+        let mut notes = Vec::new();
+        let held_out = hold_out(&mut items, &mut notes);
+        assert_eq!((items.len(), held_out.len()), (1800, 200));
+        assert_eq!(notes.len(), 1);
+    }
+}

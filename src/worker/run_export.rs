@@ -1,0 +1,67 @@
+//! What a run hands over: its state for this program and for others, each
+//! read back before it is reported.
+
+use serde::Serialize;
+
+use super::context::{Context, Doing};
+use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
+use super::run_spec::RunSpec;
+use crate::error::Result;
+use crate::persist::spec_file::print_spec;
+use crate::tuning::state_file::{
+    ExportReport, Metadata, PthDType, TunedState, write_pth, write_python_snippet,
+    write_safetensors,
+};
+
+/// A state and what is known of it.
+pub(super) struct Handover<'a> {
+    pub run: &'a RunId,
+    pub spec: &'a RunSpec,
+    pub fingerprint: &'a str,
+    pub state: &'a TunedState,
+    pub figures: Figures<'a>,
+}
+
+/// The figures of a run as they stand in the state's file.
+#[derive(Serialize)]
+pub(super) struct Figures<'a> {
+    /// Steps that made the state.
+    pub step: usize,
+    /// Its validation loss, if it was measured.
+    pub validation_loss: Option<f64>,
+    /// What was measured of the model with and without it.
+    pub evaluations: &'a [(EvaluationPhase, EvaluationSummary)],
+}
+
+impl Handover<'_> {
+    /// Writes `state.safetensors`, `state.pth` and the script that loads it.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Io`] if a file cannot be written, and
+    /// [`crate::error::Error::Input`] if it reads back otherwise.
+    pub fn write(&self, context: &mut Context<'_>) -> Result<()> {
+        context.during = Doing::Saving;
+        let metadata = Metadata {
+            base_fingerprint: Some(self.fingerprint.to_owned()),
+            spec_ron: Some(print_spec(self.spec)?),
+            metrics_json: serde_json::to_string(&self.figures).ok(),
+            gosling_version: None,
+        };
+        let own = context.folder()?.state_path();
+        let other = own.with_extension("pth");
+        let own = write_safetensors(self.state, own, &metadata)?;
+        let other = write_pth(self.state, other, PthDType::F32)?;
+        write_python_snippet(&other.path)?;
+        self.report(own, context)?;
+        self.report(other, context)
+    }
+
+    fn report(&self, written: ExportReport, context: &mut Context<'_>) -> Result<()> {
+        context.report(Event::StateExported {
+            run: self.run.clone(),
+            step: self.figures.step,
+            path: written.path,
+            bytes: written.bytes,
+        })
+    }
+}

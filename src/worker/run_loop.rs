@@ -1,0 +1,368 @@
+//! A run from its specification to its state: load, measure, tune, measure,
+//! hand over. What can be refused is refused before anything is written.
+
+use std::path::Path;
+
+use super::best::Validations;
+use super::context::{Context, Doing};
+use super::control::Job;
+use super::evaluating::Measurement;
+use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
+use super::resume;
+use super::run_data::RunData;
+use super::run_export::{Figures, Handover};
+use super::run_spec::RunSpec;
+use super::session::{LoadedModel, Session};
+use super::tuning_loop::{Tuning, TuningEnd, micro_batches};
+use crate::error::{Error, Result};
+use crate::model::tokenizer::Tokenizer;
+use crate::persist::run_folder::RunFolder;
+use crate::persist::run_history::past_run;
+use crate::tuning::batch::DataOrder;
+use crate::tuning::rate_finder::{RateFinding, RateRange, find_rate};
+use crate::tuning::spec::Method;
+use crate::tuning::start::start_state;
+use crate::tuning::state_file::TunedState;
+use crate::tuning::trainer::Trainer;
+
+/// Does a job. What goes wrong before its run has begun leaves nothing behind.
+///
+/// # Errors
+/// Why it could not be done; [`Error::Stopped`] where there is nothing to
+/// report, since no run had begun.
+pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
+    match job {
+        Job::Start { spec, runs } => start(&spec.with_absolute_paths(), &runs, session, context),
+        Job::Resume { folder } => take_up(&folder, session, context),
+        Job::FindRate { run, spec, range } => {
+            context.unwritten = Some(run);
+            let finding = match search_rate(&spec, range, session, context) {
+                Err(Error::Stopped) => RateFinding::default(),
+                other => other?,
+            };
+            context.report(Event::RateFound { finding })
+        }
+    }
+}
+
+/// What a run needs before it begins.
+struct Prepared<'a> {
+    loaded: &'a LoadedModel,
+    tokenizer: Tokenizer,
+    data: RunData,
+    /// None where nothing is trained.
+    trainer: Option<Trainer<'a>>,
+}
+
+fn prepare<'a>(
+    spec: &RunSpec,
+    session: &'a mut Session,
+    context: &mut Context<'_>,
+) -> Result<Prepared<'a>> {
+    context.during = Doing::CheckingSpec;
+    spec.check()?;
+    context.during = Doing::LoadingModel;
+    let (loaded, tokenizer) = session.load(spec, &mut |event| {
+        context.poll(0)?;
+        context.report(event)
+    })?;
+    context.during = Doing::LoadingData;
+    let mut data = RunData::load(spec, &tokenizer)?;
+    data.notes.extend(loaded.notes.iter().cloned());
+    context.during = Doing::Preparing;
+    let LoadedModel { device, model, .. } = loaded;
+    let trainer = match &spec.method {
+        Method::Base => None,
+        Method::Standard(standard) => {
+            let start = start_state(&standard.start, model, device, &tokenizer)?;
+            let trainer = Trainer::new(model, device, &spec.method, &spec.training, &start)?;
+            Some(trainer)
+        }
+    };
+    Ok(Prepared {
+        loaded,
+        tokenizer,
+        data,
+        trainer,
+    })
+}
+
+fn start(
+    spec: &RunSpec,
+    runs: &Path,
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let prepared = prepare(spec, session, context)?;
+    context.during = Doing::CreatingRun;
+    let folder = RunFolder::create(runs, spec)?;
+    folder.append_log(&prepared.loaded.lines.join("\n"))?;
+    let run = begin(folder, spec, 0, prepared.data.notes.clone(), context)?;
+    let Prepared {
+        loaded,
+        tokenizer,
+        data,
+        trainer,
+    } = &mut { prepared };
+    let tuning = trainer
+        .take()
+        .map(|trainer| Tuning::new(run.clone(), spec, data, trainer, Validations::default()));
+    let active = ActiveRun {
+        run,
+        spec,
+        loaded,
+        tokenizer,
+        data,
+        tuning,
+        evaluations: Vec::new(),
+    };
+    active.finish(context)
+}
+
+fn take_up(path: &Path, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
+    context.during = Doing::OpeningRun;
+    let (mut folder, spec) = RunFolder::open(path)?;
+    let past = past_run(path)?;
+    resume::check_resumable(&past)?;
+    let Prepared {
+        loaded,
+        tokenizer,
+        data,
+        trainer,
+    } = &mut prepare(&spec, session, context)?;
+    context.during = Doing::OpeningRun;
+    let mut validations = Validations::default();
+    let mut notes = Vec::new();
+    if let Some(trainer) = trainer {
+        resume::newest_whole(&folder, &mut notes, &mut |file, checkpoint| {
+            validations = Validations::restore(checkpoint, file)?;
+            trainer.restore(checkpoint)
+        })?;
+    }
+    let first_step = trainer.as_ref().map_or(0, Trainer::steps_taken);
+    folder.truncate_after(first_step)?;
+    folder.append_log(&loaded.lines.join("\n"))?;
+    let run = begin(folder, &spec, first_step, notes, context)?;
+    let tuning = trainer
+        .take()
+        .map(|trainer| Tuning::new(run.clone(), &spec, data, trainer, validations));
+    let is_kept = |(phase, _): &(EvaluationPhase, EvaluationSummary)| match phase {
+        EvaluationPhase::Before | EvaluationPhase::FewShot => true,
+        EvaluationPhase::After => false,
+    };
+    let active = ActiveRun {
+        run,
+        spec: &spec,
+        loaded,
+        tokenizer,
+        data,
+        tuning,
+        evaluations: past.evaluations.into_iter().filter(is_kept).collect(),
+    };
+    active.finish(context)
+}
+
+fn begin(
+    folder: RunFolder,
+    spec: &RunSpec,
+    first_step: usize,
+    notes: Vec<String>,
+    context: &mut Context<'_>,
+) -> Result<RunId> {
+    let run = folder.id().clone();
+    let path = folder.path().to_path_buf();
+    context.folder = Some(folder);
+    context.report(Event::RunStarted {
+        run: run.clone(),
+        spec: Box::new(spec.clone()),
+        folder: path,
+        first_step,
+        notes,
+    })?;
+    Ok(run)
+}
+
+fn search_rate(
+    spec: &RunSpec,
+    range: RateRange,
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<RateFinding> {
+    range.check()?;
+    let prepared = prepare(spec, session, context)?;
+    let Some(mut trainer) = prepared.trainer else {
+        let reason = "is Base, which trains nothing; choose Standard";
+        return Err(Error::spec("method", reason));
+    };
+    context.during = Doing::FindingRate;
+    let (data, training) = (&prepared.data, &spec.training);
+    let order = DataOrder::new(data.train.len(), training.batch, training.seed);
+    find_rate(
+        &mut trainer,
+        range,
+        &mut |step| micro_batches(&order, data, spec, step),
+        &mut |done, total| {
+            context.poll(done)?;
+            context.report(Event::RateProgress { done, total })
+        },
+    )
+}
+
+/// A run that has begun.
+struct ActiveRun<'a> {
+    run: RunId,
+    spec: &'a RunSpec,
+    loaded: &'a LoadedModel,
+    tokenizer: &'a Tokenizer,
+    data: &'a RunData,
+    tuning: Option<Tuning<'a>>,
+    evaluations: Vec<(EvaluationPhase, EvaluationSummary)>,
+}
+
+/// The state that a run hands over.
+struct Outcome {
+    state: TunedState,
+    step: usize,
+    validation_loss: Option<f64>,
+}
+
+impl ActiveRun<'_> {
+    /// Does what is left of the run, and saves it when it is stopped.
+    fn finish(mut self, context: &mut Context<'_>) -> Result<()> {
+        let outcome = match self.go(context) {
+            Err(Error::Stopped) => self.stop(context)?,
+            other => other?,
+        };
+        let run = self.run;
+        context.report(Event::RunEnded { run, outcome })
+    }
+
+    fn go(&mut self, context: &mut Context<'_>) -> Result<RunOutcome> {
+        let plan = &self.spec.evaluation;
+        if plan.before {
+            self.measure(EvaluationPhase::Before, None, context)?;
+        }
+        if plan.few_shot > 0 {
+            self.measure(EvaluationPhase::FewShot, None, context)?;
+        }
+        let Some(tuning) = &mut self.tuning else {
+            return Ok(RunOutcome::Finished);
+        };
+        let outcome = match tuning.go(context)? {
+            TuningEnd::Finished => RunOutcome::Finished,
+            TuningEnd::StoppedEarly { best_step } => RunOutcome::StoppedEarly { best_step },
+            TuningEnd::Diverged { step, detail } => {
+                self.hand_over(true, context)?;
+                return Ok(RunOutcome::Diverged { step, detail });
+            }
+        };
+        // Before the evaluation, so that stopping there loses nothing.
+        tuning.save(context)?;
+        if plan.after {
+            let state = self.outcome(false)?.state;
+            self.measure(EvaluationPhase::After, Some(&state), context)?;
+        }
+        self.hand_over(false, context)?;
+        Ok(outcome)
+    }
+
+    /// Saves what there is of a run that is to end.
+    fn stop(&mut self, context: &mut Context<'_>) -> Result<RunOutcome> {
+        let Some(tuning) = &mut self.tuning else {
+            return Ok(RunOutcome::Stopped { step: 0 });
+        };
+        let outcome = match tuning.read_back(context)? {
+            Some(divergence) => RunOutcome::Diverged {
+                step: divergence.step,
+                detail: divergence.detail,
+            },
+            None => {
+                tuning.save(context)?;
+                RunOutcome::Stopped {
+                    step: tuning.trainer.steps_taken(),
+                }
+            }
+        };
+        self.hand_over(true, context)?;
+        Ok(outcome)
+    }
+
+    /// Measures a phase, unless there is nothing to measure or it is known.
+    fn measure(
+        &mut self,
+        phase: EvaluationPhase,
+        state: Option<&TunedState>,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
+        let is_known = self.evaluations.iter().any(|(known, _)| *known == phase);
+        let Some(set) = self.data.benchmark.as_ref().filter(|_| !is_known) else {
+            return Ok(());
+        };
+        let measurement = Measurement {
+            run: &self.run,
+            phase,
+            loaded: self.loaded,
+            tokenizer: self.tokenizer,
+            set,
+            state,
+            step: self.n_steps(),
+        };
+        self.evaluations.push((phase, measurement.take(context)?));
+        Ok(())
+    }
+
+    fn n_steps(&self) -> usize {
+        let tuning = self.tuning.as_ref();
+        tuning.map_or(0, |tuning| tuning.trainer.steps_taken())
+    }
+
+    /// The best state where the validation loss says which, else the last one.
+    /// A run that is cut short before its first tuned state was measured has
+    /// only the start to compare with, so `is_cut` takes the last one then.
+    fn outcome(&self, is_cut: bool) -> Result<Outcome> {
+        let Some(tuning) = &self.tuning else {
+            return Err(Error::Device("nothing was trained".into()));
+        };
+        let best = tuning.validations.best.as_ref();
+        Ok(match best.filter(|best| !is_cut || best.step > 0) {
+            Some(best) => Outcome {
+                state: best.state.clone(),
+                step: best.step,
+                validation_loss: Some(best.loss),
+            },
+            None => Outcome {
+                state: tuning.trainer.state()?,
+                // After a divergence the state is that of the step before.
+                step: match tuning.trainer.divergence() {
+                    Some(divergence) => divergence.step - 1,
+                    None => tuning.trainer.steps_taken(),
+                },
+                validation_loss: None,
+            },
+        })
+    }
+
+    /// Writes the state, if any step was taken.
+    fn hand_over(&self, is_cut: bool, context: &mut Context<'_>) -> Result<()> {
+        if self.n_steps() == 0 {
+            return Ok(());
+        }
+        let Outcome {
+            state,
+            step,
+            validation_loss,
+        } = self.outcome(is_cut)?;
+        let handover = Handover {
+            run: &self.run,
+            spec: self.spec,
+            fingerprint: &self.loaded.fingerprint,
+            state: &state,
+            figures: Figures {
+                step,
+                validation_loss,
+                evaluations: &self.evaluations,
+            },
+        };
+        handover.write(context)
+    }
+}

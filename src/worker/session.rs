@@ -1,0 +1,256 @@
+//! The model on the compute device, kept from one run to the next.
+
+use std::path::Path;
+use std::time::{Instant, SystemTime};
+
+use burn::tensor::Device;
+
+use super::event::Event;
+use super::run_spec::{CheckpointSource, ModelSpec, Precision, RunSpec, VocabularySource};
+use crate::error::{Error, Result};
+use crate::kernels::device::{self, DeviceChoice, OpenDevice};
+use crate::model::checkpoint::Checkpoint;
+use crate::model::tokenizer::Tokenizer;
+use crate::model::{ModelConfig, Rwkv7, mini};
+
+/// Ids that a vocabulary may be short of the embedding's rows: released models
+/// have 65536 rows for the World vocabulary's 65530 ids.
+const MAX_SPARE_ROWS: usize = 64;
+
+/// What stays loaded between runs.
+#[derive(Default)]
+pub(super) struct Session {
+    loaded: Option<(Key, LoadedModel)>,
+}
+
+/// A model that is ready to compute.
+pub(super) struct LoadedModel {
+    pub device: Device,
+    pub model: Rwkv7,
+    pub fingerprint: String,
+    /// One line about the device and one about the model, for the log.
+    pub lines: [String; 2],
+    /// Things people should know about the device.
+    pub notes: Vec<String>,
+}
+
+/// What the model on the device was made from.
+#[derive(PartialEq)]
+struct Key {
+    device: DeviceChoice,
+    checkpoint: CheckpointSource,
+    precision: Precision,
+    /// Age and size of the checkpoint's file, which may be replaced.
+    stamp: Option<(Option<SystemTime>, u64)>,
+}
+
+impl Session {
+    /// The model and the vocabulary of a run. The model is read only if
+    /// another one is on the device; `report` hears of it, and its error ends
+    /// the loading.
+    ///
+    /// # Errors
+    /// Bad input and a device that cannot be opened; then nothing is loaded.
+    pub fn load(
+        &mut self,
+        spec: &RunSpec,
+        report: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<(&LoadedModel, Tokenizer)> {
+        let key = Key::of(spec)?;
+        let is_loaded = matches!(&self.loaded, Some((loaded, _)) if *loaded == key);
+        if !is_loaded {
+            let checkpoint = open_checkpoint(&spec.model.checkpoint)?;
+            // Before the weights, which take their time.
+            let rows = ModelConfig::from_checkpoint(&checkpoint)?.vocab_size;
+            fitting_tokenizer(&spec.model, checkpoint.file(), rows)?;
+            // Two models may not fit on the device.
+            self.loaded = None;
+            let model = load_model(spec.device, &checkpoint, report)?;
+            self.loaded = Some((key, model));
+        }
+        let Some((_, loaded)) = &self.loaded else {
+            return Err(Error::Device("the model is not loaded".into()));
+        };
+        let rows = loaded.model.config().vocab_size;
+        let file = checkpoint_name(&spec.model.checkpoint);
+        let tokenizer = fitting_tokenizer(&spec.model, file, rows)?;
+        Ok((loaded, tokenizer))
+    }
+}
+
+impl Key {
+    fn of(spec: &RunSpec) -> Result<Self> {
+        let ModelSpec {
+            checkpoint,
+            vocabulary: _,
+            precision,
+        } = &spec.model;
+        let stamp = match checkpoint {
+            CheckpointSource::Mini => None,
+            CheckpointSource::File(path) => {
+                let metadata = std::fs::metadata(path);
+                let metadata = metadata.map_err(|source| Error::io("open", path, source))?;
+                Some((metadata.modified().ok(), metadata.len()))
+            }
+        };
+        Ok(Self {
+            device: spec.device,
+            checkpoint: checkpoint.clone(),
+            precision: *precision,
+            stamp,
+        })
+    }
+}
+
+fn open_checkpoint(source: &CheckpointSource) -> Result<Checkpoint> {
+    match source {
+        CheckpointSource::Mini => mini::checkpoint(),
+        CheckpointSource::File(path) => Checkpoint::open(path),
+    }
+}
+
+fn checkpoint_name(source: &CheckpointSource) -> &Path {
+    match source {
+        CheckpointSource::Mini => Path::new("the mini model"),
+        CheckpointSource::File(path) => path,
+    }
+}
+
+fn load_model(
+    choice: DeviceChoice,
+    checkpoint: &Checkpoint,
+    report: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<LoadedModel> {
+    let open = device::open(choice)?;
+    ModelConfig::from_checkpoint(checkpoint)?.check_device(&open)?;
+    let OpenDevice {
+        device,
+        name,
+        description,
+        is_software,
+        limits: _,
+    } = open;
+    report(Event::DeviceReady {
+        device: description.clone(),
+    })?;
+    let notes = if is_software {
+        vec![format!(
+            "{name} is a processor that plays a GPU; --device cpu is faster"
+        )]
+    } else {
+        Vec::new()
+    };
+    let start = Instant::now();
+    let model = Rwkv7::load(checkpoint, &device, &mut |done| {
+        report(Event::Loading { done })
+    })?;
+    let config = model.config();
+    let file = checkpoint.file().file_name().unwrap_or_default();
+    let line = format!(
+        "{}, {:.1} M parameters, {} layers, {} heads of {}",
+        file.to_string_lossy(),
+        config.n_params() as f64 / 1e6,
+        config.n_layer,
+        config.n_head,
+        config.head_size
+    );
+    report(Event::ModelLoaded {
+        model: line.clone(),
+        bytes: config.n_params() as u64 * size_of::<f32>() as u64,
+        secs: start.elapsed().as_secs_f64(),
+    })?;
+    Ok(LoadedModel {
+        device,
+        fingerprint: checkpoint.fingerprint(),
+        model,
+        lines: [format!("device {description}"), line],
+        notes,
+    })
+}
+
+/// The vocabulary, if it is the model's.
+fn fitting_tokenizer(spec: &ModelSpec, model: &Path, n_rows: usize) -> Result<Tokenizer> {
+    let (tokenizer, name) = match &spec.vocabulary {
+        VocabularySource::Auto => return Tokenizer::for_embedding(n_rows),
+        VocabularySource::Mini => (Tokenizer::mini()?, "the mini vocabulary".to_owned()),
+        VocabularySource::World => (Tokenizer::world()?, "the World vocabulary".to_owned()),
+        VocabularySource::File(path) => (Tokenizer::from_file(path)?, path.display().to_string()),
+    };
+    let n_ids = tokenizer.vocab_size();
+    if n_ids <= n_rows && n_rows - n_ids <= MAX_SPARE_ROWS {
+        return Ok(tokenizer);
+    }
+    Err(Error::spec(
+        "model.vocabulary",
+        format!(
+            "{name} has {n_ids} tokens, but {} has {n_rows}; use Auto or the model's own",
+            model.display()
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(vocabulary: VocabularySource, n_rows: usize, expected: Result<usize, &str>) {
+        let spec = ModelSpec {
+            vocabulary,
+            ..ModelSpec::default()
+        };
+        let got = fitting_tokenizer(&spec, Path::new("model.pth"), n_rows);
+        match (got, expected) {
+            (Ok(tokenizer), Ok(n_ids)) => assert_eq!(tokenizer.vocab_size(), n_ids),
+            (Err(error), Err(message)) => assert_eq!(error.to_string(), message),
+            (Ok(_), Err(message)) => panic!("fits, expected {message}"),
+            (Err(error), Ok(_)) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_vocabulary_fits_its_own_models_only() {
+        use VocabularySource::{Auto, Mini, World};
+        check(Auto, 4_096, Ok(4_096));
+        check(Auto, 65_536, Ok(65_530));
+        check(Mini, 4_096, Ok(4_096));
+        check(World, 65_536, Ok(65_530));
+        let tail = "use Auto or the model's own";
+        check(
+            World,
+            4_096,
+            Err(&format!(
+                "model.vocabulary: the World vocabulary has 65530 tokens, but model.pth has 4096; {tail}"
+            )),
+        );
+        check(
+            Mini,
+            65_536,
+            Err(&format!(
+                "model.vocabulary: the mini vocabulary has 4096 tokens, but model.pth has 65536; {tail}"
+            )),
+        );
+    }
+
+    #[test]
+    fn a_model_is_loaded_once() {
+        let mut session = Session::default();
+        let spec = RunSpec {
+            device: DeviceChoice::Cpu,
+            ..RunSpec::default()
+        };
+        let mut n_loaded = 0;
+        for _ in 0..2 {
+            let mut report = |event| {
+                n_loaded += usize::from(matches!(event, Event::ModelLoaded { .. }));
+                Ok(())
+            };
+            session.load(&spec, &mut report).unwrap();
+        }
+        assert_eq!(n_loaded, 1);
+        // Loading that is ended leaves nothing half loaded.
+        let mut other = Session::default();
+        let ended = other.load(&spec, &mut |_| Err(Error::Stopped));
+        assert!(matches!(ended, Err(Error::Stopped)));
+        assert!(other.loaded.is_none());
+    }
+}

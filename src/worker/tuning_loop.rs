@@ -1,0 +1,290 @@
+//! The steps of a run, with what happens between them.
+
+use std::time::Instant;
+
+use super::best::Validations;
+use super::context::{Context, Doing, Throttle};
+use super::event::{Event, RunId, StepMetrics};
+use super::latest::StateSnapshot;
+use super::run_data::RunData;
+use super::run_spec::RunSpec;
+use crate::data::Example;
+use crate::error::Result;
+use crate::tuning::batch::{Batch, DataOrder};
+use crate::tuning::checkpoint_file::write_checkpoint;
+use crate::tuning::state_file::{Metadata, write_safetensors};
+use crate::tuning::trainer::{Divergence, Trainer};
+
+/// Checkpoints that are kept: one to go on from, one should that be damaged.
+const KEPT_CHECKPOINTS: usize = 2;
+/// Steps that are read back at the latest, so that what waits stays small.
+const MAX_PENDING: usize = 64;
+/// Seconds between two snapshots for those who look on.
+const SNAPSHOT_SECS: f64 = 0.25;
+
+/// How the steps ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum TuningEnd {
+    Finished,
+    StoppedEarly { best_step: usize },
+    Diverged { step: usize, detail: String },
+}
+
+/// A run while it takes its steps.
+pub(super) struct Tuning<'a> {
+    pub run: RunId,
+    pub spec: &'a RunSpec,
+    pub trainer: Trainer<'a>,
+    pub validations: Validations,
+    data: &'a RunData,
+    order: DataOrder,
+    /// The validation examples in batches.
+    held_out: Vec<Batch>,
+    /// Tokens of the steps that are not read back.
+    pending: Vec<usize>,
+    /// Seconds that those steps took.
+    pending_secs: f64,
+    saved_step: Option<usize>,
+    throttle: Throttle,
+}
+
+impl<'a> Tuning<'a> {
+    pub fn new(
+        run: RunId,
+        spec: &'a RunSpec,
+        data: &'a RunData,
+        trainer: Trainer<'a>,
+        validations: Validations,
+    ) -> Self {
+        let training = &spec.training;
+        let held_out = match training.validate_every {
+            0 => Vec::new(),
+            _ => batches_by_length(&data.validation, spec),
+        };
+        Self {
+            order: DataOrder::new(data.train.len(), training.batch, training.seed),
+            saved_step: Some(trainer.steps_taken()),
+            run,
+            spec,
+            trainer,
+            validations,
+            data,
+            held_out,
+            pending: Vec::new(),
+            pending_secs: 0.0,
+            throttle: Throttle::new(SNAPSHOT_SECS),
+        }
+    }
+
+    /// Takes the steps that are left.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Stopped`] when the run is to end; what the device
+    /// or the disk reports.
+    pub fn go(&mut self, context: &mut Context<'_>) -> Result<TuningEnd> {
+        let total = self.spec.training.steps;
+        loop {
+            let step = self.trainer.steps_taken();
+            let is_last = step >= total;
+            if let Some(end) = self.settle(step, is_last, context)? {
+                return Ok(end);
+            }
+            if is_last {
+                return Ok(TuningEnd::Finished);
+            }
+            context.poll(step)?;
+            context.during = Doing::Tuning;
+            self.step(step)?;
+        }
+    }
+
+    /// Reads back, validates, shows and saves what is due after `step` steps.
+    fn settle(
+        &mut self,
+        step: usize,
+        is_last: bool,
+        context: &mut Context<'_>,
+    ) -> Result<Option<TuningEnd>> {
+        let intervals = self.spec.intervals;
+        let validates = self.validates_at(step, is_last);
+        let saves = (is_last || is_due(step, intervals.checkpoint)) && step > 0;
+        let reads = is_due(step, intervals.log) || self.pending.len() >= MAX_PENDING;
+        let shows = is_due(step, intervals.snapshot);
+        if (reads || validates || saves || shows)
+            && let Some(Divergence { step, detail }) = self.read_back(context)?
+        {
+            return Ok(Some(TuningEnd::Diverged { step, detail }));
+        }
+        if validates {
+            self.validate(step, context)?;
+        }
+        if step > 0 {
+            self.show(step, shows, context)?;
+        }
+        if saves {
+            self.save(context)?;
+        }
+        Ok(self.early_end())
+    }
+
+    fn validates_at(&self, step: usize, is_last: bool) -> bool {
+        // Step 0 is the state that all others have to beat.
+        let is_due = step == 0 || is_last || is_due(step, self.spec.training.validate_every);
+        is_due && !self.held_out.is_empty() && self.validations.last_step != Some(step)
+    }
+
+    fn early_end(&self) -> Option<TuningEnd> {
+        let stopping = self.spec.training.early_stopping?;
+        let best = self.validations.best.as_ref()?;
+        let is_over = self.validations.n_worse >= stopping.patience;
+        is_over.then_some(TuningEnd::StoppedEarly {
+            best_step: best.step,
+        })
+    }
+
+    /// Queues the step after `step` steps.
+    fn step(&mut self, step: usize) -> Result<()> {
+        let start = Instant::now();
+        let batches = micro_batches(&self.order, self.data, self.spec, step);
+        self.trainer.step(&batches)?;
+        self.pending
+            .push(batches.iter().map(Batch::n_real_tokens).sum());
+        self.pending_secs += start.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Reports the steps whose numbers are not known yet.
+    ///
+    /// # Errors
+    /// What the device or the disk reports.
+    pub fn read_back(&mut self, context: &mut Context<'_>) -> Result<Option<Divergence>> {
+        let start = Instant::now();
+        let steps = self.trainer.read_steps()?;
+        let secs = self.pending_secs + start.elapsed().as_secs_f64();
+        let pending = std::mem::take(&mut self.pending);
+        self.pending_secs = 0.0;
+        let divergence = self.trainer.divergence().cloned();
+        let last = divergence.as_ref().map_or(usize::MAX, |seen| seen.step);
+        for (numbers, tokens) in steps.iter().zip(&pending) {
+            // Steps after the divergence changed nothing.
+            if numbers.step > last {
+                break;
+            }
+            let metrics = StepMetrics {
+                step: numbers.step,
+                loss: numbers.loss,
+                grad_norm: numbers.grad_norm,
+                state_norm: numbers.state_norm,
+                learning_rate: numbers.learning_rate,
+                tokens: *tokens,
+                secs: secs / pending.len() as f64,
+            };
+            let run = self.run.clone();
+            context.report(Event::Step { run, metrics })?;
+        }
+        Ok(divergence)
+    }
+
+    /// Measures the loss on the examples that are held out.
+    fn validate(&mut self, step: usize, context: &mut Context<'_>) -> Result<()> {
+        context.during = Doing::Validating;
+        let (mut nats, mut n_tokens) = (0.0, 0);
+        for batch in &self.held_out {
+            context.poll(step)?;
+            let (nats_of, n_of) = self.trainer.loss(batch)?;
+            nats += nats_of;
+            n_tokens += n_of;
+        }
+        let loss = nats / n_tokens as f64;
+        let best = self.validations.is_best(loss);
+        let state = if best {
+            Some(self.trainer.state()?)
+        } else {
+            None
+        };
+        self.validations.add(step, loss, state);
+        context.report(Event::Validated {
+            run: self.run.clone(),
+            step,
+            loss,
+            best,
+        })
+    }
+
+    /// Stores a snapshot where one is due, and shows one to those who look on.
+    fn show(&mut self, step: usize, stores: bool, context: &mut Context<'_>) -> Result<()> {
+        let is_watched = context.snapshots.is_empty() && self.pending.is_empty();
+        let is_wanted = stores || (is_watched && self.throttle.is_due());
+        if !is_wanted {
+            return Ok(());
+        }
+        let state = self.trainer.state()?;
+        if stores {
+            let path = context.folder()?.snapshot_path(step);
+            write_safetensors(&state, path, &Metadata::default())?;
+        }
+        let run = self.run.clone();
+        context
+            .snapshots
+            .publish(StateSnapshot { run, step, state });
+        let run = self.run.clone();
+        context.report(Event::SnapshotReady { run, step })
+    }
+
+    /// Writes a checkpoint of the steps so far, unless there is one.
+    ///
+    /// # Errors
+    /// What the device or the disk reports.
+    pub fn save(&mut self, context: &mut Context<'_>) -> Result<()> {
+        let step = self.trainer.steps_taken();
+        if self.saved_step == Some(step) {
+            return Ok(());
+        }
+        context.during = Doing::Saving;
+        let mut checkpoint = self.trainer.checkpoint()?;
+        self.validations.store(&mut checkpoint);
+        let path = context.folder()?.checkpoint_path(step);
+        write_checkpoint(&path, &checkpoint)?;
+        self.saved_step = Some(step);
+        context.report(Event::CheckpointSaved {
+            run: self.run.clone(),
+            step,
+            path,
+        })?;
+        context.folder()?.prune(KEPT_CHECKPOINTS, None)?;
+        Ok(())
+    }
+}
+
+/// The micro-batches of the step after `step` steps.
+pub(super) fn micro_batches(
+    order: &DataOrder,
+    data: &RunData,
+    spec: &RunSpec,
+    step: usize,
+) -> Vec<Batch> {
+    let accumulate = spec.training.accumulate;
+    let batch = |idx| {
+        let chosen = order.batch(idx);
+        let examples: Vec<&Example> = chosen.iter().map(|idx| &data.train[*idx]).collect();
+        Batch::new(&examples, spec.data.loss_on)
+    };
+    (step * accumulate..(step + 1) * accumulate)
+        .map(batch)
+        .collect()
+}
+
+/// Batches of examples of like length, so that little is padding.
+fn batches_by_length(examples: &[Example], spec: &RunSpec) -> Vec<Batch> {
+    let mut sorted: Vec<&Example> = examples.iter().collect();
+    sorted.sort_by_key(|example| example.n_tokens());
+    sorted
+        .chunks(spec.training.batch)
+        .map(|batch| Batch::new(batch, spec.data.loss_on))
+        .collect()
+}
+
+/// Whether `step` steps end an interval; 0 is none.
+fn is_due(step: usize, interval: usize) -> bool {
+    step > 0 && interval > 0 && step.is_multiple_of(interval)
+}
