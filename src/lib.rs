@@ -33,6 +33,7 @@ pub mod error;
 pub mod kernels;
 pub mod model;
 pub mod persist;
+mod random;
 pub mod runs;
 pub mod selftest;
 pub mod tuning;

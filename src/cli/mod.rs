@@ -13,6 +13,7 @@ mod model_arguments;
 mod progress;
 mod selftest;
 mod spec_arguments;
+mod speed;
 mod table;
 mod tune;
 mod tune_report;
@@ -47,6 +48,8 @@ enum Command {
     Inspect(inspect::InspectArguments),
     /// Check that a device computes what it should.
     Selftest(selftest::SelftestArguments),
+    /// Time tuning steps on a device.
+    Speed(speed::SpeedArguments),
     /// Tune the state that a model starts from, and measure it.
     Tune(tune::TuneArguments),
 }
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),
+        Command::Speed(arguments) => speed::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Tune(arguments) => tune::run(&arguments),
     };
     match outcome {

@@ -22,3 +22,4 @@ mod vjp;
 mod wkv7_cpu;
 mod wkv7_gpu;
 mod wkv7_reference;
+mod wkv7_segments;

@@ -13,10 +13,16 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::{wkv7_cpu, wkv7_gpu, wkv7_reference};
+use super::wkv7_segments::{backward_of_segments, forward_of_segments, state_of_segments};
+use super::{wkv7_cpu, wkv7_reference};
 
 /// Tokens between two stored states; the backward pass recomputes those between.
 pub const CHECKPOINT_INTERVAL: usize = 16;
+
+/// Tokens of one dispatch on a GPU: drivers end dispatches that take seconds,
+/// and some software adapters stop counting loops at 65,535. A multiple of
+/// [`CHECKPOINT_INTERVAL`].
+const MAX_DISPATCH_TOKENS: usize = 2048;
 
 /// Head sizes that the fast operators are compiled for.
 pub const HEAD_SIZES: [usize; 4] = [16, 32, 64, 128];
@@ -49,13 +55,41 @@ pub struct Wkv7Forward {
     pub tape: Option<Wkv7Tape>,
 }
 
-/// What the backward pass needs besides the inputs.
+/// What the backward pass needs besides the inputs: one part for every stretch
+/// of tokens that was one dispatch.
 #[derive(Debug, Clone)]
 pub struct Wkv7Tape {
+    pub(super) segments: Vec<SegmentTape>,
+}
+
+/// The tape of one stretch of tokens.
+#[derive(Debug, Clone)]
+pub(super) struct SegmentTape {
     /// The state before every [`CHECKPOINT_INTERVAL`]-th token, [B, H, chunks, N, N].
     pub(super) checkpoints: Tensor<5>,
     /// `S_{t-1} removal_t`, [B, T, H, N].
     pub(super) removed: Tensor<4>,
+}
+
+impl Wkv7Tape {
+    /// Numbers that it holds.
+    pub fn n_values(&self) -> usize {
+        let of_segment = |segment: &SegmentTape| {
+            let checkpoints = segment.checkpoints.dims().iter().product::<usize>();
+            checkpoints + segment.removed.dims().iter().product::<usize>()
+        };
+        self.segments.iter().map(of_segment).sum()
+    }
+
+    /// The tape of a single stretch.
+    pub(super) fn one(checkpoints: Tensor<5>, removed: Tensor<4>) -> Self {
+        Self {
+            segments: vec![SegmentTape {
+                checkpoints,
+                removed,
+            }],
+        }
+    }
 }
 
 /// Gradients of the inputs, [B, T, H, N] each, and of the initial state of
@@ -93,16 +127,16 @@ pub fn wkv7(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forwa
     if is_cpu(&state.device()) {
         wkv7_cpu::forward(inputs, state, keep_tape)
     } else {
-        wkv7_gpu::forward(inputs, state, keep_tape)
+        forward_of_segments(inputs, state, keep_tape, MAX_DISPATCH_TOKENS)
     }
 }
 
 /// The gradients for `dy`, [B, T, H, N], of the loss by y.
 pub fn wkv7_backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> Wkv7Gradients {
     if is_cpu(&dy.device()) {
-        wkv7_cpu::backward(inputs, tape, dy)
+        wkv7_cpu::backward(inputs, &tape.segments[0], dy)
     } else {
-        wkv7_gpu::backward(inputs, tape, dy)
+        backward_of_segments(inputs, tape, dy, MAX_DISPATCH_TOKENS)
     }
 }
 
@@ -112,7 +146,7 @@ pub fn wkv7_state_gradient(inputs: &Wkv7Inputs, dy: Tensor<4>) -> Tensor<4> {
     if is_cpu(&dy.device()) {
         wkv7_cpu::state_gradient(inputs, &dy)
     } else {
-        wkv7_gpu::state_gradient(inputs, dy)
+        state_of_segments(inputs, dy, MAX_DISPATCH_TOKENS)
     }
 }
 

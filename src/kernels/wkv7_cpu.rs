@@ -13,7 +13,9 @@ use rayon::prelude::*;
 use super::cpu_tensor::{Flat, tensor};
 use super::rows::Rows;
 use super::simd::{Task, dot, mul_add, run};
-use super::wkv7::{CHECKPOINT_INTERVAL, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
+use super::wkv7::{
+    CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
+};
 
 /// Sizes of one call.
 #[derive(Clone, Copy)]
@@ -427,14 +429,16 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
     Wkv7Forward {
         y: tensor(y, [b, t, h, n]),
         last_state: tensor(last_state, [b, h, n, n]),
-        tape: keep_tape.then(|| Wkv7Tape {
-            checkpoints: tensor(checkpoints, [b, h, dims.n_chunks(), n, n]),
-            removed: tensor(removed, [b, t, h, n]),
+        tape: keep_tape.then(|| {
+            Wkv7Tape::one(
+                tensor(checkpoints, [b, h, dims.n_chunks(), n, n]),
+                tensor(removed, [b, t, h, n]),
+            )
         }),
     }
 }
 
-pub(super) fn backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> Wkv7Gradients {
+pub(super) fn backward(inputs: &Wkv7Inputs, tape: &SegmentTape, dy: Tensor<4>) -> Wkv7Gradients {
     let dims = Dims::new(&inputs.r, 1);
     let (b, t, h, n) = (dims.n_batch, dims.n_tokens, dims.n_head, dims.head_size);
     let (checkpoints, removed) = (Flat::new(&tape.checkpoints), Flat::new(&tape.removed));

@@ -21,6 +21,13 @@ pub(super) struct BlockTape {
     channel_mix: ChannelMixTape,
 }
 
+impl BlockTape {
+    /// Numbers that it holds.
+    pub fn n_values(&self) -> usize {
+        self.time_mix.n_values() + self.channel_mix.n_values()
+    }
+}
+
 /// What a layer gives.
 pub(super) struct BlockOutput {
     /// The residual stream behind, [B, T, C].

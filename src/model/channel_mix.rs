@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::linear::{linear, linear_backward, rows, tokens};
+use super::linear::{linear, linear_backward, n_values, rows, tokens};
 use crate::kernels::squared_relu::{squared_relu, squared_relu_backward};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 
@@ -24,6 +24,13 @@ pub(super) struct ChannelMixTape {
     x: Tensor<3>,
     /// Before the squared ReLU, [B * T, ffn].
     key: Tensor<2>,
+}
+
+impl ChannelMixTape {
+    /// Numbers that it holds.
+    pub fn n_values(&self) -> usize {
+        n_values(&self.x) + n_values(&self.key)
+    }
 }
 
 impl ChannelMix {

@@ -24,6 +24,11 @@ pub(super) fn tokens(x: Tensor<2>, n_batch: usize) -> Tensor<3> {
     x.reshape([n_batch, n_rows / n_batch, n_embd])
 }
 
+/// Numbers in a tensor.
+pub(super) fn n_values<const D: usize>(x: &Tensor<D>) -> usize {
+    x.dims().iter().product()
+}
+
 /// A low-rank map, `x down up`.
 #[derive(Debug, Clone)]
 pub(super) struct LowRank {

@@ -13,6 +13,7 @@ mod loader;
 mod loss;
 pub mod mini;
 mod pickle;
+pub mod random;
 mod rwkv7;
 pub mod sampling;
 pub mod state;

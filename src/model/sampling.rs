@@ -1,6 +1,7 @@
 //! From logits to the next token.
 
 use crate::error::{Error, Result};
+use crate::random::SplitMix64;
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -52,7 +53,7 @@ impl Sampler {
         };
         Ok(Self {
             sampling,
-            generator: SplitMix64(seed),
+            generator: SplitMix64::new(seed),
         })
     }
 
@@ -97,7 +98,7 @@ impl Sampler {
             }
             weights.truncate(n_kept);
         }
-        let mut left = self.generator.next_share() * kept;
+        let mut left = self.generator.share() * kept;
         let drawn = weights.iter().find(|(_, weight)| {
             left -= weight;
             left < 0.0
@@ -118,41 +119,9 @@ fn likeliest(logits: &[f32]) -> Option<usize> {
     best
 }
 
-/// Random numbers of Steele, Lea and Flood (2014): small, and the same on
-/// every machine.
-#[derive(Debug, Clone)]
-struct SplitMix64(u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// In [0, 1).
-    fn next_share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The first outputs for seed 1234567, as its authors' C code gives them.
-    #[test]
-    fn random_numbers_are_the_published_ones() {
-        let mut generator = SplitMix64(1_234_567);
-        let got: Vec<u64> = (0..3).map(|_| generator.next()).collect();
-        let want = [
-            6_457_827_717_110_365_317,
-            3_203_168_211_198_807_973,
-            9_817_491_932_198_370_423,
-        ];
-        assert_eq!(got, want);
-    }
 
     #[test]
     fn greedy_takes_the_first_of_the_likeliest() {

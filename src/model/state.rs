@@ -50,6 +50,22 @@ impl ModelState {
         }
     }
 
+    /// The state of one text as that of `n_batch` texts which go on from it.
+    pub fn fork(&self, n_batch: usize) -> Self {
+        let spread = |shift: &Tensor<2>| {
+            let [_, n_embd] = shift.dims();
+            shift.clone().expand([n_batch, n_embd])
+        };
+        let layers = self.layers.iter().map(|layer| LayerState {
+            time_shift: spread(&layer.time_shift),
+            wkv: layer.wkv.clone(),
+            channel_shift: spread(&layer.channel_shift),
+        });
+        Self {
+            layers: layers.collect(),
+        }
+    }
+
     /// The texts at these places of the batch, in this order.
     pub fn select(&self, rows: Tensor<1, Int>) -> Self {
         let layers = self.layers.iter().map(|layer| LayerState {

@@ -40,6 +40,18 @@ struct LayerInput {
     state: LayerState,
 }
 
+impl Tape {
+    /// Bytes of the activations that it holds: what a step needs besides the
+    /// weights, and all that grows with the batch.
+    pub fn n_bytes(&self) -> usize {
+        let of_layer = |layer: &LayerTape| match layer {
+            LayerTape::Kept(kept) => kept.n_values(),
+            LayerTape::Again(input) => input.x.dims().iter().product(),
+        };
+        size_of::<f32>() * self.layers.iter().map(of_layer).sum::<usize>()
+    }
+}
+
 impl Rwkv7 {
     /// Takes `tokens` [B, T] through the blocks from `state`; gives the residual
     /// stream [B, T, C] before the last norm, and the tape.

@@ -4,7 +4,7 @@
 
 use burn::tensor::{Tensor, activation::sigmoid};
 
-use super::linear::{LowRank, linear, linear_backward, rows, tokens};
+use super::linear::{LowRank, linear, linear_backward, n_values, rows, tokens};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
 use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
@@ -82,6 +82,42 @@ struct Below {
     decay_low: Tensor<2>,
     /// sigmoid between the factors of the gate, [B * T, rank].
     gate_low: Tensor<2>,
+}
+
+impl TimeMixTape {
+    /// Numbers that it holds; the first layer's value is counted once, there.
+    pub fn n_values(&self) -> usize {
+        let Wkv7Inputs {
+            r,
+            w,
+            k,
+            v,
+            removal,
+            write,
+        } = &self.wkv;
+        let inputs = [r, w, k, v, removal, write, &self.y].map(n_values);
+        let below = self.below.as_ref().map_or(0, Below::n_values);
+        inputs.iter().sum::<usize>() + n_values(&self.gate) + below
+    }
+}
+
+impl Below {
+    fn n_values(&self) -> usize {
+        let Projections {
+            key,
+            value,
+            decay,
+            iclr,
+            share,
+        } = &self.projections;
+        let share = share.as_ref().map_or(0, |(share, _)| n_values(share));
+        let projections = [&self.x, key, value, decay, iclr].map(n_values);
+        projections.iter().sum::<usize>()
+            + share
+            + self.wkv_tape.n_values()
+            + n_values(&self.decay_low)
+            + n_values(&self.gate_low)
+    }
 }
 
 /// What the projections of a layer give.

@@ -8,6 +8,7 @@
 mod inputs;
 mod model;
 mod operations;
+mod tuning;
 mod wkv7;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -99,10 +100,15 @@ impl Outcome {
 
 /// Every check, the most basic first.
 pub fn checks() -> Vec<Check> {
-    [operations::checks(), wkv7::checks(), model::checks()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        operations::checks(),
+        wkv7::checks(),
+        model::checks(),
+        tuning::checks(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Runs a check twice on a device and compares what came the second time. A

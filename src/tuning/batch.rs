@@ -2,6 +2,7 @@
 
 use super::spec::LossOn;
 use crate::data::Example;
+use crate::random::SplitMix64;
 
 /// Stands before every document.
 const START_OF_DOCUMENT: u32 = 0;
@@ -130,29 +131,6 @@ impl DataOrder {
             order.swap(last, random.below(last + 1));
         }
         order
-    }
-}
-
-/// A small generator whose every stream is fixed by its seed, on all platforms
-/// (Steele, Lea and Flood 2014).
-#[derive(Debug, Clone)]
-pub(crate) struct SplitMix64(u64);
-
-impl SplitMix64 {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`; the bias of the multiplication is below 2^-32.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
     }
 }
 

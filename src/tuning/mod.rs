@@ -8,6 +8,7 @@
 //! | `optimizer.rs`, `schedule.rs` | how a step is taken |
 //! | `step_record.rs` | the numbers of steps, and what is wrong with them |
 //! | `rate_finder.rs` | which learning rate to begin with |
+//! | `memory.rs` | what a step needs, by arithmetic |
 //! | `start.rs` | what S_0 starts from |
 //! | `checkpoint_file.rs` | what a run goes on from |
 //! | `state_file.rs` | tuned states for this and other programs |
@@ -15,6 +16,7 @@
 
 pub mod batch;
 pub mod checkpoint_file;
+pub mod memory;
 pub mod optimizer;
 pub mod rate_finder;
 pub mod schedule;

@@ -100,7 +100,9 @@ pub fn forward<F: Float>(
 /// states of one chunk, recomputed from its checkpoint; `gradients`
 /// [6, B, T, H, N] in the order r, w, k, v, removal, write; `dstate`
 /// [B, H, N, N]. Unit i holds row i and column i of the state's gradient, so
-/// that sums over rows and over columns both stay inside a unit.
+/// that sums over rows and over columns both stay inside a unit. `dlast`
+/// [B, H, N, N] is the gradient of the state after the last token, where
+/// `has_dlast` says that there is one.
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
 pub fn backward<F: Float>(
@@ -113,11 +115,13 @@ pub fn backward<F: Float>(
     checkpoints: &Tensor<F>,
     removed: &Tensor<F>,
     dy: &Tensor<F>,
+    dlast: &Tensor<F>,
     gradients: &mut Tensor<F>,
     dstate: &mut Tensor<F>,
     scratch: &mut Tensor<F>,
     #[comptime] n: usize,
     #[comptime] interval: usize,
+    #[comptime] has_dlast: bool,
     #[define(F)] _dtype: ElemType,
 ) {
     let n_tokens = r.shape(1);
@@ -135,8 +139,13 @@ pub fn backward<F: Float>(
     let mut row = Array::<F>::new(n);
     #[unroll]
     for j in 0..n {
-        ds_row[j] = F::new(0.0_f32);
-        ds_column[j] = F::new(0.0_f32);
+        if has_dlast {
+            ds_row[j] = dlast[head * nn + i * n + j];
+            ds_column[j] = dlast[head * nn + j * n + i];
+        } else {
+            ds_row[j] = F::new(0.0_f32);
+            ds_column[j] = F::new(0.0_f32);
+        }
     }
     let mut shared_r = Shared::<[F]>::new_slice(n);
     let mut shared_w = Shared::<[F]>::new_slice(n);
@@ -244,7 +253,7 @@ pub fn backward<F: Float>(
 }
 
 /// The gradient of the initial state alone, `dstate` [B, H, N, N]: unit i
-/// carries row i of it back over the tokens.
+/// carries row i of it back over the tokens. `dlast` as in [`backward`].
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
 pub fn state_gradient<F: Float>(
@@ -253,8 +262,10 @@ pub fn state_gradient<F: Float>(
     removal: &Tensor<F>,
     write: &Tensor<F>,
     dy: &Tensor<F>,
+    dlast: &Tensor<F>,
     dstate: &mut Tensor<F>,
     #[comptime] n: usize,
+    #[comptime] has_dlast: bool,
     #[define(F)] _dtype: ElemType,
 ) {
     let n_tokens = r.shape(1);
@@ -267,7 +278,11 @@ pub fn state_gradient<F: Float>(
     let mut row = Array::<F>::new(n);
     #[unroll]
     for j in 0..n {
-        row[j] = F::new(0.0_f32);
+        if has_dlast {
+            row[j] = dlast[head * n * n + i * n + j];
+        } else {
+            row[j] = F::new(0.0_f32);
+        }
     }
     let mut shared_r = Shared::<[F]>::new_slice(n);
     let mut shared_w = Shared::<[F]>::new_slice(n);

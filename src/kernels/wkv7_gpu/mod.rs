@@ -11,7 +11,9 @@ use burn::tensor::{Shape, Tensor};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::prelude::*;
 
-use super::wkv7::{CHECKPOINT_INTERVAL, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
+use super::wkv7::{
+    CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
+};
 
 /// Outputs of the forward kernel.
 #[derive(ExtensionType, Clone, Debug)]
@@ -81,6 +83,7 @@ pub trait Wkv7Kernels: Backend {
         removal: FloatTensor<Self>,
         write: FloatTensor<Self>,
         dy: FloatTensor<Self>,
+        dlast: FloatTensor<Self>,
     ) -> StateGradient<Self>;
 
     /// Backward pass.
@@ -95,6 +98,7 @@ pub trait Wkv7Kernels: Backend {
         checkpoints: FloatTensor<Self>,
         removed: FloatTensor<Self>,
         dy: FloatTensor<Self>,
+        dlast: FloatTensor<Self>,
     ) -> BackwardOutputs<Self>;
 }
 
@@ -169,6 +173,7 @@ fn backward_meta(
     _checkpoints: &TensorSpec,
     _removed: &TensorSpec,
     _dy: &TensorSpec,
+    _dlast: &TensorSpec,
 ) -> BackwardOutputsMetadata {
     let [gradients, dstate, _] = backward_shapes(&r.shape);
     BackwardOutputsMetadata {
@@ -183,11 +188,19 @@ fn state_meta(
     _removal: &TensorSpec,
     _write: &TensorSpec,
     _dy: &TensorSpec,
+    _dlast: &TensorSpec,
 ) -> StateGradientMetadata {
     let [_, dstate, _] = backward_shapes(&r.shape);
     StateGradientMetadata {
         dstate: TensorSpec::new(dstate, r.dtype),
     }
+}
+
+/// Whether a tensor is a state of inputs of shape `r`, and not the one element
+/// that stands for none.
+fn is_state(tensor: &CubeTensor, r: &Shape) -> bool {
+    let [_, state, _] = backward_shapes(r);
+    *tensor.meta.shape() == state
 }
 
 /// An uninitialised tensor on the device of `like`.
@@ -269,9 +282,12 @@ impl Wkv7Kernels for CubeBackend {
         removal: FloatTensor<Self>,
         write: FloatTensor<Self>,
         dy: FloatTensor<Self>,
+        dlast: FloatTensor<Self>,
     ) -> StateGradient<Self> {
-        let [r, w, removal, write, dy] = [r, w, removal, write, dy].map(into_contiguous);
+        let [r, w, removal, write, dy, dlast] =
+            [r, w, removal, write, dy, dlast].map(into_contiguous);
         let shape = r.meta.shape().clone();
+        let has_dlast = is_state(&dlast, &shape);
         let [_, dstate, _] = backward_shapes(&shape);
         let dstate = empty(&r, dstate);
         let (client, dtype) = (r.client.clone(), r.dtype);
@@ -284,8 +300,10 @@ impl Wkv7Kernels for CubeBackend {
             removal.into_tensor_arg(),
             write.into_tensor_arg(),
             dy.into_tensor_arg(),
+            dlast.into_tensor_arg(),
             dstate.clone().into_tensor_arg(),
             shape[3],
+            has_dlast,
             dtype_to_storage_type(dtype),
         );
         StateGradient { dstate }
@@ -301,10 +319,13 @@ impl Wkv7Kernels for CubeBackend {
         checkpoints: FloatTensor<Self>,
         removed: FloatTensor<Self>,
         dy: FloatTensor<Self>,
+        dlast: FloatTensor<Self>,
     ) -> BackwardOutputs<Self> {
-        let inputs = [r, w, k, v, removal, write, checkpoints, removed, dy];
-        let [r, w, k, v, removal, write, checkpoints, removed, dy] = inputs.map(into_contiguous);
+        let inputs = [r, w, k, v, removal, write, checkpoints, removed, dy, dlast];
+        let [r, w, k, v, removal, write, checkpoints, removed, dy, dlast] =
+            inputs.map(into_contiguous);
         let shape = r.meta.shape().clone();
+        let has_dlast = is_state(&dlast, &shape);
         let [gradients, dstate, scratch] = backward_shapes(&shape).map(|shape| empty(&r, shape));
         let (client, dtype) = (r.client.clone(), r.dtype);
         kernel::backward::launch(
@@ -320,11 +341,13 @@ impl Wkv7Kernels for CubeBackend {
             checkpoints.into_tensor_arg(),
             removed.into_tensor_arg(),
             dy.into_tensor_arg(),
+            dlast.into_tensor_arg(),
             gradients.clone().into_tensor_arg(),
             dstate.clone().into_tensor_arg(),
             scratch.into_tensor_arg(),
             shape[3],
             CHECKPOINT_INTERVAL,
+            has_dlast,
             dtype_to_storage_type(dtype),
         );
         BackwardOutputs { gradients, dstate }
@@ -350,15 +373,28 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
     Wkv7Forward {
         y: Tensor::from_dispatch(outputs.y),
         last_state: Tensor::from_dispatch(outputs.last_state),
-        tape: keep_tape.then(|| Wkv7Tape {
-            checkpoints: Tensor::from_dispatch(outputs.checkpoints),
-            removed: Tensor::from_dispatch(outputs.removed),
+        tape: keep_tape.then(|| {
+            Wkv7Tape::one(
+                Tensor::from_dispatch(outputs.checkpoints),
+                Tensor::from_dispatch(outputs.removed),
+            )
         }),
     }
 }
 
-pub(super) fn backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> Wkv7Gradients {
+/// What stands for the gradient of a last state that nothing reads.
+fn no_state(like: &Tensor<4>) -> Tensor<4> {
+    Tensor::zeros([1, 1, 1, 1], &like.device())
+}
+
+pub(super) fn backward(
+    inputs: &Wkv7Inputs,
+    tape: &SegmentTape,
+    dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
+) -> Wkv7Gradients {
     let shape = dy.dims();
+    let dlast = dlast.unwrap_or_else(|| no_state(&dy));
     let Wkv7Inputs {
         r,
         w,
@@ -377,6 +413,7 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> W
         tape.checkpoints.clone().into_dispatch(),
         tape.removed.clone().into_dispatch(),
         dy.into_dispatch(),
+        dlast.into_dispatch(),
     );
     let packed = Tensor::<5>::from_dispatch(outputs.gradients);
     let [r, w, k, v, removal, write] =
@@ -392,7 +429,12 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> W
     }
 }
 
-pub(super) fn state_gradient(inputs: &Wkv7Inputs, dy: Tensor<4>) -> Tensor<4> {
+pub(super) fn state_gradient(
+    inputs: &Wkv7Inputs,
+    dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
+) -> Tensor<4> {
+    let dlast = dlast.unwrap_or_else(|| no_state(&dy));
     let Wkv7Inputs {
         r,
         w,
@@ -407,6 +449,7 @@ pub(super) fn state_gradient(inputs: &Wkv7Inputs, dy: Tensor<4>) -> Tensor<4> {
         removal.into_dispatch(),
         write.into_dispatch(),
         dy.into_dispatch(),
+        dlast.into_dispatch(),
     );
     Tensor::from_dispatch(outputs.dstate)
 }

@@ -1,0 +1,158 @@
+//! `gosling speed`: what a tuning step costs on a device.
+
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+
+use crate::data::Example;
+use crate::error::{Error, Result};
+use crate::kernels::device::{DeviceChoice, open};
+use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
+use crate::model::{ModelConfig, Rwkv7, mini};
+use crate::tuning::batch::Batch;
+use crate::tuning::memory::{MemoryEstimate, StepShape};
+use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
+use crate::tuning::state_file::TunedState;
+use crate::tuning::trainer::Trainer;
+
+/// What is measured.
+#[derive(Args)]
+pub struct SpeedArguments {
+    /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
+    /// The mini model, or random weights of an official size.
+    #[arg(long, value_enum, default_value_t = Shape::Mini)]
+    shape: Shape,
+    /// Examples a step.
+    #[arg(long, default_value_t = 8)]
+    batch: usize,
+    /// Tokens of every example.
+    #[arg(long, default_value_t = 128)]
+    tokens: usize,
+    /// Steps that are timed, after three that are not.
+    #[arg(long, default_value_t = 12)]
+    steps: usize,
+    /// Compute activations again on the way back.
+    #[arg(long)]
+    recompute: bool,
+}
+
+/// A size of model.
+#[derive(Clone, Copy, ValueEnum)]
+enum Shape {
+    /// 7 M parameters, the model that ships with the program.
+    Mini,
+    /// 12 layers of 768 channels.
+    #[value(name = "0.1b")]
+    P1,
+    /// 24 layers of 1024 channels.
+    #[value(name = "0.4b")]
+    P4,
+}
+
+/// Untimed steps: the first of each shape compiles kernels.
+const WARMUP: usize = 3;
+
+/// Takes the steps and prints their times.
+///
+/// # Errors
+/// A device that cannot be used, or numbers that cannot be run.
+pub fn run(arguments: &SpeedArguments) -> Result<()> {
+    for (field, value) in [
+        ("--batch", arguments.batch),
+        ("--tokens", arguments.tokens),
+        ("--steps", arguments.steps),
+    ] {
+        if value == 0 {
+            return Err(Error::spec(field, "must be at least 1"));
+        }
+    }
+    let checkpoint = match arguments.shape {
+        Shape::Mini => mini::checkpoint()?,
+        Shape::P1 => random_checkpoint(&SHAPE_0_1B, 1)?,
+        Shape::P4 => random_checkpoint(&SHAPE_0_4B, 1)?,
+    };
+    let config = ModelConfig::from_checkpoint(&checkpoint)?;
+    let opened = open(arguments.device)?;
+    config.check_device(&opened)?;
+    println!("{}", opened.description);
+    let start = Instant::now();
+    let model = Rwkv7::load(&checkpoint, &opened.device, &mut |_| Ok(()))?;
+    drop(checkpoint);
+    println!(
+        "{} parameters loaded in {:.2} s",
+        config.n_params(),
+        start.elapsed().as_secs_f64()
+    );
+    let training = TrainingSpec {
+        activation_checkpointing: arguments.recompute,
+        ..TrainingSpec::default()
+    };
+    let method = Method::Standard(StandardSpec::default());
+    let zero = TunedState::zero(&config);
+    let mut trainer = Trainer::new(&model, &opened.device, &method, &training, &zero)?;
+    let batch = [batch(&config, arguments)];
+    let start = Instant::now();
+    let mut losses = Vec::new();
+    for _ in 0..WARMUP {
+        trainer.step_at(&batch, 0.01)?;
+        losses.extend(trainer.read_steps()?.iter().map(|step| step.loss));
+    }
+    println!(
+        "{WARMUP} steps to warm up took {:.2} s",
+        start.elapsed().as_secs_f64()
+    );
+    let mut ms = Vec::with_capacity(arguments.steps);
+    for _ in 0..arguments.steps {
+        let start = Instant::now();
+        trainer.step_at(&batch, 0.01)?;
+        losses.extend(trainer.read_steps()?.iter().map(|step| step.loss));
+        ms.push(1e3 * start.elapsed().as_secs_f64());
+    }
+    report(&ms, &losses, &config, arguments);
+    Ok(())
+}
+
+fn report(ms: &[f64], losses: &[f64], config: &ModelConfig, arguments: &SpeedArguments) {
+    let mut sorted = ms.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+    let n_tokens = arguments.batch * arguments.tokens;
+    println!(
+        "{} x {} tokens, every token counted: median {:.1} ms a step, quartiles {:.1} and {:.1}, {:.0} tokens/s",
+        arguments.batch,
+        arguments.tokens,
+        at(0.5),
+        at(0.25),
+        at(0.75),
+        n_tokens as f64 / at(0.5) * 1e3
+    );
+    if let (Some(first), Some(last)) = (losses.first(), losses.last()) {
+        println!("loss {first:.4} at the first step, {last:.4} at the last");
+    }
+    let memory = MemoryEstimate::new(
+        config,
+        &StepShape {
+            batch: arguments.batch,
+            tokens: arguments.tokens.next_multiple_of(16),
+            counted: n_tokens,
+            first_layer: 0,
+            tuned_layers: config.n_layer,
+            recompute: arguments.recompute,
+        },
+    );
+    println!("memory by arithmetic: {memory}");
+}
+
+/// Tokens without a pattern.
+fn batch(config: &ModelConfig, arguments: &SpeedArguments) -> Batch {
+    let id = |row: usize, t: usize| 1 + (row * 7919 + t * 104_729) % (config.vocab_size - 1);
+    let examples: Vec<Example> = (0..arguments.batch)
+        .map(|row| Example {
+            context: Vec::new(),
+            target: (0..arguments.tokens).map(|t| id(row, t) as u32).collect(),
+        })
+        .collect();
+    Batch::new(&examples.iter().collect::<Vec<_>>(), LossOn::Everything)
+}

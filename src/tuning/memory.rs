@@ -1,0 +1,169 @@
+//! The memory of a step, by arithmetic, so that it is known before a run
+//! starts. No gradient of a weight is in it: none is ever formed.
+
+use std::fmt;
+
+use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
+use crate::model::ModelConfig;
+
+/// Bytes of a stored number.
+const BYTES: u64 = size_of::<f32>() as u64;
+
+/// What a step is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepShape {
+    /// Examples of one micro-batch.
+    pub batch: usize,
+    /// Tokens of the longest of them.
+    pub tokens: usize,
+    /// Predictions that are counted.
+    pub counted: usize,
+    /// The first layer whose S_0 is tuned.
+    pub first_layer: usize,
+    /// How many layers are tuned.
+    pub tuned_layers: usize,
+    /// Whether activations are computed again on the way back.
+    pub recompute: bool,
+}
+
+/// Bytes of a step by what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryEstimate {
+    /// The frozen weights.
+    pub weights: u64,
+    /// S_0, its gradient and two moments.
+    pub state: u64,
+    /// Activations that the backward pass reads.
+    pub activations: u64,
+    /// What one layer and the logits need while they are computed.
+    pub working: u64,
+}
+
+impl MemoryEstimate {
+    /// Of a step of this shape.
+    pub fn new(config: &ModelConfig, shape: &StepShape) -> Self {
+        let per_layer = (config.n_head * config.head_size * config.head_size) as u64;
+        let tokens = (shape.batch * shape.tokens) as u64;
+        let stream = tokens * config.n_embd as u64;
+        let above = config.n_layer.saturating_sub(shape.first_layer + 1) as u64;
+        let activations = if shape.recompute {
+            stream * (above + 1) + layer_values(config, shape)
+        } else {
+            first_layer_values(config, shape) + above * layer_values(config, shape)
+        };
+        // Six gradients of the operator, six mixed inputs, the feed-forward
+        // layer's gradient and a few of the stream's width.
+        let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;
+        // The logits of a part, their gradient and the product that made them.
+        let counted = shape.counted.min((1 << 25) / config.vocab_size.max(1) + 1);
+        let logits = 3 * (counted * config.vocab_size) as u64;
+        Self {
+            weights: config.n_params() as u64 * BYTES,
+            state: 4 * shape.tuned_layers as u64 * per_layer * BYTES,
+            activations: activations * BYTES,
+            working: layer.max(logits) * BYTES,
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        let Self {
+            weights,
+            state,
+            activations,
+            working,
+        } = self;
+        weights + state + activations + working
+    }
+}
+
+impl fmt::Display for MemoryEstimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        write!(
+            f,
+            "{:.0} MB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1})",
+            mb(self.total()),
+            mb(self.weights),
+            mb(self.activations),
+            mb(self.working),
+            mb(self.state)
+        )
+    }
+}
+
+/// Numbers that the first tuned layer keeps: the six inputs of the operator, its
+/// output, the gate, and those of channel mixing.
+fn first_layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
+    let tokens = (shape.batch * shape.tokens) as u64;
+    tokens * (8 * config.n_embd + config.n_embd + config.n_ffn) as u64
+}
+
+/// Numbers that a layer above it keeps: also the stream in front, the five
+/// projections, the removed values, the states of every chunk, and the inside
+/// of two low-rank maps.
+fn layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
+    let tokens = shape.batch * shape.tokens;
+    let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
+    let states = chunks * config.n_embd * config.head_size;
+    let wide = 7 * config.n_embd + config.decay_rank + config.gate_rank;
+    first_layer_values(config, shape) + (tokens * wide + states) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor, TensorData};
+
+    use super::*;
+    use crate::model::state::ModelState;
+    use crate::model::{Rwkv7, TapeOptions, mini};
+
+    /// The estimate against the tensors that a forward pass really keeps.
+    #[test]
+    fn activations_are_those_that_are_kept() {
+        let device = Device::flex();
+        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        let config = model.config();
+        for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33), (5, 3, 16)] {
+            let ids = vec![1_i32; batch * tokens];
+            let ids = Tensor::from_data(TensorData::new(ids, [batch, tokens]), &device);
+            let options = TapeOptions {
+                first_layer,
+                recompute: false,
+            };
+            let state = ModelState::zero(config, batch, &device);
+            let (_, tape) = model.forward_taped(ids, state, options);
+            let shape = StepShape {
+                batch,
+                tokens,
+                counted: 10,
+                first_layer,
+                tuned_layers: config.n_layer - first_layer,
+                recompute: false,
+            };
+            let estimate = MemoryEstimate::new(config, &shape);
+            assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn memory_grows_as_the_batch_and_not_as_the_weights() {
+        let config = crate::model::ModelConfig::from_checkpoint(&mini::checkpoint().unwrap());
+        let config = config.unwrap();
+        let of = |batch, recompute| {
+            let shape = StepShape {
+                batch,
+                tokens: 128,
+                counted: 64,
+                first_layer: 0,
+                tuned_layers: 6,
+                recompute,
+            };
+            MemoryEstimate::new(&config, &shape)
+        };
+        assert_eq!(of(8, false).activations, 8 * of(1, false).activations);
+        assert_eq!(of(8, false).weights, of(1, false).weights);
+        assert_eq!(of(1, false).state, 4 * 6 * 4 * 64 * 64 * 4);
+        assert!(of(8, true).total() < of(8, false).total() / 2);
+    }
+}
