@@ -1,10 +1,12 @@
 //! What came of a run, as a table for people.
 
 use super::progress::{duration, short};
+use super::table::columns;
 use super::tune::quoted;
 use crate::bench::Accuracy;
 use crate::runs::run::{ExportedState, Run};
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
+use crate::worker::run_spec::CheckpointSource;
 
 /// Accuracies, speed, and what was written and how to use it.
 pub(super) fn report(run: &Run) -> String {
@@ -69,26 +71,6 @@ fn cell(summary: &EvaluationSummary, name: &str) -> String {
     })
 }
 
-/// Rows with every column as wide as its widest cell.
-pub(super) fn columns(rows: &[Vec<String>]) -> String {
-    let n_columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..n_columns).map(width).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths);
-        let line: Vec<String> = cells
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        text.push_str(line.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
 /// How fast the steps were, and which state is the result.
 fn speed(run: &Run) -> String {
     let secs = run.series.step_secs.points();
@@ -131,8 +113,26 @@ fn files(run: &Run) -> String {
         }
     }
     let folder = quoted(&run.folder);
-    rows.push(vec![folder, "everything about the run".into()]);
-    columns(&rows)
+    rows.push(vec![folder.clone(), "everything about the run".into()]);
+    let files = columns(&rows);
+    if run.exported.is_empty() {
+        return files;
+    }
+    let model = match &run.spec.model.checkpoint {
+        CheckpointSource::Mini => String::new(),
+        CheckpointSource::File(path) => format!(" --model {}", quoted(path)),
+    };
+    let uses = columns(&[
+        vec![
+            format!("gosling generate{model} --state {folder} \"a prompt\""),
+            "continues a text from it".into(),
+        ],
+        vec![
+            format!("gosling export {folder} --to st --output state.st"),
+            "writes it for Ai00 and web-rwkv".into(),
+        ],
+    ]);
+    format!("{files}\n{uses}")
 }
 
 #[cfg(test)]
@@ -209,6 +209,9 @@ the state is that of step 2
 \"my runs/a-0001/state.pth\"          for RWKV-Runner and the rwkv package
 \"my runs/a-0001/state_rwkv_pip.py\"  loads it in Python; its first lines say how
 \"my runs/a-0001\"                    everything about the run
+
+gosling generate --state \"my runs/a-0001\" \"a prompt\"       continues a text from it
+gosling export \"my runs/a-0001\" --to st --output state.st  writes it for Ai00 and web-rwkv
 ";
         assert_eq!(report(&run), expected);
     }
