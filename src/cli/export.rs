@@ -72,10 +72,13 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         }
     };
     let (report, script) = export(&tuned.scaled(*alpha), &metadata, format, output, *force)?;
+    let scale = match times(*alpha).as_str() {
+        "" => String::new(),
+        times => format!(" (the state{times})"),
+    };
     println!(
-        "saved {}{}, {} bytes, read back and equal",
+        "saved {}{scale}, {} bytes, read back and equal",
         report.path.display(),
-        times(*alpha),
         report.bytes
     );
     if report.max_abs_rounding > 0.0 {

@@ -21,7 +21,7 @@ pub struct GenerateArguments {
     #[arg(long, default_value_t = 200)]
     max_tokens: usize,
     /// Draw tokens at this temperature instead of taking the likeliest.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f32>,
     /// Draw only from the likeliest tokens that together have this share.
     #[arg(long, requires = "temperature", default_value_t = 1.0)]

@@ -137,7 +137,12 @@ struct Chosen {
 /// [`Error::Device`] where the GPU that was asked for is not there or cannot be
 /// used, with what to do.
 pub fn open(choice: DeviceChoice) -> Result<OpenDevice> {
-    let Chosen { adapter, why } = choose(choice, listed())?;
+    // Looking for GPUs starts their drivers.
+    let adapters = match choice {
+        DeviceChoice::Cpu => &[],
+        DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_) => listed(),
+    };
+    let Chosen { adapter, why } = choose(choice, adapters)?;
     match adapter {
         None => {
             let name = processor().to_string();

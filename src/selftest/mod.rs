@@ -46,7 +46,7 @@ pub struct Check {
     /// What it is, for people.
     pub name: &'static str,
     /// The largest difference that is still right, as a share of the largest
-    /// expected number or of 1.
+    /// expected number.
     pub bound: f64,
     /// Whether Gosling relies on it. What it stays clear of is told, but
     /// is no failure.
@@ -64,8 +64,8 @@ pub struct Difference {
     pub what: String,
     /// How many they are.
     pub n_values: usize,
-    /// The largest difference, as a share of the largest expected number or of
-    /// 1; infinite where a number is missing or is none.
+    /// The largest difference, as a share of the largest expected number;
+    /// infinite where a number is missing or is none.
     pub max_difference: f64,
 }
 
@@ -175,9 +175,8 @@ fn difference(got: &[f32], want: &[f32]) -> f64 {
     if got.len() != want.len() {
         return f64::INFINITY;
     }
-    let largest = want
-        .iter()
-        .fold(1.0, |most: f64, x| most.max(f64::from(x.abs())));
+    let magnitudes = want.iter().map(|x| f64::from(x.abs()));
+    let largest = magnitudes.fold(f64::MIN_POSITIVE, f64::max);
     let off = got.iter().zip(want).map(|(got, want)| {
         let off = (f64::from(*got) - f64::from(*want)).abs() / largest;
         if off.is_nan() { f64::INFINITY } else { off }
@@ -204,7 +203,8 @@ mod tests {
         };
         check(&[1.0, 2.0], &[1.0, 2.0], 0.0);
         check(&[1.0, 2.5], &[1.0, 2.0], 0.25);
-        check(&[0.5], &[0.25], 0.25);
+        check(&[0.5], &[0.25], 1.0);
+        check(&[0.0], &[0.0], 0.0);
         check(&[1.0], &[1.0, 2.0], f64::INFINITY);
         check(&[f32::NAN], &[1.0], f64::INFINITY);
         check(&[f32::INFINITY], &[f32::INFINITY], f64::INFINITY);

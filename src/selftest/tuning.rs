@@ -1,76 +1,71 @@
-//! Tuning steps on the device against the same on the CPU.
+//! Steps of tuning on the device against the same on the CPU: the model's
+//! gradient, the optimiser and what is read back.
 
 use burn::tensor::Device;
 
 use super::{Check, Named};
-use crate::data::Example;
+use crate::data::{Benchmark, Protocol, Split, mini as mini_set};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{Rwkv7, mini};
 use crate::tuning::batch::Batch;
 use crate::tuning::spec::{LossOn, Method, OptimizerSpec, StandardSpec, TrainingSpec};
 use crate::tuning::state_file::TunedState;
-use crate::tuning::trainer::Trainer;
+use crate::tuning::trainer::{StepNumbers, Trainer};
 
-/// Two passes through six layers, forward and back.
+/// Rounding through six layers, there and back, and two steps.
 const BOUND: f64 = 2e-4;
+
+const N_STEPS: usize = 2;
+const N_EXAMPLES: usize = 2;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![Check {
         name: "two tuning steps of the mini model",
         bound: BOUND,
         is_needed: true,
-        on_device: two_steps,
-        expected: || two_steps(&Device::flex()),
+        on_device: steps,
+        expected: || steps(&Device::flex()),
     }]
 }
 
-/// Plain descent, whose steps are as large as the gradients: Adam's would be of
-/// one size and hide them.
-fn two_steps(device: &Device) -> Result<Vec<Named>> {
+fn steps(device: &Device) -> Result<Vec<Named>> {
     let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?;
+    let tokenizer = Tokenizer::mini()?;
+    let items = mini_set(Benchmark::Gsm8k, Split::Train)?;
+    let examples: Vec<_> = items[..N_EXAMPLES]
+        .iter()
+        .map(|item| Protocol::Mini.training_example(item, &tokenizer))
+        .collect();
+    let batch = Batch::new(&examples.iter().collect::<Vec<_>>(), LossOn::Answer);
     let training = TrainingSpec {
-        steps: 2,
+        steps: N_STEPS,
         warmup_steps: 0,
+        learning_rate: 1.0,
+        // Adam divides by the gradient, and so makes rounding large where it is small.
         optimizer: OptimizerSpec::Sgd { momentum: 0.9 },
-        l2wrap: true,
         ..TrainingSpec::default()
     };
     let method = Method::Standard(StandardSpec::default());
     let start = TunedState::zero(model.config());
     let mut trainer = Trainer::new(&model, device, &method, &training, &start)?;
-    for _ in 0..2 {
-        trainer.step_at(&[batch()?], 0.5)?;
+    for _ in 0..N_STEPS {
+        trainer.step(std::slice::from_ref(&batch))?;
     }
-    let steps = trainer.read_steps()?;
-    let of = |what, number: fn(&crate::tuning::trainer::StepNumbers) -> f64| Named {
-        what,
-        values: steps.iter().map(|step| number(step) as f32).collect(),
-    };
-    let mut numbers = vec![
-        of("losses", |step| step.loss),
-        of("gradient norms", |step| step.grad_norm),
-    ];
-    let values = trainer.state()?.layers.concat();
-    numbers.push(Named {
-        what: "state",
-        values,
-    });
-    Ok(numbers)
-}
-
-fn batch() -> Result<Batch> {
-    let tokenizer = Tokenizer::mini()?;
-    let example = |context: &str, target: &str| Example {
-        context: tokenizer.encode(context),
-        target: tokenizer.encode(target),
-    };
-    let examples = [
-        example("Question: What is 7+5?\nAnswer:", " 7+5 = 12\n\n"),
-        example(
-            "Question: Tom has 3 apples and buys 4 more. How many has he?\nAnswer:",
-            " 7\n\n",
-        ),
-    ];
-    Ok(Batch::new(&examples.each_ref(), LossOn::Answer))
+    let numbers = trainer.read_steps()?;
+    let of = |f: fn(&StepNumbers) -> f64| numbers.iter().map(|step| f(step) as f32).collect();
+    Ok(vec![
+        Named {
+            what: "losses",
+            values: of(|step| step.loss),
+        },
+        Named {
+            what: "gradient norms",
+            values: of(|step| step.grad_norm),
+        },
+        Named {
+            what: "state",
+            values: trainer.state()?.layers.concat(),
+        },
+    ])
 }

@@ -244,7 +244,7 @@ pub fn stored_orientation(
         (CheckpointFormat::Torch, _) => Ok(Orientation::ValueKey),
         (CheckpointFormat::Safetensors, Some("st" | "state")) => Ok(Orientation::KeyValue),
         (CheckpointFormat::Safetensors, _) => refuse(
-            "the file does not say; choose value,key (RWKV-PEFT order) or key,value (Ai00 and web-rwkv)".into(),
+            "the file does not say; choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)".into(),
         ),
     }
 }

@@ -1,0 +1,224 @@
+//! The program as people run it: what it prints, and that bad input ends in one
+//! line and exit code 2.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Runs the program in `folder`; `arguments` are split at spaces.
+fn gosling(folder: &Path, arguments: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .args(arguments.split_whitespace())
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn check_output(folder: &Path, arguments: &str, parts: &[&str]) {
+    let output = gosling(folder, arguments);
+    let (text, errors) = texts(&output);
+    assert!(output.status.success(), "{arguments}: {errors}");
+    for part in parts {
+        assert!(text.contains(part), "{arguments}: no {part:?} in {text}");
+    }
+}
+
+fn check_refused(folder: &Path, arguments: &str, code: i32, line: &str) {
+    let output = gosling(folder, arguments);
+    let (text, errors) = texts(&output);
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {errors}");
+    assert_eq!(text, "", "{arguments}");
+    // Drivers have their say on the error stream too.
+    let said: Vec<&str> = errors
+        .lines()
+        .filter(|line| line.starts_with("gosling: "))
+        .collect();
+    assert_eq!(said.len(), 1, "{arguments}: {errors}");
+    assert!(said[0].contains(line), "{arguments}: {errors}");
+    assert!(!errors.contains("panicked"), "{arguments}: {errors}");
+}
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&output.stdout), text(&output.stderr))
+}
+
+/// A folder with files of every kind.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mini = root("assets/mini/rwkv7-mini-7m-f16.pth");
+    std::fs::copy(mini, folder.path().join("model.pth")).unwrap();
+    std::fs::copy(
+        root("tests/golden/tiny.pth"),
+        folder.path().join("tiny.pth"),
+    )
+    .unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    write("junk", b"\xff\xfe\x12\x34\x56 junk");
+    write("cut.pth", b"PK\x03\x04 and no more");
+    write("broken.jsonl", b"{\"text\": \"a\"");
+    write(
+        "good.jsonl",
+        b"{\"prompt\": \"a\", \"completion\": \"b\"}\n",
+    );
+    write("model.gguf", b"GGUF\x03\0\0\0\0\0\0\0");
+    write("mini.safetensors", &state(6, 4, 64));
+    write("small.safetensors", &state(2, 1, 16));
+    folder
+}
+
+/// A state file: a header and zeros.
+fn state(n_layer: usize, n_head: usize, size: usize) -> Vec<u8> {
+    let n_bytes = 4 * n_head * size * size;
+    let tensor = |layer: usize| {
+        let (start, end) = (layer * n_bytes, (layer + 1) * n_bytes);
+        format!(
+            "\"blocks.{layer}.att.time_state\":{{\"dtype\":\"F32\",\"shape\":[{n_head},{size},{size}],\"data_offsets\":[{start},{end}]}}"
+        )
+    };
+    let tensors: Vec<String> = (0..n_layer).map(tensor).collect();
+    let header = format!(
+        "{{\"__metadata__\":{{\"orientation\":\"value,key\"}},{}}}",
+        tensors.join(",")
+    );
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.resize(bytes.len() + n_layer * n_bytes, 0);
+    bytes
+}
+
+#[test]
+fn files_are_recognised() {
+    let folder = folder();
+    let check = |arguments: &str, parts: &[&str]| check_output(folder.path(), arguments, parts);
+    check(
+        "inspect model.pth",
+        &["model.pth: an RWKV-7 model", "7,337,472", "F16"],
+    );
+    check("inspect --checkpoint tiny.pth", &["L3 C96 H3 N32"]);
+    check(
+        "inspect mini.safetensors",
+        &["a tuned state", "head,value,key", "effective rank"],
+    );
+    check("inspect good.jsonl", &["good.jsonl: a data set", "a[b]"]);
+}
+
+#[test]
+fn states_are_exported_and_not_overwritten() {
+    let folder = folder();
+    let check = |arguments: &str, parts: &[&str]| check_output(folder.path(), arguments, parts);
+    check(
+        "export mini.safetensors --to pth -o out.pth",
+        &["saved out.pth", "read back and equal", "out_rwkv_pip.py"],
+    );
+    check("inspect out.pth", &["6 layers of 4 heads of 64x64"]);
+    check(
+        "export out.pth --to st -o out.st --alpha 0.5",
+        &["saved out.st (the state times 0.5)"],
+    );
+    check("inspect out.st", &["head,key,value", "F16"]);
+    let refused = |arguments: &str, line: &str| check_refused(folder.path(), arguments, 2, line);
+    refused(
+        "export out.st --to pth -o out.pth",
+        "out.pth: file: exists already",
+    );
+    check(
+        "export out.st --to pth -o out.pth --force --bf16",
+        &["saved out.pth"],
+    );
+    refused(
+        "export mini.safetensors --to st -o new.pth",
+        "new.pth: name: must end in .st",
+    );
+    refused(
+        "export model.pth --to st -o new.st",
+        "model.pth: tensors: holds blocks.0.att.a0; it is a model",
+    );
+    refused(
+        "export mini.safetensors --to st -o new.st --orientation key-value",
+        "mini.safetensors: orientation: the file itself says value,key",
+    );
+    refused(
+        "export . --to st -o new.st",
+        "state.safetensors: is not in the folder",
+    );
+    assert!(!folder.path().join("new.st").exists());
+}
+
+#[test]
+fn texts_are_continued() {
+    let folder = folder();
+    let check = |arguments: &str, parts: &[&str]| check_output(folder.path(), arguments, parts);
+    check(
+        "generate --device cpu --max-tokens 3 -e Capital\\nof",
+        &[""],
+    );
+    // The state is zero, so the text is that of the untuned model.
+    let untuned = gosling(folder.path(), "generate --device cpu --max-tokens 9 The");
+    let (untuned, _) = texts(&untuned);
+    assert!(!untuned.is_empty());
+    check(
+        "generate --device cpu --max-tokens 9 The --state mini.safetensors",
+        &[&untuned],
+    );
+    check(
+        "eval arc --device cpu --limit 5 --state mini.safetensors --alpha 0.5",
+        &["arc-mini, mini.safetensors times 0.5", "n = 5", "CPU"],
+    );
+}
+
+#[test]
+fn bad_input_ends_in_one_line() {
+    let folder = folder();
+    let refused = |arguments: &str, line: &str| check_refused(folder.path(), arguments, 2, line);
+    refused("inspect junk", "junk: line 1: not UTF-8 text");
+    refused("inspect cut.pth", "cut.pth: ");
+    refused("inspect broken.jsonl", "broken.jsonl: line 1: ");
+    refused("inspect model.gguf", "content: is a GGUF file");
+    refused("inspect absent.pth", "cannot open absent.pth: no such file");
+    refused("eval --model junk", "junk: content: is neither");
+    refused(
+        "eval --state small.safetensors",
+        "small.safetensors: state: has 2 layers of 1 heads of 16x16, the model 6",
+    );
+    refused("eval --state model.pth", "it is a model, not a tuned state");
+    refused(
+        "eval --state mini.safetensors --alpha inf",
+        "--alpha: must be a number",
+    );
+    refused(
+        "generate x --model tiny.pth",
+        "vocabulary: the model has 97 tokens",
+    );
+    refused(
+        "generate x --temperature -1",
+        "temperature: must be above 0",
+    );
+    refused(
+        "eval gsm8k --data good.jsonl --split test --few-shot 1",
+        "good.jsonl: line 1: ",
+    );
+}
+
+#[test]
+fn devices_are_listed_and_a_missing_one_is_named() {
+    let folder = folder();
+    check_output(
+        folder.path(),
+        "devices",
+        &["device", "cpu", "thread", "auto takes "],
+    );
+    check_refused(folder.path(), "selftest --device gpu:99", 1, "device: ");
+    let output = gosling(folder.path(), "eval --device cuda");
+    let (_, errors) = texts(&output);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        errors.contains("choose auto, cpu, gpu or gpu:N"),
+        "{errors}"
+    );
+}
