@@ -107,10 +107,10 @@ impl Task for RowsOfLogits<'_> {
                 *gradient *= scale;
             }
             gradient[target] -= 1.0;
-            if self.l2wrap {
-                if let Some(at) = logits.iter().position(|logit| *logit == peak) {
-                    gradient[at] += L2WRAP * peak;
-                }
+            if self.l2wrap
+                && let Some(at) = logits.iter().position(|logit| *logit == peak)
+            {
+                gradient[at] += L2WRAP * peak;
             }
         }
     }
