@@ -169,7 +169,12 @@ fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
         metrics_json,
         gosling_version,
     } = metadata;
-    let one_line = |text: &String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let one_line = |text: &String| {
+        let lines = text.lines().filter(|line| !line.trim().starts_with("//"));
+        let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+        // A foreign file shall not speak to the terminal.
+        words.join(" ").replace(char::is_control, "")
+    };
     let fields = [
         (
             "made by",
@@ -287,7 +292,7 @@ mod tests {
             layers: vec![vec![3.0, 0.0, 0.0, -3.0]],
         };
         let metadata = Metadata {
-            spec_ron: Some("(\n  name: \"a\",\n)".into()),
+            spec_ron: Some("// A run.\n(\n  name: \"a\u{1b}\",\n)".into()),
             ..Metadata::default()
         };
         crate::tuning::state_file::write_safetensors(&state, &path, &metadata).unwrap();

@@ -17,13 +17,13 @@ const L2WRAP: f32 = 1e-4;
 
 /// The losses of all rows and the gradient of their sum.
 pub struct CrossEntropy {
-    /// Nats a row, [rows].
+    /// Nats a row, `[rows]`.
     pub losses: Tensor<1>,
     /// Gradient of the logits of the summed loss, [rows, V].
     pub dlogits: Tensor<2>,
 }
 
-/// `logits`: [rows, V]; `targets`: [rows]. With `l2wrap` the gradient, but not
+/// `logits`: [rows, V]; `targets`: `[rows]`. With `l2wrap` the gradient, but not
 /// the loss, counts the pull on the largest logit of every row (`RWKV-LM`, `L2Wrap`).
 pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
     if !is_cpu(&logits.device()) {
@@ -49,7 +49,7 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossE
     }
 }
 
-/// The loss alone, in plain, differentiable Burn operations: [rows].
+/// The loss alone, in plain, differentiable Burn operations: `[rows]`.
 pub fn cross_entropy_reference(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let picked = log_softmax(logits, 1).gather(1, targets.unsqueeze_dim(1));
     -picked.squeeze_dim(1)
@@ -107,10 +107,10 @@ impl Task for RowsOfLogits<'_> {
                 *gradient *= scale;
             }
             gradient[target] -= 1.0;
-            if self.l2wrap {
-                if let Some(at) = logits.iter().position(|logit| *logit == peak) {
-                    gradient[at] += L2WRAP * peak;
-                }
+            if self.l2wrap
+                && let Some(at) = logits.iter().position(|logit| *logit == peak)
+            {
+                gradient[at] += L2WRAP * peak;
             }
         }
     }

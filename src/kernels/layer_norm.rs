@@ -12,12 +12,12 @@ use super::simd::{Task, mul_add, sum, sum2, sum3};
 use super::vjp::vjp;
 use super::wkv7::is_cpu;
 
-/// Weight and bias, [C] each, and what keeps the root away from zero.
+/// Weight and bias, `[C]` each, and what keeps the root away from zero.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
-    /// [C].
+    /// `[C]`.
     pub weight: Tensor<1>,
-    /// [C].
+    /// `[C]`.
     pub bias: Tensor<1>,
     /// Added to the variance.
     pub epsilon: f64,
@@ -89,7 +89,7 @@ pub(super) fn normalize<const D: usize>(x: Tensor<D>, epsilon: f64) -> Tensor<D>
     centred / (variance + epsilon).sqrt()
 }
 
-/// The parameters as slices, [C] each.
+/// The parameters as slices, `[C]` each.
 #[derive(Clone, Copy)]
 pub(super) struct Norm<'a> {
     weight: &'a [f32],

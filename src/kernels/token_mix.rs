@@ -19,12 +19,12 @@ use super::vjp::vjp;
 use super::wkv7::is_cpu;
 
 /// The frozen parameters: a LayerNorm and K vectors of how much of the
-/// predecessor is seen, [C] each.
+/// predecessor is seen, `[C]` each.
 #[derive(Debug, Clone)]
 pub struct TokenMix<const K: usize> {
     /// Applied first.
     pub norm: LayerNorm,
-    /// [C] each.
+    /// `[C]` each.
     pub mix: [Tensor<1>; K],
 }
 

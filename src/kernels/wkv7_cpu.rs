@@ -270,6 +270,10 @@ impl<const N: usize> Task for Head<&BackwardTask<'_>, N> {
     }
 }
 
+/// Rows of the state that are taken back together, so that the sums over rows
+/// are loaded and stored once for all of them.
+const ROWS: usize = 4;
+
 /// Takes the gradient of S_t to that of S_{t-1}, given S_{t-1} in `before`.
 #[inline(always)]
 fn token_backward<const N: usize, const FMA: bool>(
@@ -287,22 +291,38 @@ fn token_backward<const N: usize, const FMA: bool>(
         removal: [0.0; N],
         write: [0.0; N],
     };
-    for i in 0..N {
-        let (ds, before) = (&mut ds[i], &before[i]);
-        for j in 0..N {
-            ds[j] = mul_add::<FMA>(dy[i], token.r[j], ds[j]);
+    for i in (0..N).step_by(ROWS) {
+        let (Some(ds), Some(before)) = (
+            ds[i..].first_chunk_mut::<ROWS>(),
+            before[i..].first_chunk::<ROWS>(),
+        ) else {
+            unreachable!("N is a multiple of the rows")
+        };
+        let mut dremoved = [0.0; ROWS];
+        for m in 0..ROWS {
+            for j in 0..N {
+                ds[m][j] = mul_add::<FMA>(dy[i + m], token.r[j], ds[m][j]);
+            }
+            g.v[i + m] = dot::<N, FMA>(&ds[m], token.k);
+            dremoved[m] = dot::<N, FMA>(&ds[m], token.write);
         }
-        g.v[i] = dot::<N, FMA>(ds, token.k);
-        let dremoved = dot::<N, FMA>(ds, token.write);
         for j in 0..N {
-            let (w, write, k) = (token.w[j], token.write[j], token.k[j]);
-            let s = next::<FMA>(before[j], removed[i], token.v[i], w, write, k);
-            g.r[j] = mul_add::<FMA>(dy[i], s, g.r[j]);
-            g.w[j] = mul_add::<FMA>(ds[j], before[j], g.w[j]);
-            g.k[j] = mul_add::<FMA>(ds[j], token.v[i], g.k[j]);
-            g.write[j] = mul_add::<FMA>(ds[j], removed[i], g.write[j]);
-            g.removal[j] = mul_add::<FMA>(dremoved, before[j], g.removal[j]);
-            ds[j] = mul_add::<FMA>(ds[j], w, dremoved * token.removal[j]);
+            let (w, write, k, removal) = (token.w[j], token.write[j], token.k[j], token.removal[j]);
+            let (mut dr, mut dw, mut dk) = (g.r[j], g.w[j], g.k[j]);
+            let (mut dwrite, mut dremoval) = (g.write[j], g.removal[j]);
+            for m in 0..ROWS {
+                let (s, d) = (before[m][j], ds[m][j]);
+                let (value, taken) = (token.v[i + m], removed[i + m]);
+                let after = next::<FMA>(s, taken, value, w, write, k);
+                dr = mul_add::<FMA>(dy[i + m], after, dr);
+                dw = mul_add::<FMA>(d, s, dw);
+                dk = mul_add::<FMA>(d, value, dk);
+                dwrite = mul_add::<FMA>(d, taken, dwrite);
+                dremoval = mul_add::<FMA>(dremoved[m], s, dremoval);
+                ds[m][j] = mul_add::<FMA>(d, w, dremoved[m] * removal);
+            }
+            (g.r[j], g.w[j], g.k[j]) = (dr, dw, dk);
+            (g.write[j], g.removal[j]) = (dwrite, dremoval);
         }
     }
     g

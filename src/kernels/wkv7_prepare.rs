@@ -28,7 +28,7 @@ const DECAY_SCALE: f32 = 0.606_530_66;
 /// Smallest norm that kk is divided by (`torch.nn.functional.normalize`).
 const MIN_NORM: f32 = 1e-12;
 
-/// The frozen parameters, [C] each.
+/// The frozen parameters, `[C]` each.
 #[derive(Debug, Clone)]
 pub struct Prepare {
     /// Offset of the decay, w0.

@@ -20,7 +20,7 @@ use super::wkv7::is_cpu;
 /// The frozen parameters.
 #[derive(Debug, Clone)]
 pub struct Readout {
-    /// Weight and bias [C] of the norm, which takes every head for itself.
+    /// Weight and bias `[C]` of the norm, which takes every head for itself.
     pub norm: LayerNorm,
     /// Weight of the present token, [H, N].
     pub r_k: Tensor<2>,

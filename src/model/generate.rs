@@ -52,7 +52,7 @@ impl<'a> Generation<'a> {
         Ok(generation)
     }
 
-    /// How likely the model finds each token next, before the softmax: [V].
+    /// How likely the model finds each token next, before the softmax: `[V]`.
     pub fn logits(&self) -> &[f32] {
         &self.logits
     }

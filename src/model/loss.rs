@@ -22,7 +22,7 @@ pub struct LossOptions {
 /// What [`Rwkv7::loss`] gives.
 #[derive(Debug, Clone)]
 pub struct Loss {
-    /// Nats, summed over the positions: [1].
+    /// Nats, summed over the positions: `[1]`.
     pub sum: Tensor<1>,
     /// Gradient of the stream, [B, T, C].
     pub dx: Option<Tensor<3>>,

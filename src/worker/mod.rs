@@ -8,6 +8,7 @@
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs` | the model and the data of a run |
 //! | `run_loop.rs` | a run from its specification to its state |
+//! | `step_memory.rs` | the memory of a step, told before the run starts |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
 //! | `resume.rs` | where a run is taken up again |
@@ -29,6 +30,7 @@ mod run_data;
 mod run_export;
 mod run_loop;
 mod session;
+mod step_memory;
 mod tuning_loop;
 mod validate;
 

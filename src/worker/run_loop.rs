@@ -13,6 +13,7 @@ use super::run_data::RunData;
 use super::run_export::{Figures, Handover};
 use super::run_spec::RunSpec;
 use super::session::{LoadedModel, Session};
+use super::step_memory::memory_note;
 use super::tuning_loop::{Tuning, TuningEnd, micro_batches};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -69,6 +70,8 @@ fn prepare<'a>(
     context.during = Doing::LoadingData;
     let mut data = RunData::load(spec, &tokenizer)?;
     data.notes.extend(loaded.notes.iter().cloned());
+    data.notes
+        .extend(memory_note(spec, loaded.model.config(), &data));
     context.during = Doing::Preparing;
     let LoadedModel { device, model, .. } = loaded;
     let trainer = match &spec.method {

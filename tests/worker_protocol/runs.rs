@@ -35,6 +35,7 @@ fn a_run_goes_from_its_specification_to_its_state() {
         assert_eq!(summary.benchmark, "arc-mini");
         assert_eq!(summary.scores[0].n_items, 8);
     }
+    assert!(run.notes[0].starts_with("the largest step takes about "));
     check_history(&run);
     check_handover(&run);
     // Two checkpoints are kept, and the snapshots that were asked for.
