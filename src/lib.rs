@@ -14,7 +14,7 @@
 //! - [`selftest`] compares what a device computes with the truth.
 //!
 //! Nothing points up: `model` uses `kernels`; `tuning`, `bench` and `data` use
-//! `model`; `worker` uses them all and has [`cli`] as a client.
+//! `model`; `worker` uses them all and has [`cli`] and the window as clients.
 //!
 //! # Glossary
 //!
@@ -37,6 +37,7 @@ mod random;
 pub mod runs;
 pub mod selftest;
 pub mod tuning;
+mod words;
 pub mod worker;
 
 pub use error::{Error, Result};
