@@ -143,7 +143,7 @@ fn start_ui(
                 format!("{field} {reason}")
             };
             ui.label(
-                RichText::new(format!("✖ {text}"))
+                RichText::new(format!("× {text}"))
                     .small()
                     .color(colours.bad),
             );

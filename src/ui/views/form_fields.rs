@@ -106,7 +106,14 @@ impl Form<'_> {
             }
         }
         row(ui, &hints::DATA_TRAIN_LIMIT, *problem, |ui| {
-            optional(ui, &mut data.train_limit, 500, "all", count)
+            optional(
+                ui,
+                hints::DATA_TRAIN_LIMIT.name,
+                &mut data.train_limit,
+                500,
+                "all",
+                count,
+            )
         });
         let choices = [
             (LossOn::Answer, "The answer"),
@@ -208,7 +215,14 @@ impl Form<'_> {
         });
         optimizer_ui(ui, problem, &mut training.optimizer);
         row(ui, &hints::TRAINING_CLIP_NORM, problem, |ui| {
-            optional(ui, &mut training.clip_norm, 1.0, "off", real)
+            optional(
+                ui,
+                hints::TRAINING_CLIP_NORM.name,
+                &mut training.clip_norm,
+                1.0,
+                "off",
+                real,
+            )
         });
         row(ui, &hints::TRAINING_PULL_TO_START, problem, |ui| {
             real(ui, &mut training.pull_to_start)
@@ -217,11 +231,25 @@ impl Form<'_> {
             count(ui, &mut training.validate_every)
         });
         row(ui, &hints::TRAINING_VALIDATION_LIMIT, problem, |ui| {
-            optional(ui, &mut training.validation_limit, 100, "all", count)
+            optional(
+                ui,
+                hints::TRAINING_VALIDATION_LIMIT.name,
+                &mut training.validation_limit,
+                100,
+                "all",
+                count,
+            )
         });
         row(ui, &hints::TRAINING_EARLY_STOPPING, problem, |ui| {
             let mut patience = training.early_stopping.map(|stopping| stopping.patience);
-            let response = optional(ui, &mut patience, 3, "off", count);
+            let response = optional(
+                ui,
+                hints::TRAINING_EARLY_STOPPING.name,
+                &mut patience,
+                3,
+                "off",
+                count,
+            );
             training.early_stopping = patience.map(|patience| EarlyStopping { patience });
             response
         });
@@ -249,7 +277,14 @@ impl Form<'_> {
             count(ui, &mut evaluation.few_shot)
         });
         row(ui, &hints::EVALUATION_LIMIT, problem, |ui| {
-            optional(ui, &mut evaluation.limit, 200, "all", count)
+            optional(
+                ui,
+                hints::EVALUATION_LIMIT.name,
+                &mut evaluation.limit,
+                200,
+                "all",
+                count,
+            )
         });
         let choices = [
             (EvaluationSplit::Test, "Test"),

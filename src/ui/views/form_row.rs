@@ -1,7 +1,9 @@
 //! One field of the configuration: its name, symbol and unit, what it does, the
 //! control, and what is wrong with its value.
 
-use eframe::egui::{Align, DragValue, Layout, Response, RichText, Slider, Ui, emath, vec2};
+use eframe::egui::{
+    Align, DragValue, Layout, Response, RichText, Role, Slider, Ui, WidgetInfo, emath, vec2,
+};
 
 use super::super::theme::{CONTROL_HEIGHT, palette};
 use super::super::widgets::controls::cut_label;
@@ -73,7 +75,7 @@ pub fn row(
     });
     if let Some(Problem { reason, .. }) = problem {
         let bad = palette(ui.visuals()).bad;
-        ui.label(RichText::new(format!("✖ {reason}")).small().color(bad));
+        ui.label(RichText::new(format!("× {reason}")).small().color(bad));
     }
 }
 
@@ -109,6 +111,7 @@ pub fn log_slider(ui: &mut Ui, value: &mut f64, range: std::ops::RangeInclusive<
 /// A number that can be left out.
 pub fn optional<T: Copy>(
     ui: &mut Ui,
+    name: &str,
     value: &mut Option<T>,
     default: T,
     absent: &str,
@@ -116,6 +119,10 @@ pub fn optional<T: Copy>(
 ) -> Response {
     let mut is_set = value.is_some();
     let check = ui.checkbox(&mut is_set, "");
+    check.widget_info(|| {
+        let name = format!("{name}, set a value");
+        WidgetInfo::selected(Role::CheckBox, true, is_set, name)
+    });
     if is_set != value.is_some() {
         *value = is_set.then_some(default);
     }
