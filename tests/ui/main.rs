@@ -11,3 +11,4 @@
 mod click_through;
 mod fixtures;
 mod pictures;
+mod speed;

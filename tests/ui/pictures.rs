@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{Theme, Vec2, vec2};
+use eframe::egui::{Theme, UiBuilder, Vec2, vec2};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use gosling::persist::presets::preset;
@@ -28,7 +28,11 @@ pub fn harness<'a>(app: App, size: Vec2, look: Appearance) -> Harness<'a, App> {
     let frame = |ui: &mut eframe::egui::Ui, app: &mut App| {
         let ctx = ui.ctx().clone();
         app.take_in(&ctx);
-        app.show(ui);
+        // The whole window, as a window of the system is given.
+        let whole = UiBuilder::new().max_rect(ctx.content_rect());
+        let mut whole = ui.new_child(whole);
+        whole.set_clip_rect(ctx.content_rect());
+        app.show(&mut whole);
     };
     Harness::builder()
         .with_size(size)

@@ -3,21 +3,18 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use eframe::egui::{Color32, Id, Ui, Vec2b, vec2};
+use eframe::egui::{Id, Ui, Vec2b, vec2};
 use egui_plot::{
     AxisHints, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points, VLine,
 };
 
-use super::super::theme::{blend, palette, run_colour};
+use super::super::theme::{Palette, blend, palette, run_colour};
 use super::super::ui_state::{PlotSettings, UiState};
 use super::numbers::number;
 use super::plot_marks::marks;
 use crate::runs::run::Run;
 use crate::runs::series::{Series, decimate};
 use crate::worker::event::RunId;
-
-/// Points across a plot that eyes can tell apart.
-const N_BUCKETS: usize = 500;
 
 /// A number that is plotted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +69,14 @@ impl Metric {
         match self {
             Self::Loss | Self::GradNorm | Self::StateNorm => settings.is_log,
             Self::LearningRate | Self::TokensPerSec => false,
+        }
+    }
+
+    /// Pairs of points across the plot that eyes can tell apart.
+    fn n_buckets(self) -> usize {
+        match self {
+            Self::Loss => 360,
+            Self::GradNorm | Self::StateNorm | Self::LearningRate | Self::TokensPerSec => 160,
         }
     }
 
@@ -132,7 +137,7 @@ impl PlotCache {
         }
         let (first, last) = made.steps;
         let points = |series: &Series| -> Vec<PlotPoint> {
-            let few = decimate(series.between(first, last), N_BUCKETS);
+            let few = decimate(series.between(first, last), metric.n_buckets());
             few.into_iter()
                 .filter_map(|(step, value)| plotted(step, value, made.is_log))
                 .collect()
@@ -202,7 +207,7 @@ pub fn metric_plot_ui(
     let (is_log, lines) = (metric.is_log(&state.plots), &cache.lines);
     let visuals = ui.visuals().clone();
     let ground = palette(&visuals).sunken;
-    let response = plot(metric, is_log, height, palette(&visuals).border).show(ui, |plot| {
+    let response = plot(metric, is_log, height, palette(&visuals)).show(ui, |plot| {
         for run in runs {
             let Some(lines) = lines.get(&(metric, run.id.clone())) else {
                 continue;
@@ -268,7 +273,8 @@ pub fn metric_plot_ui(
     cache.look_at(metric, sight);
 }
 
-fn plot<'a>(metric: Metric, is_log: bool, height: f32, grid: Color32) -> Plot<'a> {
+fn plot<'a>(metric: Metric, is_log: bool, height: f32, colours: &Palette) -> Plot<'a> {
+    let (grid, cursor) = (colours.border, blend(colours.weak, colours.sunken, 0.6));
     let link = Id::unique("steps of runs");
     let value = move |y: f64| number(if is_log { 10_f64.powf(y) } else { y });
     let hover = move |at: &HoverPosition<'_>| match at {
@@ -291,6 +297,9 @@ fn plot<'a>(metric: Metric, is_log: bool, height: f32, grid: Color32) -> Plot<'a
             String::new()
         }
     };
+    let x_axis = AxisHints::new_x()
+        .formatter(step)
+        .label_spacing(34.0..=70.0);
     let y_axis = AxisHints::new_y()
         .formatter(move |mark, _| value(mark.value))
         .min_thickness(46.0)
@@ -306,7 +315,8 @@ fn plot<'a>(metric: Metric, is_log: bool, height: f32, grid: Color32) -> Plot<'a
         .set_margin_fraction(vec2(0.01, 0.08))
         .include_x(0.0)
         .grid_color(grid)
-        .x_axis_formatter(step)
+        .cursor_color(cursor)
+        .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis])
         .label_formatter(hover)
 }
