@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 
 use eframe::egui::{Id, Ui, Vec2b, vec2};
 use egui_plot::{
-    AxisHints, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points, VLine,
+    AxisHints, GridInput, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints,
+    Points, VLine, uniform_grid_spacer,
 };
 
 use super::super::theme::{Palette, blend, palette, run_colour};
@@ -289,7 +290,7 @@ fn plot<'a>(metric: Metric, is_log: bool, height: f32, colours: &Palette) -> Plo
         )),
         HoverPosition::Elsewhere { .. } => None,
     };
-    let step = |mark: egui_plot::GridMark, _: &RangeInclusive<f64>| {
+    let step = |mark: GridMark, _: &RangeInclusive<f64>| {
         let is_whole = mark.value >= 0.0 && mark.value.fract().abs() < 1e-9;
         if is_whole {
             format!("{:.0}", mark.value)
@@ -317,8 +318,28 @@ fn plot<'a>(metric: Metric, is_log: bool, height: f32, colours: &Palette) -> Plo
         .grid_color(grid)
         .cursor_color(cursor)
         .custom_x_axes(vec![x_axis])
+        .x_grid_spacer(spacer(7.0, 1.0))
+        .y_grid_spacer(spacer(3.5, 0.0))
         .custom_y_axes(vec![y_axis])
         .label_formatter(hover)
+}
+
+/// Lines at 1, 2 or 5 times a power of ten, `wide` times as far apart as the
+/// closest ones could be and not below `smallest`.
+fn spacer(wide: f64, smallest: f64) -> impl Fn(GridInput) -> Vec<GridMark> {
+    uniform_grid_spacer(move |input| {
+        let step = round_step(input.base_step_size * wide).max(smallest);
+        [step, 5.0 * step, 10.0 * step]
+    })
+}
+
+/// The next of 1, 2 and 5 times a power of ten.
+fn round_step(least: f64) -> f64 {
+    let power = 10_f64.powf(least.log10().floor());
+    let times = [1.0, 2.0, 5.0]
+        .into_iter()
+        .find(|times| times * power >= least);
+    times.unwrap_or(10.0) * power
 }
 
 /// The title, and the newest number of the run that buttons act on.
@@ -331,4 +352,27 @@ fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
             super::controls::from_right(ui, |ui| ui.monospace(number(value)));
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_round_and_not_too_close() {
+        for (least, expected) in [(1.0, 1.0), (1.2, 2.0), (0.021, 0.05), (60.0, 100.0)] {
+            let got = round_step(least);
+            assert!(
+                (got - expected).abs() < 1e-9 * expected,
+                "{least} gives {got}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_drawn() {
+        assert!(plotted(1, f64::NAN, false).is_none());
+        assert!(plotted(1, 0.0, true).is_none());
+        assert_eq!(plotted(3, 100.0, true), Some(PlotPoint::new(3.0, 2.0)));
+    }
 }
