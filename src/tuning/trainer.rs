@@ -169,12 +169,12 @@ impl<'a> Trainer<'a> {
             let Some(dx) = loss.dx else {
                 unreachable!("a gradient was asked for")
             };
-            let gradients = self.model.backward(tape, dx);
+            let gradients = self.model.backward(tape, dx, None);
             let first = self.layers[0];
             let chosen = self
                 .layers
                 .iter()
-                .map(|layer| gradients[layer - first].clone().unsqueeze_dim(0));
+                .map(|layer| gradients[layer - first].state.clone().unsqueeze_dim(0));
             let gradient = Tensor::cat(chosen.collect(), 0);
             total = Some(match total {
                 None => (loss.sum, gradient),
