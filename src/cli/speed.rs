@@ -91,7 +91,7 @@ pub fn run(arguments: &SpeedArguments) -> Result<()> {
     };
     let method = Method::Standard(StandardSpec::default());
     let zero = TunedState::zero(&config);
-    let mut trainer = Trainer::new(&model, &opened.device, &method, &training, &zero)?;
+    let mut trainer = Trainer::new(&model, &opened.device, &method, &training, &zero, &[])?;
     let batch = [batch(&config, arguments)];
     let start = Instant::now();
     let mut losses = Vec::new();

@@ -37,7 +37,7 @@ pub struct Branch {
 #[derive(Debug, Clone)]
 pub enum FeatureMap {
     /// The nearness to M support vectors.
-    Radial(RadialFeatures),
+    Radial(Box<RadialFeatures>),
     /// The receptance itself, M = N: what tests compare with.
     Identity,
 }
@@ -109,6 +109,11 @@ impl BranchTape {
 }
 
 impl FeatureMap {
+    /// The nearness to support vectors.
+    pub fn radial(features: RadialFeatures) -> Self {
+        Self::Radial(Box::new(features))
+    }
+
     /// `x`: [H, rows, N] → [H, rows, M].
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         match self {

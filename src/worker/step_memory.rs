@@ -5,15 +5,12 @@ use super::run_spec::RunSpec;
 use crate::data::Example;
 use crate::model::ModelConfig;
 use crate::tuning::memory::{MemoryEstimate, StepShape};
-use crate::tuning::spec::{Layers, LossOn, Method};
+use crate::tuning::spec::{Layers, LossOn};
 
 /// One line about the memory of the largest step that this run could take;
 /// none where nothing is trained.
 pub(super) fn memory_note(spec: &RunSpec, model: &ModelConfig, data: &RunData) -> Option<String> {
-    let layers = match &spec.method {
-        Method::Base => return None,
-        Method::Standard(standard) => &standard.layers,
-    };
+    let (layers, _) = spec.method.tuned()?;
     let (first_layer, tuned_layers) = match layers {
         Layers::All => (0, model.n_layer),
         Layers::Only(chosen) => (chosen.iter().copied().min()?, chosen.len()),

@@ -62,7 +62,7 @@ fn branch(parts: Parts) -> Branch {
     let norm = vectors.clone().powi_scalar(2).sum_dim(2).sqrt();
     let squares = (vectors.clone() / norm.clone()).powi_scalar(2);
     Branch {
-        features: FeatureMap::Radial(RadialFeatures {
+        features: FeatureMap::radial(RadialFeatures {
             support_vectors: vectors / norm,
             gamma: random([h], 0.5, 1.5),
         }),
@@ -119,7 +119,7 @@ fn gradients_are_those_of_autodiff() {
             unreachable!("made so")
         };
         let tracked = Branch {
-            features: FeatureMap::Radial(RadialFeatures {
+            features: FeatureMap::radial(RadialFeatures {
                 support_vectors: Tensor::from_inner(radial.support_vectors),
                 gamma: Tensor::from_inner(radial.gamma),
             }),
