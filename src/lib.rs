@@ -11,10 +11,11 @@
 //! - [`worker`] owns the compute device: commands in, events out.
 //! - [`runs`] folds events into what is known of each run.
 //! - [`persist`] is the only place that writes documents.
+//! - `ui`, with the feature `gui`: the window, the only place that names egui.
 //! - [`selftest`] compares what a device computes with the truth.
 //!
 //! Nothing points up: `model` uses `kernels`; `tuning`, `bench` and `data` use
-//! `model`; `worker` uses them all and has [`cli`] as a client.
+//! `model`; `worker` uses them all and has [`cli`] and the window as clients.
 //!
 //! # Glossary
 //!
@@ -37,6 +38,9 @@ mod random;
 pub mod runs;
 pub mod selftest;
 pub mod tuning;
+#[cfg(feature = "gui")]
+pub mod ui;
+mod words;
 pub mod worker;
 
 pub use error::{Error, Result};

@@ -17,6 +17,7 @@ mod speed;
 mod table;
 mod tune;
 mod tune_report;
+mod window;
 
 use std::process::ExitCode;
 
@@ -28,8 +29,9 @@ use crate::error::Error;
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
+    /// Without one the window opens.
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
@@ -52,11 +54,15 @@ enum Command {
     Speed(speed::SpeedArguments),
     /// Tune the state that a model starts from, and measure it.
     Tune(tune::TuneArguments),
+    /// Open the window, as gosling without a subcommand does.
+    Window(window::WindowArguments),
 }
 
 /// Parses the arguments and runs the subcommand.
 pub fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    let command = command.unwrap_or_else(|| Command::Window(Default::default()));
+    let outcome = match command {
         Command::Devices => {
             devices::run();
             Ok(ExitCode::SUCCESS)
@@ -69,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Speed(arguments) => speed::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Tune(arguments) => tune::run(&arguments),
+        Command::Window(arguments) => window::run(arguments).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
         Ok(code) => code,

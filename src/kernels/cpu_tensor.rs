@@ -8,6 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
+use super::rows::Unwritten;
 use super::simd::{Task, run};
 
 /// Rows of one task of [`for_rows`]: a few tens of kilobytes, so that it stays
@@ -33,8 +34,13 @@ impl Flat {
     }
 }
 
-/// A tensor of these values, row-major.
-pub(super) fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+/// The tensor, row-major, of an output that a kernel has written.
+///
+/// # Safety
+/// Every number of it was written.
+pub(super) unsafe fn written<const D: usize>(out: Unwritten, shape: [usize; D]) -> Tensor<D> {
+    // SAFETY: by contract.
+    let values = unsafe { out.written() };
     Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(values, shape)))
 }
 

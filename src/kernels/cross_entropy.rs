@@ -6,8 +6,8 @@ use std::ops::Range;
 use burn::tensor::activation::log_softmax;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor};
 
-use super::cpu_tensor::{Flat, for_rows, tensor};
-use super::rows::Rows;
+use super::cpu_tensor::{Flat, for_rows, written};
+use super::rows::{Rows, Unwritten};
 use super::simd::{self, Task};
 use super::wkv7::is_cpu;
 
@@ -32,8 +32,8 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossE
     let [n_rows, n_vocab] = logits.dims();
     assert_eq!(n_rows, targets.len(), "a target for every row");
     let logits = Flat::new(&logits);
-    let (mut losses, mut dlogits) = (vec![0.0; n_rows], vec![0.0; n_rows * n_vocab]);
-    let (loss_rows, gradient_rows) = (Rows::new(&mut losses), Rows::new(&mut dlogits));
+    let (mut losses, mut dlogits) = (Unwritten::new(n_rows), Unwritten::new(n_rows * n_vocab));
+    let (loss_rows, gradient_rows) = (losses.rows(), dlogits.rows());
     for_rows(n_rows, |rows| RowsOfLogits {
         logits: logits.slice(),
         targets,
@@ -44,8 +44,10 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossE
         rows,
     });
     CrossEntropy {
-        losses: tensor(losses, [n_rows]),
-        dlogits: tensor(dlogits, [n_rows, n_vocab]),
+        // SAFETY: the tasks above wrote every row.
+        losses: unsafe { written(losses, [n_rows]) },
+        // SAFETY: the tasks above wrote every row.
+        dlogits: unsafe { written(dlogits, [n_rows, n_vocab]) },
     }
 }
 

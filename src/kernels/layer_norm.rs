@@ -6,8 +6,8 @@
 
 use burn::tensor::Tensor;
 
-use super::cpu_tensor::{Flat, for_rows, tensor};
-use super::rows::Rows;
+use super::cpu_tensor::{Flat, for_rows, written};
+use super::rows::{Rows, Unwritten};
 use super::simd::{Task, mul_add, sum, sum2, sum3};
 use super::vjp::vjp;
 use super::wkv7::is_cpu;
@@ -35,15 +35,16 @@ impl LayerNorm {
             Flat::new(&self.weight),
             Flat::new(&self.bias),
         );
-        let mut y = vec![0.0; shape[0] * shape[1]];
-        let rows = Rows::new(&mut y);
+        let mut y = Unwritten::new(shape[0] * shape[1]);
+        let rows = y.rows();
         for_rows(shape[0], |range| Forward {
             norm: Norm::new(&weight, &bias, self.epsilon),
             x: x.slice(),
             y: &rows,
             rows: range,
         });
-        tensor(y, shape)
+        // SAFETY: the tasks above wrote every row.
+        unsafe { written(y, shape) }
     }
 
     /// The gradient of x for `dy`, [rows, C] each.
@@ -55,8 +56,8 @@ impl LayerNorm {
         let shape = x.dims();
         let (x, dy) = (Flat::new(&x), Flat::new(&dy));
         let (weight, bias) = (Flat::new(&self.weight), Flat::new(&self.bias));
-        let mut dx = vec![0.0; shape[0] * shape[1]];
-        let rows = Rows::new(&mut dx);
+        let mut dx = Unwritten::new(shape[0] * shape[1]);
+        let rows = dx.rows();
         for_rows(shape[0], |range| Backward {
             norm: Norm::new(&weight, &bias, self.epsilon),
             x: x.slice(),
@@ -64,7 +65,8 @@ impl LayerNorm {
             dx: &rows,
             rows: range,
         });
-        tensor(dx, shape)
+        // SAFETY: the tasks above wrote every row.
+        unsafe { written(dx, shape) }
     }
 
     /// The same in plain, differentiable Burn operations.

@@ -12,8 +12,8 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::cpu_tensor::{Flat, for_rows, tensor};
-use super::rows::Rows;
+use super::cpu_tensor::{Flat, for_rows, written};
+use super::rows::{Rows, Unwritten};
 use super::simd::{self, Task, sum, sum2};
 use super::wkv7::is_cpu;
 
@@ -39,8 +39,8 @@ impl RadialFeatures {
         let [n_head, n_rows, n_features] = products.dims();
         let head_size = x.dims()[2];
         let (x, products, gamma) = (Flat::new(&x), Flat::new(&products), Flat::new(&self.gamma));
-        let mut out = vec![0.0; n_head * n_rows * n_features];
-        let rows = Rows::new(&mut out);
+        let mut out = Unwritten::new(n_head * n_rows * n_features);
+        let rows = out.rows();
         for_rows(n_head * n_rows, |range| Forward {
             x: x.slice(),
             products: products.slice(),
@@ -49,7 +49,8 @@ impl RadialFeatures {
             sizes: [n_rows, head_size, n_features],
             range,
         });
-        tensor(out, [n_head, n_rows, n_features])
+        // SAFETY: the tasks above wrote every row.
+        unsafe { written(out, [n_head, n_rows, n_features]) }
     }
 
     /// The gradient of `x` [H, rows, N] for `dfeatures`, that of the
@@ -87,8 +88,8 @@ impl RadialFeatures {
         let [n_head, n_rows, n_features] = shape;
         let [features, dfeatures] = [features, dfeatures].map(Flat::new);
         let gamma = Flat::new(&self.gamma);
-        let mut out = vec![0.0; n_head * n_rows * n_features];
-        let rows = Rows::new(&mut out);
+        let mut out = Unwritten::new(n_head * n_rows * n_features);
+        let rows = out.rows();
         for_rows(n_head * n_rows, |range| ThroughExponential {
             features: features.slice(),
             dfeatures: dfeatures.slice(),
@@ -97,7 +98,8 @@ impl RadialFeatures {
             sizes: [n_rows, n_features],
             range,
         });
-        tensor(out, shape)
+        // SAFETY: the tasks above wrote every row.
+        unsafe { written(out, shape) }
     }
 }
 
@@ -111,8 +113,8 @@ fn off_radial(x: &Tensor<3>, dunit: &Tensor<3>) -> Tensor<3> {
     let shape = x.dims();
     let [n_head, n_rows, head_size] = shape;
     let [x, dunit] = [x, dunit].map(Flat::new);
-    let mut out = vec![0.0; n_head * n_rows * head_size];
-    let rows = Rows::new(&mut out);
+    let mut out = Unwritten::new(n_head * n_rows * head_size);
+    let rows = out.rows();
     for_rows(n_head * n_rows, |range| OffRadial {
         x: x.slice(),
         dunit: dunit.slice(),
@@ -120,7 +122,8 @@ fn off_radial(x: &Tensor<3>, dunit: &Tensor<3>) -> Tensor<3> {
         head_size,
         range,
     });
-    tensor(out, shape)
+    // SAFETY: the tasks above wrote every row.
+    unsafe { written(out, shape) }
 }
 
 #[inline(always)]

@@ -1,6 +1,35 @@
 //! One output buffer, written by many threads in disjoint rows.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+/// An output that is not written yet: clearing it first would be a pass over
+/// memory for nothing.
+pub(super) struct Unwritten(Box<[MaybeUninit<f32>]>);
+
+impl Unwritten {
+    pub(super) fn new(len: usize) -> Self {
+        Self(Box::new_uninit_slice(len))
+    }
+
+    /// The buffer for many threads.
+    pub(super) fn rows(&mut self) -> Rows<'_> {
+        Rows {
+            start: self.0.as_mut_ptr().cast(),
+            len: self.0.len(),
+            buffer: PhantomData,
+        }
+    }
+
+    /// The numbers.
+    ///
+    /// # Safety
+    /// Every one of them was written.
+    pub(super) unsafe fn written(self) -> Vec<f32> {
+        // SAFETY: by contract.
+        unsafe { self.0.assume_init() }.into_vec()
+    }
+}
 
 /// A mutable buffer whose parts are handed to several threads.
 pub(super) struct Rows<'a> {
@@ -12,16 +41,9 @@ pub(super) struct Rows<'a> {
 // SAFETY: the only access is `slice`, whose callers promise disjoint ranges.
 unsafe impl Sync for Rows<'_> {}
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(buffer: &'a mut [f32]) -> Self {
-        Self {
-            start: buffer.as_mut_ptr(),
-            len: buffer.len(),
-            buffer: PhantomData,
-        }
-    }
-
-    /// The range `start .. start + len` of the buffer.
+impl Rows<'_> {
+    /// The range `start .. start + len` of the buffer, to be written before it
+    /// is read.
     ///
     /// # Safety
     /// While the slice lives, no other slice may overlap it.

@@ -65,16 +65,21 @@ pub(super) fn sum_lanes(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
-/// `sum_j a_j b_j`; N is a multiple of [`LANES`].
+/// `sum_j a_j b_j`; N is a power of two.
 #[inline(always)]
-pub(super) fn dot<const N: usize, const FMA: bool>(a: &[f32; N], b: &[f32; N]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    for start in (0..N).step_by(LANES) {
-        for lane in 0..LANES {
-            lanes[lane] = mul_add::<FMA>(a[start + lane], b[start + lane], lanes[lane]);
-        }
+pub(super) fn dot<const N: usize>(a: &[f32; N], b: &[f32; N]) -> f32 {
+    let mut products = [0.0; N];
+    for j in 0..N {
+        products[j] = a[j] * b[j];
     }
-    sum_lanes(lanes)
+    let mut width = N / 2;
+    while width > 0 {
+        for j in 0..width {
+            products[j] += products[j + width];
+        }
+        width /= 2;
+    }
+    products[0]
 }
 
 /// `sum_i f(a_i)`, in lanes.

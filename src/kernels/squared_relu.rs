@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use burn::tensor::{Tensor, activation::relu};
 
-use super::cpu_tensor::{Flat, for_rows, tensor};
-use super::rows::Rows;
+use super::cpu_tensor::{Flat, for_rows, written};
+use super::rows::{Rows, Unwritten};
 use super::simd::Task;
 use super::wkv7::is_cpu;
 
@@ -40,8 +40,8 @@ fn map_rows(
     b: &[f32],
     f: impl Fn(f32, f32) -> f32 + Copy + Sync,
 ) -> Tensor<2> {
-    let mut out = vec![0.0; n_rows * n_columns];
-    let rows = Rows::new(&mut out);
+    let mut out = Unwritten::new(n_rows * n_columns);
+    let rows = out.rows();
     for_rows(n_rows, |range| Map {
         a,
         b,
@@ -50,7 +50,8 @@ fn map_rows(
         range,
         f,
     });
-    tensor(out, [n_rows, n_columns])
+    // SAFETY: the tasks above wrote every row.
+    unsafe { written(out, [n_rows, n_columns]) }
 }
 
 struct Map<'a, F> {

@@ -11,9 +11,9 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::cpu_tensor::{Flat, for_rows, tensor};
+use super::cpu_tensor::{Flat, for_rows, written};
 use super::layer_norm::{LayerNorm, Norm};
-use super::rows::Rows;
+use super::rows::{Rows, Unwritten};
 use super::simd::{Task, mul_add};
 use super::vjp::vjp;
 use super::wkv7::is_cpu;
@@ -47,10 +47,11 @@ impl<const K: usize> TokenMix<K> {
         let (x, last) = (Flat::new(&x), Flat::new(&last));
         let (weight, bias) = (Flat::new(&self.norm.weight), Flat::new(&self.norm.bias));
         let mix = self.mix.each_ref().map(Flat::new);
-        let mut mixed: [_; K] = std::array::from_fn(|_| vec![0.0; n_batch * n_tokens * n_embd]);
-        let mut new_last = vec![0.0; n_batch * n_embd];
-        let outputs = mixed.each_mut().map(|values| Rows::new(values));
-        let last_rows = Rows::new(&mut new_last);
+        let mut mixed: [_; K] =
+            std::array::from_fn(|_| Unwritten::new(n_batch * n_tokens * n_embd));
+        let mut new_last = Unwritten::new(n_batch * n_embd);
+        let outputs = mixed.each_mut().map(Unwritten::rows);
+        let last_rows = new_last.rows();
         for_rows(n_batch * n_tokens, |tokens| Forward {
             norm: Norm::new(&weight, &bias, self.norm.epsilon),
             mix: mix.each_ref().map(Flat::slice),
@@ -62,8 +63,10 @@ impl<const K: usize> TokenMix<K> {
             tokens,
         });
         TokenMixOutput {
-            mixed: mixed.map(|values| tensor(values, shape)),
-            last: tensor(new_last, [n_batch, n_embd]),
+            // SAFETY: the tasks above wrote every row.
+            mixed: mixed.map(|values| unsafe { written(values, shape) }),
+            // SAFETY: the tasks above wrote every row.
+            last: unsafe { written(new_last, [n_batch, n_embd]) },
         }
     }
 
@@ -88,8 +91,8 @@ impl<const K: usize> TokenMix<K> {
             self.mix.each_ref().map(Flat::new),
             dmixed.each_ref().map(Flat::new),
         );
-        let mut dx = vec![0.0; n_batch * n_tokens * n_embd];
-        let rows = Rows::new(&mut dx);
+        let mut dx = Unwritten::new(n_batch * n_tokens * n_embd);
+        let rows = dx.rows();
         for_rows(n_batch * n_tokens, |tokens| Backward {
             norm: Norm::new(&weight, &bias, self.norm.epsilon),
             mix: mix.each_ref().map(Flat::slice),
@@ -100,7 +103,8 @@ impl<const K: usize> TokenMix<K> {
             n_tokens,
             tokens,
         });
-        tensor(dx, shape)
+        // SAFETY: the tasks above wrote every row.
+        unsafe { written(dx, shape) }
     }
 
     /// The same in plain, differentiable Burn operations.

@@ -10,8 +10,8 @@
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::cpu_tensor::{Flat, tensor};
-use super::rows::Rows;
+use super::cpu_tensor::{Flat, written};
+use super::rows::{Rows, Unwritten};
 use super::simd::{Task, dot, mul_add, run};
 use super::wkv7::{
     CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
@@ -303,8 +303,8 @@ fn token_backward<const N: usize, const FMA: bool>(
             for j in 0..N {
                 ds[m][j] = mul_add::<FMA>(dy[i + m], token.r[j], ds[m][j]);
             }
-            g.v[i + m] = dot::<N, FMA>(&ds[m], token.k);
-            dremoved[m] = dot::<N, FMA>(&ds[m], token.write);
+            g.v[i + m] = dot::<N>(&ds[m], token.k);
+            dremoved[m] = dot::<N>(&ds[m], token.write);
         }
         for j in 0..N {
             let (w, write, k, removal) = (token.w[j], token.write[j], token.k[j], token.removal[j]);
@@ -421,18 +421,18 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
     let dims = Dims::new(&inputs.r, state.dims()[0]);
     let (b, t, h, n) = (dims.n_batch, dims.n_tokens, dims.n_head, dims.head_size);
     let state = Flat::new(&state);
-    let mut y = vec![0.0; b * t * h * n];
-    let mut last_state = vec![0.0; b * h * n * n];
+    let mut y = Unwritten::new(b * t * h * n);
+    let mut last_state = Unwritten::new(b * h * n * n);
     let (n_kept, n_removed) = if keep_tape {
-        (b * h * dims.n_chunks() * n * n, y.len())
+        (b * h * dims.n_chunks() * n * n, b * t * h * n)
     } else {
         (0, 0)
     };
-    let mut checkpoints = vec![0.0; n_kept];
-    let mut removed = vec![0.0; n_removed];
+    let mut checkpoints = Unwritten::new(n_kept);
+    let mut removed = Unwritten::new(n_removed);
     with_slices(inputs, dims, |slices| {
-        let (y, last_state) = (Rows::new(&mut y), Rows::new(&mut last_state));
-        let tape = (Rows::new(&mut checkpoints), Rows::new(&mut removed));
+        let (y, last_state) = (y.rows(), last_state.rows());
+        let tape = (checkpoints.rows(), removed.rows());
         for_each_head(dims, |batch_idx, head_idx| {
             let task = ForwardTask {
                 inputs: slices,
@@ -447,12 +447,16 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
         });
     });
     Wkv7Forward {
-        y: tensor(y, [b, t, h, n]),
-        last_state: tensor(last_state, [b, h, n, n]),
+        // SAFETY: the tasks above wrote every row.
+        y: unsafe { written(y, [b, t, h, n]) },
+        // SAFETY: the tasks above wrote every row.
+        last_state: unsafe { written(last_state, [b, h, n, n]) },
         tape: keep_tape.then(|| {
             Wkv7Tape::one(
-                tensor(checkpoints, [b, h, dims.n_chunks(), n, n]),
-                tensor(removed, [b, t, h, n]),
+                // SAFETY: the tasks above wrote every row.
+                unsafe { written(checkpoints, [b, h, dims.n_chunks(), n, n]) },
+                // SAFETY: the tasks above wrote every row.
+                unsafe { written(removed, [b, t, h, n]) },
             )
         }),
     }
@@ -463,11 +467,11 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &SegmentTape, dy: Tensor<4>) -
     let (b, t, h, n) = (dims.n_batch, dims.n_tokens, dims.n_head, dims.head_size);
     let (checkpoints, removed) = (Flat::new(&tape.checkpoints), Flat::new(&tape.removed));
     let dy = Flat::new(&dy);
-    let mut gradients: [Vec<f32>; 6] = std::array::from_fn(|_| vec![0.0; b * t * h * n]);
-    let mut dstate = vec![0.0; b * h * n * n];
+    let mut gradients: [_; 6] = std::array::from_fn(|_| Unwritten::new(b * t * h * n));
+    let mut dstate = Unwritten::new(b * h * n * n);
     with_slices(inputs, dims, |slices| {
-        let rows = gradients.each_mut().map(|values| Rows::new(values));
-        let dstate = Rows::new(&mut dstate);
+        let rows = gradients.each_mut().map(Unwritten::rows);
+        let dstate = dstate.rows();
         for_each_head(dims, |batch_idx, head_idx| {
             let task = BackwardTask {
                 inputs: slices,
@@ -482,7 +486,9 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &SegmentTape, dy: Tensor<4>) -
             run_head(&task, n);
         });
     });
-    let [r, w, k, v, removal, write] = gradients.map(|values| tensor(values, [b, t, h, n]));
+    // SAFETY: the tasks above wrote every row.
+    let [r, w, k, v, removal, write] =
+        gradients.map(|values| unsafe { written(values, [b, t, h, n]) });
     Wkv7Gradients {
         r,
         w,
@@ -490,7 +496,8 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &SegmentTape, dy: Tensor<4>) -
         v,
         removal,
         write,
-        state: tensor(dstate, [b, h, n, n]),
+        // SAFETY: the tasks above wrote every row.
+        state: unsafe { written(dstate, [b, h, n, n]) },
     }
 }
 
@@ -498,9 +505,9 @@ pub(super) fn state_gradient(inputs: &Wkv7Inputs, dy: &Tensor<4>) -> Tensor<4> {
     let dims = Dims::new(&inputs.r, 1);
     let (b, h, n) = (dims.n_batch, dims.n_head, dims.head_size);
     let dy = Flat::new(dy);
-    let mut dstate = vec![0.0; b * h * n * n];
+    let mut dstate = Unwritten::new(b * h * n * n);
     with_slices(inputs, dims, |slices| {
-        let dstate = Rows::new(&mut dstate);
+        let dstate = dstate.rows();
         for_each_head(dims, |batch_idx, head_idx| {
             let task = StateTask {
                 inputs: slices,
@@ -512,5 +519,6 @@ pub(super) fn state_gradient(inputs: &Wkv7Inputs, dy: &Tensor<4>) -> Tensor<4> {
             run_head(&task, n);
         });
     });
-    tensor(dstate, [b, h, n, n])
+    // SAFETY: the tasks above wrote every row.
+    unsafe { written(dstate, [b, h, n, n]) }
 }

@@ -17,8 +17,8 @@ use std::ops::Range;
 
 use burn::tensor::{Tensor, activation::sigmoid};
 
-use super::cpu_tensor::{Flat, for_rows, tensor};
-use super::rows::Rows;
+use super::cpu_tensor::{Flat, for_rows, written};
+use super::rows::{Rows, Unwritten};
 use super::simd::{self, Task, mul_add, sum2, sum3};
 use super::vjp::vjp;
 use super::wkv7::{Wkv7Inputs, is_cpu};
@@ -116,15 +116,17 @@ impl Prepare {
         }
         let [n_batch, n_tokens, n_embd] = projections.key.dims();
         let inputs = CpuInputs::new(self, projections, head_size);
-        let mut outputs: [_; 5] = std::array::from_fn(|_| vec![0.0; n_batch * n_tokens * n_embd]);
-        let rows = outputs.each_mut().map(|values| Rows::new(values));
+        let mut outputs: [_; 5] =
+            std::array::from_fn(|_| Unwritten::new(n_batch * n_tokens * n_embd));
+        let rows = outputs.each_mut().map(Unwritten::rows);
         for_rows(n_batch * n_tokens, |tokens| Forward {
             inputs: inputs.slices(),
             outputs: rows.each_ref(),
             tokens,
         });
         let shape = [n_batch, n_tokens, n_embd / head_size, head_size];
-        let [w, k, v, removal, write] = outputs.map(|values| tensor(values, shape));
+        // SAFETY: the tasks above wrote every row.
+        let [w, k, v, removal, write] = outputs.map(|values| unsafe { written(values, shape) });
         Prepared {
             w,
             k,
@@ -171,15 +173,17 @@ impl Prepare {
         let [n_batch, n_tokens, n_embd] = shape;
         let inputs = CpuInputs::new(self, projections, head_size);
         let upstream = upstream.each_ref().map(Flat::new);
-        let mut outputs: [_; 5] = std::array::from_fn(|_| vec![0.0; n_batch * n_tokens * n_embd]);
-        let rows = outputs.each_mut().map(|values| Rows::new(values));
+        let mut outputs: [_; 5] =
+            std::array::from_fn(|_| Unwritten::new(n_batch * n_tokens * n_embd));
+        let rows = outputs.each_mut().map(Unwritten::rows);
         for_rows(n_batch * n_tokens, |tokens| Backward {
             inputs: inputs.slices(),
             upstream: upstream.each_ref().map(Flat::slice),
             outputs: rows.each_ref(),
             tokens,
         });
-        outputs.map(|values| tensor(values, shape))
+        // SAFETY: the tasks above wrote every row.
+        outputs.map(|values| unsafe { written(values, shape) })
     }
 
     fn backward_by_reference(
@@ -514,6 +518,7 @@ fn value_backward<const FMA: bool>(
     dshare: &mut [f32],
 ) {
     let Some([offset, share, v_first]) = x.share else {
+        dshare.fill(0.0);
         return dvalue.copy_from_slice(dv);
     };
     let inputs = x.value.iter().zip(v_first).zip(share.iter().zip(offset));

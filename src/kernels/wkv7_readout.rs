@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use super::cpu_tensor::{Flat, for_rows, tensor};
+use super::cpu_tensor::{Flat, for_rows, written};
 use super::layer_norm::{LayerNorm, Norm, normalize};
-use super::rows::Rows;
+use super::rows::{Rows, Unwritten};
 use super::simd::{Task, mul_add, sum2, sum3};
 use super::vjp::vjp;
 use super::wkv7::is_cpu;
@@ -48,15 +48,16 @@ impl Readout {
             return self.reference(inputs);
         }
         let [n_batch, n_tokens, n_embd] = inputs.gate.dims();
-        let mut out = vec![0.0; n_batch * n_tokens * n_embd];
+        let mut out = Unwritten::new(n_batch * n_tokens * n_embd);
         let cpu = CpuInputs::new(self, inputs);
-        let rows = Rows::new(&mut out);
+        let rows = out.rows();
         for_rows(n_batch * n_tokens, |tokens| Forward {
             inputs: cpu.slices(),
             out: &rows,
             tokens,
         });
-        tensor(out, [n_batch, n_tokens, n_embd])
+        // SAFETY: the tasks above wrote every row.
+        unsafe { written(out, [n_batch, n_tokens, n_embd]) }
     }
 
     /// The gradients of the inputs for `dout`, [B, T, C].
@@ -87,15 +88,16 @@ impl Readout {
         let len = n_batch * n_tokens * n_head * head_size;
         let cpu = CpuInputs::new(self, inputs);
         let dout = Flat::new(dout);
-        let mut outputs: [_; 5] = std::array::from_fn(|_| vec![0.0; len]);
-        let rows = outputs.each_mut().map(|values| Rows::new(values));
+        let mut outputs: [_; 5] = std::array::from_fn(|_| Unwritten::new(len));
+        let rows = outputs.each_mut().map(Unwritten::rows);
         for_rows(n_batch * n_tokens, |tokens| Backward {
             inputs: cpu.slices(),
             dout: dout.slice(),
             outputs: rows.each_ref(),
             tokens,
         });
-        outputs.map(|values| tensor(values, heads))
+        // SAFETY: the tasks above wrote every row.
+        outputs.map(|values| unsafe { written(values, heads) })
     }
 
     fn backward_by_reference(&self, inputs: &ReadoutInputs, dout: Tensor<3>) -> [Tensor<4>; 5] {

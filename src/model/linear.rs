@@ -2,14 +2,16 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernels::matmul::{Stored, matmul};
+
 /// `x` [rows, in] by a weight stored as [out, in] → [rows, out].
 pub(super) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    x.matmul(weight.clone().transpose())
+    matmul(x, weight, Stored::Transposed)
 }
 
 /// The gradient of x for that of [`linear`]: [rows, out] → [rows, in].
 pub(super) fn linear_backward(dy: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    dy.matmul(weight.clone())
+    matmul(dy, weight, Stored::Plain)
 }
 
 /// [B, T, C] → [B * T, C].
@@ -41,21 +43,21 @@ pub(super) struct LowRank {
 impl LowRank {
     /// Between the two factors: [rows, C] → [rows, rank].
     pub fn lower(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.down.clone())
+        matmul(x, &self.down, Stored::Plain)
     }
 
     /// [rows, rank] → [rows, C].
     pub fn raise(&self, low: Tensor<2>) -> Tensor<2> {
-        low.matmul(self.up.clone())
+        matmul(low, &self.up, Stored::Plain)
     }
 
     /// The gradient between the factors: [rows, C] → [rows, rank].
     pub fn raise_backward(&self, dy: Tensor<2>) -> Tensor<2> {
-        dy.matmul(self.up.clone().transpose())
+        matmul(dy, &self.up, Stored::Transposed)
     }
 
     /// The gradient of x: [rows, rank] → [rows, C].
     pub fn lower_backward(&self, dlow: Tensor<2>) -> Tensor<2> {
-        dlow.matmul(self.down.clone().transpose())
+        matmul(dlow, &self.down, Stored::Transposed)
     }
 }

@@ -2,6 +2,7 @@
 //! that are either whole or not there.
 
 pub mod atomic;
+pub mod command_line;
 pub mod metrics;
 pub mod presets;
 pub mod run_folder;

@@ -112,7 +112,7 @@ pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
     Ok(())
 }
 
-fn unprintable(error: &RonError) -> Error {
+pub(super) fn unprintable(error: &RonError) -> Error {
     Error::spec(
         "run",
         format!("cannot be written as text: {}", lower_first(error)),
@@ -120,7 +120,7 @@ fn unprintable(error: &RonError) -> Error {
 }
 
 /// What every specification is read and printed with.
-fn options() -> ron::Options {
+pub(super) fn options() -> ron::Options {
     explicit_options().with_default_extension(Extensions::UNWRAP_VARIANT_NEWTYPES)
 }
 
@@ -243,7 +243,7 @@ fn shorten(text: &str) -> String {
 }
 
 /// A field's dotted path and the place of its value in a printed specification.
-type Field = (String, Range<usize>);
+pub(super) type Field = (String, Range<usize>);
 
 /// Where the value of the field at `path` stands in a printed specification.
 fn locate(printed: &str, path: &str) -> Result<Range<usize>> {
@@ -289,14 +289,14 @@ fn no_such_path(printed: &str, fields: &[Field], path: &str) -> String {
     }
 }
 
-fn is_below(path: &str, parent: &str) -> bool {
+pub(super) fn is_below(path: &str, parent: &str) -> bool {
     path.strip_prefix(parent)
         .is_some_and(|rest| rest.starts_with('.'))
 }
 
 /// Every field's dotted path and the place of its value, for text that
 /// [`ron::Options::to_string`] printed: no spaces, comments or raw strings.
-fn printed_fields(printed: &str) -> Vec<Field> {
+pub(super) fn printed_fields(printed: &str) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
     // The paths of the parentheses that are open, and the field under way.
     let mut open: Vec<String> = Vec::new();

@@ -10,6 +10,9 @@ use crate::tuning::rate_finder::RateRange;
 /// [`Command::Resume`] and [`Command::Stop`] also reach a run that is under way.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
+    /// Open the device and read the model of this specification, so that a run
+    /// starts at once. Nothing is written.
+    Load(Box<RunSpec>),
     /// Tune by this specification in a new folder below `runs`.
     StartRun {
         /// What to do.

@@ -15,6 +15,8 @@ use crate::tuning::rate_finder::RateRange;
 /// Work that is done from its start to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Job {
+    /// See [`Command::Load`].
+    Load(Box<RunSpec>),
     /// See [`Command::StartRun`].
     Start { spec: Box<RunSpec>, runs: PathBuf },
     /// See [`Command::ResumeRun`].
@@ -110,6 +112,7 @@ impl Control {
 impl From<Command> for Taken {
     fn from(command: Command) -> Self {
         match command {
+            Command::Load(spec) => Self::Job(Job::Load(spec)),
             Command::StartRun { spec, runs } => Self::Job(Job::Start { spec, runs }),
             Command::ResumeRun { folder } => Self::Job(Job::Resume { folder }),
             Command::FindRate { run, spec, range } => Self::Job(Job::FindRate { run, spec, range }),

@@ -8,7 +8,7 @@
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs` | the model and the data of a run |
 //! | `run_loop.rs` | a run from its specification to its state |
-//! | `step_memory.rs` | the memory of a step, told before the run starts |
+//! | `step_memory.rs`, `foresight.rs` | the memory of a step, told before the run starts |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
 //! | `resume.rs` | where a run is taken up again |
@@ -16,6 +16,7 @@
 
 pub mod command;
 pub mod event;
+pub mod foresight;
 pub mod latest;
 pub mod log_line;
 pub mod run_spec;

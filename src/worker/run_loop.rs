@@ -32,6 +32,7 @@ use crate::tuning::tuned::Tuned;
 /// report, since no run had begun.
 pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
     match job {
+        Job::Load(spec) => load(&spec, session, context),
         Job::Start { spec, runs } => start(&spec.with_absolute_paths(), &runs, session, context),
         Job::Resume { folder } => take_up(&folder, session, context),
         Job::FindRate { run, spec, range } => {
@@ -43,6 +44,16 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
             context.report(Event::RateFound { finding })
         }
     }
+}
+
+/// Reads the model ahead of the runs that will want it.
+fn load(spec: &RunSpec, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
+    context.during = Doing::LoadingModel;
+    let loaded = session.load(spec, &mut |event| {
+        context.poll(0)?;
+        context.report(event)
+    });
+    loaded.map(|_| ())
 }
 
 /// What a run needs before it begins.

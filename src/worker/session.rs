@@ -102,14 +102,15 @@ impl Key {
     }
 }
 
-fn open_checkpoint(source: &CheckpointSource) -> Result<Checkpoint> {
+/// Opens the file of a model.
+pub(super) fn open_checkpoint(source: &CheckpointSource) -> Result<Checkpoint> {
     match source {
         CheckpointSource::Mini => mini::checkpoint(),
         CheckpointSource::File(path) => Checkpoint::open(path),
     }
 }
 
-fn checkpoint_name(source: &CheckpointSource) -> &Path {
+pub(super) fn checkpoint_name(source: &CheckpointSource) -> &Path {
     match source {
         CheckpointSource::Mini => Path::new("the mini model"),
         CheckpointSource::File(path) => path,
@@ -169,7 +170,11 @@ fn load_model(
 }
 
 /// The vocabulary, if it is the model's.
-fn fitting_tokenizer(spec: &ModelSpec, model: &Path, n_rows: usize) -> Result<Tokenizer> {
+pub(super) fn fitting_tokenizer(
+    spec: &ModelSpec,
+    model: &Path,
+    n_rows: usize,
+) -> Result<Tokenizer> {
     let (tokenizer, name) = match &spec.vocabulary {
         VocabularySource::Auto => return Tokenizer::for_embedding(n_rows),
         VocabularySource::Mini => (Tokenizer::mini()?, "the mini vocabulary".to_owned()),

@@ -1,0 +1,209 @@
+//! What the window does beside drawing: files are read and dialogs wait on
+//! threads of their own, so that no frame waits for them.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Builder, Thread};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use rfd::AsyncFileDialog;
+
+use crate::error::{Error, Result};
+use crate::kernels::device::{AdapterSummary, list_adapters};
+use crate::persist::spec_file::read_spec;
+use crate::runs::RunStore;
+use crate::tuning::state_file::{TunedState, locate_state, read_state};
+use crate::worker::event::RunId;
+use crate::worker::foresight::Foresight;
+use crate::worker::run_spec::RunSpec;
+
+/// What a path that is chosen in a dialog is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathFor {
+    /// The model of the draft.
+    Checkpoint,
+    /// Its vocabulary.
+    Vocabulary,
+    /// The folder of an official benchmark.
+    BenchmarkFolder,
+    /// Training examples.
+    Train,
+    /// Held-out examples.
+    Validation,
+    /// The state that S_0 starts from.
+    StartState,
+    /// A specification to open.
+    OpenSpec,
+    /// Where to save the draft.
+    SaveSpec,
+}
+
+/// What came of something that was done beside the window.
+#[derive(Debug)]
+pub(super) enum Answer {
+    PastRuns(Result<RunStore>),
+    Adapters(Vec<AdapterSummary>),
+    Chosen(PathFor, PathBuf),
+    Spec(Result<Box<RunSpec>>),
+    Foreseen(Box<RunSpec>, Result<Box<Foresight>>),
+    State(RunId, usize, Result<TunedState>),
+}
+
+/// Makes the window look; called from any thread.
+pub(super) type WakeUp = Arc<dyn Fn() + Send + Sync>;
+
+/// Work beside the window, and what came of it.
+pub(super) struct Background {
+    wake: WakeUp,
+    sender: Sender<Answer>,
+    receiver: Receiver<Answer>,
+}
+
+impl Background {
+    pub fn new(wake: WakeUp) -> Self {
+        let (sender, receiver) = unbounded();
+        Self {
+            wake,
+            sender,
+            receiver,
+        }
+    }
+
+    /// What has come so far.
+    pub fn answers(&self) -> Vec<Answer> {
+        self.receiver.try_iter().collect()
+    }
+
+    /// Reads the runs of earlier sessions.
+    pub fn read_past_runs(&self, runs: PathBuf) {
+        self.start(move || Some(Answer::PastRuns(RunStore::from_folder(runs))));
+    }
+
+    /// Looks for GPUs, which starts their drivers.
+    pub fn list_adapters(&self) {
+        self.start(|| Some(Answer::Adapters(list_adapters())));
+    }
+
+    /// Reads a specification.
+    pub fn read_spec(&self, path: PathBuf) {
+        self.start(move || Some(Answer::Spec(read_spec(path).map(Box::new))));
+    }
+
+    /// Looks at what a run would have to do with.
+    pub fn foresee(&self, spec: RunSpec) {
+        self.start(move || {
+            let seen = Foresight::read(&spec).map(Box::new);
+            Some(Answer::Foreseen(Box::new(spec), seen))
+        });
+    }
+
+    /// Reads the state that a run handed over after `step`.
+    pub fn read_state(&self, run: RunId, step: usize, folder: PathBuf) {
+        self.start(move || {
+            let state = locate_state(folder).and_then(|file| read_state(file, None));
+            Some(Answer::State(run, step, state.map(|(state, _)| state)))
+        });
+    }
+
+    /// Asks for a path. Dialogs of the system are made on the window's thread,
+    /// as macOS wants it, and waited for on another.
+    pub fn choose(&self, what: PathFor, name: &str) {
+        let dialog = AsyncFileDialog::new();
+        let file = |title: &str, kind: &str, extensions: &[&str]| {
+            let dialog = AsyncFileDialog::new().set_title(title);
+            dialog.add_filter(kind, extensions).pick_file()
+        };
+        match what {
+            PathFor::Checkpoint => {
+                self.wait_for(
+                    what,
+                    file("Choose a model", "RWKV-7 model", &["pth", "safetensors"]),
+                );
+            }
+            PathFor::Vocabulary => {
+                self.wait_for(what, file("Choose a vocabulary", "Vocabulary", &["txt"]))
+            }
+            PathFor::Train => self.wait_for(
+                what,
+                file("Choose training examples", "JSON lines", &["jsonl"]),
+            ),
+            PathFor::Validation => self.wait_for(
+                what,
+                file("Choose held-out examples", "JSON lines", &["jsonl"]),
+            ),
+            PathFor::StartState => self.wait_for(
+                what,
+                file(
+                    "Choose a state",
+                    "Tuned state",
+                    &["safetensors", "pth", "st", "state"],
+                ),
+            ),
+            PathFor::OpenSpec => self.wait_for(
+                what,
+                file("Open a run specification", "Run specification", &["ron"]),
+            ),
+            PathFor::BenchmarkFolder => {
+                let dialog = dialog.set_title("Choose the folder of the benchmark's files");
+                self.wait_for(what, dialog.pick_folder());
+            }
+            PathFor::SaveSpec => {
+                let dialog = dialog
+                    .set_title("Save the run specification")
+                    .set_file_name(format!("{name}.ron"));
+                self.wait_for(
+                    what,
+                    dialog.add_filter("Run specification", &["ron"]).save_file(),
+                );
+            }
+        }
+    }
+
+    fn wait_for(
+        &self,
+        what: PathFor,
+        dialog: impl Future<Output = Option<rfd::FileHandle>> + Send + 'static,
+    ) {
+        self.start(move || {
+            let chosen = block_on(dialog)?;
+            Some(Answer::Chosen(what, chosen.path().to_path_buf()))
+        });
+    }
+
+    fn start(&self, work: impl FnOnce() -> Option<Answer> + Send + 'static) {
+        let (sender, wake) = (self.sender.clone(), self.wake.clone());
+        let work = move || {
+            if let Some(answer) = work() {
+                // A window that is gone wants no answer.
+                let _ = sender.send(answer);
+                wake();
+            }
+        };
+        let thread = Builder::new().name("beside the window".into()).spawn(work);
+        if let Err(error) = thread {
+            let error = Error::Device(format!("no thread to read files on, {error}"));
+            let _ = self.sender.send(Answer::Spec(Err(error)));
+        }
+    }
+}
+
+/// Waits on this thread for a future.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Where the views stand in the window.
+
+use eframe::egui::{CentralPanel, ComboBox, Frame, Margin, Panel, RichText, Ui};
+
+use super::action::Action;
+use super::app::{App, Closing};
+use super::theme::{Appearance, MARGIN, palette};
+use super::ui_state::{Tab, UiState};
+use super::views::compare::compare_ui;
+use super::views::config_form::config_form_ui;
+use super::views::log_panel::log_panel_ui;
+use super::views::messages::{closing_ui, notices_ui, shortcuts_ui};
+use super::views::runs_panel::runs_panel_ui;
+use super::views::states::states_ui;
+use super::views::status_bar::status_bar_ui;
+use super::views::tune::tune_ui;
+use super::widgets::controls::from_right;
+
+/// Draws everything.
+pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
+    let reads_past_runs = app.reads_past_runs();
+    let App {
+        store,
+        state,
+        closing,
+        caches,
+        notices,
+        n_waiting,
+        ..
+    } = app;
+    let selected = state.selected.clone();
+    caches.plots.keep(|run| selected.contains(run));
+    let colours = palette(ui.visuals());
+    let bar = Frame::new()
+        .fill(colours.panel)
+        .inner_margin(Margin::symmetric(MARGIN, 6));
+    let side = Frame::new()
+        .fill(colours.panel)
+        .inner_margin(Margin::same(MARGIN));
+    let centre = Frame::new()
+        .fill(colours.surface)
+        .inner_margin(Margin::same(MARGIN + 4));
+    Panel::top("top")
+        .frame(bar)
+        .resizable(false)
+        .show(ui, |ui| actions.extend(top_ui(ui, state)));
+    Panel::bottom("status")
+        .frame(bar)
+        .exact_size(28.0)
+        .resizable(false)
+        .show(ui, |ui| status_bar_ui(ui, store));
+    if state.shows_runs {
+        Panel::left("runs")
+            .frame(side)
+            .default_size(236.0)
+            .size_range(180.0..=460.0)
+            .show(ui, |ui| {
+                actions.extend(runs_panel_ui(ui, store, state, reads_past_runs, *n_waiting));
+            });
+    }
+    if state.shows_form {
+        Panel::right("configuration")
+            .frame(side)
+            .default_size(318.0)
+            .size_range(280.0..=520.0)
+            .show(ui, |ui| {
+                actions.extend(config_form_ui(
+                    ui,
+                    &mut state.draft,
+                    caches,
+                    *n_waiting > 0 || is_on(store),
+                ));
+            });
+    }
+    if state.shows_log {
+        Panel::bottom("log")
+            .frame(side)
+            .resizable(true)
+            .default_size(116.0)
+            .size_range(60.0..=420.0)
+            .show(ui, |ui| {
+                log_panel_ui(ui, store, state);
+            });
+    }
+    CentralPanel::default().frame(centre).show(ui, |ui| {
+        actions.extend(notices_ui(ui, notices));
+        match state.tab {
+            Tab::Tune => actions.extend(tune_ui(ui, store, state, &mut caches.plots)),
+            Tab::States => states_ui(ui, store, state, &mut caches.pictures),
+            Tab::Compare => compare_ui(ui, store, state),
+        }
+    });
+    if state.shows_shortcuts {
+        actions.extend(shortcuts_ui(ui.ctx()));
+    }
+    if *closing != Closing::No {
+        actions.extend(closing_ui(ui.ctx(), *closing));
+    }
+}
+
+fn is_on(store: &crate::runs::RunStore) -> bool {
+    store.runs().iter().any(|run| !run.status.is_over())
+}
+
+/// The name of the program, the views, and what is shown of the panels.
+fn top_ui(ui: &mut Ui, state: &mut UiState) -> Vec<Action> {
+    let mut actions = Vec::new();
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Gosling").heading().strong());
+        ui.add_space(14.0);
+        for tab in Tab::ALL {
+            let text = RichText::new(tab.name()).size(14.0);
+            if ui.selectable_label(state.tab == tab, text).clicked() {
+                actions.push(Action::Open(tab));
+            }
+        }
+        from_right(ui, |ui| {
+            if ui.button("?").on_hover_text("Keyboard shortcuts").clicked() {
+                actions.push(Action::ToggleShortcuts);
+            }
+            let look = ComboBox::from_id_salt("look")
+                .width(76.0)
+                .selected_text(state.appearance.name());
+            let look = look.show_ui(ui, |ui| {
+                for appearance in Appearance::ALL {
+                    let is_chosen = state.appearance == appearance;
+                    if ui.selectable_label(is_chosen, appearance.name()).clicked() {
+                        actions.push(Action::Look(appearance));
+                    }
+                }
+            });
+            look.response.on_hover_text("Light or dark");
+            ui.separator();
+            ui.toggle_value(&mut state.shows_form, "Configuration");
+            ui.toggle_value(&mut state.shows_log, "Log");
+            ui.toggle_value(&mut state.shows_runs, "Runs");
+        });
+    });
+    actions
+}

@@ -1,0 +1,117 @@
+//! Keys that do what buttons do.
+
+use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
+
+use super::action::Action;
+use super::ui_state::{Tab, UiState};
+use crate::runs::RunStore;
+use crate::runs::run::RunStatus;
+
+/// A key and what it does.
+pub(super) struct Shortcut {
+    pub keys: KeyboardShortcut,
+    /// In words.
+    pub what: &'static str,
+    does: Does,
+}
+
+#[derive(Clone, Copy)]
+enum Does {
+    Start,
+    PauseOrResume,
+    Stop,
+    Open(Tab),
+    OpenSpec,
+    SaveSpec,
+    CopyCommandLine,
+    Look,
+    Shortcuts,
+    Close,
+}
+
+const fn command(key: Key, what: &'static str, does: Does) -> Shortcut {
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::COMMAND, key),
+        what,
+        does,
+    }
+}
+
+/// Every shortcut, in the order in which they are listed.
+pub(super) const SHORTCUTS: &[Shortcut] = &[
+    command(Key::Enter, "Start the run that is configured", Does::Start),
+    command(
+        Key::P,
+        "Pause or resume the selected run",
+        Does::PauseOrResume,
+    ),
+    command(Key::Period, "Stop the selected run and save it", Does::Stop),
+    command(Key::Num1, "Show the steps", Does::Open(Tab::Tune)),
+    command(Key::Num2, "Show the states", Does::Open(Tab::States)),
+    command(Key::Num3, "Show the comparison", Does::Open(Tab::Compare)),
+    command(Key::O, "Open a run specification", Does::OpenSpec),
+    command(Key::S, "Save the run specification", Does::SaveSpec),
+    command(
+        Key::L,
+        "Copy the configuration as a command line",
+        Does::CopyCommandLine,
+    ),
+    command(Key::T, "Change between system, light and dark", Does::Look),
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::NONE, Key::F1),
+        what: "Show this list; ? does too",
+        does: Does::Shortcuts,
+    },
+    command(Key::Q, "Close the window", Does::Close),
+];
+
+/// What was asked for by keys.
+pub(super) fn pressed(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for shortcut in SHORTCUTS {
+        if ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
+            actions.extend(action(shortcut.does, store, state));
+        }
+    }
+    let is_typing = ctx.egui_wants_keyboard_input();
+    if !is_typing && ctx.input(|input| input.key_pressed(Key::Questionmark)) {
+        actions.push(Action::ToggleShortcuts);
+    }
+    actions
+}
+
+fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
+    use super::background::PathFor;
+    Some(match does {
+        Does::Start => Action::Start,
+        Does::PauseOrResume => {
+            let run = store.get(state.focused()?)?;
+            match run.status {
+                RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
+                    Action::Pause(run.id.clone())
+                }
+                RunStatus::Paused { .. } => Action::Resume(run.id.clone()),
+                RunStatus::Interrupted { .. }
+                | RunStatus::Stopped { .. }
+                | RunStatus::Failed(_) => Action::TakeUp(run.id.clone()),
+                RunStatus::Finished
+                | RunStatus::StoppedEarly { .. }
+                | RunStatus::Diverged { .. } => return None,
+            }
+        }
+        Does::Stop => {
+            let run = store.get(state.focused()?)?;
+            if run.status.is_over() {
+                return None;
+            }
+            Action::Stop(run.id.clone())
+        }
+        Does::Open(tab) => Action::Open(tab),
+        Does::OpenSpec => Action::Choose(PathFor::OpenSpec),
+        Does::SaveSpec => Action::Choose(PathFor::SaveSpec),
+        Does::CopyCommandLine => Action::CopyCommandLine,
+        Does::Look => Action::Look(state.appearance.next()),
+        Does::Shortcuts => Action::ToggleShortcuts,
+        Does::Close => Action::Close,
+    })
+}

@@ -1,0 +1,238 @@
+//! What people have chosen to look at: kept over restarts, no run data in it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::theme::{Appearance, N_RUN_COLOURS};
+use crate::runs::RunStore;
+use crate::worker::event::RunId;
+use crate::worker::run_spec::RunSpec;
+
+/// The view of the centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Tab {
+    /// The numbers of the steps.
+    #[default]
+    Tune,
+    /// S_0 as pictures.
+    States,
+    /// Accuracy side by side.
+    Compare,
+}
+
+impl Tab {
+    /// Every view, in order.
+    pub const ALL: [Self; 3] = [Self::Tune, Self::States, Self::Compare];
+
+    /// The name people see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tune => "Tune",
+            Self::States => "States",
+            Self::Compare => "Compare",
+        }
+    }
+}
+
+/// How plots are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PlotSettings {
+    /// Share of the average before that each point keeps, 0 to 0.99.
+    pub smoothing: f64,
+    /// Losses and norms on a logarithmic axis.
+    pub is_log: bool,
+    /// The numbers as they are, faint behind the smoothed ones.
+    pub shows_raw: bool,
+}
+
+impl Default for PlotSettings {
+    fn default() -> Self {
+        Self {
+            smoothing: 0.8,
+            is_log: false,
+            shows_raw: true,
+        }
+    }
+}
+
+/// What the colours of a state's picture stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum ColourRange {
+    /// The same limits for every head, so that they compare.
+    #[default]
+    Shared,
+    /// Each head has limits of its own, so that faint ones show.
+    PerHead,
+}
+
+/// Which part of a state is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatesSettings {
+    /// The layer of the large picture.
+    pub layer: usize,
+    /// Its head.
+    pub head: usize,
+    /// What the colours stand for.
+    pub range: ColourRange,
+}
+
+/// Everything that is kept over restarts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UiState {
+    /// Light or dark.
+    pub appearance: Appearance,
+    /// The view of the centre.
+    pub tab: Tab,
+    /// Runs that are looked at, in the order of choosing; the last is the one
+    /// that buttons act on.
+    pub selected: Vec<RunId>,
+    /// The colour of every run that has been seen.
+    pub colours: BTreeMap<RunId, usize>,
+    /// Whether the list of runs is shown.
+    pub shows_runs: bool,
+    /// Whether the configuration is shown.
+    pub shows_form: bool,
+    /// Whether the log is shown.
+    pub shows_log: bool,
+    /// Whether the log is of the selected runs only.
+    pub log_of_selected: bool,
+    /// Part of the names of the runs that are listed.
+    pub filter: String,
+    /// How plots are drawn.
+    pub plots: PlotSettings,
+    /// Which part of a state is looked at.
+    pub states: StatesSettings,
+    /// The run that Start begins. It is kept apart, as a document.
+    #[serde(skip)]
+    pub draft: RunSpec,
+    /// Whether the list of shortcuts is open.
+    #[serde(skip)]
+    pub shows_shortcuts: bool,
+}
+
+impl Default for UiState {
+    fn default() -> Self {
+        Self {
+            appearance: Appearance::default(),
+            tab: Tab::default(),
+            selected: Vec::new(),
+            colours: BTreeMap::new(),
+            shows_runs: true,
+            shows_form: true,
+            shows_log: true,
+            log_of_selected: false,
+            filter: String::new(),
+            plots: PlotSettings::default(),
+            states: StatesSettings::default(),
+            draft: RunSpec::default(),
+            shows_shortcuts: false,
+        }
+    }
+}
+
+impl UiState {
+    /// The run that buttons act on.
+    pub fn focused(&self) -> Option<&RunId> {
+        self.selected.last()
+    }
+
+    /// Whether a run is looked at.
+    pub fn is_selected(&self, run: &RunId) -> bool {
+        self.selected.contains(run)
+    }
+
+    /// Looks at this run alone.
+    pub fn select_only(&mut self, run: &RunId) {
+        self.selected = vec![run.clone()];
+    }
+
+    /// Adds the run to those that are looked at, or takes it out.
+    pub fn toggle(&mut self, run: &RunId) {
+        match self.selected.iter().position(|id| id == run) {
+            Some(idx) => {
+                self.selected.remove(idx);
+            }
+            None => self.selected.push(run.clone()),
+        }
+    }
+
+    /// The number of a run's colour.
+    pub fn colour(&self, run: &RunId) -> usize {
+        self.colours.get(run).copied().unwrap_or_default()
+    }
+
+    /// Gives runs that are new a colour, the one that fewest runs of the list
+    /// have, and forgets those that are gone from it.
+    pub fn take_in(&mut self, store: &RunStore) {
+        let is_known = |id: &RunId| store.get(id).is_some();
+        if self.selected.iter().any(|id| !is_known(id)) {
+            self.selected.retain(is_known);
+        }
+        if store.runs().len() == self.colours.len() {
+            return;
+        }
+        self.colours.retain(|id, _| is_known(id));
+        let mut n_of = [0_usize; N_RUN_COLOURS];
+        for idx in self.colours.values() {
+            n_of[idx % N_RUN_COLOURS] += 1;
+        }
+        for run in store.runs() {
+            if !self.colours.contains_key(&run.id) {
+                let fewest = (0..N_RUN_COLOURS).min_by_key(|idx| n_of[*idx]);
+                let idx = fewest.unwrap_or_default();
+                n_of[idx] += 1;
+                self.colours.insert(run.id.clone(), idx);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::run::Run;
+
+    fn id(name: &str) -> RunId {
+        RunId(name.into())
+    }
+
+    fn store(names: &[&str]) -> RunStore {
+        let mut store = RunStore::default();
+        for name in names {
+            store.add(Run::new(id(name), RunSpec::default(), name.into()));
+        }
+        store
+    }
+
+    #[test]
+    fn colours_stay_and_are_spread() {
+        let mut state = UiState::default();
+        state.take_in(&store(&["a", "b"]));
+        assert_eq!((state.colour(&id("a")), state.colour(&id("b"))), (0, 1));
+        state.take_in(&store(&["b", "c"]));
+        assert_eq!((state.colour(&id("b")), state.colour(&id("c"))), (1, 0));
+        let names: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        state.take_in(&store(&names));
+        for idx in 0..N_RUN_COLOURS {
+            let n = state.colours.values().filter(|used| **used == idx).count();
+            assert!(n >= 2, "{idx} is used {n} times");
+        }
+    }
+
+    #[test]
+    fn runs_that_are_gone_are_not_selected() {
+        let mut state = UiState::default();
+        state.select_only(&id("a"));
+        state.toggle(&id("b"));
+        assert_eq!(state.focused(), Some(&id("b")));
+        state.take_in(&store(&["a"]));
+        assert_eq!(state.selected, [id("a")]);
+        state.toggle(&id("a"));
+        assert_eq!(state.focused(), None);
+    }
+}

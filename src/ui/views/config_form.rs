@@ -1,0 +1,188 @@
+//! The configuration of the run that Start begins.
+
+use eframe::egui::{CollapsingHeader, Panel, RichText, ScrollArea, Ui};
+
+use super::super::action::Action;
+use super::super::app::Caches;
+use super::super::background::PathFor;
+use super::super::theme::{GAP, palette};
+use super::super::widgets::controls::{from_right, group_title, primary_button, weak_small};
+use super::form_fields::Form;
+use super::form_row::Problem;
+use crate::error::Error;
+use crate::persist::presets::PRESETS;
+use crate::worker::run_spec::RunSpec;
+
+/// Draws the form; `is_busy` says that a run is on, behind which another waits.
+pub(in crate::ui) fn config_form_ui(
+    ui: &mut Ui,
+    draft: &mut RunSpec,
+    caches: &Caches,
+    is_busy: bool,
+) -> Vec<Action> {
+    let wrong = draft.check().err().map(problem);
+    let unusable = || caches.foreseen.problem(draft);
+    let problem = wrong.or_else(unusable);
+    let mut actions = heading_ui(ui);
+    let start = Panel::bottom("start")
+        .frame(eframe::egui::Frame::new())
+        .resizable(false);
+    start.show(ui, |ui| {
+        actions.extend(start_ui(ui, draft, caches, problem.as_ref(), is_busy));
+    });
+    let mut form = Form {
+        problem: problem.as_ref(),
+        adapters: caches.adapters.as_deref(),
+        actions,
+    };
+    ScrollArea::vertical()
+        .auto_shrink([false, false])
+        .show(ui, |ui| {
+            // Room for the bar, so that it covers no control.
+            ui.set_max_width(ui.available_width() - 10.0);
+            form.run_ui(ui, draft);
+            group(ui, "Model", true, |ui| form.model_ui(ui, &mut draft.model));
+            group(ui, "Data", true, |ui| form.data_ui(ui, &mut draft.data));
+            group(ui, "Method", true, |ui| {
+                form.method_ui(ui, &mut draft.method)
+            });
+            group(ui, "Training", true, |ui| {
+                form.training_ui(ui, &mut draft.training)
+            });
+            group(ui, "Optimiser and early stopping", false, |ui| {
+                form.more_training_ui(ui, &mut draft.training)
+            });
+            group(ui, "Accuracy", true, |ui| {
+                form.evaluation_ui(ui, &mut draft.evaluation)
+            });
+            group(ui, "Writing down", false, |ui| {
+                form.intervals_ui(ui, &mut draft.intervals)
+            });
+            ui.add_space(GAP);
+        });
+    form.actions
+}
+
+fn group(ui: &mut Ui, title: &str, is_open: bool, content: impl FnOnce(&mut Ui)) {
+    ui.add_space(6.0);
+    CollapsingHeader::new(RichText::new(title).size(13.5).strong())
+        .default_open(is_open)
+        .show_unindented(ui, content);
+}
+
+/// The field that an error is about.
+fn problem(error: Error) -> Problem {
+    match error {
+        Error::Spec { field, reason } => Problem { field, reason },
+        Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped => Problem {
+            field: String::new(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn heading_ui(ui: &mut Ui) -> Vec<Action> {
+    let mut actions = Vec::new();
+    ui.horizontal(|ui| {
+        group_title(ui, "Configuration");
+        from_right(ui, |ui| {
+            ui.menu_button("More", |ui| {
+                let items = [
+                    ("Open…", Action::Choose(PathFor::OpenSpec)),
+                    ("Save as…", Action::Choose(PathFor::SaveSpec)),
+                    ("Copy as command line", Action::CopyCommandLine),
+                    ("Copy as RON", Action::CopyRon),
+                ];
+                for (text, action) in items {
+                    if ui.button(text).clicked() {
+                        actions.push(action);
+                        ui.close();
+                    }
+                }
+            });
+            let presets = ui.menu_button("Presets", |ui| {
+                for (name, text) in PRESETS {
+                    if ui.button(*name).on_hover_text(about(text)).clicked() {
+                        actions.push(Action::UsePreset(name));
+                        ui.close();
+                    }
+                }
+            });
+            presets
+                .response
+                .on_hover_text("Runs that ship with the program");
+        });
+    });
+    actions
+}
+
+/// The comment at the top of a preset.
+fn about(text: &str) -> String {
+    let comments = text.lines().take_while(|line| line.starts_with("//"));
+    let words: Vec<&str> = comments
+        .map(|line| line.trim_start_matches('/').trim())
+        .collect();
+    words.join(" ")
+}
+
+/// What the run takes, and the button that begins it.
+fn start_ui(
+    ui: &mut Ui,
+    draft: &RunSpec,
+    caches: &Caches,
+    problem: Option<&Problem>,
+    is_busy: bool,
+) -> Vec<Action> {
+    let colours = palette(ui.visuals());
+    ui.add_space(6.0);
+    match problem {
+        Some(Problem { field, reason }) => {
+            let text = if field.is_empty() {
+                reason.clone()
+            } else {
+                format!("{field} {reason}")
+            };
+            ui.label(
+                RichText::new(format!("× {text}"))
+                    .small()
+                    .color(colours.bad),
+            );
+        }
+        None => estimate_ui(ui, draft, caches),
+    }
+    let text = if is_busy {
+        "Start after the one that is on"
+    } else {
+        "Start"
+    };
+    let width = ui.available_width();
+    let button = primary_button(ui, text, problem.is_none(), width);
+    let hint = "Tune in a new folder, and measure before and after";
+    if button.on_hover_text(hint).clicked() {
+        return vec![Action::Start];
+    }
+    Vec::new()
+}
+
+fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches) {
+    let Some(Ok(seen)) = caches.foreseen.of(draft) else {
+        weak_small(ui, "Reading the model's dimensions and the data");
+        return;
+    };
+    let items = seen
+        .n_items
+        .map_or(String::new(), |n| format!(", {n} items"));
+    let line = format!(
+        "{} examples, {} held out{items}",
+        seen.n_train, seen.n_validation
+    );
+    let line = weak_small(ui, line);
+    if !seen.notes.is_empty() {
+        line.on_hover_text(seen.notes.join("\n"));
+    }
+    if let Some(memory) = caches.foreseen.memory(draft) {
+        let total = memory.total() as f64 / 1e6;
+        weak_small(ui, format!("Largest step about {total:.0} MB"))
+            .on_hover_text(format!("{memory}\n\nEstimated from the model's dimensions and the longest example. No gradient of a weight is in it, since none is formed."));
+    }
+}

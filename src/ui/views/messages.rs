@@ -1,0 +1,115 @@
+//! What the window has to say by itself: messages, the question before it
+//! closes, and the list of shortcuts.
+
+use eframe::egui::{Context, Frame, Grid, Id, Margin, Modal, RichText, Stroke, Ui};
+
+use super::super::action::Action;
+use super::super::app::{Closing, Notice};
+use super::super::shortcuts::SHORTCUTS;
+use super::super::theme::{GAP, blend, palette};
+use super::super::widgets::controls::{from_right, primary_button, weak_small};
+
+/// Draws the messages, newest last.
+pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let colours = palette(ui.visuals());
+    for (idx, notice) in notices.iter().enumerate() {
+        let colour = if notice.is_error {
+            colours.bad
+        } else {
+            colours.accent
+        };
+        let frame = Frame::new()
+            .fill(blend(colour, colours.surface, 0.1))
+            .stroke(Stroke::new(1.0, blend(colour, colours.surface, 0.5)))
+            .corner_radius(6.0)
+            .inner_margin(Margin::symmetric(10, 6));
+        frame.show(ui, |ui| {
+            ui.horizontal_top(|ui| {
+                from_right(ui, |ui| {
+                    if ui.button("Dismiss").clicked() {
+                        actions.push(Action::Dismiss(idx));
+                    }
+                    if notice.is_error && ui.button("Copy").clicked() {
+                        actions.push(Action::CopyText(notice.text.clone()));
+                    }
+                    ui.with_layout(
+                        eframe::egui::Layout::left_to_right(eframe::egui::Align::Center)
+                            .with_main_wrap(true),
+                        |ui| {
+                            let word = if notice.is_error { "Error" } else { "Done" };
+                            ui.label(RichText::new(word).color(colour).strong());
+                            ui.label(&notice.text);
+                        },
+                    );
+                });
+            });
+        });
+        ui.add_space(6.0);
+    }
+    actions
+}
+
+/// Asks before a run is ended by closing the window.
+pub fn closing_ui(ctx: &Context, closing: Closing) -> Vec<Action> {
+    let mut actions = Vec::new();
+    match closing {
+        Closing::No => {}
+        Closing::Asking => {
+            let modal = Modal::new(Id::unique("closing")).show(ctx, |ui| {
+                ui.set_width(380.0);
+                ui.heading("A run is on");
+                ui.label(
+                    "Closing stops it after this step and saves it. It can be resumed next time.",
+                );
+                ui.add_space(GAP);
+                ui.horizontal(|ui| {
+                    from_right(ui, |ui| {
+                        if primary_button(ui, "Stop, save and close", true, 150.0).clicked() {
+                            actions.push(Action::StopAndClose);
+                        }
+                        if ui.button("Keep it running").clicked() {
+                            actions.push(Action::KeepOpen);
+                        }
+                    });
+                });
+            });
+            if modal.should_close() && actions.is_empty() {
+                actions.push(Action::KeepOpen);
+            }
+        }
+        Closing::Saving => {
+            Modal::new(Id::unique("saving")).show(ctx, |ui| {
+                ui.set_width(320.0);
+                ui.heading("Saving the run");
+                ui.label("The window closes when the step under way is done and saved.");
+            });
+        }
+    }
+    actions
+}
+
+/// Lists the shortcuts.
+pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
+    let modal = Modal::new(Id::unique("shortcuts")).show(ctx, |ui| {
+        ui.set_width(400.0);
+        ui.heading("Keyboard shortcuts");
+        ui.add_space(6.0);
+        Grid::new("shortcuts").spacing([24.0, 6.0]).striped(true).show(ui, |ui| {
+            for shortcut in SHORTCUTS {
+                ui.monospace(ctx.format_shortcut(&shortcut.keys));
+                ui.label(shortcut.what);
+                ui.end_row();
+            }
+        });
+        ui.add_space(6.0);
+        weak_small(ui, "In the list of runs, Ctrl-click adds one and Shift-click all between. Tab goes through every control.");
+        ui.add_space(6.0);
+        ui.button("Close").clicked()
+    });
+    if modal.inner || modal.should_close() {
+        vec![Action::ToggleShortcuts]
+    } else {
+        Vec::new()
+    }
+}

@@ -1,0 +1,17 @@
+//! The views: each reads what is known and what is looked at, and returns what
+//! people ask for.
+
+pub(super) mod accuracy;
+pub(super) mod compare;
+pub(super) mod config_form;
+pub(super) mod form_choices;
+pub(super) mod form_fields;
+pub(super) mod form_hints;
+pub(super) mod form_row;
+pub(super) mod log_panel;
+pub(super) mod messages;
+pub(super) mod run_header;
+pub(super) mod runs_panel;
+pub(super) mod states;
+pub(super) mod status_bar;
+pub(super) mod tune;

@@ -1,0 +1,273 @@
+//! The list of runs: newest first, one row each.
+
+use eframe::egui::{
+    Align2, FontId, Id, Modifiers, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui,
+    WidgetInfo, pos2, vec2,
+};
+
+use super::super::action::Action;
+use super::super::theme::{blend, palette, run_colour};
+use super::super::ui_state::UiState;
+use super::super::widgets::controls::{empty_state, from_right, group_title, weak_small};
+use super::super::widgets::status_mark::{
+    paint_status_mark, status_colour, status_share, status_word,
+};
+use super::accuracy::headline;
+use crate::runs::RunStore;
+use crate::runs::eta::secs_left;
+use crate::runs::run::Run;
+use crate::words::duration;
+use crate::worker::event::{EvaluationPhase, RunId};
+
+const ROW_HEIGHT: f32 = 46.0;
+/// From how many runs on a filter is worth its place.
+const FILTER_FROM: usize = 8;
+
+/// Draws the list.
+pub fn runs_panel_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    state: &mut UiState,
+    is_reading: bool,
+    n_waiting: usize,
+) -> Vec<Action> {
+    let n_runs = store.runs().len();
+    ui.horizontal(|ui| {
+        group_title(ui, "Runs");
+        from_right(ui, |ui| {
+            weak_small(ui, counted(n_runs, state.selected.len()))
+        });
+    });
+    if n_runs >= FILTER_FROM {
+        let field = TextEdit::singleline(&mut state.filter)
+            .hint_text("Filter by name")
+            .desired_width(f32::INFINITY);
+        let field = ui.add(field);
+        field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter runs by name"));
+    }
+    if n_waiting > 0 {
+        weak_small(
+            ui,
+            if n_waiting == 1 {
+                "1 run is about to begin".into()
+            } else {
+                format!("{n_waiting} runs wait")
+            },
+        );
+    }
+    if n_runs == 0 && n_waiting == 0 {
+        if is_reading {
+            empty_state(ui, "Reading runs", "Those of earlier sessions come first.");
+        } else {
+            empty_state(
+                ui,
+                "No runs yet",
+                "Press Start at the lower right. Every run is kept here, over restarts too.",
+            );
+        }
+        return broken_ui(ui, store);
+    }
+    let wanted = state.filter.to_lowercase();
+    let is_filtered = n_runs >= FILTER_FROM && !wanted.is_empty();
+    let listed: Vec<&Run> = store
+        .runs()
+        .iter()
+        .rev()
+        .filter(|run| !is_filtered || run.id.0.to_lowercase().contains(&wanted))
+        .collect();
+    if listed.is_empty() && n_runs > 0 {
+        weak_small(ui, "No run has that in its name.");
+    }
+    let actions = broken_ui(ui, store);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    ScrollArea::vertical()
+        .auto_shrink([false, false])
+        .show_rows(ui, ROW_HEIGHT, listed.len(), |ui, rows| {
+            for run in listed.get(rows).unwrap_or_default() {
+                row_ui(ui, run, &listed, state);
+            }
+        });
+    actions
+}
+
+fn counted(n_runs: usize, n_selected: usize) -> String {
+    match (n_runs, n_selected) {
+        (0, _) => String::new(),
+        (n_runs, 0 | 1) => format!("{n_runs}"),
+        (n_runs, n_selected) => format!("{n_selected} of {n_runs} shown"),
+    }
+}
+
+fn broken_ui(ui: &mut Ui, store: &RunStore) -> Vec<Action> {
+    if !store.broken.is_empty() {
+        let n = store.broken.len();
+        let text = if n == 1 {
+            "1 folder cannot be read".into()
+        } else {
+            format!("{n} folders cannot be read")
+        };
+        let reasons: Vec<&str> = store
+            .broken
+            .iter()
+            .map(|broken| broken.reason.as_str())
+            .collect();
+        let warning = palette(ui.visuals()).warning;
+        ui.colored_label(warning, text)
+            .on_hover_text(reasons.join("\n\n"));
+    }
+    Vec::new()
+}
+
+fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], state: &mut UiState) {
+    let size = vec2(ui.available_width(), ROW_HEIGHT);
+    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+    let id = Id::unique(("run", &run.id.0));
+    let response = ui.interact(rect, id, Sense::click());
+    let is_selected = state.is_selected(&run.id);
+    response.widget_info(|| {
+        let name = format!("Run {}, {}", run.id.0, status_word(&run.status));
+        WidgetInfo::selected(Role::Button, true, is_selected, name)
+    });
+    if response.clicked() {
+        let modifiers = ui.input(|input| input.modifiers);
+        select(run, listed, state, modifiers);
+    }
+    let palette = palette(ui.visuals());
+    let is_focused = state.focused() == Some(&run.id);
+    if is_selected || response.hovered() {
+        let share = if is_selected { 0.16 } else { 0.07 };
+        let fill = blend(palette.accent, palette.panel, share);
+        ui.painter().rect_filled(rect, 5.0, fill);
+    }
+    if is_focused || response.has_focus() {
+        let stroke = Stroke::new(1.0, palette.accent);
+        ui.painter()
+            .rect_stroke(rect, 5.0, stroke, StrokeKind::Inside);
+    }
+    paint_row(ui, rect, run, state);
+    response.on_hover_ui(|ui| hover_ui(ui, run));
+}
+
+/// As lists of files do it: a click alone, with Ctrl one more, with Shift all
+/// between.
+fn select(run: &Run, listed: &[&Run], state: &mut UiState, modifiers: Modifiers) {
+    let place = |id: &RunId| listed.iter().position(|listed| listed.id == *id);
+    let anchor = state.focused().and_then(place);
+    if modifiers.shift
+        && let (Some(from), Some(to)) = (anchor, place(&run.id))
+    {
+        for between in &listed[from.min(to)..=from.max(to)] {
+            state.selected.retain(|id| *id != between.id);
+            state.selected.push(between.id.clone());
+        }
+        state.selected.retain(|id| *id != run.id);
+        state.selected.push(run.id.clone());
+    } else if modifiers.command {
+        state.toggle(&run.id);
+    } else {
+        state.select_only(&run.id);
+    }
+}
+
+fn paint_row(ui: &Ui, rect: Rect, run: &Run, state: &UiState) {
+    let colours = palette(ui.visuals());
+    let painter = ui.painter().with_clip_rect(rect);
+    let colour = run_colour(state.colour(&run.id), ui.visuals());
+    let bar = Rect::from_min_size(rect.min + vec2(6.0, 8.0), vec2(4.0, ROW_HEIGHT - 16.0));
+    painter.rect_filled(bar, 2.0, colour);
+    let (left, right) = (rect.left() + 18.0, rect.right() - 8.0);
+    let (upper, lower) = (rect.top() + 14.0, rect.top() + 32.0);
+    let figure =
+        headline(run, EvaluationPhase::After).map(|accuracy| format!("{:.3}", accuracy.value()));
+    let mut name_right = right;
+    if let Some(figure) = figure {
+        let font = FontId::monospace(12.0);
+        let drawn = painter.text(
+            pos2(right, upper),
+            Align2::RIGHT_CENTER,
+            figure,
+            font,
+            colours.text,
+        );
+        name_right = drawn.left() - 8.0;
+    }
+    let name_clip = Rect::from_x_y_ranges(left..=name_right, rect.y_range());
+    let name_painter = painter.with_clip_rect(name_clip);
+    let font = FontId::proportional(13.0);
+    name_painter.text(
+        pos2(left, upper),
+        Align2::LEFT_CENTER,
+        &run.id.0,
+        font,
+        colours.text,
+    );
+
+    let status = status_colour(&run.status, ui.visuals());
+    paint_status_mark(&painter, pos2(left + 4.0, lower), &run.status, status);
+    let font = FontId::proportional(11.5);
+    let word = status_word(&run.status);
+    let drawn = painter.text(
+        pos2(left + 14.0, lower),
+        Align2::LEFT_CENTER,
+        word,
+        font.clone(),
+        status,
+    );
+    if let Some(share) = status_share(&run.status) {
+        let text = match secs_left(run) {
+            Some(secs) => format!("{} left", duration(secs)),
+            None => format!("{:.0}%", 100.0 * share),
+        };
+        painter.text(
+            pos2(right, lower),
+            Align2::RIGHT_CENTER,
+            text,
+            font,
+            colours.weak,
+        );
+        paint_progress(ui, rect, left, right, share, status);
+    } else {
+        let text = format!("{} steps", run.step);
+        let room = right - drawn.right();
+        if room > 70.0 {
+            painter.text(
+                pos2(right, lower),
+                Align2::RIGHT_CENTER,
+                text,
+                font,
+                colours.weak,
+            );
+        }
+    }
+}
+
+fn paint_progress(
+    ui: &Ui,
+    rect: Rect,
+    left: f32,
+    right: f32,
+    share: f32,
+    colour: eframe::egui::Color32,
+) {
+    let y = rect.bottom() - 4.0;
+    let whole = Rect::from_x_y_ranges(left..=right, y..=y + 2.0);
+    let border = palette(ui.visuals()).border;
+    ui.painter().rect_filled(whole, 1.0, border);
+    let done = whole.with_max_x(left + share.clamp(0.0, 1.0) * (right - left));
+    ui.painter().rect_filled(done, 1.0, colour);
+}
+
+fn hover_ui(ui: &mut Ui, run: &Run) {
+    ui.strong(&run.id.0);
+    ui.label(super::run_header::status_sentence(run));
+    for (phase, summary) in &run.evaluations {
+        if let Some(accuracy) = headline(run, *phase) {
+            ui.label(format!(
+                "{}, {}, {accuracy}",
+                summary.benchmark,
+                phase.words()
+            ));
+        }
+    }
+    weak_small(ui, run.folder.display().to_string());
+}

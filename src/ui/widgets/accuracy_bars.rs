@@ -1,0 +1,190 @@
+//! Accuracies as bars with their 95% intervals. How a bar is filled says what
+//! was measured: outline, untuned; light, untuned with examples; full, tuned.
+
+use eframe::egui::{
+    Align2, Color32, CornerRadius, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+};
+
+use super::super::theme::{blend, palette};
+use super::controls::named;
+use crate::bench::Accuracy;
+use crate::worker::event::EvaluationPhase;
+
+const BAR_HEIGHT: f32 = 14.0;
+const BAR_GAP: f32 = 5.0;
+const LABEL_WIDTH: f32 = 150.0;
+const FIGURE_WIDTH: f32 = 208.0;
+const AXIS_HEIGHT: f32 = 18.0;
+
+/// One bar.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bar {
+    /// What was measured.
+    pub phase: EvaluationPhase,
+    /// What stands in front of it.
+    pub label: String,
+    /// The share, with its count.
+    pub accuracy: Accuracy,
+}
+
+/// The bars of one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BarGroup {
+    /// The run's colour.
+    pub colour: Color32,
+    /// What stands above the bars; nothing where one run is shown.
+    pub title: Option<String>,
+    /// The bars from top to bottom.
+    pub bars: Vec<Bar>,
+}
+
+/// Draws the groups below each other on one axis from 0 to 1.
+pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
+    let row = BAR_HEIGHT + BAR_GAP;
+    let n_bars: usize = groups.iter().map(|group| group.bars.len()).sum();
+    let n_titles = groups.iter().filter(|group| group.title.is_some()).count();
+    let height = row * n_bars as f32 + (row + 4.0) * n_titles as f32 + AXIS_HEIGHT;
+    let width = ui.available_width();
+    let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
+    named(&response, Role::Image, &spoken(groups));
+    if !ui.is_rect_visible(rect) {
+        return;
+    }
+    let is_narrow = width < 470.0;
+    let right = rect.right() - if is_narrow { 60.0 } else { FIGURE_WIDTH };
+    let axis = Rect::from_min_max(
+        pos2(rect.left() + LABEL_WIDTH, rect.top()),
+        pos2(right, rect.bottom()),
+    );
+    paint_axis(ui, axis);
+    let mut y = rect.top() + BAR_GAP / 2.0;
+    for group in groups {
+        if let Some(title) = &group.title {
+            paint_title(ui, rect, y + row / 2.0, group.colour, title);
+            y += row + 4.0;
+        }
+        for bar in &group.bars {
+            paint_bar(ui, axis, y, group.colour, bar, is_narrow);
+            y += row;
+        }
+    }
+}
+
+/// The bars in words.
+fn spoken(groups: &[BarGroup]) -> String {
+    let bars = groups.iter().flat_map(|group| {
+        let title = group.title.as_deref().unwrap_or_default();
+        group
+            .bars
+            .iter()
+            .map(move |bar| format!("{title} {} {}", bar.label, bar.accuracy))
+    });
+    bars.collect::<Vec<_>>().join("; ")
+}
+
+fn paint_axis(ui: &Ui, axis: Rect) {
+    let palette = palette(ui.visuals());
+    let line = Stroke::new(1.0, blend(palette.border, palette.surface, 0.7));
+    let bottom = axis.bottom() - AXIS_HEIGHT;
+    for (share, text) in [
+        (0.0, "0"),
+        (0.25, "0.25"),
+        (0.5, "0.50"),
+        (0.75, "0.75"),
+        (1.0, "1"),
+    ] {
+        let x = axis.left() + share * axis.width();
+        ui.painter().vline(x, axis.top()..=bottom, line);
+        let at = pos2(x, bottom + 3.0);
+        let font = FontId::proportional(10.5);
+        ui.painter()
+            .text(at, Align2::CENTER_TOP, text, font, palette.weak);
+    }
+}
+
+fn paint_title(ui: &Ui, rect: Rect, y: f32, colour: Color32, title: &str) {
+    let painter = ui.painter().with_clip_rect(rect);
+    painter.circle_filled(pos2(rect.left() + 5.0, y), 4.5, colour);
+    let at = pos2(rect.left() + 16.0, y);
+    let text = palette(ui.visuals()).text;
+    painter.text(
+        at,
+        Align2::LEFT_CENTER,
+        title,
+        FontId::proportional(12.5),
+        text,
+    );
+}
+
+fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow: bool) {
+    let palette = palette(ui.visuals());
+    let painter = ui.painter();
+    let middle = y + BAR_HEIGHT / 2.0;
+    let x = |share: f64| axis.left() + share as f32 * axis.width();
+    let value = bar.accuracy.value();
+    let at = pos2(axis.left() - 10.0, middle);
+    let font = FontId::proportional(12.0);
+    painter.text(
+        at,
+        Align2::RIGHT_CENTER,
+        &bar.label,
+        font.clone(),
+        palette.weak,
+    );
+    if value.is_finite() {
+        // A share of 0 still has a bar to see.
+        let body = Rect::from_x_y_ranges(
+            axis.left()..=x(value).max(axis.left() + 2.0),
+            y..=y + BAR_HEIGHT,
+        );
+        let radius = CornerRadius {
+            nw: 0,
+            sw: 0,
+            ne: 2,
+            se: 2,
+        };
+        let light = blend(colour, palette.surface, 0.35);
+        match bar.phase {
+            EvaluationPhase::Before => {}
+            EvaluationPhase::FewShot => {
+                painter.rect_filled(body, radius, light);
+            }
+            EvaluationPhase::After => {
+                painter.rect_filled(body, radius, colour);
+            }
+        }
+        painter.rect_stroke(body, radius, Stroke::new(1.2, colour), StrokeKind::Inside);
+        paint_interval(ui, bar, middle, x);
+    }
+    let figure = if is_narrow {
+        format!("{value:.3}")
+    } else {
+        bar.accuracy.to_string()
+    };
+    let at = pos2(axis.right() + 12.0, middle);
+    painter.text(
+        at,
+        Align2::LEFT_CENTER,
+        figure,
+        FontId::monospace(11.0),
+        palette.text,
+    );
+}
+
+fn paint_interval(ui: &Ui, bar: &Bar, middle: f32, x: impl Fn(f64) -> f32) {
+    let (low, high) = bar.accuracy.interval95();
+    let palette = palette(ui.visuals());
+    let painter = ui.painter();
+    // Once in the ground's colour, so that it shows on any bar.
+    for (width, colour) in [
+        (4.0, blend(palette.surface, palette.text, 0.75)),
+        (1.5, palette.text),
+    ] {
+        let stroke = Stroke::new(width, colour);
+        let wide = if width > 2.0 { 1.0 } else { 0.0 };
+        painter.hline(x(low) - wide..=x(high) + wide, middle, stroke);
+        for end in [low, high] {
+            painter.vline(x(end), middle - 4.0 - wide..=middle + 4.0 + wide, stroke);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Buttons and texts that look the same in every view.
+
+use eframe::egui::{
+    Align, Button, Label, Layout, Response, RichText, Role, Ui, WidgetInfo, WidgetText, vec2,
+};
+
+use super::super::theme::{CONTROL_HEIGHT, GAP, palette};
+
+/// The button that is meant to be pressed first.
+pub fn primary_button(ui: &mut Ui, text: &str, is_enabled: bool, width: f32) -> Response {
+    let palette = palette(ui.visuals());
+    let text = RichText::new(text).color(palette.on_accent).strong();
+    let button = Button::new(text).fill(palette.accent);
+    let size = vec2(width, CONTROL_HEIGHT + 6.0);
+    let sized = |ui: &mut Ui| ui.add_sized(size, button);
+    ui.add_enabled_ui(is_enabled, sized).inner
+}
+
+/// The title of a group within a panel.
+pub fn group_title(ui: &mut Ui, text: &str) {
+    ui.label(RichText::new(text).size(14.0).strong());
+}
+
+/// Text that matters less.
+pub fn weak_small(ui: &mut Ui, text: impl Into<String>) -> Response {
+    ui.label(RichText::new(text.into()).small().weak())
+}
+
+/// One of several choices side by side; whether another was chosen.
+pub fn choice<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T, &str)]) -> bool {
+    let before = *value;
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        for (choice, name) in choices {
+            ui.selectable_value(value, *choice, *name);
+        }
+    });
+    before != *value
+}
+
+/// A line of text that is cut where it does not fit, with the whole in a
+/// tooltip.
+pub fn cut_label(ui: &mut Ui, text: impl Into<WidgetText>) -> Response {
+    ui.add(Label::new(text).truncate())
+}
+
+/// Says what to do where there is nothing to see.
+pub fn empty_state(ui: &mut Ui, title: &str, advice: &str) {
+    let height = ui.available_height();
+    let width = ui.available_width();
+    ui.vertical_centered(|ui| {
+        ui.set_max_width(width.min(420.0));
+        ui.add_space((height * 0.32).min(220.0));
+        ui.label(RichText::new(title).heading());
+        ui.add_space(4.0);
+        ui.label(RichText::new(advice).weak());
+        ui.add_space(GAP);
+    });
+}
+
+/// Lays out from the right.
+pub fn from_right<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.with_layout(Layout::right_to_left(Align::Center), content)
+        .inner
+}
+
+/// Gives something that was painted a name for those who do not see it.
+pub fn named(response: &Response, kind: Role, name: &str) {
+    response.widget_info(|| WidgetInfo::labeled(kind, true, name));
+}

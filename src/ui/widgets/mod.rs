@@ -1,0 +1,9 @@
+//! Parts of views that know little of runs.
+
+pub(super) mod accuracy_bars;
+pub(super) mod colormap;
+pub(super) mod controls;
+pub(super) mod metric_plot;
+pub(super) mod numbers;
+mod plot_marks;
+pub(super) mod status_mark;

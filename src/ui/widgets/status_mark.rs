@@ -1,0 +1,101 @@
+//! What a run does, as a word, a shape and a colour.
+
+use eframe::egui::{Color32, Painter, Pos2, Shape, Stroke, Visuals, vec2};
+
+use super::super::theme::palette;
+use crate::runs::run::RunStatus;
+use crate::worker::event::EvaluationPhase;
+
+/// The word for a status.
+pub fn status_word(status: &RunStatus) -> &'static str {
+    match status {
+        RunStatus::Running { step: 0, .. } => "Starting",
+        RunStatus::Running { .. } => "Tuning",
+        RunStatus::Paused { .. } => "Paused",
+        RunStatus::Evaluating { phase, .. } => match phase {
+            EvaluationPhase::Before => "Scoring untuned",
+            EvaluationPhase::FewShot => "Scoring with examples",
+            EvaluationPhase::After => "Scoring tuned",
+        },
+        RunStatus::Finished => "Finished",
+        RunStatus::StoppedEarly { .. } => "Stopped early",
+        RunStatus::Stopped { .. } => "Stopped",
+        RunStatus::Diverged { .. } => "Diverged",
+        RunStatus::Interrupted { .. } => "Interrupted",
+        RunStatus::Failed(_) => "Failed",
+    }
+}
+
+/// The colour that goes with the word.
+pub fn status_colour(status: &RunStatus, visuals: &Visuals) -> Color32 {
+    let palette = palette(visuals);
+    match status {
+        RunStatus::Running { .. } | RunStatus::Evaluating { .. } => palette.accent,
+        RunStatus::Finished | RunStatus::StoppedEarly { .. } => palette.good,
+        RunStatus::Paused { .. } | RunStatus::Interrupted { .. } => palette.warning,
+        RunStatus::Stopped { .. } => palette.weak,
+        RunStatus::Diverged { .. } | RunStatus::Failed(_) => palette.bad,
+    }
+}
+
+/// The share that is done, of a run that is on.
+pub fn status_share(status: &RunStatus) -> Option<f32> {
+    let share = |done: usize, total: usize| Some(done as f32 / total.max(1) as f32);
+    match *status {
+        RunStatus::Running { step, total } | RunStatus::Paused { step, total } => {
+            share(step, total)
+        }
+        RunStatus::Evaluating { done, total, .. } => share(done, total),
+        RunStatus::Finished
+        | RunStatus::StoppedEarly { .. }
+        | RunStatus::Stopped { .. }
+        | RunStatus::Diverged { .. }
+        | RunStatus::Interrupted { .. }
+        | RunStatus::Failed(_) => None,
+    }
+}
+
+/// Draws the shape that goes with the word, 8 points wide.
+pub fn paint_status_mark(painter: &Painter, centre: Pos2, status: &RunStatus, colour: Color32) {
+    let stroke = Stroke::new(1.6, colour);
+    let line = |from: (f32, f32), to: (f32, f32)| {
+        let points = [centre + vec2(from.0, from.1), centre + vec2(to.0, to.1)];
+        painter.line_segment(points, stroke);
+    };
+    match status {
+        RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
+            let points = vec![
+                centre + vec2(-3.0, -4.5),
+                centre + vec2(4.5, 0.0),
+                centre + vec2(-3.0, 4.5),
+            ];
+            painter.add(Shape::convex_polygon(points, colour, Stroke::NONE));
+        }
+        RunStatus::Paused { .. } => {
+            line((-2.0, -4.0), (-2.0, 4.0));
+            line((2.0, -4.0), (2.0, 4.0));
+        }
+        RunStatus::Finished | RunStatus::StoppedEarly { .. } => {
+            line((-4.0, 0.5), (-1.0, 3.5));
+            line((-1.0, 3.5), (4.5, -3.5));
+        }
+        RunStatus::Stopped { .. } => {
+            let square = eframe::egui::Rect::from_center_size(centre, vec2(7.0, 7.0));
+            painter.rect_filled(square, 1.0, colour);
+        }
+        RunStatus::Interrupted { .. } => {
+            painter.circle_stroke(centre, 4.0, stroke);
+            line((0.0, -2.0), (0.0, 1.0));
+        }
+        RunStatus::Diverged { .. } => {
+            line((-4.5, 3.5), (-1.0, 1.5));
+            line((-1.0, 1.5), (3.0, -5.0));
+            line((0.0, -3.5), (3.0, -5.0));
+            line((3.0, -5.0), (4.0, -1.5));
+        }
+        RunStatus::Failed(_) => {
+            line((-3.5, -3.5), (3.5, 3.5));
+            line((-3.5, 3.5), (3.5, -3.5));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Runs in every condition, made of the events that a worker would report.
+
+use std::path::{Path, PathBuf};
+
+use gosling::persist::presets::preset;
+use gosling::runs::RunStore;
+use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
+use gosling::worker::event::{
+    EvaluationPhase, EvaluationSummary, Event, FailureKind, RunId, RunOutcome, Score, StepMetrics,
+};
+
+/// Numbers that look like noise, the same every time.
+pub struct Noise(u64);
+
+impl Noise {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(2).wrapping_add(1))
+    }
+
+    /// From -1 to 1.
+    pub fn next(&mut self) -> f64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 40) as f64 / f64::from(1 << 23) - 1.0
+    }
+}
+
+/// A run under way, told event by event.
+pub struct Told<'a> {
+    store: &'a mut RunStore,
+    pub run: RunId,
+    noise: Noise,
+}
+
+impl<'a> Told<'a> {
+    /// A run that begins, with its accuracy before.
+    pub fn begin(store: &'a mut RunStore, name: &str, folder: &Path) -> Self {
+        let run = RunId(name.into());
+        let mut spec = preset("standard").unwrap();
+        spec.training.steps = 200;
+        let noise = Noise::new(name.bytes().map(u64::from).sum());
+        store.apply(Event::RunStarted {
+            run: run.clone(),
+            spec: Box::new(spec),
+            folder: folder.to_path_buf(),
+            first_step: 0,
+            notes: vec!["the largest step takes about 264 MB of memory".into()],
+        });
+        let mut told = Self { store, run, noise };
+        told.score(EvaluationPhase::Before, 0);
+        told.score(EvaluationPhase::FewShot, 9);
+        told
+    }
+
+    pub fn score(&mut self, phase: EvaluationPhase, n_correct: usize) {
+        let score = |name: &str, n_correct| Score {
+            name: name.into(),
+            n_correct,
+            n_items: 500,
+        };
+        self.store.apply(Event::EvaluationFinished {
+            run: self.run.clone(),
+            phase,
+            summary: EvaluationSummary {
+                benchmark: "gsm8k-mini".into(),
+                few_shot: if phase == EvaluationPhase::FewShot {
+                    5
+                } else {
+                    0
+                },
+                scores: vec![score("strict", n_correct), score("flexible", n_correct + 8)],
+                left_out: 0,
+                secs: 25.0,
+            },
+        });
+    }
+
+    /// Steps up to `last`, with validation losses every 50.
+    pub fn steps(&mut self, last: usize) {
+        for step in 1..=last {
+            let age = step as f64;
+            let loss = 4.0 * (-age / 35.0).exp() + 0.32 + 0.06 * self.noise.next();
+            self.step(step, loss);
+            if step % 50 == 0 {
+                let loss = 4.0 * (-age / 35.0).exp() + 0.36 + (age - 150.0).max(0.0) * 1e-3;
+                let run = self.run.clone();
+                self.store.apply(Event::Validated {
+                    run,
+                    step,
+                    loss,
+                    best: true,
+                });
+            }
+        }
+        let run = self.run.clone();
+        let path = PathBuf::from("checkpoint");
+        self.store.apply(Event::CheckpointSaved {
+            run,
+            step: last - last % 50,
+            path,
+        });
+    }
+
+    pub fn step(&mut self, step: usize, loss: f64) {
+        let age = step as f64;
+        self.store.apply(Event::Step {
+            run: self.run.clone(),
+            metrics: StepMetrics {
+                step,
+                loss,
+                grad_norm: 0.12 * (-age / 20.0).exp() + 0.012 + 0.002 * self.noise.next(),
+                state_norm: 620.0 * (1.0 - (-age / 45.0).exp()),
+                learning_rate: 0.1 * (age / 10.0).min(1.0) * (0.5 + 0.5 * (age / 64.0).cos()),
+                tokens: 2000,
+                secs: 0.5 + 0.02 * self.noise.next(),
+                lift: None,
+            },
+        });
+    }
+
+    pub fn end(self, outcome: RunOutcome) {
+        self.store.apply(Event::RunEnded {
+            run: self.run,
+            outcome,
+        });
+    }
+}
+
+fn ready(store: &mut RunStore) {
+    store.apply(Event::DeviceReady {
+        device: "A processor, 8 threads (asked for)".into(),
+    });
+    store.apply(Event::ModelLoaded {
+        model: "rwkv7-mini-7m-f16.pth, 7.3 M parameters, 6 layers, 4 heads of 64".into(),
+        bytes: 29_349_888,
+        secs: 0.3,
+    });
+}
+
+pub fn running() -> RunStore {
+    let mut store = RunStore::default();
+    ready(&mut store);
+    Told::begin(&mut store, "standard-0001", Path::new("runs/standard-0001")).steps(120);
+    store
+}
+
+/// Two finished runs, the second with its state in `folder`.
+pub fn finished(folder: &Path) -> RunStore {
+    let mut store = RunStore::default();
+    ready(&mut store);
+    for (name, n_correct) in [("standard-0001", 231), ("batch-8-0002", 243)] {
+        let mut told = Told::begin(&mut store, name, folder);
+        told.steps(200);
+        told.score(EvaluationPhase::After, n_correct);
+        let run = told.run.clone();
+        told.end(RunOutcome::Finished);
+        let path = PathBuf::from("state.safetensors");
+        store.apply(Event::StateExported {
+            run,
+            step: 200,
+            path,
+            bytes: 393_216,
+        });
+    }
+    store
+}
+
+pub fn diverged() -> RunStore {
+    let mut store = RunStore::default();
+    ready(&mut store);
+    let mut told = Told::begin(&mut store, "rate-2-0001", Path::new("runs/rate-2-0001"));
+    told.steps(73);
+    told.step(74, f64::NAN);
+    told.end(RunOutcome::Diverged {
+        step: 74,
+        detail: "layer 3, head 1, the state is not finite".into(),
+    });
+    store
+}
+
+pub fn failed() -> RunStore {
+    let mut store = running();
+    store.apply(Event::Failed {
+        run: Some(RunId("standard-0001".into())),
+        kind: FailureKind::Work,
+        during: "saving".into(),
+        message: "cannot write runs/standard-0001/checkpoints: the disk is full; free some space and resume".into(),
+    });
+    store
+}
+
+/// Names that do not fit, in numbers that do not either.
+pub fn crowded() -> RunStore {
+    let mut store = RunStore::default();
+    ready(&mut store);
+    for idx in 0..200 {
+        let name = format!("an-absurdly-long-name-that-goes-on-and-on-and-then-some-{idx:04}");
+        let mut told = Told::begin(&mut store, &name, Path::new("runs/long"));
+        told.steps(12);
+        told.end(RunOutcome::Stopped { step: 12 });
+    }
+    store
+}
+
+/// Writes a state with some structure into `folder`.
+pub fn write_state(folder: &Path) {
+    let (n_layer, n_head, n) = (6, 4, 64);
+    let mut noise = Noise::new(7);
+    let layer = |layer: usize, noise: &mut Noise| -> Vec<f32> {
+        let mut values = Vec::with_capacity(n_head * n * n);
+        for head in 0..n_head {
+            for row in 0..n {
+                for column in 0..n {
+                    let wave = (row as f64 / 5.0 + head as f64).sin() * (column as f64 / 7.0).cos();
+                    values.push(((wave + 0.5 * noise.next()) * (1.0 + layer as f64)) as f32);
+                }
+            }
+        }
+        values
+    };
+    let state = TunedState {
+        n_layer,
+        n_head,
+        head_size: n,
+        layers: (0..n_layer).map(|idx| layer(idx, &mut noise)).collect(),
+    };
+    write_safetensors(
+        &state,
+        folder.join("state.safetensors"),
+        &Metadata::default(),
+    )
+    .unwrap();
+}

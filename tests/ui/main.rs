@@ -1,0 +1,13 @@
+//! The window: every view in every condition as a picture, and a run from
+//! Start to Stop by the names of the controls.
+//!
+//! `UPDATE_SNAPSHOTS=1 cargo test --release --test ui` writes the pictures anew,
+//! with `GOSLING_SCREENSHOTS=1` those of `screenshots/` too. They are drawn by
+//! Mesa's software adapter where there is one.
+
+#![cfg(feature = "gui")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod click_through;
+mod fixtures;
+mod pictures;

@@ -1,0 +1,255 @@
+//! Views as pictures.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use eframe::egui::{Theme, Vec2, vec2};
+use egui_kittest::kittest::Queryable as _;
+use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
+use gosling::persist::presets::preset;
+use gosling::runs::RunStore;
+use gosling::ui::app::{App, Closing, Notice};
+use gosling::ui::theme::Appearance;
+use gosling::ui::ui_state::{Tab, UiState};
+
+use crate::fixtures;
+
+const SIZE: Vec2 = vec2(1000.0, 620.0);
+/// Text is anti-aliased a little differently from one driver to the next.
+const MAX_FAILED_PIXELS: usize = 10;
+
+pub fn harness<'a>(app: App, size: Vec2, look: Appearance) -> Harness<'a, App> {
+    let theme = if look == Appearance::Light {
+        Theme::Light
+    } else {
+        Theme::Dark
+    };
+    let frame = |ui: &mut eframe::egui::Ui, app: &mut App| {
+        let ctx = ui.ctx().clone();
+        app.take_in(&ctx);
+        app.show(ui);
+    };
+    Harness::builder()
+        .with_size(size)
+        .with_theme(theme)
+        .wgpu()
+        .build_ui_state(frame, app)
+}
+
+/// A window on `store` without a worker.
+fn app(store: RunStore, tab: Tab, look: Appearance) -> App {
+    let mut state = UiState {
+        appearance: look,
+        tab,
+        draft: preset("cpu").unwrap(),
+        ..UiState::default()
+    };
+    // As those that are at hand: the newest two.
+    let newest = store.runs().iter().rev().take(2).rev();
+    state.selected = newest.map(|run| run.id.clone()).collect();
+    let mut app = App::new(None, state, PathBuf::from("runs"), Arc::new(|| ()));
+    app.store = store;
+    app
+}
+
+/// Draws until `label` can be read.
+pub fn wait_for(harness: &mut Harness<'_, App>, label: &str) {
+    let start = Instant::now();
+    while harness.query_all_by_label_contains(label).next().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(120), "no {label:?}");
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+    // Panels take their places over a few frames.
+    harness.run_steps(4);
+}
+
+fn options() -> SnapshotOptions {
+    SnapshotOptions::new()
+        .output_path("tests/ui/snapshots")
+        .max_failed_pixels(MAX_FAILED_PIXELS)
+}
+
+fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
+    let mut harness = harness(app, SIZE, look);
+    // The configuration has read the data.
+    wait_for(&mut harness, "2000 examples");
+    wait_for(&mut harness, label);
+    harness.snapshot_options(name, &options());
+    // All pictures of a test are compared before it fails.
+    results.extend_harness(&mut harness);
+}
+
+fn write_screenshot(name: &str, store: RunStore, tab: Tab, label: &str) {
+    let look = Appearance::Dark;
+    let mut harness = harness(app(store, tab, look), vec2(1280.0, 800.0), look);
+    wait_for(&mut harness, "2000 examples");
+    wait_for(&mut harness, label);
+    let image = harness.render().unwrap();
+    assert_eq!(image.dimensions(), (1280, 800));
+    if std::env::var_os("GOSLING_SCREENSHOTS").is_some() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        image.save(folder.join(name)).unwrap();
+    }
+}
+
+#[test]
+fn no_runs() {
+    let mut results = SnapshotResults::new();
+    for (look, name) in [
+        (Appearance::Dark, "empty_dark"),
+        (Appearance::Light, "empty_light"),
+    ] {
+        let app = app(RunStore::default(), Tab::Tune, look);
+        check(&mut results, name, app, look, "No runs yet");
+    }
+    for (tab, name, label) in [
+        (Tab::States, "empty_states", "No state to look at"),
+        (Tab::Compare, "empty_compare", "Nothing measured yet"),
+    ] {
+        let app = app(RunStore::default(), tab, Appearance::Dark);
+        check(&mut results, name, app, Appearance::Dark, label);
+    }
+}
+
+#[test]
+fn a_run_under_way() {
+    let mut results = SnapshotResults::new();
+    for (look, name) in [
+        (Appearance::Dark, "running_dark"),
+        (Appearance::Light, "running_light"),
+    ] {
+        let app = app(fixtures::running(), Tab::Tune, look);
+        check(&mut results, name, app, look, "Tuning, step 120 of 200");
+    }
+}
+
+#[test]
+fn finished_runs() {
+    let mut results = SnapshotResults::new();
+    let folder = tempfile::tempdir().unwrap();
+    fixtures::write_state(folder.path());
+    let store = || fixtures::finished(folder.path());
+    let (dark, light) = (Appearance::Dark, Appearance::Light);
+    check(
+        &mut results,
+        "finished_light",
+        app(store(), Tab::Tune, light),
+        light,
+        "Finished after 200",
+    );
+    check(
+        &mut results,
+        "compare_dark",
+        app(store(), Tab::Compare, dark),
+        dark,
+        "gsm8k-mini",
+    );
+    check(
+        &mut results,
+        "compare_light",
+        app(store(), Tab::Compare, light),
+        light,
+        "gsm8k-mini",
+    );
+    check(
+        &mut results,
+        "states_dark",
+        app(store(), Tab::States, dark),
+        dark,
+        "Every head",
+    );
+    check(
+        &mut results,
+        "states_light",
+        app(store(), Tab::States, light),
+        light,
+        "Every head",
+    );
+}
+
+#[test]
+fn runs_that_went_wrong() {
+    let mut results = SnapshotResults::new();
+    let look = Appearance::Dark;
+    check(
+        &mut results,
+        "diverged_dark",
+        app(fixtures::diverged(), Tab::Tune, look),
+        look,
+        "Diverged at step 74",
+    );
+    let mut app = app(fixtures::failed(), Tab::Tune, Appearance::Light);
+    app.notify(Notice::error("saving failed: cannot write runs/standard-0001/checkpoints: the disk is full; free some space and resume".into()));
+    check(
+        &mut results,
+        "failed_light",
+        app,
+        Appearance::Light,
+        "Dismiss",
+    );
+}
+
+#[test]
+fn crowds_and_long_names() {
+    let mut results = SnapshotResults::new();
+    let look = Appearance::Dark;
+    check(
+        &mut results,
+        "crowded_dark",
+        app(fixtures::crowded(), Tab::Compare, look),
+        look,
+        "2 of 200 shown",
+    );
+}
+
+#[test]
+fn questions_and_lists() {
+    let mut results = SnapshotResults::new();
+    let look = Appearance::Dark;
+    let mut closing = app(fixtures::running(), Tab::Tune, look);
+    closing.closing = Closing::Asking;
+    check(
+        &mut results,
+        "closing_dark",
+        closing,
+        look,
+        "Stop, save and close",
+    );
+    let mut shortcuts = app(RunStore::default(), Tab::Tune, look);
+    shortcuts.state.shows_shortcuts = true;
+    check(
+        &mut results,
+        "shortcuts_dark",
+        shortcuts,
+        look,
+        "Keyboard shortcuts",
+    );
+}
+
+#[test]
+fn a_value_that_cannot_be_run_is_said_at_its_field() {
+    let look = Appearance::Dark;
+    let mut app = app(RunStore::default(), Tab::Tune, look);
+    app.state.draft.training.warmup_steps = 500;
+    let mut harness = harness(app, SIZE, look);
+    wait_for(&mut harness, "must be below training.steps, 200");
+    harness.snapshot_options("invalid_dark", &options());
+}
+
+#[test]
+fn screenshots() {
+    let folder = tempfile::tempdir().unwrap();
+    fixtures::write_state(folder.path());
+    write_screenshot(
+        "tune.png",
+        fixtures::running(),
+        Tab::Tune,
+        "Tuning, step 120",
+    );
+    let store = || fixtures::finished(folder.path());
+    write_screenshot("states.png", store(), Tab::States, "Every head");
+    write_screenshot("compare.png", store(), Tab::Compare, "gsm8k-mini");
+}
