@@ -27,6 +27,13 @@ impl SplitMix64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    /// A number of the standard normal distribution (Box and Muller 1958).
+    pub(crate) fn normal(&mut self) -> f64 {
+        // Above 0, so that the logarithm is finite.
+        let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.share()).cos()
+    }
+
     /// A number in [-1, 1).
     pub(crate) fn uniform(&mut self) -> f32 {
         (2.0 * self.share() - 1.0) as f32
@@ -36,6 +43,18 @@ impl SplitMix64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn normal_numbers_have_mean_0_and_variance_1() {
+        let mut generator = SplitMix64::new(5);
+        let drawn: Vec<f64> = (0..20_000).map(|_| generator.normal()).collect();
+        let mean = drawn.iter().sum::<f64>() / 20_000.0;
+        let square = drawn.iter().map(|x| x * x).sum::<f64>() / 20_000.0;
+        assert!(
+            mean.abs() < 0.03 && (square - 1.0).abs() < 0.05,
+            "{mean} {square}"
+        );
+    }
 
     /// The first outputs for seed 1234567, as its authors' C code gives them.
     #[test]

@@ -30,7 +30,7 @@ fn step_8x128(bencher: Bencher) {
     let start = TunedState::zero(model.config());
     let method = Method::Standard(StandardSpec::default());
     let training = TrainingSpec::default();
-    let mut trainer = Trainer::new(&model, &device, &method, &training, &start).unwrap();
+    let mut trainer = Trainer::new(&model, &device, &method, &training, &start, &[]).unwrap();
     let examples = examples();
     let examples: Vec<&Example> = examples.iter().collect();
     let batch = [Batch::new(&examples, LossOn::Everything)];

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
 use super::LanguageModel;
 use crate::error::{Error, Result};
 use crate::model::Rwkv7;
-use crate::model::state::ModelState;
+use crate::model::state::{ModelState, Start};
 
 /// Tokens of one batch, padding included: bounds the memory of an evaluation.
 const BATCH_TOKENS: usize = 16_384;
@@ -21,8 +21,8 @@ const END_OF_DOCUMENT: u32 = 0;
 pub struct Runner<'a> {
     model: &'a Rwkv7,
     device: &'a Device,
-    /// S_0 of every layer, [1, H, N, N]; zero if none.
-    start: Option<Vec<Tensor<4>>>,
+    /// The zero state if none.
+    start: Option<Start>,
 }
 
 impl<'a> Runner<'a> {
@@ -35,8 +35,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// A runner that starts every text from S_0 = `start`, [1, H, N, N] a layer.
-    pub fn with_state(model: &'a Rwkv7, device: &'a Device, start: Vec<Tensor<4>>) -> Self {
+    /// A runner that starts every text from `start`.
+    pub fn with_start(model: &'a Rwkv7, device: &'a Device, start: Start) -> Self {
         Self {
             model,
             device,
@@ -48,7 +48,7 @@ impl<'a> Runner<'a> {
     fn start(&self, n_batch: usize) -> ModelState {
         let config = self.model.config();
         match &self.start {
-            Some(wkv) => ModelState::with_wkv(config, n_batch, wkv.clone(), self.device),
+            Some(start) => start.state(config, n_batch, self.device),
             None => ModelState::zero(config, n_batch, self.device),
         }
     }

@@ -49,7 +49,7 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
     };
     let device = &loaded.device.device;
     let mut runner = match loaded.start {
-        Some(wkv) => Runner::with_state(&loaded.model, device, wkv),
+        Some(start) => Runner::with_start(&loaded.model, device, start),
         None => Runner::new(&loaded.model, device),
     };
     let evaluation = evaluate(

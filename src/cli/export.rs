@@ -6,9 +6,11 @@ use clap::Args;
 
 use super::model_arguments::times;
 use crate::error::{Error, Result};
+use crate::tuning::lift_bundle::{ONLY_S0_NOTE, read_tuned};
 use crate::tuning::state_file::{
-    ExportFormat, Metadata, Orientation, PthDType, export, locate_state, read_state,
+    ExportFormat, Metadata, Orientation, PthDType, export, locate_state,
 };
+use crate::tuning::tuned::Tuned;
 
 /// Which state, and what becomes of it.
 #[derive(Args)]
@@ -61,7 +63,10 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         let reason = format!("must be a number, is {alpha}");
         return Err(Error::spec("--alpha", reason));
     }
-    let (tuned, metadata) = read_state(locate_state(state)?, *orientation)?;
+    let (Tuned { state: tuned, lift }, metadata) = read_tuned(locate_state(state)?, *orientation)?;
+    if lift.is_some() {
+        eprintln!("gosling: {ONLY_S0_NOTE}");
+    }
     let metadata = if *alpha == 1.0 {
         metadata
     } else {

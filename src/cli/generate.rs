@@ -58,7 +58,7 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
     let prompt = loaded.tokenizer.encode_bytes(&prompt);
     let device = &loaded.device.device;
     let reading = Instant::now();
-    let mut text = Generation::new(&loaded.model, device, loaded.start.as_deref(), &prompt)?;
+    let mut text = Generation::new(&loaded.model, device, loaded.start.as_ref(), &prompt)?;
     let read_secs = reading.elapsed().as_secs_f64();
     let stops: Vec<String> = arguments.stop.iter().map(|s| with_line_ends(s)).collect();
     let mut stream = TextStream::new(stops.iter().map(String::as_str));

@@ -3,18 +3,17 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Tensor;
 use clap::Args;
 
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::model::checkpoint::Checkpoint;
+use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
-use crate::tuning::state_file::{
-    Metadata, Orientation, TunedState, check_fits, locate_state, read_state,
-};
-use crate::tuning::trainer::state_tensors;
+use crate::tuning::lift_bundle::read_tuned;
+use crate::tuning::state_file::{Metadata, Orientation, locate_state};
+use crate::tuning::tuned::Tuned;
 
 /// Which model, state and device.
 #[derive(Args)]
@@ -22,7 +21,7 @@ pub(super) struct ModelArguments {
     /// An official x070 checkpoint; without it the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// The tuned state to start from: a state file or a run's folder.
+    /// The tuned state to start from: a state file, a lifted state or a run's folder.
     #[arg(long)]
     state: Option<PathBuf>,
     /// The state is taken times this; 0 is the untuned model.
@@ -46,8 +45,8 @@ pub(super) struct LoadedModel {
     pub device: OpenDevice,
     pub model: Rwkv7,
     pub tokenizer: Tokenizer,
-    /// S_0 of every layer, [1, H, N, N]; zero without one.
-    pub start: Option<Vec<Tensor<4>>>,
+    /// The untuned model without one.
+    pub start: Option<Start>,
     /// What the model starts from, for people.
     pub start_name: String,
 }
@@ -72,11 +71,11 @@ impl ModelArguments {
         let model = Rwkv7::load(&checkpoint, &device.device, &mut show_share)?;
         let (start, start_name) = match state {
             None => (None, "untuned".into()),
-            Some((path, state, metadata)) => {
+            Some((path, tuned, metadata)) => {
                 warn_of_other_model(&path, &metadata, &checkpoint);
                 let name = format!("{}{}", path.display(), times(self.alpha));
-                let state = state.scaled(self.alpha);
-                (Some(state_tensors(&state, &device.device)), name)
+                let tuned = tuned.scaled(self.alpha);
+                (Some(tuned.start(&device.device)), name)
             }
         };
         Ok(LoadedModel {
@@ -88,7 +87,7 @@ impl ModelArguments {
         })
     }
 
-    fn read_state(&self, config: &ModelConfig) -> Result<Option<(PathBuf, TunedState, Metadata)>> {
+    fn read_state(&self, config: &ModelConfig) -> Result<Option<(PathBuf, Tuned, Metadata)>> {
         if !self.alpha.is_finite() {
             let reason = format!("must be a number, is {}", self.alpha);
             return Err(Error::spec("--alpha", reason));
@@ -97,9 +96,11 @@ impl ModelArguments {
             return Ok(None);
         };
         let path = locate_state(path)?;
-        let (state, metadata) = read_state(&path, self.orientation)?;
-        check_fits(&state, config).map_err(|error| at_file(error, &path))?;
-        Ok(Some((path, state, metadata)))
+        let (tuned, metadata) = read_tuned(&path, self.orientation)?;
+        tuned
+            .check_fits(config)
+            .map_err(|error| at_file(error, &path))?;
+        Ok(Some((path, tuned, metadata)))
     }
 }
 

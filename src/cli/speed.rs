@@ -10,8 +10,10 @@ use crate::kernels::device::{DeviceChoice, open};
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
 use crate::model::{ModelConfig, Rwkv7, mini};
 use crate::tuning::batch::Batch;
-use crate::tuning::memory::{MemoryEstimate, StepShape};
-use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
+use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::spec::{
+    DecorrelationSpec, FeatureSpec, LiftSpec, LossOn, Method, StandardSpec, TrainingSpec,
+};
 use crate::tuning::state_file::TunedState;
 use crate::tuning::trainer::Trainer;
 
@@ -36,6 +38,21 @@ pub struct SpeedArguments {
     /// Compute activations again on the way back.
     #[arg(long)]
     recompute: bool,
+    /// Add the branch of a lifted state with so many support vectors.
+    #[arg(long, value_name = "M")]
+    lifted: Option<usize>,
+    /// Decorrelate the features of the branch.
+    #[arg(long, value_enum, requires = "lifted")]
+    decorrelation: Option<Decorrelation>,
+}
+
+/// How often R follows the features.
+#[derive(Clone, Copy, ValueEnum)]
+enum Decorrelation {
+    /// At every step, from every position.
+    Full,
+    /// At every fourth step, from a tenth of the positions.
+    Sampled,
 }
 
 /// A size of model.
@@ -89,10 +106,14 @@ pub fn run(arguments: &SpeedArguments) -> Result<()> {
         activation_checkpointing: arguments.recompute,
         ..TrainingSpec::default()
     };
-    let method = Method::Standard(StandardSpec::default());
+    let method = arguments.method();
     let zero = TunedState::zero(&config);
-    let mut trainer = Trainer::new(&model, &opened.device, &method, &training, &zero)?;
-    let batch = [batch(&config, arguments)];
+    let examples = arguments.examples(&config);
+    let mut trainer = Trainer::new(&model, &opened.device, &method, &training, &zero, &examples)?;
+    let batch = [Batch::new(
+        &examples.iter().collect::<Vec<_>>(),
+        LossOn::Everything,
+    )];
     let start = Instant::now();
     let mut losses = Vec::new();
     for _ in 0..WARMUP {
@@ -140,19 +161,42 @@ fn report(ms: &[f64], losses: &[f64], config: &ModelConfig, arguments: &SpeedArg
             first_layer: 0,
             tuned_layers: config.n_layer,
             recompute: arguments.recompute,
+            branch: BranchShape::of(&arguments.method()),
         },
     );
     println!("memory by arithmetic: {memory}");
 }
 
-/// Tokens without a pattern.
-fn batch(config: &ModelConfig, arguments: &SpeedArguments) -> Batch {
-    let id = |row: usize, t: usize| 1 + (row * 7919 + t * 104_729) % (config.vocab_size - 1);
-    let examples: Vec<Example> = (0..arguments.batch)
-        .map(|row| Example {
+impl SpeedArguments {
+    /// Texts without a pattern.
+    fn examples(&self, config: &ModelConfig) -> Vec<Example> {
+        let id = |row: usize, t: usize| 1 + (row * 7919 + t * 104_729) % (config.vocab_size - 1);
+        let example = |row| Example {
             context: Vec::new(),
-            target: (0..arguments.tokens).map(|t| id(row, t) as u32).collect(),
+            target: (0..self.tokens).map(|t| id(row, t) as u32).collect(),
+        };
+        (0..self.batch).map(example).collect()
+    }
+
+    fn method(&self) -> Method {
+        let Some(upscaled_size) = self.lifted else {
+            return Method::Standard(StandardSpec::default());
+        };
+        let decorrelation = self.decorrelation.map(|often| match often {
+            Decorrelation::Full => DecorrelationSpec::default(),
+            Decorrelation::Sampled => DecorrelationSpec {
+                interval: 4,
+                sample: 0.1,
+                ..DecorrelationSpec::default()
+            },
+        });
+        Method::Lifted(LiftSpec {
+            features: FeatureSpec {
+                upscaled_size,
+                ..FeatureSpec::default()
+            },
+            decorrelation,
+            ..LiftSpec::default()
         })
-        .collect();
-    Batch::new(&examples.iter().collect::<Vec<_>>(), LossOn::Everything)
+    }
 }

@@ -189,6 +189,7 @@ mod tests {
                     learning_rate: 0.1,
                     tokens: 1000,
                     secs: 0.5,
+                    lift: None,
                 },
             });
         }

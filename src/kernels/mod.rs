@@ -10,6 +10,7 @@ pub mod cross_entropy;
 pub mod device;
 pub mod layer_norm;
 pub mod matmul;
+pub mod radial_features;
 pub mod squared_relu;
 pub mod token_mix;
 pub mod wkv7;

@@ -1,11 +1,12 @@
 //! One layer: time mixing, then channel mixing, each on a normalised input and
 //! added to the residual stream.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 
+use super::branch::BranchGradients;
 use super::channel_mix::{ChannelMix, ChannelMixTape};
 use super::state::LayerState;
-use super::time_mix::{Keep, TimeMix, TimeMixTape};
+use super::time_mix::{Keep, TimeMix, TimeMixState, TimeMixTape};
 
 /// The frozen parameters of one layer.
 #[derive(Debug, Clone)]
@@ -22,10 +23,25 @@ pub(super) struct BlockTape {
 }
 
 impl BlockTape {
+    /// Receptance of every token, [B, T, H, N].
+    pub fn receptance(&self) -> Tensor<4> {
+        self.time_mix.receptance()
+    }
+
     /// Numbers that it holds.
     pub fn n_values(&self) -> usize {
         self.time_mix.n_values() + self.channel_mix.n_values()
     }
+}
+
+/// What the backward pass of a layer gives.
+pub(super) struct BlockGradients {
+    /// Of the initial state of every batch entry, [B, H, N, N].
+    pub state: Tensor<4>,
+    /// Of the branch, where there is one.
+    pub branch: Option<BranchGradients>,
+    /// Of the stream in front, where the tape goes on below, [B, T, C].
+    pub x: Option<Tensor<3>>,
 }
 
 /// What a layer gives.
@@ -49,17 +65,21 @@ impl Block {
         state: LayerState,
         keep: Keep,
     ) -> BlockOutput {
-        let mixed = self
-            .time_mix
-            .forward(x, state.time_shift, state.wkv, v_first, keep);
+        let before = TimeMixState {
+            last: state.time_shift,
+            wkv: state.wkv,
+            branch: state.branch,
+        };
+        let mixed = self.time_mix.forward(x, before, v_first, keep);
         let (x, channel_shift, channel_mix) =
             self.channel_mix.forward(mixed.x, state.channel_shift);
         BlockOutput {
             x,
             v_first: mixed.v_first,
             state: LayerState {
-                time_shift: mixed.last,
-                wkv: mixed.wkv,
+                time_shift: mixed.state.last,
+                wkv: mixed.state.wkv,
+                branch: mixed.state.branch,
                 channel_shift,
             },
             tape: mixed.tape.map(|time_mix| BlockTape {
@@ -69,11 +89,15 @@ impl Block {
         }
     }
 
-    /// For the gradient `dx` [B, T, C] of the stream behind: that of the initial
-    /// state of every batch entry, [B, H, N, N], and that of the stream in front
-    /// where the tape goes on below.
-    pub fn backward(&self, tape: BlockTape, dx: Tensor<3>) -> (Tensor<4>, Option<Tensor<3>>) {
+    /// The gradients for `dx` [B, T, C], that of the stream behind; moments of
+    /// the branch's features at the positions `moments_at`.
+    pub fn backward(
+        &self,
+        tape: BlockTape,
+        dx: Tensor<3>,
+        moments_at: Option<&Tensor<1, Int>>,
+    ) -> BlockGradients {
         let dx = self.channel_mix.backward(tape.channel_mix, dx);
-        self.time_mix.backward(tape.time_mix, dx)
+        self.time_mix.backward(tape.time_mix, dx, moments_at)
     }
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::Rwkv7;
-use super::state::ModelState;
+use super::state::{ModelState, Start};
 use crate::error::{Error, Result};
 
 /// Stands before every document and ends it.
@@ -22,8 +22,8 @@ pub struct Generation<'a> {
 }
 
 impl<'a> Generation<'a> {
-    /// Reads token 0 and then `prompt` from S_0 = `start`, [1, H, N, N] a layer,
-    /// zero without one. `model` lives on `device`.
+    /// Reads token 0 and then `prompt` from `start`, the zero state
+    /// without one. `model` lives on `device`.
     ///
     /// # Errors
     /// [`Error::Spec`] for a token that the model does not have, and
@@ -31,12 +31,12 @@ impl<'a> Generation<'a> {
     pub fn new(
         model: &'a Rwkv7,
         device: &'a Device,
-        start: Option<&[Tensor<4>]>,
+        start: Option<&Start>,
         prompt: &[u32],
     ) -> Result<Self> {
         let config = model.config();
         let state = match start {
-            Some(wkv) => ModelState::with_wkv(config, 1, wkv.to_vec(), device),
+            Some(start) => start.state(config, 1, device),
             None => ModelState::zero(config, 1, device),
         };
         let mut generation = Self {

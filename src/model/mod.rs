@@ -4,6 +4,7 @@
 //! weight, and nothing stores what one would need.
 
 mod block;
+pub mod branch;
 mod channel_mix;
 pub mod checkpoint;
 pub mod config;
@@ -25,4 +26,4 @@ pub mod tokenizer;
 pub use config::ModelConfig;
 pub use loss::{Loss, LossOptions};
 pub use rwkv7::Rwkv7;
-pub use tape::{Tape, TapeOptions};
+pub use tape::{LayerGradients, Tape, TapeOptions};

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::ModelConfig;
+use super::branch::Branch;
 
 /// The recurrent state of a batch.
 #[derive(Debug, Clone)]
@@ -21,6 +22,37 @@ pub struct LayerState {
     pub wkv: Tensor<4>,
     /// The last input of channel mixing, after its LayerNorm, [B, C].
     pub channel_shift: Tensor<2>,
+    /// What is added beside the recurrence, if anything.
+    pub branch: Option<Branch>,
+}
+
+/// What texts start from: everything that tuning may change.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// S_0 of every layer, [1, H, N, N] each.
+    pub wkv: Vec<Tensor<4>>,
+    /// The branch of every layer; as many as there are layers, or none at all.
+    pub branches: Vec<Option<Branch>>,
+}
+
+impl From<Vec<Tensor<4>>> for Start {
+    fn from(wkv: Vec<Tensor<4>>) -> Self {
+        Self {
+            wkv,
+            branches: Vec::new(),
+        }
+    }
+}
+
+impl Start {
+    /// The state before the first token of `n_batch` texts.
+    pub fn state(&self, config: &ModelConfig, n_batch: usize, device: &Device) -> ModelState {
+        let mut state = ModelState::with_wkv(config, n_batch, self.wkv.clone(), device);
+        for (layer, branch) in state.layers.iter_mut().zip(&self.branches) {
+            layer.branch.clone_from(branch);
+        }
+        state
+    }
 }
 
 impl ModelState {
@@ -44,6 +76,7 @@ impl ModelState {
             time_shift: shift.clone(),
             wkv,
             channel_shift: shift.clone(),
+            branch: None,
         });
         Self {
             layers: layers.collect(),
@@ -60,6 +93,7 @@ impl ModelState {
             time_shift: spread(&layer.time_shift),
             wkv: layer.wkv.clone(),
             channel_shift: spread(&layer.channel_shift),
+            branch: layer.branch.clone(),
         });
         Self {
             layers: layers.collect(),
@@ -72,6 +106,12 @@ impl ModelState {
             time_shift: layer.time_shift.clone().select(0, rows.clone()),
             wkv: layer.wkv.clone().select(0, rows.clone()),
             channel_shift: layer.channel_shift.clone().select(0, rows.clone()),
+            branch: layer.branch.as_ref().map(|branch| {
+                branch.map_batch(|left| match left.dims()[0] {
+                    1 if layer.time_shift.dims()[0] > 1 => left,
+                    _ => left.select(0, rows.clone()),
+                })
+            }),
         });
         Self {
             layers: layers.collect(),
@@ -87,6 +127,11 @@ impl ModelState {
         let layers = (0..n_layer).map(|layer| {
             let of = |batch: &Self| batch.layers[layer].clone();
             let all: Vec<LayerState> = batches.iter().map(of).collect();
+            let with_size = |s: &LayerState| s.time_shift.dims()[0];
+            let branches = all
+                .iter()
+                .filter_map(|s| Some((s.branch.as_ref()?, with_size(s))));
+            let branches: Vec<_> = branches.collect();
             LayerState {
                 time_shift: Tensor::cat(all.iter().map(|s| s.time_shift.clone()).collect(), 0),
                 wkv: Tensor::cat(all.iter().map(|s| s.wkv.clone()).collect(), 0),
@@ -94,6 +139,7 @@ impl ModelState {
                     all.iter().map(|s| s.channel_shift.clone()).collect(),
                     0,
                 ),
+                branch: Branch::concatenate(&branches),
             }
         });
         Self {

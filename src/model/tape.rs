@@ -4,7 +4,8 @@
 use burn::tensor::{Int, Tensor};
 
 use super::Rwkv7;
-use super::block::BlockTape;
+use super::block::{BlockGradients, BlockTape};
+use super::branch::BranchGradients;
 use super::state::{LayerState, ModelState};
 use super::time_mix::Keep;
 
@@ -30,6 +31,15 @@ pub struct Tape {
 enum LayerTape {
     Kept(Box<BlockTape>),
     Again(Box<LayerInput>),
+}
+
+/// Gradients of what one layer starts from, summed over the batch that shares it.
+#[derive(Debug, Clone)]
+pub struct LayerGradients {
+    /// Of S_0, [H, N, N].
+    pub state: Tensor<3>,
+    /// Of the branch, where the layer has one.
+    pub branch: Option<BranchGradients>,
 }
 
 /// What a layer's forward pass starts from.
@@ -93,9 +103,15 @@ impl Rwkv7 {
     }
 
     /// For the gradient `dx` [B, T, C] of the stream that [`Self::forward_taped`]
-    /// gave: the gradients of the initial states of the layers from the first on,
-    /// summed over the batch that shares them, [H, N, N] each.
-    pub fn backward(&self, tape: Tape, dx: Tensor<3>) -> Vec<Tensor<3>> {
+    /// gave: the gradients of the layers from the first on. With `moments_at`,
+    /// positions `batch_idx * T + t`, those of branches come with the moments
+    /// of the features there.
+    pub fn backward(
+        &self,
+        tape: Tape,
+        dx: Tensor<3>,
+        moments_at: Option<&Tensor<1, Int>>,
+    ) -> Vec<LayerGradients> {
         let first = tape.first_layer;
         let mut dx = Some(dx);
         let mut gradients = Vec::with_capacity(tape.layers.len());
@@ -115,12 +131,28 @@ impl Rwkv7 {
                     tape
                 }
             };
-            let (dstate, in_front) = block.backward(kept, behind);
-            gradients.push(dstate.sum_dim(0).squeeze_dim(0));
-            dx = in_front;
+            let BlockGradients { state, branch, x } = block.backward(kept, behind, moments_at);
+            gradients.push(LayerGradients {
+                state: state.sum_dim(0).squeeze_dim(0),
+                branch,
+            });
+            dx = x;
         }
         gradients.reverse();
         gradients
+    }
+
+    /// The receptance of every layer and token, [B, T, H, N] each, from `state`.
+    pub fn receptances(&self, tokens: Tensor<2, Int>, state: ModelState) -> Vec<Tensor<4>> {
+        let mut x = self.embed(tokens);
+        let mut v_first = None;
+        let mut receptances = Vec::with_capacity(self.blocks.len());
+        for (block, state) in self.blocks.iter().zip(state.layers) {
+            let output = block.forward(x, v_first, state, Keep::State);
+            (x, v_first) = (output.x, Some(output.v_first));
+            receptances.extend(output.tape.map(|tape| tape.receptance()));
+        }
+        receptances
     }
 }
 

@@ -2,8 +2,10 @@
 //! learning rate and gate, through the WKV-7 recurrence, and back
 //! (`RWKV-LM/RWKV-v7`, `RWKV_Tmix_x070`).
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::{Int, Tensor, activation::sigmoid};
 
+use super::block::BlockGradients;
+use super::branch::{Branch, BranchTape};
 use super::linear::{LowRank, linear, linear_backward, n_values, rows, tokens};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
@@ -45,16 +47,24 @@ pub(super) enum Keep {
     Everything,
 }
 
+/// What time mixing carries from one token to the next.
+pub(super) struct TimeMixState {
+    /// The last normalised token, [B, C].
+    pub last: Tensor<2>,
+    /// [B or 1, H, N, N].
+    pub wkv: Tensor<4>,
+    /// What is added beside the recurrence, if anything.
+    pub branch: Option<Branch>,
+}
+
 /// What time mixing gives.
 pub(super) struct TimeMixOutput {
     /// The residual stream behind, [B, T, C].
     pub x: Tensor<3>,
-    /// The last normalised token, [B, C].
-    pub last: Tensor<2>,
     /// The value of the first layer, [B, T, C].
     pub v_first: Tensor<3>,
-    /// The state after the last token, [B, H, N, N].
-    pub wkv: Tensor<4>,
+    /// The state after the last token.
+    pub state: TimeMixState,
     /// What the backward pass reads.
     pub tape: Option<TimeMixTape>,
 }
@@ -67,6 +77,7 @@ pub(super) struct TimeMixTape {
     y: Tensor<4>,
     /// [B, T, C].
     gate: Tensor<3>,
+    branch: Option<BranchTape>,
     /// Where the pass goes on below.
     below: Option<Below>,
 }
@@ -85,6 +96,11 @@ struct Below {
 }
 
 impl TimeMixTape {
+    /// Receptance of every token, [B, T, H, N].
+    pub fn receptance(&self) -> Tensor<4> {
+        self.wkv.r.clone()
+    }
+
     /// Numbers that it holds; the first layer's value is counted once, there.
     pub fn n_values(&self) -> usize {
         let Wkv7Inputs {
@@ -97,7 +113,8 @@ impl TimeMixTape {
         } = &self.wkv;
         let inputs = [r, w, k, v, removal, write, &self.y].map(n_values);
         let below = self.below.as_ref().map_or(0, Below::n_values);
-        inputs.iter().sum::<usize>() + n_values(&self.gate) + below
+        let branch = self.branch.as_ref().map_or(0, BranchTape::n_values);
+        inputs.iter().sum::<usize>() + n_values(&self.gate) + branch + below
     }
 }
 
@@ -134,20 +151,18 @@ struct Projected {
 }
 
 impl TimeMix {
-    /// `x`: the residual stream, [B, T, C]; `last`: [B, C], the normalised token
-    /// before the first; `state`: [B or 1, H, N, N]; `v_first`: the first
-    /// layer's value, absent in the first layer.
+    /// `x`: the residual stream, [B, T, C]; `v_first`: the first layer's value,
+    /// absent in the first layer.
     pub fn forward(
         &self,
         x: Tensor<3>,
-        last: Tensor<2>,
-        state: Tensor<4>,
+        state: TimeMixState,
         v_first: Option<Tensor<3>>,
         keep: Keep,
     ) -> TimeMixOutput {
         let [n_batch, n_tokens, n_embd] = x.dims();
-        let [_, n_head, head_size, _] = state.dims();
-        let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
+        let [_, n_head, head_size, _] = state.wkv.dims();
+        let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), state.last);
         let Projected {
             r,
             gate,
@@ -159,9 +174,16 @@ impl TimeMix {
         let r = r.reshape([n_batch, n_tokens, n_head, head_size]);
         let prepared = self.prepare.forward(&projections, head_size);
         let inputs = prepared.with_receptance(r);
-        let wkv = wkv7(&inputs, state, keep == Keep::Everything);
+        let wkv = wkv7(&inputs, state.wkv, keep == Keep::Everything);
+        let (y, branch, branch_tape) = match state.branch {
+            Some(branch) => {
+                let (added, branch, tape) = branch.forward(&inputs.r, &inputs.w);
+                (wkv.y + added, Some(branch), Some(tape))
+            }
+            None => (wkv.y, None, None),
+        };
         let read = ReadoutInputs {
-            y: wkv.y,
+            y,
             r: inputs.r.clone(),
             k: inputs.k.clone(),
             v: inputs.v.clone(),
@@ -178,13 +200,17 @@ impl TimeMix {
         });
         TimeMixOutput {
             x: behind,
-            last,
             v_first,
-            wkv: wkv.last_state,
+            state: TimeMixState {
+                last,
+                wkv: wkv.last_state,
+                branch,
+            },
             tape: (keep != Keep::Nothing).then_some(TimeMixTape {
                 wkv: inputs,
                 y: read.y,
                 gate: read.gate,
+                branch: branch_tape,
                 below,
             }),
         }
@@ -219,14 +245,19 @@ impl TimeMix {
         }
     }
 
-    /// For the gradient `dx` [B, T, C] of the stream behind: that of the
-    /// initial state of every batch entry, [B, H, N, N], and that of the stream
-    /// in front where the tape goes on below.
-    pub fn backward(&self, tape: TimeMixTape, dx: Tensor<3>) -> (Tensor<4>, Option<Tensor<3>>) {
+    /// The gradients for `dx` [B, T, C], that of the stream behind; moments of
+    /// the branch's features at the positions `moments_at`.
+    pub fn backward(
+        &self,
+        tape: TimeMixTape,
+        dx: Tensor<3>,
+        moments_at: Option<&Tensor<1, Int>>,
+    ) -> BlockGradients {
         let TimeMixTape {
             wkv,
             y,
             gate,
+            branch,
             below,
         } = tape;
         let [n_batch, ..] = dx.dims();
@@ -239,10 +270,28 @@ impl TimeMix {
         };
         let dout = tokens(linear_backward(rows(dx.clone()), &self.output), n_batch);
         let read = self.readout.backward(&read, dout);
-        let Some(below) = below else {
-            return (wkv7_state_gradient(&wkv, read.y), None);
+        let (branch, through_branch) = match branch {
+            Some(tape) => {
+                let dy = read.y.clone();
+                let (own, inputs) = tape.backward(&wkv.r, dy, below.is_some(), moments_at);
+                (Some(own), inputs)
+            }
+            None => (None, None),
         };
-        let through = wkv7_backward(&wkv, &below.wkv_tape, read.y);
+        let Some(below) = below else {
+            return BlockGradients {
+                state: wkv7_state_gradient(&wkv, read.y),
+                branch,
+                x: None,
+            };
+        };
+        let mut through = wkv7_backward(&wkv, &below.wkv_tape, read.y);
+        if let Some(inputs) = through_branch {
+            through.r = through.r + inputs.r;
+            if let Some(w) = inputs.w {
+                through.w = through.w + w;
+            }
+        }
         let upstream = Prepared {
             w: through.w,
             k: through.k + read.k,
@@ -253,7 +302,11 @@ impl TimeMix {
         let dr = (through.r + read.r).reshape(dx.dims());
         let dmixed = self.project_backward(&below, dr, read.gate, upstream);
         let dx = self.mix.backward(below.x, dmixed, dx);
-        (through.state, Some(dx))
+        BlockGradients {
+            state: through.state,
+            branch,
+            x: Some(dx),
+        }
     }
 
     /// The gradients of the six mixed inputs.

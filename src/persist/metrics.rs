@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::worker::event::{
-    EvaluationPhase, EvaluationSummary, Event, FailureKind, RunId, RunOutcome, StepMetrics,
+    EvaluationPhase, EvaluationSummary, Event, FailureKind, LiftMetrics, RunId, RunOutcome,
+    StepMetrics,
 };
 
 /// No line that is written comes near this; a longer one is no record.
@@ -299,10 +300,12 @@ struct StepFields {
     tokens: usize,
     #[serde(with = "any_float")]
     secs: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lift: Option<LiftMetrics>,
 }
 
 /// Floats in JSON, which has no word for those that are not finite.
-mod any_float {
+pub(crate) mod any_float {
     use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
 
     #[derive(Deserialize)]

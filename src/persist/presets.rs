@@ -12,7 +12,13 @@ macro_rules! embed {
 }
 
 /// Names and texts of the runs that ship with the program.
-pub const PRESETS: &[(&str, &str)] = embed!("standard", "cpu");
+pub const PRESETS: &[(&str, &str)] = embed!(
+    "standard",
+    "cpu",
+    "lifted",
+    "lifted-decorrelation",
+    "lifted-cpu",
+);
 
 /// The run of that name.
 ///
@@ -52,7 +58,8 @@ mod tests {
         let message = preset("gpu").unwrap_err().to_string();
         assert_eq!(
             message,
-            "preset: \"gpu\" is unknown; choose from standard, cpu"
+            "preset: \"gpu\" is unknown; choose from standard, cpu, lifted, \
+             lifted-decorrelation, lifted-cpu"
         );
     }
 }

@@ -117,6 +117,11 @@ impl RunFolder {
         self.path.join("state.safetensors")
     }
 
+    /// Where the whole of a lifted run is handed over.
+    pub fn lifted_path(&self) -> PathBuf {
+        self.state_path().with_file_name("lifted.safetensors")
+    }
+
     /// The file of the log.
     pub fn log_path(&self) -> PathBuf {
         self.path.join("log.txt")

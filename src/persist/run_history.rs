@@ -112,6 +112,7 @@ mod tests {
             learning_rate: 0.1,
             tokens: 10,
             secs: 0.5,
+            lift: None,
         })
     }
 

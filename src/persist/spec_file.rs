@@ -352,4 +352,6 @@ fn skip_string(chars: &mut std::str::CharIndices<'_>) {
 }
 
 #[cfg(test)]
+mod lifted_tests;
+#[cfg(test)]
 mod tests;

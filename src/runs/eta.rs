@@ -38,7 +38,7 @@ pub fn secs_left(run: &Run) -> Option<f64> {
 fn steps_secs(run: &Run) -> Option<f64> {
     match run.spec.method {
         Method::Base => return Some(0.0),
-        Method::Standard(_) => {}
+        Method::Standard(_) | Method::Lifted(_) => {}
     }
     let n_left = run.spec.training.steps.saturating_sub(run.step);
     if n_left == 0 {
@@ -90,6 +90,7 @@ mod tests {
                 learning_rate: 0.1,
                 tokens: 10,
                 secs,
+                lift: None,
             });
         }
         run

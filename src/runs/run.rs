@@ -52,6 +52,16 @@ pub struct RunSeries {
     pub step_secs: Series,
     /// Tokens computed a second.
     pub tokens_per_sec: Series,
+    /// Norm of Z, of a lifted run.
+    pub lift_norm: Series,
+    /// L_decor.
+    pub decorrelation_loss: Series,
+    /// Mean |corr| of two different features.
+    pub off_diagonal: Series,
+    /// Root mean square of the features after R.
+    pub feature_rms: Series,
+    /// |R|.
+    pub decorrelation_norm: Series,
 }
 
 /// What a run does now, or how it ended.
@@ -302,6 +312,7 @@ impl RunSeries {
             learning_rate,
             tokens,
             secs,
+            lift,
         } = *metrics;
         self.loss.push(step, loss);
         self.grad_norm.push(step, grad_norm);
@@ -312,6 +323,14 @@ impl RunSeries {
         // A clock too coarse for the step gives no rate.
         if secs > 0.0 {
             self.tokens_per_sec.push(step, tokens as f64 / secs);
+        }
+        let Some(lift) = lift else { return };
+        self.lift_norm.push(step, lift.norm);
+        if let Some(of) = lift.decorrelation {
+            self.decorrelation_loss.push(step, of.loss);
+            self.off_diagonal.push(step, of.off_diagonal);
+            self.feature_rms.push(step, of.rms);
+            self.decorrelation_norm.push(step, of.norm);
         }
     }
 
@@ -325,10 +344,19 @@ impl RunSeries {
             tokens,
             step_secs,
             tokens_per_sec,
+            lift_norm,
+            decorrelation_loss,
+            off_diagonal,
+            feature_rms,
+            decorrelation_norm,
         } = self;
         let first = [loss, validation_loss, grad_norm, state_norm];
         let others = [learning_rate, tokens, step_secs, tokens_per_sec];
-        for series in first.into_iter().chain(others) {
+        let of_features = [off_diagonal, feature_rms, decorrelation_norm];
+        let of_lift = [lift_norm, decorrelation_loss]
+            .into_iter()
+            .chain(of_features);
+        for series in first.into_iter().chain(others).chain(of_lift) {
             series.truncate_after(step);
         }
     }

@@ -31,6 +31,7 @@ fn step(name: &str, step: usize, loss: f64) -> Event {
             learning_rate: 0.1,
             tokens: 100,
             secs: 0.5,
+            lift: None,
         },
     }
 }

@@ -48,7 +48,7 @@ fn steps(device: &Device) -> Result<Vec<Named>> {
     };
     let method = Method::Standard(StandardSpec::default());
     let start = TunedState::zero(model.config());
-    let mut trainer = Trainer::new(&model, device, &method, &training, &start)?;
+    let mut trainer = Trainer::new(&model, device, &method, &training, &start, &[])?;
     for _ in 0..N_STEPS {
         trainer.step(std::slice::from_ref(&batch))?;
     }

@@ -23,7 +23,8 @@ pub struct Batch {
     pub(super) at: Vec<u32>,
     /// What should be predicted there.
     pub(super) targets: Vec<u32>,
-    n_real_tokens: usize,
+    /// Tokens of every row that are no padding.
+    lengths: Vec<usize>,
 }
 
 impl Batch {
@@ -39,7 +40,7 @@ impl Batch {
             n_tokens,
             at: Vec::new(),
             targets: Vec::new(),
-            n_real_tokens: 0,
+            lengths: vec![0; examples.len()],
         };
         for (row, example) in examples.iter().enumerate() {
             batch.add(row, example, loss_on);
@@ -58,7 +59,7 @@ impl Batch {
         let start = row * self.n_tokens;
         for (t, (input, next)) in inputs.zip(text).enumerate() {
             self.tokens[start + t] = input.cast_signed();
-            self.n_real_tokens += 1;
+            self.lengths[row] += 1;
             if t >= first_counted {
                 self.at.push((start + t) as u32);
                 self.targets.push(next);
@@ -68,7 +69,17 @@ impl Batch {
 
     /// Tokens that the model computes for a reason, padding left out.
     pub fn n_real_tokens(&self) -> usize {
-        self.n_real_tokens
+        self.lengths.iter().sum()
+    }
+
+    /// The positions that are no padding, `batch_idx * T + t`.
+    pub fn real_positions(&self) -> Vec<u32> {
+        let rows = self.lengths.iter().enumerate();
+        rows.flat_map(|(row, len)| {
+            let start = row * self.n_tokens;
+            (start..start + len).map(|at| at as u32)
+        })
+        .collect()
     }
 
     /// Tokens whose prediction is counted.
@@ -155,6 +166,7 @@ mod tests {
         assert_eq!(batch.at, [2, 3, 16]);
         assert_eq!(batch.targets, [7, 8, 9]);
         assert_eq!((batch.n_real_tokens(), batch.n_counted()), (5, 3));
+        assert_eq!(batch.real_positions(), [0, 1, 2, 3, 16]);
     }
 
     #[test]

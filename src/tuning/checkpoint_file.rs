@@ -3,8 +3,9 @@
 //! | tensor | shape |
 //! |---|---|
 //! | `state.{i}` | S_0 of layer i, [H, N, N] |
-//! | `first_moment`, `second_moment` | the optimiser's, flat |
-//! | `best.{i}` | S_0 at the best validation, where there is one, [H, N, N] |
+//! | `lift.*` | the branch of a lifted run (`lift_file.rs`) |
+//! | `first_moment.{p}`, `second_moment.{p}` | the optimiser's, of parameter p, flat |
+//! | `best.{i}`, `best_lift.*` | the same at the best validation, where there is one |
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -13,7 +14,10 @@ use std::path::Path;
 use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
+use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
+use super::parameter::MomentValues;
 use super::state_file::TunedState;
+use super::tuned::Tuned;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
 use crate::persist::atomic::{sha256_hex, write_atomic};
@@ -25,16 +29,15 @@ const FORMAT: &str = "gosling-checkpoint";
 pub struct TrainerCheckpoint {
     /// Steps taken.
     pub step: usize,
-    /// S_0 of every layer.
-    pub state: TunedState,
+    /// S_0 of every layer, and the branch.
+    pub tuned: Tuned,
     /// The layers that are tuned.
     pub layers: Vec<usize>,
-    /// The optimiser's first moment, [tuned layers, H, N, N].
-    pub first_moment: Vec<f32>,
-    /// The optimiser's second moment, [tuned layers, H, N, N].
-    pub second_moment: Vec<f32>,
-    /// The state of the best validation so far.
-    pub best: Option<TunedState>,
+    /// The optimiser's moments: of S_0, [tuned layers, H, N, N], then of what
+    /// a branch trains.
+    pub moments: Vec<MomentValues>,
+    /// What was there at the best validation so far.
+    pub best: Option<Tuned>,
     /// What the owner of the run wants to find again.
     pub extra: BTreeMap<String, String>,
 }
@@ -49,6 +52,9 @@ struct Header {
     n_head: usize,
     head_size: usize,
     has_best: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lift: Option<LiftHeader>,
+    n_parameters: usize,
     extra: BTreeMap<String, String>,
 }
 
@@ -59,7 +65,7 @@ struct Header {
 pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) -> Result<()> {
     let path = path.as_ref();
     let refuse = |reason: String| Error::input(path, "checkpoint", reason);
-    let state = &checkpoint.state;
+    let state = &checkpoint.tuned.state;
     let header = Header {
         step: checkpoint.step,
         layers: checkpoint.layers.clone(),
@@ -67,6 +73,8 @@ pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) 
         n_head: state.n_head,
         head_size: state.head_size,
         has_best: checkpoint.best.is_some(),
+        lift: checkpoint.tuned.lift.as_ref().map(LiftHeader::new),
+        n_parameters: checkpoint.moments.len(),
         extra: checkpoint.extra.clone(),
     };
     let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
@@ -122,11 +130,17 @@ pub fn read_checkpoint(path: impl AsRef<Path>) -> Result<TrainerCheckpoint> {
     };
     let checkpoint = TrainerCheckpoint {
         step: header.step,
-        state: read_state(&header, path, "state", &values)?,
-        first_moment: values("first_moment")?,
-        second_moment: values("second_moment")?,
+        tuned: read_tuned(&header, path, ["state", "lift"], &values)?,
+        moments: (0..header.n_parameters)
+            .map(|idx| {
+                Ok(MomentValues {
+                    first: values(&format!("first_moment.{idx}"))?,
+                    second: values(&format!("second_moment.{idx}"))?,
+                })
+            })
+            .collect::<Result<_>>()?,
         best: match header.has_best {
-            true => Some(read_state(&header, path, "best", &values)?),
+            true => Some(read_tuned(&header, path, ["best", "best_lift"], &values)?),
             false => None,
         },
         layers: header.layers,
@@ -137,6 +151,21 @@ pub fn read_checkpoint(path: impl AsRef<Path>) -> Result<TrainerCheckpoint> {
         return Err(Error::input(path, "sha256", reason));
     }
     Ok(checkpoint)
+}
+
+fn read_tuned(
+    header: &Header,
+    path: &Path,
+    [state, lift]: [&str; 2],
+    values: &dyn Fn(&str) -> Result<Vec<f32>>,
+) -> Result<Tuned> {
+    let of_lift = header.lift.clone();
+    Ok(Tuned {
+        state: read_state(header, path, state, values)?,
+        lift: of_lift
+            .map(|header| header.read(path, lift, values))
+            .transpose()?,
+    })
 }
 
 fn read_state(
@@ -170,14 +199,16 @@ fn read_state(
 }
 
 /// Names, shapes and values in the order of the checksum.
-fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<(String, Vec<usize>, &[f32])> {
+fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<NamedValues<'_>> {
     let mut tensors = Vec::new();
-    let states = [
-        ("state", Some(&checkpoint.state)),
-        ("best", checkpoint.best.as_ref()),
+    let all = [
+        ("state", "lift", Some(&checkpoint.tuned)),
+        ("best", "best_lift", checkpoint.best.as_ref()),
     ];
-    for (prefix, state) in states {
-        let Some(state) = state else { continue };
+    for (prefix, lift_prefix, tuned) in all {
+        let Some(Tuned { state, lift }) = tuned else {
+            continue;
+        };
         let shape = vec![state.n_head, state.head_size, state.head_size];
         for (layer, values) in state.layers.iter().enumerate() {
             tensors.push((
@@ -186,17 +217,22 @@ fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<(String, Vec<usize>, &[f32])> 
                 values.as_slice(),
             ));
         }
+        tensors.extend(lift.iter().flat_map(|lift| lift_tensors(lift_prefix, lift)));
     }
-    for (name, values) in [
-        ("first_moment", &checkpoint.first_moment),
-        ("second_moment", &checkpoint.second_moment),
-    ] {
-        tensors.push((name.to_owned(), vec![values.len()], values.as_slice()));
+    for (idx, moments) in checkpoint.moments.iter().enumerate() {
+        let both = [
+            ("first_moment", &moments.first),
+            ("second_moment", &moments.second),
+        ];
+        for (name, values) in both {
+            let name = format!("{name}.{idx}");
+            tensors.push((name, vec![values.len()], values.as_slice()));
+        }
     }
     tensors
 }
 
-fn checksum(header: &str, tensors: &[(String, Vec<usize>, &[f32])]) -> String {
+fn checksum(header: &str, tensors: &[NamedValues<'_>]) -> String {
     let mut text = header.to_owned();
     for (name, shape, values) in tensors {
         let hash = sha256_hex(bytemuck::cast_slice(values));
@@ -208,6 +244,8 @@ fn checksum(header: &str, tensors: &[(String, Vec<usize>, &[f32])]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuning::spec::Dynamics;
+    use crate::tuning::tuned::LiftValues;
 
     fn sample() -> TrainerCheckpoint {
         let state = |offset: f32| TunedState {
@@ -216,13 +254,36 @@ mod tests {
             head_size: 2,
             layers: vec![vec![offset, 1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0, 7.5]],
         };
+        let lift = |first: f32| LiftValues {
+            layers: vec![1],
+            n_head: 1,
+            head_size: 2,
+            upscaled_size: 3,
+            dynamics: Dynamics::Decayed,
+            projection_seed: 7,
+            weights: vec![first, 0.0, 1.0, 2.0, 3.0, 4.0],
+            support_vectors: vec![1.0; 6],
+            gamma: vec![0.5],
+            decorrelation: Some(vec![2.0; 9]),
+            mean: Some(vec![0.25; 3]),
+        };
         TrainerCheckpoint {
             step: 12,
-            state: state(0.5),
+            tuned: Tuned {
+                state: state(0.5),
+                lift: Some(lift(0.5)),
+            },
             layers: vec![1],
-            first_moment: vec![0.1; 4],
-            second_moment: vec![0.2; 4],
-            best: Some(state(-1.0)),
+            moments: [4, 6]
+                .map(|n| MomentValues {
+                    first: vec![0.1; n],
+                    second: vec![0.2; n],
+                })
+                .to_vec(),
+            best: Some(Tuned {
+                state: state(-1.0),
+                lift: Some(lift(-2.0)),
+            }),
             extra: BTreeMap::from([("best_step".to_owned(), "10".to_owned())]),
         }
     }

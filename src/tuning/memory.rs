@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::spec::{Dynamics, Method};
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
 use crate::model::ModelConfig;
 
@@ -24,6 +25,55 @@ pub struct StepShape {
     pub tuned_layers: usize,
     /// Whether activations are computed again on the way back.
     pub recompute: bool,
+    /// The branch of a lifted run, if it is one.
+    pub branch: Option<BranchShape>,
+}
+
+/// What the branch of a tuned layer is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BranchShape {
+    /// M.
+    pub upscaled_size: usize,
+    /// Whether R mixes the features.
+    pub has_decorrelation: bool,
+    /// Whether the mean of the features is taken off.
+    pub is_centred: bool,
+    /// Whether the branch decays.
+    pub decays: bool,
+}
+
+impl BranchShape {
+    /// Of a method; none where it has no branch.
+    pub fn of(method: &Method) -> Option<Self> {
+        match method {
+            Method::Base | Method::Standard(_) => None,
+            Method::Lifted(lifted) => Some(Self {
+                upscaled_size: lifted.features.upscaled_size,
+                has_decorrelation: lifted.decorrelation.is_some(),
+                is_centred: lifted.decorrelation.is_some_and(|of| of.center),
+                decays: match lifted.dynamics {
+                    Dynamics::Constant => false,
+                    Dynamics::Decayed => true,
+                },
+            }),
+        }
+    }
+
+    /// Numbers that the tape of one layer keeps: the features, what R makes of
+    /// them, and a factor and a product of decays.
+    fn layer_values(&self, config: &ModelConfig, tokens: u64) -> u64 {
+        let mixes = self.has_decorrelation && self.decays;
+        let n_kept = 1 + u64::from(self.is_centred || mixes) + 2 * u64::from(self.decays);
+        n_kept * tokens * (config.n_head * self.upscaled_size) as u64
+    }
+
+    /// Z, its gradient, two moments and the support vectors; R, its successor
+    /// and two moments of the features.
+    fn parameter_values(&self, config: &ModelConfig) -> u64 {
+        let m = self.upscaled_size;
+        let of_r = if self.has_decorrelation { 4 * m * m } else { 0 };
+        (config.n_head * (5 * m * config.head_size + of_r)) as u64
+    }
 }
 
 /// Bytes of a step by what they are for.
@@ -46,11 +96,16 @@ impl MemoryEstimate {
         let tokens = (shape.batch * shape.tokens) as u64;
         let stream = tokens * config.n_embd as u64;
         let above = config.n_layer.saturating_sub(shape.first_layer + 1) as u64;
+        let tuned_layers = shape.tuned_layers as u64;
+        let branch = shape.branch.as_ref();
+        let of_branch = branch.map_or(0, |branch| branch.layer_values(config, tokens));
         let activations = if shape.recompute {
-            stream * (above + 1) + layer_values(config, shape)
+            stream * (above + 1) + layer_values(config, shape) + of_branch
         } else {
-            first_layer_values(config, shape) + above * layer_values(config, shape)
+            let all = tuned_layers * of_branch;
+            first_layer_values(config, shape) + above * layer_values(config, shape) + all
         };
+        let parameters = branch.map_or(0, |branch| branch.parameter_values(config));
         // Six gradients of the operator, six mixed inputs, the feed-forward
         // layer's gradient and a few of the stream's width.
         let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;
@@ -59,7 +114,7 @@ impl MemoryEstimate {
         let logits = 3 * (counted * config.vocab_size) as u64;
         Self {
             weights: config.n_params() as u64 * BYTES,
-            state: 4 * shape.tuned_layers as u64 * per_layer * BYTES,
+            state: tuned_layers * (4 * per_layer + parameters) * BYTES,
             activations: activations * BYTES,
             working: layer.max(logits) * BYTES,
         }
@@ -140,6 +195,7 @@ mod tests {
                 first_layer,
                 tuned_layers: config.n_layer - first_layer,
                 recompute: false,
+                branch: None,
             };
             let estimate = MemoryEstimate::new(config, &shape);
             assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
@@ -158,6 +214,7 @@ mod tests {
                 first_layer: 0,
                 tuned_layers: 6,
                 recompute,
+                branch: None,
             };
             MemoryEstimate::new(&config, &shape)
         };

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// Which tokens the loss counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum LossOn {
@@ -22,6 +24,195 @@ pub enum Method {
     Base,
     /// S_0 of the chosen layers.
     Standard(StandardSpec),
+    /// The kernel-lifted state beside the plain one, and S_0 if wanted.
+    Lifted(LiftSpec),
+}
+
+/// The kernel-lifted state (arXiv 2504.05097, section 3.2) as a branch beside
+/// the plain recurrence, and its decorrelation (section 3.3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LiftSpec {
+    /// The layers that have a branch and whose S_0 is trained.
+    pub layers: Layers,
+    /// What S_0 starts from.
+    pub start: StartState,
+    /// Train S_0 beside the branch.
+    pub tune_s0: bool,
+    /// What is made of the receptance.
+    pub features: FeatureSpec,
+    /// How the branch changes from token to token.
+    pub dynamics: Dynamics,
+    /// The decorrelation of the features; none without it.
+    pub decorrelation: Option<DecorrelationSpec>,
+    /// Peak learning rate of the branch.
+    pub learning_rate_lift: f64,
+}
+
+/// The kernel features phi.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeatureSpec {
+    /// Number of support vectors M: from the head size to 1024, a multiple of 16.
+    pub upscaled_size: usize,
+    /// Where the support vectors come from.
+    pub support_vectors: SupportVectors,
+    /// Inverse squared width of the kernels.
+    pub gamma: Gamma,
+}
+
+/// Where support vectors come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SupportVectors {
+    /// Centres of the unit-length receptance vectors that the frozen model
+    /// produces on the training set (k-means).
+    #[default]
+    Cluster,
+    /// Random directions.
+    Random,
+}
+
+/// The inverse squared width of the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Gamma {
+    /// This number.
+    Value(f64),
+    /// For every head 1 / the median squared distance between receptance
+    /// vectors and support vectors.
+    Median,
+}
+
+/// How the branch changes from token to token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Dynamics {
+    /// Not at all: a static readout of the present receptance, and no memory.
+    #[default]
+    Constant,
+    /// It decays as the model's own state does.
+    Decayed,
+}
+
+/// The decorrelation of the features (decorbp's rule; section 3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecorrelationSpec {
+    /// How R follows the features.
+    pub rule: DecorrelationRule,
+    /// Take the running mean of the features off first.
+    pub center: bool,
+    /// Steps from one update of R to the next.
+    pub interval: usize,
+    /// The share of a batch's positions that an update looks at.
+    pub sample: f64,
+    /// One R for all heads of a layer.
+    pub shared: bool,
+}
+
+/// How R follows the features.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum DecorrelationRule {
+    /// R <- R - eta G R / (1 + |G| / sqrt(M)), G = (1-kappa) C + kappa diag(v).
+    LocalRule {
+        /// Step size.
+        eta: f64,
+        /// Weight of unit variance against decorrelation, 0 to 1.
+        kappa: f64,
+    },
+    /// R is trained on the loss plus lambda times that of decorrelation.
+    Joint {
+        /// Weight of the decorrelation loss.
+        lambda: f64,
+        /// Weight of unit variance against decorrelation, 0 to 1.
+        kappa: f64,
+        /// Peak learning rate of R.
+        learning_rate: f64,
+    },
+}
+
+impl Layers {
+    /// The chosen layers of a model of `n_layer`, ascending.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a layer that the model does not have.
+    pub fn chosen(&self, n_layer: usize) -> Result<Vec<usize>> {
+        match self {
+            Self::All => Ok((0..n_layer).collect()),
+            Self::Only(layers) => {
+                if let Some(layer) = layers.iter().find(|layer| **layer >= n_layer) {
+                    let reason = format!(
+                        "has layer {layer}; the model has layers 0 to {}",
+                        n_layer - 1
+                    );
+                    return Err(Error::spec("method.layers", reason));
+                }
+                let mut layers = layers.clone();
+                layers.sort_unstable();
+                Ok(layers)
+            }
+        }
+    }
+}
+
+impl Method {
+    /// The layers that are trained and what S_0 starts from; none where nothing is.
+    pub fn tuned(&self) -> Option<(&Layers, &StartState)> {
+        match self {
+            Self::Base => None,
+            Self::Standard(standard) => Some((&standard.layers, &standard.start)),
+            Self::Lifted(lifted) => Some((&lifted.layers, &lifted.start)),
+        }
+    }
+
+    /// As [`Self::tuned`], to change it.
+    pub fn tuned_mut(&mut self) -> Option<(&mut Layers, &mut StartState)> {
+        match self {
+            Self::Base => None,
+            Self::Standard(standard) => Some((&mut standard.layers, &mut standard.start)),
+            Self::Lifted(lifted) => Some((&mut lifted.layers, &mut lifted.start)),
+        }
+    }
+}
+
+impl Default for LiftSpec {
+    /// The prototype's settings, without decorrelation.
+    fn default() -> Self {
+        Self {
+            layers: Layers::All,
+            start: StartState::Zero,
+            tune_s0: true,
+            features: FeatureSpec::default(),
+            dynamics: Dynamics::Constant,
+            decorrelation: None,
+            learning_rate_lift: 0.03,
+        }
+    }
+}
+
+impl Default for FeatureSpec {
+    fn default() -> Self {
+        Self {
+            upscaled_size: 256,
+            support_vectors: SupportVectors::Cluster,
+            gamma: Gamma::Value(1.0),
+        }
+    }
+}
+
+impl Default for DecorrelationSpec {
+    /// The prototype's settings.
+    fn default() -> Self {
+        Self {
+            rule: DecorrelationRule::LocalRule {
+                eta: 0.05,
+                kappa: 0.5,
+            },
+            center: false,
+            interval: 1,
+            sample: 1.0,
+            shared: false,
+        }
+    }
 }
 
 /// Standard state tuning.

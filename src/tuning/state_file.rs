@@ -128,13 +128,16 @@ impl TunedState {
 /// [`Error::Input`] for a folder without one.
 pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
     const NAME: &str = "state.safetensors";
+    const LIFTED: &str = "lifted.safetensors";
     let path = path.as_ref();
     if !path.is_dir() {
         return Ok(path.to_path_buf());
     }
-    let inside = path.join(NAME);
-    if inside.is_file() {
-        return Ok(inside);
+    // A lifted run has both, and S_0 is a part of it.
+    for inside in [path.join(LIFTED), path.join(NAME)] {
+        if inside.is_file() {
+            return Ok(inside);
+        }
     }
     let reason = "is not in the folder; a run that has finished has one";
     Err(Error::input(path, NAME, reason))

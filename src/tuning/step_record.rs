@@ -18,6 +18,31 @@ pub struct StepNumbers {
     pub state_norm: f64,
     /// The learning rate used.
     pub learning_rate: f64,
+    /// Numbers of the branch, of a lifted run.
+    pub lift: Option<LiftNumbers>,
+}
+
+/// Numbers of the branch of a lifted run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LiftNumbers {
+    /// Norm of Z over the tuned layers after the update.
+    pub norm: f64,
+    /// Where R was looked at in this step.
+    pub decorrelation: Option<DecorrelationNumbers>,
+}
+
+/// What R makes of the features of a step, before its update; means over
+/// layers and heads.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DecorrelationNumbers {
+    /// L_decor.
+    pub loss: f64,
+    /// Mean |corr_ij| of two different features.
+    pub off_diagonal: f64,
+    /// Root mean square of z.
+    pub rms: f64,
+    /// |R|, after the update.
+    pub norm: f64,
 }
 
 /// A step that was not sound, and so changed nothing.
@@ -29,28 +54,41 @@ pub struct Divergence {
     pub detail: String,
 }
 
+/// Numbers of [`DecorrelationNumbers`].
+const N_DECORRELATION: usize = 4;
+
 /// Steps whose numbers are still on the device.
 #[derive(Debug)]
 pub(super) struct Pending {
     layers: Vec<usize>,
     n_head: usize,
-    steps: Vec<(usize, f64, Tensor<1>)>,
+    steps: Vec<PendingStep>,
     divergence: Option<Divergence>,
 }
 
-/// Loss [1], norm of the gradient [1], and the sums of squares of gradient and
-/// state of every head, [layers, H] each, as one tensor.
-pub(super) fn step_tensor(
-    loss: Tensor<1>,
-    norm: Tensor<1>,
-    gradient: Tensor<2>,
-    state: Tensor<2>,
-) -> Tensor<1> {
-    let flat = |x: Tensor<2>| {
-        let n = x.dims().iter().product::<usize>();
-        x.reshape([n])
-    };
-    Tensor::cat(vec![loss, norm, flat(gradient), flat(state)], 0)
+#[derive(Debug)]
+struct PendingStep {
+    step: usize,
+    learning_rate: f64,
+    has_lift: bool,
+    has_decorrelation: bool,
+    record: Tensor<1>,
+}
+
+/// The numbers of a step on the device.
+pub(super) struct StepTensors {
+    /// `[1]`.
+    pub loss: Tensor<1>,
+    /// Of the gradient, `[1]`.
+    pub norm: Tensor<1>,
+    /// Sums of squares of the gradient of every head, [layers, H].
+    pub gradient: Tensor<2>,
+    /// The same of S_0 after the step.
+    pub state: Tensor<2>,
+    /// The same of Z.
+    pub lift: Option<Tensor<2>>,
+    /// In the order of [`DecorrelationNumbers`].
+    pub decorrelation: Option<Tensor<1>>,
 }
 
 impl Pending {
@@ -63,38 +101,50 @@ impl Pending {
         }
     }
 
-    pub(super) fn push(&mut self, step: usize, learning_rate: f64, record: Tensor<1>) {
-        self.steps.push((step, learning_rate, record));
+    pub(super) fn push(&mut self, step: usize, learning_rate: f64, tensors: StepTensors) {
+        let flat = |x: Tensor<2>| {
+            let n = x.dims().iter().product::<usize>();
+            x.reshape([n])
+        };
+        let has_lift = tensors.lift.is_some();
+        let has_decorrelation = tensors.decorrelation.is_some();
+        let mut parts = vec![
+            tensors.loss,
+            tensors.norm,
+            flat(tensors.gradient),
+            flat(tensors.state),
+        ];
+        parts.extend(tensors.lift.map(flat));
+        parts.extend(tensors.decorrelation);
+        self.steps.push(PendingStep {
+            step,
+            learning_rate,
+            has_lift,
+            has_decorrelation,
+            record: Tensor::cat(parts, 0),
+        });
     }
 
     pub(super) fn divergence(&self) -> Option<&Divergence> {
         self.divergence.as_ref()
     }
 
-    pub(super) fn read(&mut self, max_rms: f64, head_size: usize) -> Result<Vec<StepNumbers>> {
+    pub(super) fn read(&mut self, limits: Limits) -> Result<Vec<StepNumbers>> {
         if self.steps.is_empty() {
             return Ok(Vec::new());
         }
         let steps = std::mem::take(&mut self.steps);
-        let records = steps.iter().map(|(_, _, record)| record.clone()).collect();
+        let records = steps.iter().map(|step| step.record.clone()).collect();
         let values = read_f32(Tensor::cat(records, 0))?;
-        let n_heads = self.layers.len() * self.n_head;
+        let mut rest = values.as_slice();
         let mut numbers = Vec::with_capacity(steps.len());
-        for ((step, learning_rate, _), record) in steps.iter().zip(values.chunks(2 + 2 * n_heads)) {
-            let (gradient, state) = record[2..].split_at(n_heads);
-            let (loss, grad_norm) = (f64::from(record[0]), f64::from(record[1]));
-            let square: f64 = state.iter().map(|x| f64::from(*x)).sum();
-            numbers.push(StepNumbers {
-                step: *step,
-                loss,
-                grad_norm,
-                state_norm: square.sqrt(),
-                learning_rate: *learning_rate,
-            });
+        for step in &steps {
+            let record = self.take(step, &mut rest);
+            numbers.push(record.numbers(step));
             if self.divergence.is_none() {
-                let detail = self.trouble(loss, gradient, state, max_rms, head_size);
+                let detail = self.trouble(&record, limits);
                 self.divergence = detail.map(|detail| Divergence {
-                    step: *step,
+                    step: step.step,
                     detail,
                 });
             }
@@ -102,35 +152,98 @@ impl Pending {
         Ok(numbers)
     }
 
+    fn take<'v>(&self, step: &PendingStep, rest: &mut &'v [f32]) -> Record<'v> {
+        let n_heads = self.layers.len() * self.n_head;
+        let mut next = |n: usize| {
+            let (part, behind) = rest.split_at(n);
+            *rest = behind;
+            part
+        };
+        Record {
+            scalars: next(2),
+            gradient: next(n_heads),
+            state: next(n_heads),
+            lift: step.has_lift.then(|| next(n_heads)),
+            decorrelation: step.has_decorrelation.then(|| next(N_DECORRELATION)),
+        }
+    }
+
     /// What is wrong with a step, if anything is.
-    fn trouble(
-        &self,
-        loss: f64,
-        gradient: &[f32],
-        state: &[f32],
-        max_rms: f64,
-        head_size: usize,
-    ) -> Option<String> {
+    fn trouble(&self, record: &Record<'_>, limits: Limits) -> Option<String> {
         let place = |idx: usize| {
             let (layer, head) = (self.layers[idx / self.n_head], idx % self.n_head);
             format!("layer {layer}, head {head}")
         };
-        let total: f32 = gradient.iter().sum();
-        if !total.is_finite() {
-            let worst = gradient.iter().position(|square| !square.is_finite());
+        let total: f32 = record.gradient.iter().sum();
+        if !total.is_finite() || !record.scalars[1].is_finite() {
+            let worst = record.gradient.iter().position(|x| !x.is_finite());
             let at = worst.map_or_else(|| "all heads together".to_owned(), place);
+            let loss = record.scalars[0];
             return Some(format!(
                 "the gradient of {at} is not finite (loss {loss:.4}); a lower learning rate may help"
             ));
         }
-        let limit = max_rms * head_size as f64;
-        let roots = state.iter().map(|square| f64::from(*square).sqrt());
-        let (worst, norm) = roots
-            .enumerate()
-            .find(|(_, norm)| !norm.is_finite() || *norm > limit)?;
+        let too_large = |squares: &[f32], limit: f64| {
+            let roots = squares.iter().map(|square| f64::from(*square).sqrt());
+            let mut roots = roots.enumerate();
+            roots.find(|(_, norm)| !norm.is_finite() || *norm > limit)
+        };
+        if let Some((worst, norm)) = too_large(record.state, limits.state) {
+            return Some(format!(
+                "the state of {} would have norm {norm:.3e}; a lower learning rate may help",
+                place(worst)
+            ));
+        }
+        let (worst, norm) = too_large(record.lift?, limits.lift)?;
         Some(format!(
-            "the state of {} would have norm {norm:.3e}; a lower learning rate may help",
+            "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
             place(worst)
         ))
+    }
+}
+
+/// Norms of a head above which nothing is sound.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Of S_0.
+    pub state: f64,
+    /// Of Z.
+    pub lift: f64,
+}
+
+/// The numbers of one step, read back.
+struct Record<'v> {
+    /// Loss and norm of the gradient.
+    scalars: &'v [f32],
+    gradient: &'v [f32],
+    state: &'v [f32],
+    lift: Option<&'v [f32]>,
+    decorrelation: Option<&'v [f32]>,
+}
+
+impl Record<'_> {
+    fn numbers(&self, step: &PendingStep) -> StepNumbers {
+        let root = |squares: &[f32]| {
+            let sum: f64 = squares.iter().map(|x| f64::from(*x)).sum();
+            sum.sqrt()
+        };
+        let of = |numbers: &[f32], idx: usize| f64::from(numbers[idx]);
+        let decorrelation = self.decorrelation.map(|numbers| DecorrelationNumbers {
+            loss: of(numbers, 0),
+            off_diagonal: of(numbers, 1),
+            rms: of(numbers, 2),
+            norm: of(numbers, 3),
+        });
+        StepNumbers {
+            step: step.step,
+            loss: of(self.scalars, 0),
+            grad_norm: of(self.scalars, 1),
+            state_norm: root(self.state),
+            learning_rate: step.learning_rate,
+            lift: self.lift.map(|squares| LiftNumbers {
+                norm: root(squares),
+                decorrelation,
+            }),
+        }
     }
 }

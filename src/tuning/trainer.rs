@@ -1,26 +1,32 @@
-//! Standard state tuning: steps of an optimiser on S_0, every weight frozen.
-//! No threads, no clock, no files.
+//! State tuning: steps of an optimiser on S_0 and on the branch of a lifted
+//! state, every weight frozen. No threads, no clock, no files.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::batch::Batch;
 use super::checkpoint_file::TrainerCheckpoint;
-use super::optimizer::{Moments, Optimizer};
-use super::schedule::learning_rate;
-use super::spec::{Layers, Method, TrainingSpec};
+use super::lift::Lift;
+use super::lift_start::LiftStart;
+use super::parameter::Parameter;
+use super::spec::{Method, TrainingSpec};
 use super::state_file::TunedState;
-use super::step_record::{Pending, step_tensor};
+use super::step_record::{Limits, Pending};
+use super::tuned::Tuned;
+use crate::data::Example;
 use crate::error::{Error, Result};
-use crate::model::state::ModelState;
+use crate::model::state::Start;
 use crate::model::{LossOptions, Rwkv7, TapeOptions};
 
-pub use super::step_record::{Divergence, StepNumbers};
+mod stepping;
+
+pub use super::step_record::{DecorrelationNumbers, Divergence, LiftNumbers, StepNumbers};
 
 /// A head whose root mean square is above this has left the range in which a
 /// recurrence of 32-bit numbers says anything.
 const MAX_STATE_RMS: f64 = 1e4;
 
-/// Trains S_0 of the chosen layers of a frozen model.
+/// Trains S_0, the branch of a lifted state, or both, of the chosen layers of a
+/// frozen model.
 ///
 /// Steps are queued on the device and their numbers stay there until
 /// [`Self::read_steps`]. A step whose gradient or state is not finite changes
@@ -35,8 +41,9 @@ pub struct Trainer<'a> {
     /// S_0 of every layer at the start, [1, H, N, N] each.
     start: Vec<Tensor<4>>,
     /// S_0 of the tuned layers, [layers, H, N, N].
-    state: Tensor<4>,
-    optimizer: Optimizer,
+    state: Parameter,
+    tunes_state: bool,
+    lift: Option<Lift>,
     /// Whether every step so far was sound, [1, 1, 1, 1].
     sound: Tensor<4, Bool>,
     steps_taken: usize,
@@ -44,24 +51,38 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer of `model`, which lives on `device`, from the state `start`.
+    /// A trainer of `model`, which lives on `device`, from the state `start`. A
+    /// lifted state takes its support vectors from what the model makes of
+    /// `examples`; standard tuning needs none here.
     ///
     /// # Errors
-    /// [`Error::Spec`] if the method trains nothing, names a layer that is not
-    /// there, or the start state is that of another model.
+    /// [`Error::Spec`] if the method trains nothing, does not fit the model or
+    /// names a layer that is not there, or the start state is that of another
+    /// model.
     pub fn new(
         model: &'a Rwkv7,
         device: &'a Device,
         method: &Method,
         training: &TrainingSpec,
         start: &TunedState,
+        examples: &[Example],
     ) -> Result<Self> {
         super::state_file::check_fits(start, model.config())?;
-        let layers = tuned_layers(method, model.config().n_layer)?;
+        let Some((layers, _)) = method.tuned() else {
+            let reason = "Base trains nothing; choose Standard to tune a state";
+            return Err(Error::spec("method", reason));
+        };
+        let layers = layers.chosen(model.config().n_layer)?;
+        let (tunes_state, lift) = match method {
+            Method::Base | Method::Standard(_) => (true, None),
+            Method::Lifted(spec) => {
+                let start = LiftStart::new(model, device, spec, examples, training.seed)?;
+                let lift = Lift::new(start, spec, training, layers.clone());
+                (spec.tune_s0, Some(lift))
+            }
+        };
         let start = state_tensors(start, device);
         let chosen = layers.iter().map(|layer| start[*layer].clone()).collect();
-        let state = Tensor::cat(chosen, 0);
-        let optimizer = Optimizer::new(training.optimizer, Moments::zero(&state));
         Ok(Self {
             model,
             device,
@@ -70,8 +91,9 @@ impl<'a> Trainer<'a> {
             pending: Pending::new(layers.clone(), model.config().n_head),
             layers,
             start,
-            state,
-            optimizer,
+            state: Parameter::new(Tensor::cat(chosen, 0), training.optimizer),
+            tunes_state,
+            lift,
             steps_taken: 0,
         })
     }
@@ -81,119 +103,20 @@ impl<'a> Trainer<'a> {
         self.steps_taken
     }
 
-    /// Takes one optimiser step on the mean loss of all counted tokens of these
-    /// batches, at the rate of the schedule. Nothing is read back.
-    ///
-    /// # Errors
-    /// [`Error::Spec`] if no token is counted.
-    pub fn step(&mut self, micro_batches: &[Batch]) -> Result<()> {
-        self.step_at(
-            micro_batches,
-            learning_rate(&self.training, self.steps_taken),
-        )
-    }
-
-    /// As [`Self::step`], at a rate of its own.
-    ///
-    /// # Errors
-    /// As [`Self::step`].
-    pub fn step_at(&mut self, micro_batches: &[Batch], learning_rate: f64) -> Result<()> {
-        let n_counted: usize = micro_batches.iter().map(Batch::n_counted).sum();
-        if n_counted == 0 {
-            let reason = "no token of the batch is counted; answers are empty";
-            return Err(Error::spec("data.loss_on", reason));
-        }
-        let (loss, gradient) = self.gradient(micro_batches, 1.0 / n_counted as f32);
-        let pulled = if self.training.pull_to_start > 0.0 {
-            let gap = self.state.clone() - self.start_of_tuned();
-            gradient + gap * self.training.pull_to_start
-        } else {
-            gradient
-        };
-        let heads = head_squares(&pulled);
-        let norm = heads.clone().sum().sqrt();
-        let clipped = match self.training.clip_norm {
-            Some(limit) => {
-                let scale = (norm.clone() + 1e-6).recip() * limit;
-                pulled * scale.clamp_max(1.0).unsqueeze()
-            }
-            None => pulled,
-        };
-        let before = self.state.clone();
-        let (after, moments) =
-            self.optimizer
-                .step(before.clone(), clipped, learning_rate, self.steps_taken);
-        let after_heads = head_squares(&after);
-        self.accept(after, moments, &norm, &after_heads);
-        self.steps_taken += 1;
-        let record = step_tensor(loss, norm, heads, after_heads);
-        self.pending.push(self.steps_taken, learning_rate, record);
-        Ok(())
-    }
-
-    /// Keeps the new state and moments where the step is sound, else the old ones.
-    fn accept(&mut self, after: Tensor<4>, moments: Moments, norm: &Tensor<1>, heads: &Tensor<2>) {
-        let [_, _, n, _] = after.dims();
-        let limit = MAX_STATE_RMS * MAX_STATE_RMS * (n * n) as f64;
-        // Comparisons are false for what is not a number.
-        let finite = norm.clone().lower_equal_elem(f32::MAX);
-        let small = heads.clone().max().lower_equal_elem(limit as f32);
-        let now = finite.bool_and(small).reshape([1, 1, 1, 1]);
-        self.sound = self.sound.clone().bool_and(now);
-        let dropped = self.sound.clone().bool_not().expand(after.dims());
-        let old = self.optimizer.moments().clone();
-        let keep = |new: Tensor<4>, old: Tensor<4>| new.mask_where(dropped.clone(), old);
-        self.optimizer.set_moments(Moments {
-            first: keep(moments.first, old.first),
-            second: keep(moments.second, old.second),
-        });
-        self.state = keep(after, self.state.clone());
-    }
-
-    /// The mean loss [1] and its gradient in the tuned states, [layers, H, N, N].
-    fn gradient(&self, micro_batches: &[Batch], scale: f32) -> (Tensor<1>, Tensor<4>) {
-        let tape = TapeOptions {
-            first_layer: self.layers[0],
-            recompute: self.training.activation_checkpointing,
-        };
-        let options = LossOptions {
-            gradient_scale: Some(scale),
-            l2wrap: self.training.l2wrap,
-        };
-        let mut total: Option<(Tensor<1>, Tensor<4>)> = None;
-        for batch in micro_batches.iter().filter(|batch| batch.n_counted() > 0) {
-            let (x, tape) =
-                self.model
-                    .forward_taped(self.tokens(batch), self.model_state(batch), tape);
-            let loss = self.model.loss(x, &batch.at, &batch.targets, options);
-            let Some(dx) = loss.dx else {
-                unreachable!("a gradient was asked for")
-            };
-            let gradients = self.model.backward(tape, dx);
-            let first = self.layers[0];
-            let chosen = self
-                .layers
-                .iter()
-                .map(|layer| gradients[layer - first].clone().unsqueeze_dim(0));
-            let gradient = Tensor::cat(chosen.collect(), 0);
-            total = Some(match total {
-                None => (loss.sum, gradient),
-                Some((sum, so_far)) => (sum + loss.sum, so_far + gradient),
-            });
-        }
-        let Some((sum, gradient)) = total else {
-            unreachable!("some batch has a counted token")
-        };
-        (sum * scale, gradient)
-    }
-
     /// The numbers of every step since the last call, in one read-back.
     ///
     /// # Errors
     /// [`Error::Device`] if they cannot be read.
     pub fn read_steps(&mut self) -> Result<Vec<StepNumbers>> {
-        self.pending
-            .read(MAX_STATE_RMS, self.model.config().head_size)
+        let n = self.model.config().head_size as f64;
+        let m = self
+            .lift
+            .as_ref()
+            .map_or(0, |lift| lift.weights().dims()[3]);
+        self.pending.read(Limits {
+            state: MAX_STATE_RMS * n,
+            lift: MAX_STATE_RMS * (n * m as f64).sqrt(),
+        })
     }
 
     /// The first step that was not sound, known after [`Self::read_steps`]; the
@@ -214,9 +137,9 @@ impl<'a> Trainer<'a> {
             first_layer: self.model.config().n_layer,
             recompute: false,
         };
-        let (x, _) = self
-            .model
-            .forward_taped(self.tokens(batch), self.model_state(batch), nothing);
+        let config = self.model.config();
+        let state = self.start().state(config, batch.n_batch, self.device);
+        let (x, _) = self.model.forward_taped(self.tokens(batch), state, nothing);
         let options = LossOptions {
             gradient_scale: None,
             l2wrap: false,
@@ -240,18 +163,31 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// The present state and branch.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if they cannot be read.
+    pub fn tuned(&self) -> Result<Tuned> {
+        Ok(Tuned {
+            state: self.state()?,
+            lift: self.lift.as_ref().map(Lift::values).transpose()?,
+        })
+    }
+
     /// Everything a later run needs to go on from here.
     ///
     /// # Errors
     /// [`Error::Device`] if it cannot be read.
     pub fn checkpoint(&self) -> Result<TrainerCheckpoint> {
-        let Moments { first, second } = self.optimizer.moments().clone();
+        let mut moments = vec![self.state.moments()?];
+        if let Some(lift) = &self.lift {
+            moments.extend(lift.parameter_moments()?);
+        }
         Ok(TrainerCheckpoint {
             step: self.steps_taken,
-            state: self.state()?,
+            tuned: self.tuned()?,
             layers: self.layers.clone(),
-            first_moment: read_f32(first)?,
-            second_moment: read_f32(second)?,
+            moments,
             best: None,
             extra: std::collections::BTreeMap::new(),
         })
@@ -260,29 +196,36 @@ impl<'a> Trainer<'a> {
     /// Goes on from a checkpoint of the same run.
     ///
     /// # Errors
-    /// [`Error::Spec`] if it is that of another model or of other layers.
+    /// [`Error::Spec`] if it is that of another model, other layers or another
+    /// method.
     pub fn restore(&mut self, checkpoint: &TrainerCheckpoint) -> Result<()> {
-        super::state_file::check_fits(&checkpoint.state, self.model.config())?;
-        let shape = self.state.dims();
-        let n_values = shape.iter().product::<usize>();
-        let lengths = [&checkpoint.first_moment, &checkpoint.second_moment].map(Vec::len);
-        if checkpoint.layers != self.layers || lengths != [n_values; 2] {
+        checkpoint.tuned.check_fits(self.model.config())?;
+        if checkpoint.layers != self.layers {
             let reason = format!(
                 "tunes layers {:?}, this run layers {:?}",
                 checkpoint.layers, self.layers
             );
             return Err(Error::spec("checkpoint", reason));
         }
-        let whole = state_tensors(&checkpoint.state, self.device);
-        let chosen = self.layers.iter().map(|layer| whole[*layer].clone());
-        self.state = Tensor::cat(chosen.collect(), 0);
-        let moment = |values: &Vec<f32>| {
-            Tensor::from_data(TensorData::new(values.clone(), shape), self.device)
+        let Some((of_state, of_lift)) = checkpoint.moments.split_first() else {
+            return Err(Error::spec("checkpoint", "has no moments"));
         };
-        self.optimizer.set_moments(Moments {
-            first: moment(&checkpoint.first_moment),
-            second: moment(&checkpoint.second_moment),
-        });
+        match (&mut self.lift, &checkpoint.tuned.lift) {
+            (Some(lift), Some(values)) => lift.restore(values, of_lift)?,
+            (None, None) => {}
+            (Some(_), None) => {
+                let reason = "has no lifted state, which this run has";
+                return Err(Error::spec("checkpoint", reason));
+            }
+            (None, Some(_)) => {
+                let reason = "has a lifted state, which this run has not";
+                return Err(Error::spec("checkpoint", reason));
+            }
+        }
+        let whole = state_tensors(&checkpoint.tuned.state, self.device);
+        let chosen = self.layers.iter().map(|layer| whole[*layer].clone());
+        self.state
+            .set(Tensor::cat(chosen.collect(), 0), of_state, "checkpoint")?;
         self.sound = sound(self.device);
         self.steps_taken = checkpoint.step;
         self.pending = Pending::new(self.layers.clone(), self.model.config().n_head);
@@ -293,7 +236,7 @@ impl<'a> Trainer<'a> {
     fn layer_states(&self) -> Vec<Tensor<4>> {
         let mut states = self.start.clone();
         for (idx, layer) in self.layers.iter().enumerate() {
-            states[*layer] = self.state.clone().narrow(0, idx, 1);
+            states[*layer] = self.state.value.clone().narrow(0, idx, 1);
         }
         states
     }
@@ -303,44 +246,19 @@ impl<'a> Trainer<'a> {
         Tensor::cat(chosen.collect(), 0)
     }
 
-    fn model_state(&self, batch: &Batch) -> ModelState {
-        ModelState::with_wkv(
-            self.model.config(),
-            batch.n_batch,
-            self.layer_states(),
-            self.device,
-        )
+    /// What every text starts from.
+    fn start(&self) -> Start {
+        let n_layer = self.model.config().n_layer;
+        let branches = self.lift.as_ref().map(|lift| lift.branches(n_layer));
+        Start {
+            wkv: self.layer_states(),
+            branches: branches.unwrap_or_default(),
+        }
     }
 
     fn tokens(&self, batch: &Batch) -> Tensor<2, Int> {
         let data = TensorData::new(batch.tokens.clone(), batch.shape());
         Tensor::from_data(data, self.device)
-    }
-}
-
-/// The layers that a method trains, ascending.
-fn tuned_layers(method: &Method, n_layer: usize) -> Result<Vec<usize>> {
-    let chosen = match method {
-        Method::Base => {
-            let reason = "Base trains nothing; choose Standard to tune a state";
-            return Err(Error::spec("method", reason));
-        }
-        Method::Standard(standard) => &standard.layers,
-    };
-    match chosen {
-        Layers::All => Ok((0..n_layer).collect()),
-        Layers::Only(layers) => {
-            if let Some(layer) = layers.iter().find(|layer| **layer >= n_layer) {
-                let reason = format!(
-                    "has layer {layer}; the model has layers 0 to {}",
-                    n_layer - 1
-                );
-                return Err(Error::spec("method.layers", reason));
-            }
-            let mut layers = layers.clone();
-            layers.sort_unstable();
-            Ok(layers)
-        }
     }
 }
 
@@ -351,16 +269,6 @@ pub(crate) fn state_tensors(state: &TunedState, device: &Device) -> Vec<Tensor<4
     layers
         .map(|values| Tensor::from_data(TensorData::new(values.clone(), shape), device))
         .collect()
-}
-
-/// The sum of squares of every head, [layers, H].
-fn head_squares(x: &Tensor<4>) -> Tensor<2> {
-    let [n_layer, n_head, n, _] = x.dims();
-    x.clone()
-        .powi_scalar(2)
-        .reshape([n_layer, n_head, n * n])
-        .sum_dim(2)
-        .squeeze_dim(2)
 }
 
 fn sound(device: &Device) -> Tensor<4, Bool> {
@@ -375,5 +283,7 @@ pub(crate) fn read_f32<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
         .map_err(|error| Error::Device(format!("values cannot be read back: {error:?}")))
 }
 
+#[cfg(test)]
+mod lifted_tests;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
-use crate::tuning::spec::{Method, StartState};
+use crate::tuning::spec::StartState;
 
 impl RunSpec {
     /// The same run with every path taken from the present folder.
@@ -28,9 +28,7 @@ impl RunSpec {
                 }
             }
         }
-        if let Method::Standard(standard) = &mut spec.method
-            && let StartState::File(path) = &mut standard.start
-        {
+        if let Some((_, StartState::File(path))) = spec.method.tuned_mut() {
             make_absolute(path);
         }
         spec
@@ -60,8 +58,8 @@ mod tests {
             validation: Some("d.jsonl".into()),
             template: Template::Plain,
         };
-        if let Method::Standard(standard) = &mut spec.method {
-            standard.start = StartState::File("e.pth".into());
+        if let Some((_, start)) = spec.method.tuned_mut() {
+            *start = StartState::File("e.pth".into());
         }
         let absolute = format!("{:?}", spec.with_absolute_paths());
         let here = std::env::current_dir().unwrap();

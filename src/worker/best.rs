@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::tuning::checkpoint_file::TrainerCheckpoint;
-use crate::tuning::state_file::TunedState;
+use crate::tuning::tuned::Tuned;
 
 const VALIDATED_STEP: &str = "validated_step";
 const BEST_STEP: &str = "best_step";
@@ -31,7 +31,7 @@ pub(super) struct Best {
     pub step: usize,
     /// Mean nats a counted token.
     pub loss: f64,
-    pub state: TunedState,
+    pub tuned: Tuned,
 }
 
 impl Validations {
@@ -41,12 +41,12 @@ impl Validations {
         loss.is_finite() && best.is_none_or(|best| loss < best.loss)
     }
 
-    /// Takes a validation in; `state` is there if its loss is the lowest.
-    pub fn add(&mut self, step: usize, loss: f64, state: Option<TunedState>) {
+    /// Takes a validation in; `tuned` is there if its loss is the lowest.
+    pub fn add(&mut self, step: usize, loss: f64, tuned: Option<Tuned>) {
         self.last_step = Some(step);
-        match state {
-            Some(state) => {
-                self.best = Some(Best { step, loss, state });
+        match tuned {
+            Some(tuned) => {
+                self.best = Some(Best { step, loss, tuned });
                 self.n_worse = 0;
             }
             None => self.n_worse += 1,
@@ -67,7 +67,7 @@ impl Validations {
             // Rust prints floats so that they read back bit for bit.
             put(BEST_LOSS, best.loss.to_string());
         }
-        checkpoint.best = self.best.as_ref().map(|best| best.state.clone());
+        checkpoint.best = self.best.as_ref().map(|best| best.tuned.clone());
     }
 
     /// Reads it back from the checkpoint in `file`.
@@ -81,10 +81,10 @@ impl Validations {
             number(extra, BEST_STEP, file)?,
             number(extra, BEST_LOSS, file)?,
         ) {
-            (Some(state), Some(step), Some(loss)) => Some(Best {
+            (Some(tuned), Some(step), Some(loss)) => Some(Best {
                 step,
                 loss,
-                state: state.clone(),
+                tuned: tuned.clone(),
             }),
             _ => None,
         };
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn checkpoint() -> TrainerCheckpoint {
-        let state = TunedState {
+        let state = crate::tuning::state_file::TunedState {
             n_layer: 1,
             n_head: 1,
             head_size: 1,
@@ -121,10 +121,9 @@ mod tests {
         };
         TrainerCheckpoint {
             step: 4,
-            state,
+            tuned: state.into(),
             layers: vec![0],
-            first_moment: vec![0.0],
-            second_moment: vec![0.0],
+            moments: Vec::new(),
             best: None,
             extra: BTreeMap::new(),
         }
@@ -133,7 +132,7 @@ mod tests {
     #[test]
     fn the_lowest_finite_loss_is_the_best() {
         let mut validations = Validations::default();
-        let state = || Some(checkpoint().state);
+        let state = || Some(checkpoint().tuned);
         for (step, loss, best, n_worse) in [
             (0, f64::NAN, false, 1),
             (1, 2.0, true, 0),
@@ -158,7 +157,7 @@ mod tests {
             let read = Validations::restore(&stored, Path::new("a")).unwrap();
             assert_eq!(read, validations, "{n_known}");
             let loss = 0.1 + 0.2 / f64::from(n_known + 1);
-            let state = (n_known == 0).then(|| checkpoint().state);
+            let state = (n_known == 0).then(|| checkpoint().tuned);
             validations.add(n_known as usize, loss, state);
         }
     }

@@ -10,8 +10,7 @@ use super::session::LoadedModel;
 use crate::bench::{Evaluation, Runner, evaluate};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
-use crate::tuning::state_file::TunedState;
-use crate::tuning::trainer::state_tensors;
+use crate::tuning::tuned::Tuned;
 
 /// Seconds between two reports of progress.
 const PROGRESS_SECS: f64 = 0.1;
@@ -23,8 +22,8 @@ pub(super) struct Measurement<'a> {
     pub loaded: &'a LoadedModel,
     pub tokenizer: &'a Tokenizer,
     pub set: &'a BenchmarkSet,
-    /// The state that the model starts from; zero if none.
-    pub state: Option<&'a TunedState>,
+    /// What the model starts from; the untuned model if none.
+    pub tuned: Option<&'a Tuned>,
     /// Steps done, for a pause.
     pub step: usize,
 }
@@ -74,9 +73,9 @@ impl Measurement<'_> {
 
     fn runner(&self) -> Runner<'_> {
         let LoadedModel { model, device, .. } = self.loaded;
-        match self.state {
+        match self.tuned {
             None => Runner::new(model, device),
-            Some(state) => Runner::with_state(model, device, state_tensors(state, device)),
+            Some(tuned) => Runner::with_start(model, device, tuned.start(device)),
         }
     }
 }

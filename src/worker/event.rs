@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::run_spec::RunSpec;
+use crate::persist::metrics::any_float;
 use crate::tuning::rate_finder::RateFinding;
+use crate::tuning::trainer::LiftNumbers;
 
 /// Names a run; also the name of its folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -177,6 +179,51 @@ pub struct StepMetrics {
     pub tokens: usize,
     /// Wall time of the step.
     pub secs: f64,
+    /// Numbers of the branch, of a lifted run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lift: Option<LiftMetrics>,
+}
+
+/// Numbers of the branch of a lifted run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LiftMetrics {
+    /// Norm of Z over all layers after the update.
+    #[serde(with = "any_float")]
+    pub norm: f64,
+    /// Where R was looked at in this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decorrelation: Option<DecorrelationMetrics>,
+}
+
+/// What R makes of the features of a step; means over layers and heads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DecorrelationMetrics {
+    /// L_decor.
+    #[serde(with = "any_float")]
+    pub loss: f64,
+    /// Mean |corr| of two different features.
+    #[serde(with = "any_float")]
+    pub off_diagonal: f64,
+    /// Root mean square of z = R phi.
+    #[serde(with = "any_float")]
+    pub rms: f64,
+    /// |R|, after the update.
+    #[serde(with = "any_float")]
+    pub norm: f64,
+}
+
+impl From<LiftNumbers> for LiftMetrics {
+    fn from(numbers: LiftNumbers) -> Self {
+        Self {
+            norm: numbers.norm,
+            decorrelation: numbers.decorrelation.map(|of| DecorrelationMetrics {
+                loss: of.loss,
+                off_diagonal: of.off_diagonal,
+                rms: of.rms,
+                norm: of.norm,
+            }),
+        }
+    }
 }
 
 /// Which evaluation of a run.

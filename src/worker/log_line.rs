@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::event::{EvaluationPhase, EvaluationSummary, Event, RunOutcome, StepMetrics};
+use super::event::{
+    EvaluationPhase, EvaluationSummary, Event, LiftMetrics, RunOutcome, StepMetrics,
+};
 
 /// The line of an event; none of those that come many times a second.
 pub fn log_line(event: &Event) -> Option<String> {
@@ -100,11 +102,27 @@ fn step_line(metrics: &StepMetrics) -> String {
         learning_rate,
         tokens,
         secs,
+        lift,
     } = metrics;
+    let lift = lift.as_ref().map(lift_words).unwrap_or_default();
     format!(
         "step {step}, loss {loss:.4}, gradient {grad_norm:.4}, state {state_norm:.3}, \
-         rate {learning_rate:.5}, {tokens} tokens in {secs:.3} s"
+         rate {learning_rate:.5}, {tokens} tokens in {secs:.3} s{lift}"
     )
+}
+
+fn lift_words(lift: &LiftMetrics) -> String {
+    let LiftMetrics {
+        norm,
+        decorrelation,
+    } = lift;
+    let features = decorrelation.map(|of| {
+        format!(
+            ", features correlate by {:.4}, L_decor {:.4}, rms z {:.3}, R {:.2}",
+            of.off_diagonal, of.loss, of.rms, of.norm
+        )
+    });
+    format!(", Z {norm:.3}{}", features.unwrap_or_default())
 }
 
 impl EvaluationPhase {

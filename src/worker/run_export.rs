@@ -8,17 +8,18 @@ use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
 use super::run_spec::RunSpec;
 use crate::error::Result;
 use crate::persist::spec_file::print_spec;
+use crate::tuning::lift_bundle::{ONLY_S0_NOTE, write_bundle};
 use crate::tuning::state_file::{
-    ExportReport, Metadata, PthDType, TunedState, write_pth, write_python_snippet,
-    write_safetensors,
+    ExportReport, Metadata, PthDType, write_pth, write_python_snippet, write_safetensors,
 };
+use crate::tuning::tuned::Tuned;
 
 /// A state and what is known of it.
 pub(super) struct Handover<'a> {
     pub run: &'a RunId,
     pub spec: &'a RunSpec,
     pub fingerprint: &'a str,
-    pub state: &'a TunedState,
+    pub tuned: &'a Tuned,
     pub figures: Figures<'a>,
 }
 
@@ -34,7 +35,8 @@ pub(super) struct Figures<'a> {
 }
 
 impl Handover<'_> {
-    /// Writes `state.safetensors`, `state.pth` and the script that loads it.
+    /// Writes `state.safetensors`, `state.pth` and the script that loads it; of
+    /// a lifted run `lifted.safetensors` too, of which the others are a part.
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] if a file cannot be written, and
@@ -49,9 +51,15 @@ impl Handover<'_> {
         };
         let own = context.folder()?.state_path();
         let other = own.with_extension("pth");
-        let own = write_safetensors(self.state, own, &metadata)?;
-        let other = write_pth(self.state, other, PthDType::F32)?;
+        let own = write_safetensors(&self.tuned.state, own, &metadata)?;
+        let other = write_pth(&self.tuned.state, other, PthDType::F32)?;
         write_python_snippet(&other.path)?;
+        if self.tuned.lift.is_some() {
+            let path = context.folder()?.lifted_path();
+            let bundle = write_bundle(self.tuned, path, &metadata)?;
+            context.folder()?.append_log(ONLY_S0_NOTE)?;
+            self.report(bundle, context)?;
+        }
         self.report(own, context)?;
         self.report(other, context)
     }

@@ -21,10 +21,9 @@ use crate::persist::run_folder::RunFolder;
 use crate::persist::run_history::past_run;
 use crate::tuning::batch::DataOrder;
 use crate::tuning::rate_finder::{RateFinding, RateRange, find_rate};
-use crate::tuning::spec::Method;
 use crate::tuning::start::start_state;
-use crate::tuning::state_file::TunedState;
 use crate::tuning::trainer::Trainer;
+use crate::tuning::tuned::Tuned;
 
 /// Does a job. What goes wrong before its run has begun leaves nothing behind.
 ///
@@ -85,11 +84,12 @@ fn prepare<'a>(
         .extend(memory_note(spec, loaded.model.config(), &data));
     context.during = Doing::Preparing;
     let LoadedModel { device, model, .. } = loaded;
-    let trainer = match &spec.method {
-        Method::Base => None,
-        Method::Standard(standard) => {
-            let start = start_state(&standard.start, model, device, &tokenizer)?;
-            let trainer = Trainer::new(model, device, &spec.method, &spec.training, &start)?;
+    let trainer = match spec.method.tuned() {
+        None => None,
+        Some((_, start)) => {
+            let start = start_state(start, model, device, &tokenizer)?;
+            let (method, training) = (&spec.method, &spec.training);
+            let trainer = Trainer::new(model, device, method, training, &start, &data.train)?;
             Some(trainer)
         }
     };
@@ -235,7 +235,7 @@ struct ActiveRun<'a> {
 
 /// The state that a run hands over.
 struct Outcome {
-    state: TunedState,
+    tuned: Tuned,
     step: usize,
     validation_loss: Option<f64>,
 }
@@ -273,8 +273,8 @@ impl ActiveRun<'_> {
         // Before the evaluation, so that stopping there loses nothing.
         tuning.save(context)?;
         if plan.after {
-            let state = self.outcome(false)?.state;
-            self.measure(EvaluationPhase::After, Some(&state), context)?;
+            let tuned = self.outcome(false)?.tuned;
+            self.measure(EvaluationPhase::After, Some(&tuned), context)?;
         }
         self.hand_over(false, context)?;
         Ok(outcome)
@@ -305,7 +305,7 @@ impl ActiveRun<'_> {
     fn measure(
         &mut self,
         phase: EvaluationPhase,
-        state: Option<&TunedState>,
+        tuned: Option<&Tuned>,
         context: &mut Context<'_>,
     ) -> Result<()> {
         let is_known = self.evaluations.iter().any(|(known, _)| *known == phase);
@@ -318,7 +318,7 @@ impl ActiveRun<'_> {
             loaded: self.loaded,
             tokenizer: self.tokenizer,
             set,
-            state,
+            tuned,
             step: self.n_steps(),
         };
         self.evaluations.push((phase, measurement.take(context)?));
@@ -340,12 +340,12 @@ impl ActiveRun<'_> {
         let best = tuning.validations.best.as_ref();
         Ok(match best.filter(|best| !is_cut || best.step > 0) {
             Some(best) => Outcome {
-                state: best.state.clone(),
+                tuned: best.tuned.clone(),
                 step: best.step,
                 validation_loss: Some(best.loss),
             },
             None => Outcome {
-                state: tuning.trainer.state()?,
+                tuned: tuning.trainer.tuned()?,
                 // After a divergence the state is that of the step before.
                 step: match tuning.trainer.divergence() {
                     Some(divergence) => divergence.step - 1,
@@ -362,7 +362,7 @@ impl ActiveRun<'_> {
             return Ok(());
         }
         let Outcome {
-            state,
+            tuned,
             step,
             validation_loss,
         } = self.outcome(is_cut)?;
@@ -370,7 +370,7 @@ impl ActiveRun<'_> {
             run: &self.run,
             spec: self.spec,
             fingerprint: &self.loaded.fingerprint,
-            state: &state,
+            tuned: &tuned,
             figures: Figures {
                 step,
                 validation_loss,

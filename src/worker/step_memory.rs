@@ -4,8 +4,8 @@ use super::run_data::RunData;
 use super::run_spec::RunSpec;
 use crate::data::Example;
 use crate::model::ModelConfig;
-use crate::tuning::memory::{MemoryEstimate, StepShape};
-use crate::tuning::spec::{Layers, LossOn, Method};
+use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::spec::{Layers, LossOn};
 
 /// The longest of the training examples, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +41,7 @@ pub(super) fn step_memory(
     model: &ModelConfig,
     longest: Longest,
 ) -> Option<MemoryEstimate> {
-    let layers = match &spec.method {
-        Method::Base => return None,
-        Method::Standard(standard) => &standard.layers,
-    };
+    let (layers, _) = spec.method.tuned()?;
     let (first_layer, tuned_layers) = match layers {
         Layers::All => (0, model.n_layer),
         Layers::Only(chosen) => (chosen.iter().copied().min()?, chosen.len()),
@@ -58,6 +55,7 @@ pub(super) fn step_memory(
         first_layer,
         tuned_layers,
         recompute: spec.training.activation_checkpointing,
+        branch: BranchShape::of(&spec.method),
     };
     Some(MemoryEstimate::new(model, &shape))
 }

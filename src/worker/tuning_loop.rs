@@ -178,6 +178,7 @@ impl<'a> Tuning<'a> {
                 learning_rate: numbers.learning_rate,
                 tokens: *tokens,
                 secs: secs / pending.len() as f64,
+                lift: numbers.lift.map(Into::into),
             };
             let run = self.run.clone();
             context.report(Event::Step { run, metrics })?;
@@ -197,12 +198,12 @@ impl<'a> Tuning<'a> {
         }
         let loss = nats / n_tokens as f64;
         let best = self.validations.is_best(loss);
-        let state = if best {
-            Some(self.trainer.state()?)
+        let tuned = if best {
+            Some(self.trainer.tuned()?)
         } else {
             None
         };
-        self.validations.add(step, loss, state);
+        self.validations.add(step, loss, tuned);
         context.report(Event::Validated {
             run: self.run.clone(),
             step,

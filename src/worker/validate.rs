@@ -9,9 +9,7 @@ use super::run_spec::{
     RunSpec, VocabularySource,
 };
 use crate::error::{Error, Result};
-use crate::tuning::spec::{
-    Layers, Method, OptimizerSpec, Schedule, StandardSpec, StartState, TrainingSpec,
-};
+use crate::tuning::spec::{OptimizerSpec, Schedule, TrainingSpec};
 
 const MAX_NAME_CHARS: usize = 64;
 const MAX_STEPS: usize = 100_000_000;
@@ -41,7 +39,7 @@ impl RunSpec {
         check_name(name)?;
         check_model(model)?;
         check_data(data)?;
-        check_method(method)?;
+        method::check_method(method)?;
         check_training(training)?;
         check_evaluation(evaluation)?;
         check_intervals(intervals)
@@ -113,44 +111,6 @@ fn check_data(data: &DataSpec) -> Result<()> {
     }
     check_limit("data.train_limit", *train_limit)?;
     check_count("data.context_length", *context_length, 2, MAX_CONTEXT)
-}
-
-fn check_method(method: &Method) -> Result<()> {
-    let StandardSpec { layers, start } = match method {
-        Method::Base => return Ok(()),
-        Method::Standard(standard) => standard,
-    };
-    match layers {
-        Layers::All => {}
-        Layers::Only(chosen) => check_layers(chosen)?,
-    }
-    match start {
-        StartState::Zero => Ok(()),
-        StartState::File(path) => check_path("method.start", path),
-        StartState::Text(text) => check(
-            "method.start",
-            !text.is_empty(),
-            text,
-            "must be text of at least 1 character",
-        ),
-    }
-}
-
-fn check_layers(chosen: &[usize]) -> Result<()> {
-    let field = "method.layers";
-    if chosen.is_empty() {
-        let reason = "must name at least 1 layer or be All, is Only([])";
-        return Err(Error::spec(field, reason));
-    }
-    let mut sorted = chosen.to_vec();
-    sorted.sort_unstable();
-    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(Error::spec(
-            field,
-            format!("must name every layer once, has {} twice", pair[0]),
-        )),
-        None => Ok(()),
-    }
 }
 
 fn check_training(training: &TrainingSpec) -> Result<()> {
@@ -316,5 +276,6 @@ fn check(field: &str, fits: bool, value: &(impl Debug + Display), range: &str) -
     Err(Error::spec(field, format!("{range}, is {value}")))
 }
 
+mod method;
 #[cfg(test)]
 mod tests;

@@ -27,15 +27,15 @@ fn vector(q: f64, scale: f64, offset: f64, device: &Device) -> Tensor<1> {
     u(q, scale, offset, [SHAPE[2] * SHAPE[3]], device)
 }
 
-fn leaf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub(crate) fn leaf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::<D>::from_inner(x).require_grad()
 }
 
-fn constant<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+pub(crate) fn constant<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     Tensor::from_inner(x)
 }
 
-fn gradient<const D: usize>(x: &Tensor<D>, gradients: &Gradients) -> Vec<f32> {
+pub(crate) fn gradient<const D: usize>(x: &Tensor<D>, gradients: &Gradients) -> Vec<f32> {
     values(x.grad(gradients).unwrap())
 }
 
@@ -56,7 +56,7 @@ fn constant_norm(norm: LayerNorm) -> LayerNorm {
 }
 
 /// Compares on the CPU and on the software adapter with the reference on the CPU.
-fn check(what: &str, fused: impl Fn(&Device) -> Vec<Named>, reference: &[Named]) {
+pub(crate) fn check(what: &str, fused: impl Fn(&Device) -> Vec<Named>, reference: &[Named]) {
     check_equal(
         &format!("{what} on the CPU"),
         &fused(&Device::flex()),

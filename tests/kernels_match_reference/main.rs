@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod features;
 mod fused;
 #[path = "../support/mod.rs"]
 mod support;

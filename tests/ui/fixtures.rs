@@ -115,6 +115,7 @@ impl<'a> Told<'a> {
                 learning_rate: 0.1 * (age / 10.0).min(1.0) * (0.5 + 0.5 * (age / 64.0).cos()),
                 tokens: 2000,
                 secs: 0.5 + 0.02 * self.noise.next(),
+                lift: None,
             },
         });
     }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::worker::event::Score;
+use crate::worker::event::{DecorrelationMetrics, Score};
 
 fn step(step: usize, loss: f64) -> MetricRecord {
     MetricRecord::Step(StepMetrics {
@@ -14,6 +14,15 @@ fn step(step: usize, loss: f64) -> MetricRecord {
         learning_rate: 1e-300,
         tokens: 12,
         secs: 0.25,
+        lift: (step > 1).then_some(LiftMetrics {
+            norm: f64::INFINITY,
+            decorrelation: Some(DecorrelationMetrics {
+                loss: 0.5,
+                off_diagonal: f64::NEG_INFINITY,
+                rms: 1e-300,
+                norm: 3.0,
+            }),
+        }),
     })
 }
 

@@ -16,7 +16,7 @@ fn check_error(text: &str, want: &str) {
     assert_eq!(error_of(text), format!("run.ron: {want}"), "{text}");
 }
 
-fn check_round_trip(spec: &RunSpec) {
+pub(super) fn check_round_trip(spec: &RunSpec) {
     let text = print_spec(spec).unwrap();
     assert_eq!(&parse_spec(&text, "run.ron").unwrap(), spec, "{text}");
 }

@@ -4,29 +4,34 @@ use super::*;
 use crate::data::Example;
 use crate::model::mini;
 use crate::model::tokenizer::Tokenizer;
-use crate::tuning::spec::{LossOn, StandardSpec};
+use crate::tuning::spec::{Layers, LossOn, StandardSpec};
 
-fn model(device: &Device) -> Rwkv7 {
+pub(super) fn model(device: &Device) -> Rwkv7 {
     Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
 }
 
-fn batch() -> Batch {
+pub(super) fn batch() -> Batch {
+    let examples = examples();
+    let all: Vec<&Example> = examples.iter().collect();
+    Batch::new(&all, LossOn::Answer)
+}
+
+pub(super) fn examples() -> Vec<Example> {
     let tokenizer = Tokenizer::mini().unwrap();
     let example = |context: &str, target: &str| Example {
         context: tokenizer.encode(context),
         target: tokenizer.encode(target),
     };
-    let examples = [
+    vec![
         example("Question: What is 2+3?\nAnswer:", " 5\n\n"),
         example(
             "Question: What is the capital of France?\nAnswer:",
             " Paris\n\n",
         ),
-    ];
-    Batch::new(&examples.each_ref(), LossOn::Answer)
+    ]
 }
 
-fn training() -> TrainingSpec {
+pub(super) fn training() -> TrainingSpec {
     TrainingSpec {
         steps: 8,
         warmup_steps: 0,
@@ -48,7 +53,7 @@ fn steps_lower_the_loss_and_touch_chosen_layers_only() {
     let model = model(&device);
     let start = TunedState::zero(model.config());
     let method = standard(Layers::Only(vec![4, 2]));
-    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start, &[]).unwrap();
     let untuned = trainer.loss(&batch()).unwrap();
     for _ in 0..6 {
         trainer.step(&[batch()]).unwrap();
@@ -85,7 +90,7 @@ fn micro_batches_add_up_to_one() {
         Batch::new(&[b, c], LossOn::Answer),
     ];
     let norms = [&whole[..], &parts[..]].map(|batches| {
-        let mut trainer = Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+        let mut trainer = Trainer::new(&model, &device, &method, &training(), &start, &[]).unwrap();
         trainer.step(batches).unwrap();
         trainer.read_steps().unwrap()[0]
     });
@@ -105,7 +110,7 @@ fn recomputing_gives_the_same_step() {
             activation_checkpointing,
             ..training()
         };
-        let mut trainer = Trainer::new(&model, &device, &method, &training, &start).unwrap();
+        let mut trainer = Trainer::new(&model, &device, &method, &training, &start, &[]).unwrap();
         trainer.step(&[batch()]).unwrap();
         trainer.state().unwrap()
     });
@@ -118,7 +123,7 @@ fn a_step_that_explodes_changes_nothing() {
     let model = model(&device);
     let mut start = TunedState::zero(model.config());
     let method = standard(Layers::All);
-    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start, &[]).unwrap();
     trainer.step(&[batch()]).unwrap();
     let good = trainer.state().unwrap();
     trainer.step_at(&[batch()], 1e9).unwrap();
@@ -133,7 +138,7 @@ fn a_step_that_explodes_changes_nothing() {
     assert_eq!(trainer.state().unwrap(), good);
 
     start.layers[3][2 * 64 * 64] = f32::NAN;
-    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+    let mut trainer = Trainer::new(&model, &device, &method, &training(), &start, &[]).unwrap();
     trainer.step(&[batch()]).unwrap();
     trainer.read_steps().unwrap();
     let divergence = trainer.divergence().unwrap();
@@ -147,7 +152,7 @@ fn a_restored_trainer_goes_on_bit_for_bit() {
     let model = model(&device);
     let start = TunedState::zero(model.config());
     let method = standard(Layers::All);
-    let new = || Trainer::new(&model, &device, &method, &training(), &start).unwrap();
+    let new = || Trainer::new(&model, &device, &method, &training(), &start, &[]).unwrap();
     let mut straight = new();
     let mut halfway = None;
     for step in 0..4 {
@@ -167,7 +172,7 @@ fn a_restored_trainer_goes_on_bit_for_bit() {
 
     // Without the moments the run would go another way.
     let mut forgetful = straight.checkpoint().unwrap();
-    forgetful.first_moment.fill(0.0);
+    forgetful.moments[0].first.fill(0.0);
     let mut other = new();
     other.restore(&forgetful).unwrap();
     other.step(&[batch()]).unwrap();
@@ -181,7 +186,7 @@ fn layers_that_are_not_there_are_refused() {
     let model = model(&device);
     let start = TunedState::zero(model.config());
     let method = standard(Layers::Only(vec![6]));
-    let error = Trainer::new(&model, &device, &method, &training(), &start).unwrap_err();
+    let error = Trainer::new(&model, &device, &method, &training(), &start, &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "method.layers: has layer 6; the model has layers 0 to 5"

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::data::{Benchmark, Template};
-use crate::tuning::spec::EarlyStopping;
+use crate::tuning::spec::{
+    DecorrelationRule, DecorrelationSpec, EarlyStopping, Gamma, Layers, LiftSpec, Method,
+    StandardSpec, StartState,
+};
 
 #[test]
 fn the_defaults_can_be_run() {
@@ -247,4 +250,83 @@ fn paths() {
         },
         "data.source.validation: must be a path, is empty",
     );
+}
+
+#[test]
+fn lifted_states() {
+    let check_lifted = |change: fn(&mut LiftSpec), want: &str| {
+        let mut lifted = LiftSpec::default();
+        change(&mut lifted);
+        check_error(|s| s.method = Method::Lifted(lifted.clone()), want);
+    };
+    check_fits(|s| s.method = Method::Lifted(LiftSpec::default()));
+    check_lifted(
+        |l| l.features.upscaled_size = 8,
+        "method.features.upscaled_size: must be at least 16, is 8",
+    );
+    check_lifted(
+        |l| l.features.upscaled_size = 1040,
+        "method.features.upscaled_size: must be at most 1024, is 1040",
+    );
+    check_lifted(
+        |l| l.features.upscaled_size = 100,
+        "method.features.upscaled_size: must be a multiple of 16, is 100",
+    );
+    check_lifted(
+        |l| l.features.gamma = Gamma::Value(0.0),
+        "method.features.gamma: must be above 0 and at most 10000, is 0",
+    );
+    check_lifted(
+        |l| l.learning_rate_lift = -1.0,
+        "method.learning_rate_lift: must be above 0 and at most 100, is -1",
+    );
+    let rule = |eta, kappa| DecorrelationRule::LocalRule { eta, kappa };
+    let joint = |lambda, learning_rate| DecorrelationRule::Joint {
+        lambda,
+        kappa: 0.5,
+        learning_rate,
+    };
+    for (rule, want) in [
+        (rule(0.0, 0.5), "eta: must be above 0 and at most 1, is 0"),
+        (rule(0.1, 1.5), "kappa: must be from 0 to 1, is 1.5"),
+        (
+            joint(-1.0, 0.1),
+            "lambda: must be at least 0 and finite, is -1",
+        ),
+        (
+            joint(1.0, 0.0),
+            "learning_rate: must be above 0 and at most 100, is 0",
+        ),
+    ] {
+        let spec = DecorrelationSpec {
+            rule,
+            ..DecorrelationSpec::default()
+        };
+        let lifted = LiftSpec {
+            decorrelation: Some(spec),
+            ..LiftSpec::default()
+        };
+        let want = format!("method.decorrelation.rule.{want}");
+        check_error(|s| s.method = Method::Lifted(lifted.clone()), &want);
+    }
+    for (interval, sample, want) in [
+        (0, 1.0, "interval: must be at least 1, is 0"),
+        (
+            1,
+            0.0,
+            "sample: must be above 0 and at most 1, a share of the positions, is 0",
+        ),
+    ] {
+        let spec = DecorrelationSpec {
+            interval,
+            sample,
+            ..DecorrelationSpec::default()
+        };
+        let lifted = LiftSpec {
+            decorrelation: Some(spec),
+            ..LiftSpec::default()
+        };
+        let want = format!("method.decorrelation.{want}");
+        check_error(|s| s.method = Method::Lifted(lifted.clone()), &want);
+    }
 }

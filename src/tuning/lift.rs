@@ -1,0 +1,308 @@
+//! The trained side of a lifted run: Z takes steps of an optimiser, and R
+//! follows the features by its rule.
+
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+
+use super::batch::Batch;
+use super::decorrelation_matrix::{DecorrelationMatrix, SecondMoments};
+use super::kernel_projector::KernelProjector;
+use super::lift_start::LiftStart;
+use super::lift_tensors::LiftTensors;
+use super::parameter::{MomentValues, Parameter, Proposal, keep};
+use super::spec::{DecorrelationRule, Dynamics, LiftSpec, TrainingSpec};
+use super::step_gradients::LiftSums;
+use super::trainer::read_f32;
+use super::tuned::LiftValues;
+use crate::error::{Error, Result};
+use crate::model::branch::Branch;
+use crate::random::SplitMix64;
+
+/// The branch while it is trained.
+#[derive(Debug)]
+pub(super) struct Lift {
+    spec: LiftSpec,
+    training: TrainingSpec,
+    layers: Vec<usize>,
+    projector: KernelProjector,
+    weights: Parameter,
+    decorrelation: Option<DecorrelationMatrix>,
+    /// R as a parameter, where it is trained with the rest.
+    joint: Option<Parameter>,
+}
+
+/// Gradients of what an optimiser trains.
+pub(super) struct LiftGradients {
+    /// Of Z, [layers, H, N, M].
+    pub weights: Tensor<4>,
+    /// Of R, where it is trained with the rest.
+    pub r: Option<Tensor<4>>,
+}
+
+/// What a step would make of the branch.
+pub(super) struct LiftProposal {
+    pub weights: Proposal,
+    r: Option<Proposal>,
+}
+
+impl Lift {
+    /// Z = 0 and R = I, so that step 0 is the model without the branch.
+    pub fn new(
+        start: LiftStart,
+        spec: &LiftSpec,
+        training: &TrainingSpec,
+        layers: Vec<usize>,
+    ) -> Self {
+        let [n_layer, n_head, m, n] = start.projector.support_vectors.dims();
+        let device = start.mean.device();
+        let weights = Tensor::zeros([n_layer, n_head, n, m], &device);
+        let decorrelation = spec
+            .decorrelation
+            .map(|spec| DecorrelationMatrix::identity(spec, start.mean, &device));
+        let joint = decorrelation.as_ref().and_then(|matrix| {
+            let trained = Parameter::new(matrix.r.clone(), training.optimizer);
+            match matrix.spec.rule {
+                DecorrelationRule::Joint { .. } => Some(trained),
+                DecorrelationRule::LocalRule { .. } => None,
+            }
+        });
+        Self {
+            spec: spec.clone(),
+            training: training.clone(),
+            layers,
+            projector: start.projector,
+            weights: Parameter::new(weights, training.optimizer),
+            decorrelation,
+            joint,
+        }
+    }
+
+    /// The branch of every layer of a model of `n_layer`.
+    pub fn branches(&self, n_layer: usize) -> Vec<Option<Branch>> {
+        self.tensors().branches(n_layer)
+    }
+
+    fn tensors(&self) -> LiftTensors {
+        let decorrelation = self.decorrelation.as_ref();
+        LiftTensors {
+            layers: self.layers.clone(),
+            dynamics: self.spec.dynamics,
+            projector: self.projector.clone(),
+            weights: self.weights.value.clone(),
+            r: decorrelation.map(|matrix| matrix.r.clone()),
+            mean: decorrelation.and_then(|matrix| matrix.mean.clone()),
+        }
+    }
+
+    /// Z, [layers, H, N, M].
+    pub fn weights(&self) -> Tensor<4> {
+        self.weights.value.clone()
+    }
+
+    /// The positions of a batch whose features R follows after `step_idx`
+    /// steps; none where it rests.
+    pub fn positions(&self, batch: &Batch, step_idx: usize, batch_idx: usize) -> Option<Vec<u32>> {
+        let spec = self.decorrelation.as_ref()?.spec;
+        if !step_idx.is_multiple_of(spec.interval) {
+            return None;
+        }
+        let mut at = batch.real_positions();
+        let n_chosen = ((at.len() as f64 * spec.sample).ceil() as usize).clamp(1, at.len());
+        if n_chosen < at.len() {
+            let place = (step_idx as u64) << 20 | batch_idx as u64;
+            let mut random = SplitMix64::new(self.training.seed ^ place.rotate_left(32));
+            for idx in 0..n_chosen {
+                let other = idx + random.below(at.len() - idx);
+                at.swap(idx, other);
+            }
+            at.truncate(n_chosen);
+            at.sort_unstable();
+        }
+        Some(at)
+    }
+
+    /// Second moments of a step's features, and A = R E R^T.
+    pub fn moments(&self, sums: &LiftSums) -> Option<(SecondMoments, Tensor<4>)> {
+        let matrix = self.decorrelation.as_ref()?;
+        let moments = matrix.second_moments(&sums.mean_moments()?);
+        let decorrelated = matrix.decorrelated(&moments);
+        Some((moments, decorrelated))
+    }
+
+    /// Gradients of the parameters, from those of the branches.
+    pub fn gradients(
+        &self,
+        sums: &LiftSums,
+        moments: Option<&(SecondMoments, Tensor<4>)>,
+    ) -> LiftGradients {
+        let n_head = sums.weights.dims()[1];
+        let Some(matrix) = &self.decorrelation else {
+            return LiftGradients {
+                weights: sums.weights.clone(),
+                r: None,
+            };
+        };
+        let (weights, of_task) = match self.spec.dynamics {
+            // The branch had Z' = Z R: dZ = dZ' R^T and dR = Z^T dZ'.
+            Dynamics::Constant => {
+                let folded = sums.weights.clone();
+                let weights = folded
+                    .clone()
+                    .matmul(matrix.per_head(n_head).swap_dims(2, 3));
+                let z = self.weights.value.clone();
+                (weights, z.swap_dims(2, 3).matmul(folded))
+            }
+            Dynamics::Decayed => {
+                let mixing = sums.mixing.clone();
+                let mixing = mixing.unwrap_or_else(|| matrix.per_head(n_head).zeros_like());
+                (sums.weights.clone(), mixing)
+            }
+        };
+        let r = match matrix.spec.rule {
+            DecorrelationRule::LocalRule { .. } => None,
+            DecorrelationRule::Joint { lambda, .. } => {
+                let of_task = matrix.gather(of_task);
+                Some(match moments {
+                    Some((moments, a)) => of_task + matrix.loss_gradient(a, moments) * lambda,
+                    None => of_task,
+                })
+            }
+        };
+        LiftGradients { weights, r }
+    }
+
+    /// The step after `step_idx` steps, where that of S_0 has the rate
+    /// `state_rate`.
+    pub fn propose(
+        &self,
+        gradients: LiftGradients,
+        state_rate: f64,
+        step_idx: usize,
+    ) -> LiftProposal {
+        let share = state_rate / self.training.learning_rate;
+        let rate = share * self.spec.learning_rate_lift;
+        let r = match (&self.joint, gradients.r) {
+            (Some(joint), Some(gradient)) => {
+                Some(joint.propose(gradient, share * self.r_rate(), step_idx))
+            }
+            _ => None,
+        };
+        LiftProposal {
+            weights: self.weights.propose(gradients.weights, rate, step_idx),
+            r,
+        }
+    }
+
+    fn r_rate(&self) -> f64 {
+        match self.decorrelation.as_ref().map(|matrix| matrix.spec.rule) {
+            Some(DecorrelationRule::Joint { learning_rate, .. }) => learning_rate,
+            Some(DecorrelationRule::LocalRule { .. }) | None => 0.0,
+        }
+    }
+
+    /// Takes the step where `sound`, [1, 1, 1, 1], is true, and lets R follow
+    /// the features. Gives the numbers of [`DecorrelationMatrix::numbers`]
+    /// where R was looked at.
+    pub fn accept(
+        &mut self,
+        proposal: LiftProposal,
+        sums: &LiftSums,
+        moments: Option<&(SecondMoments, Tensor<4>)>,
+        sound: &Tensor<4, Bool>,
+    ) -> Option<Tensor<1>> {
+        self.weights.accept(proposal.weights, sound);
+        let matrix = self.decorrelation.as_mut()?;
+        if let (Some(joint), Some(r)) = (&mut self.joint, proposal.r) {
+            joint.accept(r, sound);
+            matrix.r = joint.value.clone();
+        }
+        let (_, a) = moments?;
+        match matrix.spec.rule {
+            DecorrelationRule::LocalRule { eta, .. } => {
+                let after = matrix.after_local_rule(a, eta);
+                matrix.r = keep(after, matrix.r.clone(), sound);
+            }
+            DecorrelationRule::Joint { .. } => {}
+        }
+        let numbers = matrix.numbers(a);
+        if let (Some(moved), Some(old)) = (
+            sums.mean_moments()
+                .and_then(|now| matrix.followed_mean(&now)),
+            matrix.mean.clone(),
+        ) {
+            let kept = keep(moved.unsqueeze_dim(0), old.unsqueeze_dim(0), sound);
+            matrix.mean = Some(kept.squeeze_dim(0));
+        }
+        Some(numbers)
+    }
+
+    /// The branch as plain numbers.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if they cannot be read.
+    pub fn values(&self) -> Result<LiftValues> {
+        let [_, n_head, head_size, upscaled_size] = self.weights.value.dims();
+        let tensors = self.tensors();
+        Ok(LiftValues {
+            layers: tensors.layers,
+            n_head,
+            head_size,
+            upscaled_size,
+            dynamics: tensors.dynamics,
+            projection_seed: self.training.seed,
+            weights: read_f32(tensors.weights)?,
+            support_vectors: read_f32(tensors.projector.support_vectors)?,
+            gamma: read_f32(tensors.projector.gamma)?,
+            decorrelation: tensors.r.map(read_f32).transpose()?,
+            mean: tensors.mean.map(read_f32).transpose()?,
+        })
+    }
+
+    /// The moments of the trained parameters, those of Z first.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if they cannot be read.
+    pub fn parameter_moments(&self) -> Result<Vec<MomentValues>> {
+        let all = std::iter::once(&self.weights).chain(&self.joint);
+        all.map(Parameter::moments).collect()
+    }
+
+    /// Goes on from what [`Self::values`] and [`Self::parameter_moments`] gave.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if they are of another run.
+    pub fn restore(&mut self, values: &LiftValues, moments: &[MomentValues]) -> Result<()> {
+        let refuse = || Error::spec("checkpoint", "has another lifted state than this run");
+        let [n_layer, n_head, head_size, m] = self.weights.value.dims();
+        let fits = values.has_right_sizes()
+            && values.layers == self.layers
+            && values.sizes() == [n_layer, n_head, head_size, m]
+            && values.dynamics == self.spec.dynamics
+            && values.decorrelation.is_some() == self.decorrelation.is_some();
+        let (of_weights, of_r) = moments.split_first().ok_or_else(refuse)?;
+        if !fits || of_r.len() != usize::from(self.joint.is_some()) {
+            return Err(refuse());
+        }
+        let tensors = values.tensors(&self.weights.value.device());
+        if let (Some(matrix), Some(r)) = (&mut self.decorrelation, tensors.r) {
+            let same_mean = tensors.mean.is_some() == matrix.mean.is_some();
+            if r.dims() != matrix.r.dims() || !same_mean {
+                return Err(refuse());
+            }
+            if let (Some(joint), Some(of_r)) = (&mut self.joint, of_r.first()) {
+                joint.set(r.clone(), of_r, "checkpoint")?;
+            }
+            (matrix.r, matrix.mean) = (r, tensors.mean);
+        }
+        self.weights
+            .set(tensors.weights, of_weights, "checkpoint")?;
+        self.projector = tensors.projector;
+        Ok(())
+    }
+
+    /// A step's choice of positions as a tensor.
+    pub fn indices(at: &[u32], device: &Device) -> Tensor<1, burn::tensor::Int> {
+        let at: Vec<i32> = at.iter().map(|at| at.cast_signed()).collect();
+        let len = at.len();
+        Tensor::from_data(TensorData::new(at, [len]), device)
+    }
+}

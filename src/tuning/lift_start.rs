@@ -1,0 +1,52 @@
+//! What a lifted run starts from.
+
+use burn::tensor::{Device, Tensor};
+
+use super::kernel_projector::KernelProjector;
+use super::receptance_sample::ReceptanceSample;
+use super::spec::LiftSpec;
+use crate::data::Example;
+use crate::error::{Error, Result};
+use crate::model::Rwkv7;
+
+/// What a lifted run starts from, before its first step.
+#[derive(Debug, Clone)]
+pub struct LiftStart {
+    pub(super) projector: KernelProjector,
+    /// Mean of the features, [layers, H, M].
+    pub(super) mean: Tensor<3>,
+}
+
+impl LiftStart {
+    /// Support vectors, gamma and mean features of `layers`, from what `model`
+    /// makes of `examples`.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] where M does not fit the model, [`Error::Device`].
+    pub fn new(
+        model: &Rwkv7,
+        device: &Device,
+        spec: &LiftSpec,
+        examples: &[Example],
+        seed: u64,
+    ) -> Result<Self> {
+        let config = model.config();
+        let m = spec.features.upscaled_size;
+        if m < config.head_size {
+            let reason = format!(
+                "must be at least the model's head size, {}, is {m}",
+                config.head_size
+            );
+            return Err(Error::spec("method.features.upscaled_size", reason));
+        }
+        if examples.is_empty() {
+            let reason = "has no training example to take support vectors from";
+            return Err(Error::spec("data", reason));
+        }
+        let layers = spec.layers.chosen(config.n_layer)?;
+        let sample = ReceptanceSample::take(model, device, &layers, examples, seed)?;
+        let projector = KernelProjector::new(&spec.features, &sample, config.n_head, seed, device)?;
+        let mean = projector.mean_features(&sample, device);
+        Ok(Self { projector, mean })
+    }
+}

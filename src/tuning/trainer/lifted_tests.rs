@@ -1,0 +1,199 @@
+//! Tests of the trainer of a lifted state on the mini model.
+
+use super::tests::{batch, examples, model, training};
+use super::*;
+use crate::tuning::spec::{
+    DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftSpec,
+    SupportVectors,
+};
+
+fn lifted() -> LiftSpec {
+    LiftSpec {
+        features: FeatureSpec {
+            upscaled_size: 64,
+            support_vectors: SupportVectors::Random,
+            gamma: Gamma::Value(1.0),
+        },
+        decorrelation: Some(DecorrelationSpec::default()),
+        learning_rate_lift: 0.02,
+        ..LiftSpec::default()
+    }
+}
+
+fn joint() -> LiftSpec {
+    LiftSpec {
+        dynamics: Dynamics::Decayed,
+        decorrelation: Some(DecorrelationSpec {
+            rule: DecorrelationRule::Joint {
+                lambda: 1.0,
+                kappa: 0.5,
+                learning_rate: 1e-3,
+            },
+            center: true,
+            interval: 2,
+            sample: 0.5,
+            shared: true,
+        }),
+        ..lifted()
+    }
+}
+
+fn trainer<'a>(model: &'a Rwkv7, device: &'a Device, spec: &LiftSpec) -> Trainer<'a> {
+    let start = TunedState::zero(model.config());
+    let method = Method::Lifted(spec.clone());
+    Trainer::new(model, device, &method, &training(), &start, &examples()).unwrap()
+}
+
+#[test]
+fn lifted_steps_lower_the_loss_and_report_the_features() {
+    let device = Device::flex();
+    let model = model(&device);
+    for spec in [lifted(), joint()] {
+        let mut trainer = trainer(&model, &device, &spec);
+        let untuned = trainer.loss(&batch()).unwrap();
+        for _ in 0..6 {
+            trainer.step(&[batch()]).unwrap();
+        }
+        let numbers = trainer.read_steps().unwrap();
+        assert!((numbers[0].loss - untuned.0 / untuned.1 as f64).abs() < 1e-5);
+        assert!(numbers[5].loss < 0.8 * numbers[0].loss, "{numbers:?}");
+        let of_lift: Vec<LiftNumbers> = numbers.iter().map(|n| n.lift.unwrap()).collect();
+        assert!(of_lift.iter().all(|of| of.norm > 0.0), "{of_lift:?}");
+        let interval = spec.decorrelation.unwrap().interval;
+        for (idx, of) in of_lift.iter().enumerate() {
+            let is_due = idx % interval == 0;
+            assert_eq!(of.decorrelation.is_some(), is_due, "step {idx}");
+        }
+        assert_eq!(trainer.divergence(), None);
+    }
+}
+
+#[test]
+fn the_branch_alone_can_be_trained_in_chosen_layers() {
+    let device = Device::flex();
+    let model = model(&device);
+    let spec = LiftSpec {
+        tune_s0: false,
+        layers: Layers::Only(vec![4, 1]),
+        ..lifted()
+    };
+    let mut trainer = trainer(&model, &device, &spec);
+    for _ in 0..4 {
+        trainer.step(&[batch()]).unwrap();
+    }
+    let numbers = trainer.read_steps().unwrap();
+    assert!(numbers[3].loss < numbers[0].loss, "{numbers:?}");
+    assert_eq!(numbers[3].state_norm, 0.0);
+    let tuned = trainer.tuned().unwrap();
+    assert_eq!(tuned.state, TunedState::zero(model.config()));
+    let lift = tuned.lift.unwrap();
+    assert_eq!(lift.layers, [1, 4]);
+    assert!(lift.weights.iter().any(|z| *z != 0.0));
+}
+
+#[test]
+fn a_restored_lifted_trainer_goes_on_bit_for_bit() {
+    let device = Device::flex();
+    let model = model(&device);
+    for spec in [lifted(), joint()] {
+        let mut straight = trainer(&model, &device, &spec);
+        let mut halfway = None;
+        for step in 0..4 {
+            if step == 2 {
+                halfway = Some(straight.checkpoint().unwrap());
+            }
+            straight.step(&[batch()]).unwrap();
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("step.safetensors");
+        crate::tuning::checkpoint_file::write_checkpoint(&path, &halfway.unwrap()).unwrap();
+        let halfway = crate::tuning::checkpoint_file::read_checkpoint(&path).unwrap();
+        let mut resumed = trainer(&model, &device, &spec);
+        resumed.restore(&halfway).unwrap();
+        for _ in 2..4 {
+            resumed.step(&[batch()]).unwrap();
+        }
+        assert_eq!(resumed.tuned().unwrap(), straight.tuned().unwrap());
+        assert_eq!(
+            resumed.read_steps().unwrap(),
+            straight.read_steps().unwrap()[2..]
+        );
+        // The same seed gives the same bits from the start.
+        let mut again = trainer(&model, &device, &spec);
+        for _ in 0..4 {
+            again.step(&[batch()]).unwrap();
+        }
+        assert_eq!(again.tuned().unwrap(), straight.tuned().unwrap());
+
+        let mut plain = lifted();
+        plain.decorrelation = None;
+        let mut other = trainer(&model, &device, &plain);
+        assert!(other.restore(&halfway).is_err());
+    }
+}
+
+#[test]
+fn a_lifted_step_that_explodes_changes_nothing() {
+    let device = Device::flex();
+    let model = model(&device);
+    let spec = LiftSpec {
+        tune_s0: false,
+        ..lifted()
+    };
+    let mut trainer = trainer(&model, &device, &spec);
+    trainer.step(&[batch()]).unwrap();
+    let good = trainer.tuned().unwrap();
+    trainer.step_at(&[batch()], 1e9).unwrap();
+    trainer.step(&[batch()]).unwrap();
+    trainer.read_steps().unwrap();
+    let divergence = trainer.divergence().unwrap();
+    assert_eq!(divergence.step, 2);
+    assert!(divergence.detail.contains("lifted state"), "{divergence:?}");
+    assert_eq!(trainer.tuned().unwrap(), good);
+}
+
+#[test]
+fn micro_batches_of_a_lifted_run_add_up_to_one() {
+    let device = Device::flex();
+    let model = model(&device);
+    let examples = examples();
+    let all: Vec<&Example> = examples.iter().collect();
+    let loss_on = crate::tuning::spec::LossOn::Answer;
+    let whole = [Batch::new(&all, loss_on)];
+    let parts = [
+        Batch::new(&all[..1], loss_on),
+        Batch::new(&all[1..], loss_on),
+    ];
+    let results = [&whole[..], &parts[..]].map(|batches| {
+        let mut trainer = trainer(&model, &device, &lifted());
+        trainer.step(batches).unwrap();
+        let r = trainer
+            .tuned()
+            .unwrap()
+            .lift
+            .unwrap()
+            .decorrelation
+            .unwrap();
+        (trainer.read_steps().unwrap()[0], r)
+    });
+    let [(a, r), (b, other)] = &results;
+    assert!((a.loss - b.loss).abs() < 1e-5, "{a:?} {b:?}");
+    let gap = (a.grad_norm - b.grad_norm).abs();
+    assert!(gap < 1e-4 * a.grad_norm, "{a:?} {b:?}");
+    for (r, other) in r.iter().zip(other) {
+        assert!((r - other).abs() < 1e-5, "{r} {other}");
+    }
+}
+
+#[test]
+fn fewer_features_than_channels_are_refused() {
+    let device = Device::flex();
+    let model = model(&device);
+    let start = TunedState::zero(model.config());
+    let mut spec = lifted();
+    spec.features.upscaled_size = 48;
+    let method = Method::Lifted(spec);
+    let error = Trainer::new(&model, &device, &method, &training(), &start, &examples());
+    let want = "method.features.upscaled_size: must be at least the model's head size, 64, is 48";
+    assert_eq!(error.unwrap_err().to_string(), want);
+}

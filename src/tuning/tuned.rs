@@ -1,0 +1,162 @@
+//! What a run makes, as plain numbers: S_0 and, of a lifted run, the branch.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::kernel_projector::KernelProjector;
+use super::lift_tensors::LiftTensors;
+use super::spec::Dynamics;
+use super::state_file::{TunedState, check_fits};
+use super::trainer::state_tensors;
+use crate::error::{Error, Result};
+use crate::model::ModelConfig;
+use crate::model::state::Start;
+
+/// Everything that a run changes of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuned {
+    /// S_0 of every layer.
+    pub state: TunedState,
+    /// The branch, of a lifted run.
+    pub lift: Option<LiftValues>,
+}
+
+/// The kernel-lifted branch of a run. Other programs load none of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiftValues {
+    /// The layers that have a branch, ascending.
+    pub layers: Vec<usize>,
+    /// H.
+    pub n_head: usize,
+    /// N.
+    pub head_size: usize,
+    /// M.
+    pub upscaled_size: usize,
+    /// How the branch changes from token to token.
+    pub dynamics: Dynamics,
+    /// The seed of Q.
+    pub projection_seed: u64,
+    /// Z, [layers, H, N, M].
+    pub weights: Vec<f32>,
+    /// U, [layers, H, M, N].
+    pub support_vectors: Vec<f32>,
+    /// [layers, H].
+    pub gamma: Vec<f32>,
+    /// R, [layers, H or 1, M, M]; the identity without one.
+    pub decorrelation: Option<Vec<f32>>,
+    /// The mean that is taken off the features, [layers, H, M].
+    pub mean: Option<Vec<f32>>,
+}
+
+impl From<TunedState> for Tuned {
+    fn from(state: TunedState) -> Self {
+        Self { state, lift: None }
+    }
+}
+
+impl Tuned {
+    /// What it changes, times `alpha`: S_0 and Z. 1 is the run's own, 0 the
+    /// untuned model.
+    #[must_use]
+    pub fn scaled(mut self, alpha: f32) -> Self {
+        self.state = self.state.scaled(alpha);
+        if let Some(lift) = &mut self.lift {
+            lift.weights.iter_mut().for_each(|z| *z *= alpha);
+        }
+        self
+    }
+
+    /// What texts start from on a device.
+    pub fn start(&self, device: &Device) -> Start {
+        let branches = self.lift.as_ref().map(|lift| {
+            let tensors = lift.tensors(device);
+            tensors.branches(self.state.n_layer)
+        });
+        Start {
+            wkv: state_tensors(&self.state, device),
+            branches: branches.unwrap_or_default(),
+        }
+    }
+
+    /// Checks that it has the dimensions of the model.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] with both sets of dimensions.
+    pub fn check_fits(&self, model: &ModelConfig) -> Result<()> {
+        check_fits(&self.state, model)?;
+        let Some(lift) = &self.lift else {
+            return Ok(());
+        };
+        let last = lift.layers.last().copied().unwrap_or(0);
+        let fits = lift.n_head == model.n_head
+            && lift.head_size == model.head_size
+            && last < model.n_layer;
+        if fits {
+            return Ok(());
+        }
+        let reason = format!(
+            "has {} heads of {} up to layer {last}, the model {} heads of {} in {} layers",
+            lift.n_head, lift.head_size, model.n_head, model.head_size, model.n_layer
+        );
+        Err(Error::spec("lift", reason))
+    }
+}
+
+impl LiftValues {
+    /// The branch on a device.
+    pub fn tensors(&self, device: &Device) -> LiftTensors {
+        let [l, h, n, m] = self.sizes();
+        let tensor = |values: &Vec<f32>, shape: [usize; 4]| {
+            Tensor::<4>::from_data(TensorData::new(values.clone(), shape), device)
+        };
+        let r = self.decorrelation.as_ref().map(|r| {
+            let n_matrices = r.len() / (l * m * m);
+            tensor(r, [l, n_matrices, m, m])
+        });
+        let mean = self.mean.as_ref().map(|mean| {
+            let data = TensorData::new(mean.clone(), [l, h, m]);
+            Tensor::<3>::from_data(data, device)
+        });
+        let gamma = TensorData::new(self.gamma.clone(), [l, h]);
+        LiftTensors {
+            layers: self.layers.clone(),
+            dynamics: self.dynamics,
+            projector: KernelProjector {
+                support_vectors: tensor(&self.support_vectors, [l, h, m, n]),
+                gamma: Tensor::from_data(gamma, device),
+            },
+            weights: tensor(&self.weights, [l, h, n, m]),
+            r,
+            mean,
+        }
+    }
+
+    /// Layers, H, N and M.
+    pub fn sizes(&self) -> [usize; 4] {
+        let Self {
+            layers,
+            n_head,
+            head_size,
+            upscaled_size,
+            ..
+        } = self;
+        [layers.len(), *n_head, *head_size, *upscaled_size]
+    }
+
+    /// Whether every tensor has as many numbers as its shape says.
+    pub fn has_right_sizes(&self) -> bool {
+        let [l, h, n, m] = self.sizes();
+        let product = |factors: &[usize]| {
+            let mut factors = factors.iter();
+            factors.try_fold(1_usize, |product, n| product.checked_mul(*n))
+        };
+        let is = |len: usize, factors: &[usize]| product(factors) == Some(len);
+        let r = self.decorrelation.as_ref().map(Vec::len);
+        let mean = self.mean.as_ref().map(Vec::len);
+        l > 0
+            && is(self.weights.len(), &[l, h, n, m])
+            && is(self.support_vectors.len(), &[l, h, m, n])
+            && is(self.gamma.len(), &[l, h])
+            && r.is_none_or(|len| is(len, &[l, h, m, m]) || is(len, &[l, m, m]))
+            && mean.is_none_or(|len| is(len, &[l, h, m]))
+    }
+}
