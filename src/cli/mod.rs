@@ -75,7 +75,7 @@ pub fn main() -> ExitCode {
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Speed(arguments) => speed::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Tune(arguments) => tune::run(&arguments),
-        Command::Window(arguments) => window::run(arguments).map(|()| ExitCode::SUCCESS),
+        Command::Window(arguments) => Ok(window::run(arguments)),
     };
     match outcome {
         Ok(code) => code,

@@ -1,10 +1,9 @@
 //! `gosling window`, also without a subcommand: the desktop window.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
-
-use crate::error::Result;
 
 /// Which runs the window shows.
 #[derive(Args)]
@@ -22,24 +21,27 @@ impl Default for WindowArguments {
     }
 }
 
-/// Opens the window and returns when it is closed.
-///
-/// # Errors
-/// Where there is no display, what to do instead.
-#[cfg(feature = "gui")]
-pub(super) fn run(arguments: WindowArguments) -> Result<()> {
-    crate::ui::window::open(arguments.runs)
+/// Opens the window and returns when it is closed; where there can be none,
+/// says what to do instead.
+pub(super) fn run(arguments: WindowArguments) -> ExitCode {
+    match open(arguments.runs) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("gosling: {reason}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-/// Says that this program was built without a window.
-///
-/// # Errors
-/// Always, with what to do instead.
+#[cfg(feature = "gui")]
+fn open(runs: PathBuf) -> Result<(), String> {
+    crate::ui::window::open(runs)
+}
+
 #[cfg(not(feature = "gui"))]
-pub(super) fn run(arguments: WindowArguments) -> Result<()> {
-    let runs = arguments.runs.display();
-    let reason = format!(
-        "this build has no window; gosling tune --runs {runs} does the same on the command line"
-    );
-    Err(crate::error::Error::Device(reason))
+fn open(runs: PathBuf) -> Result<(), String> {
+    Err(format!(
+        "this build has no window; gosling tune --runs {} does the same on the command line",
+        runs.display()
+    ))
 }

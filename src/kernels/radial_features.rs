@@ -25,7 +25,7 @@ const MIN_NORM: f32 = 1e-12;
 pub struct RadialFeatures {
     /// Unit vectors u, [H, M, N].
     pub support_vectors: Tensor<3>,
-    /// Inverse squared widths, [H].
+    /// Inverse squared widths, `[H]`.
     pub gamma: Tensor<1>,
 }
 

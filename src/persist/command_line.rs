@@ -45,7 +45,7 @@ fn quoted(argument: &str) -> String {
 /// [`super::spec_file::set_field`], each of the smallest field that can be set.
 ///
 /// # Errors
-/// [`Error::Spec`] if a path in them is not Unicode and so has no text.
+/// [`crate::error::Error::Spec`] if a path in them is not Unicode and so has no text.
 pub fn assignments(spec: &RunSpec, base: &RunSpec) -> Result<Vec<String>> {
     let print = |spec: &RunSpec| {
         let text = options().to_string(spec);

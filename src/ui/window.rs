@@ -10,7 +10,7 @@ use eframe::{CreationContext, Frame, NativeOptions, Storage};
 
 use super::app::App;
 use super::ui_state::UiState;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{parse_spec, print_spec};
 use crate::worker::Worker;
@@ -24,8 +24,8 @@ const DRAFT_KEY: &str = "draft";
 /// Opens the window and returns when it is closed.
 ///
 /// # Errors
-/// [`Error::Device`] where there is no display, with what to do instead.
-pub fn open(runs_dir: PathBuf) -> Result<()> {
+/// A sentence for people where there is no display, with what to do instead.
+pub fn open(runs_dir: PathBuf) -> Result<(), String> {
     if !has_display() {
         return Err(no_window("there is no display"));
     }
@@ -41,7 +41,11 @@ pub fn open(runs_dir: PathBuf) -> Result<()> {
         let window = Window::new(context, runs_dir)?;
         Ok(Box::new(window) as Box<dyn eframe::App>)
     });
-    eframe::run_native("gosling", options, create).map_err(|error| no_window(&error.to_string()))
+    eframe::run_native("gosling", options, create).map_err(|error| {
+        // The toolkit says the place in its own source first.
+        let error = error.to_string();
+        no_window(error.rsplit(": ").next().unwrap_or(&error))
+    })
 }
 
 /// Whether a window could be shown at all: asked before the toolkit is, which
@@ -54,9 +58,8 @@ fn has_display() -> bool {
             .any(is_set)
 }
 
-fn no_window(reason: &str) -> Error {
-    let advice = "gosling tune does the same on the command line";
-    Error::Device(format!("no window can be opened, {reason}; {advice}"))
+fn no_window(reason: &str) -> String {
+    format!("no window can be opened, {reason}; gosling tune does the same on the command line")
 }
 
 /// The application as the toolkit runs it.

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use gosling::persist::presets::preset;
 use gosling::runs::RunStore;
 use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
 use gosling::worker::event::{
     EvaluationPhase, EvaluationSummary, Event, FailureKind, RunId, RunOutcome, Score, StepMetrics,
 };
+use gosling::worker::run_spec::RunSpec;
 
 /// Numbers that look like noise, the same every time.
 pub struct Noise(u64);
@@ -38,7 +38,7 @@ impl<'a> Told<'a> {
     /// A run that begins, with its accuracy before.
     pub fn begin(store: &'a mut RunStore, name: &str, folder: &Path) -> Self {
         let run = RunId(name.into());
-        let mut spec = preset("standard").unwrap();
+        let mut spec = RunSpec::default();
         spec.training.steps = 200;
         let noise = Noise::new(name.bytes().map(u64::from).sum());
         store.apply(Event::RunStarted {

@@ -2,7 +2,7 @@
 //! Start to Stop by the names of the controls.
 //!
 //! `UPDATE_SNAPSHOTS=1 cargo test --release --test ui` writes the pictures anew,
-//! with `GOSLING_SCREENSHOTS=1` those of `screenshots/` too. They are drawn by
+//! and `GOSLING_SCREENSHOTS=path/to/runs` those of `screenshots/` of real runs. They are drawn by
 //! Mesa's software adapter where there is one.
 
 #![cfg(feature = "gui")]
@@ -11,3 +11,4 @@
 mod click_through;
 mod fixtures;
 mod pictures;
+mod speed;

@@ -1,11 +1,11 @@
 //! Accuracy before, with examples and after.
 
-use eframe::egui::{Grid, RichText, Ui};
+use eframe::egui::{FontId, Grid, RichText, ScrollArea, Ui};
 
 use super::super::theme::run_colour;
 use super::super::ui_state::UiState;
 use super::super::widgets::accuracy_bars::{Bar, BarGroup, accuracy_bars_ui};
-use super::super::widgets::controls::{cut_label, group_title, weak_small};
+use super::super::widgets::controls::{cut_label, cut_middle, group_title, weak_small};
 use crate::bench::Accuracy;
 use crate::runs::run::Run;
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
@@ -16,6 +16,9 @@ const PHASES: [EvaluationPhase; 3] = [
     EvaluationPhase::FewShot,
     EvaluationPhase::After,
 ];
+
+/// Width of the names in a table.
+const NAME_WIDTH: f32 = 150.0;
 
 /// The figure that stands for a measurement.
 pub fn headline(run: &Run, phase: EvaluationPhase) -> Option<Accuracy> {
@@ -74,15 +77,14 @@ pub fn accuracy_ui(ui: &mut Ui, run: &Run, state: &UiState) {
 pub fn benchmark_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], state: &UiState) {
     ui.horizontal(|ui| {
         group_title(ui, benchmark);
-        weak_small(
-            ui,
-            "share of right answers, with 95% intervals (Wilson) and the number of items",
-        );
+        let what = "share of right answers, with 95% intervals (Wilson) and the number of items";
+        cut_label(ui, RichText::new(what).small().weak()).on_hover_text(what);
     });
     let groups: Vec<BarGroup> = runs.iter().map(|run| group(run, state, ui, true)).collect();
     accuracy_bars_ui(ui, &groups);
     ui.add_space(4.0);
-    table_ui(ui, benchmark, runs, state);
+    let table = ScrollArea::horizontal().id_salt(benchmark);
+    table.show(ui, |ui| table_ui(ui, benchmark, runs, state));
 }
 
 /// Every figure of every run.
@@ -102,11 +104,10 @@ fn table_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], state: &UiState) {
             for (idx, score) in first.scores.iter().enumerate() {
                 if idx == 0 {
                     let colour = run_colour(state.colour(&run.id), ui.visuals());
-                    ui.scope(|ui| {
-                        ui.set_max_width(180.0);
-                        cut_label(ui, RichText::new(&run.id.0).color(colour))
-                            .on_hover_text(&run.id.0);
-                    });
+                    let font = FontId::proportional(13.0);
+                    let name = cut_middle(ui, &run.id.0, &font, NAME_WIDTH);
+                    ui.label(RichText::new(name).color(colour))
+                        .on_hover_text(&run.id.0);
                 } else {
                     ui.label("");
                 }

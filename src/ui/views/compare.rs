@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{ScrollArea, Ui};
+use eframe::egui::Ui;
 
 use super::super::theme::GAP;
 use super::super::ui_state::UiState;
-use super::super::widgets::controls::{empty_state, weak_small};
+use super::super::widgets::controls::{empty_state, scrolled, weak_small};
 use super::accuracy::benchmark_ui;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
@@ -33,26 +33,24 @@ pub fn compare_ui(ui: &mut Ui, store: &RunStore, state: &UiState) {
         );
         return;
     }
-    ScrollArea::vertical()
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            if state.selected.len() == 1 {
-                weak_small(
-                    ui,
-                    "Select more runs on the left with Ctrl or Shift to see them side by side.",
-                );
-            }
-            for (benchmark, runs) in by_benchmark {
-                benchmark_ui(ui, benchmark, &runs, state);
-                ui.add_space(2.0 * GAP);
-            }
-            if n_without > 0 {
-                let text = if n_without == 1 {
-                    "1 selected run has".into()
-                } else {
-                    format!("{n_without} selected runs have")
-                };
-                weak_small(ui, format!("{text} no accuracy yet."));
-            }
-        });
+    scrolled(ui, |ui| {
+        if state.selected.len() == 1 {
+            weak_small(
+                ui,
+                "Select more runs on the left with Ctrl or Shift to see them side by side.",
+            );
+        }
+        for (benchmark, runs) in by_benchmark {
+            benchmark_ui(ui, benchmark, &runs, state);
+            ui.add_space(2.0 * GAP);
+        }
+        if n_without > 0 {
+            let text = if n_without == 1 {
+                "1 selected run has".into()
+            } else {
+                format!("{n_without} selected runs have")
+            };
+            weak_small(ui, format!("{text} no accuracy yet."));
+        }
+    });
 }

@@ -1,12 +1,14 @@
 //! The configuration of the run that Start begins.
 
-use eframe::egui::{CollapsingHeader, Panel, RichText, ScrollArea, Ui};
+use eframe::egui::{CollapsingHeader, Panel, RichText, Ui};
 
 use super::super::action::Action;
 use super::super::app::Caches;
 use super::super::background::PathFor;
 use super::super::theme::{GAP, palette};
-use super::super::widgets::controls::{from_right, group_title, primary_button, weak_small};
+use super::super::widgets::controls::{
+    from_right, group_title, primary_button, scrolled, weak_small,
+};
 use super::form_fields::Form;
 use super::form_row::Problem;
 use crate::error::Error;
@@ -35,31 +37,27 @@ pub(in crate::ui) fn config_form_ui(
         adapters: caches.adapters.as_deref(),
         actions,
     };
-    ScrollArea::vertical()
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            // Room for the bar, so that it covers no control.
-            ui.set_max_width(ui.available_width() - 10.0);
-            form.run_ui(ui, draft);
-            group(ui, "Model", true, |ui| form.model_ui(ui, &mut draft.model));
-            group(ui, "Data", true, |ui| form.data_ui(ui, &mut draft.data));
-            group(ui, "Method", true, |ui| {
-                form.method_ui(ui, &mut draft.method)
-            });
-            group(ui, "Training", true, |ui| {
-                form.training_ui(ui, &mut draft.training)
-            });
-            group(ui, "Optimiser and early stopping", false, |ui| {
-                form.more_training_ui(ui, &mut draft.training)
-            });
-            group(ui, "Accuracy", true, |ui| {
-                form.evaluation_ui(ui, &mut draft.evaluation)
-            });
-            group(ui, "Writing down", false, |ui| {
-                form.intervals_ui(ui, &mut draft.intervals)
-            });
-            ui.add_space(GAP);
+    scrolled(ui, |ui| {
+        form.run_ui(ui, draft);
+        group(ui, "Model", true, |ui| form.model_ui(ui, &mut draft.model));
+        group(ui, "Data", true, |ui| form.data_ui(ui, &mut draft.data));
+        group(ui, "Method", true, |ui| {
+            form.method_ui(ui, &mut draft.method)
         });
+        group(ui, "Training", true, |ui| {
+            form.training_ui(ui, &mut draft.training)
+        });
+        group(ui, "Optimiser and early stopping", false, |ui| {
+            form.more_training_ui(ui, &mut draft.training)
+        });
+        group(ui, "Accuracy", true, |ui| {
+            form.evaluation_ui(ui, &mut draft.evaluation)
+        });
+        group(ui, "Writing down", false, |ui| {
+            form.intervals_ui(ui, &mut draft.intervals)
+        });
+        ui.add_space(GAP);
+    });
     form.actions
 }
 

@@ -1,12 +1,12 @@
 //! The fields of the configuration, group by group.
 
-use eframe::egui::{Align2, TextEdit, Ui};
+use eframe::egui::{Align2, DragValue, TextEdit, Ui};
 
 use super::super::action::Action;
 use super::super::background::PathFor;
 use super::form_choices as choose;
 use super::form_hints as hints;
-use super::form_row::{Problem, count, log_slider, optional, real, row};
+use super::form_row::{NUMBER_SIZE, Problem, count, log_slider, optional, real, row};
 use crate::data::Template;
 use crate::kernels::device::AdapterSummary;
 use crate::tuning::spec::{
@@ -134,7 +134,7 @@ impl Form<'_> {
         } = self;
         let is_standard = matches!(method, Method::Standard(_));
         let mut chosen = is_standard;
-        let choices = [(true, "Standard state tuning"), (false, "Base, untuned")];
+        let choices = [(true, "Standard"), (false, "Base, untuned")];
         row(ui, &hints::METHOD, *problem, |ui| {
             choose::combo(ui, "method", &mut chosen, &choices)
         });
@@ -203,7 +203,8 @@ impl Form<'_> {
             count(ui, &mut training.warmup_steps)
         });
         row(ui, &hints::TRAINING_SEED, problem, |ui| {
-            ui.add(eframe::egui::DragValue::new(&mut training.seed).speed(0.1))
+            let seed = DragValue::new(&mut training.seed).speed(0.1);
+            ui.add_sized(NUMBER_SIZE, seed)
         });
     }
 

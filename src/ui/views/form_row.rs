@@ -2,7 +2,7 @@
 //! control, and what is wrong with its value.
 
 use eframe::egui::{
-    Align, DragValue, Layout, Response, RichText, Role, Slider, Ui, WidgetInfo, emath, vec2,
+    Align, DragValue, Layout, Response, RichText, Role, Slider, Ui, Vec2, WidgetInfo, emath, vec2,
 };
 
 use super::super::theme::{CONTROL_HEIGHT, palette};
@@ -11,6 +11,9 @@ use super::super::widgets::numbers::number;
 
 /// Width of the names.
 const NAME_WIDTH: f32 = 132.0;
+
+/// Size of numbers that are typed or dragged.
+pub const NUMBER_SIZE: Vec2 = vec2(72.0, CONTROL_HEIGHT);
 
 /// What people are told of a field.
 pub struct Field {
@@ -85,7 +88,7 @@ pub fn count(ui: &mut Ui, value: &mut usize) -> Response {
     let value = DragValue::new(value)
         .speed(speed)
         .range(0..=1_000_000_000_usize);
-    ui.add_sized(vec2(72.0, CONTROL_HEIGHT), value)
+    ui.add_sized(NUMBER_SIZE, value)
 }
 
 /// A number on a linear scale, typed or dragged.
@@ -95,7 +98,7 @@ pub fn real(ui: &mut Ui, value: &mut f64) -> Response {
         .speed(speed)
         .custom_formatter(|value, _| plain(value))
         .range(0.0..=1e6);
-    ui.add_sized(vec2(72.0, CONTROL_HEIGHT), value)
+    ui.add_sized(NUMBER_SIZE, value)
 }
 
 /// A number over several powers of ten.

@@ -1,11 +1,14 @@
 //! What has happened, line by line.
 
-use eframe::egui::{RichText, ScrollArea, TextStyle, Ui};
+use eframe::egui::{FontId, RichText, ScrollArea, TextStyle, Ui};
 
 use super::super::theme::{palette, run_colour};
 use super::super::ui_state::UiState;
-use super::super::widgets::controls::{from_right, group_title, weak_small};
+use super::super::widgets::controls::{cut_middle, from_right, group_title, weak_small};
 use crate::runs::{LogLevel, LogLine, RunStore};
+
+/// Width of the names of runs.
+const NAME_WIDTH: f32 = 150.0;
 
 /// Draws the log; the newest line is at the bottom and in sight.
 pub fn log_panel_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState) {
@@ -48,7 +51,7 @@ fn line_ui(ui: &mut Ui, line: &LogLine, state: &UiState) {
         ui.spacing_mut().item_spacing.x = 8.0;
         if let Some(run) = &line.run {
             let colour = run_colour(state.colour(run), ui.visuals());
-            let name: String = run.0.chars().take(28).collect();
+            let name = cut_middle(ui, &run.0, &FontId::proportional(13.0), NAME_WIDTH);
             ui.label(RichText::new(name).color(colour));
         }
         ui.label(RichText::new(format!("{word}{}", line.text)).color(colour));

@@ -9,6 +9,15 @@ use super::super::shortcuts::SHORTCUTS;
 use super::super::theme::{GAP, blend, palette};
 use super::super::widgets::controls::{from_right, primary_button, weak_small};
 
+/// Room for the buttons of a message.
+const BUTTONS_WIDTH: f32 = 144.0;
+
+/// A question in front of everything else.
+fn modal(ctx: &Context, name: &str) -> Modal {
+    let frame = Frame::popup(&ctx.global_style()).inner_margin(Margin::same(20));
+    Modal::new(Id::unique(name)).frame(frame)
+}
+
 /// Draws the messages, newest last.
 pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
     let mut actions = Vec::new();
@@ -26,23 +35,20 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
             .inner_margin(Margin::symmetric(10, 6));
         frame.show(ui, |ui| {
             ui.horizontal_top(|ui| {
-                from_right(ui, |ui| {
-                    if ui.button("Dismiss").clicked() {
-                        actions.push(Action::Dismiss(idx));
-                    }
-                    if notice.is_error && ui.button("Copy").clicked() {
-                        actions.push(Action::CopyText(notice.text.clone()));
-                    }
-                    ui.with_layout(
-                        eframe::egui::Layout::left_to_right(eframe::egui::Align::Center)
-                            .with_main_wrap(true),
-                        |ui| {
-                            let word = if notice.is_error { "Error" } else { "Done" };
-                            ui.label(RichText::new(word).color(colour).strong());
-                            ui.label(&notice.text);
-                        },
-                    );
+                ui.vertical(|ui| {
+                    ui.set_width((ui.available_width() - BUTTONS_WIDTH).max(80.0));
+                    ui.horizontal_wrapped(|ui| {
+                        let word = if notice.is_error { "Error" } else { "Done" };
+                        ui.label(RichText::new(word).color(colour).strong());
+                        ui.label(&notice.text);
+                    });
                 });
+                if notice.is_error && ui.button("Copy").clicked() {
+                    actions.push(Action::CopyText(notice.text.clone()));
+                }
+                if ui.button("Dismiss").clicked() {
+                    actions.push(Action::Dismiss(idx));
+                }
             });
         });
         ui.add_space(6.0);
@@ -56,7 +62,7 @@ pub fn closing_ui(ctx: &Context, closing: Closing) -> Vec<Action> {
     match closing {
         Closing::No => {}
         Closing::Asking => {
-            let modal = Modal::new(Id::unique("closing")).show(ctx, |ui| {
+            let modal = modal(ctx, "closing").show(ctx, |ui| {
                 ui.set_width(380.0);
                 ui.heading("A run is on");
                 ui.label(
@@ -79,7 +85,7 @@ pub fn closing_ui(ctx: &Context, closing: Closing) -> Vec<Action> {
             }
         }
         Closing::Saving => {
-            Modal::new(Id::unique("saving")).show(ctx, |ui| {
+            modal(ctx, "saving").show(ctx, |ui| {
                 ui.set_width(320.0);
                 ui.heading("Saving the run");
                 ui.label("The window closes when the step under way is done and saved.");
@@ -91,7 +97,7 @@ pub fn closing_ui(ctx: &Context, closing: Closing) -> Vec<Action> {
 
 /// Lists the shortcuts.
 pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
-    let modal = Modal::new(Id::unique("shortcuts")).show(ctx, |ui| {
+    let modal = modal(ctx, "shortcuts").show(ctx, |ui| {
         ui.set_width(400.0);
         ui.heading("Keyboard shortcuts");
         ui.add_space(6.0);

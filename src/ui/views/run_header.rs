@@ -111,19 +111,22 @@ fn buttons_ui(ui: &mut Ui, run: &Run) -> Vec<Action> {
         }
         RunStatus::Finished | RunStatus::StoppedEarly { .. } | RunStatus::Diverged { .. } => {}
     }
-    button(
-        ui,
-        "Use settings",
-        "Make the configuration on the right that of this run",
-        Action::UseSpecOf(id()),
-    );
-    let folder = run.folder.display().to_string();
-    button(
-        ui,
-        "Copy path",
-        &format!("Put {folder} on the clipboard"),
-        Action::CopyText(folder.clone()),
-    );
+    ui.menu_button("More", |ui| {
+        let hint = "Make the configuration on the right that of this run";
+        if ui.button("Use its settings").on_hover_text(hint).clicked() {
+            actions.push(Action::UseSpecOf(id()));
+            ui.close();
+        }
+        let folder = run.folder.display().to_string();
+        if ui
+            .button("Copy the folder's path")
+            .on_hover_text(&folder)
+            .clicked()
+        {
+            actions.push(Action::CopyText(folder));
+            ui.close();
+        }
+    });
     actions
 }
 

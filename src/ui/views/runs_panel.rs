@@ -8,7 +8,9 @@ use eframe::egui::{
 use super::super::action::Action;
 use super::super::theme::{blend, palette, run_colour};
 use super::super::ui_state::UiState;
-use super::super::widgets::controls::{empty_state, from_right, group_title, weak_small};
+use super::super::widgets::controls::{
+    cut_middle, empty_state, from_right, group_title, weak_small,
+};
 use super::super::widgets::status_mark::{
     paint_status_mark, status_colour, status_share, status_word,
 };
@@ -191,13 +193,12 @@ fn paint_row(ui: &Ui, rect: Rect, run: &Run, state: &UiState) {
         );
         name_right = drawn.left() - 8.0;
     }
-    let name_clip = Rect::from_x_y_ranges(left..=name_right, rect.y_range());
-    let name_painter = painter.with_clip_rect(name_clip);
     let font = FontId::proportional(13.0);
-    name_painter.text(
+    let name = cut_middle(ui, &run.id.0, &font, name_right - left);
+    painter.text(
         pos2(left, upper),
         Align2::LEFT_CENTER,
-        &run.id.0,
+        name,
         font,
         colours.text,
     );

@@ -2,8 +2,8 @@
 //! the layers.
 
 use eframe::egui::{
-    Align2, Color32, ComboBox, FontId, Grid, Mesh, Painter, Rect, RichText, Role, ScrollArea,
-    Sense, Shape, Stroke, StrokeKind, TextureId, Ui, Vec2, pos2, vec2,
+    Align2, Color32, ComboBox, FontId, Grid, Mesh, Painter, Rect, RichText, Role, Sense, Shape,
+    Stroke, StrokeKind, TextureId, Ui, Vec2, pos2, vec2,
 };
 
 use super::super::state_pictures::{Picture, StatePictures};
@@ -11,7 +11,7 @@ use super::super::theme::{GAP, palette};
 use super::super::ui_state::{ColourRange, StatesSettings, UiState};
 use super::super::widgets::colormap::Diverging;
 use super::super::widgets::controls::{
-    choice, cut_label, empty_state, from_right, group_title, named, weak_small,
+    choice, cut_label, empty_state, from_right, group_title, named, scrolled, weak_small,
 };
 use super::super::widgets::numbers::number;
 use crate::runs::RunStore;
@@ -19,6 +19,8 @@ use crate::runs::run::Run;
 
 const AXIS: f32 = 34.0;
 const BAR_WIDTH: f32 = 12.0;
+/// From which width on the two pictures stand side by side.
+const SIDE_BY_SIDE_FROM: f32 = 560.0;
 /// Room beside the colour bar for its numbers.
 const BAR_ROOM: f32 = 64.0;
 
@@ -76,14 +78,16 @@ fn picture_ui(ui: &mut Ui, run: &Run, picture: &mut Picture, settings: &mut Stat
         );
         return;
     };
-    ScrollArea::vertical()
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            let width = ui.available_width();
-            let left = (width * 0.44).floor();
+    scrolled(ui, |ui| {
+        let width = ui.available_width();
+        if width < SIDE_BY_SIDE_FROM {
+            heads_ui(ui, picture, settings, texture);
+            ui.add_space(GAP);
+            head_ui(ui, picture, settings, texture);
+        } else {
             ui.horizontal_top(|ui| {
                 ui.vertical(|ui| {
-                    ui.set_width(left);
+                    ui.set_width((width * 0.42).floor());
                     heads_ui(ui, picture, settings, texture);
                 });
                 ui.add_space(GAP);
@@ -92,9 +96,10 @@ fn picture_ui(ui: &mut Ui, run: &Run, picture: &mut Picture, settings: &mut Stat
                     head_ui(ui, picture, settings, texture);
                 });
             });
-            ui.add_space(GAP);
-            layers_ui(ui, picture, settings);
-        });
+        }
+        ui.add_space(GAP);
+        layers_ui(ui, picture, settings);
+    });
 }
 
 fn heading_ui(ui: &mut Ui, run: &Run, picture: &Picture, settings: &mut StatesSettings) {

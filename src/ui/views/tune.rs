@@ -1,11 +1,11 @@
 //! The numbers of the steps, live.
 
-use eframe::egui::{ScrollArea, Slider, Ui, Vec2};
+use eframe::egui::{Slider, Ui, Vec2};
 
 use super::super::action::Action;
 use super::super::theme::GAP;
 use super::super::ui_state::{PlotSettings, UiState};
-use super::super::widgets::controls::{empty_state, group_title, weak_small};
+use super::super::widgets::controls::{empty_state, group_title, scrolled, weak_small};
 use super::super::widgets::metric_plot::{Metric, PlotCache, metric_plot_ui};
 use super::accuracy::accuracy_ui;
 use super::run_header::run_header_ui;
@@ -51,27 +51,25 @@ pub fn tune_ui(
     let actions = run_header_ui(ui, focused, state);
     ui.add_space(4.0);
     let height = ui.available_height();
-    ScrollArea::vertical()
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            if !focused.evaluations.is_empty() {
-                accuracy_ui(ui, focused, state);
-                ui.add_space(GAP);
-            }
-            settings_ui(ui, &mut state.plots);
-            let is_empty = runs.iter().all(|run| run.series.loss.is_empty());
-            if is_empty {
-                weak_small(
-                    ui,
-                    "The first step has not been taken yet; the untuned model is measured first.",
-                );
-            }
-            let large = (height * 0.36).clamp(150.0, 340.0);
-            metric_plot_ui(ui, Metric::Loss, &runs, state, cache, large);
+    scrolled(ui, |ui| {
+        if !focused.evaluations.is_empty() {
+            accuracy_ui(ui, focused, state);
             ui.add_space(GAP);
-            small_plots_ui(ui, &runs, state, cache, (height * 0.2).clamp(100.0, 200.0));
-            notes_ui(ui, focused);
-        });
+        }
+        settings_ui(ui, &mut state.plots);
+        let is_empty = runs.iter().all(|run| run.series.loss.is_empty());
+        if is_empty {
+            weak_small(
+                ui,
+                "The first step has not been taken yet; the untuned model is measured first.",
+            );
+        }
+        let large = (height * 0.36).clamp(150.0, 340.0);
+        metric_plot_ui(ui, Metric::Loss, &runs, state, cache, large);
+        ui.add_space(GAP);
+        small_plots_ui(ui, &runs, state, cache, (height * 0.2).clamp(100.0, 200.0));
+        notes_ui(ui, focused);
+    });
     actions
 }
 
@@ -80,6 +78,7 @@ fn small_plots_ui(ui: &mut Ui, runs: &[&Run], state: &UiState, cache: &mut PlotC
         ui.spacing_mut().item_spacing.x = 24.0;
         ui.columns(pair.len(), |columns| {
             for (ui, metric) in columns.iter_mut().zip(pair) {
+                ui.spacing_mut().item_spacing.x = 8.0;
                 metric_plot_ui(ui, *metric, runs, state, cache, height);
             }
         });

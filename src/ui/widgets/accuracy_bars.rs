@@ -175,16 +175,15 @@ fn paint_interval(ui: &Ui, bar: &Bar, middle: f32, x: impl Fn(f64) -> f32) {
     let (low, high) = bar.accuracy.interval95();
     let palette = palette(ui.visuals());
     let painter = ui.painter();
-    // Once in the ground's colour, so that it shows on any bar.
-    for (width, colour) in [
-        (4.0, blend(palette.surface, palette.text, 0.75)),
-        (1.5, palette.text),
-    ] {
-        let stroke = Stroke::new(width, colour);
-        let wide = if width > 2.0 { 1.0 } else { 0.0 };
+    let line = |wide: f32, stroke: Stroke| {
         painter.hline(x(low) - wide..=x(high) + wide, middle, stroke);
         for end in [low, high] {
-            painter.vline(x(end), middle - 4.0 - wide..=middle + 4.0 + wide, stroke);
+            painter.vline(x(end), middle - 3.5 - wide..=middle + 3.5 + wide, stroke);
         }
+    };
+    if bar.phase == EvaluationPhase::After {
+        // Once in the ground's colour, so that it shows on the bar.
+        line(1.0, Stroke::new(3.5, palette.surface));
     }
+    line(0.0, Stroke::new(1.5, palette.text));
 }

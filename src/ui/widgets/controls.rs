@@ -1,7 +1,8 @@
 //! Buttons and texts that look the same in every view.
 
 use eframe::egui::{
-    Align, Button, Label, Layout, Response, RichText, Role, Ui, WidgetInfo, WidgetText, vec2,
+    Align, Button, Color32, FontId, Label, Layout, Response, RichText, Role, ScrollArea, Ui,
+    WidgetInfo, WidgetText, vec2,
 };
 
 use super::super::theme::{CONTROL_HEIGHT, GAP, palette};
@@ -44,6 +45,28 @@ pub fn cut_label(ui: &mut Ui, text: impl Into<WidgetText>) -> Response {
     ui.add(Label::new(text).truncate())
 }
 
+/// A name cut in its middle, since runs differ at the end of theirs.
+pub fn cut_middle(ui: &Ui, name: &str, font: &FontId, width: f32) -> String {
+    let fits = |text: &str| {
+        let galley = ui
+            .painter()
+            .layout_no_wrap(text.to_owned(), font.clone(), Color32::WHITE);
+        galley.size().x <= width
+    };
+    if fits(name) {
+        return name.to_owned();
+    }
+    let chars: Vec<char> = name.chars().collect();
+    let cut = |n_kept: usize| {
+        let n_end = n_kept.min(8) / 2 + n_kept.saturating_sub(8) / 3;
+        let start = chars.iter().take(n_kept - n_end);
+        let end = chars.iter().skip(chars.len() - n_end);
+        start.chain(['…'].iter()).chain(end).collect::<String>()
+    };
+    let kept = (1..chars.len()).rev().map(cut).find(|text| fits(text));
+    kept.unwrap_or_else(|| "…".into())
+}
+
 /// Says what to do where there is nothing to see.
 pub fn empty_state(ui: &mut Ui, title: &str, advice: &str) {
     let height = ui.available_height();
@@ -56,6 +79,16 @@ pub fn empty_state(ui: &mut Ui, title: &str, advice: &str) {
         ui.label(RichText::new(advice).weak());
         ui.add_space(GAP);
     });
+}
+
+/// What scrolls downwards, with room for the bar so that it covers nothing.
+pub fn scrolled<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let area = ScrollArea::vertical().auto_shrink([false, false]);
+    let scrolled = area.show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - 12.0);
+        content(ui)
+    });
+    scrolled.inner
 }
 
 /// Lays out from the right.

@@ -3,21 +3,19 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use eframe::egui::{Color32, Id, Ui, Vec2b, vec2};
+use eframe::egui::{Id, Ui, Vec2b, vec2};
 use egui_plot::{
-    AxisHints, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Points, VLine,
+    AxisHints, GridInput, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints,
+    Points, VLine, uniform_grid_spacer,
 };
 
-use super::super::theme::{blend, palette, run_colour};
+use super::super::theme::{Palette, blend, palette, run_colour};
 use super::super::ui_state::{PlotSettings, UiState};
 use super::numbers::number;
 use super::plot_marks::marks;
 use crate::runs::run::Run;
 use crate::runs::series::{Series, decimate};
 use crate::worker::event::RunId;
-
-/// Points across a plot that eyes can tell apart.
-const N_BUCKETS: usize = 500;
 
 /// A number that is plotted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -72,6 +70,14 @@ impl Metric {
         match self {
             Self::Loss | Self::GradNorm | Self::StateNorm => settings.is_log,
             Self::LearningRate | Self::TokensPerSec => false,
+        }
+    }
+
+    /// Pairs of points across the plot that eyes can tell apart.
+    fn n_buckets(self) -> usize {
+        match self {
+            Self::Loss => 360,
+            Self::GradNorm | Self::StateNorm | Self::LearningRate | Self::TokensPerSec => 160,
         }
     }
 
@@ -132,7 +138,7 @@ impl PlotCache {
         }
         let (first, last) = made.steps;
         let points = |series: &Series| -> Vec<PlotPoint> {
-            let few = decimate(series.between(first, last), N_BUCKETS);
+            let few = decimate(series.between(first, last), metric.n_buckets());
             few.into_iter()
                 .filter_map(|(step, value)| plotted(step, value, made.is_log))
                 .collect()
@@ -202,7 +208,7 @@ pub fn metric_plot_ui(
     let (is_log, lines) = (metric.is_log(&state.plots), &cache.lines);
     let visuals = ui.visuals().clone();
     let ground = palette(&visuals).sunken;
-    let response = plot(metric, is_log, height, palette(&visuals).border).show(ui, |plot| {
+    let response = plot(metric, is_log, height, palette(&visuals)).show(ui, |plot| {
         for run in runs {
             let Some(lines) = lines.get(&(metric, run.id.clone())) else {
                 continue;
@@ -268,7 +274,8 @@ pub fn metric_plot_ui(
     cache.look_at(metric, sight);
 }
 
-fn plot<'a>(metric: Metric, is_log: bool, height: f32, grid: Color32) -> Plot<'a> {
+fn plot<'a>(metric: Metric, is_log: bool, height: f32, colours: &Palette) -> Plot<'a> {
+    let (grid, cursor) = (colours.border, blend(colours.weak, colours.sunken, 0.6));
     let link = Id::unique("steps of runs");
     let value = move |y: f64| number(if is_log { 10_f64.powf(y) } else { y });
     let hover = move |at: &HoverPosition<'_>| match at {
@@ -283,7 +290,7 @@ fn plot<'a>(metric: Metric, is_log: bool, height: f32, grid: Color32) -> Plot<'a
         )),
         HoverPosition::Elsewhere { .. } => None,
     };
-    let step = |mark: egui_plot::GridMark, _: &RangeInclusive<f64>| {
+    let step = |mark: GridMark, _: &RangeInclusive<f64>| {
         let is_whole = mark.value >= 0.0 && mark.value.fract().abs() < 1e-9;
         if is_whole {
             format!("{:.0}", mark.value)
@@ -291,6 +298,9 @@ fn plot<'a>(metric: Metric, is_log: bool, height: f32, grid: Color32) -> Plot<'a
             String::new()
         }
     };
+    let x_axis = AxisHints::new_x()
+        .formatter(step)
+        .label_spacing(34.0..=70.0);
     let y_axis = AxisHints::new_y()
         .formatter(move |mark, _| value(mark.value))
         .min_thickness(46.0)
@@ -306,9 +316,30 @@ fn plot<'a>(metric: Metric, is_log: bool, height: f32, grid: Color32) -> Plot<'a
         .set_margin_fraction(vec2(0.01, 0.08))
         .include_x(0.0)
         .grid_color(grid)
-        .x_axis_formatter(step)
+        .cursor_color(cursor)
+        .custom_x_axes(vec![x_axis])
+        .x_grid_spacer(spacer(7.0, 1.0))
+        .y_grid_spacer(spacer(3.5, 0.0))
         .custom_y_axes(vec![y_axis])
         .label_formatter(hover)
+}
+
+/// Lines at 1, 2 or 5 times a power of ten, `wide` times as far apart as the
+/// closest ones could be and not below `smallest`.
+fn spacer(wide: f64, smallest: f64) -> impl Fn(GridInput) -> Vec<GridMark> {
+    uniform_grid_spacer(move |input| {
+        let step = round_step(input.base_step_size * wide).max(smallest);
+        [step, 5.0 * step, 10.0 * step]
+    })
+}
+
+/// The next of 1, 2 and 5 times a power of ten.
+fn round_step(least: f64) -> f64 {
+    let power = 10_f64.powf(least.log10().floor());
+    let times = [1.0, 2.0, 5.0]
+        .into_iter()
+        .find(|times| times * power >= least);
+    times.unwrap_or(10.0) * power
 }
 
 /// The title, and the newest number of the run that buttons act on.
@@ -321,4 +352,27 @@ fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
             super::controls::from_right(ui, |ui| ui.monospace(number(value)));
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_round_and_not_too_close() {
+        for (least, expected) in [(1.0, 1.0), (1.2, 2.0), (0.021, 0.05), (60.0, 100.0)] {
+            let got = round_step(least);
+            assert!(
+                (got - expected).abs() < 1e-9 * expected,
+                "{least} gives {got}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_not_drawn() {
+        assert!(plotted(1, f64::NAN, false).is_none());
+        assert!(plotted(1, 0.0, true).is_none());
+        assert_eq!(plotted(3, 100.0, true), Some(PlotPoint::new(3.0, 2.0)));
+    }
 }
