@@ -15,8 +15,8 @@ use crate::worker::run_spec::RunSpec;
 pub(super) struct SpecArguments {
     /// A run specification, a RON file; without one, a preset.
     run: Option<PathBuf>,
-    /// A run that ships with the program, standard or cpu; chosen by the
-    /// device if left out.
+    /// A run that ships with the program: standard, cpu, lifted,
+    /// lifted-decorrelation or lifted-cpu; chosen by the device if left out.
     #[arg(long, conflicts_with = "run")]
     preset: Option<String>,
     /// Change one field, as in training.steps=100; can be repeated.

@@ -8,6 +8,7 @@
 //! | Q, back to N channels (3.2) | `projection_matrix.rs` |
 //! | R, decorrelation (3.3) | `decorrelation_matrix.rs` |
 //! | all together | `lift.rs`, `lift_start.rs`, `lift_tensors.rs`, `tuned.rs` |
+//! | the lifted recurrences, on Z = Q L | `lifted_recurrence.rs` |
 //!
 //! | file | what |
 //! |---|---|
@@ -32,6 +33,7 @@ pub mod lift_bundle;
 mod lift_file;
 pub mod lift_start;
 pub mod lift_tensors;
+pub mod lifted_recurrence;
 pub mod memory;
 pub mod optimizer;
 mod parameter;
