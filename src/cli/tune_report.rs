@@ -98,6 +98,7 @@ fn speed(run: &Run) -> String {
 /// What was written, and what each file is for.
 fn files(run: &Run) -> String {
     let mut rows = Vec::new();
+    let mut is_lifted = false;
     for exported in &run.exported {
         let path = quoted(&exported.path);
         let extension = exported.path.extension().unwrap_or_default();
@@ -108,6 +109,14 @@ fn files(run: &Run) -> String {
                 quoted(&script),
                 "loads it in Python; its first lines say how".into(),
             ]);
+        } else if exported.path.ends_with("lifted.safetensors") {
+            rows.push(vec![
+                path,
+                "the whole lifted state, which only Gosling loads".into(),
+            ]);
+            is_lifted = true;
+        } else if is_lifted {
+            rows.push(vec![path, "S_0 alone, and so are the files below".into()]);
         } else {
             rows.push(vec![path, "for Gosling, with what it was made from".into()]);
         }

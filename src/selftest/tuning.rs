@@ -9,7 +9,10 @@ use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{Rwkv7, mini};
 use crate::tuning::batch::Batch;
-use crate::tuning::spec::{LossOn, Method, OptimizerSpec, StandardSpec, TrainingSpec};
+use crate::tuning::spec::{
+    DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, LossOn, Method, OptimizerSpec,
+    StandardSpec, SupportVectors, TrainingSpec,
+};
 use crate::tuning::state_file::TunedState;
 use crate::tuning::trainer::{StepNumbers, Trainer};
 
@@ -20,16 +23,48 @@ const N_STEPS: usize = 2;
 const N_EXAMPLES: usize = 2;
 
 pub(super) fn checks() -> Vec<Check> {
-    vec![Check {
-        name: "two tuning steps of the mini model",
-        bound: BOUND,
-        is_needed: true,
-        on_device: steps,
-        expected: || steps(&Device::flex()),
-    }]
+    vec![
+        Check {
+            name: "two tuning steps of the mini model",
+            bound: BOUND,
+            is_needed: true,
+            on_device: standard_steps,
+            expected: || standard_steps(&Device::flex()),
+        },
+        Check {
+            name: "two steps of a lifted state with decorrelation",
+            bound: BOUND,
+            is_needed: true,
+            on_device: lifted_steps,
+            expected: || lifted_steps(&Device::flex()),
+        },
+    ]
 }
 
-fn steps(device: &Device) -> Result<Vec<Named>> {
+fn standard_steps(device: &Device) -> Result<Vec<Named>> {
+    steps(device, &Method::Standard(StandardSpec::default()))
+}
+
+fn lifted_steps(device: &Device) -> Result<Vec<Named>> {
+    let lifted = LiftSpec {
+        features: FeatureSpec {
+            upscaled_size: 80,
+            // A centre may fall to either side of a tie by rounding.
+            support_vectors: SupportVectors::Random,
+            gamma: Gamma::Value(1.0),
+        },
+        dynamics: Dynamics::Decayed,
+        decorrelation: Some(DecorrelationSpec {
+            center: true,
+            ..DecorrelationSpec::default()
+        }),
+        learning_rate_lift: 0.3,
+        ..LiftSpec::default()
+    };
+    steps(device, &Method::Lifted(lifted))
+}
+
+fn steps(device: &Device, method: &Method) -> Result<Vec<Named>> {
     let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?;
     let tokenizer = Tokenizer::mini()?;
     let items = mini_set(Benchmark::Gsm8k, Split::Train)?;
@@ -46,15 +81,15 @@ fn steps(device: &Device) -> Result<Vec<Named>> {
         optimizer: OptimizerSpec::Sgd { momentum: 0.9 },
         ..TrainingSpec::default()
     };
-    let method = Method::Standard(StandardSpec::default());
     let start = TunedState::zero(model.config());
-    let mut trainer = Trainer::new(&model, device, &method, &training, &start, &[])?;
+    let mut trainer = Trainer::new(&model, device, method, &training, &start, &examples)?;
     for _ in 0..N_STEPS {
         trainer.step(std::slice::from_ref(&batch))?;
     }
     let numbers = trainer.read_steps()?;
     let of = |f: fn(&StepNumbers) -> f64| numbers.iter().map(|step| f(step) as f32).collect();
-    Ok(vec![
+    let tuned = trainer.tuned()?;
+    let mut all = vec![
         Named {
             what: "losses",
             values: of(|step| step.loss),
@@ -65,7 +100,14 @@ fn steps(device: &Device) -> Result<Vec<Named>> {
         },
         Named {
             what: "state",
-            values: trainer.state()?.layers.concat(),
+            values: tuned.state.layers.concat(),
         },
-    ])
+    ];
+    if let Some(lift) = tuned.lift {
+        let mut add = |what, values| all.push(Named { what, values });
+        add("lifted state", lift.weights);
+        add("decorrelation", lift.decorrelation.unwrap_or_default());
+        add("mean of the features", lift.mean.unwrap_or_default());
+    }
+    Ok(all)
 }

@@ -41,6 +41,10 @@ pub struct HeadFeatures {
 
 /// From N numbers to M.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a layer, and the other is for tests"
+)]
 pub enum LiteralMap {
     /// `exp(-gamma |x - u|^2)`.
     Radial {
@@ -131,9 +135,13 @@ pub fn recurrent(
 }
 
 /// The paper's recurrence as it is printed, on Z = Q S:
-/// `S_t = S_{t-1} (diag(R phi(w)) - R phi(kk) (R phi(a) * R phi(kk))^T)
-/// + R phi(v) (R phi(k))^T` and `y = Q S_t R phi(r)`, the key axis contracted.
-/// The decay is clamped to [0, 1]; gives the share that was, `[1]`, too.
+///
+/// ```text
+/// S_t = S_{t-1} (diag(R phi(w)) - R phi(kk) (R phi(a) * R phi(kk))^T) + R phi(v) (R phi(k))^T
+/// y_t = Q S_t R phi(r)
+/// ```
+///
+/// The key axis is contracted, and the decay is clamped to [0, 1]; gives the share that was, `[1]`, too.
 /// `projection` is Q, [N, M]; the identity [M, M] gives the state before the
 /// rows are compressed.
 pub fn paper_literal(

@@ -16,6 +16,7 @@
 //! | `batch.rs` | examples as batches, and their order |
 //! | `optimizer.rs`, `schedule.rs`, `parameter.rs` | how a step is taken |
 //! | `step_gradients.rs`, `step_record.rs` | the numbers of steps, and what is wrong with them |
+//! | `diagnosis.rs` | what is wrong with a run, and which field to change |
 //! | `rate_finder.rs` | which learning rate to begin with |
 //! | `memory.rs` | what a step needs, by arithmetic |
 //! | `start.rs` | what S_0 starts from |
@@ -27,6 +28,7 @@
 pub mod batch;
 pub mod checkpoint_file;
 pub mod decorrelation_matrix;
+pub mod diagnosis;
 pub mod kernel_projector;
 mod lift;
 pub mod lift_bundle;
