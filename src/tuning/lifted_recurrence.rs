@@ -50,7 +50,7 @@ pub enum LiteralMap {
     Radial {
         /// u, [H, M, N].
         support_vectors: Tensor<3>,
-        /// [H].
+        /// `[H]`.
         gamma: Tensor<1>,
         /// Whether x is made a unit vector first, as the residual formulation
         /// does and the paper does not.
@@ -102,7 +102,7 @@ impl LiteralMap {
 /// `L_t = L_{t-1} diag(w~_t) - i_t (L_{t-1} c_t) c_t^T + beta (Q^T v_t) d_t^T`
 /// on Z = Q L, where Q Q^T = I leaves v as it is: c = norm(R phi(kk)),
 /// d = norm(R phi(k)), i the kk^2-weighted mean in-context rate, w~ = P w.
-/// `averages` is P, [H, M, N]; `beta` the write gate, [H].
+/// `averages` is P, [H, M, N]; `beta` the write gate, `[H]`.
 pub fn recurrent(
     tokens: &TokenVectors,
     features: &HeadFeatures,
@@ -141,7 +141,7 @@ pub fn recurrent(
 /// y_t = Q S_t R phi(r)
 /// ```
 ///
-/// The key axis is contracted, and the decay is clamped to [0, 1]; gives the share that was, `[1]`, too.
+/// The key axis is contracted, and the decay is clamped to 0 to 1; gives the share that was, `[1]`, too.
 /// `projection` is Q, [N, M]; the identity [M, M] gives the state before the
 /// rows are compressed.
 pub fn paper_literal(

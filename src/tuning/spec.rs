@@ -341,8 +341,7 @@ pub struct EarlyStopping {
 }
 
 impl Default for TrainingSpec {
-    /// The prototype's settings, at a rate chosen on the validation split of
-    /// gsm8k-mini.
+    /// The prototype's settings.
     fn default() -> Self {
         Self {
             steps: 300,
@@ -353,7 +352,7 @@ impl Default for TrainingSpec {
                 beta2: 0.99,
                 epsilon: 1e-8,
             },
-            learning_rate: 0.8,
+            learning_rate: 0.1,
             schedule: Schedule::Cosine { last: 0.05 },
             warmup_steps: 10,
             clip_norm: Some(1.0),
