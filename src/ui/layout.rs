@@ -8,11 +8,14 @@ use super::theme::{Appearance, MARGIN, palette};
 use super::ui_state::{Tab, UiState};
 use super::views::compare::compare_ui;
 use super::views::config_form::config_form_ui;
+use super::views::items::items_ui;
 use super::views::log_panel::log_panel_ui;
 use super::views::messages::{closing_ui, notices_ui, shortcuts_ui};
+use super::views::playground::playground_ui;
 use super::views::runs_panel::runs_panel_ui;
 use super::views::states::states_ui;
 use super::views::status_bar::status_bar_ui;
+use super::views::sweep::sweep_ui;
 use super::views::tune::tune_ui;
 use super::widgets::controls::from_right;
 
@@ -87,7 +90,10 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         match state.tab {
             Tab::Tune => actions.extend(tune_ui(ui, store, state, &mut caches.plots)),
             Tab::States => states_ui(ui, store, state, &mut caches.pictures),
+            Tab::Sweep => sweep_ui(ui),
             Tab::Compare => compare_ui(ui, store, state),
+            Tab::Items => items_ui(ui),
+            Tab::Playground => playground_ui(ui),
         }
     });
     if state.shows_shortcuts {
@@ -110,7 +116,8 @@ fn top_ui(ui: &mut Ui, state: &mut UiState) -> Vec<Action> {
         ui.add_space(14.0);
         for tab in Tab::ALL {
             let text = RichText::new(tab.name()).size(14.0);
-            if ui.selectable_label(state.tab == tab, text).clicked() {
+            let tab_label = ui.selectable_label(state.tab == tab, text);
+            if tab_label.on_hover_text(tab.purpose()).clicked() {
                 actions.push(Action::Open(tab));
             }
         }

@@ -48,7 +48,14 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
     command(Key::Period, "Stop the selected run and save it", Does::Stop),
     command(Key::Num1, "Show the steps", Does::Open(Tab::Tune)),
     command(Key::Num2, "Show the states", Does::Open(Tab::States)),
-    command(Key::Num3, "Show the comparison", Does::Open(Tab::Compare)),
+    command(Key::Num3, "Show the sweep", Does::Open(Tab::Sweep)),
+    command(Key::Num4, "Show the comparison", Does::Open(Tab::Compare)),
+    command(Key::Num5, "Show the items", Does::Open(Tab::Items)),
+    command(
+        Key::Num6,
+        "Show the playground",
+        Does::Open(Tab::Playground),
+    ),
     command(Key::O, "Open a run specification", Does::OpenSpec),
     command(Key::S, "Save the run specification", Does::SaveSpec),
     command(

@@ -17,20 +17,48 @@ pub enum Tab {
     Tune,
     /// S_0 as pictures.
     States,
+    /// Many runs over ranges of fields.
+    Sweep,
     /// Accuracy side by side.
     Compare,
+    /// The questions that were scored, one by one.
+    Items,
+    /// A prompt, answered with and without the state.
+    Playground,
 }
 
 impl Tab {
     /// Every view, in order.
-    pub const ALL: [Self; 3] = [Self::Tune, Self::States, Self::Compare];
+    pub const ALL: [Self; 6] = [
+        Self::Tune,
+        Self::States,
+        Self::Sweep,
+        Self::Compare,
+        Self::Items,
+        Self::Playground,
+    ];
 
     /// The name people see.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tune => "Tune",
             Self::States => "States",
+            Self::Sweep => "Sweep",
             Self::Compare => "Compare",
+            Self::Items => "Items",
+            Self::Playground => "Playground",
+        }
+    }
+
+    /// What it shows, for a tooltip.
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Self::Tune => "The numbers of the steps, live",
+            Self::States => "What the state looks like, layer by layer and head by head",
+            Self::Sweep => "Many runs over ranges of fields, queued and compared",
+            Self::Compare => "Accuracy of several runs side by side, with intervals",
+            Self::Items => "The questions that were scored, and which ones tuning fixed or broke",
+            Self::Playground => "A prompt of your own, answered with and without the state",
         }
     }
 }
