@@ -10,6 +10,7 @@
 //! - [`bench`](mod@bench) scores a language model; no threads, no training.
 //! - [`worker`] owns the compute device: commands in, events out.
 //! - [`runs`] folds events into what is known of each run.
+//! - [`report`]: tables of results in formats for people and for programs.
 //! - [`persist`] is the only place that writes documents.
 //! - `ui`, with the feature `gui`: the window, the only place that names egui.
 //! - [`selftest`] compares what a device computes with the truth.
@@ -35,6 +36,7 @@ pub mod kernels;
 pub mod model;
 pub mod persist;
 mod random;
+pub mod report;
 pub mod runs;
 pub mod selftest;
 pub mod tuning;

@@ -1,0 +1,15 @@
+//! Tables of results, for people and for programs.
+//!
+//! | file | what |
+//! |---|---|
+//! | `table.rs` | [`Table`]: columns and rows of [`Cell`]s |
+//! | `format.rs` | [`TableFormat`]: terminal text, Markdown, LaTeX, CSV, JSON |
+//!
+//! In the formats for people an estimate is one cell, `0.462 [0.419, 0.506]
+//! n = 500`; in those for programs it is a column for each of its numbers.
+
+mod format;
+mod table;
+
+pub use format::TableFormat;
+pub use table::{Cell, Estimate, Table};
