@@ -5,6 +5,7 @@ use super::table::columns;
 use super::tune::quoted;
 use crate::bench::Accuracy;
 use crate::runs::run::{ExportedState, Run};
+use crate::tuning::spec::SelectBy;
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
 use crate::worker::run_spec::CheckpointSource;
 
@@ -86,10 +87,22 @@ fn speed(run: &Run) -> String {
         short(run.n_tokens() / total)
     );
     if let Some(ExportedState { step, .. }) = run.exported.last() {
-        let lowest = run.best_validation().filter(|(best, _)| best == step);
-        let why = lowest.map_or(String::new(), |(_, loss)| {
-            format!(", which has the lowest validation loss, {loss:.4}")
-        });
+        let why = match run.spec.training.select_by {
+            SelectBy::ValidationLoss => {
+                let lowest = run.best_validation().filter(|(best, _)| best == step);
+                lowest.map_or(String::new(), |(_, loss)| {
+                    format!(", which has the lowest validation loss, {loss:.4}")
+                })
+            }
+            SelectBy::ValidationAccuracy => {
+                let series = run.series.validation_accuracy.points().iter();
+                let right = series.copied().find(|(at, _)| at == step);
+                right.map_or(String::new(), |(_, share)| {
+                    format!(", which answers most held-out items right, {share:.3}")
+                })
+            }
+            SelectBy::LastStep => String::new(),
+        };
         text.push_str(&format!("the state is that of step {step}{why}\n"));
     }
     text

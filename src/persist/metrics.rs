@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::worker::event::{
-    EvaluationPhase, EvaluationSummary, Event, FailureKind, LiftMetrics, RunId, RunOutcome,
+    EvaluationPhase, EvaluationSummary, Event, FailureKind, LiftMetrics, RunId, RunOutcome, Score,
     StepMetrics,
 };
 
@@ -31,7 +31,10 @@ pub enum MetricRecord {
         /// Mean nats a counted token.
         #[serde(with = "any_float")]
         loss: f64,
-        /// Whether it is the lowest so far.
+        /// The held-out items answered right, where the run selects by them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        accuracy: Option<Score>,
+        /// Whether it is the best so far.
         best: bool,
     },
     /// What an evaluation measured.
@@ -83,8 +86,14 @@ impl MetricRecord {
                 run: _,
                 step,
                 loss,
+                accuracy,
                 best,
-            } => vec![Self::Validation { step, loss, best }],
+            } => vec![Self::Validation {
+                step,
+                loss,
+                accuracy,
+                best,
+            }],
             Event::EvaluationFinished {
                 run: _,
                 phase,
@@ -120,10 +129,16 @@ impl MetricRecord {
     pub fn into_event(self, run: RunId) -> Option<Event> {
         Some(match self {
             Self::Step(metrics) => Event::Step { run, metrics },
-            Self::Validation { step, loss, best } => Event::Validated {
+            Self::Validation {
+                step,
+                loss,
+                accuracy,
+                best,
+            } => Event::Validated {
                 run,
                 step,
                 loss,
+                accuracy,
                 best,
             },
             Self::Evaluation { phase, summary } => Event::EvaluationFinished {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use self::run::{ExportedState, Run, RunStatus};
 use crate::tuning::rate_finder::RateFinding;
-use crate::worker::event::{Event, RunId, RunOutcome};
+use crate::worker::event::{Event, RunId, RunOutcome, Score};
 use crate::worker::log_line::{
     evaluation_line, export_line, failure_line, outcome_line, pause_line, start_line,
 };
@@ -142,8 +142,18 @@ impl RunStore {
                 run,
                 step,
                 loss,
+                accuracy,
                 best: _,
-            } => self.with_run(&run, |run| run.series.validation_loss.push(step, loss)),
+            } => self.with_run(&run, |run| {
+                run.series.validation_loss.push(step, loss);
+                if let Some(Score {
+                    n_correct, n_items, ..
+                }) = accuracy
+                {
+                    let share = n_correct as f64 / n_items as f64;
+                    run.series.validation_accuracy.push(step, share);
+                }
+            }),
             Event::SnapshotReady { run, step } => {
                 self.with_run(&run, |run| run.snapshot_step = Some(step));
             }

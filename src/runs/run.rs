@@ -40,6 +40,8 @@ pub struct RunSeries {
     pub loss: Series,
     /// The same on held-out examples.
     pub validation_loss: Series,
+    /// The share of held-out items answered right, where a run selects by it.
+    pub validation_accuracy: Series,
     /// Global norm of the gradient before clipping.
     pub grad_norm: Series,
     /// Norm of S_0.
@@ -338,6 +340,7 @@ impl RunSeries {
         let Self {
             loss,
             validation_loss,
+            validation_accuracy,
             grad_norm,
             state_norm,
             learning_rate,
@@ -350,13 +353,19 @@ impl RunSeries {
             feature_rms,
             decorrelation_norm,
         } = self;
-        let first = [loss, validation_loss, grad_norm, state_norm];
+        let held_out = [validation_loss, validation_accuracy];
+        let first = [loss, grad_norm, state_norm];
         let others = [learning_rate, tokens, step_secs, tokens_per_sec];
         let of_features = [off_diagonal, feature_rms, decorrelation_norm];
         let of_lift = [lift_norm, decorrelation_loss]
             .into_iter()
             .chain(of_features);
-        for series in first.into_iter().chain(others).chain(of_lift) {
+        for series in first
+            .into_iter()
+            .chain(held_out)
+            .chain(others)
+            .chain(of_lift)
+        {
             series.truncate_after(step);
         }
     }

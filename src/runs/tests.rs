@@ -41,6 +41,7 @@ fn validated(name: &str, step: usize, loss: f64) -> Event {
         run: id(name),
         step,
         loss,
+        accuracy: None,
         best: true,
     }
 }

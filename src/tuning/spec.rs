@@ -273,7 +273,9 @@ pub struct TrainingSpec {
     pub l2wrap: bool,
     /// Recompute activations in the backward pass: less memory, more time.
     pub activation_checkpointing: bool,
-    /// Stop when the validation loss has not improved for some checks.
+    /// Which state the run hands over.
+    pub select_by: SelectBy,
+    /// Stop when the checks have not improved for some time.
     pub early_stopping: Option<EarlyStopping>,
     /// Steps between validation losses; 0 never measures it.
     pub validate_every: usize,
@@ -332,6 +334,20 @@ pub enum Schedule {
     Constant,
 }
 
+/// Which of the states that a run passes through it hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SelectBy {
+    /// The one with the lowest loss on held-out examples. Step 0 takes part: a
+    /// run that never beats the untuned model hands that over.
+    #[default]
+    ValidationLoss,
+    /// The one that answers most held-out items right, among equals the one
+    /// with the lower loss. For benchmarks whose loss and accuracy part ways.
+    ValidationAccuracy,
+    /// The last one.
+    LastStep,
+}
+
 /// When to stop early. The best state is kept in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -359,6 +375,7 @@ impl Default for TrainingSpec {
             pull_to_start: 0.0,
             l2wrap: false,
             activation_checkpointing: false,
+            select_by: SelectBy::ValidationLoss,
             early_stopping: None,
             validate_every: 50,
             validation_limit: Some(100),

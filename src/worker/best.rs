@@ -7,11 +7,13 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::tuning::checkpoint_file::TrainerCheckpoint;
+use crate::tuning::spec::SelectBy;
 use crate::tuning::tuned::Tuned;
 
 const VALIDATED_STEP: &str = "validated_step";
 const BEST_STEP: &str = "best_step";
 const BEST_LOSS: &str = "best_loss";
+const BEST_N_CORRECT: &str = "best_n_correct";
 const N_WORSE: &str = "checks_without_improvement";
 
 /// The validations of a run so far.
@@ -19,34 +21,57 @@ const N_WORSE: &str = "checks_without_improvement";
 pub(super) struct Validations {
     /// The step of the last one.
     pub last_step: Option<usize>,
-    /// The lowest loss.
+    /// The best one.
     pub best: Option<Best>,
     /// Validations since then.
     pub n_worse: usize,
 }
 
-/// The state with the lowest validation loss.
+/// What was measured on the held-out examples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Check {
+    /// Mean nats a counted token.
+    pub loss: f64,
+    /// Items answered right, where the run selects by them.
+    pub n_correct: Option<usize>,
+}
+
+impl Check {
+    /// Whether this one is better than `other`. A loss that is not finite never
+    /// is.
+    fn beats(self, other: Self, select_by: SelectBy) -> bool {
+        let is_lower = self.loss < other.loss;
+        self.loss.is_finite()
+            && match select_by {
+                SelectBy::ValidationLoss | SelectBy::LastStep => is_lower,
+                SelectBy::ValidationAccuracy if self.n_correct == other.n_correct => is_lower,
+                SelectBy::ValidationAccuracy => self.n_correct > other.n_correct,
+            }
+    }
+}
+
+/// The state with the best check.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Best {
     pub step: usize,
-    /// Mean nats a counted token.
-    pub loss: f64,
+    pub check: Check,
     pub tuned: Tuned,
 }
 
 impl Validations {
-    /// Whether `loss` would be the lowest so far. One that is not finite never is.
-    pub fn is_best(&self, loss: f64) -> bool {
+    /// Whether `check` would be the best so far. One whose loss is not finite
+    /// never is.
+    pub fn is_best(&self, check: Check, select_by: SelectBy) -> bool {
         let best = self.best.as_ref();
-        loss.is_finite() && best.is_none_or(|best| loss < best.loss)
+        check.loss.is_finite() && best.is_none_or(|best| check.beats(best.check, select_by))
     }
 
-    /// Takes a validation in; `tuned` is there if its loss is the lowest.
-    pub fn add(&mut self, step: usize, loss: f64, tuned: Option<Tuned>) {
+    /// Takes a validation in; `tuned` is there if it is the best.
+    pub fn add(&mut self, step: usize, check: Check, tuned: Option<Tuned>) {
         self.last_step = Some(step);
         match tuned {
             Some(tuned) => {
-                self.best = Some(Best { step, loss, tuned });
+                self.best = Some(Best { step, check, tuned });
                 self.n_worse = 0;
             }
             None => self.n_worse += 1,
@@ -65,7 +90,10 @@ impl Validations {
         if let Some(best) = &self.best {
             put(BEST_STEP, best.step.to_string());
             // Rust prints floats so that they read back bit for bit.
-            put(BEST_LOSS, best.loss.to_string());
+            put(BEST_LOSS, best.check.loss.to_string());
+            if let Some(n_correct) = best.check.n_correct {
+                put(BEST_N_CORRECT, n_correct.to_string());
+            }
         }
         checkpoint.best = self.best.as_ref().map(|best| best.tuned.clone());
     }
@@ -83,7 +111,10 @@ impl Validations {
         ) {
             (Some(tuned), Some(step), Some(loss)) => Some(Best {
                 step,
-                loss,
+                check: Check {
+                    loss,
+                    n_correct: number(extra, BEST_N_CORRECT, file)?,
+                },
                 tuned: tuned.clone(),
             }),
             _ => None,
@@ -140,10 +171,37 @@ mod tests {
             (3, f64::INFINITY, false, 2),
             (4, 1.9, true, 0),
         ] {
-            assert_eq!(validations.is_best(loss), best, "step {step}");
+            let check = Check {
+                loss,
+                n_correct: None,
+            };
+            let by_loss = SelectBy::ValidationLoss;
+            assert_eq!(validations.is_best(check, by_loss), best, "step {step}");
             let state = if best { state() } else { None };
-            validations.add(step, loss, state);
+            validations.add(step, check, state);
             assert_eq!(validations.n_worse, n_worse, "step {step}");
+        }
+        assert_eq!(validations.best.map(|best| best.step), Some(4));
+    }
+
+    #[test]
+    fn most_right_is_the_best_and_among_equals_the_lowest_loss() {
+        let mut validations = Validations::default();
+        for (step, loss, n_correct, best) in [
+            (0, 2.0, 7, true),
+            (1, 1.0, 6, false),
+            (2, 3.0, 8, true),
+            (3, 3.5, 8, false),
+            (4, 2.5, 8, true),
+            (5, f64::NAN, 9, false),
+        ] {
+            let check = Check {
+                loss,
+                n_correct: Some(n_correct),
+            };
+            let by_accuracy = SelectBy::ValidationAccuracy;
+            assert_eq!(validations.is_best(check, by_accuracy), best, "step {step}");
+            validations.add(step, check, best.then(|| checkpoint().tuned));
         }
         assert_eq!(validations.best.map(|best| best.step), Some(4));
     }
@@ -156,9 +214,12 @@ mod tests {
             validations.store(&mut stored);
             let read = Validations::restore(&stored, Path::new("a")).unwrap();
             assert_eq!(read, validations, "{n_known}");
-            let loss = 0.1 + 0.2 / f64::from(n_known + 1);
+            let check = Check {
+                loss: 0.1 + 0.2 / f64::from(n_known + 1),
+                n_correct: Some(n_known as usize),
+            };
             let state = (n_known == 0).then(|| checkpoint().tuned);
-            validations.add(n_known as usize, loss, state);
+            validations.add(n_known as usize, check, state);
         }
     }
 

@@ -80,6 +80,31 @@ impl Measurement<'_> {
     }
 }
 
+/// The headline figure of the held-out items from a state on the way.
+///
+/// # Errors
+/// [`crate::error::Error::Stopped`] when the run is to end; what the device
+/// reports.
+pub(super) fn held_out_score(
+    loaded: &LoadedModel,
+    tokenizer: &Tokenizer,
+    set: &BenchmarkSet,
+    tuned: &Tuned,
+    step: usize,
+    context: &mut Context<'_>,
+) -> Result<Option<Score>> {
+    let LoadedModel { model, device, .. } = loaded;
+    let evaluation = evaluate(
+        &mut Runner::with_start(model, device, tuned.start(device)),
+        tokenizer,
+        set.benchmark,
+        &set.items,
+        &set.options(EvaluationPhase::After),
+        &mut |_, _| context.poll(step),
+    )?;
+    Ok(summary(&evaluation, 0.0).scores.into_iter().next())
+}
+
 fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
     let figures = evaluation.figures().into_iter();
     let scores = figures.map(|figure| Score {

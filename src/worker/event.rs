@@ -55,7 +55,7 @@ pub enum Event {
         /// The numbers of one step.
         metrics: StepMetrics,
     },
-    /// The loss on held-out examples.
+    /// What held-out examples say.
     Validated {
         /// The run.
         run: RunId,
@@ -63,7 +63,9 @@ pub enum Event {
         step: usize,
         /// Mean nats a counted token.
         loss: f64,
-        /// Whether it is the lowest so far.
+        /// The held-out items answered right, where the run selects by them.
+        accuracy: Option<Score>,
+        /// Whether it is the best so far.
         best: bool,
     },
     /// A newer snapshot lies in the latest-wins slot.

@@ -20,10 +20,21 @@ pub fn log_line(event: &Event) -> Option<String> {
         }
         Event::Step { metrics, .. } => step_line(metrics),
         Event::Validated {
-            step, loss, best, ..
+            run: _,
+            step,
+            loss,
+            accuracy,
+            best,
         } => {
-            let best = if *best { ", the lowest so far" } else { "" };
-            format!("validation loss {loss:.4} after step {step}{best}")
+            let best = match (best, accuracy) {
+                (false, _) => "",
+                (true, None) => ", the lowest so far",
+                (true, Some(_)) => ", the best so far",
+            };
+            let right = accuracy.as_ref().map_or(String::new(), |score| {
+                format!(", {} of {} right", score.n_correct, score.n_items)
+            });
+            format!("validation loss {loss:.4}{right} after step {step}{best}")
         }
         Event::CheckpointSaved { step, path, .. } => {
             format!("checkpoint after step {step} in {}", path.display())

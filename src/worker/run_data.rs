@@ -26,6 +26,8 @@ pub(super) struct RunData {
     pub validation: Vec<Example>,
     /// What accuracy is measured on; none for a set of texts.
     pub benchmark: Option<BenchmarkSet>,
+    /// The held-out items, for runs that select by their accuracy.
+    pub held_out: Option<BenchmarkSet>,
     /// What was left out, and other things people should know.
     pub notes: Vec<String>,
 }
@@ -53,7 +55,7 @@ impl RunData {
     /// Files that cannot be used, and sets of which nothing is left.
     pub fn load(spec: &RunSpec, tokenizer: &Tokenizer) -> Result<Self> {
         let mut notes = Vec::new();
-        let (train, validation, benchmark) = match &spec.data.source {
+        let (train, validation, benchmarks) = match &spec.data.source {
             DataSource::Mini(benchmark) => {
                 let items = mini_items(*benchmark, spec)?;
                 tokenised(items, tokenizer, &mut notes)
@@ -75,13 +77,15 @@ impl RunData {
                 };
                 let train = read(train)?;
                 let validation = validation.as_deref().map(read).transpose()?;
-                (train, validation.unwrap_or_default(), None)
+                (train, validation.unwrap_or_default(), (None, None))
             }
         };
+        let (benchmark, held_out) = benchmarks;
         let mut data = Self {
             train,
             validation,
             benchmark,
+            held_out,
             notes,
         };
         data.keep(spec)?;
@@ -123,6 +127,9 @@ impl RunData {
         }
         let limit = spec.training.validation_limit.unwrap_or(usize::MAX);
         self.validation.truncate(limit);
+        if let Some(held_out) = &mut self.held_out {
+            held_out.items.truncate(limit);
+        }
         if self.validation.is_empty() && spec.training.validate_every > 0 {
             let reason = "there are no validation examples, so nothing is held against \
                           over-fitting and the last state is kept";
@@ -144,11 +151,14 @@ impl BenchmarkSet {
     }
 }
 
+/// What is scored at the end, and what is scored on the way.
+type Sets = (Option<BenchmarkSet>, Option<BenchmarkSet>);
+
 fn tokenised(
     items: Items,
     tokenizer: &Tokenizer,
     notes: &mut Vec<String>,
-) -> (Vec<Example>, Vec<Example>, Option<BenchmarkSet>) {
+) -> (Vec<Example>, Vec<Example>, Sets) {
     let Items {
         train,
         validation,
@@ -159,7 +169,14 @@ fn tokenised(
         let example = |item| set.protocol.training_example(item, tokenizer);
         items.iter().map(example).collect()
     };
-    (examples(&train.items), examples(&validation), Some(set))
+    let (train, held_out) = (examples(&train.items), examples(&validation));
+    let of_held_out = BenchmarkSet {
+        benchmark: set.benchmark,
+        items: validation,
+        protocol: set.protocol,
+        few_shot: Vec::new(),
+    };
+    (train, held_out, (Some(set), Some(of_held_out)))
 }
 
 fn mini_items(benchmark: Benchmark, spec: &RunSpec) -> Result<Items> {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::best::Validations;
+use super::best::{Best, Validations};
 use super::context::{Context, Doing};
 use super::control::Job;
 use super::evaluating::Measurement;
@@ -21,6 +21,7 @@ use crate::persist::run_folder::RunFolder;
 use crate::persist::run_history::past_run;
 use crate::tuning::batch::DataOrder;
 use crate::tuning::rate_finder::{RateFinding, RateRange, find_rate};
+use crate::tuning::spec::SelectBy;
 use crate::tuning::start::start_state;
 use crate::tuning::trainer::Trainer;
 use crate::tuning::tuned::Tuned;
@@ -118,9 +119,18 @@ fn start(
         data,
         trainer,
     } = &mut { prepared };
-    let tuning = trainer
-        .take()
-        .map(|trainer| Tuning::new(run.clone(), spec, data, trainer, Validations::default()));
+    let tuning = trainer.take().map(|trainer| {
+        let validations = Validations::default();
+        Tuning::new(
+            run.clone(),
+            spec,
+            loaded,
+            tokenizer,
+            data,
+            trainer,
+            validations,
+        )
+    });
     let active = ActiveRun {
         run,
         spec,
@@ -157,9 +167,17 @@ fn take_up(path: &Path, session: &mut Session, context: &mut Context<'_>) -> Res
     folder.truncate_after(first_step)?;
     folder.append_log(&loaded.lines.join("\n"))?;
     let run = begin(folder, &spec, first_step, notes, context)?;
-    let tuning = trainer
-        .take()
-        .map(|trainer| Tuning::new(run.clone(), &spec, data, trainer, validations));
+    let tuning = trainer.take().map(|trainer| {
+        Tuning::new(
+            run.clone(),
+            &spec,
+            loaded,
+            tokenizer,
+            data,
+            trainer,
+            validations,
+        )
+    });
     let is_kept = |(phase, _): &(EvaluationPhase, EvaluationSummary)| match phase {
         EvaluationPhase::Before | EvaluationPhase::FewShot => true,
         EvaluationPhase::After => false,
@@ -330,19 +348,21 @@ impl ActiveRun<'_> {
         tuning.map_or(0, |tuning| tuning.trainer.steps_taken())
     }
 
-    /// The best state where the validation loss says which, else the last one.
+    /// The best state where the held-out examples say which, else the last one.
     /// A run that is cut short before its first tuned state was measured has
     /// only the start to compare with, so `is_cut` takes the last one then.
     fn outcome(&self, is_cut: bool) -> Result<Outcome> {
         let Some(tuning) = &self.tuning else {
             return Err(Error::Device("nothing was trained".into()));
         };
+        let keeps_last = self.spec.training.select_by == SelectBy::LastStep;
         let best = tuning.validations.best.as_ref();
-        Ok(match best.filter(|best| !is_cut || best.step > 0) {
+        let is_known = |best: &&Best| !keeps_last && (!is_cut || best.step > 0);
+        Ok(match best.filter(is_known) {
             Some(best) => Outcome {
                 tuned: best.tuned.clone(),
                 step: best.step,
-                validation_loss: Some(best.loss),
+                validation_loss: Some(best.check.loss),
             },
             None => Outcome {
                 tuned: tuning.trainer.tuned()?,

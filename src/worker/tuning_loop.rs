@@ -2,16 +2,20 @@
 
 use std::time::Instant;
 
-use super::best::Validations;
+use super::best::{Check, Validations};
 use super::context::{Context, Doing, Throttle};
+use super::evaluating::held_out_score;
 use super::event::{Event, RunId, StepMetrics};
 use super::latest::StateSnapshot;
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
+use super::session::LoadedModel;
 use crate::data::Example;
 use crate::error::Result;
+use crate::model::tokenizer::Tokenizer;
 use crate::tuning::batch::{Batch, DataOrder};
 use crate::tuning::checkpoint_file::write_checkpoint;
+use crate::tuning::spec::SelectBy;
 use crate::tuning::state_file::{Metadata, write_safetensors};
 use crate::tuning::trainer::{Divergence, Trainer};
 
@@ -36,6 +40,8 @@ pub(super) struct Tuning<'a> {
     pub spec: &'a RunSpec,
     pub trainer: Trainer<'a>,
     pub validations: Validations,
+    loaded: &'a LoadedModel,
+    tokenizer: &'a Tokenizer,
     data: &'a RunData,
     order: DataOrder,
     /// The validation examples in batches.
@@ -52,6 +58,8 @@ impl<'a> Tuning<'a> {
     pub fn new(
         run: RunId,
         spec: &'a RunSpec,
+        loaded: &'a LoadedModel,
+        tokenizer: &'a Tokenizer,
         data: &'a RunData,
         trainer: Trainer<'a>,
         validations: Validations,
@@ -68,6 +76,8 @@ impl<'a> Tuning<'a> {
             spec,
             trainer,
             validations,
+            loaded,
+            tokenizer,
             data,
             held_out,
             pending: Vec::new(),
@@ -197,17 +207,31 @@ impl<'a> Tuning<'a> {
             n_tokens += n_of;
         }
         let loss = nats / n_tokens as f64;
-        let best = self.validations.is_best(loss);
+        let select_by = self.spec.training.select_by;
+        let held_out = self.data.held_out.as_ref();
+        let accuracy = match held_out.filter(|_| select_by == SelectBy::ValidationAccuracy) {
+            Some(set) => {
+                let tuned = self.trainer.tuned()?;
+                held_out_score(self.loaded, self.tokenizer, set, &tuned, step, context)?
+            }
+            None => None,
+        };
+        let check = Check {
+            loss,
+            n_correct: accuracy.as_ref().map(|score| score.n_correct),
+        };
+        let best = self.validations.is_best(check, select_by);
         let tuned = if best {
             Some(self.trainer.tuned()?)
         } else {
             None
         };
-        self.validations.add(step, loss, tuned);
+        self.validations.add(step, check, tuned);
         context.report(Event::Validated {
             run: self.run.clone(),
             step,
             loss,
+            accuracy,
             best,
         })
     }

@@ -9,7 +9,7 @@ use super::run_spec::{
     RunSpec, VocabularySource,
 };
 use crate::error::{Error, Result};
-use crate::tuning::spec::{OptimizerSpec, Schedule, TrainingSpec};
+use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};
 
 const MAX_NAME_CHARS: usize = 64;
 const MAX_STEPS: usize = 100_000_000;
@@ -41,6 +41,7 @@ impl RunSpec {
         check_data(data)?;
         method::check_method(method)?;
         check_training(training)?;
+        check_selection(training, data)?;
         check_evaluation(evaluation)?;
         check_intervals(intervals)
     }
@@ -126,6 +127,7 @@ fn check_training(training: &TrainingSpec) -> Result<()> {
         pull_to_start,
         l2wrap: _,
         activation_checkpointing: _,
+        select_by: _,
         early_stopping,
         validate_every,
         validation_limit,
@@ -166,6 +168,25 @@ fn check_training(training: &TrainingSpec) -> Result<()> {
     }
     check_count("training.validate_every", *validate_every, 0, MAX_STEPS)?;
     check_limit("training.validation_limit", *validation_limit)
+}
+
+/// What the handed-over state is chosen by has to be measured.
+fn check_selection(training: &TrainingSpec, data: &DataSpec) -> Result<()> {
+    let field = "training.select_by";
+    let reason = match (training.select_by, &data.source) {
+        (SelectBy::ValidationAccuracy, DataSource::Jsonl { .. }) => {
+            "is ValidationAccuracy, but texts have no right answer; choose ValidationLoss"
+        }
+        (SelectBy::ValidationAccuracy, _) if training.validate_every == 0 => {
+            "is ValidationAccuracy, but training.validate_every is 0; raise that"
+        }
+        (SelectBy::LastStep, _) if training.early_stopping.is_some() => {
+            "is LastStep, but training.early_stopping ends a run at the best one; \
+             choose ValidationLoss or ValidationAccuracy"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::spec(field, reason))
 }
 
 fn check_optimizer(optimizer: &OptimizerSpec) -> Result<()> {

@@ -90,6 +90,7 @@ impl<'a> Told<'a> {
                     run,
                     step,
                     loss,
+                    accuracy: None,
                     best: true,
                 });
             }

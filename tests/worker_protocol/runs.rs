@@ -8,7 +8,7 @@ use gosling::data::Template;
 use gosling::persist::run_history::past_run;
 use gosling::runs::run::{Run, RunStatus};
 use gosling::tuning::rate_finder::RateRange;
-use gosling::tuning::spec::{EarlyStopping, Method};
+use gosling::tuning::spec::{EarlyStopping, Method, SelectBy};
 use gosling::tuning::state_file::read_state;
 use gosling::worker::command::Command;
 use gosling::worker::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome, Score};
@@ -242,6 +242,40 @@ fn a_run_without_improvement_stops_early_with_the_best_state() {
     assert_eq!(run.series.loss.len(), 2);
     let state = state_of(&run);
     assert!(state.layers.iter().flatten().all(|value| *value == 0.0));
+}
+
+/// The rate is far too high, so that the states differ in what they get right.
+#[test]
+fn the_state_that_answers_most_right_is_handed_over() {
+    let mut client = Client::new();
+    let mut spec = tiny();
+    spec.training.learning_rate = 1.0;
+    spec.training.validate_every = 1;
+    spec.training.validation_limit = Some(16);
+    spec.training.select_by = SelectBy::ValidationAccuracy;
+    spec.evaluation.after = false;
+    client.start(&spec);
+    let (outcome, run) = client.until_ended();
+    assert_eq!(outcome, RunOutcome::Finished);
+    let right = run.series.validation_accuracy.points().to_vec();
+    let losses = run.series.validation_loss.points().to_vec();
+    assert_eq!((right.len(), losses.len()), (5, 5));
+    let checks = right.iter().zip(&losses);
+    let best = checks.reduce(|best, check| {
+        let (right, loss) = (check.0.1, check.1.1);
+        let (most, lowest) = (best.0.1, best.1.1);
+        let beats = right > most || (right == most && loss < lowest);
+        if beats { check } else { best }
+    });
+    assert_eq!(run.exported[0].step, best.unwrap().0.0);
+    // What is on the disk says the same, and the last step is what it was asked for.
+    let past = past_run(&run.folder).unwrap();
+    assert_eq!(past.series.validation_accuracy.points(), right);
+    spec.training.select_by = SelectBy::LastStep;
+    client.start(&spec);
+    let (_, run) = client.until_ended();
+    assert_eq!(run.exported[0].step, 4);
+    assert_eq!(run.series.validation_accuracy.len(), 0);
 }
 
 #[test]

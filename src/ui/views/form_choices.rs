@@ -9,7 +9,7 @@ use super::super::background::PathFor;
 use super::super::widgets::controls::cut_label;
 use crate::data::{Benchmark, Template};
 use crate::kernels::device::{AdapterSummary, DeviceChoice};
-use crate::tuning::spec::{Layers, OptimizerSpec, Schedule, StartState};
+use crate::tuning::spec::{Layers, OptimizerSpec, Schedule, SelectBy, StartState};
 use crate::worker::run_spec::{CheckpointSource, DataSource, VocabularySource};
 
 /// A drop-down of values that are either equal or not.
@@ -273,6 +273,23 @@ pub fn optimizer(ui: &mut Ui, value: &mut OptimizerSpec) -> Response {
                 weight_decay: 0.01,
             },
             _ => OptimizerSpec::Sgd { momentum: 0.9 },
+        };
+    })
+}
+
+/// Which state a run hands over.
+pub fn select_by(ui: &mut Ui, value: &mut SelectBy) -> Response {
+    let names = ["lowest loss", "most right", "last step"];
+    let shown = match *value {
+        SelectBy::ValidationLoss => names[0],
+        SelectBy::ValidationAccuracy => names[1],
+        SelectBy::LastStep => names[2],
+    };
+    pick(ui, "select_by", shown, &names, |idx| {
+        *value = match idx {
+            0 => SelectBy::ValidationLoss,
+            1 => SelectBy::ValidationAccuracy,
+            _ => SelectBy::LastStep,
         };
     })
 }

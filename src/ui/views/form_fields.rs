@@ -241,6 +241,9 @@ impl Form<'_> {
                 count,
             )
         });
+        row(ui, &hints::TRAINING_SELECT_BY, problem, |ui| {
+            choose::select_by(ui, &mut training.select_by)
+        });
         row(ui, &hints::TRAINING_EARLY_STOPPING, problem, |ui| {
             let mut patience = training.early_stopping.map(|stopping| stopping.patience);
             let response = optional(

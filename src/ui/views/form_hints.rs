@@ -233,6 +233,13 @@ pub const TRAINING_VALIDATION_LIMIT: Field = field(
     "",
     "At most this many held-out examples a check.",
 );
+pub const TRAINING_SELECT_BY: Field = field(
+    "training.select_by",
+    "Hand over",
+    "",
+    "",
+    "The state that the run hands over: of the lowest held-out loss, of most held-out items right (for benchmarks whose loss and accuracy part ways), or of the last step.",
+);
 pub const TRAINING_EARLY_STOPPING: Field = field(
     "training.early_stopping",
     "Stop early",

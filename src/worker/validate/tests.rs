@@ -196,6 +196,40 @@ fn early_stopping_needs_checks() {
 }
 
 #[test]
+fn what_the_state_is_selected_by_is_measured() {
+    let texts = || DataSource::Jsonl {
+        train: "train.jsonl".into(),
+        validation: None,
+        template: Template::Plain,
+    };
+    check_error(
+        |s| {
+            s.training.select_by = SelectBy::ValidationAccuracy;
+            s.data.source = texts();
+        },
+        "training.select_by: is ValidationAccuracy, but texts have no right answer; choose \
+         ValidationLoss",
+    );
+    check_error(
+        |s| {
+            s.training.select_by = SelectBy::ValidationAccuracy;
+            s.training.validate_every = 0;
+        },
+        "training.select_by: is ValidationAccuracy, but training.validate_every is 0; raise that",
+    );
+    check_error(
+        |s| {
+            s.training.select_by = SelectBy::LastStep;
+            s.training.early_stopping = Some(EarlyStopping { patience: 3 });
+        },
+        "training.select_by: is LastStep, but training.early_stopping ends a run at the best \
+         one; choose ValidationLoss or ValidationAccuracy",
+    );
+    check_fits(|s| s.training.select_by = SelectBy::LastStep);
+    check_fits(|s| s.training.select_by = SelectBy::ValidationAccuracy);
+}
+
+#[test]
 fn methods() {
     let standard = |layers, start| Method::Standard(StandardSpec { layers, start });
     for (method, want) in [
