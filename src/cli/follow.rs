@@ -15,7 +15,7 @@ use crate::worker::event::{Event, FailureKind, RunId, RunOutcome};
 use crate::worker::log_line::failure_line;
 
 /// How often the status is looked at when nothing happens.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 /// What a shell expects of a program that was interrupted.
 pub(super) const INTERRUPTED: u8 = 130;
 

@@ -93,6 +93,11 @@ impl Progress {
 
     /// Shows where things stand, if it is time to.
     pub fn show(&mut self, store: &RunStore, run: Option<&RunId>) {
+        self.show_line(&mut || status_line(store, run));
+    }
+
+    /// Shows a line that says where things stand, if it is time to.
+    pub fn show_line(&mut self, status: &mut dyn FnMut() -> Option<String>) {
         let every = match self.style {
             Style::Quiet => return,
             Style::Live => LIVE,
@@ -103,7 +108,7 @@ impl Progress {
             return;
         }
         self.last = Some(Instant::now());
-        let line = status_line(store, run).unwrap_or_default();
+        let line = status().unwrap_or_default();
         if line == self.shown {
             return;
         }

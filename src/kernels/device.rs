@@ -2,6 +2,7 @@
 //! cannot do, said before anything is loaded.
 
 mod adapters;
+mod memory;
 mod processor;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 use adapters::{Listed, listed};
 
 pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
+pub use memory::memory_of;
 pub use processor::{Processor, processor};
 
 /// Where to compute.
@@ -211,7 +213,11 @@ fn choose(choice: DeviceChoice, adapters: &'static [Listed]) -> Result<Chosen> {
 static OPEN: Mutex<Vec<(WgpuDevice, OpenDevice)>> = Mutex::new(Vec::new());
 
 fn open_adapter(adapter: &Listed, why: &str) -> Result<OpenDevice> {
-    let Listed { summary, device } = adapter;
+    let Listed {
+        summary,
+        device,
+        memory_bytes: _,
+    } = adapter;
     let is_software = summary.kind == AdapterKind::Software;
     if is_software && cfg!(feature = "fast-gpu") {
         return Err(Error::Device(format!(

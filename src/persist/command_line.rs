@@ -1,7 +1,8 @@
 //! A run as the command line that does the same.
 
 use super::presets::{PRESETS, preset};
-use super::spec_file::{Field, is_below, options, printed_fields, unprintable};
+use super::printed_fields::{Field, is_below, printed_fields};
+use super::spec_file::{options, unprintable};
 use crate::error::Result;
 use crate::worker::run_spec::RunSpec;
 

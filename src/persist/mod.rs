@@ -3,8 +3,10 @@
 
 pub mod atomic;
 pub mod command_line;
+pub(crate) mod folder_lock;
 pub mod metrics;
 pub mod presets;
+mod printed_fields;
 pub mod run_folder;
 pub mod run_history;
 pub mod spec_file;

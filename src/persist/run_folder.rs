@@ -13,13 +13,14 @@
 //!   lock, lock.pid      held by the process that writes here
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::atomic::write_atomic;
+use super::folder_lock::FolderLock;
 use super::metrics::{MetricRecord, MetricsFile};
 use super::spec_file::{print_spec, read_spec};
 use super::utc::utc_now;
@@ -63,6 +64,24 @@ impl RunFolder {
         })
     }
 
+    /// Makes `path` the folder of a new run, so that a second attempt after a
+    /// crash meets what the first one left; the run begins when it is opened.
+    /// A folder that is a run's already stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the specification cannot be run, [`Error::Input`] if
+    /// another process holds the folder, [`Error::Io`] if it cannot be written.
+    pub fn create_at(path: impl AsRef<Path>, spec: &RunSpec) -> Result<()> {
+        let path = path.as_ref();
+        if path.join(SPEC_FILE).is_file() {
+            return Ok(());
+        }
+        spec.check()?;
+        let text = print_spec(spec)?;
+        fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
+        fill(path, &text).map(|_| ())
+    }
+
     /// Opens the folder of a run to go on with it.
     ///
     /// # Errors
@@ -77,7 +96,7 @@ impl RunFolder {
             let reason = "is not there; a run's folder has one";
             return Err(Error::input(path, SPEC_FILE, reason));
         }
-        let lock = FolderLock::take(path)?;
+        let lock = FolderLock::take(path, "run")?;
         let spec = read_spec(&spec_file)?;
         spec.check().map_err(|error| match error {
             Error::Spec { field, reason } => Error::input(&spec_file, field, reason),
@@ -186,6 +205,17 @@ impl RunFolder {
         step_files(&self.path.join("checkpoints"))
     }
 
+    /// Step and file of the newest checkpoint of the run in `path`, which
+    /// another process may be working on.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the folder cannot be read, [`Error::Input`] if there is
+    /// none.
+    pub fn newest_checkpoint(path: &Path) -> Result<(usize, PathBuf)> {
+        let newest = step_files(&path.join("checkpoints"))?.into_iter().next();
+        newest.ok_or_else(|| Error::input(path, "checkpoints", "holds none"))
+    }
+
     /// Steps and files of the snapshots, newest first.
     ///
     /// # Errors
@@ -273,7 +303,7 @@ fn number_of(folder: &str, name: &str) -> Option<u32> {
 }
 
 fn fill(path: &Path, spec: &str) -> Result<RunFolder> {
-    let lock = FolderLock::take(path)?;
+    let lock = FolderLock::take(path, "run")?;
     create_folders(path)?;
     // Last, for a folder with a specification is a run.
     write_atomic(path.join(SPEC_FILE), |writer| {
@@ -311,60 +341,6 @@ fn step_files(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
     }
     files.sort_unstable_by(|a, b| b.cmp(a));
     Ok(files)
-}
-
-/// The lock of a folder. The system lets go of it when the process ends in
-/// whatever way, so that a lock is never stale.
-#[derive(Debug)]
-struct FolderLock {
-    file: File,
-    /// Names the holder; apart, for Windows lets nobody read a locked file.
-    pid_path: PathBuf,
-}
-
-impl FolderLock {
-    fn take(folder: &Path) -> Result<Self> {
-        let path = folder.join("lock");
-        let pid_path = folder.join("lock.pid");
-        let mut options = OpenOptions::new();
-        let file = options
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|source| Error::io("lock", &path, source))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            // Some network disks have no locks; better to go on than not to run.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(Error::io("lock", path, error)),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::input(folder, "lock", holder(&pid_path)));
-            }
-        }
-        // Only for the message above: without it the lock still holds.
-        let _ = fs::write(&pid_path, std::process::id().to_string());
-        Ok(Self { file, pid_path })
-    }
-}
-
-impl Drop for FolderLock {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.pid_path);
-        let _ = self.file.unlock();
-    }
-}
-
-fn holder(pid_path: &Path) -> String {
-    let pid = fs::read_to_string(pid_path).ok();
-    let pid: Option<u32> = pid.and_then(|text| text.trim().parse().ok());
-    match pid {
-        Some(pid) if pid == std::process::id() => {
-            "the run is open in this process already; stop it there first".into()
-        }
-        Some(pid) => format!("process {pid} works on this run; stop it first"),
-        None => "another process works on this run; stop it first".into(),
-    }
 }
 
 #[cfg(test)]

@@ -34,6 +34,14 @@ impl RunStore {
     }
 }
 
+/// Every run below `runs_dir` that can be read, oldest first.
+///
+/// # Errors
+/// [`Error::Io`] if `runs_dir` is there but cannot be listed.
+pub fn past_runs(runs_dir: &Path) -> Result<Vec<Run>> {
+    Ok(RunStore::from_folder(runs_dir)?.runs().to_vec())
+}
+
 /// Reads one run back from its folder.
 ///
 /// # Errors

@@ -10,7 +10,10 @@ use ron::error::{Error as RonError, Position, SpannedError};
 use ron::extensions::Extensions;
 use ron::ser::PrettyConfig;
 use ron::value::RawValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use super::printed_fields::{Field, is_below, printed_fields};
 use crate::error::{Error, Result};
 use crate::worker::run_spec::RunSpec;
 
@@ -30,6 +33,26 @@ const ALIKE: f64 = 0.75;
 /// [`RunSpec::check`] does that.
 pub fn read_spec(path: impl AsRef<Path>) -> Result<RunSpec> {
     let path = path.as_ref();
+    parse_spec(&read_text(path)?, path)
+}
+
+/// Reads a specification from text; `origin` names it in errors.
+///
+/// `Some(x)` may be written `x`, and `Standard((layers: All))` may be written
+/// `Standard(layers: All)`.
+///
+/// # Errors
+/// [`Error::Input`] with the line and column of what is wrong.
+pub fn parse_spec(text: &str, origin: impl AsRef<Path>) -> Result<RunSpec> {
+    parse_ron(text, origin)
+}
+
+/// The text of a short RON file.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read, [`Error::Input`] if it is too
+/// large or no text.
+pub(super) fn read_text(path: &Path) -> Result<String> {
     let fail = |source| Error::io("read", path, source);
     let mut bytes = Vec::new();
     File::open(path)
@@ -44,22 +67,18 @@ pub fn read_spec(path: impl AsRef<Path>) -> Result<RunSpec> {
             "is over 1 MiB; a run specification is a short RON file",
         ));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
         Error::input(path, format!("line {line}"), "is not UTF-8 text")
-    })?;
-    parse_spec(text, path)
+    })
 }
 
-/// Reads a specification from text; `origin` names it in errors.
-///
-/// `Some(x)` may be written `x`, and `Standard((layers: All))` may be written
-/// `Standard(layers: All)`.
+/// Reads a document from text as [`parse_spec`] reads a run.
 ///
 /// # Errors
 /// [`Error::Input`] with the line and column of what is wrong.
-pub fn parse_spec(text: &str, origin: impl AsRef<Path>) -> Result<RunSpec> {
+pub(super) fn parse_ron<T: DeserializeOwned>(text: &str, origin: impl AsRef<Path>) -> Result<T> {
     // Editors on Windows put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     parse(text).map_err(|error| {
@@ -74,11 +93,18 @@ pub fn parse_spec(text: &str, origin: impl AsRef<Path>) -> Result<RunSpec> {
 /// # Errors
 /// [`Error::Spec`] if a path in it is not Unicode and so has no text.
 pub fn print_spec(spec: &RunSpec) -> Result<String> {
+    Ok(format!("{HEADER}{}\n", print_ron(spec)?))
+}
+
+/// A document as RON that [`parse_ron`] reads back equal.
+///
+/// # Errors
+/// [`Error::Spec`] if a path in it is not Unicode and so has no text.
+pub(super) fn print_ron<T: Serialize>(document: &T) -> Result<String> {
     let pretty = PrettyConfig::new().new_line("\n").compact_arrays(true);
-    let text = options()
-        .to_string_pretty(spec, pretty)
-        .map_err(|error| unprintable(&error))?;
-    Ok(format!("{HEADER}{text}\n"))
+    options()
+        .to_string_pretty(document, pretty)
+        .map_err(|error| unprintable(&error))
 }
 
 /// Sets one field by its dotted path, as in `training.batch=8` or
@@ -99,6 +125,8 @@ pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
         .to_string(spec)
         .map_err(|error| unprintable(&error))?;
     let old = locate(&printed, path)?;
+    // `gamma=2` where gamma is `Value(1.0)`.
+    let wrapped = newtype_of_number(&printed[old.clone()]).map(|name| format!("{name}({value})"));
     let with = |value: &str| {
         let text = [&printed[..old.start], value, &printed[old.end..]].concat();
         // One whole value, or it would end its field and begin another.
@@ -108,8 +136,41 @@ pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
     };
     *spec = with(value)
         .or_else(|unquoted| with(&format!("{value:?}")).map_err(|_| unquoted))
+        .or_else(|reason| wrapped.map_or(Err(reason.clone()), |it| with(&it).map_err(|_| reason)))
         .map_err(|reason| Error::spec(path, format!("`{}`: {reason}", shorten(value))))?;
     Ok(())
+}
+
+/// The value of the field at a dotted path, as text that [`set_field`] takes.
+///
+/// # Errors
+/// [`Error::Spec`] if there is no such field, with the one that was perhaps meant.
+pub fn field_value(spec: &RunSpec, path: &str) -> Result<String> {
+    let printed = options()
+        .to_string(spec)
+        .map_err(|error| unprintable(&error))?;
+    Ok(printed[locate(&printed, path)?].to_owned())
+}
+
+/// Every field's dotted path and value, parents after what is below them.
+///
+/// # Errors
+/// [`Error::Spec`] if a path in it is not Unicode and so has no text.
+pub fn fields(spec: &RunSpec) -> Result<Vec<(String, String)>> {
+    let printed = options()
+        .to_string(spec)
+        .map_err(|error| unprintable(&error))?;
+    let fields = printed_fields(&printed).into_iter();
+    Ok(fields
+        .map(|(path, value)| (path, printed[value].to_owned()))
+        .collect())
+}
+
+/// `Value` of `Value(1.0)`.
+fn newtype_of_number(value: &str) -> Option<&str> {
+    let (name, rest) = value.split_once('(')?;
+    let number: f64 = rest.strip_suffix(')')?.parse().ok()?;
+    number.is_finite().then_some(name)
 }
 
 pub(super) fn unprintable(error: &RonError) -> Error {
@@ -131,7 +192,7 @@ fn explicit_options() -> ron::Options {
 
 /// Reads either way of writing variants; the error is that of the reading that
 /// came further.
-fn parse(text: &str) -> Result<RunSpec, SpannedError> {
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, SpannedError> {
     options().from_str(text).or_else(|error| {
         explicit_options().from_str(text).map_err(|other| {
             let reach = |error: &SpannedError| (error.span.start.line, error.span.start.col);
@@ -242,9 +303,6 @@ fn shorten(text: &str) -> String {
     line
 }
 
-/// A field's dotted path and the place of its value in a printed specification.
-pub(super) type Field = (String, Range<usize>);
-
 /// Where the value of the field at `path` stands in a printed specification.
 fn locate(printed: &str, path: &str) -> Result<Range<usize>> {
     let fields = printed_fields(printed);
@@ -286,68 +344,6 @@ fn no_such_path(printed: &str, fields: &[Field], path: &str) -> String {
     match near {
         Some(near) => format!("unknown field; did you mean `{near}`?"),
         None => "unknown field; a path is like `training.batch`".into(),
-    }
-}
-
-pub(super) fn is_below(path: &str, parent: &str) -> bool {
-    path.strip_prefix(parent)
-        .is_some_and(|rest| rest.starts_with('.'))
-}
-
-/// Every field's dotted path and the place of its value, for text that
-/// [`ron::Options::to_string`] printed: no spaces, comments or raw strings.
-pub(super) fn printed_fields(printed: &str) -> Vec<Field> {
-    let mut fields: Vec<Field> = Vec::new();
-    // The paths of the parentheses that are open, and the field under way.
-    let mut open: Vec<String> = Vec::new();
-    let mut under_way: Vec<Option<(String, usize)>> = Vec::new();
-    let mut word_start = 0;
-    let mut chars = printed.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '"' => skip_string(&mut chars),
-            ':' => {
-                let name = &printed[word_start..at];
-                let path = match open.last().map(String::as_str) {
-                    None | Some("") => name.to_owned(),
-                    Some(parent) => format!("{parent}.{name}"),
-                };
-                if let Some(field) = under_way.last_mut() {
-                    *field = Some((path, at + 1));
-                }
-            }
-            '(' | '[' => {
-                let parent = under_way.last().cloned().flatten();
-                open.push(parent.map(|(path, _)| path).unwrap_or_default());
-                under_way.push(None);
-                word_start = at + 1;
-            }
-            ',' | ')' | ']' => {
-                if let Some((path, start)) = under_way.last_mut().and_then(Option::take) {
-                    fields.push((path, start..at));
-                }
-                if c != ',' {
-                    under_way.pop();
-                    open.pop();
-                }
-                word_start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    fields
-}
-
-/// Goes past the closing quote of a string whose opening quote was taken.
-fn skip_string(chars: &mut std::str::CharIndices<'_>) {
-    while let Some((_, c)) = chars.next() {
-        match c {
-            '\\' => {
-                chars.next();
-            }
-            '"' => return,
-            _ => {}
-        }
     }
 }
 

@@ -224,7 +224,7 @@ impl Run {
         self.status = self.running();
     }
 
-    pub(super) fn add_step(&mut self, metrics: &StepMetrics) {
+    pub(crate) fn add_step(&mut self, metrics: &StepMetrics) {
         self.series.push(metrics);
         self.step = self.step.max(metrics.step);
         match self.status {

@@ -6,6 +6,8 @@ use std::sync::OnceLock;
 use cubecl::future::block_on;
 use cubecl::wgpu::{WgpuBackend, WgpuDevice, WgpuDeviceKind};
 
+use super::memory::adapter_memory;
+
 /// What sort of adapter it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
@@ -76,6 +78,8 @@ pub struct AdapterSummary {
 pub(super) struct Listed {
     pub(super) summary: AdapterSummary,
     pub(super) device: WgpuDevice,
+    /// Its own memory, where its interface says so.
+    pub(super) memory_bytes: Option<u64>,
 }
 
 /// Buffers that the largest kernel binds, the runtime's own included.
@@ -113,6 +117,7 @@ pub(super) struct Found {
     pub(super) info: wgpu::AdapterInfo,
     pub(super) limits: wgpu::Limits,
     pub(super) has_f16: bool,
+    pub(super) memory_bytes: Option<u64>,
 }
 
 fn find() -> Vec<Listed> {
@@ -143,6 +148,7 @@ fn probe(backend: wgpu::Backend) -> Vec<Found> {
             info: adapter.get_info(),
             limits: adapter.limits(),
             has_f16: adapter.features().contains(wgpu::Features::SHADER_F16),
+            memory_bytes: adapter_memory(adapter),
         })
         .collect()
 }
@@ -171,6 +177,7 @@ pub(super) fn arrange(all: Vec<(WgpuBackend, Vec<Found>)>) -> Vec<Listed> {
             listed.push(Listed {
                 summary: summary(listed.len(), kind, &found),
                 device: WgpuDevice::new(selector).on(backend),
+                memory_bytes: found.memory_bytes,
             });
             infos.push((backend, found.info));
         }
@@ -183,6 +190,7 @@ fn summary(index: usize, kind: AdapterKind, found: &Found) -> AdapterSummary {
         info,
         limits,
         has_f16,
+        memory_bytes: _,
     } = found;
     AdapterSummary {
         index,

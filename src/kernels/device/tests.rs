@@ -39,6 +39,7 @@ fn found(
             ..wgpu::Limits::default()
         },
         has_f16: true,
+        memory_bytes: None,
     }
 }
 
