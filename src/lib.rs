@@ -12,6 +12,7 @@
 //! - [`runs`] folds events into what is known of each run.
 //! - [`report`]: tables of results in formats for people and for programs.
 //! - [`persist`] is the only place that writes documents.
+//! - [`sweep`]: many runs, each in a process beside this one, and what came of them.
 //! - `ui`, with the feature `gui`: the window, the only place that names egui.
 //! - [`selftest`] compares what a device computes with the truth.
 //!
@@ -39,6 +40,7 @@ mod random;
 pub mod report;
 pub mod runs;
 pub mod selftest;
+pub mod sweep;
 pub mod tuning;
 #[cfg(feature = "gui")]
 pub mod ui;

@@ -14,6 +14,10 @@ mod progress;
 mod selftest;
 mod spec_arguments;
 mod speed;
+mod sweep;
+mod sweep_forecast;
+mod sweep_task;
+mod sweep_tell;
 mod table;
 mod tune;
 mod tune_report;
@@ -52,6 +56,11 @@ enum Command {
     Selftest(selftest::SelftestArguments),
     /// Time tuning steps on a device.
     Speed(speed::SpeedArguments),
+    /// Do runs for a sweep, which orders them on the input.
+    #[command(name = crate::sweep::serve::SERVE, hide = true)]
+    ServeRuns,
+    /// Do many runs, each a change of one, and compare them.
+    Sweep(sweep::SweepArguments),
     /// Tune the state that a model starts from, and measure it.
     Tune(tune::TuneArguments),
     /// Open the window, as gosling without a subcommand does.
@@ -74,6 +83,8 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Speed(arguments) => speed::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::ServeRuns => crate::sweep::serve::serve().map(|()| ExitCode::SUCCESS),
+        Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
         Command::Window(arguments) => Ok(window::run(arguments)),
     };

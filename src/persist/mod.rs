@@ -10,4 +10,5 @@ mod printed_fields;
 pub mod run_folder;
 pub mod run_history;
 pub mod spec_file;
+pub mod sweep_file;
 pub mod utc;

@@ -1,0 +1,344 @@
+//! `gosling sweep`: many runs from one specification to their tables.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+
+use super::follow::{INTERRUPTED, interrupts};
+use super::progress::Progress;
+use super::sweep_forecast::forecast;
+use super::sweep_task::do_task;
+use super::sweep_tell::Teller;
+use super::tune::{print, quoted};
+use crate::error::{Error, Result};
+use crate::kernels::device::DeviceChoice;
+use crate::persist::atomic::write_atomic;
+use crate::persist::sweep_file::{print_sweep, read_sweep};
+use crate::report::TableFormat;
+use crate::sweep::conduct::{MAX_JOBS, Options, SweepCommand, SweepEnd, SweepEvent, conduct};
+use crate::sweep::plan::SweepPlan;
+use crate::sweep::queue::Queue;
+use crate::sweep::results::SweepResults;
+use crate::sweep::spec::SweepSpec;
+use crate::sweep::store::SweepFolder;
+
+/// Which sweep, and what to do with it.
+#[derive(Args)]
+pub struct SweepArguments {
+    /// A sweep, a RON file; one that ships with the program: four-runs or
+    /// gsm8k-mini; or the folder of one that was begun.
+    sweep: PathBuf,
+    /// Say how many runs it has, their memory and their time, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not time steps first where no earlier run tells how long they take.
+    #[arg(long)]
+    untimed: bool,
+    /// Go on with a sweep that was begun.
+    #[arg(long)]
+    resume: bool,
+    /// With --resume, try runs again that failed.
+    #[arg(long, requires = "resume")]
+    retry: bool,
+    /// Runs side by side, each in a process of its own.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS as i64))]
+    jobs: u16,
+    /// The folder that holds the runs' folders.
+    #[arg(long, default_value = "runs")]
+    runs: PathBuf,
+    /// Change one field of every run, as in training.steps=100; can be repeated.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// Where every run computes: auto, cpu, gpu or gpu:N.
+    #[arg(long)]
+    device: Option<DeviceChoice>,
+    /// Give the sweep another name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Write the runs as jobs of a cluster instead of doing them: slurm or jobs.
+    #[arg(long, value_name = "KIND", conflicts_with_all = ["dry_run", "resume"])]
+    emit: Option<EmitKind>,
+    /// Where --emit writes; the output without it.
+    #[arg(long, requires = "emit")]
+    output: Option<PathBuf>,
+    /// Write the tables of what is done, and do nothing else.
+    #[arg(long, conflicts_with_all = ["dry_run", "resume", "emit"])]
+    gather: bool,
+    /// Do one task of the sweep, as jobs of a cluster do.
+    #[arg(long, conflicts_with_all = ["dry_run", "resume", "emit", "gather"])]
+    task: Option<usize>,
+    /// Leave out the run of this number; can be repeated.
+    #[arg(long, value_name = "N", requires = "resume")]
+    skip: Vec<usize>,
+    /// Print the sweep and do nothing else.
+    #[arg(long)]
+    print_spec: bool,
+    /// Say nothing but the result.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What jobs are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum EmitKind {
+    /// An array job of SLURM.
+    Slurm,
+    /// Plain command lines.
+    Jobs,
+}
+
+/// Does the sweep and prints what came of it.
+///
+/// # Errors
+/// Bad input: what it is, and where.
+pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
+    if let Some(task) = arguments.task {
+        let folder = SweepFolder::read(&arguments.sweep)?;
+        return do_task(&folder, task, arguments.quiet);
+    }
+    if arguments.gather {
+        let folder = arguments.known()?;
+        let queue = Queue::read(&folder)?;
+        return conclude(&folder, &queue);
+    }
+    if arguments.print_spec {
+        print(&print_sweep(&arguments.spec()?)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(kind) = arguments.emit {
+        return arguments.emit(kind);
+    }
+    let mut progress = Progress::new(arguments.quiet);
+    if arguments.dry_run {
+        let plan = arguments.spec()?.plan()?;
+        print(&arguments.forecast(&plan)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let folder = match arguments.resume {
+        true => arguments.open()?,
+        false => {
+            let plan = arguments.spec()?.plan()?;
+            progress.say(arguments.forecast(&plan)?.trim_end());
+            SweepFolder::create(&arguments.runs, plan)?
+        }
+    };
+    follow(&folder, arguments, &mut progress)
+}
+
+impl SweepArguments {
+    fn n_jobs(&self) -> usize {
+        usize::from(self.jobs)
+    }
+
+    fn forecast(&self, plan: &SweepPlan) -> Result<String> {
+        forecast(plan, &self.runs, self.n_jobs(), !self.untimed)
+    }
+
+    /// The sweep as it is asked for.
+    fn spec(&self) -> Result<SweepSpec> {
+        let mut sweep = match self.is_folder() {
+            true => SweepFolder::read(&self.sweep)?.plan.sweep,
+            false => read_sweep(&self.sweep)?,
+        };
+        if let Some(name) = &self.name {
+            sweep.name.clone_from(name);
+        }
+        let device = self.device.map(|device| match device {
+            DeviceChoice::Auto => "device=Auto".to_owned(),
+            DeviceChoice::Cpu => "device=Cpu".to_owned(),
+            DeviceChoice::Gpu => "device=Gpu".to_owned(),
+            DeviceChoice::GpuIndex(index) => format!("device=GpuIndex({index})"),
+        });
+        // After the changes of the parts, so that these win.
+        for part in &mut sweep.parts {
+            part.set.extend(device.iter().chain(&self.set).cloned());
+        }
+        Ok(sweep)
+    }
+
+    fn is_folder(&self) -> bool {
+        self.sweep.is_dir()
+    }
+
+    /// The folder of the sweep, to look at it.
+    fn known(&self) -> Result<SweepFolder> {
+        match self.is_folder() {
+            true => SweepFolder::read(&self.sweep),
+            false => SweepFolder::read(&SweepFolder::find(&self.runs, &self.spec()?.plan()?)?),
+        }
+    }
+
+    /// The folder of the sweep, to go on with it.
+    fn open(&self) -> Result<SweepFolder> {
+        let path = match self.is_folder() {
+            true => self.sweep.clone(),
+            false => SweepFolder::find(&self.runs, &self.spec()?.plan()?)?,
+        };
+        let folder = SweepFolder::open(&path)?;
+        if let Some(idx) = self.skip.iter().find(|idx| **idx >= folder.plan.runs.len()) {
+            let last = folder.plan.runs.len() - 1;
+            let reason = format!("must be a run of 0 to {last}, is {idx}");
+            return Err(Error::spec("--skip", reason));
+        }
+        Ok(folder)
+    }
+
+    fn emit(&self, kind: EmitKind) -> Result<ExitCode> {
+        let folder = match self.is_folder() {
+            true => SweepFolder::read(&self.sweep)?,
+            false => {
+                let plan = self.spec()?.plan()?;
+                match SweepFolder::find(&self.runs, &plan) {
+                    Ok(path) => SweepFolder::read(&path)?,
+                    Err(_) => SweepFolder::create(&self.runs, plan)?,
+                }
+            }
+        };
+        let program = this_program()?;
+        let text = match kind {
+            EmitKind::Slurm => {
+                let n_jobs = (self.jobs > 1).then_some(self.n_jobs());
+                folder.slurm_script(&program, n_jobs)?
+            }
+            EmitKind::Jobs => folder.job_lines(&program)?,
+        };
+        match &self.output {
+            None => print(&text),
+            Some(path) => {
+                write_atomic(path, |writer| {
+                    std::io::Write::write_all(writer, text.as_bytes())
+                })?;
+                eprintln!("gosling: wrote {}", quoted(path));
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The program that is running, whose processes do the runs.
+pub(super) fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|source| Error::io("find", "the running program", source))
+}
+
+/// Conducts the sweep to its end, or until it is interrupted.
+fn follow(
+    folder: &SweepFolder,
+    arguments: &SweepArguments,
+    progress: &mut Progress,
+) -> Result<ExitCode> {
+    let (commands, taken) = unbounded();
+    for idx in &arguments.skip {
+        let _ = commands.send(SweepCommand::Skip(crate::sweep::task::Task::Run(*idx)));
+    }
+    let options = Options {
+        program: this_program()?,
+        n_jobs: arguments.n_jobs(),
+        retry: arguments.retry,
+    };
+    let interrupts = interrupts()?;
+    let (ended_to, ended) = unbounded();
+    let mut teller = Teller::new(&folder.plan, progress);
+    let end = std::thread::scope(|scope| {
+        let (events_to, events) = unbounded();
+        scope.spawn(move || {
+            let mut send = |event| {
+                let _ = events_to.send(event);
+            };
+            let _ = ended_to.send(conduct(folder, &options, &taken, &mut send));
+        });
+        watch(&events, &ended, &interrupts, &commands, &mut teller)
+    })?;
+    progress.clear();
+    let queue = Queue::read(folder)?;
+    let code = conclude(folder, &queue)?;
+    match end {
+        SweepEnd::Complete => Ok(code),
+        SweepEnd::Stopped => {
+            eprintln!(
+                "gosling: stopped and saved; go on with gosling sweep {} --resume",
+                quoted(folder.path())
+            );
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+/// Tells what happens until the sweep has ended.
+fn watch(
+    events: &Receiver<SweepEvent>,
+    ended: &Receiver<Result<SweepEnd>>,
+    interrupts: &Receiver<()>,
+    commands: &Sender<SweepCommand>,
+    teller: &mut Teller<'_>,
+) -> Result<SweepEnd> {
+    loop {
+        select! {
+            recv(events) -> event => if let Ok(event) = event { teller.tell(event) },
+            recv(ended) -> end => {
+                for event in events.try_iter() {
+                    teller.tell(event);
+                }
+                let gone = || Error::Device("the sweep ended without a word".into());
+                return end.unwrap_or_else(|_| Err(gone()));
+            }
+            recv(interrupts) -> _ => {
+                teller.say("saving the runs under way; Ctrl-C again ends the program at once");
+                let _ = commands.send(SweepCommand::Stop);
+            }
+            default(super::follow::TICK) => {}
+        }
+        teller.show();
+    }
+}
+
+/// Writes the tables and prints the one that counts.
+fn conclude(folder: &SweepFolder, queue: &Queue) -> Result<ExitCode> {
+    let plan: &SweepPlan = &folder.plan;
+    let results = SweepResults::new(folder, queue);
+    results.write(plan, folder.path())?;
+    let mut text = String::new();
+    if results.rows.len() <= MAX_ROWS {
+        text += &results.runs_table(false).render(TableFormat::Text);
+        text.push('\n');
+    }
+    text += &results.best_table().render(TableFormat::Text);
+    let importance = results.importance_table(plan);
+    if !importance.rows.is_empty() {
+        text.push('\n');
+        text += &importance.render(TableFormat::Text);
+    }
+    text += &format!("\n{}\n", counts(queue, plan, folder.path()));
+    print(&text);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs that are still printed one by one.
+const MAX_ROWS: usize = 60;
+
+/// How many tasks came out how, and where the tables are.
+fn counts(queue: &Queue, plan: &SweepPlan, path: &Path) -> String {
+    let (n_settled, n_tasks) = queue.progress(plan);
+    let mut words = vec![format!("{n_settled} of {n_tasks} done")];
+    for word in [
+        "interrupted",
+        "diverged",
+        "failed",
+        "skipped",
+        "dropped",
+        "waiting",
+    ] {
+        let n = (0..plan.runs.len())
+            .filter(|idx| queue.state(crate::sweep::task::Task::Run(*idx)).word() == word)
+            .count();
+        if n > 0 {
+            words.push(format!("{n} {word}"));
+        }
+    }
+    format!(
+        "{}; tables as .csv, .json, .md and .tex in {}",
+        words.join(", "),
+        quoted(path)
+    )
+}

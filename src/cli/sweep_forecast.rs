@@ -1,0 +1,130 @@
+//! What a sweep will take, as it is told before it starts.
+
+use std::path::Path;
+
+use super::progress::duration;
+use super::sweep::this_program;
+use crate::error::Result;
+use crate::kernels::device::{mebibytes, memory_of};
+use crate::persist::run_history::past_runs;
+use crate::sweep::conduct::threads_for;
+use crate::sweep::estimate::{Estimator, SweepEstimate};
+use crate::sweep::plan::SweepPlan;
+use crate::sweep::timing::time_steps;
+
+/// Number of runs, the memory of each against the device's, and the time: that
+/// of runs in `runs_dir`, else of a few steps that are timed now.
+pub(super) fn forecast(
+    plan: &SweepPlan,
+    runs_dir: &Path,
+    n_jobs: usize,
+    is_timed: bool,
+) -> Result<String> {
+    let mut estimator = Estimator::new(plan)?;
+    estimator.learn(&past_runs(runs_dir)?);
+    let wanted = estimator.wants(plan);
+    let mut warnings = String::new();
+    let mut basis = "by runs that were done before";
+    if is_timed && !wanted.is_empty() {
+        basis = "by five steps that were timed";
+        let log = tempfile_beside();
+        let program = this_program()?;
+        let times = time_steps(&program, threads_for(n_jobs), &wanted, &log)?;
+        // A log that cannot be removed is the system's to clean up.
+        let _ = std::fs::remove_file(&log);
+        for (spec, secs) in wanted.into_iter().zip(times) {
+            match secs {
+                Ok(secs) => estimator.add_timing(spec, secs),
+                Err(reason) => {
+                    warnings += &format!("warning: {} cannot be done, {reason}\n", spec.name)
+                }
+            }
+        }
+    }
+    let estimate = estimator.estimate(plan);
+    let mut text = format!("{}: {}\n", plan.sweep.name, counts(plan));
+    for note in &plan.notes {
+        text += &format!("note: {note}\n");
+    }
+    text += &memory(plan, &estimate, n_jobs);
+    text += &time(&estimate, basis, n_jobs);
+    text += &warnings;
+    Ok(text)
+}
+
+/// Where a process that only times steps writes its complaints.
+fn tempfile_beside() -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("gosling-timing-{}.txt", std::process::id()))
+}
+
+fn counts(plan: &SweepPlan) -> String {
+    let of_part = |part: usize| {
+        let n = plan.runs.iter().filter(|run| run.part == part).count();
+        format!("{n} of {}", plan.sweep.part_name(part))
+    };
+    let parts: Vec<String> = (0..plan.sweep.parts.len()).map(of_part).collect();
+    format!("{} runs ({})", plan.runs.len(), parts.join(", "))
+}
+
+fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
+    let known = estimate.memory.iter().enumerate();
+    let known = known.filter_map(|(idx, memory)| Some((idx, (*memory)?.total())));
+    let Some((idx, largest)) = known.clone().max_by_key(|(_, total)| *total) else {
+        return String::new();
+    };
+    let smallest = known
+        .clone()
+        .map(|(_, total)| total)
+        .min()
+        .unwrap_or(largest);
+    let mut text = format!(
+        "the largest step of a run takes {} to {} of memory, most in run {idx}",
+        mebibytes(smallest),
+        mebibytes(largest)
+    );
+    let device = plan.runs[idx].spec.device;
+    match memory_of(device) {
+        None => text += "; the device does not say how much it has\n",
+        Some(has) => {
+            let jobs = match n_jobs {
+                1 => String::new(),
+                n => format!(", {n} side by side up to {}", mebibytes(largest * n as u64)),
+            };
+            text += &format!("{jobs}; the device has {}\n", mebibytes(has));
+            let too_large: Vec<String> = known
+                .filter(|(_, total)| *total > has)
+                .map(|(idx, _)| idx.to_string())
+                .collect();
+            if !too_large.is_empty() {
+                text += &format!(
+                    "warning: these runs will not fit, {}; take smaller batches\n",
+                    too_large.join(", ")
+                );
+            } else if largest.saturating_mul(n_jobs as u64) > has {
+                text += &format!("warning: {n_jobs} of them side by side may not fit\n");
+            }
+        }
+    }
+    text
+}
+
+fn time(estimate: &SweepEstimate, basis: &str, n_jobs: usize) -> String {
+    let Some(secs) = estimate.steps_secs else {
+        return "the time is not known before the first steps\n".into();
+    };
+    let side_by_side = match n_jobs {
+        1 => String::new(),
+        n => format!(
+            ", at best {} with {n} side by side",
+            duration(secs / n as f64)
+        ),
+    };
+    let scoring = match estimate.evaluation_secs {
+        Some(secs) => format!("scoring about {}", duration(secs)),
+        None => "scoring comes on top".into(),
+    };
+    format!(
+        "steps take about {} one run after another{side_by_side}, {basis}; {scoring}\n",
+        duration(secs)
+    )
+}

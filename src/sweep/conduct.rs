@@ -1,0 +1,388 @@
+//! A sweep from its first run to its last: tasks are handed to processes, what
+//! they say is passed on, and what goes wrong with one stays with it.
+
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+
+use super::journal::Mark;
+pub use super::messages::{SweepCommand, SweepEnd, SweepEvent};
+use super::process::{Process, Said, What};
+use super::protocol::{Failure, Order, Report};
+use super::queue::Queue;
+use super::store::SweepFolder;
+use super::task::{Task, TaskState};
+use crate::error::{Error, Result};
+use crate::persist::run_folder::RunFolder;
+use crate::worker::event::FailureKind;
+use crate::worker::run_spec::RunSpec;
+
+/// Processes at most.
+pub const MAX_JOBS: usize = 64;
+
+/// How a sweep is conducted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The program whose processes do the runs: this one.
+    pub program: PathBuf,
+    /// Runs side by side.
+    pub n_jobs: usize,
+    /// Try failed runs again.
+    pub retry: bool,
+}
+
+/// Conducts a sweep until it is complete or stopped.
+///
+/// # Errors
+/// What keeps every run from being done: a program that cannot be started, a
+/// disk that cannot be written.
+pub fn conduct(
+    folder: &SweepFolder,
+    options: &Options,
+    commands: &Receiver<SweepCommand>,
+    send: &mut dyn FnMut(SweepEvent),
+) -> Result<SweepEnd> {
+    if options.retry {
+        folder.mark(&Mark::Retried)?;
+    }
+    let mut queue = Queue::read(folder)?;
+    if options.retry {
+        queue.retry();
+    }
+    let (said_to, said) = unbounded();
+    let mut conductor = Conductor {
+        folder,
+        options,
+        queue,
+        processes: Vec::new(),
+        said_to,
+        n_started: 0,
+        holds: false,
+        stops: false,
+        send,
+    };
+    conductor.tell_all();
+    let end = conductor.go(&said, commands);
+    // They end with their input; what they save is saved before this returns.
+    for hand in conductor.processes {
+        hand.process.wait();
+    }
+    end
+}
+
+/// A process and what it works on.
+struct Hand {
+    number: usize,
+    process: Process,
+    task: Option<Task>,
+    /// Whether it was asked to end its task.
+    is_stopping: bool,
+}
+
+struct Conductor<'a> {
+    folder: &'a SweepFolder,
+    options: &'a Options,
+    queue: Queue,
+    processes: Vec<Hand>,
+    said_to: Sender<Said>,
+    n_started: usize,
+    holds: bool,
+    stops: bool,
+    send: &'a mut dyn FnMut(SweepEvent),
+}
+
+impl Conductor<'_> {
+    fn go(&mut self, said: &Receiver<Said>, commands: &Receiver<SweepCommand>) -> Result<SweepEnd> {
+        let mut has_client = true;
+        loop {
+            if !self.holds && !self.stops {
+                self.hand_out()?;
+            }
+            if self.processes.iter().all(|hand| hand.task.is_none()) && !self.holds {
+                return Ok(match self.stops {
+                    true => SweepEnd::Stopped,
+                    false => SweepEnd::Complete,
+                });
+            }
+            if has_client {
+                select! {
+                    recv(said) -> message => if let Ok(message) = message { self.hear(message)? },
+                    recv(commands) -> command => match command {
+                        Ok(command) => self.obey(command)?,
+                        // Nobody looks any more: what is under way is saved.
+                        Err(_) => {
+                            has_client = false;
+                            self.obey(SweepCommand::Stop)?;
+                        }
+                    },
+                }
+            } else if let Ok(message) = said.recv() {
+                self.hear(message)?;
+            }
+        }
+    }
+
+    /// Gives every process that is free a task, as long as there are some.
+    fn hand_out(&mut self) -> Result<()> {
+        while let Some((task, until)) = self.queue.next(&self.folder.plan) {
+            let n_busy = self
+                .processes
+                .iter()
+                .filter(|hand| hand.task.is_some())
+                .count();
+            if n_busy >= self.options.n_jobs {
+                return Ok(());
+            }
+            let path = match self.prepare(task) {
+                Ok(path) => path,
+                Err(error) => {
+                    self.fail(task, error.to_string())?;
+                    continue;
+                }
+            };
+            let free = self.processes.iter().position(|hand| hand.task.is_none());
+            let idx = match free {
+                Some(idx) => idx,
+                None => {
+                    let hand = self.start()?;
+                    self.processes.push(hand);
+                    self.processes.len() - 1
+                }
+            };
+            let hand = &mut self.processes[idx];
+            hand.task = Some(task);
+            hand.is_stopping = false;
+            hand.process.tell(&Order::Run {
+                folder: path,
+                until,
+            });
+            self.queue.set_going(task);
+            self.tell(task);
+        }
+        Ok(())
+    }
+
+    /// Makes the folder of a task, if it is not there.
+    fn prepare(&self, task: Task) -> Result<PathBuf> {
+        let create = |spec: &RunSpec| {
+            let path = self.folder.run_path(&spec.name);
+            RunFolder::create_at(&path, spec).map(|()| path)
+        };
+        let plan = &self.folder.plan;
+        match task {
+            Task::Untuned(idx) => create(&plan.untuned[idx]),
+            Task::Run(idx) => create(&plan.runs[idx].spec),
+            Task::Best(part) => match self.queue.best_of(plan, part) {
+                Some(idx) => self.folder.copy_run(idx),
+                None => Err(Error::spec("parts", "has no finished run to choose")),
+            },
+        }
+    }
+
+    fn start(&mut self) -> Result<Hand> {
+        let number = self.n_started;
+        self.n_started += 1;
+        let log = self.folder.path().join(format!("process-{number}.txt"));
+        let Options {
+            program, n_jobs, ..
+        } = self.options;
+        let process = Process::start(
+            program,
+            number,
+            threads_for(*n_jobs),
+            &log,
+            self.said_to.clone(),
+        )?;
+        Ok(Hand {
+            number,
+            process,
+            task: None,
+            is_stopping: false,
+        })
+    }
+
+    fn hear(&mut self, Said { of, what }: Said) -> Result<()> {
+        let Some(idx) = self.processes.iter().position(|hand| hand.number == of) else {
+            return Ok(());
+        };
+        match what {
+            What::Report(Report::Event(event)) => {
+                if let Some(event) = event.into_event() {
+                    (self.send)(SweepEvent::Worker(Box::new(event)));
+                }
+            }
+            What::Report(Report::Over { failure }) => {
+                let task = self.processes[idx].task.take();
+                if let Some(failure) = &failure
+                    && failure.kind == FailureKind::Work
+                {
+                    // It may have left the device in any state.
+                    self.processes.swap_remove(idx).process.kill();
+                }
+                if let Some(task) = task {
+                    self.take_in(task, failure)?;
+                }
+            }
+            What::Report(Report::Timed { .. }) => {}
+            What::Gone => {
+                let Hand {
+                    process,
+                    task,
+                    is_stopping,
+                    ..
+                } = self.processes.swap_remove(idx);
+                let how = process.wait();
+                if let Some(task) = task {
+                    if !is_stopping {
+                        self.folder.mark(&Mark::Died(task, how.clone()))?;
+                        let name = self.name(task);
+                        (self.send)(SweepEvent::Note(format!("{name}: {how}")));
+                    }
+                    self.take_in(task, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what came of a task.
+    fn take_in(&mut self, task: Task, failure: Option<Failure>) -> Result<()> {
+        self.queue.look_again(task, self.folder)?;
+        match failure {
+            // What failed before the run began is not in its folder.
+            Some(Failure { message, .. }) if !self.queue.state(task).is_settled() => {
+                self.fail(task, message)
+            }
+            Some(_) | None => {
+                self.tell_part(task);
+                Ok(())
+            }
+        }
+    }
+
+    fn fail(&mut self, task: Task, message: String) -> Result<()> {
+        self.folder.mark(&Mark::Failed(task, message))?;
+        self.queue.look_again(task, self.folder)?;
+        self.tell_part(task);
+        Ok(())
+    }
+
+    fn obey(&mut self, command: SweepCommand) -> Result<()> {
+        match command {
+            SweepCommand::Pause => {
+                self.holds = true;
+                self.order_all(&Order::Pause);
+            }
+            SweepCommand::Resume => {
+                self.holds = false;
+                self.order_all(&Order::Resume);
+            }
+            SweepCommand::Stop => {
+                self.holds = false;
+                self.stops = true;
+                for hand in self.processes.iter_mut().filter(|hand| hand.task.is_some()) {
+                    hand.is_stopping = true;
+                    hand.process.tell(&Order::Stop);
+                }
+            }
+            SweepCommand::Skip(task) => {
+                self.folder.mark(&Mark::Skipped(task))?;
+                let hand = self
+                    .processes
+                    .iter_mut()
+                    .find(|hand| hand.task == Some(task));
+                match hand {
+                    // It is read again when it has ended.
+                    Some(hand) => {
+                        hand.is_stopping = true;
+                        hand.process.tell(&Order::Stop);
+                    }
+                    None => {
+                        self.queue.look_again(task, self.folder)?;
+                        self.tell_part(task);
+                    }
+                }
+            }
+            SweepCommand::Unskip(task) => {
+                self.folder.mark(&Mark::Unskipped(task))?;
+                let is_going = *self.queue.state(task) == TaskState::Going;
+                if !is_going {
+                    self.queue.look_again(task, self.folder)?;
+                    self.tell_part(task);
+                }
+            }
+            SweepCommand::Order(order) => {
+                let place = |task: &Task| order.iter().position(|of| of == task);
+                self.queue
+                    .order
+                    .sort_by_key(|task| place(task).unwrap_or(usize::MAX));
+                self.folder.mark(&Mark::Order(self.queue.order.clone()))?;
+                (self.send)(SweepEvent::Order(self.queue.order.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn order_all(&mut self, order: &Order) {
+        for hand in self.processes.iter_mut().filter(|hand| hand.task.is_some()) {
+            hand.process.tell(order);
+        }
+    }
+
+    fn name(&self, task: Task) -> String {
+        let path = self.folder.task_path(task);
+        let name = path.as_deref().and_then(Path::file_name);
+        name.map_or_else(
+            || task.to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    }
+
+    fn tell(&mut self, task: Task) {
+        if let Some(facts) = self.queue.facts.get(&task) {
+            let facts = Box::new(facts.clone());
+            (self.send)(SweepEvent::Task { task, facts });
+        }
+    }
+
+    /// Tells of a task, and of those that stand otherwise because of it.
+    fn tell_part(&mut self, task: Task) {
+        self.tell(task);
+        if let Task::Run(idx) = task {
+            let part = self.folder.plan.runs[idx].part;
+            if self.folder.plan.sweep.parts[part].halving.is_some() {
+                let others: Vec<Task> = super::queue::runs_of(&self.folder.plan, part)
+                    .map(Task::Run)
+                    .filter(|other| *other != task)
+                    .collect();
+                others.into_iter().for_each(|other| self.tell(other));
+            }
+        }
+    }
+
+    fn tell_all(&mut self) {
+        (self.send)(SweepEvent::Order(self.queue.order.clone()));
+        for task in self.queue.order.clone() {
+            self.tell(task);
+        }
+    }
+}
+
+impl Queue {
+    /// Lets what failed in its folder be tried again.
+    fn retry(&mut self) {
+        for facts in self.facts.values_mut() {
+            if matches!(facts.state, TaskState::Failed(_)) {
+                let step = facts.run.as_ref().map_or(0, |run| run.step);
+                facts.state = TaskState::Held { step };
+            }
+        }
+    }
+}
+
+/// Threads for each of `n_jobs` processes.
+pub fn threads_for(n_jobs: usize) -> usize {
+    let n_threads = available_parallelism().map_or(1, std::num::NonZero::get);
+    (n_threads / n_jobs.max(1)).max(1)
+}

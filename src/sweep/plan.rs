@@ -1,0 +1,311 @@
+//! From a sweep to its runs. Everything that can be refused is refused here,
+//! before anything is written.
+
+use super::combinations::combinations;
+use super::spec::{BaseRun, Halving, SweepPart, SweepSpec};
+use super::values::FieldValue;
+use crate::error::{Error, Result};
+use crate::persist::presets::preset;
+use crate::persist::spec_file::{field_value, read_spec, set_field};
+use crate::tuning::spec::Method;
+use crate::worker::run_spec::{DataSource, EvaluationSplit, RunSpec};
+
+/// Runs of a sweep at most.
+pub(super) const MAX_RUNS: usize = 10_000;
+const MAX_NAME_CHARS: usize = 48;
+
+/// The runs of a sweep, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepPlan {
+    /// The sweep with its base run in it and every path absolute.
+    pub sweep: SweepSpec,
+    /// Runs that tune, each with its own settings.
+    pub runs: Vec<PlannedRun>,
+    /// Untuned models, each measured once for all runs that share it.
+    pub untuned: Vec<RunSpec>,
+    /// Things people should know.
+    pub notes: Vec<String>,
+}
+
+/// One run of a sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedRun {
+    /// What to do; its name is that of the run's folder.
+    pub spec: RunSpec,
+    /// The part that it belongs to.
+    pub part: usize,
+    /// What is different about it: fields of its part's search and their values.
+    pub settings: Vec<(String, FieldValue)>,
+    /// Steps at which it is compared with the others of its part, before the last.
+    pub rungs: Vec<usize>,
+}
+
+impl SweepSpec {
+    /// The runs, with everything checked that can be without the model, the
+    /// data and the device.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] with the field that cannot be run and the run that has
+    /// it, [`Error::Input`] and [`Error::Io`] for a base run that cannot be read.
+    pub fn plan(&self) -> Result<SweepPlan> {
+        check_name(&self.name)?;
+        let mut base = match &self.base {
+            BaseRun::Preset(name) => preset(name)?,
+            BaseRun::File(path) => read_spec(path)?,
+            BaseRun::Run(spec) => (**spec).clone(),
+        };
+        if self.parts.is_empty() {
+            return Err(Error::spec("parts", "is empty; a sweep needs at least one"));
+        }
+        let resolved = Self {
+            base: BaseRun::Run(Box::new(base.with_absolute_paths())),
+            ..self.clone()
+        };
+        apply(&mut base, &self.set, "set")?;
+        let mut plan = SweepPlan {
+            sweep: resolved,
+            runs: Vec::new(),
+            untuned: Vec::new(),
+            notes: Vec::new(),
+        };
+        for (idx, part) in self.parts.iter().enumerate() {
+            plan.add_part(idx, part, &base)?;
+        }
+        if plan.runs.is_empty() {
+            return Err(Error::spec("parts", "have no runs"));
+        }
+        Ok(plan)
+    }
+
+    /// The name of a part, or its number where it has none.
+    pub fn part_name(&self, idx: usize) -> String {
+        match self.parts.get(idx) {
+            Some(part) if !part.name.is_empty() => part.name.clone(),
+            Some(_) | None => format!("part {}", idx + 1),
+        }
+    }
+}
+
+impl SweepPlan {
+    fn add_part(&mut self, part_idx: usize, part: &SweepPart, base: &RunSpec) -> Result<()> {
+        let mut base = base.clone();
+        apply(&mut base, &part.set, "set")?;
+        let combinations = combinations(&part.search, &base)?;
+        let (before, few_shot) = (base.evaluation.before, base.evaluation.few_shot);
+        let (mut n_same, mut first) = (0, None);
+        for settings in combinations {
+            let mut spec = base.clone();
+            for (field, value) in &settings {
+                set(&mut spec, field, &value.0)?;
+            }
+            self.prepare(&mut spec);
+            check(&spec, &settings)?;
+            let is_known = |run: &PlannedRun| {
+                run.spec
+                    == RunSpec {
+                        name: run.spec.name.clone(),
+                        ..spec.clone()
+                    }
+            };
+            if self.runs.iter().any(is_known) {
+                n_same += 1;
+                continue;
+            }
+            if self.runs.len() >= MAX_RUNS {
+                let reason = format!("have more than {MAX_RUNS} runs; take fewer values");
+                return Err(Error::spec("parts", reason));
+            }
+            spec.name = format!("{}.{:04}", self.sweep.name, self.runs.len());
+            first.get_or_insert_with(|| spec.clone());
+            let rungs = match part.halving {
+                None => Vec::new(),
+                Some(halving) => rungs(halving, &spec)?,
+            };
+            self.runs.push(PlannedRun {
+                spec,
+                part: part_idx,
+                settings,
+                rungs,
+            });
+        }
+        if n_same > 0 {
+            self.notes.push(format!(
+                "{}: {n_same} runs are the same as others and are left out",
+                self.sweep.part_name(part_idx)
+            ));
+        }
+        match first {
+            Some(first) if before || few_shot > 0 => self.add_untuned(first, before, few_shot),
+            Some(_) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Measures on the validation split: the test split is for the best runs.
+    /// The untuned model is measured once for all.
+    fn prepare(&self, spec: &mut RunSpec) {
+        *spec = spec.with_absolute_paths();
+        spec.evaluation.before = false;
+        spec.evaluation.few_shot = 0;
+        spec.evaluation.split = EvaluationSplit::Validation;
+    }
+
+    fn add_untuned(&mut self, like: RunSpec, before: bool, few_shot: usize) {
+        let mut spec = RunSpec {
+            name: String::new(),
+            method: Method::Base,
+            training: Default::default(),
+            ..like
+        };
+        spec.data.train_limit = None;
+        match &spec.data.source {
+            DataSource::Mini(_) | DataSource::Official { .. } => {}
+            // Texts have no right answers.
+            DataSource::Jsonl { .. } => return,
+        }
+        spec.evaluation.before = before;
+        spec.evaluation.few_shot = few_shot;
+        if self.sweep.test {
+            spec.evaluation.split = EvaluationSplit::Test;
+        }
+        let is_same = |known: &RunSpec| {
+            RunSpec {
+                name: String::new(),
+                ..known.clone()
+            } == spec
+        };
+        if self.untuned.iter().any(is_same) {
+            return;
+        }
+        let number = match self.untuned.len() {
+            0 => String::new(),
+            n => format!("-{}", n + 1),
+        };
+        spec.name = format!("{}.untuned{number}", self.sweep.name);
+        self.untuned.push(spec);
+    }
+
+    /// The fields that differ between runs, in the order in which they appear.
+    pub fn fields(&self) -> Vec<String> {
+        let mut fields: Vec<String> = Vec::new();
+        for (field, _) in self.runs.iter().flat_map(|run| &run.settings) {
+            if !fields.contains(field) {
+                fields.push(field.clone());
+            }
+        }
+        fields
+    }
+}
+
+impl PlannedRun {
+    /// The value of a field, also where another part searches it.
+    pub fn value(&self, field: &str) -> Option<FieldValue> {
+        let own = self.settings.iter().find(|(of, _)| of == field);
+        match own {
+            Some((_, value)) => Some(value.clone()),
+            None => field_value(&self.spec, field).ok().map(FieldValue),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let n_chars = name.chars().count();
+    let reason = if name.is_empty() || n_chars > MAX_NAME_CHARS {
+        format!("must be 1 to {MAX_NAME_CHARS} characters, is {n_chars}")
+    } else if let Some(c) = name.chars().find(|&c| !fits(c)) {
+        format!("must be letters a-z, digits, `-` and `_`, has {c:?}")
+    } else {
+        return Ok(());
+    };
+    Err(Error::spec("name", reason))
+}
+
+fn apply(spec: &mut RunSpec, assignments: &[String], place: &str) -> Result<()> {
+    for assignment in assignments {
+        let Some((field, value)) = assignment.split_once('=') else {
+            let reason = format!("`{assignment}` is no assignment; write path=value");
+            return Err(Error::spec(place, reason));
+        };
+        set(spec, field.trim(), value.trim())?;
+    }
+    Ok(())
+}
+
+/// Sets a field; of the two weights of decorrelation only the one in use.
+pub(super) fn set(spec: &mut RunSpec, field: &str, value: &str) -> Result<()> {
+    set_field(spec, &format!("{field}={value}")).map_err(|error| match error {
+        Error::Spec { field: at, reason } => {
+            let reason = in_use(spec, field).unwrap_or(reason);
+            Error::Spec { field: at, reason }
+        }
+        other => other,
+    })
+}
+
+/// What to change in place of a weight of the rule that is not in use.
+pub(super) fn in_use(spec: &RunSpec, field: &str) -> Option<String> {
+    let (parent, last) = field.rsplit_once('.')?;
+    let (other, rule) = match last {
+        "lambda" => ("eta", "Joint"),
+        "eta" => ("lambda", "LocalRule"),
+        _ => return None,
+    };
+    let present = field_value(spec, parent).ok();
+    Some(match present {
+        Some(present) if !present.starts_with(rule) => format!(
+            "is not in use, for the rule of decorrelation is {}; change {parent}.{other}, \
+             or set {parent} to {rule}",
+            present.split('(').next().unwrap_or_default()
+        ),
+        Some(_) => return None,
+        None => "is not in use, for these runs do not decorrelate; set method.decorrelation \
+                 first, as in method.decorrelation=(rule: LocalRule(eta: 0.05, kappa: 0.5))"
+            .to_owned(),
+    })
+}
+
+fn check(spec: &RunSpec, settings: &[(String, FieldValue)]) -> Result<()> {
+    // The name comes later.
+    spec.check().map_err(|error| match error {
+        Error::Spec { field, reason } => {
+            let run: Vec<String> = settings
+                .iter()
+                .map(|(field, value)| format!("{field}={}", value.0))
+                .collect();
+            let reason = format!("{reason} (in the run with {})", run.join(", "));
+            Error::Spec { field, reason }
+        }
+        other => other,
+    })
+}
+
+/// The steps at which runs are compared, below the last.
+fn rungs(halving: Halving, spec: &RunSpec) -> Result<Vec<usize>> {
+    let Halving {
+        first_steps,
+        factor,
+    } = halving;
+    let refuse =
+        |field: &str, reason: String| Err(Error::spec(format!("parts.halving.{field}"), reason));
+    if factor < 2 {
+        return refuse("factor", format!("must be at least 2, is {factor}"));
+    }
+    let every = spec.training.validate_every;
+    if every == 0 || first_steps == 0 || !first_steps.is_multiple_of(every) {
+        return refuse(
+            "first_steps",
+            format!("must be a multiple of training.validate_every, {every}, is {first_steps}"),
+        );
+    }
+    let mut rungs = Vec::new();
+    let mut steps = first_steps;
+    while steps < spec.training.steps {
+        rungs.push(steps);
+        steps = steps.saturating_mul(factor);
+    }
+    Ok(rungs)
+}
+
+#[cfg(test)]
+mod tests;

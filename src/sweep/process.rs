@@ -1,0 +1,151 @@
+//! A process beside this one that does runs, from the side of the sweep.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::Builder;
+
+use crossbeam_channel::Sender;
+
+use super::protocol::{Order, Report};
+use crate::error::{Error, Result};
+
+/// The subcommand that [`super::serve`] answers to.
+pub const SERVE: &str = "serve-runs";
+/// What limits the threads of the operators.
+const THREADS: &str = "RAYON_NUM_THREADS";
+/// No report comes near this.
+const MAX_LINE_BYTES: u64 = 1 << 20;
+
+/// A process, and what it was last told.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Child,
+    /// None once it was told that nothing more comes.
+    orders: Option<ChildStdin>,
+}
+
+/// What came from process `of`.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub of: usize,
+    pub what: What,
+}
+
+/// What came from a process.
+#[derive(Debug)]
+pub(super) enum What {
+    Report(Report),
+    /// Nothing more: it has ended, or it is about to.
+    Gone,
+}
+
+impl Process {
+    /// Starts `program` as process number `of`, which may compute with
+    /// `n_threads`. What it says goes to `said`, its complaints to `log`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if it cannot be started.
+    pub fn start(
+        program: &Path,
+        of: usize,
+        n_threads: usize,
+        log: &Path,
+        said: Sender<Said>,
+    ) -> Result<Self> {
+        let fail = |source| Error::io("start", program, source);
+        let mut options = OpenOptions::new();
+        let log = options
+            .create(true)
+            .append(true)
+            .open(log)
+            .map_err(|source| Error::io("write", log, source))?;
+        let mut child = Command::new(program)
+            .arg(SERVE)
+            .env(THREADS, n_threads.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .map_err(fail)?;
+        let orders = child.stdin.take();
+        if let Some(output) = child.stdout.take() {
+            Builder::new()
+                .name(format!("sweep-{of}"))
+                .spawn(move || listen(output, of, &said))
+                .map_err(fail)?;
+        }
+        Ok(Self { child, orders })
+    }
+
+    /// Tells it something. A process that is gone says so itself.
+    pub fn tell(&mut self, order: &Order) {
+        let Some(orders) = &mut self.orders else {
+            return;
+        };
+        if let Ok(mut line) = serde_json::to_vec(order) {
+            line.push(b'\n');
+            let _ = orders.write_all(&line).and_then(|()| orders.flush());
+        }
+    }
+
+    /// Waits for its end, and says how it ended.
+    pub fn wait(mut self) -> String {
+        self.orders = None;
+        match self.child.wait() {
+            Ok(status) => words(status),
+            Err(error) => format!("its process is lost, {error}"),
+        }
+    }
+
+    /// Ends it at once. What it was doing goes on from its last checkpoint.
+    pub fn kill(mut self) {
+        // A process that has ended already cannot be killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn words(status: ExitStatus) -> String {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt as _;
+        if let Some(signal) = status.signal() {
+            let why = if signal == 9 {
+                ", which the system does when memory runs out"
+            } else {
+                ""
+            };
+            return format!("its process was ended by signal {signal}{why}");
+        }
+    }
+    format!("its process ended without a word, {status}")
+}
+
+fn listen(output: ChildStdout, of: usize, said: &Sender<Said>) {
+    let mut reader = BufReader::new(output);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = reader
+            .by_ref()
+            .take(MAX_LINE_BYTES)
+            .read_until(b'\n', &mut line);
+        if !matches!(read, Ok(n) if n > 0) {
+            break;
+        }
+        // A driver may write to the output too; such lines are no reports.
+        if let Ok(report) = serde_json::from_slice(&line) {
+            let what = What::Report(report);
+            if said.send(Said { of, what }).is_err() {
+                return;
+            }
+        }
+    }
+    // A sweep that is over does not listen.
+    let _ = said.send(Said {
+        of,
+        what: What::Gone,
+    });
+}

@@ -1,0 +1,265 @@
+//! What came of a sweep, read from its folders.
+
+use std::path::PathBuf;
+
+use super::importance::{Importance, importance};
+use super::plan::SweepPlan;
+use super::queue::{Queue, runs_of};
+use super::spec::ChooseBy;
+use super::store::SweepFolder;
+use super::task::{Facts, RunFacts, Task, TaskState};
+use super::values::FieldValue;
+use crate::bench::Accuracy;
+use crate::worker::event::{EvaluationPhase, EvaluationSummary};
+
+/// The field that tells runs of one setting apart.
+pub const SEED: &str = "training.seed";
+
+/// What came of a sweep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepResults {
+    /// Its name.
+    pub name: String,
+    /// The fields that differ between runs.
+    pub fields: Vec<String>,
+    /// Names of the parts.
+    pub parts: Vec<String>,
+    /// The runs, in the order of the plan.
+    pub rows: Vec<Row>,
+    /// The best run of each part that has one.
+    pub best: Vec<Best>,
+    /// The untuned models: name and what was measured.
+    pub untuned: Vec<(String, Vec<(EvaluationPhase, EvaluationSummary)>)>,
+    /// What the best runs are chosen by.
+    pub choose_by: ChooseBy,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Its number in the sweep.
+    pub idx: usize,
+    /// The name of its folder.
+    pub name: String,
+    /// Its part.
+    pub part: usize,
+    /// A value for each of the sweep's fields; none where the run has no such field.
+    pub values: Vec<Option<FieldValue>>,
+    /// What is known of it.
+    pub facts: Facts,
+}
+
+/// The best run of a part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Best {
+    /// The part.
+    pub part: usize,
+    /// The run.
+    pub idx: usize,
+    /// Where it is scored on the test split.
+    pub folder: PathBuf,
+    /// What was measured there; none before it is.
+    pub test: Option<EvaluationSummary>,
+    /// Why it is not measured, if it could not be.
+    pub failure: Option<String>,
+    /// Whether all runs of its part are settled, so that it stays the best.
+    pub is_settled: bool,
+}
+
+/// A number that runs are compared by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Metric {
+    /// Accuracy on the validation split.
+    Accuracy,
+    /// The best validation loss.
+    ValidationLoss,
+    /// The loss of the last step.
+    Loss,
+    /// Norm of S_0.
+    StateNorm,
+    /// Tokens a second.
+    TokensPerSec,
+    /// Seconds that the run took.
+    Secs,
+}
+
+impl Metric {
+    /// Every metric, those that matter most first.
+    pub const ALL: [Self; 6] = [
+        Self::Accuracy,
+        Self::ValidationLoss,
+        Self::Loss,
+        Self::StateNorm,
+        Self::TokensPerSec,
+        Self::Secs,
+    ];
+
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Accuracy => "validation accuracy",
+            Self::ValidationLoss => "validation loss",
+            Self::Loss => "last loss",
+            Self::StateNorm => "norm of S₀",
+            Self::TokensPerSec => "tokens/s",
+            Self::Secs => "seconds",
+        }
+    }
+
+    /// Whether more is better.
+    pub fn is_higher_better(self) -> bool {
+        match self {
+            Self::Accuracy | Self::TokensPerSec => true,
+            Self::ValidationLoss | Self::Loss | Self::StateNorm | Self::Secs => false,
+        }
+    }
+
+    /// Of a run, if it was measured.
+    pub fn of(self, facts: &Facts) -> Option<f64> {
+        let run = facts.run.as_ref();
+        let value = match self {
+            Self::Accuracy => facts.accuracy().map(Accuracy::value),
+            Self::ValidationLoss => facts.validation_loss(),
+            Self::Loss => run.and_then(|run| run.loss),
+            Self::StateNorm => run.and_then(|run| run.state_norm),
+            Self::TokensPerSec => run.and_then(|run| run.tokens_per_sec),
+            Self::Secs => run.map(|run: &RunFacts| run.secs),
+        };
+        value.filter(|value| value.is_finite())
+    }
+}
+
+impl SweepResults {
+    /// Of a sweep whose tasks stand as `queue` says.
+    pub fn new(folder: &SweepFolder, queue: &Queue) -> Self {
+        let plan = &folder.plan;
+        let best = |part| Self::best_of(plan, queue, part, &|idx| folder.best_path(idx));
+        Self {
+            best: (0..plan.sweep.parts.len()).filter_map(best).collect(),
+            ..Self::of_runs(plan, queue)
+        }
+    }
+
+    /// The best run of a part, if there is one; `folder` is where run `idx` is
+    /// scored on the test split.
+    pub fn best_of(
+        plan: &SweepPlan,
+        queue: &Queue,
+        part: usize,
+        folder: &dyn Fn(usize) -> PathBuf,
+    ) -> Option<Best> {
+        let idx = queue.best_of(plan, part)?;
+        let facts = queue.facts.get(&Task::Best(part));
+        let failure = match facts.map(|facts| &facts.state) {
+            Some(TaskState::Failed(reason)) => Some(reason.clone()),
+            Some(_) | None => None,
+        };
+        Some(Best {
+            part,
+            idx,
+            folder: folder(idx),
+            test: facts.and_then(|facts| facts.summary(EvaluationPhase::After).cloned()),
+            failure,
+            is_settled: queue.is_part_settled(plan, part),
+        })
+    }
+
+    /// As [`Self::new`], without the best runs.
+    pub fn of_runs(plan: &SweepPlan, queue: &Queue) -> Self {
+        let fields = plan.fields();
+        let rows = plan.runs.iter().enumerate().map(|(idx, run)| Row {
+            idx,
+            name: run.spec.name.clone(),
+            part: run.part,
+            values: fields.iter().map(|field| run.value(field)).collect(),
+            facts: match queue.facts.get(&Task::Run(idx)) {
+                Some(facts) => facts.clone(),
+                None => Facts::of(None),
+            },
+        });
+        let untuned = plan.untuned.iter().enumerate().filter_map(|(idx, spec)| {
+            let run = queue.facts.get(&Task::Untuned(idx))?.run.as_ref()?;
+            Some((spec.name.clone(), run.evaluations.clone()))
+        });
+        Self {
+            name: plan.sweep.name.clone(),
+            parts: (0..plan.sweep.parts.len())
+                .map(|part| plan.sweep.part_name(part))
+                .collect(),
+            rows: rows.collect(),
+            best: Vec::new(),
+            untuned: untuned.collect(),
+            choose_by: plan.sweep.choose_by,
+            fields,
+        }
+    }
+
+    /// How a metric goes with each field that a part searches, strongest first.
+    pub fn importance(
+        &self,
+        plan: &SweepPlan,
+        part: usize,
+        metric: Metric,
+    ) -> Vec<(String, Importance)> {
+        let searched = |field: &&String| {
+            runs_of(plan, part)
+                .any(|idx| plan.runs[idx].settings.iter().any(|(of, _)| of == *field))
+        };
+        let mut found: Vec<(String, Importance)> = self
+            .fields
+            .iter()
+            .filter(searched)
+            .filter_map(|field| Some((field.clone(), self.importance_of(field, part, metric)?)))
+            .collect();
+        found.sort_by(|a, b| b.1.strength().total_cmp(&a.1.strength()));
+        found
+    }
+
+    fn importance_of(&self, field: &str, part: usize, metric: Metric) -> Option<Importance> {
+        let column = self.fields.iter().position(|of| of == field)?;
+        let runs: Vec<(String, Option<f64>, f64)> = self
+            .rows
+            .iter()
+            .filter(|row| row.part == part)
+            .filter_map(|row| {
+                let value = row.values[column].as_ref()?;
+                Some((value.0.clone(), value.number(), metric.of(&row.facts)?))
+            })
+            .collect();
+        importance(&runs)
+    }
+
+    /// Rows of the same part and the same values apart from the seed, in the
+    /// order of their first.
+    pub fn settings(&self) -> Vec<Vec<&Row>> {
+        let mut settings: Vec<Vec<&Row>> = Vec::new();
+        for row in &self.rows {
+            let is_same = |group: &&mut Vec<&Row>| self.is_same_setting(group[0], row);
+            match settings.iter_mut().find(is_same) {
+                Some(group) => group.push(row),
+                None => settings.push(vec![row]),
+            }
+        }
+        settings
+    }
+
+    fn is_same_setting(&self, a: &Row, b: &Row) -> bool {
+        let values = self.fields.iter().zip(a.values.iter().zip(&b.values));
+        a.part == b.part
+            && values
+                .filter(|(field, _)| *field != SEED)
+                .all(|(_, (a, b))| a == b)
+    }
+}
+
+/// What a field is called in a column.
+pub fn label(field: &str) -> &str {
+    match field {
+        "method.features.upscaled_size" => "M",
+        "method.features.gamma" => "gamma",
+        "training.learning_rate" => "rate",
+        "method.learning_rate_lift" => "rate of Z",
+        "method.decorrelation.rule.learning_rate" => "rate of R",
+        other => other.rsplit('.').next().unwrap_or(other),
+    }
+}

@@ -1,0 +1,380 @@
+//! The results of a sweep as tables and as files.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::plan::SweepPlan;
+use super::results::{Best, Metric, Row, SEED, SweepResults, label};
+use super::task::TaskState;
+use super::values::FieldValue;
+use crate::bench::Accuracy;
+use crate::error::Result;
+use crate::persist::atomic::write_atomic;
+use crate::report::{Cell, Table, TableFormat};
+use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
+
+/// Formats that the tables are written in.
+const FORMATS: [TableFormat; 4] = [
+    TableFormat::Csv,
+    TableFormat::Json,
+    TableFormat::Markdown,
+    TableFormat::Latex,
+];
+
+impl SweepResults {
+    /// A row for every run. `full` names fields by their paths.
+    pub fn runs_table(&self, full: bool) -> Table {
+        let mut columns = vec!["run".to_owned(), "part".to_owned()];
+        columns.extend(self.columns(full));
+        columns.extend(
+            [
+                "status",
+                "steps",
+                "validation loss",
+                "best step",
+                "validation accuracy",
+                "secs",
+                "tokens/s",
+            ]
+            .map(str::to_owned),
+        );
+        let mut table = Table::new(format!("{}, every run", self.name), columns);
+        for row in &self.rows {
+            let run = row.facts.run.as_ref();
+            let best = run.and_then(|run| run.best);
+            let mut cells = vec![Cell::text(&row.name), Cell::text(&self.parts[row.part])];
+            cells.extend(row.values.iter().map(value_cell));
+            cells.push(Cell::text(status(&row.facts.state)));
+            cells.push(run.map_or(Cell::Empty, |run| Cell::Count(run.step as u64)));
+            cells.push(best.map_or(Cell::Empty, |(_, loss)| Cell::number(loss, 4)));
+            cells.push(best.map_or(Cell::Empty, |(step, _)| Cell::Count(step as u64)));
+            cells.push(row.facts.accuracy().map_or(Cell::Empty, Cell::from));
+            cells.push(run.map_or(Cell::Empty, |run| Cell::number(run.secs, 1)));
+            let speed = run.and_then(|run| run.tokens_per_sec);
+            cells.push(speed.map_or(Cell::Empty, |speed| Cell::number(speed, 0)));
+            table.push(cells);
+        }
+        table.notes.push(
+            "Accuracies are of the tuned model on the validation split, with 95% intervals (Wilson)."
+                .into(),
+        );
+        table
+    }
+
+    /// The best run of each part on the test split, and the untuned model.
+    pub fn best_table(&self) -> Table {
+        let figures = self.figures();
+        let mut columns = vec!["what".to_owned(), "run".to_owned()];
+        columns.extend(["settings", "validation loss", "validation accuracy"].map(str::to_owned));
+        columns.extend(figures.iter().map(|figure| format!("test, {figure}")));
+        let mut table = Table::new(format!("{}, chosen on validation data", self.name), columns);
+        let scores = |summary: Option<&EvaluationSummary>| -> Vec<Cell> {
+            let cell = |figure: &String| {
+                let score = summary?.scores.iter().find(|score| score.name == *figure)?;
+                Some(accuracy(score).into())
+            };
+            figures
+                .iter()
+                .map(|figure| cell(figure).unwrap_or(Cell::Empty))
+                .collect()
+        };
+        for (name, evaluations) in &self.untuned {
+            for (phase, summary) in evaluations {
+                let what = match phase {
+                    EvaluationPhase::FewShot => {
+                        format!("untuned, {} examples in front", summary.few_shot)
+                    }
+                    EvaluationPhase::Before | EvaluationPhase::After => "untuned".to_owned(),
+                };
+                let mut cells = vec![Cell::text(what), Cell::text(name)];
+                cells.extend([Cell::Empty, Cell::Empty, Cell::Empty]);
+                cells.extend(scores(Some(summary)));
+                table.push(cells);
+            }
+        }
+        for best in &self.best {
+            let row = &self.rows[best.idx];
+            let mut cells = vec![
+                Cell::text(format!("best of {}", self.parts[best.part])),
+                Cell::text(&row.name),
+                Cell::text(self.settings_words(row)),
+            ];
+            let loss = row.facts.validation_loss();
+            cells.push(loss.map_or(Cell::Empty, |loss| Cell::number(loss, 4)));
+            cells.push(row.facts.accuracy().map_or(Cell::Empty, Cell::from));
+            cells.extend(scores(best.test.as_ref()));
+            table.push(cells);
+            if !best.is_settled {
+                let part = &self.parts[best.part];
+                table
+                    .notes
+                    .push(format!("{part} is not complete, its best run may change."));
+            }
+            if let Some(reason) = &best.failure {
+                table
+                    .notes
+                    .push(format!("{} could not be scored, {reason}", row.name));
+            }
+        }
+        table.notes.push(format!(
+            "The best run of each part is the one with {}; only it was scored on the test \
+             split, once. Picking the best of the test column would be picking by chance.",
+            self.choose_by.words()
+        ));
+        table
+    }
+
+    /// How validation loss and accuracy go with each field, part by part.
+    pub fn importance_table(&self, plan: &SweepPlan) -> Table {
+        let columns = [
+            "part",
+            "metric",
+            "field",
+            "rank correlation",
+            "rank ratio",
+            "runs",
+        ];
+        let mut table = Table::new(format!("{}, what matters", self.name), columns);
+        let digits = |value: Option<f64>| value.map_or(Cell::Empty, |value| Cell::number(value, 2));
+        for (part, name) in self.parts.iter().enumerate() {
+            for metric in [Metric::Accuracy, Metric::ValidationLoss] {
+                for (field, found) in self.importance(plan, part, metric) {
+                    table.push([
+                        Cell::text(name),
+                        Cell::text(metric.words()),
+                        Cell::text(field),
+                        digits(found.rank_correlation),
+                        digits(found.rank_ratio),
+                        Cell::Count(found.n as u64),
+                    ]);
+                }
+            }
+        }
+        table.notes.push(
+            "Rank correlation is Spearman's. The rank ratio is the correlation ratio of the \
+             ranks, 0 to 1; it also sees a best value in the middle. Neither is a fitted \
+             importance such as fANOVA's: fields that vary together share the credit."
+                .into(),
+        );
+        table
+    }
+
+    /// Axes and lines of parallel coordinates: every field, then every metric.
+    pub fn parallel_coordinates(&self) -> Value {
+        let axis = |idx: usize, field: &String| {
+            let values: Vec<&FieldValue> = self
+                .rows
+                .iter()
+                .filter_map(|row| row.values[idx].as_ref())
+                .collect();
+            let is_number = values.iter().all(|value| value.number().is_some());
+            let choices: BTreeSet<&str> = values.iter().map(|value| value.0.as_str()).collect();
+            json!({"name": field, "label": label(field), "kind": if is_number { "number" } else { "choice" },
+                   "is_log": is_number && is_log(values.iter().filter_map(|value| value.number())),
+                   "choices": if is_number { Value::Null } else { json!(choices) }})
+        };
+        let mut axes: Vec<Value> = self
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(idx, field)| axis(idx, field))
+            .collect();
+        axes.extend(Metric::ALL.iter().map(|metric| {
+            json!({"name": metric.words(), "label": metric.words(), "kind": "metric",
+                   "is_higher_better": metric.is_higher_better()})
+        }));
+        let line = |row: &Row| {
+            let own = row.values.iter().map(|value| match value {
+                None => Value::Null,
+                Some(value) => value
+                    .number()
+                    .map_or_else(|| json!(value.0), |number| json!(number)),
+            });
+            let metrics = Metric::ALL
+                .iter()
+                .map(|metric| json!(metric.of(&row.facts)));
+            let values: Vec<Value> = own.chain(metrics).collect();
+            json!({"run": row.name, "part": self.parts[row.part],
+                   "status": row.facts.state.word(), "values": values})
+        };
+        json!({"axes": axes, "lines": self.rows.iter().map(line).collect::<Vec<_>>()})
+    }
+
+    /// Writes every table in every format and the data of parallel coordinates
+    /// below `folder`; the files.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Io`] if a file cannot be written.
+    pub fn write(&self, plan: &SweepPlan, folder: &Path) -> Result<Vec<PathBuf>> {
+        let tables = [
+            ("runs", self.runs_table(true)),
+            ("settings", self.settings_table()),
+            ("best", self.best_table()),
+            ("importance", self.importance_table(plan)),
+        ];
+        let mut files = Vec::new();
+        for (name, table) in tables {
+            for format in FORMATS {
+                let path = folder.join(format!("{name}.{}", format.extension()));
+                table.write(&path)?;
+                files.push(path);
+            }
+        }
+        let path = folder.join("parallel.json");
+        let text = serde_json::to_string_pretty(&self.parallel_coordinates()).unwrap_or_default();
+        write_atomic(&path, |writer| {
+            std::io::Write::write_all(writer, text.as_bytes())
+        })?;
+        files.push(path);
+        Ok(files)
+    }
+
+    /// What is different about a run, as `M=64, rate=0.1`.
+    pub fn settings_words(&self, row: &Row) -> String {
+        let words = self.fields.iter().zip(&row.values);
+        let words = words
+            .filter_map(|(field, value)| Some(format!("{}={}", label(field), value.as_ref()?.0)));
+        words.collect::<Vec<_>>().join(", ")
+    }
+
+    pub(super) fn columns(&self, full: bool) -> Vec<String> {
+        let short: Vec<&str> = self.fields.iter().map(|field| label(field)).collect();
+        let is_unique = |name: &str| short.iter().filter(|other| **other == name).count() == 1;
+        let column = |(field, name): (&String, &&str)| match !full && is_unique(name) {
+            true => (*name).to_owned(),
+            false => field.clone(),
+        };
+        self.fields.iter().zip(&short).map(column).collect()
+    }
+
+    /// The figures that were measured on the test split.
+    fn figures(&self) -> Vec<String> {
+        let untuned = self
+            .untuned
+            .iter()
+            .flat_map(|(_, of)| of)
+            .map(|(_, summary)| summary);
+        let mut summaries = untuned.chain(self.best.iter().filter_map(|best| best.test.as_ref()));
+        let first = summaries.next();
+        first.map_or(Vec::new(), |summary| {
+            summary
+                .scores
+                .iter()
+                .map(|score| score.name.clone())
+                .collect()
+        })
+    }
+}
+
+/// A sentence for the best run of each part.
+pub fn headline(results: &SweepResults) -> Vec<String> {
+    let line = |best: &Best| {
+        let row = &results.rows[best.idx];
+        let part = match results.parts.len() {
+            1 => String::new(),
+            _ => format!(" of {}", results.parts[best.part]),
+        };
+        let so_far = if best.is_settled { "" } else { " so far" };
+        let mut line = format!("Best{part}{so_far}: {}", results.settings_words(row));
+        if let Some(loss) = row.facts.validation_loss() {
+            line += &format!(", validation loss {loss:.4}");
+        }
+        let score = best
+            .test
+            .as_ref()
+            .and_then(|summary| summary.scores.first());
+        if let Some(score) = score {
+            line += &format!(", on the test split {}", accuracy(score));
+        }
+        line
+    };
+    results.best.iter().map(line).collect()
+}
+
+pub(super) fn value_cell(value: &Option<FieldValue>) -> Cell {
+    match value {
+        None => Cell::Empty,
+        Some(value) => match value.0.parse::<f64>() {
+            Ok(number) => {
+                let digits = value
+                    .0
+                    .split_once('.')
+                    .map_or(0, |(_, digits)| digits.len());
+                Cell::number(number, digits)
+            }
+            Err(_) => Cell::text(&value.0),
+        },
+    }
+}
+
+fn accuracy(score: &Score) -> Accuracy {
+    Accuracy {
+        n_correct: score.n_correct,
+        n_items: score.n_items,
+    }
+}
+
+fn status(state: &TaskState) -> String {
+    match state {
+        TaskState::Diverged { step, .. } => format!("diverged at step {step}"),
+        TaskState::Dropped { step } => format!("dropped at step {step}"),
+        TaskState::Failed(reason) => format!("failed, {reason}"),
+        other => other.word().to_owned(),
+    }
+}
+
+/// Whether numbers are better seen on a logarithmic axis.
+pub fn is_log(numbers: impl Iterator<Item = f64>) -> bool {
+    let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
+    for number in numbers {
+        low = low.min(number);
+        high = high.max(number);
+    }
+    low > 0.0 && high / low >= 8.0
+}
+
+impl SweepResults {
+    /// A row for every setting: means over its seeds with 95% intervals.
+    pub fn settings_table(&self) -> Table {
+        let fields: Vec<usize> = (0..self.fields.len())
+            .filter(|idx| self.fields[*idx] != SEED)
+            .collect();
+        let columns = self.columns(true);
+        let mut names = vec!["part".to_owned()];
+        names.extend(fields.iter().map(|idx| columns[*idx].clone()));
+        names.extend(["runs", "validation loss", "validation accuracy"].map(str::to_owned));
+        let mut table = Table::new(format!("{}, means over seeds", self.name), names);
+        for group in self.settings() {
+            let finished = |metric: Metric| -> Vec<f64> {
+                let done = group
+                    .iter()
+                    .filter(|row| row.facts.state == TaskState::Done);
+                done.filter_map(|row| metric.of(&row.facts)).collect()
+            };
+            let first = group[0];
+            let mut cells = vec![Cell::text(&self.parts[first.part])];
+            cells.extend(fields.iter().map(|idx| value_cell(&first.values[*idx])));
+            let losses = finished(Metric::ValidationLoss);
+            cells.push(Cell::Count(losses.len() as u64));
+            cells.push(mean_cell(&losses, group.len()));
+            cells.push(mean_cell(&finished(Metric::Accuracy), group.len()));
+            table.push(cells);
+        }
+        table.notes.push(
+            "Intervals are those of the mean over seeds (Student's t): they hold the spread \
+             between seeds and not that of the items."
+                .into(),
+        );
+        table
+    }
+}
+
+fn mean_cell(values: &[f64], n_total: usize) -> Cell {
+    let _ = n_total;
+    match values {
+        [] => Cell::Empty,
+        values => Cell::number(values.iter().sum::<f64>() / values.len() as f64, 4),
+    }
+}

@@ -1,0 +1,255 @@
+//! A process that does the runs of a sweep, from its own side: orders on the
+//! input, reports on the output, one worker between them.
+
+use std::io::{BufRead as _, Write as _, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::thread::{Builder, sleep};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+
+pub use super::process::SERVE;
+use super::protocol::{Failure, Order, Report, WireEvent};
+use crate::error::{Error, Result};
+use crate::persist::folder_lock::FolderLock;
+use crate::tuning::rate_finder::RateRange;
+use crate::worker::command::Command;
+use crate::worker::event::{Event, FailureKind, RunId};
+use crate::worker::run_spec::RunSpec;
+use crate::worker::{Worker, WorkerHandle};
+
+/// How long a run's folder may still be held by the process of a sweep that was
+/// killed, which saves before it ends.
+const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+/// Steps that warm a device up before steps are timed, and steps that are.
+const WARM_STEPS: usize = 5;
+const TIMED_STEPS: usize = 5;
+
+/// Does what the input orders until it ends.
+///
+/// # Errors
+/// [`Error::Device`] if the worker cannot be started.
+pub fn serve() -> Result<()> {
+    // The sweep is told of an interrupt too, and has the run saved.
+    let _ = ctrlc::set_handler(|| ());
+    let orders = orders()?;
+    // The worker waits until its event was looked at, so that a run stops at
+    // the step that it is to stop at.
+    let (looked, looks) = bounded(1);
+    let worker = Worker::spawn(move || {
+        let _ = looks.recv();
+    })?;
+    let mut serving = Serving { looked, worker };
+    while let Ok(order) = orders.recv() {
+        let is_over = match order {
+            Order::Run { folder, until } => serving.run(&folder, until, &orders),
+            Order::Time(spec) => serving.time(*spec, &orders),
+            // Nothing is under way.
+            Order::Pause | Order::Resume | Order::Stop => false,
+        };
+        if is_over {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The lines of the input, until it ends.
+fn orders() -> Result<Receiver<Order>> {
+    let (sender, orders) = unbounded();
+    let read = move || {
+        for line in stdin().lock().lines() {
+            let Ok(line) = line else { break };
+            if let Ok(order) = serde_json::from_str(&line)
+                && sender.send(order).is_err()
+            {
+                break;
+            }
+        }
+    };
+    Builder::new()
+        .name("orders".into())
+        .spawn(read)
+        .map_err(|error| Error::Device(format!("no thread for the orders, {error}")))?;
+    Ok(orders)
+}
+
+fn report(report: &Report) {
+    if let Ok(mut line) = serde_json::to_vec(report) {
+        line.push(b'\n');
+        let mut stdout = stdout().lock();
+        // A sweep that is gone has closed the input too, which ends this process.
+        let _ = stdout.write_all(&line).and_then(|()| stdout.flush());
+    }
+}
+
+struct Serving {
+    /// In front of the worker, which waits for it while it is there.
+    looked: Sender<()>,
+    worker: WorkerHandle,
+}
+
+impl Serving {
+    /// Does a run, and says whether the input has ended.
+    fn run(&mut self, folder: &Path, until: Option<usize>, orders: &Receiver<Order>) -> bool {
+        if let Err(error) = wait_for(folder) {
+            report(&Report::Over {
+                failure: Some(Failure {
+                    kind: FailureKind::Work,
+                    message: error.to_string(),
+                }),
+            });
+            return false;
+        }
+        let folder: PathBuf = folder.to_path_buf();
+        self.command(Command::ResumeRun { folder });
+        let mut run: Option<RunId> = None;
+        let mut was_stopped = false;
+        loop {
+            select! {
+                recv(self.worker.events) -> event => {
+                    let Ok(event) = event else { return true };
+                    if let Some(event) = WireEvent::of(&event) {
+                        report(&Report::Event(Box::new(event)));
+                    }
+                    if let Event::RunStarted { run: started, .. } = &event {
+                        run = Some(started.clone());
+                    }
+                    if let (Event::Step { metrics, .. }, Some(until)) = (&event, until)
+                        && metrics.step >= until
+                        && !was_stopped
+                    {
+                        self.stop(run.as_ref());
+                        was_stopped = true;
+                    }
+                    let end = ending(&event);
+                    let _ = self.looked.send(());
+                    if let Some(failure) = end {
+                        report(&Report::Over { failure });
+                        return false;
+                    }
+                }
+                recv(orders) -> order => match order {
+                    Err(_) => {
+                        // The sweep was killed: the run is saved.
+                        return true;
+                    }
+                    Ok(Order::Stop) => self.stop(run.as_ref()),
+                    Ok(Order::Pause) => {
+                        if let Some(run) = &run {
+                            self.command(Command::Pause(run.clone()));
+                        }
+                    }
+                    Ok(Order::Resume) => {
+                        if let Some(run) = &run {
+                            self.command(Command::Resume(run.clone()));
+                        }
+                    }
+                    // One thing at a time.
+                    Ok(Order::Run { .. } | Order::Time(_)) => {}
+                },
+            }
+        }
+    }
+
+    /// Times steps of a run, and says whether the input has ended.
+    fn time(&mut self, spec: RunSpec, orders: &Receiver<Order>) -> bool {
+        let run = RunId("time".into());
+        let range = RateRange {
+            // Too small to break anything.
+            first: 1e-9,
+            last: 1e-8,
+            steps: WARM_STEPS + TIMED_STEPS + 1,
+        };
+        self.command(Command::FindRate {
+            run: run.clone(),
+            spec: Box::new(spec),
+            range,
+        });
+        const LAST_STEP: usize = WARM_STEPS + TIMED_STEPS;
+        let since = |start: Instant| start.elapsed().as_secs_f64() / TIMED_STEPS as f64;
+        let mut start: Option<Instant> = None;
+        let mut secs = None;
+        loop {
+            select! {
+                recv(self.worker.events) -> event => {
+                    let Ok(event) = event else { return true };
+                    if let Event::RateProgress { done, .. } = &event {
+                        match *done {
+                            WARM_STEPS => start = Some(Instant::now()),
+                            LAST_STEP => secs = start.map(since),
+                            _ => {}
+                        }
+                    }
+                    let over = match event {
+                        Event::RateFound { .. } => Some(match secs {
+                            Some(secs) => Report::Timed { secs },
+                            None => Report::Over { failure: None },
+                        }),
+                        event => ending(&event).map(|failure| Report::Over { failure }),
+                    };
+                    let _ = self.looked.send(());
+                    if let Some(over) = over {
+                        report(&over);
+                        return false;
+                    }
+                }
+                recv(orders) -> order => match order {
+                    Err(_) => return true,
+                    Ok(Order::Stop) => self.stop(Some(&run)),
+                    Ok(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Ends the run, or what comes before it has begun.
+    fn stop(&self, run: Option<&RunId>) {
+        match run {
+            Some(run) => self.command(Command::Stop(run.clone())),
+            None => self.command(Command::Shutdown),
+        }
+    }
+
+    fn command(&self, command: Command) {
+        // A worker that is gone has closed its events, which ends the loop.
+        let _ = self.worker.commands.send(command);
+    }
+}
+
+/// Whether the run is over, and why it failed if it did.
+fn ending(event: &Event) -> Option<Option<Failure>> {
+    match event {
+        Event::RunEnded { .. } => Some(None),
+        Event::Failed { kind, message, .. } => Some(Some(Failure {
+            kind: *kind,
+            message: message.clone(),
+        })),
+        Event::DeviceReady { .. }
+        | Event::Loading { .. }
+        | Event::ModelLoaded { .. }
+        | Event::RunStarted { .. }
+        | Event::Step { .. }
+        | Event::Validated { .. }
+        | Event::SnapshotReady { .. }
+        | Event::CheckpointSaved { .. }
+        | Event::EvaluationProgress { .. }
+        | Event::EvaluationFinished { .. }
+        | Event::StateExported { .. }
+        | Event::Paused { .. }
+        | Event::RateProgress { .. }
+        | Event::RateFound { .. } => None,
+    }
+}
+
+/// Waits until no other process holds the run.
+fn wait_for(folder: &Path) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match FolderLock::take(folder, "run") {
+            Ok(_) => return Ok(()),
+            Err(error) if start.elapsed() > LOCK_PATIENCE => return Err(error),
+            Err(_) => sleep(Duration::from_millis(200)),
+        }
+    }
+}
