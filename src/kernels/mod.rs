@@ -19,6 +19,8 @@ pub mod wkv7_prepare;
 pub mod wkv7_readout;
 
 mod cpu_tensor;
+mod lifted_wkv_cpu;
+mod lifted_wkv_gpu;
 mod rows;
 mod simd;
 mod vjp;

@@ -5,6 +5,7 @@
 
 mod features;
 mod fused;
+mod lifted_wkv;
 #[path = "../support/mod.rs"]
 mod support;
 mod wkv7;
