@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::model_arguments::times;
 use crate::error::{Error, Result};
-use crate::tuning::lift_bundle::{ONLY_S0_NOTE, read_tuned};
+use crate::tuning::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, read_tuned};
+use crate::tuning::spec::LiftKind;
 use crate::tuning::state_file::{
     ExportFormat, Metadata, Orientation, PthDType, export, locate_state,
 };
@@ -63,9 +64,14 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         let reason = format!("must be a number, is {alpha}");
         return Err(Error::spec("--alpha", reason));
     }
-    let (Tuned { state: tuned, lift }, metadata) = read_tuned(locate_state(state)?, *orientation)?;
-    if lift.is_some() {
-        eprintln!("gosling: {ONLY_S0_NOTE}");
+    let file = locate_state(state)?;
+    let (Tuned { state: tuned, lift }, metadata) = read_tuned(&file, *orientation)?;
+    match lift.map(|lift| lift.kind) {
+        None => {}
+        Some(LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent) => {
+            eprintln!("gosling: {ONLY_S0_NOTE}");
+        }
+        Some(LiftKind::PaperLiteral) => return Err(Error::input(file, "S_0", NO_S0_NOTE)),
     }
     let metadata = if *alpha == 1.0 {
         metadata

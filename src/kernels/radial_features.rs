@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The second form is a matrix product: the differences `n - u_m`, M times the
-//! size of the features' input, are never formed.
+//! size of the features' input, are never formed. The paper has x itself in the
+//! place of n, `exp(-gamma (|x|^2 + 1 - 2 x . u_m))`.
 
 use std::ops::Range;
 
@@ -27,12 +28,14 @@ pub struct RadialFeatures {
     pub support_vectors: Tensor<3>,
     /// Inverse squared widths, `[H]`.
     pub gamma: Tensor<1>,
+    /// Whether x is made a unit vector first; the paper does not.
+    pub normalizes: bool,
 }
 
 impl RadialFeatures {
     /// `x`: [H, rows, N] → [H, rows, M].
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        if !is_cpu(&x.device()) {
+        if !self.normalizes || !is_cpu(&x.device()) {
             return self.reference(x);
         }
         let products = self.products(x.clone());
@@ -62,7 +65,10 @@ impl RadialFeatures {
         } else {
             features * dfeatures * (self.gamma.clone() * 2.0).reshape([-1, 1, 1])
         };
-        let dunit = through.matmul(self.support_vectors.clone());
+        let dunit = through.clone().matmul(self.support_vectors.clone());
+        if !self.normalizes {
+            return dunit - x * through.sum_dim(2);
+        }
         if is_cpu {
             return off_radial(&x, &dunit);
         }
@@ -74,9 +80,13 @@ impl RadialFeatures {
 
     /// The same as [`Self::forward`] in plain, differentiable Burn operations.
     pub fn reference(&self, x: Tensor<3>) -> Tensor<3> {
-        let norm = norm(x.clone());
-        let gamma = (self.gamma.clone() * 2.0).reshape([-1, 1, 1]);
-        ((self.products(x) / norm - 1.0) * gamma).exp()
+        let gamma = self.gamma.clone().reshape([-1, 1, 1]);
+        if self.normalizes {
+            let norm = norm(x.clone());
+            return ((self.products(x) / norm - 1.0) * (gamma * 2.0)).exp();
+        }
+        let square = x.clone().powi_scalar(2).sum_dim(2);
+        ((self.products(x) * 2.0 - square - 1.0) * gamma).exp()
     }
 
     fn products(&self, x: Tensor<3>) -> Tensor<3> {

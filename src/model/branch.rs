@@ -1,86 +1,91 @@
-//! A branch beside the recurrence: a linear readout of features of the
-//! receptance, added to y in front of the group norm. A model without one is
-//! the plain RWKV-7.
+//! A branch beside the recurrence, whose output is added to y in front of the
+//! group norm, or one in its place. A model without one is the plain RWKV-7.
 //!
-//! ```text
-//! z_t = mixing (features(r_t) - mean)
-//! y_t = S_t r_t + weights (d_t * z_t)        d_t = d_{t-1} * (averages w_t)
-//! ```
+//! | file | branch |
+//! |---|---|
+//! | `readout.rs` | a linear readout of features of the receptance |
+//! | `lifted.rs` | a recurrence on a state of N x M |
 //!
-//! `mixing`, `mean` and the decay d are optional. Per head, features are
-//! columns; everything is a matrix product over all tokens.
+//! `feature_lift.rs` makes the features, `reference.rs` is the recurrence in
+//! differentiable operations.
 
 use burn::tensor::{Int, Tensor};
 
-use super::linear::n_values;
-use crate::kernels::radial_features::RadialFeatures;
+use crate::kernels::wkv7::Wkv7Inputs;
 
+mod feature_lift;
+mod lifted;
+mod lifted_inputs;
+#[cfg(test)]
+mod lifted_tests;
+mod readout;
+pub mod reference;
 #[cfg(test)]
 mod tests;
 
+pub use feature_lift::{FeatureLift, FeatureMap};
+pub use lifted::LiftedBranch;
+pub use lifted_inputs::LiftedRule;
+pub use readout::{BranchDecay, ReadoutBranch};
+
+use lifted::LiftedBranchTape;
+use readout::ReadoutTape;
+
 /// The branch of one layer.
 #[derive(Debug, Clone)]
-pub struct Branch {
-    /// What is made of the receptance.
-    pub features: FeatureMap,
-    /// Taken off the features first, [H, M].
-    pub mean: Option<Tensor<2>>,
-    /// Mixes the features, [H, M, M]; the identity without one.
-    pub mixing: Option<Tensor<3>>,
-    /// Reads the features out, [H, N, M].
-    pub weights: Tensor<3>,
-    /// How the branch forgets; not at all without one.
-    pub decay: Option<BranchDecay>,
+pub enum Branch {
+    /// A linear readout of features.
+    Readout(ReadoutBranch),
+    /// A recurrence on a state of N x M.
+    Lifted(LiftedBranch),
 }
 
-/// From a receptance of N numbers to M features.
-#[derive(Debug, Clone)]
-pub enum FeatureMap {
-    /// The nearness to M support vectors.
-    Radial(Box<RadialFeatures>),
-    /// The receptance itself, M = N: what tests compare with.
-    Identity,
+/// What a branch reads of every token.
+pub(super) struct BranchInputs<'a> {
+    pub wkv: &'a Wkv7Inputs,
+    /// In-context learning rate, [B, T, H, N], for [`Branch::reads_iclr`].
+    pub iclr: Option<Tensor<4>>,
 }
 
-/// A decay of every feature that follows the model's own.
-#[derive(Debug, Clone)]
-pub struct BranchDecay {
-    /// Averages the decays of the N key channels for every feature, rows sum
-    /// to 1, [H, M, N].
-    pub averages: Tensor<3>,
-    /// What is left of every feature so far, [B or 1, H, M].
-    pub left: Tensor<3>,
+/// What a branch gives.
+pub(super) struct BranchOutput {
+    /// [B, T, H, N].
+    pub y: Tensor<4>,
+    /// The branch after the last token.
+    pub after: Branch,
+    /// What the backward pass reads.
+    pub tape: BranchTape,
 }
 
 /// What the backward pass of a branch reads.
 #[derive(Debug, Clone)]
-pub(super) struct BranchTape {
-    branch: Branch,
-    /// [H, B * T, M].
-    features: Tensor<3>,
-    /// After `mean` and `mixing`, where there is one of them.
-    mixed: Option<Tensor<3>>,
-    decayed: Option<Decayed>,
-}
-
-/// The decay of every token, [H, B * T, M] each.
-#[derive(Debug, Clone)]
-struct Decayed {
-    /// The average that this token multiplies by.
-    factor: Tensor<3>,
-    /// What is left after it.
-    left: Tensor<3>,
+pub(super) enum BranchTape {
+    Readout(ReadoutTape),
+    Lifted(LiftedBranchTape),
 }
 
 /// Gradients of the tensors of a branch, summed over the batch.
 #[derive(Debug, Clone)]
 pub struct BranchGradients {
-    /// Of [`Branch::weights`], [H, N, M].
+    /// Of the readout or of the initial state, [H, N, M].
     pub weights: Tensor<3>,
-    /// Of [`Branch::mixing`], [H, M, M], where there is one.
+    /// Of [`FeatureLift::mixing`], [H, M, M], where it is wanted.
     pub mixing: Option<Tensor<3>>,
+    /// Of the write gate, `[H]`, where there is one.
+    pub gate: Option<Tensor<1>>,
     /// Moments of the features, where they were asked for.
     pub moments: Option<FeatureMoments>,
+    /// What watches over a recurrence that may leave the finite numbers.
+    pub guard: Option<BranchGuard>,
+}
+
+/// What watches over a recurrence that may leave the finite numbers.
+#[derive(Debug, Clone)]
+pub struct BranchGuard {
+    /// Share of the decays that were clamped to 0 to 1, `[1]`.
+    pub clamped: Tensor<1>,
+    /// The largest magnitude in the states that were stored, `[1]`.
+    pub largest: Tensor<1>,
 }
 
 /// Moments of the features over chosen positions.
@@ -96,210 +101,150 @@ pub struct FeatureMoments {
 pub(super) struct BranchInputGradients {
     pub r: Tensor<4>,
     pub w: Option<Tensor<4>>,
+    pub k: Option<Tensor<4>>,
+    pub v: Option<Tensor<4>>,
+    pub removal: Option<Tensor<4>>,
+    pub write: Option<Tensor<4>>,
+    pub iclr: Option<Tensor<4>>,
 }
 
-impl BranchTape {
-    /// Numbers that it holds.
-    pub fn n_values(&self) -> usize {
-        let decayed = self.decayed.as_ref();
-        n_values(&self.features)
-            + self.mixed.as_ref().map_or(0, n_values)
-            + decayed.map_or(0, |d| n_values(&d.factor) + n_values(&d.left))
-    }
-}
-
-impl FeatureMap {
-    /// The nearness to support vectors.
-    pub fn radial(features: RadialFeatures) -> Self {
-        Self::Radial(Box::new(features))
-    }
-
-    /// `x`: [H, rows, N] → [H, rows, M].
-    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Radial(radial) => radial.forward(x),
-            Self::Identity => x,
-        }
-    }
-
-    fn backward(&self, x: Tensor<3>, features: Tensor<3>, dfeatures: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Radial(radial) => radial.backward(x, features, dfeatures),
-            Self::Identity => dfeatures,
+impl BranchInputGradients {
+    /// Of a branch that reads nothing else.
+    fn of_receptance(r: Tensor<4>) -> Self {
+        Self {
+            r,
+            w: None,
+            k: None,
+            v: None,
+            removal: None,
+            write: None,
+            iclr: None,
         }
     }
 }
 
 impl Branch {
-    /// What is added to y for the receptance and decay of every token,
-    /// [B, T, H, N] each; the branch after the last token; what the backward
-    /// pass reads.
-    pub(super) fn forward(self, r: &Tensor<4>, w: &Tensor<4>) -> (Tensor<4>, Self, BranchTape) {
-        let shape = r.dims();
-        let features = self.features.forward(heads_first(r.clone()));
-        let mixed = self.mix(&features);
-        let (decayed, last) = match &self.decay {
-            Some(decay) => {
-                let (decayed, left) = decay.forward(w);
-                (Some(decayed), Some(left))
+    /// Whether it stands in the place of the model's own recurrence.
+    pub fn replaces_recurrence(&self) -> bool {
+        match self {
+            Self::Readout(_) => false,
+            Self::Lifted(lifted) => lifted.rule.is_literal(),
+        }
+    }
+
+    /// Whether it reads the in-context learning rate by itself.
+    pub(super) fn reads_iclr(&self) -> bool {
+        self.replaces_recurrence()
+    }
+
+    /// Takes the tokens through the branch. The backward pass can follow only
+    /// with `keep_tape`.
+    pub(super) fn forward(self, inputs: &BranchInputs<'_>, keep_tape: bool) -> BranchOutput {
+        match self {
+            Self::Readout(branch) => {
+                let (y, after, tape) = branch.forward(&inputs.wkv.r, &inputs.wkv.w);
+                BranchOutput {
+                    y,
+                    after: Self::Readout(after),
+                    tape: BranchTape::Readout(tape),
+                }
             }
-            None => (None, None),
-        };
-        let read = mixed.clone().unwrap_or_else(|| features.clone());
-        let read = match &decayed {
-            Some(decayed) => read * decayed.left.clone(),
-            None => read,
-        };
-        let y = read.matmul(self.weights.clone().swap_dims(1, 2));
-        let mut after = self.clone();
-        if let (Some(decay), Some(left)) = (&mut after.decay, last) {
-            decay.left = left;
-        }
-        let tape = BranchTape {
-            branch: self,
-            features,
-            mixed,
-            decayed,
-        };
-        (tokens_first(y, shape), after, tape)
-    }
-
-    fn mix(&self, features: &Tensor<3>) -> Option<Tensor<3>> {
-        if self.mean.is_none() && self.mixing.is_none() {
-            return None;
-        }
-        let centred = self.centred(features);
-        Some(match &self.mixing {
-            Some(mixing) => centred.matmul(mixing.clone().swap_dims(1, 2)),
-            None => centred,
-        })
-    }
-
-    fn centred(&self, features: &Tensor<3>) -> Tensor<3> {
-        match &self.mean {
-            Some(mean) => features.clone() - mean.clone().unsqueeze_dim(1),
-            None => features.clone(),
+            Self::Lifted(branch) => {
+                let (y, after, tape) = branch.forward(inputs, keep_tape);
+                BranchOutput {
+                    y,
+                    after: Self::Lifted(after),
+                    tape: BranchTape::Lifted(tape),
+                }
+            }
         }
     }
 
-    /// The branch for a batch of which every entry goes on from it.
-    pub(super) fn map_batch(&self, of_left: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Self {
-        let mut branch = self.clone();
-        if let Some(decay) = &mut branch.decay {
-            decay.left = of_left(decay.left.clone());
+    /// The branch for the texts at `rows` of a batch of `n_batch`.
+    pub(super) fn select(&self, rows: &Tensor<1, Int>, n_batch: usize) -> Self {
+        let shared = |n_states: usize| n_states == 1 && n_batch > 1;
+        match self {
+            Self::Readout(branch) => Self::Readout(branch.map_left(|left| {
+                if shared(left.dims()[0]) {
+                    left
+                } else {
+                    left.select(0, rows.clone())
+                }
+            })),
+            Self::Lifted(branch) => {
+                let mut branch = branch.clone();
+                if !shared(branch.state.dims()[0]) {
+                    branch.state = branch.state.select(0, rows.clone());
+                }
+                Self::Lifted(branch)
+            }
         }
-        branch
     }
 
-    /// Batches behind each other, which share all but what is left.
+    /// Batches behind each other, which share all but what changes from token
+    /// to token; every one with the number of its texts.
     pub(super) fn concatenate(batches: &[(&Self, usize)]) -> Option<Self> {
         let (first, _) = batches.first()?;
-        let left = |(branch, n_batch): &(&Self, usize)| {
-            let decay = branch.decay.as_ref()?;
-            let [_, n_head, n_features] = decay.left.dims();
-            Some(decay.left.clone().expand([*n_batch, n_head, n_features]))
-        };
-        let left: Option<Vec<_>> = batches.iter().map(left).collect();
-        Some(first.map_batch(|own| left.map_or(own, |left| Tensor::cat(left, 0))))
+        Some(match first {
+            Self::Readout(branch) => {
+                let left = |(branch, n_batch): &(&Self, usize)| match branch {
+                    Self::Readout(branch) => branch.left_of(*n_batch),
+                    Self::Lifted(_) => None,
+                };
+                let left: Option<Vec<_>> = batches.iter().map(left).collect();
+                Self::Readout(branch.map_left(|own| left.map_or(own, |left| Tensor::cat(left, 0))))
+            }
+            Self::Lifted(branch) => {
+                let state = |(branch, n_batch): &(&Self, usize)| match branch {
+                    Self::Readout(_) => None,
+                    Self::Lifted(branch) => Some(branch.state_of(*n_batch)),
+                };
+                let states: Option<Vec<_>> = batches.iter().map(state).collect();
+                let mut branch = branch.clone();
+                if let Some(states) = states {
+                    branch.state = Tensor::cat(states, 0);
+                }
+                Self::Lifted(branch)
+            }
+        })
     }
 }
 
 impl BranchTape {
-    /// Gradients for `dy` [B, T, H, N]; those of the receptance `r` and the
-    /// decay if `is_below`, and the moments of the features at the positions
+    /// As [`Branch::replaces_recurrence`].
+    pub fn replaces_recurrence(&self) -> bool {
+        match self {
+            Self::Readout(_) => false,
+            Self::Lifted(tape) => tape.replaces_recurrence(),
+        }
+    }
+
+    /// Numbers that it holds.
+    pub fn n_values(&self) -> usize {
+        match self {
+            Self::Readout(tape) => tape.n_values(),
+            Self::Lifted(tape) => tape.n_values(),
+        }
+    }
+
+    /// Gradients for `dy` [B, T, H, N]; those of what the branch reads if
+    /// `is_below`, and the moments of the features at the positions
     /// `moments_at`, `batch_idx * T + t`.
-    pub(super) fn backward(
+    pub fn backward(
         &self,
-        r: &Tensor<4>,
+        inputs: &BranchInputs<'_>,
         dy: Tensor<4>,
         is_below: bool,
         moments_at: Option<&Tensor<1, Int>>,
     ) -> (BranchGradients, Option<BranchInputGradients>) {
-        let Self {
-            branch,
-            features,
-            mixed,
-            decayed,
-        } = self;
-        let shape = r.dims();
-        let dy = heads_first(dy);
-        let mixed = mixed.as_ref().unwrap_or(features);
-        let read = match decayed {
-            Some(decayed) => mixed.clone() * decayed.left.clone(),
-            None => mixed.clone(),
-        };
-        let weights = dy.clone().swap_dims(1, 2).matmul(read);
-        let mut gradients = BranchGradients {
-            weights,
-            mixing: None,
-            moments: moments_at.map(|at| moments(features, at)),
-        };
-        if !is_below && branch.mixing.is_none() {
-            return (gradients, None);
+        match self {
+            Self::Readout(tape) => tape.backward(&inputs.wkv.r, dy, is_below, moments_at),
+            Self::Lifted(tape) => tape.backward(inputs, dy, is_below, moments_at),
         }
-        let dread = dy.matmul(branch.weights.clone());
-        let dmixed = match decayed {
-            Some(decayed) => dread.clone() * decayed.left.clone(),
-            None => dread.clone(),
-        };
-        if branch.mixing.is_some() {
-            let centred = branch.centred(features);
-            gradients.mixing = Some(dmixed.clone().swap_dims(1, 2).matmul(centred));
-        }
-        if !is_below {
-            return (gradients, None);
-        }
-        let dfeatures = match &branch.mixing {
-            Some(mixing) => dmixed.matmul(mixing.clone()),
-            None => dmixed,
-        };
-        let x = heads_first(r.clone());
-        let dr = branch.features.backward(x, features.clone(), dfeatures);
-        let w = match (decayed, &branch.decay) {
-            (Some(decayed), Some(decay)) => {
-                Some(decay.backward(decayed, dread * mixed.clone(), shape))
-            }
-            _ => None,
-        };
-        let r = tokens_first(dr, shape);
-        (gradients, Some(BranchInputGradients { r, w }))
     }
 }
 
-impl BranchDecay {
-    /// The decay of every token for `w` [B, T, H, N], and what is left in the
-    /// end, [B, H, M].
-    fn forward(&self, w: &Tensor<4>) -> (Decayed, Tensor<3>) {
-        let [n_batch, n_tokens, n_head, _] = w.dims();
-        let n_features = self.averages.dims()[1];
-        let averages = self.averages.clone().swap_dims(1, 2);
-        let factor = heads_first(w.clone()).matmul(averages);
-        // In logarithms, so that a product that vanishes has a gradient.
-        let log = factor
-            .clone()
-            .log()
-            .reshape([n_head, n_batch, n_tokens, n_features]);
-        let so_far = self.left.clone().swap_dims(0, 1).unsqueeze_dim(2);
-        let left = log.cumsum(2).exp() * so_far;
-        let last = left.clone().narrow(2, n_tokens - 1, 1);
-        let last = last.squeeze_dim::<3>(2).swap_dims(0, 1);
-        let left = left.reshape([n_head, n_batch * n_tokens, n_features]);
-        (Decayed { factor, left }, last)
-    }
-
-    /// The gradient of w for `dleft`, that of what is left after every token.
-    fn backward(&self, decayed: &Decayed, dleft: Tensor<3>, shape: [usize; 4]) -> Tensor<4> {
-        let [n_batch, n_tokens, n_head, _] = shape;
-        let n_features = self.averages.dims()[1];
-        let dlog = (dleft * decayed.left.clone()).reshape([n_head, n_batch, n_tokens, n_features]);
-        // Every later token is scaled by this one's factor.
-        let dlog = dlog.flip([2]).cumsum(2).flip([2]);
-        let dfactor = dlog.reshape([n_head, n_batch * n_tokens, n_features]);
-        let dfactor = dfactor / decayed.factor.clone();
-        tokens_first(dfactor.matmul(self.averages.clone()), shape)
-    }
-}
-
+/// Of the first rows of every head's features, those at the positions `at`.
 fn moments(features: &Tensor<3>, at: &Tensor<1, Int>) -> FeatureMoments {
     let chosen = features.clone().select(1, at.clone());
     let n_rows = chosen.dims()[1] as f32;

@@ -106,12 +106,10 @@ impl ModelState {
             time_shift: layer.time_shift.clone().select(0, rows.clone()),
             wkv: layer.wkv.clone().select(0, rows.clone()),
             channel_shift: layer.channel_shift.clone().select(0, rows.clone()),
-            branch: layer.branch.as_ref().map(|branch| {
-                branch.map_batch(|left| match left.dims()[0] {
-                    1 if layer.time_shift.dims()[0] > 1 => left,
-                    _ => left.select(0, rows.clone()),
-                })
-            }),
+            branch: layer
+                .branch
+                .as_ref()
+                .map(|branch| branch.select(&rows, layer.time_shift.dims()[0])),
         });
         Self {
             layers: layers.collect(),

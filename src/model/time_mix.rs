@@ -5,10 +5,12 @@
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
 use super::block::BlockGradients;
-use super::branch::{Branch, BranchTape};
+use super::branch::{Branch, BranchInputGradients, BranchInputs, BranchOutput, BranchTape};
 use super::linear::{LowRank, linear, linear_backward, n_values, rows, tokens};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
-use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
+use crate::kernels::wkv7::{
+    Wkv7Gradients, Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient,
+};
 use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
 use crate::kernels::wkv7_readout::{Readout, ReadoutInputs};
 
@@ -87,7 +89,8 @@ pub(super) struct TimeMixTape {
 struct Below {
     /// The residual stream in front, [B, T, C].
     x: Tensor<3>,
-    wkv_tape: Wkv7Tape,
+    /// Where no branch stands in the place of the recurrence.
+    wkv_tape: Option<Wkv7Tape>,
     projections: Projections,
     /// tanh between the factors of the decay, [B * T, rank].
     decay_low: Tensor<2>,
@@ -131,7 +134,7 @@ impl Below {
         let projections = [&self.x, key, value, decay, iclr].map(n_values);
         projections.iter().sum::<usize>()
             + share
-            + self.wkv_tape.n_values()
+            + self.wkv_tape.as_ref().map_or(0, Wkv7Tape::n_values)
             + n_values(&self.decay_low)
             + n_values(&self.gate_low)
     }
@@ -171,16 +174,39 @@ impl TimeMix {
             decay_low,
             gate_low,
         } = self.project(mixed, v_first);
-        let r = r.reshape([n_batch, n_tokens, n_head, head_size]);
+        let r_shape = [n_batch, n_tokens, n_head, head_size];
+        let r = r.reshape(r_shape);
         let prepared = self.prepare.forward(&projections, head_size);
         let inputs = prepared.with_receptance(r);
-        let wkv = wkv7(&inputs, state.wkv, keep == Keep::Everything);
-        let (y, branch, branch_tape) = match state.branch {
-            Some(branch) => {
-                let (added, branch, tape) = branch.forward(&inputs.r, &inputs.w);
-                (wkv.y + added, Some(branch), Some(tape))
-            }
-            None => (wkv.y, None, None),
+        let replaces = state
+            .branch
+            .as_ref()
+            .is_some_and(Branch::replaces_recurrence);
+        let own = if replaces {
+            let whole = [n_batch, n_head, head_size, head_size];
+            (None, state.wkv.expand(whole), None)
+        } else {
+            let wkv = wkv7(&inputs, state.wkv, keep == Keep::Everything);
+            (Some(wkv.y), wkv.last_state, wkv.tape)
+        };
+        let (own_y, last_wkv, wkv_tape) = own;
+        let branch = state.branch.map(|branch| {
+            let reads = BranchInputs {
+                wkv: &inputs,
+                iclr: branch
+                    .reads_iclr()
+                    .then(|| self.iclr_of(&projections, r_shape)),
+            };
+            branch.forward(&reads, keep != Keep::Nothing)
+        });
+        let (branch_y, branch, branch_tape) = match branch {
+            Some(BranchOutput { y, after, tape }) => (Some(y), Some(after), Some(tape)),
+            None => (None, None, None),
+        };
+        let y = match (own_y, branch_y) {
+            (Some(own), Some(added)) => own + added,
+            (Some(y), None) | (None, Some(y)) => y,
+            (None, None) => unreachable!("only a branch stands in the place of the recurrence"),
         };
         let read = ReadoutInputs {
             y,
@@ -191,7 +217,7 @@ impl TimeMix {
         };
         let out = linear(rows(self.readout.forward(&read)), &self.output);
         let behind = x.clone() + out.reshape([n_batch, n_tokens, n_embd]);
-        let below = wkv.tape.map(|wkv_tape| Below {
+        let below = (keep == Keep::Everything).then_some(Below {
             x,
             wkv_tape,
             projections,
@@ -203,7 +229,7 @@ impl TimeMix {
             v_first,
             state: TimeMixState {
                 last,
-                wkv: wkv.last_state,
+                wkv: last_wkv,
                 branch,
             },
             tape: (keep != Keep::Nothing).then_some(TimeMixTape {
@@ -214,6 +240,12 @@ impl TimeMix {
                 below,
             }),
         }
+    }
+
+    /// The in-context learning rate, in `shape` [B, T, H, N].
+    fn iclr_of(&self, projections: &Projections, shape: [usize; 4]) -> Tensor<4> {
+        let offset = self.prepare.iclr.clone().unsqueeze::<3>();
+        sigmoid(projections.iclr.clone() + offset).reshape(shape)
     }
 
     fn project(&self, mixed: [Tensor<3>; 6], v_first: Option<Tensor<3>>) -> Projected {
@@ -270,28 +302,43 @@ impl TimeMix {
         };
         let dout = tokens(linear_backward(rows(dx.clone()), &self.output), n_batch);
         let read = self.readout.backward(&read, dout);
+        let shape = wkv.r.dims();
+        let replaces = branch.as_ref().is_some_and(BranchTape::replaces_recurrence);
+        let iclr = match &below {
+            Some(below) if replaces => Some(self.iclr_of(&below.projections, shape)),
+            Some(_) | None => None,
+        };
         let (branch, through_branch) = match branch {
             Some(tape) => {
-                let dy = read.y.clone();
-                let (own, inputs) = tape.backward(&wkv.r, dy, below.is_some(), moments_at);
+                let reads = BranchInputs {
+                    wkv: &wkv,
+                    iclr: iclr.clone(),
+                };
+                let (own, inputs) =
+                    tape.backward(&reads, read.y.clone(), below.is_some(), moments_at);
                 (Some(own), inputs)
             }
             None => (None, None),
         };
         let Some(below) = below else {
             return BlockGradients {
-                state: wkv7_state_gradient(&wkv, read.y),
+                state: match replaces {
+                    true => no_gradients(&wkv).state,
+                    false => wkv7_state_gradient(&wkv, read.y),
+                },
                 branch,
                 x: None,
             };
         };
-        let mut through = wkv7_backward(&wkv, &below.wkv_tape, read.y);
-        if let Some(inputs) = through_branch {
-            through.r = through.r + inputs.r;
-            if let Some(w) = inputs.w {
-                through.w = through.w + w;
-            }
-        }
+        let mut through = match &below.wkv_tape {
+            Some(tape) => wkv7_backward(&wkv, tape, read.y),
+            None => no_gradients(&wkv),
+        };
+        let diclr = through_branch.and_then(|inputs| add(&mut through, inputs));
+        // Through the sigmoid of the in-context learning rate.
+        let diclr = diclr
+            .zip(iclr)
+            .map(|(d, iclr)| d * iclr.clone() * (-iclr + 1.0));
         let upstream = Prepared {
             w: through.w,
             k: through.k + read.k,
@@ -300,7 +347,8 @@ impl TimeMix {
             write: through.write,
         };
         let dr = (through.r + read.r).reshape(dx.dims());
-        let dmixed = self.project_backward(&below, dr, read.gate, upstream);
+        let diclr = diclr.map(|d| d.reshape(dx.dims()));
+        let dmixed = self.project_backward(&below, dr, read.gate, diclr, upstream);
         let dx = self.mix.backward(below.x, dmixed, dx);
         BlockGradients {
             state: through.state,
@@ -309,12 +357,14 @@ impl TimeMix {
         }
     }
 
-    /// The gradients of the six mixed inputs.
+    /// The gradients of the six mixed inputs; `diclr` is what a branch adds to
+    /// that of the low-rank part of the in-context learning rate.
     fn project_backward(
         &self,
         below: &Below,
         dr: Tensor<3>,
         dgate: Tensor<3>,
+        diclr: Option<Tensor<3>>,
         upstream: Prepared,
     ) -> [Tensor<3>; 6] {
         let [n_batch, ..] = dr.dims();
@@ -323,7 +373,11 @@ impl TimeMix {
         let ddecay = self.decay.raise_backward(rows(d.decay)) * (low.powi_scalar(2).neg() + 1.0);
         let low = below.gate_low.clone();
         let dgate = self.gate.raise_backward(rows(dgate)) * (low.clone() * (low.neg() + 1.0));
-        let diclr = self.iclr.raise_backward(rows(d.iclr));
+        let diclr = match diclr {
+            Some(added) => d.iclr + added,
+            None => d.iclr,
+        };
+        let diclr = self.iclr.raise_backward(rows(diclr));
         let dvalue = linear_backward(rows(d.value), &self.value);
         let dvalue = match (&self.share, d.share) {
             (Some(share), Some(dshare)) => {
@@ -341,4 +395,47 @@ impl TimeMix {
         ]
         .map(|d| tokens(d, n_batch))
     }
+}
+
+/// The gradients of a recurrence that did not take place.
+fn no_gradients(inputs: &Wkv7Inputs) -> Wkv7Gradients {
+    let [n_batch, _, n_head, head_size] = inputs.r.dims();
+    let zero = inputs.r.zeros_like();
+    let state = [n_batch, n_head, head_size, head_size];
+    Wkv7Gradients {
+        r: zero.clone(),
+        w: zero.clone(),
+        k: zero.clone(),
+        v: zero.clone(),
+        removal: zero.clone(),
+        write: zero,
+        state: Tensor::zeros(state, &inputs.r.device()),
+    }
+}
+
+/// Adds the gradients of a branch to those of the recurrence; gives that of the
+/// in-context learning rate, [B, T, H, N], where the branch reads it.
+fn add(through: &mut Wkv7Gradients, inputs: BranchInputGradients) -> Option<Tensor<4>> {
+    let BranchInputGradients {
+        r,
+        w,
+        k,
+        v,
+        removal,
+        write,
+        iclr,
+    } = inputs;
+    for (sum, part) in [
+        (&mut through.r, Some(r)),
+        (&mut through.w, w),
+        (&mut through.k, k),
+        (&mut through.v, v),
+        (&mut through.removal, removal),
+        (&mut through.write, write),
+    ] {
+        if let Some(part) = part {
+            *sum = sum.clone() + part;
+        }
+    }
+    iclr
 }

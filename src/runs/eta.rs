@@ -38,7 +38,7 @@ pub fn secs_left(run: &Run) -> Option<f64> {
 fn steps_secs(run: &Run) -> Option<f64> {
     match run.spec.method {
         Method::Base => return Some(0.0),
-        Method::Standard(_) | Method::Lifted(_) => {}
+        Method::Standard(_) | Method::Lifted(_) | Method::PaperLiteral(_) => {}
     }
     let n_left = run.spec.training.steps.saturating_sub(run.step);
     if n_left == 0 {

@@ -244,7 +244,7 @@ fn checksum(header: &str, tensors: &[NamedValues<'_>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tuning::spec::Dynamics;
+    use crate::tuning::spec::LiftKind;
     use crate::tuning::tuned::LiftValues;
 
     fn sample() -> TrainerCheckpoint {
@@ -259,9 +259,10 @@ mod tests {
             n_head: 1,
             head_size: 2,
             upscaled_size: 3,
-            dynamics: Dynamics::Decayed,
+            kind: LiftKind::Recurrent,
             projection_seed: 7,
             weights: vec![first, 0.0, 1.0, 2.0, 3.0, 4.0],
+            gate: Some(vec![-0.5]),
             support_vectors: vec![1.0; 6],
             gamma: vec![0.5],
             decorrelation: Some(vec![2.0; 9]),

@@ -47,9 +47,11 @@ impl DecorrelationMatrix {
         }
     }
 
-    /// Weight of unit variance against decorrelation.
+    /// Weight of unit variance against decorrelation; a scalar R follows the
+    /// variance alone.
     pub fn kappa(&self) -> f64 {
         match self.spec.rule {
+            DecorrelationRule::ScalarRms { .. } => 1.0,
             DecorrelationRule::LocalRule { kappa, .. } | DecorrelationRule::Joint { kappa, .. } => {
                 kappa
             }
@@ -109,15 +111,26 @@ impl DecorrelationMatrix {
         rotated.matmul(self.r.clone().swap_dims(2, 3))
     }
 
-    /// R after one step of the local rule on A, with step size `eta`:
-    /// `R - eta G R / (1 + |G|_F / sqrt(M))`, `G = (1-kappa) C + kappa diag(v)`.
-    pub fn after_local_rule(&self, a: &Tensor<4>, eta: f64) -> Tensor<4> {
+    /// R after one step of its rule on A,
+    /// `R - eta G R / (1 + |G|_F / sqrt(M))`, where it has one of its own:
+    /// `G = (1-kappa) C + kappa diag(v)` of the local rule, `G = mean(v) I` of
+    /// the scalar one.
+    pub fn after_own_rule(&self, a: &Tensor<4>) -> Option<Tensor<4>> {
         let m = a.dims()[2] as f64;
-        let kappa = self.kappa();
-        let g = off_diagonal(a) * (1.0 - kappa) + variance_error(a) * kappa;
+        let (g, eta) = match self.spec.rule {
+            DecorrelationRule::LocalRule { eta, kappa } => {
+                let g = off_diagonal(a) * (1.0 - kappa) + variance_error(a) * kappa;
+                (g, eta)
+            }
+            DecorrelationRule::ScalarRms { eta } => {
+                let mean = variance_error(a).sum_dim(3).sum_dim(2) / m;
+                (eye(a) * mean, eta)
+            }
+            DecorrelationRule::Joint { .. } => return None,
+        };
         let norm = frobenius(&g);
         let bounded = g / (norm / m.sqrt() + 1.0);
-        self.r.clone() - bounded.matmul(self.r.clone()) * eta
+        Some(self.r.clone() - bounded.matmul(self.r.clone()) * eta)
     }
 
     /// dL_decor/dR = 4 [(1-kappa) C / M^2 + kappa diag(v) / M] R E, for every

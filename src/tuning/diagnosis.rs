@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{DecorrelationRule, LiftSpec, Method};
+use super::spec::{DecorrelationRule, Lifting, Method};
 use super::trainer::{DecorrelationNumbers, StepNumbers};
 
 /// Steps that a judgement is made over.
@@ -111,11 +111,8 @@ fn found(sign: Sign, step: usize, field: &str, advice: impl Into<String>) -> Opt
     })
 }
 
-fn lifted<'a>(evidence: &Evidence<'a>) -> Option<&'a LiftSpec> {
-    match evidence.method {
-        Method::Lifted(spec) => Some(spec),
-        Method::Base | Method::Standard(_) => None,
-    }
+fn lifted<'a>(evidence: &Evidence<'a>) -> Option<Lifting<'a>> {
+    evidence.method.lifting()
 }
 
 /// The field of the rate that matters: that of the branch where it alone is
@@ -217,7 +214,7 @@ fn grown_decorrelation(evidence: &Evidence<'_>) -> Option<Diagnosis> {
         return None;
     }
     let (field, advice) = match spec.decorrelation?.rule {
-        DecorrelationRule::LocalRule { .. } => (
+        DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. } => (
             "method.decorrelation.rule.eta",
             "R has grown and works like a larger rate; a smaller eta slows it",
         ),

@@ -78,6 +78,7 @@ impl KernelProjector {
                 .narrow(0, layer_idx, 1)
                 .squeeze_dim(0),
             gamma: self.gamma.clone().narrow(0, layer_idx, 1).squeeze_dim(0),
+            normalizes: true,
         }
     }
 

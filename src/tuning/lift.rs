@@ -2,14 +2,16 @@
 //! follows the features by its rule.
 
 use burn::tensor::{Bool, Device, Tensor, TensorData};
+use rayon::prelude::*;
 
 use super::batch::Batch;
+use super::condition_number::condition_number;
 use super::decorrelation_matrix::{DecorrelationMatrix, SecondMoments};
 use super::kernel_projector::KernelProjector;
 use super::lift_start::LiftStart;
-use super::lift_tensors::LiftTensors;
+use super::lift_tensors::{LiftTensors, projection};
 use super::parameter::{MomentValues, Parameter, Proposal, keep};
-use super::spec::{DecorrelationRule, Dynamics, LiftSpec, TrainingSpec};
+use super::spec::{DecorrelationRule, LiftKind, Lifting, TrainingSpec};
 use super::step_gradients::LiftSums;
 use super::trainer::read_f32;
 use super::tuned::LiftValues;
@@ -20,11 +22,16 @@ use crate::random::SplitMix64;
 /// The branch while it is trained.
 #[derive(Debug)]
 pub(super) struct Lift {
-    spec: LiftSpec,
+    kind: LiftKind,
+    learning_rate: f64,
     training: TrainingSpec,
     layers: Vec<usize>,
     projector: KernelProjector,
+    /// Q, where the recurrence needs it.
+    projection: Option<Tensor<2>>,
     weights: Parameter,
+    /// The write gates, [layers, H, 1, 1], of a recurrent one.
+    gate: Option<Parameter>,
     decorrelation: Option<DecorrelationMatrix>,
     /// R as a parameter, where it is trained with the rest.
     joint: Option<Parameter>,
@@ -34,6 +41,8 @@ pub(super) struct Lift {
 pub(super) struct LiftGradients {
     /// Of Z, [layers, H, N, M].
     pub weights: Tensor<4>,
+    /// Of the write gates, [layers, H, 1, 1], where there are any.
+    pub gate: Option<Tensor<4>>,
     /// Of R, where it is trained with the rest.
     pub r: Option<Tensor<4>>,
 }
@@ -41,35 +50,47 @@ pub(super) struct LiftGradients {
 /// What a step would make of the branch.
 pub(super) struct LiftProposal {
     pub weights: Proposal,
+    gate: Option<Proposal>,
     r: Option<Proposal>,
 }
 
 impl Lift {
-    /// Z = 0 and R = I, so that step 0 is the model without the branch.
+    /// Z = 0, closed gates and R = I, so that step 0 is the model without the
+    /// branch.
     pub fn new(
         start: LiftStart,
-        spec: &LiftSpec,
+        lifting: &Lifting<'_>,
         training: &TrainingSpec,
         layers: Vec<usize>,
     ) -> Self {
         let [n_layer, n_head, m, n] = start.projector.support_vectors.dims();
         let device = start.mean.device();
         let weights = Tensor::zeros([n_layer, n_head, n, m], &device);
-        let decorrelation = spec
+        let decorrelation = lifting
             .decorrelation
             .map(|spec| DecorrelationMatrix::identity(spec, start.mean, &device));
         let joint = decorrelation.as_ref().and_then(|matrix| {
             let trained = Parameter::new(matrix.r.clone(), training.optimizer);
             match matrix.spec.rule {
                 DecorrelationRule::Joint { .. } => Some(trained),
-                DecorrelationRule::LocalRule { .. } => None,
+                DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. } => None,
             }
         });
+        let gate = match lifting.kind {
+            LiftKind::Constant | LiftKind::Decayed | LiftKind::PaperLiteral => None,
+            LiftKind::Recurrent => {
+                let closed = Tensor::zeros([n_layer, n_head, 1, 1], &device);
+                Some(Parameter::new(closed, training.optimizer))
+            }
+        };
         Self {
-            spec: spec.clone(),
+            kind: lifting.kind,
+            learning_rate: lifting.learning_rate_lift,
             training: training.clone(),
             layers,
             projector: start.projector,
+            projection: projection(lifting.kind, [n, m], training.seed, &device),
+            gate,
             weights: Parameter::new(weights, training.optimizer),
             decorrelation,
             joint,
@@ -85,12 +106,40 @@ impl Lift {
         let decorrelation = self.decorrelation.as_ref();
         LiftTensors {
             layers: self.layers.clone(),
-            dynamics: self.spec.dynamics,
+            kind: self.kind,
             projector: self.projector.clone(),
             weights: self.weights.value.clone(),
+            gate: self.gate.as_ref().map(|gate| {
+                let [n_layer, n_head, ..] = gate.value.dims();
+                gate.value.clone().reshape([n_layer, n_head])
+            }),
+            projection: self.projection.clone(),
             r: decorrelation.map(|matrix| matrix.r.clone()),
             mean: decorrelation.and_then(|matrix| matrix.mean.clone()),
+            trains_r: self.joint.is_some(),
         }
+    }
+
+    /// The mean magnitude of the write gates, `[1]`, where there are any.
+    pub fn mean_gate(&self) -> Option<Tensor<1>> {
+        let gate = self.gate.as_ref()?;
+        Some(gate.value.clone().abs().mean())
+    }
+
+    /// The largest condition number of an R; none without R.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it cannot be read.
+    pub fn condition_number(&self) -> Result<Option<f64>> {
+        let Some(matrix) = &self.decorrelation else {
+            return Ok(None);
+        };
+        let m = matrix.r.dims()[3];
+        let values = read_f32(matrix.r.clone())?;
+        let all = values.par_chunks(m * m).map(|r| condition_number(r, m));
+        // Not a number stays what it is.
+        let worst = |a: f64, b: f64| if a >= b || a.is_nan() { a } else { b };
+        Ok(Some(all.reduce(|| 1.0, worst)))
     }
 
     /// Z, [layers, H, N, M].
@@ -135,31 +184,29 @@ impl Lift {
         moments: Option<&(SecondMoments, Tensor<4>)>,
     ) -> LiftGradients {
         let n_head = sums.weights.dims()[1];
+        let gate = sums.gate.clone();
         let Some(matrix) = &self.decorrelation else {
             return LiftGradients {
                 weights: sums.weights.clone(),
+                gate,
                 r: None,
             };
         };
-        let (weights, of_task) = match self.spec.dynamics {
-            // The branch had Z' = Z R: dZ = dZ' R^T and dR = Z^T dZ'.
-            Dynamics::Constant => {
-                let folded = sums.weights.clone();
-                let weights = folded
-                    .clone()
-                    .matmul(matrix.per_head(n_head).swap_dims(2, 3));
-                let z = self.weights.value.clone();
-                (weights, z.swap_dims(2, 3).matmul(folded))
-            }
-            Dynamics::Decayed => {
-                let mixing = sums.mixing.clone();
-                let mixing = mixing.unwrap_or_else(|| matrix.per_head(n_head).zeros_like());
-                (sums.weights.clone(), mixing)
-            }
+        // A constant branch had Z' = Z R: dZ = dZ' R^T and dR = Z^T dZ'.
+        let is_folded = self.kind == LiftKind::Constant;
+        let folded = || sums.weights.clone();
+        let weights = match is_folded {
+            true => folded().matmul(matrix.per_head(n_head).swap_dims(2, 3)),
+            false => sums.weights.clone(),
         };
         let r = match matrix.spec.rule {
-            DecorrelationRule::LocalRule { .. } => None,
+            DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. } => None,
             DecorrelationRule::Joint { lambda, .. } => {
+                let of_task = match (is_folded, &sums.mixing) {
+                    (true, _) => self.weights.value.clone().swap_dims(2, 3).matmul(folded()),
+                    (false, Some(mixing)) => mixing.clone(),
+                    (false, None) => unreachable!("a trained R has a gradient"),
+                };
                 let of_task = matrix.gather(of_task);
                 Some(match moments {
                     Some((moments, a)) => of_task + matrix.loss_gradient(a, moments) * lambda,
@@ -167,7 +214,7 @@ impl Lift {
                 })
             }
         };
-        LiftGradients { weights, r }
+        LiftGradients { weights, gate, r }
     }
 
     /// The step after `step_idx` steps, where that of S_0 has the rate
@@ -179,15 +226,17 @@ impl Lift {
         step_idx: usize,
     ) -> LiftProposal {
         let share = state_rate / self.training.learning_rate;
-        let rate = share * self.spec.learning_rate_lift;
+        let rate = share * self.learning_rate;
         let r = match (&self.joint, gradients.r) {
             (Some(joint), Some(gradient)) => {
                 Some(joint.propose(gradient, share * self.r_rate(), step_idx))
             }
             _ => None,
         };
+        let gate = self.gate.as_ref().zip(gradients.gate);
         LiftProposal {
             weights: self.weights.propose(gradients.weights, rate, step_idx),
+            gate: gate.map(|(gate, gradient)| gate.propose(gradient, rate, step_idx)),
             r,
         }
     }
@@ -195,7 +244,8 @@ impl Lift {
     fn r_rate(&self) -> f64 {
         match self.decorrelation.as_ref().map(|matrix| matrix.spec.rule) {
             Some(DecorrelationRule::Joint { learning_rate, .. }) => learning_rate,
-            Some(DecorrelationRule::LocalRule { .. }) | None => 0.0,
+            Some(DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. })
+            | None => 0.0,
         }
     }
 
@@ -210,18 +260,17 @@ impl Lift {
         sound: &Tensor<4, Bool>,
     ) -> Option<Tensor<1>> {
         self.weights.accept(proposal.weights, sound);
+        if let (Some(gate), Some(proposal)) = (&mut self.gate, proposal.gate) {
+            gate.accept(proposal, sound);
+        }
         let matrix = self.decorrelation.as_mut()?;
         if let (Some(joint), Some(r)) = (&mut self.joint, proposal.r) {
             joint.accept(r, sound);
             matrix.r = joint.value.clone();
         }
         let (_, a) = moments?;
-        match matrix.spec.rule {
-            DecorrelationRule::LocalRule { eta, .. } => {
-                let after = matrix.after_local_rule(a, eta);
-                matrix.r = keep(after, matrix.r.clone(), sound);
-            }
-            DecorrelationRule::Joint { .. } => {}
+        if let Some(after) = matrix.after_own_rule(a) {
+            matrix.r = keep(after, matrix.r.clone(), sound);
         }
         let numbers = matrix.numbers(a);
         if let (Some(moved), Some(old)) = (
@@ -247,9 +296,10 @@ impl Lift {
             n_head,
             head_size,
             upscaled_size,
-            dynamics: tensors.dynamics,
+            kind: tensors.kind,
             projection_seed: self.training.seed,
             weights: read_f32(tensors.weights)?,
+            gate: tensors.gate.map(read_f32).transpose()?,
             support_vectors: read_f32(tensors.projector.support_vectors)?,
             gamma: read_f32(tensors.projector.gamma)?,
             decorrelation: tensors.r.map(read_f32).transpose()?,
@@ -257,12 +307,15 @@ impl Lift {
         })
     }
 
-    /// The moments of the trained parameters, those of Z first.
+    /// The moments of the trained parameters: Z, then R and the write gates
+    /// where they are trained.
     ///
     /// # Errors
     /// [`Error::Device`] if they cannot be read.
     pub fn parameter_moments(&self) -> Result<Vec<MomentValues>> {
-        let all = std::iter::once(&self.weights).chain(&self.joint);
+        let all = std::iter::once(&self.weights)
+            .chain(&self.joint)
+            .chain(&self.gate);
         all.map(Parameter::moments).collect()
     }
 
@@ -276,22 +329,29 @@ impl Lift {
         let fits = values.has_right_sizes()
             && values.layers == self.layers
             && values.sizes() == [n_layer, n_head, head_size, m]
-            && values.dynamics == self.spec.dynamics
+            && values.kind == self.kind
             && values.decorrelation.is_some() == self.decorrelation.is_some();
-        let (of_weights, of_r) = moments.split_first().ok_or_else(refuse)?;
-        if !fits || of_r.len() != usize::from(self.joint.is_some()) {
+        let n_parameters = 1 + usize::from(self.joint.is_some()) + usize::from(self.gate.is_some());
+        if !fits || moments.len() != n_parameters {
             return Err(refuse());
         }
+        let mut moments = moments.iter();
+        let mut next = || moments.next().ok_or_else(refuse);
+        let of_weights = next()?;
         let tensors = values.tensors(&self.weights.value.device());
         if let (Some(matrix), Some(r)) = (&mut self.decorrelation, tensors.r) {
             let same_mean = tensors.mean.is_some() == matrix.mean.is_some();
             if r.dims() != matrix.r.dims() || !same_mean {
                 return Err(refuse());
             }
-            if let (Some(joint), Some(of_r)) = (&mut self.joint, of_r.first()) {
-                joint.set(r.clone(), of_r, "checkpoint")?;
+            if let Some(joint) = &mut self.joint {
+                joint.set(r.clone(), next()?, "checkpoint")?;
             }
             (matrix.r, matrix.mean) = (r, tensors.mean);
+        }
+        if let (Some(own), Some(gate)) = (&mut self.gate, tensors.gate) {
+            let [n_layer, n_head] = gate.dims();
+            own.set(gate.reshape([n_layer, n_head, 1, 1]), next()?, "checkpoint")?;
         }
         self.weights
             .set(tensors.weights, of_weights, "checkpoint")?;

@@ -1,11 +1,12 @@
-//! A lifted run as one `.safetensors` file: S_0, Z, U, gamma, R, the mean of
-//! the features and the seed of Q. Only Gosling reads it; S_0 alone, in the
+//! A lifted run as one `.safetensors` file: S_0, Z, write gates, U, gamma, R, the
+//! mean of the features and the seed of Q. Only Gosling reads it; S_0 alone, in the
 //! formats of `state_file.rs`, is what other programs load.
 //!
 //! | tensor | shape |
 //! |---|---|
 //! | `state.{i}` | S_0 of layer i, [H, value, key] |
 //! | `lift.z` | [layers, H, N, M] |
+//! | `lift.gate` | [layers, H], of a recurrent one |
 //! | `lift.support_vectors` | [layers, H, M, N] |
 //! | `lift.gamma` | [layers, H] |
 //! | `lift.decorrelation` | R, [layers, H or 1, M, M], where there is one |
@@ -30,6 +31,10 @@ const FORMAT: &str = "gosling-lifted-state";
 /// What people should know who hand a lifted run to another program.
 pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support vectors, \
      gamma and Q of a lifted run work in Gosling only";
+
+/// The same of a run of the paper's recurrence as it is printed.
+pub const NO_S0_NOTE: &str = "the paper's recurrence works in Gosling only; it stands in the place \
+     of the model's own, so there is no S_0 for other programs";
 
 /// What the metadata says of the tensors.
 #[derive(Debug, Serialize, Deserialize)]
@@ -203,7 +208,7 @@ fn tensors<'a>(state: &'a TunedState, lift: &'a LiftValues) -> Vec<NamedValues<'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tuning::spec::Dynamics;
+    use crate::tuning::spec::LiftKind;
 
     fn tuned() -> Tuned {
         let numbers = |n: usize, offset: f32| (0..n).map(|i| offset + i as f32 * 0.37).collect();
@@ -219,9 +224,10 @@ mod tests {
                 n_head: 1,
                 head_size: 2,
                 upscaled_size: 3,
-                dynamics: Dynamics::Constant,
+                kind: LiftKind::Recurrent,
                 projection_seed: 9,
                 weights: numbers(6, 0.1),
+                gate: Some(vec![0.75]),
                 support_vectors: numbers(6, 0.2),
                 gamma: vec![1.0],
                 decorrelation: Some(numbers(9, 0.3)),
@@ -242,7 +248,8 @@ mod tests {
         };
         for parts in 0..2 {
             if let (1, Some(lift)) = (parts, &mut tuned.lift) {
-                (lift.decorrelation, lift.mean) = (None, None);
+                (lift.decorrelation, lift.mean, lift.gate) = (None, None, None);
+                lift.kind = LiftKind::PaperLiteral;
             }
             write_bundle(&tuned, &path, &metadata).unwrap();
             let (read, of_file) = read_tuned(&path, None).unwrap();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::Dynamics;
+use super::spec::LiftKind;
 use super::tuned::LiftValues;
 use crate::error::{Error, Result};
 
@@ -19,10 +19,13 @@ pub(super) struct LiftHeader {
     n_head: usize,
     head_size: usize,
     upscaled_size: usize,
-    dynamics: Dynamics,
+    #[serde(rename = "dynamics")]
+    kind: LiftKind,
     projection_seed: u64,
     has_decorrelation: bool,
     has_mean: bool,
+    #[serde(default)]
+    has_gate: bool,
 }
 
 impl LiftHeader {
@@ -32,10 +35,11 @@ impl LiftHeader {
             n_head: lift.n_head,
             head_size: lift.head_size,
             upscaled_size: lift.upscaled_size,
-            dynamics: lift.dynamics,
+            kind: lift.kind,
             projection_seed: lift.projection_seed,
             has_decorrelation: lift.decorrelation.is_some(),
             has_mean: lift.mean.is_some(),
+            has_gate: lift.gate.is_some(),
         }
     }
 
@@ -54,6 +58,7 @@ impl LiftHeader {
         let optional = |has: bool, name: &str| has.then(|| named(name)).transpose();
         let lift = LiftValues {
             weights: named("z")?,
+            gate: optional(self.has_gate, "gate")?,
             support_vectors: named("support_vectors")?,
             gamma: named("gamma")?,
             decorrelation: optional(self.has_decorrelation, "decorrelation")?,
@@ -62,7 +67,7 @@ impl LiftHeader {
             n_head: self.n_head,
             head_size: self.head_size,
             upscaled_size: self.upscaled_size,
-            dynamics: self.dynamics,
+            kind: self.kind,
             projection_seed: self.projection_seed,
         };
         if !lift.has_right_sizes() {
@@ -84,6 +89,9 @@ pub(super) fn lift_tensors<'a>(prefix: &str, lift: &'a LiftValues) -> Vec<NamedV
         named("support_vectors", &[l, h, m, n], &lift.support_vectors),
         named("gamma", &[l, h], &lift.gamma),
     ];
+    if let Some(gate) = &lift.gate {
+        tensors.push(named("gate", &[l, h], gate));
+    }
     if let Some(r) = &lift.decorrelation {
         let n_matrices = r.len() / (l * m * m).max(1);
         tensors.push(named("decorrelation", &[l, n_matrices, m, m], r));

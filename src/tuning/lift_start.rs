@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::kernel_projector::KernelProjector;
 use super::receptance_sample::ReceptanceSample;
-use super::spec::LiftSpec;
+use super::spec::{LiftKind, Lifting};
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::Rwkv7;
@@ -26,12 +26,12 @@ impl LiftStart {
     pub fn new(
         model: &Rwkv7,
         device: &Device,
-        spec: &LiftSpec,
+        lifting: &Lifting<'_>,
         examples: &[Example],
         seed: u64,
     ) -> Result<Self> {
         let config = model.config();
-        let m = spec.features.upscaled_size;
+        let m = lifting.features.upscaled_size;
         if m < config.head_size {
             let reason = format!(
                 "must be at least the model's head size, {}, is {m}",
@@ -43,10 +43,16 @@ impl LiftStart {
             let reason = "has no training example to take support vectors from";
             return Err(Error::spec("data", reason));
         }
-        let layers = spec.layers.chosen(config.n_layer)?;
+        let layers = lifting.layers.chosen(config.n_layer)?;
         let sample = ReceptanceSample::take(model, device, &layers, examples, seed)?;
-        let projector = KernelProjector::new(&spec.features, &sample, config.n_head, seed, device)?;
+        let features = &lifting.features;
+        let projector = KernelProjector::new(features, &sample, config.n_head, seed, device)?;
         let mean = projector.mean_features(&sample, device);
+        // The sample is of unit vectors, and the paper's features are not.
+        let mean = match lifting.kind {
+            LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent => mean,
+            LiftKind::PaperLiteral => mean.zeros_like(),
+        };
         Ok(Self { projector, mean })
     }
 }

@@ -3,12 +3,16 @@
 
 use std::fmt;
 
-use super::spec::{Dynamics, Method};
+use super::spec::{LiftKind, Method};
+use crate::kernels::lifted_wkv::checkpoint_interval;
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
 use crate::model::ModelConfig;
 
 /// Bytes of a stored number.
 const BYTES: u64 = size_of::<f32>() as u64;
+
+/// Rows of a head's state that a backward pass makes anew at a time.
+const MAX_SCRATCH_ROWS: usize = 32;
 
 /// What a step is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,33 +42,66 @@ pub struct BranchShape {
     pub has_decorrelation: bool,
     /// Whether the mean of the features is taken off.
     pub is_centred: bool,
-    /// Whether the branch decays.
-    pub decays: bool,
+    /// What happens from token to token.
+    pub kind: LiftKind,
 }
 
 impl BranchShape {
     /// Of a method; none where it has no branch.
     pub fn of(method: &Method) -> Option<Self> {
-        match method {
-            Method::Base | Method::Standard(_) => None,
-            Method::Lifted(lifted) => Some(Self {
-                upscaled_size: lifted.features.upscaled_size,
-                has_decorrelation: lifted.decorrelation.is_some(),
-                is_centred: lifted.decorrelation.is_some_and(|of| of.center),
-                decays: match lifted.dynamics {
-                    Dynamics::Constant => false,
-                    Dynamics::Decayed => true,
-                },
-            }),
-        }
+        let lifting = method.lifting()?;
+        Some(Self {
+            upscaled_size: lifting.features.upscaled_size,
+            has_decorrelation: lifting.decorrelation.is_some(),
+            is_centred: lifting.decorrelation.is_some_and(|of| of.center),
+            kind: lifting.kind,
+        })
     }
 
-    /// Numbers that the tape of one layer keeps: the features, what R makes of
-    /// them, and a factor and a product of decays.
-    fn layer_values(&self, config: &ModelConfig, tokens: u64) -> u64 {
-        let mixes = self.has_decorrelation && self.decays;
-        let n_kept = 1 + u64::from(self.is_centred || mixes) + 2 * u64::from(self.decays);
-        n_kept * tokens * (config.n_head * self.upscaled_size) as u64
+    /// Whether there is a branch whose recurrence stands in the place of the
+    /// model's own.
+    fn replaces(shape: &StepShape) -> bool {
+        shape
+            .branch
+            .is_some_and(|branch| branch.kind == LiftKind::PaperLiteral)
+    }
+
+    /// Numbers that the tape of one layer keeps: the features of all vectors
+    /// that are lifted and what R makes of them, then a factor and a product of
+    /// decays, or the removed values and the states of every chunk.
+    fn layer_values(&self, config: &ModelConfig, shape: &StepShape) -> u64 {
+        let (n, m) = (config.head_size, self.upscaled_size);
+        // A constant branch has R folded into its readout.
+        let mixes = self.has_decorrelation && self.kind != LiftKind::Constant;
+        let per_vector = 1 + usize::from(self.is_centred || mixes);
+        let tokens = shape.batch * shape.tokens;
+        let lifted = self.kind.n_lifted() * per_vector * tokens * m;
+        let moving = match self.kind {
+            LiftKind::Constant => 0,
+            LiftKind::Decayed => 2 * tokens * m,
+            LiftKind::Recurrent | LiftKind::PaperLiteral => {
+                let chunks = shape.batch * shape.tokens.div_ceil(checkpoint_interval(n, m));
+                tokens * n + chunks * n * m
+            }
+        };
+        (config.n_head * (lifted + moving)) as u64
+    }
+
+    /// Numbers that one layer needs besides while it goes back: what the
+    /// operator reads and its gradients, those of the lifted vectors, and the
+    /// states of a chunk.
+    fn working_values(&self, config: &ModelConfig, shape: &StepShape) -> u64 {
+        let m = self.upscaled_size;
+        let tokens = shape.batch * shape.tokens;
+        let of_operator = match self.kind.is_recurrence() {
+            true => {
+                let states = checkpoint_interval(config.head_size, m) * MAX_SCRATCH_ROWS;
+                10 * tokens + shape.batch * states
+            }
+            false => 0,
+        };
+        let of_vectors = 3 * self.kind.n_lifted() * tokens;
+        (config.n_head * m * (of_operator + of_vectors)) as u64
     }
 
     /// Z, its gradient, two moments and the support vectors; R, its successor
@@ -98,7 +135,7 @@ impl MemoryEstimate {
         let above = config.n_layer.saturating_sub(shape.first_layer + 1) as u64;
         let tuned_layers = shape.tuned_layers as u64;
         let branch = shape.branch.as_ref();
-        let of_branch = branch.map_or(0, |branch| branch.layer_values(config, tokens));
+        let of_branch = branch.map_or(0, |branch| branch.layer_values(config, shape));
         let activations = if shape.recompute {
             stream * (above + 1) + layer_values(config, shape) + of_branch
         } else {
@@ -109,6 +146,7 @@ impl MemoryEstimate {
         // Six gradients of the operator, six mixed inputs, the feed-forward
         // layer's gradient and a few of the stream's width.
         let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;
+        let layer = layer + branch.map_or(0, |branch| branch.working_values(config, shape));
         // The logits of a part, their gradient and the product that made them.
         let counted = shape.counted.min((1 << 25) / config.vocab_size.max(1) + 1);
         let logits = 3 * (counted * config.vocab_size) as u64;
@@ -156,13 +194,18 @@ fn first_layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
 
 /// Numbers that a layer above it keeps: also the stream in front, the five
 /// projections, the removed values, the states of every chunk, and the inside
-/// of two low-rank maps.
+/// of two low-rank maps. Where another recurrence stands in its place, the
+/// operator keeps nothing.
 fn layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
     let tokens = shape.batch * shape.tokens;
     let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
     let states = chunks * config.n_embd * config.head_size;
-    let wide = 7 * config.n_embd + config.decay_rank + config.gate_rank;
-    first_layer_values(config, shape) + (tokens * wide + states) as u64
+    let of_operator = match BranchShape::replaces(shape) {
+        true => 0,
+        false => tokens * config.n_embd + states,
+    };
+    let wide = 6 * config.n_embd + config.decay_rank + config.gate_rank;
+    first_layer_values(config, shape) + (tokens * wide + of_operator) as u64
 }
 
 #[cfg(test)]
@@ -170,15 +213,65 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
-    use crate::model::state::ModelState;
     use crate::model::{Rwkv7, TapeOptions, mini};
+    use crate::tuning::state_file::TunedState;
+    use crate::tuning::tuned::{LiftValues, Tuned};
+
+    /// Lifted states of every kind, with every part that a tape may hold.
+    fn all_branches() -> Vec<Option<LiftValues>> {
+        let kinds = [
+            LiftKind::Constant,
+            LiftKind::Decayed,
+            LiftKind::Recurrent,
+            LiftKind::PaperLiteral,
+        ];
+        let parts = [(false, false), (true, false), (true, true)];
+        let mut all = vec![None];
+        for kind in kinds {
+            all.extend(parts.map(|(has_r, centres)| Some(lifted(kind, has_r, centres))));
+        }
+        all
+    }
+
+    fn lifted(kind: LiftKind, has_r: bool, centres: bool) -> LiftValues {
+        let (l, h, n, m) = (6, 4, 64, 144);
+        LiftValues {
+            layers: (0..l).collect(),
+            n_head: h,
+            head_size: n,
+            upscaled_size: m,
+            kind,
+            projection_seed: 0,
+            weights: vec![0.0; l * h * n * m],
+            gate: (kind == LiftKind::Recurrent).then(|| vec![0.0; l * h]),
+            support_vectors: vec![0.125; l * h * m * n],
+            gamma: vec![1.0; l * h],
+            decorrelation: has_r.then(|| vec![0.0; l * h * m * m]),
+            mean: centres.then(|| vec![0.0; l * h * m]),
+        }
+    }
 
     /// The estimate against the tensors that a forward pass really keeps.
     #[test]
     fn activations_are_those_that_are_kept() {
         let device = Device::flex();
         let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        for lift in all_branches() {
+            check_activations(&model, lift);
+        }
+    }
+
+    fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
+        let device = Device::flex();
         let config = model.config();
+        let branch = lift.as_ref().map(|lift| BranchShape {
+            upscaled_size: lift.upscaled_size,
+            has_decorrelation: lift.decorrelation.is_some(),
+            is_centred: lift.mean.is_some(),
+            kind: lift.kind,
+        });
+        let mut tuned = Tuned::from(TunedState::zero(config));
+        tuned.lift = lift;
         for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33), (5, 3, 16)] {
             let ids = vec![1_i32; batch * tokens];
             let ids = Tensor::from_data(TensorData::new(ids, [batch, tokens]), &device);
@@ -186,7 +279,22 @@ mod tests {
                 first_layer,
                 recompute: false,
             };
-            let state = ModelState::zero(config, batch, &device);
+            if let Some(lift) = &mut tuned.lift {
+                let kept = config.n_layer - first_layer;
+                let per_layer = |values: &mut Vec<f32>| {
+                    values.truncate(values.len() / lift.layers.len() * kept);
+                };
+                let optional = [&mut lift.gate, &mut lift.decorrelation, &mut lift.mean];
+                optional.into_iter().flatten().for_each(per_layer);
+                let own = [
+                    &mut lift.weights,
+                    &mut lift.support_vectors,
+                    &mut lift.gamma,
+                ];
+                own.into_iter().for_each(per_layer);
+                lift.layers = (first_layer..config.n_layer).collect();
+            }
+            let state = tuned.start(&device).state(config, batch, &device);
             let (_, tape) = model.forward_taped(ids, state, options);
             let shape = StepShape {
                 batch,
@@ -195,7 +303,7 @@ mod tests {
                 first_layer,
                 tuned_layers: config.n_layer - first_layer,
                 recompute: false,
-                branch: None,
+                branch,
             };
             let estimate = MemoryEstimate::new(config, &shape);
             assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");

@@ -8,7 +8,7 @@
 //! | Q, back to N channels (3.2) | `projection_matrix.rs` |
 //! | R, decorrelation (3.3) | `decorrelation_matrix.rs` |
 //! | all together | `lift.rs`, `lift_start.rs`, `lift_tensors.rs`, `tuned.rs` |
-//! | the lifted recurrences, on Z = Q L | `lifted_recurrence.rs` |
+//! | the lifted recurrences, on Z = Q L | `model/branch/reference.rs` |
 //!
 //! | file | what |
 //! |---|---|
@@ -23,10 +23,12 @@
 //! | `checkpoint_file.rs` | what a run goes on from |
 //! | `lift_file.rs`, `lift_bundle.rs` | lifted states in files |
 //! | `state_file.rs` | tuned states for this and other programs |
+//! | `condition_number.rs` | how far R is from losing a direction |
 //! | `state_statistics.rs` | a tuned state in a few numbers |
 
 pub mod batch;
 pub mod checkpoint_file;
+pub mod condition_number;
 pub mod decorrelation_matrix;
 pub mod diagnosis;
 pub mod kernel_projector;
@@ -35,7 +37,6 @@ pub mod lift_bundle;
 mod lift_file;
 pub mod lift_start;
 pub mod lift_tensors;
-pub mod lifted_recurrence;
 pub mod memory;
 pub mod optimizer;
 mod parameter;

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+mod lifting;
+
+pub use lifting::{LiftKind, Lifting, PaperLiteralSpec};
+
 /// Which tokens the loss counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum LossOn {
@@ -26,6 +30,8 @@ pub enum Method {
     Standard(StandardSpec),
     /// The kernel-lifted state beside the plain one, and S_0 if wanted.
     Lifted(LiftSpec),
+    /// The paper's recurrence as it is printed, in the place of the plain one.
+    PaperLiteral(PaperLiteralSpec),
 }
 
 /// The kernel-lifted state (arXiv 2504.05097, section 3.2) as a branch beside
@@ -90,6 +96,9 @@ pub enum Dynamics {
     Constant,
     /// It decays as the model's own state does.
     Decayed,
+    /// It decays, removes and writes as the model's own state does, in the
+    /// space of the features, through a write gate a head that is trained from 0.
+    Recurrent,
 }
 
 /// The decorrelation of the features (decorbp's rule; section 3.3).
@@ -118,6 +127,13 @@ pub enum DecorrelationRule {
         eta: f64,
         /// Weight of unit variance against decorrelation, 0 to 1.
         kappa: f64,
+    },
+    /// A control: R stays a multiple of the identity, s I, and follows the mean
+    /// of v alone, s <- s - eta v s / (1 + |v|). The root mean square of z goes
+    /// to 1 as under the rule above, and no correlation changes.
+    ScalarRms {
+        /// Step size.
+        eta: f64,
     },
     /// R is trained on the loss plus lambda times that of decorrelation.
     Joint {
@@ -161,15 +177,16 @@ impl Method {
             Self::Base => None,
             Self::Standard(standard) => Some((&standard.layers, &standard.start)),
             Self::Lifted(lifted) => Some((&lifted.layers, &lifted.start)),
+            Self::PaperLiteral(literal) => Some((&literal.layers, &StartState::Zero)),
         }
     }
 
-    /// As [`Self::tuned`], to change it.
-    pub fn tuned_mut(&mut self) -> Option<(&mut Layers, &mut StartState)> {
+    /// What S_0 starts from, to change it; none where that cannot be chosen.
+    pub fn start_mut(&mut self) -> Option<&mut StartState> {
         match self {
-            Self::Base => None,
-            Self::Standard(standard) => Some((&mut standard.layers, &mut standard.start)),
-            Self::Lifted(lifted) => Some((&mut lifted.layers, &mut lifted.start)),
+            Self::Base | Self::PaperLiteral(_) => None,
+            Self::Standard(standard) => Some(&mut standard.start),
+            Self::Lifted(lifted) => Some(&mut lifted.start),
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernels::lifted_wkv::largest;
 use crate::model::LayerGradients;
-use crate::model::branch::{BranchGradients, FeatureMoments};
+use crate::model::branch::{BranchGradients, BranchGuard, FeatureMoments};
 
 /// Gradients of the tuned layers.
 pub(super) struct StepGradients {
@@ -21,6 +22,12 @@ pub(super) struct LiftSums {
     pub weights: Tensor<4>,
     /// Of the mixing, [layers, H, M, M], where there is one.
     pub mixing: Option<Tensor<4>>,
+    /// Of the write gates, [layers, H, 1, 1], where there are any.
+    pub gate: Option<Tensor<4>>,
+    /// The mean share of clamped decays times the number of micro-batches, and
+    /// the largest state, of a recurrence that is watched.
+    guard: Option<BranchGuard>,
+    n_batches: usize,
     /// Moments a layer, times the number of positions.
     moments: Option<Vec<FeatureMoments>>,
     n_positions: usize,
@@ -57,9 +64,12 @@ impl StepGradients {
 impl LiftSums {
     fn new(branches: Vec<BranchGradients>, n_positions: usize) -> Self {
         let (mut weights, mut mixing, mut moments) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut gates, mut guards) = (Vec::new(), Vec::new());
         let n_layer = branches.len();
         for branch in branches {
             weights.push(branch.weights.unsqueeze_dim(0));
+            gates.extend(branch.gate.map(|gate| gate.reshape([1, -1, 1, 1])));
+            guards.extend(branch.guard);
             mixing.extend(branch.mixing.map(|mixing| mixing.unsqueeze_dim(0)));
             moments.extend(branch.moments.map(|mean| FeatureMoments {
                 second: mean.second * n_positions as f32,
@@ -69,6 +79,16 @@ impl LiftSums {
         Self {
             weights: Tensor::cat(weights, 0),
             mixing: (mixing.len() == n_layer).then(|| Tensor::cat(mixing, 0)),
+            gate: (gates.len() == n_layer).then(|| Tensor::cat(gates, 0)),
+            guard: (guards.len() == n_layer).then(|| {
+                let (clamped, largest_of): (Vec<_>, Vec<_>) =
+                    guards.into_iter().map(|g| (g.clamped, g.largest)).unzip();
+                BranchGuard {
+                    clamped: Tensor::cat(clamped, 0).mean(),
+                    largest: largest(Tensor::cat(largest_of, 0)),
+                }
+            }),
+            n_batches: 1,
             moments: (moments.len() == n_layer).then_some(moments),
             n_positions,
         }
@@ -89,9 +109,25 @@ impl LiftSums {
         Self {
             weights: self.weights + other.weights,
             mixing: both(self.mixing, other.mixing),
+            gate: both(self.gate, other.gate),
+            guard: self.guard.zip(other.guard).map(|(a, b)| BranchGuard {
+                clamped: a.clamped + b.clamped,
+                largest: largest(Tensor::cat(vec![a.largest, b.largest], 0)),
+            }),
+            n_batches: self.n_batches + other.n_batches,
             moments,
             n_positions: self.n_positions + other.n_positions,
         }
+    }
+
+    /// The mean share of clamped decays and the largest state, of a recurrence
+    /// that is watched.
+    pub fn guard(&self) -> Option<BranchGuard> {
+        let guard = self.guard.clone()?;
+        Some(BranchGuard {
+            clamped: guard.clamped / self.n_batches as f32,
+            largest: guard.largest,
+        })
     }
 
     /// Moments of the features of every layer, where they were asked for.

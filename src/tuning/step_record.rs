@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::trainer::read_f32;
 use crate::error::Result;
+use crate::model::branch::BranchGuard;
 
 /// The numbers of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,8 +28,23 @@ pub struct StepNumbers {
 pub struct LiftNumbers {
     /// Norm of Z over the tuned layers after the update.
     pub norm: f64,
+    /// The mean magnitude of the write gates, of a recurrent one.
+    pub gate: Option<f64>,
+    /// Of the paper's recurrence as it is printed.
+    pub literal: Option<LiteralNumbers>,
     /// Where R was looked at in this step.
     pub decorrelation: Option<DecorrelationNumbers>,
+}
+
+/// What the guard of the paper's recurrence saw while a step read its texts,
+/// padding included.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LiteralNumbers {
+    /// Share of the decays that were outside 0 to 1 and clamped.
+    pub clamped: f64,
+    /// The largest magnitude in the states, seen at every stored state and
+    /// after the last token.
+    pub largest: f64,
 }
 
 /// What R makes of the features of a step, before its update; means over
@@ -54,6 +70,11 @@ pub struct Divergence {
     pub detail: String,
 }
 
+/// A state of the paper's recurrence with a number above this ends the run.
+pub(super) const MAX_LITERAL_STATE: f64 = 1e4;
+
+/// Numbers of [`LiteralNumbers`].
+const N_LITERAL: usize = 2;
 /// Numbers of [`DecorrelationNumbers`].
 const N_DECORRELATION: usize = 4;
 
@@ -71,6 +92,8 @@ struct PendingStep {
     step: usize,
     learning_rate: f64,
     has_lift: bool,
+    has_gate: bool,
+    has_literal: bool,
     has_decorrelation: bool,
     record: Tensor<1>,
 }
@@ -87,6 +110,10 @@ pub(super) struct StepTensors {
     pub state: Tensor<2>,
     /// The same of Z.
     pub lift: Option<Tensor<2>>,
+    /// The mean magnitude of the write gates, `[1]`.
+    pub gate: Option<Tensor<1>>,
+    /// What watches over the paper's recurrence.
+    pub guard: Option<BranchGuard>,
     /// In the order of [`DecorrelationNumbers`].
     pub decorrelation: Option<Tensor<1>>,
 }
@@ -115,11 +142,21 @@ impl Pending {
             flat(tensors.state),
         ];
         parts.extend(tensors.lift.map(flat));
+        let (has_gate, has_literal) = (tensors.gate.is_some(), tensors.guard.is_some());
+        parts.extend(tensors.gate);
+        parts.extend(
+            tensors
+                .guard
+                .into_iter()
+                .flat_map(|guard| [guard.clamped, guard.largest]),
+        );
         parts.extend(tensors.decorrelation);
         self.steps.push(PendingStep {
             step,
             learning_rate,
             has_lift,
+            has_gate,
+            has_literal,
             has_decorrelation,
             record: Tensor::cat(parts, 0),
         });
@@ -164,6 +201,8 @@ impl Pending {
             gradient: next(n_heads),
             state: next(n_heads),
             lift: step.has_lift.then(|| next(n_heads)),
+            gate: step.has_gate.then(|| next(1)),
+            literal: step.has_literal.then(|| next(N_LITERAL)),
             decorrelation: step.has_decorrelation.then(|| next(N_DECORRELATION)),
         }
     }
@@ -194,11 +233,20 @@ impl Pending {
                 place(worst)
             ));
         }
-        let (worst, norm) = too_large(record.lift?, limits.lift)?;
-        Some(format!(
-            "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
-            place(worst)
-        ))
+        if let Some((worst, norm)) = too_large(record.lift?, limits.lift) {
+            return Some(format!(
+                "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
+                place(worst)
+            ));
+        }
+        let largest = f64::from(record.literal?[1]);
+        let is_sound = largest <= MAX_LITERAL_STATE;
+        (!is_sound).then(|| {
+            format!(
+                "the paper's recurrence reached a state of {largest:.3e} while it read the texts; \
+                 a larger gamma, which lets fewer kernels fire, may help"
+            )
+        })
     }
 }
 
@@ -218,6 +266,8 @@ struct Record<'v> {
     gradient: &'v [f32],
     state: &'v [f32],
     lift: Option<&'v [f32]>,
+    gate: Option<&'v [f32]>,
+    literal: Option<&'v [f32]>,
     decorrelation: Option<&'v [f32]>,
 }
 
@@ -242,6 +292,11 @@ impl Record<'_> {
             learning_rate: step.learning_rate,
             lift: self.lift.map(|squares| LiftNumbers {
                 norm: root(squares),
+                gate: self.gate.map(|gate| of(gate, 0)),
+                literal: self.literal.map(|numbers| LiteralNumbers {
+                    clamped: of(numbers, 0),
+                    largest: of(numbers, 1),
+                }),
                 decorrelation,
             }),
         }

@@ -19,7 +19,9 @@ use crate::model::{LossOptions, Rwkv7, TapeOptions};
 
 mod stepping;
 
-pub use super::step_record::{DecorrelationNumbers, Divergence, LiftNumbers, StepNumbers};
+pub use super::step_record::{
+    DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, StepNumbers,
+};
 
 /// A head whose root mean square is above this has left the range in which a
 /// recurrence of 32-bit numbers says anything.
@@ -73,12 +75,12 @@ impl<'a> Trainer<'a> {
             return Err(Error::spec("method", reason));
         };
         let layers = layers.chosen(model.config().n_layer)?;
-        let (tunes_state, lift) = match method {
-            Method::Base | Method::Standard(_) => (true, None),
-            Method::Lifted(spec) => {
-                let start = LiftStart::new(model, device, spec, examples, training.seed)?;
-                let lift = Lift::new(start, spec, training, layers.clone());
-                (spec.tune_s0, Some(lift))
+        let (tunes_state, lift) = match method.lifting() {
+            None => (true, None),
+            Some(lifting) => {
+                let start = LiftStart::new(model, device, &lifting, examples, training.seed)?;
+                let lift = Lift::new(start, &lifting, training, layers.clone());
+                (lifting.tune_s0, Some(lift))
             }
         };
         let start = state_tensors(start, device);
@@ -146,6 +148,18 @@ impl<'a> Trainer<'a> {
         };
         let loss = self.model.loss(x, &batch.at, &batch.targets, options);
         Ok((f64::from(read_f32(loss.sum)?[0]), batch.n_counted()))
+    }
+
+    /// The largest condition number of an R at the present state, over layers
+    /// and heads; none without R. It is worked out on the processor.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if R cannot be read.
+    pub fn condition_number(&self) -> Result<Option<f64>> {
+        match &self.lift {
+            Some(lift) => lift.condition_number(),
+            None => Ok(None),
+        }
     }
 
     /// The present state of every layer.

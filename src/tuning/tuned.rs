@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::kernel_projector::KernelProjector;
-use super::lift_tensors::LiftTensors;
-use super::spec::Dynamics;
+use super::lift_tensors::{LiftTensors, projection};
+use super::spec::LiftKind;
 use super::state_file::{TunedState, check_fits};
 use super::trainer::state_tensors;
 use crate::error::{Error, Result};
@@ -31,12 +31,14 @@ pub struct LiftValues {
     pub head_size: usize,
     /// M.
     pub upscaled_size: usize,
-    /// How the branch changes from token to token.
-    pub dynamics: Dynamics,
+    /// What happens to it from token to token.
+    pub kind: LiftKind,
     /// The seed of Q.
     pub projection_seed: u64,
     /// Z, [layers, H, N, M].
     pub weights: Vec<f32>,
+    /// beta, the write gates, [layers, H], of [`LiftKind::Recurrent`].
+    pub gate: Option<Vec<f32>>,
     /// U, [layers, H, M, N].
     pub support_vectors: Vec<f32>,
     /// [layers, H].
@@ -54,13 +56,18 @@ impl From<TunedState> for Tuned {
 }
 
 impl Tuned {
-    /// What it changes, times `alpha`: S_0 and Z. 1 is the run's own, 0 the
-    /// untuned model.
+    /// What it changes, times `alpha`: S_0, Z and the write gates. 1 is the
+    /// run's own, 0 the untuned model, or for [`LiftKind::PaperLiteral`] its
+    /// recurrence from zero.
     #[must_use]
     pub fn scaled(mut self, alpha: f32) -> Self {
         self.state = self.state.scaled(alpha);
         if let Some(lift) = &mut self.lift {
-            lift.weights.iter_mut().for_each(|z| *z *= alpha);
+            let gates = lift.gate.iter_mut().flatten();
+            lift.weights
+                .iter_mut()
+                .chain(gates)
+                .for_each(|x| *x *= alpha);
         }
         self
     }
@@ -116,17 +123,22 @@ impl LiftValues {
             let data = TensorData::new(mean.clone(), [l, h, m]);
             Tensor::<3>::from_data(data, device)
         });
-        let gamma = TensorData::new(self.gamma.clone(), [l, h]);
+        let of_heads = |values: &Vec<f32>| {
+            Tensor::<2>::from_data(TensorData::new(values.clone(), [l, h]), device)
+        };
         LiftTensors {
             layers: self.layers.clone(),
-            dynamics: self.dynamics,
+            kind: self.kind,
             projector: KernelProjector {
                 support_vectors: tensor(&self.support_vectors, [l, h, m, n]),
-                gamma: Tensor::from_data(gamma, device),
+                gamma: of_heads(&self.gamma),
             },
             weights: tensor(&self.weights, [l, h, n, m]),
+            gate: self.gate.as_ref().map(of_heads),
+            projection: projection(self.kind, [n, m], self.projection_seed, device),
             r,
             mean,
+            trains_r: false,
         }
     }
 
@@ -152,7 +164,14 @@ impl LiftValues {
         let is = |len: usize, factors: &[usize]| product(factors) == Some(len);
         let r = self.decorrelation.as_ref().map(Vec::len);
         let mean = self.mean.as_ref().map(Vec::len);
+        let gate = self.gate.as_ref().map(Vec::len);
+        let fits_kind = match self.kind {
+            LiftKind::Constant | LiftKind::Decayed => gate.is_none(),
+            LiftKind::Recurrent => gate.is_some_and(|len| is(len, &[l, h])),
+            LiftKind::PaperLiteral => gate.is_none() && m >= n,
+        };
         l > 0
+            && fits_kind
             && is(self.weights.len(), &[l, h, n, m])
             && is(self.support_vectors.len(), &[l, h, m, n])
             && is(self.gamma.len(), &[l, h])

@@ -28,7 +28,7 @@ impl RunSpec {
                 }
             }
         }
-        if let Some((_, StartState::File(path))) = spec.method.tuned_mut() {
+        if let Some(StartState::File(path)) = spec.method.start_mut() {
             make_absolute(path);
         }
         spec
@@ -58,7 +58,7 @@ mod tests {
             validation: Some("d.jsonl".into()),
             template: Template::Plain,
         };
-        if let Some((_, start)) = spec.method.tuned_mut() {
+        if let Some(start) = spec.method.start_mut() {
             *start = StartState::File("e.pth".into());
         }
         let absolute = format!("{:?}", spec.with_absolute_paths());

@@ -192,9 +192,26 @@ pub struct LiftMetrics {
     /// Norm of Z over all layers after the update.
     #[serde(with = "any_float")]
     pub norm: f64,
+    /// The mean magnitude of the write gates, of a recurrent one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<f64>,
+    /// Of the paper's recurrence as it is printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub literal: Option<LiteralMetrics>,
     /// Where R was looked at in this step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decorrelation: Option<DecorrelationMetrics>,
+}
+
+/// What the guard of the paper's recurrence saw in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LiteralMetrics {
+    /// Share of the decays that were outside 0 to 1 and clamped.
+    #[serde(with = "any_float")]
+    pub clamped: f64,
+    /// The largest magnitude in the states.
+    #[serde(with = "any_float")]
+    pub largest: f64,
 }
 
 /// What R makes of the features of a step; means over layers and heads.
@@ -212,17 +229,27 @@ pub struct DecorrelationMetrics {
     /// |R|, after the update.
     #[serde(with = "any_float")]
     pub norm: f64,
+    /// The largest condition number of an R over layers and heads, after the
+    /// update, at the steps for which it is worked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<f64>,
 }
 
 impl From<LiftNumbers> for LiftMetrics {
     fn from(numbers: LiftNumbers) -> Self {
         Self {
             norm: numbers.norm,
+            gate: numbers.gate,
+            literal: numbers.literal.map(|of| LiteralMetrics {
+                clamped: of.clamped,
+                largest: of.largest,
+            }),
             decorrelation: numbers.decorrelation.map(|of| DecorrelationMetrics {
                 loss: of.loss,
                 off_diagonal: of.off_diagonal,
                 rms: of.rms,
                 norm: of.norm,
+                condition: None,
             }),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::event::{
-    EvaluationPhase, EvaluationSummary, Event, LiftMetrics, RunOutcome, StepMetrics,
+    EvaluationPhase, EvaluationSummary, Event, LiftMetrics, LiteralMetrics, RunOutcome, StepMetrics,
 };
 
 /// The line of an event; none of those that come many times a second.
@@ -125,15 +125,30 @@ fn step_line(metrics: &StepMetrics) -> String {
 fn lift_words(lift: &LiftMetrics) -> String {
     let LiftMetrics {
         norm,
+        gate,
+        literal,
         decorrelation,
     } = lift;
-    let features = decorrelation.map(|of| {
-        format!(
+    let mut words = format!(", Z {norm:.3}");
+    if let Some(gate) = gate {
+        words.push_str(&format!(", write gates {gate:.4}"));
+    }
+    if let Some(LiteralMetrics { clamped, largest }) = literal {
+        let percent = 100.0 * clamped;
+        words.push_str(&format!(
+            ", {percent:.1}% of the decays clamped, largest state {largest:.3e}"
+        ));
+    }
+    if let Some(of) = decorrelation {
+        words.push_str(&format!(
             ", features correlate by {:.4}, L_decor {:.4}, rms z {:.3}, R {:.2}",
             of.off_diagonal, of.loss, of.rms, of.norm
-        )
-    });
-    format!(", Z {norm:.3}{}", features.unwrap_or_default())
+        ));
+        if let Some(condition) = of.condition {
+            words.push_str(&format!(" of condition {condition:.3}"));
+        }
+    }
+    words
 }
 
 impl EvaluationPhase {

@@ -8,7 +8,8 @@ use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
 use super::run_spec::RunSpec;
 use crate::error::Result;
 use crate::persist::spec_file::print_spec;
-use crate::tuning::lift_bundle::{ONLY_S0_NOTE, write_bundle};
+use crate::tuning::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, write_bundle};
+use crate::tuning::spec::LiftKind;
 use crate::tuning::state_file::{
     ExportReport, Metadata, PthDType, write_pth, write_python_snippet, write_safetensors,
 };
@@ -36,7 +37,8 @@ pub(super) struct Figures<'a> {
 
 impl Handover<'_> {
     /// Writes `state.safetensors`, `state.pth` and the script that loads it; of
-    /// a lifted run `lifted.safetensors` too, of which the others are a part.
+    /// a lifted run `lifted.safetensors` too, of which the others are a part. A
+    /// run of the paper's recurrence tunes no plain S_0 and has that file alone.
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] if a file cannot be written, and
@@ -49,17 +51,21 @@ impl Handover<'_> {
             metrics_json: serde_json::to_string(&self.figures).ok(),
             gosling_version: None,
         };
+        if let Some(lift) = &self.tuned.lift {
+            let path = context.folder()?.lifted_path();
+            let bundle = write_bundle(self.tuned, path, &metadata)?;
+            if lift.kind == LiftKind::PaperLiteral {
+                context.folder()?.append_log(NO_S0_NOTE)?;
+                return self.report(bundle, context);
+            }
+            context.folder()?.append_log(ONLY_S0_NOTE)?;
+            self.report(bundle, context)?;
+        }
         let own = context.folder()?.state_path();
         let other = own.with_extension("pth");
         let own = write_safetensors(&self.tuned.state, own, &metadata)?;
         let other = write_pth(&self.tuned.state, other, PthDType::F32)?;
         write_python_snippet(&other.path)?;
-        if self.tuned.lift.is_some() {
-            let path = context.folder()?.lifted_path();
-            let bundle = write_bundle(self.tuned, path, &metadata)?;
-            context.folder()?.append_log(ONLY_S0_NOTE)?;
-            self.report(bundle, context)?;
-        }
         self.report(own, context)?;
         self.report(other, context)
     }

@@ -17,12 +17,14 @@ use crate::tuning::batch::{Batch, DataOrder};
 use crate::tuning::checkpoint_file::write_checkpoint;
 use crate::tuning::spec::SelectBy;
 use crate::tuning::state_file::{Metadata, write_safetensors};
-use crate::tuning::trainer::{Divergence, Trainer};
+use crate::tuning::trainer::{Divergence, StepNumbers, Trainer};
 
 /// Checkpoints that are kept: one to go on from, one should that be damaged.
 const KEPT_CHECKPOINTS: usize = 2;
 /// Steps that are read back at the latest, so that what waits stays small.
 const MAX_PENDING: usize = 64;
+/// Steps between two condition numbers of R, which the processor works out.
+const CONDITION_INTERVAL: usize = 25;
 /// Seconds between two snapshots for those who look on.
 const SNAPSHOT_SECS: f64 = 0.25;
 
@@ -175,12 +177,13 @@ impl<'a> Tuning<'a> {
         self.pending_secs = 0.0;
         let divergence = self.trainer.divergence().cloned();
         let last = divergence.as_ref().map_or(usize::MAX, |seen| seen.step);
+        let condition = self.condition(&steps)?;
         for (numbers, tokens) in steps.iter().zip(&pending) {
             // Steps after the divergence changed nothing.
             if numbers.step > last {
                 break;
             }
-            let metrics = StepMetrics {
+            let mut metrics = StepMetrics {
                 step: numbers.step,
                 loss: numbers.loss,
                 grad_norm: numbers.grad_norm,
@@ -190,10 +193,32 @@ impl<'a> Tuning<'a> {
                 secs: secs / pending.len() as f64,
                 lift: numbers.lift.map(Into::into),
             };
+            if let (Some((at, condition)), Some(lift)) = (condition, &mut metrics.lift)
+                && at == numbers.step
+                && let Some(decorrelation) = &mut lift.decorrelation
+            {
+                decorrelation.condition = Some(condition);
+            }
             let run = self.run.clone();
             context.report(Event::Step { run, metrics })?;
         }
         Ok(divergence)
+    }
+
+    /// The last of `steps` that changed R and the condition number that R has
+    /// since, where one is due among them.
+    fn condition(&self, steps: &[StepNumbers]) -> Result<Option<(usize, f64)>> {
+        let total = self.spec.training.steps;
+        let is_due = |of: &StepNumbers| of.step == total || is_due(of.step, CONDITION_INTERVAL);
+        let changed = |of: &&StepNumbers| of.lift.is_some_and(|of| of.decorrelation.is_some());
+        let Some(last) = steps.iter().rev().find(changed) else {
+            return Ok(None);
+        };
+        if !steps.iter().any(is_due) {
+            return Ok(None);
+        }
+        let condition = self.trainer.condition_number()?;
+        Ok(condition.map(|condition| (last.step, condition)))
     }
 
     /// Measures the loss on the examples that are held out.

@@ -21,6 +21,7 @@ fn features(gamma: [f32; 2], device: &Device) -> RadialFeatures {
     RadialFeatures {
         support_vectors: unit(u(3.0, 1.0, 0.1, [h, m, n], device)),
         gamma: Tensor::from_data(gamma, device),
+        normalizes: true,
     }
 }
 
@@ -31,10 +32,21 @@ fn input(device: &Device) -> Tensor<3> {
 
 #[test]
 fn radial_features() {
+    for normalizes in [true, false] {
+        check_features(normalizes);
+    }
+}
+
+fn check_features(normalizes: bool) {
     let [h, rows, _, m] = SHAPE;
+    let gamma = if normalizes { [1.0, 3.5] } else { [0.02, 0.1] };
+    let features = |device: &Device| RadialFeatures {
+        normalizes,
+        ..features(gamma, device)
+    };
     let upstream = |device: &Device| u::<3>(2.0, 1.0, 0.0, [h, rows, m], device);
     let fused = |device: &Device| {
-        let (features, x) = (features([1.0, 3.5], device), input(device));
+        let (features, x) = (features(device), input(device));
         let phi = features.forward(x.clone());
         let dx = features.backward(x, phi.clone(), upstream(device));
         vec![("phi", values(phi)), ("dx", values(dx))]
@@ -43,10 +55,12 @@ fn radial_features() {
     let RadialFeatures {
         support_vectors,
         gamma,
-    } = features([1.0, 3.5], &device);
+        normalizes,
+    } = features(&device);
     let parameters = RadialFeatures {
         support_vectors: constant(support_vectors),
         gamma: constant(gamma),
+        normalizes,
     };
     let x = leaf(input(&device));
     let phi = parameters.reference(x.clone());
@@ -55,16 +69,24 @@ fn radial_features() {
         ("phi", values(phi.inner())),
         ("dx", gradient(&x, &gradients)),
     ];
-    check("radial features", fused, &reference);
+    check(&format!("radial features, {normalizes}"), fused, &reference);
 }
 
-/// The definition, `exp(-gamma |norm(x) - u|^2)`, number by number.
+/// The definitions, `exp(-gamma |norm(x) - u|^2)` and `exp(-gamma |x - u|^2)`,
+/// number by number.
 #[test]
 fn the_matrix_product_is_the_distance() {
+    check_distance(true, [0.25, 4.0]);
+    check_distance(false, [0.02, 0.1]);
+}
+
+fn check_distance(normalizes: bool, gamma: [f32; 2]) {
     let device = Device::flex();
     let [h, rows, n, m] = SHAPE;
-    let gamma = [0.25, 4.0];
-    let features = features(gamma, &device);
+    let features = RadialFeatures {
+        normalizes,
+        ..features(gamma, &device)
+    };
     let (x, u) = (
         values(input(&device)),
         values(features.support_vectors.clone()),
@@ -74,7 +96,10 @@ fn the_matrix_product_is_the_distance() {
         for (row, column) in [(0, 0), (5, 47), (rows - 1, 13)] {
             let x = &x[(head * rows + row) * n..][..n];
             let u = &u[(head * m + column) * n..][..n];
-            let norm = x.iter().map(|x| x * x).sum::<f32>().sqrt();
+            let norm = match normalizes {
+                true => x.iter().map(|x| x * x).sum::<f32>().sqrt(),
+                false => 1.0,
+            };
             let square: f32 = x.iter().zip(u).map(|(x, u)| (x / norm - u).powi(2)).sum();
             let want = (-gamma[head] * square).exp();
             let got = got[(head * rows + row) * m + column];

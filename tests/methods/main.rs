@@ -14,8 +14,10 @@ use gosling::model::generate::Generation;
 use gosling::model::state::{ModelState, Start};
 use gosling::model::tokenizer::Tokenizer;
 use gosling::model::{LossOptions, Rwkv7, TapeOptions, mini};
+use gosling::tuning::decorrelation_matrix::DecorrelationMatrix;
 use gosling::tuning::spec::{
-    DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, Method, SupportVectors, TrainingSpec,
+    DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftKind, LiftSpec,
+    Method, PaperLiteralSpec, SupportVectors, TrainingSpec,
 };
 use gosling::tuning::state_file::TunedState;
 use gosling::tuning::trainer::Trainer;
@@ -65,6 +67,25 @@ fn spec(dynamics: Dynamics, decorrelation: Option<DecorrelationSpec>) -> LiftSpe
     }
 }
 
+fn joint() -> Option<DecorrelationSpec> {
+    Some(DecorrelationSpec {
+        rule: DecorrelationRule::Joint {
+            lambda: 1.0,
+            kappa: 0.5,
+            learning_rate: 0.01,
+        },
+        ..DecorrelationSpec::default()
+    })
+}
+
+fn scalar() -> Option<DecorrelationSpec> {
+    Some(DecorrelationSpec {
+        rule: DecorrelationRule::ScalarRms { eta: 0.05 },
+        shared: true,
+        ..DecorrelationSpec::default()
+    })
+}
+
 fn centred() -> Option<DecorrelationSpec> {
     Some(DecorrelationSpec {
         center: true,
@@ -73,9 +94,8 @@ fn centred() -> Option<DecorrelationSpec> {
 }
 
 /// What a lifted run starts from.
-fn at_step_0(model: &Rwkv7, device: &Device, spec: LiftSpec) -> Tuned {
+fn at_step_0(model: &Rwkv7, device: &Device, method: Method) -> Tuned {
     let start = TunedState::zero(model.config());
-    let method = Method::Lifted(spec);
     let training = TrainingSpec::default();
     let trainer = Trainer::new(model, device, &method, &training, &start, &examples());
     trainer.unwrap().tuned().unwrap()
@@ -95,6 +115,9 @@ fn shaken(mut tuned: Tuned) -> Tuned {
     }
     let lift = tuned.lift.as_mut().unwrap();
     lift.weights = wave(lift.weights.len(), 0.3, 0.05);
+    if let Some(gate) = &mut lift.gate {
+        *gate = wave(gate.len(), 0.9, 0.3);
+    }
     if let Some(r) = &mut lift.decorrelation {
         let noise = wave(r.len(), 0.7, 0.02);
         r.iter_mut().zip(noise).for_each(|(r, noise)| *r += noise);
@@ -107,13 +130,34 @@ fn logits(model: &Rwkv7, start: &Start, device: &Device) -> Vec<f32> {
     values(model.forward(tokens(device), state).0)
 }
 
-fn all_specs() -> [LiftSpec; 4] {
+/// Every residual method: each dynamics without R and with R by each rule.
+fn residual_methods() -> Vec<Method> {
+    let local = Some(DecorrelationSpec::default());
     [
         spec(Dynamics::Constant, None),
         spec(Dynamics::Constant, centred()),
+        spec(Dynamics::Constant, joint()),
         spec(Dynamics::Decayed, None),
-        spec(Dynamics::Decayed, Some(DecorrelationSpec::default())),
+        spec(Dynamics::Decayed, local),
+        spec(Dynamics::Recurrent, None),
+        spec(Dynamics::Recurrent, centred()),
+        spec(Dynamics::Recurrent, joint()),
+        spec(Dynamics::Recurrent, scalar()),
     ]
+    .map(Method::Lifted)
+    .to_vec()
+}
+
+fn paper_literal() -> Method {
+    let mut literal = PaperLiteralSpec::default();
+    literal.features.upscaled_size = 96;
+    Method::PaperLiteral(literal)
+}
+
+fn all_methods() -> Vec<Method> {
+    let mut all = residual_methods();
+    all.push(paper_literal());
+    all
 }
 
 #[test]
@@ -122,9 +166,9 @@ fn step_zero_equals_base() {
     let model = model(&device);
     let zero = ModelState::zero(model.config(), 1, &device);
     let base = values(model.forward(tokens(&device), zero).0);
-    for spec in all_specs() {
-        let what = format!("{spec:?}");
-        let tuned = at_step_0(&model, &device, spec);
+    for method in residual_methods() {
+        let what = format!("{method:?}");
+        let tuned = at_step_0(&model, &device, method);
         let got = logits(&model, &tuned.start(&device), &device);
         assert!(got == base, "{what}");
         // And so does any lifted state times 0.
@@ -138,14 +182,26 @@ fn step_zero_equals_base() {
     }
 }
 
+/// The paper's recurrence throws the model's own away.
+#[test]
+fn the_literal_paper_does_not_start_from_the_base() {
+    let device = Device::flex();
+    let model = model(&device);
+    let zero = ModelState::zero(model.config(), 1, &device);
+    let base = values(model.forward(tokens(&device), zero).0);
+    let tuned = at_step_0(&model, &device, paper_literal());
+    let got = logits(&model, &tuned.start(&device), &device);
+    assert!(got != base && got.iter().all(|x| x.is_finite()));
+}
+
 #[test]
 fn parallel_is_token_by_token() {
     let device = Device::flex();
     let model = model(&device);
     let ids = Tokenizer::mini().unwrap().encode(TEXT);
-    for spec in all_specs() {
-        let what = format!("{spec:?}");
-        let start = shaken(at_step_0(&model, &device, spec)).start(&device);
+    for method in all_methods() {
+        let what = format!("{method:?}");
+        let start = shaken(at_step_0(&model, &device, method)).start(&device);
         let whole = logits(&model, &start, &device);
         let mut text = Generation::new(&model, &device, Some(&start), &[]).unwrap();
         let n_vocab = model.config().vocab_size;
@@ -160,58 +216,93 @@ fn parallel_is_token_by_token() {
 }
 
 /// Loss of predicting the text, and gradients where they are wanted: of S_0,
-/// of Z and of R, as in a step.
+/// of Z, of the write gates and of R, as in a step.
 struct Objective {
     loss: f64,
     state: Vec<f32>,
     weights: Vec<f32>,
+    gate: Vec<f32>,
     r: Vec<f32>,
 }
 
-fn objective(model: &Rwkv7, device: &Device, tuned: &Tuned) -> Objective {
+/// The loss counts `lambda` times L_decor, where `spec` says how.
+fn objective(
+    model: &Rwkv7,
+    device: &Device,
+    tuned: &Tuned,
+    decorrelation: Option<(f64, DecorrelationSpec)>,
+) -> Objective {
     let ids = tokens(device);
     let [_, n] = ids.dims();
     let all = values(ids.clone().float());
     let targets: Vec<u32> = all[1..].iter().map(|id| *id as u32).collect();
     let at: Vec<u32> = (0..n as u32 - 1).collect();
-    let state = tuned.start(device).state(model.config(), 1, device);
+    let lift = tuned.lift.as_ref().unwrap();
+    let mut tensors = lift.tensors(device);
+    tensors.trains_r = tensors.r.is_some();
+    let n_layer = model.config().n_layer;
+    let start = Start {
+        branches: tensors.branches(n_layer),
+        ..tuned.start(device)
+    };
     let options = TapeOptions {
-        first_layer: 0,
+        first_layer: lift.layers[0],
         recompute: false,
     };
-    let (x, tape) = model.forward_taped(ids, state, options);
+    let (x, tape) = model.forward_taped(ids, start.state(model.config(), 1, device), options);
     let options = LossOptions {
         gradient_scale: Some(1.0),
         l2wrap: false,
     };
     let loss = model.loss(x, &at, &targets, options);
-    let gradients = model.backward(tape, loss.dx.unwrap(), None);
-    let lift = tuned.lift.as_ref().unwrap();
-    let tensors = lift.tensors(device);
+    let everywhere: Vec<i32> = (0..n as i32).collect();
+    let everywhere = Tensor::from_data(TensorData::new(everywhere, [n]), device);
+    let gradients = model.backward(tape, loss.dx.unwrap(), Some(&everywhere));
     let mut all = Objective {
         loss: f64::from(values(loss.sum)[0]),
         state: Vec::new(),
         weights: Vec::new(),
+        gate: Vec::new(),
         r: Vec::new(),
     };
-    for (layer, gradient) in gradients.into_iter().enumerate() {
+    let mut moments = Vec::new();
+    let layers = gradients.into_iter().filter(|layer| layer.branch.is_some());
+    for (idx, gradient) in layers.enumerate() {
         all.state.extend(values(gradient.state));
         let branch = gradient.branch.unwrap();
-        let z: Tensor<3> = tensors.weights.clone().narrow(0, layer, 1).squeeze_dim(0);
+        moments.extend(branch.moments);
+        all.gate.extend(branch.gate.map(values).unwrap_or_default());
+        let z: Tensor<3> = tensors.weights.clone().narrow(0, idx, 1).squeeze_dim(0);
         let r = tensors.r.as_ref();
-        let r = r.map(|r| r.clone().narrow(0, layer, 1).squeeze_dim::<3>(0));
-        match (lift.dynamics, r) {
-            (Dynamics::Constant, Some(r)) => {
+        let r = r.map(|r| r.clone().narrow(0, idx, 1).squeeze_dim::<3>(0));
+        match (lift.kind, r) {
+            (LiftKind::Constant, Some(r)) => {
                 let folded = branch.weights;
+                let [n_head, ..] = folded.dims();
+                let [_, m, _] = r.dims();
+                let r = r.expand([n_head, m, m]);
                 all.weights
                     .extend(values(folded.clone().matmul(r.swap_dims(1, 2))));
                 all.r.extend(values(z.swap_dims(1, 2).matmul(folded)));
             }
-            (Dynamics::Constant | Dynamics::Decayed, _) => {
+            (_, _) => {
                 all.weights.extend(values(branch.weights));
                 all.r.extend(branch.mixing.map(values).unwrap_or_default());
             }
         }
+    }
+    if let (Some((lambda, spec)), Some(r)) = (decorrelation, tensors.r) {
+        let matrix = DecorrelationMatrix {
+            spec,
+            r,
+            mean: tensors.mean,
+        };
+        let moments = matrix.second_moments(&moments);
+        let a = matrix.decorrelated(&moments);
+        let of_loss = values(matrix.loss(&a));
+        all.loss += lambda * of_loss.iter().map(|x| f64::from(*x)).sum::<f64>();
+        let own = values(matrix.loss_gradient(&a, &moments) * lambda);
+        all.r.iter_mut().zip(own).for_each(|(r, own)| *r += own);
     }
     all
 }
@@ -237,34 +328,72 @@ fn of_lift(tuned: &mut Tuned) -> &mut LiftValues {
     tuned.lift.as_mut().unwrap()
 }
 
+/// What is moved along its gradient.
+type Part = fn(&mut LiftValues) -> Option<&mut Vec<f32>>;
+
 #[test]
 fn gradients_are_slopes_of_the_whole_objective() {
     let device = Device::flex();
     let model = model(&device);
-    for spec in all_specs() {
-        let what = format!("{spec:?}");
-        let tuned = shaken(at_step_0(&model, &device, spec));
-        let gradients = objective(&model, &device, &tuned);
-        check_slope(&format!("S_0, {what}"), &gradients.state, |change| {
-            let mut tuned = tuned.clone();
-            let mut all = tuned.state.layers.concat();
-            change(&mut all);
-            let n = tuned.state.n_per_layer();
-            tuned.state.layers = all.chunks(n).map(<[f32]>::to_vec).collect();
-            objective(&model, &device, &tuned).loss
-        });
-        check_slope(&format!("Z, {what}"), &gradients.weights, |change| {
-            let mut tuned = tuned.clone();
-            change(&mut of_lift(&mut tuned).weights);
-            objective(&model, &device, &tuned).loss
-        });
-        if gradients.r.is_empty() {
-            continue;
+    for method in all_methods() {
+        let what = format!("{method:?}");
+        let tuned = shaken(at_step_0(&model, &device, method.clone()));
+        let gradients = objective(&model, &device, &tuned, None);
+        let loss = |tuned: &Tuned| objective(&model, &device, tuned, None).loss;
+        // A run of the paper's recurrence has no other state.
+        if matches!(method, Method::Lifted(_)) {
+            check_slope(&format!("S_0, {what}"), &gradients.state, |change| {
+                let mut tuned = tuned.clone();
+                let mut all = tuned.state.layers.concat();
+                change(&mut all);
+                let n = tuned.state.n_per_layer();
+                tuned.state.layers = all.chunks(n).map(<[f32]>::to_vec).collect();
+                loss(&tuned)
+            });
         }
-        check_slope(&format!("R, {what}"), &gradients.r, |change| {
-            let mut tuned = tuned.clone();
-            change(of_lift(&mut tuned).decorrelation.as_mut().unwrap());
-            objective(&model, &device, &tuned).loss
-        });
+        let parts: [(&str, &[f32], Part); 3] = [
+            ("Z", &gradients.weights, |lift| Some(&mut lift.weights)),
+            ("beta", &gradients.gate, |lift| lift.gate.as_mut()),
+            ("R", &gradients.r, |lift| lift.decorrelation.as_mut()),
+        ];
+        for (name, gradient, part) in parts {
+            let mut probe = tuned.clone();
+            // One R for all heads has the sum of their gradients, which a step takes.
+            let len = part(of_lift(&mut probe)).map_or(0, |values| values.len());
+            if len == 0 || gradient.len() != len {
+                assert!(len == 0 || name == "R", "{name}, {what}");
+                continue;
+            }
+            check_slope(&format!("{name}, {what}"), gradient, |change| {
+                let mut tuned = tuned.clone();
+                change(part(of_lift(&mut tuned)).unwrap());
+                loss(&tuned)
+            });
+        }
+    }
+}
+
+/// Joint with lambda above 0. One layer, for the features of those above it
+/// follow its R, which the printed gradient of L_decor does not count.
+#[test]
+fn the_gradient_of_r_is_the_slope_of_the_joint_objective() {
+    let device = Device::flex();
+    let model = model(&device);
+    for dynamics in [Dynamics::Constant, Dynamics::Decayed, Dynamics::Recurrent] {
+        for lambda in [5.0, 5e3] {
+            let spec = LiftSpec {
+                layers: Layers::Only(vec![2]),
+                ..spec(dynamics, joint())
+            };
+            let decorrelation = Some((lambda, spec.decorrelation.unwrap()));
+            let tuned = shaken(at_step_0(&model, &device, Method::Lifted(spec)));
+            let gradients = objective(&model, &device, &tuned, decorrelation);
+            let what = format!("{dynamics:?}, lambda {lambda}");
+            check_slope(&what, &gradients.r, |change| {
+                let mut tuned = tuned.clone();
+                change(of_lift(&mut tuned).decorrelation.as_mut().unwrap());
+                objective(&model, &device, &tuned, decorrelation).loss
+            });
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! The lifted recurrences against the WKV-7 operator, and their compression.
 
 use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};
-use gosling::kernels::lifted_wkv::{LiftedInputs, lifted_wkv_reference};
+use gosling::kernels::lifted_wkv::{
+    LiftedInputs, lifted_wkv, lifted_wkv_backward, lifted_wkv_reference,
+};
 use gosling::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
-use gosling::tuning::lifted_recurrence::{
+use gosling::model::branch::reference::{
     HeadFeatures, LiteralMap, TokenVectors, paper_literal, recurrent,
 };
 use gosling::tuning::projection_matrix::ProjectionMatrix;
@@ -71,6 +73,7 @@ fn inner(features: HeadFeatures) -> HeadFeatures {
                 normalizes,
             },
         },
+        mean: None,
         r: Tensor::from_inner(features.r),
     }
 }
@@ -84,6 +87,7 @@ fn features(normalizes: bool) -> HeadFeatures {
             gamma: random([h], 0.2, 0.6),
             normalizes,
         },
+        mean: None,
         r: eye.repeat(&[h, 1, 1]) * 0.5 + random([h, m, m], -0.05, 0.05),
     }
 }
@@ -115,11 +119,14 @@ fn identity_limit_equals_wkv7() {
     let eye = Tensor::<2>::eye(n, &device);
     let features = inner(HeadFeatures {
         map: LiteralMap::Identity,
+        mean: None,
         r: eye.clone().unsqueeze::<3>().repeat(&[h, 1, 1]),
     });
     let s0 = Tensor::<4>::from_inner(state).require_grad();
     let (inputs, clamped) = paper_literal(&lifted, &features, Tensor::from_inner(eye));
     let (y, _) = lifted_wkv_reference(&inputs, s0.clone());
+    let fused = lifted_wkv(&inner_of(&inputs), s0.clone().inner(), false);
+    check_close("fused y", fused.y, forward.y.clone(), 1e-5);
     assert_eq!(values(clamped.inner())[0], 0.0);
     check_close("y", y.clone().inner(), forward.y, 1e-5);
     let gradients = (y * Tensor::from_inner(dy)).sum().backward();
@@ -136,7 +143,21 @@ fn identity_limit_equals_wkv7() {
     check("ds0", &s0, want.state);
 }
 
-/// Outputs, dZ = Q dL, and 20 steps of plain SGD on both.
+/// Inputs without automatic differentiation.
+fn inner_of(inputs: &LiftedInputs) -> LiftedInputs {
+    let inner = |x: &Tensor<4>| x.clone().inner();
+    LiftedInputs {
+        r: inner(&inputs.r),
+        w: inner(&inputs.w),
+        k: inner(&inputs.k),
+        v: inner(&inputs.v),
+        removal: inner(&inputs.removal),
+        write: inner(&inputs.write),
+    }
+}
+
+/// Outputs, dZ = Q dL, and 20 steps of plain SGD on both, of the reference and
+/// of the fused operator.
 fn check_compression(what: &str, full: &LiftedInputs, small: &LiftedInputs, q: &Tensor<2>) {
     let [b, t, h, n, m] = SIZES;
     let target = random([b, t, h, n], -1.0, 1.0);
@@ -156,9 +177,15 @@ fn check_compression(what: &str, full: &LiftedInputs, small: &LiftedInputs, q: &
             let gap = y - Tensor::from_inner(target.clone());
             gap.powi_scalar(2).mean()
         };
+        let fused = lifted_wkv(&inner_of(small), z.clone(), true);
+        check_close(&what, fused.y.clone(), y_full.clone().inner(), 1e-4);
+        let gap = fused.y - target.clone();
+        let dy = gap * (2.0 / (b * t * h * n) as f64);
+        let fused = lifted_wkv_backward(&inner_of(small), &fused.tape.unwrap(), dy);
         let dl = gradient(&leaves[0], &loss(y_full).backward());
         let dz = gradient(&leaves[1], &loss(y_small).backward());
         check_close(&what, dz.clone(), q4.clone().matmul(dl.clone()), 1e-4);
+        check_close(&what, fused.state.sum_dim(0), dz.clone(), 1e-4);
         l = l - dl * 0.5;
         z = z - dz * 0.5;
         check_close(&what, z.clone(), q4.clone().matmul(l.clone()), 1e-4);

@@ -1,6 +1,6 @@
 //! The lifted recurrences as inputs of one operator with a state of N x M
 //! (`kernels/lifted_wkv.rs`), in plain, differentiable operations: the truth
-//! that faster forms are compared with.
+//! that [`super::LiftedBranch`] is compared with.
 //!
 //! Every recurrence acts on the columns of the lifted state L [M, M] and Q on
 //! its rows alone, so Z = Q L [N, M] obeys the same recurrence, with the same
@@ -35,6 +35,8 @@ pub struct TokenVectors {
 pub struct HeadFeatures {
     /// What is made of a vector.
     pub map: LiteralMap,
+    /// Taken off what is made of it, [H, M].
+    pub mean: Option<Tensor<2>>,
     /// R, [H, M, M].
     pub r: Tensor<3>,
 }
@@ -66,6 +68,10 @@ impl HeadFeatures {
         let [n_batch, n_tokens, n_head, n] = x.dims();
         let x = x.reshape([n_batch * n_tokens, n_head, n]).swap_dims(0, 1);
         let features = self.map.forward(x);
+        let features = match &self.mean {
+            Some(mean) => features - mean.clone().unsqueeze_dim(1),
+            None => features,
+        };
         let m = self.r.dims()[1];
         features
             .matmul(self.r.clone().swap_dims(1, 2))
@@ -111,6 +117,7 @@ pub fn recurrent(
 ) -> LiftedInputs {
     let average = HeadFeatures {
         map: LiteralMap::Identity,
+        mean: None,
         r: averages,
     };
     let TokenVectors {

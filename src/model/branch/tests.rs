@@ -1,9 +1,11 @@
-//! A branch against its own equations, token by token, and against automatic
+//! A readout against its own equations, token by token, and against automatic
 //! differentiation.
 
 use burn::tensor::{Device, Distribution, TensorData};
 
+use super::readout::ReadoutTape;
 use super::*;
+use crate::kernels::radial_features::RadialFeatures;
 
 /// B, T, H, N and M.
 const SIZES: [usize; 5] = [2, 7, 3, 16, 32];
@@ -56,18 +58,22 @@ const ALL_PARTS: [Parts; 4] = [
     },
 ];
 
-fn branch(parts: Parts) -> Branch {
+fn branch(parts: Parts) -> ReadoutBranch {
     let [_, _, h, n, m] = SIZES;
     let vectors = random([h, m, n], -1.0, 1.0);
     let norm = vectors.clone().powi_scalar(2).sum_dim(2).sqrt();
     let squares = (vectors.clone() / norm.clone()).powi_scalar(2);
-    Branch {
-        features: FeatureMap::radial(RadialFeatures {
-            support_vectors: vectors / norm,
-            gamma: random([h], 0.5, 1.5),
-        }),
-        mean: parts.centres.then(|| random([h, m], 0.0, 0.5)),
-        mixing: parts.mixes.then(|| random([h, m, m], -0.3, 0.3)),
+    ReadoutBranch {
+        lift: FeatureLift {
+            features: FeatureMap::radial(RadialFeatures {
+                support_vectors: vectors / norm,
+                gamma: random([h], 0.5, 1.5),
+                normalizes: true,
+            }),
+            mean: parts.centres.then(|| random([h, m], 0.0, 0.5)),
+            mixing: parts.mixes.then(|| random([h, m, m], -0.3, 0.3)),
+            trains_mixing: true,
+        },
         weights: random([h, n, m], -0.5, 0.5),
         decay: parts.decays.then(|| BranchDecay {
             averages: squares,
@@ -103,6 +109,15 @@ fn token_by_token_is_all_tokens_at_once() {
     }
 }
 
+fn backward(
+    tape: &ReadoutTape,
+    r: &Tensor<4>,
+    dy: Tensor<4>,
+) -> (BranchGradients, BranchInputGradients) {
+    let (own, below) = tape.backward(r, dy, true, None);
+    (own, below.unwrap())
+}
+
 /// `y = weights (d_t * mixing (phi - mean))`, and gradients by autodiff.
 #[test]
 fn gradients_are_those_of_autodiff() {
@@ -110,21 +125,24 @@ fn gradients_are_those_of_autodiff() {
         let (branch, (r, w)) = (branch(parts), inputs());
         let dy = random(r.dims(), -1.0, 1.0);
         let (y, _, tape) = branch.clone().forward(&r, &w);
-        let (own, below) = tape.backward(&r, dy.clone(), true, None);
-        let below = below.unwrap();
+        let (own, below) = backward(&tape, &r, dy.clone());
 
         let leaf3 = |x: Tensor<3>| Tensor::<3>::from_inner(x).require_grad();
         let leaf4 = |x: Tensor<4>| Tensor::<4>::from_inner(x).require_grad();
-        let FeatureMap::Radial(radial) = branch.features else {
+        let FeatureMap::Radial(radial) = branch.lift.features else {
             unreachable!("made so")
         };
-        let tracked = Branch {
-            features: FeatureMap::radial(RadialFeatures {
-                support_vectors: Tensor::from_inner(radial.support_vectors),
-                gamma: Tensor::from_inner(radial.gamma),
-            }),
-            mean: branch.mean.map(Tensor::from_inner),
-            mixing: branch.mixing.map(leaf3),
+        let tracked = ReadoutBranch {
+            lift: FeatureLift {
+                features: FeatureMap::radial(RadialFeatures {
+                    support_vectors: Tensor::from_inner(radial.support_vectors),
+                    gamma: Tensor::from_inner(radial.gamma),
+                    normalizes: true,
+                }),
+                mean: branch.lift.mean.map(Tensor::from_inner),
+                mixing: branch.lift.mixing.map(leaf3),
+                trains_mixing: true,
+            },
             weights: leaf3(branch.weights),
             decay: branch.decay.map(|decay| BranchDecay {
                 averages: Tensor::from_inner(decay.averages),
@@ -139,7 +157,7 @@ fn gradients_are_those_of_autodiff() {
         check_close("dweights", own.weights, weights);
         check_close("dr", below.r, r.grad(&gradients).unwrap());
         assert_eq!(own.mixing.is_some(), parts.mixes);
-        if let (Some(got), Some(mixing)) = (own.mixing, &tracked.mixing) {
+        if let (Some(got), Some(mixing)) = (own.mixing, &tracked.lift.mixing) {
             check_close("dmixing", got, mixing.grad(&gradients).unwrap());
         }
         assert_eq!(below.w.is_some(), parts.decays);
@@ -159,17 +177,18 @@ fn folded_r_matches_unfolded() {
         decays: false,
     };
     let (unfolded, (r, w)) = (branch(parts), inputs());
-    let (z, mixing) = (unfolded.weights.clone(), unfolded.mixing.clone().unwrap());
-    let folded = Branch {
-        weights: z.clone().matmul(mixing.clone()),
-        mixing: None,
-        ..unfolded.clone()
-    };
+    let (z, mixing) = (
+        unfolded.weights.clone(),
+        unfolded.lift.mixing.clone().unwrap(),
+    );
+    let mut folded = unfolded.clone();
+    folded.weights = z.clone().matmul(mixing.clone());
+    folded.lift.mixing = None;
     let dy = random(r.dims(), -1.0, 1.0);
-    let run = |branch: Branch| {
+    let run = |branch: ReadoutBranch| {
         let (y, _, tape) = branch.forward(&r, &w);
-        let (own, below) = tape.backward(&r, dy.clone(), true, None);
-        (y, own, below.unwrap().r)
+        let (own, below) = backward(&tape, &r, dy.clone());
+        (y, own, below.r)
     };
     let (y, own, dr) = run(folded);
     let (want_y, want, want_dr) = run(unfolded);
@@ -179,6 +198,17 @@ fn folded_r_matches_unfolded() {
     check_close("dz", dz, want.weights);
     let dmixing = z.swap_dims(1, 2).matmul(own.weights);
     check_close("dmixing", dmixing, want.mixing.unwrap());
+}
+
+/// A gradient that nobody asked for costs nothing.
+#[test]
+fn a_mixing_that_is_not_trained_has_no_gradient() {
+    let mut branch = branch(ALL_PARTS[3]);
+    branch.lift.trains_mixing = false;
+    let (r, w) = inputs();
+    let (y, _, tape) = branch.forward(&r, &w);
+    assert!(tape.backward(&r, y.clone(), true, None).0.mixing.is_none());
+    assert!(tape.backward(&r, y, false, None).0.mixing.is_none());
 }
 
 #[test]
@@ -198,7 +228,7 @@ fn moments_are_those_of_the_chosen_positions() {
     let (own, below) = tape.backward(&r, r.zeros_like(), false, Some(&chosen));
     assert!(below.is_none());
     let moments = own.moments.unwrap();
-    let features = values(tape.features);
+    let features = values(tape.rows.features);
     let (second, first) = (values(moments.second), values(moments.first));
     let phi =
         |head: usize, row: i32, m_idx: usize| features[(head * b * t + row as usize) * m + m_idx];

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::worker::event::{DecorrelationMetrics, Score};
+use crate::worker::event::{DecorrelationMetrics, LiteralMetrics, Score};
 
 fn step(step: usize, loss: f64) -> MetricRecord {
     MetricRecord::Step(StepMetrics {
@@ -16,11 +16,17 @@ fn step(step: usize, loss: f64) -> MetricRecord {
         secs: 0.25,
         lift: (step > 1).then_some(LiftMetrics {
             norm: f64::INFINITY,
+            gate: Some(0.5),
+            literal: Some(LiteralMetrics {
+                clamped: 0.25,
+                largest: f64::INFINITY,
+            }),
             decorrelation: Some(DecorrelationMetrics {
                 loss: 0.5,
                 off_diagonal: f64::NEG_INFINITY,
                 rms: 1e-300,
                 norm: 3.0,
+                condition: Some(2.0),
             }),
         }),
     })

@@ -3,7 +3,7 @@
 use super::tests::check_round_trip;
 use super::*;
 use crate::tuning::spec::{
-    DecorrelationRule, DecorrelationSpec, Dynamics, Gamma, LiftSpec, Method,
+    DecorrelationRule, DecorrelationSpec, Dynamics, Gamma, LiftSpec, Method, PaperLiteralSpec,
 };
 
 #[test]
@@ -14,6 +14,7 @@ fn lifted_runs_round_trip() {
             eta: 0.1,
             kappa: 0.0,
         },
+        DecorrelationRule::ScalarRms { eta: 0.2 },
         DecorrelationRule::Joint {
             lambda: 1e-3,
             kappa: 1.0,
@@ -21,7 +22,7 @@ fn lifted_runs_round_trip() {
         },
     ] {
         spec.method = Method::Lifted(LiftSpec {
-            dynamics: Dynamics::Decayed,
+            dynamics: Dynamics::Recurrent,
             decorrelation: Some(DecorrelationSpec {
                 rule,
                 ..DecorrelationSpec::default()
@@ -30,6 +31,20 @@ fn lifted_runs_round_trip() {
         });
         check_round_trip(&spec);
     }
+}
+
+#[test]
+fn literal_runs_round_trip() {
+    let mut spec = RunSpec {
+        method: Method::PaperLiteral(PaperLiteralSpec::default()),
+        ..RunSpec::default()
+    };
+    check_round_trip(&spec);
+    set_field(&mut spec, "method.features.gamma=Value(0.2)").unwrap();
+    let Method::PaperLiteral(literal) = &spec.method else {
+        unreachable!("made so")
+    };
+    assert_eq!(literal.features.gamma, Gamma::Value(0.2));
 }
 
 /// The rates of the two rules have names of their own, so that neither is

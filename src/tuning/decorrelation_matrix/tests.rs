@@ -71,7 +71,7 @@ fn the_local_rule_lowers_correlations_at_every_step() {
                 }
             }
             before = Some(now);
-            matrix.r = matrix.after_local_rule(&a, 0.05);
+            matrix.r = matrix.after_own_rule(&a).unwrap();
         }
     }
 }
@@ -80,13 +80,13 @@ fn the_local_rule_lowers_correlations_at_every_step() {
 #[test]
 fn the_local_rule_is_minus_eta_times_the_bounded_g_r() {
     let moments = moments();
-    let (kappa, eta) = (0.3, 0.1);
+    let (kappa, eta) = (0.3, 0.05);
     let mut matrix = matrix(spec(kappa, false, false), &moments);
     let m = SIZES[2];
     let noise = Tensor::random(matrix.r.dims(), Distribution::Uniform(-0.1, 0.1), &device());
     matrix.r = matrix.r.clone() + noise;
     let a = matrix.decorrelated(&matrix.second_moments(&moments));
-    let got = read_f32(matrix.after_local_rule(&a, eta)).unwrap();
+    let got = read_f32(matrix.after_own_rule(&a).unwrap()).unwrap();
     let (a, r) = (read_f32(a).unwrap(), read_f32(matrix.r.clone()).unwrap());
     for (idx, a) in a.chunks(m * m).enumerate() {
         let r = &r[idx * m * m..][..m * m];
@@ -106,6 +106,36 @@ fn the_local_rule_is_minus_eta_times_the_bounded_g_r() {
             let want = f64::from(r[at]) - eta * product / bound;
             let got = f64::from(got[idx * m * m + at]);
             assert!((got - want).abs() < 1e-5, "{idx} {at}: {got}, not {want}");
+        }
+    }
+}
+
+/// The control changes the size of z and nothing else.
+#[test]
+fn a_scalar_r_follows_the_variance_and_leaves_correlations() {
+    let moments = moments();
+    let mut spec = spec(1.0, false, false);
+    spec.rule = DecorrelationRule::ScalarRms { eta: 0.1 };
+    let mut matrix = matrix(spec, &moments);
+    let second = matrix.second_moments(&moments);
+    let of = |matrix: &DecorrelationMatrix| {
+        let a = matrix.decorrelated(&second);
+        read_f32(matrix.numbers(&a)).unwrap()
+    };
+    let before = of(&matrix);
+    for _ in 0..300 {
+        let a = matrix.decorrelated(&second);
+        matrix.r = matrix.after_own_rule(&a).unwrap();
+    }
+    let after = of(&matrix);
+    assert!((before[2] - 1.0).abs() > 0.1, "{before:?}");
+    assert!((after[2] - 1.0).abs() < 1e-2, "{after:?}");
+    assert!((after[1] - before[1]).abs() < 1e-5, "{before:?} {after:?}");
+    let m = SIZES[2];
+    for r in read_f32(matrix.r).unwrap().chunks(m * m) {
+        for (at, x) in r.iter().enumerate() {
+            let want = if at % m == at / m { r[0] } else { 0.0 };
+            assert_eq!(*x, want, "{at}");
         }
     }
 }

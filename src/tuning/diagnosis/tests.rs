@@ -1,7 +1,7 @@
 //! Every sign is provoked by a run that shows it, and by none that does not.
 
 use super::*;
-use crate::tuning::spec::{DecorrelationSpec, StandardSpec};
+use crate::tuning::spec::{DecorrelationSpec, LiftSpec, StandardSpec};
 use crate::tuning::trainer::LiftNumbers;
 
 fn standard() -> Method {
@@ -37,6 +37,8 @@ fn with_features(rms: f64, off_diagonal: f64, norm: f64) -> Vec<StepNumbers> {
     for numbers in &mut steps {
         numbers.lift = Some(LiftNumbers {
             norm: 1.0,
+            gate: None,
+            literal: None,
             decorrelation: Some(DecorrelationNumbers {
                 loss: 0.1,
                 off_diagonal,

@@ -3,8 +3,8 @@
 use super::tests::{batch, examples, model, training};
 use super::*;
 use crate::tuning::spec::{
-    DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftSpec,
-    SupportVectors,
+    DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftKind, LiftSpec,
+    PaperLiteralSpec, SupportVectors,
 };
 
 fn lifted() -> LiftSpec {
@@ -38,18 +38,61 @@ fn joint() -> LiftSpec {
     }
 }
 
+fn recurrent() -> LiftSpec {
+    LiftSpec {
+        dynamics: Dynamics::Recurrent,
+        ..lifted()
+    }
+}
+
+fn literal() -> Method {
+    Method::PaperLiteral(PaperLiteralSpec {
+        features: FeatureSpec {
+            gamma: Gamma::Value(0.05),
+            ..lifted().features
+        },
+        ..PaperLiteralSpec::default()
+    })
+}
+
+/// The scalar control, and R by both rules, for every dynamics.
+fn methods() -> Vec<Method> {
+    let mut scalar = lifted();
+    if let Some(decorrelation) = &mut scalar.decorrelation {
+        decorrelation.rule = DecorrelationRule::ScalarRms { eta: 0.05 };
+    }
+    let joint_of = |dynamics| LiftSpec {
+        dynamics,
+        ..joint()
+    };
+    let residual = [
+        lifted(),
+        scalar,
+        joint(),
+        recurrent(),
+        joint_of(Dynamics::Constant),
+        joint_of(Dynamics::Recurrent),
+    ];
+    let mut all: Vec<Method> = residual.into_iter().map(Method::Lifted).collect();
+    all.push(literal());
+    all
+}
+
 fn trainer<'a>(model: &'a Rwkv7, device: &'a Device, spec: &LiftSpec) -> Trainer<'a> {
+    trainer_of(model, device, &Method::Lifted(spec.clone()))
+}
+
+fn trainer_of<'a>(model: &'a Rwkv7, device: &'a Device, method: &Method) -> Trainer<'a> {
     let start = TunedState::zero(model.config());
-    let method = Method::Lifted(spec.clone());
-    Trainer::new(model, device, &method, &training(), &start, &examples()).unwrap()
+    Trainer::new(model, device, method, &training(), &start, &examples()).unwrap()
 }
 
 #[test]
 fn lifted_steps_lower_the_loss_and_report_the_features() {
     let device = Device::flex();
     let model = model(&device);
-    for spec in [lifted(), joint()] {
-        let mut trainer = trainer(&model, &device, &spec);
+    for method in methods() {
+        let mut trainer = trainer_of(&model, &device, &method);
         let untuned = trainer.loss(&batch()).unwrap();
         for _ in 0..6 {
             trainer.step(&[batch()]).unwrap();
@@ -59,11 +102,22 @@ fn lifted_steps_lower_the_loss_and_report_the_features() {
         assert!(numbers[5].loss < 0.8 * numbers[0].loss, "{numbers:?}");
         let of_lift: Vec<LiftNumbers> = numbers.iter().map(|n| n.lift.unwrap()).collect();
         assert!(of_lift.iter().all(|of| of.norm > 0.0), "{of_lift:?}");
-        let interval = spec.decorrelation.unwrap().interval;
+        let lifting = method.lifting().unwrap();
+        let interval = lifting.decorrelation.unwrap().interval;
         for (idx, of) in of_lift.iter().enumerate() {
             let is_due = idx % interval == 0;
             assert_eq!(of.decorrelation.is_some(), is_due, "step {idx}");
+            let is_recurrent = lifting.kind == LiftKind::Recurrent;
+            assert_eq!(of.gate.is_some_and(|gate| gate > 0.0), is_recurrent);
+            let is_literal = lifting.kind == LiftKind::PaperLiteral;
+            assert_eq!(of.literal.is_some(), is_literal);
+            if let Some(LiteralNumbers { clamped, largest }) = of.literal {
+                assert!((0.0..=1.0).contains(&clamped), "{of:?}");
+                assert!(largest > 0.0 && largest < 1e4, "{of:?}");
+            }
         }
+        let condition = trainer.condition_number().unwrap().unwrap();
+        assert!((1.0..100.0).contains(&condition), "{condition}");
         assert_eq!(trainer.divergence(), None);
     }
 }
@@ -95,8 +149,8 @@ fn the_branch_alone_can_be_trained_in_chosen_layers() {
 fn a_restored_lifted_trainer_goes_on_bit_for_bit() {
     let device = Device::flex();
     let model = model(&device);
-    for spec in [lifted(), joint()] {
-        let mut straight = trainer(&model, &device, &spec);
+    for method in methods() {
+        let mut straight = trainer_of(&model, &device, &method);
         let mut halfway = None;
         for step in 0..4 {
             if step == 2 {
@@ -108,7 +162,7 @@ fn a_restored_lifted_trainer_goes_on_bit_for_bit() {
         let path = folder.path().join("step.safetensors");
         crate::tuning::checkpoint_file::write_checkpoint(&path, &halfway.unwrap()).unwrap();
         let halfway = crate::tuning::checkpoint_file::read_checkpoint(&path).unwrap();
-        let mut resumed = trainer(&model, &device, &spec);
+        let mut resumed = trainer_of(&model, &device, &method);
         resumed.restore(&halfway).unwrap();
         for _ in 2..4 {
             resumed.step(&[batch()]).unwrap();
@@ -119,7 +173,7 @@ fn a_restored_lifted_trainer_goes_on_bit_for_bit() {
             straight.read_steps().unwrap()[2..]
         );
         // The same seed gives the same bits from the start.
-        let mut again = trainer(&model, &device, &spec);
+        let mut again = trainer_of(&model, &device, &method);
         for _ in 0..4 {
             again.step(&[batch()]).unwrap();
         }
@@ -152,6 +206,26 @@ fn a_lifted_step_that_explodes_changes_nothing() {
     assert_eq!(trainer.tuned().unwrap(), good);
 }
 
+/// The guard: a state above 1e4 while the texts are read ends the run.
+#[test]
+fn a_literal_recurrence_that_explodes_changes_nothing() {
+    let device = Device::flex();
+    let model = model(&device);
+    let mut trainer = trainer_of(&model, &device, &literal());
+    trainer.step(&[batch()]).unwrap();
+    let mut checkpoint = trainer.checkpoint().unwrap();
+    let lift = checkpoint.tuned.lift.as_mut().unwrap();
+    // Of a norm that is no divergence by itself.
+    lift.weights[0] = 2e4;
+    trainer.restore(&checkpoint).unwrap();
+    trainer.step(&[batch()]).unwrap();
+    trainer.read_steps().unwrap();
+    let divergence = trainer.divergence().unwrap();
+    assert_eq!(divergence.step, 2);
+    assert!(divergence.detail.contains("2.000e4"), "{divergence:?}");
+    assert_eq!(trainer.tuned().unwrap(), checkpoint.tuned);
+}
+
 #[test]
 fn micro_batches_of_a_lifted_run_add_up_to_one() {
     let device = Device::flex();
@@ -164,8 +238,19 @@ fn micro_batches_of_a_lifted_run_add_up_to_one() {
         Batch::new(&all[..1], loss_on),
         Batch::new(&all[1..], loss_on),
     ];
-    let results = [&whole[..], &parts[..]].map(|batches| {
-        let mut trainer = trainer(&model, &device, &lifted());
+    for method in [
+        Method::Lifted(lifted()),
+        Method::Lifted(recurrent()),
+        literal(),
+    ] {
+        check_micro_batches(&model, &method, [&whole, &parts]);
+    }
+}
+
+fn check_micro_batches(model: &Rwkv7, method: &Method, batches: [&[Batch]; 2]) {
+    let device = Device::flex();
+    let results = batches.map(|batches| {
+        let mut trainer = trainer_of(model, &device, method);
         trainer.step(batches).unwrap();
         let r = trainer
             .tuned()

@@ -4,6 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{MAX_STATE_RMS, Trainer};
 use crate::error::{Error, Result};
+use crate::model::branch::BranchGuard;
 use crate::model::{LossOptions, TapeOptions};
 use crate::tuning::batch::Batch;
 use crate::tuning::decorrelation_matrix::SecondMoments;
@@ -11,7 +12,7 @@ use crate::tuning::lift::{Lift, LiftGradients};
 use crate::tuning::parameter::head_squares;
 use crate::tuning::schedule::learning_rate;
 use crate::tuning::step_gradients::{LiftSums, StepGradients};
-use crate::tuning::step_record::StepTensors;
+use crate::tuning::step_record::{MAX_LITERAL_STATE, StepTensors};
 
 /// What a step knows of the branch: sums over its batches, moments of the
 /// features with A = R E R^T, and the gradients of its parameters.
@@ -51,16 +52,21 @@ impl Trainer<'_> {
         let mut lift_step = self.lift_step(lift);
         let heads = self.gradient_squares(&state, lift_step.as_ref());
         let mut square = heads.clone().sum();
-        if let Some(r) = lift_step.as_ref().and_then(|step| step.gradients.r.clone()) {
-            square = square + r.powi_scalar(2).sum();
+        if let Some(LiftStep { gradients, .. }) = &lift_step {
+            for gradient in [&gradients.gate, &gradients.r].into_iter().flatten() {
+                square = square + gradient.clone().powi_scalar(2).sum();
+            }
         }
         let norm = square.sqrt();
         let state = self.clipped(state, &norm);
         if let Some(LiftStep { gradients, .. }) = &mut lift_step {
             gradients.weights = self.clipped(gradients.weights.clone(), &norm);
-            let r = gradients.r.take();
-            gradients.r = r.map(|r| self.clipped(r, &norm));
+            for gradient in [&mut gradients.gate, &mut gradients.r] {
+                let own = gradient.take();
+                *gradient = own.map(|own| self.clipped(own, &norm));
+            }
         }
+        let guard = lift_step.as_ref().and_then(|step| step.sums.guard());
         let (of_state, of_lift, decorrelation) =
             self.update(state, lift_step, &norm, learning_rate);
         self.steps_taken += 1;
@@ -70,6 +76,8 @@ impl Trainer<'_> {
             gradient: heads,
             state: of_state,
             lift: of_lift,
+            gate: self.lift.as_ref().and_then(Lift::mean_gate),
+            guard,
             decorrelation,
         };
         self.pending.push(self.steps_taken, learning_rate, record);
@@ -124,7 +132,8 @@ impl Trainer<'_> {
         let squares = of_lift
             .as_ref()
             .map(|(p, ..)| head_squares(&p.weights.value));
-        self.judge(norm, &of_state, squares.as_ref());
+        let guard = of_lift.as_ref().and_then(|(_, sums, _)| sums.guard());
+        self.judge(norm, &of_state, squares.as_ref(), guard.as_ref());
         if let Some(proposal) = proposal {
             self.state.accept(proposal, &self.sound);
         }
@@ -160,7 +169,13 @@ impl Trainer<'_> {
 
     /// Whether a step to these sums of squares, [layers, H], is sound, and all
     /// steps before it were.
-    fn judge(&mut self, norm: &Tensor<1>, state: &Tensor<2>, lift: Option<&Tensor<2>>) {
+    fn judge(
+        &mut self,
+        norm: &Tensor<1>,
+        state: &Tensor<2>,
+        lift: Option<&Tensor<2>>,
+        guard: Option<&BranchGuard>,
+    ) {
         let n = self.model.config().head_size;
         // Comparisons are false for what is not a number.
         let mut now = norm.clone().lower_equal_elem(f32::MAX);
@@ -169,6 +184,10 @@ impl Trainer<'_> {
         if let (Some(squares), Some(lift)) = (lift, &self.lift) {
             let [_, _, _, m] = lift.weights().dims();
             now = now.bool_and(squares.clone().max().lower_equal_elem(limit(n * m)));
+        }
+        if let Some(guard) = guard {
+            let largest = guard.largest.clone();
+            now = now.bool_and(largest.lower_equal_elem(MAX_LITERAL_STATE as f32));
         }
         self.sound = self.sound.clone().bool_and(now.reshape([1, 1, 1, 1]));
     }

@@ -4,7 +4,7 @@ use super::{MAX_RATE, MAX_STEPS, check, check_count, check_path, check_strength}
 use crate::error::{Error, Result};
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, FeatureSpec, Gamma, Layers, LiftSpec, Method,
-    StandardSpec, StartState,
+    PaperLiteralSpec, StandardSpec, StartState,
 };
 
 /// Support vectors come in multiples of this.
@@ -23,6 +23,7 @@ pub(super) fn check_method(method: &Method) -> Result<()> {
             check_start(start)
         }
         Method::Lifted(lifted) => check_lifted(lifted),
+        Method::PaperLiteral(literal) => check_literal(literal),
     }
 }
 
@@ -38,6 +39,21 @@ fn check_lifted(lifted: &LiftSpec) -> Result<()> {
     } = lifted;
     check_chosen(layers)?;
     check_start(start)?;
+    check_features(features)?;
+    if let Some(decorrelation) = decorrelation {
+        check_decorrelation(decorrelation)?;
+    }
+    check_rate("method.learning_rate_lift", *learning_rate_lift)
+}
+
+fn check_literal(literal: &PaperLiteralSpec) -> Result<()> {
+    let PaperLiteralSpec {
+        layers,
+        features,
+        decorrelation,
+        learning_rate_lift,
+    } = literal;
+    check_chosen(layers)?;
     check_features(features)?;
     if let Some(decorrelation) = decorrelation {
         check_decorrelation(decorrelation)?;
@@ -83,13 +99,17 @@ fn check_decorrelation(decorrelation: &DecorrelationSpec) -> Result<()> {
         let fits = (0.0..=1.0).contains(&kappa);
         check(field, fits, &kappa, "must be from 0 to 1")
     };
+    let check_eta = |eta: f64| {
+        let field = "method.decorrelation.rule.eta";
+        let fits = eta > 0.0 && eta <= 1.0;
+        check(field, fits, &eta, "must be above 0 and at most 1")
+    };
     match *rule {
         DecorrelationRule::LocalRule { eta, kappa } => {
-            let field = "method.decorrelation.rule.eta";
-            let fits = eta > 0.0 && eta <= 1.0;
-            check(field, fits, &eta, "must be above 0 and at most 1")?;
+            check_eta(eta)?;
             check_kappa(kappa)?;
         }
+        DecorrelationRule::ScalarRms { eta } => check_eta(eta)?,
         DecorrelationRule::Joint {
             lambda,
             kappa,

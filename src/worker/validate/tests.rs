@@ -4,7 +4,7 @@ use super::*;
 use crate::data::{Benchmark, Template};
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, EarlyStopping, Gamma, Layers, LiftSpec, Method,
-    StandardSpec, StartState,
+    PaperLiteralSpec, StandardSpec, StartState,
 };
 
 #[test]
@@ -324,6 +324,10 @@ fn lifted_states() {
         (rule(0.0, 0.5), "eta: must be above 0 and at most 1, is 0"),
         (rule(0.1, 1.5), "kappa: must be from 0 to 1, is 1.5"),
         (
+            DecorrelationRule::ScalarRms { eta: 2.0 },
+            "eta: must be above 0 and at most 1, is 2",
+        ),
+        (
             joint(-1.0, 0.1),
             "lambda: must be at least 0 and finite, is -1",
         ),
@@ -363,4 +367,26 @@ fn lifted_states() {
         let want = format!("method.decorrelation.{want}");
         check_error(|s| s.method = Method::Lifted(lifted.clone()), &want);
     }
+}
+
+#[test]
+fn the_literal_paper() {
+    let check_literal = |change: fn(&mut PaperLiteralSpec), want: &str| {
+        let mut literal = PaperLiteralSpec::default();
+        change(&mut literal);
+        check_error(|s| s.method = Method::PaperLiteral(literal.clone()), want);
+    };
+    check_fits(|s| s.method = Method::PaperLiteral(PaperLiteralSpec::default()));
+    check_literal(
+        |l| l.features.upscaled_size = 40,
+        "method.features.upscaled_size: must be a multiple of 16, is 40",
+    );
+    check_literal(
+        |l| l.layers = Layers::Only(Vec::new()),
+        "method.layers: must name at least 1 layer or be All, is Only([])",
+    );
+    check_literal(
+        |l| l.learning_rate_lift = 0.0,
+        "method.learning_rate_lift: must be above 0 and at most 100, is 0",
+    );
 }

@@ -1,0 +1,150 @@
+//! A recurrence on a state Z of N x M, beside the model's own or in its place.
+//! Reference twin: [`super::reference`].
+
+use burn::tensor::{Int, Tensor};
+
+use super::feature_lift::{FeatureLift, LiftedRows};
+use super::lifted_inputs::{LiftedRule, Vectors};
+use super::{
+    BranchGradients, BranchGuard, BranchInputGradients, BranchInputs, heads_first, moments,
+    tokens_first,
+};
+use crate::kernels::lifted_wkv::{LiftedTape, largest, lifted_wkv, lifted_wkv_backward};
+
+/// The recurrence of one layer.
+#[derive(Debug, Clone)]
+pub struct LiftedBranch {
+    /// What is made of the vectors on the key side: `R phi`.
+    pub lift: FeatureLift,
+    /// What the recurrence does with them.
+    pub rule: LiftedRule,
+    /// Z, [B or 1, H, N, M].
+    pub state: Tensor<4>,
+}
+
+/// What the backward pass reads.
+#[derive(Debug, Clone)]
+pub(in crate::model) struct LiftedBranchTape {
+    lift: FeatureLift,
+    rule: LiftedRule,
+    /// Of all vectors that the rule lifts, those of one kind behind the other.
+    rows: LiftedRows,
+    /// Where a backward pass follows.
+    wkv: Option<LiftedTape>,
+    /// The largest magnitude in the states, `[1]`, where someone watches.
+    largest: Option<Tensor<1>>,
+}
+
+impl LiftedBranch {
+    /// What the branch gives for every token, [B, T, H, N], the branch after the
+    /// last one and what the backward pass reads.
+    pub(super) fn forward(
+        self,
+        inputs: &BranchInputs<'_>,
+        keep_tape: bool,
+    ) -> (Tensor<4>, Self, LiftedBranchTape) {
+        let Self { lift, rule, state } = self;
+        let rows = lift.forward(stacked(&rule.vectors(inputs)));
+        let lifted = rule.inputs(&unstacked(rows.out(), inputs), inputs);
+        let forward = lifted_wkv(&lifted, state, keep_tape);
+        let watched = rule.is_literal() && keep_tape;
+        let largest = watched.then(|| {
+            let last = largest(forward.last_state.clone());
+            let stored = forward.tape.as_ref().map(LiftedTape::largest);
+            largest(Tensor::cat(
+                std::iter::once(last).chain(stored).collect(),
+                0,
+            ))
+        });
+        let tape = LiftedBranchTape {
+            lift: lift.clone(),
+            rule: rule.clone(),
+            rows,
+            wkv: forward.tape,
+            largest,
+        };
+        let after = Self {
+            lift,
+            rule,
+            state: forward.last_state,
+        };
+        (forward.y, after, tape)
+    }
+
+    /// The state of `n_batch` texts.
+    pub(super) fn state_of(&self, n_batch: usize) -> Tensor<4> {
+        let [_, n_head, n, m] = self.state.dims();
+        self.state.clone().expand([n_batch, n_head, n, m])
+    }
+}
+
+impl LiftedBranchTape {
+    pub fn replaces_recurrence(&self) -> bool {
+        self.rule.is_literal()
+    }
+
+    /// Numbers that it holds.
+    pub fn n_values(&self) -> usize {
+        self.rows.n_values() + self.wkv.as_ref().map_or(0, LiftedTape::n_values)
+    }
+
+    /// As [`super::BranchTape::backward`].
+    pub(super) fn backward(
+        &self,
+        inputs: &BranchInputs<'_>,
+        dy: Tensor<4>,
+        is_below: bool,
+        moments_at: Option<&Tensor<1, Int>>,
+    ) -> (BranchGradients, Option<BranchInputGradients>) {
+        let Self {
+            lift,
+            rule,
+            rows,
+            wkv,
+            largest,
+        } = self;
+        let Some(tape) = wkv else {
+            unreachable!("the forward pass was told to keep the tape")
+        };
+        let vectors = unstacked(rows.out(), inputs);
+        let lifted = rule.inputs(&vectors, inputs);
+        let through = lifted_wkv_backward(&lifted, tape, dy);
+        let weights = through.state.clone().sum_dim(0).squeeze_dim(0);
+        let clamped = rule.clamped(&vectors);
+        let back = rule.backward(&vectors, inputs, through);
+        let dout = stacked(&back.vectors);
+        let gradients = BranchGradients {
+            weights,
+            mixing: lift.mixing_gradient(rows, &dout),
+            gate: back.gate,
+            // Those of the receptance are the first rows.
+            moments: moments_at.map(|at| moments(&rows.features, at)),
+            guard: clamped
+                .zip(largest.clone())
+                .map(|(clamped, largest)| BranchGuard { clamped, largest }),
+        };
+        if !is_below {
+            return (gradients, None);
+        }
+        let x = stacked(&rule.vectors(inputs));
+        let dx = unstacked(&lift.input_gradient(x, rows, dout), inputs);
+        (gradients, Some(rule.input_gradients(dx, back.direct)))
+    }
+}
+
+/// [B, T, H, any] each → [H, n * B * T, any], one kind behind the other.
+fn stacked(vectors: &Vectors) -> Tensor<3> {
+    let heads = vectors.iter().map(|x| heads_first(x.clone()));
+    Tensor::cat(heads.collect(), 1)
+}
+
+/// The reverse.
+fn unstacked(rows: &Tensor<3>, inputs: &BranchInputs<'_>) -> Vectors {
+    let [n_batch, n_tokens, n_head, _] = inputs.wkv.r.dims();
+    let n_rows = n_batch * n_tokens;
+    let [_, n_all, size] = rows.dims();
+    let shape = [n_batch, n_tokens, n_head, size];
+    (0..n_all / n_rows)
+        .map(|idx| tokens_first(rows.clone().narrow(1, idx * n_rows, n_rows), shape))
+        .collect()
+}

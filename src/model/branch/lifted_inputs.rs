@@ -1,0 +1,250 @@
+//! From lifted vectors to what the lifted operator reads, and back.
+
+use burn::tensor::Tensor;
+
+use super::{BranchInputGradients, BranchInputs};
+use crate::kernels::lifted_wkv::{LiftedGradients, LiftedInputs};
+
+/// Smallest norm that a vector is divided by.
+const MIN_NORM: f32 = 1e-12;
+
+/// Vectors of every token, [B, T, H, N] or lifted [B, T, H, M]: the receptance,
+/// the key and kk first, then what else the rule lifts.
+pub(super) type Vectors = Vec<Tensor<4>>;
+
+/// What a recurrence does with lifted vectors.
+#[derive(Debug, Clone)]
+pub enum LiftedRule {
+    /// Beside the model's own recurrence, whose rates it follows:
+    ///
+    /// ```text
+    /// Z_t = Z_{t-1} diag(P w_t) - i_t (Z_{t-1} c_t) c_t^T + beta v_t d_t^T
+    /// c = norm(R phi(kk))      d = norm(R phi(k))      y_t = Z_t R phi(r_t)
+    /// ```
+    ///
+    /// i is the mean in-context learning rate of the head, weighted by kk^2.
+    Recurrent {
+        /// P, rows sum to 1, [H, M, N].
+        averages: Tensor<3>,
+        /// beta, `[H]`.
+        gate: Tensor<1>,
+    },
+    /// The paper's, in the place of the model's own:
+    ///
+    /// ```text
+    /// Z_t = Z_{t-1} (diag(R phi(w)) - R phi(kk) (R phi(a) * R phi(kk))^T) + Q R phi(v) (R phi(k))^T
+    /// y_t = Z_t R phi(r_t)
+    /// ```
+    ///
+    /// a is the in-context learning rate; the decay is clamped to 0 to 1.
+    Literal {
+        /// Q, [N, M].
+        projection: Tensor<2>,
+    },
+}
+
+/// Gradients on the way back from the operator.
+pub(super) struct RuleGradients {
+    /// Of the lifted vectors, in their order.
+    pub vectors: Vectors,
+    /// Of the write gate, `[H]`, where there is one.
+    pub gate: Option<Tensor<1>>,
+    /// Of what the rule reads without lifting it.
+    pub direct: DirectGradients,
+}
+
+/// Gradients of what a rule reads without lifting it, [B, T, H, N].
+#[derive(Default)]
+pub(super) struct DirectGradients {
+    w: Option<Tensor<4>>,
+    v: Option<Tensor<4>>,
+    removal: Option<Tensor<4>>,
+    write: Option<Tensor<4>>,
+}
+
+impl LiftedRule {
+    /// Whether it stands in the place of the model's own recurrence.
+    pub fn is_literal(&self) -> bool {
+        match self {
+            Self::Recurrent { .. } => false,
+            Self::Literal { .. } => true,
+        }
+    }
+
+    /// What it lifts of every token.
+    pub(super) fn vectors(&self, inputs: &BranchInputs<'_>) -> Vectors {
+        let wkv = inputs.wkv;
+        let mut all = vec![wkv.r.clone(), wkv.k.clone(), -wkv.removal.clone()];
+        if self.is_literal() {
+            let Some(iclr) = &inputs.iclr else {
+                unreachable!("a branch that reads it is given it")
+            };
+            all.extend([wkv.w.clone(), iclr.clone(), wkv.v.clone()]);
+        }
+        all
+    }
+
+    /// What the operator reads for the lifted `vectors`.
+    pub(super) fn inputs(&self, vectors: &Vectors, inputs: &BranchInputs<'_>) -> LiftedInputs {
+        let wkv = inputs.wkv;
+        match self {
+            Self::Recurrent { averages, gate } => {
+                let (d, _) = unit(&vectors[1]);
+                let (c, _) = unit(&vectors[2]);
+                let rate = mean_rate(&wkv.removal, &wkv.write);
+                LiftedInputs {
+                    r: vectors[0].clone(),
+                    w: per_head(wkv.w.clone(), averages.clone().swap_dims(1, 2)),
+                    k: d * gate.clone().reshape([1, 1, -1, 1]),
+                    v: wkv.v.clone(),
+                    write: -c.clone() * rate,
+                    removal: c,
+                }
+            }
+            Self::Literal { projection } => {
+                let [r, k, kk, w, iclr, v] = six(vectors);
+                LiftedInputs {
+                    r,
+                    w: w.clamp(0.0, 1.0),
+                    k,
+                    v: v.matmul(projection.clone().transpose().unsqueeze::<4>()),
+                    removal: -kk.clone(),
+                    write: iclr * kk,
+                }
+            }
+        }
+    }
+
+    /// Share of the decays that are clamped, `[1]`, where they are.
+    pub(super) fn clamped(&self, vectors: &Vectors) -> Option<Tensor<1>> {
+        self.is_literal().then(|| {
+            let w = &vectors[3];
+            let changed = w.clone().not_equal(w.clone().clamp(0.0, 1.0));
+            changed.float().mean()
+        })
+    }
+
+    /// From the gradients of the operator's inputs to those of the lifted
+    /// `vectors`.
+    pub(super) fn backward(
+        &self,
+        vectors: &Vectors,
+        inputs: &BranchInputs<'_>,
+        g: LiftedGradients,
+    ) -> RuleGradients {
+        match self {
+            Self::Recurrent { averages, gate } => {
+                let (d, d_norm) = unit(&vectors[1]);
+                let (c, c_norm) = unit(&vectors[2]);
+                let (removal, write) = (&inputs.wkv.removal, &inputs.wkv.write);
+                let rate = mean_rate(removal, write);
+                let of_gate = (g.k.clone() * d.clone()).sum_dim(3).sum_dim(1).sum_dim(0);
+                let dd = g.k * gate.clone().reshape([1, 1, -1, 1]);
+                let drate = -(c.clone() * g.write.clone()).sum_dim(3);
+                let dc = g.removal - g.write * rate.clone();
+                let (dremoval, dwrite) = mean_rate_backward(removal, write, &rate, drate);
+                RuleGradients {
+                    vectors: vec![
+                        g.r,
+                        unit_backward(&d, d_norm, dd),
+                        unit_backward(&c, c_norm, dc),
+                    ],
+                    gate: Some(of_gate.reshape([-1])),
+                    direct: DirectGradients {
+                        w: Some(per_head(g.w, averages.clone())),
+                        v: Some(g.v),
+                        removal: Some(dremoval),
+                        write: Some(dwrite),
+                    },
+                }
+            }
+            Self::Literal { projection } => {
+                let [_, _, kk, w, iclr, _] = six(vectors);
+                let kept = w.clone().equal(w.clamp(0.0, 1.0)).float();
+                RuleGradients {
+                    vectors: vec![
+                        g.r,
+                        g.k,
+                        g.write.clone() * iclr - g.removal,
+                        g.w * kept,
+                        g.write * kk,
+                        g.v.matmul(projection.clone().unsqueeze::<4>()),
+                    ],
+                    gate: None,
+                    direct: DirectGradients::default(),
+                }
+            }
+        }
+    }
+
+    /// The gradients of what the branch reads, from those of the vectors before
+    /// they were lifted and of the rest.
+    pub(super) fn input_gradients(
+        &self,
+        dx: Vectors,
+        direct: DirectGradients,
+    ) -> BranchInputGradients {
+        let [r, k, removal] = [&dx[0], &dx[1], &dx[2]].map(Clone::clone);
+        let removal = -removal;
+        let mut rest = dx.into_iter().skip(3);
+        let (w, iclr, v) = (rest.next(), rest.next(), rest.next());
+        BranchInputGradients {
+            r,
+            w: w.or(direct.w),
+            k: Some(k),
+            v: v.or(direct.v),
+            removal: Some(match direct.removal {
+                Some(direct) => removal + direct,
+                None => removal,
+            }),
+            write: direct.write,
+            iclr,
+        }
+    }
+}
+
+fn six(vectors: &Vectors) -> [Tensor<4>; 6] {
+    std::array::from_fn(|idx| vectors[idx].clone())
+}
+
+/// [B, T, H, any] times a matrix of every head, [H, any, other].
+fn per_head(x: Tensor<4>, matrices: Tensor<3>) -> Tensor<4> {
+    let [n_batch, n_tokens, n_head, _] = x.dims();
+    let other = matrices.dims()[2];
+    let shape = [n_batch, n_tokens, n_head, other];
+    super::tokens_first(super::heads_first(x).matmul(matrices), shape)
+}
+
+/// The mean in-context learning rate of a head, weighted by kk^2, where
+/// `removal` is -kk and `write` kk times the rate, [B, T, H, 1].
+fn mean_rate(removal: &Tensor<4>, write: &Tensor<4>) -> Tensor<4> {
+    let products = (removal.clone() * write.clone()).sum_dim(3);
+    -products / square(removal)
+}
+
+fn square(x: &Tensor<4>) -> Tensor<4> {
+    x.clone().powi_scalar(2).sum_dim(3).clamp_min(MIN_NORM)
+}
+
+fn mean_rate_backward(
+    removal: &Tensor<4>,
+    write: &Tensor<4>,
+    rate: &Tensor<4>,
+    drate: Tensor<4>,
+) -> (Tensor<4>, Tensor<4>) {
+    let drate = drate / square(removal);
+    let dremoval = (write.clone() + removal.clone() * rate.clone() * 2.0) * -drate.clone();
+    (dremoval, -removal.clone() * drate)
+}
+
+/// Of length 1 along the last axis, and the length.
+fn unit(x: &Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+    let norm = x.clone().powi_scalar(2).sum_dim(3).sqrt();
+    let norm = norm.clamp_min(MIN_NORM);
+    (x.clone() / norm.clone(), norm)
+}
+
+fn unit_backward(unit: &Tensor<4>, norm: Tensor<4>, dunit: Tensor<4>) -> Tensor<4> {
+    let along = (unit.clone() * dunit.clone()).sum_dim(3);
+    (dunit - unit.clone() * along) / norm
+}

@@ -1,0 +1,142 @@
+//! The paper's recurrence as it is printed, and what it has in common with the
+//! residual formulation.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftSpec, Method};
+
+/// The paper's recurrence as it is printed, in the place of the model's own:
+///
+/// ```text
+/// S_t = S_{t-1} (diag(R phi(w)) - R phi(kk) (R phi(a) * R phi(kk))^T) + R phi(v) (R phi(k))^T
+/// y_t = Q S_t R phi(r)
+/// ```
+///
+/// Vectors are not made unit vectors before the kernels. Step 0 is not the
+/// untuned model, and a decay outside 0 to 1 is clamped. S_0 starts from zero.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PaperLiteralSpec {
+    /// The layers whose recurrence is replaced.
+    pub layers: Layers,
+    /// What is made of r, w, k, v, kk and the in-context learning rate.
+    pub features: FeatureSpec,
+    /// The decorrelation of the features; none without it.
+    pub decorrelation: Option<DecorrelationSpec>,
+    /// Peak learning rate of S_0.
+    pub learning_rate_lift: f64,
+}
+
+impl Default for PaperLiteralSpec {
+    fn default() -> Self {
+        Self {
+            layers: Layers::All,
+            features: FeatureSpec {
+                // Vectors that are no unit vectors lie further from the support vectors.
+                gamma: Gamma::Value(0.05),
+                ..FeatureSpec::default()
+            },
+            decorrelation: Some(DecorrelationSpec::default()),
+            learning_rate_lift: 0.03,
+        }
+    }
+}
+
+/// What happens to a lifted state from token to token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LiftKind {
+    /// [`Dynamics::Constant`].
+    Constant,
+    /// [`Dynamics::Decayed`].
+    Decayed,
+    /// [`Dynamics::Recurrent`].
+    Recurrent,
+    /// [`Method::PaperLiteral`].
+    PaperLiteral,
+}
+
+impl From<Dynamics> for LiftKind {
+    fn from(dynamics: Dynamics) -> Self {
+        match dynamics {
+            Dynamics::Constant => Self::Constant,
+            Dynamics::Decayed => Self::Decayed,
+            Dynamics::Recurrent => Self::Recurrent,
+        }
+    }
+}
+
+impl LiftKind {
+    /// Whether the state moves by a recurrence of N x M, and is no readout of
+    /// the present token.
+    pub fn is_recurrence(self) -> bool {
+        match self {
+            Self::Constant | Self::Decayed => false,
+            Self::Recurrent | Self::PaperLiteral => true,
+        }
+    }
+
+    /// Vectors that are lifted of every token: r; with k and kk; with w, the
+    /// in-context learning rate and v too.
+    pub fn n_lifted(self) -> usize {
+        match self {
+            Self::Constant | Self::Decayed => 1,
+            Self::Recurrent => 3,
+            Self::PaperLiteral => 6,
+        }
+    }
+}
+
+/// What every lifted run has.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Lifting<'a> {
+    /// What happens from token to token.
+    pub kind: LiftKind,
+    /// The layers that have a lifted state.
+    pub layers: &'a Layers,
+    /// Train the plain S_0 beside it.
+    pub tune_s0: bool,
+    /// The kernel features.
+    pub features: FeatureSpec,
+    /// Their decorrelation.
+    pub decorrelation: Option<DecorrelationSpec>,
+    /// Peak learning rate of the lifted state.
+    pub learning_rate_lift: f64,
+}
+
+impl Method {
+    /// The lifted state of a method that has one.
+    pub fn lifting(&self) -> Option<Lifting<'_>> {
+        match self {
+            Self::Base | Self::Standard(_) => None,
+            Self::Lifted(LiftSpec {
+                layers,
+                start: _,
+                tune_s0,
+                features,
+                dynamics,
+                decorrelation,
+                learning_rate_lift,
+            }) => Some(Lifting {
+                kind: (*dynamics).into(),
+                layers,
+                tune_s0: *tune_s0,
+                features: *features,
+                decorrelation: *decorrelation,
+                learning_rate_lift: *learning_rate_lift,
+            }),
+            Self::PaperLiteral(PaperLiteralSpec {
+                layers,
+                features,
+                decorrelation,
+                learning_rate_lift,
+            }) => Some(Lifting {
+                kind: LiftKind::PaperLiteral,
+                layers,
+                tune_s0: false,
+                features: *features,
+                decorrelation: *decorrelation,
+                learning_rate_lift: *learning_rate_lift,
+            }),
+        }
+    }
+}
