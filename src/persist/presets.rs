@@ -18,6 +18,11 @@ pub const PRESETS: &[(&str, &str)] = embed!(
     "lifted",
     "lifted-decorrelation",
     "lifted-cpu",
+    "lifted-recurrent",
+    "paper-literal",
+    "paper-standard-gsm8k",
+    "paper-m",
+    "paper-no-decorrelation",
 );
 
 /// The run of that name.
@@ -59,7 +64,8 @@ mod tests {
         assert_eq!(
             message,
             "preset: \"gpu\" is unknown; choose from standard, cpu, lifted, \
-             lifted-decorrelation, lifted-cpu"
+             lifted-decorrelation, lifted-cpu, lifted-recurrent, paper-literal, \
+             paper-standard-gsm8k, paper-m, paper-no-decorrelation"
         );
     }
 }
