@@ -12,7 +12,8 @@ use crate::model::{ModelConfig, Rwkv7, mini};
 use crate::tuning::batch::Batch;
 use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{
-    DecorrelationSpec, FeatureSpec, LiftSpec, LossOn, Method, StandardSpec, TrainingSpec,
+    DecorrelationSpec, Dynamics, FeatureSpec, LiftSpec, LossOn, Method, PaperLiteralSpec,
+    StandardSpec, TrainingSpec,
 };
 use crate::tuning::state_file::TunedState;
 use crate::tuning::trainer::Trainer;
@@ -41,9 +42,25 @@ pub struct SpeedArguments {
     /// Add the branch of a lifted state with so many support vectors.
     #[arg(long, value_name = "M")]
     lifted: Option<usize>,
+    /// What the lifted state does from token to token.
+    #[arg(long, value_enum, requires = "lifted", default_value_t = Recurrence::Constant)]
+    dynamics: Recurrence,
     /// Decorrelate the features of the branch.
     #[arg(long, value_enum, requires = "lifted")]
     decorrelation: Option<Decorrelation>,
+}
+
+/// What a lifted state does from token to token.
+#[derive(Clone, Copy, ValueEnum)]
+enum Recurrence {
+    /// Nothing: a readout.
+    Constant,
+    /// It decays.
+    Decayed,
+    /// It decays, removes and writes.
+    Recurrent,
+    /// The paper's recurrence, in the place of the model's own.
+    PaperLiteral,
 }
 
 /// How often R follows the features.
@@ -190,13 +207,29 @@ impl SpeedArguments {
                 ..DecorrelationSpec::default()
             },
         });
-        Method::Lifted(LiftSpec {
-            features: FeatureSpec {
-                upscaled_size,
-                ..FeatureSpec::default()
-            },
-            decorrelation,
-            ..LiftSpec::default()
-        })
+        let residual = |dynamics| {
+            Method::Lifted(LiftSpec {
+                features: FeatureSpec {
+                    upscaled_size,
+                    ..FeatureSpec::default()
+                },
+                dynamics,
+                decorrelation,
+                ..LiftSpec::default()
+            })
+        };
+        match self.dynamics {
+            Recurrence::Constant => residual(Dynamics::Constant),
+            Recurrence::Decayed => residual(Dynamics::Decayed),
+            Recurrence::Recurrent => residual(Dynamics::Recurrent),
+            Recurrence::PaperLiteral => {
+                let mut literal = PaperLiteralSpec {
+                    decorrelation,
+                    ..PaperLiteralSpec::default()
+                };
+                literal.features.upscaled_size = upscaled_size;
+                Method::PaperLiteral(literal)
+            }
+        }
     }
 }

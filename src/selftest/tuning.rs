@@ -38,6 +38,13 @@ pub(super) fn checks() -> Vec<Check> {
             on_device: lifted_steps,
             expected: || lifted_steps(&Device::flex()),
         },
+        Check {
+            name: "two steps of a lifted recurrence",
+            bound: BOUND,
+            is_needed: true,
+            on_device: recurrent_steps,
+            expected: || recurrent_steps(&Device::flex()),
+        },
     ]
 }
 
@@ -46,22 +53,29 @@ fn standard_steps(device: &Device) -> Result<Vec<Named>> {
 }
 
 fn lifted_steps(device: &Device) -> Result<Vec<Named>> {
-    let lifted = LiftSpec {
+    steps(device, &Method::Lifted(lifted(Dynamics::Decayed)))
+}
+
+fn recurrent_steps(device: &Device) -> Result<Vec<Named>> {
+    steps(device, &Method::Lifted(lifted(Dynamics::Recurrent)))
+}
+
+fn lifted(dynamics: Dynamics) -> LiftSpec {
+    LiftSpec {
         features: FeatureSpec {
             upscaled_size: 80,
             // A centre may fall to either side of a tie by rounding.
             support_vectors: SupportVectors::Random,
             gamma: Gamma::Value(1.0),
         },
-        dynamics: Dynamics::Decayed,
+        dynamics,
         decorrelation: Some(DecorrelationSpec {
             center: true,
             ..DecorrelationSpec::default()
         }),
         learning_rate_lift: 0.3,
         ..LiftSpec::default()
-    };
-    steps(device, &Method::Lifted(lifted))
+    }
 }
 
 fn steps(device: &Device, method: &Method) -> Result<Vec<Named>> {
@@ -106,6 +120,7 @@ fn steps(device: &Device, method: &Method) -> Result<Vec<Named>> {
     if let Some(lift) = tuned.lift {
         let mut add = |what, values| all.push(Named { what, values });
         add("lifted state", lift.weights);
+        add("write gates", lift.gate.unwrap_or_default());
         add("decorrelation", lift.decorrelation.unwrap_or_default());
         add("mean of the features", lift.mean.unwrap_or_default());
     }

@@ -1,5 +1,5 @@
 //! State tuning: what is trained, how, and the files it is handed over in. The
-//! method is that of arXiv 2504.05097.
+//! method is that of arXiv 2504.05097; [`method`] says what is run of it and why.
 //!
 //! | paper | file |
 //! |---|---|
@@ -38,6 +38,7 @@ mod lift_file;
 pub mod lift_start;
 pub mod lift_tensors;
 pub mod memory;
+pub mod method;
 pub mod optimizer;
 mod parameter;
 pub mod projection_matrix;
