@@ -213,6 +213,14 @@ impl Pending {
             let (layer, head) = (self.layers[idx / self.n_head], idx % self.n_head);
             format!("layer {layer}, head {head}")
         };
+        if let Some(largest) = record.literal.map(|numbers| numbers[1])
+            && !(f64::from(largest) <= MAX_LITERAL_STATE)
+        {
+            return Some(format!(
+                "the paper's recurrence reached a state of {largest:.3e} while it read the texts; \
+                 a larger gamma, with which fewer kernels fire, may help"
+            ));
+        }
         let total: f32 = record.gradient.iter().sum();
         if !total.is_finite() || !record.scalars[1].is_finite() {
             let worst = record.gradient.iter().position(|x| !x.is_finite());
@@ -239,14 +247,7 @@ impl Pending {
                 place(worst)
             ));
         }
-        let largest = f64::from(record.literal?[1]);
-        let is_sound = largest <= MAX_LITERAL_STATE;
-        (!is_sound).then(|| {
-            format!(
-                "the paper's recurrence reached a state of {largest:.3e} while it read the texts; \
-                 a larger gamma, which lets fewer kernels fire, may help"
-            )
-        })
+        None
     }
 }
 
