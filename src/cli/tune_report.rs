@@ -5,7 +5,7 @@ use super::table::columns;
 use super::tune::quoted;
 use crate::bench::Accuracy;
 use crate::runs::run::{ExportedState, Run};
-use crate::tuning::spec::SelectBy;
+use crate::tuning::spec::{Method, SelectBy};
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
 use crate::worker::run_spec::CheckpointSource;
 
@@ -144,16 +144,18 @@ fn files(run: &Run) -> String {
         CheckpointSource::Mini => String::new(),
         CheckpointSource::File(path) => format!(" --model {}", quoted(path)),
     };
-    let uses = columns(&[
-        vec![
-            format!("gosling generate{model} --state {folder} \"a prompt\""),
-            "continues a text from it".into(),
-        ],
-        vec![
+    let mut uses = vec![vec![
+        format!("gosling generate{model} --state {folder} \"a prompt\""),
+        "continues a text from it".into(),
+    ]];
+    // The paper's recurrence has no state that others load.
+    if !matches!(run.spec.method, Method::PaperLiteral(_)) {
+        uses.push(vec![
             format!("gosling export {folder} --to st --output state.st"),
             "writes it for Ai00 and web-rwkv".into(),
-        ],
-    ]);
+        ]);
+    }
+    let uses = columns(&uses);
     format!("{files}\n{uses}")
 }
 

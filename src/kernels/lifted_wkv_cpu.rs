@@ -3,6 +3,11 @@
 //! of tokens and stay in the first-level cache whatever M is. Reference twin:
 //! [`super::lifted_wkv::lifted_wkv_reference`].
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "an index names a place of several vectors at once, and fixed bounds vectorise"
+)]
+
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
@@ -77,15 +82,6 @@ struct Slices<'a> {
     write: &'a [f32],
 }
 
-/// The key-side vectors of one token and head, M numbers each.
-struct Token<'a> {
-    r: &'a [f32],
-    w: &'a [f32],
-    k: &'a [f32],
-    removal: &'a [f32],
-    write: &'a [f32],
-}
-
 /// Where a head lies in the tensors of a call.
 #[derive(Clone, Copy)]
 struct Place {
@@ -110,19 +106,87 @@ impl Place {
     }
 }
 
-impl<'a> Slices<'a> {
-    #[inline(always)]
-    fn token(&self, place: &Place, t: usize) -> Token<'a> {
-        let m = place.dims.n_keys;
-        let of = |x: &'a [f32]| &x[place.row(t) * m..][..m];
-        Token {
-            r: of(self.r),
-            w: of(self.w),
-            k: of(self.k),
-            removal: of(self.removal),
-            write: of(self.write),
+/// The five key-side vectors of every token of a chunk and head, or their
+/// gradients, behind each other. Every row of the state reads them again, and
+/// in the tensors the same place of all five lies a multiple of 4096 bytes
+/// apart, where caches take them for one another.
+struct Chunk {
+    /// Lane groups of a vector.
+    n: usize,
+    groups: Vec<Lanes>,
+}
+
+/// r, w, k, removal and write of one token.
+type Token<'a> = [&'a [Lanes]; VECTORS];
+
+/// Vectors of a token on the key side.
+const VECTORS: usize = 5;
+
+impl Chunk {
+    fn new(dims: &Dims) -> Self {
+        let n = dims.n_keys / LANES;
+        let n_tokens = dims.interval().min(dims.n_tokens);
+        Self {
+            n,
+            groups: vec![[0.0; LANES]; n_tokens * VECTORS * (n + 1)],
         }
     }
+
+    /// Where a vector starts; one group apart, so that no two begin in the same
+    /// place of a cache.
+    fn start(&self, token: usize, vector: usize) -> usize {
+        (token * VECTORS + vector) * (self.n + 1)
+    }
+
+    #[inline(always)]
+    fn token(&self, token: usize) -> Token<'_> {
+        std::array::from_fn(|vector| &self.groups[self.start(token, vector)..][..self.n])
+    }
+
+    #[inline(always)]
+    fn token_mut(&mut self, token: usize) -> [&mut [Lanes]; VECTORS] {
+        let (n, start) = (self.n, self.start(token, 0));
+        let mut vectors = self.groups[start..].chunks_exact_mut(n + 1);
+        std::array::from_fn(|_| match vectors.next() {
+            Some(vector) => &mut vector[..n],
+            None => unreachable!("a token has all its vectors"),
+        })
+    }
+
+    /// Takes the tokens `from..to` of a head out of the inputs.
+    fn fill(&mut self, inputs: &Slices<'_>, place: &Place, from: usize, to: usize) {
+        let m = place.dims.n_keys;
+        let Slices {
+            r,
+            w,
+            k,
+            v: _,
+            removal,
+            write,
+        } = inputs;
+        for t in from..to {
+            let at = place.row(t) * m;
+            for (to, x) in self
+                .token_mut(t - from)
+                .into_iter()
+                .zip([r, w, k, removal, write])
+            {
+                to.as_flattened_mut().copy_from_slice(&x[at..at + m]);
+            }
+        }
+    }
+}
+
+/// [ROWS, M] row by row.
+#[inline(always)]
+fn by_row(rows: &mut [f32]) -> [&mut [Lanes]; ROWS] {
+    let groups = rows.as_chunks_mut::<LANES>().0;
+    let n = groups.len() / ROWS;
+    let mut rows = groups.chunks_exact_mut(n);
+    std::array::from_fn(|_| match rows.next() {
+        Some(row) => row,
+        None => unreachable!("there are so many rows"),
+    })
 }
 
 /// [`ROWS`] of a token's numbers on the value side, `x` [B, T, H, N].
@@ -132,22 +196,6 @@ fn values(x: &[f32], place: &Place, t: usize, row: usize) -> [f32; ROWS] {
     match x[start..].first_chunk() {
         Some(values) => *values,
         None => unreachable!("N is a multiple of the rows"),
-    }
-}
-
-#[inline(always)]
-fn lanes(x: &[f32], at: usize) -> &Lanes {
-    match x[at..].first_chunk() {
-        Some(lanes) => lanes,
-        None => unreachable!("M is a multiple of the lanes"),
-    }
-}
-
-#[inline(always)]
-fn lanes_mut(x: &mut [f32], at: usize) -> &mut Lanes {
-    match x[at..].first_chunk_mut() {
-        Some(lanes) => lanes,
-        None => unreachable!("M is a multiple of the lanes"),
     }
 }
 
@@ -162,38 +210,33 @@ fn next<const FMA: bool>(z: f32, removed: f32, value: f32, w: f32, write: f32, k
     mul_add::<FMA>(value, k, mul_add::<FMA>(removed, write, z * w))
 }
 
-/// `Z_{t-1} removal` of some rows, [ROWS, M].
+/// `Z_{t-1} removal` of some rows.
 #[inline(always)]
-fn removed<const FMA: bool>(rows: &[f32], removal: &[f32]) -> [f32; ROWS] {
-    let m = removal.len();
+fn removed<const FMA: bool>(rows: &[&mut [Lanes]; ROWS], removal: &[Lanes]) -> [f32; ROWS] {
     let mut total = [[0.0; LANES]; ROWS];
-    for at in (0..m).step_by(LANES) {
-        let removal = lanes(removal, at);
-        for row in 0..ROWS {
-            let z = lanes(rows, row * m + at);
+    for (i, removal) in removal.iter().enumerate() {
+        for (total, z) in total.iter_mut().zip(rows) {
             for l in 0..LANES {
-                total[row][l] = mul_add::<FMA>(z[l], removal[l], total[row][l]);
+                total[l] = mul_add::<FMA>(z[i][l], removal[l], total[l]);
             }
         }
     }
     sums(&total)
 }
 
-/// Moves some rows, [ROWS, M], over one token and gives their y.
+/// Moves some rows over one token and gives their y.
 #[inline(always)]
 fn advance<const FMA: bool>(
-    rows: &mut [f32],
-    token: &Token<'_>,
+    rows: &mut [&mut [Lanes]; ROWS],
+    [r, w, k, _, write]: Token<'_>,
     value: &[f32; ROWS],
     removed: &[f32; ROWS],
 ) -> [f32; ROWS] {
-    let m = token.r.len();
     let mut total = [[0.0; LANES]; ROWS];
-    for at in (0..m).step_by(LANES) {
-        let (r, w, k) = (lanes(token.r, at), lanes(token.w, at), lanes(token.k, at));
-        let write = lanes(token.write, at);
+    for i in 0..r.len() {
+        let (r, w, k, write) = (&r[i], &w[i], &k[i], &write[i]);
         for row in 0..ROWS {
-            let z = lanes_mut(rows, row * m + at);
+            let z = &mut rows[row][i];
             for l in 0..LANES {
                 z[l] = next::<FMA>(z[l], removed[row], value[row], w[l], write[l], k[l]);
                 total[row][l] = mul_add::<FMA>(z[l], r[l], total[row][l]);
@@ -224,19 +267,21 @@ impl Task for ForwardTask<'_> {
         // SAFETY: every task writes the rows of its own batch entry and head.
         let state = unsafe { self.last_state.slice(place.head() * n * m, n * m) };
         state.copy_from_slice(&self.state[first..][..n * m]);
+        let mut inputs = Chunk::new(dims);
         for chunk in 0..dims.n_chunks() {
             if let Some((checkpoints, _)) = self.tape {
                 // SAFETY: as above.
                 unsafe { checkpoints.slice(place.checkpoint(chunk), n * m) }.copy_from_slice(state);
             }
             let (from, to) = dims.tokens(chunk);
+            inputs.fill(self.inputs, place, from, to);
             for row in (0..n).step_by(ROWS) {
-                let rows = &mut state[row * m..(row + ROWS) * m];
+                let mut rows = by_row(&mut state[row * m..(row + ROWS) * m]);
                 for t in from..to {
-                    let token = self.inputs.token(place, t);
-                    let taken = removed::<FMA>(rows, token.removal);
+                    let token = inputs.token(t - from);
+                    let taken = removed::<FMA>(&rows, token[3]);
                     let value = values(self.inputs.v, place, t, row);
-                    let y = advance::<FMA>(rows, &token, &value, &taken);
+                    let y = advance::<FMA>(&mut rows, token, &value, &taken);
                     let at = place.row(t) * n + row;
                     // SAFETY: as above.
                     unsafe { self.y.slice(at, ROWS) }.copy_from_slice(&y);
@@ -273,119 +318,129 @@ impl Task for BackwardTask<'_> {
         ds.fill(0.0);
         // The states before each token of a chunk, of the rows at hand.
         let mut states = vec![0.0; dims.interval() * ROWS * m];
+        let (mut inputs, mut gradients) = (Chunk::new(dims), Chunk::new(dims));
         for chunk in (0..dims.n_chunks()).rev() {
             let kept = &self.checkpoints[place.checkpoint(chunk)..][..n * m];
             let (from, to) = dims.tokens(chunk);
+            inputs.fill(self.inputs, place, from, to);
+            gradients.groups.fill([0.0; LANES]);
             for row in (0..n).step_by(ROWS) {
                 states[..ROWS * m].copy_from_slice(&kept[row * m..(row + ROWS) * m]);
-                self.recompute::<FMA>(&mut states, row, from, to);
+                for t in from..to - 1 {
+                    let (before, after) = states[(t - from) * ROWS * m..].split_at_mut(ROWS * m);
+                    let values = self.token_values(t, row);
+                    recompute::<FMA>(before, after, inputs.token(t - from), &values);
+                }
                 let ds = &mut ds[row * m..(row + ROWS) * m];
                 for t in (from..to).rev() {
-                    let before = &states[(t - from) * ROWS * m..][..ROWS * m];
-                    self.token::<FMA>(ds, before, t, row);
+                    let before = &mut states[(t - from) * ROWS * m..][..ROWS * m];
+                    let dv = token_backward::<FMA>(
+                        by_row(ds),
+                        by_row(before),
+                        inputs.token(t - from),
+                        gradients.token_mut(t - from),
+                        &self.token_values(t, row),
+                    );
+                    let at = place.row(t) * n + row;
+                    // SAFETY: every task writes the rows of its own batch entry and head.
+                    unsafe { self.dv.slice(at, ROWS) }.copy_from_slice(&dv);
+                }
+            }
+            for t in from..to {
+                for (rows, own) in self.gradients.iter().zip(gradients.token(t - from)) {
+                    // SAFETY: as above.
+                    let to = unsafe { rows.slice(place.row(t) * m, m) };
+                    to.copy_from_slice(own.as_flattened());
                 }
             }
         }
     }
 }
 
-impl BackwardTask<'_> {
-    /// Fills `states` from its first entry on.
-    #[inline(always)]
-    fn recompute<const FMA: bool>(&self, states: &mut [f32], row: usize, from: usize, to: usize) {
-        let place = &self.place;
-        let m = place.dims.n_keys;
-        for t in from..to - 1 {
-            let token = self.inputs.token(place, t);
-            let (value, taken) = (
-                values(self.inputs.v, place, t, row),
-                values(self.removed, place, t, row),
-            );
-            let (before, after) = states[(t - from) * ROWS * m..].split_at_mut(ROWS * m);
-            for at in (0..m).step_by(LANES) {
-                let (w, k) = (lanes(token.w, at), lanes(token.k, at));
-                let write = lanes(token.write, at);
-                for row in 0..ROWS {
-                    let z = lanes(before, row * m + at);
-                    let to = lanes_mut(after, row * m + at);
-                    for l in 0..LANES {
-                        to[l] = next::<FMA>(z[l], taken[row], value[row], w[l], write[l], k[l]);
-                    }
-                }
-            }
-        }
-    }
+/// The numbers of one token on the value side, of some rows.
+struct TokenValues {
+    value: [f32; ROWS],
+    removed: [f32; ROWS],
+    dy: [f32; ROWS],
+}
 
-    /// Takes the gradient of some rows of Z_t, `ds`, to that of Z_{t-1}, given
-    /// Z_{t-1} in `before`, and adds to the token's own gradients.
+impl BackwardTask<'_> {
     #[inline(always)]
-    fn token<const FMA: bool>(&self, ds: &mut [f32], before: &[f32], t: usize, row: usize) {
-        let place = &self.place;
-        let (n, m) = (place.dims.n_values, place.dims.n_keys);
-        let token = self.inputs.token(place, t);
-        let value = values(self.inputs.v, place, t, row);
-        let taken = values(self.removed, place, t, row);
-        let dy = values(self.dy, place, t, row);
-        let (mut dv, mut dtaken) = ([[0.0; LANES]; ROWS], [[0.0; LANES]; ROWS]);
-        for at in (0..m).step_by(LANES) {
-            let (r, k, write) = (
-                lanes(token.r, at),
-                lanes(token.k, at),
-                lanes(token.write, at),
-            );
-            for row in 0..ROWS {
-                let d = lanes_mut(ds, row * m + at);
-                for l in 0..LANES {
-                    d[l] = mul_add::<FMA>(dy[row], r[l], d[l]);
-                    dv[row][l] = mul_add::<FMA>(d[l], k[l], dv[row][l]);
-                    dtaken[row][l] = mul_add::<FMA>(d[l], write[l], dtaken[row][l]);
-                }
-            }
-        }
-        let (dv, dtaken) = (sums(&dv), sums(&dtaken));
-        // SAFETY: every task writes the rows of its own batch entry and head.
-        unsafe { self.dv.slice(place.row(t) * n + row, ROWS) }.copy_from_slice(&dv);
-        let start = place.row(t) * m;
-        // SAFETY: as above.
-        let own = self.gradients.map(|rows| unsafe { rows.slice(start, m) });
-        let [own_r, own_w, own_k, own_removal, own_write] = own;
-        if row == 0 {
-            for own in [
-                &mut *own_r,
-                &mut *own_w,
-                &mut *own_k,
-                &mut *own_removal,
-                &mut *own_write,
-            ] {
-                own.fill(0.0);
-            }
-        }
-        for at in (0..m).step_by(LANES) {
-            let (w, k) = (lanes(token.w, at), lanes(token.k, at));
-            let (removal, write) = (lanes(token.removal, at), lanes(token.write, at));
-            let (mut dr, mut dw, mut dk) =
-                (*lanes(own_r, at), *lanes(own_w, at), *lanes(own_k, at));
-            let (mut dremoval, mut dwrite) = (*lanes(own_removal, at), *lanes(own_write, at));
-            for row in 0..ROWS {
-                let z = lanes(before, row * m + at);
-                let d = lanes_mut(ds, row * m + at);
-                for l in 0..LANES {
-                    let after = next::<FMA>(z[l], taken[row], value[row], w[l], write[l], k[l]);
-                    dr[l] = mul_add::<FMA>(dy[row], after, dr[l]);
-                    dw[l] = mul_add::<FMA>(d[l], z[l], dw[l]);
-                    dk[l] = mul_add::<FMA>(d[l], value[row], dk[l]);
-                    dwrite[l] = mul_add::<FMA>(d[l], taken[row], dwrite[l]);
-                    dremoval[l] = mul_add::<FMA>(dtaken[row], z[l], dremoval[l]);
-                    d[l] = mul_add::<FMA>(d[l], w[l], dtaken[row] * removal[l]);
-                }
-            }
-            *lanes_mut(own_r, at) = dr;
-            *lanes_mut(own_w, at) = dw;
-            *lanes_mut(own_k, at) = dk;
-            *lanes_mut(own_removal, at) = dremoval;
-            *lanes_mut(own_write, at) = dwrite;
+    fn token_values(&self, t: usize, row: usize) -> TokenValues {
+        TokenValues {
+            value: values(self.inputs.v, &self.place, t, row),
+            removed: values(self.removed, &self.place, t, row),
+            dy: values(self.dy, &self.place, t, row),
         }
     }
+}
+
+/// Some rows of Z_t, in front of `after`, from those of Z_{t-1}.
+#[inline(always)]
+fn recompute<const FMA: bool>(
+    before: &mut [f32],
+    after: &mut [f32],
+    [_, w, k, _, write]: Token<'_>,
+    TokenValues { value, removed, .. }: &TokenValues,
+) {
+    let len = before.len();
+    let (before, after) = (by_row(before), by_row(&mut after[..len]));
+    for i in 0..w.len() {
+        let (w, k, write) = (&w[i], &k[i], &write[i]);
+        for row in 0..ROWS {
+            let (z, to) = (&before[row][i], &mut after[row][i]);
+            for l in 0..LANES {
+                to[l] = next::<FMA>(z[l], removed[row], value[row], w[l], write[l], k[l]);
+            }
+        }
+    }
+}
+
+/// Takes the gradient of some rows of Z_t, `ds`, to that of Z_{t-1}, given
+/// Z_{t-1} in `before`. Adds to the gradients of the token's vectors and gives
+/// that of its values.
+#[inline(always)]
+fn token_backward<const FMA: bool>(
+    ds: [&mut [Lanes]; ROWS],
+    before: [&mut [Lanes]; ROWS],
+    [r, w, k, removal, write]: Token<'_>,
+    [own_r, own_w, own_k, own_removal, own_write]: [&mut [Lanes]; VECTORS],
+    values: &TokenValues,
+) -> [f32; ROWS] {
+    let TokenValues { value, removed, dy } = values;
+    let (mut dv, mut dremoved) = ([[0.0; LANES]; ROWS], [[0.0; LANES]; ROWS]);
+    for i in 0..r.len() {
+        let (r, k, write) = (&r[i], &k[i], &write[i]);
+        for row in 0..ROWS {
+            let d = &mut ds[row][i];
+            for l in 0..LANES {
+                d[l] = mul_add::<FMA>(dy[row], r[l], d[l]);
+                dv[row][l] = mul_add::<FMA>(d[l], k[l], dv[row][l]);
+                dremoved[row][l] = mul_add::<FMA>(d[l], write[l], dremoved[row][l]);
+            }
+        }
+    }
+    let (dv, dremoved) = (sums(&dv), sums(&dremoved));
+    for i in 0..r.len() {
+        let (w, k, removal, write) = (&w[i], &k[i], &removal[i], &write[i]);
+        let (mut dr, mut dw, mut dk) = (own_r[i], own_w[i], own_k[i]);
+        let (mut dremoval, mut dwrite) = (own_removal[i], own_write[i]);
+        for row in 0..ROWS {
+            let (z, d) = (&before[row][i], &mut ds[row][i]);
+            for l in 0..LANES {
+                let after = next::<FMA>(z[l], removed[row], value[row], w[l], write[l], k[l]);
+                dr[l] = mul_add::<FMA>(dy[row], after, dr[l]);
+                dw[l] = mul_add::<FMA>(d[l], z[l], dw[l]);
+                dk[l] = mul_add::<FMA>(d[l], value[row], dk[l]);
+                dwrite[l] = mul_add::<FMA>(d[l], removed[row], dwrite[l]);
+                dremoval[l] = mul_add::<FMA>(dremoved[row], z[l], dremoval[l]);
+                d[l] = mul_add::<FMA>(d[l], w[l], dremoved[row] * removal[l]);
+            }
+        }
+        (own_r[i], own_w[i], own_k[i]) = (dr, dw, dk);
+        (own_removal[i], own_write[i]) = (dremoval, dwrite);
+    }
+    dv
 }
 
 /// Runs `task` for every batch entry and head on all threads.

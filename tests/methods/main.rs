@@ -152,6 +152,8 @@ fn residual_methods() -> Vec<Method> {
 fn paper_literal() -> Method {
     let mut literal = PaperLiteralSpec::default();
     literal.features.upscaled_size = 96;
+    // Wide enough that vectors which are no unit vectors reach the kernels.
+    literal.features.gamma = Gamma::Value(0.05);
     Method::PaperLiteral(literal)
 }
 

@@ -119,8 +119,8 @@ impl LiftedRule {
     pub(super) fn clamped(&self, vectors: &Vectors) -> Option<Tensor<1>> {
         self.is_literal().then(|| {
             let w = &vectors[3];
-            let changed = w.clone().not_equal(w.clone().clamp(0.0, 1.0));
-            changed.float().mean()
+            let below = w.clone().lower_elem(0.0);
+            below.bool_or(w.clone().greater_elem(1.0)).float().mean()
         })
     }
 

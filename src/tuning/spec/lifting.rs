@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftSpec, Method};
+use super::{DecorrelationSpec, Dynamics, FeatureSpec, Layers, LiftSpec, Method};
 
 /// The paper's recurrence as it is printed, in the place of the model's own:
 ///
@@ -31,11 +31,7 @@ impl Default for PaperLiteralSpec {
     fn default() -> Self {
         Self {
             layers: Layers::All,
-            features: FeatureSpec {
-                // Vectors that are no unit vectors lie further from the support vectors.
-                gamma: Gamma::Value(0.05),
-                ..FeatureSpec::default()
-            },
+            features: FeatureSpec::default(),
             decorrelation: Some(DecorrelationSpec::default()),
             learning_rate_lift: 0.03,
         }
