@@ -9,6 +9,7 @@
 pub mod cross_entropy;
 pub mod device;
 pub mod layer_norm;
+pub mod lifted_vectors;
 pub mod lifted_wkv;
 pub mod matmul;
 pub mod radial_features;

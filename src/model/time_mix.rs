@@ -2,15 +2,20 @@
 //! learning rate and gate, through the WKV-7 recurrence, and back
 //! (`RWKV-LM/RWKV-v7`, `RWKV_Tmix_x070`).
 
+mod gradients;
+mod tape;
+
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
+use gradients::{add, no_gradients};
+use tape::Below;
+pub(super) use tape::TimeMixTape;
+
 use super::block::BlockGradients;
-use super::branch::{Branch, BranchInputGradients, BranchInputs, BranchOutput, BranchTape};
-use super::linear::{LowRank, linear, linear_backward, n_values, rows, tokens};
+use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
+use super::linear::{LowRank, linear, linear_backward, rows, tokens};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
-use crate::kernels::wkv7::{
-    Wkv7Gradients, Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient,
-};
+use crate::kernels::wkv7::{wkv7, wkv7_backward, wkv7_state_gradient};
 use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
 use crate::kernels::wkv7_readout::{Readout, ReadoutInputs};
 
@@ -69,75 +74,6 @@ pub(super) struct TimeMixOutput {
     pub state: TimeMixState,
     /// What the backward pass reads.
     pub tape: Option<TimeMixTape>,
-}
-
-/// What the backward pass reads.
-#[derive(Debug, Clone)]
-pub(super) struct TimeMixTape {
-    wkv: Wkv7Inputs,
-    /// [B, T, H, N].
-    y: Tensor<4>,
-    /// [B, T, C].
-    gate: Tensor<3>,
-    branch: Option<BranchTape>,
-    /// Where the pass goes on below.
-    below: Option<Below>,
-}
-
-/// What the backward pass reads to get past the state.
-#[derive(Debug, Clone)]
-struct Below {
-    /// The residual stream in front, [B, T, C].
-    x: Tensor<3>,
-    /// Where no branch stands in the place of the recurrence.
-    wkv_tape: Option<Wkv7Tape>,
-    projections: Projections,
-    /// tanh between the factors of the decay, [B * T, rank].
-    decay_low: Tensor<2>,
-    /// sigmoid between the factors of the gate, [B * T, rank].
-    gate_low: Tensor<2>,
-}
-
-impl TimeMixTape {
-    /// Receptance of every token, [B, T, H, N].
-    pub fn receptance(&self) -> Tensor<4> {
-        self.wkv.r.clone()
-    }
-
-    /// Numbers that it holds; the first layer's value is counted once, there.
-    pub fn n_values(&self) -> usize {
-        let Wkv7Inputs {
-            r,
-            w,
-            k,
-            v,
-            removal,
-            write,
-        } = &self.wkv;
-        let inputs = [r, w, k, v, removal, write, &self.y].map(n_values);
-        let below = self.below.as_ref().map_or(0, Below::n_values);
-        let branch = self.branch.as_ref().map_or(0, BranchTape::n_values);
-        inputs.iter().sum::<usize>() + n_values(&self.gate) + branch + below
-    }
-}
-
-impl Below {
-    fn n_values(&self) -> usize {
-        let Projections {
-            key,
-            value,
-            decay,
-            iclr,
-            share,
-        } = &self.projections;
-        let share = share.as_ref().map_or(0, |(share, _)| n_values(share));
-        let projections = [&self.x, key, value, decay, iclr].map(n_values);
-        projections.iter().sum::<usize>()
-            + share
-            + self.wkv_tape.as_ref().map_or(0, Wkv7Tape::n_values)
-            + n_values(&self.decay_low)
-            + n_values(&self.gate_low)
-    }
 }
 
 /// What the projections of a layer give.
@@ -395,47 +331,4 @@ impl TimeMix {
         ]
         .map(|d| tokens(d, n_batch))
     }
-}
-
-/// The gradients of a recurrence that did not take place.
-fn no_gradients(inputs: &Wkv7Inputs) -> Wkv7Gradients {
-    let [n_batch, _, n_head, head_size] = inputs.r.dims();
-    let zero = inputs.r.zeros_like();
-    let state = [n_batch, n_head, head_size, head_size];
-    Wkv7Gradients {
-        r: zero.clone(),
-        w: zero.clone(),
-        k: zero.clone(),
-        v: zero.clone(),
-        removal: zero.clone(),
-        write: zero,
-        state: Tensor::zeros(state, &inputs.r.device()),
-    }
-}
-
-/// Adds the gradients of a branch to those of the recurrence; gives that of the
-/// in-context learning rate, [B, T, H, N], where the branch reads it.
-fn add(through: &mut Wkv7Gradients, inputs: BranchInputGradients) -> Option<Tensor<4>> {
-    let BranchInputGradients {
-        r,
-        w,
-        k,
-        v,
-        removal,
-        write,
-        iclr,
-    } = inputs;
-    for (sum, part) in [
-        (&mut through.r, Some(r)),
-        (&mut through.w, w),
-        (&mut through.k, k),
-        (&mut through.v, v),
-        (&mut through.removal, removal),
-        (&mut through.write, write),
-    ] {
-        if let Some(part) = part {
-            *sum = sum.clone() + part;
-        }
-    }
-    iclr
 }

@@ -170,27 +170,6 @@ impl Layers {
     }
 }
 
-impl Method {
-    /// The layers that are trained and what S_0 starts from; none where nothing is.
-    pub fn tuned(&self) -> Option<(&Layers, &StartState)> {
-        match self {
-            Self::Base => None,
-            Self::Standard(standard) => Some((&standard.layers, &standard.start)),
-            Self::Lifted(lifted) => Some((&lifted.layers, &lifted.start)),
-            Self::PaperLiteral(literal) => Some((&literal.layers, &StartState::Zero)),
-        }
-    }
-
-    /// What S_0 starts from, to change it; none where that cannot be chosen.
-    pub fn start_mut(&mut self) -> Option<&mut StartState> {
-        match self {
-            Self::Base | Self::PaperLiteral(_) => None,
-            Self::Standard(standard) => Some(&mut standard.start),
-            Self::Lifted(lifted) => Some(&mut lifted.start),
-        }
-    }
-}
-
 impl Default for LiftSpec {
     /// The prototype's settings, without decorrelation.
     fn default() -> Self {

@@ -1,12 +1,13 @@
 //! The lifted operator: a rectangular state, outputs and all gradients.
 
 use burn::tensor::{Device, Tensor};
+use gosling::kernels::lifted_vectors::{KeySide, LiftedVectors};
 use gosling::kernels::lifted_wkv::{
     LiftedInputs, checkpoint_interval, lifted_wkv, lifted_wkv_backward, lifted_wkv_reference,
 };
 use gosling::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
 
-use crate::fused::{constant, gradient, leaf};
+use crate::fused::{check, constant, gradient, leaf};
 use crate::support::values;
 use crate::{Named, check_equal, software_gpu, u};
 
@@ -194,4 +195,62 @@ fn the_interval_grows_as_the_root_of_m() {
     for (m, want) in [(64, 16), (128, 16), (256, 32), (512, 32), (1024, 64)] {
         assert_eq!(checkpoint_interval(64, m), want, "{m}");
     }
+}
+
+/// What the operator reads of a residual recurrence, and its gradients.
+#[test]
+fn lifted_vectors() {
+    let [b, t, h, m] = [2, 19, 3, 48];
+    let inputs = |device: &Device| LiftedVectors {
+        lifted: u(0.0, 1.0, 0.2, [h, 3 * b * t, m], device),
+        rate: u(1.0, 0.4, 0.5, [b, t, h, 1], device),
+        gate: u(2.0, 1.0, 0.0, [h], device),
+    };
+    let upstream = |device: &Device| {
+        let of = |q| u::<4>(q, 1.0, 0.1, [b, t, h, m], device);
+        KeySide {
+            r: of(3.0),
+            k: of(4.0),
+            removal: of(5.0),
+            write: of(6.0),
+        }
+    };
+    let run = |device: &Device| {
+        let vectors = inputs(device);
+        let y = vectors.forward();
+        let d = vectors.backward(upstream(device));
+        vec![
+            ("r", values(y.r)),
+            ("k", values(y.k)),
+            ("removal", values(y.removal)),
+            ("write", values(y.write)),
+            ("dlifted", values(d.lifted)),
+            ("drate", values(d.rate)),
+            ("dgate", values(d.gate)),
+        ]
+    };
+    let device = Device::flex();
+    let LiftedVectors { lifted, rate, gate } = inputs(&device);
+    let x = LiftedVectors {
+        lifted: leaf(lifted),
+        rate: leaf(rate),
+        gate: leaf(gate),
+    };
+    let y = x.reference();
+    let d = upstream(&device);
+    let loss = (y.r.clone() * constant(d.r)).sum()
+        + (y.k.clone() * constant(d.k)).sum()
+        + (y.removal.clone() * constant(d.removal)).sum()
+        + (y.write.clone() * constant(d.write)).sum();
+    let gradients = loss.backward();
+    let reference = [
+        ("r", values(y.r.inner())),
+        ("k", values(y.k.inner())),
+        ("removal", values(y.removal.inner())),
+        ("write", values(y.write.inner())),
+        ("dlifted", gradient(&x.lifted, &gradients)),
+        ("drate", gradient(&x.rate, &gradients)),
+        ("dgate", gradient(&x.gate, &gradients)),
+    ];
+    check("lifted vectors", run, &reference);
 }

@@ -4,11 +4,8 @@
 use burn::tensor::{Int, Tensor};
 
 use super::feature_lift::{FeatureLift, LiftedRows};
-use super::lifted_inputs::{LiftedRule, Vectors};
-use super::{
-    BranchGradients, BranchGuard, BranchInputGradients, BranchInputs, heads_first, moments,
-    tokens_first,
-};
+use super::lifted_inputs::{LiftedRule, stacked, unstacked};
+use super::{BranchGradients, BranchGuard, BranchInputGradients, BranchInputs, moments};
 use crate::kernels::lifted_wkv::{LiftedTape, largest, lifted_wkv, lifted_wkv_backward};
 
 /// The recurrence of one layer.
@@ -45,7 +42,7 @@ impl LiftedBranch {
     ) -> (Tensor<4>, Self, LiftedBranchTape) {
         let Self { lift, rule, state } = self;
         let rows = lift.forward(stacked(&rule.vectors(inputs)));
-        let lifted = rule.inputs(&unstacked(rows.out(), inputs), inputs);
+        let lifted = rule.inputs(rows.out(), inputs);
         let forward = lifted_wkv(&lifted, state, keep_tape);
         let watched = rule.is_literal() && keep_tape;
         let largest = watched.then(|| {
@@ -106,16 +103,14 @@ impl LiftedBranchTape {
         let Some(tape) = wkv else {
             unreachable!("the forward pass was told to keep the tape")
         };
-        let vectors = unstacked(rows.out(), inputs);
-        let lifted = rule.inputs(&vectors, inputs);
+        let lifted = rule.inputs(rows.out(), inputs);
         let through = lifted_wkv_backward(&lifted, tape, dy);
         let weights = through.state.clone().sum_dim(0).squeeze_dim(0);
-        let clamped = rule.clamped(&vectors);
-        let back = rule.backward(&vectors, inputs, through);
-        let dout = stacked(&back.vectors);
+        let clamped = rule.clamped(rows.out(), inputs);
+        let back = rule.backward(rows.out(), inputs, through);
         let gradients = BranchGradients {
             weights,
-            mixing: lift.mixing_gradient(rows, &dout),
+            mixing: lift.mixing_gradient(rows, &back.lifted),
             gate: back.gate,
             // Those of the receptance are the first rows.
             moments: moments_at.map(|at| moments(&rows.features, at)),
@@ -127,24 +122,7 @@ impl LiftedBranchTape {
             return (gradients, None);
         }
         let x = stacked(&rule.vectors(inputs));
-        let dx = unstacked(&lift.input_gradient(x, rows, dout), inputs);
+        let dx = unstacked(&lift.input_gradient(x, rows, back.lifted), inputs);
         (gradients, Some(rule.input_gradients(dx, back.direct)))
     }
-}
-
-/// [B, T, H, any] each → [H, n * B * T, any], one kind behind the other.
-fn stacked(vectors: &Vectors) -> Tensor<3> {
-    let heads = vectors.iter().map(|x| heads_first(x.clone()));
-    Tensor::cat(heads.collect(), 1)
-}
-
-/// The reverse.
-fn unstacked(rows: &Tensor<3>, inputs: &BranchInputs<'_>) -> Vectors {
-    let [n_batch, n_tokens, n_head, _] = inputs.wkv.r.dims();
-    let n_rows = n_batch * n_tokens;
-    let [_, n_all, size] = rows.dims();
-    let shape = [n_batch, n_tokens, n_head, size];
-    (0..n_all / n_rows)
-        .map(|idx| tokens_first(rows.clone().narrow(1, idx * n_rows, n_rows), shape))
-        .collect()
 }

@@ -2,14 +2,16 @@
 
 use burn::tensor::Tensor;
 
-use super::{BranchInputGradients, BranchInputs};
+use super::{BranchInputGradients, BranchInputs, heads_first, tokens_first};
+use crate::kernels::lifted_vectors::{KeySide, LiftedVectors};
 use crate::kernels::lifted_wkv::{LiftedGradients, LiftedInputs};
 
 /// Smallest norm that a vector is divided by.
 const MIN_NORM: f32 = 1e-12;
 
 /// Vectors of every token, [B, T, H, N] or lifted [B, T, H, M]: the receptance,
-/// the key and kk first, then what else the rule lifts.
+/// the key and kk first, then what else the rule lifts. Stacked they are
+/// [H, n * B * T, N or M], one kind behind the other.
 pub(super) type Vectors = Vec<Tensor<4>>;
 
 /// What a recurrence does with lifted vectors.
@@ -45,8 +47,8 @@ pub enum LiftedRule {
 
 /// Gradients on the way back from the operator.
 pub(super) struct RuleGradients {
-    /// Of the lifted vectors, in their order.
-    pub vectors: Vectors,
+    /// Of the lifted vectors, stacked.
+    pub lifted: Tensor<3>,
     /// Of the write gate, `[H]`, where there is one.
     pub gate: Option<Tensor<1>>,
     /// Of what the rule reads without lifting it.
@@ -84,25 +86,28 @@ impl LiftedRule {
         all
     }
 
-    /// What the operator reads for the lifted `vectors`.
-    pub(super) fn inputs(&self, vectors: &Vectors, inputs: &BranchInputs<'_>) -> LiftedInputs {
+    /// What the operator reads for the `lifted` vectors, stacked.
+    pub(super) fn inputs(&self, lifted: &Tensor<3>, inputs: &BranchInputs<'_>) -> LiftedInputs {
         let wkv = inputs.wkv;
         match self {
             Self::Recurrent { averages, gate } => {
-                let (d, _) = unit(&vectors[1]);
-                let (c, _) = unit(&vectors[2]);
-                let rate = mean_rate(&wkv.removal, &wkv.write);
+                let KeySide {
+                    r,
+                    k,
+                    removal,
+                    write,
+                } = residual_vectors(lifted, gate, inputs).forward();
                 LiftedInputs {
-                    r: vectors[0].clone(),
+                    r,
                     w: per_head(wkv.w.clone(), averages.clone().swap_dims(1, 2)),
-                    k: d * gate.clone().reshape([1, 1, -1, 1]),
+                    k,
                     v: wkv.v.clone(),
-                    write: -c.clone() * rate,
-                    removal: c,
+                    removal,
+                    write,
                 }
             }
             Self::Literal { projection } => {
-                let [r, k, kk, w, iclr, v] = six(vectors);
+                let [r, k, kk, w, iclr, v] = six(lifted, inputs);
                 LiftedInputs {
                     r,
                     w: w.clamp(0.0, 1.0),
@@ -116,40 +121,41 @@ impl LiftedRule {
     }
 
     /// Share of the decays that are clamped, `[1]`, where they are.
-    pub(super) fn clamped(&self, vectors: &Vectors) -> Option<Tensor<1>> {
+    pub(super) fn clamped(
+        &self,
+        lifted: &Tensor<3>,
+        inputs: &BranchInputs<'_>,
+    ) -> Option<Tensor<1>> {
         self.is_literal().then(|| {
-            let w = &vectors[3];
+            let [_, _, _, w, ..] = six(lifted, inputs);
             let below = w.clone().lower_elem(0.0);
-            below.bool_or(w.clone().greater_elem(1.0)).float().mean()
+            below.bool_or(w.greater_elem(1.0)).float().mean()
         })
     }
 
-    /// From the gradients of the operator's inputs to those of the lifted
-    /// `vectors`.
+    /// From the gradients of the operator's inputs to those of the `lifted`
+    /// vectors, stacked.
     pub(super) fn backward(
         &self,
-        vectors: &Vectors,
+        lifted: &Tensor<3>,
         inputs: &BranchInputs<'_>,
         g: LiftedGradients,
     ) -> RuleGradients {
         match self {
             Self::Recurrent { averages, gate } => {
-                let (d, d_norm) = unit(&vectors[1]);
-                let (c, c_norm) = unit(&vectors[2]);
+                let vectors = residual_vectors(lifted, gate, inputs);
+                let rate = vectors.rate.clone();
+                let back = vectors.backward(KeySide {
+                    r: g.r,
+                    k: g.k,
+                    removal: g.removal,
+                    write: g.write,
+                });
                 let (removal, write) = (&inputs.wkv.removal, &inputs.wkv.write);
-                let rate = mean_rate(removal, write);
-                let of_gate = (g.k.clone() * d.clone()).sum_dim(3).sum_dim(1).sum_dim(0);
-                let dd = g.k * gate.clone().reshape([1, 1, -1, 1]);
-                let drate = -(c.clone() * g.write.clone()).sum_dim(3);
-                let dc = g.removal - g.write * rate.clone();
-                let (dremoval, dwrite) = mean_rate_backward(removal, write, &rate, drate);
+                let (dremoval, dwrite) = mean_rate_backward(removal, write, &rate, back.rate);
                 RuleGradients {
-                    vectors: vec![
-                        g.r,
-                        unit_backward(&d, d_norm, dd),
-                        unit_backward(&c, c_norm, dc),
-                    ],
-                    gate: Some(of_gate.reshape([-1])),
+                    lifted: back.lifted,
+                    gate: Some(back.gate),
                     direct: DirectGradients {
                         w: Some(per_head(g.w, averages.clone())),
                         v: Some(g.v),
@@ -159,17 +165,18 @@ impl LiftedRule {
                 }
             }
             Self::Literal { projection } => {
-                let [_, _, kk, w, iclr, _] = six(vectors);
+                let [_, _, kk, w, iclr, _] = six(lifted, inputs);
                 let kept = w.clone().equal(w.clamp(0.0, 1.0)).float();
+                let all = vec![
+                    g.r,
+                    g.k,
+                    g.write.clone() * iclr - g.removal,
+                    g.w * kept,
+                    g.write * kk,
+                    g.v.matmul(projection.clone().unsqueeze::<4>()),
+                ];
                 RuleGradients {
-                    vectors: vec![
-                        g.r,
-                        g.k,
-                        g.write.clone() * iclr - g.removal,
-                        g.w * kept,
-                        g.write * kk,
-                        g.v.matmul(projection.clone().unsqueeze::<4>()),
-                    ],
+                    lifted: stacked(&all),
                     gate: None,
                     direct: DirectGradients::default(),
                 }
@@ -203,8 +210,38 @@ impl LiftedRule {
     }
 }
 
-fn six(vectors: &Vectors) -> [Tensor<4>; 6] {
+/// [B, T, H, any] each → [H, n * B * T, any].
+pub(super) fn stacked(vectors: &Vectors) -> Tensor<3> {
+    let heads = vectors.iter().map(|x| heads_first(x.clone()));
+    Tensor::cat(heads.collect(), 1)
+}
+
+/// The reverse.
+pub(super) fn unstacked(rows: &Tensor<3>, inputs: &BranchInputs<'_>) -> Vectors {
+    let [n_batch, n_tokens, n_head, _] = inputs.wkv.r.dims();
+    let n_rows = n_batch * n_tokens;
+    let [_, n_all, size] = rows.dims();
+    let shape = [n_batch, n_tokens, n_head, size];
+    (0..n_all / n_rows)
+        .map(|idx| tokens_first(rows.clone().narrow(1, idx * n_rows, n_rows), shape))
+        .collect()
+}
+
+fn six(lifted: &Tensor<3>, inputs: &BranchInputs<'_>) -> [Tensor<4>; 6] {
+    let vectors = unstacked(lifted, inputs);
     std::array::from_fn(|idx| vectors[idx].clone())
+}
+
+fn residual_vectors(
+    lifted: &Tensor<3>,
+    gate: &Tensor<1>,
+    inputs: &BranchInputs<'_>,
+) -> LiftedVectors {
+    LiftedVectors {
+        lifted: lifted.clone(),
+        rate: mean_rate(&inputs.wkv.removal, &inputs.wkv.write),
+        gate: gate.clone(),
+    }
 }
 
 /// [B, T, H, any] times a matrix of every head, [H, any, other].
@@ -212,7 +249,7 @@ fn per_head(x: Tensor<4>, matrices: Tensor<3>) -> Tensor<4> {
     let [n_batch, n_tokens, n_head, _] = x.dims();
     let other = matrices.dims()[2];
     let shape = [n_batch, n_tokens, n_head, other];
-    super::tokens_first(super::heads_first(x).matmul(matrices), shape)
+    tokens_first(heads_first(x).matmul(matrices), shape)
 }
 
 /// The mean in-context learning rate of a head, weighted by kk^2, where
@@ -235,16 +272,4 @@ fn mean_rate_backward(
     let drate = drate / square(removal);
     let dremoval = (write.clone() + removal.clone() * rate.clone() * 2.0) * -drate.clone();
     (dremoval, -removal.clone() * drate)
-}
-
-/// Of length 1 along the last axis, and the length.
-fn unit(x: &Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-    let norm = x.clone().powi_scalar(2).sum_dim(3).sqrt();
-    let norm = norm.clamp_min(MIN_NORM);
-    (x.clone() / norm.clone(), norm)
-}
-
-fn unit_backward(unit: &Tensor<4>, norm: Tensor<4>, dunit: Tensor<4>) -> Tensor<4> {
-    let along = (unit.clone() * dunit.clone()).sum_dim(3);
-    (dunit - unit.clone() * along) / norm
 }

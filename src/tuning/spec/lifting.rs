@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecorrelationSpec, Dynamics, FeatureSpec, Layers, LiftSpec, Method};
+use super::{DecorrelationSpec, Dynamics, FeatureSpec, Layers, LiftSpec, Method, StartState};
 
 /// The paper's recurrence as it is printed, in the place of the model's own:
 ///
@@ -100,6 +100,24 @@ pub struct Lifting<'a> {
 }
 
 impl Method {
+    /// The layers that are trained and what S_0 starts from; none where nothing is.
+    pub fn tuned(&self) -> Option<(&Layers, &StartState)> {
+        match self {
+            Self::Base => None,
+            Self::Standard(standard) => Some((&standard.layers, &standard.start)),
+            Self::Lifted(lifted) => Some((&lifted.layers, &lifted.start)),
+            Self::PaperLiteral(literal) => Some((&literal.layers, &StartState::Zero)),
+        }
+    }
+
+    /// What S_0 starts from, to change it; none where that cannot be chosen.
+    pub fn start_mut(&mut self) -> Option<&mut StartState> {
+        match self {
+            Self::Base | Self::PaperLiteral(_) => None,
+            Self::Standard(standard) => Some(&mut standard.start),
+            Self::Lifted(lifted) => Some(&mut lifted.start),
+        }
+    }
     /// The lifted state of a method that has one.
     pub fn lifting(&self) -> Option<Lifting<'_>> {
         match self {
