@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::model::ModelConfig;
 use crate::runs::run::Run;
 use crate::tuning::memory::{BranchShape, MemoryEstimate};
-use crate::tuning::spec::{DecorrelationSpec, Method};
+use crate::tuning::spec::{DecorrelationSpec, LiftKind};
 use crate::worker::event::EvaluationPhase;
 use crate::worker::foresight::Foresight;
 use crate::worker::run_spec::RunSpec;
@@ -198,17 +198,23 @@ fn cost(model: &ModelConfig, spec: &RunSpec) -> f64 {
     let n = model.head_size as f64;
     // Forward, and backward to the activations alone.
     let plain = 2.0 * model.n_params() as f64;
-    let Some(BranchShape { upscaled_size, .. }) = BranchShape::of(&spec.method) else {
+    let Some(lifting) = spec.method.lifting() else {
         return tokens * plain;
     };
-    let m = upscaled_size as f64;
-    let decorrelation = match &spec.method {
-        Method::Lifted(lifted) => lifted.decorrelation.map_or(0.0, |of: DecorrelationSpec| {
-            m * m * of.sample / of.interval as f64
-        }),
-        _ => 0.0,
+    let m = lifting.features.upscaled_size as f64;
+    // The features of every vector that is lifted, there and back, and R.
+    let mixes = lifting.decorrelation.is_some() && lifting.kind != LiftKind::Constant;
+    let mixing = if mixes { 2.0 * m * m } else { 0.0 };
+    let vectors = lifting.kind.n_lifted() as f64 * (4.0 * n * m + mixing);
+    // Forward, the states of a chunk again, backward.
+    let operator = match lifting.kind.is_recurrence() {
+        true => 20.0 * n * m,
+        false => 2.0 * n * m,
     };
-    tokens * (plain + n_heads * (6.0 * n * m + decorrelation))
+    let decorrelation = lifting.decorrelation.map_or(0.0, |of: DecorrelationSpec| {
+        m * m * of.sample / of.interval as f64
+    });
+    tokens * (plain + n_heads * (vectors + operator + decorrelation))
 }
 
 #[cfg(test)]
@@ -272,5 +278,14 @@ mod tests {
         estimator.learn(&[run]);
         assert!(estimator.wants(&plan).is_empty());
         assert_eq!(estimator.estimate(&plan).steps_secs, Some(150.0));
+    }
+
+    /// A recurrence costs more than a readout of the same size.
+    #[test]
+    fn the_cost_knows_the_dynamics() {
+        let shape = crate::model::random::SHAPE_0_1B;
+        let of = |name: &str| cost(&shape, &crate::persist::presets::preset(name).unwrap());
+        let names = ["standard", "lifted", "lifted-recurrent", "paper-literal"];
+        assert!(names.map(of).is_sorted(), "{:?}", names.map(of));
     }
 }
