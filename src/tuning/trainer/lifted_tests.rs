@@ -45,16 +45,6 @@ fn recurrent() -> LiftSpec {
     }
 }
 
-fn literal() -> Method {
-    Method::PaperLiteral(PaperLiteralSpec {
-        features: FeatureSpec {
-            gamma: Gamma::Value(0.05),
-            ..lifted().features
-        },
-        ..PaperLiteralSpec::default()
-    })
-}
-
 /// The scalar control, and R by both rules, for every dynamics.
 fn methods() -> Vec<Method> {
     let mut scalar = lifted();
@@ -73,9 +63,7 @@ fn methods() -> Vec<Method> {
         joint_of(Dynamics::Constant),
         joint_of(Dynamics::Recurrent),
     ];
-    let mut all: Vec<Method> = residual.into_iter().map(Method::Lifted).collect();
-    all.push(literal());
-    all
+    residual.into_iter().map(Method::Lifted).collect()
 }
 
 fn trainer<'a>(model: &'a Rwkv7, device: &'a Device, spec: &LiftSpec) -> Trainer<'a> {
@@ -109,12 +97,7 @@ fn lifted_steps_lower_the_loss_and_report_the_features() {
             assert_eq!(of.decorrelation.is_some(), is_due, "step {idx}");
             let is_recurrent = lifting.kind == LiftKind::Recurrent;
             assert_eq!(of.gate.is_some_and(|gate| gate > 0.0), is_recurrent);
-            let is_literal = lifting.kind == LiftKind::PaperLiteral;
-            assert_eq!(of.literal.is_some(), is_literal);
-            if let Some(LiteralNumbers { clamped, largest }) = of.literal {
-                assert!((0.0..=1.0).contains(&clamped), "{of:?}");
-                assert!(largest > 0.0 && largest < 1e4, "{of:?}");
-            }
+            assert_eq!(of.literal, None);
         }
         let condition = trainer.condition_number().unwrap().unwrap();
         assert!((1.0..100.0).contains(&condition), "{condition}");
@@ -206,26 +189,6 @@ fn a_lifted_step_that_explodes_changes_nothing() {
     assert_eq!(trainer.tuned().unwrap(), good);
 }
 
-/// The guard: a state above 1e4 while the texts are read ends the run.
-#[test]
-fn a_literal_recurrence_that_explodes_changes_nothing() {
-    let device = Device::flex();
-    let model = model(&device);
-    let mut trainer = trainer_of(&model, &device, &literal());
-    trainer.step(&[batch()]).unwrap();
-    let mut checkpoint = trainer.checkpoint().unwrap();
-    let lift = checkpoint.tuned.lift.as_mut().unwrap();
-    // Of a norm that is no divergence by itself.
-    lift.weights[0] = 2e4;
-    trainer.restore(&checkpoint).unwrap();
-    trainer.step(&[batch()]).unwrap();
-    trainer.read_steps().unwrap();
-    let divergence = trainer.divergence().unwrap();
-    assert_eq!(divergence.step, 2);
-    assert!(divergence.detail.contains("2.000e4"), "{divergence:?}");
-    assert_eq!(trainer.tuned().unwrap(), checkpoint.tuned);
-}
-
 #[test]
 fn micro_batches_of_a_lifted_run_add_up_to_one() {
     let device = Device::flex();
@@ -238,11 +201,7 @@ fn micro_batches_of_a_lifted_run_add_up_to_one() {
         Batch::new(&all[..1], loss_on),
         Batch::new(&all[1..], loss_on),
     ];
-    for method in [
-        Method::Lifted(lifted()),
-        Method::Lifted(recurrent()),
-        literal(),
-    ] {
+    for method in [Method::Lifted(lifted()), Method::Lifted(recurrent())] {
         check_micro_batches(&model, &method, [&whole, &parts]);
     }
 }
