@@ -7,6 +7,7 @@ mod export;
 mod find_rate;
 mod follow;
 mod generate;
+mod import;
 mod inspect;
 mod inspect_file;
 mod model_arguments;
@@ -50,6 +51,8 @@ enum Command {
     FindRate(find_rate::FindRateArguments),
     /// Continue a text, untuned or from a tuned state.
     Generate(generate::GenerateArguments),
+    /// Find out which way round the state of another program is, and take it over.
+    Import(import::ImportArguments),
     /// Say what a model or a tuned state is, or show a data set as the model would see it.
     Inspect(inspect::InspectArguments),
     /// Check that a device computes what it should.
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::FindRate(arguments) => find_rate::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Speed(arguments) => speed::run(&arguments).map(|()| ExitCode::SUCCESS),

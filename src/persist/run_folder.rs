@@ -98,11 +98,7 @@ impl RunFolder {
         }
         let lock = FolderLock::take(path, "run")?;
         let spec = read_spec(&spec_file)?;
-        spec.check().map_err(|error| match error {
-            Error::Spec { field, reason } => Error::input(&spec_file, field, reason),
-            other
-            @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => other,
-        })?;
+        spec.check().map_err(|error| error.at_file(&spec_file))?;
         create_folders(path)?;
         Ok((Self::new(path, lock)?, spec))
     }

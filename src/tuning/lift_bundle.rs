@@ -19,7 +19,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
-use super::state_file::{ExportReport, Metadata, Orientation, TunedState, read_state};
+use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
 use super::tuned::{LiftValues, Tuned};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
@@ -109,10 +109,17 @@ pub fn write_bundle(
 /// # Errors
 /// [`Error::Input`] if the file is none or holds numbers that are not finite.
 pub fn read_bundle(path: impl AsRef<Path>) -> Result<(Tuned, Metadata)> {
-    let path = path.as_ref();
-    let file = Checkpoint::open(path)?;
+    bundle_in(&Checkpoint::open(path)?)
+}
+
+/// [`read_bundle`] of a file that is open.
+///
+/// # Errors
+/// As [`read_bundle`], less those of the system.
+pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
+    let path = file.file();
     let text = |key: &str| file.metadata().get(key).cloned();
-    if !is_bundle(&file) {
+    if !is_bundle(file) {
         let reason = "format is not that of a lifted state of Gosling";
         return Err(Error::input(path, "metadata", reason));
     }
@@ -165,15 +172,16 @@ pub fn read_tuned(
     path: impl AsRef<Path>,
     orientation: Option<Orientation>,
 ) -> Result<(Tuned, Metadata)> {
-    let path = path.as_ref();
-    if is_bundle(&Checkpoint::open(path)?) {
-        return read_bundle(path);
+    let file = Checkpoint::open(path)?;
+    if is_bundle(&file) {
+        return bundle_in(&file);
     }
-    let (state, metadata) = read_state(path, orientation)?;
+    let (state, metadata) = state_in(&file, orientation)?;
     Ok((state.into(), metadata))
 }
 
-fn is_bundle(file: &Checkpoint) -> bool {
+/// Whether the file says that it is one.
+pub(super) fn is_bundle(file: &Checkpoint) -> bool {
     file.metadata().get("format").map(String::as_str) == Some(FORMAT)
 }
 
@@ -204,6 +212,7 @@ fn tensors<'a>(state: &'a TunedState, lift: &'a LiftValues) -> Vec<NamedValues<'
 mod tests {
     use super::*;
     use crate::tuning::spec::Dynamics;
+    use crate::tuning::state_file::read_state;
 
     fn tuned() -> Tuned {
         let numbers = |n: usize, offset: f32| (0..n).map(|i| offset + i as f32 * 0.37).collect();

@@ -23,6 +23,7 @@
 //! | `checkpoint_file.rs` | what a run goes on from |
 //! | `lift_file.rs`, `lift_bundle.rs` | lifted states in files |
 //! | `state_file.rs` | tuned states for this and other programs |
+//! | `state_import.rs`, `text_loss.rs` | which way round the states of other programs are |
 //! | `state_statistics.rs` | a tuned state in a few numbers |
 
 pub mod batch;
@@ -46,9 +47,11 @@ pub mod schedule;
 pub mod spec;
 pub mod start;
 pub mod state_file;
+pub mod state_import;
 pub mod state_statistics;
 mod step_gradients;
 mod step_record;
+mod text_loss;
 pub mod trainer;
 pub mod tuned;
 

@@ -11,11 +11,12 @@ use super::parameter::Parameter;
 use super::spec::{Method, TrainingSpec};
 use super::state_file::TunedState;
 use super::step_record::{Limits, Pending};
+use super::text_loss::text_loss;
 use super::tuned::Tuned;
 use crate::data::Example;
 use crate::error::{Error, Result};
+use crate::model::Rwkv7;
 use crate::model::state::Start;
-use crate::model::{LossOptions, Rwkv7, TapeOptions};
 
 mod stepping;
 
@@ -130,22 +131,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Device`] if the loss cannot be read.
     pub fn loss(&self, batch: &Batch) -> Result<(f64, usize)> {
-        if batch.n_counted() == 0 {
-            return Ok((0.0, 0));
-        }
-        let nothing = TapeOptions {
-            first_layer: self.model.config().n_layer,
-            recompute: false,
-        };
-        let config = self.model.config();
-        let state = self.start().state(config, batch.n_batch, self.device);
-        let (x, _) = self.model.forward_taped(self.tokens(batch), state, nothing);
-        let options = LossOptions {
-            gradient_scale: None,
-            l2wrap: false,
-        };
-        let loss = self.model.loss(x, &batch.at, &batch.targets, options);
-        Ok((f64::from(read_f32(loss.sum)?[0]), batch.n_counted()))
+        text_loss(self.model, self.device, &self.start(), batch)
     }
 
     /// The present state of every layer.
