@@ -44,6 +44,8 @@ pub mod sweep;
 pub mod tuning;
 #[cfg(feature = "gui")]
 pub mod ui;
+#[cfg(test)]
+mod under_fire;
 mod words;
 pub mod worker;
 

@@ -2,7 +2,7 @@
 //! a crash left of them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -218,9 +218,11 @@ impl MetricsFile {
     /// [`Error::Io`] if the file cannot be written.
     pub fn append(&mut self, record: &MetricRecord) -> Result<()> {
         let fail = |source| Error::io("write", &self.path, source);
+        // A file that was removed takes what is written and keeps nothing.
+        let is_gone = !self.path.exists();
         let file = match &mut self.file {
-            Some(file) => file,
-            slot @ None => {
+            Some(file) if !is_gone => file,
+            slot => {
                 let (file, torn) = open_end(&self.path).map_err(fail)?;
                 self.torn = torn;
                 slot.insert(file)
@@ -271,25 +273,32 @@ fn open_end(path: &Path) -> io::Result<(File, bool)> {
 }
 
 /// Calls `take` with every whole record and its line; the number of others.
-fn for_each_record(path: &Path, mut take: impl FnMut(&[u8], MetricRecord)) -> Result<usize> {
+fn for_each_record(path: &Path, take: impl FnMut(&[u8], MetricRecord)) -> Result<usize> {
     let fail = |source| Error::io("read", path, source);
-    let mut reader = match File::open(path) {
-        Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(fail(error)),
-    };
+    match File::open(path) {
+        Ok(file) => records_in(BufReader::new(file), take).map_err(fail),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(fail(error)),
+    }
+}
+
+/// As [`for_each_record`], of what is open.
+pub(crate) fn records_in(
+    mut reader: impl BufRead,
+    mut take: impl FnMut(&[u8], MetricRecord),
+) -> io::Result<usize> {
     let mut n_torn = 0;
     let mut line = Vec::new();
     loop {
         line.clear();
         let mut start = reader.by_ref().take(MAX_LINE_BYTES);
-        if start.read_until(b'\n', &mut line).map_err(fail)? == 0 {
+        if start.read_until(b'\n', &mut line)? == 0 {
             return Ok(n_torn);
         }
         if line.last() == Some(&b'\n') {
             line.pop();
         } else if line.len() as u64 == MAX_LINE_BYTES {
-            reader.skip_until(b'\n').map_err(fail)?;
+            reader.skip_until(b'\n')?;
         }
         match serde_json::from_slice(&line) {
             Ok(record) => take(&line, record),
