@@ -129,18 +129,40 @@ fn work(mut control: Control, send: &dyn Fn(Event), snapshots: &Latest<StateSnap
             Ok(Ok(()) | Err(Error::Stopped)) => {}
             Ok(Err(error)) => {
                 let kind = failure_kind(&error, context.folder.is_some());
-                context.report_failure(kind, error.to_string());
-                if matches!(error, Error::Device(_)) {
-                    session = Session::default();
-                }
+                let message = match &error {
+                    Error::Device(_) => one_line(&error.to_string()),
+                    Error::Input { .. }
+                    | Error::Io { .. }
+                    | Error::Spec { .. }
+                    | Error::Stopped => error.to_string(),
+                };
+                let trouble = match error {
+                    Error::Device(_) => session.lose(&message),
+                    Error::Input { .. }
+                    | Error::Io { .. }
+                    | Error::Spec { .. }
+                    | Error::Stopped => None,
+                };
+                context.report_failure(kind, with(message, trouble));
             }
             Err(panic) => {
-                let message = format!("a fault in the program, {}", said(&*panic));
-                context.report_failure(FailureKind::Work, message);
+                let message = said(&*panic);
                 // It may have left the device in any state.
-                session = Session::default();
+                let message = match session.lose(&message) {
+                    Some(trouble) => with(message, Some(trouble)),
+                    None => format!("a fault in the program, {message}"),
+                };
+                context.report_failure(FailureKind::Work, message);
             }
         }
+    }
+}
+
+/// What people should know first, then what was reported.
+fn with(message: String, trouble: Option<&str>) -> String {
+    match trouble {
+        Some(trouble) => format!("{trouble} ({message})"),
+        None => message,
     }
 }
 
@@ -148,6 +170,16 @@ fn work(mut control: Control, send: &dyn Fn(Event), snapshots: &Latest<StateSnap
 fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("without a word");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    one_line(text.unwrap_or("without a word"))
+}
+
+/// The beginning of a text that may hold a whole backtrace, on one line.
+fn one_line(text: &str) -> String {
+    const MAX_CHARS: usize = 300;
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(MAX_CHARS) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }

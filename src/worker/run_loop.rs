@@ -81,8 +81,7 @@ fn prepare<'a>(
     context.during = Doing::LoadingData;
     let mut data = RunData::load(spec, &tokenizer)?;
     data.notes.extend(loaded.notes.iter().cloned());
-    data.notes
-        .extend(memory_note(spec, loaded.model.config(), &data));
+    data.notes.extend(memory_note(spec, loaded, &data)?);
     context.during = Doing::Preparing;
     let LoadedModel { device, model, .. } = loaded;
     let trainer = match spec.method.tuned() {

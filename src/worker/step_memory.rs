@@ -1,8 +1,13 @@
 //! The memory that a run's largest step takes, told before it starts.
 
+use sysinfo::System;
+
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
+use super::session::LoadedModel;
 use crate::data::Example;
+use crate::error::{Error, Result};
+use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
 use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{Layers, LossOn};
@@ -30,9 +35,85 @@ impl Longest {
 
 /// One line about the memory of the largest step that this run could take;
 /// none where nothing is trained.
-pub(super) fn memory_note(spec: &RunSpec, model: &ModelConfig, data: &RunData) -> Option<String> {
-    let estimate = step_memory(spec, model, Longest::of(spec, data)?)?;
-    Some(format!("the largest step takes about {estimate} of memory"))
+///
+/// # Errors
+/// [`Error::Spec`] where the device or this machine cannot hold it.
+pub(super) fn memory_note(
+    spec: &RunSpec,
+    loaded: &LoadedModel,
+    data: &RunData,
+) -> Result<Option<String>> {
+    let longest = Longest::of(spec, data);
+    let estimate = longest.and_then(|longest| step_memory(spec, loaded.model.config(), longest));
+    let Some(estimate) = estimate else {
+        return Ok(None);
+    };
+    // A software GPU and the CPU take it from the same memory, which holds the
+    // weights already; what a real GPU has free nobody says.
+    let (is_own_memory, limit) = match loaded.limits {
+        None => (true, None),
+        Some(limits) => (loaded.is_software, Some(limits.max_tensor_bytes)),
+    };
+    let memory = is_own_memory.then(Memory::of_this_machine);
+    check_memory(&estimate, limit, memory)?;
+    let note = format!("the largest step takes about {estimate} of memory");
+    let more = estimate.total() - estimate.weights;
+    Ok(Some(match memory {
+        Some(memory) if more > memory.free => format!(
+            "{note}, more than the {} that are free now; close other programs",
+            mebibytes(memory.free)
+        ),
+        Some(_) | None => note,
+    }))
+}
+
+/// Refuses a step that cannot be taken, whatever else the machine does.
+fn check_memory(
+    estimate: &MemoryEstimate,
+    max_tensor: Option<u64>,
+    memory: Option<Memory>,
+) -> Result<()> {
+    let refuse = |what: String| {
+        let less =
+            "choose a smaller one, training.accumulate for it, or a shorter data.context_length";
+        Err(Error::spec("training.batch", format!("{what}; {less}")))
+    };
+    match (max_tensor, memory) {
+        (Some(max), _) if estimate.largest_tensor > max => refuse(format!(
+            "makes a tensor of {}, the device holds at most {} in one",
+            mebibytes(estimate.largest_tensor),
+            mebibytes(max)
+        )),
+        (_, Some(memory)) if estimate.total() > memory.all => refuse(format!(
+            "needs about {} for a step, this machine has {}",
+            mebibytes(estimate.total()),
+            mebibytes(memory.all)
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The memory that programs on this machine, or in this container, share.
+#[derive(Debug, Clone, Copy)]
+struct Memory {
+    all: u64,
+    free: u64,
+}
+
+impl Memory {
+    fn of_this_machine() -> Self {
+        let mut system = System::new();
+        system.refresh_memory();
+        let all = system.total_memory() + system.total_swap();
+        let free = system.available_memory();
+        match system.cgroup_limits() {
+            Some(limits) if limits.total_memory > 0 => Self {
+                all: all.min(limits.total_memory + system.total_swap()),
+                free: free.min(limits.free_memory),
+            },
+            Some(_) | None => Self { all, free },
+        }
+    }
 }
 
 /// The memory of the largest step; none where nothing is trained.
@@ -58,4 +139,48 @@ pub(super) fn step_memory(
         branch: BranchShape::of(&spec.method),
     };
     Some(MemoryEstimate::new(model, &shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ESTIMATE: MemoryEstimate = MemoryEstimate {
+        weights: 1 << 20,
+        state: 1 << 20,
+        activations: 5 << 20,
+        working: 3 << 20,
+        largest_tensor: 2 << 20,
+    };
+
+    fn check(max_tensor: Option<u64>, all: Option<u64>, expected: Option<&str>) {
+        let memory = all.map(|all| Memory { all, free: 0 });
+        match (check_memory(&ESTIMATE, max_tensor, memory), expected) {
+            (Ok(()), None) => {}
+            (Err(error), Some(expected)) => {
+                let message = error.to_string();
+                assert!(
+                    message.starts_with(&format!("training.batch: {expected}; ")),
+                    "{message}"
+                );
+            }
+            (got, expected) => panic!("{got:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_refused() {
+        check(None, None, None);
+        check(Some(2 << 20), Some(10 << 20), None);
+        let tensor = "makes a tensor of 2.00 MiB, the device holds at most 1.00 MiB in one";
+        check(Some(1 << 20), None, Some(tensor));
+        let step = "needs about 10 MiB for a step, this machine has 9.00 MiB";
+        check(Some(2 << 20), Some(9 << 20), Some(step));
+    }
+
+    #[test]
+    fn this_machine_has_memory_and_some_of_it_is_free() {
+        let Memory { all, free } = Memory::of_this_machine();
+        assert!(all > 1 << 28 && free > 0 && free <= all, "{free} of {all}");
+    }
 }

@@ -4,5 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
+mod device_trouble;
+mod resume;
 mod runs;
 mod trouble;
