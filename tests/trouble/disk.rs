@@ -43,8 +43,8 @@ fn a_full_disk_keeps_the_last_checkpoint_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let run_folder = write_run(folder.path(), 6);
     fs::create_dir(folder.path().join("runs")).unwrap();
-    // A checkpoint takes 6.3 MB: the first fits and the second does not.
-    let Some(disk) = SmallDisk::mount(&folder.path().join("runs"), "9m") else {
+    // A checkpoint takes 1.6 MB: the first fits and the second does not.
+    let Some(disk) = SmallDisk::mount(&folder.path().join("runs"), "2500k") else {
         return;
     };
     let (code, said) = run(folder.path(), "tune run.ron");

@@ -29,7 +29,7 @@ pub fn write_run(folder: &Path, steps: usize) -> PathBuf {
     name: "short",
     device: Cpu,
     data: (source: Jsonl(train: "train.jsonl", validation: "train.jsonl", template: Plain)),
-    training: (steps: {steps}, batch: 2, warmup_steps: 2, learning_rate: 0.05, validate_every: 5, validation_limit: 2),
+    training: (steps: {steps}, batch: 2, warmup_steps: 1, learning_rate: 0.05, validate_every: 5, validation_limit: 2),
     evaluation: (before: false, after: false, few_shot: 0),
     intervals: (checkpoint: 1),
 )"#

@@ -1,6 +1,9 @@
 //! A GPU that is lost in the middle of a run, and one that has no memory left.
 
-use gosling::kernels::device::{DeviceChoice, destroy_open_devices, open};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use burn::tensor::{Device, Tensor};
+use gosling::kernels::device::{DeviceChoice, destroy_open_devices, open, suspect_open_devices};
 use gosling::persist::run_history::past_run;
 use gosling::runs::run::RunStatus;
 use gosling::worker::event::{Event, FailureKind, RunOutcome};
@@ -68,4 +71,36 @@ fn a_step_that_a_device_cannot_hold_is_refused_before_it_starts() {
         "{message}"
     );
     assert_eq!(client.run_folders(), 0);
+}
+
+/// What a device that has no room says, and that it computes on afterwards.
+#[test]
+fn an_allocation_that_fails_is_an_error_and_not_a_wrong_number() {
+    let Some(_gpu) = gpu() else { return };
+    let opened = open(DeviceChoice::Gpu).unwrap();
+    let limit = opened.limits.unwrap().max_tensor_bytes;
+    if limit > 1 << 30 {
+        println!("SKIPPED: this GPU holds {limit} bytes in one tensor");
+        return;
+    }
+    let sum = |n: usize, device: &Device| {
+        let read = || {
+            let ones = Tensor::<1>::ones([n], device);
+            (ones.clone() + ones).into_data().try_to_vec::<f32>()
+        };
+        match catch_unwind(AssertUnwindSafe(read)) {
+            Ok(Ok(sums)) => Ok(sums),
+            Ok(Err(error)) => Err(format!("{error:?}")),
+            Err(panic) => Err(match panic.downcast_ref::<String>() {
+                Some(said) => said.clone(),
+                None => format!("{:?}", panic.downcast_ref::<&str>()),
+            }),
+        }
+    };
+    let too_many = limit as usize / 4 + (1 << 20);
+    let refused = sum(too_many, &opened.device).unwrap_err();
+    println!("{refused}");
+    suspect_open_devices();
+    let again = open(DeviceChoice::Gpu).unwrap();
+    assert_eq!(sum(3, &again.device).unwrap(), [2.0; 3]);
 }
