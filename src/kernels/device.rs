@@ -20,7 +20,7 @@ use adapters::{Listed, listed};
 use open::open_adapter;
 
 pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
-pub use memory::memory_of;
+pub use memory::{MachineMemory, machine_memory, memory_of};
 pub use open::{destroy_open_devices, is_lost, suspect_open_devices};
 pub use processor::{Processor, processor};
 

@@ -1,13 +1,11 @@
 //! The memory that a run's largest step takes, told before it starts.
 
-use sysinfo::System;
-
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
 use super::session::LoadedModel;
 use crate::data::Example;
 use crate::error::{Error, Result};
-use crate::kernels::device::mebibytes;
+use crate::kernels::device::{machine_memory, mebibytes, memory_of};
 use crate::model::ModelConfig;
 use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{Layers, LossOn};
@@ -48,20 +46,22 @@ pub(super) fn memory_note(
     let Some(estimate) = estimate else {
         return Ok(None);
     };
-    // A software GPU and the CPU take it from the same memory, which holds the
-    // weights already; what a real GPU has free nobody says.
-    let (is_own_memory, limit) = match loaded.limits {
-        None => (true, None),
-        Some(limits) => (loaded.is_software, Some(limits.max_tensor_bytes)),
+    let max_tensor = loaded.limits.map(|limits| limits.max_tensor_bytes);
+    // A software GPU and the CPU take from the machine's memory, which holds
+    // the weights already; what a real GPU has free nobody says.
+    let is_own = max_tensor.is_some() && !loaded.is_software;
+    let machine = (!is_own).then(machine_memory);
+    let all = match machine {
+        Some(machine) => Some(machine.all + machine.swap),
+        None => memory_of(spec.device),
     };
-    let memory = is_own_memory.then(Memory::of_this_machine);
-    check_memory(&estimate, limit, memory)?;
+    check_memory(&estimate, max_tensor, all)?;
     let note = format!("the largest step takes about {estimate} of memory");
     let more = estimate.total() - estimate.weights;
-    Ok(Some(match memory {
-        Some(memory) if more > memory.free => format!(
+    Ok(Some(match machine {
+        Some(machine) if more > machine.free => format!(
             "{note}, more than the {} that are free now; close other programs",
-            mebibytes(memory.free)
+            mebibytes(machine.free)
         ),
         Some(_) | None => note,
     }))
@@ -71,7 +71,7 @@ pub(super) fn memory_note(
 fn check_memory(
     estimate: &MemoryEstimate,
     max_tensor: Option<u64>,
-    memory: Option<Memory>,
+    memory: Option<u64>,
 ) -> Result<()> {
     let refuse = |what: String| {
         let less =
@@ -84,35 +84,12 @@ fn check_memory(
             mebibytes(estimate.largest_tensor),
             mebibytes(max)
         )),
-        (_, Some(memory)) if estimate.total() > memory.all => refuse(format!(
-            "needs about {} for a step, this machine has {}",
+        (_, Some(memory)) if estimate.total() > memory => refuse(format!(
+            "needs about {} for a step, the device has {}",
             mebibytes(estimate.total()),
-            mebibytes(memory.all)
+            mebibytes(memory)
         )),
         _ => Ok(()),
-    }
-}
-
-/// The memory that programs on this machine, or in this container, share.
-#[derive(Debug, Clone, Copy)]
-struct Memory {
-    all: u64,
-    free: u64,
-}
-
-impl Memory {
-    fn of_this_machine() -> Self {
-        let mut system = System::new();
-        system.refresh_memory();
-        let all = system.total_memory() + system.total_swap();
-        let free = system.available_memory();
-        match system.cgroup_limits() {
-            Some(limits) if limits.total_memory > 0 => Self {
-                all: all.min(limits.total_memory + system.total_swap()),
-                free: free.min(limits.free_memory),
-            },
-            Some(_) | None => Self { all, free },
-        }
     }
 }
 
@@ -153,8 +130,7 @@ mod tests {
         largest_tensor: 2 << 20,
     };
 
-    fn check(max_tensor: Option<u64>, all: Option<u64>, expected: Option<&str>) {
-        let memory = all.map(|all| Memory { all, free: 0 });
+    fn check(max_tensor: Option<u64>, memory: Option<u64>, expected: Option<&str>) {
         match (check_memory(&ESTIMATE, max_tensor, memory), expected) {
             (Ok(()), None) => {}
             (Err(error), Some(expected)) => {
@@ -174,13 +150,7 @@ mod tests {
         check(Some(2 << 20), Some(10 << 20), None);
         let tensor = "makes a tensor of 2.00 MiB, the device holds at most 1.00 MiB in one";
         check(Some(1 << 20), None, Some(tensor));
-        let step = "needs about 10 MiB for a step, this machine has 9.00 MiB";
+        let step = "needs about 10 MiB for a step, the device has 9.00 MiB";
         check(Some(2 << 20), Some(9 << 20), Some(step));
-    }
-
-    #[test]
-    fn this_machine_has_memory_and_some_of_it_is_free() {
-        let Memory { all, free } = Memory::of_this_machine();
-        assert!(all > 1 << 28 && free > 0 && free <= all, "{free} of {all}");
     }
 }
