@@ -31,6 +31,7 @@
 pub mod allocator;
 pub mod bench;
 pub mod cli;
+pub mod colormap;
 pub mod data;
 pub mod error;
 pub mod kernels;

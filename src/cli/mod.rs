@@ -10,6 +10,7 @@ mod generate;
 mod import;
 mod inspect;
 mod inspect_file;
+mod inspect_head;
 mod model_arguments;
 mod progress;
 mod selftest;
@@ -53,7 +54,7 @@ enum Command {
     Generate(generate::GenerateArguments),
     /// Find out which way round the state of another program is, and take it over.
     Import(import::ImportArguments),
-    /// Say what a model or a tuned state is, or show a data set as the model would see it.
+    /// Say what a model or a tuned state is, look into a head of it, or show a data set as the model would see it.
     Inspect(inspect::InspectArguments),
     /// Check that a device computes what it should.
     Selftest(selftest::SelftestArguments),

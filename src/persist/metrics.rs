@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::tuning::diagnosis::Diagnosis;
 use crate::worker::event::{
     EvaluationPhase, EvaluationSummary, Event, FailureKind, LiftMetrics, RunId, RunOutcome, Score,
     StepMetrics,
@@ -36,6 +37,11 @@ pub enum MetricRecord {
         accuracy: Option<Score>,
         /// Whether it is the best so far.
         best: bool,
+    },
+    /// Something about the run is wrong.
+    Diagnosis {
+        /// What, and which field to change.
+        diagnosis: Diagnosis,
     },
     /// What an evaluation measured.
     Evaluation {
@@ -94,6 +100,7 @@ impl MetricRecord {
                 accuracy,
                 best,
             }],
+            Event::Diagnosed { run: _, diagnosis } => vec![Self::Diagnosis { diagnosis }],
             Event::EvaluationFinished {
                 run: _,
                 phase,
@@ -121,6 +128,7 @@ impl MetricRecord {
             | Event::Paused { .. }
             | Event::RateProgress { .. }
             | Event::RateFound { .. }
+            | Event::TraceReady
             | Event::Failed { run: None, .. } => Vec::new(),
         }
     }
@@ -141,6 +149,7 @@ impl MetricRecord {
                 accuracy,
                 best,
             },
+            Self::Diagnosis { diagnosis } => Event::Diagnosed { run, diagnosis },
             Self::Evaluation { phase, summary } => Event::EvaluationFinished {
                 run,
                 phase,
@@ -169,6 +178,7 @@ impl MetricRecord {
         match self {
             Self::Step(metrics) => metrics.step <= step,
             Self::Validation { step: at, .. } => *at <= step,
+            Self::Diagnosis { diagnosis } => diagnosis.step <= step,
             Self::Evaluation { phase, .. } => match phase {
                 EvaluationPhase::Before | EvaluationPhase::FewShot => true,
                 EvaluationPhase::After => false,

@@ -19,6 +19,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
+use super::snapshot_file::{is_snapshot, snapshot_in};
 use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
 use super::tuned::{LiftValues, Tuned};
 use crate::error::{Error, Result};
@@ -164,7 +165,7 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
     Ok((tuned, metadata))
 }
 
-/// Reads what a run made, a bundle or a state file of any program.
+/// Reads what a run made: a bundle, a snapshot or a state file of any program.
 ///
 /// # Errors
 /// As [`read_bundle`] and [`read_state`].
@@ -173,6 +174,9 @@ pub fn read_tuned(
     orientation: Option<Orientation>,
 ) -> Result<(Tuned, Metadata)> {
     let file = Checkpoint::open(path)?;
+    if is_snapshot(&file) {
+        return Ok((snapshot_in(&file)?.tuned, Metadata::default()));
+    }
     if is_bundle(&file) {
         return bundle_in(&file);
     }

@@ -112,6 +112,12 @@ mod keys {
 }
 
 impl TunedState {
+    /// S_0 of a head, [value, key] row-major.
+    pub fn head(&self, layer: usize, head: usize) -> Option<&[f32]> {
+        let n_values = self.head_size * self.head_size;
+        self.layers.get(layer)?.chunks_exact(n_values).nth(head)
+    }
+
     /// Numbers in one layer: `n_head * head_size * head_size`.
     pub fn n_per_layer(&self) -> usize {
         self.n_head * self.head_size * self.head_size

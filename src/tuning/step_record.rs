@@ -14,6 +14,8 @@ pub struct StepNumbers {
     pub loss: f64,
     /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
+    /// The part of it in S_0; 0 where S_0 is not trained.
+    pub state_grad_norm: f64,
     /// Norm of S_0 over the tuned layers after the update.
     pub state_norm: f64,
     /// The learning rate used.
@@ -27,6 +29,10 @@ pub struct StepNumbers {
 pub struct LiftNumbers {
     /// Norm of Z over the tuned layers after the update.
     pub norm: f64,
+    /// Norm of the gradient in Z before clipping.
+    pub grad_norm: f64,
+    /// The same in R, where it is trained with the rest.
+    pub r_grad_norm: Option<f64>,
     /// Where R was looked at in this step.
     pub decorrelation: Option<DecorrelationNumbers>,
 }
@@ -71,6 +77,7 @@ struct PendingStep {
     step: usize,
     learning_rate: f64,
     has_lift: bool,
+    has_r_gradient: bool,
     has_decorrelation: bool,
     record: Tensor<1>,
 }
@@ -81,14 +88,24 @@ pub(super) struct StepTensors {
     pub loss: Tensor<1>,
     /// Of the gradient, `[1]`.
     pub norm: Tensor<1>,
-    /// Sums of squares of the gradient of every head, [layers, H].
+    /// Sums of squares of the gradient of every head in S_0, [layers, H].
     pub gradient: Tensor<2>,
     /// The same of S_0 after the step.
     pub state: Tensor<2>,
-    /// The same of Z.
-    pub lift: Option<Tensor<2>>,
+    /// Of the branch, of a lifted run.
+    pub lift: Option<BranchSquares>,
     /// In the order of [`DecorrelationNumbers`].
     pub decorrelation: Option<Tensor<1>>,
+}
+
+/// The numbers of a branch on the device.
+pub(super) struct BranchSquares {
+    /// Sums of squares of the gradient of every head in Z, [layers, H].
+    pub gradient: Tensor<2>,
+    /// The same of Z after the step.
+    pub weights: Tensor<2>,
+    /// The sum of squares of the gradient in R, `[1]`, where it is trained.
+    pub r_gradient: Option<Tensor<1>>,
 }
 
 impl Pending {
@@ -106,7 +123,16 @@ impl Pending {
             let n = x.dims().iter().product::<usize>();
             x.reshape([n])
         };
-        let has_lift = tensors.lift.is_some();
+        let (of_lift, has_r_gradient) = match tensors.lift {
+            Some(lift) => {
+                let has_r_gradient = lift.r_gradient.is_some();
+                let mut parts = vec![flat(lift.gradient), flat(lift.weights)];
+                parts.extend(lift.r_gradient);
+                (parts, has_r_gradient)
+            }
+            None => (Vec::new(), false),
+        };
+        let has_lift = !of_lift.is_empty();
         let has_decorrelation = tensors.decorrelation.is_some();
         let mut parts = vec![
             tensors.loss,
@@ -114,12 +140,13 @@ impl Pending {
             flat(tensors.gradient),
             flat(tensors.state),
         ];
-        parts.extend(tensors.lift.map(flat));
+        parts.extend(of_lift);
         parts.extend(tensors.decorrelation);
         self.steps.push(PendingStep {
             step,
             learning_rate,
             has_lift,
+            has_r_gradient,
             has_decorrelation,
             record: Tensor::cat(parts, 0),
         });
@@ -163,7 +190,11 @@ impl Pending {
             scalars: next(2),
             gradient: next(n_heads),
             state: next(n_heads),
-            lift: step.has_lift.then(|| next(n_heads)),
+            lift: step.has_lift.then(|| LiftRecord {
+                gradient: next(n_heads),
+                weights: next(n_heads),
+                r_gradient: step.has_r_gradient.then(|| next(1)[0]),
+            }),
             decorrelation: step.has_decorrelation.then(|| next(N_DECORRELATION)),
         }
     }
@@ -174,9 +205,11 @@ impl Pending {
             let (layer, head) = (self.layers[idx / self.n_head], idx % self.n_head);
             format!("layer {layer}, head {head}")
         };
-        let total: f32 = record.gradient.iter().sum();
+        let of_lift = record.lift.as_ref().map_or(&[][..], |lift| lift.gradient);
+        let total: f32 = record.gradient.iter().chain(of_lift).sum();
         if !total.is_finite() || !record.scalars[1].is_finite() {
-            let worst = record.gradient.iter().position(|x| !x.is_finite());
+            let worst = |squares: &[f32]| squares.iter().position(|x| !x.is_finite());
+            let worst = worst(record.gradient).or_else(|| worst(of_lift));
             let at = worst.map_or_else(|| "all heads together".to_owned(), place);
             let loss = record.scalars[0];
             return Some(format!(
@@ -194,7 +227,7 @@ impl Pending {
                 place(worst)
             ));
         }
-        let (worst, norm) = too_large(record.lift?, limits.lift)?;
+        let (worst, norm) = too_large(record.lift.as_ref()?.weights, limits.lift)?;
         Some(format!(
             "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
             place(worst)
@@ -217,8 +250,15 @@ struct Record<'v> {
     scalars: &'v [f32],
     gradient: &'v [f32],
     state: &'v [f32],
-    lift: Option<&'v [f32]>,
+    lift: Option<LiftRecord<'v>>,
     decorrelation: Option<&'v [f32]>,
+}
+
+/// The numbers of a branch, read back.
+struct LiftRecord<'v> {
+    gradient: &'v [f32],
+    weights: &'v [f32],
+    r_gradient: Option<f32>,
 }
 
 impl Record<'_> {
@@ -238,10 +278,13 @@ impl Record<'_> {
             step: step.step,
             loss: of(self.scalars, 0),
             grad_norm: of(self.scalars, 1),
+            state_grad_norm: root(self.gradient),
             state_norm: root(self.state),
             learning_rate: step.learning_rate,
-            lift: self.lift.map(|squares| LiftNumbers {
-                norm: root(squares),
+            lift: self.lift.as_ref().map(|lift| LiftNumbers {
+                norm: root(lift.weights),
+                grad_norm: root(lift.gradient),
+                r_grad_norm: lift.r_gradient.map(|square| f64::from(square).sqrt()),
                 decorrelation,
             }),
         }

@@ -5,6 +5,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::batch::Batch;
 use super::checkpoint_file::TrainerCheckpoint;
+use super::feature_activity::FeatureActivity;
 use super::lift::Lift;
 use super::lift_start::LiftStart;
 use super::parameter::Parameter;
@@ -45,6 +46,7 @@ pub struct Trainer<'a> {
     state: Parameter,
     tunes_state: bool,
     lift: Option<Lift>,
+    activity: Option<FeatureActivity>,
     /// Whether every step so far was sound, [1, 1, 1, 1].
     sound: Tensor<4, Bool>,
     steps_taken: usize,
@@ -74,12 +76,13 @@ impl<'a> Trainer<'a> {
             return Err(Error::spec("method", reason));
         };
         let layers = layers.chosen(model.config().n_layer)?;
-        let (tunes_state, lift) = match method {
-            Method::Base | Method::Standard(_) => (true, None),
+        let (tunes_state, lift, activity) = match method {
+            Method::Base | Method::Standard(_) => (true, None, None),
             Method::Lifted(spec) => {
                 let start = LiftStart::new(model, device, spec, examples, training.seed)?;
+                let activity = start.activity;
                 let lift = Lift::new(start, spec, training, layers.clone());
-                (spec.tune_s0, Some(lift))
+                (spec.tune_s0, Some(lift), Some(activity))
             }
         };
         let start = state_tensors(start, device);
@@ -95,13 +98,24 @@ impl<'a> Trainer<'a> {
             state: Parameter::new(Tensor::cat(chosen, 0), training.optimizer),
             tunes_state,
             lift,
+            activity,
             steps_taken: 0,
         })
+    }
+
+    /// The dimensions of the model.
+    pub fn model_config(&self) -> &crate::model::ModelConfig {
+        self.model.config()
     }
 
     /// Optimiser steps taken since the start of the run.
     pub fn steps_taken(&self) -> usize {
         self.steps_taken
+    }
+
+    /// What gamma made of the kernels, of a lifted run.
+    pub fn feature_activity(&self) -> Option<FeatureActivity> {
+        self.activity
     }
 
     /// The numbers of every step since the last call, in one read-back.

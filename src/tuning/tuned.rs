@@ -101,6 +101,11 @@ impl Tuned {
     }
 }
 
+/// The `idx`-th part of `len` numbers.
+fn part(values: &[f32], idx: usize, len: usize) -> Option<&[f32]> {
+    values.chunks_exact(len).nth(idx)
+}
+
 impl LiftValues {
     /// The branch on a device.
     pub fn tensors(&self, device: &Device) -> LiftTensors {
@@ -128,6 +133,22 @@ impl LiftValues {
             r,
             mean,
         }
+    }
+
+    /// Z of a head, [N, M] row-major; `idx` counts the layers that have a
+    /// branch.
+    pub fn head_weights(&self, idx: usize, head: usize) -> Option<&[f32]> {
+        let [_, h, n, m] = self.sizes();
+        part(&self.weights, idx * h + head, n * m)
+    }
+
+    /// R of a head, [M, M] row-major, where there is one.
+    pub fn head_decorrelation(&self, idx: usize, head: usize) -> Option<&[f32]> {
+        let [l, h, _, m] = self.sizes();
+        let r = self.decorrelation.as_ref()?;
+        let is_shared = r.len() == l * m * m;
+        let place = if is_shared { idx } else { idx * h + head };
+        part(r, place, m * m)
     }
 
     /// Layers, H, N and M.

@@ -10,13 +10,18 @@ use super::latest::StateSnapshot;
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
 use super::session::LoadedModel;
+use super::snapshot_plan::SnapshotPlan;
+use super::trace::Tracer;
 use crate::data::Example;
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
+use crate::runs::run::Run;
 use crate::tuning::batch::{Batch, DataOrder};
 use crate::tuning::checkpoint_file::write_checkpoint;
+use crate::tuning::diagnosis::{Sign, diagnose};
+use crate::tuning::evidence::Evidence;
+use crate::tuning::snapshot_file::{Snapshot, write_snapshot};
 use crate::tuning::spec::SelectBy;
-use crate::tuning::state_file::{Metadata, write_safetensors};
 use crate::tuning::trainer::{Divergence, Trainer};
 
 /// Checkpoints that are kept: one to go on from, one should that be damaged.
@@ -51,7 +56,12 @@ pub(super) struct Tuning<'a> {
     /// Seconds that those steps took.
     pending_secs: f64,
     saved_step: Option<usize>,
+    snapshots: Option<SnapshotPlan>,
+    stored_step: Option<usize>,
     throttle: Throttle,
+    evidence: Evidence,
+    /// What was said already.
+    told: Vec<Sign>,
 }
 
 impl<'a> Tuning<'a> {
@@ -70,8 +80,12 @@ impl<'a> Tuning<'a> {
             _ => batches_by_length(&data.validation, spec),
         };
         Self {
+            evidence: Evidence::new(&spec.method, trainer.feature_activity()),
+            told: Vec::new(),
             order: DataOrder::new(data.train.len(), training.batch, training.seed),
             saved_step: Some(trainer.steps_taken()),
+            snapshots: SnapshotPlan::new(spec, trainer.model_config()),
+            stored_step: None,
             run,
             spec,
             trainer,
@@ -84,6 +98,19 @@ impl<'a> Tuning<'a> {
             pending_secs: 0.0,
             throttle: Throttle::new(SNAPSHOT_SECS),
         }
+    }
+
+    /// Takes up what was seen of the run before it was interrupted.
+    pub fn remember(&mut self, past: &Run) {
+        let first_step = self.trainer.steps_taken();
+        for (step, loss) in past.series.validation_loss.points() {
+            if *step <= first_step {
+                self.evidence.see_validation(*step, *loss);
+            }
+        }
+        let told = past.diagnoses.iter();
+        let told = told.filter(|diagnosis| diagnosis.step <= first_step);
+        self.told = told.map(|diagnosis| diagnosis.sign.clone()).collect();
     }
 
     /// Takes the steps that are left.
@@ -102,9 +129,31 @@ impl<'a> Tuning<'a> {
             if is_last {
                 return Ok(TuningEnd::Finished);
             }
-            context.poll(step)?;
+            self.listen(step, context)?;
             context.during = Doing::Tuning;
             self.step(step)?;
+        }
+    }
+
+    /// Takes commands, and answers those who look on, in a pause too.
+    fn listen(&mut self, step: usize, context: &mut Context<'_>) -> Result<()> {
+        loop {
+            context.control.takes_traces = true;
+            let polled = context.poll(step);
+            context.control.takes_traces = false;
+            polled?;
+            let Some(request) = context.control.take_trace() else {
+                return Ok(());
+            };
+            context.during = Doing::Tracing;
+            let tracer = Tracer {
+                loaded: self.loaded,
+                tokenizer: self.tokenizer,
+                spec: self.spec,
+                step,
+            };
+            let own = |run: &RunId| (*run == self.run).then(|| self.trainer.tuned());
+            tracer.answer(request, &own, context)?;
         }
     }
 
@@ -119,17 +168,24 @@ impl<'a> Tuning<'a> {
         let validates = self.validates_at(step, is_last);
         let saves = (is_last || is_due(step, intervals.checkpoint)) && step > 0;
         let reads = is_due(step, intervals.log) || self.pending.len() >= MAX_PENDING;
-        let shows = is_due(step, intervals.snapshot);
-        if (reads || validates || saves || shows)
+        let stores = self.snapshots.is_some_and(|plan| plan.is_due(step));
+        if (reads || validates || saves || stores)
             && let Some(Divergence { step, detail }) = self.read_back(context)?
         {
+            self.evidence.see_divergence(step);
+            self.tell(context)?;
             return Ok(Some(TuningEnd::Diverged { step, detail }));
         }
         if validates {
             self.validate(step, context)?;
         }
-        if step > 0 {
-            self.show(step, shows, context)?;
+        if reads || validates {
+            self.tell(context)?;
+        }
+        if stores {
+            self.store(context)?;
+        } else {
+            self.show(step, context)?;
         }
         if saves {
             self.save(context)?;
@@ -180,6 +236,7 @@ impl<'a> Tuning<'a> {
             if numbers.step > last {
                 break;
             }
+            self.evidence.see_step(numbers);
             let metrics = StepMetrics {
                 step: numbers.step,
                 loss: numbers.loss,
@@ -194,6 +251,19 @@ impl<'a> Tuning<'a> {
             context.report(Event::Step { run, metrics })?;
         }
         Ok(divergence)
+    }
+
+    /// Says what is wrong with the run, each sign once.
+    fn tell(&mut self, context: &mut Context<'_>) -> Result<()> {
+        for diagnosis in diagnose(&self.evidence) {
+            if self.told.iter().any(|sign| sign.is_like(&diagnosis.sign)) {
+                continue;
+            }
+            self.told.push(diagnosis.sign.clone());
+            let run = self.run.clone();
+            context.report(Event::Diagnosed { run, diagnosis })?;
+        }
+        Ok(())
     }
 
     /// Measures the loss on the examples that are held out.
@@ -227,6 +297,7 @@ impl<'a> Tuning<'a> {
             None
         };
         self.validations.add(step, check, tuned);
+        self.evidence.see_validation(step, loss);
         context.report(Event::Validated {
             run: self.run.clone(),
             step,
@@ -236,24 +307,51 @@ impl<'a> Tuning<'a> {
         })
     }
 
-    /// Stores a snapshot where one is due, and shows one to those who look on.
-    fn show(&mut self, step: usize, stores: bool, context: &mut Context<'_>) -> Result<()> {
-        let is_watched = context.snapshots.is_empty() && self.pending.is_empty();
-        let is_wanted = stores || (is_watched && self.throttle.is_due());
-        if !is_wanted {
+    /// Stores a snapshot of the steps so far, unless there is one or none is
+    /// wanted.
+    ///
+    /// # Errors
+    /// What the device or the disk reports.
+    pub fn store(&mut self, context: &mut Context<'_>) -> Result<()> {
+        let step = self.trainer.steps_taken();
+        let has_room = self.snapshots.is_some_and(|plan| plan.n > 0);
+        if !has_room || self.stored_step == Some(step) {
             return Ok(());
         }
-        let state = self.trainer.state()?;
-        if stores {
-            let path = context.folder()?.snapshot_path(step);
-            write_safetensors(&state, path, &Metadata::default())?;
+        context.during = Doing::Saving;
+        let tuned = self.trainer.tuned()?;
+        let snapshot = Snapshot { step, tuned };
+        write_snapshot(context.folder()?.snapshot_path(step), &snapshot)?;
+        self.stored_step = Some(step);
+        self.publish(snapshot, true, context)
+    }
+
+    /// Shows the state to those who look on, which takes little of the time.
+    fn show(&mut self, step: usize, context: &mut Context<'_>) -> Result<()> {
+        let is_watched = context.snapshots.is_empty() && self.pending.is_empty();
+        if step == 0 || !is_watched || !self.throttle.is_due() {
+            return Ok(());
         }
+        let start = Instant::now();
+        let tuned = self.trainer.tuned()?;
+        self.throttle.took(start.elapsed().as_secs_f64());
+        self.publish(Snapshot { step, tuned }, false, context)
+    }
+
+    fn publish(
+        &self,
+        Snapshot { step, tuned }: Snapshot,
+        is_stored: bool,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
         let run = self.run.clone();
-        context
-            .snapshots
-            .publish(StateSnapshot { run, step, state });
-        let run = self.run.clone();
-        context.report(Event::SnapshotReady { run, step })
+        let snapshot = StateSnapshot { run, step, tuned };
+        context.snapshots.publish(snapshot);
+        context.report(Event::SnapshotReady {
+            run: self.run.clone(),
+            step,
+            is_stored,
+        })
     }
 
     /// Writes a checkpoint of the steps so far, unless there is one.

@@ -5,6 +5,8 @@
 
 mod client;
 mod device_trouble;
+mod diagnoses;
 mod resume;
 mod runs;
+mod traces;
 mod trouble;
