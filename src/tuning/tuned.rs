@@ -54,10 +54,13 @@ impl From<TunedState> for Tuned {
 }
 
 impl Tuned {
-    /// What it changes, times `alpha`: S_0 and Z. 1 is the run's own, 0 the
-    /// untuned model.
+    /// What it changes, times `alpha`: S_0 and Z. 1 is the run's own; 0 is the
+    /// untuned model exactly, without a branch.
     #[must_use]
     pub fn scaled(mut self, alpha: f32) -> Self {
+        if alpha == 0.0 {
+            self.lift = None;
+        }
         self.state = self.state.scaled(alpha);
         if let Some(lift) = &mut self.lift {
             lift.weights.iter_mut().for_each(|z| *z *= alpha);

@@ -39,11 +39,22 @@ pub(super) struct Control {
     waiting: VecDeque<Job>,
     /// The newest request to follow a text, which whoever can takes.
     trace: Option<TraceRequest>,
-    /// Whether whoever polls takes it, in a pause too.
-    pub(super) takes_traces: bool,
+    /// What whoever polls does with a pause and with such a request.
+    pub(super) attention: Attention,
     /// Whether the run that polls is held.
     holds: bool,
     is_shut_down: bool,
+}
+
+/// What whoever polls does with a pause and with a text to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attention {
+    /// Holds in a pause; texts wait.
+    Work,
+    /// Holds in a pause, but leaves it for a text, after which it polls again.
+    WorkOrText,
+    /// Follows a text, in a pause too.
+    Text,
 }
 
 /// What a command is to whoever takes it.
@@ -62,7 +73,7 @@ impl Control {
             commands,
             waiting: VecDeque::new(),
             trace: None,
-            takes_traces: false,
+            attention: Attention::Work,
             holds: false,
             is_shut_down: false,
         }
@@ -70,7 +81,7 @@ impl Control {
 
     /// Waits for the next job; none when the worker is to end.
     pub(super) fn next_job(&mut self) -> Option<Job> {
-        (self.takes_traces, self.holds) = (false, false);
+        (self.attention, self.holds) = (Attention::Work, false);
         while !self.is_shut_down {
             // People wait for it, and it is short.
             if let Some(request) = self.trace.take() {
@@ -108,10 +119,11 @@ impl Control {
         paused: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         while !self.is_shut_down {
-            if self.takes_traces && self.trace.is_some() {
+            let is_for_caller = self.attention == Attention::WorkOrText && self.trace.is_some();
+            if is_for_caller {
                 return Ok(());
             }
-            let taken = if self.holds {
+            let taken = if self.holds && self.attention != Attention::Text {
                 self.commands.recv().map_err(|_| TryRecvError::Disconnected)
             } else {
                 self.commands.try_recv()
@@ -223,6 +235,42 @@ mod tests {
             let folder = name.into();
             assert_eq!(control.next_job(), Some(Job::Resume { folder }));
         }
+    }
+
+    #[test]
+    fn a_pause_is_left_for_a_text_and_held_again_after_it() {
+        use crate::tuning::trajectory::Place;
+        use crate::worker::trace::TraceFrom;
+        let (sender, mut control) = control();
+        let run = id("a");
+        let request = TraceRequest {
+            spec: Box::default(),
+            from: TraceFrom::Untuned,
+            text: "a".into(),
+            place: Place { layer: 0, head: 0 },
+        };
+        sender.send(Command::Pause(run.clone())).unwrap();
+        sender.send(Command::Trace(request.clone())).unwrap();
+        let mut n_told = 0;
+        let mut poll = |control: &mut Control, attention| {
+            control.attention = attention;
+            let mut paused = || {
+                n_told += 1;
+                Ok(())
+            };
+            let polled = control.poll(Some(&run), &mut paused).is_ok();
+            (polled, n_told)
+        };
+        assert_eq!(poll(&mut control, Attention::WorkOrText), (true, 1));
+        assert_eq!(control.take_trace(), Some(request));
+        assert_eq!(
+            poll(&mut control, Attention::Text),
+            (true, 1),
+            "never holds"
+        );
+        // It would hold here; the stop ends that, and no pause is told again.
+        sender.send(Command::Stop(run.clone())).unwrap();
+        assert_eq!(poll(&mut control, Attention::WorkOrText), (false, 1));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::run_spec::RunSpec;
 use super::session::{LoadedModel, Session};
 use super::snapshot_plan::SnapshotPlan;
 use super::step_memory::memory_note;
-use super::trace::{TraceRequest, Tracer, answer};
+use super::trace::trace;
 use super::tuning_loop::{Tuning, TuningEnd, micro_batches};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -58,29 +58,6 @@ fn load(spec: &RunSpec, session: &mut Session, context: &mut Context<'_>) -> Res
         context.report(event)
     });
     loaded.map(|_| ())
-}
-
-/// Follows a text while no run is on.
-fn trace(request: TraceRequest, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
-    context.during = Doing::Tracing;
-    let spec = request.spec.clone();
-    let loaded = session.load(&spec, &mut |event| {
-        context.poll(0)?;
-        context.report(event)
-    });
-    match loaded {
-        Ok((loaded, tokenizer)) => {
-            let tracer = Tracer {
-                loaded,
-                tokenizer: &tokenizer,
-                spec: &spec,
-                step: 0,
-            };
-            tracer.answer(request, &|_| None, context)
-        }
-        Err(Error::Stopped) => Err(Error::Stopped),
-        Err(error) => answer(request, Err(error.to_string()), context),
-    }
 }
 
 /// What a run needs before it begins.

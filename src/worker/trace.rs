@@ -4,10 +4,10 @@
 
 use std::path::PathBuf;
 
-use super::context::Context;
+use super::context::{Context, Doing};
 use super::event::{Event, RunId};
 use super::run_spec::RunSpec;
-use super::session::LoadedModel;
+use super::session::{LoadedModel, Session};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::run_folder::snapshot_file;
@@ -142,11 +142,41 @@ impl Tracer<'_> {
     }
 }
 
+/// Follows a text while no run is on.
+///
+/// # Errors
+/// [`Error::Stopped`] when the worker is to end.
+pub(super) fn trace(
+    request: TraceRequest,
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    context.during = Doing::Tracing;
+    let spec = request.spec.clone();
+    let loaded = session.load(&spec, &mut |event| {
+        context.poll(0)?;
+        context.report(event)
+    });
+    match loaded {
+        Ok((loaded, tokenizer)) => {
+            let tracer = Tracer {
+                loaded,
+                tokenizer: &tokenizer,
+                spec: &spec,
+                step: 0,
+            };
+            tracer.answer(request, &|_| None, context)
+        }
+        Err(Error::Stopped) => Err(Error::Stopped),
+        Err(error) => answer(request, Err(error.to_string()), context),
+    }
+}
+
 /// Puts an answer into the slot and says so.
 ///
 /// # Errors
 /// [`Error::Io`] if the run's folder cannot be written.
-pub(super) fn answer(
+fn answer(
     request: TraceRequest,
     traced: std::result::Result<Traced, String>,
     context: &mut Context<'_>,

@@ -6,23 +6,21 @@ use super::best::{Check, Validations};
 use super::context::{Context, Doing, Throttle};
 use super::evaluating::held_out_score;
 use super::event::{Event, RunId, StepMetrics};
-use super::latest::StateSnapshot;
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
 use super::session::LoadedModel;
 use super::snapshot_plan::SnapshotPlan;
-use super::trace::Tracer;
 use crate::data::Example;
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
-use crate::runs::run::Run;
 use crate::tuning::batch::{Batch, DataOrder};
 use crate::tuning::checkpoint_file::write_checkpoint;
-use crate::tuning::diagnosis::{Sign, diagnose};
+use crate::tuning::diagnosis::Sign;
 use crate::tuning::evidence::Evidence;
-use crate::tuning::snapshot_file::{Snapshot, write_snapshot};
 use crate::tuning::spec::SelectBy;
 use crate::tuning::trainer::{Divergence, Trainer};
+
+mod onlookers;
 
 /// Checkpoints that are kept: one to go on from, one should that be damaged.
 const KEPT_CHECKPOINTS: usize = 2;
@@ -100,19 +98,6 @@ impl<'a> Tuning<'a> {
         }
     }
 
-    /// Takes up what was seen of the run before it was interrupted.
-    pub fn remember(&mut self, past: &Run) {
-        let first_step = self.trainer.steps_taken();
-        for (step, loss) in past.series.validation_loss.points() {
-            if *step <= first_step {
-                self.evidence.see_validation(*step, *loss);
-            }
-        }
-        let told = past.diagnoses.iter();
-        let told = told.filter(|diagnosis| diagnosis.step <= first_step);
-        self.told = told.map(|diagnosis| diagnosis.sign.clone()).collect();
-    }
-
     /// Takes the steps that are left.
     ///
     /// # Errors
@@ -132,28 +117,6 @@ impl<'a> Tuning<'a> {
             self.listen(step, context)?;
             context.during = Doing::Tuning;
             self.step(step)?;
-        }
-    }
-
-    /// Takes commands, and answers those who look on, in a pause too.
-    fn listen(&mut self, step: usize, context: &mut Context<'_>) -> Result<()> {
-        loop {
-            context.control.takes_traces = true;
-            let polled = context.poll(step);
-            context.control.takes_traces = false;
-            polled?;
-            let Some(request) = context.control.take_trace() else {
-                return Ok(());
-            };
-            context.during = Doing::Tracing;
-            let tracer = Tracer {
-                loaded: self.loaded,
-                tokenizer: self.tokenizer,
-                spec: self.spec,
-                step,
-            };
-            let own = |run: &RunId| (*run == self.run).then(|| self.trainer.tuned());
-            tracer.answer(request, &own, context)?;
         }
     }
 
@@ -253,19 +216,6 @@ impl<'a> Tuning<'a> {
         Ok(divergence)
     }
 
-    /// Says what is wrong with the run, each sign once.
-    fn tell(&mut self, context: &mut Context<'_>) -> Result<()> {
-        for diagnosis in diagnose(&self.evidence) {
-            if self.told.iter().any(|sign| sign.is_like(&diagnosis.sign)) {
-                continue;
-            }
-            self.told.push(diagnosis.sign.clone());
-            let run = self.run.clone();
-            context.report(Event::Diagnosed { run, diagnosis })?;
-        }
-        Ok(())
-    }
-
     /// Measures the loss on the examples that are held out.
     fn validate(&mut self, step: usize, context: &mut Context<'_>) -> Result<()> {
         context.during = Doing::Validating;
@@ -304,53 +254,6 @@ impl<'a> Tuning<'a> {
             loss,
             accuracy,
             best,
-        })
-    }
-
-    /// Stores a snapshot of the steps so far, unless there is one or none is
-    /// wanted.
-    ///
-    /// # Errors
-    /// What the device or the disk reports.
-    pub fn store(&mut self, context: &mut Context<'_>) -> Result<()> {
-        let step = self.trainer.steps_taken();
-        let has_room = self.snapshots.is_some_and(|plan| plan.n > 0);
-        if !has_room || self.stored_step == Some(step) {
-            return Ok(());
-        }
-        context.during = Doing::Saving;
-        let tuned = self.trainer.tuned()?;
-        let snapshot = Snapshot { step, tuned };
-        write_snapshot(context.folder()?.snapshot_path(step), &snapshot)?;
-        self.stored_step = Some(step);
-        self.publish(snapshot, true, context)
-    }
-
-    /// Shows the state to those who look on, which takes little of the time.
-    fn show(&mut self, step: usize, context: &mut Context<'_>) -> Result<()> {
-        let is_watched = context.snapshots.is_empty() && self.pending.is_empty();
-        if step == 0 || !is_watched || !self.throttle.is_due() {
-            return Ok(());
-        }
-        let start = Instant::now();
-        let tuned = self.trainer.tuned()?;
-        self.throttle.took(start.elapsed().as_secs_f64());
-        self.publish(Snapshot { step, tuned }, false, context)
-    }
-
-    fn publish(
-        &self,
-        Snapshot { step, tuned }: Snapshot,
-        is_stored: bool,
-        context: &mut Context<'_>,
-    ) -> Result<()> {
-        let run = self.run.clone();
-        let snapshot = StateSnapshot { run, step, tuned };
-        context.snapshots.publish(snapshot);
-        context.report(Event::SnapshotReady {
-            run: self.run.clone(),
-            step,
-            is_stored,
         })
     }
 

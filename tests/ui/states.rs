@@ -212,7 +212,7 @@ fn the_state_takes_up_the_words_of_a_text() {
     });
     let labels = [
         "of layer 3, head 1, 64 x 64",
-        "start",
+        "token 0",
         "Norm of the state over the tokens",
     ];
     check(
@@ -234,8 +234,8 @@ fn steps_and_heads_are_chosen_by_their_controls() {
     wait_for(&mut harness, "S₀ after step 50");
     harness.get_by_label("Handed over").click();
     wait_for(&mut harness, "S₀ after step 150");
-    harness.get_by_label("QᵀZ").click();
-    wait_for(&mut harness, "QᵀZ of layer 3, head 1, 64 x 64");
+    harness.get_by_label("Q^T Z").click();
+    wait_for(&mut harness, "Q^T Z of layer 3, head 1, 64 x 64");
     // The upper left of the grid is layer 0, head 0.
     let grid = harness.get_by_label("Grid of every head").rect();
     let at = grid.min + vec2(36.0, 26.0);
@@ -244,5 +244,5 @@ fn steps_and_heads_are_chosen_by_their_controls() {
     harness.drag_at(at);
     harness.drop_at(at);
     harness.run_steps(2);
-    wait_for(&mut harness, "QᵀZ of layer 0, head 0, 64 x 64");
+    wait_for(&mut harness, "Q^T Z of layer 0, head 0, 64 x 64");
 }

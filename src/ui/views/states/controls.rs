@@ -1,6 +1,6 @@
 //! Which matrix of which head, in which colours, and less what.
 
-use eframe::egui::{ComboBox, Ui};
+use eframe::egui::{ComboBox, Id, Ui};
 
 use super::super::super::ui_state::{ColourRange, CompareWith, StatesSettings};
 use super::super::super::widgets::controls::choice;
@@ -9,9 +9,12 @@ use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
 use crate::tuning::head_matrices::MatrixKind;
 
-/// Draws the choices.
+/// From which width on choices stand side by side.
+const WIDE: f32 = 560.0;
+
+/// Draws the choices: what is shown, and how.
 pub(super) fn controls_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore, is_lifted: bool) {
-    ui.horizontal_wrapped(|ui| {
+    ui.horizontal(|ui| {
         matrix_ui(ui, look.settings, is_lifted);
         ui.separator();
         let [n_layer, n_head] = look.sizes;
@@ -21,9 +24,10 @@ pub(super) fn controls_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore, is
         ui.separator();
         ui.toggle_value(&mut settings.follows_text, "Over a text")
             .on_hover_text("Follow the state over the tokens of a text that you type");
-        ui.separator();
-        colours_ui(ui, look);
-        ui.separator();
+    });
+    ui.horizontal(|ui| {
+        scale_ui(ui, look.settings);
+        limits_ui(ui, look);
         compare_ui(ui, look, store);
     });
 }
@@ -56,18 +60,53 @@ fn meaning(kind: MatrixKind) -> &'static str {
     }
 }
 
-fn colours_ui(ui: &mut Ui, look: &mut Look<'_>) {
+fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings) {
     let scales = [
         (Scale::Symmetric, "Symmetric"),
         (Scale::Sequential, "Sequential"),
     ];
-    let shown = look.data.shown.newest().map(|(_, shown)| shown.clone());
-    let settings = &mut *look.settings;
-    if choice(ui, &mut settings.scale, &scales) && matches!(settings.range, ColourRange::Locked(_))
-    {
+    let name = match settings.scale {
+        Scale::Symmetric => "Symmetric",
+        Scale::Sequential => "Sequential",
+    };
+    let before = settings.scale;
+    let is_wide = ui.available_width() >= WIDE;
+    let label = ui.label("Colours").on_hover_text(
+        "Symmetric: zero is the ground, two colours for the two signs. Sequential: from the smallest number to the largest",
+    );
+    if is_wide {
+        choice(ui, &mut settings.scale, &scales);
+    } else {
+        scale_list_ui(ui, settings, &scales, name, label.id);
+    }
+    if before != settings.scale && matches!(settings.range, ColourRange::Locked(_)) {
         // They were those of the other scale.
         settings.range = ColourRange::Shared;
     }
+}
+
+fn scale_list_ui(
+    ui: &mut Ui,
+    settings: &mut StatesSettings,
+    scales: &[(Scale, &str)],
+    name: &str,
+    label: Id,
+) {
+    ComboBox::from_id_salt("colours")
+        .width(86.0)
+        .selected_text(name)
+        .show_ui(ui, |ui| {
+            for (scale, name) in scales {
+                ui.selectable_value(&mut settings.scale, *scale, *name);
+            }
+        })
+        .response
+        .labelled_by(label);
+}
+
+fn limits_ui(ui: &mut Ui, look: &mut Look<'_>) {
+    let shown = look.data.shown.newest().map(|(_, shown)| shown.clone());
+    let settings = &mut *look.settings;
     let name = match settings.range {
         ColourRange::Shared => "All heads",
         ColourRange::PerHead => "Each head",
@@ -77,7 +116,7 @@ fn colours_ui(ui: &mut Ui, look: &mut Look<'_>) {
         .label("Limits")
         .on_hover_text("What the ends of the colours stand for: the numbers of all heads, of each head by itself, or those of now whatever is shown later");
     ComboBox::from_id_salt("limits")
-        .width(84.0)
+        .width(78.0)
         .selected_text(name)
         .show_ui(ui, |ui| {
             ui.selectable_value(&mut settings.range, ColourRange::Shared, "All heads");
@@ -108,7 +147,7 @@ fn compare_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore) {
         .label("Less")
         .on_hover_text("Show the difference from another step or another run");
     ComboBox::from_id_salt("less")
-        .width(110.0)
+        .width(96.0)
         .truncate()
         .selected_text(name)
         .show_ui(ui, |ui| {

@@ -123,14 +123,16 @@ fn heading_ui(ui: &mut Ui, look: &Look<'_>, key: &StateKey) {
         CompareWith::Step(step) => format!(", less that after step {step}"),
         CompareWith::Run(run) => format!(", less that of {}", run.0),
     };
-    weak_small(
-        ui,
-        format!(
-            "{} after step {}{less}{norm}",
-            symbol(settings.kind, false),
-            key.step
-        ),
-    );
+    let step = key.step;
+    let what = match (settings.follows_text, settings.from_untuned) {
+        (true, true) => "S over a text, from the untuned model".to_owned(),
+        (true, false) => format!("S over a text, from the state after step {step}"),
+        (false, _) => {
+            let kind = symbol(settings.kind, false);
+            format!("{kind} after step {step}{less}{norm}")
+        }
+    };
+    weak_small(ui, what);
     ui.add_space(2.0);
 }
 
@@ -140,7 +142,7 @@ pub(super) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
         (MatrixKind::S0, false) => "S₀",
         (MatrixKind::S0, true) => "S",
         (MatrixKind::Z, _) => "Z",
-        (MatrixKind::Lifted, false) => "QᵀZ",
+        (MatrixKind::Lifted, false) => "Q^T Z",
         (MatrixKind::Lifted, true) => "L",
         (MatrixKind::R, _) => "R",
     }

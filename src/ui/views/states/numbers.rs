@@ -50,7 +50,7 @@ fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
             (
                 "Effective rank",
                 number(of.effective_rank),
-                "How many directions it uses: |A|⁴ / |AᵀA|², from 1 to its smaller side",
+                "How many directions it uses: |A|^4 / |A^T A|^2, from 1 to its smaller side",
             ),
             (
                 "Condition",

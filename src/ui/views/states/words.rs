@@ -109,9 +109,10 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(1.0, 2.0);
         for (idx, word) in traced.words.iter().enumerate().take(MAX_WORDS) {
+            // Token 0 stands before every text and has no word.
             let text = match word.as_str() {
-                "" => "start".to_owned(),
-                word => word.replace('\n', "⏎").replace('\t', "⇥"),
+                "" => "token 0 ".to_owned(),
+                word => word.replace('\n', "\\n").replace('\t', "\\t"),
             };
             let is_last = idx + 1 == at;
             let colour = match idx < at {
