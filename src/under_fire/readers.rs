@@ -14,6 +14,7 @@ use crate::persist::spec_file::{parse_spec, print_spec, set_field};
 use crate::tuning::MomentValues;
 use crate::tuning::checkpoint_file::{TrainerCheckpoint, checkpoint_in, write_checkpoint};
 use crate::tuning::lift_bundle::{bundle_in, write_bundle};
+use crate::tuning::snapshot_file::{Snapshot, snapshot_in, write_snapshot};
 use crate::tuning::spec::{Dynamics, LiftSpec, Method};
 use crate::tuning::state_file::{
     Metadata, Orientation, PthDType, TunedState, raw_in, state_in, write_pth, write_raw,
@@ -54,7 +55,8 @@ const TORCH_WORDS: [&[u8]; 27] = [
     b"}(u.",
 ];
 
-const SAFETENSORS_WORDS: [&[u8]; 17] = [
+const SAFETENSORS_WORDS: [&[u8]; 18] = [
+    b"\"gosling-snapshot\"",
     b"{\"__metadata__\":{",
     b"\"format\":",
     b"\"orientation\":",
@@ -377,6 +379,23 @@ fn bundles() {
     check("bundle", vec![seed], &SAFETENSORS_WORDS, &|bytes| {
         let file = Checkpoint::from_bytes("lifted.safetensors", bytes.to_vec());
         file.is_ok_and(|file| bundle_in(&file).is_ok())
+    });
+}
+
+#[test]
+fn snapshots() {
+    let seeds = [None, Some(lift())].map(|lift| {
+        written("step-000003.safetensors", |path| {
+            let snapshot = Snapshot {
+                step: 3,
+                tuned: tuned(lift),
+            };
+            write_snapshot(path, &snapshot).unwrap();
+        })
+    });
+    check("snapshot", seeds.to_vec(), &SAFETENSORS_WORDS, &|bytes| {
+        let file = Checkpoint::from_bytes("step-000003.safetensors", bytes.to_vec());
+        file.is_ok_and(|file| snapshot_in(&file).is_ok())
     });
 }
 

@@ -156,7 +156,7 @@ fn a_run_under_way_and_one_that_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let mut results = SnapshotResults::new();
     let running = app(store(folder.path(), false), false, |_| ());
-    let labels = ["Live", "S₀ of layer 3, head 1, 64 x 64"];
+    let labels = ["Live", "S₀, 64 x 64"];
     check(
         &mut results,
         "states_running_dark",
@@ -188,11 +188,7 @@ fn a_difference_of_two_steps_in_sequential_colours() {
         state.states.scale = Scale::Sequential;
         state.states.zoom.max = (0.5, 0.5).into();
     });
-    let labels = [
-        "less that after step 0",
-        "R of layer 3, head 1, 64 x 64",
-        "Whole",
-    ];
+    let labels = ["less that after step 0", "R, 64 x 64", "Whole"];
     check(
         &mut results,
         "states_difference_dark",
@@ -210,11 +206,7 @@ fn the_state_takes_up_the_words_of_a_text() {
         state.states.follows_text = true;
         state.states.text = "What is the sum of two and three?".into();
     });
-    let labels = [
-        "of layer 3, head 1, 64 x 64",
-        "token 0",
-        "Norm of the state over the tokens",
-    ];
+    let labels = ["S, 64 x 64", "token 0", "Norm of the state over the tokens"];
     check(
         &mut results,
         "states_text_dark",
@@ -235,7 +227,7 @@ fn steps_and_heads_are_chosen_by_their_controls() {
     harness.get_by_label("Handed over").click();
     wait_for(&mut harness, "S₀ after step 150");
     harness.get_by_label("Q^T Z").click();
-    wait_for(&mut harness, "Q^T Z of layer 3, head 1, 64 x 64");
+    wait_for(&mut harness, "Q^T Z, 64 x 64");
     // The upper left of the grid is layer 0, head 0.
     let grid = harness.get_by_label("Grid of every head").rect();
     let at = grid.min + vec2(36.0, 26.0);
@@ -244,5 +236,5 @@ fn steps_and_heads_are_chosen_by_their_controls() {
     harness.drag_at(at);
     harness.drop_at(at);
     harness.run_steps(2);
-    wait_for(&mut harness, "Q^T Z of layer 0, head 0, 64 x 64");
+    wait_for(&mut harness, "Layer 0, head 0");
 }

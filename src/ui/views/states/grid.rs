@@ -24,7 +24,7 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut Look<'_>) {
         return;
     };
     let (n_layer, n_head) = (grid.n_layer, grid.n_head);
-    weak_small(ui, "layers downwards, heads across; a click chooses one");
+    weak_small(ui, "layers down, heads across");
     let side = ((ui.available_width() - AXIS) / n_head.max(1) as f32)
         .clamp(4.0, 72.0)
         .floor();

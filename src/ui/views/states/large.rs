@@ -11,7 +11,7 @@ use eframe::egui::{
 use super::super::super::states_shown::Shown;
 use super::super::super::theme::palette;
 use super::super::super::ui_state::{ColourRange, StatesSettings};
-use super::super::super::widgets::controls::{named, weak_small};
+use super::super::super::widgets::controls::{group_title, named, weak_small};
 use super::super::super::widgets::heatmap::{HeatmapLook, paint_heatmap};
 use super::super::super::widgets::numbers::number;
 use super::{Look, caveat, is_of_choice, symbol};
@@ -52,7 +52,7 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut Look<'_>) {
     };
     let (n_rows, n_columns) = (shown.matrix.rows(), shown.matrix.columns);
     let room = ui.available_width() - AXIS - PROFILE - BAR_ROOM;
-    let side = room.clamp(96.0, 560.0);
+    let side = room.clamp(96.0, 600.0);
     // Wide matrices keep the shape of their cells, but stay easy to point at.
     let height = (side * n_rows as f32 / n_columns.max(1) as f32).clamp(side * 0.4, side);
     let size = vec2(AXIS + side + PROFILE + BAR_ROOM, height + PROFILE + AXIS);
@@ -92,22 +92,22 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut Look<'_>) {
 }
 
 fn title_ui(ui: &mut Ui, look: &mut Look<'_>, shown: &Shown) {
+    let caveat = caveat(look);
+    let settings = &mut *look.settings;
+    let (layer, head) = (settings.layer, settings.head);
+    group_title(ui, &format!("Layer {layer}, head {head}"));
+    let (rows, columns) = (shown.matrix.rows(), shown.matrix.columns);
+    let kind = symbol(settings.kind, settings.follows_text);
     ui.horizontal(|ui| {
-        let settings = &mut *look.settings;
-        let (layer, head) = (settings.layer, settings.head);
-        let (rows, columns) = (shown.matrix.rows(), shown.matrix.columns);
-        let kind = symbol(settings.kind, settings.follows_text);
-        weak_small(
-            ui,
-            format!("{kind} of layer {layer}, head {head}, {rows} x {columns}"),
-        );
+        weak_small(ui, format!("{kind}, {rows} x {columns}"))
+            .on_hover_text("Ctrl and the wheel zoom, dragging moves, a double click shows all");
         if settings.is_zoomed() && ui.small_button("Whole").clicked() {
             settings.zoom = StatesSettings::WHOLE;
         }
+        if let Some(caveat) = caveat {
+            weak_small(ui, caveat);
+        }
     });
-    if let Some(caveat) = caveat(look) {
-        weak_small(ui, caveat);
-    }
 }
 
 fn missing_ui(ui: &mut Ui, look: &Look<'_>) {

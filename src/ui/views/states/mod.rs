@@ -31,6 +31,9 @@ mod words;
 
 /// From which width on the two pictures stand side by side.
 const SIDE_BY_SIDE_FROM: f32 = 560.0;
+/// From which width on the numbers stand beside them.
+const ALL_SIDE_BY_SIDE_FROM: f32 = 1080.0;
+const NUMBERS_WIDTH: f32 = 270.0;
 
 /// What the parts of the view look at together.
 pub(super) struct Look<'a> {
@@ -83,7 +86,6 @@ pub fn states_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState, data: &Stat
             ui.add_space(4.0);
         }
         pictures_ui(ui, &mut look);
-        numbers::numbers_ui(ui, &look);
         ui.add_space(GAP);
     });
 }
@@ -148,27 +150,41 @@ pub(super) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
     }
 }
 
-/// The grid and the large picture, side by side where there is room.
+/// The grid, the large picture and the numbers, side by side where there is
+/// room.
 fn pictures_ui(ui: &mut Ui, look: &mut Look<'_>) {
     let width = ui.available_width();
     if width < SIDE_BY_SIDE_FROM {
         grid::grid_ui(ui, look);
         ui.add_space(GAP);
         large::large_ui(ui, look);
-    } else {
-        ui.horizontal_top(|ui| {
-            ui.vertical(|ui| {
-                ui.set_width((width * 0.36).floor().min(420.0));
-                grid::grid_ui(ui, look);
-            });
-            ui.add_space(GAP);
-            ui.vertical(|ui| {
-                ui.set_width(ui.available_width());
-                large::large_ui(ui, look);
-            });
-        });
+        ui.add_space(GAP);
+        numbers::numbers_ui(ui, look, 1);
+        return;
     }
-    ui.add_space(GAP);
+    let is_wide = width >= ALL_SIDE_BY_SIDE_FROM;
+    let numbers_width = if is_wide { NUMBERS_WIDTH } else { 0.0 };
+    ui.horizontal_top(|ui| {
+        ui.vertical(|ui| {
+            ui.set_width((width * 0.34).floor().min(360.0));
+            grid::grid_ui(ui, look);
+        });
+        ui.add_space(GAP);
+        ui.vertical(|ui| {
+            ui.set_width(ui.available_width() - numbers_width);
+            large::large_ui(ui, look);
+        });
+        if is_wide {
+            ui.vertical(|ui| {
+                ui.set_width(numbers_width - GAP);
+                numbers::numbers_ui(ui, look, 1);
+            });
+        }
+    });
+    if !is_wide {
+        ui.add_space(GAP);
+        numbers::numbers_ui(ui, look, 3);
+    }
 }
 
 /// What people should know of the matrix that is shown.

@@ -5,7 +5,7 @@ use eframe::egui::{
     pos2, vec2,
 };
 
-use super::super::super::theme::palette;
+use super::super::super::theme::{GAP, palette};
 use super::super::super::widgets::controls::{group_title, named};
 use super::super::super::widgets::numbers::number;
 use super::{Look, is_of_choice};
@@ -17,20 +17,18 @@ const LEFT: f32 = 40.0;
 /// Decades below the largest singular value that are drawn.
 const DECADES: f64 = 6.0;
 
-/// Draws the numbers of the matrix that is shown.
-pub(super) fn numbers_ui(ui: &mut Ui, look: &Look<'_>) {
+/// Draws the numbers of the matrix that is shown, in so many columns.
+pub(super) fn numbers_ui(ui: &mut Ui, look: &Look<'_>, n_columns: usize) {
     let newest = look.data.shown.newest();
     let Some((_, shown)) = newest.filter(|(key, _)| is_of_choice(key, look.settings)) else {
         return;
     };
     let statistics = &shown.statistics;
-    let is_wide = ui.available_width() >= 560.0;
-    let n_columns = if is_wide { 3 } else { 1 };
     ui.columns(n_columns, |columns| {
-        let column = |idx: usize| if is_wide { idx } else { 0 };
-        statistics_ui(&mut columns[column(0)], statistics);
-        histogram_ui(&mut columns[column(1)], &statistics.histogram);
-        singular_values_ui(&mut columns[column(2)], &statistics.singular_values);
+        let last = columns.len().saturating_sub(1);
+        statistics_ui(&mut columns[0], statistics);
+        histogram_ui(&mut columns[1.min(last)], &statistics.histogram);
+        singular_values_ui(&mut columns[2.min(last)], &statistics.singular_values);
     });
 }
 
@@ -74,6 +72,11 @@ fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
 }
 
 fn histogram_ui(ui: &mut Ui, histogram: &Histogram) {
+    ui.add_space(if ui.min_rect().height() > 1.0 {
+        GAP
+    } else {
+        0.0
+    });
     group_title(ui, "Histogram");
     let (plot, rect) = plot_area(ui, "Histogram of the numbers");
     let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
@@ -118,6 +121,11 @@ fn histogram_ui(ui: &mut Ui, histogram: &Histogram) {
 }
 
 fn singular_values_ui(ui: &mut Ui, values: &[f64]) {
+    ui.add_space(if ui.min_rect().height() > 1.0 {
+        GAP
+    } else {
+        0.0
+    });
     group_title(ui, "Singular values");
     let (plot, rect) = plot_area(ui, "Singular values, largest first, on a logarithmic axis");
     frame(ui, plot);
