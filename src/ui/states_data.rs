@@ -372,7 +372,7 @@ mod tests {
         assert!(data.wants(&key(0)), "it was let go and is read again");
         let problem = crate::error::Error::Device("gone".into());
         data.take_state(key(0), Err(problem));
-        assert_eq!(data.problem(&key(0)), Some("gone"));
+        assert_eq!(data.problem(&key(0)), Some("device: gone"));
         assert!(!data.wants(&key(0)));
     }
 
@@ -386,7 +386,7 @@ mod tests {
         assert_eq!(computed.newest().map(|(_, value)| **value), Some(10));
         assert!(computed.wants(&2));
         computed.take(2, Err(crate::error::Error::Device("no".into())));
-        assert_eq!(computed.problem(), Some("no"));
+        assert_eq!(computed.problem(), Some("device: no"));
         assert!(!computed.wants(&2));
     }
 }
