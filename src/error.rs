@@ -69,6 +69,17 @@ impl Error {
         }
     }
 
+    /// The same, naming the file that a field of a specification came from.
+    #[must_use]
+    pub fn at_file(self, file: impl AsRef<Path>) -> Self {
+        match self {
+            Self::Spec { field, reason } => Self::input(file, field, reason),
+            other @ (Self::Input { .. } | Self::Io { .. } | Self::Device(_) | Self::Stopped) => {
+                other
+            }
+        }
+    }
+
     /// An [`Error::Spec`].
     pub fn spec(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Spec {
@@ -85,7 +96,10 @@ fn io_reason(error: &io::Error) -> String {
         io::ErrorKind::ReadOnlyFilesystem => {
             "the disk is read-only; choose a folder that can be written".into()
         }
-        io::ErrorKind::PermissionDenied => "permission denied".into(),
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; make it writable or readable for this user, or choose another place"
+                .into()
+        }
         io::ErrorKind::NotFound => "no such file or folder".into(),
         _ => error.to_string(),
     }

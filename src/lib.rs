@@ -31,6 +31,7 @@
 pub mod allocator;
 pub mod bench;
 pub mod cli;
+pub mod colormap;
 pub mod data;
 pub mod error;
 pub mod kernels;
@@ -44,6 +45,8 @@ pub mod sweep;
 pub mod tuning;
 #[cfg(feature = "gui")]
 pub mod ui;
+#[cfg(test)]
+mod under_fire;
 mod words;
 pub mod worker;
 

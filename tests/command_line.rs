@@ -151,6 +151,55 @@ fn states_are_exported_and_not_overwritten() {
 }
 
 #[test]
+fn states_of_other_programs_are_taken_over() {
+    let folder = folder();
+    let check = |arguments: &str, parts: &[&str]| check_output(folder.path(), arguments, parts);
+    check(
+        "export mini.safetensors --to bin -o raw.bin",
+        &["saved raw.bin"],
+    );
+    // It is zero, so that its loss says nothing.
+    let output = gosling(folder.path(), "import raw.bin --device cpu");
+    let (text, errors) = texts(&output);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    for row in [
+        "zero, the untuned model",
+        "as it is, value-key",
+        "transposed, key-value",
+    ] {
+        assert!(text.contains(row), "{text}");
+    }
+    assert!(
+        errors.contains("raw.bin: orientation: both ways round"),
+        "{errors}"
+    );
+    check(
+        "import raw.bin --device cpu --orientation key-value -o theirs.safetensors",
+        &[
+            "saved theirs.safetensors",
+            "gosling tune --start theirs.safetensors",
+        ],
+    );
+    check("inspect theirs.safetensors", &["head,value,key"]);
+    check(
+        "tune --start theirs.safetensors --preset cpu --print-spec",
+        &["start: File(\"theirs.safetensors\")"],
+    );
+    check_refused(
+        folder.path(),
+        "import small.safetensors",
+        2,
+        "small.safetensors: state: has 2 layers of 1 heads of 16x16",
+    );
+    check_refused(
+        folder.path(),
+        "import junk.bin",
+        2,
+        "junk.bin: no such file or folder",
+    );
+}
+
+#[test]
 fn texts_are_continued() {
     let folder = folder();
     let check = |arguments: &str, parts: &[&str]| check_output(folder.path(), arguments, parts);

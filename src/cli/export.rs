@@ -18,7 +18,7 @@ use crate::tuning::tuned::Tuned;
 pub struct ExportArguments {
     /// A state file, or a run's folder.
     state: PathBuf,
-    /// pth (RWKV-Runner, the rwkv package), st (Ai00, web-rwkv) or safetensors (Gosling).
+    /// pth (RWKV-Runner, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp) or safetensors (Gosling).
     #[arg(long)]
     to: ExportFormat,
     /// The file to write.
@@ -54,9 +54,9 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     } = arguments;
     let format = match (to, bf16) {
         (ExportFormat::Pth(_), true) => ExportFormat::Pth(PthDType::BF16),
-        (ExportFormat::Pth(_) | ExportFormat::St | ExportFormat::Safetensors, false) => *to,
-        (ExportFormat::St | ExportFormat::Safetensors, true) => {
-            let reason = "is for pth; st is always f16 and safetensors always f32";
+        (_, false) => *to,
+        (ExportFormat::St | ExportFormat::Safetensors | ExportFormat::Raw, true) => {
+            let reason = "is for pth; st is always f16, safetensors and bin always f32";
             return Err(Error::spec("--bf16", reason));
         }
     };

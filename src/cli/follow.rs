@@ -124,12 +124,14 @@ fn ending(event: &Event) -> Option<Ending> {
         | Event::RunStarted { .. }
         | Event::Step { .. }
         | Event::Validated { .. }
+        | Event::Diagnosed { .. }
         | Event::SnapshotReady { .. }
         | Event::CheckpointSaved { .. }
         | Event::EvaluationProgress { .. }
         | Event::EvaluationFinished { .. }
         | Event::StateExported { .. }
         | Event::Paused { .. }
-        | Event::RateProgress { .. } => None,
+        | Event::RateProgress { .. }
+        | Event::TraceReady => None,
     }
 }

@@ -1,5 +1,6 @@
-//! `gosling inspect`: what a model or a tuned state is, and a training set or
-//! benchmark as the model would see it.
+//! `gosling inspect`: what a model or a tuned state is, a head of a state in
+//! numbers and pictures, and a training set or benchmark as the model would see
+//! it.
 
 use std::io::{IsTerminal as _, stdout};
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::inspect_file::{describe, is_checkpoint};
+use super::inspect_head::HeadArguments;
 use crate::data::{
     Benchmark, Example, Loaded, Marking, Preview, Protocol, Split, Template, load, load_text_set,
     mini,
@@ -45,6 +47,8 @@ pub struct InspectArguments {
     /// How many examples to print token by token.
     #[arg(long, default_value_t = 3)]
     show: usize,
+    #[command(flatten)]
+    head: HeadArguments,
 }
 
 /// A vocabulary that ships with the program.
@@ -61,6 +65,12 @@ enum Vocabulary {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &InspectArguments) -> Result<()> {
+    if arguments.head.is_wanted() {
+        let path = arguments.checkpoint.as_ref().or(arguments.path.as_ref());
+        return arguments
+            .head
+            .run(path.map(PathBuf::as_path), arguments.orientation);
+    }
     let of_path = arguments.path.as_ref();
     let of_path = of_path.filter(|path| arguments.benchmark.is_none() && is_checkpoint(path));
     if let Some(path) = arguments.checkpoint.as_ref().or(of_path) {

@@ -7,8 +7,10 @@ mod export;
 mod find_rate;
 mod follow;
 mod generate;
+mod import;
 mod inspect;
 mod inspect_file;
+mod inspect_head;
 mod model_arguments;
 mod progress;
 mod selftest;
@@ -50,7 +52,9 @@ enum Command {
     FindRate(find_rate::FindRateArguments),
     /// Continue a text, untuned or from a tuned state.
     Generate(generate::GenerateArguments),
-    /// Say what a model or a tuned state is, or show a data set as the model would see it.
+    /// Find out which way round the state of another program is, and take it over.
+    Import(import::ImportArguments),
+    /// Say what a model or a tuned state is, look into a head of it, or show a data set as the model would see it.
     Inspect(inspect::InspectArguments),
     /// Check that a device computes what it should.
     Selftest(selftest::SelftestArguments),
@@ -80,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::FindRate(arguments) => find_rate::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Speed(arguments) => speed::run(&arguments).map(|()| ExitCode::SUCCESS),

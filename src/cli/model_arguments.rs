@@ -1,7 +1,7 @@
 //! Which model, state and device: what several subcommands ask for alike.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -15,12 +15,72 @@ use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::{Metadata, Orientation, locate_state};
 use crate::tuning::tuned::Tuned;
 
-/// Which model, state and device.
+/// Which model and device.
 #[derive(Args)]
-pub(super) struct ModelArguments {
+pub(super) struct ModelChoice {
     /// An official x070 checkpoint; without it the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
+    /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
+}
+
+/// A model on its device.
+pub(super) struct BareModel {
+    pub device: OpenDevice,
+    pub model: Rwkv7,
+    pub tokenizer: Tokenizer,
+    /// [`Checkpoint::fingerprint`] of its weights.
+    pub fingerprint: String,
+}
+
+impl ModelChoice {
+    /// The dimensions of the model, without its weights.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn config(&self) -> Result<ModelConfig> {
+        ModelConfig::from_checkpoint(&self.checkpoint()?)
+    }
+
+    /// Opens the device and loads the model.
+    ///
+    /// # Errors
+    /// What is wrong with the file; a device that cannot be used.
+    pub fn load(&self) -> Result<BareModel> {
+        let checkpoint = self.checkpoint()?;
+        let config = ModelConfig::from_checkpoint(&checkpoint)?;
+        let tokenizer = Tokenizer::for_embedding(config.vocab_size)?;
+        let device = open(self.device)?;
+        config.check_device(&device)?;
+        let model = Rwkv7::load(&checkpoint, &device.device, &mut show_share)?;
+        Ok(BareModel {
+            fingerprint: checkpoint.fingerprint(),
+            device,
+            model,
+            tokenizer,
+        })
+    }
+
+    fn checkpoint(&self) -> Result<Checkpoint> {
+        match &self.model {
+            Some(path) => Checkpoint::open(path),
+            None => mini::checkpoint(),
+        }
+    }
+
+    fn name(&self) -> String {
+        let name = self.model.as_ref().map(|path| path.display().to_string());
+        name.unwrap_or_else(|| "the mini model".into())
+    }
+}
+
+/// Which model, state and device.
+#[derive(Args)]
+pub(super) struct ModelArguments {
+    #[command(flatten)]
+    choice: ModelChoice,
     /// The tuned state to start from: a state file, a lifted state or a run's folder.
     #[arg(long)]
     state: Option<PathBuf>,
@@ -35,9 +95,6 @@ pub(super) struct ModelArguments {
     /// The order of a state's last two axes, value-key or key-value, where the file does not say.
     #[arg(long, requires = "state")]
     orientation: Option<Orientation>,
-    /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
-    #[arg(long, default_value_t)]
-    device: DeviceChoice,
 }
 
 /// A model on its device, and the state that it starts from.
@@ -58,21 +115,25 @@ impl ModelArguments {
     /// # Errors
     /// Bad input: what it is, and where; a device that cannot be used.
     pub fn load(&self) -> Result<LoadedModel> {
-        let checkpoint = match &self.model {
-            Some(path) => Checkpoint::open(path)?,
-            None => mini::checkpoint()?,
-        };
-        let config = ModelConfig::from_checkpoint(&checkpoint)?;
-        let tokenizer = Tokenizer::for_embedding(config.vocab_size)?;
         // The small file is looked at before the large one is read.
-        let state = self.read_state(&config)?;
-        let device = open(self.device)?;
-        config.check_device(&device)?;
-        let model = Rwkv7::load(&checkpoint, &device.device, &mut show_share)?;
+        let state = self.read_state(&self.choice.config()?)?;
+        let BareModel {
+            device,
+            model,
+            tokenizer,
+            fingerprint,
+        } = self.choice.load()?;
         let (start, start_name) = match state {
             None => (None, "untuned".into()),
             Some((path, tuned, metadata)) => {
-                warn_of_other_model(&path, &metadata, &checkpoint);
+                let is_other = |made_for: &String| *made_for != fingerprint;
+                if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
+                    eprintln!(
+                        "gosling: {}: base model: the state was tuned for other weights than {}; it may do harm",
+                        path.display(),
+                        self.choice.name()
+                    );
+                }
                 let name = format!("{}{}", path.display(), times(self.alpha));
                 let tuned = tuned.scaled(self.alpha);
                 (Some(tuned.start(&device.device)), name)
@@ -99,18 +160,8 @@ impl ModelArguments {
         let (tuned, metadata) = read_tuned(&path, self.orientation)?;
         tuned
             .check_fits(config)
-            .map_err(|error| at_file(error, &path))?;
+            .map_err(|error| error.at_file(&path))?;
         Ok(Some((path, tuned, metadata)))
-    }
-}
-
-/// An error of a value that came from `file`, which its message then names.
-pub(super) fn at_file(error: Error, file: &Path) -> Error {
-    match error {
-        Error::Spec { field, reason } => Error::input(file, field, reason),
-        other @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => {
-            other
-        }
     }
 }
 
@@ -120,17 +171,6 @@ pub(super) fn times(alpha: f32) -> String {
         String::new()
     } else {
         format!(" times {alpha}")
-    }
-}
-
-fn warn_of_other_model(path: &Path, metadata: &Metadata, checkpoint: &Checkpoint) {
-    let is_other = |made_for: &String| *made_for != checkpoint.fingerprint();
-    if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
-        eprintln!(
-            "gosling: {}: base model: the state was tuned for other weights than {}; it may do harm",
-            path.display(),
-            checkpoint.file().display()
-        );
     }
 }
 

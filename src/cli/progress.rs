@@ -60,12 +60,14 @@ impl Progress {
             Event::Step { .. }
             | Event::CheckpointSaved { .. }
             | Event::RateFound { .. }
+            | Event::TraceReady
             | Event::Failed { .. } => {}
             Event::DeviceReady { .. }
             | Event::Loading { .. }
             | Event::ModelLoaded { .. }
             | Event::RunStarted { .. }
             | Event::Validated { .. }
+            | Event::Diagnosed { .. }
             | Event::SnapshotReady { .. }
             | Event::EvaluationProgress { .. }
             | Event::EvaluationFinished { .. }

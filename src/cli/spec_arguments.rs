@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, list_adapters};
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{read_spec, set_field};
+use crate::tuning::spec::StartState;
+use crate::tuning::state_file::locate_state;
 use crate::worker::run_spec::RunSpec;
 
 /// Which run, and what is different about it.
@@ -22,6 +24,9 @@ pub(super) struct SpecArguments {
     /// Change one field, as in training.steps=100; can be repeated.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
+    /// Start from this tuned state instead of zero; gosling import takes those of other programs.
+    #[arg(long, value_name = "STATE")]
+    start: Option<PathBuf>,
     /// auto, cpu, gpu, or gpu:N as `gosling devices` lists them.
     #[arg(long)]
     device: Option<DeviceChoice>,
@@ -47,6 +52,13 @@ impl SpecArguments {
         };
         if let Some(device) = self.device {
             spec.device = device;
+        }
+        if let Some(path) = &self.start {
+            let Some(start) = spec.method.start_mut() else {
+                let reason = "the run's method tunes no S_0 that starts from a file";
+                return Err(Error::spec("--start", reason));
+            };
+            *start = StartState::File(locate_state(path)?);
         }
         for assignment in &self.set {
             set_field(&mut spec, assignment)?;

@@ -28,7 +28,7 @@ pub struct TuneArguments {
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
     /// Go on with the run in this folder.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["run", "preset", "set", "device"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["run", "preset", "set", "start", "device"])]
     resume: Option<PathBuf>,
     /// Print the specification and do nothing else.
     #[arg(long, conflicts_with = "resume")]

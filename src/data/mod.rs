@@ -40,7 +40,7 @@ pub use mini::{mini, mini_few_shot};
 pub use pairing::Pairing;
 pub use preview::{Marking, Preview, ShownToken};
 pub use protocol::{MmluTemplate, Protocol};
-pub use text::{Template, load_text_set};
+pub use text::{Template, load_text_set, read_text_set};
 
 use lines::Source;
 
@@ -64,6 +64,29 @@ pub fn load(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> Resul
         Benchmark::Mmlu => mmlu::read_folder(path, mmlu::folders(split), &mut loaded)?,
     }
     loaded.check(path)
+}
+
+/// As [`load`], of one file of a benchmark that is in memory; `name` stands for
+/// it in messages and names the subject of an MMLU table.
+///
+/// # Errors
+/// As [`load`], less those of the system.
+pub fn read_items(
+    benchmark: Benchmark,
+    name: impl AsRef<Path>,
+    bytes: &[u8],
+    split: Split,
+) -> Result<Loaded<Item>> {
+    let name = name.as_ref();
+    let mut loaded = Loaded::default();
+    let source = Source::embedded(name, bytes);
+    match benchmark {
+        Benchmark::Gsm8k => gsm8k::read(source, split, &mut loaded)?,
+        Benchmark::Arc => arc::read(source, &mut loaded)?,
+        Benchmark::WinoGrande => winogrande::read(source, &mut loaded)?,
+        Benchmark::Mmlu => mmlu::read(name, bytes, &mut loaded)?,
+    }
+    loaded.check(name)
 }
 
 /// The first `n` solved questions that go in front of a prompt: from the

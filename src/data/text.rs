@@ -50,6 +50,24 @@ pub fn load_text_set(
     loaded.check(path)
 }
 
+/// As [`load_text_set`], of a file that is in memory; `name` stands for it in
+/// messages.
+///
+/// # Errors
+/// As [`load_text_set`], less those of the system.
+pub fn read_text_set(
+    name: impl AsRef<Path>,
+    bytes: &[u8],
+    template: Template,
+    tokenizer: &Tokenizer,
+) -> Result<Loaded<Example>> {
+    let name = name.as_ref();
+    let mut loaded = Loaded::default();
+    let source = Source::embedded(name, bytes);
+    read(source, template, tokenizer, &mut loaded)?;
+    loaded.check(name)
+}
+
 fn read(
     source: Source<'_>,
     template: Template,

@@ -3,23 +3,25 @@
 
 mod adapters;
 mod memory;
+mod open;
 mod processor;
+mod reopen;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{DType, Device};
-use cubecl::wgpu::{AutoGraphicsApi, RuntimeOptions, WgpuDevice, try_init_setup};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use adapters::{Listed, listed};
+use open::open_adapter;
 
 pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
-pub use memory::memory_of;
+pub use memory::{MachineMemory, machine_memory, memory_of};
+pub use open::{destroy_open_devices, is_lost, suspect_open_devices};
 pub use processor::{Processor, processor};
 
 /// Where to compute.
@@ -133,7 +135,7 @@ struct Chosen {
 }
 
 /// Opens the device of a choice. The same adapter is opened once in a process
-/// and shared after that.
+/// and shared after that, as long as it is not lost.
 ///
 /// # Errors
 /// [`Error::Device`] where the GPU that was asked for is not there or cannot be
@@ -207,55 +209,6 @@ fn choose(choice: DeviceChoice, adapters: &'static [Listed]) -> Result<Chosen> {
             )),
         },
     }
-}
-
-/// Adapters that are open, since the runtime opens each only once.
-static OPEN: Mutex<Vec<(WgpuDevice, OpenDevice)>> = Mutex::new(Vec::new());
-
-fn open_adapter(adapter: &Listed, why: &str) -> Result<OpenDevice> {
-    let Listed {
-        summary,
-        device,
-        memory_bytes: _,
-    } = adapter;
-    let is_software = summary.kind == AdapterKind::Software;
-    if is_software && cfg!(feature = "fast-gpu") {
-        return Err(Error::Device(format!(
-            "{} is a software adapter, which crashes on the SPIR-V kernels of this build; use --device cpu or a build without fast-gpu",
-            summary.name
-        )));
-    }
-    let described = |open: &OpenDevice| OpenDevice {
-        description: format!("{} ({why})", open.name),
-        ..open.clone()
-    };
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((_, known)) = open.iter().find(|(known, _)| known == device) {
-        return Ok(described(known));
-    }
-    let refuse = |reason: String| Error::Device(format!("{}: {reason}", summary.name));
-    let options = RuntimeOptions::try_default().map_err(|error| refuse(error.to_string()))?;
-    let setup = try_init_setup::<AutoGraphicsApi>(device, options)
-        .map_err(|error| refuse(format!("could not be opened: {error}")))?;
-    let got = setup.adapter.get_info().name;
-    if got != summary.name {
-        return Err(refuse(format!("{got} was opened in its place")));
-    }
-    let limits = setup.device.limits();
-    let opened = OpenDevice {
-        device: Device::new(device.clone()),
-        name: format!("{}, {}", summary.name, summary.backend),
-        description: String::new(),
-        is_software,
-        limits: Some(DeviceLimits {
-            max_tensor_bytes: limits
-                .max_storage_buffer_binding_size
-                .min(limits.max_buffer_size),
-        }),
-    };
-    let answer = described(&opened);
-    open.push((device.clone(), opened));
-    Ok(answer)
 }
 
 /// `128 MiB`, with a decimal where that matters.

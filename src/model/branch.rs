@@ -59,6 +59,7 @@ pub(super) struct BranchOutput {
 
 /// What the backward pass of a branch reads.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one a layer")]
 pub(super) enum BranchTape {
     Readout(ReadoutTape),
     Lifted(LiftedBranchTape),
@@ -129,6 +130,22 @@ impl Branch {
         match self {
             Self::Readout(_) => false,
             Self::Lifted(lifted) => lifted.rule.is_literal(),
+        }
+    }
+
+    /// What is left of every feature so far, [B or 1, H, M], where it decays.
+    pub fn left(&self) -> Option<&Tensor<3>> {
+        match self {
+            Self::Readout(branch) => branch.decay.as_ref().map(|decay| &decay.left),
+            Self::Lifted(_) => None,
+        }
+    }
+
+    /// The state so far, [B or 1, H, N, M], of a recurrence.
+    pub fn state(&self) -> Option<&Tensor<4>> {
+        match self {
+            Self::Readout(_) => None,
+            Self::Lifted(branch) => Some(&branch.state),
         }
     }
 

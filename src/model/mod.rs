@@ -13,7 +13,7 @@ mod linear;
 mod loader;
 mod loss;
 pub mod mini;
-mod pickle;
+pub(crate) mod pickle;
 pub mod random;
 mod rwkv7;
 pub mod sampling;

@@ -96,7 +96,11 @@ impl Tokenizer {
         Self::from_bytes(path, &bytes)
     }
 
-    fn from_bytes(file: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
+    /// Reads a vocabulary that is in memory; `file` names it in messages.
+    ///
+    /// # Errors
+    /// As [`Self::from_file`], less those of the system.
+    pub fn from_bytes(file: impl AsRef<Path>, bytes: &[u8]) -> Result<Self> {
         let file = file.as_ref();
         if bytes.len() as u64 > MAX_FILE_BYTES {
             let reason = "above 64 MiB; a vocabulary has about 1 MiB";

@@ -2,13 +2,14 @@
 //! a crash left of them.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::tuning::diagnosis::Diagnosis;
 use crate::worker::event::{
     EvaluationPhase, EvaluationSummary, Event, FailureKind, LiftMetrics, RunId, RunOutcome, Score,
     StepMetrics,
@@ -36,6 +37,11 @@ pub enum MetricRecord {
         accuracy: Option<Score>,
         /// Whether it is the best so far.
         best: bool,
+    },
+    /// Something about the run is wrong.
+    Diagnosis {
+        /// What, and which field to change.
+        diagnosis: Diagnosis,
     },
     /// What an evaluation measured.
     Evaluation {
@@ -94,6 +100,7 @@ impl MetricRecord {
                 accuracy,
                 best,
             }],
+            Event::Diagnosed { run: _, diagnosis } => vec![Self::Diagnosis { diagnosis }],
             Event::EvaluationFinished {
                 run: _,
                 phase,
@@ -121,6 +128,7 @@ impl MetricRecord {
             | Event::Paused { .. }
             | Event::RateProgress { .. }
             | Event::RateFound { .. }
+            | Event::TraceReady
             | Event::Failed { run: None, .. } => Vec::new(),
         }
     }
@@ -141,6 +149,7 @@ impl MetricRecord {
                 accuracy,
                 best,
             },
+            Self::Diagnosis { diagnosis } => Event::Diagnosed { run, diagnosis },
             Self::Evaluation { phase, summary } => Event::EvaluationFinished {
                 run,
                 phase,
@@ -169,6 +178,7 @@ impl MetricRecord {
         match self {
             Self::Step(metrics) => metrics.step <= step,
             Self::Validation { step: at, .. } => *at <= step,
+            Self::Diagnosis { diagnosis } => diagnosis.step <= step,
             Self::Evaluation { phase, .. } => match phase {
                 EvaluationPhase::Before | EvaluationPhase::FewShot => true,
                 EvaluationPhase::After => false,
@@ -218,9 +228,11 @@ impl MetricsFile {
     /// [`Error::Io`] if the file cannot be written.
     pub fn append(&mut self, record: &MetricRecord) -> Result<()> {
         let fail = |source| Error::io("write", &self.path, source);
+        // A file that was removed takes what is written and keeps nothing.
+        let is_gone = !self.path.exists();
         let file = match &mut self.file {
-            Some(file) => file,
-            slot @ None => {
+            Some(file) if !is_gone => file,
+            slot => {
                 let (file, torn) = open_end(&self.path).map_err(fail)?;
                 self.torn = torn;
                 slot.insert(file)
@@ -271,25 +283,32 @@ fn open_end(path: &Path) -> io::Result<(File, bool)> {
 }
 
 /// Calls `take` with every whole record and its line; the number of others.
-fn for_each_record(path: &Path, mut take: impl FnMut(&[u8], MetricRecord)) -> Result<usize> {
+fn for_each_record(path: &Path, take: impl FnMut(&[u8], MetricRecord)) -> Result<usize> {
     let fail = |source| Error::io("read", path, source);
-    let mut reader = match File::open(path) {
-        Ok(file) => BufReader::new(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(error) => return Err(fail(error)),
-    };
+    match File::open(path) {
+        Ok(file) => records_in(BufReader::new(file), take).map_err(fail),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(error) => Err(fail(error)),
+    }
+}
+
+/// As [`for_each_record`], of what is open.
+pub(crate) fn records_in(
+    mut reader: impl BufRead,
+    mut take: impl FnMut(&[u8], MetricRecord),
+) -> io::Result<usize> {
     let mut n_torn = 0;
     let mut line = Vec::new();
     loop {
         line.clear();
         let mut start = reader.by_ref().take(MAX_LINE_BYTES);
-        if start.read_until(b'\n', &mut line).map_err(fail)? == 0 {
+        if start.read_until(b'\n', &mut line)? == 0 {
             return Ok(n_torn);
         }
         if line.last() == Some(&b'\n') {
             line.pop();
         } else if line.len() as u64 == MAX_LINE_BYTES {
-            reader.skip_until(b'\n').map_err(fail)?;
+            reader.skip_until(b'\n')?;
         }
         match serde_json::from_slice(&line) {
             Ok(record) => take(&line, record),

@@ -4,6 +4,7 @@
 pub mod atomic;
 pub mod command_line;
 pub(crate) mod folder_lock;
+pub mod heatmap_png;
 pub mod metrics;
 pub mod presets;
 mod printed_fields;

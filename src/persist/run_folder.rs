@@ -33,7 +33,8 @@ pub const SPEC_FILE: &str = "spec.ron";
 /// The metrics' file name.
 pub const METRICS_FILE: &str = "metrics.jsonl";
 
-const FOLDERS: [&str; 3] = ["checkpoints", "snapshots", "eval"];
+const SNAPSHOTS: &str = "snapshots";
+const FOLDERS: [&str; 3] = ["checkpoints", SNAPSHOTS, "eval"];
 
 /// Numbers above this are not taken for those of runs.
 const MAX_NUMBER: u32 = 999_999_999;
@@ -98,11 +99,7 @@ impl RunFolder {
         }
         let lock = FolderLock::take(path, "run")?;
         let spec = read_spec(&spec_file)?;
-        spec.check().map_err(|error| match error {
-            Error::Spec { field, reason } => Error::input(&spec_file, field, reason),
-            other
-            @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => other,
-        })?;
+        spec.check().map_err(|error| error.at_file(&spec_file))?;
         create_folders(path)?;
         Ok((Self::new(path, lock)?, spec))
     }
@@ -153,7 +150,7 @@ impl RunFolder {
 
     /// The file of the snapshot after `step`.
     pub fn snapshot_path(&self, step: usize) -> PathBuf {
-        self.path.join("snapshots").join(step_file(step))
+        snapshot_file(&self.path, step)
     }
 
     /// The file of the items of an evaluation.
@@ -221,7 +218,21 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`] if their folder cannot be read.
     pub fn snapshots(&self) -> Result<Vec<(usize, PathBuf)>> {
-        step_files(&self.path.join("snapshots"))
+        step_files(&self.path.join(SNAPSHOTS))
+    }
+
+    /// Removes the snapshots after `step`, which the run that goes on from there
+    /// takes anew.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a file cannot be removed.
+    pub fn drop_snapshots_after(&self, step: usize) -> Result<()> {
+        for (at, path) in self.snapshots()? {
+            if at > step {
+                fs::remove_file(&path).map_err(|source| Error::io("remove", &path, source))?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes all checkpoints but the newest `keep` and that of the step
@@ -259,6 +270,25 @@ impl RunFolder {
         })?;
         Ok(path)
     }
+}
+
+/// The snapshot that the run in `folder` stored after `step` steps.
+pub fn snapshot_file(folder: &Path, step: usize) -> PathBuf {
+    folder.join(SNAPSHOTS).join(step_file(step))
+}
+
+/// Steps of the snapshots in a run's folder, ascending; none where it has no
+/// folder for them.
+///
+/// # Errors
+/// [`Error::Io`] if they cannot be listed.
+pub fn snapshot_steps(folder: &Path) -> Result<Vec<usize>> {
+    let snapshots = folder.join(SNAPSHOTS);
+    if !snapshots.is_dir() {
+        return Ok(Vec::new());
+    }
+    let files = step_files(&snapshots)?.into_iter();
+    Ok(files.rev().map(|(step, _)| step).collect())
 }
 
 /// The name of the run whose folder is at `path`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::metrics::{MetricRecord, read_metrics};
-use super::run_folder::{METRICS_FILE, SPEC_FILE, run_id};
+use super::run_folder::{METRICS_FILE, SPEC_FILE, run_id, snapshot_steps};
 use super::spec_file::read_spec;
 use crate::error::{Error, Result};
 use crate::runs::run::{Run, RunStatus};
@@ -78,6 +78,7 @@ pub fn past_run(folder: &Path) -> Result<Run> {
     let mut run = store
         .take(&id)
         .ok_or_else(|| Error::input(folder, METRICS_FILE, "holds no run; remove the folder"))?;
+    run.snapshots = snapshot_steps(folder)?;
     if !run.status.is_over() {
         run.status = RunStatus::Interrupted { step: run.step };
     }

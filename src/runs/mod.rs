@@ -12,7 +12,8 @@ use self::run::{ExportedState, Run, RunStatus};
 use crate::tuning::rate_finder::RateFinding;
 use crate::worker::event::{Event, RunId, RunOutcome, Score};
 use crate::worker::log_line::{
-    evaluation_line, export_line, failure_line, outcome_line, pause_line, start_line,
+    diagnosis_line, evaluation_line, export_line, failure_line, outcome_line, pause_line,
+    start_line,
 };
 
 /// Log lines that are kept; older ones go.
@@ -154,9 +155,15 @@ impl RunStore {
                     run.series.validation_accuracy.push(step, share);
                 }
             }),
-            Event::SnapshotReady { run, step } => {
-                self.with_run(&run, |run| run.snapshot_step = Some(step));
+            Event::Diagnosed { run, diagnosis } => {
+                self.write(Some(&run), LogLevel::Warning, diagnosis_line(&diagnosis));
+                self.with_run(&run, |run| run.add_diagnosis(diagnosis));
             }
+            Event::SnapshotReady {
+                run,
+                step,
+                is_stored,
+            } => self.with_run(&run, |run| run.add_snapshot(step, is_stored)),
             Event::CheckpointSaved { run, step, path } => {
                 self.with_run(&run, |run| run.checkpoint = Some((step, path)));
             }
@@ -197,6 +204,8 @@ impl RunStore {
                 self.write(Some(&run), outcome_level(&outcome), outcome_line(&outcome));
                 self.with_run(&run, |run| run.end(outcome.into()));
             }
+            // What it is about lies in the slot.
+            Event::TraceReady => {}
             Event::RateProgress { done, total } => self.rate_search = Some((done, total)),
             Event::RateFound { finding } => {
                 self.rate_search = None;

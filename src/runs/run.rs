@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::series::Series;
+use crate::tuning::diagnosis::Diagnosis;
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, StepMetrics};
 use crate::worker::run_spec::RunSpec;
 
@@ -25,12 +26,16 @@ pub struct Run {
     pub evaluations: Vec<(EvaluationPhase, EvaluationSummary)>,
     /// Things people should know.
     pub notes: Vec<String>,
+    /// What is wrong with it, in the order of seeing; one of each sign.
+    pub diagnoses: Vec<Diagnosis>,
     /// States that were written and read back.
     pub exported: Vec<ExportedState>,
     /// Step and file of the newest checkpoint.
     pub checkpoint: Option<(usize, PathBuf)>,
     /// The step of the snapshot in the latest-wins slot.
     pub snapshot_step: Option<usize>,
+    /// Steps of the snapshots on the disk, ascending.
+    pub snapshots: Vec<usize>,
 }
 
 /// The numbers of a run's steps.
@@ -170,9 +175,11 @@ impl Run {
             series: RunSeries::default(),
             evaluations: Vec::new(),
             notes: Vec::new(),
+            diagnoses: Vec::new(),
             exported: Vec::new(),
             checkpoint: None,
             snapshot_step: None,
+            snapshots: Vec::new(),
         }
     }
 
@@ -218,8 +225,10 @@ impl Run {
         self.series.truncate_after(step);
         self.evaluations
             .retain(|(phase, _)| *phase != EvaluationPhase::After);
+        self.diagnoses.retain(|diagnosis| diagnosis.step <= step);
         self.checkpoint.take_if(|(saved, _)| *saved > step);
         self.snapshot_step.take_if(|taken| *taken > step);
+        self.snapshots.retain(|stored| *stored <= step);
         self.step = step;
         self.status = self.running();
     }
@@ -266,6 +275,22 @@ impl Run {
             if !self.notes.contains(&note) {
                 self.notes.push(note);
             }
+        }
+    }
+
+    pub(super) fn add_snapshot(&mut self, step: usize, is_stored: bool) {
+        self.snapshot_step = Some(step);
+        if is_stored && let Err(idx) = self.snapshots.binary_search(&step) {
+            self.snapshots.insert(idx, step);
+        }
+    }
+
+    /// A sign that was seen before is told anew in its place.
+    pub(super) fn add_diagnosis(&mut self, new: Diagnosis) {
+        let mut known = self.diagnoses.iter_mut();
+        match known.find(|old| old.sign.is_like(&new.sign)) {
+            Some(old) => *old = new,
+            None => self.diagnoses.push(new),
         }
     }
 

@@ -296,6 +296,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             8 => Event::SnapshotReady {
                 run: id(name),
                 step: at,
+                is_stored: at % 2 == 0,
             },
             9 => Event::CheckpointSaved {
                 run: id(name),

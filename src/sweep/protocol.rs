@@ -136,9 +136,11 @@ impl WireEvent {
             Event::SnapshotReady { .. }
             | Event::RateProgress { .. }
             | Event::RateFound { .. }
+            | Event::TraceReady
             | Event::Failed { run: None, .. } => return None,
             Event::Step { run, .. }
             | Event::Validated { run, .. }
+            | Event::Diagnosed { run, .. }
             | Event::EvaluationFinished { run, .. }
             | Event::StateExported { run, .. }
             | Event::RunEnded { run, .. }
@@ -229,6 +231,7 @@ mod tests {
         let unseen = Event::SnapshotReady {
             run: RunId("a".into()),
             step: 1,
+            is_stored: false,
         };
         assert_eq!(WireEvent::of(&unseen), None);
     }

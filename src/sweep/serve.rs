@@ -231,6 +231,7 @@ fn ending(event: &Event) -> Option<Option<Failure>> {
         | Event::RunStarted { .. }
         | Event::Step { .. }
         | Event::Validated { .. }
+        | Event::Diagnosed { .. }
         | Event::SnapshotReady { .. }
         | Event::CheckpointSaved { .. }
         | Event::EvaluationProgress { .. }
@@ -238,7 +239,8 @@ fn ending(event: &Event) -> Option<Option<Failure>> {
         | Event::StateExported { .. }
         | Event::Paused { .. }
         | Event::RateProgress { .. }
-        | Event::RateFound { .. } => None,
+        | Event::RateFound { .. }
+        | Event::TraceReady => None,
     }
 }
 

@@ -103,8 +103,15 @@ pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) 
 /// [`Error::Input`] if the file is none, or is damaged; [`Error::Io`] if it
 /// cannot be read.
 pub fn read_checkpoint(path: impl AsRef<Path>) -> Result<TrainerCheckpoint> {
-    let path = path.as_ref();
-    let file = Checkpoint::open(path)?;
+    checkpoint_in(&Checkpoint::open(path)?)
+}
+
+/// [`read_checkpoint`] of a file that is open.
+///
+/// # Errors
+/// As [`read_checkpoint`], less those of the system.
+pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
+    let path = file.file();
     let metadata = |key: &str| {
         let missing = || {
             Error::input(

@@ -5,34 +5,47 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::{DecorrelationRule, Lifting, Method};
-use super::trainer::{DecorrelationNumbers, StepNumbers};
+use super::evidence::{Evidence, Part, WINDOW};
+use super::feature_activity::FeatureActivity;
+use super::spec::{DecorrelationRule, Lifting};
 
-/// Steps that a judgement is made over.
-const WINDOW: usize = 20;
 /// A loss that falls by less than this share over a window stands still.
 const STANDSTILL: f64 = 0.01;
-/// A gradient below this share of the largest seen carries nothing.
-const DEAD_SHARE: f64 = 1e-6;
-/// Features whose root mean square is below this hardly ever fire.
-const DEAD_RMS: f64 = 0.02;
-/// Mean |corr| of features above which they say the same.
-const SATURATED: f64 = 0.95;
-/// Growth of |R| over its start, sqrt(M), above which it acts as a larger rate.
-const GROWN_R: f64 = 4.0;
-/// Validation losses behind the best after which a run over-fits.
+/// A loss below this has nowhere to fall.
+const NEARLY_NOTHING: f64 = 0.05;
+/// Growth of the loss over that of the first step that is no noise.
+const WORSE: f64 = 1.5;
+/// Steps whose loss is compared with that of the first one.
+const WORSE_STEPS: usize = 5;
+/// Share of the largest gradient below which a state cannot be steered any more.
+const LOST_GRADIENT: f64 = 0.03;
+/// Steps that are looked at for that.
+const LOST_STEPS: usize = 10;
+/// Share of the first loss above which a run has not got far.
+const NOT_FAR: f64 = 0.5;
+/// Share of the untuned validation loss that an improvement is at least.
+const IMPROVEMENT: f64 = 1e-3;
+/// Validations of a tuned state before that says anything.
+const MIN_VALIDATIONS: usize = 2;
+/// Validations behind the best after which a run over-fits.
 const TURNED: usize = 2;
+/// Rise of the validation loss over its best that is no noise.
+const RISE: f64 = 1.02;
+/// Share of dead or saturated kernels from which on gamma is wrong.
+const MOST: f64 = 0.5;
+/// Growth of the features by R above which it acts as a larger rate.
+const GROWN_R: f64 = 4.0;
 
 /// One thing that is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Diagnosis {
     /// What is wrong.
     pub sign: Sign,
-    /// The step at which it was seen.
+    /// The step at which it was seen; 0 is before the first.
     pub step: usize,
     /// The field of the specification to change, by its path.
     pub field: String,
-    /// How to change it, for people.
+    /// What it is and how to change it, for people.
     pub advice: String,
 }
 
@@ -49,57 +62,77 @@ pub enum Sign {
         /// The rate of that step.
         learning_rate: f64,
     },
-    /// No validation beat the untuned model.
-    NoImprovement,
-    /// No gradient reaches what is trained.
-    DeadGradient,
-    /// The kernels hardly ever fire.
-    DeadFeatures {
-        /// Root mean square of the features.
-        rms: f64,
+    /// The loss is far above where it started.
+    Worsens {
+        /// Mean nats a token of the last steps.
+        loss: f64,
+        /// The same of the first step.
+        first: f64,
     },
-    /// All kernels fire alike.
+    /// The state has grown so large that no step changes much.
+    Overshoots {
+        /// The norm of S_0, and of Z of a lifted run.
+        norm: f64,
+        /// The gradient as a share of the largest.
+        gradient: f64,
+    },
+    /// No validation beat the untuned model.
+    NoImprovement {
+        /// The best validation loss of a tuned state.
+        best: f64,
+        /// The loss of the untuned model.
+        untuned: f64,
+    },
+    /// No gradient reaches something that is trained.
+    DeadGradient(Part),
+    /// Most kernels hardly ever fire.
+    DeadFeatures {
+        /// Their share.
+        share: f64,
+    },
+    /// Most kernels fire alike at every position.
     SaturatedFeatures {
-        /// Mean |corr| of two of them.
-        off_diagonal: f64,
+        /// Their share.
+        share: f64,
     },
     /// The validation loss rises while the training loss falls.
     OverFits {
         /// The step of the best validation.
         best_step: usize,
     },
-    /// R has grown, which works like a larger rate.
+    /// R makes the features larger, which works like a larger rate.
     GrownDecorrelation {
-        /// |R| over that of the identity.
+        /// How much larger, as a root mean square.
         factor: f64,
     },
 }
 
-/// What a run has shown of itself so far.
-#[derive(Debug, Clone, Copy)]
-pub struct Evidence<'a> {
-    /// What is trained.
-    pub method: &'a Method,
-    /// Every step, in order.
-    pub steps: &'a [StepNumbers],
-    /// Steps and losses of the validations, step 0 first.
-    pub validations: &'a [(usize, f64)],
-    /// The step at which it diverged, if it did.
-    pub diverged_at: Option<usize>,
+impl Sign {
+    /// Whether both say the same, though perhaps in other numbers.
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::DeadGradient(part), Self::DeadGradient(of)) => part == of,
+            _ => std::mem::discriminant(self) == std::mem::discriminant(other),
+        }
+    }
 }
 
 /// Everything that is wrong with a run, the gravest first.
-pub fn diagnose(evidence: &Evidence<'_>) -> Vec<Diagnosis> {
-    let signs = [
-        divergence(evidence),
-        dead_gradient(evidence),
+pub fn diagnose(evidence: &Evidence) -> Vec<Diagnosis> {
+    let mut found: Vec<Diagnosis> = divergence(evidence).into_iter().collect();
+    let dead = Part::ALL.map(|part| dead_gradient(evidence, part));
+    found.extend(dead.into_iter().flatten());
+    let others = [
+        worsening(evidence),
+        overshooting(evidence),
         no_improvement(evidence),
         over_fitting(evidence),
         features(evidence),
         grown_decorrelation(evidence),
         plateau(evidence),
     ];
-    signs.into_iter().flatten().collect()
+    found.extend(others.into_iter().flatten());
+    found
 }
 
 fn found(sign: Sign, step: usize, field: &str, advice: impl Into<String>) -> Option<Diagnosis> {
@@ -111,149 +144,232 @@ fn found(sign: Sign, step: usize, field: &str, advice: impl Into<String>) -> Opt
     })
 }
 
-fn lifted<'a>(evidence: &Evidence<'a>) -> Option<Lifting<'a>> {
+fn lifted(evidence: &Evidence) -> Option<Lifting<'_>> {
     evidence.method.lifting()
+}
+
+/// A rate in as few digits as say it.
+fn rate(rate: f64) -> String {
+    if rate < 1e-3 {
+        format!("{rate:e}")
+    } else {
+        format!("{rate}")
+    }
 }
 
 /// The field of the rate that matters: that of the branch where it alone is
 /// trained.
-fn rate_field(evidence: &Evidence<'_>) -> &'static str {
+fn rate_field(evidence: &Evidence) -> &'static str {
     match lifted(evidence) {
         Some(spec) if !spec.tune_s0 => "method.learning_rate_lift",
         Some(_) | None => "training.learning_rate",
     }
 }
 
-fn divergence(evidence: &Evidence<'_>) -> Option<Diagnosis> {
-    let step = evidence.diverged_at?;
-    let at = evidence.steps.iter().find(|numbers| numbers.step == step);
-    let learning_rate = at.map_or(f64::NAN, |numbers| numbers.learning_rate);
-    let advice = format!("the step at the rate {learning_rate} was too large; try a third of it");
+fn divergence(evidence: &Evidence) -> Option<Diagnosis> {
+    let (step, learning_rate) = evidence.divergence?;
+    let advice = format!(
+        "the step at the rate {} was too large; try a third of it",
+        rate(learning_rate)
+    );
     let sign = Sign::Diverged { learning_rate };
     found(sign, step, rate_field(evidence), advice)
 }
 
-fn dead_gradient(evidence: &Evidence<'_>) -> Option<Diagnosis> {
-    let largest = evidence.steps.iter().map(|numbers| numbers.grad_norm);
-    let largest = largest.fold(0.0, f64::max);
-    let last = evidence.steps.last()?;
-    if !last.grad_norm.is_finite() || last.grad_norm > DEAD_SHARE * largest {
+fn worsening(evidence: &Evidence) -> Option<Diagnosis> {
+    let first = evidence.first_loss?;
+    let loss = evidence.recent_loss(WORSE_STEPS)?;
+    let last = evidence.last()?;
+    if loss <= WORSE * first || evidence.divergence.is_some() {
         return None;
     }
-    let (field, advice) = match lifted(evidence) {
-        Some(spec) if !spec.tune_s0 => (
-            "method.features.gamma",
-            "no gradient reaches Z; wider kernels, a smaller gamma, fire more often",
-        ),
-        Some(_) | None => (
+    let advice = format!(
+        "the loss is {loss:.3} where it began with {first:.3}; \
+         the rate {} is too large, try a tenth of it",
+        rate(evidence.peak_rate)
+    );
+    let sign = Sign::Worsens { loss, first };
+    found(sign, last.step, rate_field(evidence), advice)
+}
+
+fn overshooting(evidence: &Evidence) -> Option<Diagnosis> {
+    let first = evidence.first_loss?;
+    let loss = evidence.recent_loss(LOST_STEPS)?;
+    let gradient = evidence.recent_gradient(LOST_STEPS)? / evidence.largest_gradient;
+    let last = evidence.last()?;
+    let is_lost = gradient > 0.0 && gradient < LOST_GRADIENT && loss > NOT_FAR * first;
+    if !is_lost || evidence.divergence.is_some() {
+        return None;
+    }
+    let norm = last
+        .state_norm
+        .hypot(last.lift.map_or(0.0, |lift| lift.norm));
+    let advice = format!(
+        "the state has grown to the norm {norm:.3e} and the gradient has shrunk to {:.1}% of its \
+         largest, while the loss is still {loss:.3}; the rate {} is too large, try a tenth of it",
+        100.0 * gradient,
+        rate(evidence.peak_rate)
+    );
+    let sign = Sign::Overshoots { norm, gradient };
+    found(sign, last.step, rate_field(evidence), advice)
+}
+
+fn dead_gradient(evidence: &Evidence, part: Part) -> Option<Diagnosis> {
+    if evidence.reaches(part)? {
+        return None;
+    }
+    let (field, advice) = match part {
+        Part::S0 => (
             "data.loss_on",
             "no gradient reaches S_0; look whether the loss counts the right tokens",
         ),
+        Part::Z => (
+            "method.features.gamma",
+            "no gradient reaches Z; wider kernels, a smaller gamma, fire more often",
+        ),
+        Part::R => (
+            "method.decorrelation.rule.lambda",
+            "no gradient reaches R; a larger lambda weighs the decorrelation more",
+        ),
     };
-    found(Sign::DeadGradient, last.step, field, advice)
+    let step = evidence.last()?.step;
+    found(Sign::DeadGradient(part), step, field, advice)
 }
 
-fn no_improvement(evidence: &Evidence<'_>) -> Option<Diagnosis> {
-    let ((_, untuned), rest) = evidence.validations.split_first()?;
-    let (last, _) = rest.last()?;
-    if rest.iter().any(|(_, loss)| loss < untuned) {
+fn no_improvement(evidence: &Evidence) -> Option<Diagnosis> {
+    let seen = &evidence.validations;
+    let (untuned, (_, best), (step, _)) = (seen.untuned?, seen.best?, seen.last?);
+    if seen.n_tuned < MIN_VALIDATIONS || best < untuned * (1.0 - IMPROVEMENT) {
         return None;
     }
-    let advice = "no validation beat the untuned model; find a rate with gosling find-rate";
-    found(Sign::NoImprovement, *last, rate_field(evidence), advice)
+    let rate = rate(evidence.peak_rate);
+    let cause = if best > untuned * (1.0 + IMPROVEMENT) {
+        format!("the rate {rate} may be too large, try a third of it")
+    } else {
+        format!("the state hardly moves at the rate {rate}, try ten times as much")
+    };
+    let advice = format!(
+        "no validation beat the untuned model, {best:.4} against {untuned:.4}; {}{cause}, \
+         or let gosling find-rate choose",
+        reach(evidence)
+    );
+    let sign = Sign::NoImprovement { best, untuned };
+    found(sign, step, rate_field(evidence), advice)
 }
 
-fn over_fitting(evidence: &Evidence<'_>) -> Option<Diagnosis> {
-    let by_loss = |a: &&(usize, f64), b: &&(usize, f64)| a.1.total_cmp(&b.1);
-    let (best_step, best) = evidence.validations.iter().min_by(by_loss)?;
-    let behind: Vec<_> = evidence
-        .validations
-        .iter()
-        .filter(|(step, loss)| step > best_step && loss > best)
-        .collect();
-    if *best_step == 0 || behind.len() < TURNED {
+/// What the gradient reaches, as the beginning of a sentence.
+fn reach(evidence: &Evidence) -> String {
+    let known = Part::ALL.map(|part| (part.symbol(), evidence.reaches(part)));
+    let that = |wanted: bool| {
+        let parts = known.iter().filter(|(_, reached)| *reached == Some(wanted));
+        let parts: Vec<&str> = parts.map(|(symbol, _)| *symbol).collect();
+        parts.join(" and ")
+    };
+    match (that(true).as_str(), that(false).as_str()) {
+        ("", _) => String::new(),
+        (reached, "") => format!("the gradient reaches {reached}, so "),
+        (reached, not) => format!("the gradient reaches {reached} but not {not}; "),
+    }
+}
+
+fn over_fitting(evidence: &Evidence) -> Option<Diagnosis> {
+    let seen = &evidence.validations;
+    let ((best_step, best), (step, last)) = (seen.best?, seen.last?);
+    let has_improved = best < seen.untuned?;
+    let trained = evidence.recent_loss(WORSE_STEPS)?;
+    if !has_improved || trained >= best || seen.n_behind < TURNED || last < RISE * best {
         return None;
     }
-    let (last, _) = behind.last()?;
-    let sign = Sign::OverFits {
-        best_step: *best_step,
-    };
-    let advice = "the validation loss turned; stop early, or use a lower rate or fewer layers";
-    found(sign, *last, "training.early_stopping", advice)
+    let advice = format!(
+        "the validation loss turned after step {best_step}, from {best:.4} to {last:.4}; \
+         stop early, or use a lower rate or fewer layers"
+    );
+    let sign = Sign::OverFits { best_step };
+    found(sign, step, "training.early_stopping", advice)
 }
 
-/// The numbers of the last step that looked at the features.
-fn last_features(evidence: &Evidence<'_>) -> Option<(usize, DecorrelationNumbers)> {
-    let of = |numbers: &StepNumbers| Some((numbers.step, numbers.lift?.decorrelation?));
-    evidence.steps.iter().rev().find_map(of)
-}
-
-fn features(evidence: &Evidence<'_>) -> Option<Diagnosis> {
-    let (step, numbers) = last_features(evidence)?;
+fn features(evidence: &Evidence) -> Option<Diagnosis> {
+    let FeatureActivity {
+        mean,
+        dead,
+        saturated,
+    } = evidence.activity?;
     let field = "method.features.gamma";
-    if numbers.rms < DEAD_RMS {
-        let sign = Sign::DeadFeatures { rms: numbers.rms };
-        let advice = "the kernels hardly ever fire; a smaller gamma, or Median, widens them";
-        return found(sign, step, field, advice);
+    let percent = |share: f64| format!("{:.0}% of the kernels", 100.0 * share);
+    if dead > MOST {
+        let advice = format!(
+            "{} hardly ever fire (mean activation {mean:.2e}); a smaller gamma, or Median, \
+             widens them",
+            percent(dead)
+        );
+        return found(Sign::DeadFeatures { share: dead }, 0, field, advice);
     }
-    if numbers.off_diagonal > SATURATED {
-        let sign = Sign::SaturatedFeatures {
-            off_diagonal: numbers.off_diagonal,
-        };
-        let advice = "all kernels fire alike; a larger gamma sets them apart";
-        return found(sign, step, field, advice);
+    if saturated > MOST {
+        let advice = format!(
+            "{} are the same at every position (mean activation {mean:.4}); a larger gamma, \
+             or Median, sets them apart",
+            percent(saturated)
+        );
+        return found(
+            Sign::SaturatedFeatures { share: saturated },
+            0,
+            field,
+            advice,
+        );
     }
     None
 }
 
-fn grown_decorrelation(evidence: &Evidence<'_>) -> Option<Diagnosis> {
+fn grown_decorrelation(evidence: &Evidence) -> Option<Diagnosis> {
     let spec = lifted(evidence)?;
-    let (step, numbers) = last_features(evidence)?;
-    let factor = numbers.norm / (spec.features.upscaled_size as f64).sqrt();
-    if factor < GROWN_R {
+    let (step, numbers) = evidence.decorrelation?;
+    let factor = numbers.rms / evidence.first_rms?;
+    if factor < GROWN_R || !factor.is_finite() {
         return None;
     }
-    let (field, advice) = match spec.decorrelation?.rule {
-        DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. } => (
-            "method.decorrelation.rule.eta",
-            "R has grown and works like a larger rate; a smaller eta slows it",
-        ),
-        DecorrelationRule::Joint { .. } => (
-            "method.decorrelation.rule.learning_rate",
-            "R has grown and works like a larger rate; a smaller rate slows it",
-        ),
-    };
+    let (field, smaller) = r_field(spec.decorrelation?.rule);
+    let advice = format!(
+        "R makes the features {factor:.1} times larger, which works like a larger rate; {smaller}"
+    );
     found(Sign::GrownDecorrelation { factor }, step, field, advice)
 }
 
-fn plateau(evidence: &Evidence<'_>) -> Option<Diagnosis> {
-    let steps = evidence.steps;
-    if steps.len() < 2 * WINDOW {
-        return None;
-    }
-    let mean = |part: &[StepNumbers]| {
-        let sum: f64 = part.iter().map(|numbers| numbers.loss).sum();
-        sum / part.len() as f64
-    };
-    let (before, now) = steps[steps.len() - 2 * WINDOW..].split_at(WINDOW);
-    let (before, now) = (mean(before), mean(now));
-    let still = (before - now).abs() < STANDSTILL * before;
-    // Near its end a schedule stands still by itself.
-    let last = steps.last()?;
-    let peak = steps.iter().map(|numbers| numbers.learning_rate);
-    let is_early = last.learning_rate > 0.5 * peak.fold(0.0, f64::max);
-    // A loss that is nearly nothing has nowhere to fall.
-    if !still || !is_early || now < 0.05 {
-        return None;
-    }
-    let (field, advice) = match lifted(evidence) {
-        Some(_) => (
-            "method.features.gamma",
-            "the loss stands still early; another gamma changes which features fire",
+/// The field that says how fast R moves, and how to slow it.
+fn r_field(rule: DecorrelationRule) -> (&'static str, &'static str) {
+    match rule {
+        DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. } => {
+            ("method.decorrelation.rule.eta", "a smaller eta slows it")
+        }
+        DecorrelationRule::Joint { .. } => (
+            "method.decorrelation.rule.learning_rate",
+            "a smaller rate of R slows it",
         ),
-        None => (
+    }
+}
+
+fn plateau(evidence: &Evidence) -> Option<Diagnosis> {
+    let (before, now) = evidence.two_windows()?;
+    let is_still = (before - now).abs() < STANDSTILL * before;
+    // Near its end a schedule stands still by itself.
+    let last = evidence.last()?;
+    let is_early = last.learning_rate > 0.5 * evidence.peak_rate;
+    if !is_still || !is_early || now < NEARLY_NOTHING {
+        return None;
+    }
+    let stands = format!("the loss stands still at {now:.3} over {WINDOW} steps");
+    let (field, advice) = match (lifted(evidence), evidence.activity) {
+        (Some(_), Some(activity)) => (
+            "method.features.gamma",
+            format!(
+                "{stands}; {:.0}% of the kernels are dead and {:.0}% saturated, \
+                 another gamma changes which ones fire",
+                100.0 * activity.dead,
+                100.0 * activity.saturated
+            ),
+        ),
+        _ => (
             "training.learning_rate",
-            "the loss stands still early; a larger rate may get it going",
+            format!("{stands}; a larger rate may get it going"),
         ),
     };
     found(Sign::Plateau { loss: now }, last.step, field, advice)
@@ -267,7 +383,10 @@ impl fmt::Display for Diagnosis {
             field,
             advice,
         } = self;
-        write!(f, "at step {step}, {advice} ({field})")
+        match step {
+            0 => write!(f, "{advice} (change {field})"),
+            step => write!(f, "at step {step}, {advice} (change {field})"),
+        }
     }
 }
 

@@ -89,15 +89,22 @@ impl KernelProjector {
         vectors.squeeze_dim::<3>(0).powi_scalar(2)
     }
 
-    /// The mean of the features over the sample, [layers, H, M].
-    pub fn mean_features(&self, sample: &ReceptanceSample, device: &Device) -> Tensor<3> {
+    /// The mean of the features over the sample and that of their squares,
+    /// [layers, H, M] each.
+    pub fn feature_means(
+        &self,
+        sample: &ReceptanceSample,
+        device: &Device,
+    ) -> (Tensor<3>, Tensor<3>) {
         let n_head = self.gamma.dims()[1];
         let of_layer = |layer_idx| {
             let points = sample.heads(layer_idx, n_head, device);
             let features = self.features(layer_idx).forward(points);
-            features.mean_dim(1).swap_dims(0, 1)
+            let mean = |x: Tensor<3>| x.mean_dim(1).swap_dims(0, 1);
+            (mean(features.clone()), mean(features.powi_scalar(2)))
         };
-        Tensor::cat((0..sample.layers.len()).map(of_layer).collect(), 0)
+        let (first, second) = (0..sample.layers.len()).map(of_layer).unzip();
+        (Tensor::cat(first, 0), Tensor::cat(second, 0))
     }
 }
 
@@ -289,7 +296,8 @@ mod tests {
             // Random directions lie at right angles: |n - u|^2 is near 2.
             assert!((gamma - 0.5).abs() < 0.05, "{gamma}");
         }
-        let mean = read_f32(projector.mean_features(&sample(), &device)).unwrap();
+        let (mean, _) = projector.feature_means(&sample(), &device);
+        let mean = read_f32(mean).unwrap();
         assert_eq!(mean.len(), 2 * 16);
         let all = mean.iter().sum::<f32>() / 32.0;
         assert!((all - (-1.0_f32).exp()).abs() < 0.05, "{all}");

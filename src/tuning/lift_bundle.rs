@@ -20,7 +20,8 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
-use super::state_file::{ExportReport, Metadata, Orientation, TunedState, read_state};
+use super::snapshot_file::{is_snapshot, snapshot_in};
+use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
 use super::tuned::{LiftValues, Tuned};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
@@ -114,10 +115,17 @@ pub fn write_bundle(
 /// # Errors
 /// [`Error::Input`] if the file is none or holds numbers that are not finite.
 pub fn read_bundle(path: impl AsRef<Path>) -> Result<(Tuned, Metadata)> {
-    let path = path.as_ref();
-    let file = Checkpoint::open(path)?;
+    bundle_in(&Checkpoint::open(path)?)
+}
+
+/// [`read_bundle`] of a file that is open.
+///
+/// # Errors
+/// As [`read_bundle`], less those of the system.
+pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
+    let path = file.file();
     let text = |key: &str| file.metadata().get(key).cloned();
-    if !is_bundle(&file) {
+    if !is_bundle(file) {
         let reason = "format is not that of a lifted state of Gosling";
         return Err(Error::input(path, "metadata", reason));
     }
@@ -162,7 +170,7 @@ pub fn read_bundle(path: impl AsRef<Path>) -> Result<(Tuned, Metadata)> {
     Ok((tuned, metadata))
 }
 
-/// Reads what a run made, a bundle or a state file of any program.
+/// Reads what a run made: a bundle, a snapshot or a state file of any program.
 ///
 /// # Errors
 /// As [`read_bundle`] and [`read_state`].
@@ -170,15 +178,19 @@ pub fn read_tuned(
     path: impl AsRef<Path>,
     orientation: Option<Orientation>,
 ) -> Result<(Tuned, Metadata)> {
-    let path = path.as_ref();
-    if is_bundle(&Checkpoint::open(path)?) {
-        return read_bundle(path);
+    let file = Checkpoint::open(path)?;
+    if is_snapshot(&file) {
+        return Ok((snapshot_in(&file)?.tuned, Metadata::default()));
     }
-    let (state, metadata) = read_state(path, orientation)?;
+    if is_bundle(&file) {
+        return bundle_in(&file);
+    }
+    let (state, metadata) = state_in(&file, orientation)?;
     Ok((state.into(), metadata))
 }
 
-fn is_bundle(file: &Checkpoint) -> bool {
+/// Whether the file says that it is one.
+pub(super) fn is_bundle(file: &Checkpoint) -> bool {
     file.metadata().get("format").map(String::as_str) == Some(FORMAT)
 }
 
@@ -209,6 +221,7 @@ fn tensors<'a>(state: &'a TunedState, lift: &'a LiftValues) -> Vec<NamedValues<'
 mod tests {
     use super::*;
     use crate::tuning::spec::LiftKind;
+    use crate::tuning::state_file::read_state;
 
     fn tuned() -> Tuned {
         let numbers = |n: usize, offset: f32| (0..n).map(|i| offset + i as f32 * 0.37).collect();

@@ -2,9 +2,11 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::feature_activity::FeatureActivity;
 use super::kernel_projector::KernelProjector;
 use super::receptance_sample::ReceptanceSample;
 use super::spec::{LiftKind, Lifting};
+use super::trainer::read_f32;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::Rwkv7;
@@ -15,6 +17,8 @@ pub struct LiftStart {
     pub(super) projector: KernelProjector,
     /// Mean of the features, [layers, H, M].
     pub(super) mean: Tensor<3>,
+    /// What the kernels make of the receptance vectors that they were made from.
+    pub activity: FeatureActivity,
 }
 
 impl LiftStart {
@@ -47,12 +51,17 @@ impl LiftStart {
         let sample = ReceptanceSample::take(model, device, &layers, examples, seed)?;
         let features = &lifting.features;
         let projector = KernelProjector::new(features, &sample, config.n_head, seed, device)?;
-        let mean = projector.mean_features(&sample, device);
+        let (mean, square) = projector.feature_means(&sample, device);
+        let activity = FeatureActivity::new(&read_f32(mean.clone())?, &read_f32(square)?);
         // The sample is of unit vectors, and the paper's features are not.
         let mean = match lifting.kind {
             LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent => mean,
             LiftKind::PaperLiteral => mean.zeros_like(),
         };
-        Ok(Self { projector, mean })
+        Ok(Self {
+            projector,
+            mean,
+            activity,
+        })
     }
 }

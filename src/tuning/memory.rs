@@ -124,6 +124,8 @@ pub struct MemoryEstimate {
     pub activations: u64,
     /// What one layer and the logits need while they are computed.
     pub working: u64,
+    /// The largest single tensor, which some devices bound.
+    pub largest_tensor: u64,
 }
 
 impl MemoryEstimate {
@@ -155,6 +157,7 @@ impl MemoryEstimate {
             state: tuned_layers * (4 * per_layer + parameters) * BYTES,
             activations: activations * BYTES,
             working: layer.max(logits) * BYTES,
+            largest_tensor: largest_tensor(config, shape) * BYTES,
         }
     }
 
@@ -165,6 +168,7 @@ impl MemoryEstimate {
             state,
             activations,
             working,
+            largest_tensor: _,
         } = self;
         weights + state + activations + working
     }
@@ -183,6 +187,22 @@ impl fmt::Display for MemoryEstimate {
             mb(self.state)
         )
     }
+}
+
+/// Numbers of the largest tensor: the inside of channel mixing, the states of
+/// every chunk, the logits of a part, or the features.
+fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
+    let tokens = shape.batch * shape.tokens;
+    let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
+    let counted = shape.counted.min((1 << 25) / config.vocab_size.max(1) + 1);
+    let features = shape.branch.map_or(0, |branch| branch.upscaled_size);
+    let all = [
+        tokens * config.n_ffn,
+        chunks * config.n_embd * config.head_size,
+        counted * config.vocab_size,
+        tokens * config.n_head * features,
+    ];
+    all.into_iter().max().unwrap_or(0) as u64
 }
 
 /// Numbers that the first tuned layer keeps: the six inputs of the operator, its

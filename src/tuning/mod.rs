@@ -16,7 +16,8 @@
 //! | `batch.rs` | examples as batches, and their order |
 //! | `optimizer.rs`, `schedule.rs`, `parameter.rs` | how a step is taken |
 //! | `step_gradients.rs`, `step_record.rs` | the numbers of steps, and what is wrong with them |
-//! | `diagnosis.rs` | what is wrong with a run, and which field to change |
+//! | `feature_activity.rs`, `evidence.rs` | what a run shows of itself |
+//! | `diagnosis.rs` | what is wrong with it, and which field to change |
 //! | `rate_finder.rs` | which learning rate to begin with |
 //! | `memory.rs` | what a step needs, by arithmetic |
 //! | `start.rs` | what S_0 starts from |
@@ -24,19 +25,26 @@
 //! | `lift_file.rs`, `lift_bundle.rs` | lifted states in files |
 //! | `state_file.rs` | tuned states for this and other programs |
 //! | `condition_number.rs` | how far R is from losing a direction |
-//! | `state_statistics.rs` | a tuned state in a few numbers |
+//! | `state_import.rs`, `text_loss.rs` | which way round the states of other programs are |
+//! | `snapshot_file.rs` | a run after a step, to look at |
+//! | `head_matrices.rs`, `trajectory.rs` | the matrices of a head, and its state over a text |
+//! | `state_statistics.rs`, `matrix_statistics.rs`, `singular_values.rs` | matrices in a few numbers |
 
 pub mod batch;
 pub mod checkpoint_file;
 pub mod condition_number;
 pub mod decorrelation_matrix;
 pub mod diagnosis;
+pub mod evidence;
+pub mod feature_activity;
+pub mod head_matrices;
 pub mod kernel_projector;
 mod lift;
 pub mod lift_bundle;
 mod lift_file;
 pub mod lift_start;
 pub mod lift_tensors;
+pub mod matrix_statistics;
 pub mod memory;
 pub mod method;
 pub mod optimizer;
@@ -45,13 +53,18 @@ pub mod projection_matrix;
 pub mod rate_finder;
 pub mod receptance_sample;
 pub mod schedule;
+pub mod singular_values;
+pub mod snapshot_file;
 pub mod spec;
 pub mod start;
 pub mod state_file;
+pub mod state_import;
 pub mod state_statistics;
 mod step_gradients;
 mod step_record;
+mod text_loss;
 pub mod trainer;
+pub mod trajectory;
 pub mod tuned;
 
 pub use parameter::MomentValues;

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::spec::StartState;
 use super::state_file::{TunedState, check_fits, read_state};
 use super::trainer::read_f32;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::state::ModelState;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7};
@@ -40,13 +40,7 @@ pub fn start_state(
         StartState::Zero => Ok(TunedState::zero(config)),
         StartState::File(path) => {
             let (state, _) = read_state(path, None)?;
-            check_fits(&state, config).map_err(|error| match error {
-                Error::Spec { field, reason } => Error::input(path, field, reason),
-                other @ (Error::Input { .. }
-                | Error::Io { .. }
-                | Error::Device(_)
-                | Error::Stopped) => other,
-            })?;
+            check_fits(&state, config).map_err(|error| error.at_file(path))?;
             Ok(state)
         }
         StartState::Text(text) => {

@@ -5,9 +5,10 @@
 //! | `.pth` | f32 or bf16 | value, key | RWKV-Runner, the `rwkv` package (by [`python_snippet`]) |
 //! | `.safetensors` | f32 | value, key | Gosling; carries what the state was made from |
 //! | `.st` | f16 | **key, value** | Ai00, web-rwkv |
+//! | `.bin` | f32 | value, key | rwkv.cpp, as its `state_in` (`raw.rs`) |
 //!
-//! All have one tensor per layer, `blocks.{i}.att.time_state`, and nothing
-//! else, since RWKV-Runner counts the tensors. Value-key order is RWKV-PEFT's
+//! All but the last have one tensor per layer, `blocks.{i}.att.time_state`, and
+//! nothing else, since RWKV-Runner counts the tensors. Value-key order is RWKV-PEFT's
 //! (`rwkvt/rwkv7/att.py`); the transposed one is what web-rwkv's
 //! `read_state` expects (`src/runtime/v7.rs`). Read the wrong way round, a
 //! state still loads and silently gives another model.
@@ -23,12 +24,15 @@ mod export;
 mod export_format;
 mod pth_writer;
 mod python_snippet;
+mod raw;
 #[cfg(test)]
 mod tests;
 
+use export::check_sound;
 pub use export::{ExportReport, PthDType, write_pth, write_safetensors, write_st};
 pub use export_format::{ExportFormat, export};
 pub use python_snippet::{python_snippet, write_python_snippet};
+pub use raw::{raw_in, read_raw, write_raw};
 
 /// The state that a model starts from: one matrix per layer and head.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,9 +112,27 @@ mod keys {
 }
 
 impl TunedState {
+    /// S_0 of a head, [value, key] row-major.
+    pub fn head(&self, layer: usize, head: usize) -> Option<&[f32]> {
+        let n_values = self.head_size * self.head_size;
+        self.layers.get(layer)?.chunks_exact(n_values).nth(head)
+    }
+
     /// Numbers in one layer: `n_head * head_size * head_size`.
     pub fn n_per_layer(&self) -> usize {
         self.n_head * self.head_size * self.head_size
+    }
+
+    /// Every head's matrix with its two axes exchanged.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let layers = self.layers.iter();
+        Self {
+            layers: layers
+                .map(|layer| transposed(layer, self.head_size))
+                .collect(),
+            ..*self
+        }
     }
 
     /// Every number times `alpha`: 1 is the state itself, 0 the untuned model.
@@ -156,22 +178,40 @@ pub fn read_state(
     path: impl AsRef<Path>,
     orientation: Option<Orientation>,
 ) -> Result<(TunedState, Metadata)> {
-    let checkpoint = Checkpoint::open(path)?;
-    let orientation = stored_orientation(&checkpoint, orientation)?;
-    let mut state = empty_state(&checkpoint)?;
-    for layer in 0..state.n_layer {
-        let mut values = layer_values(&checkpoint, layer, &state)?;
-        if orientation == Orientation::KeyValue {
-            values = transposed(&values, state.head_size);
+    state_in(&Checkpoint::open(path)?, orientation)
+}
+
+/// [`read_state`] of a file that is open.
+///
+/// # Errors
+/// As [`read_state`], less those of the system.
+pub fn state_in(
+    checkpoint: &Checkpoint,
+    orientation: Option<Orientation>,
+) -> Result<(TunedState, Metadata)> {
+    let orientation = stored_orientation(checkpoint, orientation)?;
+    let (mut state, metadata) = state_as_stored(checkpoint)?;
+    if orientation == Orientation::KeyValue {
+        for values in &mut state.layers {
+            *values = transposed(values, state.head_size);
         }
+    }
+    Ok((state, metadata))
+}
+
+/// The state as it lies in the file, its last two axes in whichever order.
+///
+/// # Errors
+/// [`Error::Input`] when the file is no state, or holds numbers that are not
+/// finite.
+pub fn state_as_stored(checkpoint: &Checkpoint) -> Result<(TunedState, Metadata)> {
+    let mut state = empty_state(checkpoint)?;
+    for layer in 0..state.n_layer {
+        let values = layer_values(checkpoint, layer, &state)?;
         state.layers.push(values);
     }
-    if let Some((place, value)) = first_not_finite(&state) {
-        return Err(Error::input(
-            checkpoint.file(),
-            place,
-            format!("is {value}; the run that made it diverged"),
-        ));
+    if let Some(found) = first_not_finite(&state) {
+        return Err(refuse_not_finite(checkpoint.file(), found));
     }
     let metadata = checkpoint.metadata();
     let text = |key: &str| metadata.get(key).cloned();
@@ -211,15 +251,15 @@ fn tensor_name(layer: usize) -> String {
     format!("blocks.{layer}.att.time_state")
 }
 
-/// What the last two axes in a state file are, by its own word, by what it was
-/// `told`, else by its name, as [`read_state`] says.
+/// What the last two axes in a state file are, by its own word or by what it
+/// was `told`.
 ///
 /// # Errors
-/// [`Error::Input`] when that is unknown or contradictory.
-pub fn stored_orientation(
+/// [`Error::Input`] when they contradict each other.
+pub fn declared_orientation(
     checkpoint: &Checkpoint,
     told: Option<Orientation>,
-) -> Result<Orientation> {
+) -> Result<Option<Orientation>> {
     let refuse = |reason: String| Err(Error::input(checkpoint.file(), "orientation", reason));
     let both = [Orientation::ValueKey, Orientation::KeyValue];
     let said = match checkpoint.metadata().get(keys::ORIENTATION) {
@@ -238,7 +278,19 @@ pub fn stored_orientation(
             told.name()
         ));
     }
-    if let Some(known) = said.or(told) {
+    Ok(said.or(told))
+}
+
+/// What the last two axes in a state file are, by its own word, by what it was
+/// `told`, else by its name, as [`read_state`] says.
+///
+/// # Errors
+/// [`Error::Input`] when that is unknown or contradictory.
+pub fn stored_orientation(
+    checkpoint: &Checkpoint,
+    told: Option<Orientation>,
+) -> Result<Orientation> {
+    if let Some(known) = declared_orientation(checkpoint, told)? {
         return Ok(known);
     }
     let extension = checkpoint.file().extension();
@@ -246,9 +298,11 @@ pub fn stored_orientation(
     match (checkpoint.format(), extension.as_deref()) {
         (CheckpointFormat::Torch, _) => Ok(Orientation::ValueKey),
         (CheckpointFormat::Safetensors, Some("st" | "state")) => Ok(Orientation::KeyValue),
-        (CheckpointFormat::Safetensors, _) => refuse(
-            "the file does not say; choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)".into(),
-        ),
+        (CheckpointFormat::Safetensors, _) => Err(Error::input(
+            checkpoint.file(),
+            "orientation",
+            "the file does not say; gosling import finds it out, or choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)",
+        )),
     }
 }
 
@@ -324,6 +378,14 @@ fn place_of(state: &TunedState, layer: usize, index: usize) -> String {
     let (row, key) = (index / size, index % size);
     let (head, value) = (row / size, row % size);
     format!("layer {layer}, head {head}, value {value}, key {key}")
+}
+
+fn refuse_not_finite(file: &Path, (place, value): (String, f32)) -> Error {
+    Error::input(
+        file,
+        place,
+        format!("is {value}; the run that made it diverged"),
+    )
 }
 
 fn first_not_finite(state: &TunedState) -> Option<(String, f32)> {

@@ -15,6 +15,8 @@ pub struct StepNumbers {
     pub loss: f64,
     /// Global norm of the gradient before clipping.
     pub grad_norm: f64,
+    /// The part of it in S_0; 0 where S_0 is not trained.
+    pub state_grad_norm: f64,
     /// Norm of S_0 over the tuned layers after the update.
     pub state_norm: f64,
     /// The learning rate used.
@@ -28,6 +30,10 @@ pub struct StepNumbers {
 pub struct LiftNumbers {
     /// Norm of Z over the tuned layers after the update.
     pub norm: f64,
+    /// Norm of the gradient in Z before clipping.
+    pub grad_norm: f64,
+    /// The same in R, where it is trained with the rest.
+    pub r_grad_norm: Option<f64>,
     /// The mean magnitude of the write gates, of a recurrent one.
     pub gate: Option<f64>,
     /// Of the paper's recurrence as it is printed.
@@ -92,6 +98,7 @@ struct PendingStep {
     step: usize,
     learning_rate: f64,
     has_lift: bool,
+    has_r_gradient: bool,
     has_gate: bool,
     has_literal: bool,
     has_decorrelation: bool,
@@ -104,18 +111,28 @@ pub(super) struct StepTensors {
     pub loss: Tensor<1>,
     /// Of the gradient, `[1]`.
     pub norm: Tensor<1>,
-    /// Sums of squares of the gradient of every head, [layers, H].
+    /// Sums of squares of the gradient of every head in S_0, [layers, H].
     pub gradient: Tensor<2>,
     /// The same of S_0 after the step.
     pub state: Tensor<2>,
-    /// The same of Z.
-    pub lift: Option<Tensor<2>>,
+    /// Of the branch, of a lifted run.
+    pub lift: Option<BranchSquares>,
     /// The mean magnitude of the write gates, `[1]`.
     pub gate: Option<Tensor<1>>,
     /// What watches over the paper's recurrence.
     pub guard: Option<BranchGuard>,
     /// In the order of [`DecorrelationNumbers`].
     pub decorrelation: Option<Tensor<1>>,
+}
+
+/// The numbers of a branch on the device.
+pub(super) struct BranchSquares {
+    /// Sums of squares of the gradient of every head in Z, [layers, H].
+    pub gradient: Tensor<2>,
+    /// The same of Z after the step.
+    pub weights: Tensor<2>,
+    /// The sum of squares of the gradient in R, `[1]`, where it is trained.
+    pub r_gradient: Option<Tensor<1>>,
 }
 
 impl Pending {
@@ -133,7 +150,16 @@ impl Pending {
             let n = x.dims().iter().product::<usize>();
             x.reshape([n])
         };
-        let has_lift = tensors.lift.is_some();
+        let (of_lift, has_r_gradient) = match tensors.lift {
+            Some(lift) => {
+                let has_r_gradient = lift.r_gradient.is_some();
+                let mut parts = vec![flat(lift.gradient), flat(lift.weights)];
+                parts.extend(lift.r_gradient);
+                (parts, has_r_gradient)
+            }
+            None => (Vec::new(), false),
+        };
+        let has_lift = !of_lift.is_empty();
         let has_decorrelation = tensors.decorrelation.is_some();
         let mut parts = vec![
             tensors.loss,
@@ -141,7 +167,7 @@ impl Pending {
             flat(tensors.gradient),
             flat(tensors.state),
         ];
-        parts.extend(tensors.lift.map(flat));
+        parts.extend(of_lift);
         let (has_gate, has_literal) = (tensors.gate.is_some(), tensors.guard.is_some());
         parts.extend(tensors.gate);
         parts.extend(
@@ -155,6 +181,7 @@ impl Pending {
             step,
             learning_rate,
             has_lift,
+            has_r_gradient,
             has_gate,
             has_literal,
             has_decorrelation,
@@ -200,7 +227,11 @@ impl Pending {
             scalars: next(2),
             gradient: next(n_heads),
             state: next(n_heads),
-            lift: step.has_lift.then(|| next(n_heads)),
+            lift: step.has_lift.then(|| LiftRecord {
+                gradient: next(n_heads),
+                weights: next(n_heads),
+                r_gradient: step.has_r_gradient.then(|| next(1)[0]),
+            }),
             gate: step.has_gate.then(|| next(1)),
             literal: step.has_literal.then(|| next(N_LITERAL)),
             decorrelation: step.has_decorrelation.then(|| next(N_DECORRELATION)),
@@ -213,17 +244,19 @@ impl Pending {
             let (layer, head) = (self.layers[idx / self.n_head], idx % self.n_head);
             format!("layer {layer}, head {head}")
         };
-        if let Some(largest) = record.literal.map(|numbers| numbers[1])
-            && !(f64::from(largest) <= MAX_LITERAL_STATE)
+        if let Some(largest) = record.literal.map(|numbers| f64::from(numbers[1]))
+            && (largest.is_nan() || largest > MAX_LITERAL_STATE)
         {
             return Some(format!(
                 "the paper's recurrence reached a state of {largest:.3e} while it read the texts; \
                  a larger gamma, with which fewer kernels fire, may help"
             ));
         }
-        let total: f32 = record.gradient.iter().sum();
+        let of_lift = record.lift.as_ref().map_or(&[][..], |lift| lift.gradient);
+        let total: f32 = record.gradient.iter().chain(of_lift).sum();
         if !total.is_finite() || !record.scalars[1].is_finite() {
-            let worst = record.gradient.iter().position(|x| !x.is_finite());
+            let worst = |squares: &[f32]| squares.iter().position(|x| !x.is_finite());
+            let worst = worst(record.gradient).or_else(|| worst(of_lift));
             let at = worst.map_or_else(|| "all heads together".to_owned(), place);
             let loss = record.scalars[0];
             return Some(format!(
@@ -241,13 +274,11 @@ impl Pending {
                 place(worst)
             ));
         }
-        if let Some((worst, norm)) = too_large(record.lift?, limits.lift) {
-            return Some(format!(
-                "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
-                place(worst)
-            ));
-        }
-        None
+        let (worst, norm) = too_large(record.lift.as_ref()?.weights, limits.lift)?;
+        Some(format!(
+            "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
+            place(worst)
+        ))
     }
 }
 
@@ -266,10 +297,17 @@ struct Record<'v> {
     scalars: &'v [f32],
     gradient: &'v [f32],
     state: &'v [f32],
-    lift: Option<&'v [f32]>,
+    lift: Option<LiftRecord<'v>>,
     gate: Option<&'v [f32]>,
     literal: Option<&'v [f32]>,
     decorrelation: Option<&'v [f32]>,
+}
+
+/// The numbers of a branch, read back.
+struct LiftRecord<'v> {
+    gradient: &'v [f32],
+    weights: &'v [f32],
+    r_gradient: Option<f32>,
 }
 
 impl Record<'_> {
@@ -289,10 +327,13 @@ impl Record<'_> {
             step: step.step,
             loss: of(self.scalars, 0),
             grad_norm: of(self.scalars, 1),
+            state_grad_norm: root(self.gradient),
             state_norm: root(self.state),
             learning_rate: step.learning_rate,
-            lift: self.lift.map(|squares| LiftNumbers {
-                norm: root(squares),
+            lift: self.lift.as_ref().map(|lift| LiftNumbers {
+                norm: root(lift.weights),
+                grad_norm: root(lift.gradient),
+                r_grad_norm: lift.r_gradient.map(|square| f64::from(square).sqrt()),
                 gate: self.gate.map(|gate| of(gate, 0)),
                 literal: self.literal.map(|numbers| LiteralNumbers {
                     clamped: of(numbers, 0),

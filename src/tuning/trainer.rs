@@ -5,17 +5,19 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::batch::Batch;
 use super::checkpoint_file::TrainerCheckpoint;
+use super::feature_activity::FeatureActivity;
 use super::lift::Lift;
 use super::lift_start::LiftStart;
 use super::parameter::Parameter;
 use super::spec::{Method, TrainingSpec};
 use super::state_file::TunedState;
 use super::step_record::{Limits, Pending};
+use super::text_loss::text_loss;
 use super::tuned::Tuned;
 use crate::data::Example;
 use crate::error::{Error, Result};
+use crate::model::Rwkv7;
 use crate::model::state::Start;
-use crate::model::{LossOptions, Rwkv7, TapeOptions};
 
 mod stepping;
 
@@ -46,6 +48,7 @@ pub struct Trainer<'a> {
     state: Parameter,
     tunes_state: bool,
     lift: Option<Lift>,
+    activity: Option<FeatureActivity>,
     /// Whether every step so far was sound, [1, 1, 1, 1].
     sound: Tensor<4, Bool>,
     steps_taken: usize,
@@ -75,12 +78,13 @@ impl<'a> Trainer<'a> {
             return Err(Error::spec("method", reason));
         };
         let layers = layers.chosen(model.config().n_layer)?;
-        let (tunes_state, lift) = match method.lifting() {
-            None => (true, None),
+        let (tunes_state, lift, activity) = match method.lifting() {
+            None => (true, None, None),
             Some(lifting) => {
                 let start = LiftStart::new(model, device, &lifting, examples, training.seed)?;
+                let activity = start.activity;
                 let lift = Lift::new(start, &lifting, training, layers.clone());
-                (lifting.tune_s0, Some(lift))
+                (lifting.tune_s0, Some(lift), Some(activity))
             }
         };
         let start = state_tensors(start, device);
@@ -96,13 +100,24 @@ impl<'a> Trainer<'a> {
             state: Parameter::new(Tensor::cat(chosen, 0), training.optimizer),
             tunes_state,
             lift,
+            activity,
             steps_taken: 0,
         })
+    }
+
+    /// The dimensions of the model.
+    pub fn model_config(&self) -> &crate::model::ModelConfig {
+        self.model.config()
     }
 
     /// Optimiser steps taken since the start of the run.
     pub fn steps_taken(&self) -> usize {
         self.steps_taken
+    }
+
+    /// What gamma made of the kernels, of a lifted run.
+    pub fn feature_activity(&self) -> Option<FeatureActivity> {
+        self.activity
     }
 
     /// The numbers of every step since the last call, in one read-back.
@@ -132,22 +147,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Device`] if the loss cannot be read.
     pub fn loss(&self, batch: &Batch) -> Result<(f64, usize)> {
-        if batch.n_counted() == 0 {
-            return Ok((0.0, 0));
-        }
-        let nothing = TapeOptions {
-            first_layer: self.model.config().n_layer,
-            recompute: false,
-        };
-        let config = self.model.config();
-        let state = self.start().state(config, batch.n_batch, self.device);
-        let (x, _) = self.model.forward_taped(self.tokens(batch), state, nothing);
-        let options = LossOptions {
-            gradient_scale: None,
-            l2wrap: false,
-        };
-        let loss = self.model.loss(x, &batch.at, &batch.targets, options);
-        Ok((f64::from(read_f32(loss.sum)?[0]), batch.n_counted()))
+        text_loss(self.model, self.device, &self.start(), batch)
     }
 
     /// The largest condition number of an R at the present state, over layers

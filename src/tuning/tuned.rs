@@ -57,10 +57,12 @@ impl From<TunedState> for Tuned {
 
 impl Tuned {
     /// What it changes, times `alpha`: S_0, Z and the write gates. 1 is the
-    /// run's own, 0 the untuned model, or for [`LiftKind::PaperLiteral`] its
-    /// recurrence from zero.
+    /// run's own; 0 is the untuned model exactly, without a branch.
     #[must_use]
     pub fn scaled(mut self, alpha: f32) -> Self {
+        if alpha == 0.0 {
+            self.lift = None;
+        }
         self.state = self.state.scaled(alpha);
         if let Some(lift) = &mut self.lift {
             let gates = lift.gate.iter_mut().flatten();
@@ -108,6 +110,11 @@ impl Tuned {
     }
 }
 
+/// The `idx`-th part of `len` numbers.
+fn part(values: &[f32], idx: usize, len: usize) -> Option<&[f32]> {
+    values.chunks_exact(len).nth(idx)
+}
+
 impl LiftValues {
     /// The branch on a device.
     pub fn tensors(&self, device: &Device) -> LiftTensors {
@@ -140,6 +147,22 @@ impl LiftValues {
             mean,
             trains_r: false,
         }
+    }
+
+    /// Z of a head, [N, M] row-major; `idx` counts the layers that have a
+    /// branch.
+    pub fn head_weights(&self, idx: usize, head: usize) -> Option<&[f32]> {
+        let [_, h, n, m] = self.sizes();
+        part(&self.weights, idx * h + head, n * m)
+    }
+
+    /// R of a head, [M, M] row-major, where there is one.
+    pub fn head_decorrelation(&self, idx: usize, head: usize) -> Option<&[f32]> {
+        let [l, h, _, m] = self.sizes();
+        let r = self.decorrelation.as_ref()?;
+        let is_shared = r.len() == l * m * m;
+        let place = if is_shared { idx } else { idx * h + head };
+        part(r, place, m * m)
     }
 
     /// Layers, H, N and M.

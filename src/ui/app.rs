@@ -9,14 +9,14 @@ use super::background::{Answer, Background, PathFor, WakeUp};
 use super::foreseen::Foreseen;
 use super::layout::layout_ui;
 use super::shortcuts::pressed;
-use super::state_pictures::StatePictures;
+use super::states_data::StatesData;
 use super::theme;
 use super::ui_state::{Tab, UiState};
 use super::widgets::metric_plot::PlotCache;
 use crate::kernels::device::AdapterSummary;
 use crate::persist::atomic::write_atomic;
 use crate::persist::spec_file::print_spec;
-use crate::runs::RunStore;
+use crate::runs::{LogLevel, RunStore};
 use crate::tuning::spec::{Method, StartState};
 use crate::worker::WorkerHandle;
 use crate::worker::command::Command;
@@ -44,8 +44,8 @@ pub enum Closing {
 pub struct Notice {
     /// What happened and what to do.
     pub text: String,
-    /// Whether something could not be done.
-    pub is_error: bool,
+    /// How much it matters.
+    pub level: LogLevel,
 }
 
 impl Notice {
@@ -53,7 +53,7 @@ impl Notice {
     pub fn error(text: String) -> Self {
         Self {
             text,
-            is_error: true,
+            level: LogLevel::Error,
         }
     }
 
@@ -61,7 +61,15 @@ impl Notice {
     pub fn info(text: String) -> Self {
         Self {
             text,
-            is_error: false,
+            level: LogLevel::Info,
+        }
+    }
+
+    /// Something people should look at.
+    pub fn warning(text: String) -> Self {
+        Self {
+            text,
+            level: LogLevel::Warning,
         }
     }
 }
@@ -69,7 +77,7 @@ impl Notice {
 /// What is kept so as not to be made anew in every frame.
 pub(super) struct Caches {
     pub plots: PlotCache,
-    pub pictures: StatePictures,
+    pub states: StatesData,
     pub foreseen: Foreseen,
     /// The GPUs of this machine, once they are known.
     pub adapters: Option<Vec<AdapterSummary>>,
@@ -111,7 +119,7 @@ impl App {
             background: Background::new(wake),
             caches: Caches {
                 plots: PlotCache::default(),
-                pictures: StatePictures::default(),
+                states: StatesData::default(),
                 foreseen: Foreseen::default(),
                 adapters: None,
             },
@@ -189,6 +197,9 @@ impl App {
                 }
                 self.notify(Notice::error(failure_line(during, message)));
             }
+            Event::Diagnosed { diagnosis, .. } => {
+                self.notify(Notice::warning(diagnosis.to_string()));
+            }
             Event::DeviceReady { .. }
             | Event::Loading { .. }
             | Event::ModelLoaded { .. }
@@ -202,7 +213,8 @@ impl App {
             | Event::Paused { .. }
             | Event::RunEnded { .. }
             | Event::RateProgress { .. }
-            | Event::RateFound { .. } => {}
+            | Event::RateFound { .. }
+            | Event::TraceReady => {}
         }
         self.store.apply(event);
     }
@@ -221,7 +233,9 @@ impl App {
             Answer::Spec(Ok(spec)) => self.state.draft = *spec,
             Answer::Spec(Err(error)) => self.notify(Notice::error(error.to_string())),
             Answer::Foreseen(spec, seen) => self.caches.foreseen.take(*spec, seen),
-            Answer::State(run, step, state) => self.caches.pictures.take(&run, step, state),
+            Answer::State(key, state) => self.caches.states.take_state(key, state),
+            Answer::Shown(key, shown) => self.caches.states.shown.take(key, shown),
+            Answer::Grid(key, grid) => self.caches.states.grid.take(key, grid),
         }
     }
 
@@ -283,7 +297,8 @@ impl App {
 
     /// Shows a message; the same one only once.
     pub fn notify(&mut self, notice: Notice) {
-        self.notices.retain(|old| *old != notice && old.is_error);
+        self.notices
+            .retain(|old| *old != notice && old.level > LogLevel::Info);
         self.notices.push(notice);
         let n_over = self.notices.len().saturating_sub(MAX_NOTICES);
         self.notices.drain(..n_over);
@@ -299,7 +314,7 @@ impl App {
     pub fn show(&mut self, ui: &mut egui::Ui) {
         let ctx = ui.ctx().clone();
         self.ask_before_closing(&ctx);
-        self.look_ahead();
+        self.look_ahead(&ctx);
         let mut actions = pressed(&ctx, &self.store, &self.state);
         layout_ui(ui, self, &mut actions);
         for action in actions {
@@ -317,17 +332,12 @@ impl App {
     }
 
     /// Has read what the views will want.
-    fn look_ahead(&mut self) {
+    fn look_ahead(&mut self, ctx: &Context) {
         if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
             self.background.foresee(spec);
         }
-        if self.state.tab == Tab::States
-            && let Some(run) = self.state.focused().and_then(|id| self.store.get(id))
-        {
-            let slot = self.worker.as_ref().map(|worker| &*worker.snapshots);
-            if let Some((step, folder)) = self.caches.pictures.wants(run, slot) {
-                self.background.read_state(run.id.clone(), step, folder);
-            }
+        if self.state.tab == Tab::States {
+            self.look_at_states(ctx);
         }
     }
 }

@@ -11,12 +11,13 @@ use std::thread::{self, Builder, Thread};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rfd::AsyncFileDialog;
 
+use super::states_data::{GridKey, ShownKey, StateKey, read};
+use super::states_shown::{HeadGrid, Shown};
 use crate::error::{Error, Result};
 use crate::kernels::device::{AdapterSummary, list_adapters};
 use crate::persist::spec_file::read_spec;
 use crate::runs::RunStore;
-use crate::tuning::state_file::{TunedState, locate_state, read_state};
-use crate::worker::event::RunId;
+use crate::tuning::tuned::Tuned;
 use crate::worker::foresight::Foresight;
 use crate::worker::run_spec::RunSpec;
 
@@ -49,7 +50,9 @@ pub(super) enum Answer {
     Chosen(PathFor, PathBuf),
     Spec(Result<Box<RunSpec>>),
     Foreseen(Box<RunSpec>, Result<Box<Foresight>>),
-    State(RunId, usize, Result<TunedState>),
+    State(StateKey, Result<Tuned>),
+    Shown(ShownKey, Result<Option<Shown>>),
+    Grid(GridKey, Result<Option<HeadGrid>>),
 }
 
 /// Makes the window look; called from any thread.
@@ -100,12 +103,30 @@ impl Background {
         });
     }
 
-    /// Reads the state that a run handed over after `step`.
-    pub fn read_state(&self, run: RunId, step: usize, folder: PathBuf) {
+    /// Reads a state of the run in `folder`.
+    pub fn read_state(&self, key: StateKey, folder: PathBuf) {
         self.start(move || {
-            let state = locate_state(folder).and_then(|file| read_state(file, None));
-            Some(Answer::State(run, step, state.map(|(state, _)| state)))
+            let state = read(&key, folder);
+            Some(Answer::State(key, state))
         });
+    }
+
+    /// Makes a matrix ready to be shown.
+    pub fn make_shown(
+        &self,
+        key: ShownKey,
+        make: impl FnOnce() -> Result<Option<Shown>> + Send + 'static,
+    ) {
+        self.start(move || Some(Answer::Shown(key, make())));
+    }
+
+    /// Makes the grid of all heads ready to be shown.
+    pub fn make_grid(
+        &self,
+        key: GridKey,
+        make: impl FnOnce() -> Result<Option<HeadGrid>> + Send + 'static,
+    ) {
+        self.start(move || Some(Answer::Grid(key, make())));
     }
 
     /// Asks for a path. Dialogs of the system are made on the window's thread,

@@ -89,7 +89,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         actions.extend(notices_ui(ui, notices));
         match state.tab {
             Tab::Tune => actions.extend(tune_ui(ui, store, state, &mut caches.plots)),
-            Tab::States => states_ui(ui, store, state, &mut caches.pictures),
+            Tab::States => states_ui(ui, store, state, &caches.states),
             Tab::Sweep => sweep_ui(ui),
             Tab::Compare => compare_ui(ui, store, state),
             Tab::Items => items_ui(ui),

@@ -10,7 +10,8 @@
 //! | `ui_state.rs` | what is looked at, kept over restarts |
 //! | `views/` | one part of the window each |
 //! | `widgets/` | parts of views |
-//! | `state_pictures.rs` | states as textures |
+//! | `states_data.rs`, `states_ahead.rs` | the state that is looked at, and how it comes |
+//! | `states_shown.rs` | what is drawn of it |
 //! | `theme.rs` | colours and spacing |
 
 pub mod action;
@@ -23,6 +24,8 @@ pub mod window;
 mod foreseen;
 mod layout;
 mod shortcuts;
-mod state_pictures;
+mod states_ahead;
+mod states_data;
+mod states_shown;
 mod views;
 mod widgets;

@@ -10,6 +10,7 @@ use eframe::{CreationContext, Frame, NativeOptions, Storage};
 
 use super::app::App;
 use super::ui_state::UiState;
+use super::widgets::heatmap_gpu::set_surface_format;
 use crate::error::Result;
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{parse_spec, print_spec};
@@ -90,6 +91,9 @@ impl Window {
                 }
             })
         };
+        if let Some(state) = &context.wgpu_render_state {
+            set_surface_format(state.target_format);
+        }
         let of_worker = wake.clone();
         let worker = Worker::spawn(move || of_worker())?;
         Ok(Self {

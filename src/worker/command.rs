@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::event::RunId;
 use super::run_spec::RunSpec;
+use super::trace::TraceRequest;
 use crate::tuning::rate_finder::RateRange;
 
 /// A request to the worker. Requests are taken in order; [`Command::Pause`],
@@ -35,6 +36,10 @@ pub enum Command {
         /// The rates.
         range: RateRange,
     },
+    /// Follow the state of a head over a text. The newest request is answered,
+    /// between two steps of a run if one is on, into
+    /// [`super::WorkerHandle::traces`]; nothing is written.
+    Trace(TraceRequest),
     /// Hold the run after the step or batch under way.
     Pause(RunId),
     /// Go on after a pause.

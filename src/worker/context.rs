@@ -6,6 +6,7 @@ use super::control::Control;
 use super::event::{Event, FailureKind, RunId};
 use super::latest::{Latest, StateSnapshot};
 use super::log_line::log_line;
+use super::trace::TraceAnswer;
 use crate::error::{Error, Result};
 use crate::persist::metrics::MetricRecord;
 use crate::persist::run_folder::RunFolder;
@@ -19,6 +20,8 @@ pub(super) struct Context<'w> {
     pub send: &'w dyn Fn(Event),
     /// Matrices out.
     pub snapshots: &'w Latest<StateSnapshot>,
+    /// States over texts out.
+    pub traces: &'w Latest<TraceAnswer>,
     /// The folder of the run, once it has begun.
     pub folder: Option<RunFolder>,
     /// A run without a folder, which can be stopped by this name.
@@ -43,6 +46,7 @@ pub(super) enum Doing {
     Validating,
     Saving,
     FindingRate,
+    Tracing,
 }
 
 impl Doing {
@@ -63,6 +67,7 @@ impl Doing {
             Self::Tuning => "tuning",
             Self::Validating => "measuring the validation loss",
             Self::Saving => "saving",
+            Self::Tracing => "following a text",
             Self::FindingRate => "finding the learning rate",
         }
     }
@@ -170,6 +175,12 @@ impl Throttle {
             every_secs,
             last: None,
         }
+    }
+
+    /// Makes it rarer where it takes long: `secs` of work are at most a
+    /// twentieth of the time.
+    pub fn took(&mut self, secs: f64) {
+        self.every_secs = self.every_secs.max(20.0 * secs);
     }
 
     /// Whether it is time again.

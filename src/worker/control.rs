@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use super::command::Command;
 use super::event::RunId;
 use super::run_spec::RunSpec;
+use super::trace::TraceRequest;
 use crate::error::{Error, Result};
 use crate::tuning::rate_finder::RateRange;
 
@@ -27,6 +28,8 @@ pub(super) enum Job {
         spec: Box<RunSpec>,
         range: RateRange,
     },
+    /// See [`Command::Trace`].
+    Trace(TraceRequest),
 }
 
 /// The receiving end of the commands.
@@ -34,12 +37,30 @@ pub(super) struct Control {
     commands: Receiver<Command>,
     /// Jobs that came while another was under way.
     waiting: VecDeque<Job>,
+    /// The newest request to follow a text, which whoever can takes.
+    trace: Option<TraceRequest>,
+    /// What whoever polls does with a pause and with such a request.
+    pub(super) attention: Attention,
+    /// Whether the run that polls is held.
+    holds: bool,
     is_shut_down: bool,
+}
+
+/// What whoever polls does with a pause and with a text to follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attention {
+    /// Holds in a pause; texts wait.
+    Work,
+    /// Holds in a pause, but leaves it for a text, after which it polls again.
+    WorkOrText,
+    /// Follows a text, in a pause too.
+    Text,
 }
 
 /// What a command is to whoever takes it.
 enum Taken {
     Job(Job),
+    Trace(TraceRequest),
     Pause(RunId),
     Resume(RunId),
     Stop(RunId),
@@ -51,18 +72,27 @@ impl Control {
         Self {
             commands,
             waiting: VecDeque::new(),
+            trace: None,
+            attention: Attention::Work,
+            holds: false,
             is_shut_down: false,
         }
     }
 
     /// Waits for the next job; none when the worker is to end.
     pub(super) fn next_job(&mut self) -> Option<Job> {
+        (self.attention, self.holds) = (Attention::Work, false);
         while !self.is_shut_down {
+            // People wait for it, and it is short.
+            if let Some(request) = self.trace.take() {
+                return Some(Job::Trace(request));
+            }
             if let Some(job) = self.waiting.pop_front() {
                 return Some(job);
             }
             match self.commands.recv().map(Taken::from) {
                 Ok(Taken::Job(job)) => return Some(job),
+                Ok(Taken::Trace(request)) => return Some(Job::Trace(request)),
                 Ok(Taken::Shutdown) | Err(_) => self.is_shut_down = true,
                 // The run that was meant is over.
                 Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_)) => {}
@@ -71,8 +101,14 @@ impl Control {
         None
     }
 
+    /// The newest request to follow a text, if one came since.
+    pub(super) fn take_trace(&mut self) -> Option<TraceRequest> {
+        self.trace.take()
+    }
+
     /// Takes the commands that have come. A pause of `run` is told to `paused`
-    /// and holds until the run is resumed or stopped.
+    /// and holds until the run is resumed or stopped, or until there is a text
+    /// to follow for a caller that takes them, who polls again then.
     ///
     /// # Errors
     /// [`Error::Stopped`] when `run` or the worker is to end, and what `paused`
@@ -82,9 +118,12 @@ impl Control {
         run: Option<&RunId>,
         paused: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
-        let mut holds = false;
         while !self.is_shut_down {
-            let taken = if holds {
+            let is_for_caller = self.attention == Attention::WorkOrText && self.trace.is_some();
+            if is_for_caller {
+                return Ok(());
+            }
+            let taken = if self.holds && self.attention != Attention::Text {
                 self.commands.recv().map_err(|_| TryRecvError::Disconnected)
             } else {
                 self.commands.try_recv()
@@ -93,13 +132,14 @@ impl Control {
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) | Ok(Taken::Shutdown) => self.is_shut_down = true,
                 Ok(Taken::Job(job)) => self.waiting.push_back(job),
+                Ok(Taken::Trace(request)) => self.trace = Some(request),
                 Ok(Taken::Stop(id)) if Some(&id) == run => return Err(Error::Stopped),
-                Ok(Taken::Resume(id)) if Some(&id) == run => holds = false,
+                Ok(Taken::Resume(id)) if Some(&id) == run => self.holds = false,
                 Ok(Taken::Pause(id)) if Some(&id) == run => {
-                    if !holds {
+                    if !self.holds {
                         paused()?;
                     }
-                    holds = true;
+                    self.holds = true;
                 }
                 // Another run was meant, which is over.
                 Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_)) => {}
@@ -116,6 +156,7 @@ impl From<Command> for Taken {
             Command::StartRun { spec, runs } => Self::Job(Job::Start { spec, runs }),
             Command::ResumeRun { folder } => Self::Job(Job::Resume { folder }),
             Command::FindRate { run, spec, range } => Self::Job(Job::FindRate { run, spec, range }),
+            Command::Trace(request) => Self::Trace(request),
             Command::Pause(run) => Self::Pause(run),
             Command::Resume(run) => Self::Resume(run),
             Command::Stop(run) => Self::Stop(run),
@@ -194,6 +235,42 @@ mod tests {
             let folder = name.into();
             assert_eq!(control.next_job(), Some(Job::Resume { folder }));
         }
+    }
+
+    #[test]
+    fn a_pause_is_left_for_a_text_and_held_again_after_it() {
+        use crate::tuning::trajectory::Place;
+        use crate::worker::trace::TraceFrom;
+        let (sender, mut control) = control();
+        let run = id("a");
+        let request = TraceRequest {
+            spec: Box::default(),
+            from: TraceFrom::Untuned,
+            text: "a".into(),
+            place: Place { layer: 0, head: 0 },
+        };
+        sender.send(Command::Pause(run.clone())).unwrap();
+        sender.send(Command::Trace(request.clone())).unwrap();
+        let mut n_told = 0;
+        let mut poll = |control: &mut Control, attention| {
+            control.attention = attention;
+            let mut paused = || {
+                n_told += 1;
+                Ok(())
+            };
+            let polled = control.poll(Some(&run), &mut paused).is_ok();
+            (polled, n_told)
+        };
+        assert_eq!(poll(&mut control, Attention::WorkOrText), (true, 1));
+        assert_eq!(control.take_trace(), Some(request));
+        assert_eq!(
+            poll(&mut control, Attention::Text),
+            (true, 1),
+            "never holds"
+        );
+        // It would hold here; the stop ends that, and no pause is told again.
+        sender.send(Command::Stop(run.clone())).unwrap();
+        assert_eq!(poll(&mut control, Attention::WorkOrText), (false, 1));
     }
 
     #[test]

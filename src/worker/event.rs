@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run_spec::RunSpec;
 use crate::persist::metrics::any_float;
+use crate::tuning::diagnosis::Diagnosis;
 use crate::tuning::rate_finder::RateFinding;
 use crate::tuning::trainer::LiftNumbers;
 
@@ -68,12 +69,21 @@ pub enum Event {
         /// Whether it is the best so far.
         best: bool,
     },
+    /// Something about the run is wrong; told once a sign.
+    Diagnosed {
+        /// The run.
+        run: RunId,
+        /// What, and which field to change.
+        diagnosis: Diagnosis,
+    },
     /// A newer snapshot lies in the latest-wins slot.
     SnapshotReady {
         /// The run.
         run: RunId,
         /// The step it was taken after.
         step: usize,
+        /// Whether it is on the disk too.
+        is_stored: bool,
     },
     /// A checkpoint is on the disk.
     CheckpointSaved {
@@ -141,6 +151,8 @@ pub enum Event {
         /// What it found.
         finding: RateFinding,
     },
+    /// A newer answer to [`super::command::Command::Trace`] lies in its slot.
+    TraceReady,
     /// Something outside a run, or the run itself, could not be done.
     Failed {
         /// The run, if it was one.

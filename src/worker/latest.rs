@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::event::RunId;
-use crate::tuning::state_file::TunedState;
+use crate::tuning::tuned::Tuned;
 
 /// A slot for one value, of which the newest wins.
 #[derive(Debug)]
@@ -39,15 +39,15 @@ impl<T> Latest<T> {
     }
 }
 
-/// The state of a run as it was after a step.
+/// A run as it was after a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StateSnapshot {
     /// The run.
     pub run: RunId,
     /// Steps done.
     pub step: usize,
-    /// S_0 of every layer.
-    pub state: TunedState,
+    /// S_0 of every layer, and the branch of a lifted run.
+    pub tuned: Tuned,
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::event::{
     EvaluationPhase, EvaluationSummary, Event, LiftMetrics, LiteralMetrics, RunOutcome, StepMetrics,
 };
+use crate::tuning::diagnosis::Diagnosis;
 
 /// The line of an event; none of those that come many times a second.
 pub fn log_line(event: &Event) -> Option<String> {
@@ -36,6 +37,7 @@ pub fn log_line(event: &Event) -> Option<String> {
             });
             format!("validation loss {loss:.4}{right} after step {step}{best}")
         }
+        Event::Diagnosed { diagnosis, .. } => diagnosis_line(diagnosis),
         Event::CheckpointSaved { step, path, .. } => {
             format!("checkpoint after step {step} in {}", path.display())
         }
@@ -50,7 +52,8 @@ pub fn log_line(event: &Event) -> Option<String> {
         | Event::SnapshotReady { .. }
         | Event::EvaluationProgress { .. }
         | Event::RateProgress { .. }
-        | Event::RateFound { .. } => return None,
+        | Event::RateFound { .. }
+        | Event::TraceReady => return None,
     })
 }
 
@@ -70,6 +73,11 @@ pub fn export_line(step: usize, path: &Path) -> String {
 /// What is said of a pause.
 pub fn pause_line(step: usize) -> String {
     format!("paused after step {step}")
+}
+
+/// What is said of something that is wrong with a run.
+pub fn diagnosis_line(diagnosis: &Diagnosis) -> String {
+    format!("look here: {diagnosis}")
 }
 
 /// What is said of a failure.

@@ -8,11 +8,12 @@
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs` | the model and the data of a run |
 //! | `run_loop.rs` | a run from its specification to its state |
-//! | `step_memory.rs`, `foresight.rs` | the memory of a step, told before the run starts |
+//! | `step_memory.rs`, `snapshot_plan.rs`, `foresight.rs` | what a run takes, told before it starts |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
 //! | `resume.rs` | where a run is taken up again |
 //! | `latest.rs` | the slot that matrices go through |
+//! | `trace.rs` | the state over a text, for those who look on |
 
 pub mod command;
 pub mod event;
@@ -20,6 +21,8 @@ pub mod foresight;
 pub mod latest;
 pub mod log_line;
 pub mod run_spec;
+pub mod snapshot_plan;
+pub mod trace;
 
 mod absolute;
 mod best;
@@ -48,6 +51,7 @@ use self::control::Control;
 use self::event::{Event, FailureKind};
 use self::latest::{Latest, StateSnapshot};
 use self::session::Session;
+use self::trace::TraceAnswer;
 use crate::error::{Error, Result};
 
 /// Room for the recursion of compilers inside the compute libraries.
@@ -68,6 +72,9 @@ pub struct WorkerHandle {
     pub events: Receiver<Event>,
     /// The newest state, announced by [`Event::SnapshotReady`].
     pub snapshots: Arc<Latest<StateSnapshot>>,
+    /// What came of the newest [`Command::Trace`], announced by
+    /// [`Event::TraceReady`].
+    pub traces: Arc<Latest<TraceAnswer>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,7 +88,8 @@ impl Worker {
         let (commands, commands_end) = unbounded();
         let (events_end, events) = unbounded();
         let snapshots = Arc::new(Latest::default());
-        let slot = snapshots.clone();
+        let traces = Arc::new(Latest::default());
+        let slots = (snapshots.clone(), traces.clone());
         let send = move |event| {
             // A client that is gone has asked for nothing any more.
             let _ = events_end.send(event);
@@ -90,12 +98,13 @@ impl Worker {
         let thread = Builder::new()
             .name("worker".into())
             .stack_size(STACK_BYTES)
-            .spawn(move || work(Control::new(commands_end), &send, &slot))
+            .spawn(move || work(Control::new(commands_end), &send, &slots.0, &slots.1))
             .map_err(|error| Error::Device(format!("no thread for the worker, {error}")))?;
         Ok(WorkerHandle {
             commands,
             events,
             snapshots,
+            traces,
             thread: Some(thread),
         })
     }
@@ -112,13 +121,19 @@ impl Drop for WorkerHandle {
 }
 
 /// Does jobs until the worker is to end. A panic ends a job and not the worker.
-fn work(mut control: Control, send: &dyn Fn(Event), snapshots: &Latest<StateSnapshot>) {
+fn work(
+    mut control: Control,
+    send: &dyn Fn(Event),
+    snapshots: &Latest<StateSnapshot>,
+    traces: &Latest<TraceAnswer>,
+) {
     let mut session = Session::default();
     while let Some(job) = control.next_job() {
         let mut context = Context {
             control: &mut control,
             send,
             snapshots,
+            traces,
             folder: None,
             unwritten: None,
             during: Doing::CheckingSpec,
@@ -129,18 +144,40 @@ fn work(mut control: Control, send: &dyn Fn(Event), snapshots: &Latest<StateSnap
             Ok(Ok(()) | Err(Error::Stopped)) => {}
             Ok(Err(error)) => {
                 let kind = failure_kind(&error, context.folder.is_some());
-                context.report_failure(kind, error.to_string());
-                if matches!(error, Error::Device(_)) {
-                    session = Session::default();
-                }
+                let message = match &error {
+                    Error::Device(_) => one_line(&error.to_string()),
+                    Error::Input { .. }
+                    | Error::Io { .. }
+                    | Error::Spec { .. }
+                    | Error::Stopped => error.to_string(),
+                };
+                let trouble = match error {
+                    Error::Device(_) => session.lose(&message),
+                    Error::Input { .. }
+                    | Error::Io { .. }
+                    | Error::Spec { .. }
+                    | Error::Stopped => None,
+                };
+                context.report_failure(kind, with(message, trouble));
             }
             Err(panic) => {
-                let message = format!("a fault in the program, {}", said(&*panic));
-                context.report_failure(FailureKind::Work, message);
+                let message = said(&*panic);
                 // It may have left the device in any state.
-                session = Session::default();
+                let message = match session.lose(&message) {
+                    Some(trouble) => with(message, Some(trouble)),
+                    None => format!("a fault in the program, {message}"),
+                };
+                context.report_failure(FailureKind::Work, message);
             }
         }
+    }
+}
+
+/// What people should know first, then what was reported.
+fn with(message: String, trouble: Option<&str>) -> String {
+    match trouble {
+        Some(trouble) => format!("{trouble} ({message})"),
+        None => message,
     }
 }
 
@@ -148,6 +185,16 @@ fn work(mut control: Control, send: &dyn Fn(Event), snapshots: &Latest<StateSnap
 fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    let text = text.unwrap_or("without a word");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    one_line(text.unwrap_or("without a word"))
+}
+
+/// The beginning of a text that may hold a whole backtrace, on one line.
+fn one_line(text: &str) -> String {
+    const MAX_CHARS: usize = 300;
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(MAX_CHARS) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }

@@ -13,7 +13,9 @@ use super::run_data::RunData;
 use super::run_export::{Figures, Handover};
 use super::run_spec::RunSpec;
 use super::session::{LoadedModel, Session};
+use super::snapshot_plan::SnapshotPlan;
 use super::step_memory::memory_note;
+use super::trace::trace;
 use super::tuning_loop::{Tuning, TuningEnd, micro_batches};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -36,6 +38,7 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
         Job::Load(spec) => load(&spec, session, context),
         Job::Start { spec, runs } => start(&spec.with_absolute_paths(), &runs, session, context),
         Job::Resume { folder } => take_up(&folder, session, context),
+        Job::Trace(request) => trace(request, session, context),
         Job::FindRate { run, spec, range } => {
             context.unwritten = Some(run);
             let finding = match search_rate(&spec, range, session, context) {
@@ -81,8 +84,9 @@ fn prepare<'a>(
     context.during = Doing::LoadingData;
     let mut data = RunData::load(spec, &tokenizer)?;
     data.notes.extend(loaded.notes.iter().cloned());
-    data.notes
-        .extend(memory_note(spec, loaded.model.config(), &data));
+    data.notes.extend(memory_note(spec, loaded, &data)?);
+    let snapshots = SnapshotPlan::new(spec, loaded.model.config());
+    data.notes.extend(snapshots.map(|plan| plan.note()));
     context.during = Doing::Preparing;
     let LoadedModel { device, model, .. } = loaded;
     let trainer = match spec.method.tuned() {
@@ -165,10 +169,11 @@ fn take_up(path: &Path, session: &mut Session, context: &mut Context<'_>) -> Res
     }
     let first_step = trainer.as_ref().map_or(0, Trainer::steps_taken);
     folder.truncate_after(first_step)?;
+    folder.drop_snapshots_after(first_step)?;
     folder.append_log(&loaded.lines.join("\n"))?;
     let run = begin(folder, &spec, first_step, notes, context)?;
     let tuning = trainer.take().map(|trainer| {
-        Tuning::new(
+        let mut tuning = Tuning::new(
             run.clone(),
             &spec,
             loaded,
@@ -176,7 +181,9 @@ fn take_up(path: &Path, session: &mut Session, context: &mut Context<'_>) -> Res
             data,
             trainer,
             validations,
-        )
+        );
+        tuning.remember(&past);
+        tuning
     });
     let is_kept = |(phase, _): &(EvaluationPhase, EvaluationSummary)| match phase {
         EvaluationPhase::Before | EvaluationPhase::FewShot => true,
@@ -290,6 +297,7 @@ impl ActiveRun<'_> {
         };
         // Before the evaluation, so that stopping there loses nothing.
         tuning.save(context)?;
+        tuning.store(context)?;
         if plan.after {
             let tuned = self.outcome(false)?.tuned;
             self.measure(EvaluationPhase::After, Some(&tuned), context)?;
@@ -310,6 +318,7 @@ impl ActiveRun<'_> {
             },
             None => {
                 tuning.save(context)?;
+                tuning.store(context)?;
                 RunOutcome::Stopped {
                     step: tuning.trainer.steps_taken(),
                 }

@@ -149,8 +149,11 @@ pub struct Intervals {
     pub log: usize,
     /// A checkpoint is written.
     pub checkpoint: usize,
-    /// A snapshot of the state is stored.
+    /// A snapshot of the state is stored, as at the start and at the end.
     pub snapshot: usize,
+    /// Mebibytes that all snapshots of the run may take; fewer are stored where
+    /// they would take more.
+    pub snapshot_mib: usize,
 }
 
 impl Default for RunSpec {
@@ -196,7 +199,8 @@ impl Default for Intervals {
         Self {
             log: 1,
             checkpoint: 50,
-            snapshot: 0,
+            snapshot: 50,
+            snapshot_mib: 1024,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The model on the compute device, kept from one run to the next.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Instant, SystemTime};
 
@@ -8,7 +9,7 @@ use burn::tensor::Device;
 use super::event::Event;
 use super::run_spec::{CheckpointSource, ModelSpec, Precision, RunSpec, VocabularySource};
 use crate::error::{Error, Result};
-use crate::kernels::device::{self, DeviceChoice, OpenDevice};
+use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
@@ -16,6 +17,20 @@ use crate::model::{ModelConfig, Rwkv7, mini};
 /// Ids that a vocabulary may be short of the embedding's rows: released models
 /// have 65536 rows for the World vocabulary's 65530 ids.
 const MAX_SPARE_ROWS: usize = 64;
+
+/// What people are told of a lost device.
+const LOST: &str = "the GPU was lost, as when its driver starts anew or the machine sleeps; \
+    the next run opens it again";
+/// What people are told where memory ran out.
+const NO_MEMORY: &str = "the device has no memory left; close other programs, or choose a \
+    smaller training.batch, training.accumulate for it, or training.activation_checkpointing";
+/// How the compute libraries say that memory ran out.
+const OUT_OF_MEMORY: [&str; 4] = [
+    "out of memory",
+    "out of device memory",
+    "can't allocate buffer",
+    "not enough memory",
+];
 
 /// What stays loaded between runs.
 #[derive(Default)]
@@ -32,6 +47,10 @@ pub(super) struct LoadedModel {
     pub lines: [String; 2],
     /// Things people should know about the device.
     pub notes: Vec<String>,
+    /// What a GPU refuses to hold; none on the CPU.
+    pub limits: Option<DeviceLimits>,
+    /// Whether a processor plays the GPU.
+    pub is_software: bool,
 }
 
 /// What the model on the device was made from.
@@ -45,6 +64,25 @@ struct Key {
 }
 
 impl Session {
+    /// Lets go of the model, for what is on the device cannot be trusted; what
+    /// people should know beside `message`, which told that something failed.
+    pub fn lose(&mut self, message: &str) -> Option<&'static str> {
+        let loaded = self.loaded.take();
+        let is_lost = loaded
+            .as_ref()
+            .is_some_and(|(_, loaded)| device::is_lost(&loaded.device));
+        device::suspect_open_devices();
+        // Tensors of a device that is gone may panic once more.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(loaded)));
+        if is_lost {
+            Some(LOST)
+        } else {
+            let message = message.to_lowercase();
+            let is_memory = OUT_OF_MEMORY.iter().any(|words| message.contains(words));
+            is_memory.then_some(NO_MEMORY)
+        }
+    }
+
     /// The model and the vocabulary of a run. The model is read only if
     /// another one is on the device; `report` hears of it, and its error ends
     /// the loading.
@@ -129,7 +167,7 @@ fn load_model(
         name,
         description,
         is_software,
-        limits: _,
+        limits,
     } = open;
     report(Event::DeviceReady {
         device: description.clone(),
@@ -166,6 +204,8 @@ fn load_model(
         model,
         lines: [format!("device {description}"), line],
         notes,
+        limits,
+        is_software,
     })
 }
 

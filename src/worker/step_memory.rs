@@ -2,7 +2,10 @@
 
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
+use super::session::LoadedModel;
 use crate::data::Example;
+use crate::error::{Error, Result};
+use crate::kernels::device::{machine_memory, mebibytes, memory_of};
 use crate::model::ModelConfig;
 use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{Layers, LossOn};
@@ -30,9 +33,64 @@ impl Longest {
 
 /// One line about the memory of the largest step that this run could take;
 /// none where nothing is trained.
-pub(super) fn memory_note(spec: &RunSpec, model: &ModelConfig, data: &RunData) -> Option<String> {
-    let estimate = step_memory(spec, model, Longest::of(spec, data)?)?;
-    Some(format!("the largest step takes about {estimate} of memory"))
+///
+/// # Errors
+/// [`Error::Spec`] where the device or this machine cannot hold it.
+pub(super) fn memory_note(
+    spec: &RunSpec,
+    loaded: &LoadedModel,
+    data: &RunData,
+) -> Result<Option<String>> {
+    let longest = Longest::of(spec, data);
+    let estimate = longest.and_then(|longest| step_memory(spec, loaded.model.config(), longest));
+    let Some(estimate) = estimate else {
+        return Ok(None);
+    };
+    let max_tensor = loaded.limits.map(|limits| limits.max_tensor_bytes);
+    // A software GPU and the CPU take from the machine's memory, which holds
+    // the weights already; what a real GPU has free nobody says.
+    let is_own = max_tensor.is_some() && !loaded.is_software;
+    let machine = (!is_own).then(machine_memory);
+    let all = match machine {
+        Some(machine) => Some(machine.all + machine.swap),
+        None => memory_of(spec.device),
+    };
+    check_memory(&estimate, max_tensor, all)?;
+    let note = format!("the largest step takes about {estimate} of memory");
+    let more = estimate.total() - estimate.weights;
+    Ok(Some(match machine {
+        Some(machine) if more > machine.free => format!(
+            "{note}, more than the {} that are free now; close other programs",
+            mebibytes(machine.free)
+        ),
+        Some(_) | None => note,
+    }))
+}
+
+/// Refuses a step that cannot be taken, whatever else the machine does.
+fn check_memory(
+    estimate: &MemoryEstimate,
+    max_tensor: Option<u64>,
+    memory: Option<u64>,
+) -> Result<()> {
+    let refuse = |what: String| {
+        let less =
+            "choose a smaller one, training.accumulate for it, or a shorter data.context_length";
+        Err(Error::spec("training.batch", format!("{what}; {less}")))
+    };
+    match (max_tensor, memory) {
+        (Some(max), _) if estimate.largest_tensor > max => refuse(format!(
+            "makes a tensor of {}, the device holds at most {} in one",
+            mebibytes(estimate.largest_tensor),
+            mebibytes(max)
+        )),
+        (_, Some(memory)) if estimate.total() > memory => refuse(format!(
+            "needs about {} for a step, the device has {}",
+            mebibytes(estimate.total()),
+            mebibytes(memory)
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The memory of the largest step; none where nothing is trained.
@@ -58,4 +116,41 @@ pub(super) fn step_memory(
         branch: BranchShape::of(&spec.method),
     };
     Some(MemoryEstimate::new(model, &shape))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ESTIMATE: MemoryEstimate = MemoryEstimate {
+        weights: 1 << 20,
+        state: 1 << 20,
+        activations: 5 << 20,
+        working: 3 << 20,
+        largest_tensor: 2 << 20,
+    };
+
+    fn check(max_tensor: Option<u64>, memory: Option<u64>, expected: Option<&str>) {
+        match (check_memory(&ESTIMATE, max_tensor, memory), expected) {
+            (Ok(()), None) => {}
+            (Err(error), Some(expected)) => {
+                let message = error.to_string();
+                assert!(
+                    message.starts_with(&format!("training.batch: {expected}; ")),
+                    "{message}"
+                );
+            }
+            (got, expected) => panic!("{got:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_held_is_refused() {
+        check(None, None, None);
+        check(Some(2 << 20), Some(10 << 20), None);
+        let tensor = "makes a tensor of 2.00 MiB, the device holds at most 1.00 MiB in one";
+        check(Some(1 << 20), None, Some(tensor));
+        let step = "needs about 10 MiB for a step, the device has 9.00 MiB";
+        check(Some(2 << 20), Some(9 << 20), Some(step));
+    }
 }

@@ -6,18 +6,21 @@ use super::best::{Check, Validations};
 use super::context::{Context, Doing, Throttle};
 use super::evaluating::held_out_score;
 use super::event::{Event, RunId, StepMetrics};
-use super::latest::StateSnapshot;
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
 use super::session::LoadedModel;
+use super::snapshot_plan::SnapshotPlan;
 use crate::data::Example;
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::tuning::batch::{Batch, DataOrder};
 use crate::tuning::checkpoint_file::write_checkpoint;
+use crate::tuning::diagnosis::Sign;
+use crate::tuning::evidence::Evidence;
 use crate::tuning::spec::SelectBy;
-use crate::tuning::state_file::{Metadata, write_safetensors};
 use crate::tuning::trainer::{Divergence, StepNumbers, Trainer};
+
+mod onlookers;
 
 /// Checkpoints that are kept: one to go on from, one should that be damaged.
 const KEPT_CHECKPOINTS: usize = 2;
@@ -53,7 +56,12 @@ pub(super) struct Tuning<'a> {
     /// Seconds that those steps took.
     pending_secs: f64,
     saved_step: Option<usize>,
+    snapshots: Option<SnapshotPlan>,
+    stored_step: Option<usize>,
     throttle: Throttle,
+    evidence: Evidence,
+    /// What was said already.
+    told: Vec<Sign>,
 }
 
 impl<'a> Tuning<'a> {
@@ -72,8 +80,12 @@ impl<'a> Tuning<'a> {
             _ => batches_by_length(&data.validation, spec),
         };
         Self {
+            evidence: Evidence::new(&spec.method, trainer.feature_activity()),
+            told: Vec::new(),
             order: DataOrder::new(data.train.len(), training.batch, training.seed),
             saved_step: Some(trainer.steps_taken()),
+            snapshots: SnapshotPlan::new(spec, trainer.model_config()),
+            stored_step: None,
             run,
             spec,
             trainer,
@@ -104,7 +116,7 @@ impl<'a> Tuning<'a> {
             if is_last {
                 return Ok(TuningEnd::Finished);
             }
-            context.poll(step)?;
+            self.listen(step, context)?;
             context.during = Doing::Tuning;
             self.step(step)?;
         }
@@ -121,17 +133,24 @@ impl<'a> Tuning<'a> {
         let validates = self.validates_at(step, is_last);
         let saves = (is_last || is_due(step, intervals.checkpoint)) && step > 0;
         let reads = is_due(step, intervals.log) || self.pending.len() >= MAX_PENDING;
-        let shows = is_due(step, intervals.snapshot);
-        if (reads || validates || saves || shows)
+        let stores = self.snapshots.is_some_and(|plan| plan.is_due(step));
+        if (reads || validates || saves || stores)
             && let Some(Divergence { step, detail }) = self.read_back(context)?
         {
+            self.evidence.see_divergence(step);
+            self.tell(context)?;
             return Ok(Some(TuningEnd::Diverged { step, detail }));
         }
         if validates {
             self.validate(step, context)?;
         }
-        if step > 0 {
-            self.show(step, shows, context)?;
+        if reads || validates {
+            self.tell(context)?;
+        }
+        if stores {
+            self.store(context)?;
+        } else {
+            self.show(step, context)?;
         }
         if saves {
             self.save(context)?;
@@ -183,6 +202,7 @@ impl<'a> Tuning<'a> {
             if numbers.step > last {
                 break;
             }
+            self.evidence.see_step(numbers);
             let mut metrics = StepMetrics {
                 step: numbers.step,
                 loss: numbers.loss,
@@ -252,6 +272,7 @@ impl<'a> Tuning<'a> {
             None
         };
         self.validations.add(step, check, tuned);
+        self.evidence.see_validation(step, loss);
         context.report(Event::Validated {
             run: self.run.clone(),
             step,
@@ -259,26 +280,6 @@ impl<'a> Tuning<'a> {
             accuracy,
             best,
         })
-    }
-
-    /// Stores a snapshot where one is due, and shows one to those who look on.
-    fn show(&mut self, step: usize, stores: bool, context: &mut Context<'_>) -> Result<()> {
-        let is_watched = context.snapshots.is_empty() && self.pending.is_empty();
-        let is_wanted = stores || (is_watched && self.throttle.is_due());
-        if !is_wanted {
-            return Ok(());
-        }
-        let state = self.trainer.state()?;
-        if stores {
-            let path = context.folder()?.snapshot_path(step);
-            write_safetensors(&state, path, &Metadata::default())?;
-        }
-        let run = self.run.clone();
-        context
-            .snapshots
-            .publish(StateSnapshot { run, step, state });
-        let run = self.run.clone();
-        context.report(Event::SnapshotReady { run, step })
     }
 
     /// Writes a checkpoint of the steps so far, unless there is one.

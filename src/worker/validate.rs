@@ -16,6 +16,8 @@ const MAX_STEPS: usize = 100_000_000;
 const MAX_BATCH: usize = 65_536;
 const MAX_CONTEXT: usize = 1_048_576;
 const MAX_RATE: f64 = 100.0;
+/// 16 TiB.
+const MAX_SNAPSHOT_MIB: usize = 1 << 24;
 const MAX_FEW_SHOT: usize = 1000;
 
 impl RunSpec {
@@ -248,10 +250,12 @@ fn check_intervals(intervals: &Intervals) -> Result<()> {
         log,
         checkpoint,
         snapshot,
+        snapshot_mib,
     } = *intervals;
     check_count("intervals.log", log, 0, MAX_STEPS)?;
     check_count("intervals.checkpoint", checkpoint, 0, MAX_STEPS)?;
-    check_count("intervals.snapshot", snapshot, 0, MAX_STEPS)
+    check_count("intervals.snapshot", snapshot, 0, MAX_STEPS)?;
+    check_count("intervals.snapshot_mib", snapshot_mib, 1, MAX_SNAPSHOT_MIB)
 }
 
 fn check_count(field: &str, value: usize, min: usize, max: usize) -> Result<()> {

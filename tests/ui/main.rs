@@ -12,3 +12,4 @@ mod click_through;
 mod fixtures;
 mod pictures;
 mod speed;
+mod states;

@@ -81,7 +81,7 @@ pub fn wait_for(harness: &mut Harness<'_, App>, label: &str) {
     harness.run_steps(4);
 }
 
-fn options() -> SnapshotOptions {
+pub fn options() -> SnapshotOptions {
     SnapshotOptions::new()
         .output_path("tests/ui/snapshots")
         .max_failed_pixels(MAX_FAILED_PIXELS)

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded};
 use gosling::data::Benchmark;
-use gosling::kernels::device::DeviceChoice;
+use gosling::kernels::device::{DeviceChoice, list_adapters};
 use gosling::runs::RunStore;
 use gosling::runs::run::Run;
 use gosling::tuning::state_file::{TunedState, read_state};
@@ -17,6 +18,18 @@ use gosling::worker::{Worker, WorkerHandle};
 
 /// Longer than any of these runs takes; a worker that hangs is found out.
 pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Held by tests that use the GPU, which one of them takes away.
+static GPU: Mutex<()> = Mutex::new(());
+
+/// The GPU for this test alone; none, with a sentence, where there is none.
+pub fn gpu() -> Option<MutexGuard<'static, ()>> {
+    if list_adapters().is_empty() {
+        println!("SKIPPED: no GPU, nor a software one; install a Vulkan driver");
+        return None;
+    }
+    Some(GPU.lock().unwrap_or_else(PoisonError::into_inner))
+}
 
 /// Four steps of two short examples, eight items measured.
 pub fn tiny() -> RunSpec {

@@ -4,5 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
+mod device_trouble;
+mod diagnoses;
+mod resume;
 mod runs;
+mod traces;
 mod trouble;

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use gosling::data::Template;
+use gosling::persist::run_folder::snapshot_file;
 use gosling::persist::run_history::past_run;
 use gosling::runs::run::{Run, RunStatus};
 use gosling::tuning::rate_finder::RateRange;
+use gosling::tuning::snapshot_file::read_snapshot;
 use gosling::tuning::spec::{EarlyStopping, Method, SelectBy};
 use gosling::tuning::state_file::read_state;
 use gosling::worker::command::Command;
@@ -41,10 +43,36 @@ fn a_run_goes_from_its_specification_to_its_state() {
     // Two checkpoints are kept, and the snapshots that were asked for.
     let files = ["step-000003.safetensors", "step-000004.safetensors"];
     assert_eq!(names(&run.folder.join("checkpoints")), files);
-    let files = ["step-000002.safetensors", "step-000004.safetensors"];
+    let files = [0, 2, 4].map(|step| format!("step-{step:06}.safetensors"));
     assert_eq!(names(&run.folder.join("snapshots")), files);
+    assert_eq!(run.snapshots, [0, 2, 4]);
+    check_snapshots(&run);
     let snapshot = client.worker.snapshots.take().unwrap();
     assert_eq!((snapshot.run, snapshot.step), (run.id, 4));
+}
+
+/// The last snapshot is the state, but for the rounding of 16 bits.
+fn check_snapshots(run: &Run) {
+    assert_eq!(past_run(&run.folder).unwrap().snapshots, run.snapshots);
+    let first = read_snapshot(snapshot_file(&run.folder, 0)).unwrap();
+    assert!(first.tuned.state.layers.iter().flatten().all(|x| *x == 0.0));
+    let last = read_snapshot(snapshot_file(&run.folder, 4)).unwrap();
+    assert_eq!(last.step, 4);
+    let best = run.best_validation().unwrap().0;
+    if best == 4 {
+        let state = state_of(run);
+        let pairs = state
+            .layers
+            .iter()
+            .flatten()
+            .zip(last.tuned.state.layers.iter().flatten());
+        for (whole, rounded) in pairs {
+            assert!((whole - rounded).abs() <= 1e-3 * whole.abs() + 1e-7);
+        }
+    }
+    let log = fs::read_to_string(run.folder.join("log.txt")).unwrap();
+    let note = "3 snapshots of the state, one every 2 steps, take 0.59 MiB on the disk";
+    assert!(log.contains(note), "{log}");
 }
 
 /// All of a run is on the disk, and in the words of the log.

@@ -8,7 +8,7 @@ use gosling::data::Template;
 use gosling::persist::metrics::{MetricRecord, read_metrics};
 use gosling::persist::run_history::past_run;
 use gosling::runs::run::RunStatus;
-use gosling::tuning::spec::{Layers, Method, Schedule, StandardSpec, StartState};
+use gosling::tuning::spec::{Layers, Method, OptimizerSpec, Schedule, StandardSpec, StartState};
 use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
 use gosling::worker::event::{Event, FailureKind, RunOutcome};
 use gosling::worker::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
@@ -216,4 +216,37 @@ fn a_run_that_diverges_keeps_the_last_good_state_and_says_where() {
     let (_, kind, message) = client.until_failed();
     assert_eq!(kind, FailureKind::Input);
     assert!(message.contains("it would again"), "{message}");
+}
+
+/// A run whose numbers leave the finite ones hands over the state of the step
+/// before, which is that of a run that ends there.
+#[test]
+fn a_diverged_run_keeps_the_state_of_the_step_before() {
+    let mut client = Client::new();
+    let mut spec = tiny();
+    spec.evaluation.before = false;
+    spec.evaluation.after = false;
+    spec.training.validate_every = 0;
+    spec.training.steps = 40;
+    spec.training.warmup_steps = 0;
+    spec.training.clip_norm = None;
+    spec.training.schedule = Schedule::Constant;
+    // Each step overshoots the start a hundredfold.
+    spec.training.optimizer = OptimizerSpec::Sgd { momentum: 0.0 };
+    spec.training.learning_rate = 100.0;
+    spec.training.pull_to_start = 1.0;
+    spec.intervals.log = 5;
+    spec.intervals.checkpoint = 5;
+    client.start(&spec);
+    let (outcome, diverged) = client.until_ended();
+    let RunOutcome::Diverged { step, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(step > 1, "it should take a step first");
+    assert_eq!(diverged.series.loss.len(), step);
+    spec.training.steps = step - 1;
+    client.start(&spec);
+    let (outcome, finished) = client.until_ended();
+    assert_eq!(outcome, RunOutcome::Finished);
+    assert_eq!(state_of(&diverged), state_of(&finished));
 }

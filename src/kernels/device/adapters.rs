@@ -135,12 +135,24 @@ fn find() -> Vec<Listed> {
     arrange(all)
 }
 
-/// The adapters of one interface, in its order.
-fn probe(backend: wgpu::Backend) -> Vec<Found> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+fn instance(backend: wgpu::Backend) -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: backend.into(),
         ..wgpu::InstanceDescriptor::new_without_display_handle()
-    });
+    })
+}
+
+/// The interface that an adapter is pinned to, opened again.
+pub(super) fn instance_of(pinned: WgpuBackend) -> Option<(wgpu::Instance, wgpu::Backend)> {
+    let (_, backend) = interfaces()
+        .into_iter()
+        .find(|(known, _)| *known == pinned)?;
+    Some((instance(backend), backend))
+}
+
+/// The adapters of one interface, in its order.
+fn probe(backend: wgpu::Backend) -> Vec<Found> {
+    let instance = instance(backend);
     let adapters = block_on(instance.enumerate_adapters(backend.into()));
     adapters
         .iter()
@@ -214,7 +226,7 @@ fn summary(index: usize, kind: AdapterKind, found: &Found) -> AdapterSummary {
     }
 }
 
-fn kind_of(info: &wgpu::AdapterInfo) -> AdapterKind {
+pub(super) fn kind_of(info: &wgpu::AdapterInfo) -> AdapterKind {
     match info.device_type {
         wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
         wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,

@@ -1,5 +1,7 @@
 //! How much memory a device has, where its interface says so.
 
+use sysinfo::System;
+
 use super::adapters::listed;
 use super::{AdapterKind, DeviceChoice, choose};
 
@@ -7,13 +9,13 @@ use super::{AdapterKind, DeviceChoice, choose};
 /// machine's for the CPU and for GPUs without any; none where it is not told.
 pub fn memory_of(choice: DeviceChoice) -> Option<u64> {
     let adapters = match choice {
-        DeviceChoice::Cpu => return machine_memory(),
+        DeviceChoice::Cpu => return Some(machine_memory().all),
         DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_) => listed(),
     };
     match choose(choice, adapters).ok()?.adapter {
-        None => machine_memory(),
+        None => Some(machine_memory().all),
         Some(adapter) => match adapter.summary.kind {
-            AdapterKind::Software => machine_memory(),
+            AdapterKind::Software => Some(machine_memory().all),
             AdapterKind::Discrete
             | AdapterKind::Integrated
             | AdapterKind::Virtual
@@ -49,32 +51,44 @@ pub(super) fn adapter_memory(_adapter: &wgpu::Adapter) -> Option<u64> {
     None
 }
 
-/// The machine's memory, less what a container may not use.
-#[cfg(target_os = "linux")]
-fn machine_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-    let limit = limit.and_then(|text| text.trim().parse::<u64>().ok());
-    Some((kibibytes * 1024).min(limit.unwrap_or(u64::MAX)))
+/// What the programs on this machine share, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MachineMemory {
+    /// The memory, or what a container may use of it.
+    pub all: u64,
+    /// What lies beside it on a disk.
+    pub swap: u64,
+    /// What no program uses now.
+    pub free: u64,
 }
 
-#[cfg(not(target_os = "linux"))]
-fn machine_memory() -> Option<u64> {
-    None
+/// This machine's memory.
+pub fn machine_memory() -> MachineMemory {
+    let mut system = System::new();
+    system.refresh_memory();
+    let (all, free) = (system.total_memory(), system.available_memory());
+    let limits = system.cgroup_limits();
+    let limits = limits.filter(|limits| limits.total_memory > 0);
+    MachineMemory {
+        all: limits
+            .as_ref()
+            .map_or(all, |limits| all.min(limits.total_memory)),
+        swap: system.total_swap(),
+        free: limits
+            .as_ref()
+            .map_or(free, |limits| free.min(limits.free_memory)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn the_machine_says_how_much_memory_it_has() {
         let bytes = memory_of(DeviceChoice::Cpu).unwrap();
         assert!(bytes > 64 << 20, "{bytes}");
+        let MachineMemory { all, free, .. } = machine_memory();
+        assert!(free > 0 && free <= all, "{free} of {all}");
     }
 }

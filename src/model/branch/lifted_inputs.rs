@@ -16,6 +16,7 @@ pub(super) type Vectors = Vec<Tensor<4>>;
 
 /// What a recurrence does with lifted vectors.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one a layer")]
 pub enum LiftedRule {
     /// Beside the model's own recurrence, whose rates it follows:
     ///

@@ -179,6 +179,34 @@ pub fn write_st(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportRepo
     export.run(|layers| export.write_safetensors(layers, Dtype::F16, text))
 }
 
+/// Refuses a state that is inconsistent or not finite; `path` is where it was to go.
+pub(super) fn check_sound(state: &TunedState, path: &Path) -> Result<()> {
+    let refuse = |place: String, reason: String| Err(Error::input(path, place, reason));
+    let n_per_layer = state.n_per_layer();
+    let wrong = |values: &&Vec<f32>| values.len() != n_per_layer;
+    if state.layers.len() != state.n_layer || state.n_layer == 0 || n_per_layer == 0 {
+        let n_held = state.layers.len();
+        return refuse(
+            "state".into(),
+            format!("holds {n_held} layers, not {}", state.n_layer),
+        );
+    }
+    if let Some(values) = state.layers.iter().find(wrong) {
+        let n_held = values.len();
+        return refuse(
+            "state".into(),
+            format!("a layer has {n_held} numbers, not {n_per_layer}"),
+        );
+    }
+    match first_not_finite(state) {
+        Some((place, value)) => refuse(
+            place,
+            format!("is {value}; export a state from before the run diverged"),
+        ),
+        None => Ok(()),
+    }
+}
+
 struct Export<'a> {
     state: &'a TunedState,
     path: &'a Path,
@@ -189,7 +217,7 @@ struct Export<'a> {
 impl Export<'_> {
     /// Encodes, writes by `write`, reads back, compares.
     fn run(&self, write: impl FnOnce(&[Encoded]) -> Result<()>) -> Result<ExportReport> {
-        self.check_state()?;
+        check_sound(self.state, self.path)?;
         let mut max_abs_rounding = 0.0_f32;
         let mut layers = Vec::with_capacity(self.state.n_layer);
         for layer in 0..self.state.n_layer {
@@ -214,34 +242,6 @@ impl Export<'_> {
             self.state.head_size,
             self.state.head_size,
         ]
-    }
-
-    fn check_state(&self) -> Result<()> {
-        let state = self.state;
-        let refuse = |place: String, reason: String| Err(Error::input(self.path, place, reason));
-        let n_per_layer = state.n_per_layer();
-        let wrong = |values: &&Vec<f32>| values.len() != n_per_layer;
-        if state.layers.len() != state.n_layer || state.n_layer == 0 || n_per_layer == 0 {
-            let n_held = state.layers.len();
-            return refuse(
-                "state".into(),
-                format!("holds {n_held} layers, not {}", state.n_layer),
-            );
-        }
-        if let Some(values) = state.layers.iter().find(wrong) {
-            let n_held = values.len();
-            return refuse(
-                "state".into(),
-                format!("a layer has {n_held} numbers, not {n_per_layer}"),
-            );
-        }
-        match first_not_finite(state) {
-            Some((place, value)) => refuse(
-                place,
-                format!("is {value}; export a state from before the run diverged"),
-            ),
-            None => Ok(()),
-        }
     }
 
     /// A layer in the file's order and type, and its largest rounding.

@@ -1,11 +1,11 @@
-//! One door to the three writers: a format by name, its file names, and a file
+//! One door to the writers: a format by name, its file names, and a file
 //! that is there already.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::{
-    ExportReport, Metadata, PthDType, TunedState, write_pth, write_python_snippet,
+    ExportReport, Metadata, PthDType, TunedState, write_pth, write_python_snippet, write_raw,
     write_safetensors, write_st,
 };
 use crate::error::{Error, Result};
@@ -19,6 +19,8 @@ pub enum ExportFormat {
     St,
     /// Gosling's own.
     Safetensors,
+    /// For rwkv.cpp.
+    Raw,
 }
 
 impl ExportFormat {
@@ -28,6 +30,7 @@ impl ExportFormat {
             Self::Pth(_) => &["pth", "pt"],
             Self::St => &["st", "state"],
             Self::Safetensors => &["safetensors"],
+            Self::Raw => &["bin"],
         }
     }
 }
@@ -42,8 +45,9 @@ impl FromStr for ExportFormat {
             "pth" => Ok(Self::Pth(PthDType::F32)),
             "st" => Ok(Self::St),
             "safetensors" => Ok(Self::Safetensors),
+            "bin" => Ok(Self::Raw),
             other => {
-                let reason = format!("`{other}` is unknown; choose pth, st or safetensors");
+                let reason = format!("`{other}` is unknown; choose pth, st, bin or safetensors");
                 Err(Error::spec("format", reason))
             }
         }
@@ -77,6 +81,7 @@ pub fn export(
         }
         ExportFormat::St => Ok((write_st(state, path)?, None)),
         ExportFormat::Safetensors => Ok((write_safetensors(state, path, metadata)?, None)),
+        ExportFormat::Raw => Ok((write_raw(state, path)?, None)),
     }
 }
 
@@ -142,7 +147,7 @@ mod tests {
         let message = "gguf".parse::<ExportFormat>().unwrap_err().to_string();
         assert_eq!(
             message,
-            "format: `gguf` is unknown; choose pth, st or safetensors"
+            "format: `gguf` is unknown; choose pth, st, bin or safetensors"
         );
     }
 }

@@ -4,7 +4,7 @@ use super::tests::{batch, examples, model, training};
 use super::*;
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftKind, LiftSpec,
-    PaperLiteralSpec, SupportVectors,
+    SupportVectors,
 };
 
 fn lifted() -> LiftSpec {

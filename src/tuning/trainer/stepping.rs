@@ -12,7 +12,7 @@ use crate::tuning::lift::{Lift, LiftGradients};
 use crate::tuning::parameter::head_squares;
 use crate::tuning::schedule::learning_rate;
 use crate::tuning::step_gradients::{LiftSums, StepGradients};
-use crate::tuning::step_record::{MAX_LITERAL_STATE, StepTensors};
+use crate::tuning::step_record::{BranchSquares, MAX_LITERAL_STATE, StepTensors};
 
 /// What a step knows of the branch: sums over its batches, moments of the
 /// features with A = R E R^T, and the gradients of its parameters.
@@ -20,6 +20,20 @@ struct LiftStep {
     sums: LiftSums,
     moments: Option<(SecondMoments, Tensor<4>)>,
     gradients: LiftGradients,
+}
+
+impl LiftStep {
+    /// Sums of squares of the gradients: of every head in Z, [layers, H], and
+    /// of R, `[1]`, where it is trained.
+    fn gradient_squares(&self) -> (Tensor<2>, Option<Tensor<1>>) {
+        let LiftGradients {
+            weights,
+            gate: _,
+            r,
+        } = &self.gradients;
+        let r = r.as_ref().map(|r| r.clone().powi_scalar(2).sum());
+        (head_squares(weights), r)
+    }
 }
 
 impl Trainer<'_> {
@@ -50,11 +64,18 @@ impl Trainer<'_> {
         let StepGradients { loss, state, lift } = self.gradient(micro_batches, scale);
         let state = self.pulled(state);
         let mut lift_step = self.lift_step(lift);
-        let heads = self.gradient_squares(&state, lift_step.as_ref());
+        let heads = self.state_gradient_squares(&state);
+        let lift_squares = lift_step.as_ref().map(LiftStep::gradient_squares);
         let mut square = heads.clone().sum();
-        if let Some(LiftStep { gradients, .. }) = &lift_step {
-            for gradient in [&gradients.gate, &gradients.r].into_iter().flatten() {
-                square = square + gradient.clone().powi_scalar(2).sum();
+        if let Some(LiftStep { gradients, .. }) = &lift_step
+            && let Some(gate) = &gradients.gate
+        {
+            square = square + gate.clone().powi_scalar(2).sum();
+        }
+        if let Some((weights, r)) = &lift_squares {
+            square = square + weights.clone().sum();
+            if let Some(r) = r {
+                square = square + r.clone();
             }
         }
         let norm = square.sqrt();
@@ -67,7 +88,7 @@ impl Trainer<'_> {
             }
         }
         let guard = lift_step.as_ref().and_then(|step| step.sums.guard());
-        let (of_state, of_lift, decorrelation) =
+        let (of_state, weights, decorrelation) =
             self.update(state, lift_step, &norm, learning_rate);
         self.steps_taken += 1;
         let record = StepTensors {
@@ -75,7 +96,13 @@ impl Trainer<'_> {
             norm,
             gradient: heads,
             state: of_state,
-            lift: of_lift,
+            lift: weights
+                .zip(lift_squares)
+                .map(|(weights, (gradient, r))| BranchSquares {
+                    gradient,
+                    weights,
+                    r_gradient: r,
+                }),
             gate: self.lift.as_ref().and_then(Lift::mean_gate),
             guard,
             decorrelation,
@@ -95,16 +122,12 @@ impl Trainer<'_> {
         })
     }
 
-    /// The sum of squares of the gradient of every head, [layers, H].
-    fn gradient_squares(&self, state: &Tensor<4>, lift: Option<&LiftStep>) -> Tensor<2> {
+    /// The sum of squares of the gradient of every head in S_0, [layers, H].
+    fn state_gradient_squares(&self, state: &Tensor<4>) -> Tensor<2> {
         let of_state = head_squares(state);
-        let of_state = match self.tunes_state {
+        match self.tunes_state {
             true => of_state,
             false => of_state.zeros_like(),
-        };
-        match lift {
-            Some(step) => of_state + head_squares(&step.gradients.weights),
-            None => of_state,
         }
     }
 

@@ -311,6 +311,9 @@ impl Form<'_> {
         row(ui, &hints::INTERVALS_SNAPSHOT, problem, |ui| {
             count(ui, &mut intervals.snapshot)
         });
+        row(ui, &hints::INTERVALS_SNAPSHOT_MIB, problem, |ui| {
+            count(ui, &mut intervals.snapshot_mib)
+        });
     }
 }
 

@@ -315,7 +315,14 @@ pub const INTERVALS_SNAPSHOT: Field = field(
     "Snapshot every",
     "",
     "steps",
-    "Steps between states that are kept on the disk to look at; 0 is never. States is live without it.",
+    "Steps between states that are kept on the disk to look at later; 0 is never. States is live without it.",
+);
+pub const INTERVALS_SNAPSHOT_MIB: Field = field(
+    "intervals.snapshot_mib",
+    "Snapshots at most",
+    "",
+    "MiB",
+    "Disk space that the snapshots of the run may take together; fewer are kept where they would take more.",
 );
 pub const OPTIMIZER_BETA1: Field = field(
     "training.optimizer.beta1",

@@ -8,6 +8,7 @@ use super::super::app::{Closing, Notice};
 use super::super::shortcuts::SHORTCUTS;
 use super::super::theme::{GAP, blend, palette};
 use super::super::widgets::controls::{from_right, primary_button, weak_small};
+use crate::runs::LogLevel;
 
 /// Room for the buttons of a message.
 const BUTTONS_WIDTH: f32 = 144.0;
@@ -23,10 +24,10 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
     let mut actions = Vec::new();
     let colours = palette(ui.visuals());
     for (idx, notice) in notices.iter().enumerate() {
-        let colour = if notice.is_error {
-            colours.bad
-        } else {
-            colours.accent
+        let (colour, word) = match notice.level {
+            LogLevel::Error => (colours.bad, "Error"),
+            LogLevel::Warning => (colours.warning, "Look"),
+            LogLevel::Info => (colours.accent, "Done"),
         };
         let frame = Frame::new()
             .fill(blend(colour, colours.surface, 0.1))
@@ -38,12 +39,11 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
                 ui.vertical(|ui| {
                     ui.set_width((ui.available_width() - BUTTONS_WIDTH).max(80.0));
                     ui.horizontal_wrapped(|ui| {
-                        let word = if notice.is_error { "Error" } else { "Done" };
                         ui.label(RichText::new(word).color(colour).strong());
                         ui.label(&notice.text);
                     });
                 });
-                if notice.is_error && ui.button("Copy").clicked() {
+                if notice.level > LogLevel::Info && ui.button("Copy").clicked() {
                     actions.push(Action::CopyText(notice.text.clone()));
                 }
                 if ui.button("Dismiss").clicked() {

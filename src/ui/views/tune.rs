@@ -8,6 +8,7 @@ use super::super::ui_state::{PlotSettings, UiState};
 use super::super::widgets::controls::{empty_state, group_title, scrolled, weak_small};
 use super::super::widgets::metric_plot::{Metric, PlotCache, metric_plot_ui};
 use super::accuracy::accuracy_ui;
+use super::diagnoses::diagnoses_ui;
 use super::run_header::run_header_ui;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
@@ -68,6 +69,7 @@ pub fn tune_ui(
         metric_plot_ui(ui, Metric::Loss, &runs, state, cache, large);
         ui.add_space(GAP);
         small_plots_ui(ui, &runs, state, cache, (height * 0.2).clamp(100.0, 200.0));
+        diagnoses_ui(ui, focused);
         notes_ui(ui, focused);
     });
     actions

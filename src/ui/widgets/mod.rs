@@ -1,8 +1,9 @@
 //! Parts of views that know little of runs.
 
 pub(super) mod accuracy_bars;
-pub(super) mod colormap;
 pub(super) mod controls;
+pub(super) mod heatmap;
+pub(super) mod heatmap_gpu;
 pub(super) mod metric_plot;
 pub(super) mod numbers;
 mod plot_marks;

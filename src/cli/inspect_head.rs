@@ -1,0 +1,401 @@
+//! What `gosling inspect` shows of one head: its matrices in numbers and as
+//! pictures, and its state over the tokens of a text.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::model_arguments::ModelChoice;
+use super::table::table;
+use super::tune::print;
+use crate::colormap::{Limits, Scale};
+use crate::error::{Error, Result};
+use crate::persist::heatmap_png::Heatmap;
+use crate::persist::run_folder::{snapshot_file, snapshot_steps};
+use crate::tuning::head_matrices::{Matrix, MatrixKind, lifted};
+use crate::tuning::lift_bundle::read_tuned;
+use crate::tuning::matrix_statistics::{Histogram, MatrixStatistics};
+use crate::tuning::spec::LiftKind;
+use crate::tuning::state_file::{Orientation, locate_state};
+use crate::tuning::trajectory::{LiftedCourse, Place, Trajectory};
+use crate::tuning::tuned::Tuned;
+
+/// Singular values that are printed.
+const N_SHOWN: usize = 8;
+/// Text of a token that is printed at most.
+const MAX_TOKEN_CHARS: usize = 16;
+
+/// Which head, and what of it.
+#[derive(Args)]
+pub(super) struct HeadArguments {
+    /// Show the matrices of this layer of a tuned state, counted from 0.
+    #[arg(long)]
+    layer: Option<usize>,
+    /// Which head of the layer, counted from 0.
+    #[arg(long)]
+    head: Option<usize>,
+    /// Of a run's folder, the snapshot after this many steps.
+    #[arg(long)]
+    step: Option<usize>,
+    /// Follow the head's state over the tokens of this text.
+    #[arg(long)]
+    text: Option<String>,
+    /// Write heatmaps into this folder.
+    #[arg(long, value_name = "DIR")]
+    png: Option<PathBuf>,
+    /// For --text, what computes it.
+    #[command(flatten)]
+    model: ModelChoice,
+}
+
+impl HeadArguments {
+    /// Whether anything of this was asked for.
+    pub fn is_wanted(&self) -> bool {
+        let Self {
+            layer,
+            head,
+            step,
+            text,
+            png,
+            model: _,
+        } = self;
+        layer.is_some() || head.is_some() || step.is_some() || text.is_some() || png.is_some()
+    }
+
+    /// Prints what was asked for of the state at `path`, of the untuned model
+    /// without one, and writes its pictures.
+    ///
+    /// # Errors
+    /// Bad input: what it is, and where.
+    pub fn run(&self, path: Option<&Path>, orientation: Option<Orientation>) -> Result<()> {
+        let tuned = match path {
+            Some(path) => Some(self.read(path, orientation)?),
+            None if self.text.is_some() => None,
+            None => {
+                let reason = "needs a tuned state, a snapshot or a run's folder to show";
+                return Err(Error::spec("--layer", reason));
+            }
+        };
+        if let Some(folder) = &self.png {
+            std::fs::create_dir_all(folder)
+                .map_err(|source| Error::io("create", folder, source))?;
+        }
+        let place = Place {
+            layer: self.layer.unwrap_or(0),
+            head: self.head.unwrap_or(0),
+        };
+        let mut pictures = Pictures::new(self.png.as_deref());
+        if let Some(tuned) = &tuned {
+            print(&matrices(tuned, place, &mut pictures)?);
+            pictures.add("S0-all-heads", &Heatmap::of_state(&tuned.state))?;
+        }
+        if let Some(text) = &self.text {
+            let trajectory = self.follow(text, tuned.as_ref(), place)?;
+            print(&trajectory.0);
+            pictures.add_trajectory(&trajectory.1)?;
+        }
+        print(&pictures.summary());
+        Ok(())
+    }
+
+    fn read(&self, path: &Path, orientation: Option<Orientation>) -> Result<Tuned> {
+        let file = match self.step {
+            None => locate_state(path)?,
+            Some(step) => {
+                let file = snapshot_file(path, step);
+                if !file.is_file() {
+                    return Err(no_snapshot(path, step)?);
+                }
+                file
+            }
+        };
+        Ok(read_tuned(file, orientation)?.0)
+    }
+
+    /// The states over a text, and a table of them.
+    fn follow(
+        &self,
+        text: &str,
+        tuned: Option<&Tuned>,
+        place: Place,
+    ) -> Result<(String, Trajectory)> {
+        let loaded = self.model.load()?;
+        if let Some(tuned) = tuned {
+            tuned.check_fits(loaded.model.config())?;
+        }
+        let tokens = loaded.tokenizer.encode(text);
+        let (model, device) = (&loaded.model, &loaded.device.device);
+        let trajectory =
+            Trajectory::follow(model, device, tuned, &tokens, place, &mut |_, _| Ok(()))?;
+        let words = |token: u32| {
+            let bytes = loaded.tokenizer.token_bytes(token);
+            String::from_utf8_lossy(bytes).into_owned()
+        };
+        Ok((course(&trajectory, &words), trajectory))
+    }
+}
+
+fn no_snapshot(folder: &Path, step: usize) -> Result<Error> {
+    let steps = snapshot_steps(folder)?;
+    let steps: Vec<String> = steps.iter().map(usize::to_string).collect();
+    let reason = match steps.as_slice() {
+        [] => "has no snapshots; intervals.snapshot says how often a run stores one".to_owned(),
+        steps => format!(
+            "has no snapshot after step {step}, only after {}",
+            steps.join(", ")
+        ),
+    };
+    Ok(Error::input(folder, "snapshots", reason))
+}
+
+/// The matrices of a head in numbers.
+fn matrices(tuned: &Tuned, place: Place, pictures: &mut Pictures<'_>) -> Result<String> {
+    let Place { layer, head } = place;
+    let mut text = format!("layer {layer}, head {head}\n");
+    let (mut rows, mut details) = (Vec::new(), String::new());
+    for kind in MatrixKind::ALL {
+        let Some(matrix) = kind.of(tuned, place)? else {
+            continue;
+        };
+        let statistics = MatrixStatistics::of(&matrix.values, matrix.columns);
+        rows.push(row(kind.symbol(), &matrix, &statistics));
+        detail(&mut details, kind, &statistics);
+        pictures.add_matrix(kind.file_name(), place, &matrix)?;
+    }
+    let heading = [
+        "matrix",
+        "size",
+        "norm",
+        "largest",
+        "mean",
+        "deviation",
+        "effective rank",
+        "condition",
+    ];
+    text.push_str(&table(heading, &rows, &[1, 2, 3, 4, 5, 6, 7]));
+    text.push_str(&details);
+    if let Some(lift) = &tuned.lift {
+        let n = lift.head_size;
+        text.push_str(&format!("Q^T Z has rank {n} at most\n"));
+        if lift.kind == LiftKind::Constant {
+            text.push_str("Z does not change over the tokens: the dynamics is Constant\n");
+        }
+    }
+    Ok(text)
+}
+
+fn row(name: &str, matrix: &Matrix, of: &MatrixStatistics) -> [String; 8] {
+    let condition = of.condition();
+    [
+        name.to_owned(),
+        format!("{}x{}", matrix.rows(), matrix.columns),
+        format!("{:.4}", of.norm),
+        format!("{:.4}", of.max_abs),
+        format!("{:+.5}", of.mean),
+        format!("{:.5}", of.deviation),
+        format!("{:.1}", of.effective_rank),
+        match condition.is_finite() {
+            true => format!("{condition:.3e}"),
+            false => "singular".to_owned(),
+        },
+    ]
+}
+
+fn detail(text: &mut String, kind: MatrixKind, of: &MatrixStatistics) {
+    let shown = of.singular_values.iter().take(N_SHOWN);
+    let shown: Vec<String> = shown.map(|value| format!("{value:.4}")).collect();
+    let more = if of.singular_values.len() > N_SHOWN {
+        format!(" … of {}", of.singular_values.len())
+    } else {
+        String::new()
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{:<6} singular values {}{more}",
+        kind.symbol(),
+        shown.join(" ")
+    );
+    let Histogram { limit, counts } = &of.histogram;
+    let _ = writeln!(
+        text,
+        "{:<6} histogram -{limit:.3} {} {limit:.3}",
+        kind.symbol(),
+        sparkline(counts)
+    );
+    if of.n_not_finite > 0 {
+        let _ = writeln!(
+            text,
+            "{:<6} {} numbers are not finite",
+            kind.symbol(),
+            of.n_not_finite
+        );
+    }
+}
+
+/// Counts as bars of eighths; what is there is never drawn as nothing.
+fn sparkline(counts: &[usize]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let bar = |count: &usize| match count {
+        0 => ' ',
+        count => BARS[(count * 7).div_ceil(most)],
+    };
+    counts.iter().map(bar).collect()
+}
+
+/// The states over a text, one line a token.
+fn course(trajectory: &Trajectory, words: &dyn Fn(u32) -> String) -> String {
+    let n = trajectory.head_size;
+    let mut rows = Vec::new();
+    for (idx, state) in trajectory.states.iter().enumerate() {
+        let statistics = MatrixStatistics::of(state, n);
+        let change = idx.checked_sub(1).map(|before| {
+            let pairs = state.iter().zip(&trajectory.states[before]);
+            let squares = pairs.map(|(a, b)| f64::from(a - b).powi(2));
+            squares.sum::<f64>().sqrt()
+        });
+        let token = idx.checked_sub(1).map(|before| trajectory.tokens[before]);
+        let lifted = trajectory.lifted_at(idx).map(|z| {
+            let squares = z.iter().map(|x| f64::from(*x).powi(2));
+            format!("{:.4}", squares.sum::<f64>().sqrt())
+        });
+        rows.push([
+            idx.to_string(),
+            token.map_or("start".into(), |token| shown(token, words)),
+            format!("{:.4}", statistics.norm),
+            change.map_or("-".into(), |change| format!("{change:.4}")),
+            format!("{:.1}", statistics.effective_rank),
+            lifted.unwrap_or("-".into()),
+        ]);
+    }
+    let heading = ["t", "token", "|S_t|", "change", "effective rank", "|L_t|"];
+    let mut text = format!(
+        "the state of layer {}, head {} over the text\n{}",
+        trajectory.layer,
+        trajectory.head,
+        table(heading, &rows, &[0, 2, 3, 4, 5])
+    );
+    if let Some(lifted) = &trajectory.lifted
+        && lifted.course == LiftedCourse::Unchanging
+    {
+        text.push_str("L_t does not change over the tokens: the dynamics is Constant\n");
+    }
+    text
+}
+
+/// A token as it can be printed on one line.
+fn shown(token: u32, words: &dyn Fn(u32) -> String) -> String {
+    if token == 0 {
+        return "token 0".into();
+    }
+    let escaped = words(token).escape_debug().to_string();
+    let kept: String = escaped.chars().take(MAX_TOKEN_CHARS).collect();
+    format!("\"{kept}\"")
+}
+
+/// The pictures that are written, if a folder for them was given.
+struct Pictures<'a> {
+    folder: Option<&'a Path>,
+    n_written: usize,
+}
+
+impl<'a> Pictures<'a> {
+    fn new(folder: Option<&'a Path>) -> Self {
+        Self {
+            folder,
+            n_written: 0,
+        }
+    }
+
+    fn add(&mut self, name: &str, picture: &Heatmap) -> Result<()> {
+        if let Some(folder) = self.folder {
+            picture.write_png(folder.join(format!("{name}.png")))?;
+            self.n_written += 1;
+        }
+        Ok(())
+    }
+
+    fn add_matrix(&mut self, name: &str, place: Place, matrix: &Matrix) -> Result<()> {
+        if self.folder.is_none() {
+            return Ok(());
+        }
+        let Place { layer, head } = place;
+        let limits = Limits::of(Scale::Symmetric, &matrix.values);
+        let picture = Heatmap::new(matrix, Scale::Symmetric, limits);
+        self.add(&format!("layer-{layer}-head-{head}-{name}"), &picture)
+    }
+
+    /// One picture a token, all between the same limits.
+    fn add_trajectory(&mut self, of: &Trajectory) -> Result<()> {
+        if self.folder.is_none() {
+            return Ok(());
+        }
+        let place = format!("layer-{}-head-{}", of.layer, of.head);
+        let limits = Limits::of(Scale::Symmetric, of.states.iter().flatten());
+        for (idx, state) in of.states.iter().enumerate() {
+            let matrix = Matrix {
+                values: state.clone(),
+                columns: of.head_size,
+            };
+            let picture = Heatmap::new(&matrix, Scale::Symmetric, limits);
+            self.add(&format!("{place}-S-{idx:04}"), &picture)?;
+        }
+        let Some(own) = &of.lifted else { return Ok(()) };
+        let n_frames = match own.course {
+            LiftedCourse::Unchanging => 1,
+            LiftedCourse::Decaying(_) | LiftedCourse::Moving(_) => of.states.len(),
+        };
+        let frames = (0..n_frames).filter_map(|idx| of.lifted_at(idx));
+        let frames: Vec<Vec<f32>> = frames.collect();
+        // A state that decays is largest at first, one that is written to in the end.
+        let largest = match own.course {
+            LiftedCourse::Unchanging | LiftedCourse::Decaying(_) => frames.first(),
+            LiftedCourse::Moving(_) => frames.last(),
+        };
+        let limits = largest.map(|z| self.lifted(of, z)).transpose()?;
+        let limits = limits.map(|of| Limits::of(Scale::Symmetric, &of.values));
+        for (idx, z) in frames.iter().enumerate() {
+            let (matrix, Some(limits)) = (self.lifted(of, z)?, limits) else {
+                continue;
+            };
+            let picture = Heatmap::new(&matrix, Scale::Symmetric, limits);
+            self.add(&format!("{place}-L-{idx:04}"), &picture)?;
+        }
+        Ok(())
+    }
+
+    /// L_t of Z_t.
+    fn lifted(&self, of: &Trajectory, z: &[f32]) -> Result<Matrix> {
+        let Some(own) = &of.lifted else {
+            return Err(Error::spec("lift", "is not there"));
+        };
+        lifted(z, of.head_size, own.upscaled_size, own.projection_seed)
+    }
+
+    fn summary(&self) -> String {
+        match self.folder {
+            Some(folder) => format!("{} pictures in {}\n", self.n_written, folder.display()),
+            None => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_show_the_least_that_is_there() {
+        assert_eq!(sparkline(&[0, 1, 700, 350]), " ▂█▅");
+        assert_eq!(sparkline(&[0, 0]), "  ");
+    }
+
+    #[test]
+    fn tokens_are_shown_on_one_line() {
+        let words = |_| "a\n\"b\" and so on and on".to_owned();
+        assert_eq!(shown(5, &words), "\"a\\n\\\"b\\\" and so \"");
+        assert_eq!(shown(0, &words), "token 0");
+    }
+}

@@ -1,0 +1,182 @@
+//! The state of rwkv.cpp: the raw f32 numbers that its `state_in` takes, with
+//! no header. Per layer the last input of channel mixing [C], that of time
+//! mixing [C], then [n_head, value, key] (`rwkv_graph.inc` and
+//! `rwkv_operators_wkv_v7.inc`). The two shifts are zero before a text.
+
+use std::io::{Read as _, Write as _};
+use std::path::Path;
+
+use super::{ExportReport, TunedState, check_sound, first_not_finite, refuse_not_finite};
+use crate::error::{Error, Result};
+use crate::model::config::ModelConfig;
+use crate::persist::atomic::write_atomic;
+
+/// Numbers of a layer, and those of them before its matrices.
+fn sizes(n_head: usize, head_size: usize) -> Option<(usize, usize)> {
+    let shifts = n_head.checked_mul(head_size)?.checked_mul(2)?;
+    let matrices = n_head.checked_mul(head_size)?.checked_mul(head_size)?;
+    Some((shifts.checked_add(matrices)?, shifts))
+}
+
+/// Writes the raw state, reads it back and compares every bit.
+///
+/// # Errors
+/// [`Error::Input`] for a state that is inconsistent or not finite, or a file
+/// that reads back otherwise; [`Error::Io`] when it cannot be written.
+pub fn write_raw(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportReport> {
+    let path = path.as_ref();
+    check_sound(state, path)?;
+    let shifts = vec![0_u8; 8 * state.n_head * state.head_size];
+    let mut bytes = Vec::new();
+    for layer in &state.layers {
+        bytes.extend_from_slice(&shifts);
+        bytes.extend(layer.iter().flat_map(|value| value.to_le_bytes()));
+    }
+    write_atomic(path, |file| file.write_all(&bytes))?;
+    let read = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
+    if read != bytes {
+        let reason = "differs from what was written; check the disk";
+        return Err(Error::input(path, "read back", reason));
+    }
+    Ok(ExportReport {
+        path: path.to_path_buf(),
+        bytes: bytes.len() as u64,
+        max_abs_rounding: 0.0,
+    })
+}
+
+/// Reads the raw state of a model, whose dimensions the file does not have; and
+/// whether its token shifts, which no tuned state has, are other than zero.
+///
+/// # Errors
+/// [`Error::Input`] for a file of another size and for numbers that are not
+/// finite; [`Error::Io`] when it cannot be read.
+pub fn read_raw(path: impl AsRef<Path>, model: &ModelConfig) -> Result<(TunedState, bool)> {
+    let path = path.as_ref();
+    let fail = |source| Error::io("read", path, source);
+    let file = std::fs::File::open(path).map_err(fail)?;
+    let wanted = wanted_bytes(model)
+        .ok_or_else(|| Error::input(path, "size", "of the model's state is beyond this machine"))?;
+    let mut bytes = Vec::new();
+    // One more, so that a longer file is seen to be longer.
+    file.take(wanted as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(fail)?;
+    raw_in(path, &bytes, model)
+}
+
+/// [`read_raw`] of bytes in memory; `path` stands for them in messages.
+///
+/// # Errors
+/// As [`read_raw`], less those of the system.
+pub fn raw_in(path: &Path, bytes: &[u8], model: &ModelConfig) -> Result<(TunedState, bool)> {
+    if Some(bytes.len()) != wanted_bytes(model) {
+        let ModelConfig {
+            n_layer, n_embd, ..
+        } = model;
+        let reason = format!(
+            "is not that of a raw f32 state of {n_layer} layers with {n_embd} channels, {} bytes; \
+             choose the model that it was tuned for (--model)",
+            wanted_bytes(model).unwrap_or(0)
+        );
+        return Err(Error::input(path, "size", reason));
+    }
+    let Some((n_per_layer, n_shifts)) = sizes(model.n_head, model.head_size) else {
+        return Err(Error::input(path, "size", "is beyond this machine"));
+    };
+    let (values, _) = bytes.as_chunks::<4>();
+    let values: Vec<f32> = values
+        .iter()
+        .map(|value| f32::from_le_bytes(*value))
+        .collect();
+    let layers = values.chunks_exact(n_per_layer);
+    let has_shifts = layers
+        .clone()
+        .any(|layer| layer[..n_shifts].iter().any(|value| *value != 0.0));
+    let state = TunedState {
+        n_layer: model.n_layer,
+        n_head: model.n_head,
+        head_size: model.head_size,
+        layers: layers.map(|layer| layer[n_shifts..].to_vec()).collect(),
+    };
+    match first_not_finite(&state) {
+        Some(found) => Err(refuse_not_finite(path, found)),
+        None => Ok((state, has_shifts)),
+    }
+}
+
+fn wanted_bytes(model: &ModelConfig) -> Option<usize> {
+    let (n_per_layer, _) = sizes(model.n_head, model.head_size)?;
+    n_per_layer.checked_mul(model.n_layer)?.checked_mul(4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model() -> ModelConfig {
+        ModelConfig {
+            n_layer: 2,
+            n_embd: 4,
+            n_head: 2,
+            head_size: 2,
+            vocab_size: 10,
+            n_ffn: 16,
+            decay_rank: 1,
+            iclr_rank: 1,
+            value_rank: 1,
+            gate_rank: 1,
+        }
+    }
+
+    fn state() -> TunedState {
+        let layer = |layer: usize| (0..8).map(|i| (layer * 8 + i) as f32 - 3.5).collect();
+        TunedState {
+            n_layer: 2,
+            n_head: 2,
+            head_size: 2,
+            layers: (0..2).map(layer).collect(),
+        }
+    }
+
+    #[test]
+    fn the_layout_is_that_of_rwkv_cpp() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        write_raw(&state(), &path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        // L * C * (2 + N) numbers; two shifts of C, then [head, value, key].
+        assert_eq!(bytes.len(), 4 * 2 * 4 * (2 + 2));
+        let number = |idx: usize| f32::from_le_bytes(bytes[4 * idx..][..4].try_into().unwrap());
+        assert!((0..8).all(|idx| number(idx) == 0.0));
+        let (head, value, key) = (1, 0, 1);
+        assert_eq!(
+            number(16 + 8 + (head * 2 + value) * 2 + key),
+            state().layers[1][(head * 2 + value) * 2 + key]
+        );
+        assert_eq!(read_raw(&path, &model()).unwrap(), (state(), false));
+    }
+
+    #[test]
+    fn other_sizes_shifts_and_numbers_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        write_raw(&state(), &path).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let read = |bytes: &[u8]| raw_in(Path::new("a.bin"), bytes, &model());
+        let message = read(&bytes[1..]).unwrap_err().to_string();
+        assert!(
+            message.contains("2 layers with 4 channels, 128 bytes"),
+            "{message}"
+        );
+        bytes[3] = 0x40;
+        assert_eq!(read(&bytes).unwrap(), (state(), true));
+        bytes[35] = 0x7f;
+        bytes[34] = 0xff;
+        let message = read(&bytes).unwrap_err().to_string();
+        assert!(
+            message.contains("layer 0, head 0, value 0, key 0: is NaN"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! A matrix, or a grid of them, as colours that the GPU paints: numbers are
+//! uploaded once, and limits, colours and zoom are a few bytes a frame.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use eframe::egui::{Id, Painter, Rect, Ui, pos2};
+use eframe::egui_wgpu::Callback;
+
+use super::heatmap_gpu::{Draw, HeatmapCallback};
+use crate::colormap::{Limits, Scale};
+use crate::tuning::head_matrices::Matrix;
+
+/// Numbers on their way to the GPU, told apart by their own number.
+#[derive(Debug)]
+pub struct HeatmapData {
+    /// Its own.
+    pub(super) id: u64,
+    /// Cells across.
+    pub width: usize,
+    /// Cells down.
+    pub height: usize,
+    /// Row-major.
+    pub(super) values: Vec<f32>,
+    /// Cells of a tile, across and down.
+    pub(super) tile: [usize; 2],
+}
+
+impl HeatmapData {
+    /// A matrix.
+    pub fn new(matrix: &Matrix) -> Self {
+        let tile = [matrix.columns.max(1), matrix.rows().max(1)];
+        Self::tiles(matrix.values.clone(), matrix.columns, tile)
+    }
+
+    /// Matrices of one size, side by side and below each other.
+    pub fn tiles(values: Vec<f32>, width: usize, tile: [usize; 2]) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            width,
+            height: values.len() / width.max(1),
+            values,
+            tile,
+        }
+    }
+
+    /// Tiles across and down.
+    pub(super) fn n_tiles(&self) -> [usize; 2] {
+        [self.width / self.tile[0], self.height / self.tile[1]]
+    }
+}
+
+/// How a matrix is painted.
+#[derive(Debug, Clone)]
+pub struct HeatmapLook {
+    /// What the ends of the colours stand for: of every tile, or one for all.
+    pub limits: Vec<Limits>,
+    /// The colours.
+    pub scale: Scale,
+    /// The part that is shown, 0 to 1 both ways.
+    pub view: Rect,
+    /// Points between two tiles.
+    pub gap: f32,
+}
+
+impl HeatmapLook {
+    /// All of it between limits.
+    pub fn new(limits: Limits, scale: Scale) -> Self {
+        Self {
+            limits: vec![limits],
+            scale,
+            view: Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0)),
+            gap: 0.0,
+        }
+    }
+}
+
+/// Paints into `rect`. `id` tells this place of the window from others.
+pub fn paint_heatmap(ui: &Ui, id: Id, rect: Rect, data: &Arc<HeatmapData>, look: &HeatmapLook) {
+    paint_with(ui.painter(), ui.clip_rect(), id, rect, data, look);
+}
+
+fn paint_with(
+    painter: &Painter,
+    clip: Rect,
+    id: Id,
+    rect: Rect,
+    data: &Arc<HeatmapData>,
+    look: &HeatmapLook,
+) {
+    let ctx = painter.ctx();
+    // The painter of callbacks squeezes what reaches over the edge of the
+    // window into it, so that only what can be seen is handed to it.
+    let seen = rect.intersect(clip).intersect(ctx.content_rect());
+    if !seen.is_positive() || data.values.is_empty() {
+        return;
+    }
+    let share = |at: f32, low: f32, high: f32| (at - low) / (high - low).max(f32::MIN_POSITIVE);
+    let part = |x: f32, y: f32| {
+        let (x, y) = (
+            share(x, rect.left(), rect.right()),
+            share(y, rect.top(), rect.bottom()),
+        );
+        let at = look.view.min + look.view.size() * eframe::egui::vec2(x, y);
+        [at.x * data.width as f32, at.y * data.height as f32]
+    };
+    let (first, end) = (
+        part(seen.left(), seen.top()),
+        part(seen.right(), seen.bottom()),
+    );
+    let shown = [end[0] - first[0], end[1] - first[1]];
+    let pixels = seen.size() * ctx.pixels_per_point();
+    let [n_across, n_down] = data.n_tiles();
+    let gap = |side: f32, n_tiles: usize| match n_tiles {
+        0 | 1 => 0.0,
+        n => (look.gap * n as f32 / side).min(0.5),
+    };
+    let draw = Draw {
+        view: [first[0], first[1], shown[0], shown[1]],
+        tile: [
+            data.tile[0] as f32,
+            data.tile[1] as f32,
+            gap(rect.width(), n_across),
+            gap(rect.height(), n_down),
+        ],
+        footprint: [shown[0] / pixels.x, shown[1] / pixels.y],
+        scale: look.scale,
+        is_dark: ctx.global_style().visuals.dark_mode,
+    };
+    let callback = HeatmapCallback {
+        place: id.value(),
+        data: data.clone(),
+        limits: look.limits.clone(),
+        draw,
+        pass: ctx.cumulative_pass_nr(),
+    };
+    painter.add(Callback::new_paint_callback(seen, callback));
+}

@@ -1,0 +1,186 @@
+//! The state of a head over the tokens of a text, asked for by someone who
+//! looks on: answered between two steps of a run, or at once while there is
+//! none. Of several requests the newest is answered.
+
+use std::path::PathBuf;
+
+use super::context::{Context, Doing};
+use super::event::{Event, RunId};
+use super::run_spec::RunSpec;
+use super::session::{LoadedModel, Session};
+use crate::error::{Error, Result};
+use crate::model::tokenizer::Tokenizer;
+use crate::persist::run_folder::snapshot_file;
+use crate::tuning::lift_bundle::read_tuned;
+use crate::tuning::snapshot_file::read_snapshot;
+use crate::tuning::state_file::locate_state;
+use crate::tuning::trajectory::{Place, Trajectory};
+use crate::tuning::tuned::Tuned;
+
+/// What is to be followed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceRequest {
+    /// The model, the vocabulary and the device are those of this run.
+    pub spec: Box<RunSpec>,
+    /// What the text starts from.
+    pub from: TraceFrom,
+    /// The text.
+    pub text: String,
+    /// The head.
+    pub place: Place,
+}
+
+/// What a text starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TraceFrom {
+    /// The untuned model.
+    Untuned,
+    /// What a run is just now, or what it handed over.
+    Newest {
+        /// The run.
+        run: RunId,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// A snapshot of a run.
+    Snapshot {
+        /// The run's folder.
+        folder: PathBuf,
+        /// Steps done.
+        step: usize,
+    },
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceAnswer {
+    /// The request.
+    pub request: TraceRequest,
+    /// The states and the text of every token; why not, in one line for people.
+    pub traced: std::result::Result<Traced, String>,
+}
+
+/// States over a text, and its words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traced {
+    /// The states.
+    pub trajectory: Trajectory,
+    /// The text of every token; that of token 0 is empty.
+    pub words: Vec<String>,
+}
+
+/// What follows a text.
+pub(super) struct Tracer<'a> {
+    pub loaded: &'a LoadedModel,
+    pub tokenizer: &'a Tokenizer,
+    /// What the model was loaded for.
+    pub spec: &'a RunSpec,
+    /// Steps done, for a pause.
+    pub step: usize,
+}
+
+impl Tracer<'_> {
+    /// Follows the text and puts what came of it into the slot; `current` gives
+    /// the state of the run that is on, by its name.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the run or the worker is to end, and what the
+    /// disk reports; all else is a part of the answer.
+    pub fn answer(
+        &self,
+        request: TraceRequest,
+        current: &dyn Fn(&RunId) -> Option<Result<Tuned>>,
+        context: &mut Context<'_>,
+    ) -> Result<()> {
+        let traced = match self.follow(&request, current, context) {
+            Ok(traced) => Ok(traced),
+            Err(Error::Stopped) => return Err(Error::Stopped),
+            Err(error) => Err(error.to_string()),
+        };
+        answer(request, traced, context)
+    }
+
+    fn follow(
+        &self,
+        request: &TraceRequest,
+        current: &dyn Fn(&RunId) -> Option<Result<Tuned>>,
+        context: &mut Context<'_>,
+    ) -> Result<Traced> {
+        if (&request.spec.model, request.spec.device) != (&self.spec.model, self.spec.device) {
+            let reason = "is another one than that of the run that is on; wait for its end";
+            return Err(Error::spec("model", reason));
+        }
+        let tuned = match &request.from {
+            TraceFrom::Untuned => None,
+            TraceFrom::Snapshot { folder, step } => {
+                Some(read_snapshot(snapshot_file(folder, *step))?.tuned)
+            }
+            TraceFrom::Newest { run, folder } => Some(match current(run) {
+                Some(tuned) => tuned?,
+                None => read_tuned(locate_state(folder)?, None)?.0,
+            }),
+        };
+        let LoadedModel { model, device, .. } = self.loaded;
+        if let Some(tuned) = &tuned {
+            tuned.check_fits(model.config())?;
+        }
+        let tokens = self.tokenizer.encode(&request.text);
+        let trajectory = Trajectory::follow(
+            model,
+            device,
+            tuned.as_ref(),
+            &tokens,
+            request.place,
+            &mut |_, _| context.poll(self.step),
+        )?;
+        let word = |token: &u32| match token {
+            0 => String::new(),
+            token => String::from_utf8_lossy(self.tokenizer.token_bytes(*token)).into_owned(),
+        };
+        let words = trajectory.tokens.iter().map(word).collect();
+        Ok(Traced { trajectory, words })
+    }
+}
+
+/// Follows a text while no run is on.
+///
+/// # Errors
+/// [`Error::Stopped`] when the worker is to end.
+pub(super) fn trace(
+    request: TraceRequest,
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    context.during = Doing::Tracing;
+    let spec = request.spec.clone();
+    let loaded = session.load(&spec, &mut |event| {
+        context.poll(0)?;
+        context.report(event)
+    });
+    match loaded {
+        Ok((loaded, tokenizer)) => {
+            let tracer = Tracer {
+                loaded,
+                tokenizer: &tokenizer,
+                spec: &spec,
+                step: 0,
+            };
+            tracer.answer(request, &|_| None, context)
+        }
+        Err(Error::Stopped) => Err(Error::Stopped),
+        Err(error) => answer(request, Err(error.to_string()), context),
+    }
+}
+
+/// Puts an answer into the slot and says so.
+///
+/// # Errors
+/// [`Error::Io`] if the run's folder cannot be written.
+fn answer(
+    request: TraceRequest,
+    traced: std::result::Result<Traced, String>,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    context.traces.publish(TraceAnswer { request, traced });
+    context.report(Event::TraceReady)
+}

@@ -1,0 +1,106 @@
+//! A GPU that is lost in the middle of a run, and one that has no memory left.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use burn::tensor::{Device, Tensor};
+use gosling::kernels::device::{DeviceChoice, destroy_open_devices, open, suspect_open_devices};
+use gosling::persist::run_history::past_run;
+use gosling::runs::run::RunStatus;
+use gosling::worker::event::{Event, FailureKind, RunOutcome};
+
+use crate::client::*;
+
+#[test]
+fn a_lost_gpu_ends_the_run_and_the_next_one_opens_it_again() {
+    let Some(_gpu) = gpu() else { return };
+    let mut client = Client::new();
+    let mut spec = tiny();
+    spec.device = DeviceChoice::Gpu;
+    spec.evaluation.before = false;
+    spec.evaluation.after = false;
+    spec.training.steps = 3;
+    spec.training.validate_every = 0;
+    spec.intervals.checkpoint = 1;
+    client.start(&spec);
+    let run = client.until_started();
+    client.until(|event| matches!(event, Event::CheckpointSaved { step: 1, .. }));
+    destroy_open_devices();
+    let (failed, kind, message) = client.until_failed();
+    assert_eq!(
+        (failed, kind),
+        (Some(run.clone()), FailureKind::Work),
+        "{message}"
+    );
+    assert!(message.contains("the GPU was lost"), "{message}");
+    assert!(!message.contains('\n') && message.len() < 600, "{message}");
+    let folder = client.store.get(&run).unwrap().folder.clone();
+    let status = past_run(&folder).unwrap().status;
+    assert!(matches!(status, RunStatus::Failed(_)), "{status:?}");
+    // Its last checkpoint is what it goes on from, on the same GPU.
+    client.resume(&folder);
+    let started = client.until(|event| matches!(event, Event::RunStarted { .. }));
+    assert!(
+        matches!(started, Event::RunStarted { first_step: 1, .. }),
+        "{started:?}"
+    );
+    let (outcome, resumed) = client.until_ended();
+    assert_eq!(outcome, RunOutcome::Finished);
+    assert_eq!(resumed.series.loss.len(), 3);
+    // And the worker takes new runs, there and elsewhere.
+    client.start(&tiny());
+    assert_eq!(client.until_ended().0, RunOutcome::Finished);
+}
+
+#[test]
+fn a_step_that_a_device_cannot_hold_is_refused_before_it_starts() {
+    let Some(_gpu) = gpu() else { return };
+    let limits = open(DeviceChoice::Gpu).unwrap().limits.unwrap();
+    if limits.max_tensor_bytes > 1 << 28 {
+        println!("SKIPPED: this GPU holds what the largest batch here asks for");
+        return;
+    }
+    let mut client = Client::new();
+    let mut spec = tiny();
+    spec.device = DeviceChoice::Gpu;
+    spec.training.batch = 1024;
+    client.start(&spec);
+    let (run, kind, message) = client.until_failed();
+    assert_eq!((run, kind), (None, FailureKind::Input), "{message}");
+    assert!(
+        message.contains("training.batch: makes a tensor of "),
+        "{message}"
+    );
+    assert_eq!(client.run_folders(), 0);
+}
+
+/// What a device that has no room says, and that it computes on afterwards.
+#[test]
+fn an_allocation_that_fails_is_an_error_and_not_a_wrong_number() {
+    let Some(_gpu) = gpu() else { return };
+    let opened = open(DeviceChoice::Gpu).unwrap();
+    let limit = opened.limits.unwrap().max_tensor_bytes;
+    if limit > 1 << 30 {
+        println!("SKIPPED: this GPU holds {limit} bytes in one tensor");
+        return;
+    }
+    let sum = |n: usize, device: &Device| {
+        let read = || {
+            let ones = Tensor::<1>::ones([n], device);
+            (ones.clone() + ones).into_data().try_to_vec::<f32>()
+        };
+        match catch_unwind(AssertUnwindSafe(read)) {
+            Ok(Ok(sums)) => Ok(sums),
+            Ok(Err(error)) => Err(format!("{error:?}")),
+            Err(panic) => Err(match panic.downcast_ref::<String>() {
+                Some(said) => said.clone(),
+                None => format!("{:?}", panic.downcast_ref::<&str>()),
+            }),
+        }
+    };
+    let too_many = limit as usize / 4 + (1 << 20);
+    let refused = sum(too_many, &opened.device).unwrap_err();
+    println!("{refused}");
+    suspect_open_devices();
+    let again = open(DeviceChoice::Gpu).unwrap();
+    assert_eq!(sum(3, &again.device).unwrap(), [2.0; 3]);
+}
