@@ -11,7 +11,7 @@
 //! | `views/` | one part of the window each |
 //! | `widgets/` | parts of views |
 //! | `states_data.rs`, `states_ahead.rs` | the state that is looked at, and how it comes |
-//! | `states_shown.rs` | what is drawn of it |
+//! | `states_shown.rs`, `states_text.rs` | what is drawn of it |
 //! | `theme.rs` | colours and spacing |
 
 pub mod action;
@@ -27,5 +27,6 @@ mod shortcuts;
 mod states_ahead;
 mod states_data;
 mod states_shown;
+mod states_text;
 mod views;
 mod widgets;
