@@ -109,10 +109,10 @@ fn title_ui(ui: &mut Ui, look: &mut Look<'_>, shown: &Shown) {
         if settings.is_zoomed() && ui.small_button("Whole").clicked() {
             settings.zoom = StatesSettings::WHOLE;
         }
-        if let Some(caveat) = caveat {
-            weak_small(ui, caveat);
-        }
     });
+    if let Some(caveat) = caveat {
+        weak_small(ui, caveat);
+    }
 }
 
 fn missing_ui(ui: &mut Ui, look: &Look<'_>) {
