@@ -8,6 +8,7 @@
 //! | `background.rs` | dialogs and files, on threads of their own |
 //! | `layout.rs` | where the views stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
+//! | `sweep_panel.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
 //! | `views/` | one part of the window each |
 //! | `widgets/` | parts of views |
 //! | `states_data.rs`, `states_ahead.rs` | the state that is looked at, and how it comes |
@@ -17,6 +18,8 @@
 pub mod action;
 pub mod app;
 pub mod background;
+pub mod sweep_look;
+pub mod sweep_panel;
 pub mod theme;
 pub mod ui_state;
 pub mod window;
