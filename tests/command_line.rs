@@ -170,7 +170,7 @@ fn states_of_other_programs_are_taken_over() {
         assert!(text.contains(row), "{text}");
     }
     assert!(
-        errors.contains("raw.bin: orientation: both ways round"),
+        errors.contains("raw.bin: orientation: neither way round"),
         "{errors}"
     );
     check(

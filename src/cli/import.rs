@@ -109,7 +109,7 @@ fn verdict(
         (None, Some(found)) => found,
         (None, None) => {
             return refuse(
-                "both ways round have the same loss on this text; give a text of the kind it was tuned on (--text-file), or --orientation value-key or key-value",
+                "neither way round is clearly better than the other and than the untuned model on this text; give one of the kind that the state was tuned on (--text-file), or say --orientation value-key or key-value",
             );
         }
     };

@@ -35,6 +35,7 @@ impl<'a> Teller<'a> {
             queue: Queue {
                 order: Vec::new(),
                 facts: BTreeMap::new(),
+                sessions: Vec::new(),
             },
             store: RunStore::default(),
             start: Instant::now(),

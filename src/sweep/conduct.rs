@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 
@@ -15,7 +16,7 @@ use super::store::SweepFolder;
 use super::task::{Task, TaskState};
 use crate::error::{Error, Result};
 use crate::persist::run_folder::RunFolder;
-use crate::worker::event::FailureKind;
+use crate::worker::event::{Event, FailureKind};
 use crate::worker::run_spec::RunSpec;
 
 /// Processes at most.
@@ -60,10 +61,19 @@ pub fn conduct(
         n_started: 0,
         holds: false,
         stops: false,
+        device: String::new(),
         send,
     };
     conductor.tell_all();
+    let start = Instant::now();
     let end = conductor.go(&said, commands);
+    if conductor.n_started > 0 {
+        folder.mark(&Mark::Session {
+            tenths: (start.elapsed().as_secs_f64() * 10.0).round() as u64,
+            n_jobs: options.n_jobs,
+            device: std::mem::take(&mut conductor.device),
+        })?;
+    }
     // They end with their input; what they save is saved before this returns.
     for hand in conductor.processes {
         hand.process.wait();
@@ -89,6 +99,8 @@ struct Conductor<'a> {
     n_started: usize,
     holds: bool,
     stops: bool,
+    /// What the last process computes on.
+    device: String,
     send: &'a mut dyn FnMut(SweepEvent),
 }
 
@@ -209,6 +221,9 @@ impl Conductor<'_> {
         match what {
             What::Report(Report::Event(event)) => {
                 if let Some(event) = event.into_event() {
+                    if let Event::DeviceReady { device } = &event {
+                        self.device.clone_from(device);
+                    }
                     (self.send)(SweepEvent::Worker(Box::new(event)));
                 }
             }

@@ -30,6 +30,15 @@ pub(super) enum Mark {
     Died(Task, String),
     /// Failed tasks are to be tried again.
     Retried,
+    /// A process conducted the sweep and ended in good order.
+    Session {
+        /// Tenths of a second that it took.
+        tenths: u64,
+        /// Runs side by side.
+        n_jobs: usize,
+        /// What computed.
+        device: String,
+    },
     /// The order in which the tasks are to be done.
     Order(Vec<Task>),
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::halving::{Climber, Step, steps};
 use super::plan::SweepPlan;
 use super::spec::ChooseBy;
-use super::store::{Marks, SweepFolder};
+use super::store::{Marks, Session, SweepFolder};
 use super::task::{Facts, Task, TaskState, run_in};
 use crate::error::Result;
 use crate::worker::run_spec::DataSource;
@@ -20,6 +20,8 @@ pub struct Queue {
     pub order: Vec<Task>,
     /// What is known of each.
     pub facts: BTreeMap<Task, Facts>,
+    /// What the processes took that conducted the sweep before.
+    pub sessions: Vec<Session>,
 }
 
 impl Queue {
@@ -39,6 +41,7 @@ impl Queue {
         order.sort_by_key(|task| place(task).unwrap_or(usize::MAX));
         let mut queue = Self {
             facts: BTreeMap::new(),
+            sessions: marks.sessions.clone(),
             order,
         };
         for task in queue.order.clone() {

@@ -6,7 +6,7 @@ use super::importance::{Importance, importance};
 use super::plan::SweepPlan;
 use super::queue::{Queue, runs_of};
 use super::spec::ChooseBy;
-use super::store::SweepFolder;
+use super::store::{Session, SweepFolder};
 use super::task::{Facts, RunFacts, Task, TaskState};
 use super::values::FieldValue;
 use crate::bench::Accuracy;
@@ -32,6 +32,8 @@ pub struct SweepResults {
     pub untuned: Vec<(String, Vec<(EvaluationPhase, EvaluationSummary)>)>,
     /// What the best runs are chosen by.
     pub choose_by: ChooseBy,
+    /// What the processes took that conducted the sweep.
+    pub sessions: Vec<Session>,
 }
 
 /// One run.
@@ -190,6 +192,7 @@ impl SweepResults {
             best: Vec::new(),
             untuned: untuned.collect(),
             choose_by: plan.sweep.choose_by,
+            sessions: queue.sessions.clone(),
             fields,
         }
     }

@@ -13,6 +13,7 @@ use crate::bench::Accuracy;
 use crate::error::Result;
 use crate::persist::atomic::write_atomic;
 use crate::report::{Cell, Table, TableFormat};
+use crate::words::duration;
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
 
 /// Formats that the tables are written in.
@@ -123,7 +124,24 @@ impl SweepResults {
              split, once. Picking the best of the test column would be picking by chance.",
             self.choose_by.words()
         ));
+        table.notes.extend(self.wall_time());
         table
+    }
+
+    /// How long the sweep took, by the sessions that ended in good order.
+    fn wall_time(&self) -> Option<String> {
+        let last = self.sessions.last()?;
+        let tenths: u64 = self.sessions.iter().map(|session| session.tenths).sum();
+        let sessions = match self.sessions.len() {
+            1 => String::new(),
+            n => format!(" in {n} sessions"),
+        };
+        Some(format!(
+            "Wall time {}{sessions}, {} at a time, on {}.",
+            duration(tenths as f64 / 10.0),
+            last.n_jobs,
+            last.device
+        ))
     }
 
     /// How validation loss and accuracy go with each field, part by part.
@@ -222,6 +240,21 @@ impl SweepResults {
                 files.push(path);
             }
         }
+        let report = folder.join("report.md");
+        let tables = [
+            self.best_table(),
+            self.settings_table(),
+            self.importance_table(plan),
+        ];
+        let text: Vec<String> = tables
+            .iter()
+            .map(|table| table.render(TableFormat::Markdown))
+            .collect();
+        let text = text.join("\n");
+        write_atomic(&report, |writer| {
+            std::io::Write::write_all(writer, text.as_bytes())
+        })?;
+        files.push(report);
         let path = folder.join("parallel.json");
         let text = serde_json::to_string_pretty(&self.parallel_coordinates()).unwrap_or_default();
         write_atomic(&path, |writer| {

@@ -46,6 +46,17 @@ pub struct SweepFolder {
     lock: Option<FolderLock>,
 }
 
+/// What a process that conducted a sweep took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Tenths of a second.
+    pub tenths: u64,
+    /// Runs side by side.
+    pub n_jobs: usize,
+    /// What computed; empty where no run began.
+    pub device: String,
+}
+
 /// What the journal says of the tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
@@ -55,6 +66,8 @@ pub(super) struct Marks {
     pub died: BTreeMap<Task, (usize, String)>,
     /// The order of the tasks, where someone changed it.
     pub order: Vec<Task>,
+    /// Seconds, runs side by side and device of the processes that conducted it.
+    pub sessions: Vec<Session>,
     /// Lines that a crash cut short.
     pub n_torn: usize,
 }
@@ -225,6 +238,15 @@ impl SweepFolder {
                     marks.failed.clear();
                     marks.died.clear();
                 }
+                Mark::Session {
+                    tenths,
+                    n_jobs,
+                    device,
+                } => marks.sessions.push(Session {
+                    tenths,
+                    n_jobs,
+                    device,
+                }),
                 Mark::Order(order) => marks.order = order,
             }
         }

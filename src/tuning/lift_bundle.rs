@@ -173,7 +173,7 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
 /// Reads what a run made: a bundle, a snapshot or a state file of any program.
 ///
 /// # Errors
-/// As [`read_bundle`] and [`read_state`].
+/// As [`read_bundle`] and [`state_in`].
 pub fn read_tuned(
     path: impl AsRef<Path>,
     orientation: Option<Orientation>,

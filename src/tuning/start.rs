@@ -27,8 +27,8 @@ impl TunedState {
 /// token's shift is no part of a state file.
 ///
 /// # Errors
-/// [`Error::Input`] or [`Error::Io`] for a file that cannot be used,
-/// [`Error::Spec`] for the state of another model.
+/// [`crate::error::Error::Input`] or [`crate::error::Error::Io`] for a file that cannot be used,
+/// [`crate::error::Error::Spec`] for the state of another model.
 pub fn start_state(
     start: &StartState,
     model: &Rwkv7,

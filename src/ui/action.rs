@@ -5,6 +5,7 @@ use eframe::egui::{Context, ViewportCommand};
 
 use super::app::{App, Closing, Notice};
 use super::background::PathFor;
+use super::sweep_panel::SweepAction;
 use super::theme::Appearance;
 use super::ui_state::Tab;
 use crate::error::{Error, Result};
@@ -12,6 +13,7 @@ use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
 use crate::persist::spec_file::print_spec;
 use crate::runs::run::Run;
+use crate::sweep::conduct::SweepCommand;
 use crate::worker::command::Command;
 use crate::worker::event::RunId;
 
@@ -48,6 +50,8 @@ pub enum Action {
     ToggleShortcuts,
     /// Take a message away.
     Dismiss(usize),
+    /// Do something with a sweep.
+    Sweep(SweepAction),
     /// Close the window, after asking where a run is on.
     Close,
     /// Stop the run, save it and close.
@@ -61,6 +65,9 @@ impl App {
     pub fn apply(&mut self, action: Action, ctx: &Context) {
         match action {
             Action::Start => self.start(),
+            Action::Sweep(action) => {
+                self.sweep.apply(action, &self.state.draft, &self.runs_dir);
+            }
             Action::Pause(run) => self.send(Command::Pause(run)),
             Action::Resume(run) => self.send(Command::Resume(run)),
             Action::Stop(run) => self.send(Command::Stop(run)),
@@ -116,6 +123,11 @@ impl App {
 
     fn stop_and_close(&mut self) {
         self.closing = Closing::Saving;
+        self.sweep.apply(
+            SweepAction::Tell(SweepCommand::Stop),
+            &self.state.draft,
+            &self.runs_dir,
+        );
         // It ends what is under way, saves it and begins nothing that waits.
         self.send(Command::Shutdown);
     }

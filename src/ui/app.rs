@@ -10,6 +10,7 @@ use super::foreseen::Foreseen;
 use super::layout::layout_ui;
 use super::shortcuts::pressed;
 use super::states_data::StatesData;
+use super::sweep_panel::SweepPanel;
 use super::theme;
 use super::ui_state::{Tab, UiState};
 use super::widgets::metric_plot::PlotCache;
@@ -91,6 +92,8 @@ pub struct App {
     pub state: UiState,
     /// Where the window is on its way out.
     pub closing: Closing,
+    /// Sweeps: the one that is set up, the one that is looked at.
+    pub sweep: SweepPanel,
     pub(super) worker: Option<WorkerHandle>,
     pub(super) background: Background,
     pub(super) caches: Caches,
@@ -115,6 +118,7 @@ impl App {
             store: RunStore::default(),
             state,
             closing: Closing::default(),
+            sweep: SweepPanel::new(wake.clone()),
             worker,
             background: Background::new(wake),
             caches: Caches {
@@ -137,9 +141,15 @@ impl App {
         self.reads_past_runs = true;
         self.background.read_past_runs(self.runs_dir.clone());
         self.background.list_adapters();
+        self.sweep.list(&self.runs_dir);
         if self.state.draft.check().is_ok() {
             self.send(Command::Load(Box::new(self.state.draft.clone())));
         }
+    }
+
+    /// Has runs begin in this folder.
+    pub fn runs_in(&mut self, runs_dir: PathBuf) {
+        self.runs_dir = runs_dir;
     }
 
     /// Whether runs of earlier sessions are still being read.
@@ -149,7 +159,9 @@ impl App {
 
     /// Whether a run is on or about to begin.
     pub fn is_busy(&self) -> bool {
-        self.n_waiting > 0 || self.store.runs().iter().any(|run| !run.status.is_over())
+        self.n_waiting > 0
+            || self.sweep.is_on()
+            || self.store.runs().iter().any(|run| !run.status.is_over())
     }
 
     /// Takes in what has happened since the last frame.
@@ -169,11 +181,17 @@ impl App {
         for answer in self.background.answers() {
             self.take_answer(answer);
         }
+        self.sweep.take_in(&mut self.store);
+        for notice in std::mem::take(&mut self.sweep.notices) {
+            self.notify(notice);
+        }
         self.state.take_in(&self.store);
         let is_done = match self.closing {
             Closing::No => false,
             Closing::Asking => !self.is_busy(),
-            Closing::Saving => self.store.runs().iter().all(|run| run.status.is_over()),
+            Closing::Saving => {
+                !self.sweep.is_on() && self.store.runs().iter().all(|run| run.status.is_over())
+            }
         };
         if is_done {
             ctx.send_viewport_cmd(ViewportCommand::Close);
@@ -335,6 +353,9 @@ impl App {
     fn look_ahead(&mut self, ctx: &Context) {
         if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
             self.background.foresee(spec);
+        }
+        if self.state.tab == Tab::Sweep {
+            self.sweep.look_ahead(&self.state.draft, &self.store);
         }
         if self.state.tab == Tab::States {
             self.look_at_states(ctx);

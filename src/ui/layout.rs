@@ -26,6 +26,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         store,
         state,
         closing,
+        sweep,
         caches,
         notices,
         n_waiting,
@@ -90,7 +91,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         match state.tab {
             Tab::Tune => actions.extend(tune_ui(ui, store, state, &mut caches.plots)),
             Tab::States => states_ui(ui, store, state, &caches.states),
-            Tab::Sweep => sweep_ui(ui),
+            Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
             Tab::Compare => compare_ui(ui, store, state),
             Tab::Items => items_ui(ui),
             Tab::Playground => playground_ui(ui),

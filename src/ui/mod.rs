@@ -8,15 +8,18 @@
 //! | `background.rs` | dialogs and files, on threads of their own |
 //! | `layout.rs` | where the views stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
+//! | `sweep_panel.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
 //! | `views/` | one part of the window each |
 //! | `widgets/` | parts of views |
 //! | `states_data.rs`, `states_ahead.rs` | the state that is looked at, and how it comes |
-//! | `states_shown.rs` | what is drawn of it |
+//! | `states_shown.rs`, `states_text.rs` | what is drawn of it |
 //! | `theme.rs` | colours and spacing |
 
 pub mod action;
 pub mod app;
 pub mod background;
+pub mod sweep_look;
+pub mod sweep_panel;
 pub mod theme;
 pub mod ui_state;
 pub mod window;
@@ -27,5 +30,6 @@ mod shortcuts;
 mod states_ahead;
 mod states_data;
 mod states_shown;
+mod states_text;
 mod views;
 mod widgets;

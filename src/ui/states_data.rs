@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::states_shown::{HeadGrid, Shown};
+use super::states_text::TracedText;
 use crate::error::Result;
 use crate::persist::run_folder::snapshot_file;
 use crate::runs::run::Run;
@@ -17,7 +18,7 @@ use crate::tuning::trajectory::Place;
 use crate::tuning::tuned::Tuned;
 use crate::worker::event::RunId;
 use crate::worker::latest::{Latest, StateSnapshot};
-use crate::worker::trace::{TraceAnswer, TraceRequest, Traced};
+use crate::worker::trace::{TraceAnswer, TraceRequest};
 
 /// States that are kept for going to and fro.
 const N_KEPT: usize = 12;
@@ -123,15 +124,6 @@ impl<K: Clone + PartialEq, V> Computed<K, V> {
     pub fn problem(&self) -> Option<&str> {
         self.problem.as_ref().map(|(_, reason)| reason.as_str())
     }
-}
-
-/// A text that was followed, told apart by its number.
-pub(super) struct TracedText {
-    pub number: u64,
-    pub request: TraceRequest,
-    pub traced: std::result::Result<Arc<Traced>, String>,
-    /// Norm of S before the first token and after every one.
-    pub norms: Vec<f64>,
 }
 
 /// Everything that the view of states looks at.
@@ -263,12 +255,7 @@ impl StatesData {
             return;
         };
         self.n_texts += 1;
-        self.text = Some(TracedText {
-            number: self.n_texts,
-            norms: traced.as_ref().map(norms).unwrap_or_default(),
-            request,
-            traced: traced.map(Arc::new),
-        });
+        self.text = Some(TracedText::new(self.n_texts, request, traced));
     }
 
     /// The text that was followed last.
@@ -281,14 +268,6 @@ impl StatesData {
         let answered = self.text.as_ref().map(|text| &text.request);
         self.asked_text.is_some() && self.asked_text.as_ref() != answered
     }
-}
-
-fn norms(traced: &Traced) -> Vec<f64> {
-    let norm = |state: &Vec<f32>| {
-        let squares = state.iter().map(|x| f64::from(*x).powi(2));
-        squares.sum::<f64>().sqrt()
-    };
-    traced.trajectory.states.iter().map(norm).collect()
 }
 
 /// Reads a state from the disk.

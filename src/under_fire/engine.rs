@@ -43,8 +43,20 @@ pub(super) struct Reader<'a> {
     pub extra_bytes: usize,
 }
 
+/// An input that breaks a bound.
+struct Finding {
+    trouble: String,
+    input: Vec<u8>,
+}
+
 /// Feeds the reader; panics with the first input that breaks a bound.
 pub(super) fn feed(reader: &Reader<'_>) {
+    if let Err(Finding { trouble, input }) = hunt(reader) {
+        panic!("{}: {trouble}; {}", reader.name, kept(reader.name, &input));
+    }
+}
+
+fn hunt(reader: &Reader<'_>) -> Result<(), Finding> {
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let n_inputs = number("GOSLING_FUZZ_INPUTS").unwrap_or(FEW_INPUTS);
     let limit = number("GOSLING_FUZZ_SECS").map(Duration::from_secs);
@@ -53,14 +65,16 @@ pub(super) fn feed(reader: &Reader<'_>) {
     let mut corpus = reader.seeds.clone();
     let watch = Watch::start(reader.name);
     let mut n_good = 0_u64;
+    let mut is_any_good = false;
     for seed in &reader.seeds {
         // Twice, for the first time shows which counters matter.
         for _ in 0..2 {
             coverage.clear();
-            check(reader, seed, &watch);
+            is_any_good |= check(reader, seed, &watch)?;
         }
         coverage.gain();
     }
+    assert!(is_any_good, "{}: no seed is a good file", reader.name);
     let start = Instant::now();
     let mut n_done = 0;
     while n_done < n_inputs && limit.is_none_or(|limit| start.elapsed() < limit) {
@@ -76,7 +90,7 @@ pub(super) fn feed(reader: &Reader<'_>) {
         if coverage.is_there() {
             coverage.clear();
         }
-        let is_good = check(reader, &input, &watch);
+        let is_good = check(reader, &input, &watch)?;
         n_good += u64::from(is_good);
         if coverage.is_there() && coverage.gain() {
             match corpus.len() {
@@ -89,11 +103,6 @@ pub(super) fn feed(reader: &Reader<'_>) {
         }
         n_done += 1;
     }
-    assert!(
-        n_good > 0,
-        "{}: no good input, so little was tried",
-        reader.name
-    );
     println!(
         "{}: {n_done} inputs in {:.0} s, {n_good} good, corpus {}, edges {}",
         reader.name,
@@ -104,10 +113,11 @@ pub(super) fn feed(reader: &Reader<'_>) {
             false => "not counted".into(),
         }
     );
+    Ok(())
 }
 
 /// Whether the input was a good one.
-fn check(reader: &Reader<'_>, input: &[u8], watch: &Watch) -> bool {
+fn check(reader: &Reader<'_>, input: &[u8], watch: &Watch) -> Result<bool, Finding> {
     let start = Instant::now();
     watch.begin(input);
     let peak = Peak::start();
@@ -120,9 +130,12 @@ fn check(reader: &Reader<'_>, input: &[u8], watch: &Watch) -> bool {
         Err(panic) => format!("panics, {}", said(&**panic)),
         Ok(_) if peak > allowed => format!("takes {peak} bytes, more than {allowed}"),
         Ok(_) if secs > MAX_SECS => format!("takes {secs:.1} s"),
-        Ok(is_good) => return *is_good,
+        Ok(is_good) => return Ok(*is_good),
     };
-    panic!("{}: {trouble}; {}", reader.name, kept(reader.name, input));
+    Err(Finding {
+        trouble,
+        input: input.to_vec(),
+    })
 }
 
 /// Writes an input down, and says where.
@@ -203,4 +216,41 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
     }
+}
+
+/// A reader of a word and a length, with a fault or without.
+#[cfg(test)]
+fn toy(fault: impl Fn(&[u8])) -> Result<(), Finding> {
+    hunt(&Reader {
+        name: "toy",
+        seeds: vec![b"word\x01\0\0\0x".to_vec()],
+        words: &[b"word"],
+        read: &|bytes| {
+            let is_good = bytes.starts_with(b"word") && bytes.len() > 8;
+            if is_good {
+                fault(bytes);
+            }
+            is_good
+        },
+        extra_bytes: 0,
+    })
+}
+
+#[test]
+fn faults_are_found() {
+    assert!(toy(|_| ()).is_ok());
+    let found = |fault: fn(&[u8])| match toy(fault) {
+        Ok(()) => panic!("not found"),
+        Err(Finding { trouble, input }) => {
+            assert!(input.starts_with(b"word"));
+            trouble
+        }
+    };
+    let trouble = found(|bytes| assert!(bytes[4] != 0xff, "too long"));
+    assert!(trouble.starts_with("panics, too long"), "{trouble}");
+    let trouble = found(|bytes| {
+        let len = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+        drop(std::hint::black_box(vec![0_u8; (len >> 6) as usize]));
+    });
+    assert!(trouble.starts_with("takes "), "{trouble}");
 }

@@ -77,9 +77,7 @@ impl Session {
         if is_lost {
             Some(LOST)
         } else {
-            let message = message.to_lowercase();
-            let is_memory = OUT_OF_MEMORY.iter().any(|words| message.contains(words));
-            is_memory.then_some(NO_MEMORY)
+            is_out_of_memory(message).then_some(NO_MEMORY)
         }
     }
 
@@ -114,6 +112,11 @@ impl Session {
         let tokenizer = fitting_tokenizer(&spec.model, file, rows)?;
         Ok((loaded, tokenizer))
     }
+}
+
+fn is_out_of_memory(message: &str) -> bool {
+    let message = message.to_lowercase();
+    OUT_OF_MEMORY.iter().any(|words| message.contains(words))
 }
 
 impl Key {
@@ -274,6 +277,20 @@ mod tests {
                 "model.vocabulary: the mini vocabulary has 4096 tokens, but model.pth has 65536; {tail}"
             )),
         );
+    }
+
+    /// In the words of wgpu 30, its Vulkan driver and cubecl 0.11.
+    #[test]
+    fn memory_that_ran_out_is_told_from_other_trouble() {
+        for message in [
+            "An IO error happened Caused by: can't allocate buffer of size: 138412032",
+            "out of device memory allocating 1024 bytes",
+            "wgpu error: Out of Memory",
+            "Not enough memory left.",
+        ] {
+            assert!(is_out_of_memory(message), "{message}");
+        }
+        assert!(!is_out_of_memory("wgpu error: Validation Error"));
     }
 
     #[test]

@@ -57,6 +57,9 @@ fn four_runs_end_in_tables() {
             assert!(fs::metadata(&path).unwrap().len() > 0, "{}", path.display());
         }
     }
+    assert!(text.contains("Wall time"), "{text}");
+    let report = fs::read_to_string(folder.join("runs/sweeps/four-runs/report.md")).unwrap();
+    assert!(report.contains("best of lifted"), "{report}");
     // Nothing is left to do, and nothing is done.
     let before = fs::read(folder.join("runs/four-runs.0000/metrics.jsonl")).unwrap();
     succeeds(folder, &format!("sweep {FOUR} --resume"));

@@ -13,3 +13,4 @@ mod fixtures;
 mod pictures;
 mod speed;
 mod states;
+mod sweep;

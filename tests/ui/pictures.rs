@@ -54,7 +54,7 @@ fn draft() -> RunSpec {
 }
 
 /// A window on `store` without a worker.
-fn app(store: RunStore, tab: Tab, look: Appearance) -> App {
+pub fn app(store: RunStore, tab: Tab, look: Appearance) -> App {
     let mut state = UiState {
         appearance: look,
         tab,

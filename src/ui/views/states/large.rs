@@ -41,7 +41,12 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut Look<'_>) {
     let limits = match settings.range {
         ColourRange::Locked(limits) => limits,
         ColourRange::PerHead => shown.limits(settings.scale),
-        ColourRange::Shared if settings.follows_text => shown.limits(settings.scale),
+        ColourRange::Shared if settings.follows_text => {
+            let text = look.data.text().filter(|_| settings.kind == MatrixKind::S0);
+            text.map_or(shown.limits(settings.scale), |text| {
+                text.limits(settings.scale)
+            })
+        }
         ColourRange::Shared => {
             let grid = look.data.grid.newest();
             grid.map_or(shown.limits(settings.scale), |(_, grid)| {
@@ -104,10 +109,10 @@ fn title_ui(ui: &mut Ui, look: &mut Look<'_>, shown: &Shown) {
         if settings.is_zoomed() && ui.small_button("Whole").clicked() {
             settings.zoom = StatesSettings::WHOLE;
         }
-        if let Some(caveat) = caveat {
-            weak_small(ui, caveat);
-        }
     });
+    if let Some(caveat) = caveat {
+        weak_small(ui, caveat);
+    }
 }
 
 fn missing_ui(ui: &mut Ui, look: &Look<'_>) {

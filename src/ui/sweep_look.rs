@@ -1,0 +1,103 @@
+//! How the results of a sweep are looked at.
+
+use std::collections::BTreeMap;
+
+use crate::sweep::results::{Metric, SEED, SweepResults};
+
+/// A way to look at results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ResultsView {
+    /// The tasks in their order, with what can be done to them.
+    #[default]
+    Queue,
+    /// A sortable table.
+    Table,
+    /// Parallel coordinates.
+    Parallel,
+    /// A metric over two fields.
+    Heatmap,
+    /// A metric against a field.
+    Scatter,
+    /// How much each field matters.
+    Importance,
+}
+
+impl ResultsView {
+    /// Every view and its name.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::Queue, "Queue"),
+        (Self::Table, "Table"),
+        (Self::Parallel, "Parallel"),
+        (Self::Heatmap, "Heatmap"),
+        (Self::Scatter, "Scatter"),
+        (Self::Importance, "Importance"),
+    ];
+}
+
+/// A column of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Column {
+    /// The run's name.
+    Name,
+    /// A field, by its place among the sweep's.
+    Field(usize),
+    /// How it stands.
+    Status,
+    /// A number.
+    Metric(Metric),
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepLook {
+    /// Which way.
+    pub view: ResultsView,
+    /// The number that colours and heights stand for.
+    pub metric: Metric,
+    /// The column that the table is sorted by, and whether the largest comes first.
+    pub sort: (Column, bool),
+    /// The fields of the heatmap, across and up, and the field of the scatter plot.
+    pub across: usize,
+    /// See [`Self::across`].
+    pub up: usize,
+    /// Ranges that are brushed on axes of parallel coordinates, as shares of
+    /// their height.
+    pub brushes: BTreeMap<usize, (f32, f32)>,
+    /// Axes whose scale people changed: whether it is logarithmic.
+    pub log_axes: BTreeMap<usize, bool>,
+}
+
+impl Default for SweepLook {
+    fn default() -> Self {
+        Self {
+            view: ResultsView::default(),
+            metric: Metric::ValidationLoss,
+            sort: (Column::Metric(Metric::ValidationLoss), false),
+            across: 0,
+            up: 1,
+            brushes: BTreeMap::new(),
+            log_axes: BTreeMap::new(),
+        }
+    }
+}
+
+impl SweepLook {
+    /// Looks at another sweep: its first two fields that are not the seed.
+    pub fn fit(&mut self, results: &SweepResults) {
+        self.brushes.clear();
+        self.log_axes.clear();
+        let mut fields = (0..results.fields.len()).filter(|idx| results.fields[*idx] != SEED);
+        self.across = fields.next().unwrap_or(0);
+        self.up = fields.next().unwrap_or(self.across);
+        let n_settled = results
+            .rows
+            .iter()
+            .filter(|row| row.facts.state.is_settled())
+            .count();
+        if n_settled < results.rows.len() {
+            self.view = ResultsView::Queue;
+        } else if self.view == ResultsView::Queue {
+            self.view = ResultsView::Table;
+        }
+    }
+}

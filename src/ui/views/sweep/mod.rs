@@ -1,0 +1,125 @@
+//! Many runs over ranges of fields: set up, queued, compared.
+//!
+//! | file | what |
+//! |---|---|
+//! | `setup.rs`, `axis.rs` | a sweep before it starts, its axes |
+//! | `header.rs` | the sweep that is looked at, how far it is, what can be done |
+//! | `queue.rs`, `table.rs` | its runs, one row each |
+//! | `parallel.rs`, `heatmap.rs`, `scatter.rs`, `importance.rs` | its results |
+//! | `scale.rs` | values on an axis |
+
+mod axis;
+#[cfg(test)]
+mod fixtures;
+mod header;
+mod heatmap;
+mod importance;
+mod parallel;
+mod queue;
+mod scale;
+mod scatter;
+mod setup;
+mod table;
+
+use eframe::egui::{ComboBox, Modifiers, Response, Role, Ui, WidgetInfo};
+
+use super::super::action::Action;
+use super::super::sweep_look::ResultsView;
+use super::super::sweep_panel::SweepPanel;
+use super::super::ui_state::UiState;
+use super::super::widgets::controls::{choice, weak_small};
+use crate::runs::RunStore;
+use crate::sweep::results::{Metric, Row};
+use crate::worker::event::RunId;
+
+/// Draws the view.
+pub fn sweep_ui(
+    ui: &mut Ui,
+    panel: &mut SweepPanel,
+    store: &RunStore,
+    state: &mut UiState,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if panel.is_setting_up || panel.shown.is_none() {
+        setup::setup_ui(ui, panel, &state.draft, &mut actions);
+    } else {
+        header::header_ui(ui, panel, store, &mut actions);
+        results_ui(ui, panel, store, state, &mut actions);
+    }
+    actions
+}
+
+fn results_ui(
+    ui: &mut Ui,
+    panel: &mut SweepPanel,
+    store: &RunStore,
+    state: &mut UiState,
+    actions: &mut Vec<Action>,
+) {
+    let SweepPanel { shown, look, .. } = panel;
+    let Some(shown) = shown else { return };
+    ui.horizontal(|ui| {
+        choice(ui, &mut look.view, &ResultsView::ALL);
+        match look.view {
+            ResultsView::Queue | ResultsView::Table => {}
+            ResultsView::Parallel
+            | ResultsView::Heatmap
+            | ResultsView::Scatter
+            | ResultsView::Importance => metric_ui(ui, &mut look.metric),
+        }
+    });
+    ui.add_space(4.0);
+    let results = &shown.results;
+    match look.view {
+        ResultsView::Queue => queue::queue_ui(ui, shown, store, state, actions),
+        ResultsView::Table => table::table_ui(ui, results, look, state),
+        ResultsView::Parallel => parallel::parallel_ui(ui, results, look, state),
+        ResultsView::Heatmap => heatmap::heatmap_ui(ui, results, look, state),
+        ResultsView::Scatter => scatter::scatter_ui(ui, results, look, state),
+        ResultsView::Importance => importance::importance_ui(ui, &shown.plan, results, look.metric),
+    }
+}
+
+/// Which number colours and heights stand for.
+fn metric_ui(ui: &mut Ui, metric: &mut Metric) {
+    ui.add_space(8.0);
+    weak_small(ui, "of");
+    let shown = ComboBox::from_id_salt("sweep metric")
+        .width(150.0)
+        .selected_text(metric.words());
+    let shown = shown.show_ui(ui, |ui| {
+        for other in Metric::ALL {
+            ui.selectable_value(metric, other, other.words());
+        }
+    });
+    spoken(&shown.response, Role::ComboBox, "Metric");
+}
+
+/// Gives a control that shows its value a name for those who do not see it.
+fn spoken(response: &Response, role: Role, name: &str) {
+    response.widget_info(|| WidgetInfo::labeled(role, true, name));
+}
+
+/// The run of a row.
+fn run_of(row: &Row) -> RunId {
+    RunId(row.name.clone())
+}
+
+/// Selects a run everywhere; with Ctrl or Shift beside those that are.
+fn select(ui: &Ui, state: &mut UiState, run: &RunId) {
+    let modifiers: Modifiers = ui.input(|input| input.modifiers);
+    if modifiers.command || modifiers.shift {
+        state.toggle(run);
+    } else {
+        state.select_only(run);
+    }
+}
+
+/// The lowest and the highest of a metric over the runs that have it.
+fn metric_range(rows: &[Row], metric: Metric) -> Option<(f64, f64)> {
+    let values = rows.iter().filter_map(|row| metric.of(&row.facts));
+    values.fold(None, |range, value| match range {
+        None => Some((value, value)),
+        Some((low, high)) => Some((f64::min(low, value), f64::max(high, value))),
+    })
+}
