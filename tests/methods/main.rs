@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alpha;
 mod presets;
 mod recurrence;
 #[path = "../support/mod.rs"]
