@@ -9,10 +9,10 @@ use crossbeam_channel::{Receiver, bounded, select};
 use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::runs::RunStore;
+use crate::runs::news::News;
 use crate::worker::WorkerHandle;
 use crate::worker::command::Command;
-use crate::worker::event::{Event, FailureKind, RunId, RunOutcome};
-use crate::worker::log_line::failure_line;
+use crate::worker::event::{FailureKind, RunId, RunOutcome};
 
 /// How often the status is looked at when nothing happens.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -69,14 +69,16 @@ pub(super) fn follow(
         select! {
             recv(worker.events) -> event => {
                 let Ok(event) = event else { break Ending::NotBegun };
-                if let Event::RunStarted { run: started, .. } = &event {
-                    run = Some(started.clone());
-                }
                 progress.tell(&event);
-                let ending = ending(&event);
-                store.apply(event);
-                if let Some(ending) = ending {
-                    break ending;
+                match store.take_in(event) {
+                    None | Some(News::Diagnosed(_)) => {}
+                    Some(News::Began(began)) => run = Some(began),
+                    Some(News::Ended { run, outcome }) => break Ending::Ended { run, outcome },
+                    Some(News::RateFound) => break Ending::RateFound,
+                    Some(News::Failed { run: _, kind, message }) => {
+                        break Ending::Failed { kind, message };
+                    }
+                    Some(News::JobDone) => break Ending::NotBegun,
                 }
             }
             recv(interrupts) -> _ => interrupt(worker, run.as_ref(), progress),
@@ -96,42 +98,4 @@ fn interrupt(worker: &WorkerHandle, run: Option<&RunId>, progress: &mut Progress
     };
     // A worker that is gone has closed its events too, which ends the loop.
     let _ = worker.commands.send(command);
-}
-
-fn ending(event: &Event) -> Option<Ending> {
-    match event {
-        Event::RunEnded { run, outcome } => Some(Ending::Ended {
-            run: run.clone(),
-            outcome: outcome.clone(),
-        }),
-        Event::RateFound { .. } => Some(Ending::RateFound),
-        Event::Failed {
-            run: _,
-            kind,
-            during,
-            message,
-        } => Some(Ending::Failed {
-            kind: *kind,
-            message: match kind {
-                // It names the file or the field itself.
-                FailureKind::Input => message.clone(),
-                FailureKind::Work => failure_line(during, message),
-            },
-        }),
-        Event::DeviceReady { .. }
-        | Event::Loading { .. }
-        | Event::ModelLoaded { .. }
-        | Event::RunStarted { .. }
-        | Event::Step { .. }
-        | Event::Validated { .. }
-        | Event::Diagnosed { .. }
-        | Event::SnapshotReady { .. }
-        | Event::CheckpointSaved { .. }
-        | Event::EvaluationProgress { .. }
-        | Event::EvaluationFinished { .. }
-        | Event::StateExported { .. }
-        | Event::Paused { .. }
-        | Event::RateProgress { .. }
-        | Event::TraceReady => None,
-    }
 }

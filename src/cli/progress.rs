@@ -61,6 +61,10 @@ impl Progress {
             | Event::CheckpointSaved { .. }
             | Event::RateFound { .. }
             | Event::TraceReady
+            | Event::Generated { .. }
+            | Event::GenerationEnded { .. }
+            | Event::DistancesMeasured { .. }
+            | Event::JobDone
             | Event::Failed { .. } => {}
             Event::DeviceReady { .. }
             | Event::Loading { .. }

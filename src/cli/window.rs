@@ -11,12 +11,15 @@ pub(super) struct WindowArguments {
     /// The folder that holds the runs' folders.
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
+    /// A run specification to open the window with.
+    run: Option<PathBuf>,
 }
 
 impl Default for WindowArguments {
     fn default() -> Self {
         Self {
             runs: PathBuf::from("runs"),
+            run: None,
         }
     }
 }
@@ -24,7 +27,7 @@ impl Default for WindowArguments {
 /// Opens the window and returns when it is closed; where there can be none,
 /// says what to do instead.
 pub(super) fn run(arguments: WindowArguments) -> ExitCode {
-    match open(arguments.runs) {
+    match open(arguments.runs, arguments.run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("gosling: {reason}");
@@ -34,12 +37,15 @@ pub(super) fn run(arguments: WindowArguments) -> ExitCode {
 }
 
 #[cfg(feature = "gui")]
-fn open(runs: PathBuf) -> Result<(), String> {
-    crate::ui::window::open(runs)
+fn open(runs: PathBuf, run: Option<PathBuf>) -> Result<(), String> {
+    use crate::persist::spec_file::read_spec;
+    let draft = run.map(read_spec).transpose();
+    let draft = draft.map_err(|error| error.to_string())?;
+    crate::ui::window::open(runs, draft)
 }
 
 #[cfg(not(feature = "gui"))]
-fn open(runs: PathBuf) -> Result<(), String> {
+fn open(runs: PathBuf, _run: Option<PathBuf>) -> Result<(), String> {
     Err(format!(
         "this build has no window; gosling tune --runs {} does the same on the command line",
         runs.display()

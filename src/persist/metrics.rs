@@ -129,6 +129,10 @@ impl MetricRecord {
             | Event::RateProgress { .. }
             | Event::RateFound { .. }
             | Event::TraceReady
+            | Event::Generated { .. }
+            | Event::GenerationEnded { .. }
+            | Event::DistancesMeasured { .. }
+            | Event::JobDone
             | Event::Failed { run: None, .. } => Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 
 pub mod atomic;
 pub mod command_line;
+pub mod diagnostics;
 pub(crate) mod folder_lock;
 pub mod heatmap_png;
 pub mod metrics;
@@ -10,6 +11,8 @@ pub mod presets;
 mod printed_fields;
 pub mod run_folder;
 pub mod run_history;
+pub mod run_labels;
+pub mod run_numbers;
 pub mod spec_file;
 pub mod sweep_file;
 pub mod utc;

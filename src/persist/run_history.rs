@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::metrics::{MetricRecord, read_metrics};
 use super::run_folder::{METRICS_FILE, SPEC_FILE, run_id, snapshot_steps};
+use super::run_labels::RunLabels;
 use super::spec_file::read_spec;
 use crate::error::{Error, Result};
 use crate::runs::run::{Run, RunStatus};
@@ -79,6 +80,11 @@ pub fn past_run(folder: &Path) -> Result<Run> {
         .take(&id)
         .ok_or_else(|| Error::input(folder, METRICS_FILE, "holds no run; remove the folder"))?;
     run.snapshots = snapshot_steps(folder)?;
+    match RunLabels::read(folder) {
+        Ok(labels) => run.labels = labels,
+        // The run is whole without them.
+        Err(error) => run.notes.push(error.to_string()),
+    }
     if !run.status.is_over() {
         run.status = RunStatus::Interrupted { step: run.step };
     }

@@ -2,7 +2,8 @@
 
 use super::run::{Run, RunStatus};
 use crate::tuning::spec::Method;
-use crate::worker::event::EvaluationPhase;
+use crate::worker::event::{EvaluationPhase, RunId};
+use crate::worker::run_spec::RunSpec;
 
 /// Steps whose median stands for those to come: enough to pass over a step
 /// that wrote a checkpoint, few enough to follow a machine that slows down.
@@ -35,6 +36,45 @@ pub fn secs_left(run: &Run) -> Option<f64> {
     }
 }
 
+/// Seconds that a run by `spec` takes, from the newest run that took like steps:
+/// of the same model, data, device, method and batch. With that run's name.
+pub fn secs_foreseen<'a>(runs: &'a [Run], spec: &RunSpec) -> Option<(f64, &'a RunId)> {
+    let is_alike = |run: &&Run| {
+        let (a, b) = (&run.spec, spec);
+        a.model == b.model
+            && a.data == b.data
+            && a.device == b.device
+            && a.method == b.method
+            && a.training.batch == b.training.batch
+            && a.training.accumulate == b.training.accumulate
+            && a.training.activation_checkpointing == b.training.activation_checkpointing
+    };
+    let run = runs
+        .iter()
+        .rev()
+        .filter(is_alike)
+        .find(|run| !run.series.step_secs.is_empty())?;
+    let steps = median_step_secs(run)? * spec.training.steps as f64;
+    let mut secs = steps;
+    for (phase, is_due) in [
+        (EvaluationPhase::Before, spec.evaluation.before),
+        (EvaluationPhase::FewShot, spec.evaluation.few_shot > 0),
+        (EvaluationPhase::After, spec.evaluation.after),
+    ] {
+        if is_due && run.spec.evaluation.limit == spec.evaluation.limit {
+            secs += run.evaluation(phase).map_or(0.0, |measured| measured.secs);
+        }
+    }
+    Some((secs, &run.id))
+}
+
+fn median_step_secs(run: &Run) -> Option<f64> {
+    let recent = run.series.step_secs.recent(RECENT_STEPS);
+    let mut secs: Vec<f64> = recent.filter(|s| s.is_finite() && *s >= 0.0).collect();
+    secs.sort_unstable_by(f64::total_cmp);
+    secs.get(secs.len() / 2).copied()
+}
+
 fn steps_secs(run: &Run) -> Option<f64> {
     match run.spec.method {
         Method::Base => return Some(0.0),
@@ -44,11 +84,7 @@ fn steps_secs(run: &Run) -> Option<f64> {
     if n_left == 0 {
         return Some(0.0);
     }
-    let recent = run.series.step_secs.recent(RECENT_STEPS);
-    let mut secs: Vec<f64> = recent.filter(|s| s.is_finite() && *s >= 0.0).collect();
-    secs.sort_unstable_by(f64::total_cmp);
-    let median = secs.get(secs.len() / 2)?;
-    Some(n_left as f64 * median)
+    Some(n_left as f64 * median_step_secs(run)?)
 }
 
 fn evaluation_secs(run: &Run) -> f64 {
@@ -62,8 +98,7 @@ fn evaluation_secs(run: &Run) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::event::{EvaluationSummary, RunId, StepMetrics};
-    use crate::worker::run_spec::RunSpec;
+    use crate::worker::event::{EvaluationSummary, StepMetrics};
 
     fn run(steps: usize, secs: &[f64], before_secs: Option<f64>) -> Run {
         let mut spec = RunSpec::default();
@@ -119,6 +154,19 @@ mod tests {
         }
         run.end(RunStatus::Finished);
         assert_eq!(secs_left(&run), None);
+    }
+
+    #[test]
+    fn a_like_run_tells_the_time_of_the_next() {
+        let done = run(3, &[2.0, 2.0, 2.0], Some(5.0));
+        let mut spec = done.spec.clone();
+        spec.training.steps = 10;
+        spec.evaluation.few_shot = 0;
+        let runs = [done];
+        let (secs, name) = secs_foreseen(&runs, &spec).unwrap();
+        assert_eq!((secs, name), (25.0, &runs[0].id));
+        spec.training.batch += 1;
+        assert_eq!(secs_foreseen(&runs, &spec), None);
     }
 
     #[test]

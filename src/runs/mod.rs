@@ -2,19 +2,26 @@
 //! [`RunStore::apply`], serves the window and the command line.
 
 pub mod eta;
+pub mod generation;
+pub mod news;
 pub mod run;
 pub mod series;
 
-use std::collections::VecDeque;
+mod extremes;
+
+use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
+use self::generation::GeneratedTexts;
 use self::run::{ExportedState, Run, RunStatus};
+use crate::persist::run_labels::RunLabels;
 use crate::tuning::rate_finder::RateFinding;
-use crate::worker::event::{Event, RunId, RunOutcome, Score};
+use crate::worker::event::{Event, KernelDistances, RunId, RunOutcome, Score};
 use crate::worker::log_line::{
     diagnosis_line, evaluation_line, export_line, failure_line, outcome_line, pause_line,
     start_line,
 };
+use crate::worker::run_spec::RunSpec;
 
 /// Log lines that are kept; older ones go.
 const MAX_LOG_LINES: usize = 5000;
@@ -23,6 +30,8 @@ const MAX_LOG_LINES: usize = 5000;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunStore {
     runs: Vec<Run>,
+    /// The number of every run in `runs`.
+    places: HashMap<RunId, usize>,
     log: VecDeque<LogLine>,
     /// Folders that look like runs but cannot be read, and why.
     pub broken: Vec<BrokenFolder>,
@@ -36,6 +45,11 @@ pub struct RunStore {
     pub rate_search: Option<(usize, usize)>,
     /// What the last search for a learning rate found.
     pub rate: Option<RateFinding>,
+    /// The answers to the last prompt.
+    pub generated: Option<GeneratedTexts>,
+    /// How far receptance vectors and support vectors lay apart when that was
+    /// measured last, and of which specification.
+    pub distances: Option<(Box<RunSpec>, KernelDistances)>,
     /// Events of runs that are not known; they are left out.
     pub n_unknown: usize,
 }
@@ -76,6 +90,8 @@ pub struct LogLine {
 pub enum LogLevel {
     /// Things go their way.
     Info,
+    /// Something worth knowing about how they go.
+    Note,
     /// Something people should look at.
     Warning,
     /// Something could not be done.
@@ -90,8 +106,7 @@ impl RunStore {
 
     /// A run by its name.
     pub fn get(&self, id: &RunId) -> Option<&Run> {
-        // The newest run is the one that is asked for most.
-        self.runs.iter().rfind(|run| run.id == *id)
+        self.runs.get(*self.places.get(id)?)
     }
 
     /// The last lines of the log, oldest first.
@@ -103,14 +118,47 @@ impl RunStore {
     pub fn add(&mut self, run: Run) {
         match self.get_mut(&run.id) {
             Some(old) => *old = run,
-            None => self.runs.push(run),
+            None => self.append(run),
         }
+    }
+
+    fn append(&mut self, run: Run) {
+        self.places.insert(run.id.clone(), self.runs.len());
+        self.runs.push(run);
     }
 
     /// Takes a run out; what the log says of it stays.
     pub fn take(&mut self, id: &RunId) -> Option<Run> {
-        let idx = self.runs.iter().rposition(|run| run.id == *id)?;
+        let idx = self.places.remove(id)?;
+        for place in self.places.values_mut() {
+            *place -= usize::from(*place > idx);
+        }
         Some(self.runs.remove(idx))
+    }
+
+    /// Writes on a run; whether there is one of that name.
+    pub fn label(&mut self, id: &RunId, labels: RunLabels) -> bool {
+        let run = self.get_mut(id);
+        let is_known = run.is_some();
+        if let Some(run) = run {
+            run.labels = labels;
+        }
+        is_known
+    }
+
+    /// Says of every run that is on that it cannot go on, since the worker is
+    /// gone.
+    pub fn worker_gone(&mut self, why: &str) {
+        let on: Vec<RunId> = self
+            .runs
+            .iter()
+            .filter(|run| !run.status.is_over())
+            .map(|run| run.id.clone())
+            .collect();
+        for run in on {
+            self.fail(Some(run), "tuning", why.to_owned());
+        }
+        (self.device, self.model, self.loading) = (None, None, None);
     }
 
     /// Takes in what the worker reports. Events of unknown runs are counted and
@@ -211,6 +259,20 @@ impl RunStore {
                 self.rate_search = None;
                 self.rate = Some(finding);
             }
+            Event::Generated { run, answer, text } => {
+                GeneratedTexts::of(&mut self.generated, run).add(answer, &text);
+            }
+            Event::GenerationEnded {
+                run,
+                answer,
+                n_tokens,
+                secs,
+                end,
+            } => GeneratedTexts::of(&mut self.generated, run).end(answer, n_tokens, secs, end),
+            Event::DistancesMeasured { spec, distances } => {
+                self.distances = Some((spec, distances));
+            }
+            Event::JobDone => self.loading = None,
             Event::Failed {
                 run,
                 kind: _,
@@ -221,7 +283,7 @@ impl RunStore {
     }
 
     fn get_mut(&mut self, id: &RunId) -> Option<&mut Run> {
-        self.runs.iter_mut().rfind(|run| run.id == *id)
+        self.runs.get_mut(*self.places.get(id)?)
     }
 
     fn with_run(&mut self, id: &RunId, change: impl FnOnce(&mut Run)) {
@@ -233,10 +295,10 @@ impl RunStore {
 
     /// Adds the run, or takes up the one of that name again.
     fn start(&mut self, new: Run, first_step: usize, notes: Vec<String>) {
-        let idx = match self.runs.iter().rposition(|run| run.id == new.id) {
-            Some(idx) => idx,
+        let idx = match self.places.get(&new.id) {
+            Some(idx) => *idx,
             None => {
-                self.runs.push(new.clone());
+                self.append(new.clone());
                 self.runs.len() - 1
             }
         };
@@ -260,7 +322,7 @@ impl RunStore {
     fn log_start(&mut self, run: &RunId, first_step: usize, notes: &[String]) {
         self.info(Some(run), start_line(first_step));
         for note in notes {
-            self.write(Some(run), LogLevel::Warning, note.clone());
+            self.write(Some(run), LogLevel::Note, note.clone());
         }
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::series::Series;
+use crate::persist::run_labels::RunLabels;
 use crate::tuning::diagnosis::Diagnosis;
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, StepMetrics};
 use crate::worker::run_spec::RunSpec;
@@ -36,6 +37,8 @@ pub struct Run {
     pub snapshot_step: Option<usize>,
     /// Steps of the snapshots on the disk, ascending.
     pub snapshots: Vec<usize>,
+    /// What people wrote on it.
+    pub labels: RunLabels,
 }
 
 /// The numbers of a run's steps.
@@ -180,6 +183,31 @@ impl Run {
             checkpoint: None,
             snapshot_step: None,
             snapshots: Vec::new(),
+            labels: RunLabels::default(),
+        }
+    }
+
+    /// The title that people gave it, else its name.
+    pub fn title(&self) -> &str {
+        if self.labels.title.is_empty() {
+            &self.id.0
+        } else {
+            &self.labels.title
+        }
+    }
+
+    /// Whether it can be taken up again from its newest checkpoint.
+    pub fn can_be_resumed(&self) -> bool {
+        match self.status {
+            RunStatus::Interrupted { .. } | RunStatus::Stopped { .. } | RunStatus::Failed(_) => {
+                true
+            }
+            RunStatus::Running { .. }
+            | RunStatus::Paused { .. }
+            | RunStatus::Evaluating { .. }
+            | RunStatus::Finished
+            | RunStatus::StoppedEarly { .. }
+            | RunStatus::Diverged { .. } => false,
         }
     }
 

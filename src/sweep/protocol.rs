@@ -137,6 +137,10 @@ impl WireEvent {
             | Event::RateProgress { .. }
             | Event::RateFound { .. }
             | Event::TraceReady
+            | Event::Generated { .. }
+            | Event::GenerationEnded { .. }
+            | Event::DistancesMeasured { .. }
+            | Event::JobDone
             | Event::Failed { run: None, .. } => return None,
             Event::Step { run, .. }
             | Event::Validated { run, .. }

@@ -240,7 +240,11 @@ fn ending(event: &Event) -> Option<Option<Failure>> {
         | Event::Paused { .. }
         | Event::RateProgress { .. }
         | Event::RateFound { .. }
-        | Event::TraceReady => None,
+        | Event::TraceReady
+        | Event::Generated { .. }
+        | Event::GenerationEnded { .. }
+        | Event::DistancesMeasured { .. }
+        | Event::JobDone => None,
     }
 }
 

@@ -1,19 +1,25 @@
 //! What people ask for. Views return it; [`App::apply`] is the only place that
 //! sends a command.
 
+use std::path::{Path, PathBuf};
+
 use eframe::egui::{Context, ViewportCommand};
 
-use super::app::{App, Closing, Notice};
+use super::app::{App, Closing, Notice, WayOn};
 use super::background::PathFor;
+use super::exporting::Exporting;
+use super::queue::Asked;
 use super::sweep_panel::SweepAction;
 use super::theme::Appearance;
-use super::ui_state::Tab;
+use super::ui_state::{Editing, PaletteState, Tab};
 use crate::error::{Error, Result};
 use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
+use crate::persist::run_labels::RunLabels;
 use crate::persist::spec_file::print_spec;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
+use crate::worker::Worker;
 use crate::worker::command::Command;
 use crate::worker::event::RunId;
 
@@ -28,6 +34,54 @@ pub enum Action {
     Resume(RunId),
     /// End a run and save it.
     Stop(RunId),
+    /// Take a run back that waits, by its key.
+    Withdraw(u64),
+    /// Put a run that waits before the one before it.
+    Advance(u64),
+    /// Give up the run that is being prepared.
+    GiveUp,
+    /// Begin a run like this one.
+    RunAgain(RunId),
+    /// Compare the others with this run, or with none.
+    Pin(Option<RunId>),
+    /// Write on a run.
+    EditLabels(RunId),
+    /// Take what was written on a run.
+    Label(RunId, RunLabels),
+    /// Move the folders of runs away.
+    Delete(Vec<RunId>),
+    /// Put the runs back that were deleted last.
+    Undelete,
+    /// Start another worker in place of the one that is gone.
+    RestartWorker,
+    /// Put a run on the clipboard, as a command line.
+    CopyCommandLineOf(RunId),
+    /// Show a folder in the system's own program.
+    Reveal(PathBuf),
+    /// Show a run alone.
+    Select(RunId),
+    /// Ask what to export the state of a run as.
+    OpenExport(RunId),
+    /// Write the state as was asked for.
+    Export,
+    /// Write every number of runs as a table.
+    SaveNumbers(Vec<RunId>),
+    /// Write the plot of the loss as a picture.
+    SaveLossPicture,
+    /// Write what helps to find a fault, of a run too.
+    SaveDiagnostics(Option<RunId>),
+    /// Answer the prompt.
+    Generate,
+    /// End the answers.
+    StopGenerating,
+    /// Measure what the kernels of the configuration would see.
+    MeasureDistances,
+    /// Open or close the list of everything that can be done.
+    TogglePalette,
+    /// Show or hide how long frames take.
+    ToggleFrameTimes,
+    /// Show or hide a panel.
+    TogglePanel(SidePanel),
     /// Take up a run of which the program was interrupted.
     TakeUp(RunId),
     /// Make the configuration that of a run.
@@ -60,6 +114,17 @@ pub enum Action {
     KeepOpen,
 }
 
+/// A panel that can be hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SidePanel {
+    /// The list of runs.
+    Runs,
+    /// The configuration.
+    Form,
+    /// The log.
+    Log,
+}
+
 impl App {
     /// Does what was asked for.
     pub fn apply(&mut self, action: Action, ctx: &Context) {
@@ -71,6 +136,72 @@ impl App {
             Action::Pause(run) => self.send(Command::Pause(run)),
             Action::Resume(run) => self.send(Command::Resume(run)),
             Action::Stop(run) => self.send(Command::Stop(run)),
+            Action::Withdraw(key) => self.queue.withdraw(key),
+            Action::Advance(key) => self.queue.advance(key),
+            Action::GiveUp => {
+                self.queue.give_up();
+                self.send(Command::Abandon);
+            }
+            Action::RunAgain(run) => {
+                if let Some(run) = self.store.get(&run) {
+                    let spec = Box::new(run.spec.clone());
+                    self.queue.push(Asked::Start(spec));
+                }
+            }
+            Action::Pin(run) => self.state.baseline = run,
+            Action::EditLabels(run) => {
+                let labels = self.store.get(&run).map(|run| run.labels.clone());
+                self.state.editing = labels.map(|labels| Editing::new(run, labels));
+            }
+            Action::Label(run, labels) => self.label(&run, labels),
+            Action::Delete(runs) => self.delete(&runs),
+            Action::Undelete => self.undelete(),
+            Action::RestartWorker => self.restart_worker(),
+            Action::CopyCommandLineOf(run) => {
+                if let Some(run) = self.store.get(&run) {
+                    self.copy(command_line(&run.spec), ctx);
+                }
+            }
+            Action::Reveal(folder) => {
+                self.background
+                    .start_quietly(move || reveal(&folder).map(|()| None));
+            }
+            Action::Select(run) => self.state.select_only(&run),
+            Action::OpenExport(run) => {
+                self.state.exporting = self.store.get(&run).map(Exporting::new);
+            }
+            Action::Export => self.export(),
+            Action::SaveNumbers(runs) => self.ask_where(PathFor::Numbers, runs),
+            Action::SaveLossPicture => {
+                let runs = self.state.selected.clone();
+                self.ask_where(PathFor::LossPicture, runs);
+            }
+            Action::SaveDiagnostics(run) => {
+                self.ask_where(PathFor::Diagnostics, run.into_iter().collect());
+            }
+            Action::Generate => self.generate(),
+            Action::StopGenerating => {
+                if let Some(texts) = &self.store.generated {
+                    self.send(Command::Stop(texts.run.clone()));
+                }
+            }
+            Action::MeasureDistances => {
+                let spec = Box::new(self.state.draft.clone());
+                self.measures = true;
+                self.send_other(Command::MeasureDistances(spec));
+            }
+            Action::TogglePalette => {
+                self.state.palette = match self.state.palette {
+                    Some(_) => None,
+                    None => Some(PaletteState::default()),
+                };
+            }
+            Action::ToggleFrameTimes => self.state.shows_frame_times ^= true,
+            Action::TogglePanel(panel) => match panel {
+                SidePanel::Runs => self.state.shows_runs ^= true,
+                SidePanel::Form => self.state.shows_form ^= true,
+                SidePanel::Log => self.state.shows_log ^= true,
+            },
             Action::TakeUp(run) => self.take_up(&run),
             Action::UseSpecOf(run) => {
                 if let Some(run) = self.store.get(&run) {
@@ -102,22 +233,15 @@ impl App {
     fn start(&mut self) {
         let spec = self.state.draft.clone();
         match spec.check() {
-            Ok(()) => {
-                self.n_waiting += 1;
-                self.send(Command::StartRun {
-                    spec: Box::new(spec),
-                    runs: self.runs_dir.clone(),
-                });
-            }
+            Ok(()) => self.queue.push(Asked::Start(Box::new(spec))),
             Err(error) => self.notify(Notice::error(error.to_string())),
         }
     }
 
-    fn take_up(&mut self, run: &RunId) {
+    pub(super) fn take_up(&mut self, run: &RunId) {
         if let Some(Run { folder, .. }) = self.store.get(run) {
-            let folder = folder.clone();
-            self.n_waiting += 1;
-            self.send(Command::ResumeRun { folder });
+            let (run, folder) = (run.clone(), folder.clone());
+            self.queue.push(Asked::TakeUp { run, folder });
         }
     }
 
@@ -128,8 +252,26 @@ impl App {
             &self.state.draft,
             &self.runs_dir,
         );
+        let on = self.store.runs().iter().filter(|run| !run.status.is_over());
+        self.state.resumes = match self.state.goes_on {
+            true => on.map(|run| run.id.clone()).collect(),
+            false => Vec::new(),
+        };
+        self.queue.clear();
         // It ends what is under way, saves it and begins nothing that waits.
         self.send(Command::Shutdown);
+    }
+
+    fn restart_worker(&mut self) {
+        let wake = self.wake.clone();
+        match Worker::spawn(move || wake()) {
+            Ok(worker) => {
+                self.worker = Some(worker);
+                self.notices
+                    .retain(|notice| notice.way_on != Some(WayOn::RestartWorker));
+            }
+            Err(error) => self.notify(Notice::error(error.to_string())),
+        }
     }
 
     fn copy(&mut self, text: Result<String>, ctx: &Context) {
@@ -142,18 +284,35 @@ impl App {
         }
     }
 
+    /// Sends a job that is not a run.
+    pub(super) fn send_other(&mut self, command: Command) {
+        self.queue.sent_other();
+        self.send(command);
+    }
+
     pub(super) fn send(&mut self, command: Command) {
         let sent = match &self.worker {
             Some(worker) => worker.commands.send(command).is_ok(),
             None => false,
         };
-        if !sent {
-            self.n_waiting = 0;
-            let error = Error::Device(
-                "the worker is gone; close the window and open it again; runs can be resumed"
-                    .into(),
-            );
-            self.notify(Notice::error(error.to_string()));
+        if !sent && self.closing == Closing::No {
+            self.worker_gone();
         }
     }
+}
+
+/// Shows a folder in the system's own program.
+fn reveal(folder: &Path) -> Result<()> {
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
+    let started = std::process::Command::new(program).arg(folder).spawn();
+    // Nobody waits for the program, so a thread of its own takes its end.
+    let mut child = started.map_err(|error| Error::io("open", folder, error))?;
+    let _ = child.wait();
+    Ok(())
 }

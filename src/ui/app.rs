@@ -2,28 +2,29 @@
 //! out, and applies what they return.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
+use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
-use super::background::{Answer, Background, PathFor, WakeUp};
+use super::background::{Background, WakeUp};
 use super::foreseen::Foreseen;
+use super::frame_times::FrameTimes;
 use super::layout::layout_ui;
+use super::queue::Queue;
 use super::shortcuts::pressed;
 use super::states_data::StatesData;
 use super::sweep_panel::SweepPanel;
 use super::theme;
 use super::ui_state::{Tab, UiState};
-use super::widgets::metric_plot::PlotCache;
+use super::widgets::plot_cache::PlotCache;
 use crate::kernels::device::AdapterSummary;
-use crate::persist::atomic::write_atomic;
-use crate::persist::spec_file::print_spec;
+use crate::runs::news::News;
+use crate::runs::run::Run;
 use crate::runs::{LogLevel, RunStore};
-use crate::tuning::spec::{Method, StartState};
 use crate::worker::WorkerHandle;
 use crate::worker::command::Command;
-use crate::worker::event::Event;
-use crate::worker::log_line::failure_line;
-use crate::worker::run_spec::{CheckpointSource, DataSource, VocabularySource};
+use crate::worker::event::{Event, RunId};
 
 /// The most messages that are shown at once; older ones go.
 const MAX_NOTICES: usize = 4;
@@ -47,6 +48,17 @@ pub struct Notice {
     pub text: String,
     /// How much it matters.
     pub level: LogLevel,
+    /// What can be done about it with one press.
+    pub way_on: Option<WayOn>,
+}
+
+/// What can be done about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WayOn {
+    /// Start another worker in place of the one that is gone.
+    RestartWorker,
+    /// Put the runs back that were deleted last.
+    Undelete,
 }
 
 impl Notice {
@@ -55,6 +67,7 @@ impl Notice {
         Self {
             text,
             level: LogLevel::Error,
+            way_on: None,
         }
     }
 
@@ -63,6 +76,7 @@ impl Notice {
         Self {
             text,
             level: LogLevel::Info,
+            way_on: None,
         }
     }
 
@@ -71,6 +85,15 @@ impl Notice {
         Self {
             text,
             level: LogLevel::Warning,
+            way_on: None,
+        }
+    }
+
+    /// The same with something that can be done about it.
+    pub fn with(self, way_on: WayOn) -> Self {
+        Self {
+            way_on: Some(way_on),
+            ..self
         }
     }
 }
@@ -80,6 +103,7 @@ pub(super) struct Caches {
     pub plots: PlotCache,
     pub states: StatesData,
     pub foreseen: Foreseen,
+    pub frames: FrameTimes,
     /// The GPUs of this machine, once they are known.
     pub adapters: Option<Vec<AdapterSummary>>,
 }
@@ -99,9 +123,17 @@ pub struct App {
     pub(super) caches: Caches,
     pub(super) notices: Vec<Notice>,
     pub(super) runs_dir: PathBuf,
-    /// Runs that were asked for and have not begun.
-    pub(super) n_waiting: usize,
-    reads_past_runs: bool,
+    /// What was asked of the worker.
+    pub queue: Queue,
+    /// Whether distances are being measured.
+    pub(super) measures: bool,
+    /// Runs that were deleted last, with the folder that each had.
+    pub(super) deleted: Vec<(Run, PathBuf)>,
+    /// Runs of which something is to be written where people choose.
+    pub(super) to_write: Vec<RunId>,
+    pub(super) wake: WakeUp,
+    since: Instant,
+    pub(super) reads_past_runs: bool,
     has_been_set_up: bool,
 }
 
@@ -120,16 +152,22 @@ impl App {
             closing: Closing::default(),
             sweep: SweepPanel::new(wake.clone()),
             worker,
-            background: Background::new(wake),
+            background: Background::new(wake.clone()),
             caches: Caches {
                 plots: PlotCache::default(),
                 states: StatesData::default(),
                 foreseen: Foreseen::default(),
+                frames: FrameTimes::default(),
                 adapters: None,
             },
             notices: Vec::new(),
             runs_dir,
-            n_waiting: 0,
+            queue: Queue::default(),
+            measures: false,
+            deleted: Vec::new(),
+            to_write: Vec::new(),
+            wake,
+            since: Instant::now(),
             reads_past_runs: false,
             has_been_set_up: false,
         }
@@ -143,7 +181,7 @@ impl App {
         self.background.list_adapters();
         self.sweep.list(&self.runs_dir);
         if self.state.draft.check().is_ok() {
-            self.send(Command::Load(Box::new(self.state.draft.clone())));
+            self.send_other(Command::Load(Box::new(self.state.draft.clone())));
         }
     }
 
@@ -159,7 +197,7 @@ impl App {
 
     /// Whether a run is on or about to begin.
     pub fn is_busy(&self) -> bool {
-        self.n_waiting > 0
+        self.queue.has_run()
             || self.sweep.is_on()
             || self.store.runs().iter().any(|run| !run.status.is_over())
     }
@@ -171,13 +209,7 @@ impl App {
             theme::install(ctx);
             self.state.appearance.apply(ctx);
         }
-        let events: Vec<Event> = match &self.worker {
-            Some(worker) => worker.events.try_iter().collect(),
-            None => Vec::new(),
-        };
-        for event in events {
-            self.take_event(event);
-        }
+        self.take_events();
         for answer in self.background.answers() {
             self.take_answer(answer);
         }
@@ -198,119 +230,56 @@ impl App {
         }
     }
 
-    fn take_event(&mut self, event: Event) {
-        match &event {
-            Event::RunStarted { run, .. } => {
-                self.n_waiting = self.n_waiting.saturating_sub(1);
-                self.state.select_only(run);
-            }
-            Event::Failed {
-                run,
-                during,
-                message,
-                ..
-            } => {
-                if run.is_none() {
-                    self.n_waiting = self.n_waiting.saturating_sub(1);
+    fn take_events(&mut self) {
+        loop {
+            let event = match &self.worker {
+                None => break,
+                Some(worker) => worker.events.try_recv(),
+            };
+            match event {
+                Ok(event) => self.take_event(event),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => {
+                    self.worker_gone();
+                    break;
                 }
-                self.notify(Notice::error(failure_line(during, message)));
             }
-            Event::Diagnosed { diagnosis, .. } => {
+        }
+        if self.closing == Closing::No
+            && let Some(command) = self.queue.next(&self.runs_dir)
+        {
+            self.send(command);
+        }
+    }
+
+    fn take_event(&mut self, event: Event) {
+        match self.store.take_in(event) {
+            Some(News::Began(run)) => {
+                self.state.select_only(&run);
+                if self.queue.began() {
+                    self.send(Command::Stop(run));
+                }
+            }
+            Some(News::Failed { message, .. }) => self.notify(Notice::error(message)),
+            Some(News::JobDone) => {
+                self.queue.job_done();
+                self.measures &= !self.queue.is_idle();
+            }
+            Some(News::Diagnosed(diagnosis)) => {
                 self.notify(Notice::warning(diagnosis.to_string()));
             }
-            Event::DeviceReady { .. }
-            | Event::Loading { .. }
-            | Event::ModelLoaded { .. }
-            | Event::Step { .. }
-            | Event::Validated { .. }
-            | Event::SnapshotReady { .. }
-            | Event::CheckpointSaved { .. }
-            | Event::EvaluationProgress { .. }
-            | Event::EvaluationFinished { .. }
-            | Event::StateExported { .. }
-            | Event::Paused { .. }
-            | Event::RunEnded { .. }
-            | Event::RateProgress { .. }
-            | Event::RateFound { .. }
-            | Event::TraceReady => {}
-        }
-        self.store.apply(event);
-    }
-
-    fn take_answer(&mut self, answer: Answer) {
-        match answer {
-            Answer::PastRuns(past) => {
-                self.reads_past_runs = false;
-                match past {
-                    Ok(past) => self.add_past(past),
-                    Err(error) => self.notify(Notice::error(error.to_string())),
-                }
-            }
-            Answer::Adapters(adapters) => self.caches.adapters = Some(adapters),
-            Answer::Chosen(what, path) => self.use_path(what, path),
-            Answer::Spec(Ok(spec)) => self.state.draft = *spec,
-            Answer::Spec(Err(error)) => self.notify(Notice::error(error.to_string())),
-            Answer::Foreseen(spec, seen) => self.caches.foreseen.take(*spec, seen),
-            Answer::State(key, state) => self.caches.states.take_state(key, state),
-            Answer::Shown(key, shown) => self.caches.states.shown.take(key, shown),
-            Answer::Grid(key, grid) => self.caches.states.grid.take(key, grid),
+            Some(News::Ended { .. } | News::RateFound) | None => {}
         }
     }
 
-    /// Runs that began while the others were read stay as they are.
-    fn add_past(&mut self, past: RunStore) {
-        for run in past.runs() {
-            if self.store.get(&run.id).is_none() {
-                self.store.add(run.clone());
-            }
-        }
-        self.store.broken = past.broken;
-        if let (None, Some(run)) = (self.state.focused(), self.store.runs().last()) {
-            let newest = run.id.clone();
-            self.state.select_only(&newest);
-        }
-    }
-
-    fn use_path(&mut self, what: PathFor, path: PathBuf) {
-        let draft = &mut self.state.draft;
-        match what {
-            PathFor::Checkpoint => draft.model.checkpoint = CheckpointSource::File(path),
-            PathFor::Vocabulary => draft.model.vocabulary = VocabularySource::File(path),
-            PathFor::BenchmarkFolder => {
-                if let DataSource::Official { folder, .. } = &mut draft.data.source {
-                    *folder = path;
-                }
-            }
-            PathFor::Train => {
-                if let DataSource::Jsonl { train, .. } = &mut draft.data.source {
-                    *train = path;
-                }
-            }
-            PathFor::Validation => {
-                if let DataSource::Jsonl { validation, .. } = &mut draft.data.source {
-                    *validation = Some(path);
-                }
-            }
-            PathFor::StartState => {
-                if let Method::Standard(standard) = &mut draft.method {
-                    standard.start = StartState::File(path);
-                }
-            }
-            PathFor::OpenSpec => self.background.read_spec(path),
-            PathFor::SaveSpec => self.save_spec(&path),
-        }
-    }
-
-    fn save_spec(&mut self, path: &std::path::Path) {
-        let saved = print_spec(&self.state.draft).and_then(|text| {
-            write_atomic(path, |file| {
-                std::io::Write::write_all(file, text.as_bytes())
-            })
-        });
-        match saved {
-            Ok(()) => self.notify(Notice::info(format!("Saved {}", path.display()))),
-            Err(error) => self.notify(Notice::error(error.to_string())),
-        }
+    /// A worker that ended by itself: its runs have failed and can be resumed.
+    pub(super) fn worker_gone(&mut self) {
+        self.worker = None;
+        self.queue.worker_gone();
+        let why = "the worker ended; start it again and resume the run";
+        self.store.worker_gone(why);
+        let text = "The worker is gone. What was written is safe, and runs can be resumed.";
+        self.notify(Notice::error(text.into()).with(WayOn::RestartWorker));
     }
 
     /// Shows a message; the same one only once.
@@ -330,13 +299,23 @@ impl App {
 
     /// Draws the window and does what people asked for.
     pub fn show(&mut self, ui: &mut egui::Ui) {
+        let start = Instant::now();
         let ctx = ui.ctx().clone();
         self.ask_before_closing(&ctx);
         self.look_ahead(&ctx);
+        self.take_drops(&ctx);
         let mut actions = pressed(&ctx, &self.store, &self.state);
         layout_ui(ui, self, &mut actions);
+        if !actions.is_empty() {
+            // What they change is seen at once.
+            ctx.request_repaint();
+        }
         for action in actions {
             self.apply(action, &ctx);
+        }
+        self.caches.frames.add(start, self.since);
+        if self.state.shows_frame_times {
+            self.caches.frames.show(&ctx);
         }
     }
 
@@ -353,6 +332,9 @@ impl App {
     fn look_ahead(&mut self, ctx: &Context) {
         if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
             self.background.foresee(spec);
+        }
+        if let Some(device) = self.caches.foreseen.wants_memory_of(&self.state.draft) {
+            self.background.ask_memory(device);
         }
         if self.state.tab == Tab::Sweep {
             self.sweep.look_ahead(&self.state.draft, &self.store);

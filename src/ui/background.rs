@@ -11,12 +11,16 @@ use std::thread::{self, Builder, Thread};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rfd::AsyncFileDialog;
 
+use super::housekeeping::move_folder;
 use super::states_data::{GridKey, ShownKey, StateKey, read};
 use super::states_shown::{HeadGrid, Shown};
 use crate::error::{Error, Result};
-use crate::kernels::device::{AdapterSummary, list_adapters};
+use crate::kernels::device::{AdapterSummary, DeviceChoice, list_adapters, memory_of};
+use crate::model::checkpoint::Checkpoint;
+use crate::persist::run_history::past_run;
 use crate::persist::spec_file::read_spec;
 use crate::runs::RunStore;
+use crate::runs::run::Run;
 use crate::tuning::tuned::Tuned;
 use crate::worker::foresight::Foresight;
 use crate::worker::run_spec::RunSpec;
@@ -40,12 +44,20 @@ pub enum PathFor {
     OpenSpec,
     /// Where to save the draft.
     SaveSpec,
+    /// Where to write a state.
+    Export,
+    /// Where to write the numbers of runs.
+    Numbers,
+    /// Where to write the plot of the loss.
+    LossPicture,
+    /// Where to write what helps to find a fault.
+    Diagnostics,
 }
 
 /// What came of something that was done beside the window.
 #[derive(Debug)]
 pub(super) enum Answer {
-    PastRuns(Result<RunStore>),
+    PastRuns(Result<Box<RunStore>>),
     Adapters(Vec<AdapterSummary>),
     Chosen(PathFor, PathBuf),
     Spec(Result<Box<RunSpec>>),
@@ -53,6 +65,66 @@ pub(super) enum Answer {
     State(StateKey, Result<Tuned>),
     Shown(ShownKey, Result<Option<Shown>>),
     Grid(GridKey, Result<Option<HeadGrid>>),
+    /// Something was written, and what to say of it.
+    Done(Result<String>),
+    /// The folder of a run was moved or not.
+    Moved(Box<Moved>),
+    Dropped(Result<Dropped>),
+    Exported(Result<String>),
+    Memory(DeviceChoice, Option<u64>),
+}
+
+/// What came of moving a run's folder.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub run: Run,
+    pub from: PathBuf,
+    pub to: PathBuf,
+    /// Whether it was put back.
+    pub is_back: bool,
+    pub problem: Option<Error>,
+}
+
+/// What was dropped on the window.
+#[derive(Debug)]
+pub(super) enum Dropped {
+    Run(Box<Run>),
+    Spec(Box<RunSpec>),
+    Model(PathBuf),
+    Vocabulary(PathBuf),
+    State(PathBuf),
+    Texts(PathBuf),
+}
+
+impl Dropped {
+    /// Looks at what a path is: a folder by what is in it, a file by its ending
+    /// and, where that says too little, by its tensors.
+    fn of(path: PathBuf) -> Result<Self> {
+        if path.is_dir() {
+            return past_run(&path).map(|run| Self::Run(Box::new(run)));
+        }
+        let ending = path.extension().unwrap_or_default().to_string_lossy();
+        match ending.to_ascii_lowercase().as_str() {
+            "ron" => read_spec(path).map(|spec| Self::Spec(Box::new(spec))),
+            "txt" => Ok(Self::Vocabulary(path)),
+            "jsonl" => Ok(Self::Texts(path)),
+            "st" | "state" => Ok(Self::State(path)),
+            "pth" | "pt" | "safetensors" => {
+                let checkpoint = Checkpoint::open(&path)?;
+                // A model has an embedding; a state has none.
+                let is_model = checkpoint.tensor("emb.weight").is_some();
+                Ok(if is_model {
+                    Self::Model(path)
+                } else {
+                    Self::State(path)
+                })
+            }
+            _ => {
+                let reason = "is none that Gosling knows; drop a model (.pth, .safetensors), a state, a vocabulary (.txt), texts (.jsonl), a specification (.ron) or a run's folder";
+                Err(Error::input(path, "kind", reason))
+            }
+        }
+    }
 }
 
 /// Makes the window look; called from any thread.
@@ -82,12 +154,17 @@ impl Background {
 
     /// Reads the runs of earlier sessions.
     pub fn read_past_runs(&self, runs: PathBuf) {
-        self.start(move || Some(Answer::PastRuns(RunStore::from_folder(runs))));
+        self.start(move || Some(Answer::PastRuns(RunStore::from_folder(runs).map(Box::new))));
     }
 
     /// Looks for GPUs, which starts their drivers.
     pub fn list_adapters(&self) {
         self.start(|| Some(Answer::Adapters(list_adapters())));
+    }
+
+    /// Asks how much memory a device has.
+    pub fn ask_memory(&self, device: DeviceChoice) {
+        self.start(move || Some(Answer::Memory(device, memory_of(device))));
     }
 
     /// Reads a specification.
@@ -127,6 +204,39 @@ impl Background {
         make: impl FnOnce() -> Result<Option<HeadGrid>> + Send + 'static,
     ) {
         self.start(move || Some(Answer::Grid(key, make())));
+    }
+
+    /// Moves the folder of a run.
+    pub fn move_run(&self, run: Run, to: PathBuf, is_back: bool) {
+        self.start(move || {
+            let from = run.folder.clone();
+            let problem = move_folder(&from, &to).err();
+            Some(Answer::Moved(Box::new(Moved {
+                run,
+                from,
+                to,
+                is_back,
+                problem,
+            })))
+        });
+    }
+
+    /// Looks at what was dropped on the window.
+    pub fn look_at_dropped(&self, path: PathBuf) {
+        self.start(move || Some(Answer::Dropped(Dropped::of(path))));
+    }
+
+    /// Writes a state.
+    pub fn export(&self, work: impl FnOnce() -> Result<String> + Send + 'static) {
+        self.start(move || Some(Answer::Exported(work())));
+    }
+
+    /// Does work of which people hear only what is worth it.
+    pub fn start_quietly(&self, work: impl FnOnce() -> Result<Option<String>> + Send + 'static) {
+        self.start(move || match work() {
+            Ok(text) => text.map(|text| Answer::Done(Ok(text))),
+            Err(error) => Some(Answer::Done(Err(error))),
+        });
     }
 
     /// Asks for a path. Dialogs of the system are made on the window's thread,
@@ -171,6 +281,24 @@ impl Background {
                 let dialog = dialog.set_title("Choose the folder of the benchmark's files");
                 self.wait_for(what, dialog.pick_folder());
             }
+            PathFor::Export => {
+                let dialog = dialog
+                    .set_title("Where to write the state")
+                    .set_file_name(name);
+                self.wait_for(what, dialog.save_file());
+            }
+            PathFor::Numbers => self.wait_for(
+                what,
+                save("Where to write the numbers", name, "Table", "csv"),
+            ),
+            PathFor::LossPicture => self.wait_for(
+                what,
+                save("Where to write the picture", name, "Picture", "svg"),
+            ),
+            PathFor::Diagnostics => self.wait_for(
+                what,
+                save("Where to write the diagnostics", name, "Archive", "zip"),
+            ),
             PathFor::SaveSpec => {
                 let dialog = dialog
                     .set_title("Save the run specification")
@@ -209,6 +337,20 @@ impl Background {
             let _ = self.sender.send(Answer::Spec(Err(error)));
         }
     }
+}
+
+/// Asks where to write a file of one kind.
+fn save(
+    title: &str,
+    name: &str,
+    kind: &str,
+    ending: &str,
+) -> impl Future<Output = Option<rfd::FileHandle>> + Send + use<> {
+    AsyncFileDialog::new()
+        .set_title(title)
+        .set_file_name(format!("{name}.{ending}"))
+        .add_filter(kind, &[ending])
+        .save_file()
 }
 
 /// Waits on this thread for a future.

@@ -3,6 +3,7 @@
 
 use super::views::form_row::Problem;
 use crate::error::{Error, Result};
+use crate::kernels::device::DeviceChoice;
 use crate::tuning::memory::MemoryEstimate;
 use crate::tuning::spec::TrainingSpec;
 use crate::worker::foresight::Foresight;
@@ -13,6 +14,8 @@ use crate::worker::run_spec::{CheckpointSource, RunSpec, VocabularySource};
 pub(super) struct Foreseen {
     asked: Option<RunSpec>,
     answer: Option<(RunSpec, Result<Box<Foresight>, Problem>)>,
+    /// The memory of the device that was asked about last, once it is known.
+    device: Option<(DeviceChoice, Option<u64>)>,
 }
 
 impl Foreseen {
@@ -33,6 +36,31 @@ impl Foreseen {
         self.asked = None;
         let seen = seen.map_err(|error| problem(&key, error));
         self.answer = Some((key, seen));
+    }
+
+    /// The device to ask the memory of, if it is not that of the draft.
+    pub fn wants_memory_of(&mut self, draft: &RunSpec) -> Option<DeviceChoice> {
+        let is_known = matches!(self.device, Some((known, _)) if known == draft.device);
+        if is_known {
+            return None;
+        }
+        self.device = Some((draft.device, None));
+        Some(draft.device)
+    }
+
+    /// Takes in how much memory a device has.
+    pub fn take_memory(&mut self, device: DeviceChoice, bytes: Option<u64>) {
+        if let Some((asked, known)) = &mut self.device
+            && *asked == device
+        {
+            *known = bytes;
+        }
+    }
+
+    /// Bytes of memory of the draft's device, where that is told.
+    pub fn device_memory(&self, draft: &RunSpec) -> Option<u64> {
+        let (device, bytes) = self.device?;
+        bytes.filter(|_| device == draft.device)
     }
 
     /// What is known of the draft's model and data, or why they cannot be used.

@@ -7,17 +7,25 @@ use super::app::{App, Closing};
 use super::theme::{Appearance, MARGIN, palette};
 use super::ui_state::{Tab, UiState};
 use super::views::compare::compare_ui;
-use super::views::config_form::config_form_ui;
+use super::views::config_form::{Known, config_form_ui};
+use super::views::export_dialog::export_ui;
 use super::views::items::items_ui;
+use super::views::kernel_preview::Distances;
 use super::views::log_panel::log_panel_ui;
 use super::views::messages::{closing_ui, notices_ui, shortcuts_ui};
+use super::views::palette::palette_ui;
 use super::views::playground::playground_ui;
+use super::views::run_menu::labels_ui;
 use super::views::runs_panel::runs_panel_ui;
 use super::views::states::states_ui;
 use super::views::status_bar::status_bar_ui;
 use super::views::sweep::sweep_ui;
 use super::views::tune::tune_ui;
 use super::widgets::controls::from_right;
+use crate::runs::RunStore;
+use crate::tuning::spec::Method;
+use crate::worker::event::RunId;
+use crate::worker::run_spec::RunSpec;
 
 /// Draws everything.
 pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
@@ -29,11 +37,13 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         sweep,
         caches,
         notices,
-        n_waiting,
+        queue,
+        measures,
         ..
     } = app;
-    let selected = state.selected.clone();
-    caches.plots.keep(|run| selected.contains(run));
+    let is_drawn = |run: &RunId| state.is_selected(run) || state.baseline.as_ref() == Some(run);
+    caches.plots.keep(is_drawn);
+    caches.plots.begin_frame();
     let colours = palette(ui.visuals());
     let bar = Frame::new()
         .fill(colours.panel)
@@ -59,9 +69,13 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
             .default_size(236.0)
             .size_range(180.0..=460.0)
             .show(ui, |ui| {
-                actions.extend(runs_panel_ui(ui, store, state, reads_past_runs, *n_waiting));
+                actions.extend(runs_panel_ui(ui, store, state, reads_past_runs, queue));
             });
     }
+    let known = Known {
+        runs: store.runs(),
+        distances: distances(store, &state.draft, *measures),
+    };
     if state.shows_form {
         Panel::right("configuration")
             .frame(side)
@@ -72,7 +86,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
                     ui,
                     &mut state.draft,
                     caches,
-                    *n_waiting > 0 || is_on(store),
+                    &known,
+                    queue.has_run() || is_on(store),
                 ));
             });
     }
@@ -94,19 +109,47 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
             Tab::Compare => compare_ui(ui, store, state),
             Tab::Items => items_ui(ui),
-            Tab::Playground => playground_ui(ui),
+            Tab::Playground => {
+                actions.extend(playground_ui(ui, store, state, is_on(store)));
+            }
         }
     });
+    if caches.plots.has_more() {
+        ui.ctx().request_repaint();
+    }
     if state.shows_shortcuts {
         actions.extend(shortcuts_ui(ui.ctx()));
     }
+    actions.extend(labels_ui(ui.ctx(), &mut state.editing));
+    actions.extend(export_ui(ui.ctx(), &mut state.exporting));
+    actions.extend(palette_ui(ui.ctx(), store, state));
     if *closing != Closing::No {
-        actions.extend(closing_ui(ui.ctx(), *closing));
+        actions.extend(closing_ui(ui.ctx(), *closing, &mut state.goes_on));
     }
 }
 
-fn is_on(store: &crate::runs::RunStore) -> bool {
+fn is_on(store: &RunStore) -> bool {
     store.runs().iter().any(|run| !run.status.is_over())
+}
+
+/// What is known of the distances of the draft's kernels.
+fn distances<'a>(store: &'a RunStore, draft: &RunSpec, measures: bool) -> Distances<'a> {
+    let is_same = |of: &RunSpec| {
+        let (Method::Lifted(known), Method::Lifted(wanted)) = (&of.method, &draft.method) else {
+            return false;
+        };
+        let (a, b) = (&known.features, &wanted.features);
+        a.upscaled_size == b.upscaled_size
+            && a.support_vectors == b.support_vectors
+            && known.layers == wanted.layers
+            && of.model == draft.model
+            && of.data == draft.data
+    };
+    match &store.distances {
+        Some((of, known)) if is_same(of) => Distances::Known(known),
+        Some(_) | None if measures => Distances::Measuring,
+        Some(_) | None => Distances::Unknown,
+    }
 }
 
 /// The name of the program, the views, and what is shown of the panels.

@@ -5,6 +5,12 @@
 //! |---|---|
 //! | `app.rs` | takes events in, applies what people ask for |
 //! | `action.rs` | what they can ask for; the only place that sends a command |
+//! | `queue.rs` | runs that were asked for and wait |
+//! | `housekeeping.rs` | labels, deleting, files that are dropped |
+//! | `exporting.rs`, `plot_svg.rs` | files that leave the window |
+//! | `playing.rs` | prompts and their answers |
+//! | `frame_times.rs` | how long frames take |
+//! | `answers.rs` | what came of work beside the window |
 //! | `background.rs` | dialogs and files, on threads of their own |
 //! | `layout.rs` | where the views stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
@@ -18,14 +24,21 @@
 pub mod action;
 pub mod app;
 pub mod background;
+pub mod exporting;
+pub mod playing;
+pub mod queue;
 pub mod sweep_look;
 pub mod sweep_panel;
 pub mod theme;
 pub mod ui_state;
 pub mod window;
 
+mod answers;
 mod foreseen;
+mod frame_times;
+mod housekeeping;
 mod layout;
+mod plot_svg;
 mod shortcuts;
 mod states_ahead;
 mod states_data;

@@ -26,6 +26,9 @@ enum Does {
     CopyCommandLine,
     Look,
     Shortcuts,
+    Palette,
+    FrameTimes,
+    Delete,
     Close,
 }
 
@@ -64,6 +67,13 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
         Does::CopyCommandLine,
     ),
     command(Key::T, "Change between system, light and dark", Does::Look),
+    command(Key::K, "List everything that can be done", Does::Palette),
+    command(Key::Delete, "Delete the selected runs", Does::Delete),
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::NONE, Key::F12),
+        what: "Show how long frames take",
+        does: Does::FrameTimes,
+    },
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F1),
         what: "Show this list; ? does too",
@@ -71,6 +81,29 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
     },
     command(Key::Q, "Close the window", Does::Close),
 ];
+
+/// What can be done now, for a list.
+pub(super) fn available(
+    store: &RunStore,
+    state: &UiState,
+) -> impl Iterator<Item = (&'static Shortcut, Action)> {
+    let all = SHORTCUTS.iter().filter(|shortcut| match shortcut.does {
+        Does::Palette => false,
+        Does::Start
+        | Does::PauseOrResume
+        | Does::Stop
+        | Does::Open(_)
+        | Does::OpenSpec
+        | Does::SaveSpec
+        | Does::CopyCommandLine
+        | Does::Look
+        | Does::Shortcuts
+        | Does::FrameTimes
+        | Does::Delete
+        | Does::Close => true,
+    });
+    all.filter_map(|shortcut| Some((shortcut, action(shortcut.does, store, state)?)))
+}
 
 /// What was asked for by keys.
 pub(super) fn pressed(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Action> {
@@ -119,6 +152,10 @@ fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
         Does::CopyCommandLine => Action::CopyCommandLine,
         Does::Look => Action::Look(state.appearance.next()),
         Does::Shortcuts => Action::ToggleShortcuts,
+        Does::Palette => Action::TogglePalette,
+        Does::FrameTimes => Action::ToggleFrameTimes,
+        Does::Delete if state.selected.is_empty() => return None,
+        Does::Delete => Action::Delete(state.selected.clone()),
         Does::Close => Action::Close,
     })
 }

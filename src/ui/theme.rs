@@ -139,6 +139,11 @@ const RUN_COLOURS: [(Color32, Color32); 8] = [
     (rgb(0xb39bf5), rgb(0x6a48c8)),
 ];
 
+/// The same as pages write them, for pictures on white.
+pub const RUN_COLOURS_ON_LIGHT: [&str; N_RUN_COLOURS] = [
+    "#1f62d0", "#b26200", "#0a7a55", "#b03080", "#847000", "#0a7595", "#c2401f", "#6a48c8",
+];
+
 const fn rgb(hex: u32) -> Color32 {
     Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
 }
@@ -291,6 +296,13 @@ mod tests {
             }
             assert!(contrast(text, raised) >= 7.0);
             assert!(contrast(on_accent, accent) >= 4.5);
+        }
+    }
+
+    #[test]
+    fn pages_have_the_colours_of_the_window() {
+        for ((_, on_light), written) in RUN_COLOURS.iter().zip(RUN_COLOURS_ON_LIGHT) {
+            assert_eq!(Color32::from_hex(written), Ok(*on_light));
         }
     }
 

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use eframe::egui::{Pos2, Rect};
 use serde::{Deserialize, Serialize};
 
+use super::exporting::Exporting;
+use super::playing::PlaygroundSettings;
 use super::theme::{Appearance, N_RUN_COLOURS};
 use crate::colormap::{Limits, Scale};
+use crate::persist::run_labels::RunLabels;
 use crate::runs::RunStore;
 use crate::tuning::head_matrices::MatrixKind;
 use crate::tuning::trajectory::Place;
@@ -75,6 +78,10 @@ pub struct PlotSettings {
     pub smoothing: f64,
     /// Losses and norms on a logarithmic axis.
     pub is_log: bool,
+    /// Steps on a logarithmic axis.
+    pub is_log_x: bool,
+    /// Only the last so many steps, moving along with them.
+    pub tail: Option<usize>,
     /// The numbers as they are, faint behind the smoothed ones.
     pub shows_raw: bool,
 }
@@ -84,6 +91,8 @@ impl Default for PlotSettings {
         Self {
             smoothing: 0.8,
             is_log: false,
+            is_log_x: false,
+            tail: None,
             shows_raw: true,
         }
     }
@@ -199,6 +208,63 @@ impl Default for StatesSettings {
     }
 }
 
+/// The order in which runs are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum RunSort {
+    /// Those that began last first.
+    #[default]
+    Newest,
+    /// By their titles.
+    Title,
+    /// The highest accuracy of the tuned model first.
+    Accuracy,
+    /// The lowest validation loss first.
+    Loss,
+}
+
+impl RunSort {
+    /// Every order.
+    pub const ALL: [Self; 4] = [Self::Newest, Self::Title, Self::Accuracy, Self::Loss];
+
+    /// The name people see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Newest => "Newest",
+            Self::Title => "Name",
+            Self::Accuracy => "Accuracy",
+            Self::Loss => "Held-out loss",
+        }
+    }
+}
+
+/// What people are writing on a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Editing {
+    /// The run.
+    pub run: RunId,
+    /// What it will have.
+    pub labels: RunLabels,
+    /// Its tags as they are typed.
+    pub tags: String,
+}
+
+impl Editing {
+    /// Of what a run has.
+    pub fn new(run: RunId, labels: RunLabels) -> Self {
+        let tags = labels.tags_text();
+        Self { run, labels, tags }
+    }
+}
+
+/// The list of everything that can be done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PaletteState {
+    /// What is typed.
+    pub typed: String,
+    /// The number of the entry that Enter takes.
+    pub chosen: usize,
+}
+
 /// Everything that is kept over restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -212,6 +278,8 @@ pub struct UiState {
     pub selected: Vec<RunId>,
     /// The colour of every run that has been seen.
     pub colours: BTreeMap<RunId, usize>,
+    /// The run that the others are compared with.
+    pub baseline: Option<RunId>,
     /// Whether the list of runs is shown.
     pub shows_runs: bool,
     /// Whether the configuration is shown.
@@ -220,18 +288,46 @@ pub struct UiState {
     pub shows_log: bool,
     /// Whether the log is of the selected runs only.
     pub log_of_selected: bool,
-    /// Part of the names of the runs that are listed.
+    /// Part of the name, the tags or the status of the runs that are listed.
     pub filter: String,
+    /// The order in which they are listed.
+    pub sort: RunSort,
+    /// Whether runs that closing the window stops go on when it opens again.
+    pub goes_on: bool,
+    /// Runs to take up when the window opens.
+    pub resumes: Vec<RunId>,
+    /// Whether the times of frames are shown.
+    pub shows_frame_times: bool,
     /// How plots are drawn.
     pub plots: PlotSettings,
     /// Which part of a state is looked at.
     pub states: StatesSettings,
+    /// How prompts are answered.
+    pub playground: PlaygroundSettings,
     /// The run that Start begins. It is kept apart, as a document.
     #[serde(skip)]
     pub draft: RunSpec,
     /// Whether the list of shortcuts is open.
     #[serde(skip)]
     pub shows_shortcuts: bool,
+    /// What is written on a run at the moment.
+    #[serde(skip)]
+    pub editing: Option<Editing>,
+    /// The name of the prompt that was asked last.
+    #[serde(skip)]
+    pub playing: Option<RunId>,
+    /// Whether it is answered with a state too.
+    #[serde(skip)]
+    pub plays_tuned: bool,
+    /// Prompts that were asked.
+    #[serde(skip)]
+    pub n_played: usize,
+    /// What is being exported.
+    #[serde(skip)]
+    pub exporting: Option<Exporting>,
+    /// The list of everything that can be done, if it is open.
+    #[serde(skip)]
+    pub palette: Option<PaletteState>,
 }
 
 impl Default for UiState {
@@ -241,15 +337,27 @@ impl Default for UiState {
             tab: Tab::default(),
             selected: Vec::new(),
             colours: BTreeMap::new(),
+            baseline: None,
             shows_runs: true,
             shows_form: true,
             shows_log: true,
             log_of_selected: false,
             filter: String::new(),
+            sort: RunSort::default(),
+            goes_on: true,
+            resumes: Vec::new(),
+            shows_frame_times: false,
             plots: PlotSettings::default(),
             states: StatesSettings::default(),
+            playground: PlaygroundSettings::default(),
             draft: RunSpec::default(),
             shows_shortcuts: false,
+            editing: None,
+            playing: None,
+            plays_tuned: false,
+            n_played: 0,
+            exporting: None,
+            palette: None,
         }
     }
 }

@@ -22,11 +22,12 @@ const REDRAW: Duration = Duration::from_millis(100);
 const STATE_KEY: &str = "ui state";
 const DRAFT_KEY: &str = "draft";
 
-/// Opens the window and returns when it is closed.
+/// Opens the window and returns when it is closed. With a `draft` it is
+/// configured for that run, else as it was left.
 ///
 /// # Errors
 /// A sentence for people where there is no display, with what to do instead.
-pub fn open(runs_dir: PathBuf) -> Result<(), String> {
+pub fn open(runs_dir: PathBuf, draft: Option<RunSpec>) -> Result<(), String> {
     if !has_display() {
         return Err(no_window("there is no display"));
     }
@@ -39,7 +40,7 @@ pub fn open(runs_dir: PathBuf) -> Result<(), String> {
         ..NativeOptions::default()
     };
     let create = Box::new(move |context: &CreationContext<'_>| {
-        let window = Window::new(context, runs_dir)?;
+        let window = Window::new(context, runs_dir, draft)?;
         Ok(Box::new(window) as Box<dyn eframe::App>)
     });
     eframe::run_native("gosling", options, create).map_err(|error| {
@@ -72,13 +73,17 @@ struct Window {
 }
 
 impl Window {
-    fn new(context: &CreationContext<'_>, runs_dir: PathBuf) -> Result<Self> {
+    fn new(
+        context: &CreationContext<'_>,
+        runs_dir: PathBuf,
+        draft: Option<RunSpec>,
+    ) -> Result<Self> {
         let mut state: UiState = context
             .storage
             .and_then(|storage| eframe::get_value(storage, STATE_KEY))
             .unwrap_or_default();
-        let kept = context.storage.and_then(kept_draft);
-        state.draft = match kept {
+        let kept = || context.storage.and_then(kept_draft);
+        state.draft = match draft.or_else(kept) {
             Some(draft) => draft,
             None => first_draft(context)?,
         };

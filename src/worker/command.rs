@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::event::RunId;
 use super::run_spec::RunSpec;
 use super::trace::TraceRequest;
+use crate::model::sampling::Sampling;
 use crate::tuning::rate_finder::RateRange;
 
 /// A request to the worker. Requests are taken in order; [`Command::Pause`],
@@ -40,6 +41,20 @@ pub enum Command {
     /// between two steps of a run if one is on, into
     /// [`super::WorkerHandle::traces`]; nothing is written.
     Trace(TraceRequest),
+    /// Continue a prompt with and without a tuned state. [`Command::Stop`] with
+    /// the same name ends it early.
+    Generate {
+        /// A name for this text.
+        run: RunId,
+        /// What to continue, and how.
+        request: Box<GenerationRequest>,
+    },
+    /// Measure how far receptance vectors and support vectors lie apart, of the
+    /// features that this specification would have.
+    MeasureDistances(Box<RunSpec>),
+    /// Give up what waits and what is being prepared: the reading of a model, a
+    /// run that has not begun. A run that has begun goes on.
+    Abandon,
     /// Hold the run after the step or batch under way.
     Pause(RunId),
     /// Go on after a pause.
@@ -48,4 +63,23 @@ pub enum Command {
     Stop(RunId),
     /// End the worker.
     Shutdown,
+}
+
+/// A text to continue.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GenerationRequest {
+    /// The model and the device are those of this specification.
+    pub spec: RunSpec,
+    /// The file of the tuned state; none continues with the untuned model only.
+    pub state: Option<PathBuf>,
+    /// The state is taken times this.
+    pub alpha: f32,
+    /// The text.
+    pub prompt: String,
+    /// How tokens are chosen, the same for both.
+    pub sampling: Sampling,
+    /// Tokens that each answer has at most.
+    pub max_tokens: usize,
+    /// An answer ends before any of these texts.
+    pub stops: Vec<String>,
 }

@@ -47,6 +47,8 @@ pub(super) enum Doing {
     Saving,
     FindingRate,
     Tracing,
+    Generating,
+    MeasuringDistances,
 }
 
 impl Doing {
@@ -69,6 +71,8 @@ impl Doing {
             Self::Saving => "saving",
             Self::Tracing => "following a text",
             Self::FindingRate => "finding the learning rate",
+            Self::Generating => "answering the prompt",
+            Self::MeasuringDistances => "measuring distances",
         }
     }
 }

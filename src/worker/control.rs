@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use super::command::Command;
+use super::command::{Command, GenerationRequest};
 use super::event::RunId;
 use super::run_spec::RunSpec;
 use super::trace::TraceRequest;
@@ -30,6 +30,13 @@ pub(super) enum Job {
     },
     /// See [`Command::Trace`].
     Trace(TraceRequest),
+    /// See [`Command::Generate`].
+    Generate {
+        run: RunId,
+        request: Box<GenerationRequest>,
+    },
+    /// See [`Command::MeasureDistances`].
+    MeasureDistances(Box<RunSpec>),
 }
 
 /// The receiving end of the commands.
@@ -43,6 +50,8 @@ pub(super) struct Control {
     pub(super) attention: Attention,
     /// Whether the run that polls is held.
     holds: bool,
+    /// Jobs that were given up before they began.
+    n_abandoned: usize,
     is_shut_down: bool,
 }
 
@@ -64,6 +73,7 @@ enum Taken {
     Pause(RunId),
     Resume(RunId),
     Stop(RunId),
+    Abandon,
     Shutdown,
 }
 
@@ -75,6 +85,7 @@ impl Control {
             trace: None,
             attention: Attention::Work,
             holds: false,
+            n_abandoned: 0,
             is_shut_down: false,
         }
     }
@@ -94,8 +105,8 @@ impl Control {
                 Ok(Taken::Job(job)) => return Some(job),
                 Ok(Taken::Trace(request)) => return Some(Job::Trace(request)),
                 Ok(Taken::Shutdown) | Err(_) => self.is_shut_down = true,
-                // The run that was meant is over.
-                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_)) => {}
+                // The run that was meant is over, or nothing is being prepared.
+                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_) | Taken::Abandon) => {}
             }
         }
         None
@@ -104,6 +115,11 @@ impl Control {
     /// The newest request to follow a text, if one came since.
     pub(super) fn take_trace(&mut self) -> Option<TraceRequest> {
         self.trace.take()
+    }
+
+    /// The number of jobs that were given up since this was asked last.
+    pub(super) fn take_abandoned(&mut self) -> usize {
+        std::mem::take(&mut self.n_abandoned)
     }
 
     /// Takes the commands that have come. A pause of `run` is told to `paused`
@@ -134,6 +150,13 @@ impl Control {
                 Ok(Taken::Job(job)) => self.waiting.push_back(job),
                 Ok(Taken::Trace(request)) => self.trace = Some(request),
                 Ok(Taken::Stop(id)) if Some(&id) == run => return Err(Error::Stopped),
+                Ok(Taken::Abandon) => {
+                    self.n_abandoned += self.waiting.len();
+                    self.waiting.clear();
+                    if run.is_none() {
+                        return Err(Error::Stopped);
+                    }
+                }
                 Ok(Taken::Resume(id)) if Some(&id) == run => self.holds = false,
                 Ok(Taken::Pause(id)) if Some(&id) == run => {
                     if !self.holds {
@@ -157,6 +180,9 @@ impl From<Command> for Taken {
             Command::ResumeRun { folder } => Self::Job(Job::Resume { folder }),
             Command::FindRate { run, spec, range } => Self::Job(Job::FindRate { run, spec, range }),
             Command::Trace(request) => Self::Trace(request),
+            Command::Generate { run, request } => Self::Job(Job::Generate { run, request }),
+            Command::MeasureDistances(spec) => Self::Job(Job::MeasureDistances(spec)),
+            Command::Abandon => Self::Abandon,
             Command::Pause(run) => Self::Pause(run),
             Command::Resume(run) => Self::Resume(run),
             Command::Stop(run) => Self::Stop(run),
@@ -271,6 +297,23 @@ mod tests {
         // It would hold here; the stop ends that, and no pause is told again.
         sender.send(Command::Stop(run.clone())).unwrap();
         assert_eq!(poll(&mut control, Attention::WorkOrText), (false, 1));
+    }
+
+    #[test]
+    fn what_has_not_begun_is_given_up_and_a_run_goes_on() {
+        let (sender, mut control) = control();
+        for command in [resume_run("a"), resume_run("b"), Command::Abandon] {
+            sender.send(command).unwrap();
+        }
+        assert!(control.poll(Some(&id("run")), &mut || Ok(())).is_ok());
+        assert_eq!(control.take_abandoned(), 2);
+        assert_eq!(control.take_abandoned(), 0);
+        sender.send(Command::Abandon).unwrap();
+        assert!(control.poll(None, &mut || Ok(())).is_err());
+        sender.send(Command::Abandon).unwrap();
+        sender.send(resume_run("c")).unwrap();
+        let folder = "c".into();
+        assert_eq!(control.next_job(), Some(Job::Resume { folder }));
     }
 
     #[test]

@@ -153,6 +153,38 @@ pub enum Event {
     },
     /// A newer answer to [`super::command::Command::Trace`] lies in its slot.
     TraceReady,
+    /// More of an answer to a prompt.
+    Generated {
+        /// The name of the text.
+        run: RunId,
+        /// Which of the two.
+        answer: Answer,
+        /// What comes after what came before.
+        text: String,
+    },
+    /// An answer is complete.
+    GenerationEnded {
+        /// The name of the text.
+        run: RunId,
+        /// Which of the two.
+        answer: Answer,
+        /// Tokens of it.
+        n_tokens: usize,
+        /// Seconds since the prompt was read.
+        secs: f64,
+        /// Why it ended.
+        end: AnswerEnd,
+    },
+    /// How far receptance vectors and support vectors lie apart.
+    DistancesMeasured {
+        /// What they are of.
+        spec: Box<RunSpec>,
+        /// The distances.
+        distances: KernelDistances,
+    },
+    /// A job is over, whatever came of it: one for each
+    /// [`super::command::Command`] that is more than a word to a run.
+    JobDone,
     /// Something outside a run, or the run itself, could not be done.
     Failed {
         /// The run, if it was one.
@@ -164,6 +196,38 @@ pub enum Event {
         /// One line for people.
         message: String,
     },
+}
+
+/// One of two answers to a prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// That of the untuned model.
+    Untuned,
+    /// That of the model with the tuned state.
+    Tuned,
+}
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerEnd {
+    /// The model ended it.
+    EndOfDocument,
+    /// A text came at which it was to end.
+    StopText,
+    /// It has as many tokens as it may have.
+    MaxTokens,
+    /// Someone asked for it.
+    Stopped,
+}
+
+/// Squared distances between receptance vectors and support vectors, both of
+/// unit length, so from 0 to 4. Ascending.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelDistances {
+    /// Of pairs drawn at random, over all layers and heads.
+    pub pairs: Vec<f32>,
+    /// Of receptance vectors and the nearest support vector of theirs.
+    pub nearest: Vec<f32>,
 }
 
 /// Whose fault a failure is.

@@ -53,7 +53,11 @@ pub fn log_line(event: &Event) -> Option<String> {
         | Event::EvaluationProgress { .. }
         | Event::RateProgress { .. }
         | Event::RateFound { .. }
-        | Event::TraceReady => return None,
+        | Event::TraceReady
+        | Event::Generated { .. }
+        | Event::GenerationEnded { .. }
+        | Event::DistancesMeasured { .. }
+        | Event::JobDone => return None,
     })
 }
 

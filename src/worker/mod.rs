@@ -11,6 +11,8 @@
 //! | `step_memory.rs`, `snapshot_plan.rs`, `foresight.rs` | what a run takes, told before it starts |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
+//! | `generating.rs` | a prompt, answered with and without a state |
+//! | `distances.rs` | what the kernels would see |
 //! | `resume.rs` | where a run is taken up again |
 //! | `latest.rs` | the slot that matrices go through |
 //! | `trace.rs` | the state over a text, for those who look on |
@@ -28,7 +30,9 @@ mod absolute;
 mod best;
 mod context;
 mod control;
+mod distances;
 mod evaluating;
+mod generating;
 mod resume;
 mod run_data;
 mod run_export;
@@ -47,7 +51,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use self::command::Command;
 use self::context::{Context, Doing, failure_kind};
-use self::control::Control;
+use self::control::{Control, Job};
 use self::event::{Event, FailureKind};
 use self::latest::{Latest, StateSnapshot};
 use self::session::Session;
@@ -139,6 +143,8 @@ fn work(
             during: Doing::CheckingSpec,
             held_secs: 0.0,
         };
+        // Texts are followed beside the jobs and are none.
+        let is_counted = !matches!(job, Job::Trace(_));
         let job = || run_loop::run_job(job, &mut session, &mut context);
         match catch_unwind(AssertUnwindSafe(job)) {
             Ok(Ok(()) | Err(Error::Stopped)) => {}
@@ -169,6 +175,9 @@ fn work(
                 };
                 context.report_failure(FailureKind::Work, message);
             }
+        }
+        for _ in 0..usize::from(is_counted) + control.take_abandoned() {
+            send(Event::JobDone);
         }
     }
 }

@@ -6,8 +6,10 @@ use std::path::Path;
 use super::best::{Best, Validations};
 use super::context::{Context, Doing};
 use super::control::Job;
+use super::distances::measure_distances;
 use super::evaluating::Measurement;
 use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
+use super::generating::generate;
 use super::resume;
 use super::run_data::RunData;
 use super::run_export::{Figures, Handover};
@@ -47,6 +49,11 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
             };
             context.report(Event::RateFound { finding })
         }
+        Job::Generate { run, request } => {
+            context.unwritten = Some(run);
+            generate(&request, session, context)
+        }
+        Job::MeasureDistances(spec) => measure_distances(&spec, session, context),
     }
 }
 
@@ -81,8 +88,10 @@ fn prepare<'a>(
         context.poll(0)?;
         context.report(event)
     })?;
+    context.poll(0)?;
     context.during = Doing::LoadingData;
     let mut data = RunData::load(spec, &tokenizer)?;
+    context.poll(0)?;
     data.notes.extend(loaded.notes.iter().cloned());
     data.notes.extend(memory_note(spec, loaded, &data)?);
     let snapshots = SnapshotPlan::new(spec, loaded.model.config());
@@ -113,6 +122,7 @@ fn start(
     context: &mut Context<'_>,
 ) -> Result<()> {
     let prepared = prepare(spec, session, context)?;
+    context.poll(0)?;
     context.during = Doing::CreatingRun;
     let folder = RunFolder::create(runs, spec)?;
     folder.append_log(&prepared.loaded.lines.join("\n"))?;

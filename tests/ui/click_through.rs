@@ -8,6 +8,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use gosling::kernels::device::DeviceChoice;
 use gosling::runs::run::{Run, RunStatus};
+use gosling::ui::action::Action;
 use gosling::ui::app::App;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Tab, UiState};
@@ -48,18 +49,88 @@ fn wait_until(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&Run) -
     harness.run_steps(2);
 }
 
-#[test]
-fn a_run_is_started_paused_resumed_and_stopped() {
-    let runs = tempfile::tempdir().unwrap();
+/// A window on a worker of its own.
+fn window<'a>(runs: &std::path::Path, draft: RunSpec) -> Harness<'a, App> {
     let worker = Worker::spawn(|| ()).unwrap();
     let state = UiState {
-        draft: small_spec(),
+        draft,
         ..UiState::default()
     };
-    let mut app = App::new(Some(worker), state, runs.path().into(), Arc::new(|| ()));
+    let mut app = App::new(Some(worker), state, runs.into(), Arc::new(|| ()));
     app.begin();
     let mut harness = harness(app, vec2(1280.0, 800.0), Appearance::Dark);
     wait_for(&mut harness, "No runs yet");
+    harness
+}
+
+/// Draws until the window is as `is_so` says.
+fn wait(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&App) -> bool) {
+    let start = Instant::now();
+    while !is_so(harness.state()) {
+        assert!(start.elapsed() < Duration::from_secs(180), "not {what}");
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+    harness.run_steps(2);
+}
+
+#[test]
+fn runs_wait_are_taken_back_and_a_state_is_exported_and_tried() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(runs.path(), small_spec());
+    click(&mut harness, "Start");
+    wait_until(&mut harness, "tuning", |run| run.step >= 2);
+    click(&mut harness, "Start after the one that is on");
+    wait(&mut harness, "waiting", |app| {
+        app.queue.waiting().len() == 1
+    });
+    wait_for(&mut harness, "1. click waits");
+    click(&mut harness, "Take click, number 1, out of the queue");
+    assert_eq!(harness.state().queue.waiting().len(), 0);
+
+    click(&mut harness, "Stop");
+    wait_until(&mut harness, "stopped", |run| run.status.is_over());
+    wait(&mut harness, "exported", |app| {
+        !app.store.runs()[0].exported.is_empty() && app.queue.is_idle()
+    });
+    let id = harness.state().store.runs()[0].id.clone();
+    let ctx = harness.ctx.clone();
+    harness.state_mut().apply(Action::OpenExport(id), &ctx);
+    wait_for(&mut harness, "Export the state");
+    click(&mut harness, "Write the file");
+    wait_for(&mut harness, "read back and compared");
+    let folder = harness.state().store.runs()[0].folder.clone();
+    assert!(folder.join("click-0001-export.pth").is_file());
+    click(&mut harness, "Close");
+
+    click(&mut harness, "Playground");
+    harness.state_mut().state.playground.max_tokens = 6;
+    harness.run_steps(2);
+    click(&mut harness, "Answer");
+    wait(&mut harness, "answered", |app| {
+        app.store
+            .generated
+            .as_ref()
+            .is_some_and(|texts| texts.untuned.end.is_some() && texts.tuned.end.is_some())
+    });
+    let texts = harness.state().store.generated.clone().unwrap();
+    assert!(!texts.untuned.text.is_empty());
+    assert!(harness.state().queue.is_idle() || harness.state().queue.is_empty());
+
+    // A run that is over is moved away and put back.
+    let id = harness.state().store.runs()[0].id.clone();
+    harness.state_mut().apply(Action::Delete(vec![id]), &ctx);
+    wait_for(&mut harness, "was moved to .deleted");
+    assert!(harness.state().store.runs().is_empty() && !folder.exists());
+    click(&mut harness, "Undo");
+    wait(&mut harness, "put back", |app| app.store.runs().len() == 1);
+    assert!(folder.join("spec.ron").is_file());
+}
+
+#[test]
+fn a_run_is_started_paused_resumed_and_stopped() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(runs.path(), small_spec());
 
     click(&mut harness, "Start");
     wait_until(&mut harness, "tuning", |run| run.step >= 2);

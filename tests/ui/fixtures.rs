@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use gosling::runs::RunStore;
 use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
 use gosling::worker::event::{
-    EvaluationPhase, EvaluationSummary, Event, FailureKind, RunId, RunOutcome, Score, StepMetrics,
+    Answer, AnswerEnd, EvaluationPhase, EvaluationSummary, Event, FailureKind, KernelDistances,
+    RunId, RunOutcome, Score, StepMetrics,
 };
 use gosling::worker::run_spec::RunSpec;
 
@@ -37,9 +38,14 @@ pub struct Told<'a> {
 impl<'a> Told<'a> {
     /// A run that begins, with its accuracy before.
     pub fn begin(store: &'a mut RunStore, name: &str, folder: &Path) -> Self {
+        Self::begin_of(store, name, folder, 200)
+    }
+
+    /// The same of a run of `n_steps`.
+    pub fn begin_of(store: &'a mut RunStore, name: &str, folder: &Path, n_steps: usize) -> Self {
         let run = RunId(name.into());
         let mut spec = RunSpec::default();
-        spec.training.steps = 200;
+        spec.training.steps = n_steps;
         let noise = Noise::new(name.bytes().map(u64::from).sum());
         store.apply(Event::RunStarted {
             run: run.clone(),
@@ -52,6 +58,13 @@ impl<'a> Told<'a> {
         told.score(EvaluationPhase::Before, 0);
         told.score(EvaluationPhase::FewShot, 9);
         told
+    }
+
+    /// The run of that name again.
+    pub fn again(store: &'a mut RunStore, name: &str) -> Self {
+        let run = RunId(name.into());
+        let noise = Noise::new(7);
+        Self { store, run, noise }
     }
 
     pub fn score(&mut self, phase: EvaluationPhase, n_correct: usize) {
@@ -233,4 +246,56 @@ pub fn write_state(folder: &Path) {
         &Metadata::default(),
     )
     .unwrap();
+}
+
+/// Both answers to a prompt, complete; its name.
+pub fn answers(store: &mut RunStore) -> RunId {
+    let run = RunId("prompt 1".into());
+    let texts = [
+        (
+            Answer::Untuned,
+            " The apples are in the basket, and the man said",
+            24,
+        ),
+        (Answer::Tuned, " 3 + 4 = 7\n#### 7", 11),
+    ];
+    for (answer, text, n_tokens) in texts {
+        store.apply(Event::Generated {
+            run: run.clone(),
+            answer,
+            text: text.into(),
+        });
+        let end = match answer {
+            Answer::Untuned => AnswerEnd::MaxTokens,
+            Answer::Tuned => AnswerEnd::EndOfDocument,
+        };
+        store.apply(Event::GenerationEnded {
+            run: run.clone(),
+            answer,
+            n_tokens,
+            secs: 0.25,
+            end,
+        });
+    }
+    run
+}
+
+/// Distances of the kernels of `spec`, shaped as real ones are.
+pub fn distances(store: &mut RunStore, spec: &RunSpec) {
+    let mut noise = Noise::new(3);
+    let mut around = |centre: f64, width: f64| -> Vec<f32> {
+        let mut values: Vec<f32> = (0..2000)
+            .map(|_| (centre + width * (noise.next() + noise.next() + noise.next())) as f32)
+            .collect();
+        values.sort_unstable_by(f32::total_cmp);
+        values
+    };
+    let distances = KernelDistances {
+        pairs: around(1.7, 0.3),
+        nearest: around(0.6, 0.12),
+    };
+    store.apply(Event::DistancesMeasured {
+        spec: Box::new(spec.clone()),
+        distances,
+    });
 }

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod click_through;
+mod clock;
 mod fixtures;
 mod pictures;
 mod speed;

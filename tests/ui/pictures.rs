@@ -8,10 +8,15 @@ use eframe::egui::{Theme, UiBuilder, Vec2, vec2};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use gosling::kernels::device::DeviceChoice;
+use gosling::persist::run_labels::RunLabels;
 use gosling::runs::RunStore;
+use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::{App, Closing, Notice};
+use gosling::ui::exporting::Exporting;
+use gosling::ui::queue::Asked;
 use gosling::ui::theme::Appearance;
-use gosling::ui::ui_state::{Tab, UiState};
+use gosling::ui::ui_state::{Editing, PaletteState, Tab, UiState};
+use gosling::worker::event::RunId;
 use gosling::worker::run_spec::RunSpec;
 
 use crate::fixtures;
@@ -134,6 +139,8 @@ fn no_runs() {
     for (tab, name, label) in [
         (Tab::States, "empty_states", "No state to look at"),
         (Tab::Compare, "empty_compare", "Nothing measured yet"),
+        (Tab::Sweep, "empty_sweep", "No sweep yet"),
+        (Tab::Items, "empty_items", "No items to look at"),
     ] {
         let app = app(RunStore::default(), tab, Appearance::Dark);
         check(&mut results, name, app, Appearance::Dark, label);
@@ -253,6 +260,109 @@ fn questions_and_lists() {
         look,
         "Keyboard shortcuts",
     );
+}
+
+#[test]
+fn the_playground() {
+    let mut results = SnapshotResults::new();
+    let look = Appearance::Dark;
+    let empty = app(RunStore::default(), Tab::Playground, look);
+    check(
+        &mut results,
+        "empty_playground",
+        empty,
+        look,
+        "untuned only",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    for (look, name) in [
+        (Appearance::Dark, "playground_dark"),
+        (Appearance::Light, "playground_light"),
+    ] {
+        let mut store = fixtures::finished(folder.path());
+        let prompt = fixtures::answers(&mut store);
+        let mut app = app(store, Tab::Playground, look);
+        app.state.playing = Some(prompt);
+        app.state.plays_tuned = true;
+        check(&mut results, name, app, look, "the model ended it");
+    }
+}
+
+#[test]
+fn a_lifted_run_is_configured() {
+    let mut results = SnapshotResults::new();
+    for (look, name) in [
+        (Appearance::Dark, "lifted_dark"),
+        (Appearance::Light, "lifted_light"),
+    ] {
+        let mut app = app(RunStore::default(), Tab::Tune, look);
+        app.state.draft.method = Method::Lifted(LiftSpec {
+            decorrelation: Some(DecorrelationSpec::default()),
+            ..LiftSpec::default()
+        });
+        fixtures::distances(&mut app.store, &app.state.draft);
+        // As people see it after scrolling to it.
+        let mut harness = harness(app, vec2(1000.0, 1100.0), look);
+        wait_for(&mut harness, "2000 examples");
+        wait_for(&mut harness, "at a typical support vector");
+        harness.snapshot_options(name, &options());
+        results.extend_harness(&mut harness);
+    }
+}
+
+#[test]
+fn dialogs() {
+    let mut results = SnapshotResults::new();
+    let folder = tempfile::tempdir().unwrap();
+    let finished = |look| app(fixtures::finished(folder.path()), Tab::Tune, look);
+    let (dark, light) = (Appearance::Dark, Appearance::Light);
+    let mut palette = finished(dark);
+    palette.state.palette = Some(PaletteState {
+        typed: "the".into(),
+        chosen: 1,
+    });
+    check(&mut results, "palette_dark", palette, dark, "What to do");
+    let mut labels = finished(light);
+    let run = RunId("standard-0001".into());
+    let mut written = RunLabels {
+        title: "The first one".into(),
+        note: "Rate of the preset.".into(),
+        ..RunLabels::default()
+    };
+    written.set_tags("baseline, gsm8k");
+    labels.store.label(&run, written.clone());
+    labels.state.editing = Some(Editing::new(run.clone(), written));
+    check(
+        &mut results,
+        "labels_light",
+        labels,
+        light,
+        "Tags, with commas",
+    );
+    let mut export = finished(dark);
+    let mut asked = Exporting::new(export.store.get(&run).unwrap());
+    asked.path = "state.pth".into();
+    asked.outcome = Some(Ok(
+        "Saved state.pth, 393216 bytes, read back and compared".into()
+    ));
+    export.state.exporting = Some(asked);
+    check(
+        &mut results,
+        "export_dark",
+        export,
+        dark,
+        "Export the state",
+    );
+    let mut queue = app(fixtures::running(), Tab::Tune, light);
+    for name in ["second", "an-absurdly-long-name-that-goes-on-and-on"] {
+        let spec = RunSpec {
+            name: name.into(),
+            ..RunSpec::default()
+        };
+        queue.queue.push(Asked::Start(Box::new(spec)));
+    }
+    queue.state.baseline = Some(run);
+    check(&mut results, "queue_light", queue, light, "1. second waits");
 }
 
 #[test]

@@ -11,15 +11,34 @@ use super::super::widgets::controls::{
 };
 use super::form_fields::Form;
 use super::form_row::Problem;
+use super::kernel_preview::Distances;
 use crate::error::Error;
 use crate::persist::presets::PRESETS;
+use crate::runs::eta::secs_foreseen;
+use crate::runs::run::Run;
+use crate::words::duration;
 use crate::worker::run_spec::RunSpec;
+
+/// What is known that the form shows.
+pub(in crate::ui) struct Known<'a> {
+    /// Runs of before, which tell how long one will take.
+    pub runs: &'a [Run],
+    /// How far receptance vectors and support vectors lie apart.
+    pub distances: Distances<'a>,
+}
+
+/// What stands between the form and a run.
+struct Asked<'a> {
+    problem: Option<&'a Problem>,
+    is_busy: bool,
+}
 
 /// Draws the form; `is_busy` says that a run is on, behind which another waits.
 pub(in crate::ui) fn config_form_ui(
     ui: &mut Ui,
     draft: &mut RunSpec,
     caches: &Caches,
+    known: &Known<'_>,
     is_busy: bool,
 ) -> Vec<Action> {
     let wrong = draft.check().err().map(problem);
@@ -30,11 +49,16 @@ pub(in crate::ui) fn config_form_ui(
         .frame(eframe::egui::Frame::new())
         .resizable(false);
     start.show(ui, |ui| {
-        actions.extend(start_ui(ui, draft, caches, problem.as_ref(), is_busy));
+        let asked = Asked {
+            problem: problem.as_ref(),
+            is_busy,
+        };
+        actions.extend(start_ui(ui, draft, caches, known, &asked));
     });
     let mut form = Form {
         problem: problem.as_ref(),
         adapters: caches.adapters.as_deref(),
+        distances: known.distances,
         actions,
     };
     scrolled(ui, |ui| {
@@ -128,9 +152,10 @@ fn start_ui(
     ui: &mut Ui,
     draft: &RunSpec,
     caches: &Caches,
-    problem: Option<&Problem>,
-    is_busy: bool,
+    known: &Known<'_>,
+    asked: &Asked<'_>,
 ) -> Vec<Action> {
+    let Asked { problem, is_busy } = *asked;
     let colours = palette(ui.visuals());
     ui.add_space(6.0);
     match problem {
@@ -146,7 +171,7 @@ fn start_ui(
                     .color(colours.bad),
             );
         }
-        None => estimate_ui(ui, draft, caches),
+        None => estimate_ui(ui, draft, caches, known.runs),
     }
     let text = if is_busy {
         "Start after the one that is on"
@@ -162,7 +187,7 @@ fn start_ui(
     Vec::new()
 }
 
-fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches) {
+fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
     let Some(Ok(seen)) = caches.foreseen.of(draft) else {
         weak_small(ui, "Reading the model's dimensions and the data");
         return;
@@ -179,8 +204,31 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches) {
         line.on_hover_text(seen.notes.join("\n"));
     }
     if let Some(memory) = caches.foreseen.memory(draft) {
-        let total = memory.total() as f64 / 1e6;
-        weak_small(ui, format!("Largest step about {total:.0} MB"))
-            .on_hover_text(format!("{memory}\n\nEstimated from the model's dimensions and the longest example. No gradient of a weight is in it, since none is formed."));
+        let total = memory.total();
+        let device = caches.foreseen.device_memory(draft);
+        let of_device = device.map_or(String::new(), |bytes| {
+            format!(" of {:.1} GB", bytes as f64 / 1e9)
+        });
+        let is_too_large = device.is_some_and(|bytes| total > bytes);
+        let text = format!("Largest step about {:.0} MB{of_device}", total as f64 / 1e6);
+        let line = if is_too_large {
+            let warning = palette(ui.visuals()).warning;
+            let text = format!("! {text}; choose a smaller batch or recompute activations");
+            ui.label(RichText::new(text).small().color(warning))
+        } else {
+            weak_small(ui, text)
+        };
+        line.on_hover_text(format!("{memory}\n\nEstimated from the model's dimensions and the longest example. No gradient of a weight is in it, since none is formed."));
+    }
+    match secs_foreseen(runs, draft) {
+        Some((secs, run)) => {
+            weak_small(ui, format!("About {}", duration(secs))).on_hover_text(format!(
+                "From the steps of {}, which had the same model, data, device, method and batch",
+                run.0
+            ));
+        }
+        None => {
+            weak_small(ui, "Time is known after the first run of this kind");
+        }
     }
 }

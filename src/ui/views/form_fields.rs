@@ -7,12 +7,10 @@ use super::super::background::PathFor;
 use super::form_choices as choose;
 use super::form_hints as hints;
 use super::form_row::{NUMBER_SIZE, Problem, count, log_slider, optional, real, row};
+use super::kernel_preview::Distances;
 use crate::data::Template;
 use crate::kernels::device::AdapterSummary;
-use crate::tuning::spec::{
-    EarlyStopping, Layers, LossOn, Method, OptimizerSpec, Schedule, StandardSpec, StartState,
-    TrainingSpec,
-};
+use crate::tuning::spec::{EarlyStopping, LossOn, OptimizerSpec, Schedule, TrainingSpec};
 use crate::worker::run_spec::{
     CheckpointSource, DataSource, DataSpec, EvaluationSpec, EvaluationSplit, Intervals, ModelSpec,
     RunSpec, VocabularySource,
@@ -24,6 +22,8 @@ pub struct Form<'a> {
     pub problem: Option<&'a Problem>,
     /// The GPUs, once they are known.
     pub adapters: Option<&'a [AdapterSummary]>,
+    /// How far receptance vectors and support vectors lie apart.
+    pub distances: Distances<'a>,
     /// What people ask for.
     pub actions: Vec<Action>,
 }
@@ -125,57 +125,6 @@ impl Form<'_> {
         row(ui, &hints::DATA_CONTEXT_LENGTH, *problem, |ui| {
             count(ui, &mut data.context_length)
         });
-    }
-
-    /// What is trained.
-    pub fn method_ui(&mut self, ui: &mut Ui, method: &mut Method) {
-        let Self {
-            problem, actions, ..
-        } = self;
-        let is_standard = matches!(method, Method::Standard(_));
-        let mut chosen = is_standard;
-        let choices = [(true, "Standard"), (false, "Base, untuned")];
-        row(ui, &hints::METHOD, *problem, |ui| {
-            choose::combo(ui, "method", &mut chosen, &choices)
-        });
-        if chosen != is_standard {
-            *method = if chosen {
-                Method::Standard(StandardSpec::default())
-            } else {
-                Method::Base
-            };
-        }
-        let Method::Standard(StandardSpec { layers, start }) = method else {
-            return;
-        };
-        row(ui, &hints::METHOD_LAYERS, *problem, |ui| {
-            choose::layers(ui, layers)
-        });
-        if let Layers::Only(chosen) = layers {
-            row(ui, &hints::METHOD_LAYERS_DETAIL, None, |ui| {
-                choose::numbers(ui, chosen)
-            });
-        }
-        row(ui, &hints::METHOD_START, *problem, |ui| {
-            choose::start(ui, start, actions)
-        });
-        match start {
-            StartState::Zero => {}
-            StartState::File(path) => {
-                row(ui, &hints::METHOD_START_DETAIL, None, |ui| {
-                    choose::path(ui, path, PathFor::StartState, actions)
-                });
-            }
-            StartState::Text(text) => {
-                row(ui, &hints::METHOD_START_DETAIL_2, None, |ui| {
-                    ui.add(
-                        TextEdit::multiline(text)
-                            .desired_rows(2)
-                            .desired_width(f32::INFINITY),
-                    )
-                });
-            }
-        }
     }
 
     /// How it is trained: what people change most.

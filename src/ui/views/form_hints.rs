@@ -2,7 +2,7 @@
 
 use super::form_row::Field;
 
-const fn field(
+pub const fn field(
     path: &'static str,
     name: &'static str,
     symbol: &'static str,

@@ -77,9 +77,20 @@ pub fn row(
         }
     });
     if let Some(Problem { reason, .. }) = problem {
-        let bad = palette(ui.visuals()).bad;
-        ui.label(RichText::new(format!("× {reason}")).small().color(bad));
+        wrong(ui, reason);
     }
+}
+
+/// What is wrong with a field that is drawn otherwise; not with one within it.
+pub fn optional_note(ui: &mut Ui, field: &Field, problem: Option<&Problem>) {
+    if let Some(problem) = problem.filter(|problem| problem.field == field.path) {
+        wrong(ui, &problem.reason);
+    }
+}
+
+fn wrong(ui: &mut Ui, reason: &str) {
+    let bad = palette(ui.visuals()).bad;
+    ui.label(RichText::new(format!("× {reason}")).small().color(bad));
 }
 
 /// A whole number.

@@ -44,7 +44,8 @@ fn line_ui(ui: &mut Ui, line: &LogLine, state: &UiState) {
     let palette = palette(ui.visuals());
     let (word, colour) = match line.level {
         LogLevel::Info => ("", palette.text),
-        LogLevel::Warning => ("note  ", palette.warning),
+        LogLevel::Note => ("note  ", palette.weak),
+        LogLevel::Warning => ("warning  ", palette.warning),
         LogLevel::Error => ("error  ", palette.bad),
     };
     ui.horizontal(|ui| {

@@ -1,23 +1,17 @@
 //! What the window has to say by itself: messages, the question before it
 //! closes, and the list of shortcuts.
 
-use eframe::egui::{Context, Frame, Grid, Id, Margin, Modal, RichText, Stroke, Ui};
+use eframe::egui::{Context, Frame, Grid, Margin, RichText, Stroke, Ui};
 
 use super::super::action::Action;
-use super::super::app::{Closing, Notice};
+use super::super::app::{Closing, Notice, WayOn};
 use super::super::shortcuts::SHORTCUTS;
 use super::super::theme::{GAP, blend, palette};
-use super::super::widgets::controls::{from_right, primary_button, weak_small};
+use super::super::widgets::controls::{from_right, modal, primary_button, weak_small};
 use crate::runs::LogLevel;
 
 /// Room for the buttons of a message.
 const BUTTONS_WIDTH: f32 = 144.0;
-
-/// A question in front of everything else.
-fn modal(ctx: &Context, name: &str) -> Modal {
-    let frame = Frame::popup(&ctx.global_style()).inner_margin(Margin::same(20));
-    Modal::new(Id::unique(name)).frame(frame)
-}
 
 /// Draws the messages, newest last.
 pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
@@ -27,7 +21,7 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
         let (colour, word) = match notice.level {
             LogLevel::Error => (colours.bad, "Error"),
             LogLevel::Warning => (colours.warning, "Look"),
-            LogLevel::Info => (colours.accent, "Done"),
+            LogLevel::Note | LogLevel::Info => (colours.accent, "Done"),
         };
         let frame = Frame::new()
             .fill(blend(colour, colours.surface, 0.1))
@@ -43,7 +37,16 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
                         ui.label(&notice.text);
                     });
                 });
-                if notice.level > LogLevel::Info && ui.button("Copy").clicked() {
+                if let Some(way_on) = notice.way_on {
+                    let (text, action) = match way_on {
+                        WayOn::RestartWorker => ("Start it again", Action::RestartWorker),
+                        WayOn::Undelete => ("Undo", Action::Undelete),
+                    };
+                    if ui.button(text).clicked() {
+                        actions.push(action);
+                        actions.push(Action::Dismiss(idx));
+                    }
+                } else if notice.level > LogLevel::Info && ui.button("Copy").clicked() {
                     actions.push(Action::CopyText(notice.text.clone()));
                 }
                 if ui.button("Dismiss").clicked() {
@@ -57,7 +60,7 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
 }
 
 /// Asks before a run is ended by closing the window.
-pub fn closing_ui(ctx: &Context, closing: Closing) -> Vec<Action> {
+pub fn closing_ui(ctx: &Context, closing: Closing, goes_on: &mut bool) -> Vec<Action> {
     let mut actions = Vec::new();
     match closing {
         Closing::No => {}
@@ -66,8 +69,9 @@ pub fn closing_ui(ctx: &Context, closing: Closing) -> Vec<Action> {
                 ui.set_width(380.0);
                 ui.heading("A run is on");
                 ui.label(
-                    "Closing stops it after this step and saves it. It can be resumed next time.",
+                    "Closing stops it after this step and saves it. Runs that wait are not begun.",
                 );
+                ui.checkbox(goes_on, "Go on with it when Gosling is opened again");
                 ui.add_space(GAP);
                 ui.horizontal(|ui| {
                     from_right(ui, |ui| {

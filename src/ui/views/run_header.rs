@@ -9,6 +9,7 @@ use super::super::widgets::controls::{cut_label, from_right, weak_small};
 use super::super::widgets::status_mark::{
     paint_status_mark, status_colour, status_share, status_word,
 };
+use super::run_menu::run_menu_ui;
 use crate::runs::eta::secs_left;
 use crate::runs::run::{Run, RunStatus};
 use crate::words::duration;
@@ -46,11 +47,11 @@ pub fn run_header_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
         let colour = run_colour(state.colour(&run.id), ui.visuals());
         ui.painter().circle_filled(spot.center(), 5.5, colour);
         from_right(ui, |ui| {
-            actions = buttons_ui(ui, run);
+            actions = buttons_ui(ui, run, state);
             ui.with_layout(
                 eframe::egui::Layout::left_to_right(eframe::egui::Align::Center),
                 |ui| {
-                    cut_label(ui, RichText::new(&run.id.0).heading()).on_hover_text(&run.id.0);
+                    cut_label(ui, RichText::new(run.title()).heading()).on_hover_text(&run.id.0);
                 },
             );
         });
@@ -71,7 +72,7 @@ pub fn run_header_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
     actions
 }
 
-fn buttons_ui(ui: &mut Ui, run: &Run) -> Vec<Action> {
+fn buttons_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
     let mut actions = Vec::new();
     let mut button = |ui: &mut Ui, text: &str, hint: &str, action: Action| {
         let button = Button::new(text).min_size(vec2(68.0, 26.0));
@@ -109,24 +110,14 @@ fn buttons_ui(ui: &mut Ui, run: &Run) -> Vec<Action> {
                 Action::TakeUp(id()),
             );
         }
-        RunStatus::Finished | RunStatus::StoppedEarly { .. } | RunStatus::Diverged { .. } => {}
+        RunStatus::Finished | RunStatus::StoppedEarly { .. } | RunStatus::Diverged { .. } => {
+            if !run.exported.is_empty() {
+                let hint = "Write its state for another program";
+                button(ui, "Export…", hint, Action::OpenExport(id()));
+            }
+        }
     }
-    ui.menu_button("More", |ui| {
-        let hint = "Make the configuration on the right that of this run";
-        if ui.button("Use its settings").on_hover_text(hint).clicked() {
-            actions.push(Action::UseSpecOf(id()));
-            ui.close();
-        }
-        let folder = run.folder.display().to_string();
-        if ui
-            .button("Copy the folder's path")
-            .on_hover_text(&folder)
-            .clicked()
-        {
-            actions.push(Action::CopyText(folder));
-            ui.close();
-        }
-    });
+    ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, state)));
     actions
 }
 

@@ -1,20 +1,22 @@
 //! The list of runs: newest first, one row each.
 
 use eframe::egui::{
-    Align2, FontId, Id, Modifiers, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, TextEdit, Ui,
-    WidgetInfo, pos2, vec2,
+    Align, Align2, ComboBox, FontId, Id, Layout, Modifiers, Rect, RichText, Role, ScrollArea,
+    Sense, Stroke, StrokeKind, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::super::action::Action;
+use super::super::queue::Queue;
 use super::super::theme::{blend, palette, run_colour};
-use super::super::ui_state::UiState;
+use super::super::ui_state::{RunSort, UiState};
 use super::super::widgets::controls::{
-    cut_middle, empty_state, from_right, group_title, weak_small,
+    cut_label, cut_middle, empty_state, from_right, group_title, named, weak_small,
 };
 use super::super::widgets::status_mark::{
     paint_status_mark, status_colour, status_share, status_word,
 };
 use super::accuracy::headline;
+use super::run_menu::run_menu_ui;
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::Run;
@@ -24,6 +26,8 @@ use crate::worker::event::{EvaluationPhase, RunId};
 const ROW_HEIGHT: f32 = 46.0;
 /// From how many runs on a filter is worth its place.
 const FILTER_FROM: usize = 8;
+/// Runs that wait of which each has a line.
+const MAX_QUEUE_ROWS: usize = 5;
 
 /// Draws the list.
 pub fn runs_panel_ui(
@@ -31,7 +35,7 @@ pub fn runs_panel_ui(
     store: &RunStore,
     state: &mut UiState,
     is_reading: bool,
-    n_waiting: usize,
+    queue: &Queue,
 ) -> Vec<Action> {
     let n_runs = store.runs().len();
     ui.horizontal(|ui| {
@@ -40,24 +44,12 @@ pub fn runs_panel_ui(
             weak_small(ui, counted(n_runs, state.selected.len()))
         });
     });
-    if n_runs >= FILTER_FROM {
-        let field = TextEdit::singleline(&mut state.filter)
-            .hint_text("Filter by name")
-            .desired_width(f32::INFINITY);
-        let field = ui.add(field);
-        field.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Filter runs by name"));
+    let is_long = n_runs >= FILTER_FROM;
+    if is_long {
+        order_ui(ui, state);
     }
-    if n_waiting > 0 {
-        weak_small(
-            ui,
-            if n_waiting == 1 {
-                "1 run is about to begin".into()
-            } else {
-                format!("{n_waiting} runs wait")
-            },
-        );
-    }
-    if n_runs == 0 && n_waiting == 0 {
+    let mut actions = queue_ui(ui, queue);
+    if n_runs == 0 && queue.is_empty() {
         if is_reading {
             empty_state(ui, "Reading runs", "Those of earlier sessions come first.");
         } else {
@@ -67,29 +59,137 @@ pub fn runs_panel_ui(
                 "Press Start at the lower right. Every run is kept here, over restarts too.",
             );
         }
-        return broken_ui(ui, store);
+        broken_ui(ui, store);
+        return actions;
     }
-    let wanted = state.filter.to_lowercase();
-    let is_filtered = n_runs >= FILTER_FROM && !wanted.is_empty();
-    let listed: Vec<&Run> = store
-        .runs()
-        .iter()
-        .rev()
-        .filter(|run| !is_filtered || run.id.0.to_lowercase().contains(&wanted))
-        .collect();
+    let listed = listed(store, state, is_long);
     if listed.is_empty() && n_runs > 0 {
-        weak_small(ui, "No run has that in its name.");
+        weak_small(ui, "No run has that in its name, its tags or its status.");
     }
-    let actions = broken_ui(ui, store);
+    broken_ui(ui, store);
     ui.spacing_mut().item_spacing.y = 2.0;
     ScrollArea::vertical()
         .auto_shrink([false, false])
         .show_rows(ui, ROW_HEIGHT, listed.len(), |ui, rows| {
             for run in listed.get(rows).unwrap_or_default() {
-                row_ui(ui, run, &listed, state);
+                actions.extend(row_ui(ui, run, &listed, state));
             }
         });
     actions
+}
+
+fn order_ui(ui: &mut Ui, state: &mut UiState) {
+    ui.horizontal(|ui| {
+        let sort = ComboBox::from_id_salt("order of runs")
+            .width(92.0)
+            .selected_text(state.sort.name())
+            .show_ui(ui, |ui| {
+                for sort in RunSort::ALL {
+                    ui.selectable_value(&mut state.sort, sort, sort.name());
+                }
+            });
+        sort.response.on_hover_text("The order of the runs");
+        let field = TextEdit::singleline(&mut state.filter)
+            .hint_text("Filter")
+            .desired_width(f32::INFINITY);
+        let field = ui.add(field);
+        field.widget_info(|| {
+            let name = "Filter runs by name, tag or status";
+            WidgetInfo::labeled(Role::TextInput, true, name)
+        });
+        field.on_hover_text("Part of a name, a tag or a status");
+    });
+}
+
+/// The runs that are listed, in their order.
+fn listed<'a>(store: &'a RunStore, state: &UiState, is_long: bool) -> Vec<&'a Run> {
+    let wanted = state.filter.trim().to_lowercase();
+    let newest = store.runs().iter().rev();
+    if !is_long {
+        return newest.collect();
+    }
+    let has = |text: &str| text.to_lowercase().contains(&wanted);
+    let is_wanted = |run: &&Run| {
+        wanted.is_empty()
+            || has(&run.id.0)
+            || has(&run.labels.title)
+            || has(status_word(&run.status))
+            || run.labels.tags.iter().any(|tag| has(tag))
+    };
+    let mut listed: Vec<&Run> = newest.filter(is_wanted).collect();
+    match state.sort {
+        RunSort::Newest => {}
+        RunSort::Title => listed.sort_by_cached_key(|run| run.title().to_lowercase()),
+        RunSort::Accuracy => {
+            let accuracy = |run: &Run| {
+                headline(run, EvaluationPhase::After).map_or(-1.0, |accuracy| accuracy.value())
+            };
+            listed.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
+        }
+        RunSort::Loss => {
+            let loss = |run: &Run| run.best_validation().map_or(f64::INFINITY, |best| best.1);
+            listed.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
+        }
+    }
+    listed
+}
+
+/// The run that is being prepared and those that wait.
+fn queue_ui(ui: &mut Ui, queue: &Queue) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if queue.is_empty() {
+        return actions;
+    }
+    if let Some(name) = queue.starting() {
+        ui.horizontal(|ui| {
+            from_right(ui, |ui| {
+                let give_up = ui.small_button("Give up");
+                if give_up
+                    .on_hover_text("End it before it has begun; nothing is written")
+                    .clicked()
+                {
+                    actions.push(Action::GiveUp);
+                }
+                left(ui, |ui| cut_label(ui, format!("{name} is being prepared")));
+            });
+        });
+    }
+    let n_waiting = queue.waiting().len();
+    for (idx, waiting) in queue.waiting().enumerate().take(MAX_QUEUE_ROWS) {
+        let name = waiting.asked.name();
+        ui.horizontal(|ui| {
+            from_right(ui, |ui| {
+                let remove = ui.small_button("×");
+                let label = format!("Take {name}, number {}, out of the queue", idx + 1);
+                named(&remove, Role::Button, &label);
+                if remove.on_hover_text("Take it out of the queue").clicked() {
+                    actions.push(Action::Withdraw(waiting.key));
+                }
+                if idx > 0 {
+                    let earlier = ui.small_button("Earlier");
+                    let label = format!("Begin {name}, number {}, earlier", idx + 1);
+                    named(&earlier, Role::Button, &label);
+                    if earlier.on_hover_text("Begin it earlier").clicked() {
+                        actions.push(Action::Advance(waiting.key));
+                    }
+                }
+                left(ui, |ui| {
+                    let text = RichText::new(format!("{}. {name} waits", idx + 1));
+                    cut_label(ui, text.weak())
+                });
+            });
+        });
+    }
+    if n_waiting > MAX_QUEUE_ROWS {
+        weak_small(ui, format!("and {} more", n_waiting - MAX_QUEUE_ROWS));
+    }
+    ui.separator();
+    actions
+}
+
+fn left<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.with_layout(Layout::left_to_right(Align::Center), content)
+        .inner
 }
 
 fn counted(n_runs: usize, n_selected: usize) -> String {
@@ -100,7 +200,7 @@ fn counted(n_runs: usize, n_selected: usize) -> String {
     }
 }
 
-fn broken_ui(ui: &mut Ui, store: &RunStore) -> Vec<Action> {
+fn broken_ui(ui: &mut Ui, store: &RunStore) {
     if !store.broken.is_empty() {
         let n = store.broken.len();
         let text = if n == 1 {
@@ -117,17 +217,16 @@ fn broken_ui(ui: &mut Ui, store: &RunStore) -> Vec<Action> {
         ui.colored_label(warning, text)
             .on_hover_text(reasons.join("\n\n"));
     }
-    Vec::new()
 }
 
-fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], state: &mut UiState) {
+fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], state: &mut UiState) -> Vec<Action> {
     let size = vec2(ui.available_width(), ROW_HEIGHT);
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
     let id = Id::unique(("run", &run.id.0));
     let response = ui.interact(rect, id, Sense::click());
     let is_selected = state.is_selected(&run.id);
     response.widget_info(|| {
-        let name = format!("Run {}, {}", run.id.0, status_word(&run.status));
+        let name = format!("Run {}, {}", run.title(), status_word(&run.status));
         WidgetInfo::selected(Role::Button, true, is_selected, name)
     });
     if response.clicked() {
@@ -147,7 +246,15 @@ fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], state: &mut UiState) {
             .rect_stroke(rect, 5.0, stroke, StrokeKind::Inside);
     }
     paint_row(ui, rect, run, state);
+    let mut actions = Vec::new();
+    response.context_menu(|ui| {
+        if !state.is_selected(&run.id) {
+            state.select_only(&run.id);
+        }
+        actions.extend(run_menu_ui(ui, run, state));
+    });
     response.on_hover_ui(|ui| hover_ui(ui, run));
+    actions
 }
 
 /// As lists of files do it: a click alone, with Ctrl one more, with Shift all
@@ -194,7 +301,7 @@ fn paint_row(ui: &Ui, rect: Rect, run: &Run, state: &UiState) {
         name_right = drawn.left() - 8.0;
     }
     let font = FontId::proportional(13.0);
-    let name = cut_middle(ui, &run.id.0, &font, name_right - left);
+    let name = cut_middle(ui, run.title(), &font, name_right - left);
     painter.text(
         pos2(left, upper),
         Align2::LEFT_CENTER,
@@ -228,7 +335,13 @@ fn paint_row(ui: &Ui, rect: Rect, run: &Run, state: &UiState) {
         );
         paint_progress(ui, rect, left, right, share, status);
     } else {
-        let text = format!("{} steps", run.step);
+        let is_baseline = state.baseline.as_ref() == Some(&run.id);
+        let text = match (&run.labels.tags[..], is_baseline) {
+            (_, true) => "baseline".into(),
+            ([], false) => format!("{} steps", run.step),
+            (tags, false) => tags.join(", "),
+        };
+        let text = cut_middle(ui, &text, &font, right - drawn.right() - 10.0);
         let room = right - drawn.right();
         if room > 70.0 {
             painter.text(
@@ -259,7 +372,7 @@ fn paint_progress(
 }
 
 fn hover_ui(ui: &mut Ui, run: &Run) {
-    ui.strong(&run.id.0);
+    ui.strong(run.title());
     ui.label(super::run_header::status_sentence(run));
     for (phase, summary) in &run.evaluations {
         if let Some(accuracy) = headline(run, *phase) {
@@ -269,6 +382,12 @@ fn hover_ui(ui: &mut Ui, run: &Run) {
                 phase.words()
             ));
         }
+    }
+    if !run.labels.tags.is_empty() {
+        weak_small(ui, run.labels.tags_text());
+    }
+    if !run.labels.note.is_empty() {
+        ui.label(&run.labels.note);
     }
     weak_small(ui, run.folder.display().to_string());
 }

@@ -1,25 +1,23 @@
 //! The numbers of the steps, live.
 
-use eframe::egui::{Slider, Ui, Vec2};
+use eframe::egui::{ComboBox, Slider, Ui, Vec2};
 
 use super::super::action::Action;
 use super::super::theme::GAP;
 use super::super::ui_state::{PlotSettings, UiState};
 use super::super::widgets::controls::{empty_state, group_title, scrolled, weak_small};
-use super::super::widgets::metric_plot::{Metric, PlotCache, metric_plot_ui};
+use super::super::widgets::metric::Metric;
+use super::super::widgets::metric_plot::{Plotted, metric_plot_ui};
+use super::super::widgets::plot_cache::PlotCache;
 use super::accuracy::accuracy_ui;
 use super::diagnoses::diagnoses_ui;
 use super::run_header::run_header_ui;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
+use crate::worker::event::RunId;
 
-/// Plots below the loss, two a row.
-const SMALL: [Metric; 4] = [
-    Metric::GradNorm,
-    Metric::StateNorm,
-    Metric::LearningRate,
-    Metric::TokensPerSec,
-];
+/// Last steps that plots can follow.
+const TAILS: [usize; 4] = [50, 200, 1000, 10_000];
 
 /// Draws the view.
 pub fn tune_ui(
@@ -49,7 +47,7 @@ pub fn tune_ui(
         }
         return Vec::new();
     };
-    let actions = run_header_ui(ui, focused, state);
+    let mut actions = run_header_ui(ui, focused, state);
     ui.add_space(4.0);
     let height = ui.available_height();
     scrolled(ui, |ui| {
@@ -57,7 +55,8 @@ pub fn tune_ui(
             accuracy_ui(ui, focused, state);
             ui.add_space(GAP);
         }
-        settings_ui(ui, &mut state.plots);
+        let selected = &state.selected;
+        actions.extend(settings_ui(ui, &mut state.plots, selected));
         let is_empty = runs.iter().all(|run| run.series.loss.is_empty());
         if is_empty {
             weak_small(
@@ -65,42 +64,97 @@ pub fn tune_ui(
                 "The first step has not been taken yet; the untuned model is measured first.",
             );
         }
-        let large = (height * 0.36).clamp(150.0, 340.0);
-        metric_plot_ui(ui, Metric::Loss, &runs, state, cache, large);
-        ui.add_space(GAP);
-        small_plots_ui(ui, &runs, state, cache, (height * 0.2).clamp(100.0, 200.0));
+        let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
+        let plotted = Plotted {
+            runs: &runs,
+            baseline,
+            state,
+        };
+        let is_moved = plots_ui(ui, &plotted, cache, height);
+        cache.was_following = state.plots.tail.is_some();
+        if is_moved {
+            state.plots.tail = None;
+            // Where people moved to is where it stays.
+            cache.was_following = false;
+        }
         diagnoses_ui(ui, focused);
         notes_ui(ui, focused);
     });
     actions
 }
 
-fn small_plots_ui(ui: &mut Ui, runs: &[&Run], state: &UiState, cache: &mut PlotCache, height: f32) {
-    for pair in SMALL.chunks(2) {
+/// The loss, and below it the others two a row; whether people moved them.
+fn plots_ui(ui: &mut Ui, plotted: &Plotted<'_>, cache: &mut PlotCache, height: f32) -> bool {
+    let large = (height * 0.36).clamp(150.0, 340.0);
+    let mut is_moved = metric_plot_ui(ui, Metric::Loss, plotted, cache, large).is_moved;
+    ui.add_space(GAP);
+    let has_any = |metric: &Metric| {
+        let runs = plotted.runs.iter().copied().chain(plotted.baseline);
+        metric.is_of_every_run() || runs.into_iter().any(|run| !metric.series(run).is_empty())
+    };
+    let small: Vec<Metric> = Metric::SMALL.into_iter().filter(has_any).collect();
+    let height = (height * 0.2).clamp(100.0, 200.0);
+    for pair in small.chunks(2) {
         ui.spacing_mut().item_spacing.x = 24.0;
-        ui.columns(pair.len(), |columns| {
+        ui.columns(2, |columns| {
             for (ui, metric) in columns.iter_mut().zip(pair) {
                 ui.spacing_mut().item_spacing.x = 8.0;
-                metric_plot_ui(ui, *metric, runs, state, cache, height);
+                is_moved |= metric_plot_ui(ui, *metric, plotted, cache, height).is_moved;
             }
         });
         ui.add_space(GAP);
     }
+    is_moved
 }
 
-fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings) {
+fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> Vec<Action> {
+    let mut actions = Vec::new();
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().slider_width = 90.0;
+        ui.spacing_mut().slider_width = 70.0;
         let label = ui.label("Smoothing").id;
         let slider = Slider::new(&mut settings.smoothing, 0.0..=0.99).fixed_decimals(2);
         ui.add(slider)
             .labelled_by(label)
             .on_hover_text("Share of the average before that each point keeps (exponential moving average, corrected for its start)");
-        ui.checkbox(&mut settings.shows_raw, "Raw values");
-        ui.checkbox(&mut settings.is_log, "Log axis")
-            .on_hover_text("Losses and norms on a logarithmic axis. In a plot, drag to move, Ctrl and wheel to zoom, double-click to fit");
+        ui.checkbox(&mut settings.shows_raw, "Raw")
+            .on_hover_text("The numbers as they are, faint, behind the smoothed ones");
+        ui.checkbox(&mut settings.is_log, "Log values")
+            .on_hover_text("Losses, norms and rates on a logarithmic axis");
+        ui.checkbox(&mut settings.is_log_x, "Log steps")
+            .on_hover_text("Steps on a logarithmic axis, so that the first ones have room");
+        let shown = tail_words(settings.tail);
+        let tail = ComboBox::from_id_salt("steps in sight")
+            .width(118.0)
+            .selected_text(shown)
+            .show_ui(ui, |ui| {
+                let all = [None].into_iter();
+                for tail in all.chain(TAILS.map(Some)) {
+                    ui.selectable_value(&mut settings.tail, tail, tail_words(tail));
+                }
+            });
+        ui.menu_button("Save", |ui| {
+            if ui.button("The loss as a picture…").clicked() {
+                actions.push(Action::SaveLossPicture);
+                ui.close();
+            }
+            if ui.button("All numbers as a table…").clicked() {
+                actions.push(Action::SaveNumbers(selected.to_vec()));
+                ui.close();
+            }
+        })
+        .response
+        .on_hover_text("Of the selected runs: an SVG picture, or CSV for other programs");
+        tail.response.on_hover_text("The steps in sight, moving along with the run. In a plot, drag to move, Ctrl and wheel to zoom, double-click to see all");
     });
     ui.allocate_space(Vec2::new(0.0, 2.0));
+    actions
+}
+
+fn tail_words(tail: Option<usize>) -> String {
+    match tail {
+        None => "Every step".into(),
+        Some(n_steps) => format!("Last {n_steps} steps"),
+    }
 }
 
 fn notes_ui(ui: &mut Ui, run: &Run) {

@@ -1,8 +1,8 @@
 //! Buttons and texts that look the same in every view.
 
 use eframe::egui::{
-    Align, Button, Color32, FontId, Label, Layout, Response, RichText, Role, ScrollArea, Ui,
-    WidgetInfo, WidgetText, vec2,
+    Align, Button, Color32, Context, FontId, Frame, Id, Label, Layout, Margin, Modal, Response,
+    RichText, Role, ScrollArea, Ui, WidgetInfo, WidgetText, vec2,
 };
 
 use super::super::theme::{CONTROL_HEIGHT, GAP, palette};
@@ -15,6 +15,12 @@ pub fn primary_button(ui: &mut Ui, text: &str, is_enabled: bool, width: f32) -> 
     let size = vec2(width, CONTROL_HEIGHT + 6.0);
     let sized = |ui: &mut Ui| ui.add_sized(size, button);
     ui.add_enabled_ui(is_enabled, sized).inner
+}
+
+/// A question in front of everything else.
+pub fn modal(ctx: &Context, name: &str) -> Modal {
+    let frame = Frame::popup(&ctx.global_style()).inner_margin(Margin::same(20));
+    Modal::new(Id::unique(name)).frame(frame)
 }
 
 /// The title of a group within a panel.
@@ -63,8 +69,17 @@ pub fn cut_middle(ui: &Ui, name: &str, font: &FontId, width: f32) -> String {
         let end = chars.iter().skip(chars.len() - n_end);
         start.chain(['…'].iter()).chain(end).collect::<String>()
     };
-    let kept = (1..chars.len()).rev().map(cut).find(|text| fits(text));
-    kept.unwrap_or_else(|| "…".into())
+    // The more is kept, the wider it is.
+    let (mut fitting, mut too_wide) = (0, chars.len());
+    while too_wide - fitting > 1 {
+        let middle = usize::midpoint(fitting, too_wide);
+        if fits(&cut(middle)) {
+            fitting = middle;
+        } else {
+            too_wide = middle;
+        }
+    }
+    cut(fitting)
 }
 
 /// Says what to do where there is nothing to see.

@@ -1,253 +1,88 @@
 //! A number of several runs over their steps.
 
-use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
-use eframe::egui::{Id, Ui, Vec2b, vec2};
+use eframe::egui::{Color32, Id, Rect, RichText, Role, Shape, Ui, Vec2b, vec2};
 use egui_plot::{
-    AxisHints, GridInput, GridMark, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints,
-    Points, VLine, uniform_grid_spacer,
+    AxisHints, GridInput, GridMark, LineStyle, Plot, PlotResponse, VLine, uniform_grid_spacer,
 };
 
 use super::super::theme::{Palette, blend, palette, run_colour};
-use super::super::ui_state::{PlotSettings, UiState};
+use super::super::ui_state::UiState;
+use super::controls::{from_right, group_title, named, weak_small};
+use super::metric::Metric;
 use super::numbers::number;
+use super::plot_cache::{Extent, PlotCache, is_bold};
+use super::plot_lines::{Canvas, Drawn, Scales};
 use super::plot_marks::marks;
 use crate::runs::run::Run;
-use crate::runs::series::{Series, decimate};
-use crate::worker::event::RunId;
 
-/// A number that is plotted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Metric {
-    /// Training and validation loss.
-    Loss,
-    /// Gradient norm before clipping.
-    GradNorm,
-    /// Norm of S_0.
-    StateNorm,
-    /// Learning rate.
-    LearningRate,
-    /// Tokens a second.
-    TokensPerSec,
+/// Height of the title, with the space below it.
+const TITLE_HEIGHT: f32 = 26.0;
+/// Runs whose numbers are written beside the pointer.
+const MAX_READ: usize = 10;
+
+/// What a plot is of.
+pub struct Plotted<'a> {
+    /// The runs; the last is the one that buttons act on, whose steps are
+    /// marked.
+    pub runs: &'a [&'a Run],
+    /// The run that the others are compared with, whether it is among them or
+    /// not.
+    pub baseline: Option<&'a Run>,
+    /// What people look at.
+    pub state: &'a UiState,
 }
 
-impl Metric {
-    /// What people see above the plot.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Loss => "Loss",
-            Self::GradNorm => "Gradient norm",
-            Self::StateNorm => "State norm",
-            Self::LearningRate => "Learning rate",
-            Self::TokensPerSec => "Speed",
-        }
-    }
-
-    /// Its unit, or what it is.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Self::Loss => "nats a token; dots are held-out examples",
-            Self::GradNorm => "before clipping",
-            Self::StateNorm => "|S₀| over all layers",
-            Self::LearningRate => "η",
-            Self::TokensPerSec => "tokens a second",
-        }
-    }
-
-    fn series(self, run: &Run) -> &Series {
-        match self {
-            Self::Loss => &run.series.loss,
-            Self::GradNorm => &run.series.grad_norm,
-            Self::StateNorm => &run.series.state_norm,
-            Self::LearningRate => &run.series.learning_rate,
-            Self::TokensPerSec => &run.series.tokens_per_sec,
-        }
-    }
-
-    /// Whether the logarithmic axis is for it, and whether it is noisy.
-    fn is_log(self, settings: &PlotSettings) -> bool {
-        match self {
-            Self::Loss | Self::GradNorm | Self::StateNorm => settings.is_log,
-            Self::LearningRate | Self::TokensPerSec => false,
-        }
-    }
-
-    /// Pairs of points across the plot that eyes can tell apart.
-    fn n_buckets(self) -> usize {
-        match self {
-            Self::Loss => 360,
-            Self::GradNorm | Self::StateNorm | Self::LearningRate | Self::TokensPerSec => 160,
-        }
-    }
-
-    fn is_noisy(self) -> bool {
-        match self {
-            Self::Loss | Self::GradNorm | Self::TokensPerSec => true,
-            Self::StateNorm | Self::LearningRate => false,
-        }
-    }
+/// What people did to the steps that are in sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Handled {
+    /// They moved or zoomed by hand, which ends following the newest steps.
+    pub is_moved: bool,
 }
 
-/// What the points of a line depend on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Made {
-    n_points: usize,
-    n_checks: usize,
-    last: Option<(usize, f64)>,
-    smoothing: f64,
-    is_log: bool,
-    steps: (usize, usize),
-}
-
-/// The points of a run in one plot, few enough to draw.
-#[derive(Debug)]
-struct Lines {
-    made: Made,
-    raw: Vec<PlotPoint>,
-    smooth: Vec<PlotPoint>,
-    checks: Vec<PlotPoint>,
-}
-
-/// Points that are made anew only when something changed.
-#[derive(Debug, Default)]
-pub struct PlotCache {
-    lines: HashMap<(Metric, RunId), Lines>,
-    /// The steps that are in sight, where people zoomed in.
-    in_sight: HashMap<Metric, (usize, usize)>,
-}
-
-impl PlotCache {
-    fn make(&mut self, metric: Metric, run: &Run, settings: &PlotSettings) {
-        let series = metric.series(run);
-        let made = Made {
-            n_points: series.len(),
-            n_checks: run.series.validation_loss.len(),
-            last: series.last(),
-            smoothing: settings.smoothing,
-            is_log: metric.is_log(settings),
-            steps: self
-                .in_sight
-                .get(&metric)
-                .copied()
-                .unwrap_or((0, usize::MAX)),
-        };
-        let key = (metric, run.id.clone());
-        if self.lines.get(&key).is_some_and(|lines| lines.made == made) {
-            return;
-        }
-        let (first, last) = made.steps;
-        let points = |series: &Series| -> Vec<PlotPoint> {
-            let few = decimate(series.between(first, last), metric.n_buckets());
-            few.into_iter()
-                .filter_map(|(step, value)| plotted(step, value, made.is_log))
-                .collect()
-        };
-        let smooth = if metric.is_noisy() {
-            points(&series.smoothed(settings.smoothing))
-        } else {
-            points(series)
-        };
-        let checks = match metric {
-            Metric::Loss => points(&run.series.validation_loss),
-            Metric::GradNorm | Metric::StateNorm | Metric::LearningRate | Metric::TokensPerSec => {
-                Vec::new()
-            }
-        };
-        let raw = points(series);
-        let lines = Lines {
-            made,
-            raw,
-            smooth,
-            checks,
-        };
-        self.lines.insert(key, lines);
-    }
-
-    fn look_at(&mut self, metric: Metric, sight: Option<(f64, f64)>) {
-        match sight {
-            // One step more at each side, so that lines leave the picture.
-            Some((first, last)) => {
-                let steps = (
-                    (first.max(0.0) as usize).saturating_sub(1),
-                    last.max(0.0) as usize + 2,
-                );
-                self.in_sight.insert(metric, steps);
-            }
-            None => {
-                self.in_sight.remove(&metric);
-            }
-        }
-    }
-
-    /// Forgets runs that are not looked at any more.
-    pub fn keep(&mut self, is_kept: impl Fn(&RunId) -> bool) {
-        self.lines.retain(|(_, run), _| is_kept(run));
-    }
-}
-
-/// What is not finite has no place in a plot and is marked instead.
-fn plotted(step: usize, value: f64, is_log: bool) -> Option<PlotPoint> {
-    let y = if is_log { value.log10() } else { value };
-    y.is_finite().then(|| PlotPoint::new(step as f64, y))
-}
-
-/// Draws the plot. The last of `runs` is the one whose steps are marked.
+/// Draws the plot, unless it is scrolled out of sight.
 pub fn metric_plot_ui(
     ui: &mut Ui,
     metric: Metric,
-    runs: &[&Run],
-    state: &UiState,
+    plotted: &Plotted<'_>,
     cache: &mut PlotCache,
     height: f32,
-) {
-    title_ui(ui, metric, runs.last().copied());
-    for run in runs {
-        cache.make(metric, run, &state.plots);
+) -> Handled {
+    let size = vec2(ui.available_width(), height + TITLE_HEIGHT);
+    let rect = Rect::from_min_size(ui.cursor().min, size);
+    if !ui.is_rect_visible(rect) {
+        ui.allocate_space(size);
+        return Handled::default();
     }
-    let (is_log, lines) = (metric.is_log(&state.plots), &cache.lines);
+    title_ui(ui, metric, plotted.runs.last().copied());
     let visuals = ui.visuals().clone();
-    let ground = palette(&visuals).sunken;
-    let response = plot(metric, is_log, height, palette(&visuals)).show(ui, |plot| {
-        for run in runs {
-            let Some(lines) = lines.get(&(metric, run.id.clone())) else {
-                continue;
-            };
-            let colour = run_colour(state.colour(&run.id), &visuals);
-            let name = run.id.0.as_str();
-            if state.plots.shows_raw && metric.is_noisy() {
-                let faint = blend(colour, ground, 0.34);
-                let raw = Line::new(name, PlotPoints::Borrowed(&lines.raw));
-                plot.line(
-                    raw.color(faint)
-                        .width(1.0)
-                        .allow_hover(false)
-                        .id(("raw", name)),
-                );
-            }
-            let smooth = Line::new(name, PlotPoints::Borrowed(&lines.smooth));
-            plot.line(smooth.color(colour).width(1.8).id(("smooth", name)));
-            let dashed = Line::new(name, PlotPoints::Borrowed(&lines.checks));
-            plot.line(
-                dashed
-                    .color(colour)
-                    .width(1.0)
-                    .style(LineStyle::dashed_loose())
-                    .allow_hover(false)
-                    .id(("checks", name)),
-            );
-            let checks = Points::new(
-                format!("{name}, held-out"),
-                PlotPoints::Borrowed(&lines.checks),
-            );
-            plot.points(checks.color(colour).radius(3.5).id(("dots", name)));
-        }
-        let marks = runs
-            .last()
-            .map(|run| marks(metric, run))
-            .unwrap_or_default();
+    let colours = palette(&visuals);
+    let drawn = drawn(plotted, colours, |run| {
+        run_colour(plotted.state.colour(&run.id), &visuals)
+    });
+    let settings = &plotted.state.plots;
+    let scales = Scales {
+        is_log_x: settings.is_log_x,
+        is_log_y: settings.is_log && metric.can_be_log(),
+    };
+    let extent = cache.make(metric, &drawn, settings, scales, size.x);
+    let end = scales.x(last_step(plotted.runs));
+    let marks = plotted
+        .runs
+        .last()
+        .map(|run| marks(metric, run))
+        .unwrap_or_default();
+    let tail = settings.tail.and_then(|n_steps| {
+        let newest = plotted.runs.iter().map(|run| run.step).max()?;
+        let first = newest.saturating_sub(n_steps).max(1);
+        Some(scales.x(first)..=scales.x(newest.max(first + 1)))
+    });
+    let stops_following = tail.is_none() && cache.was_following;
+    let plot = plot(metric, scales, height, colours, extent).include_x(end);
+    let response = plot.show(ui, |plot| {
         for (idx, mark) in marks.iter().enumerate() {
-            let line = VLine::new(mark.text.as_str(), mark.step as f64)
+            let line = VLine::new(mark.text.as_str(), scales.x(mark.step))
                 .width(1.0)
                 .color(mark.colour(&visuals));
             let style = if mark.is_trouble {
@@ -257,43 +92,143 @@ pub fn metric_plot_ui(
             };
             plot.vline(line.style(style).allow_hover(false).id(("mark", idx)));
         }
-        let bounds = plot.plot_bounds();
-        let sight = (!plot.auto_bounds().x).then(|| (bounds.min()[0], bounds.max()[0]));
-        (marks, sight)
+        if let Some(range) = tail {
+            plot.set_plot_bounds_x(range);
+        } else if stops_following {
+            plot.set_auto_bounds(Vec2b::TRUE);
+        }
+        !plot.auto_bounds().x
     });
-    let (marks, sight) = response.inner;
-    let rect = response.response.rect;
+    paint(ui, metric, &drawn, cache, &response, colours.sunken);
     for mark in &marks {
-        mark.write(ui, rect, &response.transform);
+        mark.write(ui, response.response.rect, &response.transform, scales);
     }
-    super::controls::named(
-        &response.response,
-        eframe::egui::Role::Image,
-        metric.title(),
-    );
-    cache.look_at(metric, sight);
+    read_ui(metric, &drawn, scales, &response);
+    named(&response.response, Role::Image, metric.title());
+    if metric == Metric::Loss {
+        let bounds = response.transform.bounds();
+        let sight = (scales.step(bounds.min()[0]), scales.step(bounds.max()[0]));
+        cache.look_at(response.inner.then_some(sight));
+    }
+    let pointer = &response.response;
+    let is_zoomed = pointer.hovered() && ui.input(|input| input.zoom_delta() != 1.0);
+    Handled {
+        is_moved: pointer.dragged() || pointer.double_clicked() || is_zoomed,
+    }
 }
 
-fn plot<'a>(metric: Metric, is_log: bool, height: f32, colours: &Palette) -> Plot<'a> {
+/// The baseline first, so that the others are drawn over it.
+fn drawn<'a>(
+    plotted: &Plotted<'a>,
+    colours: &Palette,
+    colour: impl Fn(&Run) -> Color32,
+) -> Vec<Drawn<'a>> {
+    let is_baseline = |run: &Run| plotted.baseline.is_some_and(|of| of.id == run.id);
+    let shown = plotted.runs.iter().map(|run| Drawn {
+        run,
+        colour: colour(run),
+        is_baseline: is_baseline(run),
+    });
+    let is_shown = |of: &&Run| plotted.runs.iter().any(|run| run.id == of.id);
+    let apart = plotted
+        .baseline
+        .filter(|of| !is_shown(of))
+        .map(|run| Drawn {
+            run,
+            colour: colours.weak,
+            is_baseline: true,
+        });
+    apart.into_iter().chain(shown).collect()
+}
+
+/// Where the plot ends: while a run is on a little after its newest step, so
+/// that the axis moves now and then and not with every step.
+fn last_step(runs: &[&Run]) -> usize {
+    let end = |run: &&Run| {
+        if run.status.is_over() {
+            return run.step;
+        }
+        let total = run.spec.training.steps;
+        let coarse = (run.step.max(16).next_power_of_two() / 16).max(1);
+        run.step.next_multiple_of(coarse).min(total).max(run.step)
+    };
+    runs.iter().map(end).max().unwrap_or(1).max(1)
+}
+
+fn paint(
+    ui: &Ui,
+    metric: Metric,
+    drawn: &[Drawn<'_>],
+    cache: &mut PlotCache,
+    response: &PlotResponse<bool>,
+    ground: Color32,
+) {
+    let canvas = Canvas {
+        transform: &response.transform,
+        ground,
+        soft: 1.0 / ui.pixels_per_point(),
+        is_bold: is_bold(drawn.len()),
+    };
+    let meshes = cache.meshes(metric, drawn, canvas);
+    let painter = ui.painter().with_clip_rect(*response.transform.frame());
+    painter.extend(meshes.into_iter().map(Shape::Mesh));
+}
+
+/// The numbers of every run at the step under the pointer.
+fn read_ui(metric: Metric, drawn: &[Drawn<'_>], scales: Scales, response: &PlotResponse<bool>) {
+    let Some(pointer) = response.response.hover_pos() else {
+        return;
+    };
+    let x = response.transform.value_from_position(pointer).x;
+    let step = scales.step(x).round().max(0.0) as usize;
+    let at_step = |drawn: &Drawn<'_>| {
+        let series = metric.series(drawn.run);
+        // Beyond its end a run has no number.
+        let is_within = series.last().is_some_and(|(last, _)| step <= last);
+        series.at(step).filter(|_| is_within)
+    };
+    let found: Vec<(&Drawn<'_>, f64)> = drawn
+        .iter()
+        .rev()
+        .filter_map(|drawn| Some((drawn, at_step(drawn)?.1)))
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    response.response.clone().on_hover_ui_at_pointer(|ui| {
+        ui.label(RichText::new(format!("Step {step}")).strong());
+        for (drawn, value) in found.iter().take(MAX_READ) {
+            ui.horizontal(|ui| {
+                ui.monospace(format!("{:>9}", number(*value)));
+                let name = if drawn.is_baseline {
+                    format!("{} (baseline)", drawn.run.id.0)
+                } else {
+                    drawn.run.id.0.clone()
+                };
+                ui.label(RichText::new(name).color(drawn.colour));
+            });
+        }
+        if found.len() > MAX_READ {
+            weak_small(ui, format!("and {} more", found.len() - MAX_READ));
+        }
+    });
+}
+
+fn plot<'a>(
+    metric: Metric,
+    scales: Scales,
+    height: f32,
+    colours: &Palette,
+    extent: Option<Extent>,
+) -> Plot<'a> {
     let (grid, cursor) = (colours.border, blend(colours.weak, colours.sunken, 0.6));
     let link = Id::unique("steps of runs");
-    let value = move |y: f64| number(if is_log { 10_f64.powf(y) } else { y });
-    let hover = move |at: &HoverPosition<'_>| match at {
-        HoverPosition::NearDataPoint {
-            plot_name,
-            position,
-            ..
-        } => Some(format!(
-            "{plot_name}\nstep {:.0}, {}",
-            position.x,
-            value(position.y)
-        )),
-        HoverPosition::Elsewhere { .. } => None,
-    };
-    let step = |mark: GridMark, _: &RangeInclusive<f64>| {
-        let is_whole = mark.value >= 0.0 && mark.value.fract().abs() < 1e-9;
+    let value = move |y: f64| number(if scales.is_log_y { 10_f64.powf(y) } else { y });
+    let step = move |mark: GridMark, _: &RangeInclusive<f64>| {
+        let step = scales.step(mark.value);
+        let is_whole = step >= 0.0 && (step - step.round()).abs() < 1e-6 * step.max(1.0);
         if is_whole {
-            format!("{:.0}", mark.value)
+            format!("{step:.0}")
         } else {
             String::new()
         }
@@ -306,22 +241,43 @@ fn plot<'a>(metric: Metric, is_log: bool, height: f32, colours: &Palette) -> Plo
         .min_thickness(46.0)
         // Small plots have room for few numbers.
         .label_spacing(14.0..=40.0);
-    Plot::new(metric.title())
+    let mut plot = Plot::new(metric.title())
         .height(height)
         .link_axis(link, Vec2b::new(true, false))
         .link_cursor(link, Vec2b::new(true, false))
+        .show_y(false)
         .allow_scroll(false)
         .allow_drag(Vec2b::new(true, false))
         .allow_zoom(Vec2b::new(true, false))
         .set_margin_fraction(vec2(0.01, 0.08))
-        .include_x(0.0)
         .grid_color(grid)
         .cursor_color(cursor)
         .custom_x_axes(vec![x_axis])
         .x_grid_spacer(spacer(7.0, 1.0))
         .y_grid_spacer(spacer(3.5, 0.0))
-        .custom_y_axes(vec![y_axis])
-        .label_formatter(hover)
+        .custom_y_axes(vec![y_axis]);
+    if !scales.is_log_x {
+        plot = plot.include_x(0.0);
+    }
+    if let Some(Extent { x, y }) = extent {
+        plot = plot.include_x(x.0).include_x(x.1);
+        let (low, high) = widened(y);
+        plot = plot.include_y(low).include_y(high);
+    }
+    plot
+}
+
+/// A range that is a little wider and moves now and then, and not whenever the
+/// numbers do, which would place every line anew.
+fn widened((low, high): (f64, f64)) -> (f64, f64) {
+    let coarse = ((high - low).log2().floor() - 4.0).exp2();
+    if !coarse.is_normal() {
+        return (low, high);
+    }
+    (
+        (low / coarse).floor() * coarse,
+        (high / coarse).ceil() * coarse,
+    )
 }
 
 /// Lines at 1, 2 or 5 times a power of ten, `wide` times as far apart as the
@@ -345,11 +301,11 @@ fn round_step(least: f64) -> f64 {
 /// The title, and the newest number of the run that buttons act on.
 fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
     ui.horizontal(|ui| {
-        super::controls::group_title(ui, metric.title());
-        super::controls::weak_small(ui, metric.unit());
+        group_title(ui, metric.title());
+        weak_small(ui, metric.unit());
         let newest = run.and_then(|run| metric.series(run).last());
         if let Some((_, value)) = newest {
-            super::controls::from_right(ui, |ui| ui.monospace(number(value)));
+            from_right(ui, |ui| ui.monospace(number(value)));
         }
     });
 }
@@ -357,6 +313,18 @@ fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_is_widened_by_little_and_seldom() {
+        for (low, high) in [(0.013, 4.02), (-3.0, 9.9e9), (0.5, 0.500_001)] {
+            let wide = widened((low, high));
+            let range = high - low;
+            assert!(wide.0 <= low && wide.1 >= high, "{wide:?}");
+            assert!(wide.1 - wide.0 <= 1.13 * range, "{wide:?}");
+            assert_eq!(widened((low, high + 1e-5 * range)), wide);
+        }
+        assert_eq!(widened((2.0, 2.0)), (2.0, 2.0));
+    }
 
     #[test]
     fn steps_are_round_and_not_too_close() {
@@ -367,12 +335,5 @@ mod tests {
                 "{least} gives {got}"
             );
         }
-    }
-
-    #[test]
-    fn what_is_not_finite_is_not_drawn() {
-        assert!(plotted(1, f64::NAN, false).is_none());
-        assert!(plotted(1, 0.0, true).is_none());
-        assert_eq!(plotted(3, 100.0, true), Some(PlotPoint::new(3.0, 2.0)));
     }
 }

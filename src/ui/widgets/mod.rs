@@ -4,7 +4,12 @@ pub(super) mod accuracy_bars;
 pub(super) mod controls;
 pub(super) mod heatmap;
 pub(super) mod heatmap_gpu;
+pub(super) mod metric;
 pub(super) mod metric_plot;
 pub(super) mod numbers;
-mod plot_marks;
+pub(super) mod plot_cache;
 pub(super) mod status_mark;
+
+mod curve_mesh;
+mod plot_lines;
+mod plot_marks;

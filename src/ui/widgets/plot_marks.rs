@@ -4,8 +4,9 @@ use eframe::egui::{Align2, Color32, FontId, Rect, Ui, Visuals, pos2};
 use egui_plot::PlotTransform;
 
 use super::super::theme::palette;
-use super::metric_plot::Metric;
+use super::metric::Metric;
 use super::numbers::number;
+use super::plot_lines::Scales;
 use crate::runs::run::{Run, RunStatus};
 
 /// A step that means something.
@@ -74,8 +75,8 @@ impl Mark {
     }
 
     /// Writes beside the line, on the side where there is room.
-    pub fn write(&self, ui: &Ui, rect: Rect, transform: &PlotTransform) {
-        let x = transform.position_from_point_x(self.step as f64);
+    pub fn write(&self, ui: &Ui, rect: Rect, transform: &PlotTransform, scales: Scales) {
+        let x = transform.position_from_point_x(scales.x(self.step));
         if !self.shows_text || !rect.x_range().contains(x) {
             return;
         }

@@ -1,0 +1,111 @@
+//! What people write on a run: a title, tags and a note, beside its other files.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use ron::ser::PrettyConfig;
+use serde::{Deserialize, Serialize};
+
+use super::atomic::write_atomic;
+use crate::error::{Error, Result};
+
+/// The file of the labels in a run's folder.
+const LABELS_FILE: &str = "labels.ron";
+/// Labels are short; what is longer is no file of ours.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What people write on a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunLabels {
+    /// A name instead of that of the folder; nothing takes that one.
+    pub title: String,
+    /// Words to find it by.
+    pub tags: Vec<String>,
+    /// Anything else.
+    pub note: String,
+}
+
+impl RunLabels {
+    /// Reads the labels of a run; none where there is no file.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Input`] for a file that is no labels.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(LABELS_FILE);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(Error::io("read", &path, error)),
+            Ok(metadata) if metadata.len() > MAX_BYTES => {
+                return Err(Error::input(&path, "size", "is too large for labels"));
+            }
+            Ok(_) => {}
+        }
+        let text = fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
+        ron::from_str(&text).map_err(|error| {
+            let place = format!("line {}", error.span.start.line);
+            Error::input(&path, place, error.code.to_string())
+        })
+    }
+
+    /// Writes them.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(LABELS_FILE);
+        let text = ron::ser::to_string_pretty(self, PrettyConfig::default())
+            .map_err(|error| Error::io("write", &path, io::Error::other(error)))?;
+        write_atomic(&path, |file| file.write_all(text.as_bytes()))
+    }
+
+    /// Tags as they are typed, with commas between them.
+    pub fn tags_text(&self) -> String {
+        self.tags.join(", ")
+    }
+
+    /// Takes tags as they are typed.
+    pub fn set_tags(&mut self, text: &str) {
+        let mut tags: Vec<String> = Vec::new();
+        for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+            if !tags.iter().any(|known| known == tag) {
+                tags.push(tag.to_owned());
+            }
+        }
+        self.tags = tags;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(
+            RunLabels::read(folder.path()).unwrap(),
+            RunLabels::default()
+        );
+        let mut labels = RunLabels {
+            title: "the \"good\" one".into(),
+            note: "two\nlines".into(),
+            ..RunLabels::default()
+        };
+        labels.set_tags(" paper,, M=256 ,paper");
+        assert_eq!(labels.tags, ["paper", "M=256"]);
+        assert_eq!(labels.tags_text(), "paper, M=256");
+        labels.write(folder.path()).unwrap();
+        assert_eq!(RunLabels::read(folder.path()).unwrap(), labels);
+    }
+
+    #[test]
+    fn a_file_that_is_none_is_refused_by_name_and_place() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(LABELS_FILE), "(title: 3)").unwrap();
+        let message = RunLabels::read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("labels.ron"), "{message}");
+        assert!(message.contains("line 1"), "{message}");
+    }
+}

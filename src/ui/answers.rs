@@ -1,0 +1,109 @@
+//! What came of work beside the window: files that were read and paths that
+//! were chosen.
+
+use std::path::{Path, PathBuf};
+
+use super::app::{App, Notice};
+use super::background::{Answer, PathFor};
+use crate::persist::atomic::write_atomic;
+use crate::persist::spec_file::print_spec;
+use crate::runs::RunStore;
+use crate::tuning::spec::{Method, StartState};
+use crate::worker::run_spec::{CheckpointSource, DataSource, VocabularySource};
+
+impl App {
+    pub(super) fn take_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::PastRuns(past) => {
+                self.reads_past_runs = false;
+                match past {
+                    Ok(past) => self.add_past(*past),
+                    Err(error) => self.notify(Notice::error(error.to_string())),
+                }
+            }
+            Answer::Adapters(adapters) => self.caches.adapters = Some(adapters),
+            Answer::Chosen(what, path) => self.use_path(what, path),
+            Answer::Spec(Ok(spec)) => {
+                self.state.draft = *spec;
+                self.state.shows_form = true;
+            }
+            Answer::Spec(Err(error)) => self.notify(Notice::error(error.to_string())),
+            Answer::Done(Ok(text)) => self.notify(Notice::info(text)),
+            Answer::Done(Err(error)) => self.notify(Notice::error(error.to_string())),
+            Answer::Memory(device, bytes) => self.caches.foreseen.take_memory(device, bytes),
+            Answer::Exported(outcome) => self.take_exported(outcome),
+            Answer::Moved(moved) => self.take_moved(*moved),
+            Answer::Dropped(Ok(dropped)) => self.take_dropped(dropped),
+            Answer::Dropped(Err(error)) => self.notify(Notice::error(error.to_string())),
+            Answer::Foreseen(spec, seen) => self.caches.foreseen.take(*spec, seen),
+            Answer::State(key, state) => self.caches.states.take_state(key, state),
+            Answer::Shown(key, shown) => self.caches.states.shown.take(key, shown),
+            Answer::Grid(key, grid) => self.caches.states.grid.take(key, grid),
+        }
+    }
+
+    /// Runs that began while the others were read stay as they are.
+    fn add_past(&mut self, past: RunStore) {
+        for run in past.runs() {
+            if self.store.get(&run.id).is_none() {
+                self.store.add(run.clone());
+            }
+        }
+        self.store.broken = past.broken;
+        for run in std::mem::take(&mut self.state.resumes) {
+            let known = self.store.get(&run);
+            if known.is_some_and(|run| run.can_be_resumed()) {
+                self.take_up(&run);
+            }
+        }
+        if let (None, Some(run)) = (self.state.focused(), self.store.runs().last()) {
+            let newest = run.id.clone();
+            self.state.select_only(&newest);
+        }
+    }
+
+    pub(super) fn use_path(&mut self, what: PathFor, path: PathBuf) {
+        let draft = &mut self.state.draft;
+        match what {
+            PathFor::Checkpoint => draft.model.checkpoint = CheckpointSource::File(path),
+            PathFor::Vocabulary => draft.model.vocabulary = VocabularySource::File(path),
+            PathFor::BenchmarkFolder => {
+                if let DataSource::Official { folder, .. } = &mut draft.data.source {
+                    *folder = path;
+                }
+            }
+            PathFor::Train => {
+                if let DataSource::Jsonl { train, .. } = &mut draft.data.source {
+                    *train = path;
+                }
+            }
+            PathFor::Validation => {
+                if let DataSource::Jsonl { validation, .. } = &mut draft.data.source {
+                    *validation = Some(path);
+                }
+            }
+            PathFor::StartState => {
+                if let Method::Standard(standard) = &mut draft.method {
+                    standard.start = StartState::File(path);
+                }
+            }
+            PathFor::OpenSpec => self.background.read_spec(path),
+            PathFor::SaveSpec => self.save_spec(&path),
+            PathFor::Export | PathFor::Numbers | PathFor::LossPicture | PathFor::Diagnostics => {
+                self.write_to(what, path)
+            }
+        }
+    }
+
+    fn save_spec(&mut self, path: &Path) {
+        let saved = print_spec(&self.state.draft).and_then(|text| {
+            write_atomic(path, |file| {
+                std::io::Write::write_all(file, text.as_bytes())
+            })
+        });
+        match saved {
+            Ok(()) => self.notify(Notice::info(format!("Saved {}", path.display()))),
+            Err(error) => self.notify(Notice::error(error.to_string())),
+        }
+    }
+}

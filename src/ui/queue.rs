@@ -1,0 +1,251 @@
+//! What was asked of the worker and is not done. Runs wait here and not with
+//! the worker, which gets one at a time, so that they can be put in another
+//! order and be taken back.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use crate::worker::command::Command;
+use crate::worker::event::RunId;
+use crate::worker::run_spec::RunSpec;
+
+/// A run that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Asked {
+    /// One in a new folder.
+    Start(Box<RunSpec>),
+    /// One that is taken up again.
+    TakeUp {
+        /// Its name.
+        run: RunId,
+        /// Its folder.
+        folder: PathBuf,
+    },
+}
+
+/// A run that waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waiting {
+    /// Tells it from others of the same name.
+    pub key: u64,
+    /// What was asked for.
+    pub asked: Asked,
+}
+
+/// A job that the worker has.
+#[derive(Debug, Clone, PartialEq)]
+enum Sent {
+    /// A run that has not begun, with its name.
+    Starting(String),
+    /// A run that has.
+    Begun,
+    /// Something else.
+    Other,
+}
+
+/// What was asked of the worker and is not done.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// In the order in which the worker does them.
+    sent: VecDeque<Sent>,
+    n_asked: u64,
+    is_giving_up: bool,
+}
+
+impl Asked {
+    /// The name of the run, or the start of it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Start(spec) => &spec.name,
+            Self::TakeUp { run, .. } => &run.0,
+        }
+    }
+}
+
+impl Queue {
+    /// The runs that wait, the next one first.
+    pub fn waiting(&self) -> impl ExactSizeIterator<Item = &Waiting> {
+        self.waiting.iter()
+    }
+
+    /// The name of the run that is being prepared.
+    pub fn starting(&self) -> Option<&str> {
+        self.sent.iter().find_map(|sent| match sent {
+            Sent::Starting(name) => Some(name.as_str()),
+            Sent::Begun | Sent::Other => None,
+        })
+    }
+
+    /// Whether no run waits or is being prepared.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.starting().is_none()
+    }
+
+    /// Whether the worker has nothing to do that is known of here.
+    pub fn is_idle(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    /// Whether a run waits, is being prepared or is on.
+    pub fn has_run(&self) -> bool {
+        let is_run = |sent: &Sent| match sent {
+            Sent::Starting(_) | Sent::Begun => true,
+            Sent::Other => false,
+        };
+        !self.waiting.is_empty() || self.sent.iter().any(is_run)
+    }
+
+    /// Adds a run behind the others.
+    pub fn push(&mut self, asked: Asked) {
+        self.n_asked += 1;
+        let key = self.n_asked;
+        self.waiting.push_back(Waiting { key, asked });
+    }
+
+    /// Takes a run back that waits.
+    pub fn withdraw(&mut self, key: u64) {
+        self.waiting.retain(|waiting| waiting.key != key);
+    }
+
+    /// Puts a run that waits before the one before it.
+    pub fn advance(&mut self, key: u64) {
+        let idx = self.waiting.iter().position(|waiting| waiting.key == key);
+        if let Some(idx) = idx.filter(|idx| *idx > 0) {
+            self.waiting.swap(idx - 1, idx);
+        }
+    }
+
+    /// The next run for the worker, if it has none.
+    pub fn next(&mut self, runs: &std::path::Path) -> Option<Command> {
+        let is_busy = self.sent.iter().any(|sent| *sent != Sent::Other);
+        if is_busy {
+            return None;
+        }
+        let Waiting { asked, .. } = self.waiting.pop_front()?;
+        self.sent.push_back(Sent::Starting(asked.name().to_owned()));
+        Some(match asked {
+            Asked::Start(spec) => Command::StartRun {
+                spec,
+                runs: runs.to_path_buf(),
+            },
+            Asked::TakeUp { folder, .. } => Command::ResumeRun { folder },
+        })
+    }
+
+    /// Notes a job that is not a run.
+    pub fn sent_other(&mut self) {
+        self.sent.push_back(Sent::Other);
+    }
+
+    /// Notes that the run being prepared is to be given up.
+    pub fn give_up(&mut self) {
+        self.is_giving_up = true;
+    }
+
+    /// Notes that a run has begun; whether it was given up and has to be
+    /// stopped, since that came too late.
+    pub fn began(&mut self) -> bool {
+        if let Some(sent) = self.sent.iter_mut().find(|sent| **sent != Sent::Other) {
+            *sent = Sent::Begun;
+        }
+        std::mem::take(&mut self.is_giving_up)
+    }
+
+    /// Notes that the worker is done with its oldest job.
+    pub fn job_done(&mut self) {
+        if self.sent.pop_front() != Some(Sent::Other) {
+            self.is_giving_up = false;
+        }
+    }
+
+    /// Forgets what the worker had, since it is gone; runs go on waiting.
+    pub fn worker_gone(&mut self) {
+        self.sent.clear();
+        self.is_giving_up = false;
+    }
+
+    /// Takes every run back that waits.
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn start(name: &str) -> Asked {
+        Asked::Start(Box::new(RunSpec {
+            name: name.into(),
+            ..RunSpec::default()
+        }))
+    }
+
+    fn names(queue: &Queue) -> Vec<&str> {
+        queue
+            .waiting()
+            .map(|waiting| waiting.asked.name())
+            .collect()
+    }
+
+    #[test]
+    fn the_worker_gets_one_run_at_a_time() {
+        let mut queue = Queue::default();
+        queue.sent_other();
+        queue.push(start("a"));
+        queue.push(start("b"));
+        let runs = Path::new("runs");
+        assert!(
+            matches!(queue.next(runs), Some(Command::StartRun { spec, .. }) if spec.name == "a")
+        );
+        assert_eq!(queue.starting(), Some("a"));
+        assert_eq!(queue.next(runs), None);
+        // The model was read.
+        queue.job_done();
+        assert!(!queue.began());
+        assert_eq!(queue.starting(), None);
+        assert_eq!(queue.next(runs), None);
+        queue.job_done();
+        assert!(queue.next(runs).is_some());
+        queue.job_done();
+        assert!(queue.is_empty() && queue.is_idle());
+    }
+
+    #[test]
+    fn runs_that_wait_change_places_and_are_taken_back() {
+        let mut queue = Queue::default();
+        for name in ["a", "b", "c"] {
+            queue.push(start(name));
+        }
+        let key = |queue: &Queue, name: &str| {
+            let mut waiting = queue.waiting();
+            waiting
+                .find(|waiting| waiting.asked.name() == name)
+                .unwrap()
+                .key
+        };
+        let c = key(&queue, "c");
+        queue.advance(c);
+        assert_eq!(names(&queue), ["a", "c", "b"]);
+        let a = key(&queue, "a");
+        queue.advance(a);
+        queue.withdraw(c);
+        assert_eq!(names(&queue), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_run_that_began_although_it_was_given_up_is_to_be_stopped() {
+        let mut queue = Queue::default();
+        queue.push(start("a"));
+        queue.next(Path::new("runs"));
+        queue.give_up();
+        assert!(queue.began());
+        queue.job_done();
+        queue.push(start("b"));
+        queue.next(Path::new("runs"));
+        assert!(!queue.began());
+    }
+}

@@ -1,0 +1,141 @@
+//! The numbers of a run that are plotted.
+
+use crate::runs::run::Run;
+use crate::runs::series::Series;
+
+/// A number that is plotted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Metric {
+    /// Training and validation loss.
+    Loss,
+    /// Gradient norm before clipping.
+    GradNorm,
+    /// Norm of S_0.
+    StateNorm,
+    /// L_decor.
+    DecorrelationLoss,
+    /// Mean |corr| of two different features.
+    OffDiagonal,
+    /// Root mean square of z = R phi.
+    FeatureRms,
+    /// |R|.
+    DecorrelationNorm,
+    /// Norm of Z.
+    LiftNorm,
+    /// Learning rate.
+    LearningRate,
+    /// Tokens a second.
+    TokensPerSec,
+}
+
+impl Metric {
+    /// Every metric but the loss, in the order in which they stand below it.
+    pub const SMALL: [Self; 9] = [
+        Self::DecorrelationLoss,
+        Self::OffDiagonal,
+        Self::GradNorm,
+        Self::StateNorm,
+        Self::LiftNorm,
+        Self::FeatureRms,
+        Self::DecorrelationNorm,
+        Self::LearningRate,
+        Self::TokensPerSec,
+    ];
+
+    /// What people see above the plot.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Loss => "Loss",
+            Self::GradNorm => "Gradient norm",
+            Self::StateNorm => "State norm",
+            Self::DecorrelationLoss => "Decorrelation loss",
+            Self::OffDiagonal => "Off-diagonal mass",
+            Self::FeatureRms => "Feature size",
+            Self::DecorrelationNorm => "Norm of R",
+            Self::LiftNorm => "Norm of Z",
+            Self::LearningRate => "Learning rate",
+            Self::TokensPerSec => "Speed",
+        }
+    }
+
+    /// Its symbol or unit, or what it is.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Loss => "nats a token; dots are held-out examples",
+            Self::GradNorm => "before clipping",
+            Self::StateNorm => "|S₀| over all layers",
+            Self::DecorrelationLoss => "L_decor",
+            Self::OffDiagonal => "mean |corr| of two features",
+            Self::FeatureRms => "rms of z = R φ",
+            Self::DecorrelationNorm => "|R|",
+            Self::LiftNorm => "|Z| over all layers",
+            Self::LearningRate => "η of S₀",
+            Self::TokensPerSec => "tokens a second",
+        }
+    }
+
+    /// The numbers of a run.
+    pub fn series(self, run: &Run) -> &Series {
+        let series = &run.series;
+        match self {
+            Self::Loss => &series.loss,
+            Self::GradNorm => &series.grad_norm,
+            Self::StateNorm => &series.state_norm,
+            Self::DecorrelationLoss => &series.decorrelation_loss,
+            Self::OffDiagonal => &series.off_diagonal,
+            Self::FeatureRms => &series.feature_rms,
+            Self::DecorrelationNorm => &series.decorrelation_norm,
+            Self::LiftNorm => &series.lift_norm,
+            Self::LearningRate => &series.learning_rate,
+            Self::TokensPerSec => &series.tokens_per_sec,
+        }
+    }
+
+    /// Whether every run has it; the others are left out where no run does.
+    pub fn is_of_every_run(self) -> bool {
+        match self {
+            Self::Loss
+            | Self::GradNorm
+            | Self::StateNorm
+            | Self::LearningRate
+            | Self::TokensPerSec => true,
+            Self::DecorrelationLoss
+            | Self::OffDiagonal
+            | Self::FeatureRms
+            | Self::DecorrelationNorm
+            | Self::LiftNorm => false,
+        }
+    }
+
+    /// Whether a logarithmic axis is for it: numbers that span powers of ten.
+    pub fn can_be_log(self) -> bool {
+        match self {
+            Self::Loss
+            | Self::GradNorm
+            | Self::StateNorm
+            | Self::DecorrelationLoss
+            | Self::OffDiagonal
+            | Self::FeatureRms
+            | Self::DecorrelationNorm
+            | Self::LiftNorm
+            | Self::LearningRate => true,
+            Self::TokensPerSec => false,
+        }
+    }
+
+    /// Whether it jumps from step to step, so that an average says more.
+    pub fn is_noisy(self) -> bool {
+        match self {
+            Self::Loss
+            | Self::GradNorm
+            | Self::TokensPerSec
+            | Self::DecorrelationLoss
+            | Self::OffDiagonal => true,
+            Self::StateNorm
+            | Self::LearningRate
+            | Self::FeatureRms
+            | Self::DecorrelationNorm
+            | Self::LiftNorm => false,
+        }
+    }
+}

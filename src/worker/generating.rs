@@ -1,0 +1,190 @@
+//! A prompt, answered with and without a tuned state, token by token in turn.
+
+use std::path::Path;
+use std::time::Instant;
+
+use super::command::GenerationRequest;
+use super::context::{Context, Doing};
+use super::event::{Answer, AnswerEnd, Event, RunId};
+use super::session::{LoadedModel, Session};
+use crate::error::{Error, Result};
+use crate::model::generate::{END_OF_DOCUMENT, Generation};
+use crate::model::sampling::Sampler;
+use crate::model::state::Start;
+use crate::model::text_stream::TextStream;
+use crate::model::tokenizer::Tokenizer;
+use crate::tuning::lift_bundle::read_tuned;
+use crate::tuning::state_file::locate_state;
+
+/// Answers the prompt until both answers have ended.
+///
+/// # Errors
+/// Bad input, and what the device reports.
+pub(super) fn generate(
+    request: &GenerationRequest,
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let run = context.run().unwrap_or(RunId(String::new()));
+    context.during = Doing::LoadingModel;
+    let (loaded, tokenizer) = match session.load(&request.spec, &mut |event| {
+        context.poll(0)?;
+        context.report(event)
+    }) {
+        Err(Error::Stopped) => return end_all(request, &run, context),
+        other => other?,
+    };
+    context.during = Doing::Generating;
+    if !request.alpha.is_finite() {
+        let reason = format!("must be a number, is {}", request.alpha);
+        return Err(Error::spec("alpha", reason));
+    }
+    let start = match &request.state {
+        Some(path) => Some(read_start(path, request.alpha, loaded)?),
+        None => None,
+    };
+    let prompt = tokenizer.encode_bytes(request.prompt.as_bytes());
+    let mut writers = Vec::new();
+    for answer in answers(request) {
+        let start = match answer {
+            Answer::Untuned => None,
+            Answer::Tuned => start.as_ref(),
+        };
+        writers.push(Writer::new(answer, request, loaded, start, &prompt)?);
+    }
+    while !writers.is_empty() {
+        let is_stopped = match context.poll(0) {
+            Err(Error::Stopped) => true,
+            other => {
+                other?;
+                false
+            }
+        };
+        let mut going = Vec::new();
+        for mut writer in writers {
+            let end = match is_stopped {
+                true => Some(AnswerEnd::Stopped),
+                false => writer.write(&tokenizer, request, &run, context)?,
+            };
+            match end {
+                Some(end) => writer.end(end, &run, context)?,
+                None => going.push(writer),
+            }
+        }
+        writers = going;
+    }
+    Ok(())
+}
+
+/// The tuned answer only where there is a state.
+fn answers(request: &GenerationRequest) -> impl Iterator<Item = Answer> {
+    let tuned = request.state.is_some().then_some(Answer::Tuned);
+    [Answer::Untuned].into_iter().chain(tuned)
+}
+
+fn end_all(request: &GenerationRequest, run: &RunId, context: &mut Context<'_>) -> Result<()> {
+    for answer in answers(request) {
+        context.report(Event::GenerationEnded {
+            run: run.clone(),
+            answer,
+            n_tokens: 0,
+            secs: 0.0,
+            end: AnswerEnd::Stopped,
+        })?;
+    }
+    Ok(())
+}
+
+fn read_start(path: &Path, alpha: f32, loaded: &LoadedModel) -> Result<Start> {
+    let path = locate_state(path)?;
+    let (tuned, _) = read_tuned(&path, None)?;
+    tuned
+        .check_fits(loaded.model.config())
+        .map_err(|error| match error {
+            Error::Spec { field, reason } => Error::input(&path, field, reason),
+            other
+            @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => other,
+        })?;
+    Ok(tuned.scaled(alpha).start(&loaded.device))
+}
+
+/// One of the answers.
+struct Writer<'a> {
+    answer: Answer,
+    text: Generation<'a>,
+    sampler: Sampler,
+    stream: TextStream,
+    n_tokens: usize,
+    since: Instant,
+}
+
+impl<'a> Writer<'a> {
+    fn new(
+        answer: Answer,
+        request: &GenerationRequest,
+        loaded: &'a LoadedModel,
+        start: Option<&Start>,
+        prompt: &[u32],
+    ) -> Result<Self> {
+        let sampler = Sampler::new(request.sampling)?;
+        let text = Generation::new(&loaded.model, &loaded.device, start, prompt)?;
+        Ok(Self {
+            answer,
+            text,
+            sampler,
+            stream: TextStream::new(request.stops.iter().map(String::as_str)),
+            n_tokens: 0,
+            since: Instant::now(),
+        })
+    }
+
+    /// Writes a token; why the answer ends, if it does.
+    fn write(
+        &mut self,
+        tokenizer: &Tokenizer,
+        request: &GenerationRequest,
+        run: &RunId,
+        context: &mut Context<'_>,
+    ) -> Result<Option<AnswerEnd>> {
+        if self.n_tokens >= request.max_tokens {
+            return Ok(Some(AnswerEnd::MaxTokens));
+        }
+        let token = self.sampler.pick(self.text.logits())?;
+        if token == END_OF_DOCUMENT {
+            return Ok(Some(AnswerEnd::EndOfDocument));
+        }
+        self.n_tokens += 1;
+        let shown = self.stream.push(tokenizer.token_bytes(token));
+        self.report(shown, run, context)?;
+        if self.stream.is_stopped() {
+            return Ok(Some(AnswerEnd::StopText));
+        }
+        if self.n_tokens < request.max_tokens {
+            self.text.push(token)?;
+        }
+        Ok(None)
+    }
+
+    fn report(&self, text: String, run: &RunId, context: &mut Context<'_>) -> Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        context.report(Event::Generated {
+            run: run.clone(),
+            answer: self.answer,
+            text,
+        })
+    }
+
+    fn end(mut self, end: AnswerEnd, run: &RunId, context: &mut Context<'_>) -> Result<()> {
+        let rest = self.stream.rest();
+        self.report(rest, run, context)?;
+        context.report(Event::GenerationEnded {
+            run: run.clone(),
+            answer: self.answer,
+            n_tokens: self.n_tokens,
+            secs: self.since.elapsed().as_secs_f64(),
+            end,
+        })
+    }
+}
