@@ -19,6 +19,7 @@ pub mod wkv7_prepare;
 pub mod wkv7_readout;
 
 mod cpu_tensor;
+mod gpu_op;
 mod rows;
 mod simd;
 mod vjp;
