@@ -19,10 +19,11 @@ pub mod wkv7_prepare;
 pub mod wkv7_readout;
 
 mod cpu_tensor;
-mod gpu_op;
+mod fused_gpu;
+pub mod gpu_op;
+pub mod product_gpu;
 mod rows;
 mod simd;
-mod vjp;
 mod wkv7_cpu;
 mod wkv7_gpu;
 mod wkv7_reference;

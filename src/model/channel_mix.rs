@@ -2,8 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use super::linear::{linear, linear_backward, n_values, rows, tokens};
-use crate::kernels::squared_relu::{squared_relu, squared_relu_backward};
+use super::linear::{
+    linear, linear_backward, linear_backward_through_squared_relu, linear_onto, n_values, rows,
+    tokens,
+};
+use crate::kernels::matmul::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 
 /// The frozen parameters of one layer's channel mixing.
@@ -42,16 +45,16 @@ impl ChannelMix {
         let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
         let [input] = mixed;
         let key = linear(rows(input), &self.key);
-        let out = linear(squared_relu(key.clone()), &self.value);
-        let tape = ChannelMixTape { x: x.clone(), key };
-        (x + tokens(out, n_batch), last, tape)
+        let onto = rows(x.clone());
+        let out = linear_onto(key.clone(), &self.value, Start::SquaredRelu, onto);
+        (tokens(out, n_batch), last, ChannelMixTape { x, key })
     }
 
     /// The gradient of the stream in front for `dx`, that of the stream behind.
     pub fn backward(&self, tape: ChannelMixTape, dx: Tensor<3>) -> Tensor<3> {
         let [n_batch, ..] = dx.dims();
-        let dhidden = linear_backward(rows(dx.clone()), &self.value);
-        let dkey = squared_relu_backward(tape.key, dhidden);
+        let dout = rows(dx.clone());
+        let dkey = linear_backward_through_squared_relu(dout, &self.value, tape.key);
         let dmixed = tokens(linear_backward(dkey, &self.key), n_batch);
         self.mix.backward(tape.x, [dmixed], dx)
     }

@@ -2,11 +2,12 @@
 //! learning rate and gate, through the WKV-7 recurrence, and back
 //! (`RWKV-LM/RWKV-v7`, `RWKV_Tmix_x070`).
 
-use burn::tensor::{Int, Tensor, activation::sigmoid};
+use burn::tensor::{Int, Tensor};
 
 use super::block::BlockGradients;
 use super::branch::{Branch, BranchTape};
-use super::linear::{LowRank, linear, linear_backward, n_values, rows, tokens};
+use super::linear::{LowRank, linear, linear_backward, linear_onto, n_values, rows, tokens};
+use crate::kernels::matmul::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
 use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
@@ -189,8 +190,9 @@ impl TimeMix {
             v: inputs.v.clone(),
             gate,
         };
-        let out = linear(rows(self.readout.forward(&read)), &self.output);
-        let behind = x.clone() + out.reshape([n_batch, n_tokens, n_embd]);
+        let out = rows(self.readout.forward(&read));
+        let behind = linear_onto(out, &self.output, Start::Plain, rows(x.clone()));
+        let behind = behind.reshape([n_batch, n_tokens, n_embd]);
         let below = wkv.tape.map(|wkv_tape| Below {
             x,
             wkv_tape,
@@ -227,8 +229,8 @@ impl TimeMix {
             }
             _ => None,
         };
-        let decay_low = self.decay.lower(xw).tanh();
-        let gate_low = sigmoid(self.gate.lower(xg));
+        let decay_low = self.decay.lower(xw);
+        let gate_low = self.gate.lower(xg);
         Projected {
             r: tokens(linear(xr, &self.receptance), n_batch),
             gate: tokens(self.gate.raise(gate_low.clone()), n_batch),
@@ -320,14 +322,15 @@ impl TimeMix {
         let [n_batch, ..] = dr.dims();
         let d = self.prepare.backward(&below.projections, upstream);
         let low = below.decay_low.clone();
-        let ddecay = self.decay.raise_backward(rows(d.decay)) * (low.powi_scalar(2).neg() + 1.0);
+        let ddecay = self.decay.raise_backward(rows(d.decay), Some(low));
         let low = below.gate_low.clone();
-        let dgate = self.gate.raise_backward(rows(dgate)) * (low.clone() * (low.neg() + 1.0));
-        let diclr = self.iclr.raise_backward(rows(d.iclr));
+        let dgate = self.gate.raise_backward(rows(dgate), Some(low));
+        let diclr = self.iclr.raise_backward(rows(d.iclr), None);
         let dvalue = linear_backward(rows(d.value), &self.value);
         let dvalue = match (&self.share, d.share) {
             (Some(share), Some(dshare)) => {
-                dvalue + share.lower_backward(share.raise_backward(rows(dshare)))
+                let dlow = share.raise_backward(rows(dshare), None);
+                share.lower_backward_onto(dlow, dvalue)
             }
             _ => dvalue,
         };

@@ -48,10 +48,27 @@ fn four_rows(x: &Tensor<f32>, base: usize, #[comptime] n: usize) -> Four {
     rows
 }
 
+/// A number of this unit's column, from shared memory at `place` or from `at`.
+#[cube]
+fn own(
+    x: &Tensor<f32>,
+    shared: &Shared<[f32]>,
+    at: usize,
+    place: usize,
+    #[comptime] shares_columns: bool,
+) -> f32 {
+    if comptime!(shares_columns) {
+        shared[place]
+    } else {
+        x[at]
+    }
+}
+
 /// One cube of `n` units for every batch entry, head and chunk. Inputs and
 /// gradients [B, T, H, N]; `checkpoints` and `dcheckpoints` [B, H, chunks, N, N]
-/// as the passes over the rows leave them.
-#[cube(launch)]
+/// as the passes over the rows leave them. `shares_columns` keeps the vectors on
+/// the key side in shared memory, where there is room for them.
+#[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn backward(
     r: &Tensor<f32>,
@@ -72,6 +89,7 @@ pub fn backward(
     dwrite: &mut Tensor<f32>,
     #[comptime] n: usize,
     #[comptime] interval: usize,
+    #[comptime] shares_columns: bool,
 ) {
     let n_vectors = comptime!(n / 4);
     let n_tokens = r.shape(1);
@@ -94,6 +112,25 @@ pub fn backward(
     fetch(removed, &mut shared_removed, token * n_vectors, n_head, len, n, interval);
     fetch(dy, &mut shared_dy, token * n_vectors, n_head, len, n, interval);
     fetch(dremoved, &mut shared_dremoved, token * n_vectors, n_head, len, n, interval);
+    // Unit j reads what it wrote itself.
+    let share_len = comptime!(if shares_columns { interval * n } else { 0 });
+    let mut shared_r = Shared::<[f32]>::new_slice(share_len);
+    let mut shared_w = Shared::<[f32]>::new_slice(share_len);
+    let mut shared_k = Shared::<[f32]>::new_slice(share_len);
+    let mut shared_removal = Shared::<[f32]>::new_slice(share_len);
+    let mut shared_write = Shared::<[f32]>::new_slice(share_len);
+    let last = len - 1;
+    if comptime!(shares_columns) {
+        #[unroll]
+        for l in 0..interval {
+            let p = (token + usize::min(l, last) * n_head) * n + j;
+            shared_r[l * n + j] = r[p];
+            shared_w[l * n + j] = w[p];
+            shared_k[l * n + j] = k[p];
+            shared_removal[l * n + j] = removal[p];
+            shared_write[l * n + j] = write[p];
+        }
+    }
     sync_cube();
 
     let mut sum_r = Array::<f32>::new(interval);
@@ -111,33 +148,38 @@ pub fn backward(
     }
     let mut before = Array::<Four>::new(interval);
     let state_base = (head * n_chunks + chunk) * n * n + j;
-    let last = len - 1;
     for slab in 0..n_vectors {
         let mut s = four_rows(checkpoints, state_base + slab * 4 * n, n);
         let mut d = four_rows(dcheckpoints, state_base + slab * 4 * n, n);
         #[unroll]
         for l in 0..interval {
-            let p = (token + usize::min(l, last) * n_head) * n + j;
             let at = l * n_vectors + slab;
+            let p = (token + usize::min(l, last) * n_head) * n + j;
+            let w_j = own(w, &shared_w, p, l * n + j, shares_columns);
+            let write_j = own(write, &shared_write, p, l * n + j, shares_columns);
+            let k_j = own(k, &shared_k, p, l * n + j, shares_columns);
             before[l] = s;
             sum_removal[l] += (shared_dremoved[at] * s).vector_sum();
-            s = s * Four::new(w[p])
-                + shared_removed[at] * Four::new(write[p])
-                + shared_v[at] * Four::new(k[p]);
+            s = s * Four::new(w_j)
+                + shared_removed[at] * Four::new(write_j)
+                + shared_v[at] * Four::new(k_j);
             sum_r[l] += (shared_dy[at] * s).vector_sum();
         }
         #[unroll]
         for step in 0..interval {
             let l = comptime!(interval - 1 - step);
-            let p = (token + usize::min(l, last) * n_head) * n + j;
             let at = l * n_vectors + slab;
-            d += shared_dy[at] * Four::new(r[p]);
+            let p = (token + usize::min(l, last) * n_head) * n + j;
+            let r_j = own(r, &shared_r, p, l * n + j, shares_columns);
+            let w_j = own(w, &shared_w, p, l * n + j, shares_columns);
+            let removal_j = own(removal, &shared_removal, p, l * n + j, shares_columns);
+            d += shared_dy[at] * Four::new(r_j);
             sum_w[l] += (d * before[l]).vector_sum();
             sum_k[l] += (d * shared_v[at]).vector_sum();
             sum_write[l] += (d * shared_removed[at]).vector_sum();
             // Behind the last token nothing happens.
-            let decay = select(l < len, w[p], 1.0f32);
-            d = d * Four::new(decay) + shared_dremoved[at] * Four::new(removal[p]);
+            let decay = select(l < len, w_j, 1.0f32);
+            d = d * Four::new(decay) + shared_dremoved[at] * Four::new(removal_j);
         }
     }
     #[unroll]

@@ -84,7 +84,8 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
     let inputs = [r, w, k, v, removal, write, state].map(on_gpu);
     let outputs = queue("wkv7_forward", inputs.into(), outputs, move |x, out| {
         let division = Division::new(&x[0], n);
-        rows::forward::launch(
+        // SAFETY: shapes were checked where the tensors came in; no index leaves them.
+        unsafe { rows::forward::launch_unchecked(
             &x[0].client,
             division.cubes(b * h),
             division.units(),
@@ -106,7 +107,7 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
             CHECKPOINT_INTERVAL,
             shared_state,
             keep_tape,
-        );
+        ) };
     });
     let [y, last_state, checkpoints, removed] = outputs;
     Wkv7Forward {
@@ -157,7 +158,8 @@ fn rows_backward(
     let inputs = [r, w, k, removal, write, dy, dlast].map(on_gpu);
     let outputs = queue("wkv7_rows_backward", inputs.into(), outputs, move |x, out| {
         let division = Division::new(&x[0], n);
-        rows::backward::launch(
+        // SAFETY: shapes were checked where the tensors came in; no index leaves them.
+        unsafe { rows::backward::launch_unchecked(
             &x[0].client,
             division.cubes(b * h),
             division.units(),
@@ -179,7 +181,7 @@ fn rows_backward(
             CHECKPOINT_INTERVAL,
             has_dlast,
             keep,
-        );
+        ) };
     });
     let [state, checkpoints, v, removed] = outputs;
     RowGradients {
@@ -213,7 +215,10 @@ pub(super) fn backward(
     inputs.push(on_gpu(of_rows.checkpoints));
     let outputs = std::array::from_fn(|_| Shape::from(dims));
     let gradients = queue("wkv7_columns_backward", inputs, outputs, move |x, out| {
-        columns::backward::launch(
+        let room = x[0].client.properties().hardware.max_shared_memory_size;
+        let shares_columns = 9 * CHECKPOINT_INTERVAL * n * size_of::<f32>() <= room;
+        // SAFETY: shapes were checked where the tensors came in; no index leaves them.
+        unsafe { columns::backward::launch_unchecked(
             &x[0].client,
             CubeCount::Static(t.div_ceil(CHECKPOINT_INTERVAL) as u32, (b * h) as u32, 1),
             CubeDim::new_1d(n as u32),
@@ -235,7 +240,8 @@ pub(super) fn backward(
             out[4].clone().into_tensor_arg(),
             n,
             CHECKPOINT_INTERVAL,
-        );
+            shares_columns,
+        ) };
     });
     let [r, w, k, removal, write] = gradients.map(from_gpu);
     Wkv7Gradients {

@@ -1,8 +1,8 @@
 //! The parts of [`crate::kernels::wkv7`] that walk over the tokens. Rows of the
 //! state (and of its gradient) do not see each other there, so every row has
 //! its own units: `split` of them, each with every `split`-th vector of columns
-//! in registers. The vectors of [`STAGE`] tokens at a time are fetched together,
-//! so that no token waits for memory.
+//! in registers. The vectors of [`STAGE`] tokens at a time are fetched together
+//! and ahead of time, so that no token waits for memory.
 
 use cubecl::prelude::*;
 
@@ -27,40 +27,76 @@ fn over_row(value: f32, #[comptime] split: usize) -> f32 {
     sum
 }
 
-/// Copies the vectors of the tokens `from` to `from + len` of one head.
+/// This unit's share of the vectors of a stage, those of the tokens `token` to
+/// `token + len` of one head; behind the last one it is repeated.
 #[cube]
 fn fetch(
     x: &Tensor<Four>,
-    shared: &mut Shared<[Four]>,
+    held: &mut Array<Four>,
     token: usize,
     n_head: usize,
     len: usize,
     #[comptime] n: usize,
+    #[comptime] stage: usize,
     #[comptime] n_units: usize,
 ) {
     let n_vectors = comptime!(n / 4);
-    let total = len * n_vectors;
-    for idx in range_stepped(UNIT_POS_X as usize, total, n_units) {
-        let l = idx / n_vectors;
-        shared[idx] = x[token + l * n_head * n_vectors + idx % n_vectors];
+    #[unroll]
+    for idx in 0..comptime!((stage * n / 4).div_ceil(n_units)) {
+        let at = UNIT_POS_X as usize + idx * n_units;
+        let l = usize::min(at / n_vectors, len - 1);
+        held[idx] = x[(token + l * n_head) * n_vectors + at % n_vectors];
     }
 }
 
-/// As [`fetch`], one number a row for the rows of this cube.
+/// Puts what [`fetch`] got where all units see it.
+#[cube]
+fn share(
+    held: &Array<Four>,
+    shared: &mut Shared<[Four]>,
+    #[comptime] n: usize,
+    #[comptime] stage: usize,
+    #[comptime] n_units: usize,
+) {
+    #[unroll]
+    for idx in 0..comptime!((stage * n / 4).div_ceil(n_units)) {
+        shared[UNIT_POS_X as usize + idx * n_units] = held[idx];
+    }
+}
+
+/// As [`fetch`], one number a row for the rows of this cube from `at` on.
 #[cube]
 fn fetch_rows(
     x: &Tensor<f32>,
-    shared: &mut Shared<[f32]>,
+    held: &mut Array<f32>,
     at: usize,
     n_head: usize,
     len: usize,
     #[comptime] n: usize,
     #[comptime] rows: usize,
+    #[comptime] stage: usize,
     #[comptime] n_units: usize,
 ) {
-    let total = len * rows;
-    for idx in range_stepped(UNIT_POS_X as usize, total, n_units) {
-        shared[idx] = x[at + (idx / rows) * n_head * n + idx % rows];
+    #[unroll]
+    for idx in 0..comptime!((stage * rows).div_ceil(n_units)) {
+        let place = UNIT_POS_X as usize + idx * n_units;
+        let l = usize::min(place / rows, len - 1);
+        held[idx] = x[at + l * n_head * n + place % rows];
+    }
+}
+
+/// As [`share`], of what [`fetch_rows`] got.
+#[cube]
+fn share_rows(
+    held: &Array<f32>,
+    shared: &mut Shared<[f32]>,
+    #[comptime] rows: usize,
+    #[comptime] stage: usize,
+    #[comptime] n_units: usize,
+) {
+    #[unroll]
+    for idx in 0..comptime!((stage * rows).div_ceil(n_units)) {
+        shared[UNIT_POS_X as usize + idx * n_units] = held[idx];
     }
 }
 
@@ -68,7 +104,7 @@ fn fetch_rows(
 /// [B, H, chunks, N, N], the state before every `interval`-th token; `removed`
 /// [B, T, H, N], what the removal vectors took. Cubes of `rows * split` units,
 /// `n / rows` of them for every batch entry and head.
-#[cube(launch)]
+#[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn forward(
     r: &Tensor<Four>,
@@ -122,11 +158,27 @@ pub fn forward(
     let mut shared_write = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
     let mut shared_v = Shared::<[f32]>::new_slice(comptime!(stage * rows));
 
+    let mut held_r = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_w = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_k = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_removal = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_write = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_v = Array::<f32>::new(comptime!((stage * rows).div_ceil(n_units)));
     let n_stages = n_tokens.div_ceil(stage);
+    {
+        let token = batch_idx * n_tokens * n_head + head_idx;
+        let len = usize::min(stage, n_tokens);
+fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
+fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+fetch(removal, &mut held_removal, token, n_head, len, n, stage, n_units);
+fetch(write, &mut held_write, token, n_head, len, n, stage, n_units);
+fetch_rows(v, &mut held_v, token * n + first_row, n_head, len, n, rows, stage, n_units);
+    }
     for stage_idx in 0..n_stages {
         let from = stage_idx * stage;
-        let len = usize::min(stage, n_tokens - from);
-        let token = (batch_idx * n_tokens + from) * n_head + head_idx;
+        let here = usize::min(stage, n_tokens - from);
+        let first_token = (batch_idx * n_tokens + from) * n_head + head_idx;
         if comptime!(keep_tape) {
             if from % interval == 0 {
                 let base = ((head * n_chunks + from / interval) * n + i) * n_vectors;
@@ -137,14 +189,24 @@ pub fn forward(
             }
         }
         sync_cube();
-        fetch(r, &mut shared_r, token * n_vectors, n_head, len, n, n_units);
-        fetch(w, &mut shared_w, token * n_vectors, n_head, len, n, n_units);
-        fetch(k, &mut shared_k, token * n_vectors, n_head, len, n, n_units);
-        fetch(removal, &mut shared_removal, token * n_vectors, n_head, len, n, n_units);
-        fetch(write, &mut shared_write, token * n_vectors, n_head, len, n, n_units);
-        fetch_rows(v, &mut shared_v, token * n + first_row, n_head, len, n, rows, n_units);
+share(&held_r, &mut shared_r, n, stage, n_units);
+share(&held_w, &mut shared_w, n, stage, n_units);
+share(&held_k, &mut shared_k, n, stage, n_units);
+share(&held_removal, &mut shared_removal, n, stage, n_units);
+share(&held_write, &mut shared_write, n, stage, n_units);
+share_rows(&held_v, &mut shared_v, rows, stage, n_units);
         sync_cube();
-        for l in 0..len {
+        if stage_idx + 1 < n_stages {
+            let token = first_token + stage * n_head;
+            let len = usize::min(stage, n_tokens - from - stage);
+fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
+fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+fetch(removal, &mut held_removal, token, n_head, len, n, stage, n_units);
+fetch(write, &mut held_write, token, n_head, len, n, stage, n_units);
+fetch_rows(v, &mut held_v, token * n + first_row, n_head, len, n, rows, stage, n_units);
+        }
+        for l in 0..here {
             let at = l * n_vectors + part;
             let mut taken = Four::new(0.0f32);
             #[unroll]
@@ -164,7 +226,7 @@ pub fn forward(
                 out += s * shared_r[at + j * split];
             }
             let out = over_row(out.vector_sum(), split);
-            let p = (token + l * n_head) * n + i;
+            let p = (first_token + l * n_head) * n + i;
             if part == 0 {
                 y[p] = out;
                 if comptime!(keep_tape) {
@@ -185,7 +247,7 @@ pub fn forward(
 /// With `keep` also `dcheckpoints` [B, H, chunks, N, N], the gradient that
 /// reaches the last state of every chunk from behind it, `dv` and `dremoved`,
 /// [B, T, H, N] each. Cubes as in [`forward`].
-#[cube(launch)]
+#[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn backward(
     r: &Tensor<Four>,
@@ -239,11 +301,30 @@ pub fn backward(
     let mut shared_write = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
     let mut shared_dy = Shared::<[f32]>::new_slice(comptime!(stage * rows));
 
+    let mut held_r = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_w = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_k = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_removal = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_write = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
+    let mut held_dy = Array::<f32>::new(comptime!((stage * rows).div_ceil(n_units)));
     let n_stages = n_tokens.div_ceil(stage);
+    {
+        let from = (n_stages - 1) * stage;
+        let token = (batch_idx * n_tokens + from) * n_head + head_idx;
+        let len = n_tokens - from;
+fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
+fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+if comptime!(keep) {
+    fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+}
+fetch(removal, &mut held_removal, token, n_head, len, n, stage, n_units);
+fetch(write, &mut held_write, token, n_head, len, n, stage, n_units);
+fetch_rows(dy, &mut held_dy, token * n + first_row, n_head, len, n, rows, stage, n_units);
+    }
     for back in 0..n_stages {
         let from = (n_stages - 1 - back) * stage;
-        let len = usize::min(stage, n_tokens - from);
-        let token = (batch_idx * n_tokens + from) * n_head + head_idx;
+        let here = usize::min(stage, n_tokens - from);
+        let first_token = (batch_idx * n_tokens + from) * n_head + head_idx;
         if comptime!(keep) {
             // The last stage of a chunk comes first.
             if (from + stage) % interval == 0 || back == 0 {
@@ -255,17 +336,29 @@ pub fn backward(
             }
         }
         sync_cube();
-        fetch(r, &mut shared_r, token * n_vectors, n_head, len, n, n_units);
-        fetch(w, &mut shared_w, token * n_vectors, n_head, len, n, n_units);
-        if comptime!(keep) {
-            fetch(k, &mut shared_k, token * n_vectors, n_head, len, n, n_units);
-        }
-        fetch(removal, &mut shared_removal, token * n_vectors, n_head, len, n, n_units);
-        fetch(write, &mut shared_write, token * n_vectors, n_head, len, n, n_units);
-        fetch_rows(dy, &mut shared_dy, token * n + first_row, n_head, len, n, rows, n_units);
+share(&held_r, &mut shared_r, n, stage, n_units);
+share(&held_w, &mut shared_w, n, stage, n_units);
+if comptime!(keep) {
+    share(&held_k, &mut shared_k, n, stage, n_units);
+}
+share(&held_removal, &mut shared_removal, n, stage, n_units);
+share(&held_write, &mut shared_write, n, stage, n_units);
+share_rows(&held_dy, &mut shared_dy, rows, stage, n_units);
         sync_cube();
-        for step in 0..len {
-            let l = len - 1 - step;
+        if from > 0 {
+            let token = first_token - stage * n_head;
+            let len = stage.runtime();
+fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
+fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+if comptime!(keep) {
+    fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+}
+fetch(removal, &mut held_removal, token, n_head, len, n, stage, n_units);
+fetch(write, &mut held_write, token, n_head, len, n, stage, n_units);
+fetch_rows(dy, &mut held_dy, token * n + first_row, n_head, len, n, rows, stage, n_units);
+        }
+        for step in 0..here {
+            let l = here - 1 - step;
             let at = l * n_vectors + part;
             let dy_four = Four::new(shared_dy[l * rows + row_in_cube]);
             let mut removed_four = Four::new(0.0f32);
@@ -288,7 +381,7 @@ pub fn backward(
             }
             if comptime!(keep) {
                 let of_v = over_row(v_four.vector_sum(), split);
-                let p = (token + l * n_head) * n + i;
+                let p = (first_token + l * n_head) * n + i;
                 if part == 0 {
                     dv[p] = of_v;
                     dremoved[p] = of_removed;
