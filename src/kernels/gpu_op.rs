@@ -6,8 +6,12 @@ use burn::backend::fusion::custom::{
     CustomOpIr, HandleContainer, OperationFn, OperationIr, StreamId, TensorIr,
 };
 use burn::backend::fusion::{FusionBackend, FusionRuntime, FusionTensor};
-use burn::tensor::{DType, Int, Shape, Tensor};
+use burn::tensor::{DType, Device, Int, Shape, Tensor};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
+
+use super::measure;
+use super::product_gpu::has_matrix_units;
+use super::wkv7::is_cpu;
 
 type Runtime = <CubeBackend as FusionBackend>::FusionRuntime;
 
@@ -108,7 +112,7 @@ fn queue_list(
                 .iter()
                 .map(|shape| empty(&inputs[0], shape))
                 .collect();
-            launch(&inputs, &written);
+            measure::launched(name, &inputs[0].client, || launch(&inputs, &written));
             for (id, tensor) in ids.iter().zip(written) {
                 handles.register_float_tensor::<CubeBackend>(id, tensor);
             }
@@ -143,4 +147,14 @@ pub(crate) fn shaped(x: &CubeTensor, shape: Shape) -> CubeTensor {
         x.handle.clone(),
         x.dtype,
     )
+}
+
+/// Whether the device multiplies matrices of 16-bit factors with 32-bit sums.
+pub fn multiplies_in_half(device: &Device) -> bool {
+    if is_cpu(device) {
+        return false;
+    }
+    let probe = on_gpu(Tensor::<1>::zeros([1], device));
+    let client = probe.client.clone();
+    has_matrix_units(&client.resolve_tensor_float::<CubeBackend>(probe))
 }

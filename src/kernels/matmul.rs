@@ -25,21 +25,36 @@ pub enum Stored {
     Transposed,
 }
 
-/// `a` [rows, inner] by `b` → [rows, columns].
-///
-/// # Panics
-/// Where the inner dimensions differ.
-pub fn matmul(a: Tensor<2>, b: &Tensor<2>, stored: Stored) -> Tensor<2> {
-    product(a, b, stored, Start::Plain, Finish::Plain, None)
-}
-
-/// [`matmul`] of what `start` makes of `a`, and what `finish` makes of that, with
-/// the numbers of `other` [rows, columns] where it wants some. A GPU takes the
+/// `a` [.., inner] by `b` → [.., columns]: of what `start` makes of `a`, and
+/// what `finish` makes of that, with the numbers of `other` [.., columns] where
+/// it wants some. A GPU takes the
 /// product in 16-bit factors and 32-bit sums where `b` is stored in 16 bits.
 ///
 /// # Panics
 /// Where the inner dimensions differ.
-pub fn product(
+pub fn product<const D: usize>(
+    a: Tensor<D>,
+    b: &Tensor<2>,
+    stored: Stored,
+    start: Start,
+    finish: Finish,
+    other: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let mut shape = a.dims();
+    let [inner, n_columns] = inner_and_columns(b, stored);
+    assert_eq!(inner, shape[D - 1], "inner dimensions of a product");
+    shape[D - 1] = n_columns;
+    if !is_cpu(&a.device()) && inner.is_multiple_of(4) && n_columns.is_multiple_of(4) {
+        return on_device(a, b, stored, start, finish, other);
+    }
+    let n_rows = shape[..D - 1].iter().product::<usize>();
+    let a = a.reshape([n_rows, inner]);
+    let other = other.map(|other| other.reshape([n_rows, n_columns]));
+    in_turn(a, b, stored, start, finish, other).reshape(shape)
+}
+
+/// [`product`], one thing after the other.
+fn in_turn(
     a: Tensor<2>,
     b: &Tensor<2>,
     stored: Stored,
@@ -47,12 +62,6 @@ pub fn product(
     finish: Finish,
     other: Option<Tensor<2>>,
 ) -> Tensor<2> {
-    let n_inner = a.dims()[1];
-    let [inner, n_columns] = inner_and_columns(b, stored);
-    assert_eq!(inner, n_inner, "inner dimensions of a product");
-    if !is_cpu(&a.device()) && inner.is_multiple_of(4) && n_columns.is_multiple_of(4) {
-        return on_device(a, b, stored, start, finish, other);
-    }
     let a = match start {
         Start::Plain | Start::Gradient => a,
         Start::SquaredRelu => squared_relu(a),
@@ -78,16 +87,18 @@ fn inner_and_columns(b: &Tensor<2>, stored: Stored) -> [usize; 2] {
     }
 }
 
-fn on_device(
-    a: Tensor<2>,
+fn on_device<const D: usize>(
+    a: Tensor<D>,
     b: &Tensor<2>,
     stored: Stored,
     start: Start,
     finish: Finish,
-    other: Option<Tensor<2>>,
-) -> Tensor<2> {
+    other: Option<Tensor<D>>,
+) -> Tensor<D> {
     let [_, n_columns] = inner_and_columns(b, stored);
-    let shape = Shape::from([a.dims()[0], n_columns]);
+    let mut shape = a.dims();
+    shape[D - 1] = n_columns;
+    let shape = Shape::from(shape);
     let mut inputs = vec![on_gpu(a), on_gpu(b.clone())];
     inputs.extend(other.map(on_gpu));
     let [out] = queue("product", inputs, [shape], move |x, out| {
@@ -165,7 +176,7 @@ mod tests {
             let want = want.try_to_vec::<f32>().unwrap();
             let transposed = Tensor::from_data(b.clone().transpose().into_data(), &device);
             for (b, stored) in [(b, Stored::Plain), (transposed, Stored::Transposed)] {
-                let got = matmul(a.clone(), &b, stored).into_data();
+                let got = product(a.clone(), &b, stored, Start::Plain, Finish::Plain, None).into_data();
                 for (got, want) in got.try_to_vec::<f32>().unwrap().iter().zip(&want) {
                     assert!((got - want).abs() < 1e-4, "{stored:?}: {got}, not {want}");
                 }

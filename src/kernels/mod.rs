@@ -11,6 +11,7 @@ pub mod device;
 pub mod layer_norm;
 pub mod lifted_wkv;
 pub mod matmul;
+pub mod measure;
 pub mod radial_features;
 pub mod squared_relu;
 pub mod token_mix;

@@ -4,41 +4,41 @@ use burn::tensor::Tensor;
 
 use crate::kernels::matmul::{Finish, Start, Stored, product};
 
-/// `x` [rows, in] by a weight stored as [out, in] → [rows, out].
-pub(super) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+/// `x` [.., in] by a weight stored as [out, in] → [.., out].
+pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
     plain(x, weight, Stored::Transposed)
 }
 
-/// [`linear`] of what `start` makes of x, added to `onto` [rows, out].
+/// [`linear`] of what `start` makes of x, added to `onto` [.., out].
 pub(super) fn linear_onto(
-    x: Tensor<2>,
+    x: Tensor<3>,
     weight: &Tensor<2>,
     start: Start,
-    onto: Tensor<2>,
-) -> Tensor<2> {
+    onto: Tensor<3>,
+) -> Tensor<3> {
     product(x, weight, Stored::Transposed, start, Finish::Add, Some(onto))
 }
 
-/// The gradient of x for that of [`linear`]: [rows, out] → [rows, in].
-pub(super) fn linear_backward(dy: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+/// The gradient of x for that of [`linear`]: [.., out] → [.., in].
+pub(super) fn linear_backward<const D: usize>(dy: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
     gradient(dy, weight, Stored::Plain)
 }
 
 /// The gradient of `key` for that of [`linear`] of its squared ReLU.
 pub(super) fn linear_backward_through_squared_relu(
-    dy: Tensor<2>,
+    dy: Tensor<3>,
     weight: &Tensor<2>,
-    key: Tensor<2>,
-) -> Tensor<2> {
+    key: Tensor<3>,
+) -> Tensor<3> {
     let finish = Finish::ThroughSquaredRelu;
     product(dy, weight, Stored::Plain, Start::Gradient, finish, Some(key))
 }
 
-fn plain(x: Tensor<2>, weight: &Tensor<2>, stored: Stored) -> Tensor<2> {
+fn plain<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, stored: Stored) -> Tensor<D> {
     product(x, weight, stored, Start::Plain, Finish::Plain, None)
 }
 
-fn gradient(dy: Tensor<2>, weight: &Tensor<2>, stored: Stored) -> Tensor<2> {
+fn gradient<const D: usize>(dy: Tensor<D>, weight: &Tensor<2>, stored: Stored) -> Tensor<D> {
     product(dy, weight, stored, Start::Gradient, Finish::Plain, None)
 }
 
@@ -82,8 +82,8 @@ pub(super) enum Between {
 }
 
 impl LowRank {
-    /// Behind the function between the two factors: [rows, C] → [rows, rank].
-    pub fn lower(&self, x: Tensor<2>) -> Tensor<2> {
+    /// Behind the function between the two factors: [B, T, C] → [B, T, rank].
+    pub fn lower(&self, x: Tensor<3>) -> Tensor<3> {
         let finish = match self.between {
             Between::Nothing => Finish::Plain,
             Between::Tanh => Finish::Tanh,
@@ -92,15 +92,15 @@ impl LowRank {
         product(x, &self.down, Stored::Plain, Start::Plain, finish, None)
     }
 
-    /// [rows, rank] → [rows, C].
-    pub fn raise(&self, low: Tensor<2>) -> Tensor<2> {
+    /// [B, T, rank] → [B, T, C].
+    pub fn raise(&self, low: Tensor<3>) -> Tensor<3> {
         plain(low, &self.up, Stored::Plain)
     }
 
     /// The gradient in front of the function, for that of [`Self::raise`]:
-    /// [rows, C] → [rows, rank]. `low` is what [`Self::lower`] gave; where no
+    /// [B, T, C] → [B, T, rank]. `low` is what [`Self::lower`] gave; where no
     /// function stands between, it may be left out.
-    pub fn raise_backward(&self, dy: Tensor<2>, low: Option<Tensor<2>>) -> Tensor<2> {
+    pub fn raise_backward(&self, dy: Tensor<3>, low: Option<Tensor<3>>) -> Tensor<3> {
         let finish = match self.between {
             Between::Nothing => Finish::Plain,
             Between::Tanh => Finish::ThroughTanh,
@@ -109,13 +109,13 @@ impl LowRank {
         product(dy, &self.up, Stored::Transposed, Start::Gradient, finish, low)
     }
 
-    /// The gradient of x: [rows, rank] → [rows, C].
-    pub fn lower_backward(&self, dlow: Tensor<2>) -> Tensor<2> {
+    /// The gradient of x: [B, T, rank] → [B, T, C].
+    pub fn lower_backward(&self, dlow: Tensor<3>) -> Tensor<3> {
         gradient(dlow, &self.down, Stored::Transposed)
     }
 
     /// As [`Self::lower_backward`], added to another gradient.
-    pub fn lower_backward_onto(&self, dlow: Tensor<2>, onto: Tensor<2>) -> Tensor<2> {
+    pub fn lower_backward_onto(&self, dlow: Tensor<3>, onto: Tensor<3>) -> Tensor<3> {
         let down = &self.down;
         product(dlow, down, Stored::Transposed, Start::Gradient, Finish::Add, Some(onto))
     }

@@ -6,10 +6,10 @@ use burn::tensor::{Int, Tensor};
 
 use super::block::BlockGradients;
 use super::branch::{Branch, BranchTape};
-use super::linear::{LowRank, linear, linear_backward, linear_onto, n_values, rows, tokens};
+use super::linear::{LowRank, linear, linear_backward, linear_onto, n_values};
 use crate::kernels::matmul::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
-use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
+use crate::kernels::wkv7::{Beside, Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
 use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
 use crate::kernels::wkv7_readout::{Readout, ReadoutInputs};
 
@@ -90,10 +90,10 @@ struct Below {
     x: Tensor<3>,
     wkv_tape: Wkv7Tape,
     projections: Projections,
-    /// tanh between the factors of the decay, [B * T, rank].
-    decay_low: Tensor<2>,
-    /// sigmoid between the factors of the gate, [B * T, rank].
-    gate_low: Tensor<2>,
+    /// tanh between the factors of the decay, [B, T, rank].
+    decay_low: Tensor<3>,
+    /// sigmoid between the factors of the gate, [B, T, rank].
+    gate_low: Tensor<3>,
 }
 
 impl TimeMixTape {
@@ -147,8 +147,8 @@ struct Projected {
     projections: Projections,
     /// [B, T, C].
     v_first: Tensor<3>,
-    decay_low: Tensor<2>,
-    gate_low: Tensor<2>,
+    decay_low: Tensor<3>,
+    gate_low: Tensor<3>,
 }
 
 impl TimeMix {
@@ -161,7 +161,7 @@ impl TimeMix {
         v_first: Option<Tensor<3>>,
         keep: Keep,
     ) -> TimeMixOutput {
-        let [n_batch, n_tokens, n_embd] = x.dims();
+        let [n_batch, n_tokens, _] = x.dims();
         let [_, n_head, head_size, _] = state.wkv.dims();
         let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), state.last);
         let Projected {
@@ -190,9 +190,8 @@ impl TimeMix {
             v: inputs.v.clone(),
             gate,
         };
-        let out = rows(self.readout.forward(&read));
-        let behind = linear_onto(out, &self.output, Start::Plain, rows(x.clone()));
-        let behind = behind.reshape([n_batch, n_tokens, n_embd]);
+        let out = self.readout.forward(&read);
+        let behind = linear_onto(out, &self.output, Start::Plain, x.clone());
         let below = wkv.tape.map(|wkv_tape| Below {
             x,
             wkv_tape,
@@ -219,27 +218,26 @@ impl TimeMix {
     }
 
     fn project(&self, mixed: [Tensor<3>; 6], v_first: Option<Tensor<3>>) -> Projected {
-        let [n_batch, ..] = mixed[0].dims();
-        let [xr, xw, xk, xv, xa, xg] = mixed.map(rows);
-        let value = tokens(linear(xv.clone(), &self.value), n_batch);
+        let [xr, xw, xk, xv, xa, xg] = mixed;
+        let value = linear(xv.clone(), &self.value);
         let share = match (&self.share, &v_first) {
             (Some(share), Some(v_first)) => {
                 let low = share.raise(share.lower(xv));
-                Some((tokens(low, n_batch), v_first.clone()))
+                Some((low, v_first.clone()))
             }
             _ => None,
         };
         let decay_low = self.decay.lower(xw);
         let gate_low = self.gate.lower(xg);
         Projected {
-            r: tokens(linear(xr, &self.receptance), n_batch),
-            gate: tokens(self.gate.raise(gate_low.clone()), n_batch),
+            r: linear(xr, &self.receptance),
+            gate: self.gate.raise(gate_low.clone()),
             v_first: v_first.unwrap_or_else(|| value.clone()),
             projections: Projections {
-                key: tokens(linear(xk, &self.key), n_batch),
+                key: linear(xk, &self.key),
                 value,
-                decay: tokens(self.decay.raise(decay_low.clone()), n_batch),
-                iclr: tokens(self.iclr.raise(self.iclr.lower(xa)), n_batch),
+                decay: self.decay.raise(decay_low.clone()),
+                iclr: self.iclr.raise(self.iclr.lower(xa)),
                 share,
             },
             decay_low,
@@ -262,7 +260,6 @@ impl TimeMix {
             branch,
             below,
         } = tape;
-        let [n_batch, ..] = dx.dims();
         let read = ReadoutInputs {
             y,
             r: wkv.r.clone(),
@@ -270,7 +267,7 @@ impl TimeMix {
             v: wkv.v.clone(),
             gate,
         };
-        let dout = tokens(linear_backward(rows(dx.clone()), &self.output), n_batch);
+        let dout = linear_backward(dx.clone(), &self.output);
         let read = self.readout.backward(&read, dout);
         let (branch, through_branch) = match branch {
             Some(tape) => {
@@ -287,7 +284,12 @@ impl TimeMix {
                 x: None,
             };
         };
-        let mut through = wkv7_backward(&wkv, &below.wkv_tape, read.y);
+        let beside = Beside {
+            r: read.r,
+            k: read.k,
+            v: read.v,
+        };
+        let mut through = wkv7_backward(&wkv, &below.wkv_tape, read.y, Some(beside));
         if let Some(inputs) = through_branch {
             through.r = through.r + inputs.r;
             if let Some(w) = inputs.w {
@@ -296,12 +298,12 @@ impl TimeMix {
         }
         let upstream = Prepared {
             w: through.w,
-            k: through.k + read.k,
-            v: through.v + read.v,
+            k: through.k,
+            v: through.v,
             removal: through.removal,
             write: through.write,
         };
-        let dr = (through.r + read.r).reshape(dx.dims());
+        let dr = through.r.reshape(dx.dims());
         let dmixed = self.project_backward(&below, dr, read.gate, upstream);
         let dx = self.mix.backward(below.x, dmixed, dx);
         BlockGradients {
@@ -319,29 +321,27 @@ impl TimeMix {
         dgate: Tensor<3>,
         upstream: Prepared,
     ) -> [Tensor<3>; 6] {
-        let [n_batch, ..] = dr.dims();
         let d = self.prepare.backward(&below.projections, upstream);
         let low = below.decay_low.clone();
-        let ddecay = self.decay.raise_backward(rows(d.decay), Some(low));
+        let ddecay = self.decay.raise_backward(d.decay, Some(low));
         let low = below.gate_low.clone();
-        let dgate = self.gate.raise_backward(rows(dgate), Some(low));
-        let diclr = self.iclr.raise_backward(rows(d.iclr), None);
-        let dvalue = linear_backward(rows(d.value), &self.value);
+        let dgate = self.gate.raise_backward(dgate, Some(low));
+        let diclr = self.iclr.raise_backward(d.iclr, None);
+        let dvalue = linear_backward(d.value, &self.value);
         let dvalue = match (&self.share, d.share) {
             (Some(share), Some(dshare)) => {
-                let dlow = share.raise_backward(rows(dshare), None);
+                let dlow = share.raise_backward(dshare, None);
                 share.lower_backward_onto(dlow, dvalue)
             }
             _ => dvalue,
         };
         [
-            linear_backward(rows(dr), &self.receptance),
+            linear_backward(dr, &self.receptance),
             self.decay.lower_backward(ddecay),
-            linear_backward(rows(d.key), &self.key),
+            linear_backward(d.key, &self.key),
             dvalue,
             self.iclr.lower_backward(diclr),
             self.gate.lower_backward(dgate),
         ]
-        .map(|d| tokens(d, n_batch))
     }
 }

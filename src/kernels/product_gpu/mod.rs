@@ -64,8 +64,14 @@ fn unit_tiling(m: usize, n: usize) -> UnitTiling {
     }
 }
 
-/// `a` [m, k] by `b`, [k, n] or, `transposed`, [n, k], finished with `other`
-/// [m, n] where `finish` wants one → `out` [m, n]. The product is taken in 16
+fn rows_and_columns(out: &CubeTensor) -> [usize; 2] {
+    let shape = out.meta.shape();
+    let n = shape[shape.num_dims() - 1];
+    [shape.num_elements() / n, n]
+}
+
+/// `a` [.., k] by `b`, [k, n] or, `transposed`, [n, k], finished with `other`
+/// [.., n] where `finish` wants one → `out` [.., n]. The product is taken in 16
 /// bits where `b` has them, which needs [`has_matrix_units`], and in 32 otherwise.
 pub fn product(
     a: &CubeTensor,
@@ -76,7 +82,7 @@ pub fn product(
     other: Option<&CubeTensor>,
     out: &CubeTensor,
 ) {
-    let [m, n] = [out.meta.shape()[0], out.meta.shape()[1]];
+    let [m, n] = rows_and_columns(out);
     let tiling = match b.dtype {
         DType::F32 => None,
         _ => Some(plane_tiling(m, n)),
@@ -98,7 +104,7 @@ pub fn launch(
     plane_tiling: Option<Tiling>,
     unit_tiling: UnitTiling,
 ) {
-    let [m, n] = [out.meta.shape()[0], out.meta.shape()[1]];
+    let [m, n] = rows_and_columns(out);
     let k = a.meta.shape().num_elements() / m;
     let rows = shaped(a, Shape::from([m, k]));
     let other = other.unwrap_or(a).clone();

@@ -67,7 +67,8 @@ fn own(
 /// One cube of `n` units for every batch entry, head and chunk. Inputs and
 /// gradients [B, T, H, N]; `checkpoints` and `dcheckpoints` [B, H, chunks, N, N]
 /// as the passes over the rows leave them. `shares_columns` keeps the vectors on
-/// the key side in shared memory, where there is room for them.
+/// the key side in shared memory, where there is room for them. `beside_r` and
+/// `beside_k` are added to `dr` and `dk` where `has_beside`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn backward(
@@ -82,6 +83,8 @@ pub fn backward(
     dremoved: &Tensor<Four>,
     checkpoints: &Tensor<f32>,
     dcheckpoints: &Tensor<f32>,
+    beside_r: &Tensor<f32>,
+    beside_k: &Tensor<f32>,
     dr: &mut Tensor<f32>,
     dw: &mut Tensor<f32>,
     dk: &mut Tensor<f32>,
@@ -90,6 +93,7 @@ pub fn backward(
     #[comptime] n: usize,
     #[comptime] interval: usize,
     #[comptime] shares_columns: bool,
+    #[comptime] has_beside: bool,
 ) {
     let n_vectors = comptime!(n / 4);
     let n_tokens = r.shape(1);
@@ -186,6 +190,10 @@ pub fn backward(
     for l in 0..interval {
         if l < len {
             let p = (token + l * n_head) * n + j;
+            if comptime!(has_beside) {
+                sum_r[l] += beside_r[p];
+                sum_k[l] += beside_k[p];
+            }
             dr[p] = sum_r[l];
             dw[p] = sum_w[l];
             dk[p] = sum_k[l];

@@ -15,7 +15,7 @@ use cubecl::prelude::*;
 
 use super::gpu_op::{from_gpu, on_gpu, queue};
 use super::wkv7::{
-    CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
+    Beside, CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
 };
 
 /// Rows of the state that one cube carries.
@@ -134,12 +134,15 @@ fn rows_backward(
     inputs: &Wkv7Inputs,
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
+    beside: Option<Tensor<4>>,
     keep: bool,
 ) -> RowGradients {
     let dims = inputs.r.dims();
     let [b, _, h, n] = dims;
     let has_dlast = dlast.is_some();
     let dlast = dlast.unwrap_or_else(|| dy.clone());
+    let has_beside = beside.is_some();
+    let beside = beside.unwrap_or_else(|| dy.clone());
     let Wkv7Inputs {
         r,
         w,
@@ -155,7 +158,7 @@ fn rows_backward(
         removed.clone(),
         removed,
     ];
-    let inputs = [r, w, k, removal, write, dy, dlast].map(on_gpu);
+    let inputs = [r, w, k, removal, write, dy, dlast, beside].map(on_gpu);
     let outputs = queue("wkv7_rows_backward", inputs.into(), outputs, move |x, out| {
         let division = Division::new(&x[0], n);
         // SAFETY: shapes were checked where the tensors came in; no index leaves them.
@@ -170,6 +173,7 @@ fn rows_backward(
             x[4].clone().into_tensor_arg(),
             x[5].clone().into_tensor_arg(),
             x[6].clone().into_tensor_arg(),
+            x[7].clone().into_tensor_arg(),
             out[0].clone().into_tensor_arg(),
             out[1].clone().into_tensor_arg(),
             out[2].clone().into_tensor_arg(),
@@ -180,6 +184,7 @@ fn rows_backward(
             rows::stage(n),
             CHECKPOINT_INTERVAL,
             has_dlast,
+            has_beside,
             keep,
         ) };
     });
@@ -197,10 +202,16 @@ pub(super) fn backward(
     tape: &SegmentTape,
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
+    beside: Option<Beside>,
 ) -> Wkv7Gradients {
     let dims = dy.dims();
     let [b, t, h, n] = dims;
-    let of_rows = rows_backward(inputs, dy.clone(), dlast, true);
+    let has_beside = beside.is_some();
+    let (beside_r, beside_k, beside_v) = match beside {
+        Some(Beside { r, k, v }) => (r, k, Some(v)),
+        None => (dy.clone(), dy.clone(), None),
+    };
+    let of_rows = rows_backward(inputs, dy.clone(), dlast, beside_v, true);
     let Wkv7Inputs {
         r,
         w,
@@ -213,6 +224,7 @@ pub(super) fn backward(
     let mut inputs: Vec<_> = columns.map(on_gpu).into();
     inputs.push(on_gpu(tape.checkpoints.clone()));
     inputs.push(on_gpu(of_rows.checkpoints));
+    inputs.extend([beside_r, beside_k].map(on_gpu));
     let outputs = std::array::from_fn(|_| Shape::from(dims));
     let gradients = queue("wkv7_columns_backward", inputs, outputs, move |x, out| {
         let room = x[0].client.properties().hardware.max_shared_memory_size;
@@ -233,6 +245,8 @@ pub(super) fn backward(
             x[8].clone().into_tensor_arg(),
             x[9].clone().into_tensor_arg(),
             x[10].clone().into_tensor_arg(),
+            x[11].clone().into_tensor_arg(),
+            x[12].clone().into_tensor_arg(),
             out[0].clone().into_tensor_arg(),
             out[1].clone().into_tensor_arg(),
             out[2].clone().into_tensor_arg(),
@@ -241,6 +255,7 @@ pub(super) fn backward(
             n,
             CHECKPOINT_INTERVAL,
             shares_columns,
+            has_beside,
         ) };
     });
     let [r, w, k, removal, write] = gradients.map(from_gpu);
@@ -260,5 +275,5 @@ pub(super) fn state_gradient(
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
 ) -> Tensor<4> {
-    rows_backward(inputs, dy, dlast, false).state
+    rows_backward(inputs, dy, dlast, None, false).state
 }

@@ -244,7 +244,7 @@ fetch_rows(v, &mut held_v, token * n + first_row, n_head, len, n, rows, stage, n
 /// Carries the gradient of the state back over the tokens, row by row. `dlast`
 /// [B, H, N, N] is that of the state after the last token, where `has_dlast`
 /// says that there is one; `dstate` [B, H, N, N] that of the initial state.
-/// With `keep` also `dcheckpoints` [B, H, chunks, N, N], the gradient that
+/// `beside` [B, T, H, N] is added to `dv` where `has_beside`. With `keep` also `dcheckpoints` [B, H, chunks, N, N], the gradient that
 /// reaches the last state of every chunk from behind it, `dv` and `dremoved`,
 /// [B, T, H, N] each. Cubes as in [`forward`].
 #[cube(launch_unchecked)]
@@ -257,6 +257,7 @@ pub fn backward(
     write: &Tensor<Four>,
     dy: &Tensor<f32>,
     dlast: &Tensor<Four>,
+    beside: &Tensor<f32>,
     dstate: &mut Tensor<Four>,
     dcheckpoints: &mut Tensor<Four>,
     dv: &mut Tensor<f32>,
@@ -267,6 +268,7 @@ pub fn backward(
     #[comptime] stage: usize,
     #[comptime] interval: usize,
     #[comptime] has_dlast: bool,
+    #[comptime] has_beside: bool,
     #[comptime] keep: bool,
 ) {
     let n_vectors = comptime!(n / 4);
@@ -383,6 +385,10 @@ fetch_rows(dy, &mut held_dy, token * n + first_row, n_head, len, n, rows, stage,
                 let of_v = over_row(v_four.vector_sum(), split);
                 let p = (first_token + l * n_head) * n + i;
                 if part == 0 {
+                    let mut of_v = of_v;
+                    if comptime!(has_beside) {
+                        of_v += beside[p];
+                    }
                     dv[p] = of_v;
                     dremoved[p] = of_removed;
                 }
