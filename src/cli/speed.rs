@@ -7,8 +7,8 @@ use clap::{Args, ValueEnum};
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, open};
-use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
 use crate::kernels::measure::{self, Measured};
+use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
 use crate::model::{ModelConfig, Precision, Rwkv7, mini};
 use crate::tuning::batch::Batch;
 use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
@@ -185,7 +185,10 @@ fn report_kernels(measured: &Measured) {
     let total: Duration = kernels.values().map(|kernel| kernel.time).sum();
     let mut kernels: Vec<_> = kernels.iter().collect();
     kernels.sort_by_key(|(_, kernel)| std::cmp::Reverse(kernel.time));
-    println!("{:26}{:>10}{:>10}{:>8}", "kernel", "launches", "ms a step", "share");
+    println!(
+        "{:26}{:>10}{:>10}{:>8}",
+        "kernel", "launches", "ms a step", "share"
+    );
     for (name, kernel) in kernels {
         println!(
             "{name:26}{:>10}{:>10.3}{:>7.1}%",

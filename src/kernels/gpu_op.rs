@@ -50,12 +50,15 @@ pub(crate) fn queue<const OUT: usize>(
     outputs: [Shape; OUT],
     launch: impl Fn(&[CubeTensor], &[CubeTensor; OUT]) + Send + Sync + 'static,
 ) -> [GpuTensor; OUT] {
-    let made = queue_list(name, inputs, outputs.into(), move |inputs, outputs| {
-        match outputs.try_into() {
+    let made = queue_list(
+        name,
+        inputs,
+        outputs.into(),
+        move |inputs, outputs| match outputs.try_into() {
             Ok(outputs) => launch(inputs, outputs),
             Err(_) => unreachable!("as many outputs as shapes"),
-        }
-    });
+        },
+    );
     match made.try_into() {
         Ok(made) => made,
         Err(_) => unreachable!("one tensor for every shape"),

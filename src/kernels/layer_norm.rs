@@ -72,7 +72,11 @@ impl LayerNorm {
     fn forward_gpu(&self, x: Tensor<2>) -> Tensor<2> {
         let shape = Shape::from(x.dims());
         let epsilon = self.epsilon as f32;
-        let inputs = vec![on_gpu(x), on_gpu(self.weight.clone()), on_gpu(self.bias.clone())];
+        let inputs = vec![
+            on_gpu(x),
+            on_gpu(self.weight.clone()),
+            on_gpu(self.bias.clone()),
+        ];
         let [y] = queue("layer_norm", inputs, [shape], move |x, out| {
             fused_gpu::layer_norm(&x[0], GpuNorm::new(&x[1..], epsilon), &out[0]);
         });

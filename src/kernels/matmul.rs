@@ -176,7 +176,8 @@ mod tests {
             let want = want.try_to_vec::<f32>().unwrap();
             let transposed = Tensor::from_data(b.clone().transpose().into_data(), &device);
             for (b, stored) in [(b, Stored::Plain), (transposed, Stored::Transposed)] {
-                let got = product(a.clone(), &b, stored, Start::Plain, Finish::Plain, None).into_data();
+                let got =
+                    product(a.clone(), &b, stored, Start::Plain, Finish::Plain, None).into_data();
                 for (got, want) in got.try_to_vec::<f32>().unwrap().iter().zip(&want) {
                     assert!((got - want).abs() < 1e-4, "{stored:?}: {got}, not {want}");
                 }

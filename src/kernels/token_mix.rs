@@ -116,10 +116,16 @@ impl<const K: usize> TokenMix<K> {
         inputs.push(on_gpu(last));
         let epsilon = self.norm.epsilon as f32;
         let shapes = std::array::from_fn(|_| Shape::from(dims));
-        let made = queue_and_one("token_mix", inputs, shapes, Shape::from([dims[0], dims[2]]), move |x, out, last| {
-            let norm = GpuNorm::new(&x[1..], epsilon);
-            fused_gpu::token_mix(&x[0], &x[3 + K], norm, &x[3..3 + K], out, last);
-        });
+        let made = queue_and_one(
+            "token_mix",
+            inputs,
+            shapes,
+            Shape::from([dims[0], dims[2]]),
+            move |x, out, last| {
+                let norm = GpuNorm::new(&x[1..], epsilon);
+                fused_gpu::token_mix(&x[0], &x[3 + K], norm, &x[3..3 + K], out, last);
+            },
+        );
         let (mixed, last): ([GpuTensor; K], _) = made;
         TokenMixOutput {
             mixed: mixed.map(from_gpu),

@@ -16,7 +16,14 @@ pub(super) fn linear_onto(
     start: Start,
     onto: Tensor<3>,
 ) -> Tensor<3> {
-    product(x, weight, Stored::Transposed, start, Finish::Add, Some(onto))
+    product(
+        x,
+        weight,
+        Stored::Transposed,
+        start,
+        Finish::Add,
+        Some(onto),
+    )
 }
 
 /// The gradient of x for that of [`linear`]: [.., out] → [.., in].
@@ -31,7 +38,14 @@ pub(super) fn linear_backward_through_squared_relu(
     key: Tensor<3>,
 ) -> Tensor<3> {
     let finish = Finish::ThroughSquaredRelu;
-    product(dy, weight, Stored::Plain, Start::Gradient, finish, Some(key))
+    product(
+        dy,
+        weight,
+        Stored::Plain,
+        Start::Gradient,
+        finish,
+        Some(key),
+    )
 }
 
 fn plain<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, stored: Stored) -> Tensor<D> {
@@ -106,7 +120,14 @@ impl LowRank {
             Between::Tanh => Finish::ThroughTanh,
             Between::Sigmoid => Finish::ThroughSigmoid,
         };
-        product(dy, &self.up, Stored::Transposed, Start::Gradient, finish, low)
+        product(
+            dy,
+            &self.up,
+            Stored::Transposed,
+            Start::Gradient,
+            finish,
+            low,
+        )
     }
 
     /// The gradient of x: [B, T, rank] → [B, T, C].
@@ -117,6 +138,13 @@ impl LowRank {
     /// As [`Self::lower_backward`], added to another gradient.
     pub fn lower_backward_onto(&self, dlow: Tensor<3>, onto: Tensor<3>) -> Tensor<3> {
         let down = &self.down;
-        product(dlow, down, Stored::Transposed, Start::Gradient, Finish::Add, Some(onto))
+        product(
+            dlow,
+            down,
+            Stored::Transposed,
+            Start::Gradient,
+            Finish::Add,
+            Some(onto),
+        )
     }
 }

@@ -9,7 +9,9 @@ use super::branch::{Branch, BranchTape};
 use super::linear::{LowRank, linear, linear_backward, linear_onto, n_values};
 use crate::kernels::matmul::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
-use crate::kernels::wkv7::{Beside, Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient};
+use crate::kernels::wkv7::{
+    Beside, Wkv7Inputs, Wkv7Tape, wkv7, wkv7_backward, wkv7_state_gradient,
+};
 use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
 use crate::kernels::wkv7_readout::{Readout, ReadoutInputs};
 

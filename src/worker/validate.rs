@@ -5,8 +5,8 @@ use std::fmt::{Debug, Display};
 use std::path::Path;
 
 use super::run_spec::{
-    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec,
-    RunSpec, VocabularySource,
+    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, RunSpec,
+    VocabularySource,
 };
 use crate::error::{Error, Result};
 use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};

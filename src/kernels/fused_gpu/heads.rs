@@ -161,7 +161,11 @@ pub fn readout(
     let mut second = Shared::<[Four]>::new_slice(UNITS);
     let own = y[i];
     let bonus = (r[i] * k[i] * r_k[c]).vector_sum();
-    let sums = group_sums(four(own.vector_sum(), bonus, 0.0f32, 0.0f32), &mut first, group);
+    let sums = group_sums(
+        four(own.vector_sum(), bonus, 0.0f32, 0.0f32),
+        &mut first,
+        group,
+    );
     let off = own - Four::new(sums.extract(0usize) / n);
     let squares = group_sums(off * off, &mut second, group);
     let scale = 1.0f32 / (squares.vector_sum() / n + epsilon).sqrt();

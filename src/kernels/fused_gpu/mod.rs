@@ -13,7 +13,7 @@ use cubecl::prelude::*;
 use sums::UNITS;
 
 /// Cubes of a kernel with one for each of `n`, as a device takes so many.
-fn cubes(n: usize) -> CubeCount {
+pub fn cubes(n: usize) -> CubeCount {
     const WIDEST: usize = 65_535;
     if n <= WIDEST {
         CubeCount::Static(n as u32, 1, 1)

@@ -165,12 +165,12 @@ fn through(
     is_last: bool,
     #[comptime] fours: usize,
 ) -> Four {
+    // Without a token behind, its own is read once more and counts nothing: a
+    // branch would make every load wait for the one before.
+    let step = fours * (1usize - usize::cast_from(is_last));
+    let counts = Four::new(1.0f32 - f32::cast_from(is_last));
     let share = mix[idx];
-    let mut d = dmixed[base + idx] * (Four::new(1.0f32) - share);
-    if !is_last {
-        d += dmixed[base + fours + idx] * share;
-    }
-    d
+    dmixed[base + idx] * (Four::new(1.0f32) - share) + dmixed[base + step + idx] * share * counts
 }
 
 /// `x` [B, T, C] and `last` [B, C] → `mixed` [B, T, C], one for every `mix` [C],

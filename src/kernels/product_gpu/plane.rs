@@ -48,7 +48,8 @@ const PADDING: usize = 2;
 
 /// `a` [m, k] by `b`, [k, n] or, `transposed`, [n, k], finished with `other`
 /// [m, n] → `out` [m, n]. `n` and `k` are multiples of 4. One cube for every
-/// tile, columns first; planes have 32 units.
+/// tile, columns first; planes have 32 units. Along z the sums are cut into parts
+/// of `part` terms, a multiple of the depth, and `out` is [parts, m, n].
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn product<S: Float>(
@@ -58,6 +59,7 @@ pub fn product<S: Float>(
     out: &mut Tensor<Four>,
     n: usize,
     k: usize,
+    part: usize,
     #[comptime] tiling: Tiling,
     #[comptime] transposed: bool,
     #[comptime] start: Start,
@@ -89,7 +91,7 @@ pub fn product<S: Float>(
 
     let a_loads = comptime!(rows * depth / 4 / units);
     let b_loads = comptime!(b_rows * b_fours / units);
-    let mut next_a = Array::<Vector<S, Const<4>>>::new(a_loads);
+    let mut next_a = Array::<Four>::new(a_loads);
     let mut next_b = Array::<Vector<S, Const<4>>>::new(b_loads);
 
     let mut sums = Sequence::<cmma::Matrix<f32>>::new();
@@ -105,43 +107,39 @@ pub fn product<S: Float>(
         ));
     }
 
-    let steps = k.div_ceil(depth);
+    // Each cube along z sums its own part of the terms.
+    let first_term = CUBE_POS_Z as usize * part;
+    let steps = usize::min(part, k - first_term).div_ceil(depth);
+    let first_out = CUBE_POS_Z as usize * m * n;
     for step in 0..steps + 1 {
         if step < steps {
-            let from = step * depth;
+            // Every load is on its way before the first is waited for: none hangs
+            // on a branch, and what lies outside is cleared when it is staged.
+            let from = first_term + step * depth;
             #[unroll]
             for idx in 0..a_loads {
                 let at = unit + idx * units;
-                let row = first_row + at / comptime!(depth / 4);
-                let column = from + (at % comptime!(depth / 4)) * 4;
-                let mut value = Four::new(0.0f32);
-                if row < m && column < k {
-                    value = started(a[(row * k + column) / 4], start, true);
-                }
-                next_a[idx] = Vector::cast_from(value);
+                let row = usize::min(first_row + at / comptime!(depth / 4), m - 1);
+                let column = usize::min(from + (at % comptime!(depth / 4)) * 4, k - 4);
+                next_a[idx] = a[(row * k + column) / 4];
             }
             #[unroll]
             for idx in 0..b_loads {
                 let at = unit + idx * units;
-                let mut value = Vector::<S, Const<4>>::new(S::new(0.0f32));
                 if comptime!(transposed) {
-                    let row = first_column + at / b_fours;
-                    let column = from + (at % b_fours) * 4;
-                    if row < n && column < k {
-                        value = b[(row * k + column) / 4];
-                    }
+                    let row = usize::min(first_column + at / b_fours, n - 1);
+                    let column = usize::min(from + (at % b_fours) * 4, k - 4);
+                    next_b[idx] = b[(row * k + column) / 4];
                 } else {
-                    let row = from + at / b_fours;
-                    let column = first_column + (at % b_fours) * 4;
-                    if row < k && column < n {
-                        value = b[(row * n + column) / 4];
-                    }
+                    let row = usize::min(from + at / b_fours, k - 1);
+                    let column = usize::min(first_column + (at % b_fours) * 4, n - 4);
+                    next_b[idx] = b[(row * n + column) / 4];
                 }
-                next_b[idx] = value;
             }
         }
         if step > 0 {
-            let a_base = ((step + 1) % 2) * a_size + plane_m * comptime!(16 * tiling.fragments_m) * a_stride;
+            let a_base =
+                ((step + 1) % 2) * a_size + plane_m * comptime!(16 * tiling.fragments_m) * a_stride;
             let b_base = ((step + 1) % 2) * b_size;
             let b_column = plane_n * comptime!(16 * tiling.fragments_n);
             #[unroll]
@@ -161,7 +159,8 @@ pub fn product<S: Float>(
                             comptime!(4 * b_stride as u32),
                         ));
                     } else {
-                        let at = b_base + comptime!(inner * 16 * b_stride) + (b_column + j * 16) / 4;
+                        let at =
+                            b_base + comptime!(inner * 16 * b_stride) + (b_column + j * 16) / 4;
                         of_b.push(cmma::Matrix::<Vector<S, Const<4>>>::from_slice(
                             cmma::MatrixIdent::B,
                             16usize,
@@ -194,13 +193,19 @@ pub fn product<S: Float>(
             }
         }
         if step < steps {
+            let from = first_term + step * depth;
             let a_base = (step % 2) * a_size;
             let b_base = (step % 2) * b_size;
+            // Terms behind the last count nothing; rows and columns outside are
+            // never written.
             #[unroll]
             for idx in 0..a_loads {
                 let at = unit + idx * units;
                 let row = at / comptime!(depth / 4);
-                staged_a[a_base + row * a_stride + at % comptime!(depth / 4)] = next_a[idx];
+                let place = at % comptime!(depth / 4);
+                let is_term = f32::cast_from(from + place * 4 < k);
+                let value = started(next_a[idx], start, true) * Four::new(is_term);
+                staged_a[a_base + row * a_stride + place] = Vector::cast_from(value);
             }
             #[unroll]
             for idx in 0..b_loads {
@@ -228,8 +233,9 @@ pub fn product<S: Float>(
             for half in 0..2usize {
                 let at = lane + half * 32;
                 let row = first_row + (plane_m * comptime!(tiling.fragments_m) + i) * 16 + at / 4;
-                let column =
-                    first_column + (plane_n * comptime!(tiling.fragments_n) + j) * 16 + (at % 4) * 4;
+                let column = first_column
+                    + (plane_n * comptime!(tiling.fragments_n) + j) * 16
+                    + (at % 4) * 4;
                 if row < m && column < n {
                     let p = (row * n + column) / 4;
                     let mut beside = Four::new(0.0f32);
@@ -237,7 +243,7 @@ pub fn product<S: Float>(
                         beside = other[p];
                     }
                     let x = restored(scratch[mine + at], start);
-                    out[p] = finished(x, beside, finish);
+                    out[first_out / 4 + p] = finished(x, beside, finish);
                 }
             }
             sync_cube();

@@ -47,6 +47,7 @@ pub fn product(
     out: &mut Tensor<f32>,
     n: usize,
     k: usize,
+    part: usize,
     #[comptime] tiling: UnitTiling,
     #[comptime] transposed: bool,
     #[comptime] start: Start,
@@ -82,39 +83,33 @@ pub fn product(
         sums[idx] = Four::new(0.0f32);
     }
 
-    let steps = k.div_ceil(depth);
+    // Each cube along z sums its own part of the terms.
+    let first_term = CUBE_POS_Z as usize * part;
+    let steps = usize::min(part, k - first_term).div_ceil(depth);
+    let first_out = CUBE_POS_Z as usize * m * n;
     for step in 0..steps + 1 {
         if step < steps {
-            let from = step * depth;
+            // As in the kernel for planes: no load hangs on a branch.
+            let from = first_term + step * depth;
             #[unroll]
             for idx in 0..a_loads {
                 let at = unit + idx * units;
-                let row = first_row + at / comptime!(depth / 4);
-                let column = from + (at % comptime!(depth / 4)) * 4;
-                let mut value = Four::new(0.0f32);
-                if row < m && column < k {
-                    value = started(a[(row * k + column) / 4], start, false);
-                }
-                next_a[idx] = value;
+                let row = usize::min(first_row + at / comptime!(depth / 4), m - 1);
+                let column = usize::min(from + (at % comptime!(depth / 4)) * 4, k - 4);
+                next_a[idx] = a[(row * k + column) / 4];
             }
             #[unroll]
             for idx in 0..b_loads {
                 let at = unit + idx * units;
-                let mut value = Four::new(0.0f32);
                 if comptime!(transposed) {
-                    let row = first_column + at / b_fours;
-                    let column = from + (at % b_fours) * 4;
-                    if row < n && column < k {
-                        value = b[(row * k + column) / 4];
-                    }
+                    let row = usize::min(first_column + at / b_fours, n - 1);
+                    let column = usize::min(from + (at % b_fours) * 4, k - 4);
+                    next_b[idx] = b[(row * k + column) / 4];
                 } else {
-                    let row = from + at / b_fours;
-                    let column = first_column + (at % b_fours) * 4;
-                    if row < k && column < n {
-                        value = b[(row * n + column) / 4];
-                    }
+                    let row = usize::min(from + at / b_fours, k - 1);
+                    let column = usize::min(first_column + (at % b_fours) * 4, n - 4);
+                    next_b[idx] = b[(row * n + column) / 4];
                 }
-                next_b[idx] = value;
             }
         }
         if step > 0 {
@@ -167,8 +162,12 @@ pub fn product(
             for idx in 0..a_loads {
                 let at = unit + idx * units;
                 let row = at / comptime!(depth / 4);
+                let place = at % comptime!(depth / 4);
                 if at < comptime!(rows * depth / 4) {
-                    staged_a[row * a_stride + at % comptime!(depth / 4)] = next_a[idx];
+                    // Terms behind the last count nothing.
+                    let is_term = f32::cast_from(first_term + step * depth + place * 4 < k);
+                    staged_a[row * a_stride + place] =
+                        started(next_a[idx], start, false) * Four::new(is_term);
                 }
             }
             #[unroll]
@@ -202,7 +201,7 @@ pub fn product(
             for c in 0..4usize {
                 let column = column_of(first_column, unit_n, units_n, j, c, transposed);
                 if row < m && column < n {
-                    out[row * n + column] = done.extract(c);
+                    out[first_out + row * n + column] = done.extract(c);
                 }
             }
         }

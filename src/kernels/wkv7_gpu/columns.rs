@@ -27,13 +27,12 @@ fn fetch(
     #[comptime] interval: usize,
 ) {
     let n_vectors = comptime!(n / 4);
-    for idx in range_stepped(UNIT_POS_X as usize, comptime!(interval * n / 4), n) {
+    #[unroll]
+    for part in 0..comptime!(interval / 4) {
+        let idx = UNIT_POS_X as usize + part * n;
         let l = idx / n_vectors;
-        let mut value = Four::new(0.0f32);
-        if l < len {
-            value = x[token + l * n_head * n_vectors + idx % n_vectors];
-        }
-        shared[idx] = value;
+        let value = x[token + usize::min(l, len - 1) * n_head * n_vectors + idx % n_vectors];
+        shared[idx] = value * Four::new(f32::cast_from(l < len));
     }
 }
 
@@ -112,10 +111,42 @@ pub fn backward(
     let mut shared_removed = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
     let mut shared_dy = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
     let mut shared_dremoved = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
-    fetch(v, &mut shared_v, token * n_vectors, n_head, len, n, interval);
-    fetch(removed, &mut shared_removed, token * n_vectors, n_head, len, n, interval);
-    fetch(dy, &mut shared_dy, token * n_vectors, n_head, len, n, interval);
-    fetch(dremoved, &mut shared_dremoved, token * n_vectors, n_head, len, n, interval);
+    fetch(
+        v,
+        &mut shared_v,
+        token * n_vectors,
+        n_head,
+        len,
+        n,
+        interval,
+    );
+    fetch(
+        removed,
+        &mut shared_removed,
+        token * n_vectors,
+        n_head,
+        len,
+        n,
+        interval,
+    );
+    fetch(
+        dy,
+        &mut shared_dy,
+        token * n_vectors,
+        n_head,
+        len,
+        n,
+        interval,
+    );
+    fetch(
+        dremoved,
+        &mut shared_dremoved,
+        token * n_vectors,
+        n_head,
+        len,
+        n,
+        interval,
+    );
     // Unit j reads what it wrote itself.
     let share_len = comptime!(if shares_columns { interval * n } else { 0 });
     let mut shared_r = Shared::<[f32]>::new_slice(share_len);
@@ -152,9 +183,15 @@ pub fn backward(
     }
     let mut before = Array::<Four>::new(interval);
     let state_base = (head * n_chunks + chunk) * n * n + j;
+    let mut next_s = four_rows(checkpoints, state_base, n);
+    let mut next_d = four_rows(dcheckpoints, state_base, n);
     for slab in 0..n_vectors {
-        let mut s = four_rows(checkpoints, state_base + slab * 4 * n, n);
-        let mut d = four_rows(dcheckpoints, state_base + slab * 4 * n, n);
+        let mut s = next_s;
+        let mut d = next_d;
+        // Those of the next four rows are on their way meanwhile.
+        let behind = usize::min(slab + 1, n_vectors - 1) * 4 * n;
+        next_s = four_rows(checkpoints, state_base + behind, n);
+        next_d = four_rows(dcheckpoints, state_base + behind, n);
         #[unroll]
         for l in 0..interval {
             let at = l * n_vectors + slab;

@@ -34,7 +34,11 @@ impl Division {
     fn new(like: &CubeTensor, n: usize) -> Self {
         let has_shuffles = like.client.features().plane.contains(Plane::Ops);
         let smallest_plane = like.client.properties().hardware.plane_size_min as usize;
-        let split = if has_shuffles && smallest_plane >= 4 { 4 } else { 1 };
+        let split = if has_shuffles && smallest_plane >= 4 {
+            4
+        } else {
+            1
+        };
         Self {
             n,
             rows: ROWS.min(n),
@@ -56,7 +60,10 @@ impl Division {
 fn tape_shapes([b, t, h, n]: [usize; 4], is_kept: bool) -> [Shape; 2] {
     if is_kept {
         let n_chunks = t.div_ceil(CHECKPOINT_INTERVAL);
-        [Shape::from([b, h, n_chunks, n, n]), Shape::from([b, t, h, n])]
+        [
+            Shape::from([b, h, n_chunks, n, n]),
+            Shape::from([b, t, h, n]),
+        ]
     } else {
         [Shape::from([1, 1, 1, 1, 4]), Shape::from([1, 1, 1, 1])]
     }
@@ -85,29 +92,31 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
     let outputs = queue("wkv7_forward", inputs.into(), outputs, move |x, out| {
         let division = Division::new(&x[0], n);
         // SAFETY: shapes were checked where the tensors came in; no index leaves them.
-        unsafe { rows::forward::launch_unchecked(
-            &x[0].client,
-            division.cubes(b * h),
-            division.units(),
-            x[0].clone().into_tensor_arg(),
-            x[1].clone().into_tensor_arg(),
-            x[2].clone().into_tensor_arg(),
-            x[3].clone().into_tensor_arg(),
-            x[4].clone().into_tensor_arg(),
-            x[5].clone().into_tensor_arg(),
-            x[6].clone().into_tensor_arg(),
-            out[0].clone().into_tensor_arg(),
-            out[1].clone().into_tensor_arg(),
-            out[2].clone().into_tensor_arg(),
-            out[3].clone().into_tensor_arg(),
-            n,
-            division.rows,
-            division.split,
-            rows::stage(n),
-            CHECKPOINT_INTERVAL,
-            shared_state,
-            keep_tape,
-        ) };
+        unsafe {
+            rows::forward::launch_unchecked(
+                &x[0].client,
+                division.cubes(b * h),
+                division.units(),
+                x[0].clone().into_tensor_arg(),
+                x[1].clone().into_tensor_arg(),
+                x[2].clone().into_tensor_arg(),
+                x[3].clone().into_tensor_arg(),
+                x[4].clone().into_tensor_arg(),
+                x[5].clone().into_tensor_arg(),
+                x[6].clone().into_tensor_arg(),
+                out[0].clone().into_tensor_arg(),
+                out[1].clone().into_tensor_arg(),
+                out[2].clone().into_tensor_arg(),
+                out[3].clone().into_tensor_arg(),
+                n,
+                division.rows,
+                division.split,
+                rows::stage(n),
+                CHECKPOINT_INTERVAL,
+                shared_state,
+                keep_tape,
+            )
+        };
     });
     let [y, last_state, checkpoints, removed] = outputs;
     Wkv7Forward {
@@ -159,35 +168,42 @@ fn rows_backward(
         removed,
     ];
     let inputs = [r, w, k, removal, write, dy, dlast, beside].map(on_gpu);
-    let outputs = queue("wkv7_rows_backward", inputs.into(), outputs, move |x, out| {
-        let division = Division::new(&x[0], n);
-        // SAFETY: shapes were checked where the tensors came in; no index leaves them.
-        unsafe { rows::backward::launch_unchecked(
-            &x[0].client,
-            division.cubes(b * h),
-            division.units(),
-            x[0].clone().into_tensor_arg(),
-            x[1].clone().into_tensor_arg(),
-            x[2].clone().into_tensor_arg(),
-            x[3].clone().into_tensor_arg(),
-            x[4].clone().into_tensor_arg(),
-            x[5].clone().into_tensor_arg(),
-            x[6].clone().into_tensor_arg(),
-            x[7].clone().into_tensor_arg(),
-            out[0].clone().into_tensor_arg(),
-            out[1].clone().into_tensor_arg(),
-            out[2].clone().into_tensor_arg(),
-            out[3].clone().into_tensor_arg(),
-            n,
-            division.rows,
-            division.split,
-            rows::stage(n),
-            CHECKPOINT_INTERVAL,
-            has_dlast,
-            has_beside,
-            keep,
-        ) };
-    });
+    let outputs = queue(
+        "wkv7_rows_backward",
+        inputs.into(),
+        outputs,
+        move |x, out| {
+            let division = Division::new(&x[0], n);
+            // SAFETY: shapes were checked where the tensors came in; no index leaves them.
+            unsafe {
+                rows::backward::launch_unchecked(
+                    &x[0].client,
+                    division.cubes(b * h),
+                    division.units(),
+                    x[0].clone().into_tensor_arg(),
+                    x[1].clone().into_tensor_arg(),
+                    x[2].clone().into_tensor_arg(),
+                    x[3].clone().into_tensor_arg(),
+                    x[4].clone().into_tensor_arg(),
+                    x[5].clone().into_tensor_arg(),
+                    x[6].clone().into_tensor_arg(),
+                    x[7].clone().into_tensor_arg(),
+                    out[0].clone().into_tensor_arg(),
+                    out[1].clone().into_tensor_arg(),
+                    out[2].clone().into_tensor_arg(),
+                    out[3].clone().into_tensor_arg(),
+                    n,
+                    division.rows,
+                    division.split,
+                    rows::stage(n),
+                    CHECKPOINT_INTERVAL,
+                    has_dlast,
+                    has_beside,
+                    keep,
+                )
+            };
+        },
+    );
     let [state, checkpoints, v, removed] = outputs;
     RowGradients {
         state: from_gpu(state),
@@ -220,7 +236,17 @@ pub(super) fn backward(
         removal,
         write,
     } = inputs.clone();
-    let columns = [r, w, k, removal, write, v, tape.removed.clone(), dy, of_rows.removed];
+    let columns = [
+        r,
+        w,
+        k,
+        removal,
+        write,
+        v,
+        tape.removed.clone(),
+        dy,
+        of_rows.removed,
+    ];
     let mut inputs: Vec<_> = columns.map(on_gpu).into();
     inputs.push(on_gpu(tape.checkpoints.clone()));
     inputs.push(on_gpu(of_rows.checkpoints));
@@ -230,33 +256,35 @@ pub(super) fn backward(
         let room = x[0].client.properties().hardware.max_shared_memory_size;
         let shares_columns = 9 * CHECKPOINT_INTERVAL * n * size_of::<f32>() <= room;
         // SAFETY: shapes were checked where the tensors came in; no index leaves them.
-        unsafe { columns::backward::launch_unchecked(
-            &x[0].client,
-            CubeCount::Static(t.div_ceil(CHECKPOINT_INTERVAL) as u32, (b * h) as u32, 1),
-            CubeDim::new_1d(n as u32),
-            x[0].clone().into_tensor_arg(),
-            x[1].clone().into_tensor_arg(),
-            x[2].clone().into_tensor_arg(),
-            x[3].clone().into_tensor_arg(),
-            x[4].clone().into_tensor_arg(),
-            x[5].clone().into_tensor_arg(),
-            x[6].clone().into_tensor_arg(),
-            x[7].clone().into_tensor_arg(),
-            x[8].clone().into_tensor_arg(),
-            x[9].clone().into_tensor_arg(),
-            x[10].clone().into_tensor_arg(),
-            x[11].clone().into_tensor_arg(),
-            x[12].clone().into_tensor_arg(),
-            out[0].clone().into_tensor_arg(),
-            out[1].clone().into_tensor_arg(),
-            out[2].clone().into_tensor_arg(),
-            out[3].clone().into_tensor_arg(),
-            out[4].clone().into_tensor_arg(),
-            n,
-            CHECKPOINT_INTERVAL,
-            shares_columns,
-            has_beside,
-        ) };
+        unsafe {
+            columns::backward::launch_unchecked(
+                &x[0].client,
+                CubeCount::Static(t.div_ceil(CHECKPOINT_INTERVAL) as u32, (b * h) as u32, 1),
+                CubeDim::new_1d(n as u32),
+                x[0].clone().into_tensor_arg(),
+                x[1].clone().into_tensor_arg(),
+                x[2].clone().into_tensor_arg(),
+                x[3].clone().into_tensor_arg(),
+                x[4].clone().into_tensor_arg(),
+                x[5].clone().into_tensor_arg(),
+                x[6].clone().into_tensor_arg(),
+                x[7].clone().into_tensor_arg(),
+                x[8].clone().into_tensor_arg(),
+                x[9].clone().into_tensor_arg(),
+                x[10].clone().into_tensor_arg(),
+                x[11].clone().into_tensor_arg(),
+                x[12].clone().into_tensor_arg(),
+                out[0].clone().into_tensor_arg(),
+                out[1].clone().into_tensor_arg(),
+                out[2].clone().into_tensor_arg(),
+                out[3].clone().into_tensor_arg(),
+                out[4].clone().into_tensor_arg(),
+                n,
+                CHECKPOINT_INTERVAL,
+                shares_columns,
+                has_beside,
+            )
+        };
     });
     let [r, w, k, removal, write] = gradients.map(from_gpu);
     Wkv7Gradients {

@@ -168,12 +168,40 @@ pub fn forward(
     {
         let token = batch_idx * n_tokens * n_head + head_idx;
         let len = usize::min(stage, n_tokens);
-fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
-fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
-fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
-fetch(removal, &mut held_removal, token, n_head, len, n, stage, n_units);
-fetch(write, &mut held_write, token, n_head, len, n, stage, n_units);
-fetch_rows(v, &mut held_v, token * n + first_row, n_head, len, n, rows, stage, n_units);
+        fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
+        fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+        fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+        fetch(
+            removal,
+            &mut held_removal,
+            token,
+            n_head,
+            len,
+            n,
+            stage,
+            n_units,
+        );
+        fetch(
+            write,
+            &mut held_write,
+            token,
+            n_head,
+            len,
+            n,
+            stage,
+            n_units,
+        );
+        fetch_rows(
+            v,
+            &mut held_v,
+            token * n + first_row,
+            n_head,
+            len,
+            n,
+            rows,
+            stage,
+            n_units,
+        );
     }
     for stage_idx in 0..n_stages {
         let from = stage_idx * stage;
@@ -189,22 +217,50 @@ fetch_rows(v, &mut held_v, token * n + first_row, n_head, len, n, rows, stage, n
             }
         }
         sync_cube();
-share(&held_r, &mut shared_r, n, stage, n_units);
-share(&held_w, &mut shared_w, n, stage, n_units);
-share(&held_k, &mut shared_k, n, stage, n_units);
-share(&held_removal, &mut shared_removal, n, stage, n_units);
-share(&held_write, &mut shared_write, n, stage, n_units);
-share_rows(&held_v, &mut shared_v, rows, stage, n_units);
+        share(&held_r, &mut shared_r, n, stage, n_units);
+        share(&held_w, &mut shared_w, n, stage, n_units);
+        share(&held_k, &mut shared_k, n, stage, n_units);
+        share(&held_removal, &mut shared_removal, n, stage, n_units);
+        share(&held_write, &mut shared_write, n, stage, n_units);
+        share_rows(&held_v, &mut shared_v, rows, stage, n_units);
         sync_cube();
         if stage_idx + 1 < n_stages {
             let token = first_token + stage * n_head;
             let len = usize::min(stage, n_tokens - from - stage);
-fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
-fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
-fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
-fetch(removal, &mut held_removal, token, n_head, len, n, stage, n_units);
-fetch(write, &mut held_write, token, n_head, len, n, stage, n_units);
-fetch_rows(v, &mut held_v, token * n + first_row, n_head, len, n, rows, stage, n_units);
+            fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
+            fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+            fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+            fetch(
+                removal,
+                &mut held_removal,
+                token,
+                n_head,
+                len,
+                n,
+                stage,
+                n_units,
+            );
+            fetch(
+                write,
+                &mut held_write,
+                token,
+                n_head,
+                len,
+                n,
+                stage,
+                n_units,
+            );
+            fetch_rows(
+                v,
+                &mut held_v,
+                token * n + first_row,
+                n_head,
+                len,
+                n,
+                rows,
+                stage,
+                n_units,
+            );
         }
         for l in 0..here {
             let at = l * n_vectors + part;
@@ -314,14 +370,42 @@ pub fn backward(
         let from = (n_stages - 1) * stage;
         let token = (batch_idx * n_tokens + from) * n_head + head_idx;
         let len = n_tokens - from;
-fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
-fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
-if comptime!(keep) {
-    fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
-}
-fetch(removal, &mut held_removal, token, n_head, len, n, stage, n_units);
-fetch(write, &mut held_write, token, n_head, len, n, stage, n_units);
-fetch_rows(dy, &mut held_dy, token * n + first_row, n_head, len, n, rows, stage, n_units);
+        fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
+        fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+        if comptime!(keep) {
+            fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+        }
+        fetch(
+            removal,
+            &mut held_removal,
+            token,
+            n_head,
+            len,
+            n,
+            stage,
+            n_units,
+        );
+        fetch(
+            write,
+            &mut held_write,
+            token,
+            n_head,
+            len,
+            n,
+            stage,
+            n_units,
+        );
+        fetch_rows(
+            dy,
+            &mut held_dy,
+            token * n + first_row,
+            n_head,
+            len,
+            n,
+            rows,
+            stage,
+            n_units,
+        );
     }
     for back in 0..n_stages {
         let from = (n_stages - 1 - back) * stage;
@@ -338,26 +422,54 @@ fetch_rows(dy, &mut held_dy, token * n + first_row, n_head, len, n, rows, stage,
             }
         }
         sync_cube();
-share(&held_r, &mut shared_r, n, stage, n_units);
-share(&held_w, &mut shared_w, n, stage, n_units);
-if comptime!(keep) {
-    share(&held_k, &mut shared_k, n, stage, n_units);
-}
-share(&held_removal, &mut shared_removal, n, stage, n_units);
-share(&held_write, &mut shared_write, n, stage, n_units);
-share_rows(&held_dy, &mut shared_dy, rows, stage, n_units);
+        share(&held_r, &mut shared_r, n, stage, n_units);
+        share(&held_w, &mut shared_w, n, stage, n_units);
+        if comptime!(keep) {
+            share(&held_k, &mut shared_k, n, stage, n_units);
+        }
+        share(&held_removal, &mut shared_removal, n, stage, n_units);
+        share(&held_write, &mut shared_write, n, stage, n_units);
+        share_rows(&held_dy, &mut shared_dy, rows, stage, n_units);
         sync_cube();
         if from > 0 {
             let token = first_token - stage * n_head;
             let len = stage.runtime();
-fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
-fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
-if comptime!(keep) {
-    fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
-}
-fetch(removal, &mut held_removal, token, n_head, len, n, stage, n_units);
-fetch(write, &mut held_write, token, n_head, len, n, stage, n_units);
-fetch_rows(dy, &mut held_dy, token * n + first_row, n_head, len, n, rows, stage, n_units);
+            fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
+            fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+            if comptime!(keep) {
+                fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+            }
+            fetch(
+                removal,
+                &mut held_removal,
+                token,
+                n_head,
+                len,
+                n,
+                stage,
+                n_units,
+            );
+            fetch(
+                write,
+                &mut held_write,
+                token,
+                n_head,
+                len,
+                n,
+                stage,
+                n_units,
+            );
+            fetch_rows(
+                dy,
+                &mut held_dy,
+                token * n + first_row,
+                n_head,
+                len,
+                n,
+                rows,
+                stage,
+                n_units,
+            );
         }
         for step in 0..here {
             let l = here - 1 - step;
