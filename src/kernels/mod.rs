@@ -21,8 +21,8 @@ pub mod wkv7_readout;
 
 mod cpu_tensor;
 mod fused_gpu;
-pub mod gpu_op;
-pub mod product_gpu;
+pub(crate) mod gpu_op;
+mod product_gpu;
 mod rows;
 mod simd;
 mod wkv7_cpu;

@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_cpu_passes() {
-        for check in checks() {
+        for check in checks(&Device::flex()) {
             let outcome = run(&check, &Device::flex());
             assert!(outcome.passed, "{outcome:?}");
         }

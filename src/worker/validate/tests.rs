@@ -6,6 +6,7 @@ use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, EarlyStopping, Gamma, Layers, LiftSpec, Method,
     StandardSpec, StartState,
 };
+use crate::worker::run_spec::Precision;
 
 #[test]
 fn the_defaults_can_be_run() {
