@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Benchmark, Template};
 use crate::kernels::device::DeviceChoice;
+pub use crate::model::Precision;
 use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
 
 /// A whole run. Fields that are left out of a RON file take their defaults.
@@ -65,16 +66,6 @@ pub enum VocabularySource {
     World,
     /// A file in the official text format.
     File(PathBuf),
-}
-
-/// Storage of weights and activations; the state is always f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// 16-bit floats where the device has them.
-    F16,
 }
 
 /// The training, validation and test sets.

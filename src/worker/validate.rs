@@ -5,8 +5,8 @@ use std::fmt::{Debug, Display};
 use std::path::Path;
 
 use super::run_spec::{
-    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, Precision,
-    RunSpec, VocabularySource,
+    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, RunSpec,
+    VocabularySource,
 };
 use crate::error::{Error, Result};
 use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};
@@ -69,15 +69,8 @@ fn check_model(model: &ModelSpec) -> Result<()> {
     let ModelSpec {
         checkpoint,
         vocabulary,
-        precision,
+        precision: _,
     } = model;
-    match precision {
-        Precision::F32 => {}
-        Precision::F16 => {
-            let reason = "F16 does not work yet; use F32";
-            return Err(Error::spec("model.precision", reason));
-        }
-    }
     match checkpoint {
         CheckpointSource::Mini => {}
         CheckpointSource::File(path) => check_path("model.checkpoint", path)?,
