@@ -145,7 +145,7 @@ fn start_from(method: &mut Method, path: PathBuf) {
     match method {
         Method::Standard(standard) => standard.start = file,
         Method::Lifted(lift) => lift.start = file,
-        Method::Base => {
+        Method::Base | Method::PaperLiteral(_) => {
             *method = Method::Standard(StandardSpec {
                 start: file,
                 ..StandardSpec::default()

@@ -110,13 +110,18 @@ impl Method {
         }
     }
 
-    /// What S_0 starts from, to change it; none where that cannot be chosen.
-    pub fn start_mut(&mut self) -> Option<&mut StartState> {
+    /// As [`Self::tuned`], to change it; none where S_0 cannot be chosen.
+    pub fn tuned_mut(&mut self) -> Option<(&mut Layers, &mut StartState)> {
         match self {
             Self::Base | Self::PaperLiteral(_) => None,
-            Self::Standard(standard) => Some(&mut standard.start),
-            Self::Lifted(lifted) => Some(&mut lifted.start),
+            Self::Standard(standard) => Some((&mut standard.layers, &mut standard.start)),
+            Self::Lifted(lifted) => Some((&mut lifted.layers, &mut lifted.start)),
         }
+    }
+
+    /// What S_0 starts from, to change it; none where that cannot be chosen.
+    pub fn start_mut(&mut self) -> Option<&mut StartState> {
+        self.tuned_mut().map(|(_, start)| start)
     }
     /// The lifted state of a method that has one.
     pub fn lifting(&self) -> Option<Lifting<'_>> {

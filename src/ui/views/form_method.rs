@@ -13,8 +13,8 @@ use super::form_lift_hints as lift_hints;
 use super::form_row::{Problem, count, log_slider, optional_note, row};
 use super::kernel_preview::kernel_preview_ui;
 use crate::tuning::spec::{
-    DecorrelationRule, DecorrelationSpec, Dynamics, Gamma, Layers, LiftSpec, Method, StandardSpec,
-    StartState, SupportVectors,
+    DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftSpec, Method,
+    PaperLiteralSpec, StandardSpec, StartState, SupportVectors,
 };
 
 /// A method as people choose it.
@@ -24,10 +24,12 @@ enum Card {
     Standard,
     Lifted,
     Decorrelated,
+    Literal,
 }
 
 impl Card {
-    const ALL: [Self; 4] = [Self::Base, Self::Standard, Self::Lifted, Self::Decorrelated];
+    /// The paper's recurrence comes by a preset, and then has a card too.
+    const OFFERED: [Self; 4] = [Self::Base, Self::Standard, Self::Lifted, Self::Decorrelated];
 
     fn of(method: &Method) -> Self {
         match method {
@@ -35,6 +37,7 @@ impl Card {
             Method::Standard(_) => Self::Standard,
             Method::Lifted(lift) if lift.decorrelation.is_none() => Self::Lifted,
             Method::Lifted(_) => Self::Decorrelated,
+            Method::PaperLiteral(_) => Self::Literal,
         }
     }
 
@@ -44,6 +47,7 @@ impl Card {
             Self::Standard => "Standard",
             Self::Lifted => "Lifted",
             Self::Decorrelated => "Lifted and decorrelated",
+            Self::Literal => "The paper as printed",
         }
     }
 
@@ -58,6 +62,7 @@ impl Card {
             Self::Decorrelated => {
                 "Adds R, which takes the features\u{2019} correlations away: z = R φ(r)"
             }
+            Self::Literal => "Replaces the model\u{2019}s recurrence by one of R φ: y = Z R φ(r)",
         }
     }
 
@@ -69,7 +74,7 @@ impl Card {
         };
         let lifted = || match before {
             Method::Lifted(lift) => lift.clone(),
-            Method::Base | Method::Standard(_) => LiftSpec {
+            Method::Base | Method::Standard(_) | Method::PaperLiteral(_) => LiftSpec {
                 layers: layers.clone(),
                 start: start.clone(),
                 ..LiftSpec::default()
@@ -90,6 +95,10 @@ impl Card {
                     ..lifted
                 })
             }
+            Self::Literal => Method::PaperLiteral(PaperLiteralSpec {
+                layers,
+                ..PaperLiteralSpec::default()
+            }),
         }
     }
 }
@@ -99,7 +108,8 @@ impl Form<'_> {
     pub fn method_ui(&mut self, ui: &mut Ui, method: &mut Method) {
         let problem = self.problem;
         let chosen = Card::of(method);
-        for card in Card::ALL {
+        let literal = (chosen == Card::Literal).then_some(Card::Literal);
+        for card in Card::OFFERED.into_iter().chain(literal) {
             if card_ui(ui, card, card == chosen) && card != chosen {
                 *method = card.method(method);
             }
@@ -108,8 +118,10 @@ impl Form<'_> {
         if let Some((layers, start)) = method.tuned_mut() {
             self.start_ui(ui, layers, start);
         }
-        if let Method::Lifted(lift) = method {
-            self.lift_ui(ui, lift);
+        match method {
+            Method::Base | Method::Standard(_) => {}
+            Method::Lifted(lift) => self.lift_ui(ui, lift),
+            Method::PaperLiteral(literal) => self.literal_ui(ui, literal),
         }
     }
 
@@ -147,9 +159,8 @@ impl Form<'_> {
         }
     }
 
-    fn lift_ui(&mut self, ui: &mut Ui, lift: &mut LiftSpec) {
+    fn features_ui(&mut self, ui: &mut Ui, features: &mut FeatureSpec) {
         let problem = self.problem;
-        let features = &mut lift.features;
         row(ui, &lift_hints::UPSCALED_SIZE, problem, |ui| {
             ui.spacing_mut().slider_width = 92.0;
             let slider = Slider::new(&mut features.upscaled_size, 64..=1024);
@@ -173,9 +184,26 @@ impl Form<'_> {
         let features = *features;
         self.actions
             .extend(kernel_preview_ui(ui, &features, self.distances));
+    }
+
+    fn literal_ui(&mut self, ui: &mut Ui, literal: &mut PaperLiteralSpec) {
+        let problem = self.problem;
+        self.features_ui(ui, &mut literal.features);
+        row(ui, &lift_hints::LEARNING_RATE, problem, |ui| {
+            log_slider(ui, &mut literal.learning_rate_lift, 1e-4..=1.0)
+        });
+        if let Some(decorrelation) = &mut literal.decorrelation {
+            decorrelation_ui(ui, problem, decorrelation);
+        }
+    }
+
+    fn lift_ui(&mut self, ui: &mut Ui, lift: &mut LiftSpec) {
+        let problem = self.problem;
+        self.features_ui(ui, &mut lift.features);
         let choices = [
             (Dynamics::Constant, "Constant"),
             (Dynamics::Decayed, "Decayed"),
+            (Dynamics::Recurrent, "Recurrent"),
         ];
         row(ui, &lift_hints::DYNAMICS, problem, |ui| {
             choose::combo(ui, "dynamics", &mut lift.dynamics, &choices)
@@ -245,23 +273,35 @@ fn gamma_ui(ui: &mut Ui, gamma: &mut Gamma) -> eframe::egui::Response {
 }
 
 fn decorrelation_ui(ui: &mut Ui, problem: Option<&Problem>, spec: &mut DecorrelationSpec) {
-    let is_local = matches!(spec.rule, DecorrelationRule::LocalRule { .. });
-    let mut chosen = is_local;
+    #[derive(Clone, Copy, PartialEq)]
+    enum Rule {
+        Local,
+        Joint,
+        Scalar,
+    }
+    let (rule, kappa) = match spec.rule {
+        DecorrelationRule::LocalRule { kappa, .. } => (Rule::Local, kappa),
+        DecorrelationRule::Joint { kappa, .. } => (Rule::Joint, kappa),
+        DecorrelationRule::ScalarRms { .. } => (Rule::Scalar, 0.5),
+    };
+    let mut chosen = rule;
     row(ui, &lift_hints::RULE, problem, |ui| {
-        let choices = [(true, "The local rule"), (false, "The loss, jointly")];
+        let choices = [
+            (Rule::Local, "The local rule"),
+            (Rule::Joint, "The loss, jointly"),
+            (Rule::Scalar, "A scalar, as a control"),
+        ];
         choose::combo(ui, "rule of R", &mut chosen, &choices)
     });
-    if chosen != is_local {
-        let (DecorrelationRule::LocalRule { kappa, .. } | DecorrelationRule::Joint { kappa, .. }) =
-            spec.rule;
-        spec.rule = if chosen {
-            DecorrelationRule::LocalRule { eta: 0.05, kappa }
-        } else {
-            DecorrelationRule::Joint {
+    if chosen != rule {
+        spec.rule = match chosen {
+            Rule::Local => DecorrelationRule::LocalRule { eta: 0.05, kappa },
+            Rule::Scalar => DecorrelationRule::ScalarRms { eta: 0.025 },
+            Rule::Joint => DecorrelationRule::Joint {
                 lambda: 1.0,
                 kappa,
                 learning_rate: 0.003,
-            }
+            },
         };
     }
     let kappa = match &mut spec.rule {
@@ -269,7 +309,13 @@ fn decorrelation_ui(ui: &mut Ui, problem: Option<&Problem>, spec: &mut Decorrela
             row(ui, &lift_hints::ETA, problem, |ui| {
                 log_slider(ui, eta, 1e-4..=1.0)
             });
-            kappa
+            Some(kappa)
+        }
+        DecorrelationRule::ScalarRms { eta } => {
+            row(ui, &lift_hints::ETA, problem, |ui| {
+                log_slider(ui, eta, 1e-4..=1.0)
+            });
+            None
         }
         DecorrelationRule::Joint {
             lambda,
@@ -282,13 +328,15 @@ fn decorrelation_ui(ui: &mut Ui, problem: Option<&Problem>, spec: &mut Decorrela
             row(ui, &lift_hints::RULE_RATE, problem, |ui| {
                 log_slider(ui, learning_rate, 1e-5..=0.1)
             });
-            kappa
+            Some(kappa)
         }
     };
-    row(ui, &lift_hints::KAPPA, problem, |ui| {
-        ui.spacing_mut().slider_width = 74.0;
-        ui.add(Slider::new(kappa, 0.0..=1.0).fixed_decimals(2))
-    });
+    if let Some(kappa) = kappa {
+        row(ui, &lift_hints::KAPPA, problem, |ui| {
+            ui.spacing_mut().slider_width = 74.0;
+            ui.add(Slider::new(kappa, 0.0..=1.0).fixed_decimals(2))
+        });
+    }
     row(ui, &lift_hints::CENTER, problem, |ui| {
         ui.checkbox(&mut spec.center, "on")
     });
