@@ -174,6 +174,7 @@ mod tests {
             benchmark: "gsm8k-mini".into(),
             few_shot,
             scores: vec![score("strict", n_correct), score("flexible", n_correct + 1)],
+            n_total: 500,
             left_out: 0,
             secs: 24.9,
         }
