@@ -92,7 +92,7 @@ pub fn options() -> SnapshotOptions {
         .max_failed_pixels(MAX_FAILED_PIXELS)
 }
 
-fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
+pub fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
     let mut harness = harness(app, SIZE, look);
     // The configuration has read the data.
     wait_for(&mut harness, "2000 examples");
