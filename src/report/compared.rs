@@ -86,15 +86,19 @@ impl Contender {
     }
 }
 
-/// The evaluations in a run's folder, without their items.
+/// The files of the evaluations in a run's folder, sorted by name; none where it
+/// has none yet.
 ///
 /// # Errors
 /// [`Error::Io`] where the folder cannot be listed. Files that are no
 /// evaluations are passed over.
 pub fn evaluations_of(folder: &Path) -> Result<Vec<PathBuf>> {
     let folder = folder.join("eval");
-    let entries =
-        std::fs::read_dir(&folder).map_err(|source| Error::io("list", &folder, source))?;
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("list", &folder, error)),
+    };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let mut files: Vec<PathBuf> = paths
         .filter(|path| {

@@ -18,7 +18,7 @@ use gosling::ui::ui_state::{Baseline, Tab};
 use gosling::worker::event::{EvaluationPhase, RunId, RunOutcome};
 
 use crate::fixtures::{self, Told};
-use crate::pictures::{app, check, harness, wait_for};
+use crate::pictures::{app, check_view, harness, wait_for};
 
 /// A record of the item; every `one_in`-th is right, counted from `shift`.
 fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRecord {
@@ -177,11 +177,9 @@ fn accuracies_side_by_side() {
         let store = measured(folder.path());
         let ids = selected(&store);
         let mut app = app(store, Tab::Compare, look);
-        app.state.shows_log = false;
-        app.state.shows_form = false;
         app.state.baseline = Baseline::Run(ids[0].clone());
         app.state.selected = ids;
-        check(&mut results, name, app, look, "mean of 2 runs");
+        check_view(&mut results, name, app, look, "mean of 2 runs");
     }
 }
 
@@ -193,18 +191,16 @@ fn items_one_by_one() {
     let items = |look| {
         let mut app = app(measured(folder.path()), Tab::Items, look);
         app.state.select_only(&RunId("seed-0-0001".into()));
-        app.state.shows_log = false;
-        app.state.shows_form = false;
         app
     };
-    check(&mut results, "items_dark", items(look), look, "Fixed");
+    check_view(&mut results, "items_dark", items(look), look, "Fixed");
     let light = Appearance::Light;
     let mut options = items(light);
     let file = |name: &str| Some(folder.path().join("seed-0-0001/eval").join(name));
     options.state.items.pair.first = file("arc-mini-untuned.jsonl");
     options.state.items.pair.second = file("arc-mini-test.jsonl");
     options.state.items.change = Some(Change::Broken);
-    check(
+    check_view(
         &mut results,
         "items_options_light",
         options,
@@ -214,7 +210,7 @@ fn items_one_by_one() {
     let mut refused = items(look);
     refused.state.items.pair.first = file("few_shot.jsonl");
     refused.state.items.pair.second = file("after.jsonl");
-    check(
+    check_view(
         &mut results,
         "items_refused_dark",
         refused,
@@ -222,12 +218,12 @@ fn items_one_by_one() {
         "different prompts",
     );
     let empty = app(fixtures::running(), Tab::Items, look);
-    check(
+    check_view(
         &mut results,
-        "items_unread_dark",
+        "items_none_dark",
         empty,
         look,
-        "cannot be read",
+        "No items to look at",
     );
 }
 
@@ -238,21 +234,21 @@ fn from_a_comparison_to_its_items() {
     let mut app = app(measured(folder.path()), Tab::Compare, look);
     app.state.select_only(&RunId("seed-0-0001".into()));
     let mut harness = harness(app, vec2(1600.0, 1000.0), look);
-    // Two figures, each against the run's own untuned model.
+    // The tab itself, then each figure against the run's own untuned model.
     let n_buttons = |harness: &Harness<'_, App>| {
         harness
             .query_all_by_role_and_label(Role::Button, "Items")
             .count()
     };
     let start = Instant::now();
-    while n_buttons(&harness) < 2 {
+    while n_buttons(&harness) < 3 {
         assert!(start.elapsed() < Duration::from_secs(60), "no comparison");
         std::thread::sleep(Duration::from_millis(20));
         harness.step();
     }
     let first = harness
         .query_all_by_role_and_label(Role::Button, "Items")
-        .next();
+        .last();
     first.unwrap().click();
     harness.run_steps(2);
     assert_eq!(harness.state().state.tab, Tab::Items);

@@ -10,7 +10,7 @@ use super::super::measured::Measured;
 use super::super::theme::GAP;
 use super::super::ui_state::{Baseline, UiState};
 use super::super::widgets::controls::{empty_state, from_right, group_title, scrolled, weak_small};
-use super::accuracy::benchmark_ui;
+use super::accuracy::{benchmark_ui, later_evaluations_ui};
 use super::paired_rows::{PairedRow, by_benchmark, paired_rows, table};
 use super::paired_table::paired_table_ui;
 use super::reported::reported_ui;
@@ -47,11 +47,12 @@ pub fn compare_ui(
     if baseline_run.is_none() {
         state.baseline = Baseline::OwnUntuned;
     }
-    let groups: Vec<(String, Vec<PairedRow>)> = by_benchmark(&runs, measured)
-        .into_iter()
+    let shown = by_benchmark(&runs, measured);
+    let groups: Vec<(String, Vec<PairedRow>)> = shown
+        .iter()
         .map(|(title, shown)| {
-            let rows = paired_rows(&shown, baseline_run, &state.baseline, measured);
-            (title, rows)
+            let rows = paired_rows(shown, baseline_run, &state.baseline, measured);
+            (title.clone(), rows)
         })
         .collect();
     actions.extend(heading_ui(ui, &runs, state, &groups));
@@ -71,6 +72,9 @@ pub fn compare_ui(
         for (benchmark, runs) in &bars {
             benchmark_ui(ui, benchmark, runs, state);
             ui.add_space(GAP);
+        }
+        for (title, shown) in &shown {
+            later_evaluations_ui(ui, title, shown, state);
         }
         for (title, rows) in &groups {
             group_title(ui, title);

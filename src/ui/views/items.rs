@@ -161,18 +161,23 @@ fn choose_pair(settings: &mut ItemsSettings, offered: &[Offered], focused: &str)
             .filter(|offered| offered.name.starts_with(&start));
         own.collect()
     };
-    let plain = |is_tuned: bool| {
-        let mut own = own.iter();
+    let plain = |is_tuned: bool, like: Option<&Offered>| {
+        let mut own = own.iter().copied();
         own.find(|offered| {
             let EvaluationFile {
                 scored, evaluation, ..
             } = &*offered.file;
-            scored.is_tuned == is_tuned && evaluation.conditions.few_shot == 0
+            let conditions = &evaluation.conditions;
+            let is_alike = like.is_none_or(|other| {
+                let other = &other.file.evaluation.conditions;
+                (other.benchmark, other.split) == (conditions.benchmark, conditions.split)
+            });
+            scored.is_tuned == is_tuned && conditions.few_shot == 0 && is_alike
         })
     };
     let any = own.first().copied().or(offered.first());
-    let first = plain(false).copied().or(any);
-    let second = plain(true).copied().or(first);
+    let second = plain(true, None).or(plain(false, None)).or(any);
+    let first = plain(false, second).or(second);
     settings.pair.first = first.map(|offered| offered.file.path.clone());
     settings.pair.second = second.map(|offered| offered.file.path.clone());
 }

@@ -8,7 +8,7 @@ use crate::bench::{PAPER, Reported};
 
 const ROW: f32 = 17.0;
 const LABEL_WIDTH: f32 = 150.0;
-const FIGURE_WIDTH: f32 = 208.0;
+const FIGURE_WIDTH: f32 = 262.0;
 /// Lengths of a dash and of the gap behind it.
 const DASH: [f32; 2] = [4.0, 3.0];
 
