@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::app::{App, Notice};
 use super::background::{Answer, PathFor};
-use super::ui_state::Baseline;
 use crate::persist::atomic::write_atomic;
 use crate::persist::spec_file::print_spec;
 use crate::runs::RunStore;
@@ -53,11 +52,7 @@ impl App {
     /// Has read the evaluations of the runs that are looked at and of the
     /// baseline, and has compared what the views asked for.
     pub(super) fn read_evaluations(&mut self) {
-        let baseline = match &self.state.baseline {
-            Baseline::OwnUntuned => None,
-            Baseline::Run(run) => Some(run),
-        };
-        for id in self.state.selected.iter().chain(baseline) {
+        for id in self.state.selected.iter().chain(&self.state.baseline) {
             let Some(run) = self.store.get(id) else {
                 continue;
             };

@@ -267,16 +267,6 @@ pub struct PaletteState {
     pub chosen: usize,
 }
 
-/// What accuracies are compared with.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Baseline {
-    /// The untuned model, as each run measured it.
-    #[default]
-    OwnUntuned,
-    /// The tuned model of this run.
-    Run(RunId),
-}
-
 /// The files of the two evaluations whose items are looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -340,8 +330,6 @@ pub struct UiState {
     pub plots: PlotSettings,
     /// Which part of a state is looked at.
     pub states: StatesSettings,
-    /// What accuracies are compared with.
-    pub baseline: Baseline,
     /// Which items are looked at.
     pub items: ItemsSettings,
     /// How prompts are answered.
@@ -391,7 +379,6 @@ impl Default for UiState {
             shows_frame_times: false,
             plots: PlotSettings::default(),
             states: StatesSettings::default(),
-            baseline: Baseline::default(),
             items: ItemsSettings::default(),
             playground: PlaygroundSettings::default(),
             draft: RunSpec::default(),

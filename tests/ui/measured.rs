@@ -14,7 +14,7 @@ use gosling::persist::evaluation_file::{Scored, write_evaluation};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
 use gosling::ui::theme::Appearance;
-use gosling::ui::ui_state::{Baseline, Tab};
+use gosling::ui::ui_state::Tab;
 use gosling::worker::event::{EvaluationPhase, RunId, RunOutcome};
 
 use crate::fixtures::{self, Told};
@@ -177,7 +177,7 @@ fn accuracies_side_by_side() {
         let store = measured(folder.path());
         let ids = selected(&store);
         let mut app = app(store, Tab::Compare, look);
-        app.state.baseline = Baseline::Run(ids[0].clone());
+        app.state.baseline = Some(ids[0].clone());
         app.state.selected = ids;
         check_view(&mut results, name, app, look, "mean of 2 runs");
     }

@@ -8,7 +8,7 @@ use eframe::egui::{ComboBox, Ui};
 use super::super::action::Action;
 use super::super::measured::Measured;
 use super::super::theme::GAP;
-use super::super::ui_state::{Baseline, UiState};
+use super::super::ui_state::UiState;
 use super::super::widgets::controls::{empty_state, from_right, group_title, scrolled, weak_small};
 use super::accuracy::{benchmark_ui, later_evaluations_ui};
 use super::paired_rows::{PairedRow, by_benchmark, paired_rows, table};
@@ -40,18 +40,12 @@ pub fn compare_ui(
         );
         return actions;
     }
-    let baseline_run = match &state.baseline {
-        Baseline::OwnUntuned => None,
-        Baseline::Run(id) => store.get(id),
-    };
-    if baseline_run.is_none() {
-        state.baseline = Baseline::OwnUntuned;
-    }
+    let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
     let shown = by_benchmark(&runs, measured);
     let groups: Vec<(String, Vec<PairedRow>)> = shown
         .iter()
         .map(|(title, shown)| {
-            let rows = paired_rows(shown, baseline_run, &state.baseline, measured);
+            let rows = paired_rows(shown, baseline, measured);
             (title.clone(), rows)
         })
         .collect();
@@ -123,21 +117,21 @@ fn heading_ui(
         let label = ui.label("Baseline");
         let own = "each run's own untuned model";
         let shown = match &state.baseline {
-            Baseline::OwnUntuned => own.to_owned(),
-            Baseline::Run(id) => id.0.clone(),
+            None => own.to_owned(),
+            Some(id) => id.0.clone(),
         };
         let combo = ComboBox::from_id_salt("baseline").width(220.0).selected_text(&shown).truncate();
         let combo = combo.show_ui(ui, |ui| {
-            ui.selectable_value(&mut state.baseline, Baseline::OwnUntuned, own);
+            ui.selectable_value(&mut state.baseline, None, own);
             let mut offered: Vec<_> = runs.iter().map(|run| run.id.clone()).collect();
-            if let Baseline::Run(id) = &state.baseline
+            if let Some(id) = &state.baseline
                 && !offered.contains(id)
             {
                 offered.push(id.clone());
             }
             for id in offered {
                 let name = id.0.clone();
-                ui.selectable_value(&mut state.baseline, Baseline::Run(id), name);
+                ui.selectable_value(&mut state.baseline, Some(id), name);
             }
         });
         combo.response.labelled_by(label.id).on_hover_text(

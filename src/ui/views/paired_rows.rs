@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::measured::{Compared, Measured, Pair, name_of};
-use super::super::ui_state::Baseline;
 use crate::bench::{Accuracy, Change, Rule, mean_interval95};
 use crate::persist::evaluation_file::EvaluationFile;
 use crate::report::compared::without_seed;
@@ -70,8 +69,7 @@ pub fn by_benchmark<'a>(runs: &[&'a Run], measured: &Measured) -> BTreeMap<Strin
 /// runs that differ in their seed alone.
 pub fn paired_rows(
     shown: &[Shown<'_>],
-    baseline_run: Option<&Run>,
-    baseline: &Baseline,
+    baseline: Option<&Run>,
     measured: &mut Measured,
 ) -> Vec<PairedRow> {
     let Some(first) = shown.first() else {
@@ -83,7 +81,7 @@ pub fn paired_rows(
             continue;
         };
         for Shown { run, file } in shown {
-            let of = baseline_of(shown, run, file, baseline_run, baseline, measured);
+            let of = baseline_of(shown, run, file, baseline, measured);
             let (against, pair) = match of {
                 Some(first) if Arc::ptr_eq(&first, file) => (Against::IsBaseline, None),
                 Some(first) => {
@@ -125,8 +123,7 @@ fn baseline_of(
     shown: &[Shown<'_>],
     run: &Run,
     file: &EvaluationFile,
-    baseline_run: Option<&Run>,
-    baseline: &Baseline,
+    baseline: Option<&Run>,
     measured: &Measured,
 ) -> Option<Arc<EvaluationFile>> {
     let is_alike = |other: &EvaluationFile| {
@@ -135,15 +132,15 @@ fn baseline_of(
             && a.few_shot == b.few_shot
     };
     match baseline {
-        Baseline::OwnUntuned => {
+        None => {
             let mut own = shown.iter().filter(|other| other.run.id == run.id);
             let untuned = own.find(|other| !other.file.scored.is_tuned && is_alike(&other.file));
             untuned
                 .map(|other| Arc::clone(&other.file))
                 .filter(|_| file.scored.is_tuned)
         }
-        Baseline::Run(_) => {
-            let mut files = measured.files(&baseline_run?.id)?.iter();
+        Some(baseline) => {
+            let mut files = measured.files(&baseline.id)?.iter();
             let tuned = files.find(|other| other.scored.is_tuned && is_alike(other));
             tuned.cloned()
         }
