@@ -1,9 +1,10 @@
-//! `gosling speed`: what a tuning step costs on a device.
+//! `gosling speed`: what a tuning step or an evaluation costs on a device.
 
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
+use super::speed_evaluation;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, open};
@@ -56,6 +57,12 @@ pub struct SpeedArguments {
     /// What the lifted state does from token to token.
     #[arg(long, value_enum, requires = "lifted", default_value_t = Recurrence::Constant)]
     dynamics: Recurrence,
+    /// Time evaluations of the mini benchmarks instead.
+    #[arg(long)]
+    evaluation: bool,
+    /// Score so many items of each benchmark.
+    #[arg(long, requires = "evaluation")]
+    limit: Option<usize>,
     /// Decorrelate the features of the branch.
     #[arg(long, value_enum, requires = "lifted")]
     decorrelation: Option<Decorrelation>,
@@ -147,6 +154,9 @@ pub fn run(arguments: &SpeedArguments) -> Result<()> {
         config.n_params(),
         start.elapsed().as_secs_f64()
     );
+    if arguments.evaluation {
+        return speed_evaluation::run(&model, &opened.device, arguments.limit);
+    }
     let training = TrainingSpec {
         activation_checkpointing: arguments.recompute,
         ..TrainingSpec::default()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Benchmark, Template};
+use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::DeviceChoice;
 pub use crate::model::Precision;
 use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
@@ -120,6 +120,11 @@ pub struct EvaluationSpec {
     pub limit: Option<usize>,
     /// The split that is scored.
     pub split: EvaluationSplit,
+    /// Items of more tokens than this, token 0 and the answer included, are
+    /// left out and listed; by default an item has any length.
+    pub context_length: Option<usize>,
+    /// The wording of official MMLU questions.
+    pub mmlu: MmluTemplate,
 }
 
 /// The split that is scored.
@@ -181,6 +186,8 @@ impl Default for EvaluationSpec {
             few_shot: 5,
             limit: None,
             split: EvaluationSplit::default(),
+            context_length: None,
+            mmlu: MmluTemplate::default(),
         }
     }
 }

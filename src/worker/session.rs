@@ -43,6 +43,8 @@ pub(super) struct Session {
 pub(super) struct LoadedModel {
     pub device: Device,
     pub model: Rwkv7,
+    /// The checkpoint's file name.
+    pub file: String,
     pub fingerprint: String,
     /// One line about the device and one about the model, for the log.
     pub lines: [String; 2],
@@ -208,9 +210,10 @@ fn load_model(
     .stored_in(precision);
     let config = model.config();
     let file = checkpoint.file().file_name().unwrap_or_default();
+    let file = file.to_string_lossy().into_owned();
     let line = format!(
         "{}, {:.1} M parameters, {} layers, {} heads of {}",
-        file.to_string_lossy(),
+        file,
         config.n_params() as f64 / 1e6,
         config.n_layer,
         config.n_head,
@@ -223,6 +226,7 @@ fn load_model(
     })?;
     Ok(LoadedModel {
         device,
+        file,
         fingerprint: checkpoint.fingerprint(),
         model,
         lines: [format!("device {description}"), line],

@@ -233,8 +233,11 @@ fn check_evaluation(evaluation: &EvaluationSpec) -> Result<()> {
         few_shot,
         limit,
         split: _,
+        context_length,
+        mmlu: _,
     } = evaluation;
     check_count("evaluation.few_shot", *few_shot, 0, MAX_FEW_SHOT)?;
+    check_limit("evaluation.context_length", *context_length)?;
     check_limit("evaluation.limit", *limit)
 }
 

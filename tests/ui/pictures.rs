@@ -96,6 +96,28 @@ fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, 
     let mut harness = harness(app, SIZE, look);
     // The configuration has read the data.
     wait_for(&mut harness, "2000 examples");
+    compare_with(results, name, harness, label);
+}
+
+/// The same of a window that shows no configuration.
+pub fn check_view(
+    results: &mut SnapshotResults,
+    name: &str,
+    mut app: App,
+    look: Appearance,
+    label: &str,
+) {
+    app.state.shows_form = false;
+    app.state.shows_log = false;
+    compare_with(results, name, harness(app, SIZE, look), label);
+}
+
+fn compare_with(
+    results: &mut SnapshotResults,
+    name: &str,
+    mut harness: Harness<'_, App>,
+    label: &str,
+) {
     wait_for(&mut harness, label);
     harness.snapshot_options(name, &options());
     // All pictures of a test are compared before it fails.
