@@ -63,11 +63,29 @@ fn own(
     }
 }
 
+/// Numbers of four rows, from shared memory at `place` or from `at`; zero where
+/// they do not count.
+#[cube]
+fn of_rows(
+    x: &Tensor<Four>,
+    shared: &Shared<[Four]>,
+    at: usize,
+    place: usize,
+    counts: bool,
+    #[comptime] is_shared: bool,
+) -> Four {
+    if comptime!(is_shared) {
+        shared[place]
+    } else {
+        x[at] * Four::new(f32::cast_from(counts))
+    }
+}
+
 /// One cube of `n` units for every batch entry, head and chunk. Inputs and
 /// gradients [B, T, H, N]; `checkpoints` and `dcheckpoints` [B, H, chunks, N, N]
 /// as the passes over the rows leave them. `shares_columns` keeps the vectors on
-/// the key side in shared memory, where there is room for them. `beside_r` and
-/// `beside_k` are added to `dr` and `dk` where `has_beside`.
+/// the key side in shared memory, and the gradients of what was removed too,
+/// where there is room for them. `beside_r` and `beside_k` are added to `dr` and `dk` where `has_beside`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn backward(
@@ -110,7 +128,8 @@ pub fn backward(
     let mut shared_v = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
     let mut shared_removed = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
     let mut shared_dy = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
-    let mut shared_dremoved = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
+    let dremoved_len = comptime!(if shares_columns { interval * n / 4 } else { 1 });
+    let mut shared_dremoved = Shared::<[Four]>::new_slice(dremoved_len);
     fetch(
         v,
         &mut shared_v,
@@ -138,17 +157,19 @@ pub fn backward(
         n,
         interval,
     );
-    fetch(
-        dremoved,
-        &mut shared_dremoved,
-        token * n_vectors,
-        n_head,
-        len,
-        n,
-        interval,
-    );
+    if comptime!(shares_columns) {
+        fetch(
+            dremoved,
+            &mut shared_dremoved,
+            token * n_vectors,
+            n_head,
+            len,
+            n,
+            interval,
+        );
+    }
     // Unit j reads what it wrote itself.
-    let share_len = comptime!(if shares_columns { interval * n } else { 0 });
+    let share_len = comptime!(if shares_columns { interval * n } else { 1 });
     let mut shared_r = Shared::<[f32]>::new_slice(share_len);
     let mut shared_w = Shared::<[f32]>::new_slice(share_len);
     let mut shared_k = Shared::<[f32]>::new_slice(share_len);
@@ -200,7 +221,16 @@ pub fn backward(
             let write_j = own(write, &shared_write, p, l * n + j, shares_columns);
             let k_j = own(k, &shared_k, p, l * n + j, shares_columns);
             before[l] = s;
-            sum_removal[l] += (shared_dremoved[at] * s).vector_sum();
+            let row_at = (token + usize::min(l, last) * n_head) * n_vectors + slab;
+            let of_removed = of_rows(
+                dremoved,
+                &shared_dremoved,
+                row_at,
+                at,
+                l < len,
+                shares_columns,
+            );
+            sum_removal[l] += (of_removed * s).vector_sum();
             s = s * Four::new(w_j)
                 + shared_removed[at] * Four::new(write_j)
                 + shared_v[at] * Four::new(k_j);
@@ -220,7 +250,16 @@ pub fn backward(
             sum_write[l] += (d * shared_removed[at]).vector_sum();
             // Behind the last token nothing happens.
             let decay = select(l < len, w_j, 1.0f32);
-            d = d * Four::new(decay) + shared_dremoved[at] * Four::new(removal_j);
+            let row_at = (token + usize::min(l, last) * n_head) * n_vectors + slab;
+            let of_removed = of_rows(
+                dremoved,
+                &shared_dremoved,
+                row_at,
+                at,
+                l < len,
+                shares_columns,
+            );
+            d = d * Four::new(decay) + of_removed * Four::new(removal_j);
         }
     }
     #[unroll]
