@@ -83,6 +83,19 @@ impl ModelState {
         }
     }
 
+    /// The same in front of tokens of which some are padding: `real`, [B, T],
+    /// is 1 for a token and 0 for padding.
+    #[must_use]
+    pub fn with_padding(mut self, real: Tensor<2>) -> Self {
+        let [n_batch, n_tokens] = real.dims();
+        for layer in &mut self.layers {
+            if let Some(Branch::Lifted(branch)) = &mut layer.branch {
+                branch.real = Some(real.clone().reshape([n_batch, n_tokens, 1, 1]));
+            }
+        }
+        self
+    }
+
     /// The state of one text as that of `n_batch` texts which go on from it.
     pub fn fork(&self, n_batch: usize) -> Self {
         let spread = |shift: &Tensor<2>| {

@@ -89,6 +89,7 @@ impl LiftTensors {
                 lift: self.feature_lift(idx, r),
                 rule: self.rule(idx),
                 state: weights.unsqueeze_dim(0),
+                real: None,
             }),
         }
     }

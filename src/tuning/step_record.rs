@@ -42,8 +42,7 @@ pub struct LiftNumbers {
     pub decorrelation: Option<DecorrelationNumbers>,
 }
 
-/// What the guard of the paper's recurrence saw while a step read its texts,
-/// padding included.
+/// What the guard of the paper's recurrence saw while a step read its texts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LiteralNumbers {
     /// Share of the decays that were outside 0 to 1 and clamped.

@@ -270,6 +270,15 @@ impl<'a> Trainer<'a> {
         }
     }
 
+    /// 1 for the tokens of a batch, 0 for its padding, [B, T].
+    fn real(&self, batch: &Batch) -> Tensor<2> {
+        let mut real = vec![0.0_f32; batch.tokens.len()];
+        for at in batch.real_positions() {
+            real[at as usize] = 1.0;
+        }
+        Tensor::from_data(TensorData::new(real, batch.shape()), self.device)
+    }
+
     fn tokens(&self, batch: &Batch) -> Tensor<2, Int> {
         let data = TensorData::new(batch.tokens.clone(), batch.shape());
         Tensor::from_data(data, self.device)

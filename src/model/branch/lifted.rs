@@ -17,6 +17,9 @@ pub struct LiftedBranch {
     pub rule: LiftedRule,
     /// Z, [B or 1, H, N, M].
     pub state: Tensor<4>,
+    /// 1 for the tokens to come, 0 for padding, [B, T, 1, 1]: a literal
+    /// recurrence, which may run away, stands still there.
+    pub real: Option<Tensor<4>>,
 }
 
 /// What the backward pass reads.
@@ -24,6 +27,7 @@ pub struct LiftedBranch {
 pub(in crate::model) struct LiftedBranchTape {
     lift: FeatureLift,
     rule: LiftedRule,
+    real: Option<Tensor<4>>,
     /// Of all vectors that the rule lifts, those of one kind behind the other.
     rows: LiftedRows,
     /// Where a backward pass follows.
@@ -40,9 +44,14 @@ impl LiftedBranch {
         inputs: &BranchInputs<'_>,
         keep_tape: bool,
     ) -> (Tensor<4>, Self, LiftedBranchTape) {
-        let Self { lift, rule, state } = self;
+        let Self {
+            lift,
+            rule,
+            state,
+            real,
+        } = self;
         let rows = lift.forward(stacked(&rule.vectors(inputs)));
-        let lifted = rule.inputs(rows.out(), inputs);
+        let lifted = rule.inputs(rows.out(), inputs, real.as_ref());
         let forward = lifted_wkv(&lifted, state, keep_tape);
         let watched = rule.is_literal() && keep_tape;
         let largest = watched.then(|| {
@@ -56,6 +65,7 @@ impl LiftedBranch {
         let tape = LiftedBranchTape {
             lift: lift.clone(),
             rule: rule.clone(),
+            real,
             rows,
             wkv: forward.tape,
             largest,
@@ -64,6 +74,7 @@ impl LiftedBranch {
             lift,
             rule,
             state: forward.last_state,
+            real: None,
         };
         (forward.y, after, tape)
     }
@@ -96,18 +107,20 @@ impl LiftedBranchTape {
         let Self {
             lift,
             rule,
+            real,
             rows,
             wkv,
             largest,
         } = self;
+        let real = real.as_ref();
         let Some(tape) = wkv else {
             unreachable!("the forward pass was told to keep the tape")
         };
-        let lifted = rule.inputs(rows.out(), inputs);
+        let lifted = rule.inputs(rows.out(), inputs, real);
         let through = lifted_wkv_backward(&lifted, tape, dy);
         let weights = through.state.clone().sum_dim(0).squeeze_dim(0);
-        let clamped = rule.clamped(rows.out(), inputs);
-        let back = rule.backward(rows.out(), inputs, through);
+        let clamped = rule.clamped(rows.out(), inputs, real);
+        let back = rule.backward(rows.out(), inputs, real, through);
         let gradients = BranchGradients {
             weights,
             mixing: lift.mixing_gradient(rows, &back.lifted),

@@ -87,8 +87,14 @@ impl LiftedRule {
         all
     }
 
-    /// What the operator reads for the `lifted` vectors, stacked.
-    pub(super) fn inputs(&self, lifted: &Tensor<3>, inputs: &BranchInputs<'_>) -> LiftedInputs {
+    /// What the operator reads for the `lifted` vectors, stacked. A literal
+    /// recurrence neither decays nor takes anything up where `real` is 0.
+    pub(super) fn inputs(
+        &self,
+        lifted: &Tensor<3>,
+        inputs: &BranchInputs<'_>,
+        real: Option<&Tensor<4>>,
+    ) -> LiftedInputs {
         let wkv = inputs.wkv;
         match self {
             Self::Recurrent { averages, gate } => {
@@ -109,12 +115,16 @@ impl LiftedRule {
             }
             Self::Literal { projection } => {
                 let [r, k, kk, w, iclr, v] = six(lifted, inputs);
+                let w = w.clamp(0.0, 1.0);
                 LiftedInputs {
                     r,
-                    w: w.clamp(0.0, 1.0),
-                    k,
+                    w: match real {
+                        Some(real) => w * real.clone() - real.clone() + 1.0,
+                        None => w,
+                    },
+                    k: where_real(k, real),
                     v: v.matmul(projection.clone().transpose().unsqueeze::<4>()),
-                    removal: -kk.clone(),
+                    removal: where_real(-kk.clone(), real),
                     write: iclr * kk,
                 }
             }
@@ -126,11 +136,16 @@ impl LiftedRule {
         &self,
         lifted: &Tensor<3>,
         inputs: &BranchInputs<'_>,
+        real: Option<&Tensor<4>>,
     ) -> Option<Tensor<1>> {
         self.is_literal().then(|| {
             let [_, _, _, w, ..] = six(lifted, inputs);
             let below = w.clone().lower_elem(0.0);
-            below.bool_or(w.greater_elem(1.0)).float().mean()
+            let clamped = below.bool_or(w.greater_elem(1.0)).float();
+            match real {
+                Some(real) => where_real(clamped, Some(real)).mean() / real.clone().mean(),
+                None => clamped.mean(),
+            }
         })
     }
 
@@ -140,6 +155,7 @@ impl LiftedRule {
         &self,
         lifted: &Tensor<3>,
         inputs: &BranchInputs<'_>,
+        real: Option<&Tensor<4>>,
         g: LiftedGradients,
     ) -> RuleGradients {
         match self {
@@ -170,9 +186,9 @@ impl LiftedRule {
                 let kept = w.clone().equal(w.clamp(0.0, 1.0)).float();
                 let all = vec![
                     g.r,
-                    g.k,
-                    g.write.clone() * iclr - g.removal,
-                    g.w * kept,
+                    where_real(g.k, real),
+                    g.write.clone() * iclr - where_real(g.removal, real),
+                    where_real(g.w * kept, real),
                     g.write * kk,
                     g.v.matmul(projection.clone().unsqueeze::<4>()),
                 ];
@@ -226,6 +242,14 @@ pub(super) fn unstacked(rows: &Tensor<3>, inputs: &BranchInputs<'_>) -> Vectors 
     (0..n_all / n_rows)
         .map(|idx| tokens_first(rows.clone().narrow(1, idx * n_rows, n_rows), shape))
         .collect()
+}
+
+/// `x` where there is a token, 0 where there is padding.
+fn where_real(x: Tensor<4>, real: Option<&Tensor<4>>) -> Tensor<4> {
+    match real {
+        Some(real) => x * real.clone(),
+        None => x,
+    }
 }
 
 fn six(lifted: &Tensor<3>, inputs: &BranchInputs<'_>) -> [Tensor<4>; 6] {

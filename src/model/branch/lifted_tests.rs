@@ -101,6 +101,7 @@ fn branch(rule: LiftedRule, centres: bool) -> LiftedBranch {
         },
         rule,
         state: random([1, h, n, m], -0.3, 0.3),
+        real: None,
     }
 }
 
@@ -308,6 +309,7 @@ fn identity_limit_equals_wkv7() {
         },
         rule: LiftedRule::Literal { projection: eye },
         state: random([1, h, n, n], -0.5, 0.5),
+        real: None,
     };
     let dy = random([b, t, h, n], -1.0, 1.0);
     let whole = wkv7(&wkv, branch.state.clone(), true);
@@ -330,4 +332,63 @@ fn identity_limit_equals_wkv7() {
     check_close("dkk", -below.removal.unwrap(), dkk);
     check_close("diclr", below.iclr.unwrap(), want.write * plain.kk);
     check_close("ds0", own.weights, want.state.sum_dim(0).squeeze_dim(0));
+}
+
+/// Padding behind a text changes nothing of what the literal recurrence makes
+/// of it, and hands no gradient back.
+#[test]
+fn a_literal_recurrence_stands_still_at_padding() {
+    let [b, t, h, n, m] = SIZES;
+    let n_real = 11;
+    let mut padded = branch(literal_rule(), false);
+    let plain = tokens();
+    let wkv = wkv(&plain);
+    let dy = random([b, t, h, n], -1.0, 1.0);
+    let real = Tensor::<4>::ones([b, n_real, 1, 1], &Device::flex());
+    let padding = Tensor::zeros([b, t - n_real, 1, 1], &Device::flex());
+    let dy = dy * Tensor::cat(vec![real.clone(), padding.clone()], 1);
+    let first = |x: &Tensor<4>| x.clone().narrow(1, 0, n_real);
+    let short = Wkv7Inputs {
+        r: first(&wkv.r),
+        w: first(&wkv.w),
+        k: first(&wkv.k),
+        v: first(&wkv.v),
+        removal: first(&wkv.removal),
+        write: first(&wkv.write),
+    };
+    let run = |branch: &LiftedBranch, wkv: &Wkv7Inputs, dy: Tensor<4>| {
+        let n_tokens = dy.dims()[1];
+        let iclr = plain.iclr.clone().narrow(1, 0, n_tokens);
+        let output = forward(branch, wkv, &iclr, true);
+        let reads = BranchInputs {
+            wkv,
+            iclr: Some(iclr),
+        };
+        let (own, below) = output.tape.backward(&reads, dy, true, None);
+        (state_after(&output), output.y, own, below.unwrap())
+    };
+    let want = run(&padded, &short, first(&dy));
+    padded.real = Some(Tensor::cat(vec![real, padding], 1));
+    let got = run(&padded, &wkv, dy);
+    check_close("state", got.0, want.0);
+    check_close("y", first(&got.1), want.1);
+    check_close("dZ", got.2.weights, want.2.weights);
+    check_close("dR", got.2.mixing.unwrap(), want.2.mixing.unwrap());
+    let guards = (got.2.guard.unwrap(), want.2.guard.unwrap());
+    check_close("clamped", guards.0.clamped, guards.1.clamped);
+    let all = [
+        (Some(got.3.r), Some(want.3.r)),
+        (got.3.w, want.3.w),
+        (got.3.k, want.3.k),
+        (got.3.v, want.3.v),
+        (got.3.removal, want.3.removal),
+        (got.3.iclr, want.3.iclr),
+    ];
+    for (got, want) in all {
+        let got = got.unwrap();
+        check_close("gradient", first(&got), want.unwrap());
+        let rest = got.narrow(1, n_real, t - n_real);
+        assert!(values(rest).iter().all(|x| *x == 0.0));
+    }
+    assert_eq!(padded.state.dims(), [1, h, n, m]);
 }

@@ -231,6 +231,7 @@ impl Trainer<'_> {
         let counted = micro_batches.iter().enumerate();
         for (idx, batch) in counted.filter(|(_, batch)| batch.n_counted() > 0) {
             let state = start.state(self.model.config(), batch.n_batch, self.device);
+            let state = state.with_padding(self.real(batch));
             let (x, tape) = self.model.forward_taped(self.tokens(batch), state, tape);
             let loss = self.model.loss(x, &batch.at, &batch.targets, options);
             let Some(dx) = loss.dx else {
