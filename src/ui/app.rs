@@ -254,6 +254,7 @@ impl App {
             }
         }
         if self.closing == Closing::No
+            && self.worker.is_some()
             && let Some(command) = self.queue.next(&self.runs_dir)
         {
             self.send(command);
