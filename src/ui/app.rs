@@ -254,6 +254,7 @@ impl App {
             }
         }
         if self.closing == Closing::No
+            && self.worker.is_some()
             && let Some(command) = self.queue.next(&self.runs_dir)
         {
             self.send(command);
@@ -341,7 +342,10 @@ impl App {
         if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
             self.background.foresee(spec);
         }
-        if let Some(device) = self.caches.foreseen.wants_memory_of(&self.state.draft) {
+        // A window without a worker knows no machine.
+        if self.worker.is_some()
+            && let Some(device) = self.caches.foreseen.wants_memory_of(&self.state.draft)
+        {
             self.background.ask_memory(device);
         }
         if matches!(self.state.tab, Tab::Compare | Tab::Items) {
