@@ -217,7 +217,62 @@ fn texts_are_continued() {
     );
     check(
         "eval arc --device cpu --limit 5 --state mini.safetensors --alpha 0.5",
-        &["arc-mini, mini.safetensors times 0.5", "n = 5", "CPU"],
+        &["arc-mini, test, mini.safetensors times 0.5", "n = 5", "CPU"],
+    );
+}
+
+#[test]
+fn evaluations_are_kept_and_compared() {
+    let folder = folder();
+    let check = |arguments: &str, parts: &[&str]| check_output(folder.path(), arguments, parts);
+    let eval = "eval arc --device cpu --limit 6";
+    check(
+        &format!("{eval} -o untuned.jsonl"),
+        &["a part: the first 6 of 500", "untuned.jsonl  every item"],
+    );
+    // The state is zero, so nothing changes.
+    check(
+        &format!("{eval} --state mini.safetensors -o tuned.jsonl"),
+        &["n = 6"],
+    );
+    let name = "mini.safetensors (tuned.jsonl)";
+    check(
+        "compare untuned.jsonl tuned.jsonl --items 1 -o table.csv",
+        &[
+            "arc-mini, test",
+            name,
+            "+0.000 [+0.000, +0.000] n = 6 of 500",
+            "1.000",
+            "fixed, 0 items",
+        ],
+    );
+    let table = std::fs::read_to_string(folder.path().join("table.csv")).unwrap();
+    assert!(
+        table.starts_with("name,figure,accuracy,accuracy_low"),
+        "{table}"
+    );
+    check("eval arc --device cpu --limit 5 -o fewer.jsonl", &["n = 5"]);
+    check_refused(
+        folder.path(),
+        "compare untuned.jsonl fewer.jsonl",
+        2,
+        "different items: 6 against 5",
+    );
+    check(
+        "compare untuned.jsonl fewer.jsonl --common",
+        &["n = 5 of 500"],
+    );
+    check_refused(
+        folder.path(),
+        "eval arc --limit 5 --device cpu --context-length 4",
+        2,
+        "evaluation.context_length: none of the 5 items fits",
+    );
+    check_refused(
+        folder.path(),
+        "compare good.jsonl tuned.jsonl",
+        2,
+        "line 1: no evaluation",
     );
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 mod decode;
+mod evaluation;
 mod load;
 mod step;
 mod tokenizer;

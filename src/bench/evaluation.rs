@@ -1,24 +1,48 @@
 //! What came of an evaluation: one record per item, and the figures.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
-use crate::data::{Benchmark, Protocol};
+use crate::data::{Benchmark, MmluTemplate, Protocol, Split};
 
 /// A scored benchmark.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
+    /// What was scored, and how.
+    pub conditions: Conditions,
+    /// One record per scored item, in the order of the items.
+    pub records: Vec<ItemRecord>,
+}
+
+/// What was scored, and how: figures compare only under the same conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conditions {
     /// Which benchmark.
     pub benchmark: Benchmark,
     /// By which rules.
     pub protocol: Protocol,
+    /// Which part of it.
+    pub split: Split,
     /// Solved questions in front of each prompt; with subjects, the most that
     /// any item had.
     pub few_shot: usize,
-    /// One record per item, in the order of the items.
-    pub records: Vec<ItemRecord>,
+    /// Items that the split has, scored or not.
+    pub n_total: usize,
+    /// Items that were to be scored and could not be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An item that could not be scored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The item's id.
+    pub id: String,
+    /// Why.
+    pub reason: String,
 }
 
 /// What came of one item.
@@ -85,7 +109,7 @@ pub struct Figure {
     pub accuracy: Accuracy,
 }
 
-impl Evaluation {
+impl Conditions {
     /// The benchmark's name, with `-mini` where it is the mini one.
     pub fn name(&self) -> &'static str {
         match self.protocol {
@@ -94,15 +118,71 @@ impl Evaluation {
         }
     }
 
+    /// The name of the figure that stands for the evaluation.
+    pub fn headline(&self) -> &'static str {
+        match self.benchmark {
+            Benchmark::Gsm8k => "strict",
+            Benchmark::Arc | Benchmark::Mmlu | Benchmark::WinoGrande => "acc",
+        }
+    }
+
+    /// The name of the second figure, where there is one.
+    pub fn secondary(&self) -> Option<&'static str> {
+        match self.benchmark {
+            Benchmark::Gsm8k => Some("flexible"),
+            Benchmark::Arc => Some("acc_norm"),
+            Benchmark::Mmlu | Benchmark::WinoGrande => None,
+        }
+    }
+}
+
+impl fmt::Display for Conditions {
+    /// `gsm8k-mini, test, 5 examples in front`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            protocol,
+            split,
+            few_shot,
+            ..
+        } = self;
+        write!(f, "{}, {split}", self.name())?;
+        if let (Benchmark::Mmlu, Protocol::LmEval { mmlu }) = (self.benchmark, protocol) {
+            match mmlu {
+                MmluTemplate::LmEval => {}
+                MmluTemplate::Rwkv => f.write_str(", RWKV's wording")?,
+            }
+        }
+        match few_shot {
+            0 => Ok(()),
+            1 => f.write_str(", 1 example in front"),
+            n => write!(f, ", {n} examples in front"),
+        }
+    }
+}
+
+impl ItemRecord {
+    /// Whether the second figure counts it; none where there is no second one.
+    pub fn correct_secondary(&self) -> Option<bool> {
+        match &self.answer {
+            Answer::Written {
+                correct_flexible, ..
+            } => Some(*correct_flexible),
+            Answer::Chosen { correct_norm, .. } => *correct_norm,
+        }
+    }
+}
+
+impl Evaluation {
+    /// The benchmark's name, with `-mini` where it is the mini one.
+    pub fn name(&self) -> &'static str {
+        self.conditions.name()
+    }
+
     /// The figure that stands for the evaluation. Subjects are pooled, each
     /// item counting once.
     pub fn headline(&self) -> Figure {
-        let name = match self.benchmark {
-            Benchmark::Gsm8k => "strict",
-            Benchmark::Arc | Benchmark::Mmlu | Benchmark::WinoGrande => "acc",
-        };
         Figure {
-            name: name.into(),
+            name: self.conditions.headline().into(),
             accuracy: Accuracy::of(self.records.iter().map(|record| record.correct)),
         }
     }
@@ -110,20 +190,10 @@ impl Evaluation {
     /// The second figure, where there is one: the flexible match of GSM8K, the
     /// length-normalised accuracy of ARC.
     pub fn secondary(&self) -> Option<Figure> {
-        let name = match self.benchmark {
-            Benchmark::Gsm8k => "flexible",
-            Benchmark::Arc => "acc_norm",
-            Benchmark::Mmlu | Benchmark::WinoGrande => return None,
-        };
-        let correct = self.records.iter().map(|record| match &record.answer {
-            Answer::Written {
-                correct_flexible, ..
-            } => *correct_flexible,
-            Answer::Chosen { correct_norm, .. } => correct_norm.unwrap_or(false),
-        });
+        let correct = self.records.iter().map(ItemRecord::correct_secondary);
         Some(Figure {
-            name: name.into(),
-            accuracy: Accuracy::of(correct),
+            name: self.conditions.secondary()?.into(),
+            accuracy: Accuracy::of(correct.map(|correct| correct == Some(true))),
         })
     }
 
@@ -201,10 +271,16 @@ mod tests {
     }
 
     fn check_figures(benchmark: Benchmark, records: Vec<ItemRecord>, expected: &[(&str, usize)]) {
-        let evaluation = Evaluation {
+        let conditions = Conditions {
             benchmark,
             protocol: Protocol::Mini,
+            split: Split::Test,
             few_shot: 0,
+            n_total: 500,
+            left_out: Vec::new(),
+        };
+        let evaluation = Evaluation {
+            conditions,
             records,
         };
         let figures = evaluation.figures();
@@ -230,6 +306,25 @@ mod tests {
         ];
         check_figures(Benchmark::Arc, records, &[("acc", 1), ("acc_norm", 2)]);
         check_figures(Benchmark::WinoGrande, Vec::new(), &[("acc", 0)]);
+    }
+
+    #[test]
+    fn conditions_read_as_people_write_them() {
+        let mut conditions = Conditions {
+            benchmark: Benchmark::Mmlu,
+            protocol: Protocol::LmEval {
+                mmlu: MmluTemplate::Rwkv,
+            },
+            split: Split::Test,
+            few_shot: 5,
+            n_total: 9,
+            left_out: Vec::new(),
+        };
+        let expected = "mmlu, test, RWKV's wording, 5 examples in front";
+        assert_eq!(conditions.to_string(), expected);
+        conditions.protocol = Protocol::Mini;
+        conditions.few_shot = 0;
+        assert_eq!(conditions.to_string(), "mmlu-mini, test");
     }
 
     #[test]

@@ -9,38 +9,54 @@
 //! | `extract.rs` | the number in a written answer |
 //! | `evaluation.rs` | the records of an evaluation and its figures |
 //! | `accuracy.rs` | a share of items with its uncertainty |
+//! | `comparison.rs` | two evaluations item by item |
+//! | `statistics.rs` | the tests and intervals of a comparison |
+//! | `reported.rs` | figures that a paper reports, never mixed with measured ones |
 
 mod accuracy;
+mod comparison;
 mod evaluation;
 mod extract;
+#[cfg(test)]
+mod harness_tests;
 mod judge;
 mod options;
+mod reported;
 mod runner;
 mod scoring;
+mod statistics;
 
 use crate::error::Result;
 
 pub use accuracy::Accuracy;
-pub use evaluation::{Answer, Evaluation, Figure, ItemRecord};
+pub use comparison::{Change, Comparison, Rule, common_items, compare};
+pub use evaluation::{Answer, Conditions, Evaluation, Figure, ItemRecord, LeftOut};
 pub use extract::{Extracted, extract};
-pub use options::ScoreOptions;
+pub use options::{FewShot, ScoreOptions};
+pub use reported::{PAPER, Reported};
 pub use runner::Runner;
-pub use scoring::evaluate;
+pub use scoring::{ItemSet, evaluate};
+pub use statistics::{MeanInterval, mean_interval95};
+
+/// A context and the continuation that is scored after it, in tokens.
+pub type Request = (Vec<u32>, Vec<u32>);
 
 /// What a scorer needs from a model; token 0 is put in front of every document
 /// by the implementation.
 pub trait LanguageModel {
     /// Summed log-likelihood (nats) of each continuation given its context, in
-    /// the order of `requests`: `[n_requests]`. `progress` is told how many
-    /// requests are done, and of how many; its error ends the work.
+    /// the order of `groups` and of what is in them. The requests of a group
+    /// are the options of one question, whose contexts begin alike. `progress`
+    /// is told how many groups are done, and of how many; its error ends the
+    /// work.
     ///
     /// # Errors
     /// What the device or `progress` reports.
     fn log_likelihoods(
         &mut self,
-        requests: &[(Vec<u32>, Vec<u32>)],
+        groups: &[Vec<Request>],
         progress: &mut dyn FnMut(usize, usize) -> Result<()>,
-    ) -> Result<Vec<f64>>;
+    ) -> Result<Vec<Vec<f64>>>;
 
     /// Greedy continuation of each prompt until `stop`, which is shown the
     /// tokens written so far, says so, or token 0, or `max_new_tokens`. The

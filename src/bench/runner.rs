@@ -1,21 +1,39 @@
-//! A model that scores and continues texts in batches: what a benchmark asks of it.
+//! A model that scores and continues texts in batches: what a benchmark asks of
+//! it. A recurrent model reads what texts share once and goes on from the state
+//! there: the solved questions in front of a subject's questions, and the
+//! question in front of its options.
+//!
+//! | file | what |
+//! |---|---|
+//! | `questions.rs` | what texts share |
+//! | `lengths.rs` | the few lengths and batch sizes that a device sees |
+//! | `reading.rs` | texts of different lengths, each read exactly to its end |
+//! | `scoring.rs`, `decoding.rs` | log-likelihoods and greedy continuations |
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation::log_softmax};
+mod decoding;
+mod lengths;
+mod questions;
+mod reading;
+mod scoring;
 
-use super::LanguageModel;
+use burn::tensor::{Device, Int, Tensor};
+
+use super::{LanguageModel, Request};
 use crate::error::{Error, Result};
 use crate::model::Rwkv7;
+use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::state::{ModelState, Start};
+use questions::{Cluster, Question, clusters};
+use reading::{read, tokens};
 
 /// Tokens of one batch, padding included: bounds the memory of an evaluation.
 const BATCH_TOKENS: usize = 16_384;
-/// Logits that are held at once: no device holds those of a whole batch and a
-/// large vocabulary.
-const MAX_LOGITS: usize = 1 << 24;
+/// Bytes of the states of one batch: bounds it for large models.
+const BATCH_STATE_BYTES: usize = 2 << 30;
 /// Texts that are continued side by side.
-const BATCH_TEXTS: usize = 256;
-/// Stands before every document and ends it.
-const END_OF_DOCUMENT: u32 = 0;
+const BATCH_TEXTS: usize = 512;
+/// Tokens of a shared beginning that are read at once.
+const PREFIX_PART: usize = 2048;
 
 /// A model on its device, and the state that it starts every text from.
 pub struct Runner<'a> {
@@ -44,196 +62,89 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// The state before the first token of `n_batch` texts.
-    fn start(&self, n_batch: usize) -> ModelState {
+    /// The state before the first token of one text.
+    fn start(&self) -> ModelState {
         let config = self.model.config();
         match &self.start {
-            Some(start) => start.state(config, n_batch, self.device),
-            None => ModelState::zero(config, n_batch, self.device),
+            Some(start) => start.state(config, 1, self.device),
+            None => ModelState::zero(config, 1, self.device),
         }
     }
 
-    /// Reads the first `len` tokens of a text; gives the state there.
-    fn read_prefix(&self, text: &[u32], len: usize) -> ModelState {
-        let start = self.start(1);
-        if len == 0 {
-            return start;
-        }
-        self.model
-            .hidden(self.tokens(&[&text[..len]], len), start)
-            .1
+    /// Reads what the texts of a cluster share; gives the state there.
+    fn read_shared(&self, text: &[u32]) -> ModelState {
+        text.chunks(PREFIX_PART).fold(self.start(), |state, part| {
+            read(self.model, self.device, &[part], &state).state
+        })
     }
 
-    /// Texts as one tensor [B, T], zeros behind the shorter ones.
-    fn tokens(&self, texts: &[&[u32]], n_tokens: usize) -> Tensor<2, Int> {
-        let mut ids = vec![0_i32; texts.len() * n_tokens];
-        for (row, text) in ids.chunks_exact_mut(n_tokens).zip(texts) {
-            for (id, token) in row.iter_mut().zip(*text) {
-                *id = token.cast_signed();
-            }
-        }
-        let data = TensorData::new(ids, [texts.len(), n_tokens]);
-        Tensor::from_data(data, self.device)
+    /// Rows of a batch whose states fit.
+    fn most_rows(&self) -> usize {
+        let config = self.model.config();
+        let per_head = config.head_size * config.head_size * size_of::<f32>();
+        let per_row = config.n_layer * config.n_head * per_head;
+        (BATCH_STATE_BYTES / per_row).max(1)
     }
 
-    fn indices(&self, indices: &[usize]) -> Tensor<1, Int> {
-        let indices: Vec<i32> = indices.iter().map(|index| *index as i32).collect();
-        let len = indices.len();
-        Tensor::from_data(TensorData::new(indices, [len]), self.device)
-    }
-
-    /// Summed log-likelihoods of one batch of (whole text, first scored
-    /// position), whose first `n_read` tokens led to the state `prefix`.
-    fn score(
-        &self,
-        batch: &[(Vec<u32>, usize)],
-        n_read: usize,
-        prefix: &ModelState,
-    ) -> Result<Vec<f64>> {
-        let inputs: Vec<&[u32]> = batch
-            .iter()
-            .map(|(text, _)| &text[n_read..text.len() - 1])
-            .collect();
-        let n_tokens = inputs.iter().map(|text| text.len()).max().unwrap_or(1);
-        let state = prefix.fork(batch.len());
-        let (hidden, _) = self.model.hidden(self.tokens(&inputs, n_tokens), state);
-        let [n_batch, _, n_embd] = hidden.dims();
-        let (mut rows, mut targets) = (Vec::new(), Vec::new());
-        for (text_idx, (text, from)) in batch.iter().enumerate() {
-            let first = text_idx * n_tokens + from - 1 - n_read;
-            rows.extend(first..first + text.len() - from);
-            targets.extend(text[*from..].iter().map(|token| *token as usize));
+    /// Takes texts through the model once and reads one number of each back:
+    /// what scoring them is measured against.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn forward_only(&mut self, texts: &[Vec<u32>]) -> Result<()> {
+        let mut texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        texts.sort_by_key(|text| text.len());
+        let mut rest = &texts[..];
+        while !rest.is_empty() {
+            let n = batch_len(rest.iter().map(|text| (text.len(), 1)), self.most_rows());
+            let (batch, others) = rest.split_at(n);
+            let longest = batch.last().map_or(1, |text| text.len());
+            let ids = tokens(batch, longest, self.device);
+            let (hidden, _) = self.model.hidden(ids, self.start().fork(batch.len()));
+            let last = hidden.narrow(1, longest - 1, 1).squeeze_dim::<2>(1);
+            read_floats(last.narrow(1, 0, 1).squeeze_dim(1))?;
+            rest = others;
         }
-        let hidden = hidden.reshape([n_batch * n_tokens, n_embd]);
-        let per_part = (MAX_LOGITS / self.model.config().vocab_size).max(1);
-        let parts = rows.chunks(per_part).zip(targets.chunks(per_part));
-        let parts = parts.map(|(rows, targets)| {
-            let logits = self
-                .model
-                .logits(hidden.clone().select(0, self.indices(rows)));
-            let targets = self.indices(targets).unsqueeze_dim(1);
-            log_softmax(logits, 1).gather(1, targets)
-        });
-        let picked = read(Tensor::cat(parts.collect(), 0))?;
-        let mut picked = picked.into_iter();
-        let sums = batch.iter().map(|(text, from)| {
-            let of_text = picked.by_ref().take(text.len() - from);
-            of_text.map(f64::from).sum()
-        });
-        Ok(sums.collect())
-    }
-
-    /// Continues one batch of prompts from the state `prefix`. `progress`
-    /// hears, before every token, how many are complete.
-    fn decode(
-        &self,
-        prompts: &[&[u32]],
-        prefix: &ModelState,
-        max_new_tokens: usize,
-        stop: &dyn Fn(&[u32]) -> bool,
-        progress: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<Vec<Vec<u32>>> {
-        let mut outputs = vec![Vec::new(); prompts.len()];
-        let mut live: Vec<usize> = (0..prompts.len()).collect();
-        let (mut logits, mut state) = self.read_prompts(prompts, prefix, progress)?;
-        for _ in 0..max_new_tokens {
-            progress(prompts.len() - live.len())?;
-            let next = read_ints(logits.argmax(1))?;
-            let mut kept = Vec::new();
-            for (row, (text_idx, token)) in live.iter().zip(next).enumerate() {
-                let output: &mut Vec<u32> = &mut outputs[*text_idx];
-                output.push(token);
-                if token != END_OF_DOCUMENT && !stop(output) {
-                    kept.push(row);
-                }
-            }
-            if kept.is_empty() {
-                break;
-            }
-            if kept.len() < live.len() {
-                state = state.select(self.indices(&kept));
-                live = kept.iter().map(|row| live[*row]).collect();
-            }
-            let last: Vec<&[u32]> = live
-                .iter()
-                .map(|text_idx| outputs[*text_idx].last_chunk::<1>().map_or(&[][..], |t| t))
-                .collect();
-            let (hidden, after) = self.model.hidden(self.tokens(&last, 1), state);
-            (logits, state) = (self.model.logits(hidden.squeeze_dim(1)), after);
-        }
-        Ok(outputs)
-    }
-
-    /// The logits [B, V] after each prompt, and the state there. Prompts of one
-    /// length are read together, so that no padding reaches the state.
-    fn read_prompts(
-        &self,
-        prompts: &[&[u32]],
-        prefix: &ModelState,
-        progress: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<(Tensor<2>, ModelState)> {
-        let mut order: Vec<usize> = (0..prompts.len()).collect();
-        order.sort_by_key(|text_idx| prompts[*text_idx].len());
-        let (mut logits, mut states) = (Vec::new(), Vec::new());
-        for group in order.chunk_by(|a, b| prompts[*a].len() == prompts[*b].len()) {
-            progress(0)?;
-            let texts: Vec<&[u32]> = group.iter().map(|i| prompts[*i]).collect();
-            let n_tokens = texts[0].len();
-            let start = prefix.fork(texts.len());
-            let (hidden, state) = self.model.hidden(self.tokens(&texts, n_tokens), start);
-            let last = hidden.narrow(1, n_tokens - 1, 1).squeeze_dim(1);
-            logits.push(self.model.logits(last));
-            states.push(state);
-        }
-        let mut back = vec![0; order.len()];
-        for (row, text_idx) in order.iter().enumerate() {
-            back[*text_idx] = row;
-        }
-        let back = self.indices(&back);
-        let state = ModelState::concatenate(states).select(back.clone());
-        Ok((Tensor::cat(logits, 0).select(0, back), state))
+        Ok(())
     }
 }
 
 impl LanguageModel for Runner<'_> {
     fn log_likelihoods(
         &mut self,
-        requests: &[(Vec<u32>, Vec<u32>)],
+        groups: &[Vec<Request>],
         progress: &mut dyn FnMut(usize, usize) -> Result<()>,
-    ) -> Result<Vec<f64>> {
-        let mut texts: Vec<(usize, Vec<u32>, usize)> = requests
+    ) -> Result<Vec<Vec<f64>>> {
+        let questions: Vec<Question> = groups
             .iter()
             .enumerate()
-            .map(|(i, (context, continuation))| {
-                let text = [&[END_OF_DOCUMENT], &context[..], continuation].concat();
-                (i, text, 1 + context.len())
-            })
+            .map(|(idx, group)| Question::new(idx, group))
             .collect();
-        texts.sort_by_key(|(_, text, _)| text.len());
-        let contexts = texts.iter().map(|(_, text, from)| &text[..*from]);
-        let n_read = common_prefix(contexts);
-        let prefix = match texts.first() {
-            Some((_, text, _)) => self.read_prefix(text, n_read),
-            None => return Ok(Vec::new()),
-        };
-        let mut scores = vec![0.0; requests.len()];
-        let mut done = 0;
-        while done < texts.len() {
-            progress(done, texts.len())?;
-            let rest = &texts[done..];
-            // The batch is as wide as its last text, the longest.
-            let fits = |n: &usize| *n * (rest[n - 1].1.len() - n_read) <= BATCH_TOKENS;
-            let n = (1..=rest.len()).take_while(fits).last().unwrap_or(1);
-            let batch: Vec<_> = rest[..n]
-                .iter()
-                .map(|(_, t, from)| (t.clone(), *from))
-                .collect();
-            for ((i, _, _), score) in rest.iter().zip(self.score(&batch, n_read, &prefix)?) {
-                scores[*i] = score;
+        let shared: Vec<&[u32]> = questions.iter().map(|q| q.shared.as_slice()).collect();
+        let mut scores = vec![Vec::new(); groups.len()];
+        let mut n_done = 0;
+        progress(0, groups.len())?;
+        for Cluster { n_shared, members } in clusters(&shared) {
+            let prefix = self.read_shared(&shared[members[0]][..n_shared]);
+            let mut members: Vec<&Question> = members.iter().map(|q| &questions[*q]).collect();
+            members.sort_by_key(|q| (q.n_inputs() > 0, q.shared.len()));
+            let mut rest = &members[..];
+            while !rest.is_empty() {
+                // What needs no option read is not held up by what does.
+                let same = rest.partition_point(|q| (q.n_inputs() > 0) == (rest[0].n_inputs() > 0));
+                let sizes = rest[..same].iter().map(|q| {
+                    let n_tokens = q.shared.len() - n_shared + q.options.len() * q.n_inputs();
+                    (n_tokens, q.options.len())
+                });
+                let (batch, others) = rest.split_at(batch_len(sizes, self.most_rows()));
+                for (question, score) in batch.iter().zip(self.score(batch, n_shared, &prefix)?) {
+                    scores[question.idx] = score;
+                }
+                n_done += batch.len();
+                progress(n_done, groups.len())?;
+                rest = others;
             }
-            done += n;
         }
-        progress(texts.len(), texts.len())?;
         Ok(scores)
     }
 
@@ -244,39 +155,53 @@ impl LanguageModel for Runner<'_> {
         stop: &dyn Fn(&[u32]) -> bool,
         progress: &mut dyn FnMut(usize, usize) -> Result<()>,
     ) -> Result<Vec<Vec<u32>>> {
-        let prompts: Vec<Vec<u32>> = prompts
+        let texts: Vec<Vec<u32>> = prompts
             .iter()
             .map(|prompt| [&[END_OF_DOCUMENT], &prompt[..]].concat())
             .collect();
-        let n_read = common_prefix(prompts.iter().map(Vec::as_slice));
-        let prefix = match prompts.first() {
-            Some(prompt) => self.read_prefix(prompt, n_read),
-            None => return Ok(Vec::new()),
-        };
-        let mut outputs = Vec::with_capacity(prompts.len());
-        for batch in prompts.chunks(BATCH_TEXTS) {
-            let n_before = outputs.len();
-            let batch: Vec<&[u32]> = batch.iter().map(|prompt| &prompt[n_read..]).collect();
-            let mut progress = |n_done| progress(n_before + n_done, prompts.len());
-            outputs.extend(self.decode(&batch, &prefix, max_new_tokens, stop, &mut progress)?);
+        let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+        let mut outputs = vec![Vec::new(); prompts.len()];
+        let mut n_before = 0;
+        progress(0, prompts.len())?;
+        for Cluster {
+            n_shared,
+            mut members,
+        } in clusters(&texts)
+        {
+            let prefix = self.read_shared(&texts[members[0]][..n_shared]);
+            members.sort_by_key(|text| texts[*text].len());
+            let mut rest = &members[..];
+            while !rest.is_empty() {
+                let n = self.most_rows().min(BATCH_TEXTS).min(rest.len());
+                let (batch, others) = rest.split_at(n);
+                let own: Vec<&[u32]> = batch.iter().map(|text| &texts[*text][n_shared..]).collect();
+                let mut progress = |n_done| progress(n_before + n_done, prompts.len());
+                let written = self.decode(&own, &prefix, max_new_tokens, stop, &mut progress)?;
+                for (text, output) in batch.iter().zip(written) {
+                    outputs[*text] = output;
+                }
+                n_before += batch.len();
+                rest = others;
+            }
         }
         progress(prompts.len(), prompts.len())?;
         Ok(outputs)
     }
 }
 
-/// Tokens that all texts begin with, one of each left over. The solved questions
-/// in front of every prompt are read once for all of them.
-fn common_prefix<'a>(mut texts: impl Iterator<Item = &'a [u32]>) -> usize {
-    let Some(first) = texts.next() else { return 0 };
-    let common = |len: usize, text: &[u32]| {
-        let same = first[..len].iter().zip(text).take_while(|(a, b)| a == b);
-        same.count().min(text.len().saturating_sub(1))
+/// How many of the texts, of (tokens, rows) each, make one batch: at least one.
+fn batch_len(sizes: impl Iterator<Item = (usize, usize)>, most_rows: usize) -> usize {
+    let (mut longest, mut n_rows) = (0, 0);
+    let fits = |(idx, (n_tokens, rows)): (usize, (usize, usize))| {
+        longest = longest.max(n_tokens);
+        n_rows += rows;
+        let n = idx + 1;
+        (n * longest <= BATCH_TOKENS && n_rows <= most_rows).then_some(n)
     };
-    texts.fold(first.len().saturating_sub(1), common)
+    sizes.enumerate().map_while(fits).last().unwrap_or(1)
 }
 
-fn read(tensor: Tensor<2>) -> Result<Vec<f32>> {
+fn read_floats(tensor: Tensor<1>) -> Result<Vec<f32>> {
     let data = tensor.into_data();
     data.try_to_vec()
         .map_err(|error| Error::Device(format!("values could not be read back: {error:?}")))
@@ -293,46 +218,105 @@ mod tests {
     use crate::model::mini;
 
     #[test]
-    fn a_prefix_leaves_every_text_a_token() {
-        let check = |texts: &[&[u32]], want| {
-            assert_eq!(common_prefix(texts.iter().copied()), want, "{texts:?}");
+    fn batches_are_bounded_by_tokens_and_by_rows() {
+        let check = |sizes: &[(usize, usize)], want| {
+            assert_eq!(batch_len(sizes.iter().copied(), 12), want, "{sizes:?}");
         };
-        check(&[], 0);
-        check(&[&[0, 1, 2]], 2);
-        check(&[&[0, 1, 2], &[0, 1, 3, 4]], 2);
-        check(&[&[0, 1, 2, 3], &[0, 1]], 1);
-        check(&[&[0], &[0, 1]], 0);
+        check(&[(10, 4); 5], 3);
+        check(&[(9000, 1), (9000, 1)], 1);
+        check(&[(1, 1), (8000, 1), (8192, 1)], 2);
+        check(&[(100_000, 40)], 1);
+    }
+
+    /// Options of several tokens, of one, with contexts of their own, of no
+    /// context, and many questions behind two long beginnings.
+    fn groups() -> Vec<Vec<Request>> {
+        let mut groups: Vec<Vec<Request>> = (1..6_u32)
+            .map(|n| {
+                let context: Vec<u32> = (1..30).chain(100..100 + 3 * n).collect();
+                let option =
+                    |o: u32| (context.clone(), (0..o + n % 3).map(|t| 7 + t + o).collect());
+                (1..5).map(option).collect()
+            })
+            .collect();
+        groups.push(vec![(vec![9, 8, 7], vec![1]), (vec![9, 8, 7], vec![2])]);
+        groups.push(vec![
+            (vec![9, 8, 5, 5], vec![1, 3]),
+            (vec![9, 8, 6], vec![1, 3]),
+        ]);
+        groups.push(vec![(vec![], vec![4]), (vec![], vec![5, 6])]);
+        for n in 0..16_u32 {
+            let mut context = vec![33 + n % 2; 60];
+            context.extend(500..502 + n);
+            groups.push(vec![(context.clone(), vec![3]), (context, vec![4])]);
+        }
+        groups
     }
 
     #[test]
-    fn a_shared_prefix_changes_no_result() {
+    fn sharing_and_batching_change_no_result() {
         let device = Device::flex();
         let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
         let mut runner = Runner::new(&model, &device);
-        let requests: Vec<(Vec<u32>, Vec<u32>)> = (1..6)
-            .map(|n| ((1..40).chain(100..100 + n).collect(), vec![7, 8 + n]))
+        let groups = groups();
+        let mut heard = Vec::new();
+        let together = runner.log_likelihoods(&groups, &mut |done, _| {
+            heard.push(done);
+            Ok(())
+        });
+        let together = together.unwrap();
+        assert!(
+            heard.is_sorted() && heard.last() == Some(&groups.len()),
+            "{heard:?}"
+        );
+        for (idx, group) in groups.iter().enumerate() {
+            assert_eq!(together[idx].len(), group.len(), "{idx}");
+            for ((context, continuation), got) in group.iter().zip(&together[idx]) {
+                let want = log_likelihood(&model, &device, context, continuation);
+                assert!((got - want).abs() < 2e-3, "{idx}: {got}, not {want}");
+            }
+        }
+    }
+
+    /// The definition: one text, every logit.
+    fn log_likelihood(
+        model: &Rwkv7,
+        device: &Device,
+        context: &[u32],
+        continuation: &[u32],
+    ) -> f64 {
+        let text = [&[END_OF_DOCUMENT], context, continuation].concat();
+        let ids = tokens(&[&text], text.len(), device);
+        let (logits, _) = model.forward(ids, ModelState::zero(model.config(), 1, device));
+        let n_vocab = model.config().vocab_size;
+        let logits: Vec<f32> = logits.into_data().try_to_vec().unwrap();
+        let of = |at: usize| {
+            let row = &logits[(at - 1) * n_vocab..at * n_vocab];
+            let sum: f64 = row.iter().map(|logit| f64::from(*logit).exp()).sum();
+            f64::from(row[text[at] as usize]) - sum.ln()
+        };
+        (1 + context.len()..text.len()).map(of).sum()
+    }
+
+    #[test]
+    fn prompts_side_by_side_continue_as_alone() {
+        let device = Device::flex();
+        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        let mut runner = Runner::new(&model, &device);
+        let prompts: Vec<Vec<u32>> = (1..8)
+            .map(|n| (1..40).chain(100..100 + n * n).collect())
             .collect();
+        // Texts end at different times, so that the batch shrinks.
+        let stop = |tokens: &[u32]| tokens.len() as u32 > 1 + tokens[0] % 7;
         let together = runner
-            .log_likelihoods(&requests, &mut |_, _| Ok(()))
+            .generate(&prompts, 9, &stop, &mut |_, _| Ok(()))
             .unwrap();
-        let prompts: Vec<_> = requests
-            .iter()
-            .map(|(context, _)| context.clone())
-            .collect();
-        let never = |_: &[u32]| false;
-        let outputs = runner
-            .generate(&prompts, 5, &never, &mut |_, _| Ok(()))
-            .unwrap();
-        for (idx, request) in requests.iter().enumerate() {
+        for (prompt, output) in prompts.iter().zip(&together) {
+            let prompt = std::slice::from_ref(prompt);
             let alone = runner
-                .log_likelihoods(std::slice::from_ref(request), &mut |_, _| Ok(()))
+                .generate(prompt, 9, &stop, &mut |_, _| Ok(()))
                 .unwrap();
-            assert!((alone[0] - together[idx]).abs() < 1e-3, "{idx}");
-            let prompt = std::slice::from_ref(&prompts[idx]);
-            let alone = runner
-                .generate(prompt, 5, &never, &mut |_, _| Ok(()))
-                .unwrap();
-            assert_eq!(alone[0], outputs[idx]);
+            assert_eq!(alone[0], *output);
         }
     }
 }

@@ -1,73 +1,176 @@
 //! From items to requests, and from the model's replies to records.
 
-use super::evaluation::{Evaluation, ItemRecord};
+use super::evaluation::{Conditions, Evaluation, ItemRecord, LeftOut};
 use super::options::ScoreOptions;
-use super::{LanguageModel, judge};
-use crate::data::{Benchmark, Item};
+use super::{LanguageModel, Request, judge};
+use crate::data::{Benchmark, Item, Split};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 
-/// Scores `model` on `items`. `progress` is told how many items are done, and
-/// of how many; its error ends the work, as [`Error::Stopped`] does.
+/// The items of a split that are scored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemSet {
+    /// Which benchmark.
+    pub benchmark: Benchmark,
+    /// Which part of it.
+    pub split: Split,
+    /// The items; the first of the split where there is a limit.
+    pub items: Vec<Item>,
+    /// Items that the split has.
+    pub n_total: usize,
+}
+
+impl ItemSet {
+    /// All items of a split, or the first `limit` of them.
+    pub fn new(
+        benchmark: Benchmark,
+        split: Split,
+        mut items: Vec<Item>,
+        limit: Option<usize>,
+    ) -> Self {
+        let n_total = items.len();
+        items.truncate(limit.unwrap_or(usize::MAX));
+        Self {
+            benchmark,
+            split,
+            items,
+            n_total,
+        }
+    }
+}
+
+/// Scores `model` on the items of `set`. `progress` is told how many items are
+/// done, and of how many; its error ends the work, as [`Error::Stopped`] does.
 ///
 /// # Errors
 /// What the model or `progress` reports, and [`Error::Spec`] where there are no
-/// items.
+/// items or none that fits the context.
 pub fn evaluate(
     model: &mut dyn LanguageModel,
     tokenizer: &Tokenizer,
-    benchmark: Benchmark,
-    items: &[Item],
+    set: &ItemSet,
     options: &ScoreOptions,
     progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Evaluation> {
-    if items.is_empty() {
+    if set.items.is_empty() {
         return Err(Error::spec("evaluation", "there are no items to score"));
     }
-    let prefixes: Vec<_> = items
-        .iter()
-        .map(|item| options.protocol.prefix(item, &options.few_shot_of(item)))
-        .collect();
-    let few_shot = items.iter().map(|item| options.few_shot_of(item).len());
-    let records = match benchmark {
-        Benchmark::Gsm8k => write_answers(model, tokenizer, items, &prefixes, options, progress)?,
+    let solved = options.few_shot_of(&set.items);
+    let few_shot = solved.iter().map(Vec::len).max().unwrap_or(0);
+    let items = set.items.iter().zip(&solved);
+    let asked = items.map(|(item, solved)| Asked::new(item, solved, tokenizer, options));
+    let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
+    for asked in asked {
+        match (options.context_length, asked.n_tokens(options)) {
+            (Some(most), n_tokens) if n_tokens > most => left_out.push(LeftOut {
+                id: asked.item.id.clone(),
+                reason: format!("{n_tokens} tokens with its answer, the context has {most}"),
+            }),
+            (Some(_) | None, _) => fitting.push(asked),
+        }
+    }
+    if let (true, Some(first)) = (fitting.is_empty(), left_out.first()) {
+        let reason = format!(
+            "none of the {} items fits; {} has {}",
+            left_out.len(),
+            first.id,
+            first.reason
+        );
+        return Err(Error::spec("evaluation.context_length", reason));
+    }
+    let records = match set.benchmark {
+        Benchmark::Gsm8k => write_answers(model, tokenizer, fitting, options, progress)?,
         Benchmark::Arc | Benchmark::Mmlu | Benchmark::WinoGrande => {
-            choose_answers(model, tokenizer, items, &prefixes, options, progress)?
+            choose_answers(model, fitting, progress)?
         }
     };
     Ok(Evaluation {
-        benchmark,
-        protocol: options.protocol,
-        few_shot: few_shot.max().unwrap_or(0),
+        conditions: Conditions {
+            benchmark: set.benchmark,
+            protocol: options.protocol,
+            split: set.split,
+            few_shot,
+            n_total: set.n_total,
+            left_out,
+        },
         records,
     })
+}
+
+/// An item as the model is asked it.
+struct Asked<'a> {
+    item: &'a Item,
+    /// What it reads; where options have contexts of their own, the first.
+    prompt: String,
+    /// The tokens of the prompt and of nothing where the answer is written
+    /// freely, else of context and continuation of every option.
+    requests: Vec<Request>,
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        item: &'a Item,
+        solved: &[&Item],
+        tokenizer: &Tokenizer,
+        options: &ScoreOptions,
+    ) -> Self {
+        let protocol = options.protocol;
+        let prefix = protocol.prefix(item, solved);
+        let prompt = format!("{prefix}{}", protocol.question(item));
+        let mut requests: Vec<_> = protocol
+            .pairs(item)
+            .iter()
+            .map(|(context, continuation)| {
+                let context = format!("{prefix}{context}");
+                protocol.pairing().encode(tokenizer, &context, continuation)
+            })
+            .collect();
+        if requests.is_empty() {
+            requests.push((tokenizer.encode(&prompt), Vec::new()));
+        }
+        Self {
+            item,
+            prompt,
+            requests,
+        }
+    }
+
+    /// Tokens that the model has read or written in the end, token 0 included.
+    fn n_tokens(&self, options: &ScoreOptions) -> usize {
+        let longest =
+            self.requests
+                .iter()
+                .map(|(context, continuation)| match continuation.len() {
+                    0 => 1 + context.len() + options.max_new_tokens,
+                    n => 1 + context.len() + n,
+                });
+        longest.max().unwrap_or(0)
+    }
 }
 
 /// Lets the model write an answer to each item.
 fn write_answers(
     model: &mut dyn LanguageModel,
     tokenizer: &Tokenizer,
-    items: &[Item],
-    prefixes: &[String],
+    asked: Vec<Asked<'_>>,
     options: &ScoreOptions,
     progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Vec<ItemRecord>> {
-    let texts: Vec<_> = items
+    let prompts: Vec<Vec<u32>> = asked
         .iter()
-        .zip(prefixes)
-        .map(|(item, prefix)| format!("{prefix}{}", options.protocol.question(item)))
+        .flat_map(|asked| asked.requests.iter().map(|(prompt, _)| prompt.clone()))
         .collect();
-    let prompts: Vec<_> = texts.iter().map(|text| tokenizer.encode(text)).collect();
     let stops = options.stops();
     let stop = |tokens: &[u32]| {
         let text = tokenizer.decode(tokens);
         stops.iter().any(|stop| text.contains(stop))
     };
     let outputs = model.generate(&prompts, options.max_new_tokens, &stop, progress)?;
-    check_count(outputs.len(), items.len())?;
-    let replies = items.iter().zip(texts).zip(outputs);
-    replies
-        .map(|((item, prompt), tokens)| {
+    check_count(outputs.len(), asked.len())?;
+    asked
+        .into_iter()
+        .zip(outputs)
+        .map(|(Asked { item, prompt, .. }, tokens)| {
             let output = tokenizer.decode(&tokens);
             judge::written(item, prompt, output, options)
         })
@@ -77,35 +180,20 @@ fn write_answers(
 /// Lets the model weigh the options of each item.
 fn choose_answers(
     model: &mut dyn LanguageModel,
-    tokenizer: &Tokenizer,
-    items: &[Item],
-    prefixes: &[String],
-    options: &ScoreOptions,
+    mut asked: Vec<Asked<'_>>,
     progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Vec<ItemRecord>> {
-    let pairing = options.protocol.pairing();
-    let mut requests = Vec::new();
-    // Where the requests of each item end.
-    let mut ends = Vec::with_capacity(items.len());
-    for (item, prefix) in items.iter().zip(prefixes) {
-        for (context, continuation) in options.protocol.pairs(item) {
-            let context = format!("{prefix}{context}");
-            requests.push(pairing.encode(tokenizer, &context, &continuation));
-        }
-        ends.push(requests.len());
-    }
-    let scores = model.log_likelihoods(&requests, &mut |n_done, _| {
-        progress(ends.partition_point(|end| *end <= n_done), items.len())
-    })?;
-    check_count(scores.len(), requests.len())?;
-    let mut records = Vec::with_capacity(items.len());
-    let mut start = 0;
-    for ((item, prefix), end) in items.iter().zip(prefixes).zip(&ends) {
-        let prompt = format!("{prefix}{}", options.protocol.question(item));
-        records.push(judge::chosen(item, prompt, scores[start..*end].to_vec())?);
-        start = *end;
-    }
-    Ok(records)
+    let groups: Vec<_> = asked
+        .iter_mut()
+        .map(|asked| std::mem::take(&mut asked.requests))
+        .collect();
+    let scores = model.log_likelihoods(&groups, progress)?;
+    check_count(scores.len(), asked.len())?;
+    asked
+        .into_iter()
+        .zip(scores)
+        .map(|(Asked { item, prompt, .. }, scores)| judge::chosen(item, prompt, scores))
+        .collect()
 }
 
 fn check_count(got: usize, expected: usize) -> Result<()> {
@@ -120,7 +208,7 @@ fn check_count(got: usize, expected: usize) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::Answer;
+    use crate::bench::{Answer, FewShot};
     use crate::data::{MmluTemplate, Protocol, Split, Task, mini, mini_few_shot};
 
     /// A model whose replies are functions of the texts that it is shown.
@@ -145,15 +233,18 @@ mod tests {
     impl LanguageModel for Scripted<'_> {
         fn log_likelihoods(
             &mut self,
-            requests: &[(Vec<u32>, Vec<u32>)],
+            groups: &[Vec<Request>],
             progress: &mut dyn FnMut(usize, usize) -> Result<()>,
-        ) -> Result<Vec<f64>> {
+        ) -> Result<Vec<Vec<f64>>> {
             let mut scores = Vec::new();
-            for (context, continuation) in requests {
-                let context = self.tokenizer.decode(context);
-                let continuation = self.tokenizer.decode(continuation);
-                scores.push((self.log_likelihood)(&context, &continuation));
-                progress(scores.len(), requests.len())?;
+            for group in groups {
+                let of_group = group.iter().map(|(context, continuation)| {
+                    let context = self.tokenizer.decode(context);
+                    let continuation = self.tokenizer.decode(continuation);
+                    (self.log_likelihood)(&context, &continuation)
+                });
+                scores.push(of_group.collect());
+                progress(scores.len(), groups.len())?;
             }
             Ok(scores)
         }
@@ -195,8 +286,8 @@ mod tests {
             last = (done, total);
             Ok(())
         };
-        let evaluation =
-            evaluate(model, tokenizer, benchmark, items, options, &mut progress).unwrap();
+        let set = ItemSet::new(benchmark, Split::Test, items.to_vec(), None);
+        let evaluation = evaluate(model, tokenizer, &set, options, &mut progress).unwrap();
         assert_eq!(last, (items.len(), items.len()));
         evaluation
     }
@@ -261,17 +352,17 @@ mod tests {
         let tokenizer = Tokenizer::mini().unwrap();
         let mut model = Scripted::new(&tokenizer);
         let mut options = ScoreOptions::new(Protocol::Mini);
-        options.few_shot = mini_few_shot(Benchmark::Gsm8k, 5).unwrap();
+        options.few_shot = FewShot::Same(mini_few_shot(Benchmark::Gsm8k, 5).unwrap());
         let items = &mini(Benchmark::Gsm8k, Split::Test).unwrap()[..2];
         let evaluation = score(&mut model, Benchmark::Gsm8k, items, &options);
-        assert_eq!(evaluation.few_shot, 5);
+        assert_eq!(evaluation.conditions.few_shot, 5);
         assert_eq!(model.prompts[0].matches("Question: ").count(), 6);
         assert_eq!(model.prompts[0], evaluation.records[0].prompt);
 
-        options.few_shot = mini_few_shot(Benchmark::Mmlu, 2).unwrap();
+        options.few_shot = FewShot::Same(mini_few_shot(Benchmark::Mmlu, 2).unwrap());
         let items = mini(Benchmark::Mmlu, Split::Validation).unwrap();
         let evaluation = score(&mut model, Benchmark::Mmlu, &items, &options);
-        assert_eq!(evaluation.few_shot, 2);
+        assert_eq!(evaluation.conditions.few_shot, 2);
         let last = evaluation.records.last().unwrap();
         assert!(
             last.prompt
@@ -303,6 +394,33 @@ mod tests {
     }
 
     #[test]
+    fn items_past_the_context_are_listed_and_never_cut() {
+        let tokenizer = Tokenizer::mini().unwrap();
+        let items = mini(Benchmark::Arc, Split::Test).unwrap();
+        let mut model = Scripted::new(&tokenizer);
+        let mut options = ScoreOptions::new(Protocol::Mini);
+        options.context_length = Some(30);
+        let set = ItemSet::new(Benchmark::Arc, Split::Test, items, Some(200));
+        let mut run = |options: &ScoreOptions| {
+            evaluate(&mut model, &tokenizer, &set, options, &mut |_, _| Ok(()))
+        };
+        let Evaluation {
+            conditions,
+            records,
+        } = run(&options).unwrap();
+        let n_left_out = conditions.left_out.len();
+        assert!(n_left_out > 5 && n_left_out < 195, "{n_left_out}");
+        assert_eq!((records.len() + n_left_out, conditions.n_total), (200, 500));
+        let reason = &conditions.left_out[0].reason;
+        let expected = " tokens with its answer, the context has 30";
+        assert!(reason.ends_with(expected), "{reason}");
+        options.context_length = Some(3);
+        let message = run(&options).unwrap_err().to_string();
+        let expected = "evaluation.context_length: none of the 200 items fits; ";
+        assert!(message.starts_with(expected), "{message}");
+    }
+
+    #[test]
     fn an_error_of_the_progress_ends_the_work() {
         let tokenizer = Tokenizer::mini().unwrap();
         let items = mini(Benchmark::WinoGrande, Split::Test).unwrap();
@@ -312,7 +430,8 @@ mod tests {
         });
         let mut run = |items: &[Item], benchmark| {
             let stop = &mut |_, _| Err(Error::Stopped);
-            evaluate(&mut model, &tokenizer, benchmark, items, &options, stop).unwrap_err()
+            let set = ItemSet::new(benchmark, Split::Test, items.to_vec(), None);
+            evaluate(&mut model, &tokenizer, &set, &options, stop).unwrap_err()
         };
         let benchmark = Benchmark::WinoGrande;
         assert!(matches!(run(&items, benchmark), Error::Stopped));

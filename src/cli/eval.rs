@@ -5,12 +5,17 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::model_arguments::ModelArguments;
-use crate::bench::{Runner, ScoreOptions, evaluate};
-use crate::data::{Benchmark, Item, Protocol, Split, few_shot, load, mini, mini_few_shot};
-use crate::error::Result;
+use crate::bench::{
+    Conditions, Evaluation, FewShot, ItemSet, Reported, Runner, ScoreOptions, evaluate,
+};
+use crate::data::{
+    Benchmark, Item, MmluTemplate, Protocol, Split, few_shot, load, mini, mini_few_shot,
+};
+use crate::error::{Error, Result};
+use crate::persist::evaluation_file::{Scored, write_evaluation};
 
 /// What to score.
 #[derive(Args)]
@@ -20,7 +25,7 @@ pub struct EvalArguments {
     benchmark: Benchmark,
     #[command(flatten)]
     model: ModelArguments,
-    /// The benchmark's official files; without them its mini set.
+    /// The folder of the benchmark's official files; without it its mini set.
     #[arg(long)]
     data: Option<PathBuf>,
     /// train, validation or test.
@@ -32,6 +37,37 @@ pub struct EvalArguments {
     /// Solved questions in front of every question.
     #[arg(long, default_value_t = 0)]
     few_shot: usize,
+    /// Which solved questions; drawn for official GSM8K, ARC and WinoGrande, else the first.
+    #[arg(long, value_enum, requires = "few_shot")]
+    few_shot_order: Option<FewShotOrder>,
+    /// Leave out, and list, items of more tokens than this, answer included.
+    #[arg(long, value_name = "TOKENS")]
+    context_length: Option<usize>,
+    /// How official MMLU questions are worded.
+    #[arg(long, value_enum, default_value = "lm-eval")]
+    mmlu_template: Wording,
+    /// Where every item is written down; by default in the folder eval of the
+    /// run that --state names.
+    #[arg(long, short, value_name = "FILE.jsonl")]
+    out: Option<PathBuf>,
+}
+
+/// Which solved questions stand in front of a question.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FewShotOrder {
+    /// Others in front of every question, drawn as lm-evaluation-harness draws them.
+    Drawn,
+    /// The first of their split in front of all; a recurrent model reads them once.
+    First,
+}
+
+/// How MMLU questions are worded.
+#[derive(Clone, Copy, ValueEnum)]
+enum Wording {
+    /// As lm-evaluation-harness words them.
+    LmEval,
+    /// As RWKV's own evaluation words them.
+    Rwkv,
 }
 
 /// Scores and prints the accuracies.
@@ -39,8 +75,8 @@ pub struct EvalArguments {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &EvalArguments) -> Result<()> {
-    let benchmark = arguments.benchmark;
-    let (items, options) = arguments.items()?;
+    let (set, options) = arguments.items()?;
+    arguments.check_out()?;
     let loaded = arguments.model.load()?;
     let start = Instant::now();
     let mut progress = |done, total| {
@@ -48,6 +84,7 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
         Ok(())
     };
     let device = &loaded.device.device;
+    let is_tuned = loaded.start.is_some();
     let mut runner = match loaded.start {
         Some(start) => Runner::with_start(&loaded.model, device, start),
         None => Runner::new(&loaded.model, device),
@@ -55,49 +92,176 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
     let evaluation = evaluate(
         &mut runner,
         &loaded.tokenizer,
-        benchmark,
-        &items,
+        &set,
         &options,
         &mut progress,
     )?;
-    println!(
-        "{}, {}, {} examples in front, {:.1} s on {}",
-        evaluation.name(),
-        loaded.start_name,
-        evaluation.few_shot,
-        start.elapsed().as_secs_f64(),
-        loaded.device.description,
-    );
-    for figure in evaluation.figures() {
-        println!("  {:<14} {}", figure.name, figure.accuracy);
+    let scored = Scored {
+        model: loaded.file,
+        fingerprint: loaded.fingerprint,
+        start: loaded.start_name,
+        is_tuned,
+        secs: start.elapsed().as_secs_f64(),
+    };
+    print_figures(&evaluation, &scored, &loaded.device.description);
+    if let Some(path) = arguments.out_file(&evaluation) {
+        write_evaluation(&path, &evaluation, &scored)?;
+        println!("{}  every item, for gosling compare", path.display());
     }
     Ok(())
 }
 
+fn print_figures(evaluation: &Evaluation, scored: &Scored, device: &str) {
+    let Conditions {
+        benchmark,
+        protocol,
+        n_total,
+        left_out,
+        ..
+    } = &evaluation.conditions;
+    println!(
+        "{}, {}, {:.1} s on {device}",
+        evaluation.conditions, scored.start, scored.secs,
+    );
+    let n_scored = evaluation.records.len();
+    if n_scored + left_out.len() < *n_total {
+        println!(
+            "  a part: the first {} of {n_total} items",
+            n_scored + left_out.len()
+        );
+    }
+    for item in left_out.iter().take(10) {
+        println!("  left out: {}, {}", item.id, item.reason);
+    }
+    if left_out.len() > 10 {
+        println!(
+            "  left out: {} items in all; the file of items lists them",
+            left_out.len()
+        );
+    }
+    for figure in evaluation.figures() {
+        let error = 100.0 * figure.accuracy.standard_error();
+        println!(
+            "  {:<14} {}, s.e. {error:.2} points",
+            figure.name, figure.accuracy
+        );
+    }
+    let reported = Reported::of(*benchmark).filter(|_| *protocol != Protocol::Mini);
+    if let Some(Reported {
+        untuned: Some(untuned),
+        best: Some(best),
+        ..
+    }) = reported
+    {
+        println!(
+            "  the paper reports {untuned:.1}% untuned and {best:.1}% at best, for another model \
+             and without n (not measured here)"
+        );
+    }
+}
+
 impl EvalArguments {
-    /// The items, and how they are scored.
-    fn items(&self) -> Result<(Vec<Item>, ScoreOptions)> {
-        let Self {
-            benchmark,
-            data,
-            split,
-            limit,
-            few_shot: n_solved,
-            model: _,
-        } = self;
-        let (mut items, protocol) = match data {
-            Some(path) => (official(*benchmark, path, *split)?, Protocol::LM_EVAL),
-            None => (mini(*benchmark, *split)?, Protocol::Mini),
-        };
-        items.truncate(limit.unwrap_or(usize::MAX));
-        let mut options = ScoreOptions::new(protocol);
-        if *n_solved > 0 {
-            options.few_shot = match data {
-                Some(path) => few_shot(*benchmark, folder_of(path), *n_solved)?,
-                None => mini_few_shot(*benchmark, *n_solved)?,
-            };
+    /// The split that is scored.
+    fn scored_split(&self) -> Split {
+        let is_official = self.data.as_deref().is_some_and(Path::is_dir);
+        match (self.benchmark, self.split) {
+            (Benchmark::WinoGrande, Split::Test) if is_official => {
+                eprintln!(
+                    "gosling: the answers to WinoGrande's test split are not public; the \
+                     validation split is scored, as in lm-evaluation-harness"
+                );
+                Split::Validation
+            }
+            (_, split) => split,
         }
-        Ok((items, options))
+    }
+
+    /// The items, and how they are scored.
+    fn items(&self) -> Result<(ItemSet, ScoreOptions)> {
+        let split = self.scored_split();
+        let (items, protocol) = match &self.data {
+            Some(path) => {
+                let mmlu = match self.mmlu_template {
+                    Wording::LmEval => MmluTemplate::LmEval,
+                    Wording::Rwkv => MmluTemplate::Rwkv,
+                };
+                let items = official(self.benchmark, path, split)?;
+                (items, Protocol::LmEval { mmlu })
+            }
+            None => (mini(self.benchmark, split)?, Protocol::Mini),
+        };
+        let mut options = ScoreOptions::new(protocol);
+        options.context_length = self.context_length;
+        if self.few_shot > 0 {
+            options.few_shot = self.few_shot()?;
+        }
+        let set = ItemSet::new(self.benchmark, split, items, self.limit);
+        Ok((set, options))
+    }
+
+    /// Whether the items can be written, before hours are spent on them.
+    fn check_out(&self) -> Result<()> {
+        let Some(folder) = self.out.as_deref().and_then(Path::parent) else {
+            return Ok(());
+        };
+        if folder.as_os_str().is_empty() || folder.is_dir() {
+            return Ok(());
+        }
+        Err(Error::input(
+            folder,
+            "--out",
+            "no such folder; create it first",
+        ))
+    }
+
+    /// Where the items are written.
+    fn out_file(&self, evaluation: &Evaluation) -> Option<PathBuf> {
+        if let Some(path) = &self.out {
+            return Some(path.clone());
+        }
+        let Conditions {
+            split, few_shot, ..
+        } = evaluation.conditions;
+        let mut name = format!("{}-{split}", evaluation.name());
+        if few_shot > 0 {
+            name += &format!("-{few_shot}-shot");
+        }
+        if let Some(limit) = self.limit {
+            name += &format!("-first-{limit}");
+        }
+        let folder = self.model.run_folder()?.join("eval");
+        folder.is_dir().then(|| folder.join(name + ".jsonl"))
+    }
+}
+
+impl EvalArguments {
+    /// The solved questions in front of prompts.
+    fn few_shot(&self) -> Result<FewShot> {
+        let n = self.few_shot;
+        let is_official = self.data.is_some();
+        let has_subjects = self.benchmark == Benchmark::Mmlu;
+        let order = self
+            .few_shot_order
+            .unwrap_or(match is_official && !has_subjects {
+                true => FewShotOrder::Drawn,
+                false => FewShotOrder::First,
+            });
+        let n_wanted = match order {
+            FewShotOrder::First => n,
+            FewShotOrder::Drawn if has_subjects => {
+                let reason = "lm-evaluation-harness takes the first of each subject for MMLU";
+                return Err(Error::spec("--few-shot-order", reason));
+            }
+            FewShotOrder::Drawn => usize::MAX,
+        };
+        let solved = match &self.data {
+            Some(path) => few_shot(self.benchmark, folder_of(path), n_wanted)?,
+            None => mini_few_shot(self.benchmark, n_wanted)?,
+        };
+        Ok(match order {
+            FewShotOrder::First => FewShot::Same(solved),
+            FewShotOrder::Drawn => FewShot::Drawn { pool: solved, n },
+        })
     }
 }
 

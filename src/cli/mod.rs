@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file. It prints for people and returns
 //! exit code 2 for bad input.
 
+mod compare;
 mod devices;
 mod eval;
 mod export;
@@ -16,6 +17,7 @@ mod progress;
 mod selftest;
 mod spec_arguments;
 mod speed;
+mod speed_evaluation;
 mod sweep;
 mod sweep_forecast;
 mod sweep_task;
@@ -42,6 +44,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Compare evaluations item by item: what tuning fixed and broke, and whether it is chance.
+    Compare(compare::CompareArguments),
     /// List what this machine can compute on.
     Devices,
     /// Measure the accuracy of a model on a benchmark, untuned or from a tuned state.
@@ -76,6 +80,7 @@ pub fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let command = command.unwrap_or_else(|| Command::Window(Default::default()));
     let outcome = match command {
+        Command::Compare(arguments) => compare::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Devices => {
             devices::run();
             Ok(ExitCode::SUCCESS)

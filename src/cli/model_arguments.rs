@@ -1,7 +1,7 @@
 //! Which model, state and device: what several subcommands ask for alike.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -70,6 +70,14 @@ impl ModelChoice {
         }
     }
 
+    /// The checkpoint's file name.
+    fn file_name(&self) -> String {
+        match &self.model {
+            Some(path) => file_name(path),
+            None => mini::FILE_NAME.into(),
+        }
+    }
+
     fn name(&self) -> String {
         let name = self.model.as_ref().map(|path| path.display().to_string());
         name.unwrap_or_else(|| "the mini model".into())
@@ -106,6 +114,10 @@ pub(super) struct LoadedModel {
     pub start: Option<Start>,
     /// What the model starts from, for people.
     pub start_name: String,
+    /// The checkpoint's file name.
+    pub file: String,
+    /// [`Checkpoint::fingerprint`].
+    pub fingerprint: String,
 }
 
 impl ModelArguments {
@@ -145,7 +157,16 @@ impl ModelArguments {
             tokenizer,
             start,
             start_name,
+            file: self.choice.file_name(),
+            fingerprint,
         })
+    }
+
+    /// The run's folder that the state is taken from, where it is one and the
+    /// state is taken as it is.
+    pub fn run_folder(&self) -> Option<&Path> {
+        let state = self.state.as_deref();
+        state.filter(|path| self.alpha == 1.0 && path.is_dir())
     }
 
     fn read_state(&self, config: &ModelConfig) -> Result<Option<(PathBuf, Tuned, Metadata)>> {
@@ -163,6 +184,12 @@ impl ModelArguments {
             .map_err(|error| error.at_file(&path))?;
         Ok(Some((path, tuned, metadata)))
     }
+}
+
+/// The last part of a path, for people.
+pub(super) fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 /// ` times 0.5`; nothing for 1.

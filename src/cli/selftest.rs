@@ -38,7 +38,7 @@ struct Report<'a> {
 /// A device that cannot be opened.
 pub fn run(arguments: &SelftestArguments) -> Result<ExitCode> {
     let device = open(arguments.device)?;
-    let outcomes: Vec<Outcome> = checks()
+    let outcomes: Vec<Outcome> = checks(&device.device)
         .iter()
         .map(|check| {
             show(check.name);

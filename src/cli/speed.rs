@@ -1,14 +1,16 @@
-//! `gosling speed`: what a tuning step costs on a device.
+//! `gosling speed`: what a tuning step or an evaluation costs on a device.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
+use super::speed_evaluation;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, open};
+use crate::kernels::measure::{self, Measured};
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
-use crate::model::{ModelConfig, Rwkv7, mini};
+use crate::model::{ModelConfig, Precision, Rwkv7, mini};
 use crate::tuning::batch::Batch;
 use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{
@@ -17,6 +19,7 @@ use crate::tuning::spec::{
 };
 use crate::tuning::state_file::TunedState;
 use crate::tuning::trainer::Trainer;
+use crate::worker::check_precision;
 
 /// What is measured.
 #[derive(Args)]
@@ -36,6 +39,15 @@ pub struct SpeedArguments {
     /// Steps that are timed, after three that are not.
     #[arg(long, default_value_t = 12)]
     steps: usize,
+    /// Storage of the frozen matrices; f16 needs a GPU that multiplies them.
+    #[arg(long, value_enum, default_value_t = Storage::F32)]
+    precision: Storage,
+    /// Count the last fifth of the tokens only, as where answers are trained.
+    #[arg(long)]
+    answers: bool,
+    /// Measure every kernel in three further steps and print where the time goes.
+    #[arg(long)]
+    kernels: bool,
     /// Compute activations again on the way back.
     #[arg(long)]
     recompute: bool,
@@ -45,6 +57,12 @@ pub struct SpeedArguments {
     /// What the lifted state does from token to token.
     #[arg(long, value_enum, requires = "lifted", default_value_t = Recurrence::Constant)]
     dynamics: Recurrence,
+    /// Time evaluations of the mini benchmarks instead.
+    #[arg(long)]
+    evaluation: bool,
+    /// Score so many items of each benchmark.
+    #[arg(long, requires = "evaluation")]
+    limit: Option<usize>,
     /// Decorrelate the features of the branch.
     #[arg(long, value_enum, requires = "lifted")]
     decorrelation: Option<Decorrelation>,
@@ -72,6 +90,15 @@ enum Decorrelation {
     Sampled,
 }
 
+/// Storage of the frozen matrices.
+#[derive(Clone, Copy, ValueEnum)]
+enum Storage {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+}
+
 /// A size of model.
 #[derive(Clone, Copy, ValueEnum)]
 enum Shape {
@@ -84,6 +111,9 @@ enum Shape {
     #[value(name = "0.4b")]
     P4,
 }
+
+/// Steps whose kernels are measured.
+const MEASURED: usize = 3;
 
 /// Untimed steps: the first of each shape compiles kernels.
 const WARMUP: usize = 3;
@@ -112,13 +142,21 @@ pub fn run(arguments: &SpeedArguments) -> Result<()> {
     config.check_device(&opened)?;
     println!("{}", opened.description);
     let start = Instant::now();
-    let model = Rwkv7::load(&checkpoint, &opened.device, &mut |_| Ok(()))?;
+    let precision = match arguments.precision {
+        Storage::F32 => Precision::F32,
+        Storage::F16 => Precision::F16,
+    };
+    check_precision(precision, &opened)?;
+    let model = Rwkv7::load(&checkpoint, &opened.device, &mut |_| Ok(()))?.stored_in(precision);
     drop(checkpoint);
     println!(
         "{} parameters loaded in {:.2} s",
         config.n_params(),
         start.elapsed().as_secs_f64()
     );
+    if arguments.evaluation {
+        return speed_evaluation::run(&model, &opened.device, arguments.limit);
+    }
     let training = TrainingSpec {
         activation_checkpointing: arguments.recompute,
         ..TrainingSpec::default()
@@ -129,7 +167,11 @@ pub fn run(arguments: &SpeedArguments) -> Result<()> {
     let mut trainer = Trainer::new(&model, &opened.device, &method, &training, &zero, &examples)?;
     let batch = [Batch::new(
         &examples.iter().collect::<Vec<_>>(),
-        LossOn::Everything,
+        if arguments.answers {
+            LossOn::Answer
+        } else {
+            LossOn::Everything
+        },
     )];
     let start = Instant::now();
     let mut losses = Vec::new();
@@ -149,7 +191,41 @@ pub fn run(arguments: &SpeedArguments) -> Result<()> {
         ms.push(1e3 * start.elapsed().as_secs_f64());
     }
     report(&ms, &losses, &config, arguments);
+    if arguments.kernels {
+        measure::start();
+        for _ in 0..MEASURED {
+            trainer.step_at(&batch, 0.01)?;
+            trainer.read_steps()?;
+        }
+        report_kernels(&measure::stop());
+    }
     Ok(())
+}
+
+/// Where the time of a step goes, by kernel.
+fn report_kernels(measured: &Measured) {
+    let Measured {
+        kernels,
+        peak_bytes,
+    } = measured;
+    let ms = |time: Duration| 1e3 * time.as_secs_f64() / MEASURED as f64;
+    let total: Duration = kernels.values().map(|kernel| kernel.time).sum();
+    let mut kernels: Vec<_> = kernels.iter().collect();
+    kernels.sort_by_key(|(_, kernel)| std::cmp::Reverse(kernel.time));
+    println!(
+        "{:26}{:>10}{:>10}{:>8}",
+        "kernel", "launches", "ms a step", "share"
+    );
+    for (name, kernel) in kernels {
+        println!(
+            "{name:26}{:>10}{:>10.3}{:>7.1}%",
+            kernel.n_launches / MEASURED,
+            ms(kernel.time),
+            100.0 * kernel.time.as_secs_f64() / total.as_secs_f64()
+        );
+    }
+    println!("{:26}{:>10}{:>10.3}", "all of them", "", ms(total));
+    println!("most memory in use: {:.0} MB", *peak_bytes as f64 / 1e6);
 }
 
 fn report(ms: &[f64], losses: &[f64], config: &ModelConfig, arguments: &SpeedArguments) {
@@ -158,9 +234,10 @@ fn report(ms: &[f64], losses: &[f64], config: &ModelConfig, arguments: &SpeedArg
     let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
     let n_tokens = arguments.batch * arguments.tokens;
     println!(
-        "{} x {} tokens, every token counted: median {:.1} ms a step, quartiles {:.1} and {:.1}, {:.0} tokens/s",
+        "{} x {} tokens, {} counted: median {:.1} ms a step, quartiles {:.1} and {:.1}, {:.0} tokens/s",
         arguments.batch,
         arguments.tokens,
+        arguments.n_counted(),
         at(0.5),
         at(0.25),
         at(0.75),
@@ -174,7 +251,7 @@ fn report(ms: &[f64], losses: &[f64], config: &ModelConfig, arguments: &SpeedArg
         &StepShape {
             batch: arguments.batch,
             tokens: arguments.tokens.next_multiple_of(16),
-            counted: n_tokens,
+            counted: arguments.n_counted(),
             first_layer: 0,
             tuned_layers: config.n_layer,
             recompute: arguments.recompute,
@@ -188,11 +265,19 @@ impl SpeedArguments {
     /// Texts without a pattern.
     fn examples(&self, config: &ModelConfig) -> Vec<Example> {
         let id = |row: usize, t: usize| 1 + (row * 7919 + t * 104_729) % (config.vocab_size - 1);
-        let example = |row| Example {
-            context: Vec::new(),
-            target: (0..self.tokens).map(|t| id(row, t) as u32).collect(),
+        let n_context = if self.answers { 4 * self.tokens / 5 } else { 0 };
+        let example = |row| {
+            let mut context: Vec<u32> = (0..self.tokens).map(|t| id(row, t) as u32).collect();
+            let target = context.split_off(n_context);
+            Example { context, target }
         };
         (0..self.batch).map(example).collect()
+    }
+
+    /// Predictions that the loss counts.
+    fn n_counted(&self) -> usize {
+        let skipped = if self.answers { 4 * self.tokens / 5 } else { 0 };
+        self.batch * (self.tokens - skipped)
     }
 
     fn method(&self) -> Method {

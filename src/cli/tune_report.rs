@@ -68,7 +68,10 @@ fn cell(summary: &EvaluationSummary, name: &str) -> String {
             n_correct: score.n_correct,
             n_items: score.n_items,
         };
-        accuracy.to_string()
+        match summary.n_total > score.n_items + summary.left_out {
+            true => format!("{accuracy} of {}", summary.n_total),
+            false => accuracy.to_string(),
+        }
     })
 }
 
@@ -176,6 +179,7 @@ mod tests {
             benchmark: "gsm8k-mini".into(),
             few_shot,
             scores: vec![score("strict", n_correct), score("flexible", n_correct + 1)],
+            n_total: 500,
             left_out: 0,
             secs: 24.9,
         }

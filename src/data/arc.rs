@@ -1,20 +1,24 @@
 //! ARC: JSON lines `{"id", "question": {"stem", "choices": [{"text", "label"}]},
 //! "answerKey"}`, three to five choices labelled A to E or 1 to 5
-//! (allenai.org/data/arc).
+//! (allenai.org/data/arc); on the Hugging Face hub `{"id", "question", "choices":
+//! {"text": [], "label": []}, "answerKey"}`.
 
 use std::collections::HashSet;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::item::{Item, Task};
-use super::lines::{Source, read_jsonl, require, shorten};
+use super::lines::{require, shorten};
 use super::loaded::Loaded;
+use super::rows::Rows;
 use crate::error::Result;
 
 #[derive(Deserialize)]
 struct Fields {
     id: String,
-    question: Question,
+    question: Value,
+    choices: Option<Columns>,
     #[serde(rename = "answerKey")]
     answer_key: String,
 }
@@ -25,6 +29,13 @@ struct Question {
     choices: Vec<Choice>,
 }
 
+/// The choices as the hub has them.
+#[derive(Deserialize)]
+struct Columns {
+    text: Vec<String>,
+    label: Vec<String>,
+}
+
 #[derive(Deserialize)]
 struct Choice {
     text: String,
@@ -32,9 +43,9 @@ struct Choice {
 }
 
 /// Reads a file; the items keep its ids.
-pub(super) fn read(source: Source<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
+pub(super) fn read(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
     let mut seen = HashSet::new();
-    read_jsonl(source, loaded, |_, fields: Fields| {
+    rows.read(loaded, |_, fields: Fields| {
         let item = item(fields)?;
         if !seen.insert(item.id.clone()) {
             return Err(format!(
@@ -46,12 +57,36 @@ pub(super) fn read(source: Source<'_>, loaded: &mut Loaded<Item>) -> Result<()> 
     })
 }
 
+/// The question in the form of the official files.
+fn nested(question: Value, choices: Option<Columns>) -> Result<Question, String> {
+    let stem = match question {
+        Value::String(stem) => stem,
+        other => return serde_json::from_value(other).map_err(|error| error.to_string()),
+    };
+    let Some(Columns { text, label }) = choices else {
+        return Err("missing field `choices`".into());
+    };
+    if text.len() != label.len() {
+        let (n_texts, n_labels) = (text.len(), label.len());
+        return Err(format!("{n_texts} choice texts have {n_labels} labels"));
+    }
+    let choices = text.into_iter().zip(label);
+    Ok(Question {
+        stem,
+        choices: choices
+            .map(|(text, label)| Choice { text, label })
+            .collect(),
+    })
+}
+
 fn item(fields: Fields) -> Result<Item, String> {
     let Fields {
         id,
-        question: Question { stem, choices },
+        question,
+        choices,
         answer_key,
     } = fields;
+    let Question { stem, choices } = nested(question, choices)?;
     require("question.stem", &stem)?;
     if !(3..=5).contains(&choices.len()) {
         return Err(format!("{} choices; ARC has 3 to 5", choices.len()));
@@ -83,6 +118,7 @@ fn item(fields: Fields) -> Result<Item, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::Source;
     use super::*;
 
     fn line(labels: &[&str], key: &str) -> String {
@@ -98,7 +134,11 @@ mod tests {
 
     fn load(text: &str) -> Loaded<Item> {
         let mut loaded = Loaded::default();
-        read(Source::embedded("test.jsonl", text.as_bytes()), &mut loaded).unwrap();
+        read(
+            Rows::Lines(Source::embedded("test.jsonl", text.as_bytes())),
+            &mut loaded,
+        )
+        .unwrap();
         loaded
     }
 
@@ -141,5 +181,22 @@ mod tests {
             "id `x` stands in an earlier line",
         );
         check_bad(&good.replace("stem", "stalk"), "missing field `stem`");
+    }
+
+    #[test]
+    fn unusable_rows_of_the_hub_say_why() {
+        let row = r#"{"id": "x", "question": "q", "choices": {"text": ["a", "b", "c"], "label": ["A", "B", "C"]}, "answerKey": "C"}"#;
+        match &load(row).items[0].task {
+            Task::Choose { question, gold, .. } => assert_eq!((question.as_str(), *gold), ("q", 2)),
+            other => panic!("{other:?}"),
+        }
+        let change = |from: &str, to: &str| row.replace(from, to);
+        check_bad(&change(", \"c\"", ""), "2 choice texts have 3 labels");
+        check_bad(&change("choices", "options"), "missing field `choices`");
+        check_bad(
+            &change("answerKey\": \"C", "answerKey\": \"D"),
+            "answerKey `D` labels no choice",
+        );
+        check_bad(&change("\"q\"", "\" \""), "`question.stem` is empty");
     }
 }

@@ -46,6 +46,53 @@ impl Benchmark {
         }
     }
 
+    /// The name that its authors give it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Gsm8k => "GSM8K",
+            Self::Arc => "ARC-Challenge",
+            Self::Mmlu => "MMLU",
+            Self::WinoGrande => "WinoGrande",
+        }
+    }
+
+    /// Where its official files are published.
+    pub(super) fn published_at(self) -> &'static str {
+        match self {
+            Self::Gsm8k => {
+                "github.com/openai/grade-school-math (grade_school_math/data), and the Hugging Face \
+                 data set openai/gsm8k (main)"
+            }
+            Self::Arc => {
+                "allenai.org/data/arc (ARC-V1-Feb2018-2, ARC-Challenge), and the Hugging Face data \
+                 set allenai/ai2_arc (ARC-Challenge)"
+            }
+            Self::Mmlu => {
+                "github.com/hendrycks/test (data.tar), and the Hugging Face data set cais/mmlu (all)"
+            }
+            Self::WinoGrande => {
+                "winogrande.allenai.org (winogrande_1.1), and the Hugging Face data set \
+                 allenai/winogrande (winogrande_xl)"
+            }
+        }
+    }
+
+    /// The folders that a Hugging Face data set keeps its `.parquet` files in,
+    /// below the one that people name; that one itself is looked in first.
+    pub(super) fn hub_folders(self) -> &'static [&'static str] {
+        match self {
+            Self::Gsm8k => &["main"],
+            Self::Arc => &["ARC-Challenge"],
+            Self::Mmlu => &["all"],
+            Self::WinoGrande => &[
+                "winogrande_xl",
+                "winogrande_l",
+                "winogrande_m",
+                "winogrande_s",
+            ],
+        }
+    }
+
     /// The names that the file of a split goes by, best first. MMLU has folders
     /// instead, see `mmlu.rs`.
     pub(super) fn file_names(self, split: Split) -> &'static [&'static str] {

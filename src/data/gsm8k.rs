@@ -5,8 +5,9 @@ use serde::Deserialize;
 
 use super::benchmark::Split;
 use super::item::{Item, Task};
-use super::lines::{Source, read_jsonl, require};
+use super::lines::require;
 use super::loaded::Loaded;
+use super::rows::Rows;
 use crate::error::Result;
 
 #[derive(Deserialize)]
@@ -16,8 +17,8 @@ struct Fields {
 }
 
 /// Reads a file; the items are called `split/line`.
-pub(super) fn read(source: Source<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
-    read_jsonl(source, loaded, |line, fields: Fields| {
+pub(super) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
+    rows.read(loaded, |line, fields: Fields| {
         let Fields { question, answer } = fields;
         require("question", &question)?;
         match answer.split_once("#### ") {
@@ -33,12 +34,13 @@ pub(super) fn read(source: Source<'_>, split: Split, loaded: &mut Loaded<Item>) 
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::Source;
     use super::*;
 
     fn check_bad(line: &str, expected: &str) {
         let mut loaded = Loaded::default();
         read(
-            Source::embedded("test.jsonl", line.as_bytes()),
+            Rows::Lines(Source::embedded("test.jsonl", line.as_bytes())),
             Split::Test,
             &mut loaded,
         )

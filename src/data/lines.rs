@@ -17,7 +17,7 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A file on disk or one that is part of the program.
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// What messages call it.
     pub(super) file: PathBuf,
     reader: Box<dyn BufRead + 'a>,
@@ -29,7 +29,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// [`Error::Io`] where it cannot be opened, [`Error::Input`] where it is too
     /// large or a folder.
-    pub(super) fn open(path: &Path) -> Result<Source<'static>> {
+    pub(crate) fn open(path: &Path) -> Result<Source<'static>> {
         let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
         let metadata = file
             .metadata()
@@ -55,12 +55,28 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The first line, of at most 16 MiB.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Input`] where it is longer or no UTF-8.
+    pub(crate) fn first_line(self) -> Result<String> {
+        let mut bytes = Vec::new();
+        self.reader
+            .take(MAX_LINE_BYTES + 1)
+            .read_until(b'\n', &mut bytes)
+            .map_err(|source| Error::io("read", &self.file, source))?;
+        if bytes.len() as u64 > MAX_LINE_BYTES {
+            return Err(Error::input(&self.file, "line 1", "longer than 16 MiB"));
+        }
+        String::from_utf8(bytes).map_err(|_| Error::input(&self.file, "line 1", "not UTF-8 text"))
+    }
+
     /// Calls `visit` with the number and the text, or what is wrong with it, of
     /// every line that is not blank. Byte order mark and line ends are dropped.
     ///
     /// # Errors
     /// [`Error::Io`], and [`Error::Input`] at a line above 16 MiB.
-    pub(super) fn for_each_line(
+    pub(crate) fn for_each_line(
         mut self,
         mut visit: impl FnMut(&Path, u64, Result<&str, String>),
     ) -> Result<()> {

@@ -6,6 +6,7 @@ use super::benchmark::{Benchmark, Split};
 use super::item::{Item, first_of_each_subject};
 use super::lines::Source;
 use super::loaded::Loaded;
+use super::rows::Rows;
 use super::{arc, gsm8k, mmlu, winogrande};
 use crate::error::{Error, Result};
 
@@ -76,12 +77,12 @@ pub fn mini(benchmark: Benchmark, split: Split) -> Result<Vec<Item>> {
     let mut loaded = Loaded::default();
     let source = |files: [Embedded; 3]| {
         let (name, bytes) = files[split_idx];
-        Source::embedded(name, bytes)
+        Rows::Lines(Source::embedded(name, bytes))
     };
     match benchmark {
         Benchmark::Gsm8k => gsm8k::read(source(GSM8K), split, &mut loaded)?,
         Benchmark::Arc => arc::read(source(ARC), &mut loaded)?,
-        Benchmark::WinoGrande => winogrande::read(source(WINO_GRANDE), &mut loaded)?,
+        Benchmark::WinoGrande => winogrande::read(source(WINO_GRANDE), split, &mut loaded)?,
         Benchmark::Mmlu => {
             for (name, bytes) in [MMLU_TRAIN, MMLU_VALIDATION, MMLU_TEST][split_idx] {
                 mmlu::read(Path::new(name), bytes, &mut loaded)?;

@@ -1,17 +1,21 @@
 //! MMLU: per split a folder of tables `<subject>_<split>.csv` without a header,
 //! columns question, A, B, C, D, letter of the right one
-//! (github.com/hendrycks/test).
+//! (github.com/hendrycks/test); on the Hugging Face hub rows of question, subject,
+//! choices and the number of the right one.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
+use serde::Deserialize;
 
 use super::benchmark::Split;
 use super::item::{Item, Task};
 use super::lines::{require, shorten};
 use super::loaded::Loaded;
+use super::rows::Rows;
 use crate::error::{Error, Result};
 
 /// The largest table that is read; the largest official one has 2 MB.
@@ -28,23 +32,74 @@ pub(super) fn folders(split: Split) -> &'static [&'static str] {
     }
 }
 
-/// Reads the tables of the first folder of `names` in `path`, or of `path`
-/// itself, sorted by name; or the table `path`.
-pub(super) fn read_folder(path: &Path, names: &[&str], loaded: &mut Loaded<Item>) -> Result<()> {
-    if !path.is_dir() {
-        return read_file(path, loaded);
-    }
+/// The tables of the first folder of `names` in `path`, or of `path` itself,
+/// sorted by name; none where there are none.
+///
+/// # Errors
+/// [`Error::Io`] where a folder cannot be listed.
+pub(super) fn tables_of(path: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
     let found = names
         .iter()
         .map(|name| path.join(name))
         .find(|f| f.is_dir());
-    let tables = tables(found.as_deref().unwrap_or(path))?;
-    if tables.is_empty() {
-        let looked = names.join(", ");
-        let reason = format!("no folder of tables here; looked for {looked}");
-        return Err(Error::input(path, "path", reason));
+    tables(found.as_deref().unwrap_or(path))
+}
+
+/// Reads a table, or a Parquet file of all subjects.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Input`] for a file that is neither.
+pub(super) fn read_rows(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
+    match rows {
+        Rows::Table(path) => read_file(&path, loaded),
+        Rows::Lines(_) | Rows::Parquet(_) => {
+            let mut n_rows: HashMap<String, usize> = HashMap::new();
+            rows.read(loaded, |_, fields: HubFields| {
+                let row = n_rows.entry(fields.subject.clone()).or_default();
+                *row += 1;
+                hub_item(fields, *row)
+            })
+        }
     }
-    tables.iter().try_for_each(|table| read_file(table, loaded))
+}
+
+/// A row as the Hugging Face hub has it.
+#[derive(Deserialize)]
+struct HubFields {
+    question: String,
+    subject: String,
+    choices: Vec<String>,
+    answer: usize,
+}
+
+/// The item of the subject's row `row`, from 1, called as in the tables.
+fn hub_item(fields: HubFields, row: usize) -> Result<Item, String> {
+    let HubFields {
+        question,
+        subject,
+        choices,
+        answer,
+    } = fields;
+    require("question", &question)?;
+    require("subject", &subject)?;
+    let n_choices = choices.len();
+    let options = <[String; 4]>::try_from(choices)
+        .map_err(|_| format!("{n_choices} choices; a question has four"))?;
+    for (option, name) in options.iter().zip(["A", "B", "C", "D"]) {
+        require(name, option)?;
+    }
+    if answer >= options.len() {
+        return Err(format!("answer {answer} is not 0, 1, 2 or 3"));
+    }
+    Ok(Item {
+        id: format!("{subject}/{row}"),
+        task: Task::ChooseLetter {
+            subject,
+            question,
+            options,
+            gold: answer,
+        },
+    })
 }
 
 /// The tables in a folder, sorted by name.
@@ -176,6 +231,7 @@ fn task(subject: &str, record: &ByteRecord) -> Result<Task, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lines::Source;
     use super::*;
 
     fn load(text: &[u8]) -> Loaded<Item> {
@@ -215,6 +271,36 @@ mod tests {
         check_bad(b"q,a,,c,d,A", "`B` is empty");
         check_bad(b"q,a,\xff,c,d,A", "`B` is not UTF-8");
         check_bad(b" ,a,b,c,d,A", "`question` is empty");
+    }
+
+    fn check_hub(row: &str, expected: Result<&str, &str>) {
+        let mut loaded = Loaded::default();
+        let text = format!("{row}\n{row}\n");
+        let rows = Rows::Lines(Source::embedded("test.jsonl", text.as_bytes()));
+        read_rows(rows, &mut loaded).unwrap();
+        match expected {
+            Ok(id) => assert_eq!(loaded.items[1].id, id),
+            Err(reason) => assert_eq!(loaded.bad_lines[1].reason, reason),
+        }
+    }
+
+    #[test]
+    fn rows_of_the_hub_are_numbered_by_subject_and_checked() {
+        let row = r#"{"question": "q", "subject": "anatomy", "choices": ["a", "b", "c", "d"], "answer": 3}"#;
+        check_hub(row, Ok("anatomy/2"));
+        let change = |from: &str, to: &str| row.replace(from, to);
+        let reason = "answer 4 is not 0, 1, 2 or 3";
+        check_hub(&change("3", "4"), Err(reason));
+        check_hub(
+            &change(", \"d\"", ""),
+            Err("3 choices; a question has four"),
+        );
+        check_hub(&change("\"b\"", "\"\""), Err("`B` is empty"));
+        check_hub(
+            &change("choices", "options"),
+            Err("missing field `choices`"),
+        );
+        check_hub(&change("anatomy", " "), Err("`subject` is empty"));
     }
 
     #[test]

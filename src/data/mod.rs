@@ -6,9 +6,12 @@
 //! | `item.rs` | one question of a benchmark |
 //! | `example.rs` | one training example in tokens |
 //! | `gsm8k.rs`, `arc.rs`, `mmlu.rs`, `winogrande.rs` | the official file formats |
+//! | `files.rs`, `rows.rs` | where a split's files are, as their publishers or the Hugging Face hub have them |
+//! | `parquet_rows.rs` | rows of Parquet files, with the feature `parquet` |
 //! | `mini.rs` | the mini benchmarks, part of the program |
 //! | `text.rs` | training sets of your own, as JSON lines |
 //! | `loaded.rs`, `lines.rs` | bad lines are listed and left out |
+//! | `python_random.rs` | which solved questions lm-evaluation-harness draws |
 //! | `protocol.rs` | prompts, and which tokens are context and which target |
 //! | `pairing.rs` | how two texts that follow each other become tokens |
 //! | `preview.rs` | what a training set looks like in tokens |
@@ -16,6 +19,7 @@
 mod arc;
 mod benchmark;
 mod example;
+mod files;
 mod gsm8k;
 mod item;
 mod lines;
@@ -23,14 +27,18 @@ mod loaded;
 mod mini;
 mod mmlu;
 mod pairing;
+#[cfg(feature = "parquet")]
+mod parquet_rows;
 mod preview;
 mod protocol;
+mod python_random;
+mod rows;
 mod text;
 mod winogrande;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 pub use benchmark::{Benchmark, Split};
 pub use example::Example;
@@ -42,11 +50,17 @@ pub use preview::{Marking, Preview, ShownToken};
 pub use protocol::{MmluTemplate, Protocol};
 pub use text::{Template, load_text_set, read_text_set};
 
-use lines::Source;
+use files::Wanted;
+pub(crate) use lines::Source;
+use python_random::PythonRandom;
+use rows::Rows;
 
-/// Reads one split of a benchmark in its official file format. `path` is the
-/// folder that holds the split's files, or the file itself; for MMLU the folder
-/// that holds `test/`, `val/` and `dev/`, a folder of tables, or one table.
+/// Where lm-evaluation-harness starts its draws of solved questions.
+const FEW_SHOT_SEED: u32 = 1234;
+
+/// Reads one split of a benchmark in its official file format, or as Parquet. `path`
+/// is the folder that holds the split's files, or a file itself; for MMLU the
+/// folder that holds `test/`, `val/` and `dev/`, a folder of tables, or a table.
 ///
 /// # Errors
 /// [`Error::Input`] where the split is not there, where a file is no such file
@@ -55,13 +69,8 @@ use lines::Source;
 pub fn load(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> Result<Loaded<Item>> {
     let path = path.as_ref();
     let mut loaded = Loaded::default();
-    match benchmark {
-        Benchmark::Gsm8k => gsm8k::read(find(path, benchmark, split)?, split, &mut loaded)?,
-        Benchmark::Arc => arc::read(find(path, benchmark, split)?, &mut loaded)?,
-        Benchmark::WinoGrande => {
-            winogrande::read(find(path, benchmark, split)?, &mut loaded)?;
-        }
-        Benchmark::Mmlu => mmlu::read_folder(path, mmlu::folders(split), &mut loaded)?,
+    for rows in files::find(path, benchmark, Wanted::of(split))? {
+        read(benchmark, rows, split, &mut loaded)?;
     }
     loaded.check(path)
 }
@@ -79,60 +88,65 @@ pub fn read_items(
 ) -> Result<Loaded<Item>> {
     let name = name.as_ref();
     let mut loaded = Loaded::default();
-    let source = Source::embedded(name, bytes);
+    let rows = Rows::Lines(Source::embedded(name, bytes));
     match benchmark {
-        Benchmark::Gsm8k => gsm8k::read(source, split, &mut loaded)?,
-        Benchmark::Arc => arc::read(source, &mut loaded)?,
-        Benchmark::WinoGrande => winogrande::read(source, &mut loaded)?,
+        Benchmark::Gsm8k => gsm8k::read(rows, split, &mut loaded)?,
+        Benchmark::Arc => arc::read(rows, &mut loaded)?,
+        Benchmark::WinoGrande => winogrande::read(rows, split, &mut loaded)?,
         Benchmark::Mmlu => mmlu::read(name, bytes, &mut loaded)?,
     }
     loaded.check(name)
 }
 
+/// Whether the files of a split are there.
+pub fn has_split(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> bool {
+    files::find(path.as_ref(), benchmark, Wanted::of(split)).is_ok()
+}
+
 /// The first `n` solved questions that go in front of a prompt: from the
-/// training split, for MMLU from `dev/` and `n` of each subject. The harness
-/// draws those of GSM8K, ARC and WinoGrande at random; here they are the first,
-/// so that a run can be repeated without its generator.
+/// training split, for MMLU from `dev/` and `n` of each subject.
 ///
 /// # Errors
 /// As [`load`].
 pub fn few_shot(benchmark: Benchmark, path: impl AsRef<Path>, n: usize) -> Result<Vec<Item>> {
     let path = path.as_ref();
-    let items = match benchmark {
-        Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => {
-            load(benchmark, path, Split::Train)?.items
-        }
-        Benchmark::Mmlu => {
-            let mut loaded = Loaded::default();
-            mmlu::read_folder(path, &["dev"], &mut loaded)?;
-            loaded.check(path)?.items
-        }
+    let wanted = match benchmark {
+        Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => Wanted::of(Split::Train),
+        Benchmark::Mmlu => Wanted::FewShot,
     };
-    Ok(item::first_of_each_subject(items, n))
+    let mut loaded = Loaded::default();
+    for rows in files::find(path, benchmark, wanted)? {
+        read(benchmark, rows, Split::Train, &mut loaded)?;
+    }
+    Ok(item::first_of_each_subject(loaded.check(path)?.items, n))
 }
 
-/// The file of a split: `path` itself, or the first known name in that folder.
-fn find(path: &Path, benchmark: Benchmark, split: Split) -> Result<Source<'static>> {
-    if !path.is_dir() {
-        return Source::open(path);
-    }
-    let names = benchmark.file_names(split);
-    let found: Option<PathBuf> = names
-        .iter()
-        .map(|name| path.join(name))
-        .find(|file| file.is_file());
-    match found {
-        Some(file) => Source::open(&file),
-        None => Err(Error::input(
-            path,
-            format!("{split} split"),
-            format!("no file of that split; looked for {}", names.join(", ")),
-        )),
+/// Places in a pool of `n_pool` solved questions: for each of `n_items` questions
+/// in turn the `n` that lm-evaluation-harness draws, whose generator starts from
+/// 1234.
+pub fn few_shot_draws(n_pool: usize, n: usize, n_items: usize) -> Vec<Vec<usize>> {
+    let mut random = PythonRandom::new(FEW_SHOT_SEED);
+    (0..n_items).map(|_| random.sample(n_pool, n)).collect()
+}
+
+fn read(
+    benchmark: Benchmark,
+    rows: Rows<'_>,
+    split: Split,
+    loaded: &mut Loaded<Item>,
+) -> Result<()> {
+    match benchmark {
+        Benchmark::Gsm8k => gsm8k::read(rows, split, loaded),
+        Benchmark::Arc => arc::read(rows, loaded),
+        Benchmark::WinoGrande => winogrande::read(rows, split, loaded),
+        Benchmark::Mmlu => mmlu::read_rows(rows, loaded),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     /// The folder of official files, where it is there.
@@ -193,10 +207,20 @@ mod tests {
         let message = load(Benchmark::Gsm8k, folder.path(), Split::Test)
             .unwrap_err()
             .to_string();
-        assert!(message.ends_with("test split: no file of that split; looked for test.jsonl"));
+        let expected = "test split: no file of it here; save it as test.jsonl or \
+                        test-00000-of-00001.parquet; GSM8K is published at \
+                        github.com/openai/grade-school-math";
+        assert!(message.contains(expected), "{message}");
         let message = load(Benchmark::Mmlu, folder.path(), Split::Validation)
             .unwrap_err()
             .to_string();
-        assert!(message.contains("looked for val, validation"), "{message}");
+        let expected = "validation split: no file of it here; save it as val/<subject>_val.csv or";
+        assert!(message.contains(expected), "{message}");
+        let missing = folder.path().join("nowhere");
+        let message = load(Benchmark::Arc, &missing, Split::Test).unwrap_err();
+        assert!(
+            message.to_string().contains("no such file or folder"),
+            "{message}"
+        );
     }
 }

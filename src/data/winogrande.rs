@@ -7,15 +7,18 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::benchmark::Split;
 use super::item::{Item, Task};
-use super::lines::{Source, read_jsonl, require, shorten};
+use super::lines::{Source, require, shorten};
 use super::loaded::Loaded;
+use super::rows::Rows;
 use crate::error::Result;
 
 #[derive(Deserialize)]
 struct Fields {
+    /// The hub's files have none.
     #[serde(rename = "qID")]
-    id: String,
+    id: Option<String>,
     sentence: String,
     option1: String,
     option2: String,
@@ -24,18 +27,25 @@ struct Fields {
 }
 
 /// Reads a file, with its list of labels where there is one; the items keep
-/// the file's ids.
-pub(super) fn read(source: Source<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
-    let labels = read_labels(&source.file)?;
+/// the file's ids, or are called `split/row`.
+pub(super) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
+    let labels = match &rows {
+        Rows::Lines(source) => read_labels(&source.file)?,
+        Rows::Table(_) | Rows::Parquet(_) => Vec::new(),
+    };
     let mut seen = HashSet::new();
-    read_jsonl(source, loaded, |line, mut fields: Fields| {
+    rows.read(loaded, |line, mut fields: Fields| {
         if fields.answer.is_empty() {
             let label = usize::try_from(line)
                 .ok()
                 .and_then(|line| labels.get(line - 1));
             fields.answer = label.cloned().unwrap_or_default();
         }
-        let item = item(fields)?;
+        let id = fields
+            .id
+            .take()
+            .unwrap_or_else(|| format!("{split}/{line}"));
+        let item = item(id, fields)?;
         if !seen.insert(item.id.clone()) {
             return Err(format!(
                 "qID `{}` stands in an earlier line",
@@ -64,9 +74,9 @@ fn read_labels(file: &Path) -> Result<Vec<String>> {
     Ok(labels)
 }
 
-fn item(fields: Fields) -> Result<Item, String> {
+fn item(id: String, fields: Fields) -> Result<Item, String> {
     let Fields {
-        id,
+        id: _,
         sentence,
         option1,
         option2,
@@ -109,7 +119,8 @@ mod tests {
 
     fn check_bad(text: &str, expected: &str) {
         let mut loaded = Loaded::default();
-        read(Source::embedded("dev.jsonl", text.as_bytes()), &mut loaded).unwrap();
+        let rows = Rows::Lines(Source::embedded("dev.jsonl", text.as_bytes()));
+        read(rows, Split::Validation, &mut loaded).unwrap();
         assert_eq!(loaded.bad_lines.last().unwrap().reason, expected);
     }
 
@@ -142,7 +153,8 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         std::fs::write(folder.path().join("dev-labels.lst"), "2\r\n1\r\n").unwrap();
         let mut loaded = Loaded::default();
-        read(Source::open(&file).unwrap(), &mut loaded).unwrap();
+        let rows = Rows::open(&file, false).unwrap();
+        read(rows, Split::Validation, &mut loaded).unwrap();
         let golds: Vec<_> = loaded
             .items
             .iter()

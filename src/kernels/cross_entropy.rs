@@ -4,9 +4,11 @@
 use std::ops::Range;
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{IndexingUpdateOp, Int, Tensor};
+use burn::tensor::{Device, IndexingUpdateOp, Int, Shape, Tensor};
 
 use super::cpu_tensor::{Flat, for_rows, written};
+use super::fused_gpu;
+use super::gpu_op::{from_gpu, integers_on_gpu, on_gpu, queue};
 use super::rows::{Rows, Unwritten};
 use super::simd::{self, Task};
 use super::wkv7::is_cpu;
@@ -26,11 +28,16 @@ pub struct CrossEntropy {
 /// `logits`: [rows, V]; `targets`: `[rows]`. With `l2wrap` the gradient, but not
 /// the loss, counts the pull on the largest logit of every row (`RWKV-LM`, `L2Wrap`).
 pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
-    if !is_cpu(&logits.device()) {
-        return on_device(logits, targets, l2wrap);
-    }
     let [n_rows, n_vocab] = logits.dims();
     assert_eq!(n_rows, targets.len(), "a target for every row");
+    if !is_cpu(&logits.device()) {
+        // One cube a row, and no more cubes than a device takes.
+        return if n_vocab.is_multiple_of(4) && n_rows < 65_536 {
+            fused(logits, targets, l2wrap)
+        } else {
+            plain(logits, targets, l2wrap)
+        };
+    }
     let logits = Flat::new(&logits);
     let (mut losses, mut dlogits) = (Unwritten::new(n_rows), Unwritten::new(n_rows * n_vocab));
     let (loss_rows, gradient_rows) = (losses.rows(), dlogits.rows());
@@ -57,10 +64,29 @@ pub fn cross_entropy_reference(logits: Tensor<2>, targets: Tensor<1, Int>) -> Te
     -picked.squeeze_dim(1)
 }
 
-fn on_device(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
-    let device = logits.device();
+fn ids(targets: &[u32], device: &Device) -> Tensor<1, Int> {
     let ids: Vec<i32> = targets.iter().map(|id| id.cast_signed()).collect();
-    let targets = Tensor::<1, Int>::from_data(ids.as_slice(), &device);
+    Tensor::from_data(ids.as_slice(), device)
+}
+
+fn fused(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
+    let [n_rows, n_vocab] = logits.dims();
+    let targets = ids(targets, &logits.device());
+    let inputs = vec![on_gpu(logits), integers_on_gpu(targets)];
+    let shapes = [Shape::from([n_rows]), Shape::from([n_rows, n_vocab])];
+    let [losses, dlogits] = queue("cross_entropy", inputs, shapes, move |x, out| {
+        let pull = l2wrap.then_some(L2WRAP);
+        fused_gpu::cross_entropy(&x[0], &x[1], pull, &out[0], &out[1]);
+    });
+    CrossEntropy {
+        losses: from_gpu(losses),
+        dlogits: from_gpu(dlogits),
+    }
+}
+
+fn plain(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
+    let device = logits.device();
+    let targets = ids(targets, &device);
     let n_rows = targets.dims()[0];
     let columns = targets.unsqueeze_dim::<2>(1);
     let log_probabilities = log_softmax(logits.clone(), 1);

@@ -4,12 +4,13 @@
 //! y = (x - mean x) / sqrt(var x + epsilon) * weight + bias
 //! ```
 
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
 use super::cpu_tensor::{Flat, for_rows, written};
+use super::fused_gpu::{self, GpuNorm};
+use super::gpu_op::{from_gpu, on_gpu, queue};
 use super::rows::{Rows, Unwritten};
 use super::simd::{Task, mul_add, sum, sum2, sum3};
-use super::vjp::vjp;
 use super::wkv7::is_cpu;
 
 /// Weight and bias, `[C]` each, and what keeps the root away from zero.
@@ -27,7 +28,7 @@ impl LayerNorm {
     /// `x`: [rows, C] → [rows, C].
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         if !is_cpu(&x.device()) {
-            return self.reference(x);
+            return self.forward_gpu(x);
         }
         let shape = x.dims();
         let (x, weight, bias) = (
@@ -50,8 +51,7 @@ impl LayerNorm {
     /// The gradient of x for `dy`, [rows, C] each.
     pub fn backward(&self, x: Tensor<2>, dy: Tensor<2>) -> Tensor<2> {
         if !is_cpu(&x.device()) {
-            let [dx] = vjp([x], |[x]| [self.tracked().reference(x)], [dy]);
-            return dx;
+            return self.backward_gpu(x, dy);
         }
         let shape = x.dims();
         let (x, dy) = (Flat::new(&x), Flat::new(&dy));
@@ -69,18 +69,35 @@ impl LayerNorm {
         unsafe { written(dx, shape) }
     }
 
+    fn forward_gpu(&self, x: Tensor<2>) -> Tensor<2> {
+        let shape = Shape::from(x.dims());
+        let epsilon = self.epsilon as f32;
+        let inputs = vec![
+            on_gpu(x),
+            on_gpu(self.weight.clone()),
+            on_gpu(self.bias.clone()),
+        ];
+        let [y] = queue("layer_norm", inputs, [shape], move |x, out| {
+            fused_gpu::layer_norm(&x[0], GpuNorm::new(&x[1..], epsilon), &out[0]);
+        });
+        from_gpu(y)
+    }
+
+    fn backward_gpu(&self, x: Tensor<2>, dy: Tensor<2>) -> Tensor<2> {
+        let shape = Shape::from(x.dims());
+        let epsilon = self.epsilon as f32;
+        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        let inputs = vec![on_gpu(x), on_gpu(weight), on_gpu(bias), on_gpu(dy)];
+        let [dx] = queue("layer_norm_backward", inputs, [shape], move |x, out| {
+            let norm = GpuNorm::new(&x[1..], epsilon);
+            fused_gpu::layer_norm_backward(&x[0], norm, &x[3], &out[0]);
+        });
+        from_gpu(dx)
+    }
+
     /// The same in plain, differentiable Burn operations.
     pub fn reference<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         normalize(x, self.epsilon) * self.weight.clone().unsqueeze() + self.bias.clone().unsqueeze()
-    }
-
-    /// With parameters that tracked tensors can be combined with.
-    pub(super) fn tracked(&self) -> Self {
-        Self {
-            weight: Tensor::from_inner(self.weight.clone()),
-            bias: Tensor::from_inner(self.bias.clone()),
-            epsilon: self.epsilon,
-        }
     }
 }
 

@@ -1,11 +1,17 @@
 //! Products of matrices. On the CPU this is the library that Burn's Flex calls
 //! too, without Flex's pass to clear the result and its copy to align it.
 
-use burn::tensor::Tensor;
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{DType, Shape, Tensor};
 
 use super::cpu_tensor::{Flat, written};
+use super::gpu_op::{from_gpu, on_gpu, queue};
+use super::product_gpu;
 use super::rows::Unwritten;
+use super::squared_relu::{squared_relu, squared_relu_backward};
 use super::wkv7::is_cpu;
+
+pub use super::product_gpu::{Finish, Start};
 
 /// Multiplications below which one thread is faster than handing out work.
 const PARALLEL_FROM: usize = 1 << 21;
@@ -19,24 +25,97 @@ pub enum Stored {
     Transposed,
 }
 
-/// `a` [rows, inner] by `b` → [rows, columns].
+/// `a` [.., inner] by `b` → [.., columns]: of what `start` makes of `a`, and
+/// what `finish` makes of that, with the numbers of `other` [.., columns] where
+/// it wants some. A GPU takes the
+/// product in 16-bit factors and 32-bit sums where `b` is stored in 16 bits.
 ///
 /// # Panics
 /// Where the inner dimensions differ.
-pub fn matmul(a: Tensor<2>, b: &Tensor<2>, stored: Stored) -> Tensor<2> {
-    let [n_rows, n_inner] = a.dims();
-    let [inner, n_columns] = match stored {
-        Stored::Plain => b.dims(),
-        Stored::Transposed => {
-            let [n_columns, inner] = b.dims();
-            [inner, n_columns]
-        }
+pub fn product<const D: usize>(
+    a: Tensor<D>,
+    b: &Tensor<2>,
+    stored: Stored,
+    start: Start,
+    finish: Finish,
+    other: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let mut shape = a.dims();
+    let [inner, n_columns] = inner_and_columns(b, stored);
+    assert_eq!(inner, shape[D - 1], "inner dimensions of a product");
+    shape[D - 1] = n_columns;
+    if !is_cpu(&a.device()) && inner.is_multiple_of(4) && n_columns.is_multiple_of(4) {
+        return on_device(a, b, stored, start, finish, other);
+    }
+    let n_rows = shape[..D - 1].iter().product::<usize>();
+    let a = a.reshape([n_rows, inner]);
+    let other = other.map(|other| other.reshape([n_rows, n_columns]));
+    in_turn(a, b, stored, start, finish, other).reshape(shape)
+}
+
+/// [`product`], one thing after the other.
+fn in_turn(
+    a: Tensor<2>,
+    b: &Tensor<2>,
+    stored: Stored,
+    start: Start,
+    finish: Finish,
+    other: Option<Tensor<2>>,
+) -> Tensor<2> {
+    let a = match start {
+        Start::Plain | Start::Gradient => a,
+        Start::SquaredRelu => squared_relu(a),
     };
-    assert_eq!(inner, n_inner, "inner dimensions of a product");
+    let made = plain(a, b, stored);
+    match (finish, other) {
+        (Finish::Tanh, _) => made.tanh(),
+        (Finish::Sigmoid, _) => sigmoid(made),
+        (Finish::Add, Some(other)) => made + other,
+        (Finish::ThroughTanh, Some(o)) => made * (o.powi_scalar(2).neg() + 1.0),
+        (Finish::ThroughSigmoid, Some(o)) => made * (o.clone() * (o.neg() + 1.0)),
+        (Finish::ThroughSquaredRelu, Some(o)) => squared_relu_backward(o, made),
+        (_, None) | (Finish::Plain, _) => made,
+    }
+}
+
+/// Rows and columns of `b` as a product takes it.
+fn inner_and_columns(b: &Tensor<2>, stored: Stored) -> [usize; 2] {
+    let [first, second] = b.dims();
+    match stored {
+        Stored::Plain => [first, second],
+        Stored::Transposed => [second, first],
+    }
+}
+
+fn on_device<const D: usize>(
+    a: Tensor<D>,
+    b: &Tensor<2>,
+    stored: Stored,
+    start: Start,
+    finish: Finish,
+    other: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let [_, n_columns] = inner_and_columns(b, stored);
+    let mut shape = a.dims();
+    shape[D - 1] = n_columns;
+    let shape = Shape::from(shape);
+    let mut inputs = vec![on_gpu(a), on_gpu(b.clone())];
+    inputs.extend(other.map(on_gpu));
+    let [out] = queue("product", inputs, [shape], move |x, out| {
+        let transposed = stored == Stored::Transposed;
+        product_gpu::product(&x[0], &x[1], transposed, start, finish, x.get(2), &out[0]);
+    });
+    from_gpu(out)
+}
+
+fn plain(a: Tensor<2>, b: &Tensor<2>, stored: Stored) -> Tensor<2> {
+    let [n_rows, n_inner] = a.dims();
+    let [_, n_columns] = inner_and_columns(b, stored);
     if !is_cpu(&a.device()) {
+        let b = b.clone().cast(DType::F32);
         return match stored {
-            Stored::Plain => a.matmul(b.clone()),
-            Stored::Transposed => a.matmul(b.clone().transpose()),
+            Stored::Plain => a.matmul(b),
+            Stored::Transposed => a.matmul(b.transpose()),
         };
     }
     let (a, b) = (Flat::new(&a), Flat::new(b));
@@ -97,7 +176,8 @@ mod tests {
             let want = want.try_to_vec::<f32>().unwrap();
             let transposed = Tensor::from_data(b.clone().transpose().into_data(), &device);
             for (b, stored) in [(b, Stored::Plain), (transposed, Stored::Transposed)] {
-                let got = matmul(a.clone(), &b, stored).into_data();
+                let got =
+                    product(a.clone(), &b, stored, Start::Plain, Finish::Plain, None).into_data();
                 for (got, want) in got.try_to_vec::<f32>().unwrap().iter().zip(&want) {
                     assert!((got - want).abs() < 1e-4, "{stored:?}: {got}, not {want}");
                 }

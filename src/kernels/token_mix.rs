@@ -9,13 +9,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
 use super::cpu_tensor::{Flat, for_rows, written};
+use super::fused_gpu::{self, GpuNorm};
+use super::gpu_op::{GpuTensor, from_gpu, on_gpu, queue, queue_and_one};
 use super::layer_norm::{LayerNorm, Norm};
 use super::rows::{Rows, Unwritten};
 use super::simd::{Task, mul_add};
-use super::vjp::vjp;
 use super::wkv7::is_cpu;
 
 /// The frozen parameters: a LayerNorm and K vectors of how much of the
@@ -40,7 +41,7 @@ impl<const K: usize> TokenMix<K> {
     /// `x`: [B, T, C]; `last`: [B, C], the normalised token before the first.
     pub fn forward(&self, x: Tensor<3>, last: Tensor<2>) -> TokenMixOutput<K> {
         if !is_cpu(&x.device()) {
-            return self.reference(x, last);
+            return self.forward_gpu(x, last);
         }
         let shape = x.dims();
         let [n_batch, n_tokens, n_embd] = shape;
@@ -76,14 +77,7 @@ impl<const K: usize> TokenMix<K> {
         let shape = x.dims();
         let [n_batch, n_tokens, n_embd] = shape;
         if !is_cpu(&x.device()) {
-            // What stands before the first token is a constant; its value does not matter.
-            let last = Tensor::zeros([n_batch, n_embd], &x.device());
-            let reference = |[x]: [Tensor<3>; 1]| {
-                let last = Tensor::from_inner(last);
-                self.tracked().reference(x, last).mixed
-            };
-            let [dx] = vjp([x], reference, dmixed);
-            return onto + dx;
+            return self.backward_gpu(x, dmixed, onto);
         }
         let (x, onto) = (Flat::new(&x), Flat::new(&onto));
         let (weight, bias) = (Flat::new(&self.norm.weight), Flat::new(&self.norm.bias));
@@ -107,6 +101,52 @@ impl<const K: usize> TokenMix<K> {
         unsafe { written(dx, shape) }
     }
 
+    /// x, and the parameters behind it.
+    fn inputs(&self, x: Tensor<3>) -> Vec<GpuTensor> {
+        let mut inputs = vec![on_gpu(x)];
+        let LayerNorm { weight, bias, .. } = &self.norm;
+        let parameters = [weight, bias].into_iter().chain(&self.mix);
+        inputs.extend(parameters.map(|parameter| on_gpu(parameter.clone())));
+        inputs
+    }
+
+    fn forward_gpu(&self, x: Tensor<3>, last: Tensor<2>) -> TokenMixOutput<K> {
+        let dims = x.dims();
+        let mut inputs = self.inputs(x);
+        inputs.push(on_gpu(last));
+        let epsilon = self.norm.epsilon as f32;
+        let shapes = std::array::from_fn(|_| Shape::from(dims));
+        let made = queue_and_one(
+            "token_mix",
+            inputs,
+            shapes,
+            Shape::from([dims[0], dims[2]]),
+            move |x, out, last| {
+                let norm = GpuNorm::new(&x[1..], epsilon);
+                fused_gpu::token_mix(&x[0], &x[3 + K], norm, &x[3..3 + K], out, last);
+            },
+        );
+        let (mixed, last): ([GpuTensor; K], _) = made;
+        TokenMixOutput {
+            mixed: mixed.map(from_gpu),
+            last: from_gpu(last),
+        }
+    }
+
+    fn backward_gpu(&self, x: Tensor<3>, dmixed: [Tensor<3>; K], onto: Tensor<3>) -> Tensor<3> {
+        let shape = Shape::from(x.dims());
+        let mut inputs = self.inputs(x);
+        inputs.extend(dmixed.map(on_gpu));
+        inputs.push(on_gpu(onto));
+        let epsilon = self.norm.epsilon as f32;
+        let [dx] = queue("token_mix_backward", inputs, [shape], move |x, out| {
+            let norm = GpuNorm::new(&x[1..], epsilon);
+            let (mix, dmixed) = (&x[3..3 + K], &x[3 + K..3 + 2 * K]);
+            fused_gpu::token_mix_backward(&x[0], norm, mix, dmixed, &x[3 + 2 * K], &out[0]);
+        });
+        from_gpu(dx)
+    }
+
     /// The same in plain, differentiable Burn operations.
     pub fn reference(&self, x: Tensor<3>, last: Tensor<2>) -> TokenMixOutput<K> {
         let [_, n_tokens, _] = x.dims();
@@ -124,13 +164,6 @@ impl<const K: usize> TokenMix<K> {
                 .each_ref()
                 .map(|mix| normed.clone() + shift.clone() * mix.clone().unsqueeze()),
             last: normed.narrow(1, n_tokens - 1, 1).squeeze_dim(1),
-        }
-    }
-
-    fn tracked(&self) -> Self {
-        Self {
-            norm: self.norm.tracked(),
-            mix: self.mix.clone().map(Tensor::from_inner),
         }
     }
 }

@@ -131,13 +131,35 @@ pub fn wkv7(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forwa
     }
 }
 
-/// The gradients for `dy`, [B, T, H, N], of the loss by y.
-pub fn wkv7_backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> Wkv7Gradients {
-    if is_cpu(&dy.device()) {
-        wkv7_cpu::backward(inputs, &tape.segments[0], dy)
-    } else {
-        backward_of_segments(inputs, tape, dy, MAX_DISPATCH_TOKENS)
+/// Gradients that reach three of the inputs past the operator, [B, T, H, N] each.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    /// Of the receptance.
+    pub r: Tensor<4>,
+    /// Of the key.
+    pub k: Tensor<4>,
+    /// Of the value.
+    pub v: Tensor<4>,
+}
+
+/// The gradients for `dy`, [B, T, H, N], of the loss by y, and those `beside`
+/// them added.
+pub fn wkv7_backward(
+    inputs: &Wkv7Inputs,
+    tape: &Wkv7Tape,
+    dy: Tensor<4>,
+    beside: Option<Beside>,
+) -> Wkv7Gradients {
+    if !is_cpu(&dy.device()) {
+        return backward_of_segments(inputs, tape, dy, beside, MAX_DISPATCH_TOKENS);
     }
+    let mut gradients = wkv7_cpu::backward(inputs, &tape.segments[0], dy);
+    if let Some(Beside { r, k, v }) = beside {
+        gradients.r = gradients.r + r;
+        gradients.k = gradients.k + k;
+        gradients.v = gradients.v + v;
+    }
+    gradients
 }
 
 /// The gradient of the initial state alone, [B, H, N, N]: what is left to do at

@@ -15,12 +15,13 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Tensor, activation::sigmoid};
+use burn::tensor::{Shape, Tensor, activation::sigmoid};
 
 use super::cpu_tensor::{Flat, for_rows, written};
+use super::fused_gpu;
+use super::gpu_op::{GpuTensor, from_gpu, on_gpu, queue};
 use super::rows::{Rows, Unwritten};
 use super::simd::{self, Task, mul_add, sum2, sum3};
-use super::vjp::vjp;
 use super::wkv7::{Wkv7Inputs, is_cpu};
 
 /// exp(-0.5): the decay lies between exp(-this) and 1 (RWKV-LM x070).
@@ -112,7 +113,7 @@ impl Prepare {
     /// For heads of `head_size` channels.
     pub fn forward(&self, projections: &Projections, head_size: usize) -> Prepared {
         if !is_cpu(&projections.key.device()) {
-            return self.reference(projections, head_size);
+            return self.forward_gpu(projections, head_size);
         }
         let [n_batch, n_tokens, n_embd] = projections.key.dims();
         let inputs = CpuInputs::new(self, projections, head_size);
@@ -151,7 +152,7 @@ impl Prepare {
         let gradients = if is_cpu(&projections.key.device()) {
             self.backward_cpu(projections, &upstream, head_size)
         } else {
-            self.backward_by_reference(projections, upstream, head_size)
+            self.backward_gpu(projections, upstream, head_size)
         };
         let [key, value, decay, iclr, share] = gradients;
         ProjectionGradients {
@@ -186,44 +187,61 @@ impl Prepare {
         outputs.map(|values| unsafe { written(values, shape) })
     }
 
-    fn backward_by_reference(
-        &self,
-        projections: &Projections,
-        upstream: [Tensor<4>; 5],
-        head_size: usize,
-    ) -> [Tensor<3>; 5] {
-        let shape = projections.key.dims();
+    /// As [`fused_gpu::PrepareInputs`] has them.
+    fn inputs(&self, projections: &Projections) -> Vec<GpuTensor> {
         let Projections {
             key,
             value,
             decay,
             iclr,
             share,
-        } = projections.clone();
-        let (share, v_first) = match share {
-            Some((share, v_first)) => (share, Some(v_first)),
-            None => (key.zeros_like(), None),
-        };
-        let reference = |[key, value, decay, iclr, share]: [Tensor<3>; 5]| {
-            let share = v_first.map(|v_first| (share, Tensor::from_inner(v_first)));
-            let projections = Projections {
-                key,
-                value,
-                decay,
-                iclr,
-                share,
-            };
-            let Prepared {
-                w,
-                k,
-                v,
-                removal,
-                write,
-            } = self.tracked().reference(&projections, head_size);
-            [w, k, v, removal, write].map(|x| x.reshape(shape))
-        };
-        let upstream = upstream.map(|x| x.reshape(shape));
-        vjp([key, value, decay, iclr, share], reference, upstream)
+        } = projections;
+        let (share, v_first) = share.as_ref().map_or((value, value), |(a, b)| (a, b));
+        let projections = [key, value, decay, iclr, share, v_first];
+        let offset = self.share.as_ref().unwrap_or(&self.k_k);
+        let parameters = [&self.decay, &self.iclr, offset, &self.k_k, &self.k_a];
+        let projections = projections.map(|x| on_gpu(x.clone()));
+        let parameters = parameters.map(|x| on_gpu(x.clone()));
+        projections.into_iter().chain(parameters).collect()
+    }
+
+    fn forward_gpu(&self, projections: &Projections, head_size: usize) -> Prepared {
+        let [n_batch, n_tokens, n_embd] = projections.key.dims();
+        let shape = [n_batch, n_tokens, n_embd / head_size, head_size];
+        let has_share = projections.share.is_some();
+        let shapes = std::array::from_fn(|_| Shape::from(shape));
+        let inputs = self.inputs(projections);
+        let outputs = queue("wkv7_prepare", inputs, shapes, move |x, out| {
+            let inputs = std::array::from_fn(|i| &x[i]);
+            fused_gpu::prepare(inputs, head_size, has_share, out.each_ref());
+        });
+        let [w, k, v, removal, write] = outputs.map(from_gpu);
+        Prepared {
+            w,
+            k,
+            v,
+            removal,
+            write,
+        }
+    }
+
+    fn backward_gpu(
+        &self,
+        projections: &Projections,
+        upstream: [Tensor<4>; 5],
+        head_size: usize,
+    ) -> [Tensor<3>; 5] {
+        let shape = projections.key.dims();
+        let has_share = projections.share.is_some();
+        let shapes = std::array::from_fn(|_| Shape::from(shape));
+        let mut inputs = self.inputs(projections);
+        inputs.extend(upstream.map(on_gpu));
+        let outputs = queue("wkv7_prepare_backward", inputs, shapes, move |x, out| {
+            let inputs = std::array::from_fn(|i| &x[i]);
+            let upstream = std::array::from_fn(|i| &x[11 + i]);
+            fused_gpu::prepare_backward(inputs, upstream, head_size, has_share, out.each_ref());
+        });
+        outputs.map(from_gpu)
     }
 
     /// The same in plain, differentiable Burn operations.
@@ -256,17 +274,6 @@ impl Prepare {
             v: heads(v),
             removal: -kk.clone(),
             write: kk * heads(iclr),
-        }
-    }
-
-    fn tracked(&self) -> Self {
-        let track = |x: &Tensor<1>| Tensor::from_inner(x.clone());
-        Self {
-            decay: track(&self.decay),
-            iclr: track(&self.iclr),
-            share: self.share.as_ref().map(track),
-            k_k: track(&self.k_k),
-            k_a: track(&self.k_a),
         }
     }
 }

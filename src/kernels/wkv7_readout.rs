@@ -8,13 +8,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Shape, Tensor};
 
 use super::cpu_tensor::{Flat, for_rows, written};
+use super::fused_gpu::{self, GpuNorm};
+use super::gpu_op::{GpuTensor, from_gpu, on_gpu, queue};
 use super::layer_norm::{LayerNorm, Norm, normalize};
 use super::rows::{Rows, Unwritten};
 use super::simd::{Task, mul_add, sum2, sum3};
-use super::vjp::vjp;
 use super::wkv7::is_cpu;
 
 /// The frozen parameters.
@@ -45,7 +46,7 @@ impl Readout {
     /// [B, T, C].
     pub fn forward(&self, inputs: &ReadoutInputs) -> Tensor<3> {
         if !is_cpu(&inputs.y.device()) {
-            return self.reference(inputs);
+            return self.forward_gpu(inputs);
         }
         let [n_batch, n_tokens, n_embd] = inputs.gate.dims();
         let mut out = Unwritten::new(n_batch * n_tokens * n_embd);
@@ -67,7 +68,7 @@ impl Readout {
         let gradients = if is_cpu(&dout.device()) {
             self.backward_cpu(inputs, &dout)
         } else {
-            self.backward_by_reference(inputs, dout)
+            self.backward_gpu(inputs, dout)
         };
         let [y, r, k, v, gate] = gradients;
         ReadoutInputs {
@@ -100,21 +101,42 @@ impl Readout {
         outputs.map(|values| unsafe { written(values, heads) })
     }
 
-    fn backward_by_reference(&self, inputs: &ReadoutInputs, dout: Tensor<3>) -> [Tensor<4>; 5] {
-        let (shape, heads) = (inputs.gate.dims(), inputs.y.dims());
-        let ReadoutInputs { y, r, k, v, gate } = inputs.clone();
-        let reference = |[y, r, k, v, gate]: [Tensor<4>; 5]| {
-            let gate = gate.reshape(shape);
-            let out = self
-                .tracked()
-                .reference(&ReadoutInputs { y, r, k, v, gate });
-            [out.reshape(heads)]
-        };
-        vjp(
-            [y, r, k, v, gate.reshape(heads)],
-            reference,
-            [dout.reshape(heads)],
-        )
+    /// What is read, then the parameters.
+    fn inputs(&self, inputs: &ReadoutInputs) -> Vec<GpuTensor> {
+        let ReadoutInputs { y, r, k, v, gate } = inputs;
+        let mut all: Vec<_> = [y, r, k, v].map(|x| on_gpu(x.clone())).into();
+        all.push(on_gpu(gate.clone()));
+        all.extend([&self.norm.weight, &self.norm.bias].map(|x| on_gpu(x.clone())));
+        all.push(on_gpu(self.r_k.clone()));
+        all
+    }
+
+    fn forward_gpu(&self, inputs: &ReadoutInputs) -> Tensor<3> {
+        let shape = Shape::from(inputs.gate.dims());
+        let head_size = inputs.y.dims()[3];
+        let epsilon = self.norm.epsilon as f32;
+        let inputs = self.inputs(inputs);
+        let [out] = queue("wkv7_readout", inputs, [shape], move |x, out| {
+            let inputs = std::array::from_fn(|i| &x[i]);
+            let norm = GpuNorm::new(&x[5..], epsilon);
+            fused_gpu::readout(inputs, norm, &x[7], head_size, &out[0]);
+        });
+        from_gpu(out)
+    }
+
+    fn backward_gpu(&self, inputs: &ReadoutInputs, dout: Tensor<3>) -> [Tensor<4>; 5] {
+        let heads = inputs.y.dims();
+        let epsilon = self.norm.epsilon as f32;
+        let shapes = std::array::from_fn(|_| Shape::from(heads));
+        let mut inputs = self.inputs(inputs);
+        inputs.push(on_gpu(dout));
+        let outputs = queue("wkv7_readout_backward", inputs, shapes, move |x, out| {
+            let inputs = std::array::from_fn(|i| &x[i]);
+            let norm = GpuNorm::new(&x[5..], epsilon);
+            let out = out.each_ref();
+            fused_gpu::readout_backward(inputs, norm, &x[7], heads[3], &x[8], out);
+        });
+        outputs.map(from_gpu)
     }
 
     /// The same in plain, differentiable Burn operations.
@@ -126,13 +148,6 @@ impl Readout {
             + self.norm.bias.clone().unsqueeze();
         let bonus = (r * k * self.r_k.clone().unsqueeze()).sum_dim(3) * v;
         (normed + bonus.reshape(shape)) * gate
-    }
-
-    fn tracked(&self) -> Self {
-        Self {
-            norm: self.norm.tracked(),
-            r_k: Tensor::from_inner(self.r_k.clone()),
-        }
     }
 }
 

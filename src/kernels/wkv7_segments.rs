@@ -3,7 +3,7 @@
 
 use burn::tensor::Tensor;
 
-use super::wkv7::{Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
+use super::wkv7::{Beside, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
 use super::wkv7_gpu;
 
 /// Start and length of every stretch of at most `longest` tokens.
@@ -68,17 +68,23 @@ pub(super) fn backward_of_segments(
     inputs: &Wkv7Inputs,
     tape: &Wkv7Tape,
     dy: Tensor<4>,
+    beside: Option<Beside>,
     longest: usize,
 ) -> Wkv7Gradients {
     let n_tokens = inputs.r.dims()[1];
     if n_tokens <= longest {
-        return wkv7_gpu::backward(inputs, &tape.segments[0], dy, None);
+        return wkv7_gpu::backward(inputs, &tape.segments[0], dy, None, beside);
     }
     let mut dlast = None;
     let mut parts: [Vec<Tensor<4>>; 6] = Default::default();
     let backwards = segments(n_tokens, longest).rev();
     for (at, tape) in backwards.zip(tape.segments.iter().rev()) {
         let inputs = part_of_inputs(inputs, at);
+        let beside = beside.as_ref().map(|Beside { r, k, v }| Beside {
+            r: part(r, at),
+            k: part(k, at),
+            v: part(v, at),
+        });
         let Wkv7Gradients {
             r,
             w,
@@ -87,7 +93,7 @@ pub(super) fn backward_of_segments(
             removal,
             write,
             state,
-        } = wkv7_gpu::backward(&inputs, tape, part(&dy, at), dlast);
+        } = wkv7_gpu::backward(&inputs, tape, part(&dy, at), dlast, beside);
         dlast = Some(state);
         for (parts, gradient) in parts.iter_mut().zip([r, w, k, v, removal, write]) {
             parts.push(gradient);
@@ -151,10 +157,15 @@ mod tests {
         };
         let dy = random(-1.0, 1.0);
         let state = Tensor::<4>::ones([1, 2, 16, 16], &device) * 0.1;
+        let beside = Some(Beside {
+            r: random(-1.0, 1.0),
+            k: random(-1.0, 1.0),
+            v: random(-1.0, 1.0),
+        });
         let run = |longest| {
             let forward = forward_of_segments(&inputs, state.clone(), true, longest);
             let tape = forward.tape.unwrap();
-            let g = backward_of_segments(&inputs, &tape, dy.clone(), longest);
+            let g = backward_of_segments(&inputs, &tape, dy.clone(), beside.clone(), longest);
             let alone = state_of_segments(&inputs, dy.clone(), longest);
             let all = [
                 forward.y,

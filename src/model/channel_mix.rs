@@ -2,8 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::linear::{linear, linear_backward, n_values, rows, tokens};
-use crate::kernels::squared_relu::{squared_relu, squared_relu_backward};
+use super::linear::{
+    linear, linear_backward, linear_backward_through_squared_relu, linear_onto, n_values,
+};
+use crate::kernels::matmul::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 
 /// The frozen parameters of one layer's channel mixing.
@@ -22,8 +24,8 @@ pub(super) struct ChannelMix {
 pub(super) struct ChannelMixTape {
     /// The residual stream in front, [B, T, C].
     x: Tensor<3>,
-    /// Before the squared ReLU, [B * T, ffn].
-    key: Tensor<2>,
+    /// Before the squared ReLU, [B, T, ffn].
+    key: Tensor<3>,
 }
 
 impl ChannelMixTape {
@@ -38,21 +40,17 @@ impl ChannelMix {
     /// is the normalised token before the first. Gives the stream, the last
     /// normalised token, and what the backward pass reads.
     pub fn forward(&self, x: Tensor<3>, last: Tensor<2>) -> (Tensor<3>, Tensor<2>, ChannelMixTape) {
-        let [n_batch, ..] = x.dims();
         let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
         let [input] = mixed;
-        let key = linear(rows(input), &self.key);
-        let out = linear(squared_relu(key.clone()), &self.value);
-        let tape = ChannelMixTape { x: x.clone(), key };
-        (x + tokens(out, n_batch), last, tape)
+        let key = linear(input, &self.key);
+        let out = linear_onto(key.clone(), &self.value, Start::SquaredRelu, x.clone());
+        (out, last, ChannelMixTape { x, key })
     }
 
     /// The gradient of the stream in front for `dx`, that of the stream behind.
     pub fn backward(&self, tape: ChannelMixTape, dx: Tensor<3>) -> Tensor<3> {
-        let [n_batch, ..] = dx.dims();
-        let dhidden = linear_backward(rows(dx.clone()), &self.value);
-        let dkey = squared_relu_backward(tape.key, dhidden);
-        let dmixed = tokens(linear_backward(dkey, &self.key), n_batch);
+        let dkey = linear_backward_through_squared_relu(dx.clone(), &self.value, tape.key);
+        let dmixed = linear_backward(dkey, &self.key);
         self.mix.backward(tape.x, [dmixed], dx)
     }
 }

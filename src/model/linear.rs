@@ -2,16 +2,58 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::matmul::{Stored, matmul};
+use crate::kernels::matmul::{Finish, Start, Stored, product};
 
-/// `x` [rows, in] by a weight stored as [out, in] → [rows, out].
-pub(super) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    matmul(x, weight, Stored::Transposed)
+/// `x` [.., in] by a weight stored as [out, in] → [.., out].
+pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
+    plain(x, weight, Stored::Transposed)
 }
 
-/// The gradient of x for that of [`linear`]: [rows, out] → [rows, in].
-pub(super) fn linear_backward(dy: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    matmul(dy, weight, Stored::Plain)
+/// [`linear`] of what `start` makes of x, added to `onto` [.., out].
+pub(super) fn linear_onto(
+    x: Tensor<3>,
+    weight: &Tensor<2>,
+    start: Start,
+    onto: Tensor<3>,
+) -> Tensor<3> {
+    product(
+        x,
+        weight,
+        Stored::Transposed,
+        start,
+        Finish::Add,
+        Some(onto),
+    )
+}
+
+/// The gradient of x for that of [`linear`]: [.., out] → [.., in].
+pub(super) fn linear_backward<const D: usize>(dy: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
+    gradient(dy, weight, Stored::Plain)
+}
+
+/// The gradient of `key` for that of [`linear`] of its squared ReLU.
+pub(super) fn linear_backward_through_squared_relu(
+    dy: Tensor<3>,
+    weight: &Tensor<2>,
+    key: Tensor<3>,
+) -> Tensor<3> {
+    let finish = Finish::ThroughSquaredRelu;
+    product(
+        dy,
+        weight,
+        Stored::Plain,
+        Start::Gradient,
+        finish,
+        Some(key),
+    )
+}
+
+fn plain<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, stored: Stored) -> Tensor<D> {
+    product(x, weight, stored, Start::Plain, Finish::Plain, None)
+}
+
+fn gradient<const D: usize>(dy: Tensor<D>, weight: &Tensor<2>, stored: Stored) -> Tensor<D> {
+    product(dy, weight, stored, Start::Gradient, Finish::Plain, None)
 }
 
 /// [B, T, C] → [B * T, C].
@@ -31,33 +73,78 @@ pub(super) fn n_values<const D: usize>(x: &Tensor<D>) -> usize {
     x.dims().iter().product()
 }
 
-/// A low-rank map, `x down up`.
+/// A low-rank map, `f(x down) up`.
 #[derive(Debug, Clone)]
 pub(super) struct LowRank {
     /// [C, rank].
     pub down: Tensor<2>,
     /// [rank, C].
     pub up: Tensor<2>,
+    /// What stands between the factors.
+    pub between: Between,
+}
+
+/// A function between the factors of a low-rank map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Between {
+    /// None.
+    Nothing,
+    /// tanh.
+    Tanh,
+    /// The logistic function.
+    Sigmoid,
 }
 
 impl LowRank {
-    /// Between the two factors: [rows, C] → [rows, rank].
-    pub fn lower(&self, x: Tensor<2>) -> Tensor<2> {
-        matmul(x, &self.down, Stored::Plain)
+    /// Behind the function between the two factors: [B, T, C] → [B, T, rank].
+    pub fn lower(&self, x: Tensor<3>) -> Tensor<3> {
+        let finish = match self.between {
+            Between::Nothing => Finish::Plain,
+            Between::Tanh => Finish::Tanh,
+            Between::Sigmoid => Finish::Sigmoid,
+        };
+        product(x, &self.down, Stored::Plain, Start::Plain, finish, None)
     }
 
-    /// [rows, rank] → [rows, C].
-    pub fn raise(&self, low: Tensor<2>) -> Tensor<2> {
-        matmul(low, &self.up, Stored::Plain)
+    /// [B, T, rank] → [B, T, C].
+    pub fn raise(&self, low: Tensor<3>) -> Tensor<3> {
+        plain(low, &self.up, Stored::Plain)
     }
 
-    /// The gradient between the factors: [rows, C] → [rows, rank].
-    pub fn raise_backward(&self, dy: Tensor<2>) -> Tensor<2> {
-        matmul(dy, &self.up, Stored::Transposed)
+    /// The gradient in front of the function, for that of [`Self::raise`]:
+    /// [B, T, C] → [B, T, rank]. `low` is what [`Self::lower`] gave; where no
+    /// function stands between, it may be left out.
+    pub fn raise_backward(&self, dy: Tensor<3>, low: Option<Tensor<3>>) -> Tensor<3> {
+        let finish = match self.between {
+            Between::Nothing => Finish::Plain,
+            Between::Tanh => Finish::ThroughTanh,
+            Between::Sigmoid => Finish::ThroughSigmoid,
+        };
+        product(
+            dy,
+            &self.up,
+            Stored::Transposed,
+            Start::Gradient,
+            finish,
+            low,
+        )
     }
 
-    /// The gradient of x: [rows, rank] → [rows, C].
-    pub fn lower_backward(&self, dlow: Tensor<2>) -> Tensor<2> {
-        matmul(dlow, &self.down, Stored::Transposed)
+    /// The gradient of x: [B, T, rank] → [B, T, C].
+    pub fn lower_backward(&self, dlow: Tensor<3>) -> Tensor<3> {
+        gradient(dlow, &self.down, Stored::Transposed)
+    }
+
+    /// As [`Self::lower_backward`], added to another gradient.
+    pub fn lower_backward_onto(&self, dlow: Tensor<3>, onto: Tensor<3>) -> Tensor<3> {
+        let down = &self.down;
+        product(
+            dlow,
+            down,
+            Stored::Transposed,
+            Start::Gradient,
+            Finish::Add,
+            Some(onto),
+        )
     }
 }

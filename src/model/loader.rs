@@ -6,7 +6,7 @@ use super::ModelConfig;
 use super::block::Block;
 use super::channel_mix::ChannelMix;
 use super::checkpoint::Checkpoint;
-use super::linear::LowRank;
+use super::linear::{Between, LowRank};
 use super::time_mix::TimeMix;
 use crate::error::{Error, Result};
 use crate::kernels::layer_norm::LayerNorm;
@@ -90,10 +90,11 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn low_rank(&mut self, name: &str) -> Result<LowRank> {
+    fn low_rank(&mut self, name: &str, between: Between) -> Result<LowRank> {
         Ok(LowRank {
             down: self.matrix(&format!("{name}1"))?,
             up: self.matrix(&format!("{name}2"))?,
+            between,
         })
     }
 
@@ -118,7 +119,7 @@ impl<'a> Loader<'a> {
         let (share, share_offset) = if layer == 0 {
             (None, None)
         } else {
-            let share = self.low_rank(&format!("{att}.v"))?;
+            let share = self.low_rank(&format!("{att}.v"), Between::Nothing)?;
             (Some(share), Some(self.vector(&format!("{att}.v0"))?))
         };
         let mut mix = Vec::with_capacity(6);
@@ -130,10 +131,10 @@ impl<'a> Loader<'a> {
         };
         Ok(TimeMix {
             mix: TokenMix { norm, mix },
-            decay: self.low_rank(&format!("{att}.w"))?,
-            iclr: self.low_rank(&format!("{att}.a"))?,
+            decay: self.low_rank(&format!("{att}.w"), Between::Tanh)?,
+            iclr: self.low_rank(&format!("{att}.a"), Between::Nothing)?,
             share,
-            gate: self.low_rank(&format!("{att}.g"))?,
+            gate: self.low_rank(&format!("{att}.g"), Between::Sigmoid)?,
             receptance: self.matrix(&format!("{att}.receptance.weight"))?,
             key: self.matrix(&format!("{att}.key.weight"))?,
             value: self.matrix(&format!("{att}.value.weight"))?,

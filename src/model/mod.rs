@@ -14,6 +14,7 @@ mod loader;
 mod loss;
 pub mod mini;
 pub(crate) mod pickle;
+mod precision;
 pub mod random;
 mod rwkv7;
 pub mod sampling;
@@ -25,5 +26,6 @@ pub mod tokenizer;
 
 pub use config::ModelConfig;
 pub use loss::{Loss, LossOptions};
+pub use precision::Precision;
 pub use rwkv7::Rwkv7;
 pub use tape::{LayerGradients, Tape, TapeOptions};

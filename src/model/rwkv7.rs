@@ -65,9 +65,7 @@ impl Rwkv7 {
     /// [B, T, V] and the state after the last token.
     pub fn forward(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
         let (hidden, state) = self.hidden(tokens, state);
-        let [n_batch, ..] = hidden.dims();
-        let logits = self.logits(rows(hidden));
-        (per_token(logits, n_batch), state)
+        (linear(hidden, &self.head), state)
     }
 
     /// The logits of chosen rows of [`Self::hidden`]: [rows, C] → [rows, V].

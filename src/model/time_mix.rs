@@ -7,15 +7,16 @@ mod tape;
 
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
-use gradients::{add, no_gradients};
+use gradients::{add, no_gradients, only_beside};
 use tape::Below;
 pub(super) use tape::TimeMixTape;
 
 use super::block::BlockGradients;
 use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
-use super::linear::{LowRank, linear, linear_backward, rows, tokens};
+use super::linear::{LowRank, linear, linear_backward, linear_onto};
+use crate::kernels::matmul::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
-use crate::kernels::wkv7::{wkv7, wkv7_backward, wkv7_state_gradient};
+use crate::kernels::wkv7::{Beside, wkv7, wkv7_backward, wkv7_state_gradient};
 use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
 use crate::kernels::wkv7_readout::{Readout, ReadoutInputs};
 
@@ -85,8 +86,8 @@ struct Projected {
     projections: Projections,
     /// [B, T, C].
     v_first: Tensor<3>,
-    decay_low: Tensor<2>,
-    gate_low: Tensor<2>,
+    decay_low: Tensor<3>,
+    gate_low: Tensor<3>,
 }
 
 impl TimeMix {
@@ -99,7 +100,7 @@ impl TimeMix {
         v_first: Option<Tensor<3>>,
         keep: Keep,
     ) -> TimeMixOutput {
-        let [n_batch, n_tokens, n_embd] = x.dims();
+        let [n_batch, n_tokens, _] = x.dims();
         let [_, n_head, head_size, _] = state.wkv.dims();
         let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), state.last);
         let Projected {
@@ -151,8 +152,8 @@ impl TimeMix {
             v: inputs.v.clone(),
             gate,
         };
-        let out = linear(rows(self.readout.forward(&read)), &self.output);
-        let behind = x.clone() + out.reshape([n_batch, n_tokens, n_embd]);
+        let out = self.readout.forward(&read);
+        let behind = linear_onto(out, &self.output, Start::Plain, x.clone());
         let below = (keep == Keep::Everything).then_some(Below {
             x,
             wkv_tape,
@@ -185,27 +186,26 @@ impl TimeMix {
     }
 
     fn project(&self, mixed: [Tensor<3>; 6], v_first: Option<Tensor<3>>) -> Projected {
-        let [n_batch, ..] = mixed[0].dims();
-        let [xr, xw, xk, xv, xa, xg] = mixed.map(rows);
-        let value = tokens(linear(xv.clone(), &self.value), n_batch);
+        let [xr, xw, xk, xv, xa, xg] = mixed;
+        let value = linear(xv.clone(), &self.value);
         let share = match (&self.share, &v_first) {
             (Some(share), Some(v_first)) => {
                 let low = share.raise(share.lower(xv));
-                Some((tokens(low, n_batch), v_first.clone()))
+                Some((low, v_first.clone()))
             }
             _ => None,
         };
-        let decay_low = self.decay.lower(xw).tanh();
-        let gate_low = sigmoid(self.gate.lower(xg));
+        let decay_low = self.decay.lower(xw);
+        let gate_low = self.gate.lower(xg);
         Projected {
-            r: tokens(linear(xr, &self.receptance), n_batch),
-            gate: tokens(self.gate.raise(gate_low.clone()), n_batch),
+            r: linear(xr, &self.receptance),
+            gate: self.gate.raise(gate_low.clone()),
             v_first: v_first.unwrap_or_else(|| value.clone()),
             projections: Projections {
-                key: tokens(linear(xk, &self.key), n_batch),
+                key: linear(xk, &self.key),
                 value,
-                decay: tokens(self.decay.raise(decay_low.clone()), n_batch),
-                iclr: tokens(self.iclr.raise(self.iclr.lower(xa)), n_batch),
+                decay: self.decay.raise(decay_low.clone()),
+                iclr: self.iclr.raise(self.iclr.lower(xa)),
                 share,
             },
             decay_low,
@@ -228,7 +228,6 @@ impl TimeMix {
             branch,
             below,
         } = tape;
-        let [n_batch, ..] = dx.dims();
         let read = ReadoutInputs {
             y,
             r: wkv.r.clone(),
@@ -236,7 +235,7 @@ impl TimeMix {
             v: wkv.v.clone(),
             gate,
         };
-        let dout = tokens(linear_backward(rows(dx.clone()), &self.output), n_batch);
+        let dout = linear_backward(dx.clone(), &self.output);
         let read = self.readout.backward(&read, dout);
         let shape = wkv.r.dims();
         let replaces = branch.as_ref().is_some_and(BranchTape::replaces_recurrence);
@@ -266,9 +265,14 @@ impl TimeMix {
                 x: None,
             };
         };
+        let beside = Beside {
+            r: read.r,
+            k: read.k,
+            v: read.v,
+        };
         let mut through = match &below.wkv_tape {
-            Some(tape) => wkv7_backward(&wkv, tape, read.y),
-            None => no_gradients(&wkv),
+            Some(tape) => wkv7_backward(&wkv, tape, read.y, Some(beside)),
+            None => only_beside(&wkv, beside),
         };
         let diclr = through_branch.and_then(|inputs| add(&mut through, inputs));
         // Through the sigmoid of the in-context learning rate.
@@ -277,12 +281,12 @@ impl TimeMix {
             .map(|(d, iclr)| d * iclr.clone() * (-iclr + 1.0));
         let upstream = Prepared {
             w: through.w,
-            k: through.k + read.k,
-            v: through.v + read.v,
+            k: through.k,
+            v: through.v,
             removal: through.removal,
             write: through.write,
         };
-        let dr = (through.r + read.r).reshape(dx.dims());
+        let dr = through.r.reshape(dx.dims());
         let diclr = diclr.map(|d| d.reshape(dx.dims()));
         let dmixed = self.project_backward(&below, dr, read.gate, diclr, upstream);
         let dx = self.mix.backward(below.x, dmixed, dx);
@@ -303,32 +307,31 @@ impl TimeMix {
         diclr: Option<Tensor<3>>,
         upstream: Prepared,
     ) -> [Tensor<3>; 6] {
-        let [n_batch, ..] = dr.dims();
         let d = self.prepare.backward(&below.projections, upstream);
         let low = below.decay_low.clone();
-        let ddecay = self.decay.raise_backward(rows(d.decay)) * (low.powi_scalar(2).neg() + 1.0);
+        let ddecay = self.decay.raise_backward(d.decay, Some(low));
         let low = below.gate_low.clone();
-        let dgate = self.gate.raise_backward(rows(dgate)) * (low.clone() * (low.neg() + 1.0));
+        let dgate = self.gate.raise_backward(dgate, Some(low));
         let diclr = match diclr {
             Some(added) => d.iclr + added,
             None => d.iclr,
         };
-        let diclr = self.iclr.raise_backward(rows(diclr));
-        let dvalue = linear_backward(rows(d.value), &self.value);
+        let diclr = self.iclr.raise_backward(diclr, None);
+        let dvalue = linear_backward(d.value, &self.value);
         let dvalue = match (&self.share, d.share) {
             (Some(share), Some(dshare)) => {
-                dvalue + share.lower_backward(share.raise_backward(rows(dshare)))
+                let dlow = share.raise_backward(dshare, None);
+                share.lower_backward_onto(dlow, dvalue)
             }
             _ => dvalue,
         };
         [
-            linear_backward(rows(dr), &self.receptance),
+            linear_backward(dr, &self.receptance),
             self.decay.lower_backward(ddecay),
-            linear_backward(rows(d.key), &self.key),
+            linear_backward(d.key, &self.key),
             dvalue,
             self.iclr.lower_backward(diclr),
             self.gate.lower_backward(dgate),
         ]
-        .map(|d| tokens(d, n_batch))
     }
 }

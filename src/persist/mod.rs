@@ -4,6 +4,7 @@
 pub mod atomic;
 pub mod command_line;
 pub mod diagnostics;
+pub mod evaluation_file;
 pub(crate) mod folder_lock;
 pub mod heatmap_png;
 pub mod metrics;

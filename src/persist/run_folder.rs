@@ -7,7 +7,8 @@
 //!   metrics.jsonl       its numbers, one record a line
 //!   checkpoints/        step-000050.safetensors, to go on from
 //!   snapshots/          step-000050.safetensors, to look at
-//!   eval/               before.jsonl, few_shot.jsonl, after.jsonl, one item a line
+//!   eval/               before.jsonl, few_shot.jsonl, after.jsonl, and one of each later
+//!                       evaluation of its state, one item a line
 //!   state.safetensors   the tuned state
 //!   log.txt             for people
 //!   lock, lock.pid      held by the process that writes here
@@ -17,13 +18,13 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::atomic::write_atomic;
+use super::evaluation_file::{Scored, write_evaluation};
 use super::folder_lock::FolderLock;
 use super::metrics::{MetricRecord, MetricsFile};
 use super::spec_file::{print_spec, read_spec};
 use super::utc::utc_now;
+use crate::bench::Evaluation;
 use crate::error::{Error, Result};
 use crate::worker::event::{EvaluationPhase, RunId};
 use crate::worker::run_spec::RunSpec;
@@ -251,23 +252,18 @@ impl RunFolder {
         Ok(n_removed)
     }
 
-    /// Writes the items of an evaluation, one JSON object a line; its file.
+    /// Writes an evaluation, one item a line; its file.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be written; an older one is then as it was.
-    pub fn write_evaluation<T: Serialize>(
+    pub fn write_evaluation(
         &self,
         phase: EvaluationPhase,
-        items: impl IntoIterator<Item = T>,
+        evaluation: &Evaluation,
+        scored: &Scored,
     ) -> Result<PathBuf> {
         let path = self.evaluation_path(phase);
-        write_atomic(&path, |writer| {
-            for item in items {
-                serde_json::to_writer(&mut *writer, &item)?;
-                writer.write_all(b"\n")?;
-            }
-            Ok(())
-        })?;
+        write_evaluation(&path, evaluation, scored)?;
         Ok(path)
     }
 }

@@ -266,7 +266,7 @@ fn plain(cell: &Cell) -> Value {
         Cell::Empty => Value::Null,
         Cell::Text(text) => json!(text),
         Cell::Count(count) => json!(count),
-        Cell::Number { value, .. } => json!(value),
+        Cell::Number { value, .. } | Cell::Scientific(value) => json!(value),
         Cell::Estimate(estimate) => json!(estimate.value),
     }
 }
@@ -278,7 +278,7 @@ fn one_line(text: &str) -> String {
 fn latex_cell(cell: &Cell) -> String {
     let text = latex_escaped(&cell.to_string());
     match cell {
-        Cell::Number { .. } | Cell::Count(_) => text.replace('-', "$-$"),
+        Cell::Number { .. } | Cell::Scientific(_) | Cell::Count(_) => text.replace('-', "$-$"),
         Cell::Empty | Cell::Text(_) | Cell::Estimate(_) => text,
     }
 }

@@ -3,11 +3,13 @@
 //! | file | what |
 //! |---|---|
 //! | `table.rs` | [`Table`]: columns and rows of [`Cell`]s |
+//! | `compared.rs` | evaluations side by side, as a table |
 //! | `format.rs` | [`TableFormat`]: terminal text, Markdown, LaTeX, CSV, JSON |
 //!
 //! In the formats for people an estimate is one cell, `0.462 [0.419, 0.506]
 //! n = 500`; in those for programs it is a column for each of its numbers.
 
+pub mod compared;
 mod format;
 mod table;
 

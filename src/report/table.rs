@@ -38,6 +38,8 @@ pub enum Cell {
         /// Digits behind the point.
         digits: usize,
     },
+    /// A number that people see as `1.2e-9`.
+    Scientific(f64),
     /// A number with its uncertainty.
     Estimate(Estimate),
 }
@@ -104,7 +106,10 @@ impl Cell {
 
     /// Whether it ends at the right edge of its column.
     pub(super) fn is_numeric(&self) -> bool {
-        matches!(self, Self::Count(_) | Self::Number { .. })
+        matches!(
+            self,
+            Self::Count(_) | Self::Number { .. } | Self::Scientific(_)
+        )
     }
 }
 
@@ -145,6 +150,7 @@ impl fmt::Display for Cell {
             Self::Text(text) => f.write_str(text),
             Self::Count(count) => write!(f, "{count}"),
             Self::Number { value, digits } => write!(f, "{value:.digits$}"),
+            Self::Scientific(value) => write!(f, "{value:.1e}"),
             Self::Estimate(estimate) => write!(f, "{estimate}"),
         }
     }

@@ -111,6 +111,7 @@ mod tests {
                     benchmark: "arc".into(),
                     few_shot: 0,
                     scores: Vec::new(),
+                    n_total: 500,
                     left_out: 0,
                     secs,
                 },

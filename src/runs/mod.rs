@@ -6,6 +6,7 @@ pub mod generation;
 pub mod news;
 pub mod run;
 pub mod series;
+pub mod spec_difference;
 
 mod extremes;
 

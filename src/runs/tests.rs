@@ -58,6 +58,7 @@ fn evaluated(name: &str, phase: EvaluationPhase) -> Event {
                 n_correct: 3,
                 n_items: 4,
             }],
+            n_total: 500,
             left_out: 0,
             secs: 2.0,
         },

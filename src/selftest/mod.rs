@@ -8,6 +8,7 @@
 mod inputs;
 mod model;
 mod operations;
+mod products;
 mod tuning;
 mod wkv7;
 
@@ -18,6 +19,7 @@ use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::kernels::gpu_op::multiplies_in_half;
 
 /// Numbers with the name under which they are compared.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,17 +100,26 @@ impl Outcome {
     }
 }
 
-/// Every check, the most basic first.
-pub fn checks() -> Vec<Check> {
-    [
+/// Every check, the most basic first; those of 16-bit factors where the device
+/// has matrix units for them.
+pub fn checks(device: &Device) -> Vec<Check> {
+    let of_halves = if multiplies_in_half(device) {
+        vec![
+            products::checks_of_halves(),
+            model::checks_of_halves(),
+            tuning::checks_of_halves(),
+        ]
+    } else {
+        Vec::new()
+    };
+    let of_singles = [
         operations::checks(),
+        products::checks(),
         wkv7::checks(),
         model::checks(),
         tuning::checks(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    ];
+    of_singles.into_iter().chain(of_halves).flatten().collect()
 }
 
 /// Runs a check twice on a device and compares what came the second time. A
@@ -242,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_cpu_passes() {
-        for check in checks() {
+        for check in checks(&Device::flex()) {
             let outcome = run(&check, &Device::flex());
             assert!(outcome.passed, "{outcome:?}");
         }

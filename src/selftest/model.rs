@@ -7,7 +7,7 @@ use super::{Check, Named};
 use crate::error::Result;
 use crate::model::state::ModelState;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Rwkv7, mini};
+use crate::model::{Precision, Rwkv7, mini};
 
 /// Six layers of rounding; measured 1e-6 on llvmpipe.
 const BOUND: f64 = 5e-5;
@@ -20,14 +20,27 @@ pub(super) fn checks() -> Vec<Check> {
         name: "the mini model's logits and states",
         bound: BOUND,
         is_needed: true,
-        on_device: logits,
-        expected: || logits(&Device::flex()),
+        on_device: |device| logits(device, Precision::F32),
+        expected: || logits(&Device::flex(), Precision::F32),
+    }]
+}
+
+/// Six layers of products with factors of 11 bits.
+const BOUND_OF_HALVES: f64 = 1e-2;
+
+pub(super) fn checks_of_halves() -> Vec<Check> {
+    vec![Check {
+        name: "the same with 16-bit matrices",
+        bound: BOUND_OF_HALVES,
+        is_needed: true,
+        on_device: |device| logits(device, Precision::F16),
+        expected: || logits(&Device::flex(), Precision::F32),
     }]
 }
 
 /// From the zero state and from another one.
-fn logits(device: &Device) -> Result<Vec<Named>> {
-    let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?;
+fn logits(device: &Device, precision: Precision) -> Result<Vec<Named>> {
+    let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?.stored_in(precision);
     let config = model.config();
     let ids: Vec<i32> = std::iter::once(0)
         .chain(

@@ -7,7 +7,7 @@ use super::{Check, Named};
 use crate::data::{Benchmark, Protocol, Split, mini as mini_set};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Rwkv7, mini};
+use crate::model::{Precision, Rwkv7, mini};
 use crate::tuning::batch::Batch;
 use crate::tuning::spec::{
     DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, LossOn, Method, OptimizerSpec,
@@ -48,16 +48,35 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
+/// Factors of 11 bits through six layers, there and back, and two steps.
+const BOUND_OF_HALVES: f64 = 3e-2;
+
+pub(super) fn checks_of_halves() -> Vec<Check> {
+    vec![Check {
+        name: "two tuning steps with 16-bit matrices",
+        bound: BOUND_OF_HALVES,
+        is_needed: true,
+        on_device: |device| {
+            let method = Method::Standard(StandardSpec::default());
+            steps(device, &method, Precision::F16)
+        },
+        expected: || standard_steps(&Device::flex()),
+    }]
+}
+
 fn standard_steps(device: &Device) -> Result<Vec<Named>> {
-    steps(device, &Method::Standard(StandardSpec::default()))
+    let method = Method::Standard(StandardSpec::default());
+    steps(device, &method, Precision::F32)
 }
 
 fn lifted_steps(device: &Device) -> Result<Vec<Named>> {
-    steps(device, &Method::Lifted(lifted(Dynamics::Decayed)))
+    let method = Method::Lifted(lifted(Dynamics::Decayed));
+    steps(device, &method, Precision::F32)
 }
 
 fn recurrent_steps(device: &Device) -> Result<Vec<Named>> {
-    steps(device, &Method::Lifted(lifted(Dynamics::Recurrent)))
+    let method = Method::Lifted(lifted(Dynamics::Recurrent));
+    steps(device, &method, Precision::F32)
 }
 
 fn lifted(dynamics: Dynamics) -> LiftSpec {
@@ -78,8 +97,8 @@ fn lifted(dynamics: Dynamics) -> LiftSpec {
     }
 }
 
-fn steps(device: &Device, method: &Method) -> Result<Vec<Named>> {
-    let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?;
+fn steps(device: &Device, method: &Method, precision: Precision) -> Result<Vec<Named>> {
+    let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?.stored_in(precision);
     let tokenizer = Tokenizer::mini()?;
     let items = mini_set(Benchmark::Gsm8k, Split::Train)?;
     let examples: Vec<_> = items[..N_EXAMPLES]

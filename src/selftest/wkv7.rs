@@ -65,7 +65,7 @@ fn fast(shape: [usize; 4], device: &Device) -> Result<Vec<Named>> {
     let Some(tape) = forward.tape else {
         return Err(Error::Device("the operator kept no tape".into()));
     };
-    let gradients = wkv7_backward(&inputs, &tape, dy);
+    let gradients = wkv7_backward(&inputs, &tape, dy, None);
     let all = [
         ("y", forward.y),
         ("last state", forward.last_state),

@@ -11,12 +11,14 @@ use super::exporting::Exporting;
 use super::queue::Asked;
 use super::sweep_panel::SweepAction;
 use super::theme::Appearance;
-use super::ui_state::{Editing, PaletteState, Tab};
+use super::ui_state::{Editing, ItemsPair, PaletteState, Tab};
+use crate::bench::Change;
 use crate::error::{Error, Result};
 use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
 use crate::persist::run_labels::RunLabels;
 use crate::persist::spec_file::print_spec;
+use crate::report::Table;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
 use crate::worker::Worker;
@@ -98,6 +100,10 @@ pub enum Action {
     CopyText(String),
     /// Show a view.
     Open(Tab),
+    /// Look at the items of two evaluations.
+    LookAtItems(ItemsPair),
+    /// Ask where to save a table, and save it.
+    SaveTable(Box<Table>),
     /// Light or dark.
     Look(Appearance),
     /// Show or hide the list of shortcuts.
@@ -218,6 +224,13 @@ impl App {
             Action::CopyRon => self.copy(print_spec(&self.state.draft), ctx),
             Action::CopyText(text) => ctx.copy_text(text),
             Action::Open(tab) => self.state.tab = tab,
+            Action::LookAtItems(pair) => {
+                self.state.items.pair = pair;
+                self.state.items.change = Some(Change::Fixed);
+                self.state.items.search.clear();
+                self.state.tab = Tab::Items;
+            }
+            Action::SaveTable(table) => self.background.save_table(*table),
             Action::Look(appearance) => {
                 self.state.appearance = appearance;
                 appearance.apply(ctx);

@@ -38,7 +38,30 @@ impl App {
             Answer::Foreseen(spec, seen) => self.caches.foreseen.take(*spec, seen),
             Answer::State(key, state) => self.caches.states.take_state(key, state),
             Answer::Shown(key, shown) => self.caches.states.shown.take(key, shown),
+            Answer::Evaluations(run, stamp, files) => {
+                self.caches.measured.take(&run, &stamp, files);
+                self.caches.measured.keep_current();
+            }
+            Answer::Compared(pair, comparison) => {
+                self.caches.measured.take_pair(&pair, comparison);
+            }
             Answer::Grid(key, grid) => self.caches.states.grid.take(key, grid),
+        }
+    }
+
+    /// Has read the evaluations of the runs that are looked at and of the
+    /// baseline, and has compared what the views asked for.
+    pub(super) fn read_evaluations(&mut self) {
+        for id in self.state.selected.iter().chain(&self.state.baseline) {
+            let Some(run) = self.store.get(id) else {
+                continue;
+            };
+            if let Some((stamp, folder)) = self.caches.measured.wants(run) {
+                self.background.read_evaluations(id.clone(), stamp, folder);
+            }
+        }
+        for pair in self.caches.measured.asked_pairs() {
+            self.background.compare(pair);
         }
     }
 

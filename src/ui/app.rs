@@ -10,7 +10,9 @@ use eframe::egui::{self, Context, ViewportCommand};
 use super::background::{Background, WakeUp};
 use super::foreseen::Foreseen;
 use super::frame_times::FrameTimes;
+use super::item_index::ItemIndex;
 use super::layout::layout_ui;
+use super::measured::Measured;
 use super::queue::Queue;
 use super::shortcuts::pressed;
 use super::states_data::StatesData;
@@ -104,6 +106,10 @@ pub(super) struct Caches {
     pub states: StatesData,
     pub foreseen: Foreseen,
     pub frames: FrameTimes,
+    /// Evaluations of the runs that are looked at, and their comparisons.
+    pub measured: Measured,
+    /// Which of their items are listed.
+    pub items: ItemIndex,
     /// The GPUs of this machine, once they are known.
     pub adapters: Option<Vec<AdapterSummary>>,
 }
@@ -158,6 +164,8 @@ impl App {
                 states: StatesData::default(),
                 foreseen: Foreseen::default(),
                 frames: FrameTimes::default(),
+                measured: Measured::default(),
+                items: ItemIndex::default(),
                 adapters: None,
             },
             notices: Vec::new(),
@@ -246,6 +254,7 @@ impl App {
             }
         }
         if self.closing == Closing::No
+            && self.worker.is_some()
             && let Some(command) = self.queue.next(&self.runs_dir)
         {
             self.send(command);
@@ -333,8 +342,14 @@ impl App {
         if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
             self.background.foresee(spec);
         }
-        if let Some(device) = self.caches.foreseen.wants_memory_of(&self.state.draft) {
+        // A window without a worker knows no machine.
+        if self.worker.is_some()
+            && let Some(device) = self.caches.foreseen.wants_memory_of(&self.state.draft)
+        {
             self.background.ask_memory(device);
+        }
+        if matches!(self.state.tab, Tab::Compare | Tab::Items) {
+            self.read_evaluations();
         }
         if self.state.tab == Tab::Sweep {
             self.sweep.look_ahead(&self.state.draft, &self.store);

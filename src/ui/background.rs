@@ -12,16 +12,22 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use rfd::AsyncFileDialog;
 
 use super::housekeeping::move_folder;
+use super::measured::{Files, Pair, Stamp};
 use super::states_data::{GridKey, ShownKey, StateKey, read};
 use super::states_shown::{HeadGrid, Shown};
+use crate::bench::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::kernels::device::{AdapterSummary, DeviceChoice, list_adapters, memory_of};
 use crate::model::checkpoint::Checkpoint;
+use crate::persist::evaluation_file::read_evaluation;
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::read_spec;
+use crate::report::Table;
+use crate::report::compared::evaluations_of;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::tuned::Tuned;
+use crate::worker::event::RunId;
 use crate::worker::foresight::Foresight;
 use crate::worker::run_spec::RunSpec;
 
@@ -65,6 +71,8 @@ pub(super) enum Answer {
     State(StateKey, Result<Tuned>),
     Shown(ShownKey, Result<Option<Shown>>),
     Grid(GridKey, Result<Option<HeadGrid>>),
+    Evaluations(RunId, Stamp, Files),
+    Compared(Box<Pair>, Result<Comparison>),
     /// Something was written, and what to say of it.
     Done(Result<String>),
     /// The folder of a run was moved or not.
@@ -236,6 +244,51 @@ impl Background {
         self.start(move || match work() {
             Ok(text) => text.map(|text| Answer::Done(Ok(text))),
             Err(error) => Some(Answer::Done(Err(error))),
+        });
+    }
+
+    /// Reads every evaluation in a run's folder.
+    pub fn read_evaluations(&self, run: RunId, stamp: Stamp, folder: PathBuf) {
+        self.start(move || {
+            let files = evaluations_of(&folder).and_then(|paths| {
+                let files = paths.iter().map(|path| read_evaluation(path).map(Arc::new));
+                files.collect()
+            });
+            Some(Answer::Evaluations(run, stamp, files))
+        });
+    }
+
+    /// Compares two evaluations.
+    pub fn compare(&self, pair: Pair) {
+        self.start(move || {
+            let comparison = compare(&pair.first.evaluation, &pair.second.evaluation, pair.rule);
+            Some(Answer::Compared(Box::new(pair), comparison))
+        });
+    }
+
+    /// Asks where to save a table, and saves it in the format of the name.
+    pub fn save_table(&self, table: Table) {
+        let dialog = AsyncFileDialog::new()
+            .set_title("Save the table")
+            .set_file_name("accuracy.csv");
+        let formats = [
+            ("CSV", "csv"),
+            ("Markdown", "md"),
+            ("LaTeX", "tex"),
+            ("JSON", "json"),
+            ("Text", "txt"),
+        ];
+        let with = |dialog: AsyncFileDialog, (name, ending): (&str, &str)| {
+            dialog.add_filter(name, &[ending])
+        };
+        let dialog = formats.into_iter().fold(dialog, with).save_file();
+        self.start(move || {
+            let chosen = block_on(dialog)?;
+            let path = chosen.path();
+            let saved = table.write(path);
+            Some(Answer::Done(
+                saved.map(|()| format!("Saved {}", path.display())),
+            ))
         });
     }
 

@@ -107,8 +107,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
             Tab::Tune => actions.extend(tune_ui(ui, store, state, &mut caches.plots)),
             Tab::States => states_ui(ui, store, state, &caches.states),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
-            Tab::Compare => compare_ui(ui, store, state),
-            Tab::Items => items_ui(ui),
+            Tab::Compare => actions.extend(compare_ui(ui, store, state, &mut caches.measured)),
+            Tab::Items => items_ui(ui, store, state, &mut caches.measured, &mut caches.items),
             Tab::Playground => {
                 actions.extend(playground_ui(ui, store, state, is_on(store)));
             }

@@ -19,6 +19,7 @@
 //! | `widgets/` | parts of views |
 //! | `states_data.rs`, `states_ahead.rs` | the state that is looked at, and how it comes |
 //! | `states_shown.rs`, `states_text.rs` | what is drawn of it |
+//! | `measured.rs`, `item_index.rs` | evaluations item by item, and which items are listed |
 //! | `theme.rs` | colours and spacing |
 
 pub mod action;
@@ -37,7 +38,9 @@ mod answers;
 mod foreseen;
 mod frame_times;
 mod housekeeping;
+mod item_index;
 mod layout;
+mod measured;
 mod plot_svg;
 mod shortcuts;
 mod states_ahead;

@@ -1,6 +1,7 @@
 //! What people have chosen to look at: kept over restarts, no run data in it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use eframe::egui::{Pos2, Rect};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::exporting::Exporting;
 use super::playing::PlaygroundSettings;
 use super::theme::{Appearance, N_RUN_COLOURS};
+use crate::bench::{Change, Rule};
 use crate::colormap::{Limits, Scale};
 use crate::persist::run_labels::RunLabels;
 use crate::runs::RunStore;
@@ -265,6 +267,32 @@ pub struct PaletteState {
     pub chosen: usize,
 }
 
+/// The files of the two evaluations whose items are looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemsPair {
+    /// The evaluation that is compared with.
+    pub first: Option<PathBuf>,
+    /// The evaluation that is compared.
+    pub second: Option<PathBuf>,
+}
+
+/// Which items are looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemsSettings {
+    /// Of which evaluations.
+    pub pair: ItemsPair,
+    /// What counts as right.
+    pub rule: Rule,
+    /// What became of those that are listed; all if none.
+    pub change: Option<Change>,
+    /// A text that they have.
+    pub search: String,
+    /// The place of the one that is shown.
+    pub chosen: usize,
+}
+
 /// Everything that is kept over restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -302,6 +330,8 @@ pub struct UiState {
     pub plots: PlotSettings,
     /// Which part of a state is looked at.
     pub states: StatesSettings,
+    /// Which items are looked at.
+    pub items: ItemsSettings,
     /// How prompts are answered.
     pub playground: PlaygroundSettings,
     /// The run that Start begins. It is kept apart, as a document.
@@ -349,6 +379,7 @@ impl Default for UiState {
             shows_frame_times: false,
             plots: PlotSettings::default(),
             states: StatesSettings::default(),
+            items: ItemsSettings::default(),
             playground: PlaygroundSettings::default(),
             draft: RunSpec::default(),
             shows_shortcuts: false,

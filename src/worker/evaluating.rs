@@ -10,6 +10,7 @@ use super::session::LoadedModel;
 use crate::bench::{Evaluation, Runner, evaluate};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
+use crate::persist::evaluation_file::Scored;
 use crate::tuning::tuned::Tuned;
 
 /// Seconds between two reports of progress.
@@ -54,7 +55,6 @@ impl Measurement<'_> {
         let evaluation = evaluate(
             &mut self.runner(),
             self.tokenizer,
-            self.set.benchmark,
             &self.set.items,
             &self.set.options(self.phase),
             &mut progress,
@@ -62,13 +62,27 @@ impl Measurement<'_> {
         let held_secs = context.held_secs - held_before;
         let summary = summary(&evaluation, start.elapsed().as_secs_f64() - held_secs);
         let folder = context.folder()?;
-        folder.write_evaluation(self.phase, &evaluation.records)?;
+        let scored = self.scored(folder.id(), summary.secs);
+        folder.write_evaluation(self.phase, &evaluation, &scored)?;
         context.report(Event::EvaluationFinished {
             run: self.run.clone(),
             phase: self.phase,
             summary: summary.clone(),
         })?;
         Ok(summary)
+    }
+
+    fn scored(&self, run: &RunId, secs: f64) -> Scored {
+        Scored {
+            model: self.loaded.file.clone(),
+            fingerprint: self.loaded.fingerprint.clone(),
+            start: match self.tuned {
+                Some(_) => run.0.clone(),
+                None => "untuned".into(),
+            },
+            is_tuned: self.tuned.is_some(),
+            secs,
+        }
     }
 
     fn runner(&self) -> Runner<'_> {
@@ -97,7 +111,6 @@ pub(super) fn held_out_score(
     let evaluation = evaluate(
         &mut Runner::with_start(model, device, tuned.start(device)),
         tokenizer,
-        set.benchmark,
         &set.items,
         &set.options(EvaluationPhase::After),
         &mut |_, _| context.poll(step),
@@ -114,9 +127,10 @@ fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
     });
     EvaluationSummary {
         benchmark: evaluation.name().to_owned(),
-        few_shot: evaluation.few_shot,
+        few_shot: evaluation.conditions.few_shot,
         scores: scores.collect(),
-        left_out: 0,
+        n_total: evaluation.conditions.n_total,
+        left_out: evaluation.conditions.left_out.len(),
         secs,
     }
 }

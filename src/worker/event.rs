@@ -351,6 +351,9 @@ pub struct EvaluationSummary {
     pub few_shot: usize,
     /// Named counts: the headline first, such as "strict" and "flexible".
     pub scores: Vec<Score>,
+    /// Items that the split has; more than were scored where a part was.
+    #[serde(default)]
+    pub n_total: usize,
     /// Items left out because they exceed the context, if any.
     pub left_out: usize,
     /// Wall time.

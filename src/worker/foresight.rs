@@ -40,7 +40,7 @@ impl Foresight {
             model,
             n_train: data.train.len(),
             n_validation: data.validation.len(),
-            n_items: data.benchmark.as_ref().map(|set| set.items.len()),
+            n_items: data.benchmark.as_ref().map(|set| set.items.items.len()),
             longest: Longest::of(spec, &data),
             notes: data.notes,
         })

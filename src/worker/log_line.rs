@@ -96,8 +96,13 @@ pub fn evaluation_line(phase: EvaluationPhase, summary: &EvaluationSummary) -> S
         .iter()
         .map(|score| format!("{} {} of {}", score.name, score.n_correct, score.n_items));
     let scores: Vec<String> = scores.collect();
+    let left_out = match summary.left_out {
+        0 => String::new(),
+        1 => ", 1 item exceeds the context and is left out".into(),
+        n => format!(", {n} items exceed the context and are left out"),
+    };
     format!(
-        "{}, {}, {}",
+        "{}, {}, {}{left_out}",
         summary.benchmark,
         phase.words(),
         scores.join(", ")

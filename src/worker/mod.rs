@@ -38,6 +38,7 @@ mod run_data;
 mod run_export;
 mod run_loop;
 mod session;
+pub(crate) use session::check_precision;
 mod step_memory;
 mod tuning_loop;
 mod validate;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::event::EvaluationPhase;
 use super::run_spec::{DataSource, DataSpec, EvaluationSplit, RunSpec};
-use crate::bench::ScoreOptions;
+use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
-    Benchmark, Example, Item, Loaded, Protocol, Split, few_shot, load, load_text_set, mini,
-    mini_few_shot,
+    Benchmark, Example, Item, Loaded, Protocol, Split, few_shot, has_split, load, load_text_set,
+    mini, mini_few_shot,
 };
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -35,10 +35,10 @@ pub(super) struct RunData {
 /// The items of a benchmark that are scored.
 #[derive(Debug)]
 pub(super) struct BenchmarkSet {
-    pub benchmark: Benchmark,
-    pub items: Vec<Item>,
+    pub items: ItemSet,
     protocol: Protocol,
     few_shot: Vec<Item>,
+    context_length: Option<usize>,
 }
 
 /// The items of a benchmark before they are tokens.
@@ -128,7 +128,7 @@ impl RunData {
         let limit = spec.training.validation_limit.unwrap_or(usize::MAX);
         self.validation.truncate(limit);
         if let Some(held_out) = &mut self.held_out {
-            held_out.items.truncate(limit);
+            held_out.items.items.truncate(limit);
         }
         if self.validation.is_empty() && spec.training.validate_every > 0 {
             let reason = "there are no validation examples, so nothing is held against \
@@ -143,9 +143,10 @@ impl BenchmarkSet {
     /// By which rules, and with which solved questions in front.
     pub fn options(&self, phase: EvaluationPhase) -> ScoreOptions {
         let mut options = ScoreOptions::new(self.protocol);
+        options.context_length = self.context_length;
         match phase {
             EvaluationPhase::Before | EvaluationPhase::After => {}
-            EvaluationPhase::FewShot => options.few_shot.clone_from(&self.few_shot),
+            EvaluationPhase::FewShot => options.few_shot = FewShot::Same(self.few_shot.clone()),
         }
         options
     }
@@ -171,18 +172,17 @@ fn tokenised(
     };
     let (train, held_out) = (examples(&train.items), examples(&validation));
     let of_held_out = BenchmarkSet {
-        benchmark: set.benchmark,
-        items: validation,
+        items: ItemSet::new(set.items.benchmark, Split::Validation, validation, None),
         protocol: set.protocol,
         few_shot: Vec::new(),
+        context_length: None,
     };
     (train, held_out, (Some(set), Some(of_held_out)))
 }
 
 fn mini_items(benchmark: Benchmark, spec: &RunSpec) -> Result<Items> {
     let evaluation = &spec.evaluation;
-    let mut items = mini(benchmark, split(evaluation.split))?;
-    items.truncate(evaluation.limit.unwrap_or(usize::MAX));
+    let split = split(evaluation.split);
     Ok(Items {
         train: Loaded {
             items: mini(benchmark, Split::Train)?,
@@ -190,10 +190,10 @@ fn mini_items(benchmark: Benchmark, spec: &RunSpec) -> Result<Items> {
         },
         validation: mini(benchmark, Split::Validation)?,
         set: BenchmarkSet {
-            benchmark,
-            items,
+            items: ItemSet::new(benchmark, split, mini(benchmark, split)?, evaluation.limit),
             protocol: Protocol::Mini,
             few_shot: mini_few_shot(benchmark, evaluation.few_shot)?,
+            context_length: evaluation.context_length,
         },
     })
 }
@@ -215,14 +215,11 @@ fn official_items(
         );
         scored_split = Split::Validation;
     }
-    let mut scored = load(benchmark, folder, scored_split)?;
+    let scored = load(benchmark, folder, scored_split)?;
     note_bad_lines(&scored, notes);
-    scored
-        .items
-        .truncate(evaluation.limit.unwrap_or(usize::MAX));
     // GSM8K has no validation split, and what is scored is not held out.
     let validation = match benchmark {
-        Benchmark::Gsm8k if !folder.join("validation.jsonl").is_file() => {
+        Benchmark::Gsm8k if !has_split(benchmark, folder, Split::Validation) => {
             hold_out(&mut train.items, notes)
         }
         Benchmark::WinoGrande => hold_out(&mut train.items, notes),
@@ -238,10 +235,12 @@ fn official_items(
         train,
         validation,
         set: BenchmarkSet {
-            benchmark,
-            items: scored.items,
-            protocol: Protocol::LM_EVAL,
+            items: ItemSet::new(benchmark, scored_split, scored.items, evaluation.limit),
+            protocol: Protocol::LmEval {
+                mmlu: evaluation.mmlu,
+            },
             few_shot: solved,
+            context_length: evaluation.context_length,
         },
     })
 }
@@ -310,9 +309,15 @@ mod tests {
             assert_eq!((data.train.len(), data.validation.len()), (70, 9));
             assert_eq!(data.notes, [""; 0]);
             let set = data.benchmark.unwrap();
-            assert_eq!((set.benchmark, set.items.len()), (benchmark, 8));
-            assert_eq!(set.options(EvaluationPhase::After).few_shot, []);
-            let solved = set.options(EvaluationPhase::FewShot).few_shot;
+            assert_eq!((set.items.benchmark, set.items.items.len()), (benchmark, 8));
+            assert_eq!(set.items.n_total, 500);
+            assert_eq!(
+                set.options(EvaluationPhase::After).few_shot,
+                FewShot::default()
+            );
+            let FewShot::Same(solved) = set.options(EvaluationPhase::FewShot).few_shot else {
+                panic!("{benchmark}");
+            };
             assert!(solved.len() >= 5, "{benchmark}");
         }
     }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Benchmark, Template};
+use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::DeviceChoice;
+pub use crate::model::Precision;
 use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
 
 /// A whole run. Fields that are left out of a RON file take their defaults.
@@ -67,16 +68,6 @@ pub enum VocabularySource {
     File(PathBuf),
 }
 
-/// Storage of weights and activations; the state is always f32.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Precision {
-    /// 32-bit floats.
-    #[default]
-    F32,
-    /// 16-bit floats where the device has them.
-    F16,
-}
-
 /// The training, validation and test sets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -129,6 +120,11 @@ pub struct EvaluationSpec {
     pub limit: Option<usize>,
     /// The split that is scored.
     pub split: EvaluationSplit,
+    /// Items of more tokens than this, token 0 and the answer included, are
+    /// left out and listed; by default an item has any length.
+    pub context_length: Option<usize>,
+    /// The wording of official MMLU questions.
+    pub mmlu: MmluTemplate,
 }
 
 /// The split that is scored.
@@ -190,6 +186,8 @@ impl Default for EvaluationSpec {
             few_shot: 5,
             limit: None,
             split: EvaluationSplit::default(),
+            context_length: None,
+            mmlu: MmluTemplate::default(),
         }
     }
 }

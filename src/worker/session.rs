@@ -10,6 +10,7 @@ use super::event::Event;
 use super::run_spec::{CheckpointSource, ModelSpec, Precision, RunSpec, VocabularySource};
 use crate::error::{Error, Result};
 use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
+use crate::kernels::gpu_op::multiplies_in_half;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
@@ -42,6 +43,8 @@ pub(super) struct Session {
 pub(super) struct LoadedModel {
     pub device: Device,
     pub model: Rwkv7,
+    /// The checkpoint's file name.
+    pub file: String,
     pub fingerprint: String,
     /// One line about the device and one about the model, for the log.
     pub lines: [String; 2],
@@ -101,7 +104,7 @@ impl Session {
             fitting_tokenizer(&spec.model, checkpoint.file(), rows)?;
             // Two models may not fit on the device.
             self.loaded = None;
-            let model = load_model(spec.device, &checkpoint, report)?;
+            let model = load_model(spec.device, spec.model.precision, &checkpoint, report)?;
             self.loaded = Some((key, model));
         }
         let Some((_, loaded)) = &self.loaded else {
@@ -158,13 +161,31 @@ pub(super) fn checkpoint_name(source: &CheckpointSource) -> &Path {
     }
 }
 
+/// Refuses a precision that the device does not have.
+pub(crate) fn check_precision(precision: Precision, open: &OpenDevice) -> Result<()> {
+    let has_it = match precision {
+        Precision::F32 => true,
+        Precision::F16 => multiplies_in_half(&open.device),
+    };
+    if has_it {
+        return Ok(());
+    }
+    let reason = format!(
+        "F16 needs a GPU that multiplies 16-bit matrices with 32-bit sums, which {} does not in this build; use F32",
+        open.name
+    );
+    Err(Error::spec("model.precision", reason))
+}
+
 fn load_model(
     choice: DeviceChoice,
+    precision: Precision,
     checkpoint: &Checkpoint,
     report: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<LoadedModel> {
     let open = device::open(choice)?;
     ModelConfig::from_checkpoint(checkpoint)?.check_device(&open)?;
+    check_precision(precision, &open)?;
     let OpenDevice {
         device,
         name,
@@ -185,12 +206,14 @@ fn load_model(
     let start = Instant::now();
     let model = Rwkv7::load(checkpoint, &device, &mut |done| {
         report(Event::Loading { done })
-    })?;
+    })?
+    .stored_in(precision);
     let config = model.config();
     let file = checkpoint.file().file_name().unwrap_or_default();
+    let file = file.to_string_lossy().into_owned();
     let line = format!(
         "{}, {:.1} M parameters, {} layers, {} heads of {}",
-        file.to_string_lossy(),
+        file,
         config.n_params() as f64 / 1e6,
         config.n_layer,
         config.n_head,
@@ -203,6 +226,7 @@ fn load_model(
     })?;
     Ok(LoadedModel {
         device,
+        file,
         fingerprint: checkpoint.fingerprint(),
         model,
         lines: [format!("device {description}"), line],

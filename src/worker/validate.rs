@@ -5,8 +5,8 @@ use std::fmt::{Debug, Display};
 use std::path::Path;
 
 use super::run_spec::{
-    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, Precision,
-    RunSpec, VocabularySource,
+    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, RunSpec,
+    VocabularySource,
 };
 use crate::error::{Error, Result};
 use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};
@@ -69,15 +69,8 @@ fn check_model(model: &ModelSpec) -> Result<()> {
     let ModelSpec {
         checkpoint,
         vocabulary,
-        precision,
+        precision: _,
     } = model;
-    match precision {
-        Precision::F32 => {}
-        Precision::F16 => {
-            let reason = "F16 does not work yet; use F32";
-            return Err(Error::spec("model.precision", reason));
-        }
-    }
     match checkpoint {
         CheckpointSource::Mini => {}
         CheckpointSource::File(path) => check_path("model.checkpoint", path)?,
@@ -240,8 +233,11 @@ fn check_evaluation(evaluation: &EvaluationSpec) -> Result<()> {
         few_shot,
         limit,
         split: _,
+        context_length,
+        mmlu: _,
     } = evaluation;
     check_count("evaluation.few_shot", *few_shot, 0, MAX_FEW_SHOT)?;
+    check_limit("evaluation.context_length", *context_length)?;
     check_limit("evaluation.limit", *limit)
 }
 

@@ -92,28 +92,33 @@ fn layer_norm() {
     check("layer norm", fused, &reference);
 }
 
+/// Names of what is mixed.
+const MIXED: [&str; 6] = ["r", "w", "k", "v", "a", "g"];
+
+/// Channel mixing has one interpolation, time mixing six.
 #[test]
 fn token_mix() {
+    check_token_mix::<1>();
+    check_token_mix::<6>();
+}
+
+fn check_token_mix<const K: usize>() {
     let [b, _, h, n] = SHAPE;
-    let mix = |device: &Device| TokenMix {
+    let phases = |first: usize| std::array::from_fn::<_, K, _>(|k| (first + k) as f64);
+    let mix = |device: &Device| TokenMix::<K> {
         norm: norm(1e-5, device),
-        mix: [2.0, 3.0, 4.0].map(|q| vector(q, 0.5, 0.5, device)),
+        mix: phases(2).map(|q| vector(q, 0.5, 0.5, device)),
     };
-    let last = |device: &Device| u(5.0, 1.0, 0.0, [b, h * n], device);
-    let upstream = |device: &Device| [6.0, 7.0, 8.0].map(|q| stream(q, device));
+    let last = |device: &Device| u(8.0, 1.0, 0.0, [b, h * n], device);
+    let upstream = |device: &Device| phases(9).map(|q| stream(q, device));
     let fused = |device: &Device| {
         let (mix, x) = (mix(device), stream(0.0, device));
         let output = mix.forward(x.clone(), last(device));
-        let dx = mix.backward(x, upstream(device), stream(9.0, device));
-        let [a, b, c] = output.mixed.map(values);
-        let last = values(output.last);
-        vec![
-            ("a", a),
-            ("b", b),
-            ("c", c),
-            ("last", last),
-            ("dx", values(dx)),
-        ]
+        let dx = mix.backward(x, upstream(device), stream(15.0, device));
+        let mixed = MIXED.into_iter().zip(output.mixed.map(values));
+        let mut all: Vec<_> = mixed.collect();
+        all.extend([("last", values(output.last)), ("dx", values(dx))]);
+        all
     };
     let device = Device::flex();
     let TokenMix { norm, mix } = mix(&device);
@@ -123,16 +128,16 @@ fn token_mix() {
     };
     let x = leaf(stream(0.0, &device));
     let output = mix.reference(x.clone(), constant(last(&device)));
-    let onto = (x.clone() * constant(stream(9.0, &device))).sum();
+    let onto = (x.clone() * constant(stream(15.0, &device))).sum();
     let loss = output
         .mixed
         .iter()
         .zip(upstream(&device))
         .fold(onto, |sum, (y, dy)| sum + (y.clone() * constant(dy)).sum());
-    let [a, b, c] = output.mixed.map(|y| values(y.inner()));
-    let last = values(output.last.inner());
     let dx = gradient(&x, &loss.backward());
-    let reference = [("a", a), ("b", b), ("c", c), ("last", last), ("dx", dx)];
+    let mixed = output.mixed.map(|y| values(y.inner()));
+    let mut reference: Vec<_> = MIXED.into_iter().zip(mixed).collect();
+    reference.extend([("last", values(output.last.inner())), ("dx", dx)]);
     check("token mix", fused, &reference);
 }
 

@@ -119,7 +119,7 @@ fn a_square_lifted_state_is_that_of_wkv7() {
         write: lifted.write.clone(),
     };
     let forward = wkv7(&plain, state, true);
-    let g = wkv7_backward(&plain, &forward.tape.unwrap(), dy);
+    let g = wkv7_backward(&plain, &forward.tape.unwrap(), dy, None);
     let want = vec![
         ("y", values(forward.y)),
         ("last state", values(forward.last_state)),

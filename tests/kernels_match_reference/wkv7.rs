@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use gosling::kernels::wkv7::{
-    Wkv7Inputs, is_cpu, wkv7, wkv7_backward, wkv7_reference, wkv7_state_gradient,
+    Beside, Wkv7Inputs, is_cpu, wkv7, wkv7_backward, wkv7_reference, wkv7_state_gradient,
 };
 
 use crate::support::{Golden, values};
@@ -30,14 +30,21 @@ fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
     let forward = wkv7(&inputs, state, true);
     let tape = forward.tape.expect("the tape was asked for");
     let state_alone = wkv7_state_gradient(&inputs, dy.clone());
-    let g = wkv7_backward(&inputs, &tape, dy);
+    // What reaches r, k and v past the operator is added, and taken off again below.
+    let Wkv7Inputs { r, k, v, .. } = inputs.clone();
+    let beside = Beside {
+        r: r.clone(),
+        k: k.clone(),
+        v: v.clone(),
+    };
+    let g = wkv7_backward(&inputs, &tape, dy, Some(beside));
     vec![
         ("y", values(forward.y)),
         ("s_last", values(forward.last_state)),
-        ("dr", values(g.r)),
+        ("dr", values(g.r - r)),
         ("dw", values(g.w)),
-        ("dk", values(g.k)),
-        ("dv", values(g.v)),
+        ("dk", values(g.k - k)),
+        ("dv", values(g.v - v)),
         ("da", values(g.removal)),
         ("db", values(g.write)),
         ("ds0", values(g.state.sum_dim(0))),

@@ -113,7 +113,7 @@ fn identity_limit_equals_wkv7() {
         write: plain.kk.clone() * plain.iclr.clone(),
     };
     let forward = wkv7(&square, state.clone(), true);
-    let want = wkv7_backward(&square, &forward.tape.unwrap(), dy.clone());
+    let want = wkv7_backward(&square, &forward.tape.unwrap(), dy.clone(), None);
 
     let lifted = tracked(plain.clone());
     let eye = Tensor::<2>::eye(n, &device);

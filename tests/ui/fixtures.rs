@@ -67,11 +67,36 @@ impl<'a> Told<'a> {
         Self { store, run, noise }
     }
 
+    /// The same run by another specification.
+    pub fn change_spec(&mut self, change: impl FnOnce(&mut RunSpec)) {
+        let Some(run) = self.store.get(&self.run) else {
+            return;
+        };
+        let (mut spec, folder) = (run.spec.clone(), run.folder.clone());
+        change(&mut spec);
+        self.store.apply(Event::RunStarted {
+            run: self.run.clone(),
+            spec: Box::new(spec),
+            folder,
+            first_step: 0,
+            notes: Vec::new(),
+        });
+    }
+
+    /// An accuracy of the first 200 items.
+    pub fn score_part(&mut self, phase: EvaluationPhase, n_correct: usize) {
+        self.score_of(phase, n_correct, 200);
+    }
+
     pub fn score(&mut self, phase: EvaluationPhase, n_correct: usize) {
+        self.score_of(phase, n_correct, 500);
+    }
+
+    fn score_of(&mut self, phase: EvaluationPhase, n_correct: usize, n_items: usize) {
         let score = |name: &str, n_correct| Score {
             name: name.into(),
             n_correct,
-            n_items: 500,
+            n_items,
         };
         self.store.apply(Event::EvaluationFinished {
             run: self.run.clone(),
@@ -84,6 +109,7 @@ impl<'a> Told<'a> {
                     0
                 },
                 scores: vec![score("strict", n_correct), score("flexible", n_correct + 8)],
+                n_total: 500,
                 left_out: 0,
                 secs: 25.0,
             },

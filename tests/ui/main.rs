@@ -11,6 +11,7 @@
 mod click_through;
 mod clock;
 mod fixtures;
+mod measured;
 mod pictures;
 mod speed;
 mod states;

@@ -12,8 +12,6 @@ use gosling::persist::run_labels::RunLabels;
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::{App, Closing, Notice};
-use gosling::ui::exporting::Exporting;
-use gosling::ui::queue::Asked;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Editing, PaletteState, Tab, UiState};
 use gosling::worker::event::RunId;
@@ -96,6 +94,28 @@ fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, 
     let mut harness = harness(app, SIZE, look);
     // The configuration has read the data.
     wait_for(&mut harness, "2000 examples");
+    compare_with(results, name, harness, label);
+}
+
+/// The same of a window that shows no configuration.
+pub fn check_view(
+    results: &mut SnapshotResults,
+    name: &str,
+    mut app: App,
+    look: Appearance,
+    label: &str,
+) {
+    app.state.shows_form = false;
+    app.state.shows_log = false;
+    compare_with(results, name, harness(app, SIZE, look), label);
+}
+
+fn compare_with(
+    results: &mut SnapshotResults,
+    name: &str,
+    mut harness: Harness<'_, App>,
+    label: &str,
+) {
     wait_for(&mut harness, label);
     harness.snapshot_options(name, &options());
     // All pictures of a test are compared before it fails.
@@ -139,8 +159,6 @@ fn no_runs() {
     for (tab, name, label) in [
         (Tab::States, "empty_states", "No state to look at"),
         (Tab::Compare, "empty_compare", "Nothing measured yet"),
-        (Tab::Sweep, "empty_sweep", "No sweep yet"),
-        (Tab::Items, "empty_items", "No items to look at"),
     ] {
         let app = app(RunStore::default(), tab, Appearance::Dark);
         check(&mut results, name, app, Appearance::Dark, label);
@@ -339,30 +357,6 @@ fn dialogs() {
         light,
         "Tags, with commas",
     );
-    let mut export = finished(dark);
-    let mut asked = Exporting::new(export.store.get(&run).unwrap());
-    asked.path = "state.pth".into();
-    asked.outcome = Some(Ok(
-        "Saved state.pth, 393216 bytes, read back and compared".into()
-    ));
-    export.state.exporting = Some(asked);
-    check(
-        &mut results,
-        "export_dark",
-        export,
-        dark,
-        "Export the state",
-    );
-    let mut queue = app(fixtures::running(), Tab::Tune, light);
-    for name in ["second", "an-absurdly-long-name-that-goes-on-and-on"] {
-        let spec = RunSpec {
-            name: name.into(),
-            ..RunSpec::default()
-        };
-        queue.queue.push(Asked::Start(Box::new(spec)));
-    }
-    queue.state.baseline = Some(run);
-    check(&mut results, "queue_light", queue, light, "1. second waits");
 }
 
 #[test]

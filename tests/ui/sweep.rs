@@ -1,17 +1,208 @@
-//! A real sweep in the window, by the names of the controls.
+//! Sweeps in the window: pictures, and a real one by the names of the controls.
+
+use std::path::Path;
 
 use eframe::egui::{Vec2, vec2};
+use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
+use gosling::persist::sweep_file::parse_sweep;
 use gosling::runs::RunStore;
 use gosling::sweep::spec::{Axis, Search};
+use gosling::sweep::store::SweepFolder;
+use gosling::sweep::task::{Facts, RunFacts, Task, TaskState};
 use gosling::sweep::values::{FieldValue, Values};
+use gosling::ui::app::App;
+use gosling::ui::sweep_look::ResultsView;
+use gosling::ui::sweep_panel::{Live, Shown};
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
-use gosling::worker::event::RunId;
+use gosling::worker::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
 
-use crate::pictures::{app, harness, wait_for};
+use crate::fixtures::{Noise, Told};
+use crate::pictures::{app, harness, options, wait_for};
 
 const SIZE: Vec2 = vec2(1280.0, 800.0);
+
+const SWEEP: &str = r#"(name: "sizes-and-rates", base: Preset("lifted-decorrelation"), parts: [
+    (name: "standard", set: ["method=Standard()"], search: Grid([
+        (field: "training.learning_rate", values: List([0.1, 0.4, 1.6])),
+    ])),
+    (name: "lifted", search: Grid([
+        (field: "method.features.upscaled_size", values: List([64, 256, 512])),
+        (field: "method.features.gamma", values: List([0.5, 1.0, Median])),
+        (field: "training.learning_rate", values: List([0.1, 0.4])),
+    ])),
+])"#;
+
+/// A run that is done: the loss falls with the rate, and least with M = 256.
+fn done(idx: usize, noise: &mut Noise) -> Facts {
+    let loss = 0.03 + 0.01 * ((idx % 5) as f64 - 2.0).abs() / 2.0 + 0.002 * noise.next();
+    let n_correct = (150.0 - 1800.0 * loss) as usize;
+    let score = |name: &str, n_correct| Score {
+        name: name.into(),
+        n_correct,
+        n_items: 200,
+    };
+    let summary = EvaluationSummary {
+        benchmark: "gsm8k-mini".into(),
+        few_shot: 0,
+        scores: vec![score("strict", n_correct), score("flexible", n_correct + 4)],
+        n_total: 500,
+        left_out: 0,
+        secs: 3.0,
+    };
+    Facts {
+        state: TaskState::Done,
+        run: Some(RunFacts {
+            step: 300,
+            loss: Some(loss * 0.8),
+            validations: vec![(300, loss)],
+            best: Some((300, loss)),
+            evaluations: vec![(EvaluationPhase::After, summary)],
+            secs: 60.0 + idx as f64,
+            tokens_per_sec: Some(4000.0),
+            state_norm: Some(500.0 + 10.0 * idx as f64),
+        }),
+    }
+}
+
+/// A sweep of which the first `n_done` runs are done.
+fn shown(runs_dir: &Path, n_done: usize) -> Shown {
+    let plan = parse_sweep(SWEEP, "a.ron").unwrap().plan().unwrap();
+    let n_runs = plan.runs.len();
+    let folder = SweepFolder::create(runs_dir, plan).unwrap();
+    let mut shown = Shown::new(&folder).unwrap();
+    let mut noise = Noise::new(3);
+    shown
+        .queue
+        .facts
+        .insert(Task::Untuned(0), done(0, &mut noise));
+    for idx in 0..n_done.min(n_runs) {
+        let mut facts = done(idx, &mut noise);
+        if idx == 5 {
+            facts.state = TaskState::Diverged {
+                step: 7,
+                detail: "layer 2, head 1".into(),
+            };
+        }
+        shown.queue.facts.insert(Task::Run(idx), facts);
+    }
+    if n_done >= n_runs {
+        for part in 0..2 {
+            shown
+                .queue
+                .facts
+                .insert(Task::Best(part), done(0, &mut noise));
+        }
+    }
+    shown.refresh();
+    shown
+}
+
+/// A store with the runs of the sweep that are under way.
+fn under_way(shown: &mut Shown, running: &[usize]) -> RunStore {
+    let mut store = RunStore::default();
+    for &idx in running {
+        let name = shown.plan.runs[idx].spec.name.clone();
+        let mut told = Told::begin(&mut store, &name, Path::new("runs"));
+        told.steps(20);
+        let mut facts = Facts::of(None);
+        facts.state = TaskState::Going;
+        shown.queue.facts.insert(Task::Run(idx), facts);
+    }
+    shown.refresh();
+    store
+}
+
+fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
+    let mut harness = harness(app, SIZE, look);
+    wait_for(&mut harness, "2000 examples");
+    wait_for(&mut harness, label);
+    harness.snapshot_options(name, &options());
+    results.extend_harness(&mut harness);
+}
+
+#[test]
+fn sweeps_are_set_up() {
+    let mut results = SnapshotResults::new();
+    for (look, name) in [
+        (Appearance::Dark, "sweep_setup_dark"),
+        (Appearance::Light, "sweep_setup_light"),
+    ] {
+        let mut app = app(RunStore::default(), Tab::Sweep, look);
+        let axis = |field: &str, values| Axis {
+            field: field.into(),
+            values,
+        };
+        app.sweep.draft.parts[0].search = Search::Grid(vec![
+            axis(
+                "training.learning_rate",
+                Values::Log {
+                    from: 0.1,
+                    to: 1.6,
+                    count: 5,
+                },
+            ),
+            axis(
+                "training.seed",
+                Values::List(["0", "1", "2"].map(|seed| FieldValue(seed.into())).to_vec()),
+            ),
+        ]);
+        check(&mut results, name, app, look, "15 runs");
+    }
+}
+
+#[test]
+fn a_sweep_under_way() {
+    let mut results = SnapshotResults::new();
+    let folder = tempfile::tempdir().unwrap();
+    let mut shown = shown(folder.path(), 8);
+    let store = under_way(&mut shown, &[8, 9]);
+    shown.live = Some(Live::new(None, &shown));
+    let mut app = app(store, Tab::Sweep, Appearance::Dark);
+    app.sweep.show(shown);
+    check(
+        &mut results,
+        "sweep_running",
+        app,
+        Appearance::Dark,
+        "9 of 24 done",
+    );
+}
+
+#[test]
+fn a_finished_sweep_in_every_view() {
+    let mut results = SnapshotResults::new();
+    for (idx, (view, name, look)) in [
+        (ResultsView::Table, "sweep_table", Appearance::Dark),
+        (ResultsView::Parallel, "sweep_parallel", Appearance::Dark),
+        (
+            ResultsView::Parallel,
+            "sweep_parallel_light",
+            Appearance::Light,
+        ),
+        (ResultsView::Heatmap, "sweep_heatmap", Appearance::Dark),
+        (ResultsView::Scatter, "sweep_scatter", Appearance::Light),
+        (
+            ResultsView::Importance,
+            "sweep_importance",
+            Appearance::Dark,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut app = app(RunStore::default(), Tab::Sweep, look);
+        app.sweep.show(shown(folder.path(), 21));
+        app.sweep.look.view = view;
+        if idx == 1 {
+            // The lower half of the losses is kept.
+            app.sweep.look.brushes.insert(3, (-0.02, 0.4));
+        }
+        check(&mut results, name, app, look, "24 of 24 done");
+    }
+}
 
 /// Two runs of the mini model, begun, followed and looked at by labels alone.
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gosling::data::Template;
+use gosling::persist::evaluation_file::read_evaluation;
 use gosling::persist::run_folder::snapshot_file;
 use gosling::persist::run_history::past_run;
 use gosling::runs::run::{Run, RunStatus};
@@ -78,8 +79,9 @@ fn check_snapshots(run: &Run) {
 /// All of a run is on the disk, and in the words of the log.
 fn check_history(run: &Run) {
     for name in ["before", "few_shot", "after"] {
-        let items = fs::read_to_string(run.folder.join(format!("eval/{name}.jsonl")));
-        assert_eq!(items.unwrap().lines().count(), 8);
+        let file = read_evaluation(&run.folder.join(format!("eval/{name}.jsonl"))).unwrap();
+        assert_eq!(file.evaluation.records.len(), 8);
+        assert_eq!(file.scored.is_tuned, name == "after");
     }
     let past = past_run(&run.folder).unwrap();
     assert_eq!(past.status, RunStatus::Finished);

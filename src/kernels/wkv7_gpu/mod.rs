@@ -1,360 +1,78 @@
 //! [`super::wkv7`] on a GPU through CubeCL. Reference twin:
 //! [`super::wkv7_reference`].
+//!
+//! The recurrence is walked twice, once forward and once back, by the kernels
+//! of [`rows`], which keep what the third one, [`columns`], needs to form the
+//! gradients of the vectors on the key side for all chunks of tokens at once.
 
-mod kernel;
+mod columns;
+mod rows;
 
-use burn::backend::{
-    Backend, Dispatch, ExtensionType, backend_extension, cubecl::dtype_to_storage_type,
-    fusion::custom::TensorSpec, tensor::FloatTensor,
-};
 use burn::tensor::{Shape, Tensor};
-use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::ir::features::Plane;
 use cubecl::prelude::*;
 
+use super::gpu_op::{from_gpu, on_gpu, queue};
 use super::wkv7::{
-    CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
+    Beside, CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
 };
 
-/// Outputs of the forward kernel.
-#[derive(ExtensionType, Clone, Debug)]
-#[extension_type(fusion)]
-pub struct ForwardOutputs<B: Backend> {
-    /// [B, T, H, N].
-    pub y: FloatTensor<B>,
-    /// [B, H, N, N].
-    pub last_state: FloatTensor<B>,
-    /// [B, H, chunks, N, N], or one element where no tape is kept.
-    pub checkpoints: FloatTensor<B>,
-    /// [B, T, H, N], or one element where no tape is kept.
-    pub removed: FloatTensor<B>,
+/// Rows of the state that one cube carries.
+const ROWS: usize = 32;
+
+/// How the rows of a head are handed out.
+#[derive(Clone, Copy)]
+struct Division {
+    n: usize,
+    rows: usize,
+    /// Units of a row.
+    split: usize,
 }
 
-/// Outputs of the backward kernel.
-#[derive(ExtensionType, Clone, Debug)]
-#[extension_type(fusion)]
-pub struct BackwardOutputs<B: Backend> {
-    /// [6, B, T, H, N].
-    pub gradients: FloatTensor<B>,
-    /// [B, H, N, N].
-    pub dstate: FloatTensor<B>,
+impl Division {
+    fn new(like: &CubeTensor, n: usize) -> Self {
+        let has_shuffles = like.client.features().plane.contains(Plane::Ops);
+        let smallest_plane = like.client.properties().hardware.plane_size_min as usize;
+        let split = if has_shuffles && smallest_plane >= 4 {
+            4
+        } else {
+            1
+        };
+        Self {
+            n,
+            rows: ROWS.min(n),
+            split,
+        }
+    }
+
+    fn cubes(self, n_heads: usize) -> CubeCount {
+        CubeCount::Static((n_heads * self.n / self.rows) as u32, 1, 1)
+    }
+
+    fn units(self) -> CubeDim {
+        CubeDim::new_1d((self.rows * self.split) as u32)
+    }
 }
 
-/// Output of the kernel for the initial state alone.
-#[derive(ExtensionType, Clone, Debug)]
-#[extension_type(fusion)]
-pub struct StateGradient<B: Backend> {
-    /// [B, H, N, N].
-    pub dstate: FloatTensor<B>,
-}
-
-/// The kernels as operations that fusion schedules.
-#[backend_extension(Cube, Fusion)]
-#[allow(clippy::too_many_arguments)]
-pub trait Wkv7Kernels: Backend {
-    /// Forward pass that keeps the tape.
-    #[fusion(meta = taped_meta)]
-    fn wkv7_forward_taped(
-        r: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        removal: FloatTensor<Self>,
-        write: FloatTensor<Self>,
-        state: FloatTensor<Self>,
-    ) -> ForwardOutputs<Self>;
-
-    /// Forward pass alone.
-    #[fusion(meta = plain_meta)]
-    fn wkv7_forward(
-        r: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        removal: FloatTensor<Self>,
-        write: FloatTensor<Self>,
-        state: FloatTensor<Self>,
-    ) -> ForwardOutputs<Self>;
-
-    /// The gradient of the initial state alone.
-    #[fusion(meta = state_meta)]
-    fn wkv7_state_gradient(
-        r: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        removal: FloatTensor<Self>,
-        write: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        dlast: FloatTensor<Self>,
-    ) -> StateGradient<Self>;
-
-    /// Backward pass.
-    #[fusion(meta = backward_meta)]
-    fn wkv7_backward(
-        r: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        removal: FloatTensor<Self>,
-        write: FloatTensor<Self>,
-        checkpoints: FloatTensor<Self>,
-        removed: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        dlast: FloatTensor<Self>,
-    ) -> BackwardOutputs<Self>;
-}
-
-/// Shapes of y, last state, checkpoints and removed for inputs of shape `r`.
-fn forward_shapes(r: &Shape, keep_tape: bool) -> [Shape; 4] {
-    let [b, t, h, n] = [r[0], r[1], r[2], r[3]];
-    let last_state = Shape::from([b, h, n, n]);
-    if keep_tape {
+/// Shapes of a tape for inputs [B, T, H, N], or of the few numbers that
+/// stand for none.
+fn tape_shapes([b, t, h, n]: [usize; 4], is_kept: bool) -> [Shape; 2] {
+    if is_kept {
         let n_chunks = t.div_ceil(CHECKPOINT_INTERVAL);
-        let checkpoints = Shape::from([b, h, n_chunks, n, n]);
-        [r.clone(), last_state, checkpoints, r.clone()]
+        [
+            Shape::from([b, h, n_chunks, n, n]),
+            Shape::from([b, t, h, n]),
+        ]
     } else {
-        let none = [Shape::from([1, 1, 1, 1, 1]), Shape::from([1, 1, 1, 1])];
-        let [checkpoints, removed] = none;
-        [r.clone(), last_state, checkpoints, removed]
-    }
-}
-
-/// Shapes of the gradients, of the state's gradient and of the scratch.
-fn backward_shapes(r: &Shape) -> [Shape; 3] {
-    let [b, t, h, n] = [r[0], r[1], r[2], r[3]];
-    [
-        Shape::from([6, b, t, h, n]),
-        Shape::from([b, h, n, n]),
-        Shape::from([b * h, CHECKPOINT_INTERVAL, n, n]),
-    ]
-}
-
-fn forward_meta(r: &TensorSpec, keep_tape: bool) -> ForwardOutputsMetadata {
-    let [y, last_state, checkpoints, removed] =
-        forward_shapes(&r.shape, keep_tape).map(|shape| TensorSpec::new(shape, r.dtype));
-    ForwardOutputsMetadata {
-        y,
-        last_state,
-        checkpoints,
-        removed,
-    }
-}
-
-fn taped_meta(
-    r: &TensorSpec,
-    _w: &TensorSpec,
-    _k: &TensorSpec,
-    _v: &TensorSpec,
-    _removal: &TensorSpec,
-    _write: &TensorSpec,
-    _state: &TensorSpec,
-) -> ForwardOutputsMetadata {
-    forward_meta(r, true)
-}
-
-fn plain_meta(
-    r: &TensorSpec,
-    _w: &TensorSpec,
-    _k: &TensorSpec,
-    _v: &TensorSpec,
-    _removal: &TensorSpec,
-    _write: &TensorSpec,
-    _state: &TensorSpec,
-) -> ForwardOutputsMetadata {
-    forward_meta(r, false)
-}
-
-#[allow(clippy::too_many_arguments)]
-fn backward_meta(
-    r: &TensorSpec,
-    _w: &TensorSpec,
-    _k: &TensorSpec,
-    _v: &TensorSpec,
-    _removal: &TensorSpec,
-    _write: &TensorSpec,
-    _checkpoints: &TensorSpec,
-    _removed: &TensorSpec,
-    _dy: &TensorSpec,
-    _dlast: &TensorSpec,
-) -> BackwardOutputsMetadata {
-    let [gradients, dstate, _] = backward_shapes(&r.shape);
-    BackwardOutputsMetadata {
-        gradients: TensorSpec::new(gradients, r.dtype),
-        dstate: TensorSpec::new(dstate, r.dtype),
-    }
-}
-
-fn state_meta(
-    r: &TensorSpec,
-    _w: &TensorSpec,
-    _removal: &TensorSpec,
-    _write: &TensorSpec,
-    _dy: &TensorSpec,
-    _dlast: &TensorSpec,
-) -> StateGradientMetadata {
-    let [_, dstate, _] = backward_shapes(&r.shape);
-    StateGradientMetadata {
-        dstate: TensorSpec::new(dstate, r.dtype),
-    }
-}
-
-/// Whether a tensor is a state of inputs of shape `r`, and not the one element
-/// that stands for none.
-fn is_state(tensor: &CubeTensor, r: &Shape) -> bool {
-    let [_, state, _] = backward_shapes(r);
-    *tensor.meta.shape() == state
-}
-
-/// An uninitialised tensor on the device of `like`.
-fn empty(like: &CubeTensor, shape: Shape) -> CubeTensor {
-    let buffer = like.client.empty(shape.num_elements() * like.dtype.size());
-    CubeTensor::new_contiguous(
-        like.client.clone(),
-        like.device.clone(),
-        shape,
-        buffer,
-        like.dtype,
-    )
-}
-
-fn launch_forward(inputs: [CubeTensor; 7], keep_tape: bool) -> ForwardOutputs<CubeBackend> {
-    let [r, w, k, v, removal, write, state] = inputs.map(into_contiguous);
-    let shape = r.meta.shape().clone();
-    let outputs = forward_shapes(&shape, keep_tape).map(|shape| empty(&r, shape));
-    let [y, last_state, checkpoints, removed] = outputs;
-    let (client, dtype) = (r.client.clone(), r.dtype);
-    let shared_state = state.meta.shape()[0] == 1;
-    kernel::forward::launch(
-        &client,
-        CubeCount::Static((shape[0] * shape[2]) as u32, 1, 1),
-        CubeDim::new_1d(shape[3] as u32),
-        r.into_tensor_arg(),
-        w.into_tensor_arg(),
-        k.into_tensor_arg(),
-        v.into_tensor_arg(),
-        removal.into_tensor_arg(),
-        write.into_tensor_arg(),
-        state.into_tensor_arg(),
-        y.clone().into_tensor_arg(),
-        last_state.clone().into_tensor_arg(),
-        checkpoints.clone().into_tensor_arg(),
-        removed.clone().into_tensor_arg(),
-        shape[3],
-        CHECKPOINT_INTERVAL,
-        shared_state,
-        keep_tape,
-        dtype_to_storage_type(dtype),
-    );
-    ForwardOutputs {
-        y,
-        last_state,
-        checkpoints,
-        removed,
-    }
-}
-
-impl Wkv7Kernels for CubeBackend {
-    fn wkv7_forward_taped(
-        r: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        removal: FloatTensor<Self>,
-        write: FloatTensor<Self>,
-        state: FloatTensor<Self>,
-    ) -> ForwardOutputs<Self> {
-        launch_forward([r, w, k, v, removal, write, state], true)
-    }
-
-    fn wkv7_forward(
-        r: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        removal: FloatTensor<Self>,
-        write: FloatTensor<Self>,
-        state: FloatTensor<Self>,
-    ) -> ForwardOutputs<Self> {
-        launch_forward([r, w, k, v, removal, write, state], false)
-    }
-
-    fn wkv7_state_gradient(
-        r: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        removal: FloatTensor<Self>,
-        write: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        dlast: FloatTensor<Self>,
-    ) -> StateGradient<Self> {
-        let [r, w, removal, write, dy, dlast] =
-            [r, w, removal, write, dy, dlast].map(into_contiguous);
-        let shape = r.meta.shape().clone();
-        let has_dlast = is_state(&dlast, &shape);
-        let [_, dstate, _] = backward_shapes(&shape);
-        let dstate = empty(&r, dstate);
-        let (client, dtype) = (r.client.clone(), r.dtype);
-        kernel::state_gradient::launch(
-            &client,
-            CubeCount::Static((shape[0] * shape[2]) as u32, 1, 1),
-            CubeDim::new_1d(shape[3] as u32),
-            r.into_tensor_arg(),
-            w.into_tensor_arg(),
-            removal.into_tensor_arg(),
-            write.into_tensor_arg(),
-            dy.into_tensor_arg(),
-            dlast.into_tensor_arg(),
-            dstate.clone().into_tensor_arg(),
-            shape[3],
-            has_dlast,
-            dtype_to_storage_type(dtype),
-        );
-        StateGradient { dstate }
-    }
-
-    fn wkv7_backward(
-        r: FloatTensor<Self>,
-        w: FloatTensor<Self>,
-        k: FloatTensor<Self>,
-        v: FloatTensor<Self>,
-        removal: FloatTensor<Self>,
-        write: FloatTensor<Self>,
-        checkpoints: FloatTensor<Self>,
-        removed: FloatTensor<Self>,
-        dy: FloatTensor<Self>,
-        dlast: FloatTensor<Self>,
-    ) -> BackwardOutputs<Self> {
-        let inputs = [r, w, k, v, removal, write, checkpoints, removed, dy, dlast];
-        let [r, w, k, v, removal, write, checkpoints, removed, dy, dlast] =
-            inputs.map(into_contiguous);
-        let shape = r.meta.shape().clone();
-        let has_dlast = is_state(&dlast, &shape);
-        let [gradients, dstate, scratch] = backward_shapes(&shape).map(|shape| empty(&r, shape));
-        let (client, dtype) = (r.client.clone(), r.dtype);
-        kernel::backward::launch(
-            &client,
-            CubeCount::Static((shape[0] * shape[2]) as u32, 1, 1),
-            CubeDim::new_1d(shape[3] as u32),
-            r.into_tensor_arg(),
-            w.into_tensor_arg(),
-            k.into_tensor_arg(),
-            v.into_tensor_arg(),
-            removal.into_tensor_arg(),
-            write.into_tensor_arg(),
-            checkpoints.into_tensor_arg(),
-            removed.into_tensor_arg(),
-            dy.into_tensor_arg(),
-            dlast.into_tensor_arg(),
-            gradients.clone().into_tensor_arg(),
-            dstate.clone().into_tensor_arg(),
-            scratch.into_tensor_arg(),
-            shape[3],
-            CHECKPOINT_INTERVAL,
-            has_dlast,
-            dtype_to_storage_type(dtype),
-        );
-        BackwardOutputs { gradients, dstate }
+        [Shape::from([1, 1, 1, 1, 4]), Shape::from([1, 1, 1, 1])]
     }
 }
 
 pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forward {
+    let dims = inputs.r.dims();
+    let [b, _, h, n] = dims;
+    let shared_state = state.dims()[0] == 1;
     let Wkv7Inputs {
         r,
         w,
@@ -363,28 +81,136 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
         removal,
         write,
     } = inputs.clone();
-    let [r, w, k, v, removal, write, state] =
-        [r, w, k, v, removal, write, state].map(Tensor::into_dispatch);
-    let outputs = if keep_tape {
-        <Dispatch as Wkv7Kernels>::wkv7_forward_taped(r, w, k, v, removal, write, state)
-    } else {
-        <Dispatch as Wkv7Kernels>::wkv7_forward(r, w, k, v, removal, write, state)
-    };
-    Wkv7Forward {
-        y: Tensor::from_dispatch(outputs.y),
-        last_state: Tensor::from_dispatch(outputs.last_state),
-        tape: keep_tape.then(|| {
-            Wkv7Tape::one(
-                Tensor::from_dispatch(outputs.checkpoints),
-                Tensor::from_dispatch(outputs.removed),
+    let [checkpoints, removed] = tape_shapes(dims, keep_tape);
+    let outputs = [
+        Shape::from(dims),
+        Shape::from([b, h, n, n]),
+        checkpoints,
+        removed,
+    ];
+    let inputs = [r, w, k, v, removal, write, state].map(on_gpu);
+    let outputs = queue("wkv7_forward", inputs.into(), outputs, move |x, out| {
+        let division = Division::new(&x[0], n);
+        // SAFETY: shapes were checked where the tensors came in; no index leaves them.
+        unsafe {
+            rows::forward::launch_unchecked(
+                &x[0].client,
+                division.cubes(b * h),
+                division.units(),
+                x[0].clone().into_tensor_arg(),
+                x[1].clone().into_tensor_arg(),
+                x[2].clone().into_tensor_arg(),
+                x[3].clone().into_tensor_arg(),
+                x[4].clone().into_tensor_arg(),
+                x[5].clone().into_tensor_arg(),
+                x[6].clone().into_tensor_arg(),
+                out[0].clone().into_tensor_arg(),
+                out[1].clone().into_tensor_arg(),
+                out[2].clone().into_tensor_arg(),
+                out[3].clone().into_tensor_arg(),
+                n,
+                division.rows,
+                division.split,
+                rows::stage(n),
+                CHECKPOINT_INTERVAL,
+                shared_state,
+                keep_tape,
             )
-        }),
+        };
+    });
+    let [y, last_state, checkpoints, removed] = outputs;
+    Wkv7Forward {
+        y: from_gpu(y),
+        last_state: from_gpu(last_state),
+        tape: keep_tape.then(|| Wkv7Tape::one(from_gpu(checkpoints), from_gpu(removed))),
     }
 }
 
-/// What stands for the gradient of a last state that nothing reads.
-fn no_state(like: &Tensor<4>) -> Tensor<4> {
-    Tensor::zeros([1, 1, 1, 1], &like.device())
+/// What the pass back over the rows gives.
+struct RowGradients {
+    /// [B, H, N, N].
+    state: Tensor<4>,
+    /// The gradient that reaches every chunk from behind, [B, H, chunks, N, N].
+    checkpoints: Tensor<5>,
+    /// [B, T, H, N].
+    v: Tensor<4>,
+    /// [B, T, H, N].
+    removed: Tensor<4>,
+}
+
+/// The pass back over the rows; without `keep` only the state's gradient is written.
+fn rows_backward(
+    inputs: &Wkv7Inputs,
+    dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
+    beside: Option<Tensor<4>>,
+    keep: bool,
+) -> RowGradients {
+    let dims = inputs.r.dims();
+    let [b, _, h, n] = dims;
+    let has_dlast = dlast.is_some();
+    let dlast = dlast.unwrap_or_else(|| dy.clone());
+    let has_beside = beside.is_some();
+    let beside = beside.unwrap_or_else(|| dy.clone());
+    let Wkv7Inputs {
+        r,
+        w,
+        k,
+        v: _,
+        removal,
+        write,
+    } = inputs.clone();
+    let [checkpoints, removed] = tape_shapes(dims, keep);
+    let outputs = [
+        Shape::from([b, h, n, n]),
+        checkpoints,
+        removed.clone(),
+        removed,
+    ];
+    let inputs = [r, w, k, removal, write, dy, dlast, beside].map(on_gpu);
+    let outputs = queue(
+        "wkv7_rows_backward",
+        inputs.into(),
+        outputs,
+        move |x, out| {
+            let division = Division::new(&x[0], n);
+            // SAFETY: shapes were checked where the tensors came in; no index leaves them.
+            unsafe {
+                rows::backward::launch_unchecked(
+                    &x[0].client,
+                    division.cubes(b * h),
+                    division.units(),
+                    x[0].clone().into_tensor_arg(),
+                    x[1].clone().into_tensor_arg(),
+                    x[2].clone().into_tensor_arg(),
+                    x[3].clone().into_tensor_arg(),
+                    x[4].clone().into_tensor_arg(),
+                    x[5].clone().into_tensor_arg(),
+                    x[6].clone().into_tensor_arg(),
+                    x[7].clone().into_tensor_arg(),
+                    out[0].clone().into_tensor_arg(),
+                    out[1].clone().into_tensor_arg(),
+                    out[2].clone().into_tensor_arg(),
+                    out[3].clone().into_tensor_arg(),
+                    n,
+                    division.rows,
+                    division.split,
+                    rows::stage(n),
+                    CHECKPOINT_INTERVAL,
+                    has_dlast,
+                    has_beside,
+                    keep,
+                )
+            };
+        },
+    );
+    let [state, checkpoints, v, removed] = outputs;
+    RowGradients {
+        state: from_gpu(state),
+        checkpoints: from_gpu(checkpoints),
+        v: from_gpu(v),
+        removed: from_gpu(removed),
+    }
 }
 
 pub(super) fn backward(
@@ -392,9 +218,16 @@ pub(super) fn backward(
     tape: &SegmentTape,
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
+    beside: Option<Beside>,
 ) -> Wkv7Gradients {
-    let shape = dy.dims();
-    let dlast = dlast.unwrap_or_else(|| no_state(&dy));
+    let dims = dy.dims();
+    let [b, t, h, n] = dims;
+    let has_beside = beside.is_some();
+    let (beside_r, beside_k, beside_v) = match beside {
+        Some(Beside { r, k, v }) => (r, k, Some(v)),
+        None => (dy.clone(), dy.clone(), None),
+    };
+    let of_rows = rows_backward(inputs, dy.clone(), dlast, beside_v, true);
     let Wkv7Inputs {
         r,
         w,
@@ -403,29 +236,65 @@ pub(super) fn backward(
         removal,
         write,
     } = inputs.clone();
-    let outputs = <Dispatch as Wkv7Kernels>::wkv7_backward(
-        r.into_dispatch(),
-        w.into_dispatch(),
-        k.into_dispatch(),
-        v.into_dispatch(),
-        removal.into_dispatch(),
-        write.into_dispatch(),
-        tape.checkpoints.clone().into_dispatch(),
-        tape.removed.clone().into_dispatch(),
-        dy.into_dispatch(),
-        dlast.into_dispatch(),
-    );
-    let packed = Tensor::<5>::from_dispatch(outputs.gradients);
-    let [r, w, k, v, removal, write] =
-        std::array::from_fn(|i| packed.clone().narrow(0, i, 1).reshape(shape));
+    let columns = [
+        r,
+        w,
+        k,
+        removal,
+        write,
+        v,
+        tape.removed.clone(),
+        dy,
+        of_rows.removed,
+    ];
+    let mut inputs: Vec<_> = columns.map(on_gpu).into();
+    inputs.push(on_gpu(tape.checkpoints.clone()));
+    inputs.push(on_gpu(of_rows.checkpoints));
+    inputs.extend([beside_r, beside_k].map(on_gpu));
+    let outputs = std::array::from_fn(|_| Shape::from(dims));
+    let gradients = queue("wkv7_columns_backward", inputs, outputs, move |x, out| {
+        let room = x[0].client.properties().hardware.max_shared_memory_size;
+        let shares_columns = 9 * CHECKPOINT_INTERVAL * n * size_of::<f32>() <= room;
+        // SAFETY: shapes were checked where the tensors came in; no index leaves them.
+        unsafe {
+            columns::backward::launch_unchecked(
+                &x[0].client,
+                CubeCount::Static(t.div_ceil(CHECKPOINT_INTERVAL) as u32, (b * h) as u32, 1),
+                CubeDim::new_1d(n as u32),
+                x[0].clone().into_tensor_arg(),
+                x[1].clone().into_tensor_arg(),
+                x[2].clone().into_tensor_arg(),
+                x[3].clone().into_tensor_arg(),
+                x[4].clone().into_tensor_arg(),
+                x[5].clone().into_tensor_arg(),
+                x[6].clone().into_tensor_arg(),
+                x[7].clone().into_tensor_arg(),
+                x[8].clone().into_tensor_arg(),
+                x[9].clone().into_tensor_arg(),
+                x[10].clone().into_tensor_arg(),
+                x[11].clone().into_tensor_arg(),
+                x[12].clone().into_tensor_arg(),
+                out[0].clone().into_tensor_arg(),
+                out[1].clone().into_tensor_arg(),
+                out[2].clone().into_tensor_arg(),
+                out[3].clone().into_tensor_arg(),
+                out[4].clone().into_tensor_arg(),
+                n,
+                CHECKPOINT_INTERVAL,
+                shares_columns,
+                has_beside,
+            )
+        };
+    });
+    let [r, w, k, removal, write] = gradients.map(from_gpu);
     Wkv7Gradients {
         r,
         w,
         k,
-        v,
+        v: of_rows.v,
         removal,
         write,
-        state: Tensor::from_dispatch(outputs.dstate),
+        state: of_rows.state,
     }
 }
 
@@ -434,22 +303,5 @@ pub(super) fn state_gradient(
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
 ) -> Tensor<4> {
-    let dlast = dlast.unwrap_or_else(|| no_state(&dy));
-    let Wkv7Inputs {
-        r,
-        w,
-        k: _,
-        v: _,
-        removal,
-        write,
-    } = inputs.clone();
-    let outputs = <Dispatch as Wkv7Kernels>::wkv7_state_gradient(
-        r.into_dispatch(),
-        w.into_dispatch(),
-        removal.into_dispatch(),
-        write.into_dispatch(),
-        dy.into_dispatch(),
-        dlast.into_dispatch(),
-    );
-    Tensor::from_dispatch(outputs.dstate)
+    rows_backward(inputs, dy, dlast, None, false).state
 }

@@ -313,7 +313,7 @@ fn identity_limit_equals_wkv7() {
     };
     let dy = random([b, t, h, n], -1.0, 1.0);
     let whole = wkv7(&wkv, branch.state.clone(), true);
-    let want = wkv7_backward(&wkv, &whole.tape.unwrap(), dy.clone());
+    let want = wkv7_backward(&wkv, &whole.tape.unwrap(), dy.clone(), None);
     let output = forward(&branch, &wkv, &plain.iclr, true);
     check_close("last state", state_after(&output), whole.last_state);
     check_close("y", output.y, whole.y);

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::wkv7::{Wkv7Gradients, Wkv7Inputs};
+use crate::kernels::wkv7::{Beside, Wkv7Gradients, Wkv7Inputs};
 use crate::model::branch::BranchInputGradients;
 
 /// The gradients of a recurrence that did not take place.
@@ -18,6 +18,17 @@ pub(super) fn no_gradients(inputs: &Wkv7Inputs) -> Wkv7Gradients {
         removal: zero.clone(),
         write: zero,
         state: Tensor::zeros(state, &inputs.r.device()),
+    }
+}
+
+/// What reaches r, k and v past a recurrence that did not take place.
+pub(super) fn only_beside(inputs: &Wkv7Inputs, beside: Beside) -> Wkv7Gradients {
+    let Beside { r, k, v } = beside;
+    Wkv7Gradients {
+        r,
+        k,
+        v,
+        ..no_gradients(inputs)
     }
 }
 

@@ -28,10 +28,10 @@ pub(super) struct Below {
     /// Where no branch stands in the place of the recurrence.
     pub(super) wkv_tape: Option<Wkv7Tape>,
     pub(super) projections: Projections,
-    /// tanh between the factors of the decay, [B * T, rank].
-    pub(super) decay_low: Tensor<2>,
-    /// sigmoid between the factors of the gate, [B * T, rank].
-    pub(super) gate_low: Tensor<2>,
+    /// tanh between the factors of the decay, [B, T, rank].
+    pub(super) decay_low: Tensor<3>,
+    /// sigmoid between the factors of the gate, [B, T, rank].
+    pub(super) gate_low: Tensor<3>,
 }
 
 impl TimeMixTape {

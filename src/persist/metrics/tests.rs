@@ -54,6 +54,7 @@ fn evaluation(phase: EvaluationPhase) -> MetricRecord {
             n_correct: 1,
             n_items: 2,
         }],
+        n_total: 500,
         left_out: 0,
         secs: 1.5,
     };

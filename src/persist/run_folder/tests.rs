@@ -183,24 +183,6 @@ fn checkpoints_are_listed_and_pruned() {
 }
 
 #[test]
-fn evaluations_are_written_whole() {
-    let runs = tempfile::tempdir().unwrap();
-    let folder = RunFolder::create(runs.path(), &spec("a")).unwrap();
-    let items = [
-        serde_json::json!({"item": 1}),
-        serde_json::json!({"item": "é"}),
-    ];
-    let path = folder
-        .write_evaluation(EvaluationPhase::FewShot, &items)
-        .unwrap();
-    assert_eq!(path, folder.path().join("eval/few_shot.jsonl"));
-    assert_eq!(
-        fs::read_to_string(path).unwrap(),
-        "{\"item\":1}\n{\"item\":\"é\"}\n"
-    );
-}
-
-#[test]
 fn numbers_survive_a_second_opening() {
     let runs = tempfile::tempdir().unwrap();
     let mut folder = RunFolder::create(runs.path(), &spec("a")).unwrap();

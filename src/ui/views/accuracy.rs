@@ -1,11 +1,13 @@
 //! Accuracy before, with examples and after.
 
-use eframe::egui::{FontId, Grid, RichText, ScrollArea, Ui};
+use eframe::egui::{RichText, Ui};
 
-use super::super::theme::run_colour;
+use super::super::measured::name_of;
+use super::super::theme::{GAP, run_colour};
 use super::super::ui_state::UiState;
 use super::super::widgets::accuracy_bars::{Bar, BarGroup, accuracy_bars_ui};
-use super::super::widgets::controls::{cut_label, cut_middle, group_title, weak_small};
+use super::super::widgets::controls::{cut_label, group_title, weak_small};
+use super::paired_rows::Shown;
 use crate::bench::Accuracy;
 use crate::runs::run::Run;
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
@@ -16,9 +18,6 @@ const PHASES: [EvaluationPhase; 3] = [
     EvaluationPhase::FewShot,
     EvaluationPhase::After,
 ];
-
-/// Width of the names in a table.
-const NAME_WIDTH: f32 = 150.0;
 
 /// The figure that stands for a measurement.
 pub fn headline(run: &Run, phase: EvaluationPhase) -> Option<Accuracy> {
@@ -48,6 +47,12 @@ fn group(run: &Run, state: &UiState, ui: &Ui, has_title: bool) -> BarGroup {
             phase: *phase,
             label: phase_label(*phase, summary),
             accuracy: accuracy(summary.scores.first()?),
+            n_total: Some(summary.n_total).filter(|n_total| {
+                summary
+                    .scores
+                    .first()
+                    .is_some_and(|score| *n_total > score.n_items + summary.left_out)
+            }),
         })
     });
     BarGroup {
@@ -73,7 +78,7 @@ pub fn accuracy_ui(ui: &mut Ui, run: &Run, state: &UiState) {
     accuracy_bars_ui(ui, &[group(run, state, ui, false)]);
 }
 
-/// Bars of the runs that measured this benchmark, and a table.
+/// Bars of the runs that measured this benchmark.
 pub fn benchmark_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], state: &UiState) {
     ui.horizontal(|ui| {
         group_title(ui, benchmark);
@@ -82,65 +87,49 @@ pub fn benchmark_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], state: &UiState
     });
     let groups: Vec<BarGroup> = runs.iter().map(|run| group(run, state, ui, true)).collect();
     accuracy_bars_ui(ui, &groups);
-    ui.add_space(4.0);
-    let table = ScrollArea::horizontal().id_salt(benchmark);
-    table.show(ui, |ui| table_ui(ui, benchmark, runs, state));
 }
 
-/// Every figure of every run.
-fn table_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], state: &UiState) {
-    let grid = Grid::new(("accuracy table", benchmark))
-        .striped(true)
-        .spacing([18.0, 5.0]);
-    grid.show(ui, |ui| {
-        for title in ["Run", "Rule", "Untuned", "With examples", "Tuned", "Gain"] {
-            ui.label(RichText::new(title).small().weak());
+/// Bars of evaluations that were made after the runs, such as of other
+/// benchmarks; nothing where there are none.
+pub fn later_evaluations_ui(ui: &mut Ui, title: &str, shown: &[Shown<'_>], state: &UiState) {
+    let mut groups: Vec<(&Run, Vec<Bar>)> = Vec::new();
+    for Shown { run, file } in shown {
+        let stem = file.path.file_stem().unwrap_or_default();
+        if ["before", "few_shot", "after"]
+            .iter()
+            .any(|name| stem == *name)
+        {
+            continue;
         }
-        ui.end_row();
-        for run in runs {
-            let Some((_, first)) = run.evaluations.first() else {
-                continue;
-            };
-            for (idx, score) in first.scores.iter().enumerate() {
-                if idx == 0 {
-                    let colour = run_colour(state.colour(&run.id), ui.visuals());
-                    let font = FontId::proportional(13.0);
-                    let name = cut_middle(ui, &run.id.0, &font, NAME_WIDTH);
-                    ui.label(RichText::new(name).color(colour))
-                        .on_hover_text(&run.id.0);
-                } else {
-                    ui.label("");
-                }
-                ui.label(&score.name);
-                let figure = |phase| {
-                    let scores = &run.evaluation(phase)?.scores;
-                    scores
-                        .iter()
-                        .find(|other| other.name == score.name)
-                        .map(accuracy)
-                };
-                for phase in PHASES {
-                    cell_ui(ui, figure(phase));
-                }
-                let gain = figure(EvaluationPhase::After)
-                    .zip(figure(EvaluationPhase::Before))
-                    .map(|(after, before)| 100.0 * (after.value() - before.value()));
-                let gain = gain.map_or("–".into(), |points| format!("{points:+.1} points"));
-                ui.monospace(gain);
-                ui.end_row();
-            }
-        }
-    });
-}
-
-fn cell_ui(ui: &mut Ui, accuracy: Option<Accuracy>) {
-    match accuracy {
-        Some(accuracy) => {
-            let text = format!("{:.3}", accuracy.value());
-            ui.monospace(text).on_hover_text(accuracy.to_string());
-        }
-        None => {
-            ui.label(RichText::new("–").weak());
+        let (conditions, headline) = (&file.evaluation.conditions, file.evaluation.headline());
+        let n_scored = headline.accuracy.n_items + conditions.left_out.len();
+        let bar = Bar {
+            phase: match (file.scored.is_tuned, conditions.few_shot) {
+                (true, _) => EvaluationPhase::After,
+                (false, 0) => EvaluationPhase::Before,
+                (false, _) => EvaluationPhase::FewShot,
+            },
+            label: name_of(file),
+            accuracy: headline.accuracy,
+            n_total: Some(conditions.n_total).filter(|n_total| *n_total > n_scored),
+        };
+        match groups.iter_mut().find(|(of, _)| of.id == run.id) {
+            Some((_, bars)) => bars.push(bar),
+            None => groups.push((run, vec![bar])),
         }
     }
+    if groups.is_empty() {
+        return;
+    }
+    group_title(ui, title);
+    let groups: Vec<BarGroup> = groups
+        .into_iter()
+        .map(|(run, bars)| BarGroup {
+            colour: run_colour(state.colour(&run.id), ui.visuals()),
+            title: Some(run.id.0.clone()),
+            bars,
+        })
+        .collect();
+    accuracy_bars_ui(ui, &groups);
+    ui.add_space(GAP);
 }

@@ -1,37 +1,60 @@
-//! The selected runs side by side.
+//! The selected runs side by side: bars, differences to the baseline, settings,
+//! and what the paper reports, apart.
 
 use std::collections::BTreeMap;
 
-use eframe::egui::Ui;
+use eframe::egui::{ComboBox, Ui};
 
+use super::super::action::Action;
+use super::super::measured::Measured;
 use super::super::theme::GAP;
 use super::super::ui_state::UiState;
-use super::super::widgets::controls::{empty_state, scrolled, weak_small};
-use super::accuracy::benchmark_ui;
+use super::super::widgets::controls::{empty_state, from_right, group_title, scrolled, weak_small};
+use super::accuracy::{benchmark_ui, later_evaluations_ui};
+use super::paired_rows::{PairedRow, by_benchmark, paired_rows, table};
+use super::paired_table::paired_table_ui;
+use super::reported::reported_ui;
+use super::spec_differences::spec_differences_ui;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 
 /// Draws the comparison.
-pub fn compare_ui(ui: &mut Ui, store: &RunStore, state: &UiState) {
-    let chosen = state.selected.iter().filter_map(|id| store.get(id));
-    let mut by_benchmark: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
-    let mut n_without = 0;
-    for run in chosen {
-        match run.evaluations.first() {
-            Some((_, summary)) => by_benchmark
-                .entry(&summary.benchmark)
-                .or_default()
-                .push(run),
-            None => n_without += 1,
-        }
-    }
-    if by_benchmark.is_empty() {
+pub fn compare_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    state: &mut UiState,
+    measured: &mut Measured,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let runs: Vec<&Run> = state
+        .selected
+        .iter()
+        .filter_map(|id| store.get(id))
+        .collect();
+    let n_without = runs.iter().filter(|run| run.evaluations.is_empty()).count();
+    if n_without == runs.len() {
         empty_state(
             ui,
             "Nothing measured yet",
             "Select runs on the left, several with Ctrl or Shift. Those whose accuracy was measured stand here side by side.",
         );
-        return;
+        return actions;
+    }
+    let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
+    let shown = by_benchmark(&runs, measured);
+    let groups: Vec<(String, Vec<PairedRow>)> = shown
+        .iter()
+        .map(|(title, shown)| {
+            let rows = paired_rows(shown, baseline, measured);
+            (title.clone(), rows)
+        })
+        .collect();
+    actions.extend(heading_ui(ui, &runs, state, &groups));
+    let mut bars: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    for run in &runs {
+        if let Some((_, summary)) = run.evaluations.first() {
+            bars.entry(&summary.benchmark).or_default().push(run);
+        }
     }
     scrolled(ui, |ui| {
         if state.selected.len() == 1 {
@@ -40,9 +63,32 @@ pub fn compare_ui(ui: &mut Ui, store: &RunStore, state: &UiState) {
                 "Select more runs on the left with Ctrl or Shift to see them side by side.",
             );
         }
-        for (benchmark, runs) in by_benchmark {
-            benchmark_ui(ui, benchmark, &runs, state);
-            ui.add_space(2.0 * GAP);
+        for (benchmark, runs) in &bars {
+            benchmark_ui(ui, benchmark, runs, state);
+            ui.add_space(GAP);
+        }
+        for (title, shown) in &shown {
+            later_evaluations_ui(ui, title, shown, state);
+        }
+        for (title, rows) in &groups {
+            group_title(ui, title);
+            actions.extend(paired_table_ui(ui, title, rows, state));
+            ui.add_space(GAP);
+        }
+        for run in &runs {
+            if let Some(problem) = measured.problem(&run.id) {
+                weak_small(
+                    ui,
+                    format!("{}: the items cannot be read, {problem}", run.id.0),
+                );
+            }
+        }
+        let n_waiting = runs
+            .iter()
+            .filter(|run| measured.files(&run.id).is_none())
+            .count();
+        if n_waiting > 0 {
+            weak_small(ui, "Reading the items of the evaluations…");
         }
         if n_without > 0 {
             let text = if n_without == 1 {
@@ -52,5 +98,54 @@ pub fn compare_ui(ui: &mut Ui, store: &RunStore, state: &UiState) {
             };
             weak_small(ui, format!("{text} no accuracy yet."));
         }
+        spec_differences_ui(ui, &runs, state);
+        ui.add_space(GAP);
+        reported_ui(ui);
     });
+    actions
+}
+
+/// The baseline, and the way out.
+fn heading_ui(
+    ui: &mut Ui,
+    runs: &[&Run],
+    state: &mut UiState,
+    groups: &[(String, Vec<PairedRow>)],
+) -> Option<Action> {
+    let mut action = None;
+    ui.horizontal(|ui| {
+        let label = ui.label("Baseline");
+        let own = "each run's own untuned model";
+        let shown = match &state.baseline {
+            None => own.to_owned(),
+            Some(id) => id.0.clone(),
+        };
+        let combo = ComboBox::from_id_salt("baseline").width(220.0).selected_text(&shown).truncate();
+        let combo = combo.show_ui(ui, |ui| {
+            ui.selectable_value(&mut state.baseline, None, own);
+            let mut offered: Vec<_> = runs.iter().map(|run| run.id.clone()).collect();
+            if let Some(id) = &state.baseline
+                && !offered.contains(id)
+            {
+                offered.push(id.clone());
+            }
+            for id in offered {
+                let name = id.0.clone();
+                ui.selectable_value(&mut state.baseline, Some(id), name);
+            }
+        });
+        combo.response.labelled_by(label.id).on_hover_text(
+            "What differences are taken to. A run that is chosen here stays the baseline whatever is selected.",
+        );
+        from_right(ui, |ui| {
+            let has_rows = groups.iter().any(|(_, rows)| !rows.is_empty());
+            let button = ui.add_enabled(has_rows, eframe::egui::Button::new("Export table…"));
+            let button = button.on_hover_text("As .csv, .json, .tex, .md or .txt");
+            if button.clicked() {
+                action = Some(Action::SaveTable(Box::new(table(groups, &shown))));
+            }
+        });
+    });
+    ui.add_space(4.0);
+    action
 }

@@ -58,14 +58,18 @@ fn formats_ui(ui: &mut Ui, asked: &mut Exporting) {
     for format in FORMATS {
         let [name, readers, limits] = format_words(format);
         let is_chosen = asked.format == format;
-        if ui.radio(is_chosen, RichText::new(name).strong()).clicked() && !is_chosen {
+        let radio = ui.radio(is_chosen, RichText::new(name).strong());
+        let radio = radio.on_hover_text(format!("For {}. {limits}", lower_first(readers)));
+        if radio.clicked() && !is_chosen {
             asked.choose(format);
         }
-        ui.indent(name, |ui| {
-            ui.label(format!("For {}", lower_first(readers)));
-            weak_small(ui, limits);
-        });
-        ui.add_space(4.0);
+        // The others say theirs under the pointer, so that all fit a small window.
+        if asked.format == format {
+            ui.indent(name, |ui| {
+                ui.label(format!("For {}", lower_first(readers)));
+                weak_small(ui, limits);
+            });
+        }
     }
 }
 

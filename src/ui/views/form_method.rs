@@ -2,7 +2,7 @@
 //! fields.
 
 use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{Button, FontId, Slider, TextEdit, Ui, vec2};
+use eframe::egui::{Atom, Button, FontId, Slider, TextEdit, Ui, vec2};
 
 use super::super::background::PathFor;
 use super::super::theme::palette;
@@ -233,12 +233,13 @@ fn card_ui(ui: &mut Ui, card: Card, is_chosen: bool) -> bool {
     text.append("\n", 0.0, format(11.5, colours.weak));
     text.append(card.adds(), 0.0, format(11.5, colours.text));
     let width = ui.available_width();
-    let button = Button::selectable(is_chosen, text)
+    // What grows behind the text keeps it at the left.
+    let button = Button::selectable(is_chosen, (text, Atom::grow()))
         .wrap()
         .min_size(vec2(width, 40.0))
         .frame(true)
         .frame_when_inactive(true);
-    let shown = ui.add_sized(vec2(width, 40.0), button);
+    let shown = ui.add(button);
     shown.widget_info(|| {
         eframe::egui::WidgetInfo::selected(
             eframe::egui::Role::RadioButton,

@@ -1,7 +1,8 @@
 //! A prompt, answered with and without the state.
 
 use eframe::egui::{
-    Checkbox, CollapsingHeader, DragValue, RichText, ScrollArea, Slider, Spinner, TextEdit, Ui,
+    Align, Checkbox, CollapsingHeader, DragValue, Layout, RichText, ScrollArea, Slider, Spinner,
+    TextEdit, Ui,
 };
 
 use super::super::action::Action;
@@ -139,7 +140,7 @@ fn first_line(text: &str) -> &str {
 
 fn settings_ui(ui: &mut Ui, settings: &mut PlaygroundSettings, has_state: bool) {
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().slider_width = 110.0;
+        ui.spacing_mut().slider_width = 76.0;
         let label = ui.label("State times").id;
         let alpha = Slider::new(&mut settings.alpha, -1.0..=2.0).fixed_decimals(2);
         ui.add_enabled(has_state, alpha)
@@ -188,6 +189,20 @@ fn answer_ui(
     state: &UiState,
 ) {
     ui.spacing_mut().item_spacing.x = 8.0;
+    // Columns stretch the texts in them otherwise.
+    ui.with_layout(Layout::top_down(Align::Min), |ui| {
+        written_ui(ui, title, run, text, is_on, state);
+    });
+}
+
+fn written_ui(
+    ui: &mut Ui,
+    title: &str,
+    run: Option<&Run>,
+    text: &GeneratedText,
+    is_on: bool,
+    state: &UiState,
+) {
     ui.horizontal(|ui| {
         group_title(ui, title);
         if let Some(run) = run {

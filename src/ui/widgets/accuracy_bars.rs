@@ -13,7 +13,7 @@ use crate::worker::event::EvaluationPhase;
 const BAR_HEIGHT: f32 = 14.0;
 const BAR_GAP: f32 = 5.0;
 const LABEL_WIDTH: f32 = 150.0;
-const FIGURE_WIDTH: f32 = 208.0;
+const FIGURE_WIDTH: f32 = 262.0;
 const AXIS_HEIGHT: f32 = 18.0;
 
 /// One bar.
@@ -25,6 +25,18 @@ pub struct Bar {
     pub label: String,
     /// The share, with its count.
     pub accuracy: Accuracy,
+    /// Items of the whole, where a part was scored.
+    pub n_total: Option<usize>,
+}
+
+impl Bar {
+    /// The share with its interval, and on how many items of how many.
+    fn figure(&self) -> String {
+        match self.n_total {
+            Some(n_total) => format!("{} of {n_total}", self.accuracy),
+            None => self.accuracy.to_string(),
+        }
+    }
 }
 
 /// The bars of one run.
@@ -50,7 +62,7 @@ pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
     if !ui.is_rect_visible(rect) {
         return;
     }
-    let is_narrow = width < 470.0;
+    let is_narrow = width < 540.0;
     let right = rect.right() - if is_narrow { 60.0 } else { FIGURE_WIDTH };
     let axis = Rect::from_min_max(
         pos2(rect.left() + LABEL_WIDTH, rect.top()),
@@ -77,7 +89,7 @@ fn spoken(groups: &[BarGroup]) -> String {
         group
             .bars
             .iter()
-            .map(move |bar| format!("{title} {} {}", bar.label, bar.accuracy))
+            .map(move |bar| format!("{title} {} {}", bar.label, bar.figure()))
     });
     bars.collect::<Vec<_>>().join("; ")
 }
@@ -159,7 +171,7 @@ fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow:
     let figure = if is_narrow {
         format!("{value:.3}")
     } else {
-        bar.accuracy.to_string()
+        bar.figure()
     };
     let at = pos2(axis.right() + 12.0, middle);
     painter.text(

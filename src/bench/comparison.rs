@@ -1,0 +1,339 @@
+//! Two evaluations item by item: what the second got right that the first had
+//! not, what it lost, and whether that is more than chance.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::accuracy::Accuracy;
+use super::evaluation::{Answer, Conditions, Evaluation, ItemRecord};
+use super::statistics::{bootstrap_difference95, mcnemar_exact};
+use crate::error::{Error, Result};
+
+/// By which figure an item counts as right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum Rule {
+    /// The one that stands for the evaluation.
+    #[default]
+    Headline,
+    /// The second one.
+    Secondary,
+}
+
+/// What became of an item from the first evaluation to the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Change {
+    /// Wrong, then right.
+    Fixed,
+    /// Right, then wrong.
+    Broken,
+    /// Right in both.
+    BothRight,
+    /// Wrong in both.
+    BothWrong,
+}
+
+/// Two evaluations of the same items.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// The figure's name.
+    pub figure: &'static str,
+    /// The figure of the first evaluation.
+    pub before: Accuracy,
+    /// The figure of the second.
+    pub after: Accuracy,
+    /// What became of each item, in their order.
+    pub changes: Vec<Change>,
+    /// The 95 % bootstrap interval of the difference.
+    pub interval95: (f64, f64),
+    /// The p-value of McNemar's exact test, two-sided.
+    pub p_value: f64,
+}
+
+impl Rule {
+    /// The rules that the evaluation of `conditions` has.
+    pub fn of(conditions: &Conditions) -> Vec<Self> {
+        match conditions.secondary() {
+            Some(_) => vec![Self::Headline, Self::Secondary],
+            None => vec![Self::Headline],
+        }
+    }
+
+    /// The figure's name; none where the benchmark has no second one.
+    pub fn figure(self, conditions: &Conditions) -> Option<&'static str> {
+        match self {
+            Self::Headline => Some(conditions.headline()),
+            Self::Secondary => conditions.secondary(),
+        }
+    }
+
+    /// Whether the item is right by it.
+    pub fn is_right(self, record: &ItemRecord) -> bool {
+        match self {
+            Self::Headline => record.correct,
+            Self::Secondary => record.correct_secondary() == Some(true),
+        }
+    }
+}
+
+impl Change {
+    /// Every change, the telling ones first.
+    pub const ALL: [Self; 4] = [Self::Fixed, Self::Broken, Self::BothRight, Self::BothWrong];
+
+    fn of(before: bool, after: bool) -> Self {
+        match (before, after) {
+            (false, true) => Self::Fixed,
+            (true, false) => Self::Broken,
+            (true, true) => Self::BothRight,
+            (false, false) => Self::BothWrong,
+        }
+    }
+
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fixed => "fixed",
+            Self::Broken => "broken",
+            Self::BothRight => "right in both",
+            Self::BothWrong => "wrong in both",
+        }
+    }
+}
+
+impl Comparison {
+    /// How many items became what.
+    pub fn count(&self, change: Change) -> usize {
+        self.changes.iter().filter(|of| **of == change).count()
+    }
+
+    /// The second figure less the first.
+    pub fn difference(&self) -> f64 {
+        self.after.value() - self.before.value()
+    }
+}
+
+/// Compares two evaluations by `rule`.
+///
+/// # Errors
+/// [`Error::Spec`] with the reason where they are not of the same items under
+/// the same conditions, or where the benchmark has no such figure.
+pub fn compare(before: &Evaluation, after: &Evaluation, rule: Rule) -> Result<Comparison> {
+    check_conditions(&before.conditions, &after.conditions)?;
+    let refuse = |reason: String| Error::spec("comparison", reason);
+    let figure = rule.figure(&before.conditions).ok_or_else(|| {
+        let name = before.name();
+        refuse(format!("{name} has one figure only"))
+    })?;
+    let (n_before, n_after) = (before.records.len(), after.records.len());
+    let pairs = before.records.iter().zip(&after.records);
+    for (idx, (a, b)) in pairs.clone().enumerate() {
+        if a.id != b.id {
+            let reason = format!(
+                "different items: number {} is {} in one and {} in the other",
+                idx + 1,
+                a.id,
+                b.id
+            );
+            return Err(refuse(reason));
+        }
+        if let Some(what) = difference_of_item(a, b) {
+            return Err(refuse(format!(
+                "item {} has {what} in one and in the other",
+                a.id
+            )));
+        }
+    }
+    if n_before != n_after {
+        let reason = format!(
+            "different items: {n_before} against {n_after}; score both on the same, or compare \
+             those that both have with --common"
+        );
+        return Err(refuse(reason));
+    }
+    if n_before == 0 {
+        return Err(refuse("there are no items".into()));
+    }
+    let right = |records: &[ItemRecord]| Accuracy::of(records.iter().map(|r| rule.is_right(r)));
+    let changes: Vec<Change> = pairs
+        .map(|(a, b)| Change::of(rule.is_right(a), rule.is_right(b)))
+        .collect();
+    let count = |change| changes.iter().filter(|of| **of == change).count();
+    let (n_fixed, n_broken) = (count(Change::Fixed), count(Change::Broken));
+    Ok(Comparison {
+        figure,
+        before: right(&before.records),
+        after: right(&after.records),
+        interval95: bootstrap_difference95(n_fixed, n_broken, n_before),
+        p_value: mcnemar_exact(n_fixed, n_broken),
+        changes,
+    })
+}
+
+/// The items that both evaluations have, in the order of the first.
+pub fn common_items(a: &Evaluation, b: &Evaluation) -> (Evaluation, Evaluation) {
+    let of_b: HashMap<&str, &ItemRecord> = b.records.iter().map(|r| (r.id.as_str(), r)).collect();
+    let pairs = a.records.iter().filter_map(|record| {
+        let other = of_b.get(record.id.as_str())?;
+        Some((record.clone(), (*other).clone()))
+    });
+    let (of_a, of_b): (Vec<_>, Vec<_>) = pairs.unzip();
+    let with = |evaluation: &Evaluation, records| Evaluation {
+        conditions: evaluation.conditions.clone(),
+        records,
+    };
+    (with(a, of_a), with(b, of_b))
+}
+
+/// The first of the conditions that differs, as an error.
+fn check_conditions(a: &Conditions, b: &Conditions) -> Result<()> {
+    let what = if a.benchmark != b.benchmark {
+        "benchmarks"
+    } else if a.protocol != b.protocol {
+        "rules and prompts"
+    } else if a.split != b.split {
+        "splits"
+    } else if a.few_shot != b.few_shot {
+        "prompts"
+    } else {
+        return Ok(());
+    };
+    let reason = format!("different {what}: {a} against {b}");
+    Err(Error::spec("comparison", reason))
+}
+
+/// What two records of one id do not share though they should.
+fn difference_of_item(a: &ItemRecord, b: &ItemRecord) -> Option<&'static str> {
+    if a.prompt != b.prompt {
+        return Some("different prompts");
+    }
+    let is_same = match (&a.answer, &b.answer) {
+        (Answer::Written { gold: a, .. }, Answer::Written { gold: b, .. }) => a == b,
+        (
+            Answer::Chosen {
+                options: options_a,
+                gold: gold_a,
+                ..
+            },
+            Answer::Chosen {
+                options: options_b,
+                gold: gold_b,
+                ..
+            },
+        ) => options_a == options_b && gold_a == gold_b,
+        (Answer::Written { .. }, Answer::Chosen { .. })
+        | (Answer::Chosen { .. }, Answer::Written { .. }) => false,
+    };
+    (!is_same).then_some("different answers to choose from")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Benchmark, Protocol, Split};
+
+    /// An evaluation of which each item is right (strict, flexible) or not.
+    fn evaluation(right: &[(bool, bool)]) -> Evaluation {
+        let record = |(idx, (strict, flexible)): (usize, &(bool, bool))| ItemRecord {
+            id: format!("test/{}", idx + 1),
+            subject: None,
+            prompt: format!("Question: {idx}\nAnswer:"),
+            answer: Answer::Written {
+                output: String::new(),
+                extracted: String::new(),
+                extracted_flexible: String::new(),
+                gold: "4".into(),
+                correct_flexible: *flexible,
+            },
+            correct: *strict,
+        };
+        Evaluation {
+            conditions: Conditions {
+                benchmark: Benchmark::Gsm8k,
+                protocol: Protocol::Mini,
+                split: Split::Test,
+                few_shot: 0,
+                n_total: 500,
+                left_out: Vec::new(),
+            },
+            records: right.iter().enumerate().map(record).collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_fixed_and_broken_is_told() {
+        let (yes, no) = (true, false);
+        let before = evaluation(&[(no, yes), (yes, yes), (yes, no), (no, no), (no, no)]);
+        let after = evaluation(&[(yes, yes), (no, no), (yes, yes), (no, no), (yes, no)]);
+        let of = |rule| compare(&before, &after, rule).unwrap();
+        let strict = of(Rule::Headline);
+        use Change::{BothRight, BothWrong, Broken, Fixed};
+        assert_eq!(strict.changes, [Fixed, Broken, BothRight, BothWrong, Fixed]);
+        assert_eq!((strict.before.n_correct, strict.after.n_correct), (2, 3));
+        assert!((strict.difference() - 0.2).abs() < 1e-12);
+        assert_eq!((strict.figure, strict.p_value), ("strict", 1.0));
+        let flexible = of(Rule::Secondary);
+        assert_eq!(flexible.changes[..3], [BothRight, Broken, Fixed]);
+        assert_eq!(flexible.count(BothWrong), 2);
+        assert!(flexible.interval95.0 < 0.0 && flexible.interval95.1 > 0.0);
+    }
+
+    fn check_refused(change: impl FnOnce(&mut Evaluation), expected: &str) {
+        let before = evaluation(&[(true, true); 3]);
+        let mut after = before.clone();
+        change(&mut after);
+        let message = compare(&before, &after, Rule::Headline).unwrap_err();
+        let message = message.to_string();
+        assert!(message.starts_with(expected), "{message}");
+    }
+
+    #[test]
+    fn what_does_not_compare_is_refused_with_the_reason() {
+        check_refused(
+            |other| other.conditions.split = Split::Validation,
+            "comparison: different splits: gsm8k-mini, test against gsm8k-mini, validation",
+        );
+        check_refused(
+            |other| other.conditions.few_shot = 5,
+            "comparison: different prompts: gsm8k-mini, test against gsm8k-mini, test, 5",
+        );
+        check_refused(
+            |other| other.conditions.protocol = Protocol::LM_EVAL,
+            "comparison: different rules and prompts: gsm8k-mini, test against gsm8k, test",
+        );
+        check_refused(
+            |other| other.conditions.benchmark = Benchmark::Arc,
+            "comparison: different benchmarks",
+        );
+        check_refused(
+            |other| other.records.truncate(2),
+            "comparison: different items: 3 against 2; score both on the same",
+        );
+        check_refused(
+            |other| other.records.swap(0, 1),
+            "comparison: different items: number 1 is test/1 in one and test/2 in the other",
+        );
+        check_refused(
+            |other| other.records[1].prompt.push('!'),
+            "comparison: item test/2 has different prompts",
+        );
+        check_refused(
+            |other| match &mut other.records[0].answer {
+                Answer::Written { gold, .. } => gold.push('0'),
+                Answer::Chosen { .. } => panic!(),
+            },
+            "comparison: item test/1 has different answers to choose from",
+        );
+    }
+
+    #[test]
+    fn the_items_that_both_have_compare() {
+        let before = evaluation(&[(true, true); 5]);
+        let mut after = before.clone();
+        after.records.remove(1);
+        after.records.truncate(3);
+        let (a, b) = common_items(&before, &after);
+        let comparison = compare(&a, &b, Rule::Headline).unwrap();
+        assert_eq!(comparison.before.n_items, 3);
+        assert_eq!(a.records[1].id, "test/3");
+    }
+}

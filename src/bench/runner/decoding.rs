@@ -1,0 +1,90 @@
+//! Greedy continuations of a batch of prompts.
+
+use burn::tensor::Tensor;
+
+use super::lengths::batch_size;
+use super::reading::{Reached, indices, read, step};
+use super::{Runner, batch_len, read_ints};
+use crate::error::{Error, Result};
+use crate::model::generate::END_OF_DOCUMENT;
+use crate::model::state::ModelState;
+
+impl Runner<'_> {
+    /// Continues one batch of prompts, sorted by length, from the state `prefix`. `progress`
+    /// hears, before every token, how many are complete.
+    pub(super) fn decode(
+        &self,
+        prompts: &[&[u32]],
+        prefix: &ModelState,
+        max_new_tokens: usize,
+        stop: &dyn Fn(&[u32]) -> bool,
+        progress: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Vec<Vec<u32>>> {
+        let mut outputs = vec![Vec::new(); prompts.len()];
+        // The text of each row of the batch, and whether it still goes on.
+        let mut rows: Vec<(usize, bool)> = (0..prompts.len()).map(|text| (text, true)).collect();
+        let Reached {
+            mut hidden,
+            mut state,
+        } = self.read_prompts(prompts, prefix, progress)?;
+        for n_written in 1..=max_new_tokens {
+            let next = self.likeliest(hidden)?;
+            for ((text, is_live), token) in rows.iter_mut().zip(next) {
+                if *is_live {
+                    let output: &mut Vec<u32> = &mut outputs[*text];
+                    output.push(token);
+                    *is_live = token != END_OF_DOCUMENT && !stop(output);
+                }
+            }
+            let n_live = rows.iter().filter(|(_, is_live)| *is_live).count();
+            progress(prompts.len() - n_live)?;
+            if n_live == 0 || n_written == max_new_tokens {
+                break;
+            }
+            // Texts that have ended ride along until there are enough of them,
+            // so that the device sees few batch sizes.
+            let size = batch_size(n_live);
+            if size < rows.len() {
+                let mut kept: Vec<usize> = (0..rows.len()).collect();
+                kept.sort_by_key(|row| !rows[*row].1);
+                kept.truncate(size);
+                state = state.select(indices(&kept, self.device));
+                rows = kept.iter().map(|row| rows[*row]).collect();
+            }
+            let last: Vec<&[u32]> = rows
+                .iter()
+                .map(|(text, _)| outputs[*text].last_chunk::<1>().map_or(&[][..], |t| t))
+                .collect();
+            Reached { hidden, state } = step(self.model, self.device, &last, state);
+        }
+        Ok(outputs)
+    }
+
+    /// Where the prompts, sorted by length, end.
+    fn read_prompts(
+        &self,
+        prompts: &[&[u32]],
+        prefix: &ModelState,
+        progress: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Reached> {
+        let mut reached: Option<Reached> = None;
+        let mut rest = prompts;
+        while !rest.is_empty() {
+            progress(0)?;
+            let sizes = rest.iter().map(|prompt| (prompt.len(), 1));
+            let (part, others) = rest.split_at(batch_len(sizes, usize::MAX));
+            let of_part = read(self.model, self.device, part, prefix);
+            reached = Some(match reached {
+                Some(before) => before.behind(of_part),
+                None => of_part,
+            });
+            rest = others;
+        }
+        reached.ok_or_else(|| Error::Device("there is no prompt to read".into()))
+    }
+
+    /// The likeliest token after each position: [B, C] → `[B]`.
+    fn likeliest(&self, hidden: Tensor<2>) -> Result<Vec<u32>> {
+        read_ints(self.model.logits(hidden).argmax(1))
+    }
+}

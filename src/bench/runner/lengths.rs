@@ -1,0 +1,56 @@
+//! Lengths and batch sizes that a device sees: few, so that it prepares for each
+//! of them once and not for every prompt.
+
+/// The most that a length is rounded by is one part in this many, above 16.
+const STEPS_PER_OCTAVE: usize = 8;
+
+/// The least of the lengths 0 to 16, 18, 20 … 32, 36, 40 … 64, 72 … that is not
+/// below `n`.
+pub(super) fn padded(n: usize) -> usize {
+    n.next_multiple_of(step(n.saturating_sub(1)))
+}
+
+/// The largest of the same lengths that is not above `n`.
+pub(super) fn whole_part(n: usize) -> usize {
+    n - n % step(n)
+}
+
+fn step(n: usize) -> usize {
+    match n.checked_ilog2() {
+        Some(octave) => ((1 << octave) / STEPS_PER_OCTAVE).max(1),
+        None => 1,
+    }
+}
+
+/// The least of 1, 2, 3, 4, 6, 8, 12, 16, 24 … that is not below `n`: how many
+/// rows a batch keeps when texts end.
+pub(super) fn batch_size(n: usize) -> usize {
+    let power = n.max(1).next_power_of_two();
+    let smaller = power / 4 * 3;
+    if smaller >= n.max(1) { smaller } else { power }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_rounded_by_an_eighth_at_most() {
+        for n in 0..3000 {
+            let (above, below) = (padded(n), whole_part(n));
+            assert!(above >= n && (above - n) * 8 <= n, "{n}: {above}");
+            assert!(below <= n && (n - below) * 8 <= n, "{n}: {below}");
+            assert_eq!((padded(above), whole_part(above)), (above, above), "{n}");
+            assert_eq!(padded(below), below, "{n}");
+        }
+        let lengths: std::collections::BTreeSet<usize> = (1..=4096).map(padded).collect();
+        assert_eq!(lengths.len(), 16 + 8 * 8);
+    }
+
+    #[test]
+    fn batches_shrink_in_steps() {
+        let sizes: Vec<usize> = (1..=13).map(batch_size).collect();
+        assert_eq!(sizes, [1, 2, 3, 4, 6, 6, 8, 8, 12, 12, 12, 12, 16]);
+        assert_eq!(batch_size(0), 1);
+    }
+}

@@ -1,0 +1,239 @@
+//! The items of an evaluation as JSON lines: the first says what was scored and
+//! how, each of the others is one item.
+//!
+//! ```json
+//! {"evaluation":{"version":1,"benchmark":"arc","split":"test","model":"…","start":"untuned",…}}
+//! {"id":"…","prompt":"…","answer":{"chosen":{…}},"correct":true}
+//! ```
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic::write_atomic;
+use crate::bench::{Conditions, Evaluation, ItemRecord};
+use crate::data::Source;
+use crate::error::{Error, Result};
+
+/// The version that is written.
+const VERSION: u32 = 1;
+
+/// What was scored: a model and what it started from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scored {
+    /// The checkpoint's file name.
+    pub model: String,
+    /// [`crate::model::checkpoint::Checkpoint::fingerprint`] of its weights.
+    pub fingerprint: String,
+    /// What every text started from, for people: "untuned", a run, a file.
+    pub start: String,
+    /// Whether that was a tuned state.
+    pub is_tuned: bool,
+    /// Wall time.
+    pub secs: f64,
+}
+
+/// An evaluation and what was evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluationFile {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// What was scored.
+    pub scored: Scored,
+    /// The records and their conditions.
+    pub evaluation: Evaluation,
+}
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct FirstLine {
+    evaluation: About,
+}
+
+#[derive(Serialize, Deserialize)]
+struct About {
+    version: u32,
+    #[serde(flatten)]
+    conditions: Conditions,
+    #[serde(flatten)]
+    scored: Scored,
+}
+
+/// Writes an evaluation.
+///
+/// # Errors
+/// [`Error::Io`] where the file cannot be written; an older one is then as it was.
+pub fn write_evaluation(path: &Path, evaluation: &Evaluation, scored: &Scored) -> Result<()> {
+    let first = FirstLine {
+        evaluation: About {
+            version: VERSION,
+            conditions: evaluation.conditions.clone(),
+            scored: scored.clone(),
+        },
+    };
+    write_atomic(path, |writer| {
+        serde_json::to_writer(&mut *writer, &first)?;
+        for record in &evaluation.records {
+            writer.write_all(b"\n")?;
+            serde_json::to_writer(&mut *writer, record)?;
+        }
+        writer.write_all(b"\n")
+    })
+}
+
+/// Reads an evaluation.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Input`] with the first line that cannot be used.
+pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
+    let mut about: Option<About> = None;
+    let mut records: Vec<ItemRecord> = Vec::new();
+    let mut bad: Option<Error> = None;
+    Source::open(path)?.for_each_line(|file, line, text| {
+        if bad.is_some() {
+            return;
+        }
+        let read = text.and_then(|text| match &about {
+            None => {
+                about = Some(first_line(text)?);
+                Ok(())
+            }
+            Some(_) => {
+                let record = serde_json::from_str(text).map_err(|error| error.to_string())?;
+                records.push(record);
+                Ok(())
+            }
+        });
+        if let Err(reason) = read {
+            bad = Some(Error::input(file, format!("line {line}"), reason));
+        }
+    })?;
+    if let Some(error) = bad {
+        return Err(error);
+    }
+    let Some(About {
+        conditions, scored, ..
+    }) = about
+    else {
+        return Err(Error::input(path, "line 1", "there is nothing in it"));
+    };
+    Ok(EvaluationFile {
+        path: path.to_path_buf(),
+        scored,
+        evaluation: Evaluation {
+            conditions,
+            records,
+        },
+    })
+}
+
+/// What was scored and how, without the items: one line of the file is read.
+///
+/// # Errors
+/// As [`read_evaluation`].
+pub fn read_conditions(path: &Path) -> Result<(Conditions, Scored)> {
+    let text = Source::open(path)?.first_line()?;
+    let about = first_line(text.trim_start_matches('\u{feff}'))
+        .map_err(|reason| Error::input(path, "line 1", reason))?;
+    Ok((about.conditions, about.scored))
+}
+
+fn first_line(text: &str) -> Result<About, String> {
+    let FirstLine { evaluation } = serde_json::from_str(text).map_err(|error| {
+        format!("no evaluation of this program, whose first line says what was scored ({error})")
+    })?;
+    match evaluation.version {
+        VERSION => Ok(evaluation),
+        other => Err(format!(
+            "version {other} of the format; this program reads version {VERSION}"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{Answer, LeftOut};
+    use crate::data::{Benchmark, Protocol, Split};
+
+    fn evaluation() -> Evaluation {
+        Evaluation {
+            conditions: Conditions {
+                benchmark: Benchmark::Arc,
+                protocol: Protocol::LM_EVAL,
+                split: Split::Validation,
+                few_shot: 3,
+                n_total: 299,
+                left_out: vec![LeftOut {
+                    id: "b".into(),
+                    reason: "600 tokens".into(),
+                }],
+            },
+            records: vec![ItemRecord {
+                id: "a".into(),
+                subject: None,
+                prompt: "Question: é\nAnswer:".into(),
+                answer: Answer::Chosen {
+                    options: vec!["x".into(), "y".into()],
+                    log_likelihoods: vec![-1.25, f64::NEG_INFINITY],
+                    gold: 0,
+                    chosen: Some(0),
+                    chosen_norm: Some(0),
+                    correct_norm: Some(true),
+                },
+                correct: true,
+            }],
+        }
+    }
+
+    fn scored() -> Scored {
+        Scored {
+            model: "mini.pth".into(),
+            fingerprint: "abc".into(),
+            start: "runs/a-0001".into(),
+            is_tuned: true,
+            secs: 1.5,
+        }
+    }
+
+    #[test]
+    fn an_evaluation_reads_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("after.jsonl");
+        write_evaluation(&path, &evaluation(), &scored()).unwrap();
+        let read = read_evaluation(&path).unwrap();
+        assert_eq!(read.scored, scored());
+        assert_eq!(read.evaluation.conditions, evaluation().conditions);
+        assert_eq!(read.evaluation.records[0].prompt, "Question: é\nAnswer:");
+        let (conditions, of) = read_conditions(&path).unwrap();
+        assert_eq!((conditions, of), (evaluation().conditions, scored()));
+    }
+
+    fn check_bad(change: impl FnOnce(String) -> String, expected: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.jsonl");
+        write_evaluation(&path, &evaluation(), &scored()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, change(text)).unwrap();
+        let message = read_evaluation(&path).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_is_none_or_torn_names_its_line() {
+        check_bad(|_| String::new(), "line 1: there is nothing in it");
+        check_bad(
+            |_| "{\"id\": 1}\n".into(),
+            "line 1: no evaluation of this program",
+        );
+        check_bad(
+            |text| text.replace("\"version\":1", "\"version\":2"),
+            "line 1: version 2 of the format; this program reads version 1",
+        );
+        check_bad(
+            |text| text[..text.len() - 20].into(),
+            "x.jsonl: line 2: EOF while parsing",
+        );
+    }
+}

@@ -1,0 +1,353 @@
+//! Evaluations of several runs side by side: each against the first, and runs
+//! that differ in their seed alone as one.
+
+use std::path::{Path, PathBuf};
+
+use crate::bench::{
+    Accuracy, Change, Comparison, Evaluation, MeanInterval, Reported, Rule, common_items, compare,
+    mean_interval95,
+};
+use crate::data::Protocol;
+use crate::error::{Error, Result};
+use crate::persist::evaluation_file::{EvaluationFile, read_conditions, read_evaluation};
+use crate::persist::run_folder::SPEC_FILE;
+use crate::persist::spec_file::read_spec;
+use crate::report::{Cell, Estimate, Table};
+use crate::worker::run_spec::RunSpec;
+
+/// An evaluation with the run that it belongs to.
+#[derive(Debug, Clone)]
+pub struct Contender {
+    /// What people call it: the run, or the file.
+    pub name: String,
+    /// The run's specification, where it is one.
+    pub spec: Option<RunSpec>,
+    /// The evaluation.
+    pub file: EvaluationFile,
+}
+
+/// Which evaluation of a run is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Of the untuned model.
+    Untuned,
+    /// Of the tuned one.
+    Tuned,
+}
+
+impl Contender {
+    /// The evaluation at `path`: a file, or the one of a run's folder that
+    /// `side` means.
+    ///
+    /// # Errors
+    /// What [`read_evaluation`] reports; [`Error::Input`] for a folder without
+    /// that evaluation.
+    pub fn open(path: &Path, side: Side) -> Result<Self> {
+        if !path.is_dir() {
+            let file = read_evaluation(path)?;
+            let name = format!("{} ({})", file.scored.start, path.display());
+            return Ok(Self {
+                name,
+                spec: None,
+                file,
+            });
+        }
+        let (name, what) = match side {
+            Side::Untuned => ("before.jsonl", "untuned"),
+            Side::Tuned => ("after.jsonl", "tuned"),
+        };
+        let of_run = path.join("eval").join(name);
+        if !of_run.is_file() {
+            let reason = format!("the run has no evaluation of the {what} model");
+            return Err(Error::input(
+                path,
+                Path::new("eval").join(name).display().to_string(),
+                reason,
+            ));
+        }
+        let spec_file = path.join(SPEC_FILE);
+        let spec = match spec_file.is_file() {
+            true => Some(read_spec(&spec_file)?),
+            false => None,
+        };
+        let run = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy();
+        Ok(Self {
+            name: format!("{run}, {what}"),
+            spec,
+            file: read_evaluation(&of_run)?,
+        })
+    }
+
+    fn evaluation(&self) -> &Evaluation {
+        &self.file.evaluation
+    }
+}
+
+/// The files of the evaluations in a run's folder, sorted by name; none where it
+/// has none yet.
+///
+/// # Errors
+/// [`Error::Io`] where the folder cannot be listed. Files that are no
+/// evaluations are passed over.
+pub fn evaluations_of(folder: &Path) -> Result<Vec<PathBuf>> {
+    let folder = folder.join("eval");
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("list", &folder, error)),
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<PathBuf> = paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "jsonl")
+        })
+        .filter(|path| read_conditions(path).is_ok())
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Compares every contender with the first, by every figure that there is.
+///
+/// # Errors
+/// The reason why one does not compare, with its name. With `common`, items that
+/// are not in both are left aside instead.
+pub fn compared(contenders: &[Contender], common: bool) -> Result<Table> {
+    let Some((first, others)) = contenders.split_first() else {
+        return Err(Error::spec("comparison", "there is nothing to compare"));
+    };
+    let conditions = &first.evaluation().conditions;
+    let mut table = Table::new(
+        format!("{conditions}, against {}", first.name),
+        [
+            "name",
+            "figure",
+            "accuracy",
+            "difference",
+            "fixed",
+            "broken",
+            "p",
+        ],
+    );
+    let n_total = conditions.n_total;
+    for rule in Rule::of(conditions) {
+        let figure = rule.figure(conditions).unwrap_or_default();
+        let baseline = Accuracy::of(first.evaluation().records.iter().map(|r| rule.is_right(r)));
+        let baseline = of_part(baseline.into(), n_total);
+        table.push([
+            Cell::text(&first.name),
+            Cell::text(figure),
+            baseline.into(),
+            Cell::Empty,
+            Cell::Empty,
+            Cell::Empty,
+            Cell::Empty,
+        ]);
+        for other in others {
+            let comparison = against(first, other, rule, common)?;
+            table.push(row(&other.name, &comparison, n_total));
+        }
+        for group in seed_groups(others) {
+            if let Some(row) = seed_row(&group, rule) {
+                table.push(row);
+            }
+        }
+    }
+    table.notes = notes(contenders, first);
+    Ok(table)
+}
+
+/// Compares two contenders.
+///
+/// # Errors
+/// As [`compare`], with both names.
+pub fn against(
+    first: &Contender,
+    other: &Contender,
+    rule: Rule,
+    common: bool,
+) -> Result<Comparison> {
+    let (a, b) = (first.evaluation(), other.evaluation());
+    let compared = if common {
+        let (a, b) = common_items(a, b);
+        compare(&a, &b, rule)
+    } else {
+        compare(a, b, rule)
+    };
+    compared.map_err(|error| match error {
+        Error::Spec { field, reason } => Error::spec(
+            field,
+            format!("{} and {}: {reason}", first.name, other.name),
+        ),
+        other @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => {
+            other
+        }
+    })
+}
+
+fn of_part(estimate: Estimate, n_total: usize) -> Estimate {
+    Estimate {
+        n_total: n_total.max(estimate.n),
+        ..estimate
+    }
+}
+
+fn row(name: &str, comparison: &Comparison, n_total: usize) -> [Cell; 7] {
+    let (low, high) = comparison.interval95;
+    let difference = Estimate {
+        value: comparison.difference(),
+        low,
+        high,
+        n: comparison.after.n_items,
+        n_total,
+        is_difference: true,
+    };
+    [
+        Cell::text(name),
+        Cell::text(comparison.figure),
+        of_part(comparison.after.into(), n_total).into(),
+        of_part(difference, n_total).into(),
+        Cell::Count(comparison.count(Change::Fixed) as u64),
+        Cell::Count(comparison.count(Change::Broken) as u64),
+        p_value(comparison.p_value),
+    ]
+}
+
+/// People see 0.031 and 1.2e-9, programs the number in full.
+fn p_value(p: f64) -> Cell {
+    match p < 0.001 {
+        true => Cell::Scientific(p),
+        false => Cell::number(p, 3),
+    }
+}
+
+/// Contenders whose runs differ in their seed alone, where there are several.
+fn seed_groups(contenders: &[Contender]) -> Vec<Vec<&Contender>> {
+    let mut groups: Vec<(RunSpec, Vec<&Contender>)> = Vec::new();
+    for contender in contenders {
+        let Some(spec) = &contender.spec else {
+            continue;
+        };
+        let spec = without_seed(spec);
+        match groups.iter_mut().find(|(of, _)| *of == spec) {
+            Some((_, members)) => members.push(contender),
+            None => groups.push((spec, vec![contender])),
+        }
+    }
+    let groups = groups.into_iter().map(|(_, members)| members);
+    groups.filter(|members| members.len() > 1).collect()
+}
+
+/// What a run does apart from its seed, its name and where it computes.
+pub fn without_seed(spec: &RunSpec) -> RunSpec {
+    let mut spec = spec.clone();
+    let RunSpec {
+        name,
+        device,
+        training,
+        intervals,
+        ..
+    } = &mut spec;
+    let default = RunSpec::default();
+    name.clone_from(&default.name);
+    *device = default.device;
+    *intervals = default.intervals;
+    training.seed = default.training.seed;
+    spec
+}
+
+fn seed_row(group: &[&Contender], rule: Rule) -> Option<[Cell; 7]> {
+    let shares = group.iter().map(|contender| {
+        let records = &contender.evaluation().records;
+        Accuracy::of(records.iter().map(|record| rule.is_right(record))).value()
+    });
+    let MeanInterval {
+        mean, low, high, n, ..
+    } = mean_interval95(&shares.collect::<Vec<_>>())?;
+    let figure = rule.figure(&group[0].evaluation().conditions)?;
+    let mean = Estimate {
+        value: mean,
+        low,
+        high,
+        n,
+        n_total: n,
+        is_difference: false,
+    };
+    Some([
+        Cell::text(format!("mean of {n} seeds of {}", group[0].name)),
+        Cell::text(figure),
+        mean.into(),
+        Cell::Empty,
+        Cell::Empty,
+        Cell::Empty,
+        Cell::Empty,
+    ])
+}
+
+fn notes(contenders: &[Contender], first: &Contender) -> Vec<String> {
+    let mut notes = vec![
+        "accuracy with its 95% interval (Wilson); difference to the first with its 95% bootstrap \
+         interval over items; p of McNemar's exact test, two-sided"
+            .to_owned(),
+    ];
+    if !seed_groups(contenders.get(1..).unwrap_or_default()).is_empty() {
+        notes.push(
+            "a mean of seeds has the 95% interval of Student's t over seeds, and their number \
+             as n"
+                .into(),
+        );
+    }
+    let conditions = &first.evaluation().conditions;
+    let n_scored = first.evaluation().records.len();
+    if n_scored < conditions.n_total {
+        notes.push(format!(
+            "a part of the split: {n_scored} of {} items",
+            conditions.n_total
+        ));
+    }
+    for contender in contenders {
+        let n_left_out = contender.evaluation().conditions.left_out.len();
+        if n_left_out > 0 {
+            notes.push(format!(
+                "{}: {n_left_out} items exceed the context",
+                contender.name
+            ));
+        }
+        if contender.file.scored.fingerprint != first.file.scored.fingerprint {
+            let (a, b) = (&first.file.scored.model, &contender.file.scored.model);
+            notes.push(format!(
+                "{}: another model, {b} and not {a}",
+                contender.name
+            ));
+        }
+    }
+    notes
+}
+
+/// What the paper reports for the benchmark, in a table of its own; none for the
+/// mini benchmarks and where its figures are not known.
+pub fn reported(contender: &Contender) -> Option<Table> {
+    let conditions = &contender.evaluation().conditions;
+    if conditions.protocol == Protocol::Mini {
+        return None;
+    }
+    let Reported {
+        benchmark,
+        untuned,
+        best,
+    } = Reported::of(conditions.benchmark)?;
+    let (untuned, best) = ((*untuned)?, (*best)?);
+    let title = "reported by arXiv 2504.05097, not measured here";
+    let mut table = Table::new(title, ["benchmark", "untuned, %", "best, %"]);
+    table.push([
+        Cell::text(benchmark.title()),
+        Cell::number(untuned, 1),
+        Cell::number(best, 1),
+    ]);
+    table.notes = vec!["for a model that is not public, without prompts, n or intervals".into()];
+    Some(table)
+}

@@ -1,0 +1,152 @@
+//! Matrix products with what is done to them before and after, in 32 bits and,
+//! where the device has matrix units for that, with 16-bit factors.
+
+use burn::tensor::{DType, Device};
+
+use super::inputs::{numbers, tensor};
+use super::{Check, Named};
+use crate::error::Result;
+use crate::kernels::matmul::{Finish, Start, Stored, product};
+
+/// Rounding of 32-bit numbers, in sums of up to 1100 terms.
+const BOUND: f64 = 1e-5;
+/// Rounding of the factors to 11 bits, random over the terms; measured 1.4e-3
+/// behind a tanh, whose largest number is small beside the sums.
+const BOUND_OF_HALVES: f64 = 4e-3;
+
+/// [rows, inner, columns]: whole and broken tiles, wide and narrow, sums in parts.
+const SHAPES: [[usize; 3]; 4] = [
+    [130, 36, 68],
+    [16, 1100, 32],
+    [200, 64, 260],
+    [128, 128, 128],
+];
+
+const FINISHES: [(&str, Finish); 7] = [
+    ("as it is", Finish::Plain),
+    ("added", Finish::Add),
+    ("tanh", Finish::Tanh),
+    ("sigmoid", Finish::Sigmoid),
+    ("through tanh", Finish::ThroughTanh),
+    ("through sigmoid", Finish::ThroughSigmoid),
+    ("through squared ReLU", Finish::ThroughSquaredRelu),
+];
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![Check {
+        name: "matrix products, finished",
+        bound: BOUND,
+        is_needed: true,
+        on_device: |device| products(device, DType::F32),
+        expected,
+    }]
+}
+
+pub(super) fn checks_of_halves() -> Vec<Check> {
+    vec![Check {
+        name: "matrix products of 16-bit factors",
+        bound: BOUND_OF_HALVES,
+        is_needed: true,
+        on_device: |device| products(device, DType::F16),
+        expected,
+    }]
+}
+
+/// The first factor: a gradient is small.
+fn scale(start: Start) -> f64 {
+    match start {
+        Start::Plain | Start::SquaredRelu => 1.0,
+        Start::Gradient => 1e-4,
+    }
+}
+
+type Case = (&'static str, [usize; 3], Stored, Start, Finish);
+
+fn cases() -> impl Iterator<Item = Case> {
+    let of_shape = |shape| {
+        let finished = FINISHES
+            .map(|(what, finish)| (what, shape, Stored::Plain, Start::Plain, finish))
+            .into_iter();
+        let started = [Start::Plain, Start::SquaredRelu, Start::Gradient]
+            .map(|start| ("started", shape, Stored::Transposed, start, Finish::Plain));
+        finished.chain(started)
+    };
+    SHAPES.into_iter().flat_map(of_shape)
+}
+
+fn products(device: &Device, dtype: DType) -> Result<Vec<Named>> {
+    let one = |(what, [rows, inner, columns], stored, start, finish): Case| {
+        let a = tensor(1, scale(start), 0.0, [rows, inner], device);
+        let shape = match stored {
+            Stored::Plain => [inner, columns],
+            Stored::Transposed => [columns, inner],
+        };
+        let b = tensor(2, 0.2, 0.0, shape, device).cast(dtype);
+        let beside = || tensor(3, 1.0, 0.0, [rows, columns], device);
+        let other = finish.reads_other().then(beside);
+        Named::read(what, product(a, &b, stored, start, finish, other))
+    };
+    cases().map(one).collect()
+}
+
+fn expected() -> Result<Vec<Named>> {
+    let one = |(what, [rows, inner, columns], stored, start, finish): Case| {
+        let a = numbers(1, scale(start), 0.0, rows * inner);
+        let b = numbers(2, 0.2, 0.0, inner * columns);
+        let other = numbers(3, 1.0, 0.0, rows * columns);
+        let mut values = Vec::with_capacity(rows * columns);
+        for row in 0..rows {
+            for column in 0..columns {
+                let term = |i: usize| {
+                    let b = match stored {
+                        Stored::Plain => b[i * columns + column],
+                        Stored::Transposed => b[column * inner + i],
+                    };
+                    started(f64::from(a[row * inner + i]), start) * f64::from(b)
+                };
+                let sum: f64 = (0..inner).map(term).sum();
+                let other = f64::from(other[row * columns + column]);
+                values.push(finished(sum, other, finish) as f32);
+            }
+        }
+        Ok(Named { what, values })
+    };
+    cases().map(one).collect()
+}
+
+fn started(x: f64, start: Start) -> f64 {
+    match start {
+        Start::Plain | Start::Gradient => x,
+        Start::SquaredRelu => x.max(0.0).powi(2),
+    }
+}
+
+fn finished(x: f64, other: f64, finish: Finish) -> f64 {
+    match finish {
+        Finish::Plain => x,
+        Finish::Add => x + other,
+        Finish::Tanh => x.tanh(),
+        Finish::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Finish::ThroughTanh => x * (1.0 - other * other),
+        Finish::ThroughSigmoid => x * other * (1.0 - other),
+        Finish::ThroughSquaredRelu => 2.0 * x * other.max(0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::DeviceKind;
+
+    use super::super::run;
+    use super::*;
+
+    #[test]
+    fn products_are_right_on_the_cpu_and_on_a_gpu() {
+        for device in [Device::flex(), Device::wgpu(DeviceKind::Cpu)] {
+            for check in checks() {
+                let outcome = run(&check, &device);
+                assert!(outcome.passed, "{outcome:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The evaluations of runs, read from their folders beside the window, and their
+//! comparisons, which are worked out there too.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::bench::{Comparison, Rule};
+use crate::error::Result;
+use crate::persist::evaluation_file::EvaluationFile;
+use crate::runs::run::Run;
+use crate::worker::event::RunId;
+
+/// Tells one reading of a run's evaluations from the next: what was measured
+/// when they were read, and whether the run was over.
+pub(super) type Stamp = (Vec<u64>, bool);
+
+/// What came of reading a run's evaluations.
+pub(super) type Files = Result<Vec<Arc<EvaluationFile>>>;
+
+/// Two evaluations to compare.
+#[derive(Debug, Clone)]
+pub(super) struct Pair {
+    pub first: Arc<EvaluationFile>,
+    pub second: Arc<EvaluationFile>,
+    pub rule: Rule,
+}
+
+/// Where the two lie and the rule: as long as both are held, no other pair has it.
+type Key = (usize, usize, Rule);
+
+impl Pair {
+    fn key(&self) -> Key {
+        let at = |file: &Arc<EvaluationFile>| Arc::as_ptr(file) as usize;
+        (at(&self.first), at(&self.second), self.rule)
+    }
+}
+
+/// How two evaluations compare.
+#[derive(Debug, Clone)]
+pub(super) enum Compared {
+    /// It is being worked out.
+    Waiting,
+    /// They are of the same items.
+    Done(Arc<Comparison>),
+    /// They are not, and why.
+    Refused(String),
+}
+
+enum Reading {
+    Asked,
+    Ready(Vec<Arc<EvaluationFile>>),
+    Failed(String),
+}
+
+/// What is known of evaluations.
+#[derive(Default)]
+pub(super) struct Measured {
+    runs: HashMap<RunId, (Stamp, Reading)>,
+    pairs: HashMap<Key, (Pair, Compared)>,
+    asked: Vec<Pair>,
+    /// Counts up with everything that comes in.
+    pub revision: u64,
+}
+
+impl Measured {
+    /// What to read of a run, once for everything that it has measured.
+    pub fn wants(&mut self, run: &Run) -> Option<(Stamp, PathBuf)> {
+        let secs = run.evaluations.iter().map(|(_, of)| of.secs.to_bits());
+        let stamp: Stamp = (secs.collect(), run.status.is_over());
+        if matches!(self.runs.get(&run.id), Some((known, _)) if *known == stamp) {
+            return None;
+        }
+        // What was read stays until it is replaced.
+        match self.runs.get_mut(&run.id) {
+            Some((known, _)) => *known = stamp.clone(),
+            None => {
+                self.runs
+                    .insert(run.id.clone(), (stamp.clone(), Reading::Asked));
+            }
+        }
+        Some((stamp, run.folder.clone()))
+    }
+
+    /// Takes in what was read.
+    pub fn take(&mut self, run: &RunId, stamp: &Stamp, files: Files) {
+        let Some((known, reading)) = self.runs.get_mut(run) else {
+            return;
+        };
+        if known != stamp {
+            return;
+        }
+        *reading = match files {
+            Ok(files) => Reading::Ready(files),
+            Err(error) => Reading::Failed(error.to_string()),
+        };
+        self.revision += 1;
+    }
+
+    /// The evaluations of a run; none while they are being read.
+    pub fn files(&self, run: &RunId) -> Option<&[Arc<EvaluationFile>]> {
+        match self.runs.get(run) {
+            Some((_, Reading::Ready(files))) => Some(files),
+            Some((_, Reading::Failed(_))) => Some(&[]),
+            Some((_, Reading::Asked)) | None => None,
+        }
+    }
+
+    /// Why a run's evaluations cannot be read.
+    pub fn problem(&self, run: &RunId) -> Option<&str> {
+        match self.runs.get(run) {
+            Some((_, Reading::Failed(problem))) => Some(problem),
+            Some((_, Reading::Asked | Reading::Ready(_))) | None => None,
+        }
+    }
+
+    /// How two evaluations compare; asks for it where it is not known.
+    pub fn compared(&mut self, pair: &Pair) -> Compared {
+        if let Some((_, compared)) = self.pairs.get(&pair.key()) {
+            return compared.clone();
+        }
+        self.pairs
+            .insert(pair.key(), (pair.clone(), Compared::Waiting));
+        self.asked.push(pair.clone());
+        Compared::Waiting
+    }
+
+    /// The comparisons to work out.
+    pub fn asked_pairs(&mut self) -> Vec<Pair> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// Takes in a comparison.
+    pub fn take_pair(&mut self, pair: &Pair, comparison: Result<Comparison>) {
+        let compared = match comparison {
+            Ok(comparison) => Compared::Done(Arc::new(comparison)),
+            Err(error) => Compared::Refused(error.to_string()),
+        };
+        self.pairs.insert(pair.key(), (pair.clone(), compared));
+        self.revision += 1;
+    }
+
+    /// Forgets comparisons of files that have been replaced.
+    pub fn keep_current(&mut self) {
+        let current: Vec<usize> = self
+            .runs
+            .values()
+            .filter_map(|(_, reading)| match reading {
+                Reading::Ready(files) => Some(files),
+                Reading::Asked | Reading::Failed(_) => None,
+            })
+            .flatten()
+            .map(|file| Arc::as_ptr(file) as usize)
+            .collect();
+        self.pairs
+            .retain(|(first, second, _), _| current.contains(first) && current.contains(second));
+    }
+}
+
+/// What an evaluation of a run is called: "untuned", "tuned", and for those that
+/// were made later under which conditions.
+pub(super) fn name_of(file: &EvaluationFile) -> String {
+    let conditions = &file.evaluation.conditions;
+    let tuned = match file.scored.is_tuned {
+        true => "tuned",
+        false => "untuned",
+    };
+    match conditions.few_shot {
+        0 => tuned.into(),
+        1 => format!("{tuned}, 1 example"),
+        n => format!("{tuned}, {n} examples"),
+    }
+}
