@@ -63,7 +63,7 @@ const FEW_SHOT_SEED: u32 = 1234;
 /// folder that holds `test/`, `val/` and `dev/`, a folder of tables, or a table.
 ///
 /// # Errors
-/// [`Error::Input`] where the split is not there, where a file is no such file
+/// [`crate::error::Error::Input`] where the split is not there, where a file is no such file
 /// at all, and where every line of it is bad. Single bad lines are listed in
 /// the result.
 pub fn load(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> Result<Loaded<Item>> {

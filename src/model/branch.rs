@@ -33,6 +33,7 @@ use readout::ReadoutTape;
 
 /// The branch of one layer.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one a layer")]
 pub enum Branch {
     /// A linear readout of features.
     Readout(ReadoutBranch),
@@ -59,7 +60,6 @@ pub(super) struct BranchOutput {
 
 /// What the backward pass of a branch reads.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is one a layer")]
 pub(super) enum BranchTape {
     Readout(ReadoutTape),
     Lifted(LiftedBranchTape),

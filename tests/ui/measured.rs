@@ -30,7 +30,7 @@ fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRe
             } else {
                 (idx % 90).to_string()
             };
-            let correct_flexible = is_right || idx % 11 == 0;
+            let correct_flexible = is_right || idx.is_multiple_of(11);
             Answer::Written {
                 output: format!(" First we count what there is.\n#### {number}\n\n"),
                 extracted: number.clone(),
@@ -132,7 +132,7 @@ fn measured(folder: &Path) -> RunStore {
             }
         });
         told.steps(200);
-        let right = move |idx: usize| idx % 10 < good && (idx + seed) % 7 != 0;
+        let right = move |idx: usize| idx % 10 < good && !(idx + seed).is_multiple_of(7);
         let before = write(&folder, "before.jsonl", Benchmark::Gsm8k, 0, false, |idx| {
             idx % 40 == 0
         });

@@ -17,7 +17,7 @@ pub enum Start {
     /// `max(x, 0)^2`.
     SquaredRelu,
     /// Nothing, but it is a gradient, whose small numbers 16 bits would lose:
-    /// it is taken [`GRADIENT_SCALE`] times, and the product divided by that.
+    /// it is taken `GRADIENT_SCALE` times, and the product divided by that.
     Gradient,
 }
 

@@ -48,7 +48,7 @@ fn recurrent() -> LiftSpec {
 fn literal() -> Method {
     Method::PaperLiteral(PaperLiteralSpec {
         features: FeatureSpec {
-            gamma: Gamma::Value(0.05),
+            gamma: Gamma::Value(1.0),
             ..lifted().features
         },
         ..PaperLiteralSpec::default()
