@@ -45,10 +45,12 @@ fn recurrent() -> LiftSpec {
     }
 }
 
-fn literal() -> Method {
+/// The paper's recurrence, which runs away where many kernels fire and is dead
+/// where none does.
+fn literal(gamma: f64) -> Method {
     Method::PaperLiteral(PaperLiteralSpec {
         features: FeatureSpec {
-            gamma: Gamma::Value(1.0),
+            gamma: Gamma::Value(gamma),
             ..lifted().features
         },
         ..PaperLiteralSpec::default()
@@ -73,9 +75,7 @@ fn methods() -> Vec<Method> {
         joint_of(Dynamics::Constant),
         joint_of(Dynamics::Recurrent),
     ];
-    let mut all: Vec<Method> = residual.into_iter().map(Method::Lifted).collect();
-    all.push(literal());
-    all
+    residual.into_iter().map(Method::Lifted).collect()
 }
 
 fn trainer<'a>(model: &'a Rwkv7, device: &'a Device, spec: &LiftSpec) -> Trainer<'a> {
@@ -99,10 +99,7 @@ fn lifted_steps_lower_the_loss_and_report_the_features() {
         }
         let numbers = trainer.read_steps().unwrap();
         assert!((numbers[0].loss - untuned.0 / untuned.1 as f64).abs() < 1e-5);
-        // The paper's recurrence starts from a model that it has taken apart.
-        let is_literal = matches!(method, Method::PaperLiteral(_));
-        let falls_to = if is_literal { 1.0 } else { 0.8 };
-        assert!(numbers[5].loss < falls_to * numbers[0].loss, "{numbers:?}");
+        assert!(numbers[5].loss < 0.8 * numbers[0].loss, "{numbers:?}");
         let of_lift: Vec<LiftNumbers> = numbers.iter().map(|n| n.lift.unwrap()).collect();
         assert!(of_lift.iter().all(|of| of.norm > 0.0), "{of_lift:?}");
         let lifting = method.lifting().unwrap();
@@ -112,12 +109,7 @@ fn lifted_steps_lower_the_loss_and_report_the_features() {
             assert_eq!(of.decorrelation.is_some(), is_due, "step {idx}");
             let is_recurrent = lifting.kind == LiftKind::Recurrent;
             assert_eq!(of.gate.is_some_and(|gate| gate > 0.0), is_recurrent);
-            let is_literal = lifting.kind == LiftKind::PaperLiteral;
-            assert_eq!(of.literal.is_some(), is_literal);
-            if let Some(LiteralNumbers { clamped, largest }) = of.literal {
-                assert!((0.0..=1.0).contains(&clamped), "{of:?}");
-                assert!(largest > 0.0 && largest < 1e4, "{of:?}");
-            }
+            assert_eq!(of.literal, None);
         }
         let condition = trainer.condition_number().unwrap().unwrap();
         assert!((1.0..100.0).contains(&condition), "{condition}");
@@ -214,7 +206,7 @@ fn a_lifted_step_that_explodes_changes_nothing() {
 fn a_literal_recurrence_that_explodes_changes_nothing() {
     let device = Device::flex();
     let model = model(&device);
-    let mut trainer = trainer_of(&model, &device, &literal());
+    let mut trainer = trainer_of(&model, &device, &literal(1.0));
     trainer.step(&[batch()]).unwrap();
     let mut checkpoint = trainer.checkpoint().unwrap();
     let lift = checkpoint.tuned.lift.as_mut().unwrap();
@@ -244,7 +236,7 @@ fn micro_batches_of_a_lifted_run_add_up_to_one() {
     for method in [
         Method::Lifted(lifted()),
         Method::Lifted(recurrent()),
-        literal(),
+        literal(0.05),
     ] {
         check_micro_batches(&model, &method, [&whole, &parts]);
     }

@@ -253,7 +253,7 @@ fn filter_ui(
         from_right(ui, |ui| {
             let (low, high) = comparison.interval95;
             let text = format!(
-                "{} {} → {}, {:+.3} [{low:+.3}, {high:+.3}], p {}",
+                "{} {} to {}, {:+.3} [{low:+.3}, {high:+.3}], p {}",
                 comparison.figure,
                 short(comparison.before.value()),
                 comparison.after,
