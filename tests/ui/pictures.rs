@@ -21,7 +21,7 @@ use crate::fixtures;
 
 const SIZE: Vec2 = vec2(1000.0, 620.0);
 /// Text is anti-aliased a little differently from one driver to the next.
-const MAX_FAILED_PIXELS: usize = 10;
+const MAX_FAILED_PIXELS: usize = 64;
 
 pub fn harness<'a>(app: App, size: Vec2, look: Appearance) -> Harness<'a, App> {
     let theme = if look == Appearance::Light {
