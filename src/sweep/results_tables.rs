@@ -9,10 +9,10 @@ use super::plan::SweepPlan;
 use super::results::{Best, Metric, Row, SEED, SweepResults, label};
 use super::task::TaskState;
 use super::values::FieldValue;
-use crate::bench::Accuracy;
+use crate::bench::{Accuracy, MeanInterval, mean_interval95};
 use crate::error::Result;
 use crate::persist::atomic::write_atomic;
-use crate::report::{Cell, Table, TableFormat};
+use crate::report::{Cell, Estimate, Table, TableFormat};
 use crate::words::duration;
 use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
 
@@ -404,10 +404,21 @@ impl SweepResults {
     }
 }
 
+/// The mean over the seeds that are done, of so many.
 fn mean_cell(values: &[f64], n_total: usize) -> Cell {
-    let _ = n_total;
-    match values {
-        [] => Cell::Empty,
-        values => Cell::number(values.iter().sum::<f64>() / values.len() as f64, 4),
+    match mean_interval95(values) {
+        None => Cell::Empty,
+        // One value says nothing of the spread.
+        Some(MeanInterval { mean, n: 1, .. }) => Cell::number(mean, 4),
+        Some(MeanInterval {
+            mean, low, high, n, ..
+        }) => Cell::from(Estimate {
+            value: mean,
+            low,
+            high,
+            n,
+            n_total,
+            is_difference: false,
+        }),
     }
 }
