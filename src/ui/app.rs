@@ -352,7 +352,9 @@ impl App {
             self.read_evaluations();
         }
         if self.state.tab == Tab::Sweep {
-            self.sweep.look_ahead(&self.state.draft, &self.store);
+            let wants_memory = self.worker.is_some();
+            self.sweep
+                .look_ahead(&self.state.draft, &self.store, wants_memory);
         }
         if self.state.tab == Tab::States {
             self.look_at_states(ctx);

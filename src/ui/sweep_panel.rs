@@ -179,8 +179,9 @@ impl SweepPanel {
         self.beside(move || Answer::Known(sweeps_in(&runs_dir).unwrap_or_default()));
     }
 
-    /// Has the draft planned, if it or the configuration changed.
-    pub fn look_ahead(&mut self, base: &RunSpec, store: &RunStore) {
+    /// Has the draft planned, if it or the configuration changed, with the
+    /// memory of the device if that is wanted.
+    pub fn look_ahead(&mut self, base: &RunSpec, store: &RunStore, wants_memory: bool) {
         if self.asked.is_some() || !self.is_setting_up {
             return;
         }
@@ -199,7 +200,7 @@ impl SweepPanel {
             .cloned()
             .collect();
         self.beside(move || {
-            let planned = plan(&spec, &past).map(Box::new);
+            let planned = plan(&spec, &past, wants_memory).map(Box::new);
             Answer::Planned(Box::new(spec), planned)
         });
     }
@@ -475,7 +476,7 @@ impl Shown {
     }
 }
 
-fn plan(spec: &SweepSpec, past: &[Run]) -> Result<Planned> {
+fn plan(spec: &SweepSpec, past: &[Run], wants_memory: bool) -> Result<Planned> {
     let plan = spec.plan()?;
     let estimate = Estimator::new(&plan).map(|mut estimator| {
         estimator.learn(past);
@@ -484,7 +485,7 @@ fn plan(spec: &SweepSpec, past: &[Run]) -> Result<Planned> {
     // Looking for GPUs starts their drivers, once.
     let device: DeviceChoice = plan.runs[0].spec.device;
     Ok(Planned {
-        memory: memory_of(device),
+        memory: wants_memory.then(|| memory_of(device)).flatten(),
         estimate: estimate.map_err(|error: Error| error.to_string()),
         plan,
     })
