@@ -105,6 +105,7 @@ impl Serving {
         self.command(Command::ResumeRun { folder });
         let mut run: Option<RunId> = None;
         let mut was_stopped = false;
+        let mut failure = None;
         loop {
             select! {
                 recv(self.worker.events) -> event => {
@@ -122,9 +123,10 @@ impl Serving {
                         self.stop(run.as_ref());
                         was_stopped = true;
                     }
-                    let end = ending(&event);
+                    failure = failure_of(&event).or(failure);
                     let _ = self.looked.send(());
-                    if let Some(failure) = end {
+                    // Not before, for until then the worker holds the run's folder.
+                    if event == Event::JobDone {
                         report(&Report::Over { failure });
                         return false;
                     }
@@ -169,7 +171,7 @@ impl Serving {
         const LAST_STEP: usize = WARM_STEPS + TIMED_STEPS;
         let since = |start: Instant| start.elapsed().as_secs_f64() / TIMED_STEPS as f64;
         let mut start: Option<Instant> = None;
-        let mut secs = None;
+        let (mut secs, mut failure) = (None, None);
         loop {
             select! {
                 recv(self.worker.events) -> event => {
@@ -181,16 +183,13 @@ impl Serving {
                             _ => {}
                         }
                     }
-                    let over = match event {
-                        Event::RateFound { .. } => Some(match secs {
-                            Some(secs) => Report::Timed { secs },
-                            None => Report::Over { failure: None },
-                        }),
-                        event => ending(&event).map(|failure| Report::Over { failure }),
-                    };
+                    failure = failure_of(&event).or(failure);
                     let _ = self.looked.send(());
-                    if let Some(over) = over {
-                        report(&over);
+                    if event == Event::JobDone {
+                        report(&match secs {
+                            Some(secs) if failure.is_none() => Report::Timed { secs },
+                            Some(_) | None => Report::Over { failure },
+                        });
                         return false;
                     }
                 }
@@ -217,35 +216,15 @@ impl Serving {
     }
 }
 
-/// Whether the run is over, and why it failed if it did.
-fn ending(event: &Event) -> Option<Option<Failure>> {
-    match event {
-        Event::RunEnded { .. } => Some(None),
-        Event::Failed { kind, message, .. } => Some(Some(Failure {
-            kind: *kind,
-            message: message.clone(),
-        })),
-        Event::DeviceReady { .. }
-        | Event::Loading { .. }
-        | Event::ModelLoaded { .. }
-        | Event::RunStarted { .. }
-        | Event::Step { .. }
-        | Event::Validated { .. }
-        | Event::Diagnosed { .. }
-        | Event::SnapshotReady { .. }
-        | Event::CheckpointSaved { .. }
-        | Event::EvaluationProgress { .. }
-        | Event::EvaluationFinished { .. }
-        | Event::StateExported { .. }
-        | Event::Paused { .. }
-        | Event::RateProgress { .. }
-        | Event::RateFound { .. }
-        | Event::TraceReady
-        | Event::Generated { .. }
-        | Event::GenerationEnded { .. }
-        | Event::DistancesMeasured { .. }
-        | Event::JobDone => None,
-    }
+/// Why a job could not be done.
+fn failure_of(event: &Event) -> Option<Failure> {
+    let Event::Failed { kind, message, .. } = event else {
+        return None;
+    };
+    Some(Failure {
+        kind: *kind,
+        message: message.clone(),
+    })
 }
 
 /// Waits until no other process holds the run.

@@ -177,6 +177,8 @@ fn work(
                 context.report_failure(FailureKind::Work, message);
             }
         }
+        // A client that hears of the end may have another process take the run up.
+        drop(context);
         for _ in 0..usize::from(is_counted) + control.take_abandoned() {
             send(Event::JobDone);
         }
