@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{Theme, UiBuilder, Vec2, vec2};
+use eframe::egui::{Style, Theme, UiBuilder, Vec2, vec2};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use gosling::kernels::device::DeviceChoice;
@@ -21,7 +21,7 @@ use crate::fixtures;
 
 const SIZE: Vec2 = vec2(1000.0, 620.0);
 /// Text is anti-aliased a little differently from one driver to the next.
-const MAX_FAILED_PIXELS: usize = 64;
+const MAX_FAILED_PIXELS: usize = 10;
 
 pub fn harness<'a>(app: App, size: Vec2, look: Appearance) -> Harness<'a, App> {
     let theme = if look == Appearance::Light {
@@ -84,10 +84,22 @@ pub fn wait_for(harness: &mut Harness<'_, App>, label: &str) {
     harness.run_steps(4);
 }
 
-pub fn options() -> SnapshotOptions {
-    SnapshotOptions::new()
+/// Compares the window with its picture once nothing in it waits for the
+/// background any more. A text cursor does not blink there.
+pub fn picture(harness: &mut Harness<'_, App>, name: &str) {
+    let start = Instant::now();
+    while harness.query_all_by_label("…").next().is_some() {
+        assert!(start.elapsed() < Duration::from_secs(120), "{name} waits");
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+    let still = |style: &mut Style| style.visuals.text_cursor.blink = false;
+    harness.ctx.all_styles_mut(still);
+    harness.run_steps(4);
+    let options = SnapshotOptions::new()
         .output_path("tests/ui/snapshots")
-        .max_failed_pixels(MAX_FAILED_PIXELS)
+        .max_failed_pixels(MAX_FAILED_PIXELS);
+    harness.snapshot_options(name, &options);
 }
 
 fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
@@ -117,7 +129,7 @@ fn compare_with(
     label: &str,
 ) {
     wait_for(&mut harness, label);
-    harness.snapshot_options(name, &options());
+    picture(&mut harness, name);
     // All pictures of a test are compared before it fails.
     results.extend_harness(&mut harness);
 }
@@ -323,7 +335,7 @@ fn a_lifted_run_is_configured() {
         let mut harness = harness(app, vec2(1000.0, 1100.0), look);
         wait_for(&mut harness, "2000 examples");
         wait_for(&mut harness, "at a typical support vector");
-        harness.snapshot_options(name, &options());
+        picture(&mut harness, name);
         results.extend_harness(&mut harness);
     }
 }
@@ -366,7 +378,7 @@ fn a_value_that_cannot_be_run_is_said_at_its_field() {
     app.state.draft.training.warmup_steps = 500;
     let mut harness = harness(app, SIZE, look);
     wait_for(&mut harness, "must be below training.steps, 200");
-    harness.snapshot_options("invalid_dark", &options());
+    picture(&mut harness, "invalid_dark");
 }
 
 #[test]

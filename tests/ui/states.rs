@@ -24,7 +24,7 @@ use gosling::worker::event::{Event, RunId, RunOutcome};
 use gosling::worker::run_spec::RunSpec;
 
 use crate::fixtures::Noise;
-use crate::pictures::{harness, options, wait_for};
+use crate::pictures::{harness, picture, wait_for};
 
 const SIZE: Vec2 = vec2(1280.0, 800.0);
 const STEPS: [usize; 4] = [0, 50, 100, 150];
@@ -148,7 +148,7 @@ fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, 
     for label in labels {
         wait_for(&mut harness, label);
     }
-    harness.snapshot_options(name, &options());
+    picture(&mut harness, name);
     results.extend_harness(&mut harness);
 }
 
@@ -206,6 +206,8 @@ fn the_state_takes_up_the_words_of_a_text() {
     let following = app(store(folder.path(), true), true, |state| {
         state.states.follows_text = true;
         state.states.text = "What is the sum of two and three?".into();
+        // It says how long the model took to load.
+        state.shows_log = false;
     });
     let labels = ["S, 64 x 64", "token 0", "Norm of the state over the tokens"];
     check(

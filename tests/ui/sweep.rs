@@ -19,7 +19,7 @@ use gosling::ui::ui_state::Tab;
 use gosling::worker::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
 
 use crate::fixtures::{Noise, Told};
-use crate::pictures::{app, harness, options, wait_for};
+use crate::pictures::{app, harness, picture, wait_for};
 
 const SIZE: Vec2 = vec2(1280.0, 800.0);
 
@@ -118,7 +118,7 @@ fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, 
     let mut harness = harness(app, SIZE, look);
     wait_for(&mut harness, "2000 examples");
     wait_for(&mut harness, label);
-    harness.snapshot_options(name, &options());
+    picture(&mut harness, name);
     results.extend_harness(&mut harness);
 }
 
