@@ -6,8 +6,11 @@ use super::control::Control;
 use super::event::{Event, FailureKind, RunId};
 use super::latest::{Latest, StateSnapshot};
 use super::log_line::log_line;
+use super::run_spec::RunSpec;
+use super::session::{LoadedModel, Session};
 use super::trace::TraceAnswer;
 use crate::error::{Error, Result};
+use crate::model::tokenizer::Tokenizer;
 use crate::persist::metrics::MetricRecord;
 use crate::persist::run_folder::RunFolder;
 use crate::worker::event::EvaluationPhase;
@@ -123,6 +126,22 @@ impl Context<'_> {
         if self.report(failure.clone()).is_err() {
             (self.send)(failure);
         }
+    }
+
+    /// The model and the vocabulary of a run, with what is heard of their
+    /// loading reported and commands taken meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the job is to end, and those of [`Session::load`].
+    pub fn load<'s>(
+        &mut self,
+        session: &'s mut Session,
+        spec: &RunSpec,
+    ) -> Result<(&'s LoadedModel, Tokenizer)> {
+        session.load(spec, &mut |event| {
+            self.poll(0)?;
+            self.report(event)
+        })
     }
 
     /// Takes commands; holds while the run is paused.

@@ -36,10 +36,7 @@ pub(super) fn measure_distances(
     };
     spec.check()?;
     context.during = Doing::LoadingModel;
-    let (loaded, tokenizer) = session.load(spec, &mut |event| {
-        context.poll(0)?;
-        context.report(event)
-    })?;
+    let (loaded, tokenizer) = context.load(session, spec)?;
     context.poll(0)?;
     context.during = Doing::LoadingData;
     let data = RunData::load(spec, &tokenizer)?;

@@ -27,10 +27,7 @@ pub(super) fn generate(
 ) -> Result<()> {
     let run = context.run().unwrap_or(RunId(String::new()));
     context.during = Doing::LoadingModel;
-    let (loaded, tokenizer) = match session.load(&request.spec, &mut |event| {
-        context.poll(0)?;
-        context.report(event)
-    }) {
+    let (loaded, tokenizer) = match context.load(session, &request.spec) {
         Err(Error::Stopped) => return end_all(request, &run, context),
         other => other?,
     };

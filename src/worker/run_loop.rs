@@ -60,11 +60,7 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
 /// Reads the model ahead of the runs that will want it.
 fn load(spec: &RunSpec, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
     context.during = Doing::LoadingModel;
-    let loaded = session.load(spec, &mut |event| {
-        context.poll(0)?;
-        context.report(event)
-    });
-    loaded.map(|_| ())
+    context.load(session, spec).map(|_| ())
 }
 
 /// What a run needs before it begins.
@@ -84,10 +80,7 @@ fn prepare<'a>(
     context.during = Doing::CheckingSpec;
     spec.check()?;
     context.during = Doing::LoadingModel;
-    let (loaded, tokenizer) = session.load(spec, &mut |event| {
-        context.poll(0)?;
-        context.report(event)
-    })?;
+    let (loaded, tokenizer) = context.load(session, spec)?;
     context.poll(0)?;
     context.during = Doing::LoadingData;
     let mut data = RunData::load(spec, &tokenizer)?;

@@ -153,10 +153,7 @@ pub(super) fn trace(
 ) -> Result<()> {
     context.during = Doing::Tracing;
     let spec = request.spec.clone();
-    let loaded = session.load(&spec, &mut |event| {
-        context.poll(0)?;
-        context.report(event)
-    });
+    let loaded = context.load(session, &spec);
     match loaded {
         Ok((loaded, tokenizer)) => {
             let tracer = Tracer {

@@ -7,10 +7,10 @@ use eframe::egui::{
 use super::super::super::sweep_look::SweepLook;
 use super::super::super::theme::palette;
 use super::super::super::ui_state::UiState;
-use super::super::super::widgets::controls::{cut_middle, empty_state, weak_small};
+use super::super::super::widgets::controls::{cut_middle, weak_small};
 use super::super::super::widgets::numbers::number;
 use super::scale::{Of, colour, value};
-use super::{run_of, spoken};
+use super::{has_fields, run_of, spoken};
 use crate::sweep::results::{Row, SweepResults, label};
 use crate::sweep::values::FieldValue;
 
@@ -24,12 +24,7 @@ pub(super) fn heatmap_ui(
     look: &mut SweepLook,
     state: &mut UiState,
 ) {
-    if results.fields.is_empty() {
-        empty_state(
-            ui,
-            "No fields",
-            "This sweep has no field that differs between its runs.",
-        );
+    if !has_fields(ui, results) {
         return;
     }
     ui.horizontal(|ui| {

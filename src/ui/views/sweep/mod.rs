@@ -27,9 +27,9 @@ use super::super::action::Action;
 use super::super::sweep_look::ResultsView;
 use super::super::sweep_panel::SweepPanel;
 use super::super::ui_state::UiState;
-use super::super::widgets::controls::{choice, weak_small};
+use super::super::widgets::controls::{choice, empty_state, weak_small};
 use crate::runs::RunStore;
-use crate::sweep::results::{Metric, Row};
+use crate::sweep::results::{Metric, Row, SweepResults};
 use crate::worker::event::RunId;
 
 /// Draws the view.
@@ -98,6 +98,16 @@ fn metric_ui(ui: &mut Ui, metric: &mut Metric) {
 /// Gives a control that shows its value a name for those who do not see it.
 fn spoken(response: &Response, role: Role, name: &str) {
     response.widget_info(|| WidgetInfo::labeled(role, true, name));
+}
+
+/// Whether there is a field to draw a metric against; says so where there is none.
+fn has_fields(ui: &mut Ui, results: &SweepResults) -> bool {
+    let has_some = !results.fields.is_empty();
+    if !has_some {
+        let what = "This sweep has no field that differs between its runs.";
+        empty_state(ui, "No fields", what);
+    }
+    has_some
 }
 
 /// The run of a row.

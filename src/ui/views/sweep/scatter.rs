@@ -5,11 +5,11 @@ use eframe::egui::{Align2, FontId, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetIn
 use super::super::super::sweep_look::SweepLook;
 use super::super::super::theme::{palette, run_colour};
 use super::super::super::ui_state::UiState;
-use super::super::super::widgets::controls::{cut_middle, empty_state, weak_small};
+use super::super::super::widgets::controls::{cut_middle, weak_small};
 use super::super::super::widgets::numbers::number;
 use super::heatmap::field_ui;
 use super::scale::{Of, Scale, value};
-use super::{run_of, select};
+use super::{has_fields, run_of, select};
 use crate::sweep::results::{Row, SweepResults};
 
 const LEFT: f32 = 58.0;
@@ -24,12 +24,7 @@ pub(super) fn scatter_ui(
     look: &mut SweepLook,
     state: &mut UiState,
 ) {
-    if results.fields.is_empty() {
-        empty_state(
-            ui,
-            "No fields",
-            "This sweep has no field that differs between its runs.",
-        );
+    if !has_fields(ui, results) {
         return;
     }
     ui.horizontal(|ui| {
