@@ -8,6 +8,7 @@ use burn::backend::fusion::custom::{
 use burn::backend::fusion::{FusionBackend, FusionRuntime, FusionTensor};
 use burn::tensor::{DType, Device, Int, Shape, Tensor};
 use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
+use cubecl::prelude::TensorArg;
 
 use super::measure;
 use super::product_gpu::has_matrix_units;
@@ -127,6 +128,11 @@ fn queue_list(
         OperationIr::Custom(description),
         operation,
     )
+}
+
+/// A tensor as a kernel takes it.
+pub(crate) fn arg(x: &CubeTensor) -> TensorArg {
+    x.clone().into_tensor_arg()
 }
 
 /// An uninitialised f32 tensor on the device of `like`.

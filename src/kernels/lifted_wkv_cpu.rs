@@ -13,9 +13,9 @@ use chunk::{Chunk, Dims, Place, Slices, by_row};
 use token::{TokenValues, advance, recompute, removed, token_backward};
 
 use super::cpu_tensor::{Flat, written};
-use super::lifted_wkv::{LiftedForward, LiftedGradients, LiftedInputs, LiftedSegment, LiftedTape};
 use super::rows::{Rows, Unwritten};
 use super::simd::{LANES, Task, run};
+use super::wkv7::{SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape};
 
 /// Rows that walk together, so that a token's vectors are loaded once for all
 /// of them.
@@ -166,16 +166,8 @@ fn for_each_head<T: Task>(dims: Dims, task: impl Fn(Place) -> T + Sync) {
         });
 }
 
-fn with_slices<T>(inputs: &LiftedInputs, body: impl FnOnce(&Slices<'_>) -> T) -> T {
-    let LiftedInputs {
-        r,
-        w,
-        k,
-        v,
-        removal,
-        write,
-    } = inputs;
-    let flat = [r, w, k, v, removal, write].map(Flat::new);
+fn with_slices<T>(inputs: &Wkv7Inputs, body: impl FnOnce(&Slices<'_>) -> T) -> T {
+    let flat = inputs.each().map(Flat::new);
     let [r, w, k, v, removal, write] = flat.each_ref().map(Flat::slice);
     body(&Slices {
         r,
@@ -187,7 +179,7 @@ fn with_slices<T>(inputs: &LiftedInputs, body: impl FnOnce(&Slices<'_>) -> T) ->
     })
 }
 
-pub(super) fn forward(inputs: &LiftedInputs, state: &Tensor<4>, keep_tape: bool) -> LiftedForward {
+pub(super) fn forward(inputs: &Wkv7Inputs, state: &Tensor<4>, keep_tape: bool) -> Wkv7Forward {
     let dims = Dims::new(inputs, state.dims()[0]);
     let (b, t, h) = (dims.n_batch, dims.n_tokens, dims.n_head);
     let (n, m, n_chunks) = (dims.n_values, dims.n_keys, dims.n_chunks());
@@ -209,13 +201,13 @@ pub(super) fn forward(inputs: &LiftedInputs, state: &Tensor<4>, keep_tape: bool)
             tape: keep_tape.then_some((&tape.0, &tape.1)),
         });
     });
-    LiftedForward {
+    Wkv7Forward {
         // SAFETY: the tasks above wrote every row.
         y: unsafe { written(y, [b, t, h, n]) },
         // SAFETY: the tasks above wrote every row.
         last_state: unsafe { written(last_state, [b, h, n, m]) },
         tape: keep_tape.then(|| {
-            LiftedTape::one(
+            Wkv7Tape::one(
                 // SAFETY: the tasks above wrote every row.
                 unsafe { written(checkpoints, [b, h, n_chunks, n, m]) },
                 // SAFETY: the tasks above wrote every row.
@@ -225,11 +217,7 @@ pub(super) fn forward(inputs: &LiftedInputs, state: &Tensor<4>, keep_tape: bool)
     }
 }
 
-pub(super) fn backward(
-    inputs: &LiftedInputs,
-    tape: &LiftedSegment,
-    dy: &Tensor<4>,
-) -> LiftedGradients {
+pub(super) fn backward(inputs: &Wkv7Inputs, tape: &SegmentTape, dy: &Tensor<4>) -> Wkv7Gradients {
     let dims = Dims::new(inputs, 1);
     let (b, t, h) = (dims.n_batch, dims.n_tokens, dims.n_head);
     let (n, m) = (dims.n_values, dims.n_keys);
@@ -255,7 +243,7 @@ pub(super) fn backward(
     // SAFETY: the tasks above wrote every row.
     let [r, w, k, removal, write] =
         gradients.map(|values| unsafe { written(values, [b, t, h, m]) });
-    LiftedGradients {
+    Wkv7Gradients {
         r,
         w,
         k,

@@ -13,8 +13,9 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::wkv7_segments::{backward_of_segments, forward_of_segments, state_of_segments};
-use super::{wkv7_cpu, wkv7_reference};
+use super::lifted_wkv::lifted_wkv_reference;
+use super::segments::{backward_of_segments, forward_of_segments, state_of_segments};
+use super::{wkv7_cpu, wkv7_gpu};
 
 /// Tokens between two stored states; the backward pass recomputes those between.
 pub const CHECKPOINT_INTERVAL: usize = 16;
@@ -27,7 +28,8 @@ const MAX_DISPATCH_TOKENS: usize = 2048;
 /// Head sizes that the fast operators are compiled for.
 pub const HEAD_SIZES: [usize; 4] = [16, 32, 64, 128];
 
-/// The six inputs of every token, each [B, T, H, N], f32.
+/// The six inputs of every token, f32: v is [B, T, H, N], the others are
+/// [B, T, H, M] with M = N, but for a lifted state ([`super::lifted_wkv`]).
 #[derive(Debug, Clone)]
 pub struct Wkv7Inputs {
     /// Receptance.
@@ -44,12 +46,41 @@ pub struct Wkv7Inputs {
     pub write: Tensor<4>,
 }
 
+impl Wkv7Inputs {
+    /// r, w, k, v, removal and write, in this order.
+    pub fn each(&self) -> [&Tensor<4>; 6] {
+        let Self {
+            r,
+            w,
+            k,
+            v,
+            removal,
+            write,
+        } = self;
+        [r, w, k, v, removal, write]
+    }
+
+    /// The inputs that `f` makes of these.
+    #[must_use]
+    pub fn map(&self, f: impl FnMut(&Tensor<4>) -> Tensor<4>) -> Self {
+        let [r, w, k, v, removal, write] = self.each().map(f);
+        Self {
+            r,
+            w,
+            k,
+            v,
+            removal,
+            write,
+        }
+    }
+}
+
 /// What the forward pass gives.
 #[derive(Debug, Clone)]
 pub struct Wkv7Forward {
     /// [B, T, H, N].
     pub y: Tensor<4>,
-    /// The state after the last token, [B, H, N, N].
+    /// The state after the last token, [B, H, N, M].
     pub last_state: Tensor<4>,
     /// What the backward pass needs, where it was asked for.
     pub tape: Option<Wkv7Tape>,
@@ -65,7 +96,7 @@ pub struct Wkv7Tape {
 /// The tape of one stretch of tokens.
 #[derive(Debug, Clone)]
 pub(super) struct SegmentTape {
-    /// The state before every [`CHECKPOINT_INTERVAL`]-th token, [B, H, chunks, N, N].
+    /// The state before the first token of every chunk, [B, H, chunks, N, M].
     pub(super) checkpoints: Tensor<5>,
     /// `S_{t-1} removal_t`, [B, T, H, N].
     pub(super) removed: Tensor<4>,
@@ -81,6 +112,14 @@ impl Wkv7Tape {
         self.segments.iter().map(of_segment).sum()
     }
 
+    /// The largest magnitude in the states that it holds, `[1]`; not a number
+    /// where one of them is none.
+    pub fn largest(&self) -> Tensor<1> {
+        let of_segment = |segment: &SegmentTape| largest(segment.checkpoints.clone());
+        let all: Vec<_> = self.segments.iter().map(of_segment).collect();
+        largest(Tensor::cat(all, 0))
+    }
+
     /// The tape of a single stretch.
     pub(super) fn one(checkpoints: Tensor<5>, removed: Tensor<4>) -> Self {
         Self {
@@ -92,8 +131,16 @@ impl Wkv7Tape {
     }
 }
 
-/// Gradients of the inputs, [B, T, H, N] each, and of the initial state of
-/// every batch entry, [B, H, N, N].
+/// The largest magnitude of a tensor, `[1]`; not a number where one of its
+/// numbers is none.
+pub fn largest<const D: usize>(x: Tensor<D>) -> Tensor<1> {
+    // A maximum may pass over what is not a number; a sum does not.
+    let poison = x.clone().sum() * 0.0;
+    x.abs().max() + poison
+}
+
+/// Gradients of the inputs, in their shapes, and of the initial state of every
+/// batch entry, [B, H, N, M].
 #[derive(Debug, Clone)]
 pub struct Wkv7Gradients {
     /// Of the receptance.
@@ -127,7 +174,8 @@ pub fn wkv7(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forwa
     if is_cpu(&state.device()) {
         wkv7_cpu::forward(inputs, state, keep_tape)
     } else {
-        forward_of_segments(inputs, state, keep_tape, MAX_DISPATCH_TOKENS)
+        let once = wkv7_gpu::forward;
+        forward_of_segments(inputs, state, keep_tape, MAX_DISPATCH_TOKENS, once)
     }
 }
 
@@ -151,7 +199,8 @@ pub fn wkv7_backward(
     beside: Option<Beside>,
 ) -> Wkv7Gradients {
     if !is_cpu(&dy.device()) {
-        return backward_of_segments(inputs, tape, dy, beside, MAX_DISPATCH_TOKENS);
+        let once = wkv7_gpu::backward;
+        return backward_of_segments(inputs, tape, dy, beside, MAX_DISPATCH_TOKENS, once);
     }
     let mut gradients = wkv7_cpu::backward(inputs, &tape.segments[0], dy);
     if let Some(Beside { r, k, v }) = beside {
@@ -175,18 +224,11 @@ pub fn wkv7_state_gradient(inputs: &Wkv7Inputs, dy: Tensor<4>) -> Tensor<4> {
 /// The same outputs in plain, differentiable Burn operations, token by token:
 /// slow, and the oracle of the tests. Gives y and the last state.
 pub fn wkv7_reference(inputs: &Wkv7Inputs, state: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-    wkv7_reference::forward(inputs, state)
+    lifted_wkv_reference(inputs, state)
 }
 
 fn check(inputs: &Wkv7Inputs, state: &Tensor<4>) {
-    let Wkv7Inputs {
-        r,
-        w,
-        k,
-        v,
-        removal,
-        write,
-    } = inputs;
+    let [r, w, k, v, removal, write] = inputs.each();
     let dims = r.dims();
     let [n_batch, _, n_head, head_size] = dims;
     for other in [w, k, v, removal, write] {

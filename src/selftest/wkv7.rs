@@ -86,14 +86,7 @@ fn fast(shape: [usize; 4], device: &Device) -> Result<Vec<Named>> {
 fn reference(shape: [usize; 4]) -> Result<Vec<Named>> {
     let (inputs, state, dy) = inputs(shape, &Device::flex());
     let leaf = |x: Tensor<4>| Tensor::<4>::from_inner(x).require_grad();
-    let inputs = Wkv7Inputs {
-        r: leaf(inputs.r),
-        w: leaf(inputs.w),
-        k: leaf(inputs.k),
-        v: leaf(inputs.v),
-        removal: leaf(inputs.removal),
-        write: leaf(inputs.write),
-    };
+    let inputs = inputs.map(|x| leaf(x.clone()));
     let state = leaf(state);
     let (y, last_state) = wkv7_reference(&inputs, state.clone());
     let loss = (y.clone() * Tensor::from_inner(dy)).sum();

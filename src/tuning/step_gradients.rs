@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::lifted_wkv::largest;
+use crate::kernels::wkv7::largest;
 use crate::model::LayerGradients;
 use crate::model::branch::{BranchGradients, BranchGuard, FeatureMoments};
 

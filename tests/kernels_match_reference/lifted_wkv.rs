@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use gosling::kernels::lifted_vectors::{KeySide, LiftedVectors};
 use gosling::kernels::lifted_wkv::{
-    LiftedInputs, checkpoint_interval, lifted_wkv, lifted_wkv_backward, lifted_wkv_reference,
+    checkpoint_interval, lifted_wkv, lifted_wkv_backward, lifted_wkv_reference,
 };
 use gosling::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
 
@@ -14,10 +14,10 @@ use crate::{Named, check_equal, software_gpu, u};
 /// B, T, H, N, M.
 type Shape = [usize; 5];
 
-fn inputs([b, t, h, n, m]: Shape, device: &Device) -> (LiftedInputs, Tensor<4>, Tensor<4>) {
+fn inputs([b, t, h, n, m]: Shape, device: &Device) -> (Wkv7Inputs, Tensor<4>, Tensor<4>) {
     let keys = |q, scale, offset| u::<4>(q, scale, offset, [b, t, h, m], device);
     let unit = (2.0 / m as f64).sqrt();
-    let inputs = LiftedInputs {
+    let inputs = Wkv7Inputs {
         r: keys(0.0, 1.0, 0.0),
         w: keys(1.0, 0.2, 0.75),
         k: keys(2.0, 1.0, 0.0),
@@ -48,14 +48,7 @@ fn fused(shape: Shape, device: &Device) -> Vec<Named> {
 
 fn reference(shape: Shape) -> Vec<Named> {
     let (inputs, state, dy) = inputs(shape, &Device::flex());
-    let inputs = LiftedInputs {
-        r: leaf(inputs.r),
-        w: leaf(inputs.w),
-        k: leaf(inputs.k),
-        v: leaf(inputs.v),
-        removal: leaf(inputs.removal),
-        write: leaf(inputs.write),
-    };
+    let inputs = inputs.map(|x| leaf(x.clone()));
     let state = leaf(state);
     let (y, last) = lifted_wkv_reference(&inputs, state.clone());
     let gradients = (y.clone() * constant(dy)).sum().backward();
@@ -109,15 +102,7 @@ fn lifted_wkv_matches_its_reference_on_a_gpu() {
 fn a_square_lifted_state_is_that_of_wkv7() {
     let [b, t, h, n, m] = [2, 21, 2, 64, 64];
     let device = Device::flex();
-    let (lifted, state, dy) = inputs([b, t, h, n, m], &device);
-    let plain = Wkv7Inputs {
-        r: lifted.r.clone(),
-        w: lifted.w.clone(),
-        k: lifted.k.clone(),
-        v: lifted.v.clone(),
-        removal: lifted.removal.clone(),
-        write: lifted.write.clone(),
-    };
+    let (plain, state, dy) = inputs([b, t, h, n, m], &device);
     let forward = wkv7(&plain, state, true);
     let g = wkv7_backward(&plain, &forward.tape.unwrap(), dy, None);
     let want = vec![
@@ -153,7 +138,7 @@ fn gradients_of_the_lifted_operator_are_its_slopes() {
     let (inputs, state, dy) = inputs([1, 19, 2, 16, 32], &device);
     let tape = lifted_wkv(&inputs, state.clone(), true).tape.unwrap();
     let g = lifted_wkv_backward(&inputs, &tape, dy.clone());
-    let loss = |inputs: &LiftedInputs, state: &Tensor<4>| {
+    let loss = |inputs: &Wkv7Inputs, state: &Tensor<4>| {
         let y = lifted_wkv(inputs, state.clone(), false).y;
         let all = values(y * dy.clone());
         all.iter().map(|x| f64::from(*x)).sum::<f64>()
@@ -171,7 +156,7 @@ fn gradients_of_the_lifted_operator_are_its_slopes() {
             "{what}: {slope}, not {square}"
         );
     };
-    let with = |change: &dyn Fn(&mut LiftedInputs)| {
+    let with = |change: &dyn Fn(&mut Wkv7Inputs)| {
         let mut inputs = inputs.clone();
         change(&mut inputs);
         loss(&inputs, &state)

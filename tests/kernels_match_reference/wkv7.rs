@@ -56,14 +56,7 @@ fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
 fn run_reference(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
     let (inputs, state, dy) = inputs(shape, device);
     let leaf = |x: Tensor<4>| Tensor::<4>::from_inner(x).require_grad();
-    let inputs = Wkv7Inputs {
-        r: leaf(inputs.r),
-        w: leaf(inputs.w),
-        k: leaf(inputs.k),
-        v: leaf(inputs.v),
-        removal: leaf(inputs.removal),
-        write: leaf(inputs.write),
-    };
+    let inputs = inputs.map(|x| leaf(x.clone()));
     let state = leaf(state);
     let (y, last_state) = wkv7_reference(&inputs, state.clone());
     let loss = (y.clone() * Tensor::from_inner(dy)).sum();

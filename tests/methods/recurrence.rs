@@ -1,9 +1,7 @@
 //! The lifted recurrences against the WKV-7 operator, and their compression.
 
 use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};
-use gosling::kernels::lifted_wkv::{
-    LiftedInputs, lifted_wkv, lifted_wkv_backward, lifted_wkv_reference,
-};
+use gosling::kernels::lifted_wkv::{lifted_wkv, lifted_wkv_backward, lifted_wkv_reference};
 use gosling::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
 use gosling::model::branch::reference::{
     HeadFeatures, LiteralMap, TokenVectors, paper_literal, recurrent,
@@ -144,21 +142,13 @@ fn identity_limit_equals_wkv7() {
 }
 
 /// Inputs without automatic differentiation.
-fn inner_of(inputs: &LiftedInputs) -> LiftedInputs {
-    let inner = |x: &Tensor<4>| x.clone().inner();
-    LiftedInputs {
-        r: inner(&inputs.r),
-        w: inner(&inputs.w),
-        k: inner(&inputs.k),
-        v: inner(&inputs.v),
-        removal: inner(&inputs.removal),
-        write: inner(&inputs.write),
-    }
+fn inner_of(inputs: &Wkv7Inputs) -> Wkv7Inputs {
+    inputs.map(|x| x.clone().inner())
 }
 
 /// Outputs, dZ = Q dL, and 20 steps of plain SGD on both, of the reference and
 /// of the fused operator.
-fn check_compression(what: &str, full: &LiftedInputs, small: &LiftedInputs, q: &Tensor<2>) {
+fn check_compression(what: &str, full: &Wkv7Inputs, small: &Wkv7Inputs, q: &Tensor<2>) {
     let [b, t, h, n, m] = SIZES;
     let target = random([b, t, h, n], -1.0, 1.0);
     let q4 = q.clone().unsqueeze::<4>();
@@ -193,8 +183,8 @@ fn check_compression(what: &str, full: &LiftedInputs, small: &LiftedInputs, q: &
 }
 
 /// Inputs as constants of automatic differentiation.
-fn constant(inputs: LiftedInputs) -> LiftedInputs {
-    LiftedInputs {
+fn constant(inputs: Wkv7Inputs) -> Wkv7Inputs {
+    Wkv7Inputs {
         r: Tensor::from_inner(inputs.r),
         w: Tensor::from_inner(inputs.w),
         k: Tensor::from_inner(inputs.k),
@@ -228,7 +218,7 @@ fn row_compression_matches_full() {
     check_compression("recurrent", &constant(full), &constant(small.clone()), &q);
 
     // Decayed is the same without removal and writing.
-    let decayed = |mut inputs: LiftedInputs| {
+    let decayed = |mut inputs: Wkv7Inputs| {
         inputs.removal = inputs.removal.zeros_like();
         inputs.k = inputs.k.zeros_like();
         inputs

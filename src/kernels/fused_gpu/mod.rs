@@ -10,6 +10,7 @@ use burn::tensor::Shape;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use super::gpu_op::arg;
 use sums::UNITS;
 
 /// Cubes of a kernel with one for each of `n`, as a device takes so many.
@@ -47,10 +48,6 @@ impl<'a> GpuNorm<'a> {
     fn fours(&self) -> usize {
         self.weight.meta.shape().num_elements() / 4
     }
-}
-
-fn arg(x: &CubeTensor) -> TensorArg {
-    x.clone().into_tensor_arg()
 }
 
 fn len(shape: &Shape) -> usize {

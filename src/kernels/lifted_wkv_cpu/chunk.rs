@@ -1,8 +1,9 @@
 //! Where a head lies in the tensors of a call, and the tokens of one chunk of it.
 
 use super::ROWS;
-use crate::kernels::lifted_wkv::{LiftedInputs, checkpoint_interval};
+use crate::kernels::lifted_wkv::checkpoint_interval;
 use crate::kernels::simd::LANES;
+use crate::kernels::wkv7::Wkv7Inputs;
 
 /// One lane group of a vector over the keys.
 pub(super) type Lanes = [f32; LANES];
@@ -22,7 +23,7 @@ pub(super) struct Dims {
 }
 
 impl Dims {
-    pub(super) fn new(inputs: &LiftedInputs, n_states: usize) -> Self {
+    pub(super) fn new(inputs: &Wkv7Inputs, n_states: usize) -> Self {
         let [n_batch, n_tokens, n_head, n_keys] = inputs.r.dims();
         Self {
             n_batch,

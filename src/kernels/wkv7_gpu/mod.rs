@@ -7,52 +7,37 @@
 
 mod columns;
 mod rows;
+mod stage;
 
 use burn::tensor::{Shape, Tensor};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::features::Plane;
 use cubecl::prelude::*;
 
-use super::gpu_op::{from_gpu, on_gpu, queue};
+use super::gpu_op::{arg, from_gpu, on_gpu, queue};
 use super::wkv7::{
     Beside, CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
 };
+use stage::Stage;
 
 /// Rows of the state that one cube carries.
 const ROWS: usize = 32;
 
-/// How the rows of a head are handed out.
-#[derive(Clone, Copy)]
-struct Division {
-    n: usize,
-    rows: usize,
-    /// Units of a row.
-    split: usize,
+/// How the rows of heads of `n` are handed out on the device of `like`.
+fn stage_of(like: &CubeTensor, n: usize) -> Stage {
+    let has_shuffles = like.client.features().plane.contains(Plane::Ops);
+    let smallest_plane = like.client.properties().hardware.plane_size_min as usize;
+    let split = if has_shuffles && smallest_plane >= 4 {
+        4
+    } else {
+        1
+    };
+    Stage::new(n, ROWS.min(n), split)
 }
 
-impl Division {
-    fn new(like: &CubeTensor, n: usize) -> Self {
-        let has_shuffles = like.client.features().plane.contains(Plane::Ops);
-        let smallest_plane = like.client.properties().hardware.plane_size_min as usize;
-        let split = if has_shuffles && smallest_plane >= 4 {
-            4
-        } else {
-            1
-        };
-        Self {
-            n,
-            rows: ROWS.min(n),
-            split,
-        }
-    }
-
-    fn cubes(self, n_heads: usize) -> CubeCount {
-        CubeCount::Static((n_heads * self.n / self.rows) as u32, 1, 1)
-    }
-
-    fn units(self) -> CubeDim {
-        CubeDim::new_1d((self.rows * self.split) as u32)
-    }
+/// Cubes of a pass over the rows of `n_heads`.
+fn cubes(stage: Stage, n_heads: usize) -> CubeCount {
+    CubeCount::Static((n_heads * stage.n / stage.rows) as u32, 1, 1)
 }
 
 /// Shapes of a tape for inputs [B, T, H, N], or of the few numbers that
@@ -73,14 +58,7 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
     let dims = inputs.r.dims();
     let [b, _, h, n] = dims;
     let shared_state = state.dims()[0] == 1;
-    let Wkv7Inputs {
-        r,
-        w,
-        k,
-        v,
-        removal,
-        write,
-    } = inputs.clone();
+    let [r, w, k, v, removal, write] = inputs.each().map(Tensor::clone);
     let [checkpoints, removed] = tape_shapes(dims, keep_tape);
     let outputs = [
         Shape::from(dims),
@@ -90,28 +68,25 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
     ];
     let inputs = [r, w, k, v, removal, write, state].map(on_gpu);
     let outputs = queue("wkv7_forward", inputs.into(), outputs, move |x, out| {
-        let division = Division::new(&x[0], n);
+        let stage = stage_of(&x[0], n);
         // SAFETY: shapes were checked where the tensors came in; no index leaves them.
         unsafe {
             rows::forward::launch_unchecked(
                 &x[0].client,
-                division.cubes(b * h),
-                division.units(),
-                x[0].clone().into_tensor_arg(),
-                x[1].clone().into_tensor_arg(),
-                x[2].clone().into_tensor_arg(),
-                x[3].clone().into_tensor_arg(),
-                x[4].clone().into_tensor_arg(),
-                x[5].clone().into_tensor_arg(),
-                x[6].clone().into_tensor_arg(),
-                out[0].clone().into_tensor_arg(),
-                out[1].clone().into_tensor_arg(),
-                out[2].clone().into_tensor_arg(),
-                out[3].clone().into_tensor_arg(),
-                n,
-                division.rows,
-                division.split,
-                rows::stage(n),
+                cubes(stage, b * h),
+                CubeDim::new_1d(stage.units() as u32),
+                arg(&x[0]),
+                arg(&x[1]),
+                arg(&x[2]),
+                arg(&x[3]),
+                arg(&x[4]),
+                arg(&x[5]),
+                arg(&x[6]),
+                arg(&out[0]),
+                arg(&out[1]),
+                arg(&out[2]),
+                arg(&out[3]),
+                stage,
                 CHECKPOINT_INTERVAL,
                 shared_state,
                 keep_tape,
@@ -152,14 +127,7 @@ fn rows_backward(
     let dlast = dlast.unwrap_or_else(|| dy.clone());
     let has_beside = beside.is_some();
     let beside = beside.unwrap_or_else(|| dy.clone());
-    let Wkv7Inputs {
-        r,
-        w,
-        k,
-        v: _,
-        removal,
-        write,
-    } = inputs.clone();
+    let [r, w, k, _, removal, write] = inputs.each().map(Tensor::clone);
     let [checkpoints, removed] = tape_shapes(dims, keep);
     let outputs = [
         Shape::from([b, h, n, n]),
@@ -173,29 +141,26 @@ fn rows_backward(
         inputs.into(),
         outputs,
         move |x, out| {
-            let division = Division::new(&x[0], n);
+            let stage = stage_of(&x[0], n);
             // SAFETY: shapes were checked where the tensors came in; no index leaves them.
             unsafe {
                 rows::backward::launch_unchecked(
                     &x[0].client,
-                    division.cubes(b * h),
-                    division.units(),
-                    x[0].clone().into_tensor_arg(),
-                    x[1].clone().into_tensor_arg(),
-                    x[2].clone().into_tensor_arg(),
-                    x[3].clone().into_tensor_arg(),
-                    x[4].clone().into_tensor_arg(),
-                    x[5].clone().into_tensor_arg(),
-                    x[6].clone().into_tensor_arg(),
-                    x[7].clone().into_tensor_arg(),
-                    out[0].clone().into_tensor_arg(),
-                    out[1].clone().into_tensor_arg(),
-                    out[2].clone().into_tensor_arg(),
-                    out[3].clone().into_tensor_arg(),
-                    n,
-                    division.rows,
-                    division.split,
-                    rows::stage(n),
+                    cubes(stage, b * h),
+                    CubeDim::new_1d(stage.units() as u32),
+                    arg(&x[0]),
+                    arg(&x[1]),
+                    arg(&x[2]),
+                    arg(&x[3]),
+                    arg(&x[4]),
+                    arg(&x[5]),
+                    arg(&x[6]),
+                    arg(&x[7]),
+                    arg(&out[0]),
+                    arg(&out[1]),
+                    arg(&out[2]),
+                    arg(&out[3]),
+                    stage,
                     CHECKPOINT_INTERVAL,
                     has_dlast,
                     has_beside,
@@ -228,14 +193,7 @@ pub(super) fn backward(
         None => (dy.clone(), dy.clone(), None),
     };
     let of_rows = rows_backward(inputs, dy.clone(), dlast, beside_v, true);
-    let Wkv7Inputs {
-        r,
-        w,
-        k,
-        v,
-        removal,
-        write,
-    } = inputs.clone();
+    let [r, w, k, v, removal, write] = inputs.each().map(Tensor::clone);
     let columns = [
         r,
         w,
@@ -261,24 +219,24 @@ pub(super) fn backward(
                 &x[0].client,
                 CubeCount::Static(t.div_ceil(CHECKPOINT_INTERVAL) as u32, (b * h) as u32, 1),
                 CubeDim::new_1d(n as u32),
-                x[0].clone().into_tensor_arg(),
-                x[1].clone().into_tensor_arg(),
-                x[2].clone().into_tensor_arg(),
-                x[3].clone().into_tensor_arg(),
-                x[4].clone().into_tensor_arg(),
-                x[5].clone().into_tensor_arg(),
-                x[6].clone().into_tensor_arg(),
-                x[7].clone().into_tensor_arg(),
-                x[8].clone().into_tensor_arg(),
-                x[9].clone().into_tensor_arg(),
-                x[10].clone().into_tensor_arg(),
-                x[11].clone().into_tensor_arg(),
-                x[12].clone().into_tensor_arg(),
-                out[0].clone().into_tensor_arg(),
-                out[1].clone().into_tensor_arg(),
-                out[2].clone().into_tensor_arg(),
-                out[3].clone().into_tensor_arg(),
-                out[4].clone().into_tensor_arg(),
+                arg(&x[0]),
+                arg(&x[1]),
+                arg(&x[2]),
+                arg(&x[3]),
+                arg(&x[4]),
+                arg(&x[5]),
+                arg(&x[6]),
+                arg(&x[7]),
+                arg(&x[8]),
+                arg(&x[9]),
+                arg(&x[10]),
+                arg(&x[11]),
+                arg(&x[12]),
+                arg(&out[0]),
+                arg(&out[1]),
+                arg(&out[2]),
+                arg(&out[3]),
+                arg(&out[4]),
                 n,
                 CHECKPOINT_INTERVAL,
                 shares_columns,

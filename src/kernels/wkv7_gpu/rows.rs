@@ -1,20 +1,14 @@
 //! The parts of [`crate::kernels::wkv7`] that walk over the tokens. Rows of the
 //! state (and of its gradient) do not see each other there, so every row has
 //! its own units: `split` of them, each with every `split`-th vector of columns
-//! in registers. The vectors of [`STAGE`] tokens at a time are fetched together
+//! in registers. The vectors of a [`Stage`] of tokens are fetched together
 //! and ahead of time, so that no token waits for memory.
 // Kernels know no `if` of two kinds of condition and no methods of whole numbers.
 #![allow(clippy::collapsible_if, clippy::manual_is_multiple_of)]
 
 use cubecl::prelude::*;
 
-/// Four columns of a row.
-type Four = Vector<f32, Const<4>>;
-
-/// Tokens whose vectors are in shared memory at once.
-pub(super) fn stage(n: usize) -> usize {
-    if n > 64 { 8 } else { 16 }
-}
+use super::stage::{Four, Stage, fetch, fetch_rows, share, share_rows};
 
 /// The sum over the units of a row, given to all of them.
 #[cube]
@@ -27,79 +21,6 @@ fn over_row(value: f32, #[comptime] split: usize) -> f32 {
         sum += plane_shuffle_xor(sum, 2u32);
     }
     sum
-}
-
-/// This unit's share of the vectors of a stage, those of the tokens `token` to
-/// `token + len` of one head; behind the last one it is repeated.
-#[cube]
-fn fetch(
-    x: &Tensor<Four>,
-    held: &mut Array<Four>,
-    token: usize,
-    n_head: usize,
-    len: usize,
-    #[comptime] n: usize,
-    #[comptime] stage: usize,
-    #[comptime] n_units: usize,
-) {
-    let n_vectors = comptime!(n / 4);
-    #[unroll]
-    for idx in 0..comptime!((stage * n / 4).div_ceil(n_units)) {
-        let at = UNIT_POS_X as usize + idx * n_units;
-        let l = usize::min(at / n_vectors, len - 1);
-        held[idx] = x[(token + l * n_head) * n_vectors + at % n_vectors];
-    }
-}
-
-/// Puts what [`fetch`] got where all units see it.
-#[cube]
-fn share(
-    held: &Array<Four>,
-    shared: &mut Shared<[Four]>,
-    #[comptime] n: usize,
-    #[comptime] stage: usize,
-    #[comptime] n_units: usize,
-) {
-    #[unroll]
-    for idx in 0..comptime!((stage * n / 4).div_ceil(n_units)) {
-        shared[UNIT_POS_X as usize + idx * n_units] = held[idx];
-    }
-}
-
-/// As [`fetch`], one number a row for the rows of this cube from `at` on.
-#[cube]
-fn fetch_rows(
-    x: &Tensor<f32>,
-    held: &mut Array<f32>,
-    at: usize,
-    n_head: usize,
-    len: usize,
-    #[comptime] n: usize,
-    #[comptime] rows: usize,
-    #[comptime] stage: usize,
-    #[comptime] n_units: usize,
-) {
-    #[unroll]
-    for idx in 0..comptime!((stage * rows).div_ceil(n_units)) {
-        let place = UNIT_POS_X as usize + idx * n_units;
-        let l = usize::min(place / rows, len - 1);
-        held[idx] = x[at + l * n_head * n + place % rows];
-    }
-}
-
-/// As [`share`], of what [`fetch_rows`] got.
-#[cube]
-fn share_rows(
-    held: &Array<f32>,
-    shared: &mut Shared<[f32]>,
-    #[comptime] rows: usize,
-    #[comptime] stage: usize,
-    #[comptime] n_units: usize,
-) {
-    #[unroll]
-    for idx in 0..comptime!((stage * rows).div_ceil(n_units)) {
-        shared[UNIT_POS_X as usize + idx * n_units] = held[idx];
-    }
 }
 
 /// Inputs [B, T, H, N]; `state` [B or 1, H, N, N]; `checkpoints`
@@ -120,17 +41,17 @@ pub fn forward(
     last_state: &mut Tensor<Four>,
     checkpoints: &mut Tensor<Four>,
     removed: &mut Tensor<f32>,
-    #[comptime] n: usize,
-    #[comptime] rows: usize,
-    #[comptime] split: usize,
-    #[comptime] stage: usize,
+    #[comptime] stage: Stage,
     #[comptime] interval: usize,
     #[comptime] shared_state: bool,
     #[comptime] keep_tape: bool,
 ) {
+    let n = comptime!(stage.n);
+    let rows = comptime!(stage.rows);
+    let split = comptime!(stage.split);
+    let tokens = comptime!(stage.tokens);
     let n_vectors = comptime!(n / 4);
     let per_unit = comptime!(n / 4 / split);
-    let n_units = comptime!(rows * split);
     let n_tokens = r.shape(1);
     let n_head = r.shape(2);
     let n_chunks = checkpoints.shape(2);
@@ -153,61 +74,33 @@ pub fn forward(
     for j in 0..per_unit {
         row[j] = state[(source * n + i) * n_vectors + j * split + part];
     }
-    let mut shared_r = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_w = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_k = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_removal = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_write = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_v = Shared::<[f32]>::new_slice(comptime!(stage * rows));
+    let mut shared_r = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_w = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_k = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_removal = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_write = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_v = Shared::<[f32]>::new_slice(comptime!(stage.values()));
 
-    let mut held_r = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_w = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_k = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_removal = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_write = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_v = Array::<f32>::new(comptime!((stage * rows).div_ceil(n_units)));
-    let n_stages = n_tokens.div_ceil(stage);
+    let mut held_r = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_w = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_k = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_removal = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_write = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_v = Array::<f32>::new(comptime!(stage.values_of_unit()));
+    let n_stages = n_tokens.div_ceil(tokens);
     {
         let token = batch_idx * n_tokens * n_head + head_idx;
-        let len = usize::min(stage, n_tokens);
-        fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
-        fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
-        fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
-        fetch(
-            removal,
-            &mut held_removal,
-            token,
-            n_head,
-            len,
-            n,
-            stage,
-            n_units,
-        );
-        fetch(
-            write,
-            &mut held_write,
-            token,
-            n_head,
-            len,
-            n,
-            stage,
-            n_units,
-        );
-        fetch_rows(
-            v,
-            &mut held_v,
-            token * n + first_row,
-            n_head,
-            len,
-            n,
-            rows,
-            stage,
-            n_units,
-        );
+        let len = usize::min(tokens, n_tokens);
+        fetch(r, &mut held_r, token, n_head, len, stage);
+        fetch(w, &mut held_w, token, n_head, len, stage);
+        fetch(k, &mut held_k, token, n_head, len, stage);
+        fetch(removal, &mut held_removal, token, n_head, len, stage);
+        fetch(write, &mut held_write, token, n_head, len, stage);
+        fetch_rows(v, &mut held_v, token, n_head, len, first_row, stage);
     }
     for stage_idx in 0..n_stages {
-        let from = stage_idx * stage;
-        let here = usize::min(stage, n_tokens - from);
+        let from = stage_idx * tokens;
+        let here = usize::min(tokens, n_tokens - from);
         let first_token = (batch_idx * n_tokens + from) * n_head + head_idx;
         if comptime!(keep_tape) {
             if from % interval == 0 {
@@ -219,50 +112,22 @@ pub fn forward(
             }
         }
         sync_cube();
-        share(&held_r, &mut shared_r, n, stage, n_units);
-        share(&held_w, &mut shared_w, n, stage, n_units);
-        share(&held_k, &mut shared_k, n, stage, n_units);
-        share(&held_removal, &mut shared_removal, n, stage, n_units);
-        share(&held_write, &mut shared_write, n, stage, n_units);
-        share_rows(&held_v, &mut shared_v, rows, stage, n_units);
+        share(&held_r, &mut shared_r, stage);
+        share(&held_w, &mut shared_w, stage);
+        share(&held_k, &mut shared_k, stage);
+        share(&held_removal, &mut shared_removal, stage);
+        share(&held_write, &mut shared_write, stage);
+        share_rows(&held_v, &mut shared_v, stage);
         sync_cube();
         if stage_idx + 1 < n_stages {
-            let token = first_token + stage * n_head;
-            let len = usize::min(stage, n_tokens - from - stage);
-            fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
-            fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
-            fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
-            fetch(
-                removal,
-                &mut held_removal,
-                token,
-                n_head,
-                len,
-                n,
-                stage,
-                n_units,
-            );
-            fetch(
-                write,
-                &mut held_write,
-                token,
-                n_head,
-                len,
-                n,
-                stage,
-                n_units,
-            );
-            fetch_rows(
-                v,
-                &mut held_v,
-                token * n + first_row,
-                n_head,
-                len,
-                n,
-                rows,
-                stage,
-                n_units,
-            );
+            let token = first_token + tokens * n_head;
+            let len = usize::min(tokens, n_tokens - from - tokens);
+            fetch(r, &mut held_r, token, n_head, len, stage);
+            fetch(w, &mut held_w, token, n_head, len, stage);
+            fetch(k, &mut held_k, token, n_head, len, stage);
+            fetch(removal, &mut held_removal, token, n_head, len, stage);
+            fetch(write, &mut held_write, token, n_head, len, stage);
+            fetch_rows(v, &mut held_v, token, n_head, len, first_row, stage);
         }
         for l in 0..here {
             let at = l * n_vectors + part;
@@ -302,9 +167,10 @@ pub fn forward(
 /// Carries the gradient of the state back over the tokens, row by row. `dlast`
 /// [B, H, N, N] is that of the state after the last token, where `has_dlast`
 /// says that there is one; `dstate` [B, H, N, N] that of the initial state.
-/// `beside` [B, T, H, N] is added to `dv` where `has_beside`. With `keep` also `dcheckpoints` [B, H, chunks, N, N], the gradient that
-/// reaches the last state of every chunk from behind it, `dv` and `dremoved`,
-/// [B, T, H, N] each. Cubes as in [`forward`].
+/// `beside` [B, T, H, N] is added to `dv` where `has_beside`. With `keep` also
+/// `dcheckpoints` [B, H, chunks, N, N], the gradient that reaches the last state
+/// of every chunk from behind it, `dv` and `dremoved`, [B, T, H, N] each. Cubes
+/// as in [`forward`].
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn backward(
@@ -320,18 +186,18 @@ pub fn backward(
     dcheckpoints: &mut Tensor<Four>,
     dv: &mut Tensor<f32>,
     dremoved: &mut Tensor<f32>,
-    #[comptime] n: usize,
-    #[comptime] rows: usize,
-    #[comptime] split: usize,
-    #[comptime] stage: usize,
+    #[comptime] stage: Stage,
     #[comptime] interval: usize,
     #[comptime] has_dlast: bool,
     #[comptime] has_beside: bool,
     #[comptime] keep: bool,
 ) {
+    let n = comptime!(stage.n);
+    let rows = comptime!(stage.rows);
+    let split = comptime!(stage.split);
+    let tokens = comptime!(stage.tokens);
     let n_vectors = comptime!(n / 4);
     let per_unit = comptime!(n / 4 / split);
-    let n_units = comptime!(rows * split);
     let n_tokens = r.shape(1);
     let n_head = r.shape(2);
     let n_chunks = dcheckpoints.shape(2);
@@ -354,68 +220,40 @@ pub fn backward(
             row[j] = Four::new(0.0f32);
         }
     }
-    let mut shared_r = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_w = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_k = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_removal = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_write = Shared::<[Four]>::new_slice(comptime!(stage * n / 4));
-    let mut shared_dy = Shared::<[f32]>::new_slice(comptime!(stage * rows));
+    let mut shared_r = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_w = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_k = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_removal = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_write = Shared::<[Four]>::new_slice(comptime!(stage.fours()));
+    let mut shared_dy = Shared::<[f32]>::new_slice(comptime!(stage.values()));
 
-    let mut held_r = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_w = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_k = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_removal = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_write = Array::<Four>::new(comptime!((stage * n / 4).div_ceil(n_units)));
-    let mut held_dy = Array::<f32>::new(comptime!((stage * rows).div_ceil(n_units)));
-    let n_stages = n_tokens.div_ceil(stage);
+    let mut held_r = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_w = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_k = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_removal = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_write = Array::<Four>::new(comptime!(stage.fours_of_unit()));
+    let mut held_dy = Array::<f32>::new(comptime!(stage.values_of_unit()));
+    let n_stages = n_tokens.div_ceil(tokens);
     {
-        let from = (n_stages - 1) * stage;
+        let from = (n_stages - 1) * tokens;
         let token = (batch_idx * n_tokens + from) * n_head + head_idx;
         let len = n_tokens - from;
-        fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
-        fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+        fetch(r, &mut held_r, token, n_head, len, stage);
+        fetch(w, &mut held_w, token, n_head, len, stage);
         if comptime!(keep) {
-            fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+            fetch(k, &mut held_k, token, n_head, len, stage);
         }
-        fetch(
-            removal,
-            &mut held_removal,
-            token,
-            n_head,
-            len,
-            n,
-            stage,
-            n_units,
-        );
-        fetch(
-            write,
-            &mut held_write,
-            token,
-            n_head,
-            len,
-            n,
-            stage,
-            n_units,
-        );
-        fetch_rows(
-            dy,
-            &mut held_dy,
-            token * n + first_row,
-            n_head,
-            len,
-            n,
-            rows,
-            stage,
-            n_units,
-        );
+        fetch(removal, &mut held_removal, token, n_head, len, stage);
+        fetch(write, &mut held_write, token, n_head, len, stage);
+        fetch_rows(dy, &mut held_dy, token, n_head, len, first_row, stage);
     }
     for back in 0..n_stages {
-        let from = (n_stages - 1 - back) * stage;
-        let here = usize::min(stage, n_tokens - from);
+        let from = (n_stages - 1 - back) * tokens;
+        let here = usize::min(tokens, n_tokens - from);
         let first_token = (batch_idx * n_tokens + from) * n_head + head_idx;
         if comptime!(keep) {
             // The last stage of a chunk comes first.
-            if (from + stage) % interval == 0 || back == 0 {
+            if (from + tokens) % interval == 0 || back == 0 {
                 let base = ((head * n_chunks + from / interval) * n + i) * n_vectors;
                 #[unroll]
                 for j in 0..per_unit {
@@ -424,54 +262,26 @@ pub fn backward(
             }
         }
         sync_cube();
-        share(&held_r, &mut shared_r, n, stage, n_units);
-        share(&held_w, &mut shared_w, n, stage, n_units);
+        share(&held_r, &mut shared_r, stage);
+        share(&held_w, &mut shared_w, stage);
         if comptime!(keep) {
-            share(&held_k, &mut shared_k, n, stage, n_units);
+            share(&held_k, &mut shared_k, stage);
         }
-        share(&held_removal, &mut shared_removal, n, stage, n_units);
-        share(&held_write, &mut shared_write, n, stage, n_units);
-        share_rows(&held_dy, &mut shared_dy, rows, stage, n_units);
+        share(&held_removal, &mut shared_removal, stage);
+        share(&held_write, &mut shared_write, stage);
+        share_rows(&held_dy, &mut shared_dy, stage);
         sync_cube();
         if from > 0 {
-            let token = first_token - stage * n_head;
-            let len = stage.runtime();
-            fetch(r, &mut held_r, token, n_head, len, n, stage, n_units);
-            fetch(w, &mut held_w, token, n_head, len, n, stage, n_units);
+            let token = first_token - tokens * n_head;
+            let len = tokens.runtime();
+            fetch(r, &mut held_r, token, n_head, len, stage);
+            fetch(w, &mut held_w, token, n_head, len, stage);
             if comptime!(keep) {
-                fetch(k, &mut held_k, token, n_head, len, n, stage, n_units);
+                fetch(k, &mut held_k, token, n_head, len, stage);
             }
-            fetch(
-                removal,
-                &mut held_removal,
-                token,
-                n_head,
-                len,
-                n,
-                stage,
-                n_units,
-            );
-            fetch(
-                write,
-                &mut held_write,
-                token,
-                n_head,
-                len,
-                n,
-                stage,
-                n_units,
-            );
-            fetch_rows(
-                dy,
-                &mut held_dy,
-                token * n + first_row,
-                n_head,
-                len,
-                n,
-                rows,
-                stage,
-                n_units,
-            );
+            fetch(removal, &mut held_removal, token, n_head, len, stage);
+            fetch(write, &mut held_write, token, n_head, len, stage);
+            fetch_rows(dy, &mut held_dy, token, n_head, len, first_row, stage);
         }
         for step in 0..here {
             let l = here - 1 - step;

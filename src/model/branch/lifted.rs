@@ -6,7 +6,8 @@ use burn::tensor::{Int, Tensor};
 use super::feature_lift::{FeatureLift, LiftedRows};
 use super::lifted_inputs::{LiftedRule, stacked, unstacked};
 use super::{BranchGradients, BranchGuard, BranchInputGradients, BranchInputs, moments};
-use crate::kernels::lifted_wkv::{LiftedTape, largest, lifted_wkv, lifted_wkv_backward};
+use crate::kernels::lifted_wkv::{lifted_wkv, lifted_wkv_backward};
+use crate::kernels::wkv7::{Wkv7Tape, largest};
 
 /// The recurrence of one layer.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ pub(in crate::model) struct LiftedBranchTape {
     /// Of all vectors that the rule lifts, those of one kind behind the other.
     rows: LiftedRows,
     /// Where a backward pass follows.
-    wkv: Option<LiftedTape>,
+    wkv: Option<Wkv7Tape>,
     /// The largest magnitude in the states, `[1]`, where someone watches.
     largest: Option<Tensor<1>>,
 }
@@ -56,7 +57,7 @@ impl LiftedBranch {
         let watched = rule.is_literal() && keep_tape;
         let largest = watched.then(|| {
             let last = largest(forward.last_state.clone());
-            let stored = forward.tape.as_ref().map(LiftedTape::largest);
+            let stored = forward.tape.as_ref().map(Wkv7Tape::largest);
             largest(Tensor::cat(
                 std::iter::once(last).chain(stored).collect(),
                 0,
@@ -93,7 +94,7 @@ impl LiftedBranchTape {
 
     /// Numbers that it holds.
     pub fn n_values(&self) -> usize {
-        self.rows.n_values() + self.wkv.as_ref().map_or(0, LiftedTape::n_values)
+        self.rows.n_values() + self.wkv.as_ref().map_or(0, Wkv7Tape::n_values)
     }
 
     /// As [`super::BranchTape::backward`].

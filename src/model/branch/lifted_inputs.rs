@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::{BranchInputGradients, BranchInputs, heads_first, tokens_first};
 use crate::kernels::lifted_vectors::{KeySide, LiftedVectors};
-use crate::kernels::lifted_wkv::{LiftedGradients, LiftedInputs};
+use crate::kernels::wkv7::{Wkv7Gradients, Wkv7Inputs};
 
 /// Smallest norm that a vector is divided by.
 const MIN_NORM: f32 = 1e-12;
@@ -94,7 +94,7 @@ impl LiftedRule {
         lifted: &Tensor<3>,
         inputs: &BranchInputs<'_>,
         real: Option<&Tensor<4>>,
-    ) -> LiftedInputs {
+    ) -> Wkv7Inputs {
         let wkv = inputs.wkv;
         match self {
             Self::Recurrent { averages, gate } => {
@@ -104,7 +104,7 @@ impl LiftedRule {
                     removal,
                     write,
                 } = residual_vectors(lifted, gate, inputs).forward();
-                LiftedInputs {
+                Wkv7Inputs {
                     r,
                     w: per_head(wkv.w.clone(), averages.clone().swap_dims(1, 2)),
                     k,
@@ -116,7 +116,7 @@ impl LiftedRule {
             Self::Literal { projection } => {
                 let [r, k, kk, w, iclr, v] = six(lifted, inputs);
                 let w = w.clamp(0.0, 1.0);
-                LiftedInputs {
+                Wkv7Inputs {
                     r,
                     w: match real {
                         Some(real) => w * real.clone() - real.clone() + 1.0,
@@ -156,7 +156,7 @@ impl LiftedRule {
         lifted: &Tensor<3>,
         inputs: &BranchInputs<'_>,
         real: Option<&Tensor<4>>,
-        g: LiftedGradients,
+        g: Wkv7Gradients,
     ) -> RuleGradients {
         match self {
             Self::Recurrent { averages, gate } => {

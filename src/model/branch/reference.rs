@@ -8,7 +8,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::lifted_wkv::LiftedInputs;
+use crate::kernels::wkv7::Wkv7Inputs;
 
 /// Smallest norm that a vector is divided by.
 const MIN_NORM: f32 = 1e-12;
@@ -114,7 +114,7 @@ pub fn recurrent(
     features: &HeadFeatures,
     averages: Tensor<3>,
     beta: Tensor<1>,
-) -> LiftedInputs {
+) -> Wkv7Inputs {
     let average = HeadFeatures {
         map: LiteralMap::Identity,
         mean: None,
@@ -131,7 +131,7 @@ pub fn recurrent(
     let square = kk.clone().powi_scalar(2);
     let rate = (square.clone() * iclr).sum_dim(3) / square.sum_dim(3).clamp_min(MIN_NORM);
     let c = unit(features.lift(kk));
-    LiftedInputs {
+    Wkv7Inputs {
         r: features.lift(r),
         w: average.lift(w),
         k: unit(features.lift(k)) * beta.reshape([1, 1, -1, 1]),
@@ -155,7 +155,7 @@ pub fn paper_literal(
     tokens: &TokenVectors,
     features: &HeadFeatures,
     projection: Tensor<2>,
-) -> (LiftedInputs, Tensor<1>) {
+) -> (Wkv7Inputs, Tensor<1>) {
     let TokenVectors {
         r,
         w,
@@ -168,7 +168,7 @@ pub fn paper_literal(
     let clamped = decay.clone().clamp(0.0, 1.0);
     let changed = decay.not_equal(clamped.clone()).float().mean();
     let kk = features.lift(kk);
-    let inputs = LiftedInputs {
+    let inputs = Wkv7Inputs {
         r: features.lift(r),
         w: clamped,
         k: features.lift(k),

@@ -42,18 +42,10 @@ impl TimeMixTape {
 
     /// Numbers that it holds; the first layer's value is counted once, there.
     pub fn n_values(&self) -> usize {
-        let Wkv7Inputs {
-            r,
-            w,
-            k,
-            v,
-            removal,
-            write,
-        } = &self.wkv;
-        let inputs = [r, w, k, v, removal, write, &self.y].map(n_values);
+        let inputs = self.wkv.each().map(n_values);
         let below = self.below.as_ref().map_or(0, Below::n_values);
         let branch = self.branch.as_ref().map_or(0, BranchTape::n_values);
-        inputs.iter().sum::<usize>() + n_values(&self.gate) + branch + below
+        inputs.iter().sum::<usize>() + n_values(&self.y) + n_values(&self.gate) + branch + below
     }
 }
 
