@@ -8,6 +8,7 @@
 //! - [`model`] reads checkpoints and vocabularies. It knows nothing of tuning.
 //! - [`tuning`] trains the state: the paper in code; no threads, no clock.
 //! - [`bench`](mod@bench) scores a language model; no threads, no training.
+//! - [`protocol`]: what a run is, and what is said of it, as plain data.
 //! - [`worker`] owns the compute device: commands in, events out.
 //! - [`runs`] folds events into what is known of each run.
 //! - [`report`]: tables of results in formats for people and for programs.
@@ -29,14 +30,18 @@
 //! | S_0 | the tuned state, `blocks.{i}.att.time_state` in files | [H, N, N] |
 
 pub mod allocator;
+pub mod atomic;
 pub mod bench;
 pub mod cli;
 pub mod colormap;
 pub mod data;
 pub mod error;
 pub mod kernels;
+#[cfg(test)]
+mod layers;
 pub mod model;
 pub mod persist;
+pub mod protocol;
 mod random;
 pub mod report;
 pub mod runs;

@@ -12,10 +12,9 @@ use super::sweep_forecast::forecast;
 use super::sweep_task::do_task;
 use super::sweep_tell::Teller;
 use super::tune::{print, quoted};
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
-use crate::persist::atomic::write_atomic;
-use crate::persist::sweep_file::{print_sweep, read_sweep};
 use crate::report::TableFormat;
 use crate::sweep::conduct::{MAX_JOBS, Options, SweepCommand, SweepEnd, SweepEvent, conduct};
 use crate::sweep::plan::SweepPlan;
@@ -23,6 +22,7 @@ use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::store::SweepFolder;
+use crate::sweep::sweep_file::{print_sweep, read_sweep};
 
 /// Which sweep, and what to do with it.
 #[derive(Args)]

@@ -4,7 +4,7 @@ use super::presets::{PRESETS, preset};
 use super::printed_fields::{Field, is_below, printed_fields};
 use super::spec_file::{options, unprintable};
 use crate::error::Result;
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::run_spec::RunSpec;
 
 /// The shortest `gosling tune` line for a run: the preset nearest to it, and
 /// what is different.
@@ -101,8 +101,8 @@ mod tests {
     use super::*;
     use crate::kernels::device::DeviceChoice;
     use crate::persist::spec_file::set_field;
+    use crate::protocol::run_spec::{DataSource, DataSpec};
     use crate::tuning::spec::{Layers, Method, OptimizerSpec, Schedule, StandardSpec, StartState};
-    use crate::worker::run_spec::{DataSource, DataSpec};
 
     /// The line, and that its assignments give the specification back.
     fn check(change: impl FnOnce(&mut RunSpec), expected: &str) {

@@ -8,8 +8,8 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::atomic::write_atomic;
 use super::run_folder::{METRICS_FILE, SPEC_FILE};
+use crate::atomic::write_atomic;
 use crate::error::Result;
 use crate::kernels::device::list_adapters;
 

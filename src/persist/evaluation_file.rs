@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::bench::{Conditions, Evaluation, ItemRecord};
 use crate::data::Source;
 use crate::error::{Error, Result};

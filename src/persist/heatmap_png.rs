@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::colormap::{ColourMap, Limits, Rgb, Scale};
 use crate::error::Result;
 use crate::tuning::head_matrices::Matrix;

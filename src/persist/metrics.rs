@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
-use crate::tuning::diagnosis::Diagnosis;
-use crate::worker::event::{
+use crate::protocol::any_float;
+use crate::protocol::event::{
     EvaluationPhase, EvaluationSummary, Event, FailureKind, LiftMetrics, RunId, RunOutcome, Score,
     StepMetrics,
 };
+use crate::tuning::diagnosis::Diagnosis;
 
 /// No line that is written comes near this; a longer one is no record.
 const MAX_LINE_BYTES: u64 = 1 << 20;
@@ -340,39 +341,6 @@ struct StepFields {
     secs: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lift: Option<LiftMetrics>,
-}
-
-/// Floats in JSON, which has no word for those that are not finite.
-pub(crate) mod any_float {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum NumberOrWord {
-        Number(f64),
-        Word(String),
-    }
-
-    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-        match *value {
-            value if value.is_finite() => serializer.serialize_f64(value),
-            value if value.is_nan() => serializer.serialize_str("NaN"),
-            value if value > 0.0 => serializer.serialize_str("inf"),
-            _ => serializer.serialize_str("-inf"),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-        match NumberOrWord::deserialize(deserializer)? {
-            NumberOrWord::Number(value) => Ok(value),
-            NumberOrWord::Word(word) => match word.as_str() {
-                "NaN" => Ok(f64::NAN),
-                "inf" => Ok(f64::INFINITY),
-                "-inf" => Ok(f64::NEG_INFINITY),
-                _ => Err(D::Error::custom("expected a number, NaN, inf or -inf")),
-            },
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Documents of the program: specifications, runs and their numbers, as files
 //! that are either whole or not there.
 
-pub mod atomic;
 pub mod command_line;
 pub mod diagnostics;
 pub mod evaluation_file;
@@ -15,5 +14,4 @@ pub mod run_history;
 pub mod run_labels;
 pub mod run_numbers;
 pub mod spec_file;
-pub mod sweep_file;
 pub mod utc;

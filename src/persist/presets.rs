@@ -2,7 +2,7 @@
 
 use super::spec_file::parse_spec;
 use crate::error::{Error, Result};
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::run_spec::RunSpec;
 
 /// Embeds files of `assets/presets/`.
 macro_rules! embed {

@@ -18,16 +18,16 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::atomic::write_atomic;
 use super::evaluation_file::{Scored, write_evaluation};
 use super::folder_lock::FolderLock;
 use super::metrics::{MetricRecord, MetricsFile};
 use super::spec_file::{print_spec, read_spec};
 use super::utc::utc_now;
+use crate::atomic::write_atomic;
 use crate::bench::Evaluation;
 use crate::error::{Error, Result};
-use crate::worker::event::{EvaluationPhase, RunId};
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::event::{EvaluationPhase, RunId};
+use crate::protocol::run_spec::RunSpec;
 
 /// The specification's file name.
 pub const SPEC_FILE: &str = "spec.ron";

@@ -9,9 +9,9 @@ use super::run_folder::{METRICS_FILE, SPEC_FILE, run_id, snapshot_steps};
 use super::run_labels::RunLabels;
 use super::spec_file::read_spec;
 use crate::error::{Error, Result};
+use crate::protocol::event::Event;
 use crate::runs::run::{Run, RunStatus};
 use crate::runs::{BrokenFolder, RunStore};
-use crate::worker::event::Event;
 
 impl RunStore {
     /// Every run below `runs_dir`, oldest first. Folders that hold a broken run
@@ -115,8 +115,8 @@ fn run_folders(runs_dir: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
     use crate::persist::run_folder::RunFolder;
-    use crate::worker::event::{RunId, RunOutcome, StepMetrics};
-    use crate::worker::run_spec::RunSpec;
+    use crate::protocol::event::{RunId, RunOutcome, StepMetrics};
+    use crate::protocol::run_spec::RunSpec;
 
     fn step(step: usize, loss: f64) -> MetricRecord {
         MetricRecord::Step(StepMetrics {

@@ -5,27 +5,15 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use ron::ser::PrettyConfig;
-use serde::{Deserialize, Serialize};
 
-use super::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+pub use crate::runs::labels::RunLabels;
 
 /// The file of the labels in a run's folder.
 const LABELS_FILE: &str = "labels.ron";
 /// Labels are short; what is longer is no file of ours.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// What people write on a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RunLabels {
-    /// A name instead of that of the folder; nothing takes that one.
-    pub title: String,
-    /// Words to find it by.
-    pub tags: Vec<String>,
-    /// Anything else.
-    pub note: String,
-}
 
 impl RunLabels {
     /// Reads the labels of a run; none where there is no file.
@@ -58,22 +46,6 @@ impl RunLabels {
         let text = ron::ser::to_string_pretty(self, PrettyConfig::default())
             .map_err(|error| Error::io("write", &path, io::Error::other(error)))?;
         write_atomic(&path, |file| file.write_all(text.as_bytes()))
-    }
-
-    /// Tags as they are typed, with commas between them.
-    pub fn tags_text(&self) -> String {
-        self.tags.join(", ")
-    }
-
-    /// Takes tags as they are typed.
-    pub fn set_tags(&mut self, text: &str) {
-        let mut tags: Vec<String> = Vec::new();
-        for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-            if !tags.iter().any(|known| known == tag) {
-                tags.push(tag.to_owned());
-            }
-        }
-        self.tags = tags;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::error::Result;
 use crate::runs::run::{Run, RunSeries};
 use crate::runs::series::Series;
@@ -80,8 +80,8 @@ fn columns(series: &RunSeries) -> [(&'static str, &Series); 14] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::event::RunId;
-    use crate::worker::run_spec::RunSpec;
+    use crate::protocol::event::RunId;
+    use crate::protocol::run_spec::RunSpec;
 
     #[test]
     fn a_step_has_what_is_known_of_it() {

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use super::printed_fields::{Field, is_below, printed_fields};
 use crate::error::{Error, Result};
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::run_spec::RunSpec;
 
 /// A specification is a page of text; more than this is some other file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -52,7 +52,7 @@ pub fn parse_spec(text: &str, origin: impl AsRef<Path>) -> Result<RunSpec> {
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::Input`] if it is too
 /// large or no text.
-pub(super) fn read_text(path: &Path) -> Result<String> {
+pub(crate) fn read_text(path: &Path) -> Result<String> {
     let fail = |source| Error::io("read", path, source);
     let mut bytes = Vec::new();
     File::open(path)
@@ -78,7 +78,7 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Input`] with the line and column of what is wrong.
-pub(super) fn parse_ron<T: DeserializeOwned>(text: &str, origin: impl AsRef<Path>) -> Result<T> {
+pub(crate) fn parse_ron<T: DeserializeOwned>(text: &str, origin: impl AsRef<Path>) -> Result<T> {
     // Editors on Windows put a byte order mark in front.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     parse(text).map_err(|error| {
@@ -100,7 +100,7 @@ pub fn print_spec(spec: &RunSpec) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Spec`] if a path in it is not Unicode and so has no text.
-pub(super) fn print_ron<T: Serialize>(document: &T) -> Result<String> {
+pub(crate) fn print_ron<T: Serialize>(document: &T) -> Result<String> {
     let pretty = PrettyConfig::new().new_line("\n").compact_arrays(true);
     options()
         .to_string_pretty(document, pretty)

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{EvaluationFile, read_conditions, read_evaluation};
 use crate::persist::run_folder::SPEC_FILE;
 use crate::persist::spec_file::read_spec;
+use crate::protocol::run_spec::RunSpec;
 use crate::report::{Cell, Estimate, Table};
-use crate::worker::run_spec::RunSpec;
 
 /// An evaluation with the run that it belongs to.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::path::Path;
 
 use super::format::TableFormat;
+use crate::atomic::write_atomic;
 use crate::bench::Accuracy;
 use crate::error::Result;
-use crate::persist::atomic::write_atomic;
 
 /// Named columns and rows of cells.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,9 +1,9 @@
 //! How long a run still takes, from what it has measured of itself.
 
 use super::run::{Run, RunStatus};
+use crate::protocol::event::{EvaluationPhase, RunId};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::Method;
-use crate::worker::event::{EvaluationPhase, RunId};
-use crate::worker::run_spec::RunSpec;
 
 /// Steps whose median stands for those to come: enough to pass over a step
 /// that wrote a checkpoint, few enough to follow a machine that slows down.
@@ -98,7 +98,7 @@ fn evaluation_secs(run: &Run) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::event::{EvaluationSummary, StepMetrics};
+    use crate::protocol::event::{EvaluationSummary, StepMetrics};
 
     fn run(steps: usize, secs: &[f64], before_secs: Option<f64>) -> Run {
         let mut spec = RunSpec::default();

@@ -1,6 +1,6 @@
 //! The answers to a prompt, as they come.
 
-use crate::worker::event::{Answer, AnswerEnd, RunId};
+use crate::protocol::event::{Answer, AnswerEnd, RunId};
 
 /// Both answers to a prompt.
 #[derive(Debug, Clone, PartialEq)]

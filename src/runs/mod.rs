@@ -3,26 +3,28 @@
 
 pub mod eta;
 pub mod generation;
+pub mod labels;
 pub mod news;
 pub mod run;
 pub mod series;
 pub mod spec_difference;
 
 mod extremes;
+mod run_series;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use self::generation::GeneratedTexts;
+use self::labels::RunLabels;
 use self::run::{ExportedState, Run, RunStatus};
-use crate::persist::run_labels::RunLabels;
-use crate::tuning::rate_finder::RateFinding;
-use crate::worker::event::{Event, KernelDistances, RunId, RunOutcome, Score};
-use crate::worker::log_line::{
+use crate::protocol::event::{Event, KernelDistances, RunId, RunOutcome, Score};
+use crate::protocol::log_line::{
     diagnosis_line, evaluation_line, export_line, failure_line, outcome_line, pause_line,
     start_line,
 };
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::run_spec::RunSpec;
+use crate::tuning::rate_finder::RateFinding;
 
 /// Log lines that are kept; older ones go.
 const MAX_LOG_LINES: usize = 5000;

@@ -2,9 +2,9 @@
 //! the worker, the window and the command line, take their events in this way.
 
 use super::RunStore;
+use crate::protocol::event::{Event, FailureKind, RunId, RunOutcome};
+use crate::protocol::log_line::failure_line;
 use crate::tuning::diagnosis::Diagnosis;
-use crate::worker::event::{Event, FailureKind, RunId, RunOutcome};
-use crate::worker::log_line::failure_line;
 
 /// Something that a client acts on.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::labels::RunLabels;
+pub use super::run_series::RunSeries;
 use super::series::Series;
-use crate::persist::run_labels::RunLabels;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, StepMetrics};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::diagnosis::Diagnosis;
-use crate::worker::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, StepMetrics};
-use crate::worker::run_spec::RunSpec;
 
 /// Everything known about a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,39 +40,6 @@ pub struct Run {
     pub snapshots: Vec<usize>,
     /// What people wrote on it.
     pub labels: RunLabels,
-}
-
-/// The numbers of a run's steps.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct RunSeries {
-    /// Mean nats a counted token.
-    pub loss: Series,
-    /// The same on held-out examples.
-    pub validation_loss: Series,
-    /// The share of held-out items answered right, where a run selects by it.
-    pub validation_accuracy: Series,
-    /// Global norm of the gradient before clipping.
-    pub grad_norm: Series,
-    /// Norm of S_0.
-    pub state_norm: Series,
-    /// The learning rate.
-    pub learning_rate: Series,
-    /// Tokens a step computed.
-    pub tokens: Series,
-    /// Wall time of a step.
-    pub step_secs: Series,
-    /// Tokens computed a second.
-    pub tokens_per_sec: Series,
-    /// Norm of Z, of a lifted run.
-    pub lift_norm: Series,
-    /// L_decor.
-    pub decorrelation_loss: Series,
-    /// Mean |corr| of two different features.
-    pub off_diagonal: Series,
-    /// Root mean square of the features after R.
-    pub feature_rms: Series,
-    /// |R|.
-    pub decorrelation_norm: Series,
 }
 
 /// What a run does now, or how it ended.
@@ -353,73 +321,6 @@ impl Run {
         RunStatus::Running {
             step: self.step,
             total: self.spec.training.steps,
-        }
-    }
-}
-
-impl RunSeries {
-    fn push(&mut self, metrics: &StepMetrics) {
-        let StepMetrics {
-            step,
-            loss,
-            grad_norm,
-            state_norm,
-            learning_rate,
-            tokens,
-            secs,
-            lift,
-        } = *metrics;
-        self.loss.push(step, loss);
-        self.grad_norm.push(step, grad_norm);
-        self.state_norm.push(step, state_norm);
-        self.learning_rate.push(step, learning_rate);
-        self.tokens.push(step, tokens as f64);
-        self.step_secs.push(step, secs);
-        // A clock too coarse for the step gives no rate.
-        if secs > 0.0 {
-            self.tokens_per_sec.push(step, tokens as f64 / secs);
-        }
-        let Some(lift) = lift else { return };
-        self.lift_norm.push(step, lift.norm);
-        if let Some(of) = lift.decorrelation {
-            self.decorrelation_loss.push(step, of.loss);
-            self.off_diagonal.push(step, of.off_diagonal);
-            self.feature_rms.push(step, of.rms);
-            self.decorrelation_norm.push(step, of.norm);
-        }
-    }
-
-    fn truncate_after(&mut self, step: usize) {
-        let Self {
-            loss,
-            validation_loss,
-            validation_accuracy,
-            grad_norm,
-            state_norm,
-            learning_rate,
-            tokens,
-            step_secs,
-            tokens_per_sec,
-            lift_norm,
-            decorrelation_loss,
-            off_diagonal,
-            feature_rms,
-            decorrelation_norm,
-        } = self;
-        let held_out = [validation_loss, validation_accuracy];
-        let first = [loss, grad_norm, state_norm];
-        let others = [learning_rate, tokens, step_secs, tokens_per_sec];
-        let of_features = [off_diagonal, feature_rms, decorrelation_norm];
-        let of_lift = [lift_norm, decorrelation_loss]
-            .into_iter()
-            .chain(of_features);
-        for series in first
-            .into_iter()
-            .chain(held_out)
-            .chain(others)
-            .chain(of_lift)
-        {
-            series.truncate_after(step);
         }
     }
 }

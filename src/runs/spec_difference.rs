@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::run_spec::RunSpec;
 
 /// A setting that is not the same in all of some runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

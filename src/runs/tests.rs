@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::worker::event::{EvaluationPhase, EvaluationSummary, FailureKind, Score, StepMetrics};
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, FailureKind, Score, StepMetrics};
+use crate::protocol::run_spec::RunSpec;
 
 fn id(name: &str) -> RunId {
     RunId(name.into())

@@ -384,18 +384,6 @@ impl Conductor<'_> {
     }
 }
 
-impl Queue {
-    /// Lets what failed in its folder be tried again.
-    fn retry(&mut self) {
-        for facts in self.facts.values_mut() {
-            if matches!(facts.state, TaskState::Failed(_)) {
-                let step = facts.run.as_ref().map_or(0, |run| run.step);
-                facts.state = TaskState::Held { step };
-            }
-        }
-    }
-}
-
 /// Threads for each of `n_jobs` processes.
 pub fn threads_for(n_jobs: usize) -> usize {
     let n_threads = available_parallelism().map_or(1, std::num::NonZero::get);

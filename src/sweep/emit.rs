@@ -95,7 +95,7 @@ fn shell_quoted(argument: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persist::sweep_file::parse_sweep;
+    use crate::sweep::sweep_file::parse_sweep;
 
     fn folder(runs: &Path, text: &str) -> SweepFolder {
         let plan = parse_sweep(text, "a.ron").unwrap().plan().unwrap();

@@ -220,7 +220,7 @@ fn cost(model: &ModelConfig, spec: &RunSpec) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::persist::sweep_file::parse_sweep;
+    use crate::sweep::sweep_file::parse_sweep;
 
     fn plan(text: &str) -> SweepPlan {
         parse_sweep(text, "a.ron").unwrap().plan().unwrap()

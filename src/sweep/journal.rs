@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::task::Task;
+use crate::atomic::sha256_hex;
 use crate::error::{Error, Result};
-use crate::persist::atomic::sha256_hex;
 
 /// A sweep of 10,000 runs writes a tenth of this.
 const MAX_BYTES: u64 = 64 << 20;

@@ -12,7 +12,7 @@
 //! | `queue.rs`, `halving.rs` | which run is next |
 //! | `protocol.rs`, `process.rs`, `serve.rs` | a process that does runs, from both ends |
 //! | `conduct.rs`, `messages.rs`, `handle.rs` | a sweep from its first run to its last |
-//! | `results.rs`, `results_tables.rs`, `importance.rs` | what came of it |
+//! | `results.rs`, `results_tables.rs`, `parallel_coordinates.rs`, `importance.rs` | what came of it |
 //! | `emit.rs` | the same runs as jobs of a cluster |
 //!
 //! The folders of the runs are the truth. What they cannot tell (a run that was
@@ -23,6 +23,7 @@ pub mod emit;
 pub mod estimate;
 pub mod handle;
 pub mod importance;
+pub mod parallel_coordinates;
 pub mod plan;
 pub mod queue;
 pub mod results;
@@ -30,6 +31,7 @@ pub mod results_tables;
 pub mod serve;
 pub mod spec;
 pub mod store;
+pub mod sweep_file;
 pub mod task;
 pub mod timing;
 pub mod values;

@@ -57,6 +57,16 @@ impl Queue {
         Ok(queue)
     }
 
+    /// Lets what failed in its folder be tried again.
+    pub(super) fn retry(&mut self) {
+        for facts in self.facts.values_mut() {
+            if matches!(facts.state, TaskState::Failed(_)) {
+                let step = facts.run.as_ref().map_or(0, |run| run.step);
+                facts.state = TaskState::Held { step };
+            }
+        }
+    }
+
     /// Reads again how a task stands.
     ///
     /// # Errors

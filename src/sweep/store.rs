@@ -21,13 +21,13 @@ use std::path::{Path, PathBuf};
 use super::journal::{Journal, Mark};
 use super::plan::SweepPlan;
 use super::task::Task;
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
-use crate::persist::atomic::write_atomic;
 use crate::persist::folder_lock::FolderLock;
 use crate::persist::metrics::MetricsFile;
 use crate::persist::run_folder::{METRICS_FILE, RunFolder, SPEC_FILE};
 use crate::persist::run_history::past_run;
-use crate::persist::sweep_file::{parse_sweep, print_sweep, read_sweep};
+use crate::sweep::sweep_file::{parse_sweep, print_sweep, read_sweep};
 use crate::worker::run_spec::{EvaluationSplit, RunSpec};
 
 /// The folder of the sweeps in a folder of runs.

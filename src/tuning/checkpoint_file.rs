@@ -18,9 +18,9 @@ use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::parameter::MomentValues;
 use super::state_file::TunedState;
 use super::tuned::Tuned;
+use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
-use crate::persist::atomic::{sha256_hex, write_atomic};
 
 const FORMAT: &str = "gosling-checkpoint";
 

@@ -23,9 +23,9 @@ use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::snapshot_file::{is_snapshot, snapshot_in};
 use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
 use super::tuned::{LiftValues, Tuned};
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
-use crate::persist::atomic::write_atomic;
 
 const FORMAT: &str = "gosling-lifted-state";
 

@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::state_file::TunedState;
 use super::tuned::Tuned;
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
-use crate::persist::atomic::write_atomic;
 
 const FORMAT: &str = "gosling-snapshot";
 /// Room for names, shapes and metadata.

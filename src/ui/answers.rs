@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::app::{App, Notice};
 use super::background::{Answer, PathFor};
-use crate::persist::atomic::write_atomic;
+use crate::atomic::write_atomic;
 use crate::persist::spec_file::print_spec;
 use crate::runs::RunStore;
 use crate::tuning::spec::{Method, StartState};

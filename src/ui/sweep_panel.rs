@@ -15,7 +15,6 @@ use super::sweep_look::SweepLook;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, memory_of};
 use crate::persist::run_history::past_run;
-use crate::persist::sweep_file::read_sweep;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::sweep::conduct::{Options, SweepCommand, SweepEnd, SweepEvent};
@@ -26,6 +25,7 @@ use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
 use crate::sweep::spec::{BaseRun, SweepPart, SweepSpec};
 use crate::sweep::store::{SweepFolder, sweeps_in};
+use crate::sweep::sweep_file::read_sweep;
 use crate::worker::run_spec::RunSpec;
 
 /// Runs of the past that times are read from.

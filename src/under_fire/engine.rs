@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::coverage::Coverage;
 use super::mutation::mutate;
 use crate::allocator::counted::Peak;
-use crate::persist::atomic::sha256_hex;
+use crate::atomic::sha256_hex;
 use crate::random::SplitMix64;
 
 /// Inputs for a reader where nobody asks for more.

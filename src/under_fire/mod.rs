@@ -12,5 +12,7 @@
 
 mod coverage;
 mod engine;
+mod good_files;
 mod mutation;
 mod readers;
+mod words;

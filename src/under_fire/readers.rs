@@ -1,9 +1,12 @@
 //! The readers, with good files of each format and the words that it is made of.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::engine::{Reader, feed};
+use super::good_files::{
+    checkpoint_seeds, lift, metadata, state, state_seeds, torch_seeds, tuned, vocabulary, written,
+};
+use super::words::{JSON_WORDS, RON_WORDS, SAFETENSORS_WORDS, TORCH_WORDS, VOCABULARY_WORDS};
 use crate::data::{Benchmark, Split, Template, read_items, read_text_set};
 use crate::model::ModelConfig;
 use crate::model::checkpoint::Checkpoint;
@@ -11,247 +14,13 @@ use crate::model::pickle::read_state_dict;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::metrics::{MetricRecord, records_in};
 use crate::persist::spec_file::{parse_spec, print_spec, set_field};
-use crate::tuning::MomentValues;
-use crate::tuning::checkpoint_file::{TrainerCheckpoint, checkpoint_in, write_checkpoint};
+use crate::protocol::event::{RunOutcome, StepMetrics};
+use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec};
+use crate::tuning::checkpoint_file::checkpoint_in;
 use crate::tuning::lift_bundle::{bundle_in, write_bundle};
 use crate::tuning::snapshot_file::{Snapshot, snapshot_in, write_snapshot};
-use crate::tuning::spec::{LiftKind, LiftSpec, Method};
-use crate::tuning::state_file::{
-    Metadata, Orientation, PthDType, TunedState, raw_in, state_in, write_pth, write_raw,
-    write_safetensors, write_st,
-};
-use crate::tuning::tuned::{LiftValues, Tuned};
-use crate::worker::event::{RunOutcome, StepMetrics};
-use crate::worker::run_spec::{CheckpointSource, DataSource, RunSpec};
-
-/// Words of `.pth` files: zip records and pickle opcodes with what they name.
-const TORCH_WORDS: [&[u8]; 27] = [
-    b"PK\x03\x04",
-    b"PK\x01\x02",
-    b"PK\x05\x06",
-    b"PK\x06\x06",
-    b"PK\x06\x07",
-    b"\x01\x00\x10\x00",
-    b"\xff\xff\xff\xff",
-    b"archive/data.pkl",
-    b"archive/byteorder",
-    b"archive/data/0",
-    b"archive/data/1",
-    b"blocks.0.att.time_state",
-    b"state_dict",
-    b"ctorch._utils\n_rebuild_tensor_v2\n",
-    b"ctorch._utils\n_rebuild_parameter\n",
-    b"ctorch\nFloatStorage\n",
-    b"ctorch\nBFloat16Storage\n",
-    b"ccollections\nOrderedDict\n",
-    b"cos\nsystem\n",
-    b"X\x07\x00\x00\x00storage",
-    b"\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f",
-    b"J\xff\xff\xff\xff",
-    b"q\x00",
-    b"h\x00",
-    b"(tQ",
-    b"\x89)R",
-    b"}(u.",
-];
-
-const SAFETENSORS_WORDS: [&[u8]; 18] = [
-    b"\"gosling-snapshot\"",
-    b"{\"__metadata__\":{",
-    b"\"format\":",
-    b"\"orientation\":",
-    b"\"value,key\"",
-    b"\"key,value\"",
-    b"\"gosling-checkpoint\"",
-    b"\"gosling-lifted-state\"",
-    b"\"header\":",
-    b"\"dtype\":",
-    b"\"F32\"",
-    b"\"F16\"",
-    b"\"shape\":",
-    b"\"data_offsets\":",
-    b"[0,16]",
-    b"blocks.1.att.time_state",
-    b"\\\"n_layer\\\":",
-    b"\\\"layers\\\":[",
-];
-
-const JSON_WORDS: [&[u8]; 28] = [
-    b"{\"",
-    b"\":",
-    b"\",\"",
-    b"}\n",
-    b"[",
-    b"]",
-    b"null",
-    b"true",
-    b"1e999",
-    b"-0",
-    b"\\ud800",
-    b"\\u0000",
-    b"\xef\xbb\xbf",
-    b"\r\n",
-    b"text",
-    b"prompt",
-    b"completion",
-    b"question",
-    b"answer",
-    b"#### ",
-    b"choices",
-    b"label",
-    b"answerKey",
-    b"option1",
-    b"sentence",
-    b"_",
-    b"\"NaN\"",
-    b"\"kind\":\"step\"",
-];
-
-const RON_WORDS: [&[u8]; 26] = [
-    b"(",
-    b")",
-    b"Some(",
-    b"None",
-    b"#![enable(implicit_some)]\n",
-    b"/*",
-    b"*/",
-    b"//",
-    b"r#\"",
-    b"\"#",
-    b"'",
-    b"training: (",
-    b"method: ",
-    b"Lifted((",
-    b"Standard((",
-    b"layers: ",
-    b"Only([",
-    b"start: ",
-    b"File(\"",
-    b"schedule: ",
-    b"batch: ",
-    b"1e999",
-    b"-1",
-    b"0x",
-    b"inf",
-    b"NaN",
-];
-
-const VOCABULARY_WORDS: [&[u8]; 12] = [
-    b"b'",
-    b"'",
-    b"\"",
-    b"\\x",
-    b"\\u",
-    b"\\U0010ffff",
-    b"\\N{",
-    b"\\0",
-    b"\\\n",
-    b" 1\n",
-    b"65535 ",
-    b"\r\n",
-];
-
-/// What a writer makes of a file in a folder of its own.
-fn written(name: &str, write: impl FnOnce(&Path)) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join(name);
-    write(&path);
-    std::fs::read(path).unwrap()
-}
-
-fn state() -> TunedState {
-    let layer = |layer: usize| (0..8).map(|i| (layer * 8 + i) as f32 * 0.25).collect();
-    TunedState {
-        n_layer: 2,
-        n_head: 2,
-        head_size: 2,
-        layers: (0..2).map(layer).collect(),
-    }
-}
-
-fn lift() -> LiftValues {
-    LiftValues {
-        layers: vec![1],
-        n_head: 2,
-        head_size: 2,
-        upscaled_size: 3,
-        kind: LiftKind::Recurrent,
-        gate: Some(vec![0.5; 2]),
-        projection_seed: 9,
-        weights: vec![0.5; 12],
-        support_vectors: vec![0.25; 12],
-        gamma: vec![1.0; 2],
-        decorrelation: Some(vec![1.0; 18]),
-        mean: Some(vec![0.0; 6]),
-    }
-}
-
-fn tuned(lift: Option<LiftValues>) -> Tuned {
-    Tuned {
-        state: state(),
-        lift,
-    }
-}
-
-fn metadata() -> Metadata {
-    Metadata {
-        base_fingerprint: Some("ab".into()),
-        spec_ron: Some("()".into()),
-        metrics_json: Some("{}".into()),
-        gosling_version: None,
-    }
-}
-
-fn torch_seeds() -> Vec<Vec<u8>> {
-    let pth = |dtype| {
-        written("a.pth", |path| {
-            write_pth(&state(), path, dtype).unwrap();
-        })
-    };
-    vec![pth(PthDType::F32), pth(PthDType::BF16)]
-}
-
-fn state_seeds() -> Vec<Vec<u8>> {
-    let own = written("a.safetensors", |path| {
-        write_safetensors(&state(), path, &metadata()).unwrap();
-    });
-    let other = written("a.st", |path| {
-        write_st(&state(), path).unwrap();
-    });
-    vec![own, other]
-}
-
-fn checkpoint_seeds() -> Vec<Vec<u8>> {
-    let seed = |lift: Option<LiftValues>| {
-        let n_parameters = 1 + usize::from(lift.is_some());
-        let moments = MomentValues {
-            first: vec![0.1; 8],
-            second: vec![0.2; 8],
-        };
-        let checkpoint = TrainerCheckpoint {
-            step: 3,
-            best: lift.is_some().then(|| tuned(lift.clone())),
-            tuned: tuned(lift),
-            layers: vec![0, 1],
-            moments: vec![moments; n_parameters],
-            extra: BTreeMap::from([("best_step".to_owned(), "2".to_owned())]),
-        };
-        written("step-000003.safetensors", |path| {
-            write_checkpoint(path, &checkpoint).unwrap();
-        })
-    };
-    vec![seed(None), seed(Some(lift()))]
-}
-
-/// One token for every byte, and a few more.
-fn vocabulary() -> Vec<u8> {
-    let bytes = (0..256).map(|byte| format!("{} b'\\x{byte:02x}' 1\n", byte + 1));
-    let more = "257 'ab' 2\n258 \"\\u00e9'\" 3\n259 b'\\xff\\n' 2\n260 '\\U0001f600' 4\n";
-    bytes
-        .chain([more.to_owned()])
-        .collect::<String>()
-        .into_bytes()
-}
+use crate::tuning::spec::{LiftSpec, Method};
+use crate::tuning::state_file::{Orientation, raw_in, state_in, write_raw};
 
 fn check(name: &'static str, seeds: Vec<Vec<u8>>, words: &[&[u8]], read: &dyn Fn(&[u8]) -> bool) {
     feed(&Reader {

@@ -1,32 +1,27 @@
-//! The thread that owns the compute device, and the protocol between it and its
-//! clients: a [`command::Command`] goes in, an [`event::Event`] comes out, and
-//! a [`run_spec::RunSpec`] says what a run is. All of it is plain data.
+//! The thread that owns the compute device. It speaks the [`crate::protocol`]
+//! with its clients: a [`command::Command`] goes in, an [`event::Event`] comes
+//! out, and a [`run_spec::RunSpec`] says what a run is.
 //!
 //! | file | what |
 //! |---|---|
 //! | `control.rs` | commands, as a run sees them |
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs` | the model and the data of a run |
-//! | `run_loop.rs` | a run from its specification to its state |
+//! | `run_loop.rs`, `active_run.rs` | a run from its specification to its state |
 //! | `step_memory.rs`, `snapshot_plan.rs`, `foresight.rs` | what a run takes, told before it starts |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
 //! | `generating.rs` | a prompt, answered with and without a state |
 //! | `distances.rs` | what the kernels would see |
 //! | `resume.rs` | where a run is taken up again |
-//! | `latest.rs` | the slot that matrices go through |
-//! | `trace.rs` | the state over a text, for those who look on |
+//! | `tracer.rs` | the state over a text, for those who look on |
 
-pub mod command;
-pub mod event;
+pub use crate::protocol::{command, event, latest, log_line, run_spec, trace};
+
 pub mod foresight;
-pub mod latest;
-pub mod log_line;
-pub mod run_spec;
 pub mod snapshot_plan;
-pub mod trace;
 
-mod absolute;
+mod active_run;
 mod best;
 mod context;
 mod control;
@@ -40,6 +35,7 @@ mod run_loop;
 mod session;
 pub(crate) use session::check_precision;
 mod step_memory;
+mod tracer;
 mod tuning_loop;
 mod validate;
 

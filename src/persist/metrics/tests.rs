@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::worker::event::{DecorrelationMetrics, LiteralMetrics, Score};
+use crate::protocol::event::{DecorrelationMetrics, LiteralMetrics, Score};
 
 fn step(step: usize, loss: f64) -> MetricRecord {
     MetricRecord::Step(StepMetrics {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::persist::metrics::read_metrics;
-use crate::worker::event::RunOutcome;
+use crate::protocol::event::RunOutcome;
 
 fn spec(name: &str) -> RunSpec {
     RunSpec {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::data::{Benchmark, Template};
 use crate::kernels::device::DeviceChoice;
+use crate::protocol::run_spec::DataSource;
 use crate::tuning::spec::{EarlyStopping, Layers, Method, Schedule, StandardSpec, StartState};
-use crate::worker::run_spec::DataSource;
 
 fn error_of(text: &str) -> String {
     parse_spec(text, "run.ron").unwrap_err().to_string()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::persist::sweep_file::parse_sweep;
+use crate::sweep::sweep_file::parse_sweep;
 
 fn plan(text: &str) -> Result<SweepPlan> {
     parse_sweep(text, "a.ron").unwrap().plan()

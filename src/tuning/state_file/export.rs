@@ -13,9 +13,9 @@ use super::pth_writer::{PthTensor, write_archive};
 use super::{
     Metadata, Orientation, TunedState, first_not_finite, keys, place_of, tensor_name, transposed,
 };
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, TensorDType};
-use crate::persist::atomic::write_atomic;
 
 /// The element type of a `.pth` state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

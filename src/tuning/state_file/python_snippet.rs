@@ -5,8 +5,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
-use crate::persist::atomic::write_atomic;
 
 const TEMPLATE: &str = r#""""Runs an RWKV-7 model from the tuned state @FILE@.
 

@@ -7,9 +7,9 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 
 use super::{ExportReport, TunedState, check_sound, first_not_finite, refuse_not_finite};
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::config::ModelConfig;
-use crate::persist::atomic::write_atomic;
 
 /// Numbers of a layer, and those of them before its matrices.
 fn sizes(n_head: usize, head_size: usize) -> Option<(usize, usize)> {

@@ -12,7 +12,7 @@ use crate::worker::context::{Context, Doing};
 use crate::worker::control::Attention;
 use crate::worker::event::{Event, RunId};
 use crate::worker::latest::StateSnapshot;
-use crate::worker::trace::Tracer;
+use crate::worker::tracer::Tracer;
 
 impl Tuning<'_> {
     /// Takes up what was seen of the run before it was interrupted.

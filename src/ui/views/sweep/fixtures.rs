@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::persist::sweep_file::parse_sweep;
 use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
+use crate::sweep::sweep_file::parse_sweep;
 
 /// Six runs, rates 0.01, 0.1 and 1 by two gammas, none begun.
 pub fn results() -> SweepResults {

@@ -6,8 +6,8 @@ use eframe::egui::{Color32, Visuals};
 
 use super::super::super::widgets::numbers::number;
 use crate::colormap::{self, ColourMap, Limits};
+use crate::sweep::parallel_coordinates::is_log;
 use crate::sweep::results::{Metric, Row, SweepResults, label};
-use crate::sweep::results_tables::is_log;
 
 /// Values of a field that are still marked one by one.
 const MAX_FEW: usize = 7;

@@ -2,72 +2,19 @@
 //! looks on: answered between two steps of a run, or at once while there is
 //! none. Of several requests the newest is answered.
 
-use std::path::PathBuf;
-
 use super::context::{Context, Doing};
 use super::event::{Event, RunId};
 use super::run_spec::RunSpec;
 use super::session::{LoadedModel, Session};
+use super::trace::{TraceAnswer, TraceFrom, TraceRequest, Traced};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::run_folder::snapshot_file;
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::snapshot_file::read_snapshot;
 use crate::tuning::state_file::locate_state;
-use crate::tuning::trajectory::{Place, Trajectory};
+use crate::tuning::trajectory::Trajectory;
 use crate::tuning::tuned::Tuned;
-
-/// What is to be followed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TraceRequest {
-    /// The model, the vocabulary and the device are those of this run.
-    pub spec: Box<RunSpec>,
-    /// What the text starts from.
-    pub from: TraceFrom,
-    /// The text.
-    pub text: String,
-    /// The head.
-    pub place: Place,
-}
-
-/// What a text starts from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TraceFrom {
-    /// The untuned model.
-    Untuned,
-    /// What a run is just now, or what it handed over.
-    Newest {
-        /// The run.
-        run: RunId,
-        /// Its folder.
-        folder: PathBuf,
-    },
-    /// A snapshot of a run.
-    Snapshot {
-        /// The run's folder.
-        folder: PathBuf,
-        /// Steps done.
-        step: usize,
-    },
-}
-
-/// What came of a request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TraceAnswer {
-    /// The request.
-    pub request: TraceRequest,
-    /// The states and the text of every token; why not, in one line for people.
-    pub traced: std::result::Result<Traced, String>,
-}
-
-/// States over a text, and its words.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Traced {
-    /// The states.
-    pub trajectory: Trajectory,
-    /// The text of every token; that of token 0 is empty.
-    pub words: Vec<String>,
-}
 
 /// What follows a text.
 pub(super) struct Tracer<'a> {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::any_float;
 use super::run_spec::RunSpec;
-use crate::persist::metrics::any_float;
 use crate::tuning::diagnosis::Diagnosis;
 use crate::tuning::rate_finder::RateFinding;
 use crate::tuning::trainer::LiftNumbers;

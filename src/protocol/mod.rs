@@ -1,0 +1,13 @@
+//! What the worker and its clients say to each other, as plain data: a
+//! [`command::Command`] goes in, an [`event::Event`] comes out, and a
+//! [`run_spec::RunSpec`] says what a run is.
+
+pub mod command;
+pub mod event;
+pub mod latest;
+pub mod log_line;
+pub mod run_spec;
+pub mod trace;
+
+mod absolute;
+pub(crate) mod any_float;
