@@ -6,8 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{Evidence, Part, WINDOW};
-use super::feature_activity::FeatureActivity;
-use super::spec::{DecorrelationRule, Lifting};
+use super::spec::Lifting;
+
+mod features;
 
 /// A loss that falls by less than this share over a window stands still.
 const STANDSTILL: f64 = 0.01;
@@ -31,10 +32,6 @@ const MIN_VALIDATIONS: usize = 2;
 const TURNED: usize = 2;
 /// Rise of the validation loss over its best that is no noise.
 const RISE: f64 = 1.02;
-/// Share of dead or saturated kernels from which on gamma is wrong.
-const MOST: f64 = 0.5;
-/// Growth of the features by R above which it acts as a larger rate.
-const GROWN_R: f64 = 4.0;
 
 /// One thing that is wrong, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -105,6 +102,11 @@ pub enum Sign {
         /// How much larger, as a root mean square.
         factor: f64,
     },
+    /// R has all but lost a direction of the features.
+    IllConditioned {
+        /// The largest condition number of R among the heads.
+        condition: f64,
+    },
 }
 
 impl Sign {
@@ -127,8 +129,9 @@ pub fn diagnose(evidence: &Evidence) -> Vec<Diagnosis> {
         overshooting(evidence),
         no_improvement(evidence),
         over_fitting(evidence),
-        features(evidence),
-        grown_decorrelation(evidence),
+        features::features(evidence),
+        features::ill_conditioned(evidence),
+        features::grown_decorrelation(evidence),
         plateau(evidence),
     ];
     found.extend(others.into_iter().flatten());
@@ -286,65 +289,6 @@ fn over_fitting(evidence: &Evidence) -> Option<Diagnosis> {
     );
     let sign = Sign::OverFits { best_step };
     found(sign, step, "training.early_stopping", advice)
-}
-
-fn features(evidence: &Evidence) -> Option<Diagnosis> {
-    let FeatureActivity {
-        mean,
-        dead,
-        saturated,
-    } = evidence.activity?;
-    let field = "method.features.gamma";
-    let percent = |share: f64| format!("{:.0}% of the kernels", 100.0 * share);
-    if dead > MOST {
-        let advice = format!(
-            "{} hardly ever fire (mean activation {mean:.2e}); a smaller gamma, or Median, \
-             widens them",
-            percent(dead)
-        );
-        return found(Sign::DeadFeatures { share: dead }, 0, field, advice);
-    }
-    if saturated > MOST {
-        let advice = format!(
-            "{} are the same at every position (mean activation {mean:.4}); a larger gamma, \
-             or Median, sets them apart",
-            percent(saturated)
-        );
-        return found(
-            Sign::SaturatedFeatures { share: saturated },
-            0,
-            field,
-            advice,
-        );
-    }
-    None
-}
-
-fn grown_decorrelation(evidence: &Evidence) -> Option<Diagnosis> {
-    let spec = lifted(evidence)?;
-    let (step, numbers) = evidence.decorrelation?;
-    let factor = numbers.rms / evidence.first_rms?;
-    if factor < GROWN_R || !factor.is_finite() {
-        return None;
-    }
-    let (field, smaller) = r_field(spec.decorrelation?.rule);
-    let advice = format!(
-        "R makes the features {factor:.1} times larger, which works like a larger rate; {smaller}"
-    );
-    found(Sign::GrownDecorrelation { factor }, step, field, advice)
-}
-
-/// The field that says how fast R moves, and how to slow it.
-fn r_field(rule: DecorrelationRule) -> (&'static str, &'static str) {
-    match rule {
-        DecorrelationRule::LocalRule { .. } | DecorrelationRule::ScalarRms { .. } => {
-            ("method.decorrelation.rule.eta", "a smaller eta slows it")
-        }
-        DecorrelationRule::Joint { .. } => (
-            "method.decorrelation.rule.learning_rate",
-            "a smaller rate of R slows it",
-        ),
-    }
 }
 
 fn plateau(evidence: &Evidence) -> Option<Diagnosis> {

@@ -31,6 +31,9 @@ pub struct Evidence {
     pub(super) first_rms: Option<f64>,
     /// The last step at which R was looked at.
     pub(super) decorrelation: Option<(usize, DecorrelationNumbers)>,
+    /// The last step at which the condition number of R was measured, and the
+    /// largest among the heads.
+    pub(super) condition: Option<(usize, f64)>,
     /// The step that was not sound, and its learning rate.
     pub(super) divergence: Option<(usize, f64)>,
     pub(super) validations: Validated,
@@ -100,6 +103,7 @@ impl Evidence {
             largest_gradient: 0.0,
             first_rms: None,
             decorrelation: None,
+            condition: None,
             divergence: None,
             validations: Validated::default(),
             recent: VecDeque::with_capacity(2 * WINDOW),
@@ -142,6 +146,11 @@ impl Evidence {
         } else {
             seen.n_behind += 1;
         }
+    }
+
+    /// Takes in the largest condition number of R among the heads.
+    pub fn see_condition(&mut self, step: usize, condition: f64) {
+        self.condition = Some((step, condition));
     }
 
     /// Takes in that a step was not sound.

@@ -197,6 +197,9 @@ impl<'a> Tuning<'a> {
         let divergence = self.trainer.divergence().cloned();
         let last = divergence.as_ref().map_or(usize::MAX, |seen| seen.step);
         let condition = self.condition(&steps)?;
+        if let Some((step, condition)) = condition {
+            self.evidence.see_condition(step, condition);
+        }
         for (numbers, tokens) in steps.iter().zip(&pending) {
             // Steps after the divergence changed nothing.
             if numbers.step > last {

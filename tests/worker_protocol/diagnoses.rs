@@ -128,3 +128,18 @@ fn a_large_eta_makes_r_grow() {
     });
     assert_eq!(field, "method.decorrelation.rule.eta");
 }
+
+#[test]
+fn an_eta_of_1_leaves_r_ill_conditioned() {
+    let rule = DecorrelationRule::LocalRule {
+        eta: 1.0,
+        kappa: 0.0,
+    };
+    let decorrelation = DecorrelationSpec {
+        rule,
+        ..DecorrelationSpec::default()
+    };
+    let spec = lifted(12, 1.0, Some(decorrelation));
+    let (_, field) = provoke(&spec, |sign| matches!(sign, Sign::IllConditioned { .. }));
+    assert_eq!(field, "method.decorrelation.rule.eta");
+}

@@ -264,6 +264,21 @@ fn an_r_that_has_grown_is_a_larger_rate() {
 }
 
 #[test]
+fn an_r_as_good_as_singular_is_ill_conditioned() {
+    let field = "method.decorrelation.rule.eta";
+    let method = Method::Lifted(lifted_spec());
+    let mut seen = evidence(&method, &with_branch(0.2), &GOOD, Some(LIVELY));
+    for good in [1.0, 9e3, f64::NAN] {
+        seen.see_condition(50, good);
+        check(&seen, &[]);
+    }
+    for bad in [2e4, f64::INFINITY] {
+        seen.see_condition(60, bad);
+        check(&seen, &[(field, Sign::IllConditioned { condition: bad })]);
+    }
+}
+
+#[test]
 fn memory_does_not_grow_with_the_run() {
     let mut seen = Evidence::new(&standard(), None);
     for idx in 0..10_000 {
