@@ -133,13 +133,20 @@ fn a_large_eta_makes_r_grow() {
 fn an_eta_of_1_leaves_r_ill_conditioned() {
     let rule = DecorrelationRule::LocalRule {
         eta: 1.0,
-        kappa: 0.0,
+        kappa: 0.5,
     };
-    let decorrelation = DecorrelationSpec {
-        rule,
-        ..DecorrelationSpec::default()
-    };
-    let spec = lifted(12, 1.0, Some(decorrelation));
+    let mut spec = short(16);
+    spec.method = Method::Lifted(LiftSpec {
+        features: FeatureSpec {
+            upscaled_size: 64,
+            ..FeatureSpec::default()
+        },
+        decorrelation: Some(DecorrelationSpec {
+            rule,
+            ..DecorrelationSpec::default()
+        }),
+        ..LiftSpec::default()
+    });
     let (_, field) = provoke(&spec, |sign| matches!(sign, Sign::IllConditioned { .. }));
     assert_eq!(field, "method.decorrelation.rule.eta");
 }

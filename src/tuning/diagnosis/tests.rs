@@ -2,6 +2,7 @@
 //! `tests/worker_protocol/diagnoses.rs` provokes them in real runs.
 
 use super::*;
+use crate::tuning::feature_activity::FeatureActivity;
 use crate::tuning::spec::{DecorrelationSpec, LiftSpec, Method, StandardSpec};
 use crate::tuning::trainer::{DecorrelationNumbers, LiftNumbers, StepNumbers};
 
