@@ -5,6 +5,7 @@ mod adapters;
 mod memory;
 mod open;
 mod processor;
+mod refusal;
 mod reopen;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
 pub use memory::{MachineMemory, machine_memory, memory_of};
 pub use open::{destroy_open_devices, is_lost, suspect_open_devices};
 pub use processor::{Processor, processor};
+pub use refusal::{says_out_of_memory, take_refusal};
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

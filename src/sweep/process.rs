@@ -1,8 +1,8 @@
 //! A process beside this one that does runs, from the side of the sweep.
 
-use std::fs::OpenOptions;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::Builder;
 
@@ -17,6 +17,13 @@ pub const SERVE: &str = "serve-runs";
 const THREADS: &str = "RAYON_NUM_THREADS";
 /// No report comes near this.
 const MAX_LINE_BYTES: u64 = 1 << 20;
+/// What is read of the end of a process's complaints.
+const MAX_COMPLAINT_BYTES: u64 = 1 << 16;
+/// How the standard library begins its last line where memory is refused.
+const REFUSED_MEMORY: &str = "memory allocation of ";
+/// What people can do about it.
+const LESS_MEMORY: &str =
+    "choose a smaller training.batch, training.accumulate for it, or fewer runs at a time";
 
 /// A process, and what it was last told.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub(super) struct Process {
     child: Child,
     /// None once it was told that nothing more comes.
     orders: Option<ChildStdin>,
+    /// Its complaints, and where they begin in the file.
+    log: (PathBuf, u64),
 }
 
 /// What came from process `of`.
@@ -56,17 +65,18 @@ impl Process {
     ) -> Result<Self> {
         let fail = |source| Error::io("start", program, source);
         let mut options = OpenOptions::new();
-        let log = options
+        let complaints = options
             .create(true)
             .append(true)
             .open(log)
             .map_err(|source| Error::io("write", log, source))?;
+        let start = complaints.metadata().map_or(0, |metadata| metadata.len());
         let mut child = Command::new(program)
             .arg(SERVE)
             .env(THREADS, n_threads.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(complaints)
             .spawn()
             .map_err(fail)?;
         let orders = child.stdin.take();
@@ -76,7 +86,11 @@ impl Process {
                 .spawn(move || listen(output, of, &said))
                 .map_err(fail)?;
         }
-        Ok(Self { child, orders })
+        Ok(Self {
+            child,
+            orders,
+            log: (log.to_path_buf(), start),
+        })
     }
 
     /// Tells it something. A process that is gone says so itself.
@@ -94,7 +108,7 @@ impl Process {
     pub fn wait(mut self) -> String {
         self.orders = None;
         match self.child.wait() {
-            Ok(status) => words(status),
+            Ok(status) => words(status, &complaints(&self.log.0, self.log.1)),
             Err(error) => format!("its process is lost, {error}"),
         }
     }
@@ -107,15 +121,37 @@ impl Process {
     }
 }
 
-fn words(status: ExitStatus) -> String {
+/// The end of what a process complained of from `start` on.
+fn complaints(log: &Path, start: u64) -> String {
+    let read = || {
+        let mut file = File::open(log)?;
+        let end = file.metadata()?.len();
+        file.seek(SeekFrom::Start(
+            start.max(end.saturating_sub(MAX_COMPLAINT_BYTES)),
+        ))?;
+        let mut bytes = Vec::new();
+        file.take(MAX_COMPLAINT_BYTES).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    // It only says more of what is known already.
+    read().unwrap_or_default()
+}
+
+fn words(status: ExitStatus, complaints: &str) -> String {
+    let refusal = complaints
+        .lines()
+        .find(|line| line.starts_with(REFUSED_MEMORY));
+    if let Some(line) = refusal {
+        return format!("its process got no more memory ({line}); {LESS_MEMORY}");
+    }
     #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt as _;
         if let Some(signal) = status.signal() {
             let why = if signal == 9 {
-                ", which the system does when memory runs out"
+                format!(", which the system does when memory runs out; if so, {LESS_MEMORY}")
             } else {
-                ""
+                String::new()
             };
             return format!("its process was ended by signal {signal}{why}");
         }

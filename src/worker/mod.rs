@@ -54,6 +54,7 @@ use self::latest::{Latest, StateSnapshot};
 use self::session::Session;
 use self::trace::TraceAnswer;
 use crate::error::{Error, Result};
+use crate::kernels::device;
 
 /// Room for the recursion of compilers inside the compute libraries.
 const STACK_BYTES: usize = 16 << 20;
@@ -140,6 +141,8 @@ fn work(
             during: Doing::CheckingSpec,
             held_secs: 0.0,
         };
+        // What an earlier job ran into is none of this one's.
+        device::take_refusal();
         // Texts are followed beside the jobs and are none.
         let is_counted = !matches!(job, Job::Trace(_));
         let job = || run_loop::run_job(job, &mut session, &mut context);
@@ -147,28 +150,22 @@ fn work(
             Ok(Ok(()) | Err(Error::Stopped)) => {}
             Ok(Err(error)) => {
                 let kind = failure_kind(&error, context.folder.is_some());
-                let message = match &error {
-                    Error::Device(_) => one_line(&error.to_string()),
+                let message = error.to_string();
+                let message = match error {
+                    Error::Device(_) => with(one_line(&message), session.lose(&message)),
                     Error::Input { .. }
                     | Error::Io { .. }
                     | Error::Spec { .. }
-                    | Error::Stopped => error.to_string(),
+                    | Error::Stopped => message,
                 };
-                let trouble = match error {
-                    Error::Device(_) => session.lose(&message),
-                    Error::Input { .. }
-                    | Error::Io { .. }
-                    | Error::Spec { .. }
-                    | Error::Stopped => None,
-                };
-                context.report_failure(kind, with(message, trouble));
+                context.report_failure(kind, message);
             }
             Err(panic) => {
                 let message = said(&*panic);
                 // It may have left the device in any state.
-                let message = match session.lose(&message) {
-                    Some(trouble) => with(message, Some(trouble)),
-                    None => format!("a fault in the program, {message}"),
+                let message = match session.lose(message) {
+                    Some(trouble) => with(one_line(message), Some(trouble)),
+                    None => format!("a fault in the program, {}", one_line(message)),
                 };
                 context.report_failure(FailureKind::Work, message);
             }
@@ -189,11 +186,11 @@ fn with(message: String, trouble: Option<&str>) -> String {
     }
 }
 
-/// What a panic said, on one line.
-fn said(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    one_line(text.unwrap_or("without a word"))
+    text.unwrap_or("without a word")
 }
 
 /// The beginning of a text that may hold a whole backtrace, on one line.

@@ -1,5 +1,7 @@
 //! The memory that a run's largest step takes, told before it starts.
 
+use std::hint::black_box;
+
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
 use super::session::LoadedModel;
@@ -58,6 +60,12 @@ pub(super) fn memory_note(
     check_memory(&estimate, max_tensor, all)?;
     let note = format!("the largest step takes about {estimate} of memory");
     let more = estimate.total() - estimate.weights;
+    if machine.is_some() && !can_have(more) {
+        return Err(too_much(format!(
+            "needs about {} more for a step, which the system does not give this program (`ulimit -v` limits it)",
+            mebibytes(more)
+        )));
+    }
     Ok(Some(match machine {
         Some(machine) if more > machine.free => format!(
             "{note}, more than the {} that are free now; close other programs",
@@ -67,17 +75,28 @@ pub(super) fn memory_note(
     }))
 }
 
+fn too_much(what: String) -> Error {
+    let less = "choose a smaller one, training.accumulate for it, or a shorter data.context_length";
+    Error::spec("training.batch", format!("{what}; {less}"))
+}
+
+/// Whether the system would give this program so much memory more. Where it
+/// promises more than it has, as Linux does, this sees only a limit on the program.
+fn can_have(n_bytes: u64) -> bool {
+    let mut room: Vec<u8> = Vec::new();
+    let has_room = usize::try_from(n_bytes).is_ok_and(|n| room.try_reserve_exact(n).is_ok());
+    // Else the compiler leaves out what is never written to.
+    black_box(&room);
+    has_room
+}
+
 /// Refuses a step that cannot be taken, whatever else the machine does.
 fn check_memory(
     estimate: &MemoryEstimate,
     max_tensor: Option<u64>,
     memory: Option<u64>,
 ) -> Result<()> {
-    let refuse = |what: String| {
-        let less =
-            "choose a smaller one, training.accumulate for it, or a shorter data.context_length";
-        Err(Error::spec("training.batch", format!("{what}; {less}")))
-    };
+    let refuse = |what: String| Err(too_much(what));
     match (max_tensor, memory) {
         (Some(max), _) if estimate.largest_tensor > max => refuse(format!(
             "makes a tensor of {}, the device holds at most {} in one",
@@ -152,5 +171,11 @@ mod tests {
         check(Some(1 << 20), None, Some(tensor));
         let step = "needs about 10 MiB for a step, the device has 9.00 MiB";
         check(Some(2 << 20), Some(9 << 20), Some(step));
+    }
+
+    #[test]
+    fn no_system_gives_a_program_all_addresses() {
+        assert!(can_have(1 << 20));
+        assert!(!can_have(1 << 60));
     }
 }

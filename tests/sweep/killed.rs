@@ -27,6 +27,10 @@ fn finished(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn start(folder: &Path, arguments: &str) -> Child {
+    start_with(folder, arguments, &[])
+}
+
+pub fn start_with(folder: &Path, arguments: &str, variables: &[(&str, &str)]) -> Child {
     let log = fs::File::options()
         .create(true)
         .append(true)
@@ -34,10 +38,11 @@ fn start(folder: &Path, arguments: &str) -> Child {
         .unwrap();
     let mut command = command(folder, arguments);
     command.stdout(log.try_clone().unwrap()).stderr(log);
+    command.envs(variables.iter().copied());
     command.spawn().unwrap()
 }
 
-fn wait(mut child: Child, folder: &Path) {
+pub fn wait(mut child: Child, folder: &Path) {
     let start = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -51,7 +56,7 @@ fn wait(mut child: Child, folder: &Path) {
 }
 
 /// Waits until something is as wanted.
-fn until(mut wanted: impl FnMut() -> bool) {
+pub fn until(mut wanted: impl FnMut() -> bool) {
     let start = Instant::now();
     while !wanted() {
         assert!(start.elapsed() < PATIENCE, "waited in vain");

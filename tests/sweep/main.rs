@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+#[path = "../support/addresses.rs"]
+mod addresses;
 mod killed;
+#[cfg(target_os = "linux")]
+mod memory;
 mod program;
 mod slurm;
 mod whole;

@@ -4,6 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+#[path = "../support/addresses.rs"]
+mod addresses;
 mod disk;
 mod kill;
+#[cfg(target_os = "linux")]
+mod memory;
 mod program;

@@ -3,9 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(target_os = "linux")]
+#[path = "../support/addresses.rs"]
+mod addresses;
 mod client;
 mod device_trouble;
 mod diagnoses;
+#[cfg(target_os = "linux")]
+mod memory;
 mod resume;
 mod runs;
 mod traces;

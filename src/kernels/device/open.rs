@@ -11,7 +11,7 @@ use cubecl::wgpu::{
 
 use super::adapters::{AdapterKind, Listed};
 use super::reopen::fresh_setup;
-use super::{DeviceLimits, OpenDevice};
+use super::{DeviceLimits, OpenDevice, refusal};
 use crate::error::{Error, Result};
 
 struct Opened {
@@ -102,6 +102,7 @@ fn open_new(adapter: &Listed, is_first: bool) -> Result<Opened> {
         summary, device, ..
     } = adapter;
     let refuse = |reason: String| Error::Device(format!("{}: {reason}", summary.name));
+    refusal::watch();
     let options = RuntimeOptions::try_default().map_err(|error| refuse(error.to_string()))?;
     let (setup, selector) = if is_first {
         let setup = try_init_setup::<AutoGraphicsApi>(device, options)

@@ -1,0 +1,81 @@
+//! Memory that a device refused while it computed. wgpu tells of it where a
+//! buffer is made, on a thread of the runtime, in a panic that ends there; who
+//! reads what was to lie in the buffer hears only that there is nothing.
+
+use std::panic::{set_hook, take_hook};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How the compute libraries say that memory ran out.
+const OUT_OF_MEMORY: [&str; 4] = [
+    "out of memory",
+    "out of device memory",
+    "can't allocate buffer",
+    "not enough memory",
+];
+
+/// What was refused on any thread.
+static REFUSALS: Refusals = Refusals(AtomicBool::new(false));
+
+/// Whether memory was refused since somebody asked.
+struct Refusals(AtomicBool);
+
+impl Refusals {
+    fn hear(&self, message: &str) {
+        if says_out_of_memory(message) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// Whether a message of the compute libraries says that memory ran out.
+pub fn says_out_of_memory(message: &str) -> bool {
+    let message = message.to_lowercase();
+    OUT_OF_MEMORY.iter().any(|words| message.contains(words))
+}
+
+/// Whether a GPU has refused memory since this was asked the last time.
+pub fn take_refusal() -> bool {
+    REFUSALS.take()
+}
+
+/// Notices refusals from now on. Every panic goes where it went before, too.
+pub(super) fn watch() {
+    static WATCHED: Once = Once::new();
+    WATCHED.call_once(|| {
+        let others = take_hook();
+        set_hook(Box::new(move |panic| {
+            if let Some(message) = panic.payload_as_str() {
+                REFUSALS.hear(message);
+            }
+            others(panic);
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In the words of wgpu 30, its Vulkan driver and cubecl 0.11.
+    #[test]
+    fn memory_that_ran_out_is_told_from_other_trouble_and_told_once() {
+        let refusals = Refusals(AtomicBool::new(false));
+        for message in [
+            "An IO error happened Caused by: can't allocate buffer of size: 138412032",
+            "out of device memory allocating 1024 bytes",
+            "wgpu error: Out of Memory",
+            "Not enough memory left.",
+        ] {
+            refusals.hear(message);
+            assert!(refusals.take(), "{message}");
+            assert!(!refusals.take(), "{message}");
+        }
+        refusals.hear("wgpu error: Validation Error");
+        assert!(!refusals.take());
+    }
+}
