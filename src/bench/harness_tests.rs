@@ -183,42 +183,64 @@ fn standard_errors_are_those_of_the_harness() {
 
 /// What the Hugging Face hub serves is the same questions, under the same ids
 /// where it has ids.
+fn check_hub(benchmark: Benchmark, own: &[Item], extension: &str) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hub");
+    let path = folder.join(format!("{benchmark}.{extension}"));
+    let hub = load(benchmark, path, Split::Test).unwrap();
+    assert_eq!(hub.bad_lines, [], "{benchmark}");
+    let has_ids = benchmark != Benchmark::WinoGrande;
+    for (hub, own) in hub.items.iter().zip(own) {
+        assert_eq!(hub.task, own.task);
+        assert!(!has_ids || hub.id == own.id, "{} and {}", hub.id, own.id);
+    }
+    assert_eq!(hub.items.len(), own.len());
+}
+
+/// The benchmarks of the golden file, as their publishers have them.
+fn published() -> [(Benchmark, Vec<Item>); 3] {
+    let golden = golden();
+    [
+        (Benchmark::Gsm8k, "gsm8k", "test.jsonl"),
+        (Benchmark::Arc, "arc", "test.jsonl"),
+        (Benchmark::WinoGrande, "winogrande", "dev.jsonl"),
+    ]
+    .map(|(benchmark, name, file)| {
+        let content = lines(&golden[name]["lines"]);
+        (benchmark, items(benchmark, file, &content))
+    })
+}
+
+/// The rows of its files, which `tests/parquet_rows` reads from them.
+#[test]
+fn rows_of_the_hub_hold_the_same_questions() {
+    for (benchmark, own) in published() {
+        check_hub(benchmark, &own, "jsonl");
+    }
+}
+
 #[cfg(feature = "parquet")]
 #[test]
 fn parquet_files_hold_the_same_questions() {
+    for (benchmark, own) in published() {
+        check_hub(benchmark, &own, "parquet");
+    }
     let golden = golden();
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hub");
-    let check = |benchmark: Benchmark, name: &str, content: &str, has_ids: bool| {
-        let own = items(benchmark, name, content);
-        let path = folder.join(format!("{benchmark}.parquet"));
-        let hub = load(benchmark, path, Split::Test).unwrap();
-        assert_eq!(hub.bad_lines, [], "{benchmark}");
-        for (hub, own) in hub.items.iter().zip(&own) {
-            assert_eq!(hub.task, own.task);
-            assert!(!has_ids || hub.id == own.id, "{} and {}", hub.id, own.id);
-        }
-        assert_eq!(hub.items.len(), own.len());
-    };
-    check(
-        Benchmark::Gsm8k,
-        "test.jsonl",
-        &lines(&golden["gsm8k"]["lines"]),
-        true,
-    );
-    check(
-        Benchmark::Arc,
-        "test.jsonl",
-        &lines(&golden["arc"]["lines"]),
-        true,
-    );
-    check(
-        Benchmark::WinoGrande,
-        "dev.jsonl",
-        &lines(&golden["winogrande"]["lines"]),
-        false,
-    );
     let table = text(&golden["mmlu"]["table"]);
-    check(Benchmark::Mmlu, "abstract_algebra_test.csv", table, true);
+    let own = items(Benchmark::Mmlu, "abstract_algebra_test.csv", table);
+    check_hub(Benchmark::Mmlu, &own, "parquet");
+}
+
+/// Who has no reader for them is told what to do.
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn parquet_files_are_refused_with_what_to_build() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/hub");
+    let refused = load(Benchmark::Arc, folder.join("arc.parquet"), Split::Test).unwrap_err();
+    let message = refused.to_string();
+    assert!(
+        message.contains("build it with --features parquet"),
+        "{message}"
+    );
 }
 
 /// A file that is cut short or has bytes changed is an error and no panic.
