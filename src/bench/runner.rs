@@ -23,11 +23,10 @@ use crate::error::{Error, Result};
 use crate::model::Rwkv7;
 use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::state::{ModelState, Start};
+use lengths::Layout;
 use questions::{Cluster, Question, clusters};
 use reading::{read, tokens};
 
-/// Tokens of one batch, padding included: bounds the memory of an evaluation.
-const BATCH_TOKENS: usize = 16_384;
 /// Bytes of the states of one batch: bounds it for large models.
 const BATCH_STATE_BYTES: usize = 2 << 30;
 /// Texts that are continued side by side.
@@ -94,9 +93,11 @@ impl<'a> Runner<'a> {
     pub fn forward_only(&mut self, texts: &[Vec<u32>]) -> Result<()> {
         let mut texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         texts.sort_by_key(|text| text.len());
+        let batch_tokens = Layout::of(self.device).batch_tokens;
         let mut rest = &texts[..];
         while !rest.is_empty() {
-            let n = batch_len(rest.iter().map(|text| (text.len(), 1)), self.most_rows());
+            let sizes = rest.iter().map(|text| (text.len(), 1));
+            let n = batch_len(sizes, batch_tokens, self.most_rows());
             let (batch, others) = rest.split_at(n);
             let longest = batch.last().map_or(1, |text| text.len());
             let ids = tokens(batch, longest, self.device);
@@ -121,10 +122,11 @@ impl LanguageModel for Runner<'_> {
             .map(|(idx, group)| Question::new(idx, group))
             .collect();
         let shared: Vec<&[u32]> = questions.iter().map(|q| q.shared.as_slice()).collect();
+        let layout = Layout::of(self.device);
         let mut scores = vec![Vec::new(); groups.len()];
         let mut n_done = 0;
         progress(0, groups.len())?;
-        for Cluster { n_shared, members } in clusters(&shared) {
+        for Cluster { n_shared, members } in clusters(&shared, layout.min_saved_by_short) {
             let prefix = self.read_shared(&shared[members[0]][..n_shared]);
             let mut members: Vec<&Question> = members.iter().map(|q| &questions[*q]).collect();
             members.sort_by_key(|q| (q.n_inputs() > 0, q.shared.len()));
@@ -136,7 +138,8 @@ impl LanguageModel for Runner<'_> {
                     let n_tokens = q.shared.len() - n_shared + q.options.len() * q.n_inputs();
                     (n_tokens, q.options.len())
                 });
-                let (batch, others) = rest.split_at(batch_len(sizes, self.most_rows()));
+                let n = batch_len(sizes, layout.batch_tokens, self.most_rows());
+                let (batch, others) = rest.split_at(n);
                 for (question, score) in batch.iter().zip(self.score(batch, n_shared, &prefix)?) {
                     scores[question.idx] = score;
                 }
@@ -166,7 +169,7 @@ impl LanguageModel for Runner<'_> {
         for Cluster {
             n_shared,
             mut members,
-        } in clusters(&texts)
+        } in clusters(&texts, Layout::of(self.device).min_saved_by_short)
         {
             let prefix = self.read_shared(&texts[members[0]][..n_shared]);
             members.sort_by_key(|text| texts[*text].len());
@@ -190,13 +193,17 @@ impl LanguageModel for Runner<'_> {
 }
 
 /// How many of the texts, of (tokens, rows) each, make one batch: at least one.
-fn batch_len(sizes: impl Iterator<Item = (usize, usize)>, most_rows: usize) -> usize {
+fn batch_len(
+    sizes: impl Iterator<Item = (usize, usize)>,
+    most_tokens: usize,
+    most_rows: usize,
+) -> usize {
     let (mut longest, mut n_rows) = (0, 0);
     let fits = |(idx, (n_tokens, rows)): (usize, (usize, usize))| {
         longest = longest.max(n_tokens);
         n_rows += rows;
         let n = idx + 1;
-        (n * longest <= BATCH_TOKENS && n_rows <= most_rows).then_some(n)
+        (n * longest <= most_tokens && n_rows <= most_rows).then_some(n)
     };
     sizes.enumerate().map_while(fits).last().unwrap_or(1)
 }
@@ -220,7 +227,11 @@ mod tests {
     #[test]
     fn batches_are_bounded_by_tokens_and_by_rows() {
         let check = |sizes: &[(usize, usize)], want| {
-            assert_eq!(batch_len(sizes.iter().copied(), 12), want, "{sizes:?}");
+            assert_eq!(
+                batch_len(sizes.iter().copied(), 16_384, 12),
+                want,
+                "{sizes:?}"
+            );
         };
         check(&[(10, 4); 5], 3);
         check(&[(9000, 1), (9000, 1)], 1);

@@ -1,6 +1,7 @@
 //! `gosling eval`: the accuracy of a model on a benchmark, untuned or from a
 //! tuned state.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -258,11 +259,26 @@ impl EvalArguments {
             Some(path) => few_shot(self.benchmark, folder_of(path), n_wanted)?,
             None => mini_few_shot(self.benchmark, n_wanted)?,
         };
+        let has = fewest_of_a_subject(&solved);
+        if has < n {
+            let of_each = if has_subjects { " of a subject" } else { "" };
+            let reason = format!("there are {has} solved questions{of_each}, asked for {n}");
+            return Err(Error::spec("--few-shot", reason));
+        }
         Ok(match order {
             FewShotOrder::First => FewShot::Same(solved),
             FewShotOrder::Drawn => FewShot::Drawn { pool: solved, n },
         })
     }
+}
+
+/// Of the subject that has the fewest items; of all where there are no subjects.
+fn fewest_of_a_subject(items: &[Item]) -> usize {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item.subject()).or_insert(0) += 1;
+    }
+    counts.into_values().min().unwrap_or(0)
 }
 
 /// The items of official files; lines that are left out are told.

@@ -77,11 +77,13 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
         .map(|(_, total)| total)
         .min()
         .unwrap_or(largest);
-    let mut text = format!(
-        "the largest step of a run takes {} to {} of memory, most in run {idx}",
-        mebibytes(smallest),
-        mebibytes(largest)
-    );
+    let (least, most) = (mebibytes(smallest), mebibytes(largest));
+    let mut text = match least == most {
+        true => format!("the largest step of every run takes {most} of memory"),
+        false => format!(
+            "the largest step of a run takes {least} to {most} of memory, most in run {idx}"
+        ),
+    };
     let device = plan.runs[idx].spec.device;
     match memory_of(device) {
         None => text += "; the device does not say how much it has\n",

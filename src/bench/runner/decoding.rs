@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::lengths::batch_size;
+use super::lengths::{BATCH_TOKENS, batch_size};
 use super::reading::{Reached, indices, read, step};
 use super::{Runner, batch_len, read_ints};
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ impl Runner<'_> {
         while !rest.is_empty() {
             progress(0)?;
             let sizes = rest.iter().map(|prompt| (prompt.len(), 1));
-            let (part, others) = rest.split_at(batch_len(sizes, usize::MAX));
+            let (part, others) = rest.split_at(batch_len(sizes, BATCH_TOKENS, usize::MAX));
             let of_part = read(self.model, self.device, part, prefix);
             reached = Some(match reached {
                 Some(before) => before.behind(of_part),

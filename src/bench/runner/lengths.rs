@@ -1,17 +1,66 @@
-//! Lengths and batch sizes that a device sees: few, so that it prepares for each
-//! of them once and not for every prompt.
+//! Lengths and batch sizes that a device sees. A GPU sees few, so that it
+//! prepares for each of them once and not for every prompt; the CPU prepares for
+//! nothing, and padding costs it as much as tokens do.
 
+use burn::tensor::Device;
+
+use crate::kernels::wkv7::is_cpu;
+
+/// Tokens of one batch, padding included: bounds the memory of an evaluation.
+pub(super) const BATCH_TOKENS: usize = 16_384;
+/// Enough for every thread of a CPU; texts of like length stand together in few.
+const CPU_BATCH_TOKENS: usize = 4096;
 /// The most that a length is rounded by is one part in this many, above 16.
 const STEPS_PER_OCTAVE: usize = 8;
 
+/// How texts are laid out for a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    /// Tokens of one batch whose texts are padded to the longest.
+    pub batch_tokens: usize,
+    /// Tokens that are saved where a short beginning is read once and not with
+    /// every text: a pass of its own costs a fast device as much as a batch does.
+    pub min_saved_by_short: usize,
+    /// Whether lengths are rounded to few.
+    rounds: bool,
+}
+
+impl Layout {
+    const GPU: Self = Self {
+        batch_tokens: BATCH_TOKENS,
+        min_saved_by_short: 8192,
+        rounds: true,
+    };
+    const CPU: Self = Self {
+        batch_tokens: CPU_BATCH_TOKENS,
+        min_saved_by_short: 256,
+        rounds: false,
+    };
+
+    /// The layout for a device.
+    pub fn of(device: &Device) -> Self {
+        if is_cpu(device) { Self::CPU } else { Self::GPU }
+    }
+
+    /// The least length that the device sees and that is not below `n`.
+    pub fn padded(self, n: usize) -> usize {
+        if self.rounds { padded(n) } else { n }
+    }
+
+    /// The largest length that the device sees and that is not above `n`.
+    pub fn whole_part(self, n: usize) -> usize {
+        if self.rounds { whole_part(n) } else { n }
+    }
+}
+
 /// The least of the lengths 0 to 16, 18, 20 … 32, 36, 40 … 64, 72 … that is not
 /// below `n`.
-pub(super) fn padded(n: usize) -> usize {
+fn padded(n: usize) -> usize {
     n.next_multiple_of(step(n.saturating_sub(1)))
 }
 
 /// The largest of the same lengths that is not above `n`.
-pub(super) fn whole_part(n: usize) -> usize {
+fn whole_part(n: usize) -> usize {
     n - n % step(n)
 }
 

@@ -6,11 +6,8 @@ use crate::model::generate::END_OF_DOCUMENT;
 
 /// Tokens that a cluster of its own has to save.
 const MIN_SAVED: usize = 256;
-/// A shorter beginning is not worth a pass of its own, which costs a fast device
-/// as much as a batch does.
+/// A shorter beginning has to save more to be worth a pass of its own.
 const MIN_SHARED: usize = 32;
-/// Unless that many tokens are saved.
-const MIN_SAVED_BY_SHORT: usize = 8192;
 
 /// A group of requests as texts that begin alike.
 pub(super) struct Question {
@@ -75,8 +72,9 @@ pub(super) struct Cluster {
 
 /// Groups `texts`, none of them empty: those that share much more than all of
 /// them do stand in clusters of their own, such as the subjects of a benchmark
-/// behind their solved questions.
-pub(super) fn clusters(texts: &[&[u32]]) -> Vec<Cluster> {
+/// behind their solved questions. A short beginning of all is one only if it
+/// saves `min_saved_by_short` tokens.
+pub(super) fn clusters(texts: &[&[u32]], min_saved_by_short: usize) -> Vec<Cluster> {
     if texts.is_empty() {
         return Vec::new();
     }
@@ -105,7 +103,7 @@ pub(super) fn clusters(texts: &[&[u32]]) -> Vec<Cluster> {
     if !others.is_empty() {
         let mut n_shared = common_start(others.iter().map(|text| texts[*text]));
         let n_saved = (others.len() - 1) * n_shared;
-        if n_shared < MIN_SHARED && n_saved < MIN_SAVED_BY_SHORT {
+        if n_shared < MIN_SHARED && n_saved < min_saved_by_short {
             n_shared = 0;
         }
         all.push(Cluster {
@@ -177,7 +175,7 @@ mod tests {
         .map(|(name, question)| subject(name, question))
         .to_vec();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-        let got = clusters(&texts);
+        let got = clusters(&texts, 8192);
         let of = |n_shared, members: &[usize]| Cluster {
             n_shared,
             members: members.to_vec(),
@@ -192,11 +190,15 @@ mod tests {
         assert_eq!(all, [0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(got[0], of(102, &[6, 1, 4, 7]));
         assert_eq!((got.len(), got[1].n_shared), (2, 0));
-        assert_eq!(clusters(&[]), []);
-        assert_eq!(clusters(&[&[0]]), [of(0, &[0])]);
+        assert_eq!(clusters(&[], 0), []);
+        assert_eq!(clusters(&[&[0]], 1), [of(0, &[0])]);
         // Each text keeps a token of its own.
         let long: &[u32] = &[7; 40];
-        assert_eq!(clusters(&[long, &long[..39]]), [of(38, &[1, 0])]);
-        assert_eq!(clusters(&[long; 3]), [of(39, &[0, 1, 2])]);
+        assert_eq!(clusters(&[long, &long[..39]], 8192), [of(38, &[1, 0])]);
+        assert_eq!(clusters(&[long; 3], 8192), [of(39, &[0, 1, 2])]);
+        // A short beginning counts where a device saves by it.
+        let short = [&[0, 5, 1][..], &[0, 5, 2]];
+        assert_eq!(clusters(&short, 3), [of(0, &[0, 1])]);
+        assert_eq!(clusters(&short, 2), [of(2, &[0, 1])]);
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::lengths::whole_part;
+use super::lengths::Layout;
 use crate::model::Rwkv7;
 use crate::model::state::ModelState;
 
@@ -34,8 +34,8 @@ impl Reached {
 
 /// Reads `texts`, none of them empty, from the state `start` of one text.
 ///
-/// A state must not see padding, and a device should see few lengths. So all
-/// texts read what the shortest has, rounded down; then those with 2^k tokens or
+/// A state must not see padding, and a GPU should see few lengths. So all texts
+/// read what the shortest has, rounded down there; then those with 2^k tokens or
 /// more left over read 2^k, for falling k: every token is read once, no other is.
 pub(super) fn read(
     model: &Rwkv7,
@@ -44,7 +44,7 @@ pub(super) fn read(
     start: &ModelState,
 ) -> Reached {
     let shortest = texts.iter().map(|text| text.len()).min().unwrap_or(1);
-    let mut n_read = vec![whole_part(shortest); texts.len()];
+    let mut n_read = vec![Layout::of(device).whole_part(shortest); texts.len()];
     let first: Vec<&[u32]> = texts
         .iter()
         .zip(&n_read)
