@@ -48,7 +48,7 @@ impl SweepResults {
             cells.push(run.map_or(Cell::Empty, |run| Cell::Count(run.step as u64)));
             cells.push(best.map_or(Cell::Empty, |(_, loss)| Cell::number(loss, 4)));
             cells.push(best.map_or(Cell::Empty, |(step, _)| Cell::Count(step as u64)));
-            cells.push(row.facts.accuracy().map_or(Cell::Empty, Cell::from));
+            cells.push(validation_cell(row));
             cells.push(run.map_or(Cell::Empty, |run| Cell::number(run.secs, 1)));
             let speed = run.and_then(|run| run.tokens_per_sec);
             cells.push(speed.map_or(Cell::Empty, |speed| Cell::number(speed, 0)));
@@ -71,7 +71,7 @@ impl SweepResults {
         let scores = |summary: Option<&EvaluationSummary>| -> Vec<Cell> {
             let cell = |figure: &String| {
                 let score = summary?.scores.iter().find(|score| score.name == *figure)?;
-                Some(accuracy(score).into())
+                Some(score_cell(summary?, score))
             };
             figures
                 .iter()
@@ -101,7 +101,7 @@ impl SweepResults {
             ];
             let loss = row.facts.validation_loss();
             cells.push(loss.map_or(Cell::Empty, |loss| Cell::number(loss, 4)));
-            cells.push(row.facts.accuracy().map_or(Cell::Empty, Cell::from));
+            cells.push(validation_cell(row));
             cells.extend(scores(best.test.as_ref()));
             table.push(cells);
             if !best.is_settled {
@@ -270,12 +270,10 @@ pub fn headline(results: &SweepResults) -> Vec<String> {
         if let Some(loss) = row.facts.validation_loss() {
             line += &format!(", validation loss {loss:.4}");
         }
-        let score = best
-            .test
-            .as_ref()
-            .and_then(|summary| summary.scores.first());
-        if let Some(score) = score {
-            line += &format!(", on the test split {}", accuracy(score));
+        if let Some(summary) = &best.test
+            && let Some(score) = summary.scores.first()
+        {
+            line += &format!(", on the test split {}", score_cell(summary, score));
         }
         line
     };
@@ -298,11 +296,26 @@ pub(super) fn value_cell(value: &Option<FieldValue>) -> Cell {
     }
 }
 
-fn accuracy(score: &Score) -> Accuracy {
-    Accuracy {
+/// The tuned model's headline figure on the validation split.
+fn validation_cell(row: &Row) -> Cell {
+    let cell = |summary: &EvaluationSummary| Some(score_cell(summary, summary.scores.first()?));
+    let summary = row.facts.summary(EvaluationPhase::After);
+    summary.and_then(cell).unwrap_or(Cell::Empty)
+}
+
+/// A figure of an evaluation; where it is that of a part of the split, this says so.
+fn score_cell(summary: &EvaluationSummary, score: &Score) -> Cell {
+    if score.n_items == 0 {
+        return Cell::Empty;
+    }
+    let estimate = Estimate::from(Accuracy {
         n_correct: score.n_correct,
         n_items: score.n_items,
-    }
+    });
+    Cell::from(Estimate {
+        n_total: summary.n_total.max(score.n_items),
+        ..estimate
+    })
 }
 
 fn status(state: &TaskState) -> String {

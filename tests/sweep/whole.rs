@@ -21,7 +21,9 @@ fn four_runs_end_in_tables() {
             (&run["status"], &run["steps"]),
             (&"finished".into(), &8.into())
         );
+        // A part of the split, and marked as one.
         assert_eq!(run["validation accuracy_n"], 40);
+        assert_eq!(run["validation accuracy_n_total"], 200);
         assert!(run["validation loss"].as_f64().unwrap() > 0.0);
     }
     let best = table(folder, "four-runs", "best");
