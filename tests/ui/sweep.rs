@@ -47,7 +47,7 @@ fn done(idx: usize, noise: &mut Noise) -> Facts {
         benchmark: "gsm8k-mini".into(),
         few_shot: 0,
         scores: vec![score("strict", n_correct), score("flexible", n_correct + 4)],
-        n_total: 500,
+        n_total: 200,
         left_out: 0,
         secs: 3.0,
     };
