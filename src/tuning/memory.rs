@@ -3,12 +3,14 @@
 
 use std::fmt;
 
+use half::f16;
+
 use super::spec::{LiftKind, Method};
 use crate::kernels::lifted_wkv::checkpoint_interval;
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
-use crate::model::ModelConfig;
+use crate::model::{ModelConfig, Precision};
 
-/// Bytes of a stored number.
+/// Bytes of a number that is computed.
 const BYTES: u64 = size_of::<f32>() as u64;
 
 /// Rows of a head's state that a backward pass makes anew at a time.
@@ -29,6 +31,8 @@ pub struct StepShape {
     pub tuned_layers: usize,
     /// Whether activations are computed again on the way back.
     pub recompute: bool,
+    /// Storage of the frozen matrices.
+    pub precision: Precision,
     /// The branch of a lifted run, if it is one.
     pub branch: Option<BranchShape>,
 }
@@ -153,7 +157,7 @@ impl MemoryEstimate {
         let counted = shape.counted.min((1 << 25) / config.vocab_size.max(1) + 1);
         let logits = 3 * (counted * config.vocab_size) as u64;
         Self {
-            weights: config.n_params() as u64 * BYTES,
+            weights: weight_bytes(config, shape.precision),
             state: tuned_layers * (4 * per_layer + parameters) * BYTES,
             activations: activations * BYTES,
             working: layer.max(logits) * BYTES,
@@ -187,6 +191,21 @@ impl fmt::Display for MemoryEstimate {
             mb(self.state)
         )
     }
+}
+
+/// Bytes of the frozen weights: matrices in `precision`, but for the embedding,
+/// which multiplies nothing, and vectors in 32 bits.
+pub fn weight_bytes(config: &ModelConfig, precision: Precision) -> u64 {
+    let all = config.n_params() as u64 * BYTES;
+    let of_matrix = match precision {
+        Precision::F32 => return all,
+        Precision::F16 => size_of::<f16>() as u64,
+    };
+    let c = config.n_embd;
+    let ranks = config.decay_rank + config.iclr_rank + config.value_rank + config.gate_rank;
+    let of_layer = 4 * c * c + 2 * c * config.n_ffn + 2 * c * ranks;
+    let matrices = config.n_layer * of_layer + config.vocab_size * c;
+    all - matrices as u64 * (BYTES - of_matrix)
 }
 
 /// Numbers of the largest tensor: the inside of channel mixing, the states of
@@ -233,6 +252,7 @@ mod tests {
     use burn::tensor::{Device, Tensor, TensorData};
 
     use super::*;
+    use crate::model::random::SHAPE_0_1B;
     use crate::model::{Rwkv7, TapeOptions, mini};
     use crate::tuning::state_file::TunedState;
     use crate::tuning::tuned::{LiftValues, Tuned};
@@ -323,11 +343,29 @@ mod tests {
                 first_layer,
                 tuned_layers: config.n_layer - first_layer,
                 recompute: false,
+                precision: Precision::F32,
                 branch,
             };
             let estimate = MemoryEstimate::new(config, &shape);
             assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
         }
+    }
+
+    #[test]
+    fn sixteen_bits_halve_what_multiplies() {
+        let config = SHAPE_0_1B;
+        let is_matrix = |name: &str| !name.ends_with("emb.weight") && !name.ends_with("att.r_k");
+        let tensors = config.expected_tensors();
+        let matrices = tensors
+            .iter()
+            .filter(|(name, shape)| shape.len() == 2 && is_matrix(name));
+        let n_values: usize = matrices
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum();
+        // Official files hold a pair of the first layer that nothing reads.
+        let n_values = n_values + 2 * config.n_embd * config.value_rank;
+        let saved = weight_bytes(&config, Precision::F32) - weight_bytes(&config, Precision::F16);
+        assert_eq!(saved, 2 * n_values as u64);
     }
 
     #[test]
@@ -342,6 +380,7 @@ mod tests {
                 first_layer: 0,
                 tuned_layers: 6,
                 recompute,
+                precision: Precision::F32,
                 branch: None,
             };
             MemoryEstimate::new(&config, &shape)

@@ -132,6 +132,7 @@ pub(super) fn step_memory(
         first_layer,
         tuned_layers,
         recompute: spec.training.activation_checkpointing,
+        precision: spec.model.precision,
         branch: BranchShape::of(&spec.method),
     };
     Some(MemoryEstimate::new(model, &shape))
