@@ -90,6 +90,14 @@ fn wkv7_matches_golden_values_on_the_cpu() {
     check_golden(&Device::flex());
 }
 
+fn check_reference(shape: [usize; 4], device: &Device) {
+    let want = run_reference(shape, &Device::flex());
+    check_against(&format!("{shape:?}"), &run(shape, device), |name| {
+        let found = want.iter().find(|(other, _)| *other == name);
+        found.unwrap().1.clone()
+    });
+}
+
 #[test]
 fn wkv7_matches_its_reference_on_the_cpu() {
     for shape in [
@@ -98,19 +106,14 @@ fn wkv7_matches_its_reference_on_the_cpu() {
         [3, 33, 2, 64],
         [1, 5, 1, 128],
     ] {
-        let want = run_reference(shape, &Device::flex());
-        check_against(
-            &format!("{shape:?}"),
-            &run(shape, &Device::flex()),
-            |name| {
-                want.iter()
-                    .find(|(other, _)| *other == name)
-                    .unwrap()
-                    .1
-                    .clone()
-            },
-        );
+        check_reference(shape, &Device::flex());
     }
+}
+
+/// Of a large head a cube has half the columns, and stages half the rows at once.
+#[test]
+fn wkv7_of_large_heads_matches_its_reference_on_a_gpu() {
+    check_reference([1, 19, 1, 128], &software_gpu());
 }
 
 #[test]

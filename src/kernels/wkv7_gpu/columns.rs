@@ -1,91 +1,99 @@
-//! The gradients of the vectors on the key side, for all chunks at once. With
-//! what every token removed and its gradient known, columns of the state do not
-//! see each other, so a unit has a column, and four rows of it at a time: it
-//! takes them forward through the chunk from its checkpoint, keeping the state
-//! before every token, and their gradient back through it.
+//! The gradients of the vectors on the key side, for all chunks at once:
 //!
 //! ```text
 //! dr_t       = sum_i dy_t,i S_t,i            dw_t     = sum_i dS_t,i S_{t-1},i
 //! dk_t       = sum_i dS_t,i v_t,i            dwrite_t = sum_i dS_t,i removed_t,i
 //! dremoval_t = sum_i dremoved_t,i S_{t-1},i
 //! ```
+//!
+//! with dS_t the gradient of all that S_t reaches. No state but those at the ends
+//! of the chunk is formed. A row of S_t is the row of the first one, decayed,
+//! and the vectors `write_u` and `k_u` of the tokens up to t, decayed, times what
+//! the row removed and its value; so for every sum over rows the products of the
+//! vectors on the value side with each other and with the states at the ends are
+//! enough. They are taken first; then a unit has a column, and walks over its
+//! tokens forward and back with one number for each earlier token. No decay is
+//! divided by.
 
 use cubecl::prelude::*;
 
-/// Four rows of a column, or numbers of four rows.
-type Four = Vector<f32, Const<4>>;
+use super::chunk::{
+    Block, DREMOVED, DY, Four, REMOVED, V, fetch, multiply_state, multiply_tokens, share_products,
+};
 
-/// Copies the rows' numbers of a chunk; zero behind the last token.
-#[cube]
-fn fetch(
-    x: &Tensor<Four>,
-    shared: &mut Shared<[Four]>,
-    token: usize,
-    n_head: usize,
+/// A unit's column of a chunk.
+#[derive(CubeType)]
+struct Column {
+    /// Where its first number lies.
+    place: usize,
+    /// From a token to the next.
+    step: usize,
+    /// Tokens.
     len: usize,
-    #[comptime] n: usize,
-    #[comptime] interval: usize,
-) {
-    let n_vectors = comptime!(n / 4);
+}
+
+/// This unit's numbers at the `n` tokens from `first` on; behind the last token
+/// it is repeated.
+#[cube]
+fn own(x: &Tensor<f32>, out: &mut Array<f32>, column: &Column, first: usize, #[comptime] n: usize) {
     #[unroll]
-    for part in 0..comptime!(interval / 4) {
-        let idx = UNIT_POS_X as usize + part * n;
-        let l = idx / n_vectors;
-        let value = x[token + usize::min(l, len - 1) * n_head * n_vectors + idx % n_vectors];
-        shared[idx] = value * Four::new(f32::cast_from(l < len));
+    for idx in 0..n {
+        let t = usize::min(first + idx, column.len - 1);
+        out[idx] = x[column.place + t * column.step];
     }
 }
 
-/// Four rows, from `first` on, of column `j` of a state [N, N] at `base`.
+/// The products of this unit's column of a state with one of the vectors at four
+/// tokens.
 #[cube]
-fn four_rows(x: &Tensor<f32>, base: usize, #[comptime] n: usize) -> Four {
-    let mut rows = Four::new(0.0f32);
-    rows.insert(0usize, x[base]);
-    rows.insert(1usize, x[base + n]);
-    rows.insert(2usize, x[base + 2 * n]);
-    rows.insert(3usize, x[base + 3 * n]);
-    rows
-}
-
-/// A number of this unit's column, from shared memory at `place` or from `at`.
-#[cube]
-fn own(
-    x: &Tensor<f32>,
-    shared: &Shared<[f32]>,
-    at: usize,
-    place: usize,
-    #[comptime] shares_columns: bool,
-) -> f32 {
-    if comptime!(shares_columns) {
-        shared[place]
-    } else {
-        x[at]
-    }
-}
-
-/// Numbers of four rows, from shared memory at `place` or from `at`; zero where
-/// they do not count.
-#[cube]
-fn of_rows(
-    x: &Tensor<Four>,
+fn products(
     shared: &Shared<[Four]>,
-    at: usize,
-    place: usize,
-    counts: bool,
-    #[comptime] is_shared: bool,
+    fourth: usize,
+    #[comptime] slot: usize,
+    #[comptime] block: Block,
 ) -> Four {
-    if comptime!(is_shared) {
-        shared[place]
-    } else {
-        x[at] * Four::new(f32::cast_from(counts))
-    }
+    let place = comptime!(slot * block.slot()) + fourth * comptime!(block.width());
+    shared[place + UNIT_POS_X as usize]
 }
 
-/// One cube of `n` units for every batch entry, head and chunk. Inputs and
-/// gradients [B, T, H, N]; `checkpoints` and `dcheckpoints` [B, H, chunks, N, N]
-/// as the passes over the rows leave them. `shares_columns` keeps the vectors on
-/// the key side in shared memory, and the gradients of what was removed too,
-/// where there is room for them. `beside_r` and `beside_k` are added to `dr` and `dk` where `has_beside`.
+/// This unit's column of the sums of four parts of the rows.
+#[cube]
+fn overlap_of(overlaps: &Shared<[Four]>, #[comptime] block: Block) -> f32 {
+    let unit = UNIT_POS_X as usize;
+    let mut all = Four::new(0.0f32);
+    #[unroll]
+    for part in 0..4usize {
+        all += overlaps[comptime!(part * block.width() / 4) + unit / 4];
+    }
+    let mut own = all.extract(0usize);
+    #[unroll]
+    for part in 1..4usize {
+        own = select(unit % 4 == part, all.extract(part), own);
+    }
+    own
+}
+
+/// From an earlier token `u` to this one: adds what is left of its vectors to the
+/// sums of r, behind this token's decay, and of the removal vector, in front of it.
+#[cube]
+fn go_on(
+    with: Four,
+    #[comptime] u: usize,
+    decay: f32,
+    left_k: &mut Array<f32>,
+    left_write: &mut Array<f32>,
+    sums: &mut Array<f32>,
+) {
+    sums[1] += with.extract(2usize) * left_write[u] + with.extract(3usize) * left_k[u];
+    left_write[u] *= decay;
+    left_k[u] *= decay;
+    sums[0] += with.extract(0usize) * left_write[u] + with.extract(1usize) * left_k[u];
+}
+
+/// One cube for every batch entry, head and chunk, and every [`Block::width`]
+/// columns, with as many units. Inputs and gradients [B, T, H, N]; `checkpoints` and
+/// `dcheckpoints` [B, H, chunks, N, N] as the passes over the rows leave them.
+/// `beside_r` and `beside_k` are added to `dr` and `dk` where `has_beside`.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn backward(
@@ -98,8 +106,8 @@ pub fn backward(
     removed: &Tensor<Four>,
     dy: &Tensor<Four>,
     dremoved: &Tensor<Four>,
-    checkpoints: &Tensor<f32>,
-    dcheckpoints: &Tensor<f32>,
+    checkpoints: &Tensor<Four>,
+    dcheckpoints: &Tensor<Four>,
     beside_r: &Tensor<f32>,
     beside_k: &Tensor<f32>,
     dr: &mut Tensor<f32>,
@@ -107,174 +115,250 @@ pub fn backward(
     dk: &mut Tensor<f32>,
     dremoval: &mut Tensor<f32>,
     dwrite: &mut Tensor<f32>,
-    #[comptime] n: usize,
-    #[comptime] interval: usize,
-    #[comptime] shares_columns: bool,
+    #[comptime] block: Block,
     #[comptime] has_beside: bool,
 ) {
-    let n_vectors = comptime!(n / 4);
+    let n = comptime!(block.n);
+    let tokens = comptime!(block.tokens);
+    let width = comptime!(block.width());
     let n_tokens = r.shape(1);
     let n_head = r.shape(2);
     let n_chunks = checkpoints.shape(2);
-    let j = UNIT_POS_X as usize;
+    let unit = UNIT_POS_X as usize;
     let head = CUBE_POS_Y as usize;
     let chunk = CUBE_POS_X as usize;
+    let first_column = CUBE_POS_Z as usize * width;
     let batch_idx = head / n_head;
     let head_idx = head % n_head;
-    let from = chunk * interval;
-    let len = usize::min(interval, n_tokens - from);
+    let from = chunk * tokens;
+    let len = usize::min(tokens, n_tokens - from);
     let token = (batch_idx * n_tokens + from) * n_head + head_idx;
 
-    let mut shared_v = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
-    let mut shared_removed = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
-    let mut shared_dy = Shared::<[Four]>::new_slice(comptime!(interval * n / 4));
-    let dremoved_len = comptime!(if shares_columns { interval * n / 4 } else { 1 });
-    let mut shared_dremoved = Shared::<[Four]>::new_slice(dremoved_len);
-    fetch(
-        v,
-        &mut shared_v,
-        token * n_vectors,
-        n_head,
-        len,
-        n,
-        interval,
-    );
-    fetch(
-        removed,
-        &mut shared_removed,
-        token * n_vectors,
-        n_head,
-        len,
-        n,
-        interval,
-    );
-    fetch(
-        dy,
-        &mut shared_dy,
-        token * n_vectors,
-        n_head,
-        len,
-        n,
-        interval,
-    );
-    if comptime!(shares_columns) {
+    let mut shared = Shared::<[Four]>::new_slice(comptime!(4 * block.slot()));
+    let mut of_tokens = Shared::<[Four]>::new_slice(comptime!(tokens * tokens));
+    let mut overlaps = Shared::<[Four]>::new_slice(width);
+    let mut state_sums = Array::<Four>::new(tokens);
+    #[unroll]
+    for t in 0..tokens {
+        state_sums[t] = Four::new(0.0f32);
+    }
+    // Four columns and one of the four vectors of this unit, as long as states
+    // are multiplied.
+    let slot = unit / comptime!(width / 4);
+    let four = unit % comptime!(width / 4);
+    let state = ((head * n_chunks + chunk) * n * n + first_column) / 4 + four;
+    #[unroll]
+    for slab in 0..comptime!(n / width) {
+        let first_row = comptime!(slab * width);
+        if comptime!(slab > 0) {
+            sync_cube();
+        }
+        fetch(dy, &mut shared, DY, token, n_head, len, first_row, block);
         fetch(
             dremoved,
-            &mut shared_dremoved,
-            token * n_vectors,
+            &mut shared,
+            DREMOVED,
+            token,
             n_head,
             len,
-            n,
-            interval,
+            first_row,
+            block,
         );
-    }
-    // Unit j reads what it wrote itself.
-    let share_len = comptime!(if shares_columns { interval * n } else { 1 });
-    let mut shared_r = Shared::<[f32]>::new_slice(share_len);
-    let mut shared_w = Shared::<[f32]>::new_slice(share_len);
-    let mut shared_k = Shared::<[f32]>::new_slice(share_len);
-    let mut shared_removal = Shared::<[f32]>::new_slice(share_len);
-    let mut shared_write = Shared::<[f32]>::new_slice(share_len);
-    let last = len - 1;
-    if comptime!(shares_columns) {
-        #[unroll]
-        for l in 0..interval {
-            let p = (token + usize::min(l, last) * n_head) * n + j;
-            shared_r[l * n + j] = r[p];
-            shared_w[l * n + j] = w[p];
-            shared_k[l * n + j] = k[p];
-            shared_removal[l * n + j] = removal[p];
-            shared_write[l * n + j] = write[p];
+        fetch(v, &mut shared, V, token, n_head, len, first_row, block);
+        fetch(
+            removed,
+            &mut shared,
+            REMOVED,
+            token,
+            n_head,
+            len,
+            first_row,
+            block,
+        );
+        sync_cube();
+        multiply_tokens(&shared, &mut of_tokens, block, comptime!(slab > 0));
+        let base = state + comptime!(first_row * n / 4);
+        if slot < V {
+            multiply_state(checkpoints, &shared, &mut state_sums, base, slot, block);
+        } else {
+            multiply_state(dcheckpoints, &shared, &mut state_sums, base, slot, block);
         }
     }
+    // The state in front times the gradient from behind, every fourth row.
+    let mut overlap = Four::new(0.0f32);
+    for idx in 0..comptime!(n / 4) {
+        let at = state + (idx * 4 + slot) * comptime!(n / 4);
+        overlap += checkpoints[at] * dcheckpoints[at];
+    }
+    overlaps[unit] = overlap;
+    sync_cube();
+    share_products(&state_sums, &mut shared, slot, four * 4, block);
+
     sync_cube();
 
-    let mut sum_r = Array::<f32>::new(interval);
-    let mut sum_w = Array::<f32>::new(interval);
-    let mut sum_k = Array::<f32>::new(interval);
-    let mut sum_removal = Array::<f32>::new(interval);
-    let mut sum_write = Array::<f32>::new(interval);
+    // From here on a unit has a column.
+    let column = Column {
+        place: token * n + first_column + unit,
+        step: n_head * n,
+        len,
+    };
+    let mut own_w = Array::<f32>::new(tokens);
+    let mut own_k = Array::<f32>::new(tokens);
+    let mut own_write = Array::<f32>::new(tokens);
+    own(w, &mut own_w, &column, 0usize, tokens);
+    own(k, &mut own_k, &column, 0usize, tokens);
+    own(write, &mut own_write, &column, 0usize, tokens);
+
+    // Forward: what is left of the first state and of every token's vectors.
+    let mut left = 1.0f32;
+    let mut left_k = Array::<f32>::new(tokens);
+    let mut left_write = Array::<f32>::new(tokens);
     #[unroll]
-    for l in 0..interval {
-        sum_r[l] = 0.0;
-        sum_w[l] = 0.0;
-        sum_k[l] = 0.0;
-        sum_removal[l] = 0.0;
-        sum_write[l] = 0.0;
+    for t in 0..tokens {
+        left_k[t] = 0.0f32;
+        left_write[t] = 0.0f32;
     }
-    let mut before = Array::<Four>::new(interval);
-    let state_base = (head * n_chunks + chunk) * n * n + j;
-    let mut next_s = four_rows(checkpoints, state_base, n);
-    let mut next_d = four_rows(dcheckpoints, state_base, n);
-    for slab in 0..n_vectors {
-        let mut s = next_s;
-        let mut d = next_d;
-        // Those of the next four rows are on their way meanwhile.
-        let behind = usize::min(slab + 1, n_vectors - 1) * 4 * n;
-        next_s = four_rows(checkpoints, state_base + behind, n);
-        next_d = four_rows(dcheckpoints, state_base + behind, n);
-        #[unroll]
-        for l in 0..interval {
-            let at = l * n_vectors + slab;
-            let p = (token + usize::min(l, last) * n_head) * n + j;
-            let w_j = own(w, &shared_w, p, l * n + j, shares_columns);
-            let write_j = own(write, &shared_write, p, l * n + j, shares_columns);
-            let k_j = own(k, &shared_k, p, l * n + j, shares_columns);
-            before[l] = s;
-            let row_at = (token + usize::min(l, last) * n_head) * n_vectors + slab;
-            let of_removed = of_rows(
-                dremoved,
-                &shared_dremoved,
-                row_at,
-                at,
-                l < len,
-                shares_columns,
-            );
-            sum_removal[l] += (of_removed * s).vector_sum();
-            s = s * Four::new(w_j)
-                + shared_removed[at] * Four::new(write_j)
-                + shared_v[at] * Four::new(k_j);
-            sum_r[l] += (shared_dy[at] * s).vector_sum();
+    for fourth in 0..comptime!(tokens / 4) {
+        let mut w_t = Array::<f32>::new(4usize);
+        let mut beside = Array::<f32>::new(4usize);
+        own(w, &mut w_t, &column, fourth * 4, 4usize);
+        if comptime!(has_beside) {
+            own(beside_r, &mut beside, &column, fourth * 4, 4usize);
         }
+        let of_dy = products(&shared, fourth, DY, block);
+        let of_dremoved = products(&shared, fourth, DREMOVED, block);
         #[unroll]
-        for step in 0..interval {
-            let l = comptime!(interval - 1 - step);
-            let at = l * n_vectors + slab;
-            let p = (token + usize::min(l, last) * n_head) * n + j;
-            let r_j = own(r, &shared_r, p, l * n + j, shares_columns);
-            let w_j = own(w, &shared_w, p, l * n + j, shares_columns);
-            let removal_j = own(removal, &shared_removal, p, l * n + j, shares_columns);
-            d += shared_dy[at] * Four::new(r_j);
-            sum_w[l] += (d * before[l]).vector_sum();
-            sum_k[l] += (d * shared_v[at]).vector_sum();
-            sum_write[l] += (d * shared_removed[at]).vector_sum();
-            // Behind the last token nothing happens.
-            let decay = select(l < len, w_j, 1.0f32);
-            let row_at = (token + usize::min(l, last) * n_head) * n_vectors + slab;
-            let of_removed = of_rows(
-                dremoved,
-                &shared_dremoved,
-                row_at,
-                at,
-                l < len,
-                shares_columns,
-            );
-            d = d * Four::new(decay) + of_removed * Four::new(removal_j);
-        }
-    }
-    #[unroll]
-    for l in 0..interval {
-        if l < len {
-            let p = (token + l * n_head) * n + j;
-            if comptime!(has_beside) {
-                sum_r[l] += beside_r[p];
-                sum_k[l] += beside_k[p];
+        for part in 0..4usize {
+            let t = fourth * 4 + part;
+            let decay = w_t[part];
+            // Of r, and of the removal vector.
+            let mut sums = Array::<f32>::new(2usize);
+            sums[1] = left * of_dremoved.extract(part);
+            left *= decay;
+            sums[0] = left * of_dy.extract(part);
+            #[unroll]
+            for other in 0..comptime!(tokens / 4) {
+                if other < fourth {
+                    #[unroll]
+                    for idx in 0..4usize {
+                        let u = comptime!(other * 4 + idx);
+                        let with = of_tokens[t * tokens + u];
+                        go_on(with, u, decay, &mut left_k, &mut left_write, &mut sums);
+                    }
+                }
+                if other == fourth {
+                    #[unroll]
+                    for idx in 0..part {
+                        let u = comptime!(other * 4 + idx);
+                        let with = of_tokens[t * tokens + u];
+                        go_on(with, u, decay, &mut left_k, &mut left_write, &mut sums);
+                    }
+                    let u = comptime!(other * 4 + part);
+                    left_write[u] = own_write[u];
+                    left_k[u] = own_k[u];
+                    let with = of_tokens[t * tokens + u];
+                    sums[0] +=
+                        with.extract(0usize) * own_write[u] + with.extract(1usize) * own_k[u];
+                }
             }
-            dr[p] = sum_r[l];
-            dw[p] = sum_w[l];
-            dk[p] = sum_k[l];
-            dremoval[p] = sum_removal[l];
-            dwrite[p] = sum_write[l];
+            if t < len {
+                let p = column.place + t * column.step;
+                if comptime!(has_beside) {
+                    sums[0] += beside[part];
+                }
+                dr[p] = sums[0];
+                dremoval[p] = sums[1];
+            }
+        }
+    }
+
+    // Back: the products of the gradient with the first state and with what every
+    // token wrote.
+    let mut with_v = Array::<f32>::new(tokens);
+    let mut with_removed = Array::<f32>::new(tokens);
+    #[unroll]
+    for fourth in 0..comptime!(tokens / 4) {
+        let of_v = products(&shared, fourth, V, block);
+        let of_removed = products(&shared, fourth, REMOVED, block);
+        #[unroll]
+        for part in 0..4usize {
+            with_v[comptime!(fourth * 4 + part)] = of_v.extract(part);
+            with_removed[comptime!(fourth * 4 + part)] = of_removed.extract(part);
+        }
+    }
+    let mut with_state = overlap_of(&overlaps, block);
+    for back in 0..comptime!(tokens / 4) {
+        let fourth = comptime!(tokens / 4 - 1) - back;
+        let mut w_t = Array::<f32>::new(4usize);
+        let mut r_t = Array::<f32>::new(4usize);
+        let mut removal_t = Array::<f32>::new(4usize);
+        let mut beside = Array::<f32>::new(4usize);
+        own(w, &mut w_t, &column, fourth * 4, 4usize);
+        own(r, &mut r_t, &column, fourth * 4, 4usize);
+        own(removal, &mut removal_t, &column, fourth * 4, 4usize);
+        if comptime!(has_beside) {
+            own(beside_k, &mut beside, &column, fourth * 4, 4usize);
+        }
+        let of_dy = products(&shared, fourth, DY, block);
+        let of_dremoved = products(&shared, fourth, DREMOVED, block);
+        #[unroll]
+        for behind in 0..4usize {
+            let part = comptime!(3 - behind);
+            let t = fourth * 4 + part;
+            // Behind the last token nothing happens.
+            let decay = select(t < len, w_t[part], 1.0f32);
+            let r_t = r_t[part];
+            let removal_t = removal_t[part];
+            with_state += r_t * of_dy.extract(part);
+            let mut sum = 0.0f32;
+            let mut sum_write = 0.0f32;
+            let mut sum_w = 0.0f32;
+            let mut left = 1.0f32;
+            #[unroll]
+            for earlier in 0..comptime!(tokens / 4) {
+                let other = comptime!(tokens / 4 - 1 - earlier);
+                if other == fourth {
+                    let u = comptime!(other * 4 + part);
+                    let with = of_tokens[t * tokens + u];
+                    sum = with_v[u] + r_t * with.extract(1usize);
+                    sum_write = with_removed[u] + r_t * with.extract(0usize);
+                    #[unroll]
+                    for idx in 0..part {
+                        let u = comptime!(other * 4 + part - 1 - idx);
+                        let with = of_tokens[t * tokens + u];
+                        let of_removed = with_removed[u] + r_t * with.extract(0usize);
+                        let of_v = with_v[u] + r_t * with.extract(1usize);
+                        sum_w += left * (own_write[u] * of_removed + own_k[u] * of_v);
+                        left *= own_w[u];
+                        with_removed[u] = decay * of_removed + removal_t * with.extract(2usize);
+                        with_v[u] = decay * of_v + removal_t * with.extract(3usize);
+                    }
+                }
+                if other < fourth {
+                    #[unroll]
+                    for idx in 0..4usize {
+                        let u = comptime!(other * 4 + 3 - idx);
+                        let with = of_tokens[t * tokens + u];
+                        let of_removed = with_removed[u] + r_t * with.extract(0usize);
+                        let of_v = with_v[u] + r_t * with.extract(1usize);
+                        sum_w += left * (own_write[u] * of_removed + own_k[u] * of_v);
+                        left *= own_w[u];
+                        with_removed[u] = decay * of_removed + removal_t * with.extract(2usize);
+                        with_v[u] = decay * of_v + removal_t * with.extract(3usize);
+                    }
+                }
+            }
+            sum_w += left * with_state;
+            with_state = decay * with_state + removal_t * of_dremoved.extract(part);
+            if t < len {
+                let p = column.place + t * column.step;
+                if comptime!(has_beside) {
+                    sum += beside[part];
+                }
+                dk[p] = sum;
+                dwrite[p] = sum_write;
+                dw[p] = sum_w;
+            }
         }
     }
 }

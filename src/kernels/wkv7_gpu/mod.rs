@@ -5,6 +5,7 @@
 //! of [`rows`], which keep what the third one, [`columns`], needs to form the
 //! gradients of the vectors on the key side for all chunks of tokens at once.
 
+mod chunk;
 mod columns;
 mod rows;
 mod stage;
@@ -18,6 +19,7 @@ use super::gpu_op::{arg, from_gpu, on_gpu, queue};
 use super::wkv7::{
     Beside, CHECKPOINT_INTERVAL, SegmentTape, Wkv7Forward, Wkv7Gradients, Wkv7Inputs, Wkv7Tape,
 };
+use chunk::Block;
 use stage::Stage;
 
 /// Rows of the state that one cube carries.
@@ -211,14 +213,18 @@ pub(super) fn backward(
     inputs.extend([beside_r, beside_k].map(on_gpu));
     let outputs = std::array::from_fn(|_| Shape::from(dims));
     let gradients = queue("wkv7_columns_backward", inputs, outputs, move |x, out| {
-        let room = x[0].client.properties().hardware.max_shared_memory_size;
-        let shares_columns = 9 * CHECKPOINT_INTERVAL * n * size_of::<f32>() <= room;
+        let block = Block {
+            n,
+            tokens: CHECKPOINT_INTERVAL,
+        };
+        let n_chunks = t.div_ceil(CHECKPOINT_INTERVAL) as u32;
+        let n_columns = (n / block.width()) as u32;
         // SAFETY: shapes were checked where the tensors came in; no index leaves them.
         unsafe {
             columns::backward::launch_unchecked(
                 &x[0].client,
-                CubeCount::Static(t.div_ceil(CHECKPOINT_INTERVAL) as u32, (b * h) as u32, 1),
-                CubeDim::new_1d(n as u32),
+                CubeCount::Static(n_chunks, (b * h) as u32, n_columns),
+                CubeDim::new_1d(block.width() as u32),
                 arg(&x[0]),
                 arg(&x[1]),
                 arg(&x[2]),
@@ -237,9 +243,7 @@ pub(super) fn backward(
                 arg(&out[2]),
                 arg(&out[3]),
                 arg(&out[4]),
-                n,
-                CHECKPOINT_INTERVAL,
-                shares_columns,
+                block,
                 has_beside,
             )
         };
