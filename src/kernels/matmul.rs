@@ -44,7 +44,10 @@ pub fn product<const D: usize>(
     let [inner, n_columns] = inner_and_columns(b, stored);
     assert_eq!(inner, shape[D - 1], "inner dimensions of a product");
     shape[D - 1] = n_columns;
-    if !is_cpu(&a.device()) && inner.is_multiple_of(4) && n_columns.is_multiple_of(4) {
+    // Kernels take 16 bytes at once.
+    let together = if b.dtype() == DType::F32 { 4 } else { 8 };
+    let fits = inner.is_multiple_of(together) && n_columns.is_multiple_of(together);
+    if !is_cpu(&a.device()) && fits {
         return on_device(a, b, stored, start, finish, other);
     }
     let n_rows = shape[..D - 1].iter().product::<usize>();

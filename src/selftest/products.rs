@@ -14,12 +14,15 @@ const BOUND: f64 = 1e-5;
 /// behind a tanh, whose largest number is small beside the sums.
 const BOUND_OF_HALVES: f64 = 4e-3;
 
-/// [rows, inner, columns]: whole and broken tiles, wide and narrow, sums in parts.
-const SHAPES: [[usize; 3]; 4] = [
+/// [rows, inner, columns]: whole and broken tiles, wide and narrow, sums in
+/// parts, and one that 16-bit factors do not move 16 bytes at a time.
+const SHAPES: [[usize; 3]; 6] = [
     [130, 36, 68],
-    [16, 1100, 32],
-    [200, 64, 260],
+    [16, 1104, 32],
+    [200, 64, 264],
     [128, 128, 128],
+    [70, 40, 72],
+    [1030, 56, 392],
 ];
 
 const FINISHES: [(&str, Finish); 7] = [

@@ -4,19 +4,21 @@
 mod finish;
 mod parts;
 mod plane;
+mod tiling;
 mod unit;
 
-use burn::backend::cubecl::dtype_to_storage_type;
 use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
+use half::f16;
 
 use super::fused_gpu::cubes;
 use super::gpu_op::{empty, shaped};
 
 pub use finish::{Finish, Start};
-use plane::Tiling;
+use plane::Factors;
+use tiling::Tiling;
 use unit::UnitTiling;
 
 /// Whether the device multiplies 16-bit matrices with 32-bit sums in planes of
@@ -80,7 +82,7 @@ fn unit_tiling(m: usize, n: usize, n_parts: usize) -> UnitTiling {
 fn terms_of_a_part(m: usize, n: usize, k: usize) -> usize {
     let wanted = MANY_CUBES.div_ceil(n_tiles(m, n, 128));
     let n_parts = wanted.min(k / LEAST_TERMS).max(1);
-    k.div_ceil(n_parts).next_multiple_of(32)
+    k.div_ceil(n_parts).next_multiple_of(64)
 }
 
 fn rows_and_columns(out: &CubeTensor) -> [usize; 2] {
@@ -111,7 +113,7 @@ pub fn product(
         | Finish::Sigmoid
         | Finish::ThroughTanh
         | Finish::ThroughSigmoid
-        | Finish::ThroughSquaredRelu => k.next_multiple_of(32),
+        | Finish::ThroughSquaredRelu => k.next_multiple_of(64),
     };
     let n_parts = k.div_ceil(part);
     let tiling = match b.dtype {
@@ -182,6 +184,18 @@ fn launch(
         CubeCount::Static(n.div_ceil(columns) as u32, m.div_ceil(rows) as u32, n_parts)
     };
     if let Some(tiling) = plane_tiling {
+        // Where several columns of tiles read it, the first factor is narrowed once.
+        let is_narrow = n > tiling.columns();
+        let rows = match is_narrow {
+            true => narrowed(&rows, start),
+            false => rows,
+        };
+        let factors = Factors {
+            transposed,
+            start,
+            is_narrow,
+            is_whole: k.is_multiple_of(tiling.depth),
+        };
         // SAFETY: the kernel stays inside [m, n], [m, k] and [k, n].
         unsafe {
             plane::product::launch_unchecked(
@@ -196,10 +210,8 @@ fn launch(
                 k,
                 part,
                 tiling,
-                transposed,
-                start,
+                factors,
                 finish,
-                dtype_to_storage_type(b.dtype),
             );
         }
     } else {
@@ -223,4 +235,30 @@ fn launch(
             );
         }
     }
+}
+
+/// What `start` makes of `a` [m, k], in 16 bits.
+fn narrowed(a: &CubeTensor, start: Start) -> CubeTensor {
+    let shape = a.meta.shape().clone();
+    let total = shape.num_elements() / 8;
+    let out = CubeTensor::new_contiguous(
+        a.client.clone(),
+        a.device.clone(),
+        shape,
+        a.client.empty(total * 8 * size_of::<f16>()),
+        DType::F16,
+    );
+    // SAFETY: units behind the last eight do nothing.
+    unsafe {
+        plane::narrow::launch_unchecked(
+            &a.client,
+            cubes(total.div_ceil(plane::NARROW_UNITS)),
+            CubeDim::new_1d(plane::NARROW_UNITS as u32),
+            a.clone().into_tensor_arg(),
+            out.clone().into_tensor_arg(),
+            total,
+            start,
+        );
+    }
+    out
 }

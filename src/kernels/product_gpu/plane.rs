@@ -1,99 +1,285 @@
 //! Products on the matrix units of a GPU: 16-bit factors, 32-bit sums. A cube
 //! makes a tile of the product; it stages the factors' tiles in shared memory,
-//! casting on the way, twice, so that the next tiles are fetched while the
-//! present ones are multiplied.
+//! twice, so that the next tiles are fetched while the present ones are
+//! multiplied. Everything moves in 16 bytes, eight factors, to which rows of shared
+//! memory are aligned: a driver can read rows of a fragment whole only then.
 
 use cubecl::prelude::*;
+use half::f16;
 
 use super::finish::{Finish, Start, finished, restored, started};
+use super::tiling::Tiling;
 
 /// Four columns of a row.
 type Four = Vector<f32, Const<4>>;
+/// Eight columns of a row in 16 bits each, in pairs; or four in 32.
+type Eight = Vector<u32, Const<4>>;
 
-/// How a cube makes its tile of the product.
+/// Units of a cube of [`narrow`].
+pub const NARROW_UNITS: usize = 256;
+
+/// Four numbers in 16 bits each, in pairs.
+#[cube]
+fn halves(x: Four) -> Vector<u32, Const<2>> {
+    Vector::<u32, Const<2>>::reinterpret(Vector::<f16, Const<4>>::cast_from(x))
+}
+
+/// Eight numbers of the first factor, as they are multiplied.
+#[cube]
+fn narrowed(low: Four, high: Four, #[comptime] start: Start) -> Eight {
+    let low = halves(started(low, start, true));
+    let high = halves(started(high, start, true));
+    let mut eight = Eight::new(0u32);
+    eight.insert(0usize, low.extract(0usize));
+    eight.insert(1usize, low.extract(1usize));
+    eight.insert(2usize, high.extract(0usize));
+    eight.insert(3usize, high.extract(1usize));
+    eight
+}
+
+/// The whole first factor, `a` [total eights, 8], as it is multiplied → `out`
+/// [total eights].
+#[cube(launch_unchecked)]
+pub fn narrow(a: &Tensor<Four>, out: &mut Tensor<Eight>, total: usize, #[comptime] start: Start) {
+    let place = CUBE_POS * NARROW_UNITS + UNIT_POS_X as usize;
+    if place < total {
+        out[place] = narrowed(a[2 * place], a[2 * place + 1], start);
+    }
+}
+
+/// What is known of the factors when a kernel is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tiling {
-    /// Planes along the rows of the tile.
-    pub planes_m: usize,
-    /// Planes along its columns.
-    pub planes_n: usize,
-    /// Fragments of 16 rows of every plane.
-    pub fragments_m: usize,
-    /// Fragments of 16 columns of every plane.
-    pub fragments_n: usize,
-    /// Terms of the sums that are staged at once, a multiple of 16.
-    pub depth: usize,
+pub struct Factors {
+    /// Whether the second one is [n, k].
+    pub transposed: bool,
+    /// What is done to the first.
+    pub start: Start,
+    /// Whether [`narrow`] has done it.
+    pub is_narrow: bool,
+    /// Whether every step has as many terms as the tile is deep.
+    pub is_whole: bool,
 }
 
-impl Tiling {
-    /// Rows of the tile.
-    pub const fn rows(self) -> usize {
-        16 * self.planes_m * self.fragments_m
-    }
-
-    /// Columns of the tile.
-    pub const fn columns(self) -> usize {
-        16 * self.planes_n * self.fragments_n
-    }
-
-    /// Units of a cube.
-    pub const fn units(self) -> usize {
-        32 * self.planes_m * self.planes_n
+/// This unit's part of the first factor's tile whose terms start at `from`. No
+/// load hangs on a branch, so that all are on their way before one is waited
+/// for; what lies outside is cleared when it is shared.
+#[cube]
+fn fetch_a(
+    a: &Tensor<Eight>,
+    held: &mut Array<Eight>,
+    first_row: usize,
+    from: usize,
+    m: usize,
+    k: usize,
+    #[comptime] tiling: Tiling,
+    #[comptime] factors: Factors,
+) {
+    let width = comptime!(tiling.depth / 8);
+    #[unroll]
+    for idx in 0..comptime!(tiling.a_loads()) {
+        let at = place_of(idx, comptime!(tiling.rows() * tiling.depth / 8), tiling);
+        let row = usize::min(first_row + at / width, m - 1);
+        let mut column = from + (at % width) * 8;
+        if comptime!(!factors.is_whole) {
+            column = usize::min(column, k - 8);
+        }
+        let place = row * k + column;
+        if comptime!(factors.is_narrow) {
+            held[idx] = a[place / 8];
+        } else {
+            held[comptime!(2 * idx)] = a[place / 4];
+            held[comptime!(2 * idx + 1)] = a[place / 4 + 1];
+        }
     }
 }
 
-/// Eight numbers between the rows of a staged tile, in fours: rows would
-/// otherwise fall on the same banks.
-const PADDING: usize = 2;
+/// As [`fetch_a`], of the second factor.
+#[cube]
+fn fetch_b(
+    b: &Tensor<Eight>,
+    held: &mut Array<Eight>,
+    first_column: usize,
+    from: usize,
+    n: usize,
+    k: usize,
+    #[comptime] tiling: Tiling,
+    #[comptime] factors: Factors,
+) {
+    let width = comptime!(tiling.b_eights(factors.transposed));
+    #[unroll]
+    for idx in 0..comptime!(tiling.b_loads()) {
+        let at = place_of(idx, comptime!(tiling.columns() * tiling.depth / 8), tiling);
+        if comptime!(factors.transposed) {
+            let row = usize::min(first_column + at / width, n - 1);
+            let mut column = from + (at % width) * 8;
+            if comptime!(!factors.is_whole) {
+                column = usize::min(column, k - 8);
+            }
+            held[idx] = b[(row * k + column) / 8];
+        } else {
+            let mut row = from + at / width;
+            if comptime!(!factors.is_whole) {
+                row = usize::min(row, k - 1);
+            }
+            let column = usize::min(first_column + (at % width) * 8, n - 8);
+            held[idx] = b[(row * n + column) / 8];
+        }
+    }
+}
 
-/// `a` [m, k] by `b`, [k, n] or, `transposed`, [n, k], finished with `other`
-/// [m, n] → `out` [m, n]. `n` and `k` are multiples of 4. One cube for every
-/// tile, columns first; planes have 32 units. Along z the sums are cut into parts
-/// of `part` terms, a multiple of the depth, and `out` is [parts, m, n].
+/// The place in a tile of this unit's eight number `idx`. Where the tile is not
+/// a multiple of the units, the last one is moved by several.
+#[cube]
+fn place_of(#[comptime] idx: usize, #[comptime] total: usize, #[comptime] tiling: Tiling) -> usize {
+    let mut at = UNIT_POS as usize + comptime!(idx * tiling.units());
+    if comptime!((idx + 1) * tiling.units() > total) {
+        at = usize::min(at, comptime!(total - 1));
+    }
+    at
+}
+
+/// Puts what was fetched at `base` of the shared memory. Terms behind the last
+/// count nothing; rows and columns outside are never written.
+#[cube]
+fn share(
+    held_a: &Array<Eight>,
+    held_b: &Array<Eight>,
+    shared: &mut Shared<[Eight]>,
+    base: usize,
+    from: usize,
+    k: usize,
+    #[comptime] tiling: Tiling,
+    #[comptime] factors: Factors,
+) {
+    let width = comptime!(tiling.depth / 8);
+    #[unroll]
+    for idx in 0..comptime!(tiling.a_loads()) {
+        let at = place_of(idx, comptime!(tiling.rows() * tiling.depth / 8), tiling);
+        let place = at % width;
+        let mut eight = if comptime!(factors.is_narrow) {
+            held_a[idx]
+        } else {
+            let low = Four::reinterpret(held_a[comptime!(2 * idx)]);
+            let high = Four::reinterpret(held_a[comptime!(2 * idx + 1)]);
+            narrowed(low, high, comptime!(factors.start))
+        };
+        if comptime!(!factors.is_whole) {
+            eight *= Eight::new(u32::cast_from(from + place * 8 < k));
+        }
+        shared[base + at / width * comptime!(tiling.a_stride()) + place] = eight;
+    }
+    let width = comptime!(tiling.b_eights(factors.transposed));
+    #[unroll]
+    for idx in 0..comptime!(tiling.b_loads()) {
+        let at = place_of(idx, comptime!(tiling.columns() * tiling.depth / 8), tiling);
+        let row = comptime!(tiling.a_size()) + at / width * comptime!(width + 1);
+        shared[base + row + at % width] = held_b[idx];
+    }
+}
+
+/// Adds the products of the tiles at `base` of the shared memory to the sums of
+/// this plane.
+#[cube]
+fn multiply(
+    shared: &Shared<[Eight]>,
+    sums: &Sequence<cmma::Matrix<f32>>,
+    base: usize,
+    plane_m: usize,
+    plane_n: usize,
+    #[comptime] tiling: Tiling,
+    #[comptime] transposed: bool,
+) {
+    let a_stride = comptime!(tiling.a_stride());
+    let b_stride = comptime!(tiling.b_eights(transposed) + 1);
+    let of_plane = base + plane_m * comptime!(16 * tiling.fragments_m * a_stride);
+    let first_column = plane_n * comptime!(16 * tiling.fragments_n);
+    let b_base = base + comptime!(tiling.a_size());
+    #[unroll]
+    for inner in 0..comptime!(tiling.depth / 16) {
+        let mut of_b = Sequence::<cmma::Matrix<f16>>::new();
+        #[unroll]
+        for j in 0..comptime!(tiling.fragments_n) {
+            let column = first_column + j * 16;
+            let (at, layout) = if comptime!(transposed) {
+                let at = b_base + column * b_stride + comptime!(inner * 2);
+                (at, comptime!(cmma::MatrixLayout::ColMajor))
+            } else {
+                let at = b_base + comptime!(inner * 16 * b_stride) + column / 8;
+                (at, comptime!(cmma::MatrixLayout::RowMajor))
+            };
+            of_b.push(fragment(shared, at, cmma::MatrixIdent::B, layout, b_stride));
+        }
+        #[unroll]
+        for i in 0..comptime!(tiling.fragments_m) {
+            let of_a = fragment(
+                shared,
+                of_plane + comptime!(i * 16 * a_stride + inner * 2),
+                cmma::MatrixIdent::A,
+                cmma::MatrixLayout::RowMajor,
+                a_stride,
+            );
+            #[unroll]
+            for j in 0..comptime!(tiling.fragments_n) {
+                let sum = sums.index(comptime!(i * tiling.fragments_n + j));
+                cmma::execute(&of_a, of_b.index(j), sum, sum);
+            }
+        }
+    }
+}
+
+/// Sixteen rows of sixteen numbers, `stride` eights apart.
+#[cube]
+fn fragment(
+    shared: &Shared<[Eight]>,
+    at: usize,
+    #[comptime] ident: cmma::MatrixIdent,
+    #[comptime] layout: cmma::MatrixLayout,
+    #[comptime] stride: usize,
+) -> cmma::Matrix<f16> {
+    // SAFETY: it is loaded at once.
+    let mut fragment =
+        unsafe { cmma::Matrix::<f16>::uninitialized(ident, 16usize, 16usize, 16usize, layout) };
+    // Strides count numbers of the vectors' elements.
+    cmma::load(
+        &mut fragment,
+        &shared[at..at + comptime!(15 * stride + 2)],
+        comptime!(4 * stride as u32),
+    );
+    fragment
+}
+
+/// `a` [m, k], in 16 bits where it is narrow, by `b`, 16-bit, [k, n] or, transposed, [n, k], finished with `other`
+/// [m, n] → `out` [m, n]. `n` and `k` are multiples of 8. One cube for every tile,
+/// columns first; planes have 32 units. Along z the sums are cut into parts of
+/// `part` terms, a multiple of the depth, and `out` is [parts, m, n].
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn product<S: Float>(
-    a: &Tensor<Four>,
-    b: &Tensor<Vector<S, Const<4>>>,
+pub fn product(
+    a: &Tensor<Eight>,
+    b: &Tensor<Eight>,
     other: &Tensor<Four>,
     out: &mut Tensor<Four>,
     n: usize,
     k: usize,
     part: usize,
     #[comptime] tiling: Tiling,
-    #[comptime] transposed: bool,
-    #[comptime] start: Start,
+    #[comptime] factors: Factors,
     #[comptime] finish: Finish,
-    #[define(S)] _staged: ElemType,
 ) {
     let depth = comptime!(tiling.depth);
-    let rows = comptime!(tiling.rows());
-    let columns = comptime!(tiling.columns());
-    let units = comptime!(tiling.units());
+    let transposed = comptime!(factors.transposed);
     let m = a.shape(0);
-    let first_row = CUBE_POS_Y as usize * rows;
-    let first_column = CUBE_POS_X as usize * columns;
-    let unit = UNIT_POS as usize;
+    let first_row = CUBE_POS_Y as usize * comptime!(tiling.rows());
+    let first_column = CUBE_POS_X as usize * comptime!(tiling.columns());
     let plane = UNIT_POS_Y as usize;
     let plane_m = plane / comptime!(tiling.planes_n);
     let plane_n = plane % comptime!(tiling.planes_n);
 
-    // Widths of the staged tiles in fours.
-    let a_stride = comptime!(depth / 4 + PADDING);
-    let b_rows = comptime!(if transposed { columns } else { depth });
-    let b_fours = comptime!(if transposed { depth / 4 } else { columns / 4 });
-    let b_stride = comptime!(b_fours + PADDING);
-    let a_size = comptime!(rows * a_stride);
-    let b_size = comptime!(b_rows * b_stride);
-    let mut staged_a = Shared::<[Vector<S, Const<4>>]>::new_slice(comptime!(2 * a_size));
-    let mut staged_b = Shared::<[Vector<S, Const<4>>]>::new_slice(comptime!(2 * b_size));
-    let mut scratch = Shared::<[Four]>::new_slice(comptime!(2 * units));
-
-    let a_loads = comptime!(rows * depth / 4 / units);
-    let b_loads = comptime!(b_rows * b_fours / units);
-    let mut next_a = Array::<Four>::new(a_loads);
-    let mut next_b = Array::<Vector<S, Const<4>>>::new(b_loads);
-
+    let stage = comptime!(tiling.stage_size(transposed));
+    let mut shared = Shared::<[Eight]>::new_slice(comptime!(tiling.shared_size(transposed)));
+    let of_eight = comptime!(if factors.is_narrow { 1 } else { 2 });
+    let mut held_a = Array::<Eight>::new(comptime!(of_eight * tiling.a_loads()));
+    let mut held_b = Array::<Eight>::new(comptime!(tiling.b_loads()));
     let mut sums = Sequence::<cmma::Matrix<f32>>::new();
     #[unroll]
     for _ in 0..comptime!(tiling.fragments_m * tiling.fragments_n) {
@@ -110,143 +296,87 @@ pub fn product<S: Float>(
     // Each cube along z sums its own part of the terms.
     let first_term = CUBE_POS_Z as usize * part;
     let steps = usize::min(part, k - first_term).div_ceil(depth);
-    let first_out = CUBE_POS_Z as usize * m * n;
-    for step in 0..steps + 1 {
-        if step < steps {
-            // Every load is on its way before the first is waited for: none hangs
-            // on a branch, and what lies outside is cleared when it is staged.
-            let from = first_term + step * depth;
-            #[unroll]
-            for idx in 0..a_loads {
-                let at = unit + idx * units;
-                let row = usize::min(first_row + at / comptime!(depth / 4), m - 1);
-                let column = usize::min(from + (at % comptime!(depth / 4)) * 4, k - 4);
-                next_a[idx] = a[(row * k + column) / 4];
-            }
-            #[unroll]
-            for idx in 0..b_loads {
-                let at = unit + idx * units;
-                if comptime!(transposed) {
-                    let row = usize::min(first_column + at / b_fours, n - 1);
-                    let column = usize::min(from + (at % b_fours) * 4, k - 4);
-                    next_b[idx] = b[(row * k + column) / 4];
-                } else {
-                    let row = usize::min(from + at / b_fours, k - 1);
-                    let column = usize::min(first_column + (at % b_fours) * 4, n - 4);
-                    next_b[idx] = b[(row * n + column) / 4];
-                }
-            }
+    fetch_a(a, &mut held_a, first_row, first_term, m, k, tiling, factors);
+    fetch_b(
+        b,
+        &mut held_b,
+        first_column,
+        first_term,
+        n,
+        k,
+        tiling,
+        factors,
+    );
+    share(
+        &held_a,
+        &held_b,
+        &mut shared,
+        0usize,
+        first_term,
+        k,
+        tiling,
+        factors,
+    );
+    sync_cube();
+    for step in 0..steps {
+        // Behind the last step the last terms are fetched again, and not used.
+        let mut from = first_term + (step + 1) * depth;
+        if comptime!(factors.is_whole) {
+            from = usize::min(from, k - depth);
         }
-        if step > 0 {
-            let a_base =
-                ((step + 1) % 2) * a_size + plane_m * comptime!(16 * tiling.fragments_m) * a_stride;
-            let b_base = ((step + 1) % 2) * b_size;
-            let b_column = plane_n * comptime!(16 * tiling.fragments_n);
-            #[unroll]
-            for inner in 0..comptime!(depth / 16) {
-                let mut of_b = Sequence::<cmma::Matrix<Vector<S, Const<4>>>>::new();
-                #[unroll]
-                for j in 0..comptime!(tiling.fragments_n) {
-                    if comptime!(transposed) {
-                        let at = b_base + (b_column + j * 16) * b_stride + comptime!(inner * 4);
-                        of_b.push(cmma::Matrix::<Vector<S, Const<4>>>::from_slice(
-                            cmma::MatrixIdent::B,
-                            16usize,
-                            16usize,
-                            16usize,
-                            cmma::MatrixLayout::ColMajor,
-                            &staged_b[at..at + 15 * b_stride + 4],
-                            comptime!(4 * b_stride as u32),
-                        ));
-                    } else {
-                        let at =
-                            b_base + comptime!(inner * 16 * b_stride) + (b_column + j * 16) / 4;
-                        of_b.push(cmma::Matrix::<Vector<S, Const<4>>>::from_slice(
-                            cmma::MatrixIdent::B,
-                            16usize,
-                            16usize,
-                            16usize,
-                            cmma::MatrixLayout::RowMajor,
-                            &staged_b[at..at + 15 * b_stride + 4],
-                            comptime!(4 * b_stride as u32),
-                        ));
-                    }
-                }
-                #[unroll]
-                for i in 0..comptime!(tiling.fragments_m) {
-                    let at = a_base + comptime!(i * 16 * a_stride + inner * 4);
-                    let of_a = cmma::Matrix::<Vector<S, Const<4>>>::from_slice(
-                        cmma::MatrixIdent::A,
-                        16usize,
-                        16usize,
-                        16usize,
-                        cmma::MatrixLayout::RowMajor,
-                        &staged_a[at..at + 15 * a_stride + 4],
-                        comptime!(4 * a_stride as u32),
-                    );
-                    #[unroll]
-                    for j in 0..comptime!(tiling.fragments_n) {
-                        let sum = sums.index(comptime!(i * tiling.fragments_n + j));
-                        cmma::execute(&of_a, of_b.index(j), sum, sum);
-                    }
-                }
-            }
-        }
-        if step < steps {
-            let from = first_term + step * depth;
-            let a_base = (step % 2) * a_size;
-            let b_base = (step % 2) * b_size;
-            // Terms behind the last count nothing; rows and columns outside are
-            // never written.
-            #[unroll]
-            for idx in 0..a_loads {
-                let at = unit + idx * units;
-                let row = at / comptime!(depth / 4);
-                let place = at % comptime!(depth / 4);
-                let is_term = f32::cast_from(from + place * 4 < k);
-                let value = started(next_a[idx], start, true) * Four::new(is_term);
-                staged_a[a_base + row * a_stride + place] = Vector::cast_from(value);
-            }
-            #[unroll]
-            for idx in 0..b_loads {
-                let at = unit + idx * units;
-                staged_b[b_base + (at / b_fours) * b_stride + at % b_fours] = next_b[idx];
-            }
-        }
+        fetch_a(a, &mut held_a, first_row, from, m, k, tiling, factors);
+        fetch_b(b, &mut held_b, first_column, from, n, k, tiling, factors);
+        let base = (step % 2) * stage;
+        multiply(&shared, &sums, base, plane_m, plane_n, tiling, transposed);
+        let next = ((step + 1) % 2) * stage;
+        share(
+            &held_a,
+            &held_b,
+            &mut shared,
+            next,
+            from,
+            k,
+            tiling,
+            factors,
+        );
         sync_cube();
     }
 
-    let mine = plane * 64;
-    let lane = UNIT_POS_X as usize;
+    // Every plane puts down sixteen rows at a time, to take them up as rows.
+    let first_out = CUBE_POS_Z as usize * m * n / 4;
+    let stride = comptime!(tiling.sums_stride());
+    let mine = plane * comptime!(16 * stride);
+    let width = comptime!(4 * tiling.fragments_n);
     #[unroll]
     for i in 0..comptime!(tiling.fragments_m) {
         #[unroll]
         for j in 0..comptime!(tiling.fragments_n) {
+            let at = mine + j * 4;
             cmma::store(
-                &mut scratch[mine..mine + 64],
+                &mut shared[at..at + comptime!(15 * stride + 4)],
                 sums.index(comptime!(i * tiling.fragments_n + j)),
-                16,
+                comptime!(4 * stride as u32),
                 cmma::MatrixLayout::RowMajor,
             );
-            sync_cube();
-            #[unroll]
-            for half in 0..2usize {
-                let at = lane + half * 32;
-                let row = first_row + (plane_m * comptime!(tiling.fragments_m) + i) * 16 + at / 4;
-                let column = first_column
-                    + (plane_n * comptime!(tiling.fragments_n) + j) * 16
-                    + (at % 4) * 4;
-                if row < m && column < n {
-                    let p = (row * n + column) / 4;
-                    let mut beside = Four::new(0.0f32);
-                    if comptime!(finish.reads_other()) {
-                        beside = other[p];
-                    }
-                    let x = restored(scratch[mine + at], start);
-                    out[first_out / 4 + p] = finished(x, beside, finish);
-                }
-            }
-            sync_cube();
         }
+        sync_cube();
+        #[unroll]
+        for idx in 0..comptime!(width / 2) {
+            let at = UNIT_POS_X as usize + idx * 32;
+            let row = first_row + (plane_m * comptime!(tiling.fragments_m) + i) * 16 + at / width;
+            let column =
+                first_column + plane_n * comptime!(16 * tiling.fragments_n) + (at % width) * 4;
+            if row < m && column < n {
+                let place = (row * n + column) / 4;
+                let mut beside = Four::new(0.0f32);
+                if comptime!(finish.reads_other()) {
+                    beside = other[place];
+                }
+                let x = Four::reinterpret(shared[mine + at / width * stride + at % width]);
+                out[first_out + place] =
+                    finished(restored(x, comptime!(factors.start)), beside, finish);
+            }
+        }
+        sync_cube();
     }
 }
