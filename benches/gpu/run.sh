@@ -1,18 +1,26 @@
 #!/bin/sh
-# All measurements of README.md in this folder: run.sh PROGRAM, a gosling built
-# with --features fast-gpu, on a machine with one GPU.
+# All measurements of README.md in this folder: run.sh PROGRAM [FOLDER], a gosling
+# built with --features fast-gpu, on a machine with one GPU. Figures also go to the
+# folder as JSON. Each line may take so many seconds at most.
 set -u
 gosling=${1:?the program}
-step() {
-    echo "== $*"
-    timeout 90 "$gosling" speed --device gpu "$@"
+folder=${2:-.}
+mkdir -p "$folder"
+n=0
+bench() {
+    n=$((n + 1))
+    echo "== gosling bench $*"
+    timeout 90 "$gosling" bench "$@" --device gpu --json "$folder/$n-$1.json"
 }
 timeout 120 "$gosling" selftest --device gpu
+bench wkv
 for precision in f16 f32; do
-    step --shape 0.1b --batch 8 --tokens 512 --precision $precision --kernels
-    step --shape 0.1b --batch 1 --tokens 512 --precision $precision --kernels
-    step --shape 0.4b --batch 4 --tokens 512 --precision $precision
-    step --shape 0.1b --batch 8 --tokens 512 --precision $precision --answers
-    step --shape 0.1b --batch 8 --tokens 512 --precision $precision --recompute
-    step --batch 32 --tokens 128 --precision $precision --kernels
+    bench step --shape 0.1b --batch 8 --tokens 512 --precision $precision
+    bench step --shape 0.1b --batch 1 --tokens 512 --precision $precision
+    bench step --shape 0.4b --batch 4 --tokens 512 --precision $precision
+    bench step --shape 0.1b --batch 8 --tokens 512 --precision $precision --answers
+    bench step --shape 0.1b --batch 8 --tokens 512 --precision $precision --recompute
+    bench step --batch 32 --tokens 128 --precision $precision
+    bench decode --shape 0.1b --precision $precision
 done
+bench eval

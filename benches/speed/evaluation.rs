@@ -1,6 +1,6 @@
 //! Four options of each question of mmlu-mini against one forward pass over the
-//! questions: the options of a letter cost next to nothing. `gosling speed
-//! --evaluation` prints the ratio, on any device.
+//! questions: the options of a letter cost next to nothing. `gosling bench
+//! eval` prints the ratio, on any device.
 
 use burn::tensor::Device;
 use divan::Bencher;

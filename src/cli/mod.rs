@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file. It prints for people and returns
 //! exit code 2 for bad input.
 
+mod bench;
 mod compare;
 mod devices;
 mod eval;
@@ -16,8 +17,6 @@ mod model_arguments;
 mod progress;
 mod selftest;
 mod spec_arguments;
-mod speed;
-mod speed_evaluation;
 mod sweep;
 mod sweep_forecast;
 mod sweep_task;
@@ -44,6 +43,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Time tuning steps, the recurrence, evaluations or writing on a device.
+    Bench(bench::BenchArguments),
     /// Compare evaluations item by item: what tuning fixed and broke, and whether it is chance.
     Compare(compare::CompareArguments),
     /// List what this machine can compute on.
@@ -62,8 +63,6 @@ enum Command {
     Inspect(inspect::InspectArguments),
     /// Check that a device computes what it should.
     Selftest(selftest::SelftestArguments),
-    /// Time tuning steps on a device.
-    Speed(speed::SpeedArguments),
     /// Do runs for a sweep, which orders them on the input.
     #[command(name = crate::sweep::serve::SERVE, hide = true)]
     ServeRuns,
@@ -80,6 +79,7 @@ pub fn main() -> ExitCode {
     let command = Arguments::parse().command;
     let command = command.unwrap_or_else(|| Command::Window(Default::default()));
     let outcome = match command {
+        Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Compare(arguments) => compare::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Devices => {
             devices::run();
@@ -92,7 +92,6 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),
-        Command::Speed(arguments) => speed::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::ServeRuns => crate::sweep::serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),

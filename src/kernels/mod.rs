@@ -6,6 +6,7 @@
 //! needs no weight gradients, so the model writes its backward pass out and
 //! keeps only what that pass reads.
 
+pub mod copy_rate;
 pub mod cross_entropy;
 pub mod device;
 pub mod layer_norm;

@@ -1,27 +1,43 @@
-//! `gosling speed --evaluation`: what scoring the mini benchmarks costs on a
-//! device, and four options against one forward pass over their contexts.
+//! `gosling bench eval`: what scoring the mini benchmarks costs on a device, and
+//! four options against one forward pass over their contexts.
 
 use std::time::Instant;
 
-use burn::tensor::Device;
+use clap::Args;
 
+use super::report::report;
+use super::target::{ModelArguments, TargetArguments};
 use crate::bench::{FewShot, ItemSet, LanguageModel as _, Request, Runner, ScoreOptions, evaluate};
 use crate::data::{Benchmark, Item, Protocol, Split, mini, mini_few_shot};
 use crate::error::Result;
-use crate::model::Rwkv7;
 use crate::model::tokenizer::Tokenizer;
 use crate::report::{Cell, Table};
 
 /// Passes that are timed, after one that is told apart.
 const N_WARM: usize = 5;
 
+/// What is measured.
+#[derive(Args)]
+pub(super) struct EvalArguments {
+    #[command(flatten)]
+    target: TargetArguments,
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Score so many items of each benchmark.
+    #[arg(long)]
+    limit: Option<usize>,
+}
+
 /// Scores the first `limit` test items of every mini benchmark and prints the times.
 ///
 /// # Errors
 /// What the device reports.
-pub(super) fn run(model: &Rwkv7, device: &Device, limit: Option<usize>) -> Result<()> {
+pub(super) fn run(arguments: &EvalArguments) -> Result<()> {
+    let limit = arguments.limit;
+    let opened = arguments.target.open()?;
+    let model = arguments.model.load(&opened)?;
     let tokenizer = Tokenizer::for_embedding(model.config().vocab_size)?;
-    let mut runner = Runner::new(model, device);
+    let mut runner = Runner::new(&model, &opened.device);
     let columns = ["evaluation", "items", "first, s", "then, s", "items/s"];
     let mut table = Table::new("", columns);
     for benchmark in [
@@ -52,8 +68,9 @@ pub(super) fn run(model: &Rwkv7, device: &Device, limit: Option<usize>) -> Resul
             ]);
         }
     }
-    print!("{}", table.render(crate::report::TableFormat::Text));
-    options_against_contexts(&mut runner, &tokenizer, limit)
+    let note = options_against_contexts(&mut runner, &tokenizer, limit)?;
+    table.notes.push(note);
+    report(&arguments.target, &opened, &[table])
 }
 
 /// The requests of the items, as they are scored without solved questions.
@@ -77,7 +94,7 @@ fn options_against_contexts(
     runner: &mut Runner<'_>,
     tokenizer: &Tokenizer,
     limit: Option<usize>,
-) -> Result<()> {
+) -> Result<String> {
     let mut items = mini(Benchmark::Mmlu, Split::Test)?;
     items.truncate(limit.unwrap_or(usize::MAX));
     let groups = requests(tokenizer, &items);
@@ -93,13 +110,12 @@ fn options_against_contexts(
             .map(|_| ())
     };
     let (_, options) = times(&mut score)?;
-    println!(
+    Ok(format!(
         "mmlu-mini: one forward pass over the {} contexts ({n_tokens} tokens) {forward:.3} s, four \
          options of each {options:.3} s, {:.2} times as long",
         contexts.len(),
         options / forward
-    );
-    Ok(())
+    ))
 }
 
 /// Seconds of the first time, and the median of those that follow.

@@ -1,0 +1,45 @@
+//! `gosling bench`: what the parts of the work cost on a device.
+
+mod decode;
+mod eval;
+mod report;
+mod step;
+mod target;
+mod wkv;
+
+use clap::{Args, Subcommand};
+
+use crate::error::Result;
+
+/// What is measured.
+#[derive(Args)]
+pub struct BenchArguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Time tuning steps, and on a GPU say which kernels their time goes to.
+    Step(step::StepArguments),
+    /// Time the recurrence alone, forward and back.
+    Wkv(wkv::WkvArguments),
+    /// Time evaluations of the mini benchmarks.
+    Eval(eval::EvalArguments),
+    /// Time writing token by token, beside the time of reading the weights.
+    Decode(decode::DecodeArguments),
+}
+
+/// Measures it and prints tables.
+///
+/// # Errors
+/// A device that cannot be used, numbers that cannot be run, or a file that
+/// cannot be written.
+pub fn run(arguments: &BenchArguments) -> Result<()> {
+    match &arguments.what {
+        What::Step(arguments) => step::run(arguments),
+        What::Wkv(arguments) => wkv::run(arguments),
+        What::Eval(arguments) => eval::run(arguments),
+        What::Decode(arguments) => decode::run(arguments),
+    }
+}

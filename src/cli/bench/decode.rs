@@ -1,0 +1,105 @@
+//! `gosling bench decode`: how fast a model writes, one token a text at a time,
+//! beside the time that reading its weights and states takes.
+
+use burn::tensor::{Device, Int, Tensor};
+use clap::Args;
+
+use super::report::{Spread, report};
+use super::target::{ModelArguments, TargetArguments, check_counts};
+use crate::error::{Error, Result};
+use crate::kernels::copy_rate::copy_rate;
+use crate::model::Rwkv7;
+use crate::model::state::ModelState;
+use crate::report::{Cell, Table};
+use crate::tuning::memory::weight_bytes;
+
+/// What is measured.
+#[derive(Args)]
+pub(super) struct DecodeArguments {
+    #[command(flatten)]
+    target: TargetArguments,
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Texts that are written side by side; any number of times.
+    #[arg(long, default_values_t = [1, 64])]
+    batch: Vec<usize>,
+    /// Tokens that are timed, of every text.
+    #[arg(long, default_value_t = 64)]
+    tokens: usize,
+}
+
+/// Untimed tokens: the first of each batch size compile kernels.
+const WARMUP: usize = 4;
+
+/// Writes the likeliest tokens and prints the milliseconds of each.
+///
+/// # Errors
+/// A device that cannot be used, or numbers that cannot be run.
+pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
+    let least = arguments.batch.iter().copied().min().unwrap_or(0);
+    check_counts([("--batch", least), ("--tokens", arguments.tokens)])?;
+    let opened = arguments.target.open()?;
+    let model = arguments.model.load(&opened)?;
+    let config = model.config();
+    // A token reads one row of the embedding.
+    let embedding = config.vocab_size * config.n_embd * size_of::<f32>();
+    let weights = weight_bytes(config, arguments.model.precision()) - embedding as u64;
+    let state = config.n_layer * config.n_embd * config.head_size * size_of::<f32>();
+    let rate = copy_rate(&opened.device);
+    let columns = [
+        "texts",
+        "a token of each, median, ms",
+        "lower quartile",
+        "upper quartile",
+        "tokens/s",
+        "weights, MB",
+        "weights and states moved, ms",
+        "times that",
+    ];
+    let mut table = Table::new("Writing", columns);
+    for batch in &arguments.batch {
+        let ms = time(&model, &opened.device, *batch, arguments.tokens)?;
+        // States are read and written.
+        let floor = rate.map(|rate| 1e3 * (weights as f64 + (2 * batch * state) as f64) / rate);
+        let [median, lower, upper] = ms.cells(3);
+        table.push([
+            Cell::Count(*batch as u64),
+            median,
+            lower,
+            upper,
+            Cell::number(1e3 * *batch as f64 / ms.median, 0),
+            Cell::number(weights as f64 / 1e6, 0),
+            floor.map_or(Cell::Empty, |ms| Cell::number(ms, 3)),
+            floor.map_or(Cell::Empty, |floor| Cell::number(ms.median / floor, 1)),
+        ]);
+    }
+    if let Some(rate) = rate {
+        let note = format!(
+            "the device copies {:.2} TB/s, read and written",
+            rate / 1e12
+        );
+        table.notes.push(note);
+    }
+    report(&arguments.target, &opened, &[table])
+}
+
+/// Milliseconds of a token of every text, with its number read back.
+fn time(model: &Rwkv7, device: &Device, batch: usize, tokens: usize) -> Result<Spread> {
+    let mut state = ModelState::zero(model.config(), batch, device);
+    let mut ids = Tensor::<2, Int>::zeros([batch, 1], device);
+    let mut write = || {
+        let (hidden, next) = model.hidden(ids.clone(), state.clone());
+        state = next;
+        ids = model.logits(hidden.squeeze_dim(1)).argmax(1);
+        match ids.clone().try_into_data() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Device(format!(
+                "no token can be read back: {error:?}"
+            ))),
+        }
+    };
+    for _ in 0..WARMUP {
+        write()?;
+    }
+    Spread::of_calls(tokens, write)
+}

@@ -1,0 +1,104 @@
+//! What a measurement runs on: a device, and a model that is loaded there.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+
+use crate::error::{Error, Result};
+use crate::kernels::device::{DeviceChoice, OpenDevice, open};
+use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
+use crate::model::{ModelConfig, Precision, Rwkv7, mini};
+use crate::worker::check_precision;
+
+/// Where it runs, and where the figures go.
+#[derive(Args)]
+pub(super) struct TargetArguments {
+    /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
+    #[arg(long, default_value_t)]
+    device: DeviceChoice,
+    /// Also write the tables, and what they were measured on, to a file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+impl TargetArguments {
+    /// Opens the device and says which it is.
+    pub fn open(&self) -> Result<OpenDevice> {
+        let opened = open(self.device)?;
+        println!("{}", opened.description);
+        Ok(opened)
+    }
+}
+
+/// The model.
+#[derive(Args)]
+pub(super) struct ModelArguments {
+    /// The mini model, or random weights of an official size.
+    #[arg(long, value_enum, default_value_t = Shape::Mini)]
+    shape: Shape,
+    /// Storage of the frozen matrices; f16 needs a GPU that multiplies them.
+    #[arg(long, value_enum, default_value_t = Storage::F32)]
+    precision: Storage,
+}
+
+/// Storage of the frozen matrices.
+#[derive(Clone, Copy, ValueEnum)]
+enum Storage {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+}
+
+/// A size of model.
+#[derive(Clone, Copy, ValueEnum)]
+enum Shape {
+    /// 7 M parameters, the model that ships with the program.
+    Mini,
+    /// 12 layers of 768 channels.
+    #[value(name = "0.1b")]
+    P1,
+    /// 24 layers of 1024 channels.
+    #[value(name = "0.4b")]
+    P4,
+}
+
+impl ModelArguments {
+    /// How its matrices are stored.
+    pub fn precision(&self) -> Precision {
+        match self.precision {
+            Storage::F32 => Precision::F32,
+            Storage::F16 => Precision::F16,
+        }
+    }
+
+    /// Loads the model and says how long that took.
+    pub fn load(&self, opened: &OpenDevice) -> Result<Rwkv7> {
+        let checkpoint = match self.shape {
+            Shape::Mini => mini::checkpoint()?,
+            Shape::P1 => random_checkpoint(&SHAPE_0_1B, 1)?,
+            Shape::P4 => random_checkpoint(&SHAPE_0_4B, 1)?,
+        };
+        let config = ModelConfig::from_checkpoint(&checkpoint)?;
+        config.check_device(opened)?;
+        check_precision(self.precision(), opened)?;
+        let start = Instant::now();
+        let model = Rwkv7::load(&checkpoint, &opened.device, &mut |_| Ok(()))?;
+        let model = model.stored_in(self.precision());
+        println!(
+            "{} parameters loaded in {:.2} s",
+            config.n_params(),
+            start.elapsed().as_secs_f64()
+        );
+        Ok(model)
+    }
+}
+
+/// Refuses options that must not be zero.
+pub(super) fn check_counts<const N: usize>(counts: [(&str, usize); N]) -> Result<()> {
+    match counts.iter().find(|(_, value)| *value == 0) {
+        Some((field, _)) => Err(Error::spec(*field, "must be at least 1")),
+        None => Ok(()),
+    }
+}

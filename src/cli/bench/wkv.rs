@@ -1,0 +1,160 @@
+//! `gosling bench wkv`: the recurrence alone, forward and back with all gradients.
+
+use burn::tensor::{Device, Distribution, Tensor};
+use clap::Args;
+
+use super::report::{Spread, report};
+use super::target::{TargetArguments, check_counts};
+use crate::error::{Error, Result};
+use crate::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
+use crate::report::{Cell, Table};
+
+/// What is measured.
+#[derive(Args)]
+pub(super) struct WkvArguments {
+    #[command(flatten)]
+    target: TargetArguments,
+    /// Batch entries, tokens and heads of 64, as 8,512,12; any number of times.
+    #[arg(long, value_name = "B,T,H", default_values = ["8,512,12", "1,4096,12", "1,512,12", "32,128,4"])]
+    shape: Vec<String>,
+    /// Calls between two waits for the device.
+    #[arg(long, default_value_t = 20)]
+    calls: usize,
+    /// How often that is timed.
+    #[arg(long, default_value_t = 9)]
+    repeats: usize,
+}
+
+/// Channels of a head.
+const HEAD_SIZE: usize = 64;
+
+/// Times the operator and prints the milliseconds of a call.
+///
+/// # Errors
+/// A device that cannot be used, or numbers that cannot be run.
+pub(super) fn run(arguments: &WkvArguments) -> Result<()> {
+    check_counts([
+        ("--calls", arguments.calls),
+        ("--repeats", arguments.repeats),
+    ])?;
+    let shapes: Result<Vec<[usize; 3]>> = arguments.shape.iter().map(|text| parsed(text)).collect();
+    let opened = arguments.target.open()?;
+    let columns = [
+        "B x T x H",
+        "pass",
+        "median, ms",
+        "lower quartile",
+        "upper quartile",
+    ];
+    let mut table = Table::new("The recurrence, of one call", columns);
+    for [b, t, h] in shapes? {
+        let case = Case::new([b, t, h, HEAD_SIZE], &opened.device);
+        let forward = case.time(arguments, || {
+            wkv7(&case.inputs, case.state.clone(), true);
+        })?;
+        let kept = wkv7(&case.inputs, case.state.clone(), true);
+        let tape = kept
+            .tape
+            .ok_or_else(|| Error::Device("the recurrence kept no tape".into()))?;
+        let backward = case.time(arguments, || {
+            wkv7_backward(&case.inputs, &tape, case.dy.clone(), None);
+        })?;
+        let both = case.time(arguments, || {
+            if let Some(tape) = wkv7(&case.inputs, case.state.clone(), true).tape {
+                wkv7_backward(&case.inputs, &tape, case.dy.clone(), None);
+            }
+        })?;
+        let passes = [
+            ("forward", forward),
+            ("back, all gradients", backward),
+            ("both", both),
+        ];
+        for (pass, spread) in passes {
+            let name = [
+                Cell::text(format!("{b} x {t} x {h}")),
+                Cell::text(pass.to_owned()),
+            ];
+            table.push(name.into_iter().chain(spread.cells(3)));
+        }
+    }
+    report(&arguments.target, &opened, &[table])
+}
+
+fn parsed(text: &str) -> Result<[usize; 3]> {
+    let numbers: std::result::Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
+    match numbers.as_deref() {
+        Ok(&[b, t, h]) if b > 0 && t > 0 && h > 0 => Ok([b, t, h]),
+        Ok(_) | Err(_) => Err(Error::spec("--shape", format!("`{text}` is not B,T,H"))),
+    }
+}
+
+/// Inputs of the size of a trained model's.
+struct Case {
+    inputs: Wkv7Inputs,
+    state: Tensor<4>,
+    dy: Tensor<4>,
+    device: Device,
+}
+
+impl Case {
+    /// Of [B, T, H, N].
+    fn new(shape: [usize; 4], device: &Device) -> Self {
+        let [_, _, h, n] = shape;
+        let random = |shape: [usize; 4], low: f64, high: f64| {
+            Tensor::<4>::random(shape, Distribution::Uniform(low, high), device)
+        };
+        // What is read and what is written are near unit vectors.
+        let unit = (3.0 / n as f64).sqrt();
+        Self {
+            inputs: Wkv7Inputs {
+                r: random(shape, -1.0, 1.0),
+                w: random(shape, 0.55, 1.0),
+                k: random(shape, -1.0, 1.0),
+                v: random(shape, -1.0, 1.0),
+                removal: random(shape, -unit, unit),
+                write: random(shape, -unit, unit),
+            },
+            state: random([1, h, n, n], -0.3, 0.3),
+            dy: random(shape, -1.0, 1.0),
+            device: device.clone(),
+        }
+    }
+
+    /// Milliseconds of one call, of many between two waits for the device.
+    fn time(&self, arguments: &WkvArguments, mut call: impl FnMut()) -> Result<Spread> {
+        let wait = || {
+            let done = self.device.sync();
+            done.map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+        };
+        // The first call builds the kernels.
+        call();
+        wait()?;
+        let Spread {
+            median,
+            lower,
+            upper,
+        } = Spread::of_calls(arguments.repeats, || {
+            (0..arguments.calls).for_each(|_| call());
+            wait()
+        })?;
+        let n = arguments.calls as f64;
+        Ok(Spread {
+            median: median / n,
+            lower: lower / n,
+            upper: upper / n,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_three_counts() {
+        assert_eq!(parsed("8,512,12").unwrap(), [8, 512, 12]);
+        for wrong in ["8,512", "8,0,12", "8,x,512,12", ""] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
+}
