@@ -248,10 +248,11 @@ fn fragment(
     fragment
 }
 
-/// `a` [m, k], in 16 bits where it is narrow, by `b`, 16-bit, [k, n] or, transposed, [n, k], finished with `other`
-/// [m, n] → `out` [m, n]. `n` and `k` are multiples of 8. One cube for every tile,
-/// columns first; planes have 32 units. Along z the sums are cut into parts of
-/// `part` terms, a multiple of the depth, and `out` is [parts, m, n].
+/// `a` [m, k], in 16 bits where it is narrow, by `b`, 16-bit, [k, n] or,
+/// transposed, [n, k], finished with `other` [m, n] → `out` [m, n]. `n` and `k` are
+/// multiples of 8. One cube for every tile, columns first; planes have 32 units.
+/// Along z the sums are cut into parts of `part` terms, a multiple of the depth,
+/// and `out` is [parts, m, n].
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn product(
