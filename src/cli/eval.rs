@@ -16,7 +16,7 @@ use crate::data::{
     Benchmark, Item, MmluTemplate, Protocol, Split, few_shot, load, mini, mini_few_shot,
 };
 use crate::error::{Error, Result};
-use crate::persist::evaluation_file::{Scored, write_evaluation};
+use crate::persist::evaluation_file::{Scored, later_name, write_evaluation};
 
 /// What to score.
 #[derive(Args)]
@@ -220,18 +220,10 @@ impl EvalArguments {
         if let Some(path) = &self.out {
             return Some(path.clone());
         }
-        let Conditions {
-            split, few_shot, ..
-        } = evaluation.conditions;
-        let mut name = format!("{}-{split}", evaluation.name());
-        if few_shot > 0 {
-            name += &format!("-{few_shot}-shot");
-        }
-        if let Some(limit) = self.limit {
-            name += &format!("-first-{limit}");
-        }
         let folder = self.model.run_folder()?.join("eval");
-        folder.is_dir().then(|| folder.join(name + ".jsonl"))
+        folder
+            .is_dir()
+            .then(|| folder.join(later_name(evaluation, true, self.limit)))
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn follow(
                 let Ok(event) = event else { break Ending::NotBegun };
                 progress.tell(&event);
                 match store.take_in(event) {
-                    None | Some(News::Diagnosed(_)) => {}
+                    None | Some(News::Diagnosed(_) | News::Scored(_)) => {}
                     Some(News::Began(began)) => run = Some(began),
                     Some(News::Ended { run, outcome }) => break Ending::Ended { run, outcome },
                     Some(News::RateFound) => break Ending::RateFound,

@@ -63,6 +63,8 @@ impl Progress {
             | Event::TraceReady
             | Event::Generated { .. }
             | Event::GenerationEnded { .. }
+            | Event::ScoreProgress { .. }
+            | Event::ScoreEnded { .. }
             | Event::DistancesMeasured { .. }
             | Event::JobDone
             | Event::Failed { .. } => {}

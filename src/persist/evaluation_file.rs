@@ -60,6 +60,24 @@ struct About {
     scored: Scored,
 }
 
+/// The name of a file, in the folder `eval` of a run, for an evaluation that is
+/// made when the run is over: one for each condition, so that a second one of
+/// the same replaces the first.
+pub fn later_name(evaluation: &Evaluation, is_tuned: bool, limit: Option<usize>) -> String {
+    let Conditions {
+        split, few_shot, ..
+    } = evaluation.conditions;
+    let untuned = if is_tuned { "" } else { "untuned-" };
+    let mut name = format!("{untuned}{}-{split}", evaluation.name());
+    if few_shot > 0 {
+        name += &format!("-{few_shot}-shot");
+    }
+    if let Some(limit) = limit {
+        name += &format!("-first-{limit}");
+    }
+    name + ".jsonl"
+}
+
 /// Writes an evaluation.
 ///
 /// # Errors

@@ -132,6 +132,8 @@ impl MetricRecord {
             | Event::TraceReady
             | Event::Generated { .. }
             | Event::GenerationEnded { .. }
+            | Event::ScoreProgress { .. }
+            | Event::ScoreEnded { .. }
             | Event::DistancesMeasured { .. }
             | Event::JobDone
             | Event::Failed { run: None, .. } => Vec::new(),

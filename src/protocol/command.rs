@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::event::RunId;
 use super::run_spec::RunSpec;
 use super::trace::TraceRequest;
+use crate::data::{Benchmark, Split};
 use crate::model::sampling::Sampling;
 use crate::tuning::rate_finder::RateRange;
 
@@ -49,6 +50,15 @@ pub enum Command {
         /// What to continue, and how.
         request: Box<GenerationRequest>,
     },
+    /// Score the model of a run that is over on a benchmark, from its state or
+    /// untuned, and write the items into its folder. [`Command::Stop`] with the
+    /// same name ends it early, and then nothing is written.
+    Score {
+        /// A name for this evaluation.
+        run: RunId,
+        /// What to score, and on what.
+        request: Box<ScoreRequest>,
+    },
     /// Measure how far receptance vectors and support vectors lie apart, of the
     /// features that this specification would have.
     MeasureDistances(Box<RunSpec>),
@@ -82,4 +92,25 @@ pub struct GenerationRequest {
     pub max_tokens: usize,
     /// An answer ends before any of these texts.
     pub stops: Vec<String>,
+}
+
+/// What to score of a run that is over, and on what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreRequest {
+    /// The run.
+    pub of: RunId,
+    /// Its folder, with its specification and its state.
+    pub folder: PathBuf,
+    /// From its state; else the untuned model.
+    pub is_tuned: bool,
+    /// The benchmark.
+    pub benchmark: Benchmark,
+    /// The folder of its official files; without it its mini set.
+    pub official: Option<PathBuf>,
+    /// The split.
+    pub split: Split,
+    /// The first so many items only.
+    pub limit: Option<usize>,
+    /// Solved questions in front of every question.
+    pub few_shot: usize,
 }

@@ -175,6 +175,24 @@ pub enum Event {
         /// Why it ended.
         end: AnswerEnd,
     },
+    /// An evaluation of a run that is over goes on.
+    ScoreProgress {
+        /// The name of the evaluation.
+        run: RunId,
+        /// Items done.
+        done: usize,
+        /// Items in all.
+        total: usize,
+    },
+    /// An evaluation of a run that is over has ended.
+    ScoreEnded {
+        /// The name of the evaluation.
+        run: RunId,
+        /// The run that was scored.
+        of: RunId,
+        /// What was measured and the file of the items; none if it was stopped.
+        scored: Option<(EvaluationSummary, PathBuf)>,
+    },
     /// How far receptance vectors and support vectors lie apart.
     DistancesMeasured {
         /// What they are of.

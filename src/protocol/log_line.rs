@@ -56,6 +56,8 @@ pub fn log_line(event: &Event) -> Option<String> {
         | Event::TraceReady
         | Event::Generated { .. }
         | Event::GenerationEnded { .. }
+        | Event::ScoreProgress { .. }
+        | Event::ScoreEnded { .. }
         | Event::DistancesMeasured { .. }
         | Event::JobDone => return None,
     })
@@ -91,6 +93,16 @@ pub fn failure_line(during: &str, message: &str) -> String {
 
 /// What is said of an evaluation.
 pub fn evaluation_line(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
+    let figures = figures(summary);
+    format!("{}, {}, {figures}", summary.benchmark, phase.words())
+}
+
+/// What is said of an evaluation of a run that was over.
+pub fn score_line(summary: &EvaluationSummary) -> String {
+    format!("{}, scored, {}", summary.benchmark, figures(summary))
+}
+
+fn figures(summary: &EvaluationSummary) -> String {
     let scores = summary
         .scores
         .iter()
@@ -101,12 +113,7 @@ pub fn evaluation_line(phase: EvaluationPhase, summary: &EvaluationSummary) -> S
         1 => ", 1 item exceeds the context and is left out".into(),
         n => format!(", {n} items exceed the context and are left out"),
     };
-    format!(
-        "{}, {}, {}{left_out}",
-        summary.benchmark,
-        phase.words(),
-        scores.join(", ")
-    )
+    format!("{}{left_out}", scores.join(", "))
 }
 
 /// What is said of a run's end.

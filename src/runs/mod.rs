@@ -6,6 +6,7 @@ pub mod generation;
 pub mod labels;
 pub mod news;
 pub mod run;
+pub mod scoring;
 pub mod series;
 pub mod spec_difference;
 
@@ -18,10 +19,11 @@ use std::path::PathBuf;
 use self::generation::GeneratedTexts;
 use self::labels::RunLabels;
 use self::run::{ExportedState, Run, RunStatus};
+use self::scoring::Scoring;
 use crate::protocol::event::{Event, KernelDistances, RunId, RunOutcome, Score};
 use crate::protocol::log_line::{
     diagnosis_line, evaluation_line, export_line, failure_line, outcome_line, pause_line,
-    start_line,
+    score_line, start_line,
 };
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::rate_finder::RateFinding;
@@ -50,6 +52,8 @@ pub struct RunStore {
     pub rate: Option<RateFinding>,
     /// The answers to the last prompt.
     pub generated: Option<GeneratedTexts>,
+    /// The evaluation of a run that is over that goes on or was made last.
+    pub scoring: Option<Scoring>,
     /// How far receptance vectors and support vectors lay apart when that was
     /// measured last, and of which specification.
     pub distances: Option<(Box<RunSpec>, KernelDistances)>,
@@ -160,6 +164,9 @@ impl RunStore {
             .collect();
         for run in on {
             self.fail(Some(run), "tuning", why.to_owned());
+        }
+        if let Some(scoring) = &mut self.scoring {
+            scoring.is_on = false;
         }
         (self.device, self.model, self.loading) = (None, None, None);
     }
@@ -272,6 +279,17 @@ impl RunStore {
                 secs,
                 end,
             } => GeneratedTexts::of(&mut self.generated, run).end(answer, n_tokens, secs, end),
+            Event::ScoreProgress { run, done, total } => {
+                let scoring = Scoring::of(&mut self.scoring, run);
+                (scoring.done, scoring.total) = (done, total);
+            }
+            Event::ScoreEnded { run, of, scored } => {
+                if let Some((summary, _)) = &scored {
+                    self.info(Some(&of), score_line(summary));
+                }
+                let scoring = Scoring::of(&mut self.scoring, run);
+                (scoring.is_on, scoring.scored) = (false, scored);
+            }
             Event::DistancesMeasured { spec, distances } => {
                 self.distances = Some((spec, distances));
             }
@@ -317,6 +335,12 @@ impl RunStore {
         self.write(run.as_ref(), LogLevel::Error, line);
         self.loading = None;
         self.rate_search = None;
+        if let Some(scoring) = &mut self.scoring
+            && run.as_ref() == Some(&scoring.name)
+        {
+            scoring.is_on = false;
+            return;
+        }
         if let Some(run) = run {
             self.with_run(&run, |run| run.go_on(RunStatus::Failed(message)));
         }

@@ -31,6 +31,8 @@ pub enum News {
     },
     /// Something is wrong with a run.
     Diagnosed(Diagnosis),
+    /// An evaluation of this run, which was over, has ended.
+    Scored(RunId),
     /// The worker is done with a job, whatever came of it.
     JobDone,
 }
@@ -68,6 +70,7 @@ impl News {
                 },
             }),
             Event::Diagnosed { diagnosis, .. } => Some(Self::Diagnosed(diagnosis.clone())),
+            Event::ScoreEnded { of, .. } => Some(Self::Scored(of.clone())),
             Event::JobDone => Some(Self::JobDone),
             Event::DeviceReady { .. }
             | Event::Loading { .. }
@@ -83,6 +86,7 @@ impl News {
             | Event::RateProgress { .. }
             | Event::Generated { .. }
             | Event::GenerationEnded { .. }
+            | Event::ScoreProgress { .. }
             | Event::DistancesMeasured { .. }
             | Event::TraceReady => None,
         }

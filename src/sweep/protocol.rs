@@ -139,6 +139,8 @@ impl WireEvent {
             | Event::TraceReady
             | Event::Generated { .. }
             | Event::GenerationEnded { .. }
+            | Event::ScoreProgress { .. }
+            | Event::ScoreEnded { .. }
             | Event::DistancesMeasured { .. }
             | Event::JobDone
             | Event::Failed { run: None, .. } => return None,

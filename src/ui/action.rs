@@ -9,6 +9,7 @@ use super::app::{App, Closing, Notice, WayOn};
 use super::background::PathFor;
 use super::exporting::Exporting;
 use super::queue::Asked;
+use super::scoring::AskedScore;
 use super::sweep_panel::SweepAction;
 use super::theme::Appearance;
 use super::ui_state::{Editing, ItemsPair, PaletteState, Tab};
@@ -72,6 +73,14 @@ pub enum Action {
     SaveLossPicture,
     /// Write what helps to find a fault, of a run too.
     SaveDiagnostics(Option<RunId>),
+    /// Ask what to measure the accuracy of a run on.
+    OpenScoring(RunId),
+    /// Measure it.
+    Score,
+    /// End what is being measured.
+    StopScoring,
+    /// Ask no more.
+    CloseScoring,
     /// Answer the prompt.
     Generate,
     /// End the answers.
@@ -100,6 +109,8 @@ pub enum Action {
     CopyText(String),
     /// Show a view.
     Open(Tab),
+    /// Show a view at the right of the other, or none.
+    PutBeside(Option<Tab>),
     /// Look at the items of two evaluations.
     LookAtItems(ItemsPair),
     /// Ask where to save a table, and save it.
@@ -185,6 +196,12 @@ impl App {
             Action::SaveDiagnostics(run) => {
                 self.ask_where(PathFor::Diagnostics, run.into_iter().collect());
             }
+            Action::OpenScoring(run) => {
+                self.state.scoring = self.store.get(&run).map(AskedScore::new);
+            }
+            Action::Score => self.score(),
+            Action::StopScoring => self.stop_scoring(),
+            Action::CloseScoring => self.state.scoring = None,
             Action::Generate => self.generate(),
             Action::StopGenerating => {
                 if let Some(texts) = &self.store.generated {
@@ -224,6 +241,7 @@ impl App {
             Action::CopyRon => self.copy(print_spec(&self.state.draft), ctx),
             Action::CopyText(text) => ctx.copy_text(text),
             Action::Open(tab) => self.state.tab = tab,
+            Action::PutBeside(tab) => self.state.beside = tab,
             Action::LookAtItems(pair) => {
                 self.state.items.pair = pair;
                 self.state.items.change = Some(Change::Fixed);

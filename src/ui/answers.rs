@@ -110,6 +110,7 @@ impl App {
                     standard.start = StartState::File(path);
                 }
             }
+            PathFor::ScoredFolder => self.score_files_in(path),
             PathFor::OpenSpec => self.background.read_spec(path),
             PathFor::SaveSpec => self.save_spec(&path),
             PathFor::Export | PathFor::Numbers | PathFor::LossPicture | PathFor::Diagnostics => {

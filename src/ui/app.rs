@@ -137,6 +137,8 @@ pub struct App {
     pub(super) deleted: Vec<(Run, PathBuf)>,
     /// Runs of which something is to be written where people choose.
     pub(super) to_write: Vec<RunId>,
+    /// Evaluations that were asked for.
+    pub(super) n_scored: usize,
     pub(super) wake: WakeUp,
     since: Instant,
     pub(super) reads_past_runs: bool,
@@ -174,6 +176,7 @@ impl App {
             measures: false,
             deleted: Vec::new(),
             to_write: Vec::new(),
+            n_scored: 0,
             wake,
             since: Instant::now(),
             reads_past_runs: false,
@@ -277,6 +280,7 @@ impl App {
             Some(News::Diagnosed(diagnosis)) => {
                 self.notify(Notice::warning(diagnosis.to_string()));
             }
+            Some(News::Scored(of)) => self.caches.measured.read_again(&of),
             Some(News::Ended { .. } | News::RateFound) | None => {}
         }
     }
@@ -348,15 +352,15 @@ impl App {
         {
             self.background.ask_memory(device);
         }
-        if matches!(self.state.tab, Tab::Compare | Tab::Items) {
+        if self.state.shows(Tab::Compare) || self.state.shows(Tab::Items) {
             self.read_evaluations();
         }
-        if self.state.tab == Tab::Sweep {
+        if self.state.shows(Tab::Sweep) {
             let wants_memory = self.worker.is_some();
             self.sweep
                 .look_ahead(&self.state.draft, &self.store, wants_memory);
         }
-        if self.state.tab == Tab::States {
+        if self.state.shows(Tab::States) {
             self.look_at_states(ctx);
         }
     }

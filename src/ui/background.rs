@@ -56,6 +56,8 @@ pub enum PathFor {
     Numbers,
     /// Where to write the plot of the loss.
     LossPicture,
+    /// The folder of official files that a run is scored on.
+    ScoredFolder,
     /// Where to write what helps to find a fault.
     Diagnostics,
 }
@@ -330,7 +332,7 @@ impl Background {
                 what,
                 file("Open a run specification", "Run specification", &["ron"]),
             ),
-            PathFor::BenchmarkFolder => {
+            PathFor::BenchmarkFolder | PathFor::ScoredFolder => {
                 let dialog = dialog.set_title("Choose the folder of the benchmark's files");
                 self.wait_for(what, dialog.pick_folder());
             }

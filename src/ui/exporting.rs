@@ -207,6 +207,7 @@ impl App {
             PathFor::Checkpoint
             | PathFor::Vocabulary
             | PathFor::BenchmarkFolder
+            | PathFor::ScoredFolder
             | PathFor::Train
             | PathFor::Validation
             | PathFor::StartState

@@ -1,9 +1,12 @@
 //! Where the views stand in the window.
 
-use eframe::egui::{CentralPanel, ComboBox, Frame, Margin, Panel, RichText, Ui};
+use std::collections::HashSet;
+
+use eframe::egui::{CentralPanel, ComboBox, Frame, Margin, Panel, RichText, Role, Ui};
 
 use super::action::Action;
-use super::app::{App, Closing};
+use super::app::{App, Caches, Closing};
+use super::sweep_panel::SweepPanel;
 use super::theme::{Appearance, MARGIN, palette};
 use super::ui_state::{Tab, UiState};
 use super::views::compare::compare_ui;
@@ -17,11 +20,12 @@ use super::views::palette::palette_ui;
 use super::views::playground::playground_ui;
 use super::views::run_menu::labels_ui;
 use super::views::runs_panel::runs_panel_ui;
+use super::views::score_dialog::score_ui;
 use super::views::states::states_ui;
 use super::views::status_bar::status_bar_ui;
 use super::views::sweep::sweep_ui;
 use super::views::tune::tune_ui;
-use super::widgets::controls::from_right;
+use super::widgets::controls::{from_right, named, weak_small};
 use crate::runs::RunStore;
 use crate::tuning::spec::Method;
 use crate::worker::event::RunId;
@@ -41,8 +45,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         measures,
         ..
     } = app;
-    let is_drawn = |run: &RunId| state.is_selected(run) || state.baseline.as_ref() == Some(run);
-    caches.plots.keep(is_drawn);
+    let drawn: HashSet<&RunId> = state.selected.iter().chain(&state.baseline).collect();
+    caches.plots.keep(|run| drawn.contains(run));
     caches.plots.begin_frame();
     let colours = palette(ui.visuals());
     let bar = Frame::new()
@@ -101,18 +105,36 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
                 log_panel_ui(ui, store, state);
             });
     }
+    let mut views = Views {
+        store,
+        sweep,
+        caches,
+        is_on: is_on(store),
+    };
     CentralPanel::default().frame(centre).show(ui, |ui| {
         actions.extend(notices_ui(ui, notices));
-        match state.tab {
-            Tab::Tune => actions.extend(tune_ui(ui, store, state, &mut caches.plots)),
-            Tab::States => states_ui(ui, store, state, &caches.states),
-            Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
-            Tab::Compare => actions.extend(compare_ui(ui, store, state, &mut caches.measured)),
-            Tab::Items => items_ui(ui, store, state, &mut caches.measured, &mut caches.items),
-            Tab::Playground => {
-                actions.extend(playground_ui(ui, store, state, is_on(store)));
-            }
+        if let Some(beside) = state.beside.filter(|beside| *beside != state.tab) {
+            let half = (ui.available_width() / 2.0).floor();
+            Panel::right("beside")
+                .frame(Frame::new().inner_margin(Margin {
+                    left: MARGIN,
+                    ..Margin::ZERO
+                }))
+                .default_size(half)
+                .size_range(280.0..=(half * 2.0 - 280.0).max(281.0))
+                .show(ui, |ui| {
+                    ui.push_id("beside", |ui| {
+                        beside_title_ui(ui, beside, actions);
+                        views.show(ui, beside, state, actions);
+                    });
+                });
         }
+        let is_alone = state.beside.is_none_or(|beside| beside == state.tab);
+        let room = Frame::new().inner_margin(Margin {
+            right: if is_alone { 0 } else { MARGIN },
+            ..Margin::ZERO
+        });
+        room.show(ui, |ui| views.show(ui, state.tab, state, actions));
     });
     if caches.plots.has_more() {
         ui.ctx().request_repaint();
@@ -122,6 +144,11 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     }
     actions.extend(labels_ui(ui.ctx(), &mut state.editing));
     actions.extend(export_ui(ui.ctx(), &mut state.exporting));
+    actions.extend(score_ui(
+        ui.ctx(),
+        &mut state.scoring,
+        store.scoring.as_ref(),
+    ));
     actions.extend(palette_ui(ui.ctx(), store, state));
     if *closing != Closing::No {
         actions.extend(closing_ui(ui.ctx(), *closing, &mut state.goes_on));
@@ -130,6 +157,54 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
 
 fn is_on(store: &RunStore) -> bool {
     store.runs().iter().any(|run| !run.status.is_over())
+}
+
+/// What the views are drawn from.
+struct Views<'a> {
+    store: &'a RunStore,
+    sweep: &'a mut SweepPanel,
+    caches: &'a mut Caches,
+    is_on: bool,
+}
+
+impl Views<'_> {
+    fn show(&mut self, ui: &mut Ui, tab: Tab, state: &mut UiState, actions: &mut Vec<Action>) {
+        let Self {
+            store,
+            sweep,
+            caches,
+            is_on,
+        } = self;
+        let Caches {
+            plots,
+            states,
+            measured,
+            items,
+            ..
+        } = caches;
+        match tab {
+            Tab::Tune => actions.extend(tune_ui(ui, store, state, plots)),
+            Tab::States => states_ui(ui, store, state, states),
+            Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
+            Tab::Compare => actions.extend(compare_ui(ui, store, state, measured)),
+            Tab::Items => items_ui(ui, store, state, measured, items),
+            Tab::Playground => actions.extend(playground_ui(ui, store, state, *is_on)),
+        }
+    }
+}
+
+/// The name of the view at the right, and how to close it.
+fn beside_title_ui(ui: &mut Ui, beside: Tab, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        weak_small(ui, beside.name());
+        from_right(ui, |ui| {
+            let close = ui.small_button("×");
+            named(&close, Role::Button, "Close the view at the right");
+            if close.on_hover_text("One view alone").clicked() {
+                actions.push(Action::PutBeside(None));
+            }
+        });
+    });
 }
 
 /// What is known of the distances of the draft's kernels.
@@ -161,7 +236,17 @@ fn top_ui(ui: &mut Ui, state: &mut UiState) -> Vec<Action> {
         for tab in Tab::ALL {
             let text = RichText::new(tab.name()).size(14.0);
             let tab_label = ui.selectable_label(state.tab == tab, text);
-            if tab_label.on_hover_text(tab.purpose()).clicked() {
+            tab_label.context_menu(|ui| {
+                if ui.button("Show at the right").clicked() {
+                    actions.push(Action::PutBeside(Some(tab)));
+                    ui.close();
+                }
+            });
+            let hint = format!(
+                "{}. A right click puts it beside another view",
+                tab.purpose()
+            );
+            if tab_label.on_hover_text(hint).clicked() {
                 actions.push(Action::Open(tab));
             }
         }

@@ -82,6 +82,14 @@ impl Measured {
         Some((stamp, run.folder.clone()))
     }
 
+    /// Has the evaluations of a run read again, since there are more.
+    pub fn read_again(&mut self, run: &RunId) {
+        if let Some((known, _)) = self.runs.get_mut(run) {
+            // No run that is over has it, so that it differs from the next one.
+            known.1 = false;
+        }
+    }
+
     /// Takes in what was read.
     pub fn take(&mut self, run: &RunId, stamp: &Stamp, files: Files) {
         let Some((known, reading)) = self.runs.get_mut(run) else {

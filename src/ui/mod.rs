@@ -9,14 +9,16 @@
 //! | `housekeeping.rs` | labels, deleting, files that are dropped |
 //! | `exporting.rs`, `plot_svg.rs` | files that leave the window |
 //! | `playing.rs` | prompts and their answers |
+//! | `scoring.rs` | the accuracy of runs that are over |
 //! | `frame_times.rs` | how long frames take |
 //! | `answers.rs` | what came of work beside the window |
 //! | `background.rs` | dialogs and files, on threads of their own |
 //! | `layout.rs` | where the views stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
-//! | `sweep_panel.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
+//! | `sweep_panel.rs`, `sweep_shown.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
 //! | `views/` | one part of the window each |
 //! | `widgets/` | parts of views |
+//! | `states_settings.rs` | how the states are looked at |
 //! | `states_data.rs`, `states_ahead.rs` | the state that is looked at, and how it comes |
 //! | `states_shown.rs`, `states_text.rs` | what is drawn of it |
 //! | `measured.rs`, `item_index.rs` | evaluations item by item, and which items are listed |
@@ -28,8 +30,11 @@ pub mod background;
 pub mod exporting;
 pub mod playing;
 pub mod queue;
+pub mod scoring;
+pub mod states_settings;
 pub mod sweep_look;
 pub mod sweep_panel;
+pub mod sweep_shown;
 pub mod theme;
 pub mod ui_state;
 pub mod window;

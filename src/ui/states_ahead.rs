@@ -7,8 +7,8 @@ use eframe::egui::Context;
 
 use super::app::App;
 use super::states_data::{GridKey, ShownKey, Source, StateKey};
+use super::states_settings::{CompareWith, StatesSettings};
 use super::states_shown::{HeadGrid, Shown};
-use super::ui_state::{CompareWith, StatesSettings};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::worker::command::Command;

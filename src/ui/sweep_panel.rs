@@ -5,24 +5,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread::Builder;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::app::Notice;
 use super::background::WakeUp;
 use super::sweep_look::SweepLook;
-use crate::error::{Error, Result};
-use crate::kernels::device::{DeviceChoice, memory_of};
-use crate::persist::run_history::past_run;
+use super::sweep_shown::plan;
+pub use super::sweep_shown::{Live, Planned, Shown};
+use crate::error::Result;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::sweep::conduct::{Options, SweepCommand, SweepEnd, SweepEvent};
-use crate::sweep::estimate::{Estimator, SweepEstimate};
 use crate::sweep::handle::{SweepHandle, SweepMessage};
-use crate::sweep::plan::SweepPlan;
-use crate::sweep::queue::Queue;
-use crate::sweep::results::SweepResults;
 use crate::sweep::spec::{BaseRun, SweepPart, SweepSpec};
 use crate::sweep::store::{SweepFolder, sweeps_in};
 use crate::sweep::sweep_file::read_sweep;
@@ -57,47 +52,6 @@ enum Answer {
     Opened(Result<Box<Shown>>),
     Known(Vec<PathBuf>),
     Begun(Result<Box<(Shown, SweepFolder)>>),
-}
-
-/// The plan of the sweep that is set up.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
-    /// Its runs.
-    pub plan: SweepPlan,
-    /// What they take, where the model and the data can be read.
-    pub estimate: std::result::Result<SweepEstimate, String>,
-    /// Memory of the device, where it is told.
-    pub memory: Option<u64>,
-}
-
-/// A sweep that is looked at.
-pub struct Shown {
-    /// Its folder.
-    pub path: PathBuf,
-    /// Its runs.
-    pub plan: SweepPlan,
-    /// How they stand.
-    pub queue: Queue,
-    /// What came of them so far.
-    pub results: SweepResults,
-    /// What happens in it, if it goes on.
-    pub live: Option<Live>,
-    /// Why it ended, if it could not go on.
-    pub failure: Option<String>,
-}
-
-/// A sweep that goes on.
-pub struct Live {
-    /// None in a picture of one.
-    handle: Option<SweepHandle>,
-    /// Whether it is held.
-    pub is_held: bool,
-    /// Whether it is ending.
-    pub is_stopping: bool,
-    /// When it began or went on.
-    pub since: Instant,
-    /// Tasks that were settled then.
-    pub n_before: usize,
 }
 
 /// Sweeps in the window.
@@ -400,93 +354,4 @@ impl SweepPanel {
         let mut names = (1..).map(|n| format!("sweep-{n}"));
         names.find(|name| !taken(name)).unwrap_or_default()
     }
-}
-
-impl Live {
-    /// Begins now; without a handle it only looks so.
-    pub fn new(handle: Option<SweepHandle>, shown: &Shown) -> Self {
-        Self {
-            handle,
-            is_held: false,
-            is_stopping: false,
-            since: Instant::now(),
-            n_before: shown.queue.progress(&shown.plan).0,
-        }
-    }
-}
-
-impl Shown {
-    fn read(path: &Path) -> Result<Self> {
-        Self::new(&SweepFolder::read(path)?)
-    }
-
-    /// Of a sweep in its folder.
-    ///
-    /// # Errors
-    /// What is there but cannot be read.
-    pub fn new(folder: &SweepFolder) -> Result<Self> {
-        let queue = Queue::read(folder)?;
-        Ok(Self {
-            results: SweepResults::new(folder, &queue),
-            path: folder.path().to_path_buf(),
-            plan: folder.plan.clone(),
-            queue,
-            live: None,
-            failure: None,
-        })
-    }
-
-    /// Makes the results anew from how the runs stand.
-    pub fn refresh(&mut self) {
-        let runs_dir = self
-            .path
-            .parent()
-            .and_then(Path::parent)
-            .map(Path::to_path_buf);
-        let folder = |idx: usize| {
-            let name = format!("{}.best-{idx:04}", self.plan.sweep.name);
-            runs_dir.clone().unwrap_or_default().join(name)
-        };
-        let best = |part| SweepResults::best_of(&self.plan, &self.queue, part, &folder);
-        let parts = 0..self.plan.sweep.parts.len();
-        self.results = SweepResults {
-            best: parts.filter_map(best).collect(),
-            ..SweepResults::of_runs(&self.plan, &self.queue)
-        };
-    }
-
-    /// Writes the tables, and reads again the runs whose process told of no end.
-    fn close(&self, store: &mut RunStore, notices: &mut Vec<Notice>) {
-        if let Err(error) = self.results.write(&self.plan, &self.path) {
-            notices.push(Notice::error(error.to_string()));
-        }
-        let prefix = format!("{}.", self.plan.sweep.name);
-        let open: Vec<PathBuf> = store
-            .runs()
-            .iter()
-            .filter(|run| run.id.0.starts_with(&prefix) && !run.status.is_over())
-            .map(|run| run.folder.clone())
-            .collect();
-        for folder in open {
-            match past_run(&folder) {
-                Ok(run) => store.add(run),
-                Err(error) => notices.push(Notice::error(error.to_string())),
-            }
-        }
-    }
-}
-
-fn plan(spec: &SweepSpec, past: &[Run], wants_memory: bool) -> Result<Planned> {
-    let plan = spec.plan()?;
-    let estimate = Estimator::new(&plan).map(|mut estimator| {
-        estimator.learn(past);
-        estimator.estimate(&plan)
-    });
-    // Looking for GPUs starts their drivers, once.
-    let device: DeviceChoice = plan.runs[0].spec.device;
-    Ok(Planned {
-        memory: wants_memory.then(|| memory_of(device)).flatten(),
-        estimate: estimate.map_err(|error: Error| error.to_string()),
-        plan,
-    })
 }

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use eframe::egui::{Pos2, Rect};
 use serde::{Deserialize, Serialize};
 
 use super::exporting::Exporting;
 use super::playing::PlaygroundSettings;
+use super::scoring::AskedScore;
+use super::states_settings::StatesSettings;
 use super::theme::{Appearance, N_RUN_COLOURS};
 use crate::bench::{Change, Rule};
-use crate::colormap::{Limits, Scale};
 use crate::persist::run_labels::RunLabels;
 use crate::runs::RunStore;
-use crate::tuning::head_matrices::MatrixKind;
-use crate::tuning::trajectory::Place;
 use crate::worker::event::RunId;
 use crate::worker::run_spec::RunSpec;
 
@@ -96,116 +94,6 @@ impl Default for PlotSettings {
             is_log_x: false,
             tail: None,
             shows_raw: true,
-        }
-    }
-}
-
-/// What the ends of the colours of a state's picture stand for.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub enum ColourRange {
-    /// The same limits for every head, so that they compare.
-    #[default]
-    Shared,
-    /// Each head has limits of its own, so that faint ones show.
-    PerHead,
-    /// These, whatever is shown, so that runs and steps compare.
-    Locked(Limits),
-}
-
-/// What is taken off a state before it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum CompareWith {
-    /// Nothing.
-    #[default]
-    Nothing,
-    /// The same run after so many steps.
-    Step(usize),
-    /// Another run.
-    Run(RunId),
-}
-
-/// Which part of a state is looked at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StatesSettings {
-    /// The layer of the large picture.
-    pub layer: usize,
-    /// Its head.
-    pub head: usize,
-    /// The matrix.
-    pub kind: MatrixKind,
-    /// The colours.
-    pub scale: Scale,
-    /// What their ends stand for.
-    pub range: ColourRange,
-    /// Whether the state is followed over a text.
-    pub follows_text: bool,
-    /// The text.
-    pub text: String,
-    /// Whether it starts from the untuned model.
-    pub from_untuned: bool,
-    /// The snapshot that is shown; the newest state without.
-    #[serde(skip)]
-    pub step: Option<usize>,
-    /// What is taken off it.
-    #[serde(skip)]
-    pub compare: CompareWith,
-    /// Tokens of the text that are done; all without.
-    #[serde(skip)]
-    pub token: Option<usize>,
-    /// Whether the tokens go on by themselves.
-    #[serde(skip)]
-    pub plays: bool,
-    /// When the last one did, in seconds of the window.
-    #[serde(skip)]
-    pub played_at: f64,
-    /// The part of the matrix that is shown, 0 to 1 both ways.
-    #[serde(skip, default = "whole")]
-    pub zoom: Rect,
-}
-
-impl StatesSettings {
-    /// All of a matrix.
-    pub const WHOLE: Rect = Rect {
-        min: Pos2::ZERO,
-        max: Pos2::new(1.0, 1.0),
-    };
-
-    /// The head that is looked at.
-    pub fn place(&self) -> Place {
-        Place {
-            layer: self.layer,
-            head: self.head,
-        }
-    }
-
-    /// Whether a part of the matrix is shown.
-    pub fn is_zoomed(&self) -> bool {
-        self.zoom != Self::WHOLE
-    }
-}
-
-fn whole() -> Rect {
-    StatesSettings::WHOLE
-}
-
-impl Default for StatesSettings {
-    fn default() -> Self {
-        Self {
-            layer: 0,
-            head: 0,
-            kind: MatrixKind::default(),
-            scale: Scale::default(),
-            range: ColourRange::default(),
-            follows_text: false,
-            text: String::new(),
-            from_untuned: false,
-            step: None,
-            compare: CompareWith::default(),
-            token: None,
-            plays: false,
-            played_at: 0.0,
-            zoom: Self::WHOLE,
         }
     }
 }
@@ -301,6 +189,8 @@ pub struct UiState {
     pub appearance: Appearance,
     /// The view of the centre.
     pub tab: Tab,
+    /// The view at the right of it, if there is one.
+    pub beside: Option<Tab>,
     /// Runs that are looked at, in the order of choosing; the last is the one
     /// that buttons act on.
     pub selected: Vec<RunId>,
@@ -355,6 +245,9 @@ pub struct UiState {
     /// What is being exported.
     #[serde(skip)]
     pub exporting: Option<Exporting>,
+    /// What is being measured of a run that is over, if the question is open.
+    #[serde(skip)]
+    pub scoring: Option<AskedScore>,
     /// The list of everything that can be done, if it is open.
     #[serde(skip)]
     pub palette: Option<PaletteState>,
@@ -365,6 +258,7 @@ impl Default for UiState {
         Self {
             appearance: Appearance::default(),
             tab: Tab::default(),
+            beside: None,
             selected: Vec::new(),
             colours: BTreeMap::new(),
             baseline: None,
@@ -388,6 +282,7 @@ impl Default for UiState {
             plays_tuned: false,
             n_played: 0,
             exporting: None,
+            scoring: None,
             palette: None,
         }
     }
@@ -397,6 +292,11 @@ impl UiState {
     /// The run that buttons act on.
     pub fn focused(&self) -> Option<&RunId> {
         self.selected.last()
+    }
+
+    /// Whether a view is on the screen.
+    pub fn shows(&self, tab: Tab) -> bool {
+        self.tab == tab || self.beside == Some(tab)
     }
 
     /// Whether a run is looked at.

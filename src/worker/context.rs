@@ -51,6 +51,7 @@ pub(super) enum Doing {
     FindingRate,
     Tracing,
     Generating,
+    Scoring,
     MeasuringDistances,
 }
 
@@ -75,6 +76,7 @@ impl Doing {
             Self::Tracing => "following a text",
             Self::FindingRate => "finding the learning rate",
             Self::Generating => "answering the prompt",
+            Self::Scoring => "scoring the run",
             Self::MeasuringDistances => "measuring distances",
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use super::command::{Command, GenerationRequest};
+use super::command::{Command, GenerationRequest, ScoreRequest};
 use super::event::RunId;
 use super::run_spec::RunSpec;
 use super::trace::TraceRequest;
@@ -34,6 +34,11 @@ pub(super) enum Job {
     Generate {
         run: RunId,
         request: Box<GenerationRequest>,
+    },
+    /// See [`Command::Score`].
+    Score {
+        run: RunId,
+        request: Box<ScoreRequest>,
     },
     /// See [`Command::MeasureDistances`].
     MeasureDistances(Box<RunSpec>),
@@ -181,6 +186,7 @@ impl From<Command> for Taken {
             Command::FindRate { run, spec, range } => Self::Job(Job::FindRate { run, spec, range }),
             Command::Trace(request) => Self::Trace(request),
             Command::Generate { run, request } => Self::Job(Job::Generate { run, request }),
+            Command::Score { run, request } => Self::Job(Job::Score { run, request }),
             Command::MeasureDistances(spec) => Self::Job(Job::MeasureDistances(spec)),
             Command::Abandon => Self::Abandon,
             Command::Pause(run) => Self::Pause(run),

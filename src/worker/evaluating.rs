@@ -14,7 +14,7 @@ use crate::persist::evaluation_file::Scored;
 use crate::tuning::tuned::Tuned;
 
 /// Seconds between two reports of progress.
-const PROGRESS_SECS: f64 = 0.1;
+pub(super) const PROGRESS_SECS: f64 = 0.1;
 
 /// One evaluation of a run.
 pub(super) struct Measurement<'a> {
@@ -118,7 +118,8 @@ pub(super) fn held_out_score(
     Ok(summary(&evaluation, 0.0).scores.into_iter().next())
 }
 
-fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
+/// What is reported of an evaluation.
+pub(super) fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
     let figures = evaluation.figures().into_iter();
     let scores = figures.map(|figure| Score {
         name: figure.name,

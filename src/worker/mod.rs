@@ -11,6 +11,7 @@
 //! | `step_memory.rs`, `snapshot_plan.rs`, `foresight.rs` | what a run takes, told before it starts |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
+//! | `scoring.rs` | the accuracy of a run that is over, on any benchmark |
 //! | `generating.rs` | a prompt, answered with and without a state |
 //! | `distances.rs` | what the kernels would see |
 //! | `resume.rs` | where a run is taken up again |
@@ -32,6 +33,7 @@ mod resume;
 mod run_data;
 mod run_export;
 mod run_loop;
+mod scoring;
 mod session;
 pub(crate) use session::check_precision;
 mod step_memory;

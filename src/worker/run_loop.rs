@@ -13,6 +13,7 @@ use super::generating::generate;
 use super::resume;
 use super::run_data::RunData;
 use super::run_spec::RunSpec;
+use super::scoring::score;
 use super::session::{LoadedModel, Session};
 use super::snapshot_plan::SnapshotPlan;
 use super::step_memory::memory_note;
@@ -49,6 +50,10 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
         Job::Generate { run, request } => {
             context.unwritten = Some(run);
             generate(&request, session, context)
+        }
+        Job::Score { run, request } => {
+            context.unwritten = Some(run);
+            score(&request, session, context)
         }
         Job::MeasureDistances(spec) => measure_distances(&spec, session, context),
     }

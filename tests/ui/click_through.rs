@@ -18,7 +18,7 @@ use gosling::worker::run_spec::RunSpec;
 use crate::pictures::{harness, wait_for};
 
 /// Long enough to be paused and stopped, of steps that take no time.
-fn small_spec() -> RunSpec {
+pub fn small_spec() -> RunSpec {
     let mut spec = RunSpec {
         name: "click".into(),
         device: DeviceChoice::Cpu,
@@ -33,13 +33,13 @@ fn small_spec() -> RunSpec {
     spec
 }
 
-fn click(harness: &mut Harness<'_, App>, label: &str) {
+pub fn click(harness: &mut Harness<'_, App>, label: &str) {
     harness.get_by_label(label).click();
     harness.run_steps(2);
 }
 
 /// Draws until the only run is as `is_so` says.
-fn wait_until(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&Run) -> bool) {
+pub fn wait_until(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&Run) -> bool) {
     let start = Instant::now();
     while !harness.state().store.runs().first().is_some_and(&is_so) {
         assert!(start.elapsed() < Duration::from_secs(180), "not {what}");
@@ -50,7 +50,7 @@ fn wait_until(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&Run) -
 }
 
 /// A window on a worker of its own.
-fn window<'a>(runs: &std::path::Path, draft: RunSpec) -> Harness<'a, App> {
+pub fn window<'a>(runs: &std::path::Path, draft: RunSpec) -> Harness<'a, App> {
     let worker = Worker::spawn(|| ()).unwrap();
     let state = UiState {
         draft,
@@ -64,7 +64,7 @@ fn window<'a>(runs: &std::path::Path, draft: RunSpec) -> Harness<'a, App> {
 }
 
 /// Draws until the window is as `is_so` says.
-fn wait(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&App) -> bool) {
+pub fn wait(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&App) -> bool) {
     let start = Instant::now();
     while !is_so(harness.state()) {
         assert!(start.elapsed() < Duration::from_secs(180), "not {what}");

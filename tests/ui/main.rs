@@ -11,6 +11,8 @@
 mod click_through;
 mod clock;
 mod fixtures;
+mod flows;
+mod labels;
 mod measured;
 mod pictures;
 mod speed;

@@ -12,6 +12,7 @@ use gosling::persist::run_labels::RunLabels;
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::{App, Closing, Notice};
+use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Editing, PaletteState, Tab, UiState};
 use gosling::worker::event::RunId;
@@ -137,7 +138,7 @@ fn compare_with(
 /// Draws a view as large as the window opens. Where `GOSLING_SCREENSHOTS` names
 /// a folder of runs, the picture is of those and is kept: no figure that was not
 /// measured stands in a picture that people are shown.
-fn screenshot(name: &str, tab: Tab, label: &str) {
+fn screenshot(name: &str, tab: Tab, look: Appearance, label: &str) {
     let folder = tempfile::tempdir().unwrap();
     fixtures::write_state(folder.path());
     let real = std::env::var_os("GOSLING_SCREENSHOTS");
@@ -145,9 +146,15 @@ fn screenshot(name: &str, tab: Tab, label: &str) {
         Some(runs) => RunStore::from_folder(runs).unwrap(),
         None => fixtures::finished(folder.path()),
     };
-    let look = Appearance::Dark;
-    let mut harness = harness(app(store, tab, look), vec2(1280.0, 800.0), look);
-    wait_for(&mut harness, "2000 examples");
+    let mut app = app(store, tab, look);
+    app.state.shows_log = tab == Tab::Tune;
+    app.state.shows_form = matches!(tab, Tab::Tune | Tab::Sweep);
+    if let (Tab::Sweep, Some(runs)) = (tab, &real) {
+        // The newest sweep there is shown.
+        app.sweep.list(Path::new(runs));
+        app.sweep.look.view = ResultsView::Parallel;
+    }
+    let mut harness = harness(app, vec2(1280.0, 800.0), look);
     wait_for(&mut harness, label);
     let image = harness.render().unwrap();
     assert_eq!(image.dimensions(), (1280, 800));
@@ -383,7 +390,15 @@ fn a_value_that_cannot_be_run_is_said_at_its_field() {
 
 #[test]
 fn screenshots() {
-    screenshot("tune.png", Tab::Tune, "steps");
-    screenshot("states.png", Tab::States, "Every head");
-    screenshot("compare.png", Tab::Compare, "gsm8k-mini");
+    let (dark, light) = (Appearance::Dark, Appearance::Light);
+    screenshot("tune.png", Tab::Tune, dark, "2000 examples");
+    screenshot("tune_light.png", Tab::Tune, light, "2000 examples");
+    screenshot("states.png", Tab::States, dark, "Every head");
+    screenshot("states_light.png", Tab::States, light, "Every head");
+    screenshot("compare.png", Tab::Compare, dark, "gsm8k-mini");
+    screenshot("playground.png", Tab::Playground, dark, "Untuned");
+    if std::env::var_os("GOSLING_SCREENSHOTS").is_some() {
+        screenshot("items.png", Tab::Items, light, "Fixed");
+        screenshot("sweep.png", Tab::Sweep, dark, "Importance");
+    }
 }

@@ -17,8 +17,9 @@ use gosling::tuning::spec::{DecorrelationSpec, FeatureSpec, LiftKind, LiftSpec, 
 use gosling::tuning::state_file::TunedState;
 use gosling::tuning::tuned::{LiftValues, Tuned};
 use gosling::ui::app::App;
+use gosling::ui::states_settings::{ColourRange, CompareWith};
 use gosling::ui::theme::Appearance;
-use gosling::ui::ui_state::{ColourRange, CompareWith, Tab, UiState};
+use gosling::ui::ui_state::{Tab, UiState};
 use gosling::worker::Worker;
 use gosling::worker::event::{Event, RunId, RunOutcome};
 use gosling::worker::run_spec::RunSpec;

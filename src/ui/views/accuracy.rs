@@ -57,7 +57,7 @@ fn group(run: &Run, state: &UiState, ui: &Ui, has_title: bool) -> BarGroup {
     });
     BarGroup {
         colour: run_colour(state.colour(&run.id), ui.visuals()),
-        title: has_title.then(|| run.id.0.clone()),
+        title: has_title.then(|| run.title().to_owned()),
         bars: bars.collect(),
     }
 }
@@ -126,7 +126,7 @@ pub fn later_evaluations_ui(ui: &mut Ui, title: &str, shown: &[Shown<'_>], state
         .into_iter()
         .map(|(run, bars)| BarGroup {
             colour: run_colour(state.colour(&run.id), ui.visuals()),
-            title: Some(run.id.0.clone()),
+            title: Some(run.title().to_owned()),
             bars,
         })
         .collect();

@@ -9,7 +9,9 @@ use super::super::action::Action;
 use super::super::measured::Measured;
 use super::super::theme::GAP;
 use super::super::ui_state::UiState;
-use super::super::widgets::controls::{empty_state, from_right, group_title, scrolled, weak_small};
+use super::super::widgets::controls::{
+    empty_state, from_right, group_title, primary_button, scrolled, weak_small,
+};
 use super::accuracy::{benchmark_ui, later_evaluations_ui};
 use super::paired_rows::{PairedRow, by_benchmark, paired_rows, table};
 use super::paired_table::paired_table_ui;
@@ -32,12 +34,24 @@ pub fn compare_ui(
         .filter_map(|id| store.get(id))
         .collect();
     let n_without = runs.iter().filter(|run| run.evaluations.is_empty()).count();
-    if n_without == runs.len() {
+    let has_files = |run: &&Run| {
+        measured
+            .files(&run.id)
+            .is_some_and(|files| !files.is_empty())
+    };
+    if n_without == runs.len() && !runs.iter().any(has_files) {
         empty_state(
             ui,
             "Nothing measured yet",
             "Select runs on the left, several with Ctrl or Shift. Those whose accuracy was measured stand here side by side.",
         );
+        if let Some(run) = runs.last().filter(|run| run.status.is_over()) {
+            let measure = |ui: &mut Ui| primary_button(ui, "Measure accuracy…", true, 170.0);
+            let pressed = ui.vertical_centered(measure).inner;
+            if pressed.on_hover_text(run.title()).clicked() {
+                actions.push(Action::OpenScoring(run.id.clone()));
+            }
+        }
         return actions;
     }
     let baseline = state.baseline.as_ref().and_then(|id| store.get(id));

@@ -17,7 +17,7 @@ pub const NUMBER_SIZE: Vec2 = vec2(72.0, CONTROL_HEIGHT);
 
 /// What people are told of a field.
 pub struct Field {
-    /// Its dotted path in a specification.
+    /// Its dotted path in a specification; empty where it is of none.
     pub path: &'static str,
     /// Its name.
     pub name: &'static str,
@@ -69,7 +69,10 @@ pub fn row(
                 name
             })
             .inner;
-        let hint = || format!("{}\n\n{}", field.hint, field.path);
+        let hint = || match field.path {
+            "" => field.hint.to_owned(),
+            path => format!("{}\n\n{path}", field.hint),
+        };
         let name = name.on_hover_text(hint());
         control(ui).labelled_by(name.id).on_hover_text(hint());
         if !field.unit.is_empty() {

@@ -1,7 +1,7 @@
 //! What the window has to say by itself: messages, the question before it
 //! closes, and the list of shortcuts.
 
-use eframe::egui::{Context, Frame, Grid, Margin, RichText, Stroke, Ui};
+use eframe::egui::{Context, Frame, Grid, Margin, RichText, ScrollArea, Stroke, Ui};
 
 use super::super::action::Action;
 use super::super::app::{Closing, Notice, WayOn};
@@ -105,12 +105,15 @@ pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
         ui.set_width(400.0);
         ui.heading("Keyboard shortcuts");
         ui.add_space(6.0);
-        Grid::new("shortcuts").spacing([24.0, 6.0]).striped(true).show(ui, |ui| {
-            for shortcut in SHORTCUTS {
-                ui.monospace(ctx.format_shortcut(&shortcut.keys));
-                ui.label(shortcut.what);
-                ui.end_row();
-            }
+        let height = (ctx.content_rect().height() - 180.0).max(120.0);
+        ScrollArea::vertical().max_height(height).show(ui, |ui| {
+            Grid::new("shortcuts").spacing([24.0, 6.0]).striped(true).show(ui, |ui| {
+                for shortcut in SHORTCUTS {
+                    ui.monospace(ctx.format_shortcut(&shortcut.keys));
+                    ui.label(shortcut.what);
+                    ui.end_row();
+                }
+            });
         });
         ui.add_space(6.0);
         weak_small(ui, "In the list of runs, Ctrl-click adds one and Shift-click all between. Tab goes through every control.");

@@ -26,6 +26,7 @@ mod reported;
 pub(super) mod run_header;
 pub(super) mod run_menu;
 pub(super) mod runs_panel;
+pub(super) mod score_dialog;
 mod spec_differences;
 pub(super) mod states;
 pub(super) mod status_bar;

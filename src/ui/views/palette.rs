@@ -6,7 +6,7 @@ use super::super::action::{Action, SidePanel};
 use super::super::background::PathFor;
 use super::super::shortcuts::available;
 use super::super::theme::{blend, palette};
-use super::super::ui_state::UiState;
+use super::super::ui_state::{Tab, UiState};
 use super::super::widgets::controls::{modal, weak_small};
 use super::super::widgets::status_mark::status_word;
 use crate::persist::presets::PRESETS;
@@ -125,6 +125,13 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
     for (name, panel) in panels {
         add(format!("Show or hide {name}"), Action::TogglePanel(panel));
     }
+    for tab in Tab::ALL.into_iter().filter(|tab| !state.shows(*tab)) {
+        let text = format!("Show {} at the right", tab.name());
+        add(text, Action::PutBeside(Some(tab)));
+    }
+    if state.beside.is_some() {
+        add("Show one view alone".into(), Action::PutBeside(None));
+    }
     for (name, _) in PRESETS {
         add(format!("Use the preset {name}"), Action::UsePreset(name));
     }
@@ -145,6 +152,12 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
             format!("Pin {title} as the baseline"),
             Action::Pin(Some(run.id.clone())),
         );
+        if run.status.is_over() {
+            add(
+                format!("Measure the accuracy of {title}"),
+                Action::OpenScoring(run.id.clone()),
+            );
+        }
         if !run.exported.is_empty() {
             add(
                 format!("Export the state of {title}"),

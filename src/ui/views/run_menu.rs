@@ -65,6 +65,13 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
     );
     entry(
         ui,
+        "Measure accuracy…",
+        "On any benchmark, from its state or untuned",
+        run.status.is_over(),
+        Action::OpenScoring(id()),
+    );
+    entry(
+        ui,
         "Numbers as CSV…",
         "Every number of every step as a table",
         true,

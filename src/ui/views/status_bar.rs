@@ -6,6 +6,7 @@ use super::super::widgets::controls::{cut_label, from_right};
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::Run;
+use crate::runs::scoring::Scoring;
 use crate::words::{duration, short};
 
 /// Steps whose time makes the rates that are shown.
@@ -18,6 +19,10 @@ pub fn status_bar_ui(ui: &mut Ui, store: &RunStore) {
             let active = store.runs().iter().rev().find(|run| !run.status.is_over());
             if let Some(run) = active {
                 speed_ui(ui, run);
+            }
+            if let Some(scoring) = store.scoring.as_ref().filter(|scoring| scoring.is_on) {
+                let Scoring { done, total, .. } = scoring;
+                ui.label(RichText::new(format!("Scored {done} of {total} items")).small());
             }
             ui.with_layout(
                 eframe::egui::Layout::left_to_right(eframe::egui::Align::Center),

@@ -12,8 +12,8 @@ use super::super::ui_state::UiState;
 use super::controls::{from_right, group_title, named, weak_small};
 use super::metric::Metric;
 use super::numbers::number;
-use super::plot_cache::{Extent, PlotCache, is_bold};
-use super::plot_lines::{Canvas, Drawn, Scales};
+use super::plot_cache::{PlotCache, is_bold};
+use super::plot_lines::{Canvas, Drawn, Extent, Scales};
 use super::plot_marks::marks;
 use crate::runs::run::Run;
 

@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use eframe::egui::Mesh;
-use egui_plot::PlotPoint;
 
 use super::super::ui_state::PlotSettings;
 use super::metric::Metric;
-use super::plot_lines::{Canvas, Drawn, Layer, Lines, Made, Scales};
+use super::plot_lines::{Canvas, Drawn, Extent, Layer, Lines, Made, Scales};
 use crate::runs::run::Run;
 use crate::worker::event::RunId;
 
@@ -25,15 +24,6 @@ const MAX_BOLD_RUNS: usize = 12;
 /// What lines that were never drawn may take of a frame; the rest come in the
 /// next ones.
 const MAX_FIRST: Duration = Duration::from_millis(3);
-
-/// The values that are in sight, as a plot shows them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Extent {
-    /// The steps.
-    pub x: (f64, f64),
-    /// The values.
-    pub y: (f64, f64),
-}
 
 /// Points and triangles that are made anew only when something changed.
 #[derive(Debug, Default)]
@@ -80,9 +70,10 @@ impl PlotCache {
                 has_raw,
             };
             if let Some(lines) = self.lines_of(metric, run, made) {
-                for points in [&lines.raw, &lines.smooth, &lines.checks] {
-                    extend(&mut extent, points);
-                }
+                extent = match (extent, lines.extent) {
+                    (Some(known), Some(own)) => Some(known.with(own)),
+                    (known, own) => known.or(own),
+                };
             }
         }
         extent
@@ -118,11 +109,12 @@ impl PlotCache {
         canvas: Canvas<'_>,
     ) -> Vec<Arc<Mesh>> {
         let mut meshes = Vec::with_capacity(2 * runs.len());
+        let of_all = canvas.key();
         for layer in [Layer::Raw, Layer::Smooth] {
             for drawn in runs {
                 let of_run = self.lines.get_mut(&drawn.run.id);
                 if let Some(lines) = of_run.and_then(|of| of.get_mut(&metric)) {
-                    let mesh = lines.mesh(layer, drawn, canvas);
+                    let mesh = lines.mesh(layer, drawn, canvas, of_all);
                     if !mesh.is_empty() {
                         meshes.push(mesh);
                     }
@@ -161,15 +153,4 @@ impl PlotCache {
 /// Whether so many runs can have bold lines and raw numbers.
 pub fn is_bold(n_runs: usize) -> bool {
     n_runs <= MAX_BOLD_RUNS
-}
-
-fn extend(extent: &mut Option<Extent>, points: &[PlotPoint]) {
-    for point in points.iter().filter(|point| point.y.is_finite()) {
-        let Extent { x, y } = extent.get_or_insert(Extent {
-            x: (point.x, point.x),
-            y: (point.y, point.y),
-        });
-        *x = (x.0.min(point.x), x.1.max(point.x));
-        *y = (y.0.min(point.y), y.1.max(point.y));
-    }
 }

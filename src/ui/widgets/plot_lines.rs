@@ -22,6 +22,26 @@ pub struct Scales {
     pub is_log_y: bool,
 }
 
+/// The values that are in sight, as a plot shows them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Extent {
+    /// The steps.
+    pub x: (f64, f64),
+    /// The values.
+    pub y: (f64, f64),
+}
+
+impl Extent {
+    /// What spans both.
+    pub fn with(self, other: Self) -> Self {
+        let span = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
+        Self {
+            x: span(self.x, other.x),
+            y: span(self.y, other.y),
+        }
+    }
+}
+
 impl Scales {
     /// Where a step stands.
     pub fn x(self, step: usize) -> f64 {
@@ -63,6 +83,8 @@ pub(super) struct Lines {
     pub raw: Vec<PlotPoint>,
     pub smooth: Vec<PlotPoint>,
     pub checks: Vec<PlotPoint>,
+    /// What they span; none where no value is finite.
+    pub extent: Option<Extent>,
     /// Changes with the points; 0 while there are none.
     pub stamp: u64,
     /// The triangles of each layer, and what they were made for.
@@ -100,8 +122,8 @@ pub(super) enum Layer {
 }
 
 impl Canvas<'_> {
-    /// Everything that the triangles of a run depend on, in one number.
-    fn key(&self, stamp: u64, drawn: &Drawn<'_>) -> u64 {
+    /// Everything that the triangles of every run depend on, in one number.
+    pub(super) fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let Rect { min, max } = *self.transform.frame();
         for value in [min.x, min.y, max.x, max.y, self.soft] {
@@ -111,7 +133,6 @@ impl Canvas<'_> {
         for value in bounds.min().into_iter().chain(bounds.max()) {
             value.to_bits().hash(&mut hasher);
         }
-        (stamp, drawn.colour, drawn.is_baseline).hash(&mut hasher);
         (self.ground, self.is_bold).hash(&mut hasher);
         hasher.finish()
     }
@@ -125,6 +146,7 @@ impl Lines {
             raw: Vec::new(),
             smooth: Vec::new(),
             checks: Vec::new(),
+            extent: None,
             stamp: 0,
             meshes: [(0, Arc::default()), (0, Arc::default())],
         }
@@ -158,12 +180,31 @@ impl Lines {
         } else {
             Vec::new()
         };
+        self.extent = None;
+        for points in [&self.raw, &self.smooth, &self.checks] {
+            for point in points.iter().filter(|point| point.y.is_finite()) {
+                let of_point = Extent {
+                    x: (point.x, point.x),
+                    y: (point.y, point.y),
+                };
+                self.extent = Some(self.extent.map_or(of_point, |known| known.with(of_point)));
+            }
+        }
         self.made = made;
         self.stamp = stamp;
     }
 
-    pub fn mesh(&mut self, layer: Layer, drawn: &Drawn<'_>, canvas: Canvas<'_>) -> Arc<Mesh> {
-        let key = canvas.key(self.stamp, drawn);
+    /// The triangles of a layer; `of_all` is the key of the canvas.
+    pub fn mesh(
+        &mut self,
+        layer: Layer,
+        drawn: &Drawn<'_>,
+        canvas: Canvas<'_>,
+        of_all: u64,
+    ) -> Arc<Mesh> {
+        let mut hasher = DefaultHasher::new();
+        (of_all, self.stamp, drawn.colour, drawn.is_baseline).hash(&mut hasher);
+        let key = hasher.finish();
         let idx = match layer {
             Layer::Raw => 0,
             Layer::Smooth => 1,

@@ -2,7 +2,7 @@
 
 use eframe::egui::{ComboBox, Id, Ui};
 
-use super::super::super::ui_state::{ColourRange, CompareWith, StatesSettings};
+use super::super::super::states_settings::{ColourRange, CompareWith, StatesSettings};
 use super::super::super::widgets::controls::choice;
 use super::{Look, symbol};
 use crate::colormap::{Limits, Scale};

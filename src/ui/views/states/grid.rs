@@ -4,9 +4,9 @@ use eframe::egui::{
     Align2, FontId, Id, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
+use super::super::super::states_settings::{ColourRange, StatesSettings};
 use super::super::super::states_shown::HeadGrid;
 use super::super::super::theme::palette;
-use super::super::super::ui_state::{ColourRange, StatesSettings};
 use super::super::super::widgets::controls::{group_title, named, weak_small};
 use super::super::super::widgets::heatmap::{HeatmapLook, paint_heatmap};
 use super::super::super::widgets::numbers::number;

@@ -8,9 +8,9 @@ use eframe::egui::{
     StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
+use super::super::super::states_settings::{ColourRange, StatesSettings};
 use super::super::super::states_shown::Shown;
 use super::super::super::theme::palette;
-use super::super::super::ui_state::{ColourRange, StatesSettings};
 use super::super::super::widgets::controls::{group_title, named, weak_small};
 use super::super::super::widgets::heatmap::{HeatmapLook, paint_heatmap};
 use super::super::super::widgets::numbers::number;

@@ -13,8 +13,9 @@
 use eframe::egui::{RichText, Ui};
 
 use super::super::states_data::{ShownKey, StateKey, StatesData};
+use super::super::states_settings::{CompareWith, StatesSettings};
 use super::super::theme::GAP;
-use super::super::ui_state::{CompareWith, StatesSettings, UiState};
+use super::super::ui_state::UiState;
 use super::super::widgets::controls::{cut_label, empty_state, scrolled, weak_small};
 use super::super::widgets::numbers::number;
 use crate::runs::RunStore;

@@ -5,8 +5,8 @@ use eframe::egui::{
     Ui, pos2, vec2,
 };
 
+use super::super::super::states_settings::StatesSettings;
 use super::super::super::theme::{blend, palette};
-use super::super::super::ui_state::StatesSettings;
 use super::super::super::widgets::controls::{named, weak_small};
 use super::super::super::widgets::numbers::number;
 use super::Look;
