@@ -38,6 +38,13 @@ pub fn click(harness: &mut Harness<'_, App>, label: &str) {
     harness.run_steps(2);
 }
 
+/// Starts the run. Without the mouse, for the button moves while what the run takes
+/// becomes known.
+pub fn start(harness: &mut Harness<'_, App>) {
+    harness.get_by_label("Start").click_accesskit();
+    harness.run_steps(2);
+}
+
 /// Draws until the only run is as `is_so` says.
 pub fn wait_until(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&Run) -> bool) {
     let start = Instant::now();
@@ -78,7 +85,7 @@ pub fn wait(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&App) -> 
 fn runs_wait_are_taken_back_and_a_state_is_exported_and_tried() {
     let runs = tempfile::tempdir().unwrap();
     let mut harness = window(runs.path(), small_spec());
-    click(&mut harness, "Start");
+    start(&mut harness);
     wait_until(&mut harness, "tuning", |run| run.step >= 2);
     click(&mut harness, "Start after the one that is on");
     wait(&mut harness, "waiting", |app| {
@@ -132,7 +139,7 @@ fn a_run_is_started_paused_resumed_and_stopped() {
     let runs = tempfile::tempdir().unwrap();
     let mut harness = window(runs.path(), small_spec());
 
-    click(&mut harness, "Start");
+    start(&mut harness);
     wait_until(&mut harness, "tuning", |run| run.step >= 2);
     click(&mut harness, "Pause");
     wait_until(&mut harness, "paused", |run| {
