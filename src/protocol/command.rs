@@ -40,7 +40,7 @@ pub enum Command {
     },
     /// Follow the state of a head over a text. The newest request is answered,
     /// between two steps of a run if one is on, into
-    /// [`super::WorkerHandle::traces`]; nothing is written.
+    /// `WorkerHandle::traces`; nothing is written.
     Trace(TraceRequest),
     /// Continue a prompt with and without a tuned state. [`Command::Stop`] with
     /// the same name ends it early.
