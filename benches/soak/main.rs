@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use gosling::data::Benchmark;
 use gosling::kernels::device::DeviceChoice;
+use gosling::protocol::command::Command;
+use gosling::protocol::event::{Event, RunOutcome};
+use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::worker::Worker;
-use gosling::worker::command::Command;
-use gosling::worker::event::{Event, RunOutcome};
-use gosling::worker::run_spec::{DataSource, RunSpec};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// Runs between two lines.

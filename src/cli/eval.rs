@@ -164,17 +164,17 @@ fn print_figures(evaluation: &Evaluation, scored: &Scored, device: &str) {
 impl EvalArguments {
     /// The split that is scored.
     fn scored_split(&self) -> Split {
-        let is_official = self.data.as_deref().is_some_and(Path::is_dir);
-        match (self.benchmark, self.split) {
-            (Benchmark::WinoGrande, Split::Test) if is_official => {
-                eprintln!(
-                    "gosling: the answers to WinoGrande's test split are not public; the \
-                     validation split is scored, as in lm-evaluation-harness"
-                );
-                Split::Validation
-            }
-            (_, split) => split,
+        if !self.data.as_deref().is_some_and(Path::is_dir) {
+            return self.split;
         }
+        let scored = self.benchmark.scored_split(self.split);
+        if scored != self.split {
+            eprintln!(
+                "gosling: the answers to WinoGrande's test split are not public; the \
+                 validation split is scored, as in lm-evaluation-harness"
+            );
+        }
+        scored
     }
 
     /// The items, and how they are scored.

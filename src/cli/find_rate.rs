@@ -10,11 +10,11 @@ use super::spec_arguments::{ChosenSpec, SpecArguments};
 use super::table::columns;
 use super::tune::print;
 use crate::error::{Error, Result};
+use crate::protocol::command::Command;
+use crate::protocol::event::{FailureKind, RunId};
 use crate::runs::RunStore;
 use crate::tuning::rate_finder::{RateFinding, RatePoint, RateRange};
 use crate::worker::Worker;
-use crate::worker::command::Command;
-use crate::worker::event::{FailureKind, RunId};
 
 /// Rows of the table at most.
 const MAX_ROWS: usize = 30;

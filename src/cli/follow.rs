@@ -8,11 +8,11 @@ use crossbeam_channel::{Receiver, bounded, select};
 
 use super::progress::Progress;
 use crate::error::{Error, Result};
+use crate::protocol::command::Command;
+use crate::protocol::event::{FailureKind, RunId, RunOutcome};
 use crate::runs::RunStore;
 use crate::runs::news::News;
 use crate::worker::WorkerHandle;
-use crate::worker::command::Command;
-use crate::worker::event::{FailureKind, RunId, RunOutcome};
 
 /// How often the status is looked at when nothing happens.
 pub(super) const TICK: Duration = Duration::from_millis(100);

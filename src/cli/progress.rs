@@ -4,12 +4,12 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::{Duration, Instant};
 
+use crate::protocol::event::{EvaluationPhase, Event, RunId};
+use crate::protocol::log_line::log_line;
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::{Run, RunStatus};
 pub(super) use crate::words::{duration, short};
-use crate::worker::event::{EvaluationPhase, Event, RunId};
-use crate::worker::log_line::log_line;
 
 /// How often the live line is drawn.
 const LIVE: Duration = Duration::from_millis(100);
@@ -215,8 +215,8 @@ fn bar(share: f32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::event::StepMetrics;
-    use crate::worker::run_spec::RunSpec;
+    use crate::protocol::event::StepMetrics;
+    use crate::protocol::run_spec::RunSpec;
 
     #[test]
     fn the_status_says_what_goes_on() {

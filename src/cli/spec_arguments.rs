@@ -8,9 +8,9 @@ use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, list_adapters};
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{read_spec, set_field};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::StartState;
 use crate::tuning::state_file::locate_state;
-use crate::worker::run_spec::RunSpec;
 
 /// Which run, and what is different about it.
 #[derive(Args)]

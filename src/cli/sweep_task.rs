@@ -6,12 +6,12 @@ use super::follow::{Ending, INTERRUPTED, follow, interrupts};
 use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::persist::run_folder::RunFolder;
+use crate::protocol::command::Command;
+use crate::protocol::event::RunOutcome;
 use crate::runs::RunStore;
 use crate::sweep::store::SweepFolder;
 use crate::sweep::task::{Facts, TaskState, run_in};
 use crate::worker::Worker;
-use crate::worker::command::Command;
-use crate::worker::event::RunOutcome;
 
 /// Does task `number` from where it is. A task that is complete, or whose run
 /// diverged, is a success: its outcome is in its folder.

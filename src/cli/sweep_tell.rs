@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::progress::{Progress, duration};
+use crate::protocol::event::Event;
 use crate::runs::RunStore;
 use crate::runs::run::RunStatus;
 use crate::sweep::conduct::SweepEvent;
@@ -12,7 +13,6 @@ use crate::sweep::plan::SweepPlan;
 use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
 use crate::sweep::task::{Facts, Task, TaskState};
-use crate::worker::event::Event;
 
 /// Tells of a sweep.
 pub(super) struct Teller<'a> {

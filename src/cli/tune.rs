@@ -13,11 +13,11 @@ use super::tune_report::report;
 use crate::error::{Error, Result};
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::print_spec;
+use crate::protocol::command::Command;
+use crate::protocol::event::{FailureKind, RunOutcome};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::worker::Worker;
-use crate::worker::command::Command;
-use crate::worker::event::{FailureKind, RunOutcome};
 
 /// What to tune.
 #[derive(Args)]

@@ -4,10 +4,10 @@ use super::progress::{duration, short};
 use super::table::columns;
 use super::tune::quoted;
 use crate::bench::Accuracy;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
+use crate::protocol::run_spec::CheckpointSource;
 use crate::runs::run::{ExportedState, Run};
 use crate::tuning::spec::{Method, SelectBy};
-use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
-use crate::worker::run_spec::CheckpointSource;
 
 /// Accuracies, speed, and what was written and how to use it.
 pub(super) fn report(run: &Run) -> String {
@@ -165,9 +165,9 @@ fn files(run: &Run) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::event::{Event, RunId, StepMetrics};
+    use crate::protocol::run_spec::RunSpec;
     use crate::runs::RunStore;
-    use crate::worker::event::{Event, RunId, StepMetrics};
-    use crate::worker::run_spec::RunSpec;
 
     fn summary(few_shot: usize, n_correct: usize) -> EvaluationSummary {
         let score = |name: &str, n_correct| Score {

@@ -46,6 +46,16 @@ impl Benchmark {
         }
     }
 
+    /// The split that is scored of official files where `split` is asked for: the
+    /// answers to WinoGrande's test split are not public, and
+    /// lm-evaluation-harness scores its validation split.
+    pub fn scored_split(self, split: Split) -> Split {
+        match (self, split) {
+            (Self::WinoGrande, Split::Test) => Split::Validation,
+            (_, split) => split,
+        }
+    }
+
     /// The name that its authors give it.
     pub fn title(self) -> &'static str {
         match self {

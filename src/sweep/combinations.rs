@@ -5,8 +5,8 @@ use super::spec::{Axis, Search};
 use super::values::{FieldValue, Rounding, Values};
 use crate::error::{Error, Result};
 use crate::persist::spec_file::field_value;
+use crate::protocol::run_spec::RunSpec;
 use crate::random::SplitMix64;
-use crate::worker::run_spec::RunSpec;
 
 /// Draws for one combination that was not drawn before.
 const MAX_DRAWS: usize = 100;

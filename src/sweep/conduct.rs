@@ -16,8 +16,8 @@ use super::store::SweepFolder;
 use super::task::{Task, TaskState};
 use crate::error::{Error, Result};
 use crate::persist::run_folder::RunFolder;
-use crate::worker::event::{Event, FailureKind};
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::event::{Event, FailureKind};
+use crate::protocol::run_spec::RunSpec;
 
 /// Processes at most.
 pub const MAX_JOBS: usize = 64;

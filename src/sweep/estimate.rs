@@ -4,12 +4,12 @@
 use super::plan::SweepPlan;
 use crate::error::Result;
 use crate::model::ModelConfig;
+use crate::protocol::event::EvaluationPhase;
+use crate::protocol::run_spec::RunSpec;
 use crate::runs::run::Run;
 use crate::tuning::memory::{BranchShape, MemoryEstimate};
 use crate::tuning::spec::{DecorrelationSpec, LiftKind};
-use crate::worker::event::EvaluationPhase;
 use crate::worker::foresight::Foresight;
-use crate::worker::run_spec::RunSpec;
 
 /// Steps of a past run that its time is read from, at least.
 const MIN_STEPS: usize = 5;
@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn past_runs_on_the_same_device_are_learned_from() {
+        use crate::protocol::event::{RunId, StepMetrics};
         use crate::runs::run::Run;
-        use crate::worker::event::{RunId, StepMetrics};
         let plan = plan(r#"(base: Preset("cpu"), parts: [(search: Grid([]))])"#);
         let mut estimator = Estimator::new(&plan).unwrap();
         let mut run = Run::new(RunId("a".into()), plan.runs[0].spec.clone(), "a".into());

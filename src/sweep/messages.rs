@@ -1,7 +1,7 @@
 //! What is asked of a sweep that goes on, and what it tells.
 
 use super::task::{Facts, Task};
-use crate::worker::event::Event;
+use crate::protocol::event::Event;
 
 /// A request to a sweep that goes on.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,8 @@ use super::values::FieldValue;
 use crate::error::{Error, Result};
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{field_value, read_spec, set_field};
+use crate::protocol::run_spec::{DataSource, EvaluationSplit, RunSpec};
 use crate::tuning::spec::Method;
-use crate::worker::run_spec::{DataSource, EvaluationSplit, RunSpec};
 
 /// Runs of a sweep at most.
 pub(super) const MAX_RUNS: usize = 10_000;

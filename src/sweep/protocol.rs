@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::persist::metrics::MetricRecord;
-use crate::worker::event::{EvaluationPhase, Event, FailureKind, RunId};
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::event::{EvaluationPhase, Event, FailureKind, RunId};
+use crate::protocol::run_spec::RunSpec;
 
 /// To the process. It does one thing at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -197,7 +197,7 @@ impl WireEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::event::StepMetrics;
+    use crate::protocol::event::StepMetrics;
 
     #[test]
     fn events_pass_through_a_line_with_numbers_that_are_not_finite() {

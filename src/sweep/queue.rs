@@ -8,7 +8,7 @@ use super::spec::ChooseBy;
 use super::store::{Marks, Session, SweepFolder};
 use super::task::{Facts, Task, TaskState, run_in};
 use crate::error::Result;
-use crate::worker::run_spec::DataSource;
+use crate::protocol::run_spec::DataSource;
 
 /// How often a task's process may end without a word.
 const MAX_DEATHS: usize = 2;

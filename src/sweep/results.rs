@@ -10,7 +10,7 @@ use super::store::{Session, SweepFolder};
 use super::task::{Facts, RunFacts, Task, TaskState};
 use super::values::FieldValue;
 use crate::bench::Accuracy;
-use crate::worker::event::{EvaluationPhase, EvaluationSummary};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
 
 /// The field that tells runs of one setting apart.
 pub const SEED: &str = "training.seed";

@@ -9,9 +9,9 @@ use super::values::FieldValue;
 use crate::atomic::write_atomic;
 use crate::bench::{Accuracy, MeanInterval, mean_interval95};
 use crate::error::Result;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
 use crate::report::{Cell, Estimate, Table, TableFormat};
 use crate::words::duration;
-use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
 
 /// Formats that the tables are written in.
 const FORMATS: [TableFormat; 4] = [

@@ -12,10 +12,10 @@ pub use super::process::SERVE;
 use super::protocol::{Failure, Order, Report, WireEvent};
 use crate::error::{Error, Result};
 use crate::persist::folder_lock::FolderLock;
+use crate::protocol::command::Command;
+use crate::protocol::event::{Event, FailureKind, RunId};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::rate_finder::RateRange;
-use crate::worker::command::Command;
-use crate::worker::event::{Event, FailureKind, RunId};
-use crate::worker::run_spec::RunSpec;
 use crate::worker::{Worker, WorkerHandle};
 
 /// How long a run's folder may still be held by the process of a sweep that was

@@ -9,9 +9,9 @@ use crate::bench::Accuracy;
 use crate::error::Result;
 use crate::persist::run_folder::SPEC_FILE;
 use crate::persist::run_history::past_run;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
 use crate::runs::run::{Run, RunStatus};
 use crate::runs::series::Series;
-use crate::worker::event::{EvaluationPhase, EvaluationSummary};
 
 /// A piece of work that is done from its start to its end by one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use crossbeam_channel::unbounded;
 use super::process::{Process, What};
 use super::protocol::{Failure, Order, Report};
 use crate::error::{Error, Result};
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::run_spec::RunSpec;
 
 /// Seconds a step of each run takes; in place of them why a run cannot begin or
 /// that its steps break.

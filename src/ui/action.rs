@@ -19,12 +19,12 @@ use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
 use crate::persist::run_labels::RunLabels;
 use crate::persist::spec_file::print_spec;
+use crate::protocol::command::Command;
+use crate::protocol::event::RunId;
 use crate::report::Table;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
 use crate::worker::Worker;
-use crate::worker::command::Command;
-use crate::worker::event::RunId;
 
 /// Something that people asked for.
 #[derive(Debug, Clone, PartialEq)]

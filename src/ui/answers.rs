@@ -7,9 +7,9 @@ use super::app::{App, Notice};
 use super::background::{Answer, PathFor};
 use crate::atomic::write_atomic;
 use crate::persist::spec_file::print_spec;
+use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
 use crate::tuning::spec::{Method, StartState};
-use crate::worker::run_spec::{CheckpointSource, DataSource, VocabularySource};
 
 impl App {
     pub(super) fn take_answer(&mut self, answer: Answer) {

@@ -21,12 +21,12 @@ use super::theme;
 use super::ui_state::{Tab, UiState};
 use super::widgets::plot_cache::PlotCache;
 use crate::kernels::device::AdapterSummary;
+use crate::protocol::command::Command;
+use crate::protocol::event::{Event, RunId};
 use crate::runs::news::News;
 use crate::runs::run::Run;
 use crate::runs::{LogLevel, RunStore};
 use crate::worker::WorkerHandle;
-use crate::worker::command::Command;
-use crate::worker::event::{Event, RunId};
 
 /// The most messages that are shown at once; older ones go.
 const MAX_NOTICES: usize = 4;

@@ -22,14 +22,14 @@ use crate::model::checkpoint::Checkpoint;
 use crate::persist::evaluation_file::read_evaluation;
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::read_spec;
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
 use crate::report::Table;
 use crate::report::compared::evaluations_of;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::tuned::Tuned;
-use crate::worker::event::RunId;
 use crate::worker::foresight::Foresight;
-use crate::worker::run_spec::RunSpec;
 
 /// What a path that is chosen in a dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::persist::diagnostics::write_diagnostics;
 use crate::persist::run_numbers::write_numbers;
+use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::spec::Method;
 use crate::tuning::state_file::{ExportFormat, Metadata, PthDType, export, locate_state};
-use crate::worker::event::RunId;
 
 /// The formats in the order in which they are offered.
 pub const FORMATS: [ExportFormat; 5] = [
@@ -269,7 +269,7 @@ fn write(exporting: &Exporting) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::run_spec::RunSpec;
+    use crate::protocol::run_spec::RunSpec;
 
     #[test]
     fn the_ending_follows_the_format() {

@@ -4,10 +4,10 @@
 use super::views::form_row::Problem;
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
+use crate::protocol::run_spec::{CheckpointSource, RunSpec, VocabularySource};
 use crate::tuning::memory::MemoryEstimate;
 use crate::tuning::spec::TrainingSpec;
 use crate::worker::foresight::Foresight;
-use crate::worker::run_spec::{CheckpointSource, RunSpec, VocabularySource};
 
 /// The last answer, and whether another is under way.
 #[derive(Default)]

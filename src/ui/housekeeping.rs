@@ -9,9 +9,9 @@ use super::app::{App, Notice, WayOn};
 use super::background::{Dropped, Moved};
 use crate::error::{Error, Result};
 use crate::persist::run_labels::RunLabels;
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::tuning::spec::{Method, StandardSpec, StartState};
-use crate::worker::event::RunId;
-use crate::worker::run_spec::{CheckpointSource, DataSource, VocabularySource};
 
 /// The folder, beside the runs, that deleted ones are moved to.
 pub const DELETED: &str = ".deleted";

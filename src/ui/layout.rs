@@ -26,10 +26,10 @@ use super::views::status_bar::status_bar_ui;
 use super::views::sweep::sweep_ui;
 use super::views::tune::tune_ui;
 use super::widgets::controls::{from_right, named, weak_small};
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::tuning::spec::Method;
-use crate::worker::event::RunId;
-use crate::worker::run_spec::RunSpec;
 
 /// Draws everything.
 pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::bench::{Comparison, Rule};
 use crate::error::Result;
 use crate::persist::evaluation_file::EvaluationFile;
+use crate::protocol::event::RunId;
 use crate::runs::run::Run;
-use crate::worker::event::RunId;
 
 /// Tells one reading of a run's evaluations from the next: what was measured
 /// when they were read, and whether the run was over.

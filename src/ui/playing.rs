@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::app::App;
 use crate::model::sampling::Sampling;
-use crate::worker::command::{Command, GenerationRequest};
-use crate::worker::event::RunId;
+use crate::protocol::command::{Command, GenerationRequest};
+use crate::protocol::event::RunId;
 
 /// How prompts are answered; kept over restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

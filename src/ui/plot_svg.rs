@@ -129,8 +129,8 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::event::RunId;
-    use crate::worker::run_spec::RunSpec;
+    use crate::protocol::event::RunId;
+    use crate::protocol::run_spec::RunSpec;
 
     #[test]
     fn a_value_that_is_not_finite_is_a_gap_and_names_are_text() {

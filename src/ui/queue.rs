@@ -5,9 +5,9 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
-use crate::worker::command::Command;
-use crate::worker::event::RunId;
-use crate::worker::run_spec::RunSpec;
+use crate::protocol::command::Command;
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
 
 /// A run that was asked for.
 #[derive(Debug, Clone, PartialEq)]

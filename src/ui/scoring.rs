@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::app::App;
 use crate::data::{Benchmark, Split};
+use crate::protocol::command::{Command, ScoreRequest};
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::{DataSource, EvaluationSplit};
 use crate::runs::run::Run;
-use crate::worker::command::{Command, ScoreRequest};
-use crate::worker::event::RunId;
-use crate::worker::run_spec::{DataSource, EvaluationSplit};
 
 /// Items that are scored until people say otherwise: enough for an interval of
 /// a few points, in a minute on two cores.

@@ -9,10 +9,10 @@ use super::app::App;
 use super::states_data::{GridKey, ShownKey, Source, StateKey};
 use super::states_settings::{CompareWith, StatesSettings};
 use super::states_shown::{HeadGrid, Shown};
+use crate::protocol::command::Command;
+use crate::protocol::trace::{TraceFrom, TraceRequest};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::worker::command::Command;
-use crate::worker::trace::{TraceFrom, TraceRequest};
 
 impl App {
     /// Brings what is to be shown of the focused run; called while the view is

@@ -10,15 +10,15 @@ use super::states_shown::{HeadGrid, Shown};
 use super::states_text::TracedText;
 use crate::error::Result;
 use crate::persist::run_folder::snapshot_file;
+use crate::protocol::event::RunId;
+use crate::protocol::latest::{Latest, StateSnapshot};
+use crate::protocol::trace::{TraceAnswer, TraceRequest};
 use crate::runs::run::Run;
 use crate::tuning::head_matrices::MatrixKind;
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::locate_state;
 use crate::tuning::trajectory::Place;
 use crate::tuning::tuned::Tuned;
-use crate::worker::event::RunId;
-use crate::worker::latest::{Latest, StateSnapshot};
-use crate::worker::trace::{TraceAnswer, TraceRequest};
 
 /// States that are kept for going to and fro.
 const N_KEPT: usize = 12;
@@ -285,9 +285,9 @@ pub(super) fn read(key: &StateKey, folder: PathBuf) -> Result<Tuned> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::run_spec::RunSpec;
     use crate::runs::run::{ExportedState, RunStatus};
     use crate::tuning::state_file::TunedState;
-    use crate::worker::run_spec::RunSpec;
 
     fn run() -> Run {
         let mut run = Run::new(RunId("a".into()), RunSpec::default(), "a".into());

@@ -4,9 +4,9 @@ use eframe::egui::{Pos2, Rect};
 use serde::{Deserialize, Serialize};
 
 use crate::colormap::{Limits, Scale};
+use crate::protocol::event::RunId;
 use crate::tuning::head_matrices::MatrixKind;
 use crate::tuning::trajectory::Place;
-use crate::worker::event::RunId;
 
 /// What the ends of the colours of a state's picture stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

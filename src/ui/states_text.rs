@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::colormap::{Limits, Scale};
-use crate::worker::trace::{TraceRequest, Traced};
+use crate::protocol::trace::{TraceRequest, Traced};
 
 /// A text that was followed, told apart by its number.
 pub(super) struct TracedText {

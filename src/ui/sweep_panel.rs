@@ -14,6 +14,7 @@ use super::sweep_look::SweepLook;
 use super::sweep_shown::plan;
 pub use super::sweep_shown::{Live, Planned, Shown};
 use crate::error::Result;
+use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::sweep::conduct::{Options, SweepCommand, SweepEnd, SweepEvent};
@@ -21,7 +22,6 @@ use crate::sweep::handle::{SweepHandle, SweepMessage};
 use crate::sweep::spec::{BaseRun, SweepPart, SweepSpec};
 use crate::sweep::store::{SweepFolder, sweeps_in};
 use crate::sweep::sweep_file::read_sweep;
-use crate::worker::run_spec::RunSpec;
 
 /// Runs of the past that times are read from.
 const MAX_LEARNED: usize = 24;

@@ -12,9 +12,9 @@ use super::states_settings::StatesSettings;
 use super::theme::{Appearance, N_RUN_COLOURS};
 use crate::bench::{Change, Rule};
 use crate::persist::run_labels::RunLabels;
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
-use crate::worker::event::RunId;
-use crate::worker::run_spec::RunSpec;
 
 /// The view of the centre.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -14,8 +14,8 @@ use super::widgets::heatmap_gpu::set_surface_format;
 use crate::error::Result;
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{parse_spec, print_spec};
+use crate::protocol::run_spec::RunSpec;
 use crate::worker::Worker;
-use crate::worker::run_spec::RunSpec;
 
 /// Events make the window draw at most so often.
 const REDRAW: Duration = Duration::from_millis(100);

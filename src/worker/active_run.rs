@@ -3,14 +3,14 @@
 use super::best::Best;
 use super::context::Context;
 use super::evaluating::Measurement;
-use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
 use super::run_data::RunData;
 use super::run_export::{Figures, Handover};
-use super::run_spec::RunSpec;
 use super::session::LoadedModel;
 use super::tuning_loop::{Tuning, TuningEnd};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::SelectBy;
 use crate::tuning::tuned::Tuned;
 

@@ -3,17 +3,17 @@
 use std::time::Instant;
 
 use super::control::Control;
-use super::event::{Event, FailureKind, RunId};
-use super::latest::{Latest, StateSnapshot};
-use super::log_line::log_line;
-use super::run_spec::RunSpec;
 use super::session::{LoadedModel, Session};
-use super::trace::TraceAnswer;
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::metrics::MetricRecord;
 use crate::persist::run_folder::RunFolder;
-use crate::worker::event::EvaluationPhase;
+use crate::protocol::event::EvaluationPhase;
+use crate::protocol::event::{Event, FailureKind, RunId};
+use crate::protocol::latest::{Latest, StateSnapshot};
+use crate::protocol::log_line::log_line;
+use crate::protocol::run_spec::RunSpec;
+use crate::protocol::trace::TraceAnswer;
 
 /// The outside of a job.
 pub(super) struct Context<'w> {

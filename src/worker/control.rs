@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 
-use super::command::{Command, GenerationRequest, ScoreRequest};
-use super::event::RunId;
-use super::run_spec::RunSpec;
-use super::trace::TraceRequest;
 use crate::error::{Error, Result};
+use crate::protocol::command::{Command, GenerationRequest, ScoreRequest};
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
+use crate::protocol::trace::TraceRequest;
 use crate::tuning::rate_finder::RateRange;
 
 /// Work that is done from its start to its end.
@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_pause_is_left_for_a_text_and_held_again_after_it() {
+        use crate::protocol::trace::TraceFrom;
         use crate::tuning::trajectory::Place;
-        use crate::worker::trace::TraceFrom;
         let (sender, mut control) = control();
         let run = id("a");
         let request = TraceRequest {

@@ -2,11 +2,11 @@
 //! chosen by, measured before a run.
 
 use super::context::{Context, Doing};
-use super::event::{Event, KernelDistances};
 use super::run_data::RunData;
-use super::run_spec::RunSpec;
 use super::session::Session;
 use crate::error::{Error, Result};
+use crate::protocol::event::{Event, KernelDistances};
+use crate::protocol::run_spec::RunSpec;
 use crate::random::SplitMix64;
 use crate::tuning::kernel_projector::KernelProjector;
 use crate::tuning::receptance_sample::ReceptanceSample;

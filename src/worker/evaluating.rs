@@ -4,17 +4,82 @@
 use std::time::Instant;
 
 use super::context::{Context, Doing, Throttle};
-use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId, Score};
 use super::run_data::BenchmarkSet;
 use super::session::LoadedModel;
-use crate::bench::{Evaluation, Runner, evaluate};
+use crate::bench::{Evaluation, ItemSet, Runner, ScoreOptions, evaluate};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::evaluation_file::Scored;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, Score};
 use crate::tuning::tuned::Tuned;
 
 /// Seconds between two reports of progress.
-pub(super) const PROGRESS_SECS: f64 = 0.1;
+const PROGRESS_SECS: f64 = 0.1;
+
+/// What is scored from what.
+pub(super) struct Work<'a> {
+    pub loaded: &'a LoadedModel,
+    pub tokenizer: &'a Tokenizer,
+    pub items: &'a ItemSet,
+    pub options: &'a ScoreOptions,
+    /// What the model starts from; the untuned model if none.
+    pub tuned: Option<&'a Tuned>,
+    /// Steps done, for a pause.
+    pub step: usize,
+}
+
+impl Work<'_> {
+    /// Scores the items and reports as what is `told` of items done and in all.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Stopped`] when it is to end; what the device or the
+    /// disk reports.
+    pub fn take(
+        &self,
+        told: &dyn Fn(usize, usize) -> Event,
+        context: &mut Context<'_>,
+    ) -> Result<(Evaluation, EvaluationSummary)> {
+        let (start, held_before) = (Instant::now(), context.held_secs);
+        let mut throttle = Throttle::new(PROGRESS_SECS);
+        let mut progress = |done, total| {
+            context.poll(self.step)?;
+            // The first and the last are always seen.
+            if done == 0 || done == total || throttle.is_due() {
+                context.report(told(done, total))?;
+            }
+            Ok(())
+        };
+        let LoadedModel { model, device, .. } = self.loaded;
+        let mut runner = match self.tuned {
+            None => Runner::new(model, device),
+            Some(tuned) => Runner::with_start(model, device, tuned.start(device)),
+        };
+        let evaluation = evaluate(
+            &mut runner,
+            self.tokenizer,
+            self.items,
+            self.options,
+            &mut progress,
+        )?;
+        let held_secs = context.held_secs - held_before;
+        let summary = summary(&evaluation, start.elapsed().as_secs_f64() - held_secs);
+        Ok((evaluation, summary))
+    }
+
+    /// What was scored, if the state is that of `run`.
+    pub fn scored(&self, run: &RunId, secs: f64) -> Scored {
+        Scored {
+            model: self.loaded.file.clone(),
+            fingerprint: self.loaded.fingerprint.clone(),
+            start: match self.tuned {
+                Some(_) => run.0.clone(),
+                None => "untuned".into(),
+            },
+            is_tuned: self.tuned.is_some(),
+            secs,
+        }
+    }
+}
 
 /// One evaluation of a run.
 pub(super) struct Measurement<'a> {
@@ -37,32 +102,23 @@ impl Measurement<'_> {
     /// or the disk reports.
     pub fn take(&self, context: &mut Context<'_>) -> Result<EvaluationSummary> {
         context.during = Doing::Evaluating(self.phase);
-        let (start, held_before) = (Instant::now(), context.held_secs);
-        let mut throttle = Throttle::new(PROGRESS_SECS);
-        let mut progress = |done, total| {
-            context.poll(self.step)?;
-            // The first and the last are always seen.
-            if done == 0 || done == total || throttle.is_due() {
-                context.report(Event::EvaluationProgress {
-                    run: self.run.clone(),
-                    phase: self.phase,
-                    done,
-                    total,
-                })?;
-            }
-            Ok(())
+        let told = |done, total| Event::EvaluationProgress {
+            run: self.run.clone(),
+            phase: self.phase,
+            done,
+            total,
         };
-        let evaluation = evaluate(
-            &mut self.runner(),
-            self.tokenizer,
-            &self.set.items,
-            &self.set.options(self.phase),
-            &mut progress,
-        )?;
-        let held_secs = context.held_secs - held_before;
-        let summary = summary(&evaluation, start.elapsed().as_secs_f64() - held_secs);
+        let work = Work {
+            loaded: self.loaded,
+            tokenizer: self.tokenizer,
+            items: &self.set.items,
+            options: &self.set.options(self.phase),
+            tuned: self.tuned,
+            step: self.step,
+        };
+        let (evaluation, summary) = work.take(&told, context)?;
         let folder = context.folder()?;
-        let scored = self.scored(folder.id(), summary.secs);
+        let scored = work.scored(folder.id(), summary.secs);
         folder.write_evaluation(self.phase, &evaluation, &scored)?;
         context.report(Event::EvaluationFinished {
             run: self.run.clone(),
@@ -70,27 +126,6 @@ impl Measurement<'_> {
             summary: summary.clone(),
         })?;
         Ok(summary)
-    }
-
-    fn scored(&self, run: &RunId, secs: f64) -> Scored {
-        Scored {
-            model: self.loaded.file.clone(),
-            fingerprint: self.loaded.fingerprint.clone(),
-            start: match self.tuned {
-                Some(_) => run.0.clone(),
-                None => "untuned".into(),
-            },
-            is_tuned: self.tuned.is_some(),
-            secs,
-        }
-    }
-
-    fn runner(&self) -> Runner<'_> {
-        let LoadedModel { model, device, .. } = self.loaded;
-        match self.tuned {
-            None => Runner::new(model, device),
-            Some(tuned) => Runner::with_start(model, device, tuned.start(device)),
-        }
     }
 }
 
@@ -119,7 +154,7 @@ pub(super) fn held_out_score(
 }
 
 /// What is reported of an evaluation.
-pub(super) fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
+fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
     let figures = evaluation.figures().into_iter();
     let scores = figures.map(|figure| Score {
         name: figure.name,

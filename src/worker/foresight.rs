@@ -2,11 +2,11 @@
 //! the compute device, so that a form can say it while people fill it in.
 
 use super::run_data::RunData;
-use super::run_spec::RunSpec;
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
 use super::step_memory::{Longest, step_memory};
 use crate::error::Result;
 use crate::model::ModelConfig;
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::memory::MemoryEstimate;
 
 /// What a run would have to do with.

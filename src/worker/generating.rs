@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::command::GenerationRequest;
 use super::context::{Context, Doing};
-use super::event::{Answer, AnswerEnd, Event, RunId};
 use super::session::{LoadedModel, Session};
 use crate::error::{Error, Result};
 use crate::model::generate::{END_OF_DOCUMENT, Generation};
@@ -13,6 +11,8 @@ use crate::model::sampling::Sampler;
 use crate::model::state::Start;
 use crate::model::text_stream::TextStream;
 use crate::model::tokenizer::Tokenizer;
+use crate::protocol::command::GenerationRequest;
+use crate::protocol::event::{Answer, AnswerEnd, Event, RunId};
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::locate_state;
 

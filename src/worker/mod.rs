@@ -1,6 +1,5 @@
 //! The thread that owns the compute device. It speaks the [`crate::protocol`]
-//! with its clients: a [`command::Command`] goes in, an [`event::Event`] comes
-//! out, and a [`run_spec::RunSpec`] says what a run is.
+//! with its clients.
 //!
 //! | file | what |
 //! |---|---|
@@ -16,8 +15,6 @@
 //! | `distances.rs` | what the kernels would see |
 //! | `resume.rs` | where a run is taken up again |
 //! | `tracer.rs` | the state over a text, for those who look on |
-
-pub use crate::protocol::{command, event, latest, log_line, run_spec, trace};
 
 pub mod foresight;
 pub mod snapshot_plan;
@@ -48,15 +45,15 @@ use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use self::command::Command;
 use self::context::{Context, Doing, failure_kind};
 use self::control::{Control, Job};
-use self::event::{Event, FailureKind};
-use self::latest::{Latest, StateSnapshot};
 use self::session::Session;
-use self::trace::TraceAnswer;
 use crate::error::{Error, Result};
 use crate::kernels::device;
+use crate::protocol::command::Command;
+use crate::protocol::event::{Event, FailureKind};
+use crate::protocol::latest::{Latest, StateSnapshot};
+use crate::protocol::trace::TraceAnswer;
 
 /// Room for the recursion of compilers inside the compute libraries.
 const STACK_BYTES: usize = 16 << 20;

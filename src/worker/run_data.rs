@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use super::event::EvaluationPhase;
-use super::run_spec::{DataSource, DataSpec, EvaluationSplit, RunSpec};
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
     Benchmark, Example, Item, Loaded, Protocol, Split, few_shot, has_split, load, load_text_set,
@@ -11,6 +9,8 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
+use crate::protocol::event::EvaluationPhase;
+use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSplit, RunSpec};
 
 /// Training examples held out, one of so many, where a benchmark has no
 /// validation split that could be used.
@@ -206,14 +206,14 @@ fn official_items(
 ) -> Result<Items> {
     let evaluation = &spec.evaluation;
     let mut train = load(benchmark, folder, Split::Train)?;
-    let mut scored_split = split(evaluation.split);
-    if benchmark == Benchmark::WinoGrande && scored_split == Split::Test {
+    let asked = split(evaluation.split);
+    let scored_split = benchmark.scored_split(asked);
+    if scored_split != asked {
         notes.push(
             "the answers to WinoGrande's test split are not public; the validation split is \
              scored, as in lm-evaluation-harness"
                 .into(),
         );
-        scored_split = Split::Validation;
     }
     let scored = load(benchmark, folder, scored_split)?;
     note_bad_lines(&scored, notes);

@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 use super::context::{Context, Doing};
-use super::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
-use super::run_spec::RunSpec;
 use crate::error::Result;
 use crate::persist::spec_file::print_spec;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, write_bundle};
 use crate::tuning::spec::LiftKind;
 use crate::tuning::state_file::{

@@ -3,19 +3,18 @@
 
 use std::fs::create_dir_all;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use super::command::ScoreRequest;
-use super::context::{Context, Doing, Throttle};
-use super::evaluating::{PROGRESS_SECS, summary};
-use super::event::{EvaluationSummary, Event, RunId};
-use super::session::{LoadedModel, Session};
-use crate::bench::{FewShot, ItemSet, Runner, ScoreOptions, evaluate};
-use crate::data::{Benchmark, MmluTemplate, Protocol, Split, few_shot, load, mini, mini_few_shot};
+use super::context::{Context, Doing};
+use super::evaluating::Work;
+use super::session::Session;
+use crate::bench::{FewShot, ItemSet, ScoreOptions};
+use crate::data::{Protocol, few_shot, load, mini, mini_few_shot};
 use crate::error::{Error, Result};
-use crate::persist::evaluation_file::{Scored, later_name, write_evaluation};
+use crate::persist::evaluation_file::{later_name, write_evaluation};
 use crate::persist::run_folder::SPEC_FILE;
 use crate::persist::spec_file::read_spec;
+use crate::protocol::command::ScoreRequest;
+use crate::protocol::event::{EvaluationSummary, Event, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::locate_state;
@@ -58,40 +57,25 @@ fn take(
     let (set, options) = items(request, &spec)?;
     context.during = Doing::LoadingModel;
     let (loaded, tokenizer) = context.load(session, &spec)?;
-    let LoadedModel { model, device, .. } = loaded;
     context.during = Doing::Scoring;
-    let mut runner = match &tuned {
-        None => Runner::new(model, device),
-        Some(tuned) => {
-            let fits = tuned.check_fits(model.config());
-            fits.map_err(|error| error.at_file(&request.folder))?;
-            Runner::with_start(model, device, tuned.start(device))
-        }
+    if let Some(tuned) = &tuned {
+        let fits = tuned.check_fits(loaded.model.config());
+        fits.map_err(|error| error.at_file(&request.folder))?;
+    }
+    let told = |done, total| {
+        let run = run.clone();
+        Event::ScoreProgress { run, done, total }
     };
-    let (start, held_before) = (Instant::now(), context.held_secs);
-    let mut throttle = Throttle::new(PROGRESS_SECS);
-    let mut progress = |done, total| {
-        context.poll(0)?;
-        // The first and the last are always seen.
-        if done == 0 || done == total || throttle.is_due() {
-            let run = run.clone();
-            context.report(Event::ScoreProgress { run, done, total })?;
-        }
-        Ok(())
+    let work = Work {
+        loaded,
+        tokenizer: &tokenizer,
+        items: &set,
+        options: &options,
+        tuned: tuned.as_ref(),
+        step: 0,
     };
-    let evaluation = evaluate(&mut runner, &tokenizer, &set, &options, &mut progress)?;
-    let held_secs = context.held_secs - held_before;
-    let summary = summary(&evaluation, start.elapsed().as_secs_f64() - held_secs);
-    let scored = Scored {
-        model: loaded.file.clone(),
-        fingerprint: loaded.fingerprint.clone(),
-        start: match request.is_tuned {
-            true => request.of.0.clone(),
-            false => "untuned".into(),
-        },
-        is_tuned: request.is_tuned,
-        secs: summary.secs,
-    };
+    let (evaluation, summary) = work.take(&told, context)?;
+    let scored = work.scored(&request.of, summary.secs);
     let folder = request.folder.join("eval");
     create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;
     let path = folder.join(later_name(&evaluation, request.is_tuned, request.limit));
@@ -114,13 +98,9 @@ fn items(request: &ScoreRequest, spec: &RunSpec) -> Result<(ItemSet, ScoreOption
     let (items, protocol, split) = match &request.official {
         None => (mini(benchmark, split)?, Protocol::Mini, split),
         Some(folder) => {
-            // The answers to WinoGrande's test split are not public.
-            let split = match (benchmark, split) {
-                (Benchmark::WinoGrande, Split::Test) => Split::Validation,
-                (_, split) => split,
-            };
-            let mmlu: MmluTemplate = spec.evaluation.mmlu;
+            let split = benchmark.scored_split(split);
             let loaded = load(benchmark, folder, split)?;
+            let mmlu = spec.evaluation.mmlu;
             (loaded.items, Protocol::LmEval { mmlu }, split)
         }
     };
@@ -128,10 +108,10 @@ fn items(request: &ScoreRequest, spec: &RunSpec) -> Result<(ItemSet, ScoreOption
     options.context_length = spec.evaluation.context_length;
     let n = request.few_shot;
     if n > 0 {
-        options.few_shot = match &request.official {
-            None => FewShot::Same(mini_few_shot(benchmark, n)?),
-            Some(folder) => FewShot::Same(few_shot(benchmark, folder, n)?),
-        };
+        options.few_shot = FewShot::Same(match &request.official {
+            None => mini_few_shot(benchmark, n)?,
+            Some(folder) => few_shot(benchmark, folder, n)?,
+        });
     }
     Ok((ItemSet::new(benchmark, split, items, limit), options))
 }

@@ -1,9 +1,9 @@
 //! After which steps a run stores a snapshot, so that all of them together keep
 //! within the disk space they may have. Known, and told, before the start.
 
-use super::run_spec::RunSpec;
 use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::snapshot_file::snapshot_bytes;
 use crate::tuning::spec::{LiftKind, Lifting, Method};
 

@@ -3,12 +3,12 @@
 use std::hint::black_box;
 
 use super::run_data::RunData;
-use super::run_spec::RunSpec;
 use super::session::LoadedModel;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::kernels::device::{machine_memory, mebibytes, memory_of};
 use crate::model::ModelConfig;
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{Layers, LossOn};
 

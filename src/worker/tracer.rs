@@ -3,13 +3,13 @@
 //! none. Of several requests the newest is answered.
 
 use super::context::{Context, Doing};
-use super::event::{Event, RunId};
-use super::run_spec::RunSpec;
 use super::session::{LoadedModel, Session};
-use super::trace::{TraceAnswer, TraceFrom, TraceRequest, Traced};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::run_folder::snapshot_file;
+use crate::protocol::event::{Event, RunId};
+use crate::protocol::run_spec::RunSpec;
+use crate::protocol::trace::{TraceAnswer, TraceFrom, TraceRequest, Traced};
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::snapshot_file::read_snapshot;
 use crate::tuning::state_file::locate_state;

@@ -4,11 +4,11 @@
 use std::fmt::{Debug, Display};
 use std::path::Path;
 
-use super::run_spec::{
+use crate::error::{Error, Result};
+use crate::protocol::run_spec::{
     CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, RunSpec,
     VocabularySource,
 };
-use crate::error::{Error, Result};
 use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};
 
 const MAX_NAME_CHARS: usize = 64;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use gosling::runs::RunStore;
-use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
-use gosling::worker::event::{
+use gosling::protocol::event::{
     Answer, AnswerEnd, EvaluationPhase, EvaluationSummary, Event, FailureKind, KernelDistances,
     RunId, RunOutcome, Score, StepMetrics,
 };
-use gosling::worker::run_spec::RunSpec;
+use gosling::protocol::run_spec::RunSpec;
+use gosling::runs::RunStore;
+use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
 
 /// Numbers that look like noise, the same every time.
 pub struct Noise(u64);

@@ -11,11 +11,11 @@ use egui_kittest::{Harness, SnapshotResults};
 use gosling::bench::{Answer, Change, Conditions, Evaluation, ItemRecord};
 use gosling::data::{Benchmark, Item, Protocol, Split, Task, mini};
 use gosling::persist::evaluation_file::{Scored, write_evaluation};
+use gosling::protocol::event::{EvaluationPhase, RunId, RunOutcome};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
-use gosling::worker::event::{EvaluationPhase, RunId, RunOutcome};
 
 use crate::fixtures::{self, Told};
 use crate::pictures::{app, check_view, harness, wait_for};

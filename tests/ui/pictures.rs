@@ -9,14 +9,14 @@ use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use gosling::kernels::device::DeviceChoice;
 use gosling::persist::run_labels::RunLabels;
+use gosling::protocol::event::RunId;
+use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::{App, Closing, Notice};
 use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Editing, PaletteState, Tab, UiState};
-use gosling::worker::event::RunId;
-use gosling::worker::run_spec::RunSpec;
 
 use crate::fixtures;
 

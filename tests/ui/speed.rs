@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eframe::egui::{Context, RawInput, Rect, pos2, vec2};
+use gosling::protocol::event::RunOutcome;
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
 use gosling::ui::ui_state::{Tab, UiState};
-use gosling::worker::event::RunOutcome;
 
 use crate::clock::OwnTime;
 use crate::fixtures::Told;

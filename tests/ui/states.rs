@@ -10,6 +10,8 @@ use egui_kittest::kittest::Queryable as _;
 use gosling::colormap::Scale;
 use gosling::kernels::device::DeviceChoice;
 use gosling::persist::run_folder::snapshot_file;
+use gosling::protocol::event::{Event, RunId, RunOutcome};
+use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
 use gosling::tuning::head_matrices::MatrixKind;
 use gosling::tuning::snapshot_file::{Snapshot, write_snapshot};
@@ -21,8 +23,6 @@ use gosling::ui::states_settings::{ColourRange, CompareWith};
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Tab, UiState};
 use gosling::worker::Worker;
-use gosling::worker::event::{Event, RunId, RunOutcome};
-use gosling::worker::run_spec::RunSpec;
 
 use crate::fixtures::Noise;
 use crate::pictures::{harness, picture, wait_for};

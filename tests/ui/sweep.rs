@@ -5,6 +5,7 @@ use std::path::Path;
 use eframe::egui::{Vec2, vec2};
 use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
+use gosling::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
 use gosling::runs::RunStore;
 use gosling::sweep::spec::{Axis, Search};
 use gosling::sweep::store::SweepFolder;
@@ -16,7 +17,6 @@ use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::sweep_panel::{Live, Shown};
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
-use gosling::worker::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
 
 use crate::fixtures::{Noise, Told};
 use crate::pictures::{app, harness, picture, wait_for};

@@ -8,12 +8,12 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 use gosling::data::Benchmark;
 use gosling::kernels::device::{DeviceChoice, list_adapters};
+use gosling::protocol::command::Command;
+use gosling::protocol::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome};
+use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::runs::RunStore;
 use gosling::runs::run::Run;
 use gosling::tuning::state_file::{TunedState, read_state};
-use gosling::worker::command::Command;
-use gosling::worker::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome};
-use gosling::worker::run_spec::{DataSource, RunSpec};
 use gosling::worker::{Worker, WorkerHandle};
 
 /// Longer than any of these runs takes; a worker that hangs is found out.

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, Tensor};
 use gosling::kernels::device::{DeviceChoice, destroy_open_devices, open, suspect_open_devices};
 use gosling::persist::run_history::past_run;
+use gosling::protocol::event::{Event, FailureKind, RunOutcome};
 use gosling::runs::run::RunStatus;
-use gosling::worker::event::{Event, FailureKind, RunOutcome};
 
 use crate::client::*;
 

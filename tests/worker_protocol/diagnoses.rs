@@ -4,14 +4,14 @@
 use std::fs;
 
 use gosling::persist::run_history::past_run;
+use gosling::protocol::event::Event;
+use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::run::Run;
 use gosling::tuning::diagnosis::Sign;
 use gosling::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, FeatureSpec, Gamma, LiftSpec, Method, Schedule,
     SupportVectors,
 };
-use gosling::worker::event::Event;
-use gosling::worker::run_spec::RunSpec;
 
 use crate::client::*;
 

@@ -10,10 +10,10 @@ use std::process::{self, id};
 use gosling::data::Template;
 use gosling::kernels::device::{DeviceChoice, open};
 use gosling::persist::run_history::past_run;
+use gosling::protocol::command::Command;
+use gosling::protocol::event::{Event, FailureKind, RunOutcome};
+use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::runs::run::RunStatus;
-use gosling::worker::command::Command;
-use gosling::worker::event::{Event, FailureKind, RunOutcome};
-use gosling::worker::run_spec::{DataSource, RunSpec};
 
 use crate::addresses::{limit_addresses, long_at_the_third_step};
 use crate::client::*;

@@ -8,6 +8,7 @@ use gosling::kernels::device::{DeviceChoice, open};
 use gosling::model::checkpoint::Checkpoint;
 use gosling::model::tokenizer::Tokenizer;
 use gosling::model::{Rwkv7, mini as mini_model};
+use gosling::protocol::event::RunOutcome;
 use gosling::tuning::MomentValues;
 use gosling::tuning::batch::{Batch, DataOrder};
 use gosling::tuning::schedule::learning_rate;
@@ -16,7 +17,6 @@ use gosling::tuning::spec::{
 };
 use gosling::tuning::state_file::TunedState;
 use gosling::tuning::trainer::Trainer;
-use gosling::worker::event::RunOutcome;
 
 use crate::client::*;
 
@@ -290,7 +290,7 @@ fn a_run_that_is_stopped_twice_ends_as_the_straight_one() {
     client.resume(&run.folder);
     let id = client.until_started();
     client.until(|event| is_step(event, 4));
-    client.send(gosling::worker::command::Command::Stop(id));
+    client.send(gosling::protocol::command::Command::Stop(id));
     client.until_ended();
     // Without its newest checkpoint it goes on from the one before.
     fs::remove_file(run.folder.join("checkpoints/step-000004.safetensors")).unwrap();

@@ -8,14 +8,14 @@ use gosling::data::Template;
 use gosling::persist::evaluation_file::read_evaluation;
 use gosling::persist::run_folder::snapshot_file;
 use gosling::persist::run_history::past_run;
+use gosling::protocol::command::Command;
+use gosling::protocol::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome, Score};
+use gosling::protocol::run_spec::DataSource;
 use gosling::runs::run::{Run, RunStatus};
 use gosling::tuning::rate_finder::RateRange;
 use gosling::tuning::snapshot_file::read_snapshot;
 use gosling::tuning::spec::{EarlyStopping, Method, SelectBy};
 use gosling::tuning::state_file::read_state;
-use gosling::worker::command::Command;
-use gosling::worker::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome, Score};
-use gosling::worker::run_spec::DataSource;
 
 use crate::client::*;
 

@@ -1,12 +1,12 @@
 //! The state over a text, while a run is on and while there is none.
 
 use gosling::persist::run_folder::snapshot_file;
+use gosling::protocol::command::Command;
+use gosling::protocol::event::Event;
+use gosling::protocol::run_spec::{CheckpointSource, RunSpec};
+use gosling::protocol::trace::{TraceAnswer, TraceFrom, TraceRequest};
 use gosling::tuning::snapshot_file::read_snapshot;
 use gosling::tuning::trajectory::Place;
-use gosling::worker::command::Command;
-use gosling::worker::event::Event;
-use gosling::worker::run_spec::{CheckpointSource, RunSpec};
-use gosling::worker::trace::{TraceAnswer, TraceFrom, TraceRequest};
 
 use crate::client::*;
 

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gosling::data::Template;
 use gosling::persist::metrics::{MetricRecord, read_metrics};
 use gosling::persist::run_history::past_run;
+use gosling::protocol::event::{Event, FailureKind, RunOutcome};
+use gosling::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
 use gosling::runs::run::RunStatus;
 use gosling::tuning::spec::{Layers, Method, OptimizerSpec, Schedule, StandardSpec, StartState};
 use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
-use gosling::worker::event::{Event, FailureKind, RunOutcome};
-use gosling::worker::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
 
 use crate::client::*;
 

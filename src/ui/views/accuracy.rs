@@ -9,8 +9,8 @@ use super::super::widgets::accuracy_bars::{Bar, BarGroup, accuracy_bars_ui};
 use super::super::widgets::controls::{cut_label, group_title, weak_small};
 use super::paired_rows::Shown;
 use crate::bench::Accuracy;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
 use crate::runs::run::Run;
-use crate::worker::event::{EvaluationPhase, EvaluationSummary, Score};
 
 /// Every measurement, in the order in which they are shown.
 const PHASES: [EvaluationPhase; 3] = [

@@ -14,10 +14,10 @@ use super::form_row::Problem;
 use super::kernel_preview::Distances;
 use crate::error::Error;
 use crate::persist::presets::PRESETS;
+use crate::protocol::run_spec::RunSpec;
 use crate::runs::eta::secs_foreseen;
 use crate::runs::run::Run;
 use crate::words::duration;
-use crate::worker::run_spec::RunSpec;
 
 /// What is known that the form shows.
 pub(in crate::ui) struct Known<'a> {

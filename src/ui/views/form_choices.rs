@@ -9,8 +9,8 @@ use super::super::background::PathFor;
 use super::super::widgets::controls::cut_label;
 use crate::data::{Benchmark, Template};
 use crate::kernels::device::{AdapterSummary, DeviceChoice};
+use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::tuning::spec::{Layers, OptimizerSpec, Schedule, SelectBy, StartState};
-use crate::worker::run_spec::{CheckpointSource, DataSource, VocabularySource};
 
 /// A drop-down of values that are either equal or not.
 pub fn combo<T: PartialEq + Clone>(

@@ -10,11 +10,11 @@ use super::form_row::{NUMBER_SIZE, Problem, count, log_slider, optional, real, r
 use super::kernel_preview::Distances;
 use crate::data::Template;
 use crate::kernels::device::AdapterSummary;
-use crate::tuning::spec::{EarlyStopping, LossOn, OptimizerSpec, Schedule, TrainingSpec};
-use crate::worker::run_spec::{
+use crate::protocol::run_spec::{
     CheckpointSource, DataSource, DataSpec, EvaluationSpec, EvaluationSplit, Intervals, ModelSpec,
     RunSpec, VocabularySource,
 };
+use crate::tuning::spec::{EarlyStopping, LossOn, OptimizerSpec, Schedule, TrainingSpec};
 
 /// What every group is drawn with.
 pub struct Form<'a> {

@@ -9,8 +9,8 @@ use eframe::egui::{
 use super::super::action::Action;
 use super::super::theme::{Palette, blend, palette};
 use super::super::widgets::controls::{named, weak_small};
+use crate::protocol::event::KernelDistances;
 use crate::tuning::spec::{FeatureSpec, Gamma};
-use crate::worker::event::KernelDistances;
 
 const HEIGHT: f32 = 96.0;
 /// Bars across.

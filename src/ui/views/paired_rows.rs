@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::super::measured::{Compared, Measured, Pair, name_of};
 use crate::bench::{Accuracy, Change, Rule, mean_interval95};
 use crate::persist::evaluation_file::EvaluationFile;
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
 use crate::report::compared::without_seed;
 use crate::report::{Cell, Estimate, Table};
 use crate::runs::run::Run;
-use crate::worker::event::RunId;
-use crate::worker::run_spec::RunSpec;
 
 /// One figure of one evaluation.
 pub struct PairedRow {

@@ -12,10 +12,10 @@ use super::super::ui_state::UiState;
 use super::super::widgets::controls::{
     cut_label, from_right, group_title, primary_button, weak_small,
 };
+use crate::protocol::event::{Answer, AnswerEnd};
 use crate::runs::RunStore;
 use crate::runs::generation::GeneratedText;
 use crate::runs::run::Run;
-use crate::worker::event::{Answer, AnswerEnd};
 
 /// Draws the view. `is_run_on` says that a run is on, behind which an answer
 /// waits.

@@ -17,11 +17,11 @@ use super::super::widgets::status_mark::{
 };
 use super::accuracy::headline;
 use super::run_menu::run_menu_ui;
+use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::Run;
 use crate::words::duration;
-use crate::worker::event::{EvaluationPhase, RunId};
 
 const ROW_HEIGHT: f32 = 46.0;
 /// From how many runs on a filter is worth its place.

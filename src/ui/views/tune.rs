@@ -12,9 +12,9 @@ use super::super::widgets::plot_cache::PlotCache;
 use super::accuracy::accuracy_ui;
 use super::diagnoses::diagnoses_ui;
 use super::run_header::run_header_ui;
+use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::worker::event::RunId;
 
 /// Last steps that plots can follow.
 const TAILS: [usize; 4] = [50, 200, 1000, 10_000];

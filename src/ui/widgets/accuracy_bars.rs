@@ -8,7 +8,7 @@ use eframe::egui::{
 use super::super::theme::{blend, palette};
 use super::controls::named;
 use crate::bench::Accuracy;
-use crate::worker::event::EvaluationPhase;
+use crate::protocol::event::EvaluationPhase;
 
 const BAR_HEIGHT: f32 = 14.0;
 const BAR_GAP: f32 = 5.0;

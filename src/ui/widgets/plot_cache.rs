@@ -10,8 +10,8 @@ use eframe::egui::Mesh;
 use super::super::ui_state::PlotSettings;
 use super::metric::Metric;
 use super::plot_lines::{Canvas, Drawn, Extent, Layer, Lines, Made, Scales};
+use crate::protocol::event::RunId;
 use crate::runs::run::Run;
-use crate::worker::event::RunId;
 
 /// Points of width that one stretch of steps takes.
 const BUCKET_WIDTH: f32 = 3.0;

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use super::Tuning;
 use crate::error::Result;
+use crate::protocol::event::{Event, RunId};
+use crate::protocol::latest::StateSnapshot;
 use crate::runs::run::Run;
 use crate::tuning::diagnosis::diagnose;
 use crate::tuning::snapshot_file::{Snapshot, write_snapshot};
 use crate::worker::context::{Context, Doing};
 use crate::worker::control::Attention;
-use crate::worker::event::{Event, RunId};
-use crate::worker::latest::StateSnapshot;
 use crate::worker::tracer::Tracer;
 
 impl Tuning<'_> {

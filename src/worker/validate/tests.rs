@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::data::{Benchmark, Template};
+use crate::protocol::run_spec::Precision;
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, EarlyStopping, Gamma, Layers, LiftSpec, Method,
     PaperLiteralSpec, StandardSpec, StartState,
 };
-use crate::worker::run_spec::Precision;
 
 #[test]
 fn the_defaults_can_be_run() {

@@ -10,7 +10,7 @@ use super::super::super::theme::{blend, palette};
 use super::super::super::widgets::controls::{named, weak_small};
 use super::super::super::widgets::numbers::number;
 use super::Look;
-use crate::worker::trace::Traced;
+use crate::protocol::trace::Traced;
 
 /// Seconds that a token is shown while it plays.
 const PLAY_SECS: f64 = 0.2;

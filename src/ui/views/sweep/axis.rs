@@ -6,9 +6,9 @@ use super::super::super::theme::palette;
 use super::super::super::widgets::controls::{choice, cut_label, from_right, weak_small};
 use super::spoken;
 use crate::persist::spec_file::field_value;
+use crate::protocol::run_spec::RunSpec;
 use crate::sweep::spec::Axis;
 use crate::sweep::values::{FieldValue, Rounding, Values};
-use crate::worker::run_spec::RunSpec;
 
 /// Values of a preview at most.
 const MAX_SHOWN: usize = 12;

@@ -28,9 +28,9 @@ use super::super::sweep_look::ResultsView;
 use super::super::sweep_panel::SweepPanel;
 use super::super::ui_state::UiState;
 use super::super::widgets::controls::{choice, empty_state, weak_small};
+use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::sweep::results::{Metric, Row, SweepResults};
-use crate::worker::event::RunId;
 
 /// Draws the view.
 pub fn sweep_ui(

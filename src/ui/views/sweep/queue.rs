@@ -8,10 +8,10 @@ use super::super::super::theme::{blend, palette};
 use super::super::super::ui_state::UiState;
 use super::super::super::widgets::controls::{cut_middle, from_right, weak_small};
 use super::{run_of, select};
+use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::sweep::conduct::SweepCommand;
 use crate::sweep::task::{Task, TaskState};
-use crate::worker::event::RunId;
 
 const ROW_HEIGHT: f32 = 28.0;
 const NAME_WIDTH: f32 = 300.0;

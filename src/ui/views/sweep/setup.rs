@@ -12,12 +12,12 @@ use super::axis::{axis_ui, labelled};
 use super::spoken;
 use crate::kernels::device::mebibytes;
 use crate::persist::spec_file::fields;
+use crate::protocol::run_spec::RunSpec;
 use crate::sweep::conduct::MAX_JOBS;
 use crate::sweep::spec::{Axis, ChooseBy, Halving, Search, SweepPart};
 use crate::sweep::sweep_file::SWEEPS;
 use crate::sweep::values::{FieldValue, Values};
 use crate::words::duration;
-use crate::worker::run_spec::RunSpec;
 
 /// Draws it.
 pub(super) fn setup_ui(
