@@ -43,15 +43,15 @@ def both_rates(of_s0, of_lift):
     ]
 
 
-# Nine trials each.
-S0 = s0_rates(0.05, 12.8, 9)
-LIFT = lift_rates(0.0025, 0.64, 9)
-BOTH = both_rates([0.2, 0.8, 3.2], [0.0025, 0.01, 0.04])
+# Sixteen trials each.
+S0 = s0_rates(0.05, 12.8, 16)
+LIFT = lift_rates(0.0025, 0.64, 16)
+BOTH = both_rates([0.05, 0.2, 0.8, 3.2], [0.0025, 0.01, 0.04, 0.16])
 # A gamma between those at which the recurrence runs away and those at which nothing reaches the state.
 LITERAL = [
     {"method.features.gamma": f"Value({gamma})", "method.learning_rate_lift": rate}
-    for gamma in (0.6, 0.8, 1.0)
-    for rate in (0.01, 0.1, 1.0)
+    for gamma in (0.55, 0.65, 0.8, 1.0)
+    for rate in (0.001, 0.01, 0.1, 1.0)
 ]
 
 LOCAL_RULE = "decorrelation: (rule: LocalRule(eta: 0.05, kappa: 0.5))"
@@ -176,7 +176,7 @@ def run(arguments):
         chosen = [row.tests(rates) for row in own if (rates := best_rates(row, found))]
         # Seed by seed, so that what is there when time is up compares like with like.
         tests = [runs[seed] for seed in SEEDS for runs in chosen]
-        is_complete &= study.sweep(f"{benchmark}-test", benchmark, tests, test=True)
+        is_complete &= not tests or study.sweep(f"{benchmark}-test", benchmark, tests, test=True)
     table(arguments)
     if not is_complete:
         print("\nThe study is not complete; the same command goes on with it.")

@@ -1,23 +1,21 @@
-//! Kernels as operations that Burn's fusion schedules: any number of inputs and
-//! outputs, and a function that launches.
+//! Kernels as operations on tensors of Burn: any number of inputs and outputs,
+//! and a function that launches.
+//!
+//! Burn's fusion is off (`Cargo.toml`): what is worth fusing is fused by hand
+//! here, and an operation that fusion schedules costs the host three times what
+//! its launch does (`benches/gpu/README.md`).
 
 use burn::backend::Wgpu;
-use burn::backend::fusion::custom::{
-    CustomOpIr, HandleContainer, OperationFn, OperationIr, StreamId, TensorIr,
-};
-use burn::backend::fusion::{FusionBackend, FusionRuntime, FusionTensor};
 use burn::tensor::{DType, Device, Int, Shape, Tensor};
-use burn_cubecl::{CubeBackend, kernel::into_contiguous, tensor::CubeTensor};
+use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::prelude::TensorArg;
 
 use super::measure;
 use super::product_gpu::has_matrix_units;
 use super::wkv7::is_cpu;
 
-type Runtime = <CubeBackend as FusionBackend>::FusionRuntime;
-
 /// A tensor on a GPU, of any rank and element type.
-pub(crate) type GpuTensor = FusionTensor<Runtime>;
+pub(crate) type GpuTensor = CubeTensor;
 
 /// The GPU's part of a tensor.
 ///
@@ -43,27 +41,18 @@ pub(crate) fn from_gpu<const D: usize>(tensor: GpuTensor) -> Tensor<D> {
     Tensor::from_primitive::<Wgpu>(tensor)
 }
 
-/// Queues `launch`, which is given the inputs, contiguous, and the outputs,
-/// f32 and not yet written.
+/// Runs `launch`, which is given the inputs, contiguous, and the outputs, f32
+/// and not yet written. The device does its work later.
 pub(crate) fn queue<const OUT: usize>(
     name: &'static str,
     inputs: Vec<GpuTensor>,
     outputs: [Shape; OUT],
-    launch: impl Fn(&[CubeTensor], &[CubeTensor; OUT]) + Send + Sync + 'static,
+    launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT]) + Send,
 ) -> [GpuTensor; OUT] {
-    let made = queue_list(
-        name,
-        inputs,
-        outputs.into(),
-        move |inputs, outputs| match outputs.try_into() {
-            Ok(outputs) => launch(inputs, outputs),
-            Err(_) => unreachable!("as many outputs as shapes"),
-        },
-    );
-    match made.try_into() {
-        Ok(made) => made,
-        Err(_) => unreachable!("one tensor for every shape"),
-    }
+    let inputs: Vec<_> = inputs.into_iter().map(into_contiguous).collect();
+    let written = outputs.map(|shape| empty(&inputs[0], shape));
+    measure::launched(name, &inputs[0].client, || launch(&inputs, &written));
+    written
 }
 
 /// As [`queue`], with one more output.
@@ -72,62 +61,13 @@ pub(crate) fn queue_and_one<const OUT: usize>(
     inputs: Vec<GpuTensor>,
     outputs: [Shape; OUT],
     one: Shape,
-    launch: impl Fn(&[CubeTensor], &[CubeTensor], &CubeTensor) + Send + Sync + 'static,
+    launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT], &CubeTensor) + Send,
 ) -> ([GpuTensor; OUT], GpuTensor) {
-    let shapes = outputs.into_iter().chain([one]).collect();
-    let mut made = queue_list(name, inputs, shapes, move |inputs, outputs| {
-        launch(inputs, &outputs[..OUT], &outputs[OUT]);
+    let one = empty(&inputs[0], one);
+    let written = queue(name, inputs, outputs, |inputs, outputs| {
+        launch(inputs, outputs, &one);
     });
-    match (made.pop(), made) {
-        (Some(one), made) => match made.try_into() {
-            Ok(made) => (made, one),
-            Err(_) => unreachable!("one tensor for every shape"),
-        },
-        (None, _) => unreachable!("there is the one output"),
-    }
-}
-
-/// As [`queue`], for any number of outputs.
-fn queue_list(
-    name: &'static str,
-    inputs: Vec<GpuTensor>,
-    outputs: Vec<Shape>,
-    launch: impl Fn(&[CubeTensor], &[CubeTensor]) + Send + Sync + 'static,
-) -> Vec<GpuTensor> {
-    let client = inputs[0].client.clone();
-    let inputs: Vec<TensorIr> = inputs.into_iter().map(GpuTensor::into_ir).collect();
-    let description = CustomOpIr {
-        id: name.into(),
-        inputs: inputs.clone(),
-        outputs: outputs
-            .iter()
-            .map(|shape| TensorIr::uninit(client.create_empty_handle(), shape.clone(), DType::F32))
-            .collect(),
-        scalars: Vec::new(),
-    };
-    let ids: Vec<_> = description.outputs.iter().map(|ir| ir.id).collect();
-    let operation = OperationFn(
-        move |handles: &mut HandleContainer<<Runtime as FusionRuntime>::FusionHandle>| {
-            let inputs: Vec<CubeTensor> = inputs
-                .iter()
-                .map(|ir| into_contiguous(handles.get_float_tensor::<CubeBackend>(ir)))
-                .collect();
-            let written: Vec<_> = outputs
-                .iter()
-                .map(|shape| empty(&inputs[0], shape))
-                .collect();
-            measure::launched(name, &inputs[0].client, || launch(&inputs, &written));
-            for (id, tensor) in ids.iter().zip(written) {
-                handles.register_float_tensor::<CubeBackend>(id, tensor);
-            }
-            Ok(())
-        },
-    );
-    client.register(
-        StreamId::current(),
-        OperationIr::Custom(description),
-        operation,
-    )
+    (written, one)
 }
 
 /// A tensor as a kernel takes it.
@@ -136,12 +76,12 @@ pub(crate) fn arg(x: &CubeTensor) -> TensorArg {
 }
 
 /// An uninitialised f32 tensor on the device of `like`.
-pub(crate) fn empty(like: &CubeTensor, shape: &Shape) -> CubeTensor {
+pub(crate) fn empty(like: &CubeTensor, shape: Shape) -> CubeTensor {
     let buffer = like.client.empty(shape.num_elements() * size_of::<f32>());
     CubeTensor::new_contiguous(
         like.client.clone(),
         like.device.clone(),
-        shape.clone(),
+        shape,
         buffer,
         DType::F32,
     )
@@ -163,7 +103,5 @@ pub fn multiplies_in_half(device: &Device) -> bool {
     if is_cpu(device) {
         return false;
     }
-    let probe = on_gpu(Tensor::<1>::zeros([1], device));
-    let client = probe.client.clone();
-    has_matrix_units(&client.resolve_tensor_float::<CubeBackend>(probe))
+    has_matrix_units(&on_gpu(Tensor::<1>::zeros([1], device)))
 }

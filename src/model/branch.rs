@@ -60,6 +60,7 @@ pub(super) struct BranchOutput {
 
 /// What the backward pass of a branch reads.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one a layer")]
 pub(super) enum BranchTape {
     Readout(ReadoutTape),
     Lifted(LiftedBranchTape),

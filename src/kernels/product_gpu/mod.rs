@@ -11,7 +11,6 @@ use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
-use half::f16;
 
 use super::fused_gpu::cubes;
 use super::gpu_op::{empty, shaped};
@@ -22,7 +21,7 @@ use tiling::Tiling;
 use unit::UnitTiling;
 
 /// Whether the device multiplies 16-bit matrices with 32-bit sums in planes of
-/// 32 units.
+/// 32 units, and has shared memory for them.
 pub fn has_matrix_units(like: &CubeTensor) -> bool {
     let properties = like.client.properties();
     let (half, single) = (
@@ -34,11 +33,18 @@ pub fn has_matrix_units(like: &CubeTensor) -> bool {
             && (config.m, config.n, config.k) == (16, 16, 16)
     });
     let hardware = &properties.hardware;
-    fits && (hardware.plane_size_min, hardware.plane_size_max) == (32, 32)
+    let has_room = hardware.max_shared_memory_size >= SHARED_BYTES;
+    fits && has_room && (hardware.plane_size_min, hardware.plane_size_max) == (32, 32)
 }
 
+/// Shared memory that the largest tile takes.
+const SHARED_BYTES: usize = 40 << 10;
 /// Cubes that keep the larger GPUs busy.
 const MANY_CUBES: usize = 192;
+/// Multiprocessors of those GPUs, about.
+const ONE_FOR_EACH: usize = 128;
+/// Terms of sums that are over before a large tile pays.
+const SHORT_SUMS: usize = 128;
 /// The least terms of a part of a product that is cut up.
 const LEAST_TERMS: usize = 512;
 
@@ -47,8 +53,9 @@ fn n_tiles(m: usize, n: usize, size: usize) -> usize {
     m.div_ceil(size) * n.div_ceil(size)
 }
 
-/// The tile for a product of `m` rows and `n` columns in `n_parts`.
-fn plane_tiling(m: usize, n: usize, n_parts: usize) -> Tiling {
+/// The tile for a product of `m` rows and `n` columns of `k` terms in `n_parts`.
+/// Chosen by measurement, `benches/gpu/README.md`.
+fn plane_tiling(m: usize, n: usize, k: usize, n_parts: usize) -> Tiling {
     let tiling = |planes_m, planes_n, fragments_m, fragments_n| Tiling {
         planes_m,
         planes_n,
@@ -56,12 +63,17 @@ fn plane_tiling(m: usize, n: usize, n_parts: usize) -> Tiling {
         fragments_n,
         depth: 32,
     };
+    let n_large = n_tiles(m, n, 128) * n_parts;
     if n <= 32 {
-        tiling(4, 1, 1, 2)
-    } else if n <= 64 || n_tiles(m, n, 128) * n_parts < MANY_CUBES / 2 {
+        tiling(2, 2, 1, 1)
+    } else if n <= 64 {
+        tiling(2, 2, 1, 2)
+    } else if n_large < MANY_CUBES / 2 {
         tiling(2, 2, 2, 2)
+    } else if n.is_multiple_of(192) && (n_large <= 2 * ONE_FOR_EACH || k <= SHORT_SUMS) {
+        tiling(2, 4, 2, 3)
     } else {
-        tiling(4, 2, 2, 4)
+        tiling(2, 4, 4, 2)
     }
 }
 
@@ -118,7 +130,7 @@ pub fn product(
     let n_parts = k.div_ceil(part);
     let tiling = match b.dtype {
         DType::F32 => None,
-        _ => Some(plane_tiling(m, n, n_parts)),
+        _ => Some(plane_tiling(m, n, k, n_parts)),
     };
     let in_units = unit_tiling(m, n, n_parts);
     let call = Call {
@@ -130,7 +142,7 @@ pub fn product(
     if n_parts == 1 {
         return launch(a, b, call, other, out, tiling, in_units);
     }
-    let parts = empty(a, &Shape::from([n_parts, m, n]));
+    let parts = empty(a, Shape::from([n_parts, m, n]));
     launch(a, b, call, other, &parts, tiling, in_units);
     let total = m * n / 4;
     // SAFETY: units behind the last four do nothing.
@@ -184,16 +196,9 @@ fn launch(
         CubeCount::Static(n.div_ceil(columns) as u32, m.div_ceil(rows) as u32, n_parts)
     };
     if let Some(tiling) = plane_tiling {
-        // Where several columns of tiles read it, the first factor is narrowed once.
-        let is_narrow = n > tiling.columns();
-        let rows = match is_narrow {
-            true => narrowed(&rows, start),
-            false => rows,
-        };
         let factors = Factors {
             transposed,
             start,
-            is_narrow,
             is_whole: k.is_multiple_of(tiling.depth),
         };
         // SAFETY: the kernel stays inside [m, n], [m, k] and [k, n].
@@ -235,30 +240,4 @@ fn launch(
             );
         }
     }
-}
-
-/// What `start` makes of `a` [m, k], in 16 bits.
-fn narrowed(a: &CubeTensor, start: Start) -> CubeTensor {
-    let shape = a.meta.shape().clone();
-    let total = shape.num_elements() / 8;
-    let out = CubeTensor::new_contiguous(
-        a.client.clone(),
-        a.device.clone(),
-        shape,
-        a.client.empty(total * 8 * size_of::<f16>()),
-        DType::F16,
-    );
-    // SAFETY: units behind the last eight do nothing.
-    unsafe {
-        plane::narrow::launch_unchecked(
-            &a.client,
-            cubes(total.div_ceil(plane::NARROW_UNITS)),
-            CubeDim::new_1d(plane::NARROW_UNITS as u32),
-            a.clone().into_tensor_arg(),
-            out.clone().into_tensor_arg(),
-            total,
-            start,
-        );
-    }
-    out
 }

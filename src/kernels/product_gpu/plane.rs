@@ -15,9 +15,6 @@ type Four = Vector<f32, Const<4>>;
 /// Eight columns of a row in 16 bits each, in pairs; or four in 32.
 type Eight = Vector<u32, Const<4>>;
 
-/// Units of a cube of [`narrow`].
-pub const NARROW_UNITS: usize = 256;
-
 /// Four numbers in 16 bits each, in pairs.
 #[cube]
 fn halves(x: Four) -> Vector<u32, Const<2>> {
@@ -37,16 +34,6 @@ fn narrowed(low: Four, high: Four, #[comptime] start: Start) -> Eight {
     eight
 }
 
-/// The whole first factor, `a` [total eights, 8], as it is multiplied → `out`
-/// [total eights].
-#[cube(launch_unchecked)]
-pub fn narrow(a: &Tensor<Four>, out: &mut Tensor<Eight>, total: usize, #[comptime] start: Start) {
-    let place = CUBE_POS * NARROW_UNITS + UNIT_POS_X as usize;
-    if place < total {
-        out[place] = narrowed(a[2 * place], a[2 * place + 1], start);
-    }
-}
-
 /// What is known of the factors when a kernel is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Factors {
@@ -54,8 +41,6 @@ pub struct Factors {
     pub transposed: bool,
     /// What is done to the first.
     pub start: Start,
-    /// Whether [`narrow`] has done it.
-    pub is_narrow: bool,
     /// Whether every step has as many terms as the tile is deep.
     pub is_whole: bool,
 }
@@ -84,12 +69,8 @@ fn fetch_a(
             column = usize::min(column, k - 8);
         }
         let place = row * k + column;
-        if comptime!(factors.is_narrow) {
-            held[idx] = a[place / 8];
-        } else {
-            held[comptime!(2 * idx)] = a[place / 4];
-            held[comptime!(2 * idx + 1)] = a[place / 4 + 1];
-        }
+        held[comptime!(2 * idx)] = a[place / 4];
+        held[comptime!(2 * idx + 1)] = a[place / 4 + 1];
     }
 }
 
@@ -156,13 +137,9 @@ fn share(
     for idx in 0..comptime!(tiling.a_loads()) {
         let at = place_of(idx, comptime!(tiling.rows() * tiling.depth / 8), tiling);
         let place = at % width;
-        let mut eight = if comptime!(factors.is_narrow) {
-            held_a[idx]
-        } else {
-            let low = Four::reinterpret(held_a[comptime!(2 * idx)]);
-            let high = Four::reinterpret(held_a[comptime!(2 * idx + 1)]);
-            narrowed(low, high, comptime!(factors.start))
-        };
+        let low = Four::reinterpret(held_a[comptime!(2 * idx)]);
+        let high = Four::reinterpret(held_a[comptime!(2 * idx + 1)]);
+        let mut eight = narrowed(low, high, comptime!(factors.start));
         if comptime!(!factors.is_whole) {
             eight *= Eight::new(u32::cast_from(from + place * 8 < k));
         }
@@ -248,7 +225,7 @@ fn fragment(
     fragment
 }
 
-/// `a` [m, k], in 16 bits where it is narrow, by `b`, 16-bit, [k, n] or,
+/// `a` [m, k] by `b`, 16-bit, [k, n] or,
 /// transposed, [n, k], finished with `other` [m, n] → `out` [m, n]. `n` and `k` are
 /// multiples of 8. One cube for every tile, columns first; planes have 32 units.
 /// Along z the sums are cut into parts of `part` terms, a multiple of the depth,
@@ -278,8 +255,7 @@ pub fn product(
 
     let stage = comptime!(tiling.stage_size(transposed));
     let mut shared = Shared::<[Eight]>::new_slice(comptime!(tiling.shared_size(transposed)));
-    let of_eight = comptime!(if factors.is_narrow { 1 } else { 2 });
-    let mut held_a = Array::<Eight>::new(comptime!(of_eight * tiling.a_loads()));
+    let mut held_a = Array::<Eight>::new(comptime!(2 * tiling.a_loads()));
     let mut held_b = Array::<Eight>::new(comptime!(tiling.b_loads()));
     let mut sums = Sequence::<cmma::Matrix<f32>>::new();
     #[unroll]

@@ -90,6 +90,43 @@ fn go_on(
     sums[0] += with.extract(0usize) * left_write[u] + with.extract(1usize) * left_k[u];
 }
 
+/// A unit's numbers of the vectors of every token of a chunk.
+#[derive(CubeType)]
+struct Vectors {
+    w: Array<f32>,
+    k: Array<f32>,
+    write: Array<f32>,
+}
+
+/// A unit's numbers of one token.
+#[derive(CubeType)]
+struct Token {
+    decay: f32,
+    r: f32,
+    removal: f32,
+}
+
+/// From a token to an earlier one, `u`, on the way back: takes the products of the
+/// gradient with what u wrote from behind the token to in front of it. `walk` is
+/// the sum for the decay, and what the decays between them have left.
+#[cube]
+fn go_back(
+    with: Four,
+    #[comptime] u: usize,
+    token: &Token,
+    vectors: &Vectors,
+    with_v: &mut Array<f32>,
+    with_removed: &mut Array<f32>,
+    walk: &mut Array<f32>,
+) {
+    let of_removed = with_removed[u] + token.r * with.extract(0usize);
+    let of_v = with_v[u] + token.r * with.extract(1usize);
+    walk[0] += walk[1] * (vectors.write[u] * of_removed + vectors.k[u] * of_v);
+    walk[1] *= vectors.w[u];
+    with_removed[u] = token.decay * of_removed + token.removal * with.extract(2usize);
+    with_v[u] = token.decay * of_v + token.removal * with.extract(3usize);
+}
+
 /// One cube for every batch entry, head and chunk, and every [`Block::width`]
 /// columns, with as many units. Inputs and gradients [B, T, H, N]; `checkpoints` and
 /// `dcheckpoints` [B, H, chunks, N, N] as the passes over the rows leave them.
@@ -202,12 +239,14 @@ pub fn backward(
         step: n_head * n,
         len,
     };
-    let mut own_w = Array::<f32>::new(tokens);
-    let mut own_k = Array::<f32>::new(tokens);
-    let mut own_write = Array::<f32>::new(tokens);
-    own(w, &mut own_w, &column, 0usize, tokens);
-    own(k, &mut own_k, &column, 0usize, tokens);
-    own(write, &mut own_write, &column, 0usize, tokens);
+    let mut vectors = Vectors {
+        w: Array::<f32>::new(tokens),
+        k: Array::<f32>::new(tokens),
+        write: Array::<f32>::new(tokens),
+    };
+    own(w, &mut vectors.w, &column, 0usize, tokens);
+    own(k, &mut vectors.k, &column, 0usize, tokens);
+    own(write, &mut vectors.write, &column, 0usize, tokens);
 
     // Forward: what is left of the first state and of every token's vectors.
     let mut left = 1.0f32;
@@ -254,11 +293,11 @@ pub fn backward(
                         go_on(with, u, decay, &mut left_k, &mut left_write, &mut sums);
                     }
                     let u = comptime!(other * 4 + part);
-                    left_write[u] = own_write[u];
-                    left_k[u] = own_k[u];
+                    left_write[u] = vectors.write[u];
+                    left_k[u] = vectors.k[u];
                     let with = of_tokens[t * tokens + u];
-                    sums[0] +=
-                        with.extract(0usize) * own_write[u] + with.extract(1usize) * own_k[u];
+                    sums[0] += with.extract(0usize) * vectors.write[u]
+                        + with.extract(1usize) * vectors.k[u];
                 }
             }
             if t < len {
@@ -312,8 +351,14 @@ pub fn backward(
             with_state += r_t * of_dy.extract(part);
             let mut sum = 0.0f32;
             let mut sum_write = 0.0f32;
-            let mut sum_w = 0.0f32;
-            let mut left = 1.0f32;
+            let mut walk = Array::<f32>::new(2usize);
+            walk[0] = 0.0f32;
+            walk[1] = 1.0f32;
+            let at = Token {
+                decay,
+                r: r_t,
+                removal: removal_t,
+            };
             #[unroll]
             for earlier in 0..comptime!(tokens / 4) {
                 let other = comptime!(tokens / 4 - 1 - earlier);
@@ -326,12 +371,15 @@ pub fn backward(
                     for idx in 0..part {
                         let u = comptime!(other * 4 + part - 1 - idx);
                         let with = of_tokens[t * tokens + u];
-                        let of_removed = with_removed[u] + r_t * with.extract(0usize);
-                        let of_v = with_v[u] + r_t * with.extract(1usize);
-                        sum_w += left * (own_write[u] * of_removed + own_k[u] * of_v);
-                        left *= own_w[u];
-                        with_removed[u] = decay * of_removed + removal_t * with.extract(2usize);
-                        with_v[u] = decay * of_v + removal_t * with.extract(3usize);
+                        go_back(
+                            with,
+                            u,
+                            &at,
+                            &vectors,
+                            &mut with_v,
+                            &mut with_removed,
+                            &mut walk,
+                        );
                     }
                 }
                 if other < fourth {
@@ -339,16 +387,19 @@ pub fn backward(
                     for idx in 0..4usize {
                         let u = comptime!(other * 4 + 3 - idx);
                         let with = of_tokens[t * tokens + u];
-                        let of_removed = with_removed[u] + r_t * with.extract(0usize);
-                        let of_v = with_v[u] + r_t * with.extract(1usize);
-                        sum_w += left * (own_write[u] * of_removed + own_k[u] * of_v);
-                        left *= own_w[u];
-                        with_removed[u] = decay * of_removed + removal_t * with.extract(2usize);
-                        with_v[u] = decay * of_v + removal_t * with.extract(3usize);
+                        go_back(
+                            with,
+                            u,
+                            &at,
+                            &vectors,
+                            &mut with_v,
+                            &mut with_removed,
+                            &mut walk,
+                        );
                     }
                 }
             }
-            sum_w += left * with_state;
+            let sum_w = walk[0] + walk[1] * with_state;
             with_state = decay * with_state + removal_t * of_dremoved.extract(part);
             if t < len {
                 let p = column.place + t * column.step;
