@@ -4,7 +4,7 @@ use eframe::egui::{CollapsingHeader, Panel, RichText, Ui};
 
 use super::super::action::Action;
 use super::super::app::Caches;
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::super::theme::{GAP, palette};
 use super::super::widgets::controls::{
     from_right, group_title, primary_button, scrolled, weak_small,

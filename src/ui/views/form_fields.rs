@@ -3,7 +3,7 @@
 use eframe::egui::{Align2, DragValue, TextEdit, Ui};
 
 use super::super::action::Action;
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::form_choices as choose;
 use super::form_hints as hints;
 use super::form_row::{NUMBER_SIZE, Problem, count, log_slider, optional, real, row};

@@ -4,7 +4,7 @@
 use eframe::egui::{Context, ProgressBar, RichText, Ui};
 
 use super::super::action::Action;
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::super::scoring::AskedScore;
 use super::super::theme::{GAP, palette};
 use super::super::ui_state::Tab;
