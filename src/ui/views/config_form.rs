@@ -75,7 +75,7 @@ pub(in crate::ui) fn config_form_ui(
             form.more_training_ui(ui, &mut draft.training)
         });
         group(ui, "Accuracy", true, |ui| {
-            form.evaluation_ui(ui, &mut draft.evaluation)
+            form.evaluation_ui(ui, &mut draft.evaluation, &draft.data.source)
         });
         group(ui, "Writing down", false, |ui| {
             form.intervals_ui(ui, &mut draft.intervals)
