@@ -2,7 +2,7 @@
 
 use eframe::egui::{
     Align, Button, Color32, Context, FontId, Frame, Id, Label, Layout, Margin, Modal, Response,
-    RichText, Role, ScrollArea, Ui, WidgetInfo, WidgetText, vec2,
+    RichText, Role, ScrollArea, TextStyle, Ui, WidgetInfo, WidgetText, vec2,
 };
 
 use super::super::theme::{CONTROL_HEIGHT, GAP, palette};
@@ -49,6 +49,24 @@ pub fn choice<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T, &s
 /// tooltip.
 pub fn cut_label(ui: &mut Ui, text: impl Into<WidgetText>) -> Response {
     ui.add(Label::new(text).truncate())
+}
+
+/// Room of one height, so that nothing around it moves with what comes and goes
+/// within.
+pub fn reserved<R>(ui: &mut Ui, height: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let size = vec2(ui.available_width(), height);
+    let layout = Layout::top_down(Align::Min);
+    let shown = ui.allocate_ui_with_layout(size, layout, |ui| {
+        ui.set_min_size(size);
+        content(ui)
+    });
+    shown.inner
+}
+
+/// The height of lines of small text below each other.
+pub fn small_lines(ui: &Ui, n: usize) -> f32 {
+    let line = ui.text_style_height(&TextStyle::Small);
+    n as f32 * line + n.saturating_sub(1) as f32 * ui.spacing().item_spacing.y
 }
 
 /// A name cut in its middle, since runs differ at the end of theirs.
