@@ -1,8 +1,11 @@
 //! Buttons and texts that look the same in every view.
 
+use std::sync::Arc;
+
+use eframe::egui::text::{LayoutJob, TextWrapping};
 use eframe::egui::{
-    Align, Button, Color32, Context, FontId, Frame, Id, Label, Layout, Margin, Modal, Response,
-    RichText, Role, ScrollArea, TextStyle, Ui, WidgetInfo, WidgetText, vec2,
+    Align, Button, Color32, Context, FontId, Frame, Galley, Id, Label, Layout, Margin, Modal,
+    Response, RichText, Role, ScrollArea, TextStyle, Ui, WidgetInfo, WidgetText, vec2,
 };
 
 use super::super::theme::{CONTROL_HEIGHT, GAP, palette};
@@ -49,6 +52,19 @@ pub fn choice<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T, &s
 /// tooltip.
 pub fn cut_label(ui: &mut Ui, text: impl Into<WidgetText>) -> Response {
     ui.add(Label::new(text).truncate())
+}
+
+/// One line of text to be painted; it ends in `…` where it is wider.
+pub fn elided(
+    ui: &Ui,
+    text: impl Into<String>,
+    font: FontId,
+    colour: Color32,
+    width: f32,
+) -> Arc<Galley> {
+    let mut job = LayoutJob::simple_singleline(text.into(), font, colour);
+    job.wrap = TextWrapping::truncate_at_width(width);
+    ui.painter().layout_job(job)
 }
 
 /// Room of one height, so that nothing around it moves with what comes and goes
