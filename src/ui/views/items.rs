@@ -10,7 +10,7 @@ use super::super::item_index::ItemIndex;
 use super::super::measured::{Compared, Measured, Pair, name_of};
 use super::super::theme::GAP;
 use super::super::ui_state::{ItemsSettings, UiState};
-use super::super::widgets::controls::{choice, cut_label, empty_state, from_right};
+use super::super::widgets::controls::{choice, cut_label, empty_state, from_right, within};
 use super::item_detail::item_detail_ui;
 use super::item_list::item_list_ui;
 use super::paired_table::p_value;
@@ -207,15 +207,17 @@ fn evaluation_ui(
     let combo = ComboBox::from_id_salt(("evaluation", id))
         .width(width)
         .truncate();
-    let combo = combo.selected_text(shown).show_ui(ui, |ui| {
-        for Offered { name, file } in offered {
-            let is_chosen = chosen.as_ref() == Some(&file.path);
-            if ui.selectable_label(is_chosen, name).clicked() {
-                *chosen = Some(file.path.clone());
+    let combo = within(ui, width, |ui| {
+        combo.selected_text(shown).show_ui(ui, |ui| {
+            for Offered { name, file } in offered {
+                let is_chosen = chosen.as_ref() == Some(&file.path);
+                if ui.selectable_label(is_chosen, name).clicked() {
+                    *chosen = Some(file.path.clone());
+                }
             }
-        }
+        })
     });
-    combo.response
+    combo.response.on_hover_text(shown)
 }
 
 /// Which of the items, and by which rule.

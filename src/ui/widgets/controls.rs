@@ -67,6 +67,14 @@ pub fn elided(
     ui.painter().layout_job(job)
 }
 
+/// Room of one width for controls that would take more, such as a drop-down,
+/// whose own width is only the least that it takes.
+pub fn within<R>(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let layout = Layout::left_to_right(Align::Center);
+    let shown = ui.allocate_ui_with_layout(vec2(width, CONTROL_HEIGHT), layout, content);
+    shown.inner
+}
+
 /// Room of one height, so that nothing around it moves with what comes and goes
 /// within.
 pub fn reserved<R>(ui: &mut Ui, height: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
