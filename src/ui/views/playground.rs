@@ -117,11 +117,14 @@ pub fn playground_ui(
                 state,
             );
         } else {
-            group_title(&mut columns[1], "Tuned");
-            weak_small(
-                &mut columns[1],
-                "Select a run that has finished or was stopped; its state answers here.",
-            );
+            // Columns stretch the texts in them otherwise.
+            let layout = Layout::top_down(Align::Min);
+            columns[1].with_layout(layout, |ui| {
+                group_title(ui, "Tuned");
+                let advice =
+                    "Select a run that has finished or was stopped; its state answers here.";
+                weak_small(ui, advice);
+            });
         }
     });
     actions

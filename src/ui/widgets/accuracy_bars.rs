@@ -99,13 +99,18 @@ fn paint_axis(ui: &Ui, axis: Rect) {
     let palette = palette(ui.visuals());
     let line = Stroke::new(1.0, blend(palette.border, palette.surface, 0.7));
     let bottom = axis.bottom() - AXIS_HEIGHT;
+    // Between two quarters there is room for a number.
+    let every = if axis.width() < 150.0 { 2 } else { 1 };
     for (share, text) in [
         (0.0, "0"),
         (0.25, "0.25"),
         (0.5, "0.50"),
         (0.75, "0.75"),
         (1.0, "1"),
-    ] {
+    ]
+    .into_iter()
+    .step_by(every)
+    {
         let x = axis.left() + share * axis.width();
         ui.painter().vline(x, axis.top()..=bottom, line);
         let at = pos2(x, bottom + 3.0);
