@@ -11,3 +11,5 @@ pub mod trace;
 
 mod absolute;
 pub(crate) mod any_float;
+mod evaluation_summary;
+mod step_metrics;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{Context, ViewportCommand};
 
 use super::app::{App, Closing, Notice, WayOn};
-use super::background::PathFor;
+use super::dialogs::PathFor;
 use super::exporting::Exporting;
 use super::queue::Asked;
 use super::scoring::AskedScore;

@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::app::{App, Notice};
-use super::background::{Answer, PathFor};
+use super::background::Answer;
+use super::dialogs::PathFor;
 use crate::atomic::write_atomic;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};

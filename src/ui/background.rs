@@ -1,16 +1,13 @@
-//! What the window does beside drawing: files are read and dialogs wait on
-//! threads of their own, so that no frame waits for them.
+//! What the window does beside drawing: files are read on threads of their own,
+//! so that no frame waits for them.
 
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Builder, Thread};
+use std::thread::Builder;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use rfd::AsyncFileDialog;
 
+use super::dialogs::PathFor;
 use super::housekeeping::move_folder;
 use super::measured::{Files, Pair, Stamp};
 use super::states_data::{GridKey, ShownKey, StateKey, read};
@@ -24,43 +21,11 @@ use crate::persist::run_history::past_run;
 use crate::persist::spec_file::read_spec;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
-use crate::report::Table;
 use crate::report::compared::evaluations_of;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::tuned::Tuned;
 use crate::worker::foresight::Foresight;
-
-/// What a path that is chosen in a dialog is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PathFor {
-    /// The model of the draft.
-    Checkpoint,
-    /// Its vocabulary.
-    Vocabulary,
-    /// The folder of an official benchmark.
-    BenchmarkFolder,
-    /// Training examples.
-    Train,
-    /// Held-out examples.
-    Validation,
-    /// The state that S_0 starts from.
-    StartState,
-    /// A specification to open.
-    OpenSpec,
-    /// Where to save the draft.
-    SaveSpec,
-    /// Where to write a state.
-    Export,
-    /// Where to write the numbers of runs.
-    Numbers,
-    /// Where to write the plot of the loss.
-    LossPicture,
-    /// The folder of official files that a run is scored on.
-    ScoredFolder,
-    /// Where to write what helps to find a fault.
-    Diagnostics,
-}
 
 /// What came of something that was done beside the window.
 #[derive(Debug)]
@@ -268,116 +233,8 @@ impl Background {
         });
     }
 
-    /// Asks where to save a table, and saves it in the format of the name.
-    pub fn save_table(&self, table: Table) {
-        let dialog = AsyncFileDialog::new()
-            .set_title("Save the table")
-            .set_file_name("accuracy.csv");
-        let formats = [
-            ("CSV", "csv"),
-            ("Markdown", "md"),
-            ("LaTeX", "tex"),
-            ("JSON", "json"),
-            ("Text", "txt"),
-        ];
-        let with = |dialog: AsyncFileDialog, (name, ending): (&str, &str)| {
-            dialog.add_filter(name, &[ending])
-        };
-        let dialog = formats.into_iter().fold(dialog, with).save_file();
-        self.start(move || {
-            let chosen = block_on(dialog)?;
-            let path = chosen.path();
-            let saved = table.write(path);
-            Some(Answer::Done(
-                saved.map(|()| format!("Saved {}", path.display())),
-            ))
-        });
-    }
-
-    /// Asks for a path. Dialogs of the system are made on the window's thread,
-    /// as macOS wants it, and waited for on another.
-    pub fn choose(&self, what: PathFor, name: &str) {
-        let dialog = AsyncFileDialog::new();
-        let file = |title: &str, kind: &str, extensions: &[&str]| {
-            let dialog = AsyncFileDialog::new().set_title(title);
-            dialog.add_filter(kind, extensions).pick_file()
-        };
-        match what {
-            PathFor::Checkpoint => {
-                self.wait_for(
-                    what,
-                    file("Choose a model", "RWKV-7 model", &["pth", "safetensors"]),
-                );
-            }
-            PathFor::Vocabulary => {
-                self.wait_for(what, file("Choose a vocabulary", "Vocabulary", &["txt"]))
-            }
-            PathFor::Train => self.wait_for(
-                what,
-                file("Choose training examples", "JSON lines", &["jsonl"]),
-            ),
-            PathFor::Validation => self.wait_for(
-                what,
-                file("Choose held-out examples", "JSON lines", &["jsonl"]),
-            ),
-            PathFor::StartState => self.wait_for(
-                what,
-                file(
-                    "Choose a state",
-                    "Tuned state",
-                    &["safetensors", "pth", "st", "state"],
-                ),
-            ),
-            PathFor::OpenSpec => self.wait_for(
-                what,
-                file("Open a run specification", "Run specification", &["ron"]),
-            ),
-            PathFor::BenchmarkFolder | PathFor::ScoredFolder => {
-                let dialog = dialog.set_title("Choose the folder of the benchmark's files");
-                self.wait_for(what, dialog.pick_folder());
-            }
-            PathFor::Export => {
-                let dialog = dialog
-                    .set_title("Where to write the state")
-                    .set_file_name(name);
-                self.wait_for(what, dialog.save_file());
-            }
-            PathFor::Numbers => self.wait_for(
-                what,
-                save("Where to write the numbers", name, "Table", "csv"),
-            ),
-            PathFor::LossPicture => self.wait_for(
-                what,
-                save("Where to write the picture", name, "Picture", "svg"),
-            ),
-            PathFor::Diagnostics => self.wait_for(
-                what,
-                save("Where to write the diagnostics", name, "Archive", "zip"),
-            ),
-            PathFor::SaveSpec => {
-                let dialog = dialog
-                    .set_title("Save the run specification")
-                    .set_file_name(format!("{name}.ron"));
-                self.wait_for(
-                    what,
-                    dialog.add_filter("Run specification", &["ron"]).save_file(),
-                );
-            }
-        }
-    }
-
-    fn wait_for(
-        &self,
-        what: PathFor,
-        dialog: impl Future<Output = Option<rfd::FileHandle>> + Send + 'static,
-    ) {
-        self.start(move || {
-            let chosen = block_on(dialog)?;
-            Some(Answer::Chosen(what, chosen.path().to_path_buf()))
-        });
-    }
-
-    fn start(&self, work: impl FnOnce() -> Option<Answer> + Send + 'static) {
+    /// Does work on a thread of its own; what comes of it is an answer, if any.
+    pub(super) fn start(&self, work: impl FnOnce() -> Option<Answer> + Send + 'static) {
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
         let work = move || {
             if let Some(answer) = work() {
@@ -390,38 +247,6 @@ impl Background {
         if let Err(error) = thread {
             let error = Error::Device(format!("no thread to read files on, {error}"));
             let _ = self.sender.send(Answer::Spec(Err(error)));
-        }
-    }
-}
-
-/// Asks where to write a file of one kind.
-fn save(
-    title: &str,
-    name: &str,
-    kind: &str,
-    ending: &str,
-) -> impl Future<Output = Option<rfd::FileHandle>> + Send + use<> {
-    AsyncFileDialog::new()
-        .set_title(title)
-        .set_file_name(format!("{name}.{ending}"))
-        .add_filter(kind, &[ending])
-        .save_file()
-}
-
-/// Waits on this thread for a future.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
         }
     }
 }

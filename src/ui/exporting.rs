@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::app::{App, Notice};
-use super::background::PathFor;
+use super::dialogs::PathFor;
 use super::plot_svg::{Curve, loss_svg};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};

@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use eframe::egui::{CentralPanel, ComboBox, Frame, Margin, Panel, RichText, Role, Ui};
+use eframe::egui::{
+    Align, CentralPanel, ComboBox, Frame, Layout, Margin, Panel, RichText, Role, ScrollArea, Ui,
+    vec2,
+};
 
 use super::action::Action;
 use super::app::{App, Caches, Closing};
@@ -30,6 +33,9 @@ use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::tuning::spec::Method;
+
+/// The least width that views are made for; in less room they scroll sideways.
+const VIEW_WIDTH: f32 = 400.0;
 
 /// Draws everything.
 pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
@@ -168,7 +174,24 @@ struct Views<'a> {
 }
 
 impl Views<'_> {
+    /// Draws a view within the room there is, and nothing of it outside.
     fn show(&mut self, ui: &mut Ui, tab: Tab, state: &mut UiState, actions: &mut Vec<Action>) {
+        ui.shrink_clip_rect(ui.max_rect());
+        if ui.available_width() >= VIEW_WIDTH {
+            return self.view(ui, tab, state, actions);
+        }
+        let area = ScrollArea::horizontal()
+            .id_salt(("narrow", tab.name()))
+            .auto_shrink([false, false]);
+        area.show(ui, |ui| {
+            let size = vec2(VIEW_WIDTH, ui.available_height());
+            ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
+                self.view(ui, tab, state, actions);
+            });
+        });
+    }
+
+    fn view(&mut self, ui: &mut Ui, tab: Tab, state: &mut UiState, actions: &mut Vec<Action>) {
         let Self {
             store,
             sweep,

@@ -12,7 +12,8 @@
 //! | `scoring.rs` | the accuracy of runs that are over |
 //! | `frame_times.rs` | how long frames take |
 //! | `answers.rs` | what came of work beside the window |
-//! | `background.rs` | dialogs and files, on threads of their own |
+//! | `background.rs` | work beside the window, on threads of its own |
+//! | `dialogs.rs` | which file or folder people mean |
 //! | `layout.rs` | where the views stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
 //! | `sweep_panel.rs`, `sweep_shown.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
@@ -27,6 +28,7 @@
 pub mod action;
 pub mod app;
 pub mod background;
+pub mod dialogs;
 pub mod exporting;
 pub mod playing;
 pub mod queue;

@@ -121,7 +121,7 @@ pub(super) fn pressed(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<A
 }
 
 fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
-    use super::background::PathFor;
+    use super::dialogs::PathFor;
     Some(match does {
         Does::Start => Action::Start,
         Does::PauseOrResume => {

@@ -38,8 +38,7 @@ pub fn click(harness: &mut Harness<'_, App>, label: &str) {
     harness.run_steps(2);
 }
 
-/// Starts the run. Without the mouse, for the button moves while what the run takes
-/// becomes known.
+/// Starts the run, without the mouse.
 pub fn start(harness: &mut Harness<'_, App>) {
     harness.get_by_label("Start").click_accesskit();
     harness.run_steps(2);

@@ -74,7 +74,10 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
     asked.request.split = Split::Validation;
     asked.request.limit = Some(6);
     harness.run_steps(2);
+    let close = |harness: &Harness<'_, App>| harness.get_by_label("Close").rect();
+    let before = close(&harness);
     click(&mut harness, "Measure");
+    assert_eq!(close(&harness), before, "the buttons move");
     wait(&mut harness, "measured", |app| {
         let scoring = app.store.scoring.as_ref();
         scoring.is_some_and(|scoring| !scoring.is_on)
@@ -291,12 +294,21 @@ fn two_views_stand_side_by_side() {
         Tab::Tune,
         Appearance::Dark,
     );
-    let mut harness = harness(app, vec2(1600.0, 900.0), Appearance::Dark);
+    // Too little for both, so that each is scrolled and none is over the other.
+    let mut harness = harness(app, vec2(1280.0, 800.0), Appearance::Dark);
     let ctx = harness.ctx.clone();
     let beside = Action::PutBeside(Some(Tab::States));
     harness.state_mut().apply(beside, &ctx);
     wait_for(&mut harness, "Every head");
     assert!(harness.query_all_by_label("Smoothing").next().is_some());
+    let close = harness.get_by_label("Close the view at the right").rect();
+    let right = harness.get_by_label_contains("Every head").rect();
+    let presets = harness.get_by_label("Presets").rect();
+    assert!(close.right() < presets.left(), "{close:?} {presets:?}");
+    // Both panes are as wide as the other.
+    let (first, last) = (harness.get_by_label("Smoothing").rect(), close.right());
+    let middle = f32::midpoint(first.left(), last);
+    assert!(right.left() > middle, "{right:?} begins before {middle}");
     click(&mut harness, "Close the view at the right");
     assert!(harness.query_by_label_contains("Every head").is_none());
 }

@@ -12,6 +12,7 @@ mod click_through;
 mod clock;
 mod fixtures;
 mod flows;
+mod form;
 mod labels;
 mod measured;
 mod pictures;

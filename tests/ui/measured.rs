@@ -117,11 +117,13 @@ fn write(
 /// Three finished runs with the items of their evaluations in `folder`; two
 /// differ in their seed alone.
 fn measured(folder: &Path) -> RunStore {
+    measured_as(folder, ["seed-0-0001", "seed-1-0002", "rate-2-0003"])
+}
+
+/// The same under other names, the third one's beginning with rate.
+fn measured_as(folder: &Path, names: [&str; 3]) -> RunStore {
     let mut store = RunStore::default();
-    for (seed, (name, good)) in [("seed-0-0001", 5), ("seed-1-0002", 7), ("rate-2-0003", 3)]
-        .into_iter()
-        .enumerate()
-    {
+    for (seed, (name, good)) in names.into_iter().zip([5, 7, 3]).enumerate() {
         let folder = folder.join(name);
         let mut told = Told::begin(&mut store, name, &folder);
         told.change_spec(|spec| {
@@ -258,4 +260,38 @@ fn from_a_comparison_to_its_items() {
     harness.get_by_label_contains("Wrong in both").click();
     harness.run_steps(2);
     assert_eq!(harness.state().state.items.change, Some(Change::BothWrong));
+}
+
+/// Cells keep to their columns, and those to the view, whatever runs are called.
+#[test]
+fn a_comparison_fits_its_view() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "an-absurdly-long-name-that-goes-on-and-on-and-then-some".repeat(3);
+    let names = [1, 2].map(|n| format!("{long}-{n}"));
+    let store = measured_as(folder.path(), [&names[0], &names[1], "rate-2-0003"]);
+    let ids = selected(&store);
+    let mut app = app(store, Tab::Compare, Appearance::Dark);
+    app.state.baseline = Some(ids[2].clone());
+    app.state.selected = ids;
+    let mut harness = harness(app, vec2(1280.0, 800.0), Appearance::Dark);
+    let start = Instant::now();
+    while harness.query_all_by_label("Difference").next().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no comparison");
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+    harness.run_steps(4);
+    let right_of_view = harness
+        .get_by_role_and_label(Role::Button, "Presets")
+        .rect()
+        .left();
+    let mut right = 0.0;
+    for title in ["Run", "Accuracy", "Difference", "Fixed", "Broken", "p"] {
+        let cell = harness.query_all_by_label(title).next().unwrap().rect();
+        assert!(cell.left() > right, "{title} at {cell:?} is over {right}");
+        right = cell.right();
+    }
+    let buttons = harness.query_all_by_role_and_label(Role::Button, "Items");
+    let last = buttons.map(|button| button.rect().right()).reduce(f32::max);
+    assert!(last.unwrap() > right && last.unwrap() < right_of_view);
 }

@@ -10,7 +10,7 @@ use super::super::measured::Measured;
 use super::super::theme::GAP;
 use super::super::ui_state::UiState;
 use super::super::widgets::controls::{
-    empty_state, from_right, group_title, primary_button, scrolled, weak_small,
+    empty_state, from_right, group_title, primary_button, scrolled, weak_small, within,
 };
 use super::accuracy::{benchmark_ui, later_evaluations_ui};
 use super::paired_rows::{PairedRow, by_benchmark, paired_rows, table};
@@ -134,8 +134,10 @@ fn heading_ui(
             None => own.to_owned(),
             Some(id) => id.0.clone(),
         };
-        let combo = ComboBox::from_id_salt("baseline").width(220.0).selected_text(&shown).truncate();
-        let combo = combo.show_ui(ui, |ui| {
+        // Beside it stands the button of the table.
+        let width = (ui.available_width() - 120.0).clamp(100.0, 220.0);
+        let combo = ComboBox::from_id_salt("baseline").width(width).selected_text(&shown).truncate();
+        let combo = within(ui, width, |ui| combo.show_ui(ui, |ui| {
             ui.selectable_value(&mut state.baseline, None, own);
             let mut offered: Vec<_> = runs.iter().map(|run| run.id.clone()).collect();
             if let Some(id) = &state.baseline
@@ -147,7 +149,7 @@ fn heading_ui(
                 let name = id.0.clone();
                 ui.selectable_value(&mut state.baseline, Some(id), name);
             }
-        });
+        }));
         combo.response.labelled_by(label.id).on_hover_text(
             "What differences are taken to. A run that is chosen here stays the baseline whatever is selected.",
         );

@@ -1,13 +1,14 @@
 //! The configuration of the run that Start begins.
 
-use eframe::egui::{CollapsingHeader, Panel, RichText, Ui};
+use eframe::egui::text::LayoutJob;
+use eframe::egui::{CollapsingHeader, Panel, RichText, TextStyle, Ui};
 
 use super::super::action::Action;
 use super::super::app::Caches;
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::super::theme::{GAP, palette};
 use super::super::widgets::controls::{
-    from_right, group_title, primary_button, scrolled, weak_small,
+    cut_label, from_right, group_title, primary_button, reserved, scrolled, small_lines,
 };
 use super::form_fields::Form;
 use super::form_row::Problem;
@@ -18,6 +19,9 @@ use crate::protocol::run_spec::RunSpec;
 use crate::runs::eta::secs_foreseen;
 use crate::runs::run::Run;
 use crate::words::duration;
+
+/// Lines above Start: the data, the memory and the time, or what is wrong.
+const N_LINES: usize = 3;
 
 /// What is known that the form shows.
 pub(in crate::ui) struct Known<'a> {
@@ -75,7 +79,7 @@ pub(in crate::ui) fn config_form_ui(
             form.more_training_ui(ui, &mut draft.training)
         });
         group(ui, "Accuracy", true, |ui| {
-            form.evaluation_ui(ui, &mut draft.evaluation)
+            form.evaluation_ui(ui, &mut draft.evaluation, &draft.data.source)
         });
         group(ui, "Writing down", false, |ui| {
             form.intervals_ui(ui, &mut draft.intervals)
@@ -156,23 +160,13 @@ fn start_ui(
     asked: &Asked<'_>,
 ) -> Vec<Action> {
     let Asked { problem, is_busy } = *asked;
-    let colours = palette(ui.visuals());
     ui.add_space(6.0);
-    match problem {
-        Some(Problem { field, reason }) => {
-            let text = if field.is_empty() {
-                reason.clone()
-            } else {
-                format!("{field} {reason}")
-            };
-            ui.label(
-                RichText::new(format!("× {text}"))
-                    .small()
-                    .color(colours.bad),
-            );
-        }
+    // Start stays where it is while these come and go.
+    let height = small_lines(ui, N_LINES);
+    reserved(ui, height, |ui| match problem {
+        Some(problem) => problem_ui(ui, problem),
         None => estimate_ui(ui, draft, caches, known.runs),
-    }
+    });
     let text = if is_busy {
         "Start after the one that is on"
     } else {
@@ -187,9 +181,27 @@ fn start_ui(
     Vec::new()
 }
 
+/// What is wrong, in as many lines as there are; the whole is in the tooltip.
+fn problem_ui(ui: &mut Ui, Problem { field, reason }: &Problem) {
+    let text = if field.is_empty() {
+        format!("× {reason}")
+    } else {
+        format!("× {field} {reason}")
+    };
+    let font = TextStyle::Small.resolve(ui.style());
+    let bad = palette(ui.visuals()).bad;
+    let mut job = LayoutJob::simple(text, font, bad, ui.available_width());
+    job.wrap.max_rows = N_LINES;
+    ui.label(job);
+}
+
+fn line_ui(ui: &mut Ui, text: impl Into<String>) -> eframe::egui::Response {
+    cut_label(ui, RichText::new(text).small().weak())
+}
+
 fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
     let Some(Ok(seen)) = caches.foreseen.of(draft) else {
-        weak_small(ui, "Reading the model's dimensions and the data");
+        line_ui(ui, "Reading the model's dimensions and the data");
         return;
     };
     let items = seen
@@ -199,7 +211,7 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
         "{} examples, {} held out{items}",
         seen.n_train, seen.n_validation
     );
-    let line = weak_small(ui, line);
+    let line = line_ui(ui, line);
     if !seen.notes.is_empty() {
         line.on_hover_text(seen.notes.join("\n"));
     }
@@ -211,24 +223,28 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
         });
         let is_too_large = device.is_some_and(|bytes| total > bytes);
         let text = format!("Largest step about {:.0} MB{of_device}", total as f64 / 1e6);
-        let line = if is_too_large {
+        let hint = format!(
+            "{memory}\n\nEstimated from the model's dimensions and the longest example. No gradient of a weight is in it, since none is formed."
+        );
+        if is_too_large {
             let warning = palette(ui.visuals()).warning;
-            let text = format!("! {text}; choose a smaller batch or recompute activations");
-            ui.label(RichText::new(text).small().color(warning))
-        } else {
-            weak_small(ui, text)
-        };
-        line.on_hover_text(format!("{memory}\n\nEstimated from the model's dimensions and the longest example. No gradient of a weight is in it, since none is formed."));
+            let way_on = "Choose a smaller batch or recompute activations";
+            for text in [format!("! {text}"), way_on.into()] {
+                cut_label(ui, RichText::new(text).small().color(warning)).on_hover_text(&hint);
+            }
+            return;
+        }
+        line_ui(ui, text).on_hover_text(hint);
     }
     match secs_foreseen(runs, draft) {
         Some((secs, run)) => {
-            weak_small(ui, format!("About {}", duration(secs))).on_hover_text(format!(
+            line_ui(ui, format!("About {}", duration(secs))).on_hover_text(format!(
                 "From the steps of {}, which had the same model, data, device, method and batch",
                 run.0
             ));
         }
         None => {
-            weak_small(ui, "Time is known after the first run of this kind");
+            line_ui(ui, "Time is known after the first run of this kind");
         }
     }
 }

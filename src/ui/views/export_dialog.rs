@@ -6,7 +6,7 @@ use std::path::Path;
 use eframe::egui::{Context, DragValue, RichText, Spinner, TextEdit, Ui};
 
 use super::super::action::Action;
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::super::exporting::{Exporting, FORMATS, format_words};
 use super::super::theme::{GAP, palette};
 use super::super::widgets::controls::{from_right, modal, primary_button, weak_small};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use eframe::egui::{ComboBox, Response, RichText, TextEdit, Ui};
 
 use super::super::action::Action;
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::super::widgets::controls::cut_label;
 use crate::data::{Benchmark, Template};
 use crate::kernels::device::{AdapterSummary, DeviceChoice};

@@ -3,12 +3,12 @@
 use eframe::egui::{Align2, DragValue, TextEdit, Ui};
 
 use super::super::action::Action;
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::form_choices as choose;
 use super::form_hints as hints;
 use super::form_row::{NUMBER_SIZE, Problem, count, log_slider, optional, real, row};
 use super::kernel_preview::Distances;
-use crate::data::Template;
+use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::AdapterSummary;
 use crate::protocol::run_spec::{
     CheckpointSource, DataSource, DataSpec, EvaluationSpec, EvaluationSplit, Intervals, ModelSpec,
@@ -217,8 +217,13 @@ impl Form<'_> {
         });
     }
 
-    /// How accuracy is measured.
-    pub fn evaluation_ui(&mut self, ui: &mut Ui, evaluation: &mut EvaluationSpec) {
+    /// How accuracy is measured on a benchmark of `source`.
+    pub fn evaluation_ui(
+        &mut self,
+        ui: &mut Ui,
+        evaluation: &mut EvaluationSpec,
+        source: &DataSource,
+    ) {
         let problem = self.problem;
         row(ui, &hints::EVALUATION_BEFORE, problem, |ui| {
             ui.checkbox(&mut evaluation.before, "untuned")
@@ -246,6 +251,32 @@ impl Form<'_> {
         row(ui, &hints::EVALUATION_SPLIT, problem, |ui| {
             choose::combo(ui, "split", &mut evaluation.split, &choices)
         });
+        let (has_items, is_worded) = match source {
+            DataSource::Mini(_) => (true, false),
+            DataSource::Official { benchmark, .. } => (true, *benchmark == Benchmark::Mmlu),
+            DataSource::Jsonl { .. } => (false, false),
+        };
+        if has_items {
+            row(ui, &hints::EVALUATION_CONTEXT_LENGTH, problem, |ui| {
+                optional(
+                    ui,
+                    hints::EVALUATION_CONTEXT_LENGTH.name,
+                    &mut evaluation.context_length,
+                    2048,
+                    "unlimited",
+                    count,
+                )
+            });
+        }
+        if is_worded {
+            let choices = [
+                (MmluTemplate::LmEval, "As lm-eval"),
+                (MmluTemplate::Rwkv, "As RWKV-LM"),
+            ];
+            row(ui, &hints::EVALUATION_MMLU, problem, |ui| {
+                choose::combo(ui, "mmlu", &mut evaluation.mmlu, &choices)
+            });
+        }
     }
 
     /// How often things are written down.

@@ -296,6 +296,20 @@ pub const EVALUATION_SPLIT: Field = field(
     "",
     "Choose rates and sizes on the validation split, and report the test split once.",
 );
+pub const EVALUATION_CONTEXT_LENGTH: Field = field(
+    "evaluation.context_length",
+    "Longest item",
+    "T",
+    "tokens",
+    "Items of more tokens than this, token 0 and the answer included, are left out, counted and listed. 1 or more; without it, as by default, an item has any length.",
+);
+pub const EVALUATION_MMLU: Field = field(
+    "evaluation.mmlu",
+    "MMLU wording",
+    "",
+    "",
+    "How official MMLU questions are put: as lm-evaluation-harness words them, which is the default, or as RWKV-LM's own evaluation (rwkv_mmlu_eval.py). Accuracies of different wordings do not compare.",
+);
 pub const INTERVALS_LOG: Field = field(
     "intervals.log",
     "Log every",

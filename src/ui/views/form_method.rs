@@ -4,7 +4,7 @@
 use eframe::egui::text::{LayoutJob, TextFormat};
 use eframe::egui::{Atom, Button, FontId, Slider, TextEdit, Ui, vec2};
 
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::super::theme::palette;
 use super::form_choices as choose;
 use super::form_fields::Form;

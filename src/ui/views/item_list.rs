@@ -6,6 +6,7 @@ use eframe::egui::{
 
 use super::super::measured::Pair;
 use super::super::theme::{Palette, palette};
+use super::super::widgets::controls::elided;
 use crate::bench::{Change, Comparison, ItemRecord};
 
 const ROW: f32 = 36.0;
@@ -105,17 +106,37 @@ fn row_ui(
         vec2(3.0, rect.height() - 8.0),
     );
     ui.painter().rect_filled(bar, 1.0, colour);
-    let painter = ui.painter().with_clip_rect(rect.shrink2(vec2(4.0, 0.0)));
     let left = rect.left() + 12.0;
     let small = FontId::proportional(11.0);
     let at = pos2(left, rect.top() + 9.0);
+    let painter = ui.painter();
     let mark = painter.text(at, Align2::LEFT_CENTER, word, small.clone(), colour);
-    let at = pos2(mark.right() + 8.0, rect.top() + 9.0);
-    painter.text(at, Align2::LEFT_CENTER, &record.id, small, palette.weak);
-    let at = pos2(left, rect.bottom() - 9.0);
+    let mut is_cut = false;
     let font = FontId::proportional(12.5);
-    painter.text(at, Align2::LEFT_CENTER, question, font, palette.text);
-    response
+    for (x, y, text, font, colour) in [
+        (
+            mark.right() + 8.0,
+            at.y,
+            record.id.as_str(),
+            small,
+            palette.weak,
+        ),
+        (
+            left,
+            rect.bottom() - 9.0,
+            question.as_str(),
+            font,
+            palette.text,
+        ),
+    ] {
+        let shown = elided(ui, text, font, colour, rect.right() - 6.0 - x);
+        is_cut |= shown.elided;
+        painter.galley(pos2(x, y - shown.size().y / 2.0), shown, colour);
+    }
+    match is_cut {
+        true => response.on_hover_text(format!("{}\n\n{question}", record.id)),
+        false => response,
+    }
 }
 
 /// The question on one line, without what comes before it.

@@ -10,7 +10,7 @@ use super::super::item_index::ItemIndex;
 use super::super::measured::{Compared, Measured, Pair, name_of};
 use super::super::theme::GAP;
 use super::super::ui_state::{ItemsSettings, UiState};
-use super::super::widgets::controls::{choice, empty_state, from_right};
+use super::super::widgets::controls::{choice, cut_label, empty_state, from_right, within};
 use super::item_detail::item_detail_ui;
 use super::item_list::item_list_ui;
 use super::paired_table::p_value;
@@ -207,15 +207,17 @@ fn evaluation_ui(
     let combo = ComboBox::from_id_salt(("evaluation", id))
         .width(width)
         .truncate();
-    let combo = combo.selected_text(shown).show_ui(ui, |ui| {
-        for Offered { name, file } in offered {
-            let is_chosen = chosen.as_ref() == Some(&file.path);
-            if ui.selectable_label(is_chosen, name).clicked() {
-                *chosen = Some(file.path.clone());
+    let combo = within(ui, width, |ui| {
+        combo.selected_text(shown).show_ui(ui, |ui| {
+            for Offered { name, file } in offered {
+                let is_chosen = chosen.as_ref() == Some(&file.path);
+                if ui.selectable_label(is_chosen, name).clicked() {
+                    *chosen = Some(file.path.clone());
+                }
             }
-        }
+        })
     });
-    combo.response
+    combo.response.on_hover_text(shown)
 }
 
 /// Which of the items, and by which rule.
@@ -247,8 +249,9 @@ fn filter_ui(
         }
     });
     ui.horizontal(|ui| {
+        let width = (LIST_WIDTH - GAP).min(ui.available_width() * 0.4);
         let hint = RichText::new("Search ids, prompts and answers").weak();
-        let edit = TextEdit::singleline(&mut settings.search).hint_text(hint).desired_width(LIST_WIDTH - GAP);
+        let edit = TextEdit::singleline(&mut settings.search).hint_text(hint).desired_width(width);
         ui.add(edit).on_hover_text("Search ids, prompts and answers");
         from_right(ui, |ui| {
             let (low, high) = comparison.interval95;
@@ -260,7 +263,7 @@ fn filter_ui(
                 comparison.difference(),
                 p_value(comparison.p_value),
             );
-            ui.label(RichText::new(text).small().weak()).on_hover_text(
+            cut_label(ui, RichText::new(text).small().weak()).on_hover_text(
                 "Accuracy of both with the 95% interval (Wilson) of the second, their difference with its bootstrap interval over items, McNemar's exact test",
             );
         });

@@ -8,7 +8,7 @@ use eframe::egui::{
 
 use super::super::action::Action;
 use super::super::theme::{Palette, blend, palette};
-use super::super::widgets::controls::{named, weak_small};
+use super::super::widgets::controls::{named, reserved, small_lines, weak_small};
 use crate::protocol::event::KernelDistances;
 use crate::tuning::spec::{FeatureSpec, Gamma};
 
@@ -82,7 +82,8 @@ pub fn kernel_preview_ui(
     named(&response, Role::Image, "Kernel over distances");
     response.on_hover_text("Squared distance between receptance vectors and support vectors, both of unit length. Grey, all pairs; green, the nearest support vector of each; the line is φ, from 1 down to 0.");
     let mut actions = Vec::new();
-    match (distances, gamma) {
+    let height = small_lines(ui, 2);
+    reserved(ui, height, |ui| match (distances, gamma) {
         (Distances::Known(known), Some(gamma)) => {
             weak_small(ui, sentence(known, gamma));
         }
@@ -97,7 +98,7 @@ pub fn kernel_preview_ui(
                 actions.push(Action::MeasureDistances);
             }
         }
-    }
+    });
     actions
 }
 

@@ -1,16 +1,61 @@
 //! The rows of a comparison, drawn.
 
-use eframe::egui::{FontId, Grid, RichText, ScrollArea, Ui};
+use eframe::egui::{Align, FontId, RichText, ScrollArea, Ui};
 
 use super::super::action::Action;
 use super::super::measured::Compared;
 use super::super::theme::{palette, run_colour};
 use super::super::ui_state::{ItemsPair, UiState};
-use super::super::widgets::controls::cut_middle;
+use super::super::widgets::columns::{Cells, Columns};
+use super::super::widgets::controls::{cut_label, cut_middle};
 use super::paired_rows::{Against, PairedRow, difference};
 use crate::bench::Change;
+use crate::report::Estimate;
 
-const NAME_WIDTH: f32 = 168.0;
+const HEADING_HEIGHT: f32 = 20.0;
+/// A figure, and its interval below it.
+const ROW_HEIGHT: f32 = 38.0;
+/// Their names, what they say, where their texts stand, and the least widths
+/// in which those fit.
+const COLUMNS: [(&str, &str, Align, f32); 7] = [
+    (
+        "Run",
+        "The run; what was evaluated and what counts as right",
+        Align::Min,
+        120.0,
+    ),
+    (
+        "Accuracy",
+        "With the number of items and its 95% interval (Wilson); for means of runs Student's t over runs",
+        Align::Min,
+        142.0,
+    ),
+    (
+        "Difference",
+        "To the baseline, with its 95% bootstrap interval over items",
+        Align::Min,
+        112.0,
+    ),
+    (
+        "Fixed",
+        "Items that the baseline has wrong and this one right",
+        Align::Max,
+        38.0,
+    ),
+    (
+        "Broken",
+        "Items that the baseline has right and this one wrong",
+        Align::Max,
+        42.0,
+    ),
+    (
+        "p",
+        "McNemar's exact test, two-sided: how likely so uneven a split is by chance",
+        Align::Max,
+        42.0,
+    ),
+    ("", "", Align::Max, 46.0),
+];
 
 /// Draws one benchmark's rows; asks for the items of a pair.
 pub fn paired_table_ui(
@@ -20,77 +65,70 @@ pub fn paired_table_ui(
     state: &UiState,
 ) -> Option<Action> {
     let mut action = None;
+    let widths = COLUMNS.iter().map(|(.., width)| *width).collect();
+    let columns = Columns::within(ui.available_width(), widths);
     let area = ScrollArea::horizontal().id_salt(("paired rows", benchmark));
     area.show(ui, |ui| {
-        let grid = Grid::new(("paired table", benchmark)).striped(true).spacing([16.0, 5.0]);
-        grid.show(ui, |ui| {
-            for (title, what) in [
-                ("Run", ""),
-                ("Evaluation", ""),
-                ("Rule", "What counts as right"),
-                ("Accuracy", "With its 95% interval (Wilson) and the number of items; for means of runs Student's t over runs"),
-                ("Difference", "To the baseline, with its 95% bootstrap interval over items"),
-                ("Fixed", "Items that the baseline has wrong and this one right"),
-                ("Broken", "Items that the baseline has right and this one wrong"),
-                ("p", "McNemar's exact test, two-sided: how likely so uneven a split is by chance"),
-                ("", ""),
-            ] {
-                let label = ui.label(RichText::new(title).small().weak());
-                if !what.is_empty() {
-                    label.on_hover_text(what);
-                }
-            }
-            ui.end_row();
-            for row in rows {
-                action = row_ui(ui, row, state).or(action.take());
-                ui.end_row();
+        ui.spacing_mut().item_spacing.y = 0.0;
+        columns.row_ui(ui, HEADING_HEIGHT, false, |cells| {
+            for (title, what, align, _) in COLUMNS.iter().filter(|(title, ..)| !title.is_empty()) {
+                cells.cell(*align, |ui| {
+                    cut_label(ui, RichText::new(*title).small().weak()).on_hover_text(*what);
+                });
             }
         });
+        for (idx, row) in rows.iter().enumerate() {
+            let asked = columns.row_ui(ui, ROW_HEIGHT, idx % 2 == 0, |cells| {
+                row_ui(cells, row, state)
+            });
+            action = asked.or(action.take());
+        }
     });
     action
 }
 
-fn row_ui(ui: &mut Ui, row: &PairedRow, state: &UiState) -> Option<Action> {
-    let font = FontId::proportional(13.0);
-    let name = cut_middle(ui, &row.name, &font, NAME_WIDTH);
-    let colour = match &row.run {
-        Some(run) => run_colour(state.colour(run), ui.visuals()),
-        None => palette(ui.visuals()).text,
-    };
-    ui.label(RichText::new(name).color(colour))
-        .on_hover_text(&row.name);
-    ui.label(&row.evaluation);
-    ui.label(row.figure);
-    ui.monospace(row.accuracy.to_string());
+fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, state: &UiState) -> Option<Action> {
+    cells.cell(Align::Min, |ui| name_ui(ui, row, state));
+    cells.cell(Align::Min, |ui| accuracy_ui(ui, &row.accuracy));
     let comparison = match &row.against {
         Against::Baseline(Compared::Done(comparison)) => comparison,
         Against::Baseline(Compared::Refused(reason)) => {
-            ui.label(RichText::new("does not compare").weak())
-                .on_hover_text(reason);
+            cells.cell(Align::Min, |ui| {
+                ui.label(RichText::new("does not compare").weak())
+                    .on_hover_text(reason);
+            });
             return None;
         }
         Against::Baseline(Compared::Waiting) => {
-            ui.label(RichText::new("…").weak());
+            cells.cell(Align::Min, |ui| ui.label(RichText::new("…").weak()));
             return None;
         }
         Against::IsBaseline => {
-            ui.label(RichText::new("the baseline").weak());
+            cells.cell(Align::Min, |ui| {
+                ui.label(RichText::new("the baseline").weak());
+            });
             return None;
         }
         Against::Nothing => {
-            ui.label(RichText::new("–").weak());
+            cells.cell(Align::Min, |ui| ui.label(RichText::new("–").weak()));
             return None;
         }
     };
-    if let Some(of) = difference(row) {
-        let text = format!("{:+.3} [{:+.3}, {:+.3}]", of.value, of.low, of.high);
-        ui.monospace(text);
+    cells.cell(Align::Min, |ui| {
+        if let Some(of) = difference(row) {
+            ui.monospace(format!("{:+.3}", of.value));
+            interval_ui(ui, format!("[{:+.3}, {:+.3}]", of.low, of.high));
+        }
+    });
+    for text in [
+        comparison.count(Change::Fixed).to_string(),
+        comparison.count(Change::Broken).to_string(),
+        p_value(comparison.p_value),
+    ] {
+        cells.cell(Align::Max, |ui| ui.monospace(text));
     }
-    ui.monospace(comparison.count(Change::Fixed).to_string());
-    ui.monospace(comparison.count(Change::Broken).to_string());
-    ui.monospace(p_value(comparison.p_value));
     let pair = row.pair.as_ref()?;
-    let button = ui.small_button("Items");
+    let button = cells.cell(Align::Max, |ui| ui.small_button("Items"));
     let button = button.on_hover_text("Look at the items that were fixed and broken");
     button.clicked().then(|| {
         Action::LookAtItems(ItemsPair {
@@ -98,6 +136,42 @@ fn row_ui(ui: &mut Ui, row: &PairedRow, state: &UiState) -> Option<Action> {
             second: Some(pair.second.path.clone()),
         })
     })
+}
+
+/// The run, and below it what was evaluated.
+fn name_ui(ui: &mut Ui, row: &PairedRow, state: &UiState) {
+    let font = FontId::proportional(13.0);
+    let name = cut_middle(ui, &row.name, &font, ui.available_width());
+    let colour = match &row.run {
+        Some(run) => run_colour(state.colour(run), ui.visuals()),
+        None => palette(ui.visuals()).text,
+    };
+    ui.label(RichText::new(name).color(colour))
+        .on_hover_text(&row.name);
+    let what = format!("{}, {}", row.evaluation, row.figure);
+    cut_label(ui, RichText::new(what).small().weak());
+}
+
+/// The share with its number of items, and below it the interval.
+fn accuracy_ui(ui: &mut Ui, of: &Estimate) {
+    if of.n == 0 {
+        ui.label(RichText::new("no items").weak());
+        return;
+    }
+    ui.horizontal(|ui| {
+        ui.set_height(ui.text_style_height(&eframe::egui::TextStyle::Body));
+        ui.monospace(format!("{:.3}", of.value));
+        let n = match of.n_total > of.n {
+            true => format!("n = {} of {}", of.n, of.n_total),
+            false => format!("n = {}", of.n),
+        };
+        cut_label(ui, RichText::new(n).small().weak());
+    });
+    interval_ui(ui, format!("[{:.3}, {:.3}]", of.low, of.high));
+}
+
+fn interval_ui(ui: &mut Ui, text: String) {
+    ui.label(RichText::new(text).monospace().size(11.0).weak());
 }
 
 /// `0.031`, and `1.2e-9` below a thousandth.

@@ -3,7 +3,7 @@
 use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 
 use super::super::action::{Action, SidePanel};
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::super::shortcuts::available;
 use super::super::theme::{blend, palette};
 use super::super::ui_state::{Tab, UiState};

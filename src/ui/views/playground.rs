@@ -2,7 +2,7 @@
 
 use eframe::egui::{
     Align, Checkbox, CollapsingHeader, DragValue, Layout, RichText, ScrollArea, Slider, Spinner,
-    TextEdit, Ui,
+    TextEdit, TextStyle, Ui,
 };
 
 use super::super::action::Action;
@@ -10,7 +10,7 @@ use super::super::playing::PlaygroundSettings;
 use super::super::theme::{GAP, palette, run_colour};
 use super::super::ui_state::UiState;
 use super::super::widgets::controls::{
-    cut_label, from_right, group_title, primary_button, weak_small,
+    cut_label, cut_middle, from_right, group_title, primary_button, weak_small,
 };
 use crate::protocol::event::{Answer, AnswerEnd};
 use crate::runs::RunStore;
@@ -117,11 +117,14 @@ pub fn playground_ui(
                 state,
             );
         } else {
-            group_title(&mut columns[1], "Tuned");
-            weak_small(
-                &mut columns[1],
-                "Select a run that has finished or was stopped; its state answers here.",
-            );
+            // Columns stretch the texts in them otherwise.
+            let layout = Layout::top_down(Align::Min);
+            columns[1].with_layout(layout, |ui| {
+                group_title(ui, "Tuned");
+                let advice =
+                    "Select a run that has finished or was stopped; its state answers here.";
+                weak_small(ui, advice);
+            });
         }
     });
     actions
@@ -207,7 +210,10 @@ fn written_ui(
         group_title(ui, title);
         if let Some(run) = run {
             let colour = run_colour(state.colour(&run.id), ui.visuals());
-            cut_label(ui, RichText::new(run.title()).small().color(colour));
+            let font = TextStyle::Small.resolve(ui.style());
+            let name = cut_middle(ui, run.title(), &font, ui.available_width());
+            ui.label(RichText::new(name).small().color(colour))
+                .on_hover_text(run.title());
         }
     });
     let status = match text.end {

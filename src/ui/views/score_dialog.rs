@@ -1,14 +1,16 @@
 //! The accuracy of a run that is over, on any benchmark: what to measure, how
 //! far it is, and what came of it.
 
-use eframe::egui::{Context, ProgressBar, RichText, Ui};
+use eframe::egui::{Button, Context, ProgressBar, RichText, Ui, vec2};
 
 use super::super::action::Action;
-use super::super::background::PathFor;
+use super::super::dialogs::PathFor;
 use super::super::scoring::AskedScore;
-use super::super::theme::{GAP, palette};
+use super::super::theme::{CONTROL_HEIGHT, GAP, palette};
 use super::super::ui_state::Tab;
-use super::super::widgets::controls::{choice, from_right, modal, primary_button, weak_small};
+use super::super::widgets::controls::{
+    choice, from_right, modal, primary_button, reserved, small_lines, weak_small,
+};
 use super::form_choices as choose;
 use super::form_hints::field;
 use super::form_row::{Field, count, optional, row};
@@ -82,20 +84,26 @@ pub fn score_ui(
         ui.add_space(GAP);
         ui.add_enabled_ui(!is_begun, |ui| fields_ui(ui, open, &mut actions));
         ui.add_space(GAP);
-        if is_begun {
-            progress_ui(ui, own);
-        } else if let Some(own) = own {
-            outcome_ui(ui, own, &mut actions);
-        }
         let problem = open.problem();
-        if let Some(problem) = problem {
-            weak_small(ui, problem);
-        }
+        // The buttons stay where they are when it begins.
+        let height = small_lines(ui, 2);
+        reserved(ui, height, |ui| {
+            if is_begun {
+                progress_ui(ui, own);
+            } else if let Some(own) = own {
+                outcome_ui(ui, own, &mut actions);
+            }
+            if let Some(problem) = problem {
+                weak_small(ui, problem);
+            }
+        });
         ui.add_space(GAP);
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
                 if is_begun {
-                    let stop = ui.add_enabled(own.is_some(), eframe::egui::Button::new("Stop"));
+                    // As large as what it stands in place of.
+                    let button = Button::new("Stop").min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
+                    let stop = ui.add_enabled(own.is_some(), button);
                     if stop.on_hover_text("Nothing is written then").clicked() {
                         actions.push(Action::StopScoring);
                     }
@@ -150,7 +158,11 @@ fn fields_ui(ui: &mut Ui, open: &mut AskedScore, actions: &mut Vec<Action>) {
         });
     }
     row(ui, &SPLIT, None, |ui| {
-        let splits = Split::ALL.map(|split| (split, split.name()));
+        let splits = Split::ALL.map(|split| match split {
+            Split::Train => (split, "Train"),
+            Split::Validation => (split, "Validation"),
+            Split::Test => (split, "Test"),
+        });
         choose::combo(ui, "scored split", &mut request.split, &splits)
     });
     row(ui, &ITEMS, None, |ui| {

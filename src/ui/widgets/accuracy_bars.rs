@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::super::theme::{blend, palette};
-use super::controls::named;
+use super::controls::{cut_middle, elided, named};
 use crate::bench::Accuracy;
 use crate::protocol::event::EvaluationPhase;
 
@@ -72,7 +72,8 @@ pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
     let mut y = rect.top() + BAR_GAP / 2.0;
     for group in groups {
         if let Some(title) = &group.title {
-            paint_title(ui, rect, y + row / 2.0, group.colour, title);
+            let line = Rect::from_min_size(pos2(rect.left(), y), vec2(rect.width(), row));
+            paint_title(ui, line, group.colour, title);
             y += row + 4.0;
         }
         for bar in &group.bars {
@@ -98,13 +99,18 @@ fn paint_axis(ui: &Ui, axis: Rect) {
     let palette = palette(ui.visuals());
     let line = Stroke::new(1.0, blend(palette.border, palette.surface, 0.7));
     let bottom = axis.bottom() - AXIS_HEIGHT;
+    // Between two quarters there is room for a number.
+    let every = if axis.width() < 150.0 { 2 } else { 1 };
     for (share, text) in [
         (0.0, "0"),
         (0.25, "0.25"),
         (0.5, "0.50"),
         (0.75, "0.75"),
         (1.0, "1"),
-    ] {
+    ]
+    .into_iter()
+    .step_by(every)
+    {
         let x = axis.left() + share * axis.width();
         ui.painter().vline(x, axis.top()..=bottom, line);
         let at = pos2(x, bottom + 3.0);
@@ -114,18 +120,26 @@ fn paint_axis(ui: &Ui, axis: Rect) {
     }
 }
 
-fn paint_title(ui: &Ui, rect: Rect, y: f32, colour: Color32, title: &str) {
-    let painter = ui.painter().with_clip_rect(rect);
-    painter.circle_filled(pos2(rect.left() + 5.0, y), 4.5, colour);
-    let at = pos2(rect.left() + 16.0, y);
+fn paint_title(ui: &Ui, line: Rect, colour: Color32, title: &str) {
+    let y = line.center().y;
+    ui.painter()
+        .circle_filled(pos2(line.left() + 5.0, y), 4.5, colour);
+    let at = pos2(line.left() + 16.0, y);
+    let font = FontId::proportional(12.5);
+    let shown = cut_middle(ui, title, &font, line.right() - at.x);
+    let is_cut = shown != title;
     let text = palette(ui.visuals()).text;
-    painter.text(
-        at,
-        Align2::LEFT_CENTER,
-        title,
-        FontId::proportional(12.5),
-        text,
-    );
+    ui.painter()
+        .text(at, Align2::LEFT_CENTER, shown, font, text);
+    if is_cut {
+        whole_on_hover(ui, line, title);
+    }
+}
+
+/// The whole of a text that is cut at this place.
+fn whole_on_hover(ui: &Ui, place: Rect, text: &str) {
+    let id = ui.scope_id().with(("whole", place.top() as i32, text));
+    ui.interact(place, id, Sense::hover()).on_hover_text(text);
 }
 
 fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow: bool) {
@@ -134,15 +148,20 @@ fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow:
     let middle = y + BAR_HEIGHT / 2.0;
     let x = |share: f64| axis.left() + share as f32 * axis.width();
     let value = bar.accuracy.value();
-    let at = pos2(axis.left() - 10.0, middle);
     let font = FontId::proportional(12.0);
-    painter.text(
-        at,
-        Align2::RIGHT_CENTER,
-        &bar.label,
-        font.clone(),
-        palette.weak,
+    let width = LABEL_WIDTH - 10.0;
+    let label = elided(ui, &bar.label, font, palette.weak, width);
+    let place = Rect::from_min_size(
+        pos2(
+            axis.left() - 10.0 - label.size().x,
+            middle - label.size().y / 2.0,
+        ),
+        label.size(),
     );
+    if label.elided {
+        whole_on_hover(ui, place, &bar.label);
+    }
+    painter.galley(place.min, label, palette.weak);
     if value.is_finite() {
         // A share of 0 still has a bar to see.
         let body = Rect::from_x_y_ranges(

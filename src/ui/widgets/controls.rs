@@ -1,8 +1,11 @@
 //! Buttons and texts that look the same in every view.
 
+use std::sync::Arc;
+
+use eframe::egui::text::{LayoutJob, TextWrapping};
 use eframe::egui::{
-    Align, Button, Color32, Context, FontId, Frame, Id, Label, Layout, Margin, Modal, Response,
-    RichText, Role, ScrollArea, Ui, WidgetInfo, WidgetText, vec2,
+    Align, Button, Color32, Context, FontId, Frame, Galley, Id, Label, Layout, Margin, Modal,
+    Response, RichText, Role, ScrollArea, TextStyle, Ui, WidgetInfo, WidgetText, vec2,
 };
 
 use super::super::theme::{CONTROL_HEIGHT, GAP, palette};
@@ -49,6 +52,45 @@ pub fn choice<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T, &s
 /// tooltip.
 pub fn cut_label(ui: &mut Ui, text: impl Into<WidgetText>) -> Response {
     ui.add(Label::new(text).truncate())
+}
+
+/// One line of text to be painted; it ends in `…` where it is wider.
+pub fn elided(
+    ui: &Ui,
+    text: impl Into<String>,
+    font: FontId,
+    colour: Color32,
+    width: f32,
+) -> Arc<Galley> {
+    let mut job = LayoutJob::simple_singleline(text.into(), font, colour);
+    job.wrap = TextWrapping::truncate_at_width(width);
+    ui.painter().layout_job(job)
+}
+
+/// Room of one width for controls that would take more, such as a drop-down,
+/// whose own width is only the least that it takes.
+pub fn within<R>(ui: &mut Ui, width: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let layout = Layout::left_to_right(Align::Center);
+    let shown = ui.allocate_ui_with_layout(vec2(width, CONTROL_HEIGHT), layout, content);
+    shown.inner
+}
+
+/// Room of one height, so that nothing around it moves with what comes and goes
+/// within.
+pub fn reserved<R>(ui: &mut Ui, height: f32, content: impl FnOnce(&mut Ui) -> R) -> R {
+    let size = vec2(ui.available_width(), height);
+    let layout = Layout::top_down(Align::Min);
+    let shown = ui.allocate_ui_with_layout(size, layout, |ui| {
+        ui.set_min_size(size);
+        content(ui)
+    });
+    shown.inner
+}
+
+/// The height of lines of small text below each other.
+pub fn small_lines(ui: &Ui, n: usize) -> f32 {
+    let line = ui.text_style_height(&TextStyle::Small);
+    n as f32 * line + n.saturating_sub(1) as f32 * ui.spacing().item_spacing.y
 }
 
 /// A name cut in its middle, since runs differ at the end of theirs.

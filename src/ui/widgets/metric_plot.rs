@@ -2,14 +2,14 @@
 
 use std::ops::RangeInclusive;
 
-use eframe::egui::{Color32, Id, Rect, RichText, Role, Shape, Ui, Vec2b, vec2};
+use eframe::egui::{Align, Color32, Id, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, vec2};
 use egui_plot::{
     AxisHints, GridInput, GridMark, LineStyle, Plot, PlotResponse, VLine, uniform_grid_spacer,
 };
 
 use super::super::theme::{Palette, blend, palette, run_colour};
 use super::super::ui_state::UiState;
-use super::controls::{from_right, group_title, named, weak_small};
+use super::controls::{cut_label, from_right, group_title, named, weak_small};
 use super::metric::Metric;
 use super::numbers::number;
 use super::plot_cache::{PlotCache, is_bold};
@@ -302,11 +302,16 @@ fn round_step(least: f64) -> f64 {
 fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
     ui.horizontal(|ui| {
         group_title(ui, metric.title());
-        weak_small(ui, metric.unit());
         let newest = run.and_then(|run| metric.series(run).last());
-        if let Some((_, value)) = newest {
-            from_right(ui, |ui| ui.monospace(number(value)));
-        }
+        // The number is there first; what it is of is cut where both do not fit.
+        from_right(ui, |ui| {
+            if let Some((_, value)) = newest {
+                ui.monospace(number(value));
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                cut_label(ui, RichText::new(metric.unit()).small().weak());
+            });
+        });
     });
 }
 

@@ -3,7 +3,7 @@
 use eframe::egui::{ComboBox, Id, Ui};
 
 use super::super::super::states_settings::{ColourRange, CompareWith, StatesSettings};
-use super::super::super::widgets::controls::choice;
+use super::super::super::widgets::controls::{choice, within};
 use super::{Look, symbol};
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
@@ -25,7 +25,7 @@ pub(super) fn controls_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore, is
         ui.toggle_value(&mut settings.follows_text, "Over a text")
             .on_hover_text("Follow the state over the tokens of a text that you type");
     });
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         scale_ui(ui, look.settings);
         limits_ui(ui, look);
         compare_ui(ui, look, store);
@@ -146,11 +146,13 @@ fn compare_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore) {
     let label = ui
         .label("Less")
         .on_hover_text("Show the difference from another step or another run");
-    ComboBox::from_id_salt("less")
-        .width(96.0)
+    let width = 96.0;
+    let list = ComboBox::from_id_salt("less")
+        .width(width)
         .truncate()
-        .selected_text(name)
-        .show_ui(ui, |ui| {
+        .selected_text(&name);
+    let shown = within(ui, width, |ui| {
+        list.show_ui(ui, |ui| {
             let compare = &mut settings.compare;
             ui.selectable_value(compare, CompareWith::Nothing, "nothing");
             for step in &run.snapshots {
@@ -164,8 +166,8 @@ fn compare_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore) {
                 ui.selectable_value(compare, with, &other.id.0);
             }
         })
-        .response
-        .labelled_by(label.id);
+    });
+    shown.response.labelled_by(label.id).on_hover_text(name);
 }
 
 fn picker(ui: &mut Ui, name: &str, value: &mut usize, n: usize) {
