@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use eframe::egui::containers::panel::PanelState;
 use eframe::egui::{Context, ViewportCommand};
 
 use super::app::{App, Closing, Notice, WayOn};
 use super::background::PathFor;
+use super::docking::{Dock, Side};
 use super::exporting::Exporting;
 use super::queue::Asked;
 use super::scoring::AskedScore;
@@ -109,8 +111,14 @@ pub enum Action {
     CopyText(String),
     /// Show a view.
     Open(Tab),
-    /// Show a view at the right of the other, or none.
-    PutBeside(Option<Tab>),
+    /// Show a view at a side of the others.
+    Put(Tab, Side),
+    /// Take a view off the centre.
+    CloseView(Tab),
+    /// Show one view alone, the others behind it.
+    JoinViews,
+    /// Every view and panel as at first.
+    ResetLayout,
     /// Look at the items of two evaluations.
     LookAtItems(ItemsPair),
     /// Ask where to save a table, and save it.
@@ -240,13 +248,16 @@ impl App {
             Action::CopyCommandLine => self.copy(command_line(&self.state.draft), ctx),
             Action::CopyRon => self.copy(print_spec(&self.state.draft), ctx),
             Action::CopyText(text) => ctx.copy_text(text),
-            Action::Open(tab) => self.state.tab = tab,
-            Action::PutBeside(tab) => self.state.beside = tab,
+            Action::Open(tab) => self.state.dock.open(tab),
+            Action::Put(tab, side) => self.state.dock.put(tab, side),
+            Action::CloseView(tab) => self.state.dock.close(tab),
+            Action::JoinViews => self.state.dock.join(),
+            Action::ResetLayout => self.reset_layout(ctx),
             Action::LookAtItems(pair) => {
                 self.state.items.pair = pair;
                 self.state.items.change = Some(Change::Fixed);
                 self.state.items.search.clear();
-                self.state.tab = Tab::Items;
+                self.state.dock.open(Tab::Items);
             }
             Action::SaveTable(table) => self.background.save_table(*table),
             Action::Look(appearance) => {
@@ -259,6 +270,14 @@ impl App {
             Action::StopAndClose => self.stop_and_close(),
             Action::KeepOpen => self.closing = Closing::No,
         }
+    }
+
+    fn reset_layout(&mut self, ctx: &Context) {
+        self.state.dock = Dock::default();
+        self.state.shows_runs = true;
+        self.state.shows_form = true;
+        self.state.shows_log = true;
+        ctx.data_mut(|data| data.remove_by_type::<PanelState>());
     }
 
     fn start(&mut self) {

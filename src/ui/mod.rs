@@ -13,7 +13,8 @@
 //! | `frame_times.rs` | how long frames take |
 //! | `answers.rs` | what came of work beside the window |
 //! | `background.rs` | dialogs and files, on threads of their own |
-//! | `layout.rs` | where the views stand |
+//! | `layout.rs` | where the panels stand |
+//! | `docking.rs` | where the views of the centre stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
 //! | `sweep_panel.rs`, `sweep_shown.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
 //! | `views/` | one part of the window each |
@@ -27,6 +28,7 @@
 pub mod action;
 pub mod app;
 pub mod background;
+pub mod docking;
 pub mod exporting;
 pub mod playing;
 pub mod queue;

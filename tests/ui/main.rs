@@ -10,6 +10,7 @@
 
 mod click_through;
 mod clock;
+mod docking;
 mod fixtures;
 mod flows;
 mod labels;

@@ -4,6 +4,7 @@ use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdi
 
 use super::super::action::{Action, SidePanel};
 use super::super::background::PathFor;
+use super::super::docking::Side;
 use super::super::shortcuts::available;
 use super::super::theme::{blend, palette};
 use super::super::ui_state::{Tab, UiState};
@@ -125,13 +126,20 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
     for (name, panel) in panels {
         add(format!("Show or hide {name}"), Action::TogglePanel(panel));
     }
-    for tab in Tab::ALL.into_iter().filter(|tab| !state.shows(*tab)) {
-        let text = format!("Show {} at the right", tab.name());
-        add(text, Action::PutBeside(Some(tab)));
+    for tab in Tab::ALL {
+        for side in Side::ALL {
+            let text = format!("Show {} {}", tab.name(), side.words());
+            add(text, Action::Put(tab, side));
+        }
+        if state.dock.is_split() && state.dock.has(tab) {
+            let text = format!("Close the view {}", tab.name());
+            add(text, Action::CloseView(tab));
+        }
     }
-    if state.beside.is_some() {
-        add("Show one view alone".into(), Action::PutBeside(None));
+    if state.dock.is_split() {
+        add("Show one view alone".into(), Action::JoinViews);
     }
+    add("Reset the layout".into(), Action::ResetLayout);
     for (name, _) in PRESETS {
         add(format!("Use the preset {name}"), Action::UsePreset(name));
     }
