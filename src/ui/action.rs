@@ -10,11 +10,13 @@ use super::app::{App, Closing, Notice, WayOn};
 use super::background::PathFor;
 use super::docking::{Dock, Side};
 use super::exporting::Exporting;
+use super::pictures::PictureOf;
 use super::queue::Asked;
 use super::scoring::AskedScore;
 use super::sweep_panel::SweepAction;
 use super::theme::Appearance;
 use super::ui_state::{Editing, ItemsPair, PaletteState, Tab};
+use super::widgets::metric::Metric;
 use crate::bench::Change;
 use crate::error::{Error, Result};
 use crate::persist::command_line::command_line;
@@ -71,8 +73,10 @@ pub enum Action {
     Export,
     /// Write every number of runs as a table.
     SaveNumbers(Vec<RunId>),
-    /// Write the plot of the loss as a picture.
-    SaveLossPicture,
+    /// Write a plot as a picture that scales.
+    SaveSvg(Metric),
+    /// Write a picture of what the window shows.
+    SavePicture(PictureOf),
     /// Write what helps to find a fault, of a run too.
     SaveDiagnostics(Option<RunId>),
     /// Ask what to measure the accuracy of a run on.
@@ -197,10 +201,11 @@ impl App {
             }
             Action::Export => self.export(),
             Action::SaveNumbers(runs) => self.ask_where(PathFor::Numbers, runs),
-            Action::SaveLossPicture => {
+            Action::SaveSvg(metric) => {
                 let runs = self.state.selected.clone();
-                self.ask_where(PathFor::LossPicture, runs);
+                self.ask_where(PathFor::Svg(metric), runs);
             }
+            Action::SavePicture(of) => self.ask_for_picture(of),
             Action::SaveDiagnostics(run) => {
                 self.ask_where(PathFor::Diagnostics, run.into_iter().collect());
             }

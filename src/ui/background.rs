@@ -15,6 +15,7 @@ use super::housekeeping::move_folder;
 use super::measured::{Files, Pair, Stamp};
 use super::states_data::{GridKey, ShownKey, StateKey, read};
 use super::states_shown::{HeadGrid, Shown};
+use super::widgets::metric::Metric;
 use crate::bench::{Comparison, compare};
 use crate::error::{Error, Result};
 use crate::kernels::device::{AdapterSummary, DeviceChoice, list_adapters, memory_of};
@@ -54,8 +55,10 @@ pub enum PathFor {
     Export,
     /// Where to write the numbers of runs.
     Numbers,
-    /// Where to write the plot of the loss.
-    LossPicture,
+    /// Where to write a plot as a picture that scales.
+    Svg(Metric),
+    /// Where to write a picture of what the window shows.
+    Picture,
     /// The folder of official files that a run is scored on.
     ScoredFolder,
     /// Where to write what helps to find a fault.
@@ -141,6 +144,7 @@ impl Dropped {
 pub(super) type WakeUp = Arc<dyn Fn() + Send + Sync>;
 
 /// Work beside the window, and what came of it.
+#[derive(Clone)]
 pub(super) struct Background {
     wake: WakeUp,
     sender: Sender<Answer>,
@@ -346,9 +350,13 @@ impl Background {
                 what,
                 save("Where to write the numbers", name, "Table", "csv"),
             ),
-            PathFor::LossPicture => self.wait_for(
+            PathFor::Svg(_) => self.wait_for(
                 what,
                 save("Where to write the picture", name, "Picture", "svg"),
+            ),
+            PathFor::Picture => self.wait_for(
+                what,
+                save("Where to write the picture", name, "Picture", "png"),
             ),
             PathFor::Diagnostics => self.wait_for(
                 what,

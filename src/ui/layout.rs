@@ -185,7 +185,7 @@ impl Views<'_> {
         } = caches;
         match tab {
             Tab::Tune => actions.extend(tune_ui(ui, store, state, plots)),
-            Tab::States => states_ui(ui, store, state, states),
+            Tab::States => actions.extend(states_ui(ui, store, state, states)),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
             Tab::Compare => actions.extend(compare_ui(ui, store, state, measured)),
             Tab::Items => items_ui(ui, store, state, measured, items),

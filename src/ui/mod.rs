@@ -7,7 +7,7 @@
 //! | `action.rs` | what they can ask for; the only place that sends a command |
 //! | `queue.rs` | runs that were asked for and wait |
 //! | `housekeeping.rs` | labels, deleting, files that are dropped |
-//! | `exporting.rs`, `plot_svg.rs` | files that leave the window |
+//! | `exporting.rs`, `plot_svg.rs`, `pictures.rs` | files that leave the window |
 //! | `playing.rs` | prompts and their answers |
 //! | `scoring.rs` | the accuracy of runs that are over |
 //! | `frame_times.rs` | how long frames take |
@@ -30,6 +30,7 @@ pub mod app;
 pub mod background;
 pub mod docking;
 pub mod exporting;
+pub mod pictures;
 pub mod playing;
 pub mod queue;
 pub mod scoring;
@@ -56,3 +57,5 @@ mod states_shown;
 mod states_text;
 mod views;
 mod widgets;
+
+pub use widgets::metric::Metric;

@@ -18,7 +18,7 @@ use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 
 /// A view of the centre.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Tab {
     /// The numbers of the steps.
     #[default]

@@ -14,6 +14,7 @@ mod docking;
 mod fixtures;
 mod flows;
 mod labels;
+mod leaving;
 mod measured;
 mod pictures;
 mod speed;

@@ -10,6 +10,7 @@ use egui_tiles::{
 
 use super::{Dock, Side, TIDY};
 use crate::ui::action::Action;
+use crate::ui::pictures::PictureOf;
 use crate::ui::theme::{MARGIN, blend, palette};
 use crate::ui::ui_state::Tab;
 use crate::ui::widgets::controls::named;
@@ -60,10 +61,12 @@ pub(in crate::ui) fn docked_ui(
 
 /// What can be done with a view besides dragging it, as a menu.
 pub(in crate::ui) fn view_menu_ui(ui: &mut Ui, tab: Tab, dock: &Dock) -> Option<Action> {
-    menu_ui(ui, tab, dock.can_close() && dock.has(tab), dock.is_split())
+    let can_close = dock.can_close() && dock.has(tab);
+    menu_ui(ui, tab, [can_close, dock.is_split(), dock.shows(tab)])
 }
 
-fn menu_ui(ui: &mut Ui, tab: Tab, can_close: bool, is_split: bool) -> Option<Action> {
+fn menu_ui(ui: &mut Ui, tab: Tab, is_so: [bool; 3]) -> Option<Action> {
+    let [can_close, is_split, is_shown] = is_so;
     let mut asked = None;
     let mut entry = |ui: &mut Ui, text: &str, action: Action| {
         if ui.button(text).clicked() {
@@ -85,6 +88,10 @@ fn menu_ui(ui: &mut Ui, tab: Tab, can_close: bool, is_split: bool) -> Option<Act
         entry(ui, "One view alone", Action::JoinViews);
     }
     ui.separator();
+    let picture = Action::SavePicture(PictureOf::View(tab));
+    if is_shown {
+        entry(ui, "Save a picture of the view…", picture);
+    }
     entry(ui, "Reset the layout", Action::ResetLayout);
     asked
 }
@@ -211,8 +218,11 @@ impl<F: FnMut(&mut Ui, Tab)> Behavior<Tab> for Docked<F> {
             self.actions.push(Action::CloseView(tab));
         }
         response.context_menu(|ui| {
-            self.actions
-                .extend(menu_ui(ui, tab, self.can_close, self.is_split));
+            self.actions.extend(menu_ui(
+                ui,
+                tab,
+                [self.can_close, self.is_split, state.active],
+            ));
         });
         let hint = format!(
             "{}. Drag it to where it is to stand; a right click has ways without dragging",

@@ -5,10 +5,12 @@ use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdi
 use super::super::action::{Action, SidePanel};
 use super::super::background::PathFor;
 use super::super::docking::Side;
+use super::super::pictures::{PictureOf, is_placed};
 use super::super::shortcuts::available;
 use super::super::theme::{blend, palette};
 use super::super::ui_state::{Tab, UiState};
 use super::super::widgets::controls::{modal, weak_small};
+use super::super::widgets::metric::Metric;
 use super::super::widgets::status_mark::status_word;
 use crate::persist::presets::PRESETS;
 use crate::runs::RunStore;
@@ -140,6 +142,21 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
         add("Show one view alone".into(), Action::JoinViews);
     }
     add("Reset the layout".into(), Action::ResetLayout);
+    let views = Tab::ALL.into_iter().filter(|tab| state.shows(*tab));
+    let plots = [Metric::Loss].into_iter().chain(Metric::SMALL);
+    let parts = plots.map(PictureOf::Plot).chain([PictureOf::Matrix]);
+    let shown = [PictureOf::Window]
+        .into_iter()
+        .chain(views.map(PictureOf::View))
+        .chain(parts.filter(|of| is_placed(ctx, *of)));
+    for of in shown {
+        let text = format!("Save a picture of {}", of.words());
+        add(text, Action::SavePicture(of));
+        if let PictureOf::Plot(metric) = of {
+            let text = format!("Save {} as SVG", of.words());
+            add(text, Action::SaveSvg(metric));
+        }
+    }
     for (name, _) in PRESETS {
         add(format!("Use the preset {name}"), Action::UsePreset(name));
     }
