@@ -83,18 +83,32 @@ impl Heatmap {
     /// # Errors
     /// [`crate::error::Error::Io`] if it cannot be written.
     pub fn write_png(&self, path: impl AsRef<Path>) -> Result<()> {
-        write_atomic(path, |file| {
-            let side = |n: usize| u32::try_from(n).map_err(io::Error::other);
-            let height = self.pixels.len() / self.width.max(1);
-            let mut encoder = png::Encoder::new(file, side(self.width)?, side(height)?);
-            encoder.set_color(png::ColorType::Rgb);
-            encoder.set_depth(png::BitDepth::Eight);
-            encoder.add_text_chunk("Description".into(), self.caption.clone())?;
-            let mut writer = encoder.write_header()?;
-            writer.write_image_data(self.pixels.as_flattened())?;
-            Ok(writer.finish()?)
-        })
+        write_rgb_png(path, self.width, &self.pixels, &self.caption)
     }
+}
+
+/// Writes `pixels`, rows of `width` from the top, as a PNG whose text says what it
+/// is of.
+///
+/// # Errors
+/// [`crate::error::Error::Io`] if it cannot be written.
+pub(crate) fn write_rgb_png(
+    path: impl AsRef<Path>,
+    width: usize,
+    pixels: &[Rgb],
+    caption: &str,
+) -> Result<()> {
+    write_atomic(path, |file| {
+        let side = |n: usize| u32::try_from(n).map_err(io::Error::other);
+        let height = pixels.len() / width.max(1);
+        let mut encoder = png::Encoder::new(file, side(width)?, side(height)?);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.add_text_chunk("Description".into(), caption.into())?;
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(pixels.as_flattened())?;
+        Ok(writer.finish()?)
+    })
 }
 
 #[cfg(test)]

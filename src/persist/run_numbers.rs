@@ -42,7 +42,7 @@ pub fn write_numbers(path: &Path, runs: &[Run]) -> Result<()> {
     })
 }
 
-fn columns(series: &RunSeries) -> [(&'static str, &Series); 14] {
+fn columns(series: &RunSeries) -> [(&'static str, &Series); 16] {
     let RunSeries {
         loss,
         validation_loss,
@@ -58,6 +58,8 @@ fn columns(series: &RunSeries) -> [(&'static str, &Series); 14] {
         off_diagonal,
         feature_rms,
         decorrelation_norm,
+        lift_rate,
+        decorrelation_rate,
     } = series;
     [
         ("loss", loss),
@@ -74,6 +76,8 @@ fn columns(series: &RunSeries) -> [(&'static str, &Series); 14] {
         ("off_diagonal", off_diagonal),
         ("feature_rms", feature_rms),
         ("decorrelation_norm", decorrelation_norm),
+        ("learning_rate_lift", lift_rate),
+        ("learning_rate_decorrelation", decorrelation_rate),
     ]
 }
 
@@ -95,8 +99,8 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("run,step,loss,validation_loss,validation_accuracy,"));
-        assert_eq!(lines[1], format!("\"a, b\",1,0.5{}", ",".repeat(13)));
-        assert_eq!(lines[2], format!("\"a, b\",2,NaN,0.25{}", ",".repeat(12)));
+        assert_eq!(lines[1], format!("\"a, b\",1,0.5{}", ",".repeat(15)));
+        assert_eq!(lines[2], format!("\"a, b\",2,NaN,0.25{}", ",".repeat(14)));
         assert_eq!(lines.len(), 3);
     }
 }

@@ -230,7 +230,10 @@ impl Run {
     }
 
     pub(crate) fn add_step(&mut self, metrics: &StepMetrics) {
-        self.series.push(metrics);
+        let share = metrics.learning_rate / self.spec.training.learning_rate;
+        let lifting = self.spec.method.lifting();
+        self.series
+            .push(metrics, lifting.map(|lifting| lifting.rates(share)));
         self.step = self.step.max(metrics.step);
         match self.status {
             RunStatus::Running { .. }

@@ -2,6 +2,7 @@
 
 use super::series::Series;
 use crate::protocol::event::StepMetrics;
+use crate::tuning::spec::LiftRates;
 
 /// The numbers of a run's steps.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,10 +35,15 @@ pub struct RunSeries {
     pub feature_rms: Series,
     /// |R|.
     pub decorrelation_norm: Series,
+    /// The learning rate of Z.
+    pub lift_rate: Series,
+    /// The learning rate of R, of the steps in which it was looked at.
+    pub decorrelation_rate: Series,
 }
 
 impl RunSeries {
-    pub(super) fn push(&mut self, metrics: &StepMetrics) {
+    /// Takes in a step of a run that has these `rates` beside that of S_0.
+    pub(super) fn push(&mut self, metrics: &StepMetrics, rates: Option<LiftRates>) {
         let StepMetrics {
             step,
             loss,
@@ -60,7 +66,13 @@ impl RunSeries {
         }
         let Some(lift) = lift else { return };
         self.lift_norm.push(step, lift.norm);
+        if let Some(rates) = rates {
+            self.lift_rate.push(step, rates.lift);
+        }
         if let Some(of) = lift.decorrelation {
+            if let Some(rate) = rates.and_then(|rates| rates.decorrelation) {
+                self.decorrelation_rate.push(step, rate);
+            }
             self.decorrelation_loss.push(step, of.loss);
             self.off_diagonal.push(step, of.off_diagonal);
             self.feature_rms.push(step, of.rms);
@@ -84,12 +96,14 @@ impl RunSeries {
             off_diagonal,
             feature_rms,
             decorrelation_norm,
+            lift_rate,
+            decorrelation_rate,
         } = self;
         let held_out = [validation_loss, validation_accuracy];
         let first = [loss, grad_norm, state_norm];
         let others = [learning_rate, tokens, step_secs, tokens_per_sec];
         let of_features = [off_diagonal, feature_rms, decorrelation_norm];
-        let of_lift = [lift_norm, decorrelation_loss]
+        let of_lift = [lift_norm, decorrelation_loss, lift_rate, decorrelation_rate]
             .into_iter()
             .chain(of_features);
         for series in first
@@ -100,5 +114,51 @@ impl RunSeries {
         {
             series.truncate_after(step);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::event::{DecorrelationMetrics, LiftMetrics};
+
+    #[test]
+    fn the_rate_of_r_is_that_of_steps_in_which_it_was_looked_at() {
+        let mut series = RunSeries::default();
+        for step in 1..=3 {
+            let decorrelation = (step != 2).then_some(DecorrelationMetrics {
+                loss: 1.0,
+                off_diagonal: 0.1,
+                rms: 1.0,
+                norm: 1.0,
+                condition: None,
+            });
+            let lift = LiftMetrics {
+                norm: 1.0,
+                gate: None,
+                literal: None,
+                decorrelation,
+            };
+            let metrics = StepMetrics {
+                step,
+                loss: 1.0,
+                grad_norm: 1.0,
+                state_norm: 1.0,
+                learning_rate: 0.1,
+                tokens: 1,
+                secs: 1.0,
+                lift: Some(lift),
+            };
+            let rates = LiftRates {
+                lift: step as f64,
+                decorrelation: Some(10.0 * step as f64),
+            };
+            series.push(&metrics, Some(rates));
+        }
+        assert_eq!(series.lift_rate.points(), [(1, 1.0), (2, 2.0), (3, 3.0)]);
+        assert_eq!(series.decorrelation_rate.points(), [(1, 10.0), (3, 30.0)]);
+        series.truncate_after(2);
+        assert_eq!(series.lift_rate.len(), 2);
+        assert_eq!(series.decorrelation_rate.len(), 1);
     }
 }

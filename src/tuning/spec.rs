@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 
 mod lifting;
 
-pub use lifting::{LiftKind, Lifting, PaperLiteralSpec};
+pub use lifting::{LiftKind, LiftRates, Lifting, PaperLiteralSpec};
 
 /// Which tokens the loss counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

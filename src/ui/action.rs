@@ -3,16 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
+use eframe::egui::containers::panel::PanelState;
 use eframe::egui::{Context, ViewportCommand};
 
 use super::app::{App, Closing, Notice, WayOn};
 use super::dialogs::PathFor;
+use super::docking::{Dock, Side};
 use super::exporting::Exporting;
+use super::pictures::PictureOf;
 use super::queue::Asked;
 use super::scoring::AskedScore;
 use super::sweep_panel::SweepAction;
 use super::theme::Appearance;
 use super::ui_state::{Editing, ItemsPair, PaletteState, Tab};
+use super::widgets::metric::Metric;
 use crate::bench::Change;
 use crate::error::{Error, Result};
 use crate::persist::command_line::command_line;
@@ -69,8 +73,10 @@ pub enum Action {
     Export,
     /// Write every number of runs as a table.
     SaveNumbers(Vec<RunId>),
-    /// Write the plot of the loss as a picture.
-    SaveLossPicture,
+    /// Write a plot as a picture that scales.
+    SaveSvg(Metric),
+    /// Write a picture of what the window shows.
+    SavePicture(PictureOf),
     /// Write what helps to find a fault, of a run too.
     SaveDiagnostics(Option<RunId>),
     /// Ask what to measure the accuracy of a run on.
@@ -109,8 +115,14 @@ pub enum Action {
     CopyText(String),
     /// Show a view.
     Open(Tab),
-    /// Show a view at the right of the other, or none.
-    PutBeside(Option<Tab>),
+    /// Show a view at a side of the others.
+    Put(Tab, Side),
+    /// Take a view off the centre.
+    CloseView(Tab),
+    /// Show one view alone, the others behind it.
+    JoinViews,
+    /// Every view and panel as at first.
+    ResetLayout,
     /// Look at the items of two evaluations.
     LookAtItems(ItemsPair),
     /// Ask where to save a table, and save it.
@@ -189,10 +201,11 @@ impl App {
             }
             Action::Export => self.export(),
             Action::SaveNumbers(runs) => self.ask_where(PathFor::Numbers, runs),
-            Action::SaveLossPicture => {
+            Action::SaveSvg(metric) => {
                 let runs = self.state.selected.clone();
-                self.ask_where(PathFor::LossPicture, runs);
+                self.ask_where(PathFor::Svg(metric), runs);
             }
+            Action::SavePicture(of) => self.ask_for_picture(of),
             Action::SaveDiagnostics(run) => {
                 self.ask_where(PathFor::Diagnostics, run.into_iter().collect());
             }
@@ -240,13 +253,16 @@ impl App {
             Action::CopyCommandLine => self.copy(command_line(&self.state.draft), ctx),
             Action::CopyRon => self.copy(print_spec(&self.state.draft), ctx),
             Action::CopyText(text) => ctx.copy_text(text),
-            Action::Open(tab) => self.state.tab = tab,
-            Action::PutBeside(tab) => self.state.beside = tab,
+            Action::Open(tab) => self.state.dock.open(tab),
+            Action::Put(tab, side) => self.state.dock.put(tab, side),
+            Action::CloseView(tab) => self.state.dock.close(tab),
+            Action::JoinViews => self.state.dock.join(),
+            Action::ResetLayout => self.reset_layout(ctx),
             Action::LookAtItems(pair) => {
                 self.state.items.pair = pair;
                 self.state.items.change = Some(Change::Fixed);
                 self.state.items.search.clear();
-                self.state.tab = Tab::Items;
+                self.state.dock.open(Tab::Items);
             }
             Action::SaveTable(table) => self.background.save_table(*table),
             Action::Look(appearance) => {
@@ -259,6 +275,14 @@ impl App {
             Action::StopAndClose => self.stop_and_close(),
             Action::KeepOpen => self.closing = Closing::No,
         }
+    }
+
+    fn reset_layout(&mut self, ctx: &Context) {
+        self.state.dock = Dock::default();
+        self.state.shows_runs = true;
+        self.state.shows_form = true;
+        self.state.shows_log = true;
+        ctx.data_mut(|data| data.remove_by_type::<PanelState>());
     }
 
     fn start(&mut self) {

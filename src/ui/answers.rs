@@ -114,7 +114,8 @@ impl App {
             PathFor::ScoredFolder => self.score_files_in(path),
             PathFor::OpenSpec => self.background.read_spec(path),
             PathFor::SaveSpec => self.save_spec(&path),
-            PathFor::Export | PathFor::Numbers | PathFor::LossPicture | PathFor::Diagnostics => {
+            PathFor::Picture => self.picture_to(path),
+            PathFor::Export | PathFor::Numbers | PathFor::Svg(_) | PathFor::Diagnostics => {
                 self.write_to(what, path)
             }
         }

@@ -13,6 +13,7 @@ use super::frame_times::FrameTimes;
 use super::item_index::ItemIndex;
 use super::layout::layout_ui;
 use super::measured::Measured;
+use super::pictures::{PictureOf, Wanted};
 use super::queue::Queue;
 use super::shortcuts::pressed;
 use super::states_data::StatesData;
@@ -112,6 +113,10 @@ pub(super) struct Caches {
     pub items: ItemIndex,
     /// The GPUs of this machine, once they are known.
     pub adapters: Option<Vec<AdapterSummary>>,
+    /// What a picture is to be of, while people choose its file.
+    pub picture_of: Option<PictureOf>,
+    /// The picture that is to be taken.
+    pub wanted: Option<Wanted>,
 }
 
 /// The window.
@@ -169,6 +174,8 @@ impl App {
                 measured: Measured::default(),
                 items: ItemIndex::default(),
                 adapters: None,
+                picture_of: None,
+                wanted: None,
             },
             notices: Vec::new(),
             runs_dir,
@@ -317,6 +324,7 @@ impl App {
         self.ask_before_closing(&ctx);
         self.look_ahead(&ctx);
         self.take_drops(&ctx);
+        self.take_picture(&ctx);
         let mut actions = pressed(&ctx, &self.store, &self.state);
         layout_ui(ui, self, &mut actions);
         if !actions.is_empty() {

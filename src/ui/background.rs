@@ -106,6 +106,7 @@ impl Dropped {
 pub(super) type WakeUp = Arc<dyn Fn() + Send + Sync>;
 
 /// Work beside the window, and what came of it.
+#[derive(Clone)]
 pub(super) struct Background {
     wake: WakeUp,
     sender: Sender<Answer>,

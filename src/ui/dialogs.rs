@@ -10,6 +10,7 @@ use std::thread::{self, Thread};
 use rfd::AsyncFileDialog;
 
 use super::background::{Answer, Background};
+use super::widgets::metric::Metric;
 use crate::report::Table;
 
 /// What a path that is chosen in a dialog is for.
@@ -35,8 +36,10 @@ pub enum PathFor {
     Export,
     /// Where to write the numbers of runs.
     Numbers,
-    /// Where to write the plot of the loss.
-    LossPicture,
+    /// Where to write a plot as a picture that scales.
+    Svg(Metric),
+    /// Where to write a picture of what the window shows.
+    Picture,
     /// The folder of official files that a run is scored on.
     ScoredFolder,
     /// Where to write what helps to find a fault.
@@ -121,9 +124,13 @@ impl Background {
                 what,
                 save("Where to write the numbers", name, "Table", "csv"),
             ),
-            PathFor::LossPicture => self.wait_for(
+            PathFor::Svg(_) => self.wait_for(
                 what,
                 save("Where to write the picture", name, "Picture", "svg"),
+            ),
+            PathFor::Picture => self.wait_for(
+                what,
+                save("Where to write the picture", name, "Picture", "png"),
             ),
             PathFor::Diagnostics => self.wait_for(
                 what,

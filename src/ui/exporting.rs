@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::app::{App, Notice};
 use super::dialogs::PathFor;
-use super::plot_svg::{Curve, loss_svg};
+use super::plot_svg::{Curve, metric_svg};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::persist::diagnostics::write_diagnostics;
@@ -169,7 +169,7 @@ impl App {
             PathFor::Numbers => self
                 .background
                 .start_quietly(move || write_numbers(&path, &runs).map(|()| Some(saved))),
-            PathFor::LossPicture => {
+            PathFor::Svg(metric) => {
                 let curves: Vec<Curve<'_>> = runs
                     .iter()
                     .map(|run| Curve {
@@ -177,7 +177,7 @@ impl App {
                         colour: self.state.colour(&run.id),
                     })
                     .collect();
-                let svg = loss_svg(&curves, self.state.plots.smoothing);
+                let svg = metric_svg(metric, &curves, self.state.plots.smoothing);
                 self.background
                     .start_quietly(move || write_text(&path, &svg).map(|()| Some(saved)));
             }
@@ -212,6 +212,7 @@ impl App {
             | PathFor::Validation
             | PathFor::StartState
             | PathFor::OpenSpec
+            | PathFor::Picture
             | PathFor::SaveSpec => self.notify(Notice::error("nothing was to be written".into())),
         }
     }

@@ -1,14 +1,15 @@
-//! Where the views stand in the window.
+//! Where the panels stand in the window, and the views between them.
 
 use std::collections::HashSet;
 
 use eframe::egui::{
-    Align, CentralPanel, ComboBox, Frame, Layout, Margin, Panel, RichText, Role, ScrollArea, Ui,
-    vec2,
+    Align, Button, CentralPanel, ComboBox, Frame, Layout, Margin, Panel, PointerButton, RichText,
+    ScrollArea, Sense, Ui, vec2,
 };
 
 use super::action::Action;
 use super::app::{App, Caches, Closing};
+use super::docking::{docked_ui, view_menu_ui};
 use super::sweep_panel::SweepPanel;
 use super::theme::{Appearance, MARGIN, palette};
 use super::ui_state::{Tab, UiState};
@@ -28,7 +29,7 @@ use super::views::states::states_ui;
 use super::views::status_bar::status_bar_ui;
 use super::views::sweep::sweep_ui;
 use super::views::tune::tune_ui;
-use super::widgets::controls::{from_right, named, weak_small};
+use super::widgets::controls::from_right;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
@@ -64,6 +65,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     let centre = Frame::new()
         .fill(colours.surface)
         .inner_margin(Margin::same(MARGIN + 4));
+    // Places of a split have their own margins, with lines between them.
+    let split_centre = centre.inner_margin(Margin::ZERO);
     Panel::top("top")
         .frame(bar)
         .resizable(false)
@@ -117,30 +120,26 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         caches,
         is_on: is_on(store),
     };
+    let is_split = state.dock.is_split();
+    let centre = if is_split { split_centre } else { centre };
     CentralPanel::default().frame(centre).show(ui, |ui| {
-        actions.extend(notices_ui(ui, notices));
-        if let Some(beside) = state.beside.filter(|beside| *beside != state.tab) {
-            let half = (ui.available_width() / 2.0).floor();
-            Panel::right("beside")
-                .frame(Frame::new().inner_margin(Margin {
-                    left: MARGIN,
-                    ..Margin::ZERO
-                }))
-                .default_size(half)
-                .size_range(280.0..=(half * 2.0 - 280.0).max(281.0))
-                .show(ui, |ui| {
-                    ui.push_id("beside", |ui| {
-                        beside_title_ui(ui, beside, actions);
-                        views.show(ui, beside, state, actions);
-                    });
-                });
+        if is_split && !notices.is_empty() {
+            let around = Frame::new().inner_margin(Margin {
+                bottom: 0,
+                ..Margin::same(MARGIN)
+            });
+            around.show(ui, |ui| actions.extend(notices_ui(ui, notices)));
+        } else {
+            actions.extend(notices_ui(ui, notices));
         }
-        let is_alone = state.beside.is_none_or(|beside| beside == state.tab);
-        let room = Frame::new().inner_margin(Margin {
-            right: if is_alone { 0 } else { MARGIN },
-            ..Margin::ZERO
+        // Views look at what else is kept, and not at where they stand.
+        let mut dock = std::mem::take(&mut state.dock);
+        let mut asked = Vec::new();
+        let handled = docked_ui(ui, &mut dock, |ui, tab| {
+            views.show(ui, tab, state, &mut asked);
         });
-        room.show(ui, |ui| views.show(ui, state.tab, state, actions));
+        state.dock = dock;
+        actions.extend(asked.into_iter().chain(handled));
     });
     if caches.plots.has_more() {
         ui.ctx().request_repaint();
@@ -207,27 +206,13 @@ impl Views<'_> {
         } = caches;
         match tab {
             Tab::Tune => actions.extend(tune_ui(ui, store, state, plots)),
-            Tab::States => states_ui(ui, store, state, states),
+            Tab::States => actions.extend(states_ui(ui, store, state, states)),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
             Tab::Compare => actions.extend(compare_ui(ui, store, state, measured)),
             Tab::Items => items_ui(ui, store, state, measured, items),
             Tab::Playground => actions.extend(playground_ui(ui, store, state, *is_on)),
         }
     }
-}
-
-/// The name of the view at the right, and how to close it.
-fn beside_title_ui(ui: &mut Ui, beside: Tab, actions: &mut Vec<Action>) {
-    ui.horizontal(|ui| {
-        weak_small(ui, beside.name());
-        from_right(ui, |ui| {
-            let close = ui.small_button("×");
-            named(&close, Role::Button, "Close the view at the right");
-            if close.on_hover_text("One view alone").clicked() {
-                actions.push(Action::PutBeside(None));
-            }
-        });
-    });
 }
 
 /// What is known of the distances of the draft's kernels.
@@ -258,18 +243,17 @@ fn top_ui(ui: &mut Ui, state: &mut UiState) -> Vec<Action> {
         ui.add_space(14.0);
         for tab in Tab::ALL {
             let text = RichText::new(tab.name()).size(14.0);
-            let tab_label = ui.selectable_label(state.tab == tab, text);
-            tab_label.context_menu(|ui| {
-                if ui.button("Show at the right").clicked() {
-                    actions.push(Action::PutBeside(Some(tab)));
-                    ui.close();
-                }
-            });
+            let button = Button::selectable(state.dock.shows(tab), text);
+            let label = ui.add(button.sense(Sense::click_and_drag()));
+            label.context_menu(|ui| actions.extend(view_menu_ui(ui, tab, &state.dock)));
+            if label.drag_started_by(PointerButton::Primary) {
+                state.dock.drag(tab, ui.ctx());
+            }
             let hint = format!(
-                "{}. A right click puts it beside another view",
+                "{}. Drag it into the centre to see it beside another; a right click has ways without dragging",
                 tab.purpose()
             );
-            if tab_label.on_hover_text(hint).clicked() {
+            if label.on_hover_text(hint).clicked() {
                 actions.push(Action::Open(tab));
             }
         }

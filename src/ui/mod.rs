@@ -7,14 +7,15 @@
 //! | `action.rs` | what they can ask for; the only place that sends a command |
 //! | `queue.rs` | runs that were asked for and wait |
 //! | `housekeeping.rs` | labels, deleting, files that are dropped |
-//! | `exporting.rs`, `plot_svg.rs` | files that leave the window |
+//! | `exporting.rs`, `plot_svg.rs`, `pictures.rs` | files that leave the window |
 //! | `playing.rs` | prompts and their answers |
 //! | `scoring.rs` | the accuracy of runs that are over |
 //! | `frame_times.rs` | how long frames take |
 //! | `answers.rs` | what came of work beside the window |
 //! | `background.rs` | work beside the window, on threads of its own |
 //! | `dialogs.rs` | which file or folder people mean |
-//! | `layout.rs` | where the views stand |
+//! | `layout.rs` | where the panels stand |
+//! | `docking.rs` | where the views of the centre stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
 //! | `sweep_panel.rs`, `sweep_shown.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
 //! | `views/` | one part of the window each |
@@ -29,7 +30,9 @@ pub mod action;
 pub mod app;
 pub mod background;
 pub mod dialogs;
+pub mod docking;
 pub mod exporting;
+pub mod pictures;
 pub mod playing;
 pub mod queue;
 pub mod scoring;
@@ -56,3 +59,5 @@ mod states_shown;
 mod states_text;
 mod views;
 mod widgets;
+
+pub use widgets::metric::Metric;

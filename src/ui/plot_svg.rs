@@ -1,8 +1,10 @@
-//! The plot of the loss as a picture that scales, for papers and pages.
+//! Plots of numbers over steps as pictures that scale, for papers and pages.
 
 use std::fmt::Write as _;
 
 use super::theme::RUN_COLOURS_ON_LIGHT;
+use super::widgets::metric::Metric;
+use super::widgets::numbers::number;
 use crate::runs::run::Run;
 use crate::runs::series::Smoothed;
 
@@ -26,20 +28,26 @@ pub struct Curve<'a> {
     pub colour: usize,
 }
 
-/// The training loss of runs over their steps as SVG: raw faint, smoothed by
-/// `smoothing` strong, held-out losses as dots.
-pub fn loss_svg(curves: &[Curve<'_>], smoothing: f64) -> String {
+/// A number of runs over their steps as SVG. One that jumps is drawn raw and faint,
+/// and smoothed by `smoothing` and strong; held-out losses are dots.
+pub fn metric_svg(metric: Metric, curves: &[Curve<'_>], smoothing: f64) -> String {
     let mut lines = Vec::new();
     let (mut last, mut low, mut high) = (1_usize, f64::INFINITY, f64::NEG_INFINITY);
     for curve in curves {
-        let series = &curve.run.series;
-        let raw = series.loss.decimated(0, usize::MAX, N_BUCKETS);
+        let series = metric.series(curve.run);
+        let raw = series.decimated(0, usize::MAX, N_BUCKETS);
         let mut smoothed = Smoothed::new(smoothing);
-        let smooth = smoothed
-            .follow(&series.loss)
-            .decimated(0, usize::MAX, N_BUCKETS);
-        let checks = series.validation_loss.points().to_vec();
-        for (step, value) in raw.iter().chain(&checks) {
+        let (raw, smooth) = if metric.is_noisy() {
+            let followed = smoothed.follow(series);
+            (raw, followed.decimated(0, usize::MAX, N_BUCKETS))
+        } else {
+            (Vec::new(), raw)
+        };
+        let checks = match metric {
+            Metric::Loss => curve.run.series.validation_loss.points().to_vec(),
+            _ => Vec::new(),
+        };
+        for (step, value) in raw.iter().chain(&smooth).chain(&checks) {
             last = last.max(*step);
             if value.is_finite() {
                 (low, high) = (low.min(*value), high.max(*value));
@@ -68,17 +76,20 @@ pub fn loss_svg(curves: &[Curve<'_>], smoothing: f64) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             svg,
-            "<path d=\"M{LEFT} {at_y:.1}H{right}M{at_x:.1} {TOP}V{bottom}\" stroke=\"#ddd\" fill=\"none\"/>\n<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{value:.3}</text>\n<text x=\"{at_x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{step}</text>",
+            "<path d=\"M{LEFT} {at_y:.1}H{right}M{at_x:.1} {TOP}V{bottom}\" stroke=\"#ddd\" fill=\"none\"/>\n<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n<text x=\"{at_x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{step}</text>",
             LEFT - 6.0,
             at_y + 4.0,
+            number(value),
             bottom + 16.0,
         );
     }
     let _ = writeln!(
         svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">step; loss in nats a token</text>",
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">step; {}, {}</text>",
         WIDTH / 2.0,
-        HEIGHT - 8.0
+        HEIGHT - 8.0,
+        metric.title(),
+        escaped(metric.unit())
     );
     for (idx, (curve, (raw, smooth, checks))) in curves.iter().zip(&lines).enumerate() {
         let colour = RUN_COLOURS_ON_LIGHT[curve.colour % RUN_COLOURS_ON_LIGHT.len()];
@@ -140,19 +151,28 @@ mod tests {
             run.series.loss.push(step, loss);
         }
         run.series.validation_loss.push(2, 2.5);
-        let svg = loss_svg(
-            &[Curve {
-                run: &run,
-                colour: 0,
-            }],
-            0.0,
-        );
+        let curve = [Curve {
+            run: &run,
+            colour: 0,
+        }];
+        let svg = metric_svg(Metric::Loss, &curve, 0.0);
         assert!(svg.contains("&lt;a &amp; b&gt;"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         assert_eq!(svg.matches("<circle").count(), 1);
         // Two pieces of the smoothed line.
         let line = svg.lines().find(|line| line.contains("stroke-width=\"2\""));
         assert_eq!(line.unwrap().matches('M').count(), 2);
-        assert!(loss_svg(&[], 0.9).ends_with("</svg>\n"));
+        assert!(metric_svg(Metric::Loss, &[], 0.9).ends_with("</svg>\n"));
+        // A number that does not jump is one line, and has no held-out losses.
+        run.series.state_norm.push(1, 3e-7);
+        run.series.state_norm.push(2, 4e-7);
+        let curve = [Curve {
+            run: &run,
+            colour: 0,
+        }];
+        let svg = metric_svg(Metric::StateNorm, &curve, 0.9);
+        assert!(svg.contains("State norm, |S₀| over all layers") && !svg.contains("<circle"));
+        assert!(!svg.contains("stroke-opacity=\"0.3\"/>") || svg.contains("d=\"\""));
+        assert_eq!(svg.matches("NaN").count(), 0);
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::docking::Dock;
 use super::exporting::Exporting;
 use super::playing::PlaygroundSettings;
 use super::scoring::AskedScore;
@@ -16,8 +17,8 @@ use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 
-/// The view of the centre.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// A view of the centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Tab {
     /// The numbers of the steps.
     #[default]
@@ -44,6 +45,11 @@ impl Tab {
         Self::Items,
         Self::Playground,
     ];
+
+    /// The view of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tab| tab.name() == name)
+    }
 
     /// The name people see.
     pub fn name(self) -> &'static str {
@@ -187,10 +193,8 @@ pub struct ItemsSettings {
 pub struct UiState {
     /// Light or dark.
     pub appearance: Appearance,
-    /// The view of the centre.
-    pub tab: Tab,
-    /// The view at the right of it, if there is one.
-    pub beside: Option<Tab>,
+    /// Where the views of the centre stand.
+    pub dock: Dock,
     /// Runs that are looked at, in the order of choosing; the last is the one
     /// that buttons act on.
     pub selected: Vec<RunId>,
@@ -257,8 +261,7 @@ impl Default for UiState {
     fn default() -> Self {
         Self {
             appearance: Appearance::default(),
-            tab: Tab::default(),
-            beside: None,
+            dock: Dock::default(),
             selected: Vec::new(),
             colours: BTreeMap::new(),
             baseline: None,
@@ -296,7 +299,7 @@ impl UiState {
 
     /// Whether a view is on the screen.
     pub fn shows(&self, tab: Tab) -> bool {
-        self.tab == tab || self.beside == Some(tab)
+        self.dock.shows(tab)
     }
 
     /// Whether a run is looked at.

@@ -150,7 +150,7 @@ fn a_run_is_started_paused_resumed_and_stopped() {
     click(&mut harness, "Resume");
     wait_until(&mut harness, "going on", |run| run.step > held_at);
     click(&mut harness, "States");
-    assert_eq!(harness.state().state.tab, Tab::States);
+    assert_eq!(harness.state().state.dock.front(), Tab::States);
     wait_for(&mut harness, "Every head");
     click(&mut harness, "Tune");
 

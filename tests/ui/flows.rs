@@ -284,31 +284,3 @@ fn a_run_goes_on_when_the_window_opens_again() {
     click(&mut harness, "Stop");
     wait_until(&mut harness, "stopped", |run| run.status.is_over());
 }
-
-#[test]
-fn two_views_stand_side_by_side() {
-    let folder = tempfile::tempdir().unwrap();
-    fixtures::write_state(folder.path());
-    let app = app(
-        fixtures::finished(folder.path()),
-        Tab::Tune,
-        Appearance::Dark,
-    );
-    // Too little for both, so that each is scrolled and none is over the other.
-    let mut harness = harness(app, vec2(1280.0, 800.0), Appearance::Dark);
-    let ctx = harness.ctx.clone();
-    let beside = Action::PutBeside(Some(Tab::States));
-    harness.state_mut().apply(beside, &ctx);
-    wait_for(&mut harness, "Every head");
-    assert!(harness.query_all_by_label("Smoothing").next().is_some());
-    let close = harness.get_by_label("Close the view at the right").rect();
-    let right = harness.get_by_label_contains("Every head").rect();
-    let presets = harness.get_by_label("Presets").rect();
-    assert!(close.right() < presets.left(), "{close:?} {presets:?}");
-    // Both panes are as wide as the other.
-    let (first, last) = (harness.get_by_label("Smoothing").rect(), close.right());
-    let middle = f32::midpoint(first.left(), last);
-    assert!(right.left() > middle, "{right:?} begins before {middle}");
-    click(&mut harness, "Close the view at the right");
-    assert!(harness.query_by_label_contains("Every head").is_none());
-}

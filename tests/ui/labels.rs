@@ -6,6 +6,7 @@ use egui_kittest::kittest::NodeT as _;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::action::Action;
 use gosling::ui::app::App;
+use gosling::ui::docking::Side;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
@@ -64,6 +65,15 @@ fn every_control_has_a_name() {
         let found = unnamed(app, |_| ());
         assert!(found.is_empty(), "{}: {found:#?}", tab.name());
     }
+    let mut split = app(
+        fixtures::finished(folder.path()),
+        Tab::Tune,
+        Appearance::Dark,
+    );
+    split.state.dock.put(Tab::States, Side::Right);
+    split.state.dock.put(Tab::Compare, Side::Below);
+    let found = unnamed(split, |_| ());
+    assert!(found.is_empty(), "beside each other: {found:#?}");
     let dialogs: [fn(&App) -> Action; 4] = [
         |app| Action::OpenExport(app.state.selected[0].clone()),
         |app| Action::OpenScoring(app.state.selected[0].clone()),

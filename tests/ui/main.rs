@@ -10,10 +10,12 @@
 
 mod click_through;
 mod clock;
+mod docking;
 mod fixtures;
 mod flows;
 mod form;
 mod labels;
+mod leaving;
 mod measured;
 mod pictures;
 mod speed;

@@ -254,7 +254,7 @@ fn from_a_comparison_to_its_items() {
     // It may lie below what the window shows.
     first.unwrap().click_accesskit();
     harness.run_steps(2);
-    assert_eq!(harness.state().state.tab, Tab::Items);
+    assert_eq!(harness.state().state.dock.front(), Tab::Items);
     assert_eq!(harness.state().state.items.change, Some(Change::Fixed));
     wait_for(&mut harness, "right answer");
     harness.get_by_label_contains("Wrong in both").click();

@@ -14,6 +14,7 @@ use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::{App, Closing, Notice};
+use gosling::ui::docking::Dock;
 use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Editing, PaletteState, Tab, UiState};
@@ -61,7 +62,7 @@ fn draft() -> RunSpec {
 pub fn app(store: RunStore, tab: Tab, look: Appearance) -> App {
     let mut state = UiState {
         appearance: look,
-        tab,
+        dock: Dock::at(tab),
         draft: draft(),
         ..UiState::default()
     };

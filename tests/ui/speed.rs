@@ -11,6 +11,7 @@ use eframe::egui::{Context, RawInput, Rect, pos2, vec2};
 use gosling::protocol::event::RunOutcome;
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
+use gosling::ui::docking::Dock;
 use gosling::ui::ui_state::{Tab, UiState};
 
 use crate::clock::OwnTime;
@@ -38,7 +39,7 @@ fn crowd() -> RunStore {
 /// Draws frames and returns their median and 99th percentile.
 fn check(what: &str, store: &RunStore, n_selected: usize, tab: Tab, is_running: bool) {
     let mut state = UiState {
-        tab,
+        dock: Dock::at(tab),
         ..UiState::default()
     };
     let newest = store.runs().iter().rev().take(n_selected);

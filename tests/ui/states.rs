@@ -19,6 +19,7 @@ use gosling::tuning::spec::{DecorrelationSpec, FeatureSpec, LiftKind, LiftSpec, 
 use gosling::tuning::state_file::TunedState;
 use gosling::tuning::tuned::{LiftValues, Tuned};
 use gosling::ui::app::App;
+use gosling::ui::docking::Dock;
 use gosling::ui::states_settings::{ColourRange, CompareWith};
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Tab, UiState};
@@ -127,7 +128,7 @@ fn store(folder: &Path, is_over: bool) -> RunStore {
 
 fn app(store: RunStore, worker: bool, change: impl FnOnce(&mut UiState)) -> App {
     let mut state = UiState {
-        tab: Tab::States,
+        dock: Dock::at(Tab::States),
         draft: spec(),
         selected: vec![RunId("lifted-0001".into())],
         ..UiState::default()

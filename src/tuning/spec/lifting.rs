@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DecorrelationSpec, Dynamics, FeatureSpec, Layers, LiftSpec, Method, StartState};
+use super::{
+    DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Layers, LiftSpec, Method,
+    StartState,
+};
 
 /// The paper's recurrence as it is printed, in the place of the model's own:
 ///
@@ -82,6 +85,16 @@ impl LiftKind {
     }
 }
 
+/// The learning rates of a step beside that of S_0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LiftRates {
+    /// Of the lifted state.
+    pub lift: f64,
+    /// Of R, where there is one: it follows the schedule where R is trained and is
+    /// the same in every step where R follows the features by a rule.
+    pub decorrelation: Option<f64>,
+}
+
 /// What every lifted run has.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lifting<'a> {
@@ -97,6 +110,20 @@ pub struct Lifting<'a> {
     pub decorrelation: Option<DecorrelationSpec>,
     /// Peak learning rate of the lifted state.
     pub learning_rate_lift: f64,
+}
+
+impl Lifting<'_> {
+    /// The rates of a step in which S_0 has `share` of its peak.
+    pub fn rates(&self, share: f64) -> LiftRates {
+        let of_rule = |rule| match rule {
+            DecorrelationRule::Joint { learning_rate, .. } => share * learning_rate,
+            DecorrelationRule::LocalRule { eta, .. } | DecorrelationRule::ScalarRms { eta } => eta,
+        };
+        LiftRates {
+            lift: share * self.learning_rate_lift,
+            decorrelation: self.decorrelation.map(|of| of_rule(of.rule)),
+        }
+    }
 }
 
 impl Method {
@@ -157,5 +184,43 @@ impl Method {
                 learning_rate_lift: *learning_rate_lift,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_follow_that_of_s0_or_their_rule() {
+        let rates = |rule: Option<DecorrelationRule>, share: f64| {
+            let decorrelation = rule.map(|rule| DecorrelationSpec {
+                rule,
+                ..DecorrelationSpec::default()
+            });
+            let method = Method::Lifted(LiftSpec {
+                learning_rate_lift: 0.04,
+                decorrelation,
+                ..LiftSpec::default()
+            });
+            method.lifting().map(|lifting| lifting.rates(share))
+        };
+        let expect = |lift: f64, decorrelation: Option<f64>| {
+            Some(LiftRates {
+                lift,
+                decorrelation,
+            })
+        };
+        let (eta, kappa, lambda) = (0.001, 0.5, 1.0);
+        let local = DecorrelationRule::LocalRule { eta, kappa };
+        let joint = DecorrelationRule::Joint {
+            lambda,
+            kappa,
+            learning_rate: 0.02,
+        };
+        assert_eq!(rates(None, 0.5), expect(0.02, None));
+        assert_eq!(rates(Some(local), 0.5), expect(0.02, Some(eta)));
+        assert_eq!(rates(Some(joint), 0.5), expect(0.02, Some(0.01)));
+        assert_eq!(Method::Base.lifting(), None);
     }
 }

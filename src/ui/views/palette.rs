@@ -4,10 +4,13 @@ use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdi
 
 use super::super::action::{Action, SidePanel};
 use super::super::dialogs::PathFor;
+use super::super::docking::Side;
+use super::super::pictures::{PictureOf, is_placed};
 use super::super::shortcuts::available;
 use super::super::theme::{blend, palette};
 use super::super::ui_state::{Tab, UiState};
 use super::super::widgets::controls::{modal, weak_small};
+use super::super::widgets::metric::Metric;
 use super::super::widgets::status_mark::status_word;
 use crate::persist::presets::PRESETS;
 use crate::runs::RunStore;
@@ -125,12 +128,34 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
     for (name, panel) in panels {
         add(format!("Show or hide {name}"), Action::TogglePanel(panel));
     }
-    for tab in Tab::ALL.into_iter().filter(|tab| !state.shows(*tab)) {
-        let text = format!("Show {} at the right", tab.name());
-        add(text, Action::PutBeside(Some(tab)));
+    for tab in Tab::ALL {
+        for side in Side::ALL {
+            let text = format!("Show {} {}", tab.name(), side.words());
+            add(text, Action::Put(tab, side));
+        }
+        if state.dock.is_split() && state.dock.has(tab) {
+            let text = format!("Close the view {}", tab.name());
+            add(text, Action::CloseView(tab));
+        }
     }
-    if state.beside.is_some() {
-        add("Show one view alone".into(), Action::PutBeside(None));
+    if state.dock.is_split() {
+        add("Show one view alone".into(), Action::JoinViews);
+    }
+    add("Reset the layout".into(), Action::ResetLayout);
+    let views = Tab::ALL.into_iter().filter(|tab| state.shows(*tab));
+    let plots = [Metric::Loss].into_iter().chain(Metric::SMALL);
+    let parts = plots.map(PictureOf::Plot).chain([PictureOf::Matrix]);
+    let shown = [PictureOf::Window]
+        .into_iter()
+        .chain(views.map(PictureOf::View))
+        .chain(parts.filter(|of| is_placed(ctx, *of)));
+    for of in shown {
+        let text = format!("Save a picture of {}", of.words());
+        add(text, Action::SavePicture(of));
+        if let PictureOf::Plot(metric) = of {
+            let text = format!("Save {} as SVG", of.words());
+            add(text, Action::SaveSvg(metric));
+        }
     }
     for (name, _) in PRESETS {
         add(format!("Use the preset {name}"), Action::UsePreset(name));

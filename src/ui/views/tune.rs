@@ -3,11 +3,12 @@
 use eframe::egui::{ComboBox, Slider, Ui, Vec2};
 
 use super::super::action::Action;
+use super::super::pictures::PictureOf;
 use super::super::theme::GAP;
 use super::super::ui_state::{PlotSettings, UiState};
 use super::super::widgets::controls::{empty_state, group_title, scrolled, weak_small};
 use super::super::widgets::metric::Metric;
-use super::super::widgets::metric_plot::{Plotted, metric_plot_ui};
+use super::super::widgets::metric_plot::{Handled, Plotted, metric_plot_ui};
 use super::super::widgets::plot_cache::PlotCache;
 use super::accuracy::accuracy_ui;
 use super::diagnoses::diagnoses_ui;
@@ -70,7 +71,8 @@ pub fn tune_ui(
             baseline,
             state,
         };
-        let is_moved = plots_ui(ui, &plotted, cache, height);
+        let Handled { is_moved, asked } = plots_ui(ui, &plotted, cache, height);
+        actions.extend(asked);
         cache.was_following = state.plots.tail.is_some();
         if is_moved {
             state.plots.tail = None;
@@ -83,10 +85,10 @@ pub fn tune_ui(
     actions
 }
 
-/// The loss, and below it the others two a row; whether people moved them.
-fn plots_ui(ui: &mut Ui, plotted: &Plotted<'_>, cache: &mut PlotCache, height: f32) -> bool {
+/// The loss, and below it the others two a row; what people did to them.
+fn plots_ui(ui: &mut Ui, plotted: &Plotted<'_>, cache: &mut PlotCache, height: f32) -> Handled {
     let large = (height * 0.36).clamp(150.0, 340.0);
-    let mut is_moved = metric_plot_ui(ui, Metric::Loss, plotted, cache, large).is_moved;
+    let mut handled = metric_plot_ui(ui, Metric::Loss, plotted, cache, large);
     ui.add_space(GAP);
     let has_any = |metric: &Metric| {
         let runs = plotted.runs.iter().copied().chain(plotted.baseline);
@@ -99,12 +101,12 @@ fn plots_ui(ui: &mut Ui, plotted: &Plotted<'_>, cache: &mut PlotCache, height: f
         ui.columns(2, |columns| {
             for (ui, metric) in columns.iter_mut().zip(pair) {
                 ui.spacing_mut().item_spacing.x = 8.0;
-                is_moved |= metric_plot_ui(ui, *metric, plotted, cache, height).is_moved;
+                handled.add(metric_plot_ui(ui, *metric, plotted, cache, height));
             }
         });
         ui.add_space(GAP);
     }
-    is_moved
+    handled
 }
 
 fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> Vec<Action> {
@@ -133,8 +135,12 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> 
                 }
             });
         ui.menu_button("Save", |ui| {
-            if ui.button("The loss as a picture…").clicked() {
-                actions.push(Action::SaveLossPicture);
+            if ui.button("The loss as SVG…").clicked() {
+                actions.push(Action::SaveSvg(Metric::Loss));
+                ui.close();
+            }
+            if ui.button("The loss as PNG…").clicked() {
+                actions.push(Action::SavePicture(PictureOf::Plot(Metric::Loss)));
                 ui.close();
             }
             if ui.button("All numbers as a table…").clicked() {
@@ -143,7 +149,7 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> 
             }
         })
         .response
-        .on_hover_text("Of the selected runs: an SVG picture, or CSV for other programs");
+        .on_hover_text("Of the selected runs: a picture, or CSV for other programs. A right click on a plot saves that one");
         tail.response.on_hover_text("The steps in sight, moving along with the run. In a plot, drag to move, Ctrl and wheel to zoom, double-click to see all");
     });
     ui.allocate_space(Vec2::new(0.0, 2.0));

@@ -22,15 +22,19 @@ pub enum Metric {
     DecorrelationNorm,
     /// Norm of Z.
     LiftNorm,
-    /// Learning rate.
+    /// Learning rate of S_0.
     LearningRate,
+    /// Learning rate of Z.
+    LiftRate,
+    /// Learning rate of R.
+    DecorrelationRate,
     /// Tokens a second.
     TokensPerSec,
 }
 
 impl Metric {
     /// Every metric but the loss, in the order in which they stand below it.
-    pub const SMALL: [Self; 9] = [
+    pub const SMALL: [Self; 11] = [
         Self::DecorrelationLoss,
         Self::OffDiagonal,
         Self::GradNorm,
@@ -39,6 +43,8 @@ impl Metric {
         Self::FeatureRms,
         Self::DecorrelationNorm,
         Self::LearningRate,
+        Self::LiftRate,
+        Self::DecorrelationRate,
         Self::TokensPerSec,
     ];
 
@@ -54,6 +60,8 @@ impl Metric {
             Self::DecorrelationNorm => "Norm of R",
             Self::LiftNorm => "Norm of Z",
             Self::LearningRate => "Learning rate",
+            Self::LiftRate => "Learning rate of Z",
+            Self::DecorrelationRate => "Learning rate of R",
             Self::TokensPerSec => "Speed",
         }
     }
@@ -70,6 +78,8 @@ impl Metric {
             Self::DecorrelationNorm => "|R|",
             Self::LiftNorm => "|Z| over all layers",
             Self::LearningRate => "η of S₀",
+            Self::LiftRate => "η of the lifted state",
+            Self::DecorrelationRate => "η of its schedule or rule",
             Self::TokensPerSec => "tokens a second",
         }
     }
@@ -87,6 +97,8 @@ impl Metric {
             Self::DecorrelationNorm => &series.decorrelation_norm,
             Self::LiftNorm => &series.lift_norm,
             Self::LearningRate => &series.learning_rate,
+            Self::LiftRate => &series.lift_rate,
+            Self::DecorrelationRate => &series.decorrelation_rate,
             Self::TokensPerSec => &series.tokens_per_sec,
         }
     }
@@ -103,7 +115,9 @@ impl Metric {
             | Self::OffDiagonal
             | Self::FeatureRms
             | Self::DecorrelationNorm
-            | Self::LiftNorm => false,
+            | Self::LiftNorm
+            | Self::LiftRate
+            | Self::DecorrelationRate => false,
         }
     }
 
@@ -118,7 +132,9 @@ impl Metric {
             | Self::FeatureRms
             | Self::DecorrelationNorm
             | Self::LiftNorm
-            | Self::LearningRate => true,
+            | Self::LearningRate
+            | Self::LiftRate
+            | Self::DecorrelationRate => true,
             Self::TokensPerSec => false,
         }
     }
@@ -133,6 +149,8 @@ impl Metric {
             | Self::OffDiagonal => true,
             Self::StateNorm
             | Self::LearningRate
+            | Self::LiftRate
+            | Self::DecorrelationRate
             | Self::FeatureRms
             | Self::DecorrelationNorm
             | Self::LiftNorm => false,

@@ -2,11 +2,15 @@
 
 use std::ops::RangeInclusive;
 
-use eframe::egui::{Align, Color32, Id, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, vec2};
+use eframe::egui::{
+    Align, Color32, FontId, Id, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, vec2,
+};
 use egui_plot::{
     AxisHints, GridInput, GridMark, LineStyle, Plot, PlotResponse, VLine, uniform_grid_spacer,
 };
 
+use super::super::action::Action;
+use super::super::pictures::{PictureOf, is_taken, place};
 use super::super::theme::{Palette, blend, palette, run_colour};
 use super::super::ui_state::UiState;
 use super::controls::{cut_label, from_right, group_title, named, weak_small};
@@ -35,10 +39,20 @@ pub struct Plotted<'a> {
 }
 
 /// What people did to the steps that are in sight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Handled {
     /// They moved or zoomed by hand, which ends following the newest steps.
     pub is_moved: bool,
+    /// What they asked for by the menu.
+    pub asked: Option<Action>,
+}
+
+impl Handled {
+    /// Adds what was done to another plot.
+    pub fn add(&mut self, other: Self) {
+        self.is_moved |= other.is_moved;
+        self.asked = self.asked.take().or(other.asked);
+    }
 }
 
 /// Draws the plot, unless it is scrolled out of sight.
@@ -55,6 +69,8 @@ pub fn metric_plot_ui(
         ui.allocate_space(size);
         return Handled::default();
     }
+    let of = PictureOf::Plot(metric);
+    place(ui, of, rect);
     title_ui(ui, metric, plotted.runs.last().copied());
     let visuals = ui.visuals().clone();
     let colours = palette(&visuals);
@@ -103,7 +119,11 @@ pub fn metric_plot_ui(
     for mark in &marks {
         mark.write(ui, response.response.rect, &response.transform, scales);
     }
-    read_ui(metric, &drawn, scales, &response);
+    if is_taken(ui, of) {
+        names_ui(ui, &drawn, response.response.rect);
+    } else {
+        read_ui(metric, &drawn, scales, &response);
+    }
     named(&response.response, Role::Image, metric.title());
     if metric == Metric::Loss {
         let bounds = response.transform.bounds();
@@ -112,8 +132,39 @@ pub fn metric_plot_ui(
     }
     let pointer = &response.response;
     let is_zoomed = pointer.hovered() && ui.input(|input| input.zoom_delta() != 1.0);
-    Handled {
-        is_moved: pointer.dragged() || pointer.double_clicked() || is_zoomed,
+    let is_moved = pointer.dragged() || pointer.double_clicked() || is_zoomed;
+    let mut asked = None;
+    pointer.context_menu(|ui| {
+        let entries = [
+            ("Save as PNG…", Action::SavePicture(of)),
+            ("Save as SVG…", Action::SaveSvg(metric)),
+        ];
+        for (text, action) in entries {
+            if ui.button(text).clicked() {
+                asked = Some(action);
+                ui.close();
+            }
+        }
+    });
+    Handled { is_moved, asked }
+}
+
+/// The names of the runs, for a picture that leaves the list of them behind.
+fn names_ui(ui: &Ui, drawn: &[Drawn<'_>], rect: Rect) {
+    let mut at = rect.right_top() + vec2(-8.0, 6.0);
+    let mut write = |text: &str, colour: Color32| {
+        let font = FontId::proportional(11.5);
+        let galley = ui.painter().layout_no_wrap(text.into(), font, colour);
+        let size = galley.size();
+        ui.painter().galley(at - vec2(size.x, 0.0), galley, colour);
+        at.y += size.y + 1.0;
+    };
+    for of in drawn.iter().rev().take(MAX_READ) {
+        write(of.run.title(), of.colour);
+    }
+    if drawn.len() > MAX_READ {
+        let more = format!("and {} more", drawn.len() - MAX_READ);
+        write(&more, palette(ui.visuals()).weak);
     }
 }
 

@@ -8,13 +8,15 @@ use eframe::egui::{
     StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
+use super::super::super::action::Action;
+use super::super::super::pictures::{PictureOf, is_taken, place};
 use super::super::super::states_settings::{ColourRange, StatesSettings};
 use super::super::super::states_shown::Shown;
 use super::super::super::theme::palette;
 use super::super::super::widgets::controls::{group_title, named, weak_small};
 use super::super::super::widgets::heatmap::{HeatmapLook, paint_heatmap};
 use super::super::super::widgets::numbers::number;
-use super::{Look, caveat, is_of_choice, symbol};
+use super::{Look, caveat, is_of_choice, origin_words, symbol};
 use crate::colormap::{ColourMap, Limits, Scale};
 use crate::tuning::head_matrices::MatrixKind;
 
@@ -31,11 +33,15 @@ const CLOSEST: f32 = 4.0;
 /// Draws the picture.
 pub(super) fn large_ui(ui: &mut Ui, look: &mut Look<'_>) {
     let newest = look.data.shown.newest();
-    let Some((_, shown)) = newest.filter(|(key, _)| is_of_choice(key, look.settings)) else {
+    let Some((key, shown)) = newest.filter(|(key, _)| is_of_choice(key, look.settings)) else {
         missing_ui(ui, look);
         return;
     };
     let shown = shown.clone();
+    let corner = ui.cursor().min;
+    if is_taken(ui, PictureOf::Matrix) {
+        weak_small(ui, origin_words(key, look));
+    }
     title_ui(ui, look, &shown);
     let settings = &mut *look.settings;
     let limits = match settings.range {
@@ -71,6 +77,15 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut Look<'_>) {
         settings.head
     );
     named(&response, Role::Image, &name);
+    let of_picture = Rect::from_min_max(corner, rect.max).expand(6.0);
+    place(ui, PictureOf::Matrix, of_picture);
+    response.context_menu(|ui| {
+        if ui.button("Save as PNG…").clicked() {
+            look.asked = Some(Action::SavePicture(PictureOf::Matrix));
+            ui.close();
+        }
+    });
+    let settings = &mut *look.settings;
     zoom(ui, &response, square, settings, [n_columns, n_rows]);
     let paint = HeatmapLook {
         view: settings.zoom,
@@ -105,7 +120,7 @@ fn title_ui(ui: &mut Ui, look: &mut Look<'_>, shown: &Shown) {
     let kind = symbol(settings.kind, settings.follows_text);
     ui.horizontal(|ui| {
         weak_small(ui, format!("{kind}, {rows} x {columns}"))
-            .on_hover_text("Ctrl and the wheel zoom, dragging moves, a double click shows all");
+            .on_hover_text("Ctrl and the wheel zoom, dragging moves, a double click shows all, a right click saves a picture");
         if settings.is_zoomed() && ui.small_button("Whole").clicked() {
             settings.zoom = StatesSettings::WHOLE;
         }

@@ -12,6 +12,7 @@
 
 use eframe::egui::{RichText, Ui};
 
+use super::super::action::Action;
 use super::super::states_data::{ShownKey, StateKey, StatesData};
 use super::super::states_settings::{CompareWith, StatesSettings};
 use super::super::theme::GAP;
@@ -43,29 +44,36 @@ pub(super) struct Look<'a> {
     pub data: &'a StatesData,
     /// Layers and heads of the state.
     pub sizes: [usize; 2],
+    /// What people asked for.
+    pub asked: Option<Action>,
 }
 
 /// Draws the view.
-pub fn states_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState, data: &StatesData) {
+pub fn states_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    state: &mut UiState,
+    data: &StatesData,
+) -> Option<Action> {
     let Some(run) = state.focused().and_then(|id| store.get(id)) else {
         empty_state(
             ui,
             "No state to look at",
             "Start a run or choose one on the left. Its S₀ appears here as it is trained.",
         );
-        return;
+        return None;
     };
     let Some(key) = data.key(run, state.states.step) else {
         nothing_ui(ui, run);
-        return;
+        return None;
     };
     if let Some(problem) = data.problem(&key) {
         empty_state(ui, "The state cannot be read", problem);
-        return;
+        return None;
     }
     let Some(tuned) = data.state(&key) else {
         empty_state(ui, "Reading the state", "It is read from the run's folder.");
-        return;
+        return None;
     };
     let sizes = [tuned.state.n_layer, tuned.state.n_head];
     let settings = &mut state.states;
@@ -76,6 +84,7 @@ pub fn states_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState, data: &Stat
         settings,
         data,
         sizes,
+        asked: None,
     };
     heading_ui(ui, &look, &key);
     controls::controls_ui(ui, &mut look, store, tuned.lift.is_some());
@@ -89,6 +98,7 @@ pub fn states_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState, data: &Stat
         pictures_ui(ui, &mut look);
         ui.add_space(GAP);
     });
+    look.asked
 }
 
 fn nothing_ui(ui: &mut Ui, run: &Run) {
@@ -217,5 +227,26 @@ pub(super) fn is_of_choice(key: &ShownKey, settings: &StatesSettings) -> bool {
             *place == settings.place() && *kind == settings.kind && !settings.follows_text
         }
         ShownKey::Token { kind, .. } => *kind == settings.kind && settings.follows_text,
+    }
+}
+
+/// Which run and step the matrix is of, for a picture that leaves the heading of
+/// the view behind.
+pub(super) fn origin_words(key: &ShownKey, look: &Look<'_>) -> String {
+    let run = &look.run.id.0;
+    match key {
+        ShownKey::State { of, less: None, .. } => format!("{run}, after step {}", of.step),
+        ShownKey::State {
+            of,
+            less: Some(less),
+            ..
+        } => {
+            let (step, other) = (of.step, &less.run.0);
+            format!(
+                "{run}, after step {step}, less {other}, after step {}",
+                less.step
+            )
+        }
+        ShownKey::Token { n_tokens, .. } => format!("{run}, after {n_tokens} tokens of a text"),
     }
 }
