@@ -2,7 +2,7 @@
 //! and a function that launches.
 //!
 //! Burn's fusion is off (`Cargo.toml`): what is worth fusing is fused by hand
-//! here, and an operation that fusion schedules costs the host three times what
+//! here, and an operation that fusion schedules costs the host about twice what
 //! its launch does (`benches/gpu/README.md`).
 
 use burn::backend::Wgpu;

@@ -148,7 +148,13 @@ impl Dock {
     /// Puts a view at a side of all others, as one more tab where views stand at
     /// that side already.
     pub fn put(&mut self, tab: Tab, side: Side) {
+        self.add(tab);
+        self.move_to(tab, side);
         self.open(tab);
+    }
+
+    /// Leaves what is in front of the place that the view leaves.
+    fn move_to(&mut self, tab: Tab, side: Side) {
         let (Some(tile), Some(root)) = (self.tile(tab), self.tree.root) else {
             return;
         };

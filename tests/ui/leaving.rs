@@ -134,8 +134,8 @@ fn pictures_are_among_what_can_be_done() {
             typed: typed.into(),
             chosen: 0,
         });
-        harness.run_steps(2);
-        let found = harness.query_by_label(text).is_some();
+        harness.run_steps(4);
+        let found = harness.query_all_by_label_contains(text).next().is_some();
         harness.state_mut().state.palette = None;
         harness.run_steps(2);
         found

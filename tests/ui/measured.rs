@@ -248,6 +248,8 @@ fn from_a_comparison_to_its_items() {
         std::thread::sleep(Duration::from_millis(20));
         harness.step();
     }
+    // All figures are there, and stand where they will.
+    harness.run_steps(10);
     let first = harness
         .query_all_by_role_and_label(Role::Button, "Items")
         .last();
@@ -285,9 +287,12 @@ fn a_comparison_fits_its_view() {
         .get_by_role_and_label(Role::Button, "Presets")
         .rect()
         .left();
+    let difference = harness.query_all_by_label("Difference").next();
+    let top = difference.unwrap().rect().top();
     let mut right = 0.0;
     for title in ["Run", "Accuracy", "Difference", "Fixed", "Broken", "p"] {
-        let cell = harness.query_all_by_label(title).next().unwrap().rect();
+        let mut cells = harness.query_all_by_label(title).map(|cell| cell.rect());
+        let cell = cells.find(|cell| cell.top() == top).unwrap();
         assert!(cell.left() > right, "{title} at {cell:?} is over {right}");
         right = cell.right();
     }
