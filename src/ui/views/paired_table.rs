@@ -54,7 +54,7 @@ const COLUMNS: [(&str, &str, Align, f32); 7] = [
         Align::Max,
         42.0,
     ),
-    ("", "", Align::Max, 46.0),
+    ("", "", Align::Max, 54.0),
 ];
 
 /// Draws one benchmark's rows; asks for the items of a pair.
