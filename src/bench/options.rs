@@ -1,6 +1,9 @@
 //! How a benchmark is scored.
 
-use crate::data::{Item, Protocol, few_shot_draws};
+use std::path::Path;
+
+use crate::data::{Benchmark, Item, Protocol, few_shot, few_shot_draws};
+use crate::error::{Error, Result};
 
 /// Where lm-evaluation-harness ends an answer to GSM8K.
 const LM_EVAL_STOPS: [&str; 3] = ["Question:", "</s>", "<|im_end|>"];
@@ -27,6 +30,29 @@ impl Default for FewShot {
     /// None at all.
     fn default() -> Self {
         Self::Same(Vec::new())
+    }
+}
+
+impl FewShot {
+    /// `n` solved questions of official files as lm-evaluation-harness has them:
+    /// the first of each subject of MMLU, others drawn for every question else.
+    ///
+    /// # Errors
+    /// Files that cannot be read, and fewer solved questions to draw from than `n`.
+    pub fn official(benchmark: Benchmark, folder: &Path, n: usize) -> Result<Self> {
+        match benchmark {
+            _ if n == 0 => Ok(Self::default()),
+            Benchmark::Mmlu => few_shot(benchmark, folder, n).map(Self::Same),
+            Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => {
+                let pool = few_shot(benchmark, folder, usize::MAX)?;
+                let has = pool.len();
+                if has < n {
+                    let reason = format!("there are {has} solved questions, asked for {n}");
+                    return Err(Error::spec("evaluation.few_shot", reason));
+                }
+                Ok(Self::Drawn { pool, n })
+            }
+        }
     }
 }
 
@@ -81,5 +107,32 @@ impl ScoreOptions {
             Protocol::Mini => &MINI_STOPS,
             Protocol::LmEval { .. } => &LM_EVAL_STOPS,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn official_examples_are_drawn_from_all_and_too_few_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = r##"{"question": "What is 1 + 1?", "answer": "It is 2.\n#### 2"}"##;
+        std::fs::write(
+            folder.path().join("train.jsonl"),
+            format!("{line}\n{line}\n{line}\n"),
+        )
+        .unwrap();
+        let official = |n| FewShot::official(Benchmark::Gsm8k, folder.path(), n);
+        let FewShot::Drawn { pool, n } = official(2).unwrap() else {
+            panic!("the same in front of every question");
+        };
+        assert_eq!((pool.len(), n), (3, 2));
+        assert_eq!(official(0).unwrap(), FewShot::default());
+        let error = official(4).unwrap_err().to_string();
+        assert!(
+            error.contains("there are 3 solved questions, asked for 4"),
+            "{error}"
+        );
     }
 }

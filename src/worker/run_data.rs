@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
-    Benchmark, Example, Item, Loaded, Protocol, Split, few_shot, has_split, load, load_text_set,
-    mini, mini_few_shot,
+    Benchmark, Example, Item, Loaded, Protocol, Split, has_split, load, load_text_set, mini,
+    mini_few_shot,
 };
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -37,7 +37,7 @@ pub(super) struct RunData {
 pub(super) struct BenchmarkSet {
     pub items: ItemSet,
     protocol: Protocol,
-    few_shot: Vec<Item>,
+    few_shot: FewShot,
     context_length: Option<usize>,
 }
 
@@ -146,7 +146,7 @@ impl BenchmarkSet {
         options.context_length = self.context_length;
         match phase {
             EvaluationPhase::Before | EvaluationPhase::After => {}
-            EvaluationPhase::FewShot => options.few_shot = FewShot::Same(self.few_shot.clone()),
+            EvaluationPhase::FewShot => options.few_shot = self.few_shot.clone(),
         }
         options
     }
@@ -174,7 +174,7 @@ fn tokenised(
     let of_held_out = BenchmarkSet {
         items: ItemSet::new(set.items.benchmark, Split::Validation, validation, None),
         protocol: set.protocol,
-        few_shot: Vec::new(),
+        few_shot: FewShot::default(),
         context_length: None,
     };
     (train, held_out, (Some(set), Some(of_held_out)))
@@ -192,7 +192,7 @@ fn mini_items(benchmark: Benchmark, spec: &RunSpec) -> Result<Items> {
         set: BenchmarkSet {
             items: ItemSet::new(benchmark, split, mini(benchmark, split)?, evaluation.limit),
             protocol: Protocol::Mini,
-            few_shot: mini_few_shot(benchmark, evaluation.few_shot)?,
+            few_shot: FewShot::Same(mini_few_shot(benchmark, evaluation.few_shot)?),
             context_length: evaluation.context_length,
         },
     })
@@ -227,10 +227,7 @@ fn official_items(
             load(benchmark, folder, Split::Validation)?.items
         }
     };
-    let solved = match evaluation.few_shot {
-        0 => Vec::new(),
-        n => few_shot(benchmark, folder, n)?,
-    };
+    let solved = FewShot::official(benchmark, folder, evaluation.few_shot)?;
     Ok(Items {
         train,
         validation,
