@@ -125,8 +125,8 @@ pub enum Action {
     ResetLayout,
     /// Look at the items of two evaluations.
     LookAtItems(ItemsPair),
-    /// Ask where to save a table, and save it.
-    SaveTable(Box<Table>),
+    /// Ask where to save a table, and save it; what its file is called at first.
+    SaveTable(Box<Table>, &'static str),
     /// Light or dark.
     Look(Appearance),
     /// Show or hide the list of shortcuts.
@@ -264,7 +264,7 @@ impl App {
                 self.state.items.search.clear();
                 self.state.dock.open(Tab::Items);
             }
-            Action::SaveTable(table) => self.background.save_table(*table),
+            Action::SaveTable(table, name) => self.background.save_table(*table, name),
             Action::Look(appearance) => {
                 self.state.appearance = appearance;
                 appearance.apply(ctx);

@@ -47,11 +47,12 @@ pub enum PathFor {
 }
 
 impl Background {
-    /// Asks where to save a table, and saves it in the format of the name.
-    pub fn save_table(&self, table: Table) {
+    /// Asks where to save a table, `name` at first, and saves it in the format of
+    /// the ending that was chosen.
+    pub fn save_table(&self, table: Table, name: &str) {
         let dialog = AsyncFileDialog::new()
             .set_title("Save the table")
-            .set_file_name("accuracy.csv");
+            .set_file_name(format!("{name}.csv"));
         let formats = [
             ("CSV", "csv"),
             ("Markdown", "md"),

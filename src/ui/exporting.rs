@@ -3,9 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use eframe::egui::Visuals;
+
 use super::app::{App, Notice};
 use super::dialogs::PathFor;
-use super::plot_svg::{Curve, metric_svg};
+use super::widgets::metric_plot::Plotted;
+use super::widgets::plot_svg::metric_svg;
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::persist::diagnostics::write_diagnostics;
@@ -170,14 +173,15 @@ impl App {
                 .background
                 .start_quietly(move || write_numbers(&path, &runs).map(|()| Some(saved))),
             PathFor::Svg(metric) => {
-                let curves: Vec<Curve<'_>> = runs
-                    .iter()
-                    .map(|run| Curve {
-                        run,
-                        colour: self.state.colour(&run.id),
-                    })
-                    .collect();
-                let svg = metric_svg(metric, &curves, self.state.plots.smoothing);
+                let baseline = self.state.baseline.as_ref();
+                let plotted = Plotted {
+                    runs: &runs.iter().collect::<Vec<_>>(),
+                    baseline: baseline.and_then(|id| self.store.get(id)),
+                    state: &self.state,
+                };
+                let drawn = plotted.drawn(&Visuals::light());
+                let in_sight = self.caches.plots.in_sight();
+                let svg = metric_svg(metric, &drawn, &self.state.plots, in_sight);
                 self.background
                     .start_quietly(move || write_text(&path, &svg).map(|()| Some(saved)));
             }

@@ -7,7 +7,7 @@
 //! | `action.rs` | what they can ask for; the only place that sends a command |
 //! | `queue.rs` | runs that were asked for and wait |
 //! | `housekeeping.rs` | labels, deleting, files that are dropped |
-//! | `exporting.rs`, `plot_svg.rs`, `pictures.rs` | files that leave the window |
+//! | `exporting.rs`, `pictures.rs` | files that leave the window |
 //! | `playing.rs` | prompts and their answers |
 //! | `scoring.rs` | the accuracy of runs that are over |
 //! | `frame_times.rs` | how long frames take |
@@ -51,7 +51,6 @@ mod housekeeping;
 mod item_index;
 mod layout;
 mod measured;
-mod plot_svg;
 mod shortcuts;
 mod states_ahead;
 mod states_data;

@@ -29,6 +29,10 @@ pub enum PictureOf {
     Plot(Metric),
     /// The matrix that is looked at.
     Matrix,
+    /// The matrices of every head beside each other.
+    Heads,
+    /// The results of a sweep.
+    Sweep,
 }
 
 impl PictureOf {
@@ -39,6 +43,8 @@ impl PictureOf {
             Self::View(tab) => format!("the view {}", tab.name()),
             Self::Plot(metric) => format!("the plot {}", metric.title()),
             Self::Matrix => "the matrix".into(),
+            Self::Heads => "every head".into(),
+            Self::Sweep => "the results of the sweep".into(),
         }
     }
 
@@ -49,6 +55,8 @@ impl PictureOf {
             Self::View(tab) => tab.name(),
             Self::Plot(metric) => metric.title(),
             Self::Matrix => "matrix",
+            Self::Heads => "heads",
+            Self::Sweep => "sweep",
         };
         name.to_lowercase().replace(' ', "-")
     }
@@ -154,7 +162,7 @@ impl App {
         let place = match of {
             PictureOf::Window => Some((ctx.content_rect(), true)),
             PictureOf::View(tab) => self.state.dock.rect(tab).map(|rect| (rect, true)),
-            PictureOf::Plot(_) | PictureOf::Matrix => {
+            PictureOf::Plot(_) | PictureOf::Matrix | PictureOf::Heads | PictureOf::Sweep => {
                 placed(ctx, of).map(|place| (place.rect, place.is_whole))
             }
         };

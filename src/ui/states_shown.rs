@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::widgets::heatmap::HeatmapData;
 use crate::colormap::{Limits, Scale};
 use crate::error::Result;
+use crate::report::{Cell, Table};
 use crate::tuning::head_matrices::{Matrix, MatrixKind, lifted};
 use crate::tuning::matrix_statistics::MatrixStatistics;
 use crate::tuning::trajectory::{Place, Trajectory};
@@ -117,6 +118,21 @@ impl Shown {
     /// The limits that show all of it.
     pub fn limits(&self, scale: Scale) -> Limits {
         Limits::of(scale, &self.matrix.values)
+    }
+
+    /// Every number, one row of the matrix a row, under the numbers of its columns.
+    /// `title` says which matrix it is, `axes` what its rows and columns are.
+    pub fn table(&self, title: &str, axes: [&str; 2]) -> Table {
+        let [of_row, of_column] = axes;
+        let columns = (0..self.matrix.columns).map(|column| column.to_string());
+        let first = [format!("{of_row} \\ {of_column}")];
+        let mut table = Table::new(title, first.into_iter().chain(columns));
+        let rows = self.matrix.values.chunks_exact(self.matrix.columns.max(1));
+        for (row, values) in rows.enumerate() {
+            let numbers = values.iter().map(|x| Cell::number(f64::from(*x), 5));
+            table.push([Cell::Count(row as u64)].into_iter().chain(numbers));
+        }
+        table
     }
 
     /// A number, where there is one.

@@ -143,11 +143,6 @@ const RUN_COLOURS: [(Color32, Color32); 8] = [
     (rgb(0x2ad0a1), rgb(0x14674f)),
 ];
 
-/// The same as pages write them, for pictures on white.
-pub const RUN_COLOURS_ON_LIGHT: [&str; N_RUN_COLOURS] = [
-    "#1d3879", "#9d6313", "#721900", "#00799e", "#8840d9", "#6d5100", "#ce1f8c", "#14674f",
-];
-
 const fn rgb(hex: u32) -> Color32 {
     Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
 }

@@ -153,13 +153,6 @@ fn text_can_be_read_on_every_ground() {
 }
 
 #[test]
-fn pages_have_the_colours_of_the_window() {
-    for ((_, on_light), written) in RUN_COLOURS.iter().zip(RUN_COLOURS_ON_LIGHT) {
-        assert_eq!(Color32::from_hex(written), Ok(*on_light));
-    }
-}
-
-#[test]
 fn runs_can_be_read_on_every_ground() {
     for (on_dark, on_light) in RUN_COLOURS {
         for (colour, of) in [(on_dark, DARK), (on_light, LIGHT)] {

@@ -158,7 +158,10 @@ fn heading_ui(
             let button = ui.add_enabled(has_rows, eframe::egui::Button::new("Export table…"));
             let button = button.on_hover_text("As .csv, .json, .tex, .md or .txt");
             if button.clicked() {
-                action = Some(Action::SaveTable(Box::new(table(groups, &shown))));
+                action = Some(Action::SaveTable(
+                    Box::new(table(groups, &shown)),
+                    "accuracy",
+                ));
             }
         });
     });

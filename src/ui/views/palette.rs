@@ -144,7 +144,10 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
     add("Reset the layout".into(), Action::ResetLayout);
     let views = Tab::ALL.into_iter().filter(|tab| state.shows(*tab));
     let plots = [Metric::Loss].into_iter().chain(Metric::SMALL);
-    let parts = plots.map(PictureOf::Plot).chain([PictureOf::Matrix]);
+    let parts =
+        plots
+            .map(PictureOf::Plot)
+            .chain([PictureOf::Matrix, PictureOf::Heads, PictureOf::Sweep]);
     let shown = [PictureOf::Window]
         .into_iter()
         .chain(views.map(PictureOf::View))

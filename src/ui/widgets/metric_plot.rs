@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use eframe::egui::{
-    Align, Color32, FontId, Id, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, vec2,
+    Align, Color32, FontId, Id, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, Visuals, vec2,
 };
 use egui_plot::{
     AxisHints, GridInput, GridMark, LineStyle, Plot, PlotResponse, VLine, uniform_grid_spacer,
@@ -19,6 +19,7 @@ use super::numbers::number;
 use super::plot_cache::{PlotCache, is_bold};
 use super::plot_lines::{Canvas, Drawn, Extent, Scales};
 use super::plot_marks::marks;
+use super::ticks::round_step;
 use crate::runs::run::Run;
 
 /// Height of the title, with the space below it.
@@ -36,6 +37,26 @@ pub struct Plotted<'a> {
     pub baseline: Option<&'a Run>,
     /// What people look at.
     pub state: &'a UiState,
+}
+
+impl<'a> Plotted<'a> {
+    /// How each run is drawn on a light or a dark ground: the baseline first, so
+    /// that the others are drawn over it.
+    pub fn drawn(&self, visuals: &Visuals) -> Vec<Drawn<'a>> {
+        let is_baseline = |run: &Run| self.baseline.is_some_and(|of| of.id == run.id);
+        let shown = self.runs.iter().map(|run| Drawn {
+            run,
+            colour: run_colour(self.state.colour(&run.id), visuals),
+            is_baseline: is_baseline(run),
+        });
+        let is_shown = |of: &&Run| self.runs.iter().any(|run| run.id == of.id);
+        let apart = self.baseline.filter(|of| !is_shown(of)).map(|run| Drawn {
+            run,
+            colour: palette(visuals).weak,
+            is_baseline: true,
+        });
+        apart.into_iter().chain(shown).collect()
+    }
 }
 
 /// What people did to the steps that are in sight.
@@ -74,14 +95,9 @@ pub fn metric_plot_ui(
     title_ui(ui, metric, plotted.runs.last().copied());
     let visuals = ui.visuals().clone();
     let colours = palette(&visuals);
-    let drawn = drawn(plotted, colours, |run| {
-        run_colour(plotted.state.colour(&run.id), &visuals)
-    });
+    let drawn = plotted.drawn(&visuals);
     let settings = &plotted.state.plots;
-    let scales = Scales {
-        is_log_x: settings.is_log_x,
-        is_log_y: settings.is_log && metric.can_be_log(),
-    };
+    let scales = Scales::of(settings, metric);
     let extent = cache.make(metric, &drawn, settings, scales, size.x);
     let end = scales.x(last_step(plotted.runs));
     let marks = plotted
@@ -166,30 +182,6 @@ fn names_ui(ui: &Ui, drawn: &[Drawn<'_>], rect: Rect) {
         let more = format!("and {} more", drawn.len() - MAX_READ);
         write(&more, palette(ui.visuals()).weak);
     }
-}
-
-/// The baseline first, so that the others are drawn over it.
-fn drawn<'a>(
-    plotted: &Plotted<'a>,
-    colours: &Palette,
-    colour: impl Fn(&Run) -> Color32,
-) -> Vec<Drawn<'a>> {
-    let is_baseline = |run: &Run| plotted.baseline.is_some_and(|of| of.id == run.id);
-    let shown = plotted.runs.iter().map(|run| Drawn {
-        run,
-        colour: colour(run),
-        is_baseline: is_baseline(run),
-    });
-    let is_shown = |of: &&Run| plotted.runs.iter().any(|run| run.id == of.id);
-    let apart = plotted
-        .baseline
-        .filter(|of| !is_shown(of))
-        .map(|run| Drawn {
-            run,
-            colour: colours.weak,
-            is_baseline: true,
-        });
-    apart.into_iter().chain(shown).collect()
 }
 
 /// Where the plot ends: while a run is on a little after its newest step, so
@@ -340,15 +332,6 @@ fn spacer(wide: f64, smallest: f64) -> impl Fn(GridInput) -> Vec<GridMark> {
     })
 }
 
-/// The next of 1, 2 and 5 times a power of ten.
-fn round_step(least: f64) -> f64 {
-    let power = 10_f64.powf(least.log10().floor());
-    let times = [1.0, 2.0, 5.0]
-        .into_iter()
-        .find(|times| times * power >= least);
-    times.unwrap_or(10.0) * power
-}
-
 /// The title, and the newest number of the run that buttons act on.
 fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
     ui.horizontal(|ui| {
@@ -380,16 +363,5 @@ mod tests {
             assert_eq!(widened((low, high + 1e-5 * range)), wide);
         }
         assert_eq!(widened((2.0, 2.0)), (2.0, 2.0));
-    }
-
-    #[test]
-    fn steps_are_round_and_not_too_close() {
-        for (least, expected) in [(1.0, 1.0), (1.2, 2.0), (0.021, 0.05), (60.0, 100.0)] {
-            let got = round_step(least);
-            assert!(
-                (got - expected).abs() < 1e-9 * expected,
-                "{least} gives {got}"
-            );
-        }
     }
 }

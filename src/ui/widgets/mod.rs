@@ -9,8 +9,10 @@ pub(super) mod metric;
 pub(super) mod metric_plot;
 pub(super) mod numbers;
 pub(super) mod plot_cache;
+pub(super) mod plot_lines;
+pub(super) mod plot_svg;
 pub(super) mod status_mark;
 
 mod curve_mesh;
-mod plot_lines;
 mod plot_marks;
+mod ticks;

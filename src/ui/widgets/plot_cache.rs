@@ -135,6 +135,11 @@ impl PlotCache {
         self.has_more
     }
 
+    /// The steps that people zoomed in on.
+    pub fn in_sight(&self) -> Option<(usize, usize)> {
+        self.in_sight
+    }
+
     /// Remembers what people zoomed in on; points are made for that.
     pub fn look_at(&mut self, sight: Option<(f64, f64)>) {
         // One step more at each side, so that lines leave the picture.

@@ -7,6 +7,7 @@ use eframe::egui::{Color32, Mesh, Pos2, Rect};
 use egui_plot::{PlotPoint, PlotTransform};
 
 use super::super::theme::blend;
+use super::super::ui_state::PlotSettings;
 use super::curve_mesh::{Pen, add_dashed, add_dot, add_line};
 use super::metric::Metric;
 use super::plot_cache::MIN_BUCKETS;
@@ -43,6 +44,14 @@ impl Extent {
 }
 
 impl Scales {
+    /// Those of a plot of this number.
+    pub fn of(settings: &PlotSettings, metric: Metric) -> Self {
+        Self {
+            is_log_x: settings.is_log_x,
+            is_log_y: settings.is_log && metric.can_be_log(),
+        }
+    }
+
     /// Where a step stands.
     pub fn x(self, step: usize) -> f64 {
         let step = step as f64;

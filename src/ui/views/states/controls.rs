@@ -1,10 +1,12 @@
 //! Which matrix of which head, in which colours, and less what.
 
-use eframe::egui::{ComboBox, Id, Ui};
+use eframe::egui::{Button, ComboBox, Id, Ui};
 
+use super::super::super::action::Action;
+use super::super::super::pictures::PictureOf;
 use super::super::super::states_settings::{ColourRange, CompareWith, StatesSettings};
 use super::super::super::widgets::controls::{choice, within};
-use super::{Look, symbol};
+use super::{Look, is_of_choice, origin_words, symbol};
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
 use crate::tuning::head_matrices::MatrixKind;
@@ -29,7 +31,40 @@ pub(super) fn controls_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore, is
         scale_ui(ui, look.settings);
         limits_ui(ui, look);
         compare_ui(ui, look, store);
+        ui.menu_button("Save", |ui| save_ui(ui, look))
+            .response
+            .on_hover_text(
+                "The matrix or the grid of every head as a picture, its numbers as a table",
+            );
     });
+}
+
+/// What of the view leaves it as a file.
+pub(super) fn save_ui(ui: &mut Ui, look: &mut Look<'_>) {
+    let newest = look.data.shown.newest();
+    let shown = newest.filter(|(key, _)| is_of_choice(key, look.settings));
+    let mut entry = |ui: &mut Ui, text: &str, action: &dyn Fn() -> Option<Action>| {
+        let button = ui.add_enabled(shown.is_some(), Button::new(text));
+        if button.clicked() {
+            look.asked = action();
+            ui.close();
+        }
+    };
+    let picture = |of| move || Some(Action::SavePicture(of));
+    entry(ui, "Save as PNG…", &picture(PictureOf::Matrix));
+    let settings = &*look.settings;
+    let numbers = || {
+        let (key, shown) = shown?;
+        let kind = symbol(settings.kind, settings.follows_text);
+        let (layer, head) = (settings.layer, settings.head);
+        let origin = origin_words(key, look.run);
+        let title = format!("{kind} of layer {layer}, head {head}, {origin}");
+        let table = shown.table(&title, settings.kind.axes());
+        Some(Action::SaveTable(Box::new(table), "matrix"))
+    };
+    entry(ui, "Save the numbers…", &numbers);
+    ui.separator();
+    entry(ui, "Save every head as PNG…", &picture(PictureOf::Heads));
 }
 
 fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {

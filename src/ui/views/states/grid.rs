@@ -4,6 +4,8 @@ use eframe::egui::{
     Align2, FontId, Id, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
+use super::super::super::action::Action;
+use super::super::super::pictures::{PictureOf, is_taken, place};
 use super::super::super::states_settings::{ColourRange, StatesSettings};
 use super::super::super::states_shown::HeadGrid;
 use super::super::super::theme::palette;
@@ -18,12 +20,20 @@ const TOP: f32 = 16.0;
 
 /// Draws the grid.
 pub(super) fn grid_ui(ui: &mut Ui, look: &mut Look<'_>) {
+    let corner = ui.cursor().min;
     group_title(ui, "Every head");
-    let Some((_, grid)) = look.data.grid.newest() else {
+    let Some((key, grid)) = look.data.grid.newest() else {
         weak_small(ui, "being computed");
         return;
     };
     let (n_layer, n_head) = (grid.n_layer, grid.n_head);
+    if is_taken(ui, PictureOf::Heads) {
+        let kind = symbol(key.kind, false);
+        weak_small(
+            ui,
+            format!("{kind} of {}, after step {}", key.of.run.0, key.of.step),
+        );
+    }
     weak_small(ui, "layers down, heads across");
     let side = ((ui.available_width() - AXIS) / n_head.max(1) as f32)
         .clamp(4.0, 72.0)
@@ -31,6 +41,14 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut Look<'_>) {
     let size = vec2(AXIS + side * n_head as f32, TOP + side * n_layer as f32);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     named(&response, Role::Image, "Grid of every head");
+    let of_picture = Rect::from_min_max(corner, rect.max).expand(6.0);
+    place(ui, PictureOf::Heads, of_picture);
+    response.context_menu(|ui| {
+        if ui.button("Save every head as PNG…").clicked() {
+            look.asked = Some(Action::SavePicture(PictureOf::Heads));
+            ui.close();
+        }
+    });
     let cells = Rect::from_min_max(rect.min + vec2(AXIS, TOP), rect.max);
     let gap = if side > 16.0 { 2.0 } else { 1.0 };
     let paint = HeatmapLook {

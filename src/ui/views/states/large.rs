@@ -8,7 +8,6 @@ use eframe::egui::{
     StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
-use super::super::super::action::Action;
 use super::super::super::pictures::{PictureOf, is_taken, place};
 use super::super::super::states_settings::{ColourRange, StatesSettings};
 use super::super::super::states_shown::Shown;
@@ -16,6 +15,7 @@ use super::super::super::theme::palette;
 use super::super::super::widgets::controls::{group_title, named, weak_small};
 use super::super::super::widgets::heatmap::{HeatmapLook, paint_heatmap};
 use super::super::super::widgets::numbers::number;
+use super::controls::save_ui;
 use super::{Look, caveat, is_of_choice, origin_words, symbol};
 use crate::colormap::{ColourMap, Limits, Scale};
 use crate::tuning::head_matrices::MatrixKind;
@@ -40,7 +40,7 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut Look<'_>) {
     let shown = shown.clone();
     let corner = ui.cursor().min;
     if is_taken(ui, PictureOf::Matrix) {
-        weak_small(ui, origin_words(key, look));
+        weak_small(ui, origin_words(key, look.run));
     }
     title_ui(ui, look, &shown);
     let settings = &mut *look.settings;
@@ -79,12 +79,7 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut Look<'_>) {
     named(&response, Role::Image, &name);
     let of_picture = Rect::from_min_max(corner, rect.max).expand(6.0);
     place(ui, PictureOf::Matrix, of_picture);
-    response.context_menu(|ui| {
-        if ui.button("Save as PNG…").clicked() {
-            look.asked = Some(Action::SavePicture(PictureOf::Matrix));
-            ui.close();
-        }
-    });
+    response.context_menu(|ui| save_ui(ui, look));
     let settings = &mut *look.settings;
     zoom(ui, &response, square, settings, [n_columns, n_rows]);
     let paint = HeatmapLook {

@@ -232,8 +232,8 @@ pub(super) fn is_of_choice(key: &ShownKey, settings: &StatesSettings) -> bool {
 
 /// Which run and step the matrix is of, for a picture that leaves the heading of
 /// the view behind.
-pub(super) fn origin_words(key: &ShownKey, look: &Look<'_>) -> String {
-    let run = &look.run.id.0;
+pub(super) fn origin_words(key: &ShownKey, run: &Run) -> String {
+    let run = &run.id.0;
     match key {
         ShownKey::State { of, less: None, .. } => format!("{run}, after step {}", of.step),
         ShownKey::State {

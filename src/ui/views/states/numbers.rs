@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::super::super::theme::{GAP, palette};
-use super::super::super::widgets::controls::{group_title, named};
+use super::super::super::widgets::controls::{cut_label, group_title, named};
 use super::super::super::widgets::numbers::number;
 use super::{Look, is_of_choice};
 use crate::tuning::matrix_statistics::{Histogram, MatrixStatistics};
@@ -77,7 +77,7 @@ fn histogram_ui(ui: &mut Ui, histogram: &Histogram) {
     } else {
         0.0
     });
-    group_title(ui, "Histogram");
+    titled(ui, "Histogram", "counts, root scale");
     let (plot, rect) = plot_area(ui, "Histogram of the numbers");
     let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
     let width = plot.width() / histogram.counts.len().max(1) as f32;
@@ -120,13 +120,21 @@ fn histogram_ui(ui: &mut Ui, histogram: &Histogram) {
     label(ui, pos2(left, plot.bottom()), Align2::RIGHT_BOTTOM, "0");
 }
 
+/// A title, and beside it what its axis is.
+fn titled(ui: &mut Ui, title: &str, what: &str) {
+    ui.horizontal(|ui| {
+        group_title(ui, title);
+        cut_label(ui, RichText::new(what).small().weak());
+    });
+}
+
 fn singular_values_ui(ui: &mut Ui, values: &[f64]) {
     ui.add_space(if ui.min_rect().height() > 1.0 {
         GAP
     } else {
         0.0
     });
-    group_title(ui, "Singular values");
+    titled(ui, "Singular values", "log scale");
     let (plot, rect) = plot_area(ui, "Singular values, largest first, on a logarithmic axis");
     frame(ui, plot);
     let largest = values.first().copied().unwrap_or(0.0);

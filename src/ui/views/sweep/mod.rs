@@ -21,14 +21,16 @@ mod scatter;
 mod setup;
 mod table;
 
-use eframe::egui::{ComboBox, Modifiers, Response, Role, Ui, WidgetInfo};
+use eframe::egui::{ComboBox, Modifiers, Rect, Response, Role, Ui, WidgetInfo};
 
 use super::super::action::Action;
+use super::super::pictures::{PictureOf, place};
 use super::super::sweep_look::ResultsView;
-use super::super::sweep_panel::SweepPanel;
+use super::super::sweep_panel::{Shown, SweepPanel};
 use super::super::ui_state::UiState;
-use super::super::widgets::controls::{choice, empty_state, weak_small};
+use super::super::widgets::controls::{choice, empty_state, from_right, weak_small};
 use crate::protocol::event::RunId;
+use crate::report::Table;
 use crate::runs::RunStore;
 use crate::sweep::results::{Metric, Row, SweepResults};
 
@@ -67,8 +69,12 @@ fn results_ui(
             | ResultsView::Scatter
             | ResultsView::Importance => metric_ui(ui, &mut look.metric),
         }
+        from_right(ui, |ui| {
+            ui.menu_button("Save", |ui| actions.extend(save_ui(ui, shown)));
+        });
     });
     ui.add_space(4.0);
+    let corner = ui.cursor().min;
     let results = &shown.results;
     match look.view {
         ResultsView::Queue => queue::queue_ui(ui, shown, store, state, actions),
@@ -78,6 +84,45 @@ fn results_ui(
         ResultsView::Scatter => scatter::scatter_ui(ui, results, look, state),
         ResultsView::Importance => importance::importance_ui(ui, &shown.plan, results, look.metric),
     }
+    place(
+        ui,
+        PictureOf::Sweep,
+        Rect::from_min_max(corner, ui.min_rect().max),
+    );
+}
+
+/// What of the results leaves the view as a file.
+fn save_ui(ui: &mut Ui, shown: &Shown) -> Option<Action> {
+    let mut asked = None;
+    let mut entry = |ui: &mut Ui, text: &str, hint: &str, action: &dyn Fn() -> Action| {
+        if ui.button(text).on_hover_text(hint).clicked() {
+            asked = Some(action());
+            ui.close();
+        }
+    };
+    let results = &shown.results;
+    let table = |table: Table, name| Action::SaveTable(Box::new(table), name);
+    entry(ui, "This view as PNG…", "As it is on the screen", &|| {
+        Action::SavePicture(PictureOf::Sweep)
+    });
+    entry(ui, "Every run as a table…", "A row for each run", &|| {
+        table(results.runs_table(true), "runs")
+    });
+    let hint = "A row for each setting, with means over its seeds and 95% intervals";
+    entry(ui, "Every setting as a table…", hint, &|| {
+        table(results.settings_table(), "settings")
+    });
+    let hint = "The best run of each part on the test split, and the untuned model";
+    entry(ui, "The best runs as a table…", hint, &|| {
+        table(results.best_table(), "best")
+    });
+    ui.separator();
+    let folder = shown.path.clone();
+    let hint = folder.display().to_string();
+    entry(ui, "Open its folder", &hint, &|| {
+        Action::Reveal(folder.clone())
+    });
+    asked
 }
 
 /// Which number colours and heights stand for.
