@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::data::{Benchmark, Item, Protocol, few_shot, few_shot_draws, mini_few_shot};
 use crate::error::{Error, Result};
 
@@ -28,7 +30,8 @@ pub enum FewShot {
 }
 
 /// Which solved questions stand in front of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FewShotOrder {
     /// Others in front of every question, drawn as lm-evaluation-harness draws them.
     Drawn,
@@ -73,6 +76,14 @@ impl FewShot {
     pub fn mini(benchmark: Benchmark, n: usize, order: Option<FewShotOrder>) -> Result<Self> {
         let order = order.unwrap_or(FewShotOrder::First);
         Self::of(benchmark, n, order, |n| mini_few_shot(benchmark, n))
+    }
+
+    /// Which ones they are.
+    pub(super) fn order(&self) -> FewShotOrder {
+        match self {
+            Self::Same(_) => FewShotOrder::First,
+            Self::Drawn { .. } => FewShotOrder::Drawn,
+        }
     }
 
     /// `first` reads the first so many, of each subject where there are subjects.
