@@ -143,6 +143,19 @@ mod tests {
     use crate::protocol::event::RunId;
     use crate::protocol::run_spec::RunSpec;
 
+    /// The raw and the smoothed line of the one run in `svg`, of the colour `idx`.
+    fn lines_of(svg: &str, idx: usize) -> [&str; 2] {
+        let stroke = format!("stroke=\"{}\"", RUN_COLOURS_ON_LIGHT[idx]);
+        let lines = svg.lines().filter(|line| line.contains(&stroke));
+        lines.collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    fn is_faint(line: &str) -> bool {
+        let opacity = line.split("stroke-opacity=\"").nth(1);
+        let opacity = opacity.and_then(|rest| rest.split('"').next());
+        opacity.is_some_and(|opacity| opacity.parse::<f64>().unwrap() < 0.5)
+    }
+
     #[test]
     fn a_value_that_is_not_finite_is_a_gap_and_names_are_text() {
         let id = RunId("<a & b>".into());
@@ -159,9 +172,13 @@ mod tests {
         assert!(svg.contains("&lt;a &amp; b&gt;"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         assert_eq!(svg.matches("<circle").count(), 1);
-        // Two pieces of the smoothed line.
-        let line = svg.lines().find(|line| line.contains("stroke-width=\"2\""));
-        assert_eq!(line.unwrap().matches('M').count(), 2);
+        // Two pieces of the raw line, faint, and of the smoothed one, strong.
+        let [raw, smoothed] = lines_of(&svg, 0);
+        assert_eq!((raw.matches('M').count(), is_faint(raw)), (2, true));
+        assert_eq!(
+            (smoothed.matches('M').count(), is_faint(smoothed)),
+            (2, false)
+        );
         assert!(metric_svg(Metric::Loss, &[], 0.9).ends_with("</svg>\n"));
         // A number that does not jump is one line, and has no held-out losses.
         run.series.state_norm.push(1, 3e-7);
@@ -172,7 +189,12 @@ mod tests {
         }];
         let svg = metric_svg(Metric::StateNorm, &curve, 0.9);
         assert!(svg.contains("State norm, |S₀| over all layers") && !svg.contains("<circle"));
-        assert!(!svg.contains("stroke-opacity=\"0.3\"/>") || svg.contains("d=\"\""));
+        let [raw, only] = lines_of(&svg, 0);
+        assert_eq!(
+            (raw.matches('M').count(), only.matches('M').count()),
+            (0, 1)
+        );
+        assert!(!is_faint(only), "{only}");
         assert_eq!(svg.matches("NaN").count(), 0);
     }
 }
