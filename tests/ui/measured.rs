@@ -8,7 +8,7 @@ use eframe::egui::accesskit::Role;
 use eframe::egui::vec2;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
-use gosling::bench::{Answer, Change, Conditions, Evaluation, ItemRecord};
+use gosling::bench::{Answer, Change, Conditions, Evaluation, FewShotOrder, ItemRecord};
 use gosling::data::{Benchmark, Item, Protocol, Split, Task, mini};
 use gosling::persist::evaluation_file::{Scored, write_evaluation};
 use gosling::protocol::event::{EvaluationPhase, RunId, RunOutcome};
@@ -96,6 +96,7 @@ pub fn write(
             protocol,
             split: Split::Test,
             few_shot,
+            few_shot_order: (few_shot > 0).then_some(FewShotOrder::First),
             n_total: items.len(),
             left_out: Vec::new(),
         },
