@@ -10,6 +10,7 @@
 
 mod click_through;
 mod clock;
+mod conditions;
 mod docking;
 mod fixtures;
 mod flows;
