@@ -36,7 +36,10 @@ fn check(condition: &str, store: &RunStore) {
             let mut harness = window(store.clone(), tab, look);
             settle(&mut harness);
             let view = tab.name().to_lowercase();
-            picture(&mut harness, &format!("conditions/{view}_{condition}_{theme}"));
+            picture(
+                &mut harness,
+                &format!("conditions/{view}_{condition}_{theme}"),
+            );
             results.extend_harness(&mut harness);
         }
     }
