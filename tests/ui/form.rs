@@ -6,7 +6,8 @@ use eframe::egui::{Rect, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use gosling::data::{Benchmark, MmluTemplate};
-use gosling::protocol::run_spec::{DataSource, EvaluationSpec};
+use gosling::kernels::device::DeviceChoice;
+use gosling::protocol::run_spec::{DataSource, EvaluationSpec, Precision};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
 use gosling::ui::theme::Appearance;
@@ -67,6 +68,50 @@ fn the_longest_item_is_asked_only_where_items_are_scored() {
     wait_for(&mut harness, "× must be None or at least 1");
     click(&mut harness, "Longest item, set a value");
     assert_eq!(evaluation(&harness).context_length, None);
+}
+
+#[test]
+fn half_precision_is_chosen_and_refused_where_the_processor_computes() {
+    let mut harness = form(DataSource::Mini(Benchmark::Gsm8k));
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Stored as")
+        .click();
+    harness.run_steps(4);
+    click(&mut harness, "16-bit floats");
+    let model = |harness: &Harness<'_, App>| harness.state().state.draft.model.precision;
+    assert_eq!(model(&harness), Precision::F16);
+    // The window of the tests computes on the processor.
+    wait_for(&mut harness, "× is F16, which needs a GPU");
+    harness.state_mut().state.draft.device = DeviceChoice::Gpu;
+    harness.run_steps(4);
+    assert!(
+        harness
+            .query_by_label_contains("which needs a GPU")
+            .is_none()
+    );
+}
+
+#[test]
+fn a_held_out_file_can_be_taken_out_again() {
+    let mut harness = form(DataSource::Jsonl {
+        train: "texts.jsonl".into(),
+        validation: Some("held-out.jsonl".into()),
+        template: gosling::data::Template::default(),
+    });
+    wait_for(&mut harness, "held-out.jsonl");
+    click(&mut harness, "Held-out file, take it out");
+    let DataSource::Jsonl {
+        train, validation, ..
+    } = &harness.state().state.draft.data.source
+    else {
+        panic!("the data are still texts");
+    };
+    assert_eq!((train.to_str(), validation), (Some("texts.jsonl"), &None));
+    assert!(
+        harness
+            .query_by_label("Held-out file, take it out")
+            .is_none()
+    );
 }
 
 /// Where Start is.

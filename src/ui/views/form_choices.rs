@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{ComboBox, Response, RichText, TextEdit, Ui};
+use eframe::egui::{ComboBox, Response, RichText, Role, TextEdit, Ui};
 
 use super::super::action::Action;
 use super::super::dialogs::PathFor;
-use super::super::widgets::controls::cut_label;
+use super::super::widgets::controls::{cut_label, named};
 use crate::data::{Benchmark, Template};
 use crate::kernels::device::{AdapterSummary, DeviceChoice};
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
@@ -179,6 +179,28 @@ pub fn path(ui: &mut Ui, path: &Path, what: PathFor, actions: &mut Vec<Action>) 
     let name = name.unwrap_or_else(|| "nothing chosen".into());
     cut_label(ui, RichText::new(name).weak()).on_hover_text(path.display().to_string());
     chosen
+}
+
+/// A path that can be left out; once chosen it can be taken out again.
+pub fn optional_path(
+    ui: &mut Ui,
+    name: &str,
+    chosen: &mut Option<PathBuf>,
+    what: PathFor,
+    actions: &mut Vec<Action>,
+) -> Response {
+    let Some(file) = chosen else {
+        return path(ui, Path::new(""), what, actions);
+    };
+    let out = ui.small_button("×");
+    let label = format!("{name}, take it out");
+    named(&out, Role::Button, &label);
+    let is_taken_out = out.on_hover_text("Go without this file").clicked();
+    let response = path(ui, file, what, actions);
+    if is_taken_out {
+        *chosen = None;
+    }
+    response
 }
 
 /// The layers whose S_0 is trained.

@@ -12,7 +12,7 @@ use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::AdapterSummary;
 use crate::protocol::run_spec::{
     CheckpointSource, DataSource, DataSpec, EvaluationSpec, EvaluationSplit, Intervals, ModelSpec,
-    RunSpec, VocabularySource,
+    Precision, RunSpec, VocabularySource,
 };
 use crate::tuning::spec::{EarlyStopping, LossOn, OptimizerSpec, Schedule, TrainingSpec};
 
@@ -67,6 +67,13 @@ impl Form<'_> {
                 choose::path(ui, path, PathFor::Vocabulary, actions)
             });
         }
+        let choices = [
+            (Precision::F32, "32-bit floats"),
+            (Precision::F16, "16-bit floats"),
+        ];
+        row(ui, &hints::MODEL_PRECISION, *problem, |ui| {
+            choose::combo(ui, "precision", &mut model.precision, &choices)
+        });
     }
 
     /// What it is tuned on.
@@ -92,9 +99,14 @@ impl Form<'_> {
                 row(ui, &hints::SOURCE_TRAIN, *problem, |ui| {
                     choose::path(ui, train, PathFor::Train, actions)
                 });
-                let path = validation.clone().unwrap_or_default();
                 row(ui, &hints::SOURCE_VALIDATION, *problem, |ui| {
-                    choose::path(ui, &path, PathFor::Validation, actions)
+                    choose::optional_path(
+                        ui,
+                        hints::SOURCE_VALIDATION.name,
+                        validation,
+                        PathFor::Validation,
+                        actions,
+                    )
                 });
                 let choices = [
                     (Template::Plain, "Plain"),
