@@ -29,7 +29,8 @@ pub enum Command {
         folder: PathBuf,
     },
     /// Take a few steps at rising learning rates and report the losses; nothing
-    /// is written. [`Command::Stop`] with the same name ends it early.
+    /// is written. [`Command::Stop`] with the same name ends it early, and takes
+    /// it back while it waits.
     FindRate {
         /// A name for this search.
         run: RunId,

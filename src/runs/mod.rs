@@ -265,7 +265,7 @@ impl RunStore {
             // What it is about lies in the slot.
             Event::TraceReady => {}
             Event::RateProgress { done, total } => self.rate_search = Some((done, total)),
-            Event::RateFound { finding } => {
+            Event::RateFound { run: _, finding } => {
                 self.rate_search = None;
                 self.rate = Some(finding);
             }

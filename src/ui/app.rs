@@ -8,6 +8,7 @@ use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
 use super::background::{Background, WakeUp};
+use super::draft_history::{DraftHistory, held};
 use super::foreseen::Foreseen;
 use super::frame_times::FrameTimes;
 use super::item_index::ItemIndex;
@@ -20,6 +21,7 @@ use super::states_data::StatesData;
 use super::sweep_panel::SweepPanel;
 use super::theme;
 use super::ui_state::{Tab, UiState};
+use super::views::form_defaults::Defaults;
 use super::widgets::plot_cache::PlotCache;
 use crate::kernels::device::AdapterSummary;
 use crate::protocol::command::Command;
@@ -106,6 +108,8 @@ pub(super) struct Caches {
     pub plots: PlotCache,
     pub states: StatesData,
     pub foreseen: Foreseen,
+    /// What the fields of the draft are by default.
+    pub defaults: Defaults,
     pub frames: FrameTimes,
     /// Evaluations of the runs that are looked at, and their comparisons.
     pub measured: Measured,
@@ -132,6 +136,8 @@ pub struct App {
     pub(super) worker: Option<WorkerHandle>,
     pub(super) background: Background,
     pub(super) caches: Caches,
+    /// What the draft was before.
+    pub(super) history: DraftHistory,
     pub(super) notices: Vec<Notice>,
     pub(super) runs_dir: PathBuf,
     /// What was asked of the worker.
@@ -144,6 +150,8 @@ pub struct App {
     pub(super) to_write: Vec<RunId>,
     /// Evaluations that were asked for.
     pub(super) n_scored: usize,
+    /// Searches for a learning rate that were asked for.
+    pub(super) n_searched: usize,
     pub(super) wake: WakeUp,
     since: Instant,
     pub(super) reads_past_runs: bool,
@@ -161,6 +169,7 @@ impl App {
     ) -> Self {
         Self {
             store: RunStore::default(),
+            history: DraftHistory::new(state.draft.clone()),
             state,
             closing: Closing::default(),
             sweep: SweepPanel::new(wake.clone()),
@@ -170,6 +179,7 @@ impl App {
                 plots: PlotCache::default(),
                 states: StatesData::default(),
                 foreseen: Foreseen::default(),
+                defaults: Defaults::default(),
                 frames: FrameTimes::default(),
                 measured: Measured::default(),
                 items: ItemIndex::default(),
@@ -184,6 +194,7 @@ impl App {
             deleted: Vec::new(),
             to_write: Vec::new(),
             n_scored: 0,
+            n_searched: 0,
             wake,
             since: Instant::now(),
             reads_past_runs: false,
@@ -231,6 +242,7 @@ impl App {
         for answer in self.background.answers() {
             self.take_answer(answer);
         }
+        self.history.note_whole(&self.state.draft);
         self.sweep.take_in(&mut self.store);
         for notice in std::mem::take(&mut self.sweep.notices) {
             self.notify(notice);
@@ -279,16 +291,24 @@ impl App {
                     self.send(Command::Stop(run));
                 }
             }
-            Some(News::Failed { message, .. }) => self.notify(Notice::error(message)),
+            Some(News::Failed { run, message, .. }) => {
+                if !self.take_unfound(run.as_ref(), &message) {
+                    self.notify(Notice::error(message));
+                }
+            }
             Some(News::JobDone) => {
                 self.queue.job_done();
-                self.measures &= !self.queue.is_idle();
+                if self.queue.is_idle() {
+                    self.measures = false;
+                    self.no_search_is_on("the search was given up");
+                }
             }
             Some(News::Diagnosed(diagnosis)) => {
                 self.notify(Notice::warning(diagnosis.to_string()));
             }
             Some(News::Scored(of)) => self.caches.measured.read_again(&of),
-            Some(News::Ended { .. } | News::RateFound) | None => {}
+            Some(News::RateFound(run)) => self.take_found(&run),
+            Some(News::Ended { .. }) | None => {}
         }
     }
 
@@ -298,6 +318,7 @@ impl App {
         self.queue.worker_gone();
         let why = "the worker ended; start it again and resume the run";
         self.store.worker_gone(why);
+        self.no_search_is_on("the worker ended; start it again");
         let text = "The worker is gone. What was written is safe, and runs can be resumed.";
         self.notify(Notice::error(text.into()).with(WayOn::RestartWorker));
     }
@@ -327,6 +348,7 @@ impl App {
         self.take_picture(&ctx);
         let mut actions = pressed(&ctx, &self.store, &self.state);
         layout_ui(ui, self, &mut actions);
+        self.history.note(&self.state.draft, held(&ctx));
         if !actions.is_empty() {
             // What they change is seen at once.
             ctx.request_repaint();
@@ -334,6 +356,7 @@ impl App {
         for action in actions {
             self.apply(action, &ctx);
         }
+        self.history.note_whole(&self.state.draft);
         self.caches.frames.add(start, self.since);
         if self.state.shows_frame_times {
             self.caches.frames.show(&ctx);
@@ -351,6 +374,7 @@ impl App {
 
     /// Has read what the views will want.
     fn look_ahead(&mut self, ctx: &Context) {
+        self.caches.defaults.look_at(&self.state.draft);
         if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
             self.background.foresee(spec);
         }

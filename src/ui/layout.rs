@@ -22,6 +22,7 @@ use super::views::log_panel::log_panel_ui;
 use super::views::messages::{closing_ui, notices_ui, shortcuts_ui};
 use super::views::palette::palette_ui;
 use super::views::playground::playground_ui;
+use super::views::rate_dialog::rate_ui;
 use super::views::run_menu::labels_ui;
 use super::views::runs_panel::runs_panel_ui;
 use super::views::score_dialog::score_ui;
@@ -50,6 +51,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         notices,
         queue,
         measures,
+        history,
         ..
     } = app;
     let drawn: HashSet<&RunId> = state.selected.iter().chain(&state.baseline).collect();
@@ -88,6 +90,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     let known = Known {
         runs: store.runs(),
         distances: distances(store, &state.draft, *measures),
+        history,
+        searches: state.rate_search.as_ref().is_some_and(|of| of.is_on),
     };
     if state.shows_form {
         Panel::right("configuration")
@@ -154,6 +158,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         &mut state.scoring,
         store.scoring.as_ref(),
     ));
+    actions.extend(rate_ui(ui.ctx(), &mut state.rate_search, store.rate_search));
     actions.extend(palette_ui(ui.ctx(), store, state));
     if *closing != Closing::No {
         actions.extend(closing_ui(ui.ctx(), *closing, &mut state.goes_on));

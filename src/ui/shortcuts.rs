@@ -24,6 +24,8 @@ enum Does {
     OpenSpec,
     SaveSpec,
     CopyCommandLine,
+    Undo,
+    Redo,
     Look,
     Shortcuts,
     Palette,
@@ -39,6 +41,12 @@ const fn command(key: Key, what: &'static str, does: Does) -> Shortcut {
         does,
     }
 }
+
+/// Changes the configuration back.
+pub(super) const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
+/// Changes it forth again.
+pub(super) const REDO: KeyboardShortcut =
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
 
 /// Every shortcut, in the order in which they are listed.
 pub(super) const SHORTCUTS: &[Shortcut] = &[
@@ -66,6 +74,17 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
         "Copy the configuration as a command line",
         Does::CopyCommandLine,
     ),
+    // Before the one that has fewer keys, which would take it.
+    Shortcut {
+        keys: REDO,
+        what: "Change the configuration again",
+        does: Does::Redo,
+    },
+    Shortcut {
+        keys: UNDO,
+        what: "Undo the last change of the configuration",
+        does: Does::Undo,
+    },
     command(Key::T, "Change between system, light and dark", Does::Look),
     command(Key::K, "List everything that can be done", Does::Palette),
     command(Key::Delete, "Delete the selected runs", Does::Delete),
@@ -96,6 +115,8 @@ pub(super) fn available(
         | Does::OpenSpec
         | Does::SaveSpec
         | Does::CopyCommandLine
+        | Does::Undo
+        | Does::Redo
         | Does::Look
         | Does::Shortcuts
         | Does::FrameTimes
@@ -108,7 +129,12 @@ pub(super) fn available(
 /// What was asked for by keys.
 pub(super) fn pressed(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Action> {
     let mut actions = Vec::new();
+    // A text field goes back and forth in its own text.
+    let is_in_text = ctx.text_edit_focused();
     for shortcut in SHORTCUTS {
+        if is_in_text && matches!(shortcut.does, Does::Undo | Does::Redo) {
+            continue;
+        }
         if ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
             actions.extend(action(shortcut.does, store, state));
         }
@@ -150,6 +176,8 @@ fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
         Does::OpenSpec => Action::Choose(PathFor::OpenSpec),
         Does::SaveSpec => Action::Choose(PathFor::SaveSpec),
         Does::CopyCommandLine => Action::CopyCommandLine,
+        Does::Undo => Action::UndoDraft,
+        Does::Redo => Action::RedoDraft,
         Does::Look => Action::Look(state.appearance.next()),
         Does::Shortcuts => Action::ToggleShortcuts,
         Does::Palette => Action::TogglePalette,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::docking::Dock;
 use super::exporting::Exporting;
 use super::playing::PlaygroundSettings;
+use super::rate_search::RateSearch;
 use super::scoring::AskedScore;
 use super::states_settings::StatesSettings;
 use super::theme::{Appearance, N_RUN_COLOURS};
@@ -252,6 +253,9 @@ pub struct UiState {
     /// What is being measured of a run that is over, if the question is open.
     #[serde(skip)]
     pub scoring: Option<AskedScore>,
+    /// The search for a learning rate that was asked for last.
+    #[serde(skip)]
+    pub rate_search: Option<RateSearch>,
     /// The list of everything that can be done, if it is open.
     #[serde(skip)]
     pub palette: Option<PaletteState>,
@@ -286,6 +290,7 @@ impl Default for UiState {
             n_played: 0,
             exporting: None,
             scoring: None,
+            rate_search: None,
             palette: None,
         }
     }

@@ -127,6 +127,14 @@ impl Control {
         std::mem::take(&mut self.n_abandoned)
     }
 
+    /// Takes a search for a rate back that waits.
+    fn withdraw(&mut self, id: &RunId) {
+        let n_before = self.waiting.len();
+        self.waiting
+            .retain(|job| !matches!(job, Job::FindRate { run, .. } if run == id));
+        self.n_abandoned += n_before - self.waiting.len();
+    }
+
     /// Takes the commands that have come. A pause of `run` is told to `paused`
     /// and holds until the run is resumed or stopped, or until there is a text
     /// to follow for a caller that takes them, who polls again then.
@@ -169,8 +177,9 @@ impl Control {
                     }
                     self.holds = true;
                 }
+                Ok(Taken::Stop(id)) => self.withdraw(&id),
                 // Another run was meant, which is over.
-                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_)) => {}
+                Ok(Taken::Pause(_) | Taken::Resume(_)) => {}
             }
         }
         Err(Error::Stopped)
@@ -318,6 +327,26 @@ mod tests {
         assert!(control.poll(None, &mut || Ok(())).is_err());
         sender.send(Command::Abandon).unwrap();
         sender.send(resume_run("c")).unwrap();
+        let folder = "c".into();
+        assert_eq!(control.next_job(), Some(Job::Resume { folder }));
+    }
+
+    #[test]
+    fn a_search_that_waits_is_taken_back_by_its_name() {
+        let (sender, mut control) = control();
+        let search = |name: &str| Command::FindRate {
+            run: id(name),
+            spec: Box::default(),
+            range: RateRange::default(),
+        };
+        for command in [search("a"), search("b"), resume_run("c")] {
+            sender.send(command).unwrap();
+        }
+        sender.send(Command::Stop(id("a"))).unwrap();
+        assert!(control.poll(Some(&id("run")), &mut || Ok(())).is_ok());
+        assert_eq!(control.take_abandoned(), 1);
+        let next = control.next_job();
+        assert!(matches!(next, Some(Job::FindRate { run, .. }) if run == id("b")));
         let folder = "c".into();
         assert_eq!(control.next_job(), Some(Job::Resume { folder }));
     }

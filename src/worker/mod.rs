@@ -36,7 +36,7 @@ pub(crate) use session::check_precision;
 mod step_memory;
 mod tracer;
 mod tuning_loop;
-mod validate;
+pub(crate) mod validate;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -4,6 +4,7 @@
 use std::fmt::{Debug, Display};
 use std::path::Path;
 
+pub(crate) use self::method::{MAX_GAMMA, MAX_SIZE};
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
 use crate::protocol::run_spec::{
@@ -13,13 +14,13 @@ use crate::protocol::run_spec::{
 use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};
 
 const MAX_NAME_CHARS: usize = 64;
-const MAX_STEPS: usize = 100_000_000;
-const MAX_BATCH: usize = 65_536;
-const MAX_CONTEXT: usize = 1_048_576;
-const MAX_RATE: f64 = 100.0;
+pub(crate) const MAX_STEPS: usize = 100_000_000;
+pub(crate) const MAX_BATCH: usize = 65_536;
+pub(crate) const MAX_CONTEXT: usize = 1_048_576;
+pub(crate) const MAX_RATE: f64 = 100.0;
 /// 16 TiB.
-const MAX_SNAPSHOT_MIB: usize = 1 << 24;
-const MAX_FEW_SHOT: usize = 1000;
+pub(crate) const MAX_SNAPSHOT_MIB: usize = 1 << 24;
+pub(crate) const MAX_FEW_SHOT: usize = 1000;
 
 impl RunSpec {
     /// Whether every value can be run; what depends on the model, the data and

@@ -18,6 +18,7 @@ mod labels;
 mod leaving;
 mod measured;
 mod pictures;
+mod rate_search;
 mod speed;
 mod states;
 mod sweep;
