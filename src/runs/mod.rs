@@ -9,6 +9,7 @@ pub mod run;
 pub mod scoring;
 pub mod series;
 pub mod spec_difference;
+pub mod time_ahead;
 
 mod extremes;
 mod run_series;

@@ -18,8 +18,8 @@ use super::kernel_preview::Distances;
 use crate::error::Error;
 use crate::persist::presets::PRESETS;
 use crate::protocol::run_spec::RunSpec;
-use crate::runs::eta::secs_foreseen;
 use crate::runs::run::Run;
+use crate::runs::time_ahead::{Ahead, TimeAhead, time_ahead};
 use crate::words::duration;
 
 /// Lines above Start: the data, the memory and the time, or what is wrong.
@@ -260,15 +260,49 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
         }
         line_ui(ui, text).on_hover_text(hint);
     }
-    match secs_foreseen(runs, draft) {
-        Some((secs, run)) => {
-            line_ui(ui, format!("About {}", duration(secs))).on_hover_text(format!(
-                "From the steps of {}, which had the same model, data, device, method and batch",
-                run.0
-            ));
+    let ahead = Ahead {
+        model: &seen.model,
+        example_tokens: seen.example_tokens,
+        n_items: seen.n_items.unwrap_or_default(),
+    };
+    match time_ahead(runs, draft, ahead) {
+        Some(told) => {
+            let (text, hint) = time_words(&told);
+            line_ui(ui, text).on_hover_text(hint);
         }
         None => {
-            line_ui(ui, "Time is known after the first run of this kind");
+            line_ui(ui, "Time is known after a run of this model on this device");
         }
     }
+}
+
+/// How long it takes, and what that is known from.
+fn time_words(told: &TimeAhead<'_>) -> (String, String) {
+    let TimeAhead {
+        secs,
+        from,
+        is_scaled,
+        has_evaluations,
+    } = *told;
+    let part = if has_evaluations {
+        ""
+    } else {
+        " for the steps"
+    };
+    let scaled = if is_scaled { ", by a like run" } else { "" };
+    let text = format!("About {}{part}{scaled}", duration(secs));
+    let mut hint = match is_scaled {
+        false => format!(
+            "From the steps of {}, which had the same model, data, device, method and batch.",
+            from.0
+        ),
+        true => format!(
+            "Scaled from the steps of {}, which had the same model and device: in proportion to the tokens of a step and to what each costs by arithmetic.",
+            from.0
+        ),
+    };
+    if !has_evaluations {
+        hint.push_str(" How long the accuracy takes to measure is not known yet.");
+    }
+    (text, hint)
 }
