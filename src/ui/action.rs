@@ -46,6 +46,8 @@ pub enum Action {
     Withdraw(u64),
     /// Put a run that waits before the one before it.
     Advance(u64),
+    /// Look at the training data in tokens.
+    LookAtData,
     /// Ask which learning rate to begin with.
     OpenRateSearch,
     /// Try rates.
@@ -182,6 +184,7 @@ impl App {
             Action::Stop(run) => self.send(Command::Stop(run)),
             Action::Withdraw(key) => self.queue.withdraw(key),
             Action::Advance(key) => self.queue.advance(key),
+            Action::LookAtData => self.look_at_data(),
             Action::OpenRateSearch => self.open_rate_search(),
             Action::FindRate => self.find_rate(),
             Action::StopFinding => self.stop_finding(),

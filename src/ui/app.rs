@@ -8,6 +8,7 @@ use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
 use super::background::{Background, WakeUp};
+use super::data_look::DataLook;
 use super::draft_history::{DraftHistory, held};
 use super::foreseen::Foreseen;
 use super::frame_times::FrameTimes;
@@ -152,6 +153,10 @@ pub struct App {
     pub(super) n_scored: usize,
     /// Searches for a learning rate that were asked for.
     pub(super) n_searched: usize,
+    /// What is looked at of the training data.
+    pub(super) data_look: Option<DataLook>,
+    /// Looks at training data that were asked for.
+    pub(super) n_looked: usize,
     pub(super) wake: WakeUp,
     since: Instant,
     pub(super) reads_past_runs: bool,
@@ -195,6 +200,8 @@ impl App {
             to_write: Vec::new(),
             n_scored: 0,
             n_searched: 0,
+            data_look: None,
+            n_looked: 0,
             wake,
             since: Instant::now(),
             reads_past_runs: false,

@@ -15,6 +15,7 @@ use super::theme::{Appearance, MARGIN, palette};
 use super::ui_state::{Tab, UiState};
 use super::views::compare::compare_ui;
 use super::views::config_form::{Known, config_form_ui};
+use super::views::data_dialog::data_ui;
 use super::views::export_dialog::export_ui;
 use super::views::items::items_ui;
 use super::views::kernel_preview::Distances;
@@ -52,6 +53,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         queue,
         measures,
         history,
+        data_look,
         ..
     } = app;
     let drawn: HashSet<&RunId> = state.selected.iter().chain(&state.baseline).collect();
@@ -158,6 +160,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         &mut state.scoring,
         store.scoring.as_ref(),
     ));
+    data_ui(ui.ctx(), data_look);
     actions.extend(rate_ui(ui.ctx(), &mut state.rate_search, store.rate_search));
     actions.extend(palette_ui(ui.ctx(), store, state));
     if *closing != Closing::No {

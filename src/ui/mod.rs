@@ -6,6 +6,7 @@
 //! | `app.rs` | takes events in, applies what people ask for |
 //! | `action.rs` | what they can ask for; the only place that sends a command |
 //! | `queue.rs` | runs that were asked for and wait |
+//! | `data_look.rs` | a look at the training data |
 //! | `draft_history.rs` | the configurations that were there before |
 //! | `housekeeping.rs` | labels, deleting, files that are dropped |
 //! | `exporting.rs`, `pictures.rs` | files that leave the window |
@@ -48,6 +49,7 @@ pub mod ui_state;
 pub mod window;
 
 mod answers;
+mod data_look;
 mod draft_history;
 mod foreseen;
 mod frame_times;

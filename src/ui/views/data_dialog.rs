@@ -127,7 +127,11 @@ fn lengths_ui(ui: &mut Ui, preview: &Preview) {
             pos2(left + width - 1.0, plot.bottom()),
         );
         let is_over = first > preview.context_limit;
-        let colour = if is_over { colours.warning } else { colours.accent };
+        let colour = if is_over {
+            colours.warning
+        } else {
+            colours.accent
+        };
         painter.rect_filled(bar, 1.0, colour);
         let at = pos2(left + width / 2.0, rect.bottom() - 1.0);
         painter.text(
@@ -186,7 +190,11 @@ fn tokens_job(tokens: &[ShownToken], loss_on: LossOn, colours: &Palette) -> Layo
         let share = if is_odd { 0.16 } else { 0.05 };
         TextFormat {
             font_id: FontId::monospace(12.0),
-            color: if is_counted { colours.good } else { colours.text },
+            color: if is_counted {
+                colours.good
+            } else {
+                colours.text
+            },
             background: blend(colours.weak, colours.sunken, share),
             underline: match is_counted {
                 true => Stroke::new(1.0, colours.good),

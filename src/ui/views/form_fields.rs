@@ -113,6 +113,16 @@ impl Form<'_> {
                 });
             }
         }
+        within(ui, |ui| {
+            let hint = "Reads the training data and shows them as the model would see them: how long they are, the first ones in tokens, and what is left out";
+            if ui
+                .small_button("Look at the data…")
+                .on_hover_text(hint)
+                .clicked()
+            {
+                actions.push(Action::LookAtData);
+            }
+        });
         row(ui, &hints::DATA_TRAIN_LIMIT, *beside, |ui, field| {
             optional(ui, field, &mut data.train_limit, 500, count)
         });

@@ -4,6 +4,7 @@
 pub(super) mod accuracy;
 pub(super) mod compare;
 pub(super) mod config_form;
+pub(super) mod data_dialog;
 pub(super) mod diagnoses;
 pub(super) mod export_dialog;
 pub(super) mod form_choices;
