@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomic;
-use crate::bench::{Conditions, Evaluation, ItemRecord};
+use crate::bench::{Conditions, Evaluation, FewShotOrder, ItemRecord};
 use crate::data::Source;
 use crate::error::{Error, Result};
 
@@ -65,12 +65,18 @@ struct About {
 /// the same replaces the first.
 pub fn later_name(evaluation: &Evaluation, is_tuned: bool, limit: Option<usize>) -> String {
     let Conditions {
-        split, few_shot, ..
+        split,
+        few_shot,
+        few_shot_order,
+        ..
     } = evaluation.conditions;
     let untuned = if is_tuned { "" } else { "untuned-" };
     let mut name = format!("{untuned}{}-{split}", evaluation.name());
     if few_shot > 0 {
         name += &format!("-{few_shot}-shot");
+    }
+    if few_shot_order == Some(FewShotOrder::Drawn) {
+        name += "-drawn";
     }
     if let Some(limit) = limit {
         name += &format!("-first-{limit}");
@@ -182,6 +188,7 @@ mod tests {
                 protocol: Protocol::LM_EVAL,
                 split: Split::Validation,
                 few_shot: 3,
+                few_shot_order: Some(FewShotOrder::Drawn),
                 n_total: 299,
                 left_out: vec![LeftOut {
                     id: "b".into(),
@@ -226,6 +233,40 @@ mod tests {
         assert_eq!(read.evaluation.records[0].prompt, "Question: é\nAnswer:");
         let (conditions, of) = read_conditions(&path).unwrap();
         assert_eq!((conditions, of), (evaluation().conditions, scored()));
+    }
+
+    /// Files of versions that did not write down which solved questions they took.
+    #[test]
+    fn an_older_file_reads_without_the_order_of_its_examples() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("few_shot.jsonl");
+        write_evaluation(&path, &evaluation(), &scored()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let older = text.replacen("\"few_shot_order\":\"drawn\",", "", 1);
+        assert_ne!(older, text);
+        std::fs::write(&path, older).unwrap();
+        let mut expected = evaluation().conditions;
+        expected.few_shot_order = None;
+        assert_eq!(
+            read_evaluation(&path).unwrap().evaluation.conditions,
+            expected
+        );
+        assert_eq!(read_conditions(&path).unwrap().0, expected);
+    }
+
+    #[test]
+    fn later_evaluations_of_other_conditions_have_names_of_their_own() {
+        let mut evaluation = evaluation();
+        let drawn = later_name(&evaluation, false, Some(9));
+        assert_eq!(drawn, "untuned-arc-validation-3-shot-drawn-first-9.jsonl");
+        evaluation.conditions.few_shot_order = Some(FewShotOrder::First);
+        assert_eq!(
+            later_name(&evaluation, true, None),
+            "arc-validation-3-shot.jsonl"
+        );
+        evaluation.conditions.few_shot = 0;
+        evaluation.conditions.few_shot_order = None;
+        assert_eq!(later_name(&evaluation, true, None), "arc-validation.jsonl");
     }
 
     fn check_bad(change: impl FnOnce(String) -> String, expected: &str) {

@@ -29,8 +29,7 @@ pub enum Command {
         folder: PathBuf,
     },
     /// Take a few steps at rising learning rates and report the losses; nothing
-    /// is written. [`Command::Stop`] with the same name ends it early, and takes
-    /// it back while it waits.
+    /// is written. [`Command::Stop`] with the same name ends it early.
     FindRate {
         /// A name for this search.
         run: RunId,
@@ -74,6 +73,27 @@ pub enum Command {
     Stop(RunId),
     /// End the worker.
     Shutdown,
+}
+
+impl Command {
+    /// The name of a job that is not a run, by which it can be stopped.
+    pub fn job_name(&self) -> Option<&RunId> {
+        match self {
+            Self::FindRate { run, .. } | Self::Generate { run, .. } | Self::Score { run, .. } => {
+                Some(run)
+            }
+            Self::Load(_)
+            | Self::StartRun { .. }
+            | Self::ResumeRun { .. }
+            | Self::Trace(_)
+            | Self::MeasureDistances(_)
+            | Self::Abandon
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Stop(_)
+            | Self::Shutdown => None,
+        }
+    }
 }
 
 /// A text to continue.

@@ -78,6 +78,8 @@ pub enum Action {
     Reveal(PathBuf),
     /// Show a run alone.
     Select(RunId),
+    /// Show these runs; buttons go on acting on the same one, if it is among them.
+    SelectAll(Vec<RunId>),
     /// Ask what to export the state of a run as.
     OpenExport(RunId),
     /// Write the state as was asked for.
@@ -218,6 +220,7 @@ impl App {
                     .start_quietly(move || reveal(&folder).map(|()| None));
             }
             Action::Select(run) => self.state.select_only(&run),
+            Action::SelectAll(runs) => self.state.select_all(runs),
             Action::OpenExport(run) => {
                 self.state.exporting = self.store.get(&run).map(Exporting::new);
             }
@@ -239,8 +242,10 @@ impl App {
             Action::CloseScoring => self.state.scoring = None,
             Action::Generate => self.generate(),
             Action::StopGenerating => {
-                if let Some(texts) = &self.store.generated {
-                    self.send(Command::Stop(texts.run.clone()));
+                if let Some(name) = self.state.playing.clone() {
+                    let texts = self.store.generated.as_ref();
+                    let has_begun = texts.is_some_and(|texts| texts.run == name);
+                    self.stop_job(&name, has_begun);
                 }
             }
             Action::MeasureDistances => {
@@ -389,8 +394,16 @@ impl App {
 
     /// Sends a job that is not a run.
     pub(super) fn send_other(&mut self, command: Command) {
-        self.queue.sent_other();
+        self.queue.sent_other(command.job_name().cloned());
         self.send(command);
+    }
+
+    /// Ends a job that is not a run; one that waits is called off at once.
+    pub(super) fn stop_job(&mut self, name: &RunId, has_begun: bool) {
+        if !has_begun {
+            self.queue.called_off(name);
+        }
+        self.send(Command::Stop(name.clone()));
     }
 
     pub(super) fn send(&mut self, command: Command) {

@@ -23,6 +23,7 @@ use super::sweep_panel::SweepPanel;
 use super::theme;
 use super::ui_state::{Tab, UiState};
 use super::views::form_defaults::Defaults;
+use super::views::paired_rows::Comparisons;
 use super::widgets::plot_cache::PlotCache;
 use crate::kernels::device::AdapterSummary;
 use crate::protocol::command::Command;
@@ -114,6 +115,8 @@ pub(super) struct Caches {
     pub frames: FrameTimes,
     /// Evaluations of the runs that are looked at, and their comparisons.
     pub measured: Measured,
+    /// What views show of the comparisons.
+    pub comparisons: Comparisons,
     /// Which of their items are listed.
     pub items: ItemIndex,
     /// The GPUs of this machine, once they are known.
@@ -187,6 +190,7 @@ impl App {
                 defaults: Defaults::default(),
                 frames: FrameTimes::default(),
                 measured: Measured::default(),
+                comparisons: Comparisons::default(),
                 items: ItemIndex::default(),
                 adapters: None,
                 picture_of: None,
@@ -229,6 +233,11 @@ impl App {
     /// Whether runs of earlier sessions are still being read.
     pub fn reads_past_runs(&self) -> bool {
         self.reads_past_runs
+    }
+
+    /// Whether evaluations are being read or compared.
+    pub fn reads_evaluations(&self) -> bool {
+        self.caches.measured.is_waiting()
     }
 
     /// Whether a run is on or about to begin.
@@ -330,10 +339,14 @@ impl App {
         self.notify(Notice::error(text.into()).with(WayOn::RestartWorker));
     }
 
-    /// Shows a message; the same one only once.
+    /// Shows a message; the same one only once. One that says that all went well
+    /// gives way to the next, unless something can be done about it.
     pub fn notify(&mut self, notice: Notice) {
-        self.notices
-            .retain(|old| *old != notice && old.level > LogLevel::Info);
+        self.notices.retain(|old| {
+            let is_replaced = notice.way_on.is_some() && old.way_on == notice.way_on;
+            let stays = old.level > LogLevel::Info || old.way_on.is_some();
+            *old != notice && stays && !is_replaced
+        });
         self.notices.push(notice);
         let n_over = self.notices.len().saturating_sub(MAX_NOTICES);
         self.notices.drain(..n_over);
@@ -353,7 +366,9 @@ impl App {
         self.look_ahead(&ctx);
         self.take_drops(&ctx);
         self.take_picture(&ctx);
-        let mut actions = pressed(&ctx, &self.store, &self.state);
+        let has_dialog =
+            self.state.has_dialog() || self.data_look.is_some() || self.closing != Closing::No;
+        let mut actions = pressed(&ctx, &self.store, &self.state, has_dialog);
         layout_ui(ui, self, &mut actions);
         self.history.note(&self.state.draft, held(&ctx));
         if !actions.is_empty() {

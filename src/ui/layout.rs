@@ -10,6 +10,7 @@ use eframe::egui::{
 use super::action::Action;
 use super::app::{App, Caches, Closing};
 use super::docking::{docked_ui, view_menu_ui};
+use super::queue::Queue;
 use super::sweep_panel::SweepPanel;
 use super::theme::{Appearance, MARGIN, palette};
 use super::ui_state::{Tab, UiState};
@@ -54,6 +55,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         measures,
         history,
         data_look,
+        deleted,
         ..
     } = app;
     let drawn: HashSet<&RunId> = state.selected.iter().chain(&state.baseline).collect();
@@ -124,6 +126,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         store,
         sweep,
         caches,
+        queue,
         is_on: is_on(store),
     };
     let is_split = state.dock.is_split();
@@ -155,14 +158,13 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     }
     actions.extend(labels_ui(ui.ctx(), &mut state.editing));
     actions.extend(export_ui(ui.ctx(), &mut state.exporting));
-    actions.extend(score_ui(
-        ui.ctx(),
-        &mut state.scoring,
-        store.scoring.as_ref(),
-    ));
+    let scored = state.scoring.as_ref().and_then(|asked| asked.name.as_ref());
+    let is_scoring = scored.is_some_and(|name| queue.has_job(name));
+    let known = store.scoring.as_ref();
+    actions.extend(score_ui(ui.ctx(), &mut state.scoring, known, is_scoring));
     data_ui(ui.ctx(), data_look);
     actions.extend(rate_ui(ui.ctx(), &mut state.rate_search, store.rate_search));
-    actions.extend(palette_ui(ui.ctx(), store, state));
+    actions.extend(palette_ui(ui.ctx(), store, state, !deleted.is_empty()));
     if *closing != Closing::No {
         actions.extend(closing_ui(ui.ctx(), *closing, &mut state.goes_on));
     }
@@ -177,6 +179,7 @@ struct Views<'a> {
     store: &'a RunStore,
     sweep: &'a mut SweepPanel,
     caches: &'a mut Caches,
+    queue: &'a Queue,
     is_on: bool,
 }
 
@@ -203,12 +206,14 @@ impl Views<'_> {
             store,
             sweep,
             caches,
+            queue,
             is_on,
         } = self;
         let Caches {
             plots,
             states,
             measured,
+            comparisons,
             items,
             ..
         } = caches;
@@ -216,9 +221,13 @@ impl Views<'_> {
             Tab::Tune => actions.extend(tune_ui(ui, store, state, plots)),
             Tab::States => actions.extend(states_ui(ui, store, state, states)),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
-            Tab::Compare => actions.extend(compare_ui(ui, store, state, measured)),
+            Tab::Compare => actions.extend(compare_ui(ui, store, state, measured, comparisons)),
             Tab::Items => items_ui(ui, store, state, measured, items),
-            Tab::Playground => actions.extend(playground_ui(ui, store, state, *is_on)),
+            Tab::Playground => {
+                let playing = state.playing.as_ref();
+                let is_answering = playing.is_some_and(|name| queue.has_job(name));
+                actions.extend(playground_ui(ui, store, state, *is_on, is_answering));
+            }
         }
     }
 }

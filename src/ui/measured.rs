@@ -114,6 +114,13 @@ impl Measured {
         }
     }
 
+    /// Whether something is being read or worked out.
+    pub fn is_waiting(&self) -> bool {
+        let is_asked = |(_, reading): &(Stamp, Reading)| matches!(reading, Reading::Asked);
+        let is_waiting = |(_, compared): &(Pair, Compared)| matches!(compared, Compared::Waiting);
+        self.runs.values().any(is_asked) || self.pairs.values().any(is_waiting)
+    }
+
     /// Why a run's evaluations cannot be read.
     pub fn problem(&self, run: &RunId) -> Option<&str> {
         match self.runs.get(run) {

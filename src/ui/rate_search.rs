@@ -166,7 +166,8 @@ impl App {
         };
         search.is_on = false;
         if let Some(name) = search.name.clone() {
-            self.send(Command::Stop(name));
+            let has_begun = self.store.rate_search.is_some();
+            self.stop_job(&name, has_begun);
         }
     }
 

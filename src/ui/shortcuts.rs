@@ -4,6 +4,9 @@ use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 use super::action::Action;
 use super::ui_state::{Tab, UiState};
+use super::views::playground::prompt_id;
+use super::views::runs_panel::listed;
+use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::runs::run::RunStatus;
 
@@ -17,6 +20,8 @@ pub(super) struct Shortcut {
 
 #[derive(Clone, Copy)]
 enum Does {
+    /// Answer the prompt, while it is being typed.
+    Answer,
     Start,
     PauseOrResume,
     Stop,
@@ -30,8 +35,49 @@ enum Does {
     Shortcuts,
     Palette,
     FrameTimes,
+    SelectAll,
+    SelectAbove,
+    SelectBelow,
+    EditLabels,
     Delete,
     Close,
+}
+
+impl Does {
+    /// Whether a field that is typed in has this key for itself, or would lose
+    /// what is typed by it.
+    fn yields_to_typing(self) -> bool {
+        match self {
+            Self::SelectAll
+            | Self::SelectAbove
+            | Self::SelectBelow
+            | Self::Delete
+            | Self::Undo
+            | Self::Redo => true,
+            Self::Answer
+            | Self::Start
+            | Self::PauseOrResume
+            | Self::Stop
+            | Self::Open(_)
+            | Self::OpenSpec
+            | Self::SaveSpec
+            | Self::CopyCommandLine
+            | Self::Look
+            | Self::Shortcuts
+            | Self::Palette
+            | Self::FrameTimes
+            | Self::EditLabels
+            | Self::Close => false,
+        }
+    }
+
+    /// Whether it can be done while a question stands in front of everything.
+    fn is_over_dialogs(self) -> bool {
+        matches!(
+            self,
+            Self::Look | Self::Shortcuts | Self::Palette | Self::FrameTimes | Self::Close
+        )
+    }
 }
 
 const fn command(key: Key, what: &'static str, does: Does) -> Shortcut {
@@ -50,6 +96,11 @@ pub(super) const REDO: KeyboardShortcut =
 
 /// Every shortcut, in the order in which they are listed.
 pub(super) const SHORTCUTS: &[Shortcut] = &[
+    command(
+        Key::Enter,
+        "Answer the prompt that is being typed",
+        Does::Answer,
+    ),
     command(Key::Enter, "Start the run that is configured", Does::Start),
     command(
         Key::P,
@@ -87,6 +138,22 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
     },
     command(Key::T, "Change between system, light and dark", Does::Look),
     command(Key::K, "List everything that can be done", Does::Palette),
+    command(Key::A, "Select every run that is listed", Does::SelectAll),
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowUp),
+        what: "Select the run above",
+        does: Does::SelectAbove,
+    },
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowDown),
+        what: "Select the run below",
+        does: Does::SelectBelow,
+    },
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::NONE, Key::F2),
+        what: "Write a name, tags and a note on the selected run",
+        does: Does::EditLabels,
+    },
     command(Key::Delete, "Delete the selected runs", Does::Delete),
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F12),
@@ -107,7 +174,8 @@ pub(super) fn available(
     state: &UiState,
 ) -> impl Iterator<Item = (&'static Shortcut, Action)> {
     let all = SHORTCUTS.iter().filter(|shortcut| match shortcut.does {
-        Does::Palette => false,
+        // It is open already, and nothing is typed but what to do.
+        Does::Palette | Does::Answer => false,
         Does::Start
         | Does::PauseOrResume
         | Does::Stop
@@ -120,26 +188,37 @@ pub(super) fn available(
         | Does::Look
         | Does::Shortcuts
         | Does::FrameTimes
+        | Does::SelectAll
+        | Does::SelectAbove
+        | Does::SelectBelow
+        | Does::EditLabels
         | Does::Delete
         | Does::Close => true,
     });
     all.filter_map(|shortcut| Some((shortcut, action(shortcut.does, store, state)?)))
 }
 
-/// What was asked for by keys.
-pub(super) fn pressed(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Action> {
+/// What was asked for by keys. A field that is typed in keeps the keys that it has
+/// a use for, and a question in front of everything keeps all that act behind it.
+pub(super) fn pressed(
+    ctx: &Context,
+    store: &RunStore,
+    state: &UiState,
+    has_dialog: bool,
+) -> Vec<Action> {
     let mut actions = Vec::new();
-    // A text field goes back and forth in its own text.
-    let is_in_text = ctx.text_edit_focused();
+    let is_typing = ctx.egui_wants_keyboard_input();
+    let has_prompt = ctx.memory(|memory| memory.has_focus(prompt_id()));
     for shortcut in SHORTCUTS {
-        if is_in_text && matches!(shortcut.does, Does::Undo | Does::Redo) {
-            continue;
-        }
-        if ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
+        let is_meant = match shortcut.does {
+            Does::Answer => has_prompt,
+            does if has_dialog => does.is_over_dialogs(),
+            does => !(is_typing && does.yields_to_typing()),
+        };
+        if is_meant && ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
             actions.extend(action(shortcut.does, store, state));
         }
     }
-    let is_typing = ctx.egui_wants_keyboard_input();
     if !is_typing && ctx.input(|input| input.key_pressed(Key::Questionmark)) {
         actions.push(Action::ToggleShortcuts);
     }
@@ -149,6 +228,8 @@ pub(super) fn pressed(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<A
 fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
     use super::dialogs::PathFor;
     Some(match does {
+        Does::Answer if state.playground.prompt.is_empty() => return None,
+        Does::Answer => Action::Generate,
         Does::Start => Action::Start,
         Does::PauseOrResume => {
             let run = store.get(state.focused()?)?;
@@ -182,8 +263,27 @@ fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
         Does::Shortcuts => Action::ToggleShortcuts,
         Does::Palette => Action::TogglePalette,
         Does::FrameTimes => Action::ToggleFrameTimes,
+        Does::SelectAll => {
+            let listed = listed(store, state);
+            Action::SelectAll(listed.into_iter().map(|run| run.id.clone()).collect())
+        }
+        Does::SelectAbove => Action::Select(beside(store, state, -1)?),
+        Does::SelectBelow => Action::Select(beside(store, state, 1)?),
+        Does::EditLabels => Action::EditLabels(state.focused()?.clone()),
         Does::Delete if state.selected.is_empty() => return None,
         Does::Delete => Action::Delete(state.selected.clone()),
         Does::Close => Action::Close,
     })
+}
+
+/// The run that is listed so many places below the one that buttons act on.
+fn beside(store: &RunStore, state: &UiState, by: isize) -> Option<RunId> {
+    let listed = listed(store, state);
+    let focused = state.focused();
+    let at = listed.iter().position(|run| Some(&run.id) == focused);
+    let place = match at {
+        Some(at) => at.checked_add_signed(by)?,
+        None => 0,
+    };
+    listed.get(place).map(|run| run.id.clone())
 }

@@ -317,6 +317,31 @@ impl UiState {
         self.selected = vec![run.clone()];
     }
 
+    /// Looks at these runs; buttons go on acting on the same one, if it is among
+    /// them.
+    pub fn select_all(&mut self, mut runs: Vec<RunId>) {
+        if let Some(focused) = self.focused()
+            && let Some(at) = runs.iter().position(|run| run == focused)
+        {
+            let focused = runs.remove(at);
+            runs.push(focused);
+        }
+        self.selected = runs;
+    }
+
+    /// Whether a question stands in front of everything.
+    pub fn has_dialog(&self) -> bool {
+        self.shows_shortcuts
+            || self.editing.is_some()
+            || self.exporting.is_some()
+            || self.scoring.is_some()
+            || self
+                .rate_search
+                .as_ref()
+                .is_some_and(|search| search.is_open)
+            || self.palette.is_some()
+    }
+
     /// Adds the run to those that are looked at, or takes it out.
     pub fn toggle(&mut self, run: &RunId) {
         match self.selected.iter().position(|id| id == run) {

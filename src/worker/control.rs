@@ -44,6 +44,22 @@ pub(super) enum Job {
     MeasureDistances(Box<RunSpec>),
 }
 
+impl Job {
+    /// The name of a job that is not a run.
+    fn name(&self) -> Option<&RunId> {
+        match self {
+            Self::FindRate { run, .. } | Self::Generate { run, .. } | Self::Score { run, .. } => {
+                Some(run)
+            }
+            Self::Load(_)
+            | Self::Start { .. }
+            | Self::Resume { .. }
+            | Self::Trace(_)
+            | Self::MeasureDistances(_) => None,
+        }
+    }
+}
+
 /// The receiving end of the commands.
 pub(super) struct Control {
     commands: Receiver<Command>,
@@ -122,17 +138,16 @@ impl Control {
         self.trace.take()
     }
 
+    /// Takes a job that waits out of the line.
+    fn call_off(&mut self, id: &RunId) {
+        let n_before = self.waiting.len();
+        self.waiting.retain(|job| job.name() != Some(id));
+        self.n_abandoned += n_before - self.waiting.len();
+    }
+
     /// The number of jobs that were given up since this was asked last.
     pub(super) fn take_abandoned(&mut self) -> usize {
         std::mem::take(&mut self.n_abandoned)
-    }
-
-    /// Takes a search for a rate back that waits.
-    fn withdraw(&mut self, id: &RunId) {
-        let n_before = self.waiting.len();
-        self.waiting
-            .retain(|job| !matches!(job, Job::FindRate { run, .. } if run == id));
-        self.n_abandoned += n_before - self.waiting.len();
     }
 
     /// Takes the commands that have come. A pause of `run` is told to `paused`
@@ -177,7 +192,7 @@ impl Control {
                     }
                     self.holds = true;
                 }
-                Ok(Taken::Stop(id)) => self.withdraw(&id),
+                Ok(Taken::Stop(id)) => self.call_off(&id),
                 // Another run was meant, which is over.
                 Ok(Taken::Pause(_) | Taken::Resume(_)) => {}
             }
@@ -279,6 +294,23 @@ mod tests {
     }
 
     #[test]
+    fn a_job_that_waits_is_called_off_by_its_name() {
+        let (sender, mut control) = control();
+        let search = |name| Command::FindRate {
+            run: id(name),
+            spec: Box::default(),
+            range: RateRange::default(),
+        };
+        for command in [search("b"), search("c"), Command::Stop(id("b"))] {
+            sender.send(command).unwrap();
+        }
+        assert!(control.poll(Some(&id("a")), &mut || Ok(())).is_ok());
+        assert_eq!(control.take_abandoned(), 1);
+        let next = control.next_job();
+        assert!(matches!(&next, Some(Job::FindRate { run, .. }) if *run == id("c")));
+    }
+
+    #[test]
     fn a_pause_is_left_for_a_text_and_held_again_after_it() {
         use crate::protocol::trace::TraceFrom;
         use crate::tuning::trajectory::Place;
@@ -327,26 +359,6 @@ mod tests {
         assert!(control.poll(None, &mut || Ok(())).is_err());
         sender.send(Command::Abandon).unwrap();
         sender.send(resume_run("c")).unwrap();
-        let folder = "c".into();
-        assert_eq!(control.next_job(), Some(Job::Resume { folder }));
-    }
-
-    #[test]
-    fn a_search_that_waits_is_taken_back_by_its_name() {
-        let (sender, mut control) = control();
-        let search = |name: &str| Command::FindRate {
-            run: id(name),
-            spec: Box::default(),
-            range: RateRange::default(),
-        };
-        for command in [search("a"), search("b"), resume_run("c")] {
-            sender.send(command).unwrap();
-        }
-        sender.send(Command::Stop(id("a"))).unwrap();
-        assert!(control.poll(Some(&id("run")), &mut || Ok(())).is_ok());
-        assert_eq!(control.take_abandoned(), 1);
-        let next = control.next_job();
-        assert!(matches!(next, Some(Job::FindRate { run, .. }) if run == id("b")));
         let folder = "c".into();
         assert_eq!(control.next_job(), Some(Job::Resume { folder }));
     }

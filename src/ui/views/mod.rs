@@ -23,7 +23,7 @@ pub(super) mod items;
 pub(super) mod kernel_preview;
 pub(super) mod log_panel;
 pub(super) mod messages;
-mod paired_rows;
+pub(super) mod paired_rows;
 mod paired_table;
 pub(super) mod palette;
 pub(super) mod playground;

@@ -64,11 +64,13 @@ const FEW_SHOT: Field = field(
 )
 .number(Range::whole(0, MAX_FEW_SHOT));
 
-/// Draws the dialog, if it is open.
+/// Draws the dialog, if it is open. `is_begun` says that the worker is not done
+/// with what was asked.
 pub fn score_ui(
     ctx: &Context,
     asked: &mut Option<AskedScore>,
     known: Option<&Scoring>,
+    is_begun: bool,
 ) -> Vec<Action> {
     let Some(open) = asked else {
         return Vec::new();
@@ -76,7 +78,6 @@ pub fn score_ui(
     let mut actions = Vec::new();
     let mut is_done = false;
     let own = known.filter(|known| open.name.as_ref() == Some(&known.name));
-    let is_begun = open.name.is_some() && own.is_none_or(|own| own.is_on);
     let shown = modal(ctx, "score").show(ctx, |ui| {
         ui.set_width(440.0);
         ui.heading("Measure accuracy");
@@ -106,7 +107,7 @@ pub fn score_ui(
                 if is_begun {
                     // As large as what it stands in place of.
                     let button = Button::new("Stop").min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
-                    let stop = ui.add_enabled(own.is_some(), button);
+                    let stop = ui.add(button);
                     if stop.on_hover_text("Nothing is written then").clicked() {
                         actions.push(Action::StopScoring);
                     }
