@@ -22,9 +22,10 @@ use crate::error::{Error, Result};
 use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
 use crate::persist::run_labels::RunLabels;
-use crate::persist::spec_file::print_spec;
+use crate::persist::spec_file::{print_spec, set_field};
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
 use crate::report::Table;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
@@ -45,6 +46,16 @@ pub enum Action {
     Withdraw(u64),
     /// Put a run that waits before the one before it.
     Advance(u64),
+    /// Look at the training data in tokens.
+    LookAtData,
+    /// Ask which learning rate to begin with.
+    OpenRateSearch,
+    /// Try rates.
+    FindRate,
+    /// End the search for a rate.
+    StopFinding,
+    /// Make this the learning rate of the configuration.
+    UseRate(f64),
     /// Give up the run that is being prepared.
     GiveUp,
     /// Begin a run like this one.
@@ -107,6 +118,12 @@ pub enum Action {
     UseSpecOf(RunId),
     /// Make the configuration that of a preset.
     UsePreset(&'static str),
+    /// Make the configuration what it was before it was changed last.
+    UndoDraft,
+    /// Change it again.
+    RedoDraft,
+    /// Put a field of the configuration back as it is by default, by its dotted path.
+    ResetField(&'static str),
     /// Ask for a path.
     Choose(PathFor),
     /// Put the draft on the clipboard, as a command line.
@@ -169,6 +186,11 @@ impl App {
             Action::Stop(run) => self.send(Command::Stop(run)),
             Action::Withdraw(key) => self.queue.withdraw(key),
             Action::Advance(key) => self.queue.advance(key),
+            Action::LookAtData => self.look_at_data(),
+            Action::OpenRateSearch => self.open_rate_search(),
+            Action::FindRate => self.find_rate(),
+            Action::StopFinding => self.stop_finding(),
+            Action::UseRate(rate) => self.use_rate(rate),
             Action::GiveUp => {
                 self.queue.give_up();
                 self.send(Command::Abandon);
@@ -254,6 +276,15 @@ impl App {
                 Ok(spec) => self.state.draft = spec,
                 Err(error) => self.notify(Notice::error(error.to_string())),
             },
+            Action::UndoDraft => {
+                let before = self.history.undo();
+                self.go_to(before);
+            }
+            Action::RedoDraft => {
+                let after = self.history.redo();
+                self.go_to(after);
+            }
+            Action::ResetField(path) => self.reset_field(path),
             Action::Choose(what) => self.background.choose(what, &self.state.draft.name),
             Action::CopyCommandLine => self.copy(command_line(&self.state.draft), ctx),
             Action::CopyRon => self.copy(print_spec(&self.state.draft), ctx),
@@ -288,6 +319,23 @@ impl App {
         self.state.shows_form = true;
         self.state.shows_log = true;
         ctx.data_mut(|data| data.remove_by_type::<PanelState>());
+    }
+
+    fn go_to(&mut self, draft: Option<RunSpec>) {
+        if let Some(draft) = draft {
+            self.state.draft = draft;
+            self.state.shows_form = true;
+        }
+    }
+
+    fn reset_field(&mut self, path: &str) {
+        let Some(value) = self.caches.defaults.value(path) else {
+            return;
+        };
+        let assignment = format!("{path}={value}");
+        if let Err(error) = set_field(&mut self.state.draft, &assignment) {
+            self.notify(Notice::error(error.to_string()));
+        }
     }
 
     fn start(&mut self) {

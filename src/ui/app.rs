@@ -8,6 +8,8 @@ use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
 use super::background::{Background, WakeUp};
+use super::data_look::DataLook;
+use super::draft_history::{DraftHistory, held};
 use super::foreseen::Foreseen;
 use super::frame_times::FrameTimes;
 use super::item_index::ItemIndex;
@@ -20,6 +22,7 @@ use super::states_data::StatesData;
 use super::sweep_panel::SweepPanel;
 use super::theme;
 use super::ui_state::{Tab, UiState};
+use super::views::form_defaults::Defaults;
 use super::views::paired_rows::Comparisons;
 use super::widgets::plot_cache::PlotCache;
 use crate::kernels::device::AdapterSummary;
@@ -107,6 +110,8 @@ pub(super) struct Caches {
     pub plots: PlotCache,
     pub states: StatesData,
     pub foreseen: Foreseen,
+    /// What the fields of the draft are by default.
+    pub defaults: Defaults,
     pub frames: FrameTimes,
     /// Evaluations of the runs that are looked at, and their comparisons.
     pub measured: Measured,
@@ -135,6 +140,8 @@ pub struct App {
     pub(super) worker: Option<WorkerHandle>,
     pub(super) background: Background,
     pub(super) caches: Caches,
+    /// What the draft was before.
+    pub(super) history: DraftHistory,
     pub(super) notices: Vec<Notice>,
     pub(super) runs_dir: PathBuf,
     /// What was asked of the worker.
@@ -147,6 +154,12 @@ pub struct App {
     pub(super) to_write: Vec<RunId>,
     /// Evaluations that were asked for.
     pub(super) n_scored: usize,
+    /// Searches for a learning rate that were asked for.
+    pub(super) n_searched: usize,
+    /// What is looked at of the training data.
+    pub(super) data_look: Option<DataLook>,
+    /// Looks at training data that were asked for.
+    pub(super) n_looked: usize,
     pub(super) wake: WakeUp,
     since: Instant,
     pub(super) reads_past_runs: bool,
@@ -164,6 +177,7 @@ impl App {
     ) -> Self {
         Self {
             store: RunStore::default(),
+            history: DraftHistory::new(state.draft.clone()),
             state,
             closing: Closing::default(),
             sweep: SweepPanel::new(wake.clone()),
@@ -173,6 +187,7 @@ impl App {
                 plots: PlotCache::default(),
                 states: StatesData::default(),
                 foreseen: Foreseen::default(),
+                defaults: Defaults::default(),
                 frames: FrameTimes::default(),
                 measured: Measured::default(),
                 comparisons: Comparisons::default(),
@@ -188,6 +203,9 @@ impl App {
             deleted: Vec::new(),
             to_write: Vec::new(),
             n_scored: 0,
+            n_searched: 0,
+            data_look: None,
+            n_looked: 0,
             wake,
             since: Instant::now(),
             reads_past_runs: false,
@@ -240,6 +258,7 @@ impl App {
         for answer in self.background.answers() {
             self.take_answer(answer);
         }
+        self.history.note_whole(&self.state.draft);
         self.sweep.take_in(&mut self.store);
         for notice in std::mem::take(&mut self.sweep.notices) {
             self.notify(notice);
@@ -288,16 +307,24 @@ impl App {
                     self.send(Command::Stop(run));
                 }
             }
-            Some(News::Failed { message, .. }) => self.notify(Notice::error(message)),
+            Some(News::Failed { run, message, .. }) => {
+                if !self.take_unfound(run.as_ref(), &message) {
+                    self.notify(Notice::error(message));
+                }
+            }
             Some(News::JobDone) => {
                 self.queue.job_done();
-                self.measures &= !self.queue.is_idle();
+                if self.queue.is_idle() {
+                    self.measures = false;
+                    self.no_search_is_on("the search was given up");
+                }
             }
             Some(News::Diagnosed(diagnosis)) => {
                 self.notify(Notice::warning(diagnosis.to_string()));
             }
             Some(News::Scored(of)) => self.caches.measured.read_again(&of),
-            Some(News::Ended { .. } | News::RateFound) | None => {}
+            Some(News::RateFound(run)) => self.take_found(&run),
+            Some(News::Ended { .. }) | None => {}
         }
     }
 
@@ -307,6 +334,7 @@ impl App {
         self.queue.worker_gone();
         let why = "the worker ended; start it again and resume the run";
         self.store.worker_gone(why);
+        self.no_search_is_on("the worker ended; start it again");
         let text = "The worker is gone. What was written is safe, and runs can be resumed.";
         self.notify(Notice::error(text.into()).with(WayOn::RestartWorker));
     }
@@ -338,9 +366,11 @@ impl App {
         self.look_ahead(&ctx);
         self.take_drops(&ctx);
         self.take_picture(&ctx);
-        let has_dialog = self.state.has_dialog() || self.closing != Closing::No;
+        let has_dialog =
+            self.state.has_dialog() || self.data_look.is_some() || self.closing != Closing::No;
         let mut actions = pressed(&ctx, &self.store, &self.state, has_dialog);
         layout_ui(ui, self, &mut actions);
+        self.history.note(&self.state.draft, held(&ctx));
         if !actions.is_empty() {
             // What they change is seen at once.
             ctx.request_repaint();
@@ -348,6 +378,7 @@ impl App {
         for action in actions {
             self.apply(action, &ctx);
         }
+        self.history.note_whole(&self.state.draft);
         self.caches.frames.add(start, self.since);
         if self.state.shows_frame_times {
             self.caches.frames.show(&ctx);
@@ -365,6 +396,7 @@ impl App {
 
     /// Has read what the views will want.
     fn look_ahead(&mut self, ctx: &Context) {
+        self.caches.defaults.look_at(&self.state.draft);
         if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
             self.background.foresee(spec);
         }

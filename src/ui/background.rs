@@ -13,6 +13,7 @@ use super::measured::{Files, Pair, Stamp};
 use super::states_data::{GridKey, ShownKey, StateKey, read};
 use super::states_shown::{HeadGrid, Shown};
 use crate::bench::{Comparison, compare};
+use crate::data::Preview;
 use crate::error::{Error, Result};
 use crate::kernels::device::{AdapterSummary, DeviceChoice, list_adapters, memory_of};
 use crate::model::checkpoint::Checkpoint;
@@ -45,6 +46,8 @@ pub(super) enum Answer {
     Dropped(Result<Dropped>),
     Exported(Result<String>),
     Memory(DeviceChoice, Option<u64>),
+    /// The training data, by the number of the look at them.
+    DataLook(usize, Result<Box<Preview>>),
 }
 
 /// What came of moving a run's folder.

@@ -16,6 +16,7 @@ use super::theme::{Appearance, MARGIN, palette};
 use super::ui_state::{Tab, UiState};
 use super::views::compare::compare_ui;
 use super::views::config_form::{Known, config_form_ui};
+use super::views::data_dialog::data_ui;
 use super::views::export_dialog::export_ui;
 use super::views::items::items_ui;
 use super::views::kernel_preview::Distances;
@@ -23,6 +24,7 @@ use super::views::log_panel::log_panel_ui;
 use super::views::messages::{closing_ui, notices_ui, shortcuts_ui};
 use super::views::palette::palette_ui;
 use super::views::playground::playground_ui;
+use super::views::rate_dialog::rate_ui;
 use super::views::run_menu::labels_ui;
 use super::views::runs_panel::runs_panel_ui;
 use super::views::score_dialog::score_ui;
@@ -51,6 +53,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         notices,
         queue,
         measures,
+        history,
+        data_look,
         deleted,
         ..
     } = app;
@@ -90,6 +94,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     let known = Known {
         runs: store.runs(),
         distances: distances(store, &state.draft, *measures),
+        history,
+        searches: state.rate_search.as_ref().is_some_and(|of| of.is_on),
     };
     if state.shows_form {
         Panel::right("configuration")
@@ -156,6 +162,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     let is_scoring = scored.is_some_and(|name| queue.has_job(name));
     let known = store.scoring.as_ref();
     actions.extend(score_ui(ui.ctx(), &mut state.scoring, known, is_scoring));
+    data_ui(ui.ctx(), data_look);
+    actions.extend(rate_ui(ui.ctx(), &mut state.rate_search, store.rate_search));
     actions.extend(palette_ui(ui.ctx(), store, state, !deleted.is_empty()));
     if *closing != Closing::No {
         actions.extend(closing_ui(ui.ctx(), *closing, &mut state.goes_on));

@@ -29,6 +29,8 @@ enum Does {
     OpenSpec,
     SaveSpec,
     CopyCommandLine,
+    Undo,
+    Redo,
     Look,
     Shortcuts,
     Palette,
@@ -46,7 +48,12 @@ impl Does {
     /// what is typed by it.
     fn yields_to_typing(self) -> bool {
         match self {
-            Self::SelectAll | Self::SelectAbove | Self::SelectBelow | Self::Delete => true,
+            Self::SelectAll
+            | Self::SelectAbove
+            | Self::SelectBelow
+            | Self::Delete
+            | Self::Undo
+            | Self::Redo => true,
             Self::Answer
             | Self::Start
             | Self::PauseOrResume
@@ -81,6 +88,12 @@ const fn command(key: Key, what: &'static str, does: Does) -> Shortcut {
     }
 }
 
+/// Changes the configuration back.
+pub(super) const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
+/// Changes it forth again.
+pub(super) const REDO: KeyboardShortcut =
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+
 /// Every shortcut, in the order in which they are listed.
 pub(super) const SHORTCUTS: &[Shortcut] = &[
     command(
@@ -112,6 +125,17 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
         "Copy the configuration as a command line",
         Does::CopyCommandLine,
     ),
+    // Before the one that has fewer keys, which would take it.
+    Shortcut {
+        keys: REDO,
+        what: "Change the configuration again",
+        does: Does::Redo,
+    },
+    Shortcut {
+        keys: UNDO,
+        what: "Undo the last change of the configuration",
+        does: Does::Undo,
+    },
     command(Key::T, "Change between system, light and dark", Does::Look),
     command(Key::K, "List everything that can be done", Does::Palette),
     command(Key::A, "Select every run that is listed", Does::SelectAll),
@@ -159,6 +183,8 @@ pub(super) fn available(
         | Does::OpenSpec
         | Does::SaveSpec
         | Does::CopyCommandLine
+        | Does::Undo
+        | Does::Redo
         | Does::Look
         | Does::Shortcuts
         | Does::FrameTimes
@@ -231,6 +257,8 @@ fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
         Does::OpenSpec => Action::Choose(PathFor::OpenSpec),
         Does::SaveSpec => Action::Choose(PathFor::SaveSpec),
         Does::CopyCommandLine => Action::CopyCommandLine,
+        Does::Undo => Action::UndoDraft,
+        Does::Redo => Action::RedoDraft,
         Does::Look => Action::Look(state.appearance.next()),
         Does::Shortcuts => Action::ToggleShortcuts,
         Does::Palette => Action::TogglePalette,

@@ -270,7 +270,7 @@ mod tests {
         let table = shown.table("S_0", ["value channel", "key channel"]);
         let csv = table.render(TableFormat::Csv);
         let lines: Vec<&str> = csv.lines().collect();
-        assert_eq!(lines[0], "value channel \\\\ key channel,0,1");
+        assert_eq!(lines[0], "value channel \\ key channel,0,1");
         let numbers = |line: &str| -> Vec<f32> {
             let cells = line.split(',').skip(1);
             cells.map(|cell| cell.parse().unwrap_or(f32::NAN)).collect()

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::docking::Dock;
 use super::exporting::Exporting;
 use super::playing::PlaygroundSettings;
+use super::rate_search::RateSearch;
 use super::scoring::AskedScore;
 use super::states_settings::StatesSettings;
 use super::theme::{Appearance, N_RUN_COLOURS};
@@ -254,6 +255,9 @@ pub struct UiState {
     /// What is being measured of a run that is over, if the question is open.
     #[serde(skip)]
     pub scoring: Option<AskedScore>,
+    /// The search for a learning rate that was asked for last.
+    #[serde(skip)]
+    pub rate_search: Option<RateSearch>,
     /// The list of everything that can be done, if it is open.
     #[serde(skip)]
     pub palette: Option<PaletteState>,
@@ -289,6 +293,7 @@ impl Default for UiState {
             n_played: 0,
             exporting: None,
             scoring: None,
+            rate_search: None,
             palette: None,
         }
     }
@@ -333,6 +338,10 @@ impl UiState {
             || self.editing.is_some()
             || self.exporting.is_some()
             || self.scoring.is_some()
+            || self
+                .rate_search
+                .as_ref()
+                .is_some_and(|search| search.is_open)
             || self.palette.is_some()
     }
 

@@ -11,6 +11,7 @@
 mod click_through;
 mod clock;
 mod conditions;
+mod data_look;
 mod docking;
 mod fixtures;
 mod flows;
@@ -21,6 +22,7 @@ mod leaving;
 mod measured;
 mod pictures;
 mod playground;
+mod rate_search;
 mod speed;
 mod states;
 mod sweep;

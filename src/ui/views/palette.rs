@@ -169,6 +169,8 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState, can_undelete: bool)
         add(format!("Use the preset {name}"), Action::UsePreset(name));
     }
     add("Copy the configuration as RON".into(), Action::CopyRon);
+    add("Look at the training data".into(), Action::LookAtData);
+    add("Find a learning rate".into(), Action::OpenRateSearch);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
     add("Save diagnostics".into(), Action::SaveDiagnostics(None));
     if let Some(run) = state.focused().and_then(|id| store.get(id)) {
