@@ -8,8 +8,8 @@ pub type Rgb = [u8; 3];
 
 /// Colours in a map.
 pub const N_COLOURS: usize = 256;
-/// What is no number stands out from every map.
-pub const NOT_FINITE: Rgb = [0xff, 0x00, 0xc8];
+/// What is no number stands out from every map, with any colour vision.
+pub const NOT_FINITE: Rgb = [0x88, 0x00, 0xff];
 
 const DIVERGING_ON_DARK: [Rgb; 5] = [
     [0x8c, 0xd0, 0xff],

@@ -100,7 +100,7 @@ const DARK: Palette = Palette {
     weak: Color32::from_rgb(0x9c, 0xa3, 0xaf),
     accent: Color32::from_rgb(0x6a, 0xa5, 0xff),
     on_accent: Color32::from_rgb(0x0b, 0x16, 0x28),
-    good: Color32::from_rgb(0x5c, 0xc9, 0x8f),
+    good: Color32::from_rgb(0x5c, 0xbd, 0x9b),
     warning: Color32::from_rgb(0xe9, 0xb4, 0x4c),
     bad: Color32::from_rgb(0xff, 0x83, 0x78),
 };
@@ -116,9 +116,9 @@ const LIGHT: Palette = Palette {
     weak: Color32::from_rgb(0x5a, 0x62, 0x6e),
     accent: Color32::from_rgb(0x1f, 0x62, 0xd0),
     on_accent: Color32::from_rgb(0xff, 0xff, 0xff),
-    good: Color32::from_rgb(0x12, 0x77, 0x48),
+    good: Color32::from_rgb(0x18, 0x77, 0x48),
     warning: Color32::from_rgb(0x8c, 0x5a, 0x00),
-    bad: Color32::from_rgb(0xb7, 0x2d, 0x20),
+    bad: Color32::from_rgb(0x93, 0x24, 0x24),
 };
 
 /// The colours of the look that the style has.
