@@ -192,23 +192,13 @@ fn check_conditions(a: &Conditions, b: &Conditions) -> Result<()> {
         "rules and prompts"
     } else if a.split != b.split {
         "splits"
-    } else if a.few_shot != b.few_shot || are_other_examples(a, b) {
+    } else if a.has_other_examples(b) {
         "prompts"
     } else {
         return Ok(());
     };
     let reason = format!("different {what}: {a} against {b}");
     Err(Error::spec("comparison", reason))
-}
-
-/// Whether both say which solved questions stood in front, and they are others.
-/// Where one does not say, the prompts of the items tell.
-fn are_other_examples(a: &Conditions, b: &Conditions) -> bool {
-    a.few_shot > 0
-        && match (a.few_shot_order, b.few_shot_order) {
-            (Some(a), Some(b)) => a != b,
-            (None, _) | (_, None) => false,
-        }
 }
 
 /// What two records of one id do not share though they should.

@@ -138,6 +138,16 @@ impl Conditions {
             Benchmark::Mmlu | Benchmark::WinoGrande => None,
         }
     }
+
+    /// Whether other solved questions stood in front, as far as both say which.
+    /// Where one does not say, the prompts of the items tell.
+    pub fn has_other_examples(&self, other: &Self) -> bool {
+        let are_others = match (self.few_shot_order, other.few_shot_order) {
+            (Some(own), Some(other)) => own != other,
+            (None, _) | (_, None) => false,
+        };
+        self.few_shot != other.few_shot || (self.few_shot > 0 && are_others)
+    }
 }
 
 impl fmt::Display for Conditions {

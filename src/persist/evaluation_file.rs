@@ -152,17 +152,6 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
     })
 }
 
-/// What was scored and how, without the items: one line of the file is read.
-///
-/// # Errors
-/// As [`read_evaluation`].
-pub fn read_conditions(path: &Path) -> Result<(Conditions, Scored)> {
-    let text = Source::open(path)?.first_line()?;
-    let about = first_line(text.trim_start_matches('\u{feff}'))
-        .map_err(|reason| Error::input(path, "line 1", reason))?;
-    Ok((about.conditions, about.scored))
-}
-
 fn first_line(text: &str) -> Result<About, String> {
     let FirstLine { evaluation } = serde_json::from_str(text).map_err(|error| {
         format!("no evaluation of this program, whose first line says what was scored ({error})")
@@ -231,8 +220,6 @@ mod tests {
         assert_eq!(read.scored, scored());
         assert_eq!(read.evaluation.conditions, evaluation().conditions);
         assert_eq!(read.evaluation.records[0].prompt, "Question: é\nAnswer:");
-        let (conditions, of) = read_conditions(&path).unwrap();
-        assert_eq!((conditions, of), (evaluation().conditions, scored()));
     }
 
     /// Files of versions that did not write down which solved questions they took.
@@ -251,7 +238,6 @@ mod tests {
             read_evaluation(&path).unwrap().evaluation.conditions,
             expected
         );
-        assert_eq!(read_conditions(&path).unwrap().0, expected);
     }
 
     #[test]

@@ -17,12 +17,10 @@ use crate::data::Preview;
 use crate::error::{Error, Result};
 use crate::kernels::device::{AdapterSummary, DeviceChoice, list_adapters, memory_of};
 use crate::model::checkpoint::Checkpoint;
-use crate::persist::evaluation_file::read_evaluation;
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::read_spec;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
-use crate::report::compared::evaluations_of;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::tuned::Tuned;
@@ -220,13 +218,7 @@ impl Background {
 
     /// Reads every evaluation in a run's folder.
     pub fn read_evaluations(&self, run: RunId, stamp: Stamp, folder: PathBuf) {
-        self.start(move || {
-            let files = evaluations_of(&folder).and_then(|paths| {
-                let files = paths.iter().map(|path| read_evaluation(path).map(Arc::new));
-                files.collect()
-            });
-            Some(Answer::Evaluations(run, stamp, files))
-        });
+        self.start(move || Some(Answer::Evaluations(run, stamp, Files::read(&folder))));
     }
 
     /// Compares two evaluations.

@@ -221,8 +221,9 @@ impl App {
                     })
                     .collect();
                 let folder = runs.first().map(|run| run.folder.clone());
+                let draft = self.state.draft.clone();
                 self.background.start_quietly(move || {
-                    write_diagnostics(&path, &lines.join("\n"), folder.as_deref())
+                    write_diagnostics(&path, &lines.join("\n"), &draft, folder.as_deref())
                         .map(|()| Some(saved))
                 });
             }

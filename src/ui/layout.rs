@@ -119,7 +119,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
             .default_size(116.0)
             .size_range(60.0..=420.0)
             .show(ui, |ui| {
-                log_panel_ui(ui, store, state);
+                actions.extend(log_panel_ui(ui, store, state));
             });
     }
     let mut views = Views {

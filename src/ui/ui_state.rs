@@ -211,6 +211,8 @@ pub struct UiState {
     pub shows_log: bool,
     /// Whether the log is of the selected runs only.
     pub log_of_selected: bool,
+    /// Whether the log is of warnings and errors only.
+    pub log_of_trouble: bool,
     /// Part of the name, the tags or the status of the runs that are listed.
     pub filter: String,
     /// The order in which they are listed.
@@ -273,6 +275,7 @@ impl Default for UiState {
             shows_form: true,
             shows_log: true,
             log_of_selected: false,
+            log_of_trouble: false,
             filter: String::new(),
             sort: RunSort::default(),
             goes_on: true,

@@ -1,9 +1,9 @@
 //! What keys do, and what they leave to those who type.
 
 use eframe::egui::accesskit::Role;
-use eframe::egui::{Key, Modifiers, vec2};
+use eframe::egui::{Key, Modifiers, Rect, vec2};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use gosling::protocol::event::RunId;
 use gosling::ui::app::App;
 use gosling::ui::theme::Appearance;
@@ -95,4 +95,58 @@ fn a_prompt_is_answered_from_where_it_is_typed() {
     press(&mut harness, Modifiers::COMMAND, Key::Enter);
     assert_eq!(harness.state().state.n_played, 1);
     assert_eq!(harness.state().queue.waiting().len(), 1, "no other run");
+}
+
+/// The name and the place of what the keyboard acts on.
+fn focused(harness: &Harness<'_, App>) -> Option<(String, Rect)> {
+    let mut nodes = harness.root().children_recursive();
+    let node = nodes.find(|node| node.accesskit_node().is_focused())?;
+    let name = node.accesskit_node().label().unwrap_or_default();
+    Some((name, node.rect()))
+}
+
+#[test]
+fn tab_goes_through_the_window_from_top_to_bottom_and_comes_back() {
+    let mut harness = window(Tab::Tune);
+    let mut order = Vec::new();
+    for _ in 0..300 {
+        press(&mut harness, Modifiers::NONE, Key::Tab);
+        let Some(of) = focused(&harness) else {
+            continue;
+        };
+        if order.first() == Some(&of) {
+            break;
+        }
+        assert!(!order.contains(&of), "{of:?} comes twice");
+        order.push(of);
+    }
+    let place = |name: &str| {
+        let at = order.iter().position(|(of, _)| of.starts_with(name));
+        at.unwrap_or_else(|| panic!("{name} is not reached: {order:?}"))
+    };
+    // The views, the runs, the configuration, what happens, and the view itself.
+    let stops = [
+        "Tune",
+        "States",
+        "Playground",
+        "Configuration",
+        "Filter runs",
+        "Run ",
+        "Presets",
+        "Start",
+        "Selected runs only",
+        "Smoothing",
+    ];
+    let places: Vec<usize> = stops.map(place).to_vec();
+    assert!(places.is_sorted(), "{places:?} of {order:?}");
+    // Within the configuration downwards.
+    let form = &order[place("Presets")..place("Start")];
+    let left = form[0].1.left() - 120.0;
+    let rows = form.iter().filter(|(_, rect)| rect.left() > left);
+    let tops: Vec<f32> = rows.map(|(_, rect)| rect.center().y).collect();
+    assert!(tops.len() > 10);
+    assert!(
+        tops.windows(2).all(|pair| pair[1] > pair[0] - 12.0),
+        "{tops:?}"
+    );
 }

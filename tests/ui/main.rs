@@ -10,6 +10,7 @@
 
 mod click_through;
 mod clock;
+mod conditions;
 mod data_look;
 mod docking;
 mod fixtures;

@@ -127,7 +127,7 @@ fn wait_for_any(harness: &mut Harness<'_, App>, label: &str) {
 
 /// Three finished runs with the items of their evaluations in `folder`; two
 /// differ in their seed alone.
-fn measured(folder: &Path) -> RunStore {
+pub fn measured(folder: &Path) -> RunStore {
     measured_as(folder, ["seed-0-0001", "seed-1-0002", "rate-2-0003"])
 }
 
@@ -170,6 +170,7 @@ fn measured_as(folder: &Path, names: [&str; 3]) -> RunStore {
         told.score_part(EvaluationPhase::Before, before);
         told.score_part(EvaluationPhase::FewShot, examples);
         told.score_part(EvaluationPhase::After, after);
+        told.export(200);
         told.end(RunOutcome::Finished);
     }
     store

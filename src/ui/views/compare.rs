@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{ComboBox, Ui};
+use eframe::egui::{ComboBox, RichText, Ui};
 
 use super::super::action::Action;
 use super::super::measured::Measured;
-use super::super::theme::GAP;
+use super::super::theme::{GAP, palette};
 use super::super::ui_state::UiState;
 use super::super::widgets::controls::{
     empty_state, from_right, group_title, primary_button, scrolled, weak_small, within,
@@ -86,10 +86,9 @@ pub fn compare_ui(
         }
         for run in &runs {
             if let Some(problem) = measured.problem(&run.id) {
-                weak_small(
-                    ui,
-                    format!("{}: the items cannot be read, {problem}", run.id.0),
-                );
+                let bad = palette(ui.visuals()).bad;
+                let text = format!("× {}: {problem}", run.title());
+                ui.label(RichText::new(text).small().color(bad));
             }
         }
         let n_waiting = runs

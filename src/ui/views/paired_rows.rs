@@ -168,7 +168,7 @@ fn baseline_of(
     let is_alike = |other: &EvaluationFile| {
         let (a, b) = (&file.evaluation.conditions, &other.evaluation.conditions);
         (a.benchmark, a.protocol, a.split) == (b.benchmark, b.protocol, b.split)
-            && a.few_shot == b.few_shot
+            && !a.has_other_examples(b)
     };
     match baseline {
         None => {

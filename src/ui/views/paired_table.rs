@@ -25,7 +25,7 @@ const COLUMNS: [(&str, &str, Align, f32); 7] = [
         "Run",
         "The run; what was evaluated and what counts as right",
         Align::Min,
-        120.0,
+        104.0,
     ),
     (
         "Accuracy",

@@ -56,7 +56,12 @@ pub fn runs_panel_ui(
             empty_state(
                 ui,
                 "No runs yet",
-                "Press Start at the lower right. Every run is kept here, over restarts too.",
+                match state.shows_form {
+                    true => {
+                        "Press Start at the lower right. Every run is kept here, over restarts too."
+                    }
+                    false => "Ctrl+Enter starts one. Every run is kept here, over restarts too.",
+                },
             );
         }
         broken_ui(ui, store);
