@@ -1,7 +1,7 @@
 //! What people ask for. Views return it; [`App::apply`] is the only place that
 //! sends a command.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use eframe::egui::containers::panel::PanelState;
 use eframe::egui::{Context, ViewportCommand};
@@ -10,6 +10,7 @@ use super::app::{App, Closing, Notice, WayOn};
 use super::dialogs::PathFor;
 use super::docking::{Dock, Side};
 use super::exporting::Exporting;
+use super::housekeeping::reveal;
 use super::pictures::PictureOf;
 use super::queue::Asked;
 use super::scoring::AskedScore;
@@ -18,14 +19,13 @@ use super::theme::Appearance;
 use super::ui_state::{Editing, ItemsPair, PaletteState, Tab};
 use super::widgets::metric::Metric;
 use crate::bench::Change;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
 use crate::persist::run_labels::RunLabels;
-use crate::persist::spec_file::{print_spec, set_field};
+use crate::persist::spec_file::print_spec;
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
-use crate::protocol::run_spec::RunSpec;
 use crate::report::Table;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
@@ -276,14 +276,8 @@ impl App {
                 Ok(spec) => self.state.draft = spec,
                 Err(error) => self.notify(Notice::error(error.to_string())),
             },
-            Action::UndoDraft => {
-                let before = self.history.undo();
-                self.go_to(before);
-            }
-            Action::RedoDraft => {
-                let after = self.history.redo();
-                self.go_to(after);
-            }
+            Action::UndoDraft => self.undo_draft(),
+            Action::RedoDraft => self.redo_draft(),
             Action::ResetField(path) => self.reset_field(path),
             Action::Choose(what) => self.background.choose(what, &self.state.draft.name),
             Action::CopyCommandLine => self.copy(command_line(&self.state.draft), ctx),
@@ -319,23 +313,6 @@ impl App {
         self.state.shows_form = true;
         self.state.shows_log = true;
         ctx.data_mut(|data| data.remove_by_type::<PanelState>());
-    }
-
-    fn go_to(&mut self, draft: Option<RunSpec>) {
-        if let Some(draft) = draft {
-            self.state.draft = draft;
-            self.state.shows_form = true;
-        }
-    }
-
-    fn reset_field(&mut self, path: &str) {
-        let Some(value) = self.caches.defaults.value(path) else {
-            return;
-        };
-        let assignment = format!("{path}={value}");
-        if let Err(error) = set_field(&mut self.state.draft, &assignment) {
-            self.notify(Notice::error(error.to_string()));
-        }
     }
 
     fn start(&mut self) {
@@ -415,20 +392,4 @@ impl App {
             self.worker_gone();
         }
     }
-}
-
-/// Shows a folder in the system's own program.
-fn reveal(folder: &Path) -> Result<()> {
-    let program = if cfg!(target_os = "macos") {
-        "open"
-    } else if cfg!(windows) {
-        "explorer"
-    } else {
-        "xdg-open"
-    };
-    let started = std::process::Command::new(program).arg(folder).spawn();
-    // Nobody waits for the program, so a thread of its own takes its end.
-    let mut child = started.map_err(|error| Error::io("open", folder, error))?;
-    let _ = child.wait();
-    Ok(())
 }

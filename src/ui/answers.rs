@@ -10,7 +10,7 @@ use crate::atomic::write_atomic;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
-use crate::tuning::spec::{Method, StartState};
+use crate::tuning::spec::StartState;
 
 impl App {
     pub(super) fn take_answer(&mut self, answer: Answer) {
@@ -108,8 +108,8 @@ impl App {
                 }
             }
             PathFor::StartState => {
-                if let Method::Standard(standard) = &mut draft.method {
-                    standard.start = StartState::File(path);
+                if let Some(start) = draft.method.start_mut() {
+                    *start = StartState::File(path);
                 }
             }
             PathFor::ScoredFolder => self.score_files_in(path),
@@ -131,6 +131,31 @@ impl App {
         match saved {
             Ok(()) => self.notify(Notice::info(format!("Saved {}", path.display()))),
             Err(error) => self.notify(Notice::error(error.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::tuning::spec::{LiftSpec, Method, StandardSpec};
+    use crate::ui::ui_state::UiState;
+
+    #[test]
+    fn every_method_that_has_a_start_takes_a_state_file() {
+        let methods = [
+            Method::Standard(StandardSpec::default()),
+            Method::Lifted(LiftSpec::default()),
+        ];
+        for method in methods {
+            let mut state = UiState::default();
+            state.draft.method = method;
+            let mut app = App::new(None, state, "runs".into(), Arc::new(|| ()));
+            app.use_path(PathFor::StartState, "state.pth".into());
+            let (_, start) = app.state.draft.method.tuned().unwrap();
+            assert_eq!(*start, StartState::File("state.pth".into()));
         }
     }
 }

@@ -165,3 +165,19 @@ pub(super) fn move_folder(from: &Path, to: &Path) -> Result<()> {
     }
     std::fs::rename(from, to).map_err(|error| Error::io("move", from, error))
 }
+
+/// Shows a folder in the system's own program.
+pub(super) fn reveal(folder: &Path) -> Result<()> {
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else if cfg!(windows) {
+        "explorer"
+    } else {
+        "xdg-open"
+    };
+    let started = std::process::Command::new(program).arg(folder).spawn();
+    // Nobody waits for the program, so a thread of its own takes its end.
+    let mut child = started.map_err(|error| Error::io("open", folder, error))?;
+    let _ = child.wait();
+    Ok(())
+}

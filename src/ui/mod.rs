@@ -13,6 +13,7 @@
 //! | `playing.rs` | prompts and their answers |
 //! | `rate_search.rs` | the search for a learning rate |
 //! | `scoring.rs` | the accuracy of runs that are over |
+//! | `notice.rs` | messages |
 //! | `frame_times.rs` | how long frames take |
 //! | `answers.rs` | what came of work beside the window |
 //! | `background.rs` | work beside the window, on threads of its own |
@@ -57,6 +58,7 @@ mod housekeeping;
 mod item_index;
 mod layout;
 mod measured;
+mod notice;
 mod shortcuts;
 mod states_ahead;
 mod states_data;

@@ -37,7 +37,7 @@ fn the_first_examples_are_shown_in_tokens() {
         picture(&mut harness, name);
         click(&mut harness, "Next");
         wait_for(&mut harness, "Example 2 of the first 20");
-        click(&mut harness, "Before");
+        click(&mut harness, "Back");
         wait_for(&mut harness, "Example 1 of the first 20");
         click(&mut harness, "Close");
         assert!(harness.query_by_label("The training data").is_none());

@@ -155,7 +155,7 @@ fn example_ui(ui: &mut Ui, examples: &[Vec<ShownToken>], loss_on: LossOn, shown:
     };
     *shown = (*shown).min(last);
     ui.horizontal(|ui| {
-        let before = ui.add_enabled(*shown > 0, eframe::egui::Button::new("Before"));
+        let before = ui.add_enabled(*shown > 0, eframe::egui::Button::new("Back"));
         if before.on_hover_text("The example before").clicked() {
             *shown -= 1;
         }

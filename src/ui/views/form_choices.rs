@@ -36,7 +36,7 @@ pub fn combo<T: PartialEq + Clone>(
     )
 }
 
-/// A drop-down of names; `chosen` gets the number of the one that was taken.
+/// A drop-down of names; `chosen` gets the number of another that was taken.
 fn pick(
     ui: &mut Ui,
     id: &str,
@@ -51,7 +51,9 @@ fn pick(
         .selected_text(shown);
     let shown_ui = combo.show_ui(ui, |ui| {
         for (idx, name) in names.iter().enumerate() {
-            if ui.selectable_label(*name == shown, *name).clicked() {
+            let is_shown = *name == shown;
+            // The one that stands there keeps what was put into it.
+            if ui.selectable_label(is_shown, *name).clicked() && !is_shown {
                 chosen(idx);
             }
         }
@@ -223,34 +225,21 @@ pub fn optimizer(ui: &mut Ui, value: &mut OptimizerSpec) -> Response {
     let names = names::OPTIMIZERS;
     let shown = names[names::optimizer(value)];
     let all = optimizers(*value);
-    pick(ui, "optimizer", shown, &names, |idx| {
-        if idx != names::optimizer(value) {
-            *value = all[idx];
-        }
-    })
+    pick(ui, "optimizer", shown, &names, |idx| *value = all[idx])
 }
 
 /// How the rate falls.
 pub fn schedule(ui: &mut Ui, value: &mut Schedule) -> Response {
     let names = names::SCHEDULES;
     let all = schedules(*value);
-    pick(
-        ui,
-        "schedule",
-        names[names::schedule(value)],
-        &names,
-        |idx| *value = all[idx],
-    )
+    let shown = names[names::schedule(value)];
+    pick(ui, "schedule", shown, &names, |idx| *value = all[idx])
 }
 
 /// How R follows the features.
 pub fn rule(ui: &mut Ui, value: &mut DecorrelationRule) -> Response {
     let names = names::RULES;
     let all = rules(*value);
-    pick(ui, "rule of R", names[names::rule(value)], &names, |idx| {
-        // The one that stands there keeps its numbers.
-        if idx != names::rule(value) {
-            *value = all[idx];
-        }
-    })
+    let shown = names[names::rule(value)];
+    pick(ui, "rule of R", shown, &names, |idx| *value = all[idx])
 }

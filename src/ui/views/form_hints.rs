@@ -17,14 +17,16 @@ pub const DEVICE: Field = field(
     "",
     "",
     "Where the run computes. Automatic takes a real GPU if there is one, else the CPU; a software adapter only where it is asked for.",
-).choice();
+)
+.choice();
 pub const MODEL_CHECKPOINT: Field = field(
     "model.checkpoint",
     "Weights",
     "",
     "",
     "The frozen model, an official RWKV-7 (x070) .pth or .safetensors; or the mini model that ships with the program. No weight is ever changed.",
-).choice();
+)
+.choice();
 pub const MODEL_CHECKPOINT_DETAIL: Field = field(
     "model.checkpoint",
     "Weights file",
@@ -53,14 +55,16 @@ pub const MODEL_PRECISION: Field = field(
     "",
     "",
     "How the frozen matrices are stored, and with them the factors of products; sums, activations, the state and its recurrence are 32-bit floats always. 16-bit floats halve the memory of the weights and are faster, but only a GPU with matrix units takes them, in a program built with fast-gpu; the CPU has 32-bit floats only.",
-).choice();
+)
+.choice();
 pub const DATA_SOURCE: Field = field(
     "data.source",
     "Data set",
     "",
     "",
     "What the state is tuned on. The -mini sets ship with the program and are not the official benchmarks; official ones are read from their own files.",
-).choice();
+)
+.choice();
 pub const SOURCE_FOLDER: Field = field(
     "data.source.folder",
     "Folder",
@@ -81,14 +85,16 @@ pub const SOURCE_VALIDATION: Field = field(
     "",
     "",
     "The same for held-out examples. Without it over-fitting is not seen and the last state is kept.",
-).choice();
+)
+.choice();
 pub const SOURCE_TEMPLATE: Field = field(
     "data.source.template",
     "Template",
     "",
     "",
     "What is put around a prompt and its completion; User and Assistant is the format of the G1 chat models.",
-).choice();
+)
+.choice();
 pub const DATA_TRAIN_LIMIT: Field = field(
     "data.train_limit",
     "Examples",
@@ -111,14 +117,16 @@ pub const DATA_CONTEXT_LENGTH: Field = field(
     "T",
     "tokens",
     "Examples of more tokens than this are left out, and counted. Shorter examples do not cost more for it.",
-).number(Range::whole(2, MAX_CONTEXT));
+)
+.number(Range::whole(2, MAX_CONTEXT));
 pub const METHOD: Field = field(
     "method",
     "Method",
     "",
     "",
     "Standard trains S₀, the state that every text starts from, of each layer and head, with every weight frozen (arXiv 2504.05097, section 3.1). Lifted adds a branch of kernel features (section 3.2), and decorrelation takes their correlations away (section 3.3). Base trains nothing and measures the model as it is.",
-).choice();
+)
+.choice();
 pub const METHOD_LAYERS: Field = field(
     "method.layers",
     "Layers",
@@ -140,7 +148,8 @@ pub const METHOD_START: Field = field(
     "S₀",
     "",
     "Zero is the untuned model. A file goes on from another run's state; a text starts from what the model remembers after reading it.",
-).choice();
+)
+.choice();
 pub const METHOD_START_DETAIL: Field = field(
     "method.start",
     "State file",

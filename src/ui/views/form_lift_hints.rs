@@ -17,28 +17,32 @@ pub const UPSCALED_SIZE: Field = field(
     "M",
     "",
     "Number of support vectors, at least the head size (64 in released models) and a multiple of 16. Memory and time of the branch grow with it. Section 3.2; the paper tries 256, 512 and 768.",
-).number(Range::whole(64, MAX_SIZE));
+)
+.number(Range::whole(64, MAX_SIZE));
 pub const SUPPORT_VECTORS: Field = field(
     "method.features.support_vectors",
     "Support vectors",
     "u",
     "",
     "Where the M unit vectors come from. Clusters are the centres of the receptance vectors that the frozen model makes of the training set (k-means); random ones ignore the data. Section 3.2.",
-).choice();
+)
+.choice();
 pub const GAMMA: Field = field(
     "method.features.gamma",
     "Kernel width",
     "γ",
     "",
     "φ(x) = exp(-γ |x/|x| - u|²). Large γ makes narrow kernels of which few answer, small γ wide ones that all answer alike; 0.25 to 4 is a good range. By the median takes 1 / the median squared distance of each head. Section 3.2.",
-).optional(Range::above(0.0).up_to(MAX_GAMMA), "by the median");
+)
+.optional(Range::above(0.0).up_to(MAX_GAMMA), "by the median");
 pub const DYNAMICS: Field = field(
     "method.dynamics",
     "Over tokens",
     "L",
     "",
     "How the lifted state changes from token to token. Constant does not: it is a readout of the present receptance and no memory. Decayed fades as the model\u{2019}s own state does. Constant won in the measurements.",
-).choice();
+)
+.choice();
 pub const LEARNING_RATE: Field = field(
     "method.learning_rate_lift",
     "Rate of Z",
@@ -53,7 +57,8 @@ pub const RULE: Field = field(
     "R",
     "",
     "How the features are made uncorrelated. The local rule moves R by what it sees of the features alone (decorrelated backpropagation); jointly, R also follows the loss plus λ times L_decor. Section 3.3.",
-).choice();
+)
+.choice();
 pub const ETA: Field = field(
     "method.decorrelation.rule.eta",
     "Step of R",
@@ -92,7 +97,8 @@ pub const CENTER: Field = field(
     "",
     "",
     "Take the running mean of the features off first: on unit-length features most of the second moment is the mean.",
-).switch();
+)
+.switch();
 pub const INTERVAL: Field = field(
     "method.decorrelation.interval",
     "Update every",

@@ -16,6 +16,8 @@ use super::form_field::Field;
 
 /// Width of the names.
 const NAME_WIDTH: f32 = 132.0;
+/// Space between a name and its control.
+const SPACING: f32 = 6.0;
 /// Width of the button that puts the default back.
 const BACK_WIDTH: f32 = 16.0;
 
@@ -76,7 +78,7 @@ pub fn row(
     let Beside { problem, defaults } = beside;
     let problem = problem.filter(|problem| problem.is_at(field.path));
     ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.spacing_mut().item_spacing.x = SPACING;
         let size = vec2(NAME_WIDTH, CONTROL_HEIGHT);
         let name = ui
             .allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
@@ -100,8 +102,7 @@ pub fn row(
 /// Draws what belongs to the field above it, below its control.
 pub fn within(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
     ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 6.0;
-        ui.add_space(NAME_WIDTH);
+        ui.add_space(NAME_WIDTH + SPACING);
         content(ui);
     });
 }

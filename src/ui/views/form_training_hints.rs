@@ -25,14 +25,16 @@ pub const TRAINING_ACCUMULATE: Field = field(
     "",
     "batches",
     "Batches whose gradients are added before one update: a larger batch for time instead of memory.",
-).number(Range::whole(1, MAX_BATCH));
+)
+.number(Range::whole(1, MAX_BATCH));
 pub const TRAINING_LEARNING_RATE: Field = field(
     "training.learning_rate",
     "Learning rate",
     "η",
     "",
     "The peak rate of S₀. Rates of states are far larger than those of weights: 0.01 to 0.4 on the mini model. Too large and the run diverges, too small and nothing happens.",
-).number(Range::above(0.0).up_to(MAX_RATE));
+)
+.number(Range::above(0.0).up_to(MAX_RATE));
 pub const TRAINING_SCHEDULE: Field = field(
     "training.schedule",
     "Schedule",
@@ -63,7 +65,8 @@ pub const TRAINING_SEED: Field = field(
     "",
     "",
     "Seed of the order of the data and of everything random. The same seed on the same device gives the same run.",
-).number(Range::from(0.0));
+)
+.number(Range::from(0.0));
 pub const TRAINING_OPTIMIZER: Field = field(
     "training.optimizer",
     "Optimiser",
@@ -86,14 +89,16 @@ pub const TRAINING_PULL_TO_START: Field = field(
     "",
     "",
     "Strength of a pull towards the state that S₀ started from; 0 is off. It holds against over-fitting.",
-).number(Range::from(0.0));
+)
+.number(Range::from(0.0));
 pub const TRAINING_VALIDATE_EVERY: Field = field(
     "training.validate_every",
     "Validate every",
     "",
     "steps",
     "Steps between losses on held-out examples; 0 never measures it. The state of the lowest one is what the run hands over.",
-).number(Range::whole(0, MAX_STEPS));
+)
+.number(Range::whole(0, MAX_STEPS));
 pub const TRAINING_VALIDATION_LIMIT: Field = field(
     "training.validation_limit",
     "Held-out",
@@ -108,7 +113,8 @@ pub const TRAINING_SELECT_BY: Field = field(
     "",
     "",
     "The state that the run hands over: of the lowest held-out loss, of most held-out items right (for benchmarks whose loss and accuracy part ways), or of the last step.",
-).choice();
+)
+.choice();
 pub const TRAINING_EARLY_STOPPING: Field = field(
     "training.early_stopping",
     "Stop early",
@@ -123,7 +129,8 @@ pub const TRAINING_ACTIVATION_CHECKPOINTING: Field = field(
     "",
     "",
     "Compute activations again on the way back instead of keeping them: less memory, about a third more time.",
-).switch();
+)
+.switch();
 pub const TRAINING_L2WRAP: Field = field(
     "training.l2wrap",
     "L2Wrap",
@@ -154,7 +161,8 @@ pub const EVALUATION_FEW_SHOT: Field = field(
     "",
     "examples",
     "Also measure the untuned model with this many solved questions in front, since an untuned 0 is partly a matter of format; 0 skips it.",
-).number(Range::whole(0, MAX_FEW_SHOT));
+)
+.number(Range::whole(0, MAX_FEW_SHOT));
 pub const EVALUATION_LIMIT: Field = field(
     "evaluation.limit",
     "Items",
@@ -177,14 +185,16 @@ pub const EVALUATION_CONTEXT_LENGTH: Field = field(
     "T",
     "tokens",
     "Items of more tokens than this, token 0 and the answer included, are left out, counted and listed; without it an item has any length.",
-).optional(Range::from(1.0), "unlimited");
+)
+.optional(Range::from(1.0), "unlimited");
 pub const EVALUATION_MMLU: Field = field(
     "evaluation.mmlu",
     "MMLU wording",
     "",
     "",
     "How official MMLU questions are put: as lm-evaluation-harness words them, or as RWKV-LM's own evaluation (rwkv_mmlu_eval.py). Accuracies of different wordings do not compare.",
-).choice();
+)
+.choice();
 pub const INTERVALS_LOG: Field = field(
     "intervals.log",
     "Log every",
@@ -207,14 +217,16 @@ pub const INTERVALS_SNAPSHOT: Field = field(
     "",
     "steps",
     "Steps between states that are kept on the disk to look at later; 0 is never. States is live without it.",
-).number(Range::whole(0, MAX_STEPS));
+)
+.number(Range::whole(0, MAX_STEPS));
 pub const INTERVALS_SNAPSHOT_MIB: Field = field(
     "intervals.snapshot_mib",
     "Snapshots at most",
     "",
     "MiB",
     "Disk space that the snapshots of the run may take together; fewer are kept where they would take more.",
-).number(Range::whole(1, MAX_SNAPSHOT_MIB));
+)
+.number(Range::whole(1, MAX_SNAPSHOT_MIB));
 pub const OPTIMIZER_BETA1: Field = field(
     "training.optimizer.beta1",
     "Mean",

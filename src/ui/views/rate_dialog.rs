@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use eframe::egui::{Button, Context, ProgressBar, RichText, Role, Ui, vec2};
+use eframe::egui::{Align2, Button, Color32, Context, ProgressBar, RichText, Role, Ui, vec2};
 use egui_plot::{
     GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotUi, Points, Text, VLine,
 };
@@ -206,22 +206,35 @@ fn plot_ui(ui: &mut Ui, points: &[RatePoint], suggested: &[((&str, &str), Option
     let shown = plot.show(ui, |plot| {
         plot.set_plot_bounds_y(bottom..=top);
         curves(plot, points, colours);
-        let marked = suggested
-            .iter()
-            .filter_map(|(name, rate)| Some((name.0, (*rate)?)));
-        for (idx, (name, rate)) in marked.enumerate() {
-            let line = VLine::new(name, rate.log10())
-                .color(colours.good)
-                .width(1.0)
-                .style(LineStyle::dashed_dense());
-            plot.vline(line.allow_hover(false));
-            // One below the other, since they may lie close together.
-            let y = top - (0.6 + idx as f64) * margin * 0.8;
-            let text = RichText::new(name).size(11.0).color(colours.good);
-            plot.text(Text::new(name, PlotPoint::new(rate.log10(), y), text).allow_hover(false));
-        }
+        marks(plot, suggested, top - 0.6 * margin, colours.good);
     });
     named(&shown.response, Role::Image, "Loss over learning rates");
+}
+
+/// Where the suggestions are. They may lie close together, so the names stand on
+/// either side.
+fn marks(
+    plot: &mut PlotUi<'_>,
+    suggested: &[((&str, &str), Option<f64>)],
+    y: f64,
+    colour: Color32,
+) {
+    let mut marked: Vec<(&str, f64)> = suggested
+        .iter()
+        .filter_map(|((name, _), rate)| Some((*name, (*rate)?)))
+        .collect();
+    marked.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let sides = [Align2::RIGHT_CENTER, Align2::LEFT_CENTER];
+    for ((name, rate), side) in marked.into_iter().zip(sides) {
+        let line = VLine::new(name, rate.log10())
+            .color(colour)
+            .width(1.0)
+            .style(LineStyle::dashed_dense());
+        plot.vline(line.allow_hover(false));
+        let text = RichText::new(format!(" {name} ")).size(11.0).color(colour);
+        let at = PlotPoint::new(rate.log10(), y);
+        plot.text(Text::new(name, at, text).anchor(side).allow_hover(false));
+    }
 }
 
 fn curves(plot: &mut PlotUi<'_>, points: &[RatePoint], colours: &Palette) {
@@ -239,7 +252,7 @@ fn curves(plot: &mut PlotUi<'_>, points: &[RatePoint], colours: &Palette) {
 /// A line at every power of ten.
 fn decades(input: GridInput) -> Vec<GridMark> {
     let (low, high) = input.bounds;
-    let powers = low.floor() as i32..=high.ceil() as i32;
+    let powers = low.ceil() as i32..=high.floor() as i32;
     let mark = |power| GridMark {
         value: f64::from(power),
         step_size: 1.0,
