@@ -35,16 +35,18 @@ use crate::worker::Worker;
 pub enum Action {
     /// Tune by the draft.
     Start,
-    /// Hold a run.
+    /// Hold a run; one that a sweep does is held with the sweep.
     Pause(RunId),
     /// Go on with a run that is held.
     Resume(RunId),
-    /// End a run and save it.
+    /// End a run and save it; a sweep that does it leaves it out.
     Stop(RunId),
     /// Take a run back that waits, by its key.
     Withdraw(u64),
     /// Put a run that waits before the one before it.
     Advance(u64),
+    /// Begin a run that waits for a sweep beside it, by its key.
+    BeginBeside(u64),
     /// Give up the run that is being prepared.
     GiveUp,
     /// Begin a run like this one.
@@ -162,11 +164,24 @@ impl App {
             Action::Sweep(action) => {
                 self.sweep.apply(action, &self.state.draft, &self.runs_dir);
             }
-            Action::Pause(run) => self.send(Command::Pause(run)),
-            Action::Resume(run) => self.send(Command::Resume(run)),
-            Action::Stop(run) => self.send(Command::Stop(run)),
+            Action::Pause(run) => match self.sweep.under_way(&run) {
+                Some(_) => self.tell_sweep(SweepCommand::Pause, "is paused with all of its runs"),
+                None => self.send(Command::Pause(run)),
+            },
+            Action::Resume(run) => match self.sweep.under_way(&run) {
+                Some(_) => self.tell_sweep(SweepCommand::Resume, "goes on"),
+                None => self.send(Command::Resume(run)),
+            },
+            Action::Stop(run) => match self.sweep.under_way(&run) {
+                Some(task) => {
+                    let what = format!("goes on without {}, which is saved", run.0);
+                    self.tell_sweep(SweepCommand::Skip(task), &what);
+                }
+                None => self.send(Command::Stop(run)),
+            },
             Action::Withdraw(key) => self.queue.withdraw(key),
             Action::Advance(key) => self.queue.advance(key),
+            Action::BeginBeside(key) => self.queue.begin_beside(key),
             Action::GiveUp => {
                 self.queue.give_up();
                 self.send(Command::Abandon);
@@ -293,7 +308,26 @@ impl App {
         }
     }
 
+    /// Tells the sweep that goes on something about a run, and people what it does.
+    fn tell_sweep(&mut self, command: SweepCommand, what: &str) {
+        if let Some(sweep) = self.sweep.on() {
+            let text = format!("The sweep {} {what}", sweep.plan.sweep.name);
+            self.notify(Notice::info(text));
+        }
+        let tell = SweepAction::Tell(command);
+        self.sweep.apply(tell, &self.state.draft, &self.runs_dir);
+    }
+
     pub(super) fn take_up(&mut self, run: &RunId) {
+        if let Some(sweep) = self.sweep.on()
+            && sweep.task_of(run).is_some()
+        {
+            let text = format!(
+                "{} is a run of the sweep {}, which goes on; stop the sweep before the run is taken up by itself",
+                run.0, sweep.plan.sweep.name
+            );
+            return self.notify(Notice::error(text));
+        }
         if let Some(Run { folder, .. }) = self.store.get(run) {
             let (run, folder) = (run.clone(), folder.clone());
             self.queue.push(Asked::TakeUp { run, folder });

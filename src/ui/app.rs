@@ -265,7 +265,7 @@ impl App {
         }
         if self.closing == Closing::No
             && self.worker.is_some()
-            && let Some(command) = self.queue.next(&self.runs_dir)
+            && let Some(command) = self.queue.next(&self.runs_dir, self.sweep.is_on())
         {
             self.send(command);
         }

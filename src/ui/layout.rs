@@ -23,6 +23,7 @@ use super::views::messages::{closing_ui, notices_ui, shortcuts_ui};
 use super::views::palette::palette_ui;
 use super::views::playground::playground_ui;
 use super::views::run_menu::labels_ui;
+use super::views::run_queue::Queued;
 use super::views::runs_panel::runs_panel_ui;
 use super::views::score_dialog::score_ui;
 use super::views::states::states_ui;
@@ -33,6 +34,7 @@ use super::widgets::controls::from_right;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
+use crate::runs::run::Run;
 use crate::tuning::spec::Method;
 
 /// The least width that views are made for; in less room they scroll sideways.
@@ -82,7 +84,11 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
             .default_size(236.0)
             .size_range(180.0..=460.0)
             .show(ui, |ui| {
-                actions.extend(runs_panel_ui(ui, store, state, reads_past_runs, queue));
+                let queued = Queued {
+                    queue,
+                    sweep: sweep.on().map(|on| on.plan.sweep.name.as_str()),
+                };
+                actions.extend(runs_panel_ui(ui, store, state, reads_past_runs, &queued));
             });
     }
     let known = Known {
@@ -100,7 +106,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
                     &mut state.draft,
                     caches,
                     &known,
-                    queue.has_run() || is_on(store),
+                    queue.has_run() || sweep.is_on() || is_on(store),
                 ));
             });
     }
@@ -114,11 +120,14 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
                 log_panel_ui(ui, store, state);
             });
     }
+    // The worker of the window, which answers prompts, is free while a sweep is on.
+    let is_on = |run: &Run| !run.status.is_over() && sweep.under_way(&run.id).is_none();
+    let is_run_on = store.runs().iter().any(is_on);
     let mut views = Views {
         store,
         sweep,
         caches,
-        is_on: is_on(store),
+        is_run_on,
     };
     let is_split = state.dock.is_split();
     let centre = if is_split { split_centre } else { centre };
@@ -169,7 +178,8 @@ struct Views<'a> {
     store: &'a RunStore,
     sweep: &'a mut SweepPanel,
     caches: &'a mut Caches,
-    is_on: bool,
+    /// Whether the worker of the window has a run.
+    is_run_on: bool,
 }
 
 impl Views<'_> {
@@ -195,7 +205,7 @@ impl Views<'_> {
             store,
             sweep,
             caches,
-            is_on,
+            is_run_on,
         } = self;
         let Caches {
             plots,
@@ -205,12 +215,12 @@ impl Views<'_> {
             ..
         } = caches;
         match tab {
-            Tab::Tune => actions.extend(tune_ui(ui, store, state, plots)),
+            Tab::Tune => actions.extend(tune_ui(ui, store, state, sweep, plots)),
             Tab::States => actions.extend(states_ui(ui, store, state, states)),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
             Tab::Compare => actions.extend(compare_ui(ui, store, state, measured)),
             Tab::Items => items_ui(ui, store, state, measured, items),
-            Tab::Playground => actions.extend(playground_ui(ui, store, state, *is_on)),
+            Tab::Playground => actions.extend(playground_ui(ui, store, state, *is_run_on)),
         }
     }
 }

@@ -18,6 +18,7 @@
 //! | `docking.rs` | where the views of the centre stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
 //! | `sweep_panel.rs`, `sweep_shown.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
+//! | `sweep_actions.rs` | what is done with them |
 //! | `views/` | one part of the window each |
 //! | `widgets/` | parts of views |
 //! | `states_settings.rs` | how the states are looked at |
@@ -56,6 +57,7 @@ mod states_ahead;
 mod states_data;
 mod states_shown;
 mod states_text;
+mod sweep_actions;
 mod views;
 mod widgets;
 

@@ -30,6 +30,8 @@ pub struct Waiting {
     pub key: u64,
     /// What was asked for.
     pub asked: Asked,
+    /// Whether it begins beside a sweep, and not after it.
+    pub is_beside: bool,
 }
 
 /// A job that the worker has.
@@ -100,7 +102,20 @@ impl Queue {
     pub fn push(&mut self, asked: Asked) {
         self.n_asked += 1;
         let key = self.n_asked;
-        self.waiting.push_back(Waiting { key, asked });
+        self.waiting.push_back(Waiting {
+            key,
+            asked,
+            is_beside: false,
+        });
+    }
+
+    /// Lets a run that waits be the next one, beside a sweep that goes on.
+    pub fn begin_beside(&mut self, key: u64) {
+        let idx = self.waiting.iter().position(|waiting| waiting.key == key);
+        if let Some(mut waiting) = idx.and_then(|idx| self.waiting.remove(idx)) {
+            waiting.is_beside = true;
+            self.waiting.push_front(waiting);
+        }
     }
 
     /// Takes a run back that waits.
@@ -116,13 +131,16 @@ impl Queue {
         }
     }
 
-    /// The next run for the worker, if it has none.
-    pub fn next(&mut self, runs: &std::path::Path) -> Option<Command> {
+    /// The next run for the worker, if it has none. While a sweep is on, on the
+    /// same device as a rule, only a run that is to begin beside it.
+    pub fn next(&mut self, runs: &std::path::Path, is_sweep_on: bool) -> Option<Command> {
         let is_busy = self.sent.iter().any(|sent| *sent != Sent::Other);
         if is_busy {
             return None;
         }
-        let Waiting { asked, .. } = self.waiting.pop_front()?;
+        let may_begin = |waiting: &Waiting| waiting.is_beside || !is_sweep_on;
+        let idx = self.waiting.iter().position(may_begin)?;
+        let Waiting { asked, .. } = self.waiting.remove(idx)?;
         self.sent.push_back(Sent::Starting(asked.name().to_owned()));
         Some(match asked {
             Asked::Start(spec) => Command::StartRun {
@@ -199,19 +217,37 @@ mod tests {
         queue.push(start("b"));
         let runs = Path::new("runs");
         assert!(
-            matches!(queue.next(runs), Some(Command::StartRun { spec, .. }) if spec.name == "a")
+            matches!(queue.next(runs, false), Some(Command::StartRun { spec, .. }) if spec.name == "a")
         );
         assert_eq!(queue.starting(), Some("a"));
-        assert_eq!(queue.next(runs), None);
+        assert_eq!(queue.next(runs, false), None);
         // The model was read.
         queue.job_done();
         assert!(!queue.began());
         assert_eq!(queue.starting(), None);
-        assert_eq!(queue.next(runs), None);
+        assert_eq!(queue.next(runs, false), None);
         queue.job_done();
-        assert!(queue.next(runs).is_some());
+        assert!(queue.next(runs, false).is_some());
         queue.job_done();
         assert!(queue.is_empty() && queue.is_idle());
+    }
+
+    #[test]
+    fn a_run_waits_for_a_sweep_unless_it_is_to_begin_beside_it() {
+        let mut queue = Queue::default();
+        queue.push(start("a"));
+        queue.push(start("b"));
+        let runs = Path::new("runs");
+        assert_eq!(queue.next(runs, true), None);
+        let b = queue.waiting().nth(1).unwrap().key;
+        queue.begin_beside(b);
+        assert_eq!(names(&queue), ["b", "a"]);
+        assert!(queue.next(runs, true).is_some());
+        assert_eq!(queue.starting(), Some("b"));
+        queue.job_done();
+        assert_eq!(queue.next(runs, true), None);
+        assert!(queue.next(runs, false).is_some());
+        assert_eq!(queue.starting(), Some("a"));
     }
 
     #[test]
@@ -240,12 +276,12 @@ mod tests {
     fn a_run_that_began_although_it_was_given_up_is_to_be_stopped() {
         let mut queue = Queue::default();
         queue.push(start("a"));
-        queue.next(Path::new("runs"));
+        queue.next(Path::new("runs"), false);
         queue.give_up();
         assert!(queue.began());
         queue.job_done();
         queue.push(start("b"));
-        queue.next(Path::new("runs"));
+        queue.next(Path::new("runs"), false);
         assert!(!queue.began());
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use eframe::egui::{Vec2, vec2};
-use egui_kittest::SnapshotResults;
+use eframe::egui::{Key, Modifiers, Vec2, vec2};
 use egui_kittest::kittest::Queryable as _;
+use egui_kittest::{Harness, SnapshotResults};
 use gosling::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
 use gosling::runs::RunStore;
 use gosling::sweep::spec::{Axis, Search};
@@ -12,12 +12,14 @@ use gosling::sweep::store::SweepFolder;
 use gosling::sweep::sweep_file::parse_sweep;
 use gosling::sweep::task::{Facts, RunFacts, Task, TaskState};
 use gosling::sweep::values::{FieldValue, Values};
+use gosling::ui::action::Action;
 use gosling::ui::app::App;
 use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::sweep_panel::{Live, Shown};
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
+use crate::click_through::{click, small_spec, wait_until, window};
 use crate::fixtures::{Noise, Told};
 use crate::pictures::{app, harness, picture, wait_for};
 
@@ -202,6 +204,91 @@ fn a_finished_sweep_in_every_view() {
         }
         check(&mut results, name, app, look, "24 of 24 done");
     }
+}
+
+/// A window that looks at a sweep under way, with run 8 of it on and selected.
+fn window_of_run<'a>(folder: &Path) -> Harness<'a, App> {
+    let mut shown = shown(folder, 8);
+    let store = under_way(&mut shown, &[8, 9]);
+    shown.live = Some(Live::new(None, &shown));
+    let run = RunId(shown.plan.runs[8].spec.name.clone());
+    let mut app = app(store, Tab::Tune, Appearance::Dark);
+    app.sweep.known = vec![shown.path.clone()];
+    app.sweep.show(shown);
+    app.state.select_only(&run);
+    harness(app, SIZE, Appearance::Dark)
+}
+
+fn is_held(app: &App) -> bool {
+    let live = app.sweep.on().and_then(|on| on.live.as_ref());
+    live.is_some_and(|live| live.is_held)
+}
+
+#[test]
+fn a_run_of_a_sweep_is_held_by_the_sweep() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = window_of_run(folder.path());
+    wait_for(&mut harness, "Part of the sweep sizes-and-rates");
+    assert!(harness.query_by_label("Pause").is_none());
+    assert!(harness.query_by_label("Stop").is_none());
+    assert!(harness.query_by_label("Skip").is_some());
+    click(&mut harness, "Pause sweep");
+    assert!(is_held(harness.state()));
+    click(&mut harness, "Resume sweep");
+    assert!(!is_held(harness.state()));
+
+    // The keys do what the buttons do; the worker is not asked.
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::P);
+    harness.run_steps(2);
+    assert!(is_held(harness.state()));
+    wait_for(&mut harness, "is paused with all of its runs");
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Period);
+    wait_for(
+        &mut harness,
+        "goes on without sizes-and-rates.0008, which is saved",
+    );
+    let gone = harness.query_by_label_contains("The worker is gone");
+    assert!(gone.is_none());
+
+    click(&mut harness, "Show the sweep");
+    assert_eq!(harness.state().state.dock.front(), Tab::Sweep);
+    wait_for(&mut harness, "9 of 24 done");
+}
+
+#[test]
+fn a_run_of_a_sweep_that_goes_on_is_not_taken_up_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = window_of_run(folder.path());
+    let run = RunId("sizes-and-rates.0008".into());
+    let ctx = harness.ctx.clone();
+    harness.state_mut().apply(Action::TakeUp(run), &ctx);
+    wait_for(&mut harness, "stop the sweep before the run is taken up");
+    assert!(harness.state().queue.is_empty());
+}
+
+#[test]
+fn a_run_waits_for_the_sweep_and_can_begin_beside_it() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(runs.path(), small_spec());
+    let folder = tempfile::tempdir().unwrap();
+    let mut shown = shown(folder.path(), 8);
+    shown.live = Some(Live::new(None, &shown));
+    harness.state_mut().sweep.show(shown);
+    harness.run_steps(2);
+    assert!(harness.query_by_label("Start").is_none());
+    harness
+        .get_by_label("Start after the one that is on")
+        .click_accesskit();
+    wait_for(&mut harness, "After the sweep sizes-and-rates");
+    wait_for(&mut harness, "1. click waits");
+    harness.run_steps(10);
+    assert_eq!(harness.state().queue.waiting().len(), 1);
+    assert!(harness.state().queue.starting().is_none());
+    click(&mut harness, "Begin click beside the sweep");
+    wait_until(&mut harness, "tuning", |run| run.step >= 1);
+    assert_eq!(harness.state().queue.waiting().len(), 0);
+    click(&mut harness, "Stop");
+    wait_until(&mut harness, "stopped", |run| run.status.is_over());
 }
 
 /// Two runs of the mini model, begun, followed and looked at by labels alone.
