@@ -334,23 +334,6 @@ impl App {
         }
     }
 
-    fn stop_and_close(&mut self) {
-        self.closing = Closing::Saving;
-        self.sweep.apply(
-            SweepAction::Tell(SweepCommand::Stop),
-            &self.state.draft,
-            &self.runs_dir,
-        );
-        let on = self.store.runs().iter().filter(|run| !run.status.is_over());
-        self.state.resumes = match self.state.goes_on {
-            true => on.map(|run| run.id.clone()).collect(),
-            false => Vec::new(),
-        };
-        self.queue.clear();
-        // It ends what is under way, saves it and begins nothing that waits.
-        self.send(Command::Shutdown);
-    }
-
     fn restart_worker(&mut self) {
         let wake = self.wake.clone();
         match Worker::spawn(move || wake()) {

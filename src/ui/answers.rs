@@ -74,12 +74,7 @@ impl App {
             }
         }
         self.store.broken = past.broken;
-        for run in std::mem::take(&mut self.state.resumes) {
-            let known = self.store.get(&run);
-            if known.is_some_and(|run| run.can_be_resumed()) {
-                self.take_up(&run);
-            }
-        }
+        self.go_on_from_last_time();
         if let (None, Some(run)) = (self.state.focused(), self.store.runs().last()) {
             let newest = run.id.clone();
             self.state.select_only(&newest);

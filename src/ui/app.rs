@@ -197,6 +197,9 @@ impl App {
         self.reads_past_runs = true;
         self.background.read_past_runs(self.runs_dir.clone());
         self.background.list_adapters();
+        if let Some(sweep) = self.state.sweep_resumes.take() {
+            self.sweep.go_on(sweep, false);
+        }
         self.sweep.list(&self.runs_dir);
         if self.state.draft.check().is_ok() {
             self.send_other(Command::Load(Box::new(self.state.draft.clone())));
@@ -240,7 +243,9 @@ impl App {
             Closing::No => false,
             Closing::Asking => !self.is_busy(),
             Closing::Saving => {
-                !self.sweep.is_on() && self.store.runs().iter().all(|run| run.status.is_over())
+                !self.sweep.is_on()
+                    && self.queue.starting().is_none()
+                    && self.store.runs().iter().all(|run| run.status.is_over())
             }
         };
         if is_done {
@@ -275,6 +280,9 @@ impl App {
         match self.store.take_in(event) {
             Some(News::Began(run)) => {
                 self.state.select_only(&run);
+                if self.closing == Closing::Saving {
+                    self.began_while_closing(&run);
+                }
                 if self.queue.began() {
                     self.send(Command::Stop(run));
                 }
@@ -297,7 +305,13 @@ impl App {
         self.worker = None;
         self.queue.worker_gone();
         let why = "the worker ended; start it again and resume the run";
-        self.store.worker_gone(why);
+        let sweep = &self.sweep;
+        let is_elsewhere = |run: &RunId| sweep.under_way(run).is_some();
+        self.store.worker_gone(why, is_elsewhere);
+        // On the way out it ends because it was told to.
+        if self.closing == Closing::Saving {
+            return;
+        }
         let text = "The worker is gone. What was written is safe, and runs can be resumed.";
         self.notify(Notice::error(text.into()).with(WayOn::RestartWorker));
     }

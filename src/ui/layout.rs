@@ -43,6 +43,7 @@ const VIEW_WIDTH: f32 = 400.0;
 /// Draws everything.
 pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     let reads_past_runs = app.reads_past_runs();
+    let ending = (app.closing != Closing::No).then(|| app.ending());
     let App {
         store,
         state,
@@ -164,8 +165,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         store.scoring.as_ref(),
     ));
     actions.extend(palette_ui(ui.ctx(), store, state));
-    if *closing != Closing::No {
-        actions.extend(closing_ui(ui.ctx(), *closing, &mut state.goes_on));
+    if let Some(ending) = ending {
+        actions.extend(closing_ui(ui.ctx(), *closing, &ending, &mut state.goes_on));
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `app.rs` | takes events in, applies what people ask for |
 //! | `action.rs` | what they can ask for; the only place that sends a command |
 //! | `queue.rs` | runs that were asked for and wait |
+//! | `closing.rs` | what the end of the window ends, and how it goes on |
 //! | `housekeeping.rs` | labels, deleting, files that are dropped |
 //! | `exporting.rs`, `pictures.rs` | files that leave the window |
 //! | `playing.rs` | prompts and their answers |
@@ -46,6 +47,7 @@ pub mod ui_state;
 pub mod window;
 
 mod answers;
+mod closing;
 mod foreseen;
 mod frame_times;
 mod housekeeping;

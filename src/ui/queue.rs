@@ -5,6 +5,10 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::persist::spec_file::{parse_spec, print_spec};
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
@@ -23,6 +27,16 @@ pub enum Asked {
     },
 }
 
+/// A run that waits as it is kept over restarts. A specification is kept as a
+/// text, so that one which another version cannot read takes nothing else along.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Kept {
+    /// One in a new folder, by its specification.
+    Start(String),
+    /// One that is taken up again.
+    TakeUp(RunId),
+}
+
 /// A run that waits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waiting {
@@ -37,8 +51,8 @@ pub struct Waiting {
 /// A job that the worker has.
 #[derive(Debug, Clone, PartialEq)]
 enum Sent {
-    /// A run that has not begun, with its name.
-    Starting(String),
+    /// A run that has not begun.
+    Starting(Asked),
     /// A run that has.
     Begun,
     /// Something else.
@@ -63,6 +77,27 @@ impl Asked {
             Self::TakeUp { run, .. } => &run.0,
         }
     }
+
+    /// As it is kept.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Spec`] if a path in it is not Unicode and so has no
+    /// text.
+    pub fn kept(&self) -> Result<Kept> {
+        Ok(match self {
+            Self::Start(spec) => Kept::Start(print_spec(spec)?),
+            Self::TakeUp { run, .. } => Kept::TakeUp(run.clone()),
+        })
+    }
+
+    /// A run in a new folder, by the text of its specification.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Input`] if this version cannot read it.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let spec = parse_spec(text, "run that waits")?;
+        Ok(Self::Start(Box::new(spec)))
+    }
 }
 
 impl Queue {
@@ -74,9 +109,18 @@ impl Queue {
     /// The name of the run that is being prepared.
     pub fn starting(&self) -> Option<&str> {
         self.sent.iter().find_map(|sent| match sent {
-            Sent::Starting(name) => Some(name.as_str()),
+            Sent::Starting(asked) => Some(asked.name()),
             Sent::Begun | Sent::Other => None,
         })
+    }
+
+    /// The run that is being prepared, then those that wait.
+    pub fn asked(&self) -> impl Iterator<Item = &Asked> {
+        let starting = self.sent.iter().filter_map(|sent| match sent {
+            Sent::Starting(asked) => Some(asked),
+            Sent::Begun | Sent::Other => None,
+        });
+        starting.chain(self.waiting.iter().map(|waiting| &waiting.asked))
     }
 
     /// Whether no run waits or is being prepared.
@@ -131,6 +175,13 @@ impl Queue {
         }
     }
 
+    /// Lets the run that was added last begin beside a sweep, where it stands.
+    pub(super) fn begin_last_beside(&mut self) {
+        if let Some(last) = self.waiting.back_mut() {
+            last.is_beside = true;
+        }
+    }
+
     /// The next run for the worker, if it has none. While a sweep is on, on the
     /// same device as a rule, only a run that is to begin beside it.
     pub fn next(&mut self, runs: &std::path::Path, is_sweep_on: bool) -> Option<Command> {
@@ -141,7 +192,7 @@ impl Queue {
         let may_begin = |waiting: &Waiting| waiting.is_beside || !is_sweep_on;
         let idx = self.waiting.iter().position(may_begin)?;
         let Waiting { asked, .. } = self.waiting.remove(idx)?;
-        self.sent.push_back(Sent::Starting(asked.name().to_owned()));
+        self.sent.push_back(Sent::Starting(asked.clone()));
         Some(match asked {
             Asked::Start(spec) => Command::StartRun {
                 spec,
