@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::importance::{Importance, importance};
 use super::plan::SweepPlan;
 use super::queue::{Queue, runs_of};
@@ -69,7 +71,7 @@ pub struct Best {
 }
 
 /// A number that runs are compared by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Metric {
     /// Accuracy on the validation split.
     Accuracy,

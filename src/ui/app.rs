@@ -159,11 +159,13 @@ impl App {
         runs_dir: PathBuf,
         wake: WakeUp,
     ) -> Self {
+        let mut sweep = SweepPanel::new(wake.clone());
+        sweep.restore(&state.sweep);
         Self {
             store: RunStore::default(),
             state,
             closing: Closing::default(),
-            sweep: SweepPanel::new(wake.clone()),
+            sweep,
             worker,
             background: Background::new(wake.clone()),
             caches: Caches {
@@ -209,6 +211,11 @@ impl App {
     /// Has runs begin in this folder.
     pub fn runs_in(&mut self, runs_dir: PathBuf) {
         self.runs_dir = runs_dir;
+    }
+
+    /// Puts into the state what is kept of the rest of the window.
+    pub fn keep(&mut self) {
+        self.state.sweep = self.sweep.keep();
     }
 
     /// Whether runs of earlier sessions are still being read.

@@ -19,7 +19,7 @@
 //! | `docking.rs` | where the views of the centre stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
 //! | `sweep_panel.rs`, `sweep_shown.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
-//! | `sweep_actions.rs` | what is done with them |
+//! | `sweep_actions.rs`, `sweep_kept.rs` | what is done with them, what is kept of them |
 //! | `views/` | one part of the window each |
 //! | `widgets/` | parts of views |
 //! | `states_settings.rs` | how the states are looked at |
@@ -39,6 +39,7 @@ pub mod playing;
 pub mod queue;
 pub mod scoring;
 pub mod states_settings;
+pub mod sweep_kept;
 pub mod sweep_look;
 pub mod sweep_panel;
 pub mod sweep_shown;

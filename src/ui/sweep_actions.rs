@@ -27,6 +27,7 @@ impl SweepPanel {
             }
             SweepAction::Tell(command) => self.tell(command),
             SweepAction::Open(path) => {
+                self.stays_in_set_up = false;
                 if !self.bring_forward(&path) {
                     self.open(path);
                 }

@@ -1,11 +1,14 @@
 //! How the results of a sweep are looked at.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::sweep::results::{Metric, SEED, SweepResults};
 
 /// A way to look at results.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ResultsView {
     /// The tasks in their order, with what can be done to them.
     #[default]
@@ -35,7 +38,7 @@ impl ResultsView {
 }
 
 /// A column of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Column {
     /// The run's name.
     Name,
@@ -48,8 +51,12 @@ pub enum Column {
 }
 
 /// What is looked at.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SweepLook {
+    /// The folder and the fields of the sweep that is looked at: places of
+    /// fields and of axes are those of it.
+    pub of: Option<(PathBuf, Vec<String>)>,
     /// Which way.
     pub view: ResultsView,
     /// The number that colours and heights stand for.
@@ -70,6 +77,7 @@ pub struct SweepLook {
 impl Default for SweepLook {
     fn default() -> Self {
         Self {
+            of: None,
             view: ResultsView::default(),
             metric: Metric::ValidationLoss,
             sort: (Column::Metric(Metric::ValidationLoss), false),
@@ -82,10 +90,19 @@ impl Default for SweepLook {
 }
 
 impl SweepLook {
-    /// Looks at another sweep: its first two fields that are not the seed.
-    pub fn fit(&mut self, results: &SweepResults) {
+    /// Looks at a sweep. One that was not looked at last is shown over its first
+    /// two fields that are not the seed.
+    pub fn fit(&mut self, path: &Path, results: &SweepResults) {
+        let of = Some((path.to_path_buf(), results.fields.clone()));
+        if self.of == of {
+            return;
+        }
+        self.of = of;
         self.brushes.clear();
         self.log_axes.clear();
+        if matches!(self.sort.0, Column::Field(_)) {
+            self.sort = Self::default().sort;
+        }
         let mut fields = (0..results.fields.len()).filter(|idx| results.fields[*idx] != SEED);
         self.across = fields.next().unwrap_or(0);
         self.up = fields.next().unwrap_or(self.across);

@@ -82,6 +82,10 @@ pub struct SweepPanel {
     pub program: PathBuf,
     /// Whether a sweep was asked to begin or to go on and does not yet.
     pub(super) is_beginning: bool,
+    /// The sweep that was looked at when the window closed.
+    pub(super) reopens: Option<PathBuf>,
+    /// Whether the set-up stays before the sweep that is opened first.
+    pub(super) stays_in_set_up: bool,
     asked: Option<SweepSpec>,
     known_of: Option<SweepSpec>,
     pub(super) wake: WakeUp,
@@ -111,6 +115,8 @@ impl SweepPanel {
             notices: Vec::new(),
             program: std::env::current_exe().unwrap_or_default(),
             is_beginning: false,
+            reopens: None,
+            stays_in_set_up: false,
             asked: None,
             known_of: None,
             wake,
@@ -269,17 +275,22 @@ impl SweepPanel {
                 self.planned = Some(planned.map_err(|error| error.to_string()));
             }
             Answer::Opened(Ok(shown)) => {
+                let stays = std::mem::take(&mut self.stays_in_set_up);
                 if !self.bring_forward(&shown.path) {
                     self.show(*shown);
                 }
+                self.is_setting_up = stays;
             }
             Answer::Opened(Err(error)) => self.notices.push(Notice::error(error.to_string())),
             Answer::Known(known) => {
-                // The newest one of the last time is what people come back to.
-                if let (None, Some(last), true) = (&self.shown, known.last(), self.known.is_empty())
+                // The one that was looked at is what people come back to, else
+                // the newest one.
+                let reopened = self.reopens.take().filter(|path| known.contains(path));
+                let last = reopened.or_else(|| known.last().cloned());
+                if let (None, Some(last), true) = (&self.shown, last, self.known.is_empty())
                     && !self.is_beginning
                 {
-                    self.open(last.clone());
+                    self.open(last);
                 }
                 self.known = known;
             }
@@ -289,7 +300,7 @@ impl SweepPanel {
 
     /// Looks at a sweep; one that goes on goes on behind it.
     pub fn show(&mut self, shown: Shown) {
-        self.look.fit(&shown.results);
+        self.look.fit(&shown.path, &shown.results);
         let before = self.shown.replace(shown);
         if let Some(before) = before.filter(|before| before.live.is_some()) {
             self.behind = Some(before);

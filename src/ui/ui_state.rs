@@ -11,6 +11,7 @@ use super::playing::PlaygroundSettings;
 use super::queue::Kept;
 use super::scoring::AskedScore;
 use super::states_settings::StatesSettings;
+use super::sweep_kept::KeptSweep;
 use super::theme::{Appearance, N_RUN_COLOURS};
 use crate::bench::{Change, Rule};
 use crate::persist::run_labels::RunLabels;
@@ -231,6 +232,8 @@ pub struct UiState {
     pub states: StatesSettings,
     /// Which items are looked at.
     pub items: ItemsSettings,
+    /// The sweep that is set up, and how one is looked at.
+    pub sweep: KeptSweep,
     /// How prompts are answered.
     pub playground: PlaygroundSettings,
     /// The run that Start begins. It is kept apart, as a document.
@@ -284,6 +287,7 @@ impl Default for UiState {
             plots: PlotSettings::default(),
             states: StatesSettings::default(),
             items: ItemsSettings::default(),
+            sweep: KeptSweep::default(),
             playground: PlaygroundSettings::default(),
             draft: RunSpec::default(),
             shows_shortcuts: false,
