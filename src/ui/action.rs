@@ -28,6 +28,7 @@ use crate::protocol::event::RunId;
 use crate::report::Table;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
+use crate::sweep::sweep_file::print_sweep;
 use crate::worker::Worker;
 
 /// Something that people asked for.
@@ -113,6 +114,8 @@ pub enum Action {
     CopyCommandLine,
     /// Put the draft on the clipboard, as RON.
     CopyRon,
+    /// Put the sweep that is set up on the clipboard, as RON.
+    CopySweepRon,
     /// Put a text on the clipboard.
     CopyText(String),
     /// Show a view.
@@ -264,7 +267,14 @@ impl App {
                 Ok(spec) => self.state.draft = spec,
                 Err(error) => self.notify(Notice::error(error.to_string())),
             },
+            Action::Choose(what @ PathFor::SaveSweep) => {
+                self.background.choose(what, &self.sweep.draft.name);
+            }
             Action::Choose(what) => self.background.choose(what, &self.state.draft.name),
+            Action::CopySweepRon => {
+                let sweep = self.sweep.spec(&self.state.draft);
+                self.copy(print_sweep(&sweep), ctx);
+            }
             Action::CopyCommandLine => self.copy(command_line(&self.state.draft), ctx),
             Action::CopyRon => self.copy(print_spec(&self.state.draft), ctx),
             Action::CopyText(text) => ctx.copy_text(text),

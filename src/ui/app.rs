@@ -241,10 +241,7 @@ impl App {
         for answer in self.background.answers() {
             self.take_answer(answer);
         }
-        self.sweep.take_in(&mut self.store);
-        for notice in std::mem::take(&mut self.sweep.notices) {
-            self.notify(notice);
-        }
+        self.take_in_sweep();
         self.state.take_in(&self.store);
         let is_done = match self.closing {
             Closing::No => false,

@@ -36,17 +36,38 @@ impl SweepPanel {
                 self.is_setting_up = true;
                 self.draft.name = self.free_name();
             }
-            SweepAction::UseShipped(name) => match read_sweep(name) {
-                Ok(sweep) => {
-                    self.texts.clear();
-                    self.draft = SweepSpec {
-                        name: self.free_name(),
-                        ..sweep
-                    };
-                }
-                Err(error) => self.notices.push(Notice::error(error.to_string())),
-            },
+            SweepAction::UseShipped(name) => self.read(name.into()),
         }
+    }
+
+    /// Reads a sweep and sets it up: a file, or one that ships by its name.
+    pub fn read(&self, path: PathBuf) {
+        self.beside(move || {
+            let read = read_sweep(path).and_then(|sweep| {
+                let base = sweep.base_run()?;
+                Ok(Box::new((sweep, base)))
+            });
+            Answer::Read(read)
+        });
+    }
+
+    /// Sets up a sweep. Its base run becomes the configuration, with the changes
+    /// that hold for every run, so that what runs is what is seen.
+    pub(super) fn set_up(&mut self, sweep: SweepSpec, base: RunSpec) {
+        let is_taken = self.is_taken(&sweep.name);
+        self.texts.clear();
+        self.draft = SweepSpec {
+            name: if is_taken {
+                self.free_name()
+            } else {
+                sweep.name
+            },
+            base: SweepSpec::default().base,
+            set: Vec::new(),
+            ..sweep
+        };
+        self.is_setting_up = true;
+        self.base = Some(Box::new(base));
     }
 
     /// Goes on with the sweep in `path`.
@@ -143,11 +164,13 @@ impl SweepPanel {
 
     /// A name that no sweep of the store has.
     pub(super) fn free_name(&self) -> String {
-        let taken = |name: &String| {
-            let is_of = |path: &PathBuf| path.file_name().is_some_and(|of| of == name.as_str());
-            self.known.iter().any(is_of)
-        };
         let mut names = (1..).map(|n| format!("sweep-{n}"));
-        names.find(|name| !taken(name)).unwrap_or_default()
+        let free = names.find(|name| !self.is_taken(name));
+        free.unwrap_or_default()
+    }
+
+    fn is_taken(&self, name: &str) -> bool {
+        let is_of = |path: &PathBuf| path.file_name().is_some_and(|of| of == name);
+        self.known.iter().any(is_of)
     }
 }

@@ -43,7 +43,7 @@ pub enum SweepAction {
     Open(PathBuf),
     /// Set up a new one.
     New,
-    /// Take the parts of one that ships with the program.
+    /// Set up one that ships with the program.
     UseShipped(&'static str),
 }
 
@@ -51,6 +51,8 @@ pub enum SweepAction {
 pub(super) enum Answer {
     Planned(Box<SweepSpec>, Result<Box<Planned>>),
     Opened(Result<Box<Shown>>),
+    /// A sweep from a file, with its base run.
+    Read(Result<Box<(SweepSpec, RunSpec)>>),
     Known(Vec<PathBuf>),
     /// A sweep to conduct, and whether failed runs are tried again.
     Begun(Result<Box<(Shown, SweepFolder)>>, bool),
@@ -86,6 +88,8 @@ pub struct SweepPanel {
     pub(super) reopens: Option<PathBuf>,
     /// Whether the set-up stays before the sweep that is opened first.
     pub(super) stays_in_set_up: bool,
+    /// What the configuration becomes, since a sweep was read that changes it.
+    pub(super) base: Option<Box<RunSpec>>,
     asked: Option<SweepSpec>,
     known_of: Option<SweepSpec>,
     pub(super) wake: WakeUp,
@@ -115,6 +119,7 @@ impl SweepPanel {
             notices: Vec::new(),
             program: std::env::current_exe().unwrap_or_default(),
             is_beginning: false,
+            base: None,
             reopens: None,
             stays_in_set_up: false,
             asked: None,
@@ -282,6 +287,11 @@ impl SweepPanel {
                 self.is_setting_up = stays;
             }
             Answer::Opened(Err(error)) => self.notices.push(Notice::error(error.to_string())),
+            Answer::Read(Ok(read)) => {
+                let (sweep, base) = *read;
+                self.set_up(sweep, base);
+            }
+            Answer::Read(Err(error)) => self.notices.push(Notice::error(error.to_string())),
             Answer::Known(known) => {
                 // The one that was looked at is what people come back to, else
                 // the newest one.

@@ -9,11 +9,12 @@ use gosling::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score}
 use gosling::runs::RunStore;
 use gosling::sweep::spec::{Axis, Search};
 use gosling::sweep::store::SweepFolder;
-use gosling::sweep::sweep_file::parse_sweep;
+use gosling::sweep::sweep_file::{parse_sweep, read_sweep};
 use gosling::sweep::task::{Facts, RunFacts, Task, TaskState};
 use gosling::sweep::values::{FieldValue, Values};
 use gosling::ui::action::Action;
 use gosling::ui::app::App;
+use gosling::ui::dialogs::PathFor;
 use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::sweep_panel::{Live, Shown};
 use gosling::ui::theme::Appearance;
@@ -127,6 +128,9 @@ fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, 
 #[test]
 fn sweeps_are_set_up() {
     let mut results = SnapshotResults::new();
+    let first = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
+    let label = "Nothing differs";
+    check(&mut results, "sweep_first", first, Appearance::Dark, label);
     for (look, name) in [
         (Appearance::Dark, "sweep_setup_dark"),
         (Appearance::Light, "sweep_setup_light"),
@@ -152,6 +156,53 @@ fn sweeps_are_set_up() {
         ]);
         check(&mut results, name, app, look, "15 runs");
     }
+}
+
+/// Whole copies of the sweep leave the window and come back.
+#[test]
+fn a_first_sweep_is_set_up_by_its_fields_and_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
+    let mut harness = harness(app, SIZE, Appearance::Dark);
+    wait_for(&mut harness, "Nothing differs between the runs yet");
+    assert!(
+        harness
+            .query_by_label("Add Number of support vectors")
+            .is_none()
+    );
+    click(&mut harness, "Add Learning rate");
+    click(&mut harness, "Add Three seeds, for means and intervals");
+    wait_for(&mut harness, "15 runs");
+    assert!(harness.query_by_label("Add Learning rate").is_none());
+    assert!(harness.query_by_label_contains("Nothing differs").is_none());
+
+    let path = folder.path().join("mine.ron");
+    let chosen = harness.state_mut();
+    chosen.use_path(PathFor::SaveSweep, path.clone());
+    let saved = read_sweep(&path).unwrap();
+    assert_eq!(saved, chosen.sweep.spec(&chosen.state.draft));
+    let draft = chosen.sweep.draft.parts.clone();
+    chosen.sweep.draft.parts.clear();
+    chosen.state.draft.training.steps += 1;
+    let base = saved.base_run().unwrap();
+    chosen.use_path(PathFor::OpenSweep, path);
+    wait_for(&mut harness, "The sweep is set up");
+    assert_eq!(harness.state().sweep.draft.parts, draft);
+    assert_eq!(harness.state().state.draft, base);
+}
+
+#[test]
+fn a_sweep_that_ships_brings_its_base_run() {
+    let app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
+    let mut harness = harness(app, SIZE, Appearance::Dark);
+    wait_for(&mut harness, "Nothing differs between the runs yet");
+    click(&mut harness, "Begin with the sweep gsm8k-mini");
+    wait_for(&mut harness, "51 runs");
+    let base = &harness.state().state.draft;
+    assert_eq!(
+        (base.name.as_str(), base.training.learning_rate),
+        ("lifted-decorrelation", 0.8)
+    );
 }
 
 #[test]

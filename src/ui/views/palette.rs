@@ -164,6 +164,15 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
         add(format!("Use the preset {name}"), Action::UsePreset(name));
     }
     add("Copy the configuration as RON".into(), Action::CopyRon);
+    add("Copy the sweep as RON".into(), Action::CopySweepRon);
+    add(
+        "Open a sweep as RON".into(),
+        Action::Choose(PathFor::OpenSweep),
+    );
+    add(
+        "Save the sweep as RON".into(),
+        Action::Choose(PathFor::SaveSweep),
+    );
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
     add("Save diagnostics".into(), Action::SaveDiagnostics(None));
     if let Some(run) = state.focused().and_then(|id| store.get(id)) {

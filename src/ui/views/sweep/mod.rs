@@ -2,13 +2,16 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `setup.rs`, `axis.rs` | a sweep before it starts, its axes |
+//! | `setup.rs`, `fields.rs`, `axis.rs` | a sweep before it starts, its fields and their ranges |
+//! | `cost.rs` | what it takes, and its start |
 //! | `header.rs` | the sweep that is looked at, how far it is, what can be done |
 //! | `queue.rs`, `table.rs` | its runs, one row each |
 //! | `parallel.rs`, `heatmap.rs`, `scatter.rs`, `importance.rs` | its results |
 //! | `scale.rs` | values on an axis |
 
 mod axis;
+mod cost;
+mod fields;
 #[cfg(test)]
 mod fixtures;
 mod header;
@@ -43,7 +46,7 @@ pub fn sweep_ui(
 ) -> Vec<Action> {
     let mut actions = Vec::new();
     if panel.is_setting_up || panel.shown.is_none() {
-        setup::setup_ui(ui, panel, &state.draft, &mut actions);
+        setup::setup_ui(ui, panel, &state.draft, store, &mut actions);
     } else {
         header::header_ui(ui, panel, store, &mut actions);
         results_ui(ui, panel, store, state, &mut actions);
