@@ -61,6 +61,10 @@ pub struct SweepLook {
     pub view: ResultsView,
     /// The number that colours and heights stand for.
     pub metric: Metric,
+    /// The numbers that are columns of the table.
+    pub columns: Vec<Metric>,
+    /// The numbers that are axes of parallel coordinates, behind the fields.
+    pub axes: Vec<Metric>,
     /// The column that the table is sorted by, and whether the largest comes first.
     pub sort: (Column, bool),
     /// The fields of the heatmap, across and up, and the field of the scatter plot.
@@ -80,6 +84,8 @@ impl Default for SweepLook {
             of: None,
             view: ResultsView::default(),
             metric: Metric::ValidationLoss,
+            columns: vec![Metric::ValidationLoss, Metric::Accuracy, Metric::Secs],
+            axes: vec![Metric::ValidationLoss, Metric::Accuracy],
             sort: (Column::Metric(Metric::ValidationLoss), false),
             across: 0,
             up: 1,
@@ -90,6 +96,22 @@ impl Default for SweepLook {
 }
 
 impl SweepLook {
+    /// Shows a number as an axis of parallel coordinates, or no more. What was
+    /// brushed on the axes behind it would be on others then.
+    pub fn toggle_axis(&mut self, metric: Metric) {
+        toggle(&mut self.axes, metric);
+        self.brushes.clear();
+        self.log_axes.clear();
+    }
+
+    /// Shows a number as a column of the table, or no more.
+    pub fn toggle_column(&mut self, metric: Metric) {
+        toggle(&mut self.columns, metric);
+        if self.sort.0 == Column::Metric(metric) && !self.columns.contains(&metric) {
+            self.sort = (Column::Name, false);
+        }
+    }
+
     /// Looks at a sweep. One that was not looked at last is shown over its first
     /// two fields that are not the seed.
     pub fn fit(&mut self, path: &Path, results: &SweepResults) {
@@ -116,5 +138,32 @@ impl SweepLook {
         } else if self.view == ResultsView::Queue {
             self.view = ResultsView::Table;
         }
+    }
+}
+
+/// Adds a number, behind those that are there, or takes it out.
+fn toggle(chosen: &mut Vec<Metric>, metric: Metric) {
+    match chosen.iter().position(|of| *of == metric) {
+        Some(idx) => {
+            chosen.remove(idx);
+        }
+        None => chosen.push(metric),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_and_go() {
+        let mut look = SweepLook::default();
+        look.brushes.insert(3, (0.0, 0.5));
+        look.toggle_axis(Metric::OffDiagonal);
+        assert_eq!(look.axes.last(), Some(&Metric::OffDiagonal));
+        assert!(look.brushes.is_empty());
+        look.toggle_column(Metric::ValidationLoss);
+        assert_eq!(look.columns, [Metric::Accuracy, Metric::Secs]);
+        assert_eq!(look.sort, (Column::Name, false));
     }
 }

@@ -139,10 +139,8 @@ impl Shown {
         };
         let best = |part| SweepResults::best_of(&self.plan, &self.queue, part, &folder);
         let parts = 0..self.plan.sweep.parts.len();
-        self.results = SweepResults {
-            best: parts.filter_map(best).collect(),
-            ..SweepResults::of_runs(&self.plan, &self.queue)
-        };
+        let best = parts.filter_map(best).collect();
+        self.results = SweepResults::of_runs(&self.plan, &self.queue).with_best(best);
     }
 
     /// Writes the tables, and reads again the runs whose process told of no end.

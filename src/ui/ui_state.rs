@@ -239,6 +239,9 @@ pub struct UiState {
     /// The run that Start begins. It is kept apart, as a document.
     #[serde(skip)]
     pub draft: RunSpec,
+    /// The run that the list of runs last came to stand at.
+    #[serde(skip)]
+    pub listed: Option<RunId>,
     /// Whether the list of shortcuts is open.
     #[serde(skip)]
     pub shows_shortcuts: bool,
@@ -290,6 +293,7 @@ impl Default for UiState {
             sweep: KeptSweep::default(),
             playground: PlaygroundSettings::default(),
             draft: RunSpec::default(),
+            listed: None,
             shows_shortcuts: false,
             editing: None,
             playing: None,

@@ -148,7 +148,7 @@ fn what_is_dropped_on_the_window_is_used() {
     drop_on(&mut harness, &at("run.ron"));
     wait_for(&mut harness, "is that of the file");
     assert_eq!(harness.state().state.draft.name, "dropped");
-    let sweep = r#"(name: "night", base: Preset("lifted"), set: ["training.steps=90"], parts: [(
+    let sweep = r#"(name: "night", base: Preset("standard"), set: ["training.steps=90"], parts: [(
         search: Grid([(field: "training.seed", values: List([0, 1]))]))])"#;
     std::fs::write(at("sweep.ron"), sweep).unwrap();
     drop_on(&mut harness, &at("sweep.ron"));
@@ -156,7 +156,10 @@ fn what_is_dropped_on_the_window_is_used() {
     wait_for(&mut harness, "2 runs");
     assert_eq!(harness.state().sweep.draft.name, "night");
     let draft = &harness.state().state.draft;
-    assert_eq!((draft.name.as_str(), draft.training.steps), ("lifted", 90));
+    assert_eq!(
+        (draft.name.as_str(), draft.training.steps),
+        ("standard", 90)
+    );
     // One that is wrong is told as a sweep.
     std::fs::write(at("wrong.ron"), sweep.replace("Grid", "Gird")).unwrap();
     drop_on(&mut harness, &at("wrong.ron"));

@@ -1,12 +1,14 @@
 //! Sweeps in the window: pictures, and a real one by the names of the controls.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use eframe::egui::{Key, Modifiers, Vec2, vec2};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
-use gosling::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
+use gosling::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, Score};
 use gosling::runs::RunStore;
+use gosling::sweep::results::Metric;
 use gosling::sweep::spec::{Axis, Search};
 use gosling::sweep::store::SweepFolder;
 use gosling::sweep::sweep_file::{parse_sweep, read_sweep};
@@ -20,7 +22,7 @@ use gosling::ui::sweep_panel::{Live, Shown};
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
-use crate::click_through::{click, small_spec, wait_until, window};
+use crate::click_through::{click, small_spec, wait, wait_until, window};
 use crate::fixtures::{Noise, Told};
 use crate::pictures::{app, harness, picture, wait_for};
 
@@ -65,6 +67,10 @@ fn done(idx: usize, noise: &mut Noise) -> Facts {
             secs: 60.0 + idx as f64,
             tokens_per_sec: Some(4000.0),
             state_norm: Some(500.0 + 10.0 * idx as f64),
+            grad_norm: Some(0.02 + 0.001 * idx as f64),
+            decorrelation_loss: (idx >= 3).then_some(0.4 - 0.01 * idx as f64),
+            off_diagonal: (idx >= 3).then_some(0.08 - 0.002 * idx as f64),
+            test: None,
         }),
     }
 }
@@ -276,6 +282,64 @@ fn is_held(app: &App) -> bool {
 }
 
 #[test]
+fn numbers_are_columns_and_brushed_runs_are_selected() {
+    let folder = tempfile::tempdir().unwrap();
+    let shown = shown(folder.path(), 21);
+    let mut store = RunStore::default();
+    for run in &shown.plan.runs {
+        let mut told = Told::begin(&mut store, &run.spec.name, Path::new("runs"));
+        told.steps(2);
+        told.end(RunOutcome::Finished);
+    }
+    let names: Vec<RunId> = shown.results.rows[..3]
+        .iter()
+        .map(|row| RunId(row.name.clone()))
+        .collect();
+    let mut app = app(store, Tab::Sweep, Appearance::Dark);
+    app.sweep.show(shown);
+    let mut harness = harness(app, SIZE, Appearance::Dark);
+    wait_for(&mut harness, "24 of 24 done");
+    click(&mut harness, "Table");
+    let heading = "Sort by off-diagonal mass";
+    assert!(harness.query_by_label(heading).is_none());
+    click(&mut harness, "Columns");
+    click(&mut harness, "off-diagonal mass");
+    click(&mut harness, "test accuracy");
+    harness.key_press(Key::Escape);
+    harness.run_steps(2);
+    assert!(harness.query_by_label(heading).is_some());
+    assert!(harness.query_by_label("Sort by test accuracy").is_some());
+
+    // The first part has three runs and no M: every other run passes M = 64 or more.
+    click(&mut harness, "Parallel");
+    let look = &mut harness.state_mut().sweep.look;
+    let rate = Metric::DecorrelationLoss;
+    look.toggle_axis(rate);
+    assert!(look.axes.contains(&rate));
+    harness.run_steps(2);
+    let results = &harness.state().sweep.shown.as_ref().unwrap().results;
+    let at = results
+        .fields
+        .iter()
+        .position(|of| of == "training.learning_rate");
+    // The largest rate is that of one run of the first part.
+    let brush = (at.unwrap(), (0.9, 1.02));
+    harness
+        .state_mut()
+        .sweep
+        .look
+        .brushes
+        .insert(brush.0, brush.1);
+    harness.run_steps(2);
+    click(&mut harness, "Select these");
+    assert_eq!(harness.state().state.selected, names[2..]);
+    // The list of runs, newest first, came to where it stands.
+    wait_for(&mut harness, "Run sizes-and-rates.0002");
+    click(&mut harness, "Keep all");
+    assert!(harness.query_by_label("Select these").is_none());
+}
+
+#[test]
 fn a_run_of_a_sweep_is_held_by_the_sweep() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = window_of_run(folder.path());
@@ -342,18 +406,16 @@ fn a_run_waits_for_the_sweep_and_can_begin_beside_it() {
     wait_until(&mut harness, "stopped", |run| run.status.is_over());
 }
 
-/// Two runs of the mini model, begun, followed and looked at by labels alone.
-#[test]
-fn a_sweep_from_start_to_table() {
-    let folder = tempfile::tempdir().unwrap();
+/// A window in which a sweep of two short runs of the mini model is set up.
+fn short_sweep(folder: &Path, n_steps: usize) -> App {
     let mut app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
-    app.runs_in(folder.path().join("runs"));
+    app.runs_in(folder.join("runs"));
     app.sweep.program = env!("CARGO_BIN_EXE_gosling").into();
     let draft = &mut app.state.draft;
-    draft.training.steps = 3;
+    draft.training.steps = n_steps;
     draft.training.batch = 1;
     draft.training.warmup_steps = 1;
-    draft.training.validate_every = 3;
+    draft.training.validate_every = n_steps;
     draft.training.validation_limit = Some(2);
     draft.evaluation.before = false;
     draft.evaluation.few_shot = 0;
@@ -362,6 +424,43 @@ fn a_sweep_from_start_to_table() {
         field: "training.learning_rate".into(),
         values: Values::List(["0.1", "0.2"].map(|rate| FieldValue(rate.into())).to_vec()),
     }]);
+    app
+}
+
+#[test]
+fn a_sweep_goes_on_when_the_window_opens_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = short_sweep(folder.path(), 40);
+    let mut window = harness(app, SIZE, Appearance::Dark);
+    wait_for(&mut window, "2 runs");
+    window.get_by_label("Start sweep").click();
+    wait(&mut window, "under way", |app| {
+        app.store.runs().iter().any(|run| run.step >= 2)
+    });
+    let ctx = window.ctx.clone();
+    window.state_mut().apply(Action::StopAndClose, &ctx);
+    let is_kept = window.state().state.sweep_resumes.is_some();
+    assert!(is_kept && window.state().state.resumes.is_empty());
+    wait(&mut window, "saved", |app| !app.sweep.is_on());
+    window.state_mut().keep();
+    let kept = window.state().state.clone();
+    drop(window);
+
+    let runs = folder.path().join("runs");
+    let mut app = App::new(None, kept, runs, Arc::new(|| ()));
+    app.sweep.program = env!("CARGO_BIN_EXE_gosling").into();
+    app.begin();
+    let mut window = harness(app, SIZE, Appearance::Dark);
+    wait(&mut window, "going on", |app| app.sweep.is_on());
+    wait_for(&mut window, "3 of 3 done");
+    assert!(window.state().queue.is_empty());
+}
+
+/// Two runs of the mini model, begun, followed and looked at by labels alone.
+#[test]
+fn a_sweep_from_start_to_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = short_sweep(folder.path(), 3);
     let mut harness = harness(app, SIZE, Appearance::Dark);
     wait_for(&mut harness, "2 runs");
     harness.get_by_label("Start sweep").click();

@@ -1,5 +1,6 @@
 //! The list of runs: newest first, one row each.
 
+use eframe::egui::style::ScrollAnimation;
 use eframe::egui::{
     Align2, ComboBox, FontId, Id, Modifiers, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind,
     TextEdit, Ui, WidgetInfo, pos2, vec2,
@@ -24,6 +25,7 @@ use crate::runs::run::Run;
 use crate::words::duration;
 
 const ROW_HEIGHT: f32 = 46.0;
+const ROW_GAP: f32 = 2.0;
 /// From how many runs on a filter is worth its place.
 const FILTER_FROM: usize = 8;
 
@@ -65,15 +67,33 @@ pub fn runs_panel_ui(
         weak_small(ui, "No run has that in its name, its tags or its status.");
     }
     broken_ui(ui, store);
-    ui.spacing_mut().item_spacing.y = 2.0;
+    ui.spacing_mut().item_spacing.y = ROW_GAP;
+    let goes_to = goes_to(&listed, state);
     ScrollArea::vertical()
         .auto_shrink([false, false])
         .show_rows(ui, ROW_HEIGHT, listed.len(), |ui, rows| {
+            if let Some(place) = goes_to {
+                let above = place as f32 - rows.start as f32;
+                let top = ui.max_rect().top() + above * (ROW_HEIGHT + ROW_GAP);
+                let row = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=top + ROW_HEIGHT);
+                ui.scroll_to_rect_animation(row, None, ScrollAnimation::none());
+            }
             for run in listed.get(rows).unwrap_or_default() {
                 actions.extend(row_ui(ui, run, &listed, state));
             }
         });
     actions
+}
+
+/// The place of the run that was chosen since the list was drawn last, as in
+/// another view: the list scrolls to it.
+fn goes_to(listed: &[&Run], state: &mut UiState) -> Option<usize> {
+    if state.focused() == state.listed.as_ref() {
+        return None;
+    }
+    state.listed = state.focused().cloned();
+    let chosen = state.listed.as_ref()?;
+    listed.iter().position(|run| run.id == *chosen)
 }
 
 fn order_ui(ui: &mut Ui, state: &mut UiState) {

@@ -5,7 +5,7 @@ use eframe::egui::{ComboBox, RichText, Role, Ui};
 use super::super::super::action::Action;
 use super::super::super::sweep_panel::SweepAction;
 use super::super::super::theme::GAP;
-use super::super::super::widgets::controls::{named, weak_small};
+use super::super::super::widgets::controls::{cut_label, named, weak_small};
 use super::spoken;
 use crate::persist::spec_file::fields;
 use crate::protocol::run_spec::RunSpec;
@@ -13,9 +13,9 @@ use crate::sweep::spec::Axis;
 use crate::sweep::sweep_file::{SWEEPS, about};
 use crate::sweep::values::{FieldValue, Values};
 
-/// Fields that people search most: symbol, what it is, path.
+/// Fields that people search most: what the button says, what it is, path.
 const FIRST: [(&str, &str, &str); 6] = [
-    ("η", "Learning rate", "training.learning_rate"),
+    ("Learning rate η", "Learning rate", "training.learning_rate"),
     (
         "M",
         "Number of support vectors",
@@ -44,14 +44,14 @@ pub(super) fn add_axis_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, base: 
     let known = fields(base).unwrap_or_default();
     ui.horizontal_wrapped(|ui| {
         any_field_ui(ui, part, axes, &known);
-        for (symbol, what, path) in FIRST {
+        for (text, what, path) in FIRST {
             let Some((field, value)) = known.iter().find(|(field, _)| field == path) else {
                 continue;
             };
             if has(axes, field) {
                 continue;
             }
-            let button = ui.button(symbol);
+            let button = ui.button(text);
             named(&button, Role::Button, &format!("Add {what}"));
             if button.on_hover_text(format!("{what}, {field}")).clicked() {
                 axes.push(axis(field, value));
@@ -84,7 +84,8 @@ pub(super) fn first_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
             if button.clicked() {
                 actions.push(Action::Sweep(SweepAction::UseShipped(name)));
             }
-            weak_small(ui, about(text));
+            let about = RichText::new(about(text)).small().weak();
+            cut_label(ui, about);
         });
     }
 }
