@@ -21,3 +21,4 @@ mod pictures;
 mod speed;
 mod states;
 mod sweep;
+mod sweep_on;

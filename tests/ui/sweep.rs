@@ -1,11 +1,10 @@
 //! Sweeps in the window: pictures, and a real one by the names of the controls.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use eframe::egui::{Key, Modifiers, Vec2, vec2};
+use eframe::egui::{Key, Vec2, vec2};
+use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
-use egui_kittest::{Harness, SnapshotResults};
 use gosling::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, Score};
 use gosling::runs::RunStore;
 use gosling::sweep::results::Metric;
@@ -14,7 +13,6 @@ use gosling::sweep::store::SweepFolder;
 use gosling::sweep::sweep_file::{parse_sweep, read_sweep};
 use gosling::sweep::task::{Facts, RunFacts, Task, TaskState};
 use gosling::sweep::values::{FieldValue, Values};
-use gosling::ui::action::Action;
 use gosling::ui::app::App;
 use gosling::ui::dialogs::PathFor;
 use gosling::ui::sweep_look::ResultsView;
@@ -22,11 +20,11 @@ use gosling::ui::sweep_panel::{Live, Shown};
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
-use crate::click_through::{click, small_spec, wait, wait_until, window};
+use crate::click_through::click;
 use crate::fixtures::{Noise, Told};
 use crate::pictures::{app, harness, picture, wait_for};
 
-const SIZE: Vec2 = vec2(1280.0, 800.0);
+pub const SIZE: Vec2 = vec2(1280.0, 800.0);
 
 const SWEEP: &str = r#"(name: "sizes-and-rates", base: Preset("lifted-decorrelation"), parts: [
     (name: "standard", set: ["method=Standard()"], search: Grid([
@@ -76,7 +74,7 @@ fn done(idx: usize, noise: &mut Noise) -> Facts {
 }
 
 /// A sweep of which the first `n_done` runs are done.
-fn shown(runs_dir: &Path, n_done: usize) -> Shown {
+pub fn shown(runs_dir: &Path, n_done: usize) -> Shown {
     let plan = parse_sweep(SWEEP, "a.ron").unwrap().plan().unwrap();
     let n_runs = plan.runs.len();
     let folder = SweepFolder::create(runs_dir, plan).unwrap();
@@ -109,7 +107,7 @@ fn shown(runs_dir: &Path, n_done: usize) -> Shown {
 }
 
 /// A store with the runs of the sweep that are under way.
-fn under_way(shown: &mut Shown, running: &[usize]) -> RunStore {
+pub fn under_way(shown: &mut Shown, running: &[usize]) -> RunStore {
     let mut store = RunStore::default();
     for &idx in running {
         let name = shown.plan.runs[idx].spec.name.clone();
@@ -123,7 +121,7 @@ fn under_way(shown: &mut Shown, running: &[usize]) -> RunStore {
     store
 }
 
-fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
+pub fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
     let mut harness = harness(app, SIZE, look);
     wait_for(&mut harness, "2000 examples");
     wait_for(&mut harness, label);
@@ -263,24 +261,6 @@ fn a_finished_sweep_in_every_view() {
     }
 }
 
-/// A window that looks at a sweep under way, with run 8 of it on and selected.
-fn window_of_run<'a>(folder: &Path) -> Harness<'a, App> {
-    let mut shown = shown(folder, 8);
-    let store = under_way(&mut shown, &[8, 9]);
-    shown.live = Some(Live::new(None, &shown));
-    let run = RunId(shown.plan.runs[8].spec.name.clone());
-    let mut app = app(store, Tab::Tune, Appearance::Dark);
-    app.sweep.known = vec![shown.path.clone()];
-    app.sweep.show(shown);
-    app.state.select_only(&run);
-    harness(app, SIZE, Appearance::Dark)
-}
-
-fn is_held(app: &App) -> bool {
-    let live = app.sweep.on().and_then(|on| on.live.as_ref());
-    live.is_some_and(|live| live.is_held)
-}
-
 #[test]
 fn numbers_are_columns_and_brushed_runs_are_selected() {
     let folder = tempfile::tempdir().unwrap();
@@ -337,141 +317,4 @@ fn numbers_are_columns_and_brushed_runs_are_selected() {
     wait_for(&mut harness, "Run sizes-and-rates.0002");
     click(&mut harness, "Keep all");
     assert!(harness.query_by_label("Select these").is_none());
-}
-
-#[test]
-fn a_run_of_a_sweep_is_held_by_the_sweep() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut harness = window_of_run(folder.path());
-    wait_for(&mut harness, "Part of the sweep sizes-and-rates");
-    assert!(harness.query_by_label("Pause").is_none());
-    assert!(harness.query_by_label("Stop").is_none());
-    assert!(harness.query_by_label("Skip").is_some());
-    click(&mut harness, "Pause sweep");
-    assert!(is_held(harness.state()));
-    click(&mut harness, "Resume sweep");
-    assert!(!is_held(harness.state()));
-
-    // The keys do what the buttons do; the worker is not asked.
-    harness.key_press_modifiers(Modifiers::COMMAND, Key::P);
-    harness.run_steps(2);
-    assert!(is_held(harness.state()));
-    wait_for(&mut harness, "is paused with all of its runs");
-    harness.key_press_modifiers(Modifiers::COMMAND, Key::Period);
-    wait_for(
-        &mut harness,
-        "goes on without sizes-and-rates.0008, which is saved",
-    );
-    let gone = harness.query_by_label_contains("The worker is gone");
-    assert!(gone.is_none());
-
-    click(&mut harness, "Show the sweep");
-    assert_eq!(harness.state().state.dock.front(), Tab::Sweep);
-    wait_for(&mut harness, "9 of 24 done");
-}
-
-#[test]
-fn a_run_of_a_sweep_that_goes_on_is_not_taken_up_by_itself() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut harness = window_of_run(folder.path());
-    let run = RunId("sizes-and-rates.0008".into());
-    let ctx = harness.ctx.clone();
-    harness.state_mut().apply(Action::TakeUp(run), &ctx);
-    wait_for(&mut harness, "stop the sweep before the run is taken up");
-    assert!(harness.state().queue.is_empty());
-}
-
-#[test]
-fn a_run_waits_for_the_sweep_and_can_begin_beside_it() {
-    let runs = tempfile::tempdir().unwrap();
-    let mut harness = window(runs.path(), small_spec());
-    let folder = tempfile::tempdir().unwrap();
-    let mut shown = shown(folder.path(), 8);
-    shown.live = Some(Live::new(None, &shown));
-    harness.state_mut().sweep.show(shown);
-    harness.run_steps(2);
-    assert!(harness.query_by_label("Start").is_none());
-    harness
-        .get_by_label("Start after the one that is on")
-        .click_accesskit();
-    wait_for(&mut harness, "After the sweep sizes-and-rates");
-    wait_for(&mut harness, "1. click waits");
-    harness.run_steps(10);
-    assert_eq!(harness.state().queue.waiting().len(), 1);
-    assert!(harness.state().queue.starting().is_none());
-    click(&mut harness, "Begin click beside the sweep");
-    wait_until(&mut harness, "tuning", |run| run.step >= 1);
-    assert_eq!(harness.state().queue.waiting().len(), 0);
-    click(&mut harness, "Stop");
-    wait_until(&mut harness, "stopped", |run| run.status.is_over());
-}
-
-/// A window in which a sweep of two short runs of the mini model is set up.
-fn short_sweep(folder: &Path, n_steps: usize) -> App {
-    let mut app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
-    app.runs_in(folder.join("runs"));
-    app.sweep.program = env!("CARGO_BIN_EXE_gosling").into();
-    let draft = &mut app.state.draft;
-    draft.training.steps = n_steps;
-    draft.training.batch = 1;
-    draft.training.warmup_steps = 1;
-    draft.training.validate_every = n_steps;
-    draft.training.validation_limit = Some(2);
-    draft.evaluation.before = false;
-    draft.evaluation.few_shot = 0;
-    draft.evaluation.limit = Some(2);
-    app.sweep.draft.parts[0].search = Search::Grid(vec![Axis {
-        field: "training.learning_rate".into(),
-        values: Values::List(["0.1", "0.2"].map(|rate| FieldValue(rate.into())).to_vec()),
-    }]);
-    app
-}
-
-#[test]
-fn a_sweep_goes_on_when_the_window_opens_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let app = short_sweep(folder.path(), 40);
-    let mut window = harness(app, SIZE, Appearance::Dark);
-    wait_for(&mut window, "2 runs");
-    window.get_by_label("Start sweep").click();
-    wait(&mut window, "under way", |app| {
-        app.store.runs().iter().any(|run| run.step >= 2)
-    });
-    let ctx = window.ctx.clone();
-    window.state_mut().apply(Action::StopAndClose, &ctx);
-    let is_kept = window.state().state.sweep_resumes.is_some();
-    assert!(is_kept && window.state().state.resumes.is_empty());
-    wait(&mut window, "saved", |app| !app.sweep.is_on());
-    window.state_mut().keep();
-    let kept = window.state().state.clone();
-    drop(window);
-
-    let runs = folder.path().join("runs");
-    let mut app = App::new(None, kept, runs, Arc::new(|| ()));
-    app.sweep.program = env!("CARGO_BIN_EXE_gosling").into();
-    app.begin();
-    let mut window = harness(app, SIZE, Appearance::Dark);
-    wait(&mut window, "going on", |app| app.sweep.is_on());
-    wait_for(&mut window, "3 of 3 done");
-    assert!(window.state().queue.is_empty());
-}
-
-/// Two runs of the mini model, begun, followed and looked at by labels alone.
-#[test]
-fn a_sweep_from_start_to_table() {
-    let folder = tempfile::tempdir().unwrap();
-    let app = short_sweep(folder.path(), 3);
-    let mut harness = harness(app, SIZE, Appearance::Dark);
-    wait_for(&mut harness, "2 runs");
-    harness.get_by_label("Start sweep").click();
-    wait_for(&mut harness, "3 of 3 done");
-    harness.get_by_label("Table").click();
-    wait_for(&mut harness, "Run sweep-1.0001");
-    harness.get_by_label("Run sweep-1.0001").click();
-    harness.run_steps(2);
-    let selected = RunId("sweep-1.0001".into());
-    assert_eq!(harness.state().state.selected, [selected]);
-    assert!(!harness.state().sweep.is_on());
-    let table = folder.path().join("runs/sweeps/sweep-1/runs.csv");
-    assert!(table.is_file());
 }
