@@ -307,6 +307,14 @@ fn bad_input_ends_in_one_line() {
         "eval gsm8k --data good.jsonl --split test --few-shot 1",
         "good.jsonl: line 1: ",
     );
+    refused(
+        "eval arc --few-shot 2001",
+        "gosling: --few-shot: there are 2000 solved questions, asked for 2001",
+    );
+    refused(
+        "eval mmlu --few-shot 1 --few-shot-order drawn",
+        "gosling: --few-shot-order: lm-evaluation-harness takes the first of each subject",
+    );
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn check_conditions(a: &Conditions, b: &Conditions) -> Result<()> {
         "rules and prompts"
     } else if a.split != b.split {
         "splits"
-    } else if a.few_shot != b.few_shot {
+    } else if a.has_other_examples(b) {
         "prompts"
     } else {
         return Ok(());
@@ -228,6 +228,7 @@ fn difference_of_item(a: &ItemRecord, b: &ItemRecord) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::options::FewShotOrder;
     use super::*;
     use crate::data::{Benchmark, Protocol, Split};
 
@@ -252,6 +253,7 @@ mod tests {
                 protocol: Protocol::Mini,
                 split: Split::Test,
                 few_shot: 0,
+                few_shot_order: None,
                 n_total: 500,
                 left_out: Vec::new(),
             },
@@ -322,6 +324,26 @@ mod tests {
                 Answer::Chosen { .. } => panic!(),
             },
             "comparison: item test/1 has different answers to choose from",
+        );
+    }
+
+    #[test]
+    fn examples_of_another_order_are_other_conditions() {
+        let with = |order| {
+            let mut evaluation = evaluation(&[(true, true); 3]);
+            evaluation.conditions.few_shot = 5;
+            evaluation.conditions.few_shot_order = order;
+            evaluation
+        };
+        let compared = |a, b| compare(&with(a), &with(b), Rule::Headline);
+        let (drawn, first) = (Some(FewShotOrder::Drawn), Some(FewShotOrder::First));
+        for (a, b) in [(drawn, drawn), (first, first), (drawn, None), (None, first)] {
+            assert!(compared(a, b).is_ok(), "{a:?} {b:?}");
+        }
+        assert_eq!(
+            compared(first, drawn).unwrap_err().to_string(),
+            "comparison: different prompts: gsm8k-mini, test, the first 5 examples in front \
+             against gsm8k-mini, test, 5 drawn examples in front"
         );
     }
 

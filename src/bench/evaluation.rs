@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
+use super::options::FewShotOrder;
 use crate::data::{Benchmark, MmluTemplate, Protocol, Split};
 
 /// A scored benchmark.
@@ -29,6 +30,9 @@ pub struct Conditions {
     /// Solved questions in front of each prompt; with subjects, the most that
     /// any item had.
     pub few_shot: usize,
+    /// Which ones; none without any, and in files of versions that did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub few_shot_order: Option<FewShotOrder>,
     /// Items that the split has, scored or not.
     pub n_total: usize,
     /// Items that were to be scored and could not be.
@@ -134,15 +138,27 @@ impl Conditions {
             Benchmark::Mmlu | Benchmark::WinoGrande => None,
         }
     }
+
+    /// Whether other solved questions stood in front, as far as both say which.
+    /// Where one does not say, the prompts of the items tell.
+    pub fn has_other_examples(&self, other: &Self) -> bool {
+        let are_others = match (self.few_shot_order, other.few_shot_order) {
+            (Some(own), Some(other)) => own != other,
+            (None, _) | (_, None) => false,
+        };
+        self.few_shot != other.few_shot || (self.few_shot > 0 && are_others)
+    }
 }
 
 impl fmt::Display for Conditions {
-    /// `gsm8k-mini, test, 5 examples in front`.
+    /// `gsm8k, test, 5 drawn examples in front`; `gsm8k-mini, test, the first 5
+    /// examples in front`; where that is not known `5 examples in front`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             protocol,
             split,
             few_shot,
+            few_shot_order,
             ..
         } = self;
         write!(f, "{}, {split}", self.name())?;
@@ -152,10 +168,12 @@ impl fmt::Display for Conditions {
                 MmluTemplate::Rwkv => f.write_str(", RWKV's wording")?,
             }
         }
-        match few_shot {
-            0 => Ok(()),
-            1 => f.write_str(", 1 example in front"),
-            n => write!(f, ", {n} examples in front"),
+        let s = if *few_shot == 1 { "" } else { "s" };
+        match (few_shot, few_shot_order) {
+            (0, _) => Ok(()),
+            (n, None) => write!(f, ", {n} example{s} in front"),
+            (n, Some(FewShotOrder::Drawn)) => write!(f, ", {n} drawn example{s} in front"),
+            (n, Some(FewShotOrder::First)) => write!(f, ", the first {n} example{s} in front"),
         }
     }
 }
@@ -276,6 +294,7 @@ mod tests {
             protocol: Protocol::Mini,
             split: Split::Test,
             few_shot: 0,
+            few_shot_order: None,
             n_total: 500,
             left_out: Vec::new(),
         };
@@ -317,13 +336,25 @@ mod tests {
             },
             split: Split::Test,
             few_shot: 5,
+            few_shot_order: None,
             n_total: 9,
             left_out: Vec::new(),
         };
         let expected = "mmlu, test, RWKV's wording, 5 examples in front";
         assert_eq!(conditions.to_string(), expected);
         conditions.protocol = Protocol::Mini;
+        for (few_shot, order, expected) in [
+            (5, FewShotOrder::Drawn, "5 drawn examples in front"),
+            (1, FewShotOrder::Drawn, "1 drawn example in front"),
+            (5, FewShotOrder::First, "the first 5 examples in front"),
+        ] {
+            conditions.few_shot = few_shot;
+            conditions.few_shot_order = Some(order);
+            let expected = format!("mmlu-mini, test, {expected}");
+            assert_eq!(conditions.to_string(), expected);
+        }
         conditions.few_shot = 0;
+        conditions.few_shot_order = None;
         assert_eq!(conditions.to_string(), "mmlu-mini, test");
     }
 

@@ -32,7 +32,7 @@ pub use accuracy::Accuracy;
 pub use comparison::{Change, Comparison, Rule, common_items, compare};
 pub use evaluation::{Answer, Conditions, Evaluation, Figure, ItemRecord, LeftOut};
 pub use extract::{Extracted, extract};
-pub use options::{FewShot, ScoreOptions};
+pub use options::{FewShot, FewShotOrder, ScoreOptions};
 pub use reported::{PAPER, Reported};
 pub use runner::Runner;
 pub use scoring::{ItemSet, evaluate};

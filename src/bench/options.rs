@@ -1,8 +1,11 @@
 //! How a benchmark is scored.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::data::{Benchmark, Item, Protocol, few_shot, few_shot_draws};
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Benchmark, Item, Protocol, few_shot, few_shot_draws, mini_few_shot};
 use crate::error::{Error, Result};
 
 /// Where lm-evaluation-harness ends an answer to GSM8K.
@@ -26,6 +29,16 @@ pub enum FewShot {
     },
 }
 
+/// Which solved questions stand in front of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FewShotOrder {
+    /// Others in front of every question, drawn as lm-evaluation-harness draws them.
+    Drawn,
+    /// The first ones, of every subject where there are subjects, in front of all.
+    First,
+}
+
 impl Default for FewShot {
     /// None at all.
     fn default() -> Self {
@@ -34,26 +47,84 @@ impl Default for FewShot {
 }
 
 impl FewShot {
-    /// `n` solved questions of official files as lm-evaluation-harness has them:
-    /// the first of each subject of MMLU, others drawn for every question else.
+    /// `n` solved questions of official files, in `order` or as
+    /// lm-evaluation-harness has them: the first of each subject of MMLU, others
+    /// drawn for every question else.
     ///
     /// # Errors
-    /// Files that cannot be read, and fewer solved questions to draw from than `n`.
-    pub fn official(benchmark: Benchmark, folder: &Path, n: usize) -> Result<Self> {
-        match benchmark {
-            _ if n == 0 => Ok(Self::default()),
-            Benchmark::Mmlu => few_shot(benchmark, folder, n).map(Self::Same),
-            Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => {
-                let pool = few_shot(benchmark, folder, usize::MAX)?;
-                let has = pool.len();
-                if has < n {
-                    let reason = format!("there are {has} solved questions, asked for {n}");
-                    return Err(Error::spec("evaluation.few_shot", reason));
-                }
-                Ok(Self::Drawn { pool, n })
-            }
+    /// Files that cannot be read. [`Error::Spec`] of `evaluation.few_shot` where
+    /// there are fewer than `n`, and of `evaluation.few_shot_order` where MMLU's
+    /// are to be drawn.
+    pub fn official(
+        benchmark: Benchmark,
+        folder: &Path,
+        n: usize,
+        order: Option<FewShotOrder>,
+    ) -> Result<Self> {
+        let order = order.unwrap_or(match benchmark {
+            Benchmark::Mmlu => FewShotOrder::First,
+            Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => FewShotOrder::Drawn,
+        });
+        Self::of(benchmark, n, order, |n| few_shot(benchmark, folder, n))
+    }
+
+    /// As [`Self::official`], of a mini benchmark, which has the first ones without
+    /// an `order`.
+    ///
+    /// # Errors
+    /// As [`Self::official`].
+    pub fn mini(benchmark: Benchmark, n: usize, order: Option<FewShotOrder>) -> Result<Self> {
+        let order = order.unwrap_or(FewShotOrder::First);
+        Self::of(benchmark, n, order, |n| mini_few_shot(benchmark, n))
+    }
+
+    /// Which ones they are.
+    pub(super) fn order(&self) -> FewShotOrder {
+        match self {
+            Self::Same(_) => FewShotOrder::First,
+            Self::Drawn { .. } => FewShotOrder::Drawn,
         }
     }
+
+    /// `first` reads the first so many, of each subject where there are subjects.
+    fn of(
+        benchmark: Benchmark,
+        n: usize,
+        order: FewShotOrder,
+        first: impl FnOnce(usize) -> Result<Vec<Item>>,
+    ) -> Result<Self> {
+        if n == 0 {
+            return Ok(Self::default());
+        }
+        let has_subjects = benchmark == Benchmark::Mmlu;
+        let solved = match order {
+            FewShotOrder::First => first(n)?,
+            FewShotOrder::Drawn if has_subjects => {
+                let reason = "lm-evaluation-harness takes the first of each subject for MMLU";
+                return Err(Error::spec("evaluation.few_shot_order", reason));
+            }
+            FewShotOrder::Drawn => first(usize::MAX)?,
+        };
+        let has = fewest_of_a_subject(&solved);
+        if has < n {
+            let of_each = if has_subjects { " of a subject" } else { "" };
+            let reason = format!("there are {has} solved questions{of_each}, asked for {n}");
+            return Err(Error::spec("evaluation.few_shot", reason));
+        }
+        Ok(match order {
+            FewShotOrder::First => Self::Same(solved),
+            FewShotOrder::Drawn => Self::Drawn { pool: solved, n },
+        })
+    }
+}
+
+/// Of the subject that has the fewest items; of all where there are no subjects.
+fn fewest_of_a_subject(items: &[Item]) -> usize {
+    let mut counts = BTreeMap::new();
+    for item in items {
+        *counts.entry(item.subject()).or_insert(0) += 1;
+    }
+    counts.into_values().min().unwrap_or(0)
 }
 
 /// How a benchmark is scored.
@@ -114,6 +185,10 @@ impl ScoreOptions {
 mod tests {
     use super::*;
 
+    fn refused(asked: Result<FewShot>) -> String {
+        asked.unwrap_err().to_string()
+    }
+
     #[test]
     fn official_examples_are_drawn_from_all_and_too_few_are_refused() {
         let folder = tempfile::tempdir().unwrap();
@@ -123,16 +198,65 @@ mod tests {
             format!("{line}\n{line}\n{line}\n"),
         )
         .unwrap();
-        let official = |n| FewShot::official(Benchmark::Gsm8k, folder.path(), n);
-        let FewShot::Drawn { pool, n } = official(2).unwrap() else {
+        let official = |n, order| FewShot::official(Benchmark::Gsm8k, folder.path(), n, order);
+        for order in [None, Some(FewShotOrder::Drawn)] {
+            let FewShot::Drawn { pool, n } = official(2, order).unwrap() else {
+                panic!("the same in front of every question");
+            };
+            assert_eq!((pool.len(), n), (3, 2));
+        }
+        let FewShot::Same(first) = official(2, Some(FewShotOrder::First)).unwrap() else {
+            panic!("drawn");
+        };
+        assert_eq!(first.len(), 2);
+        assert_eq!(official(0, None).unwrap(), FewShot::default());
+        for order in [None, Some(FewShotOrder::First)] {
+            assert_eq!(
+                refused(official(4, order)),
+                "evaluation.few_shot: there are 3 solved questions, asked for 4"
+            );
+        }
+    }
+
+    #[test]
+    fn mmlu_has_the_first_of_each_subject() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("dev")).unwrap();
+        for (subject, n) in [("anatomy", 3), ("virology", 2)] {
+            let table = "What?,a,b,c,d,A\n".repeat(n);
+            let name = format!("dev/{subject}_dev.csv");
+            std::fs::write(folder.path().join(name), table).unwrap();
+        }
+        let official = |n, order| FewShot::official(Benchmark::Mmlu, folder.path(), n, order);
+        let FewShot::Same(solved) = official(2, None).unwrap() else {
+            panic!("drawn");
+        };
+        assert_eq!(solved.len(), 4);
+        assert_eq!(
+            refused(official(3, None)),
+            "evaluation.few_shot: there are 2 solved questions of a subject, asked for 3"
+        );
+        let reason = "lm-evaluation-harness takes the first of each subject for MMLU";
+        assert_eq!(
+            refused(official(1, Some(FewShotOrder::Drawn))),
+            format!("evaluation.few_shot_order: {reason}")
+        );
+    }
+
+    #[test]
+    fn mini_examples_are_the_first_ones_where_nothing_else_is_asked() {
+        let mini = |n, order| FewShot::mini(Benchmark::Gsm8k, n, order);
+        let FewShot::Same(solved) = mini(5, None).unwrap() else {
+            panic!("drawn");
+        };
+        assert_eq!(solved.len(), 5);
+        let FewShot::Drawn { pool, n } = mini(5, Some(FewShotOrder::Drawn)).unwrap() else {
             panic!("the same in front of every question");
         };
-        assert_eq!((pool.len(), n), (3, 2));
-        assert_eq!(official(0).unwrap(), FewShot::default());
-        let error = official(4).unwrap_err().to_string();
-        assert!(
-            error.contains("there are 3 solved questions, asked for 4"),
-            "{error}"
+        assert_eq!((pool.len(), n), (2_000, 5));
+        assert_eq!(
+            refused(mini(2_001, None)),
+            "evaluation.few_shot: there are 2000 solved questions, asked for 2001"
         );
     }
 }

@@ -90,6 +90,7 @@ pub fn evaluate(
             protocol: options.protocol,
             split: set.split,
             few_shot,
+            few_shot_order: (few_shot > 0).then(|| options.few_shot.order()),
             n_total: set.n_total,
             left_out,
         },

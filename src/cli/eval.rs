@@ -1,7 +1,6 @@
 //! `gosling eval`: the accuracy of a model on a benchmark, untuned or from a
 //! tuned state.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,11 +9,10 @@ use clap::{Args, ValueEnum};
 
 use super::model_arguments::ModelArguments;
 use crate::bench::{
-    Conditions, Evaluation, FewShot, ItemSet, Reported, Runner, ScoreOptions, evaluate,
+    Conditions, Evaluation, FewShot, FewShotOrder, ItemSet, Reported, Runner, ScoreOptions,
+    evaluate,
 };
-use crate::data::{
-    Benchmark, Item, MmluTemplate, Protocol, Split, few_shot, load, mini, mini_few_shot,
-};
+use crate::data::{Benchmark, Item, MmluTemplate, Protocol, Split, load, mini};
 use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{Scored, later_name, write_evaluation};
 
@@ -40,7 +38,7 @@ pub struct EvalArguments {
     few_shot: usize,
     /// Which solved questions; drawn for official GSM8K, ARC and WinoGrande, else the first.
     #[arg(long, value_enum, requires = "few_shot")]
-    few_shot_order: Option<FewShotOrder>,
+    few_shot_order: Option<Order>,
     /// Leave out, and list, items of more tokens than this, answer included.
     #[arg(long, value_name = "TOKENS")]
     context_length: Option<usize>,
@@ -54,8 +52,8 @@ pub struct EvalArguments {
 }
 
 /// Which solved questions stand in front of a question.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum FewShotOrder {
+#[derive(Clone, Copy, ValueEnum)]
+enum Order {
     /// Others in front of every question, drawn as lm-evaluation-harness draws them.
     Drawn,
     /// The first of their split in front of all; a recurrent model reads them once.
@@ -193,9 +191,7 @@ impl EvalArguments {
         };
         let mut options = ScoreOptions::new(protocol);
         options.context_length = self.context_length;
-        if self.few_shot > 0 {
-            options.few_shot = self.few_shot()?;
-        }
+        options.few_shot = self.few_shot()?;
         let set = ItemSet::new(self.benchmark, split, items, self.limit);
         Ok((set, options))
     }
@@ -230,47 +226,30 @@ impl EvalArguments {
 impl EvalArguments {
     /// The solved questions in front of prompts.
     fn few_shot(&self) -> Result<FewShot> {
-        let n = self.few_shot;
-        let is_official = self.data.is_some();
-        let has_subjects = self.benchmark == Benchmark::Mmlu;
-        let order = self
-            .few_shot_order
-            .unwrap_or(match is_official && !has_subjects {
-                true => FewShotOrder::Drawn,
-                false => FewShotOrder::First,
-            });
-        let n_wanted = match order {
-            FewShotOrder::First => n,
-            FewShotOrder::Drawn if has_subjects => {
-                let reason = "lm-evaluation-harness takes the first of each subject for MMLU";
-                return Err(Error::spec("--few-shot-order", reason));
-            }
-            FewShotOrder::Drawn => usize::MAX,
+        let (benchmark, n) = (self.benchmark, self.few_shot);
+        let order = self.few_shot_order.map(|order| match order {
+            Order::Drawn => FewShotOrder::Drawn,
+            Order::First => FewShotOrder::First,
+        });
+        let asked = match &self.data {
+            Some(path) => FewShot::official(benchmark, folder_of(path), n, order),
+            None => FewShot::mini(benchmark, n, order),
         };
-        let solved = match &self.data {
-            Some(path) => few_shot(self.benchmark, folder_of(path), n_wanted)?,
-            None => mini_few_shot(self.benchmark, n_wanted)?,
-        };
-        let has = fewest_of_a_subject(&solved);
-        if has < n {
-            let of_each = if has_subjects { " of a subject" } else { "" };
-            let reason = format!("there are {has} solved questions{of_each}, asked for {n}");
-            return Err(Error::spec("--few-shot", reason));
-        }
-        Ok(match order {
-            FewShotOrder::First => FewShot::Same(solved),
-            FewShotOrder::Drawn => FewShot::Drawn { pool: solved, n },
-        })
+        asked.map_err(naming_flag)
     }
 }
 
-/// Of the subject that has the fewest items; of all where there are no subjects.
-fn fewest_of_a_subject(items: &[Item]) -> usize {
-    let mut counts = BTreeMap::new();
-    for item in items {
-        *counts.entry(item.subject()).or_insert(0) += 1;
+/// The same, naming the flag of `gosling eval` that stands for the field of a run.
+fn naming_flag(error: Error) -> Error {
+    match error {
+        Error::Spec { field, reason } => {
+            let name = field.trim_start_matches("evaluation.").replace('_', "-");
+            Error::spec(format!("--{name}"), reason)
+        }
+        other @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => {
+            other
+        }
     }
-    counts.into_values().min().unwrap_or(0)
 }
 
 /// The items of official files; lines that are left out are told.

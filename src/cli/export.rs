@@ -6,12 +6,8 @@ use clap::Args;
 
 use super::model_arguments::times;
 use crate::error::{Error, Result};
-use crate::tuning::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, read_tuned};
-use crate::tuning::spec::LiftKind;
-use crate::tuning::state_file::{
-    ExportFormat, Metadata, Orientation, PthDType, export, locate_state,
-};
-use crate::tuning::tuned::Tuned;
+use crate::tuning::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
+use crate::tuning::state_file::{ExportFormat, Orientation, PthDType, export, locate_state};
 
 /// Which state, and what becomes of it.
 #[derive(Args)]
@@ -60,29 +56,15 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             return Err(Error::spec("--bf16", reason));
         }
     };
-    if !alpha.is_finite() {
-        let reason = format!("must be a number, is {alpha}");
-        return Err(Error::spec("--alpha", reason));
-    }
     let file = locate_state(state)?;
-    let (Tuned { state: tuned, lift }, metadata) = read_tuned(&file, *orientation)?;
-    match lift.map(|lift| lift.kind) {
-        None => {}
-        Some(LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent) => {
-            eprintln!("gosling: {ONLY_S0_NOTE}");
-        }
-        Some(LiftKind::PaperLiteral) => return Err(Error::input(file, "S_0", NO_S0_NOTE)),
+    let exportable = exportable(&file, *orientation, *alpha)?;
+    if exportable.is_lifted {
+        eprintln!("gosling: {ONLY_S0_NOTE}");
     }
-    let metadata = if *alpha == 1.0 {
-        metadata
-    } else {
-        // The figures are those of the state as it was tuned.
-        Metadata {
-            metrics_json: None,
-            ..metadata
-        }
-    };
-    let (report, script) = export(&tuned.scaled(*alpha), &metadata, format, output, *force)?;
+    let Exportable {
+        state, metadata, ..
+    } = exportable;
+    let (report, script) = export(&state, &metadata, format, output, *force)?;
     let scale = match times(*alpha).as_str() {
         "" => String::new(),
         times => format!(" (the state{times})"),

@@ -74,7 +74,7 @@ pub(super) fn follow(
                     None | Some(News::Diagnosed(_) | News::Scored(_)) => {}
                     Some(News::Began(began)) => run = Some(began),
                     Some(News::Ended { run, outcome }) => break Ending::Ended { run, outcome },
-                    Some(News::RateFound) => break Ending::RateFound,
+                    Some(News::RateFound(_)) => break Ending::RateFound,
                     Some(News::Failed { run: _, kind, message }) => {
                         break Ending::Failed { kind, message };
                     }

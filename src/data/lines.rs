@@ -55,22 +55,6 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The first line, of at most 16 MiB.
-    ///
-    /// # Errors
-    /// [`Error::Io`], and [`Error::Input`] where it is longer or no UTF-8.
-    pub(crate) fn first_line(self) -> Result<String> {
-        let mut bytes = Vec::new();
-        self.reader
-            .take(MAX_LINE_BYTES + 1)
-            .read_until(b'\n', &mut bytes)
-            .map_err(|source| Error::io("read", &self.file, source))?;
-        if bytes.len() as u64 > MAX_LINE_BYTES {
-            return Err(Error::input(&self.file, "line 1", "longer than 16 MiB"));
-        }
-        String::from_utf8(bytes).map_err(|_| Error::input(&self.file, "line 1", "not UTF-8 text"))
-    }
-
     /// Calls `visit` with the number and the text, or what is wrong with it, of
     /// every line that is not blank. Byte order mark and line ends are dropped.
     ///

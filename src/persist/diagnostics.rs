@@ -1,5 +1,5 @@
-//! What helps to find a fault, in one file: the log, the machine and a run's
-//! settings. No text that people train on, no weights and no state.
+//! What helps to find a fault, in one file: the log, the machine, the configuration
+//! and a run's settings. No examples that people train on, no weights and no state.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -9,21 +9,29 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::run_folder::{METRICS_FILE, SPEC_FILE};
+use super::spec_file::print_spec;
 use crate::atomic::write_atomic;
 use crate::error::Result;
 use crate::kernels::device::list_adapters;
+use crate::protocol::run_spec::RunSpec;
 
 /// The largest part of a file of a run that is taken; its end.
 const MAX_BYTES: usize = 4 << 20;
 /// The files of a run that are taken.
 const RUN_FILES: [&str; 3] = [SPEC_FILE, METRICS_FILE, "log.txt"];
 
-/// Writes a zip archive with `log`, what the machine is and, of a run, its
-/// specification, numbers and log. The folder of the person stands as `~`.
+/// Writes a zip archive with `log`, what the machine is, the configuration and, of
+/// a run, its specification, numbers and log. The folder of the person stands as
+/// `~`.
 ///
 /// # Errors
 /// [`crate::error::Error::Io`].
-pub fn write_diagnostics(path: &Path, log: &str, run: Option<&Path>) -> Result<()> {
+pub fn write_diagnostics(
+    path: &Path,
+    log: &str,
+    configuration: &RunSpec,
+    run: Option<&Path>,
+) -> Result<()> {
     let home = std::env::home_dir();
     let home = home.and_then(|home| home.to_str().map(str::to_owned));
     let hidden = |text: String| match home.as_deref() {
@@ -33,6 +41,7 @@ pub fn write_diagnostics(path: &Path, log: &str, run: Option<&Path>) -> Result<(
     let mut files = vec![
         ("machine.txt".to_owned(), machine()),
         ("window-log.txt".to_owned(), log.to_owned()),
+        ("configuration.ron".to_owned(), print_spec(configuration)?),
     ];
     for name in RUN_FILES {
         if let Some(Ok(bytes)) = run.map(|run| fs::read(run.join(name))) {
@@ -78,7 +87,11 @@ mod tests {
         let home = std::env::home_dir().unwrap().display().to_string();
         fs::write(folder.path().join(SPEC_FILE), format!("({home}/model.pth)")).unwrap();
         let path = folder.path().join("diagnostics.zip");
-        write_diagnostics(&path, "a line", Some(folder.path())).unwrap();
+        let draft = RunSpec {
+            name: "drafted".into(),
+            ..RunSpec::default()
+        };
+        write_diagnostics(&path, "a line", &draft, Some(folder.path())).unwrap();
         let mut zip = zip::ZipArchive::new(fs::File::open(&path).unwrap()).unwrap();
         let mut text = |name: &str| {
             let mut text = String::new();
@@ -87,6 +100,7 @@ mod tests {
         };
         assert_eq!(text("window-log.txt"), "a line");
         assert_eq!(text("run/spec.ron"), "(~/model.pth)");
+        assert!(text("configuration.ron").contains("\"drafted\""));
         assert!(text("machine.txt").starts_with("gosling "));
     }
 }

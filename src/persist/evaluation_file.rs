@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomic;
-use crate::bench::{Conditions, Evaluation, ItemRecord};
+use crate::bench::{Conditions, Evaluation, FewShotOrder, ItemRecord};
 use crate::data::Source;
 use crate::error::{Error, Result};
 
@@ -65,12 +65,18 @@ struct About {
 /// the same replaces the first.
 pub fn later_name(evaluation: &Evaluation, is_tuned: bool, limit: Option<usize>) -> String {
     let Conditions {
-        split, few_shot, ..
+        split,
+        few_shot,
+        few_shot_order,
+        ..
     } = evaluation.conditions;
     let untuned = if is_tuned { "" } else { "untuned-" };
     let mut name = format!("{untuned}{}-{split}", evaluation.name());
     if few_shot > 0 {
         name += &format!("-{few_shot}-shot");
+    }
+    if few_shot_order == Some(FewShotOrder::Drawn) {
+        name += "-drawn";
     }
     if let Some(limit) = limit {
         name += &format!("-first-{limit}");
@@ -146,17 +152,6 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
     })
 }
 
-/// What was scored and how, without the items: one line of the file is read.
-///
-/// # Errors
-/// As [`read_evaluation`].
-pub fn read_conditions(path: &Path) -> Result<(Conditions, Scored)> {
-    let text = Source::open(path)?.first_line()?;
-    let about = first_line(text.trim_start_matches('\u{feff}'))
-        .map_err(|reason| Error::input(path, "line 1", reason))?;
-    Ok((about.conditions, about.scored))
-}
-
 fn first_line(text: &str) -> Result<About, String> {
     let FirstLine { evaluation } = serde_json::from_str(text).map_err(|error| {
         format!("no evaluation of this program, whose first line says what was scored ({error})")
@@ -182,6 +177,7 @@ mod tests {
                 protocol: Protocol::LM_EVAL,
                 split: Split::Validation,
                 few_shot: 3,
+                few_shot_order: Some(FewShotOrder::Drawn),
                 n_total: 299,
                 left_out: vec![LeftOut {
                     id: "b".into(),
@@ -224,8 +220,39 @@ mod tests {
         assert_eq!(read.scored, scored());
         assert_eq!(read.evaluation.conditions, evaluation().conditions);
         assert_eq!(read.evaluation.records[0].prompt, "Question: é\nAnswer:");
-        let (conditions, of) = read_conditions(&path).unwrap();
-        assert_eq!((conditions, of), (evaluation().conditions, scored()));
+    }
+
+    /// Files of versions that did not write down which solved questions they took.
+    #[test]
+    fn an_older_file_reads_without_the_order_of_its_examples() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("few_shot.jsonl");
+        write_evaluation(&path, &evaluation(), &scored()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let older = text.replacen("\"few_shot_order\":\"drawn\",", "", 1);
+        assert_ne!(older, text);
+        std::fs::write(&path, older).unwrap();
+        let mut expected = evaluation().conditions;
+        expected.few_shot_order = None;
+        assert_eq!(
+            read_evaluation(&path).unwrap().evaluation.conditions,
+            expected
+        );
+    }
+
+    #[test]
+    fn later_evaluations_of_other_conditions_have_names_of_their_own() {
+        let mut evaluation = evaluation();
+        let drawn = later_name(&evaluation, false, Some(9));
+        assert_eq!(drawn, "untuned-arc-validation-3-shot-drawn-first-9.jsonl");
+        evaluation.conditions.few_shot_order = Some(FewShotOrder::First);
+        assert_eq!(
+            later_name(&evaluation, true, None),
+            "arc-validation-3-shot.jsonl"
+        );
+        evaluation.conditions.few_shot = 0;
+        evaluation.conditions.few_shot_order = None;
+        assert_eq!(later_name(&evaluation, true, None), "arc-validation.jsonl");
     }
 
     fn check_bad(change: impl FnOnce(String) -> String, expected: &str) {

@@ -28,6 +28,7 @@ use crate::bench::Evaluation;
 use crate::error::{Error, Result};
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::run_spec::RunSpec;
+use crate::tuning::state_file::LIFTED_FILE;
 
 /// The specification's file name.
 pub const SPEC_FILE: &str = "spec.ron";
@@ -136,7 +137,7 @@ impl RunFolder {
 
     /// Where the whole of a lifted run is handed over.
     pub fn lifted_path(&self) -> PathBuf {
-        self.state_path().with_file_name("lifted.safetensors")
+        self.state_path().with_file_name(LIFTED_FILE)
     }
 
     /// The file of the log.

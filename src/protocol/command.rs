@@ -75,6 +75,27 @@ pub enum Command {
     Shutdown,
 }
 
+impl Command {
+    /// The name of a job that is not a run, by which it can be stopped.
+    pub fn job_name(&self) -> Option<&RunId> {
+        match self {
+            Self::FindRate { run, .. } | Self::Generate { run, .. } | Self::Score { run, .. } => {
+                Some(run)
+            }
+            Self::Load(_)
+            | Self::StartRun { .. }
+            | Self::ResumeRun { .. }
+            | Self::Trace(_)
+            | Self::MeasureDistances(_)
+            | Self::Abandon
+            | Self::Pause(_)
+            | Self::Resume(_)
+            | Self::Stop(_)
+            | Self::Shutdown => None,
+        }
+    }
+}
+
 /// A text to continue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GenerationRequest {

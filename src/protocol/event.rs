@@ -148,6 +148,8 @@ pub enum Event {
     },
     /// A search for a learning rate is over.
     RateFound {
+        /// The name of the search.
+        run: RunId,
         /// What it found.
         finding: RateFinding,
     },

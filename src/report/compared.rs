@@ -9,7 +9,7 @@ use crate::bench::{
 };
 use crate::data::Protocol;
 use crate::error::{Error, Result};
-use crate::persist::evaluation_file::{EvaluationFile, read_conditions, read_evaluation};
+use crate::persist::evaluation_file::{EvaluationFile, read_evaluation};
 use crate::persist::run_folder::SPEC_FILE;
 use crate::persist::spec_file::read_spec;
 use crate::protocol::run_spec::RunSpec;
@@ -90,8 +90,7 @@ impl Contender {
 /// has none yet.
 ///
 /// # Errors
-/// [`Error::Io`] where the folder cannot be listed. Files that are no
-/// evaluations are passed over.
+/// [`Error::Io`] where the folder cannot be listed.
 pub fn evaluations_of(folder: &Path) -> Result<Vec<PathBuf>> {
     let folder = folder.join("eval");
     let entries = match std::fs::read_dir(&folder) {
@@ -105,7 +104,6 @@ pub fn evaluations_of(folder: &Path) -> Result<Vec<PathBuf>> {
             path.extension()
                 .is_some_and(|extension| extension == "jsonl")
         })
-        .filter(|path| read_conditions(path).is_ok())
         .collect();
     files.sort();
     Ok(files)

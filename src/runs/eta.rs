@@ -1,13 +1,12 @@
 //! How long a run still takes, from what it has measured of itself.
 
 use super::run::{Run, RunStatus};
-use crate::protocol::event::{EvaluationPhase, RunId};
-use crate::protocol::run_spec::RunSpec;
+use crate::protocol::event::EvaluationPhase;
 use crate::tuning::spec::Method;
 
 /// Steps whose median stands for those to come: enough to pass over a step
 /// that wrote a checkpoint, few enough to follow a machine that slows down.
-const RECENT_STEPS: usize = 32;
+pub(super) const RECENT_STEPS: usize = 32;
 
 /// Seconds until the run ends: the steps left, each the median of the recent
 /// ones, and the evaluation of the tuned model, taken to last as long as that
@@ -36,39 +35,8 @@ pub fn secs_left(run: &Run) -> Option<f64> {
     }
 }
 
-/// Seconds that a run by `spec` takes, from the newest run that took like steps:
-/// of the same model, data, device, method and batch. With that run's name.
-pub fn secs_foreseen<'a>(runs: &'a [Run], spec: &RunSpec) -> Option<(f64, &'a RunId)> {
-    let is_alike = |run: &&Run| {
-        let (a, b) = (&run.spec, spec);
-        a.model == b.model
-            && a.data == b.data
-            && a.device == b.device
-            && a.method == b.method
-            && a.training.batch == b.training.batch
-            && a.training.accumulate == b.training.accumulate
-            && a.training.activation_checkpointing == b.training.activation_checkpointing
-    };
-    let run = runs
-        .iter()
-        .rev()
-        .filter(is_alike)
-        .find(|run| !run.series.step_secs.is_empty())?;
-    let steps = median_step_secs(run)? * spec.training.steps as f64;
-    let mut secs = steps;
-    for (phase, is_due) in [
-        (EvaluationPhase::Before, spec.evaluation.before),
-        (EvaluationPhase::FewShot, spec.evaluation.few_shot > 0),
-        (EvaluationPhase::After, spec.evaluation.after),
-    ] {
-        if is_due && run.spec.evaluation.limit == spec.evaluation.limit {
-            secs += run.evaluation(phase).map_or(0.0, |measured| measured.secs);
-        }
-    }
-    Some((secs, &run.id))
-}
-
-fn median_step_secs(run: &Run) -> Option<f64> {
+/// Seconds of a step, the median of the recent ones.
+pub(super) fn median_step_secs(run: &Run) -> Option<f64> {
     let recent = run.series.step_secs.recent(RECENT_STEPS);
     let mut secs: Vec<f64> = recent.filter(|s| s.is_finite() && *s >= 0.0).collect();
     secs.sort_unstable_by(f64::total_cmp);
@@ -98,7 +66,8 @@ fn evaluation_secs(run: &Run) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::event::{EvaluationSummary, StepMetrics};
+    use crate::protocol::event::{EvaluationSummary, RunId, StepMetrics};
+    use crate::protocol::run_spec::RunSpec;
 
     fn run(steps: usize, secs: &[f64], before_secs: Option<f64>) -> Run {
         let mut spec = RunSpec::default();
@@ -155,19 +124,6 @@ mod tests {
         }
         run.end(RunStatus::Finished);
         assert_eq!(secs_left(&run), None);
-    }
-
-    #[test]
-    fn a_like_run_tells_the_time_of_the_next() {
-        let done = run(3, &[2.0, 2.0, 2.0], Some(5.0));
-        let mut spec = done.spec.clone();
-        spec.training.steps = 10;
-        spec.evaluation.few_shot = 0;
-        let runs = [done];
-        let (secs, name) = secs_foreseen(&runs, &spec).unwrap();
-        assert_eq!((secs, name), (25.0, &runs[0].id));
-        spec.training.batch += 1;
-        assert_eq!(secs_foreseen(&runs, &spec), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod run;
 pub mod scoring;
 pub mod series;
 pub mod spec_difference;
+pub mod time_ahead;
 
 mod extremes;
 mod run_series;
@@ -265,7 +266,7 @@ impl RunStore {
             // What it is about lies in the slot.
             Event::TraceReady => {}
             Event::RateProgress { done, total } => self.rate_search = Some((done, total)),
-            Event::RateFound { finding } => {
+            Event::RateFound { run: _, finding } => {
                 self.rate_search = None;
                 self.rate = Some(finding);
             }

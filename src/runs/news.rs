@@ -18,8 +18,8 @@ pub enum News {
         /// How.
         outcome: RunOutcome,
     },
-    /// The search for a learning rate is over.
-    RateFound,
+    /// The search for a learning rate of this name is over.
+    RateFound(RunId),
     /// Something could not be done.
     Failed {
         /// The run, if it was one.
@@ -54,7 +54,7 @@ impl News {
                 run: run.clone(),
                 outcome: outcome.clone(),
             }),
-            Event::RateFound { .. } => Some(Self::RateFound),
+            Event::RateFound { run, .. } => Some(Self::RateFound(run.clone())),
             Event::Failed {
                 run,
                 kind,

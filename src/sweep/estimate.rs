@@ -7,8 +7,8 @@ use crate::model::ModelConfig;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::run::Run;
+use crate::tuning::cost::token_cost;
 use crate::tuning::memory::{BranchShape, MemoryEstimate};
-use crate::tuning::spec::{DecorrelationSpec, LiftKind};
 use crate::worker::foresight::Foresight;
 
 /// Steps of a past run that its time is read from, at least.
@@ -193,28 +193,8 @@ impl Estimator {
 }
 
 fn cost(model: &ModelConfig, spec: &RunSpec) -> f64 {
-    let tokens = (spec.training.batch * spec.training.accumulate) as f64;
-    let n_heads = (model.n_layer * model.n_head) as f64;
-    let n = model.head_size as f64;
-    // Forward, and backward to the activations alone.
-    let plain = 2.0 * model.n_params() as f64;
-    let Some(lifting) = spec.method.lifting() else {
-        return tokens * plain;
-    };
-    let m = lifting.features.upscaled_size as f64;
-    // The features of every vector that is lifted, there and back, and R.
-    let mixes = lifting.decorrelation.is_some() && lifting.kind != LiftKind::Constant;
-    let mixing = if mixes { 2.0 * m * m } else { 0.0 };
-    let vectors = lifting.kind.n_lifted() as f64 * (4.0 * n * m + mixing);
-    // Forward, the states of a chunk again, backward.
-    let operator = match lifting.kind.is_recurrence() {
-        true => 20.0 * n * m,
-        false => 2.0 * n * m,
-    };
-    let decorrelation = lifting.decorrelation.map_or(0.0, |of: DecorrelationSpec| {
-        m * m * of.sample / of.interval as f64
-    });
-    tokens * (plain + n_heads * (vectors + operator + decorrelation))
+    let n_examples = (spec.training.batch * spec.training.accumulate) as f64;
+    n_examples * token_cost(model, &spec.method)
 }
 
 #[cfg(test)]
@@ -278,14 +258,5 @@ mod tests {
         estimator.learn(&[run]);
         assert!(estimator.wants(&plan).is_empty());
         assert_eq!(estimator.estimate(&plan).steps_secs, Some(150.0));
-    }
-
-    /// A recurrence costs more than a readout of the same size.
-    #[test]
-    fn the_cost_knows_the_dynamics() {
-        let shape = crate::model::random::SHAPE_0_1B;
-        let of = |name: &str| cost(&shape, &crate::persist::presets::preset(name).unwrap());
-        let names = ["standard", "lifted", "lifted-recurrent", "paper-literal"];
-        assert!(names.map(of).is_sorted(), "{:?}", names.map(of));
     }
 }

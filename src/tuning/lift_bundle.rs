@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::snapshot_file::{is_snapshot, snapshot_in};
+use super::spec::LiftKind;
 use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
 use super::tuned::{LiftValues, Tuned};
 use crate::atomic::write_atomic;
@@ -187,6 +188,55 @@ pub fn read_tuned(
     }
     let (state, metadata) = state_in(&file, orientation)?;
     Ok((state.into(), metadata))
+}
+
+/// What other programs can load of what a run made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exportable {
+    /// S_0, scaled.
+    pub state: TunedState,
+    /// What it was made from; without figures where it was scaled.
+    pub metadata: Metadata,
+    /// Whether more was trained, which works in Gosling only: [`ONLY_S0_NOTE`].
+    pub is_lifted: bool,
+}
+
+/// S_0 times `alpha` of what a run made: of a bundle, a snapshot or a state file
+/// of any program.
+///
+/// # Errors
+/// As [`read_tuned`]; [`Error::Input`] with [`NO_S0_NOTE`] where there is no S_0,
+/// [`Error::Spec`] if `alpha` is not finite.
+pub fn exportable(
+    path: impl AsRef<Path>,
+    orientation: Option<Orientation>,
+    alpha: f32,
+) -> Result<Exportable> {
+    if !alpha.is_finite() {
+        let reason = format!("must be a number, is {alpha}");
+        return Err(Error::spec("alpha", reason));
+    }
+    let path = path.as_ref();
+    let (Tuned { state, lift }, metadata) = read_tuned(path, orientation)?;
+    let is_lifted = match lift.map(|lift| lift.kind) {
+        None => false,
+        Some(LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent) => true,
+        Some(LiftKind::PaperLiteral) => return Err(Error::input(path, "S_0", NO_S0_NOTE)),
+    };
+    let metadata = if alpha == 1.0 {
+        metadata
+    } else {
+        // The figures are those of the state as it was tuned.
+        Metadata {
+            metrics_json: None,
+            ..metadata
+        }
+    };
+    Ok(Exportable {
+        state: state.scaled(alpha),
+        metadata,
+        is_lifted,
+    })
 }
 
 /// Whether the file says that it is one.

@@ -19,7 +19,7 @@
 //! | `feature_activity.rs`, `evidence.rs` | what a run shows of itself |
 //! | `diagnosis.rs` | what is wrong with it, and which field to change |
 //! | `rate_finder.rs` | which learning rate to begin with |
-//! | `memory.rs` | what a step needs, by arithmetic |
+//! | `memory.rs`, `cost.rs` | what a step needs and costs, by arithmetic |
 //! | `start.rs` | what S_0 starts from |
 //! | `checkpoint_file.rs` | what a run goes on from |
 //! | `lift_file.rs`, `lift_bundle.rs` | lifted states in files |
@@ -33,6 +33,7 @@
 pub mod batch;
 pub mod checkpoint_file;
 pub mod condition_number;
+pub mod cost;
 pub mod decorrelation_matrix;
 pub mod diagnosis;
 pub mod evidence;

@@ -144,19 +144,21 @@ impl TunedState {
     }
 }
 
+/// The file of a run's folder that holds all that a lifted run trained.
+pub const LIFTED_FILE: &str = "lifted.safetensors";
+
 /// The state file that a path stands for: itself, or that of a run's folder.
 ///
 /// # Errors
 /// [`Error::Input`] for a folder without one.
 pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
     const NAME: &str = "state.safetensors";
-    const LIFTED: &str = "lifted.safetensors";
     let path = path.as_ref();
     if !path.is_dir() {
         return Ok(path.to_path_buf());
     }
     // A lifted run has both, and S_0 is a part of it.
-    for inside in [path.join(LIFTED), path.join(NAME)] {
+    for inside in [path.join(LIFTED_FILE), path.join(NAME)] {
         if inside.is_file() {
             return Ok(inside);
         }

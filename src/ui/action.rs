@@ -22,9 +22,10 @@ use crate::error::{Error, Result};
 use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
 use crate::persist::run_labels::RunLabels;
-use crate::persist::spec_file::print_spec;
+use crate::persist::spec_file::{print_spec, set_field};
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
 use crate::report::Table;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
@@ -48,6 +49,16 @@ pub enum Action {
     Advance(u64),
     /// Begin a run that waits for a sweep beside it, by its key.
     BeginBeside(u64),
+    /// Look at the training data in tokens.
+    LookAtData,
+    /// Ask which learning rate to begin with.
+    OpenRateSearch,
+    /// Try rates.
+    FindRate,
+    /// End the search for a rate.
+    StopFinding,
+    /// Make this the learning rate of the configuration.
+    UseRate(f64),
     /// Give up the run that is being prepared.
     GiveUp,
     /// Begin a run like this one.
@@ -70,6 +81,8 @@ pub enum Action {
     Reveal(PathBuf),
     /// Show a run alone.
     Select(RunId),
+    /// Show these runs; buttons go on acting on the same one, if it is among them.
+    SelectAll(Vec<RunId>),
     /// Ask what to export the state of a run as.
     OpenExport(RunId),
     /// Write the state as was asked for.
@@ -108,6 +121,12 @@ pub enum Action {
     UseSpecOf(RunId),
     /// Make the configuration that of a preset.
     UsePreset(&'static str),
+    /// Make the configuration what it was before it was changed last.
+    UndoDraft,
+    /// Change it again.
+    RedoDraft,
+    /// Put a field of the configuration back as it is by default, by its dotted path.
+    ResetField(&'static str),
     /// Ask for a path.
     Choose(PathFor),
     /// Put the draft on the clipboard, as a command line.
@@ -185,6 +204,11 @@ impl App {
             Action::Withdraw(key) => self.queue.withdraw(key),
             Action::Advance(key) => self.queue.advance(key),
             Action::BeginBeside(key) => self.queue.begin_beside(key),
+            Action::LookAtData => self.look_at_data(),
+            Action::OpenRateSearch => self.open_rate_search(),
+            Action::FindRate => self.find_rate(),
+            Action::StopFinding => self.stop_finding(),
+            Action::UseRate(rate) => self.use_rate(rate),
             Action::GiveUp => {
                 self.queue.give_up();
                 self.send(Command::Abandon);
@@ -214,6 +238,7 @@ impl App {
                     .start_quietly(move || reveal(&folder).map(|()| None));
             }
             Action::Select(run) => self.state.select_only(&run),
+            Action::SelectAll(runs) => self.state.select_all(runs),
             Action::OpenExport(run) => {
                 self.state.exporting = self.store.get(&run).map(Exporting::new);
             }
@@ -235,8 +260,10 @@ impl App {
             Action::CloseScoring => self.state.scoring = None,
             Action::Generate => self.generate(),
             Action::StopGenerating => {
-                if let Some(texts) = &self.store.generated {
-                    self.send(Command::Stop(texts.run.clone()));
+                if let Some(name) = self.state.playing.clone() {
+                    let texts = self.store.generated.as_ref();
+                    let has_begun = texts.is_some_and(|texts| texts.run == name);
+                    self.stop_job(&name, has_begun);
                 }
             }
             Action::MeasureDistances => {
@@ -270,6 +297,15 @@ impl App {
             Action::Choose(what @ PathFor::SaveSweep) => {
                 self.background.choose(what, &self.sweep.draft.name);
             }
+            Action::UndoDraft => {
+                let before = self.history.undo();
+                self.go_to(before);
+            }
+            Action::RedoDraft => {
+                let after = self.history.redo();
+                self.go_to(after);
+            }
+            Action::ResetField(path) => self.reset_field(path),
             Action::Choose(what) => self.background.choose(what, &self.state.draft.name),
             Action::CopySweepRon => {
                 let sweep = self.sweep.spec(&self.state.draft);
@@ -308,6 +344,23 @@ impl App {
         self.state.shows_form = true;
         self.state.shows_log = true;
         ctx.data_mut(|data| data.remove_by_type::<PanelState>());
+    }
+
+    fn go_to(&mut self, draft: Option<RunSpec>) {
+        if let Some(draft) = draft {
+            self.state.draft = draft;
+            self.state.shows_form = true;
+        }
+    }
+
+    fn reset_field(&mut self, path: &str) {
+        let Some(value) = self.caches.defaults.value(path) else {
+            return;
+        };
+        let assignment = format!("{path}={value}");
+        if let Err(error) = set_field(&mut self.state.draft, &assignment) {
+            self.notify(Notice::error(error.to_string()));
+        }
     }
 
     fn start(&mut self) {
@@ -368,8 +421,16 @@ impl App {
 
     /// Sends a job that is not a run.
     pub(super) fn send_other(&mut self, command: Command) {
-        self.queue.sent_other();
+        self.queue.sent_other(command.job_name().cloned());
         self.send(command);
+    }
+
+    /// Ends a job that is not a run; one that waits is called off at once.
+    pub(super) fn stop_job(&mut self, name: &RunId, has_begun: bool) {
+        if !has_begun {
+            self.queue.called_off(name);
+        }
+        self.send(Command::Stop(name.clone()));
     }
 
     pub(super) fn send(&mut self, command: Command) {

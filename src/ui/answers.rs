@@ -34,6 +34,7 @@ impl App {
             Answer::Done(Ok(text)) => self.notify(Notice::info(text)),
             Answer::Done(Err(error)) => self.notify(Notice::error(error.to_string())),
             Answer::Memory(device, bytes) => self.caches.foreseen.take_memory(device, bytes),
+            Answer::DataLook(key, looked) => self.take_data_look(key, looked),
             Answer::Exported(outcome) => self.take_exported(outcome),
             Answer::Moved(moved) => self.take_moved(*moved),
             Answer::Dropped(Ok(dropped)) => self.take_dropped(dropped),

@@ -8,6 +8,8 @@ use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
 use super::background::{Background, WakeUp};
+use super::data_look::DataLook;
+use super::draft_history::{DraftHistory, held};
 use super::foreseen::Foreseen;
 use super::frame_times::FrameTimes;
 use super::item_index::ItemIndex;
@@ -20,6 +22,8 @@ use super::states_data::StatesData;
 use super::sweep_panel::SweepPanel;
 use super::theme;
 use super::ui_state::{Tab, UiState};
+use super::views::form_defaults::Defaults;
+use super::views::paired_rows::Comparisons;
 use super::widgets::plot_cache::PlotCache;
 use crate::kernels::device::AdapterSummary;
 use crate::protocol::command::Command;
@@ -106,9 +110,13 @@ pub(super) struct Caches {
     pub plots: PlotCache,
     pub states: StatesData,
     pub foreseen: Foreseen,
+    /// What the fields of the draft are by default.
+    pub defaults: Defaults,
     pub frames: FrameTimes,
     /// Evaluations of the runs that are looked at, and their comparisons.
     pub measured: Measured,
+    /// What views show of the comparisons.
+    pub comparisons: Comparisons,
     /// Which of their items are listed.
     pub items: ItemIndex,
     /// The GPUs of this machine, once they are known.
@@ -132,6 +140,8 @@ pub struct App {
     pub(super) worker: Option<WorkerHandle>,
     pub(super) background: Background,
     pub(super) caches: Caches,
+    /// What the draft was before.
+    pub(super) history: DraftHistory,
     pub(super) notices: Vec<Notice>,
     pub(super) runs_dir: PathBuf,
     /// What was asked of the worker.
@@ -144,6 +154,12 @@ pub struct App {
     pub(super) to_write: Vec<RunId>,
     /// Evaluations that were asked for.
     pub(super) n_scored: usize,
+    /// Searches for a learning rate that were asked for.
+    pub(super) n_searched: usize,
+    /// What is looked at of the training data.
+    pub(super) data_look: Option<DataLook>,
+    /// Looks at training data that were asked for.
+    pub(super) n_looked: usize,
     pub(super) wake: WakeUp,
     since: Instant,
     pub(super) reads_past_runs: bool,
@@ -163,6 +179,7 @@ impl App {
         sweep.restore(&state.sweep);
         Self {
             store: RunStore::default(),
+            history: DraftHistory::new(state.draft.clone()),
             state,
             closing: Closing::default(),
             sweep,
@@ -172,8 +189,10 @@ impl App {
                 plots: PlotCache::default(),
                 states: StatesData::default(),
                 foreseen: Foreseen::default(),
+                defaults: Defaults::default(),
                 frames: FrameTimes::default(),
                 measured: Measured::default(),
+                comparisons: Comparisons::default(),
                 items: ItemIndex::default(),
                 adapters: None,
                 picture_of: None,
@@ -186,6 +205,9 @@ impl App {
             deleted: Vec::new(),
             to_write: Vec::new(),
             n_scored: 0,
+            n_searched: 0,
+            data_look: None,
+            n_looked: 0,
             wake,
             since: Instant::now(),
             reads_past_runs: false,
@@ -223,6 +245,11 @@ impl App {
         self.reads_past_runs
     }
 
+    /// Whether evaluations are being read or compared.
+    pub fn reads_evaluations(&self) -> bool {
+        self.caches.measured.is_waiting()
+    }
+
     /// Whether a run is on or about to begin.
     pub fn is_busy(&self) -> bool {
         self.queue.has_run()
@@ -242,6 +269,7 @@ impl App {
             self.take_answer(answer);
         }
         self.take_in_sweep();
+        self.history.note_whole(&self.state.draft);
         self.state.take_in(&self.store);
         let is_done = match self.closing {
             Closing::No => false,
@@ -291,16 +319,24 @@ impl App {
                     self.send(Command::Stop(run));
                 }
             }
-            Some(News::Failed { message, .. }) => self.notify(Notice::error(message)),
+            Some(News::Failed { run, message, .. }) => {
+                if !self.take_unfound(run.as_ref(), &message) {
+                    self.notify(Notice::error(message));
+                }
+            }
             Some(News::JobDone) => {
                 self.queue.job_done();
-                self.measures &= !self.queue.is_idle();
+                if self.queue.is_idle() {
+                    self.measures = false;
+                    self.no_search_is_on("the search was given up");
+                }
             }
             Some(News::Diagnosed(diagnosis)) => {
                 self.notify(Notice::warning(diagnosis.to_string()));
             }
             Some(News::Scored(of)) => self.caches.measured.read_again(&of),
-            Some(News::Ended { .. } | News::RateFound) | None => {}
+            Some(News::RateFound(run)) => self.take_found(&run),
+            Some(News::Ended { .. }) | None => {}
         }
     }
 
@@ -312,6 +348,7 @@ impl App {
         let sweep = &self.sweep;
         let is_elsewhere = |run: &RunId| sweep.under_way(run).is_some();
         self.store.worker_gone(why, is_elsewhere);
+        self.no_search_is_on("the worker ended; start it again");
         // On the way out it ends because it was told to.
         if self.closing == Closing::Saving {
             return;
@@ -320,10 +357,14 @@ impl App {
         self.notify(Notice::error(text.into()).with(WayOn::RestartWorker));
     }
 
-    /// Shows a message; the same one only once.
+    /// Shows a message; the same one only once. One that says that all went well
+    /// gives way to the next, unless something can be done about it.
     pub fn notify(&mut self, notice: Notice) {
-        self.notices
-            .retain(|old| *old != notice && old.level > LogLevel::Info);
+        self.notices.retain(|old| {
+            let is_replaced = notice.way_on.is_some() && old.way_on == notice.way_on;
+            let stays = old.level > LogLevel::Info || old.way_on.is_some();
+            *old != notice && stays && !is_replaced
+        });
         self.notices.push(notice);
         let n_over = self.notices.len().saturating_sub(MAX_NOTICES);
         self.notices.drain(..n_over);
@@ -343,8 +384,11 @@ impl App {
         self.look_ahead(&ctx);
         self.take_drops(&ctx);
         self.take_picture(&ctx);
-        let mut actions = pressed(&ctx, &self.store, &self.state);
+        let has_dialog =
+            self.state.has_dialog() || self.data_look.is_some() || self.closing != Closing::No;
+        let mut actions = pressed(&ctx, &self.store, &self.state, has_dialog);
         layout_ui(ui, self, &mut actions);
+        self.history.note(&self.state.draft, held(&ctx));
         if !actions.is_empty() {
             // What they change is seen at once.
             ctx.request_repaint();
@@ -352,6 +396,7 @@ impl App {
         for action in actions {
             self.apply(action, &ctx);
         }
+        self.history.note_whole(&self.state.draft);
         self.caches.frames.add(start, self.since);
         if self.state.shows_frame_times {
             self.caches.frames.show(&ctx);
@@ -369,6 +414,7 @@ impl App {
 
     /// Has read what the views will want.
     fn look_ahead(&mut self, ctx: &Context) {
+        self.caches.defaults.look_at(&self.state.draft);
         if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
             self.background.foresee(spec);
         }

@@ -13,15 +13,14 @@ use super::measured::{Files, Pair, Stamp};
 use super::states_data::{GridKey, ShownKey, StateKey, read};
 use super::states_shown::{HeadGrid, Shown};
 use crate::bench::{Comparison, compare};
+use crate::data::Preview;
 use crate::error::{Error, Result};
 use crate::kernels::device::{AdapterSummary, DeviceChoice, list_adapters, memory_of};
 use crate::model::checkpoint::Checkpoint;
-use crate::persist::evaluation_file::read_evaluation;
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::read_spec;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
-use crate::report::compared::evaluations_of;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::sweep::store::SWEEP_FILE;
@@ -48,6 +47,8 @@ pub(super) enum Answer {
     Dropped(Result<Dropped>),
     Exported(Result<String>),
     Memory(DeviceChoice, Option<u64>),
+    /// The training data, by the number of the look at them.
+    DataLook(usize, Result<Box<Preview>>),
 }
 
 /// What came of moving a run's folder.
@@ -237,13 +238,7 @@ impl Background {
 
     /// Reads every evaluation in a run's folder.
     pub fn read_evaluations(&self, run: RunId, stamp: Stamp, folder: PathBuf) {
-        self.start(move || {
-            let files = evaluations_of(&folder).and_then(|paths| {
-                let files = paths.iter().map(|path| read_evaluation(path).map(Arc::new));
-                files.collect()
-            });
-            Some(Answer::Evaluations(run, stamp, files))
-        });
+        self.start(move || Some(Answer::Evaluations(run, stamp, Files::read(&folder))));
     }
 
     /// Compares two evaluations.

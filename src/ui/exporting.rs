@@ -10,14 +10,14 @@ use super::dialogs::PathFor;
 use super::widgets::metric_plot::Plotted;
 use super::widgets::plot_svg::metric_svg;
 use crate::atomic::write_atomic;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::persist::diagnostics::write_diagnostics;
 use crate::persist::run_numbers::write_numbers;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
-use crate::tuning::lift_bundle::read_tuned;
+use crate::tuning::lift_bundle::{Exportable, NO_S0_NOTE, ONLY_S0_NOTE, exportable};
 use crate::tuning::spec::Method;
-use crate::tuning::state_file::{ExportFormat, Metadata, PthDType, export, locate_state};
+use crate::tuning::state_file::{ExportFormat, PthDType, export, locate_state};
 
 /// The formats in the order in which they are offered.
 pub const FORMATS: [ExportFormat; 5] = [
@@ -28,6 +28,28 @@ pub const FORMATS: [ExportFormat; 5] = [
     ExportFormat::Safetensors,
 ];
 
+/// What of a run works in this program only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stays {
+    /// All of it is S_0, which other programs load.
+    Nothing,
+    /// The branch beside S_0.
+    Lift,
+    /// All of it: there is no S_0.
+    Everything,
+}
+
+impl Stays {
+    /// What people should know before they export.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Lift => Some(ONLY_S0_NOTE),
+            Self::Everything => Some(NO_S0_NOTE),
+        }
+    }
+}
+
 /// What people are exporting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exporting {
@@ -35,8 +57,8 @@ pub struct Exporting {
     pub run: RunId,
     /// Its folder, which holds the state.
     pub folder: PathBuf,
-    /// Whether only a part of what was trained can leave this program.
-    pub is_lifted: bool,
+    /// What of what was trained cannot leave this program.
+    pub stays: Stays,
     /// What it becomes.
     pub format: ExportFormat,
     /// The state is written times this.
@@ -57,7 +79,11 @@ impl Exporting {
         let mut exporting = Self {
             run: run.id.clone(),
             folder: run.folder.clone(),
-            is_lifted: matches!(run.spec.method, Method::Lifted(_)),
+            stays: match run.spec.method {
+                Method::Base | Method::Standard(_) => Stays::Nothing,
+                Method::Lifted(_) => Stays::Lift,
+                Method::PaperLiteral(_) => Stays::Everything,
+            },
             format: FORMATS[0],
             alpha: 1.0,
             path: String::new(),
@@ -195,8 +221,9 @@ impl App {
                     })
                     .collect();
                 let folder = runs.first().map(|run| run.folder.clone());
+                let draft = self.state.draft.clone();
                 self.background.start_quietly(move || {
-                    write_diagnostics(&path, &lines.join("\n"), folder.as_deref())
+                    write_diagnostics(&path, &lines.join("\n"), &draft, folder.as_deref())
                         .map(|()| Some(saved))
                 });
             }
@@ -232,21 +259,10 @@ fn write_text(path: &Path, text: &str) -> Result<()> {
 
 /// Writes the file, which is read back and compared, and says so.
 fn write(exporting: &Exporting) -> Result<String> {
-    if !exporting.alpha.is_finite() {
-        return Err(Error::spec("alpha", "must be a number"));
-    }
     let source = locate_state(&exporting.folder)?;
-    let (tuned, metadata) = read_tuned(&source, None)?;
-    let metadata = if exporting.alpha == 1.0 {
-        metadata
-    } else {
-        // The figures are those of the state as it was tuned.
-        Metadata {
-            metrics_json: None,
-            ..metadata
-        }
-    };
-    let state = tuned.state.scaled(exporting.alpha as f32);
+    let Exportable {
+        state, metadata, ..
+    } = exportable(source, None, exporting.alpha as f32)?;
     let path = Path::new(&exporting.path);
     let (report, script) = export(
         &state,

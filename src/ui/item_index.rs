@@ -109,6 +109,7 @@ mod tests {
                     protocol: Protocol::Mini,
                     split: Split::Test,
                     few_shot: 0,
+                    few_shot_order: None,
                     n_total: 3,
                     left_out: Vec::new(),
                 },

@@ -10,11 +10,13 @@ use eframe::egui::{
 use super::action::Action;
 use super::app::{App, Caches, Closing};
 use super::docking::{docked_ui, view_menu_ui};
+use super::queue::Queue;
 use super::sweep_panel::SweepPanel;
 use super::theme::{Appearance, MARGIN, palette};
 use super::ui_state::{Tab, UiState};
 use super::views::compare::compare_ui;
 use super::views::config_form::{Known, config_form_ui};
+use super::views::data_dialog::data_ui;
 use super::views::export_dialog::export_ui;
 use super::views::items::items_ui;
 use super::views::kernel_preview::Distances;
@@ -22,6 +24,7 @@ use super::views::log_panel::log_panel_ui;
 use super::views::messages::{closing_ui, notices_ui, shortcuts_ui};
 use super::views::palette::palette_ui;
 use super::views::playground::playground_ui;
+use super::views::rate_dialog::rate_ui;
 use super::views::run_menu::labels_ui;
 use super::views::run_queue::Queued;
 use super::views::runs_panel::runs_panel_ui;
@@ -53,6 +56,9 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         notices,
         queue,
         measures,
+        history,
+        data_look,
+        deleted,
         ..
     } = app;
     let drawn: HashSet<&RunId> = state.selected.iter().chain(&state.baseline).collect();
@@ -95,6 +101,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     let known = Known {
         runs: store.runs(),
         distances: distances(store, &state.draft, *measures),
+        history,
+        searches: state.rate_search.as_ref().is_some_and(|of| of.is_on),
     };
     if state.shows_form {
         Panel::right("configuration")
@@ -118,7 +126,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
             .default_size(116.0)
             .size_range(60.0..=420.0)
             .show(ui, |ui| {
-                log_panel_ui(ui, store, state);
+                actions.extend(log_panel_ui(ui, store, state));
             });
     }
     // The worker of the window, which answers prompts, is free while a sweep is on.
@@ -128,6 +136,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         store,
         sweep,
         caches,
+        queue,
         is_run_on,
     };
     let is_split = state.dock.is_split();
@@ -159,12 +168,13 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     }
     actions.extend(labels_ui(ui.ctx(), &mut state.editing));
     actions.extend(export_ui(ui.ctx(), &mut state.exporting));
-    actions.extend(score_ui(
-        ui.ctx(),
-        &mut state.scoring,
-        store.scoring.as_ref(),
-    ));
-    actions.extend(palette_ui(ui.ctx(), store, state));
+    let scored = state.scoring.as_ref().and_then(|asked| asked.name.as_ref());
+    let is_scoring = scored.is_some_and(|name| queue.has_job(name));
+    let known = store.scoring.as_ref();
+    actions.extend(score_ui(ui.ctx(), &mut state.scoring, known, is_scoring));
+    data_ui(ui.ctx(), data_look);
+    actions.extend(rate_ui(ui.ctx(), &mut state.rate_search, store.rate_search));
+    actions.extend(palette_ui(ui.ctx(), store, state, !deleted.is_empty()));
     if let Some(ending) = ending {
         actions.extend(closing_ui(ui.ctx(), *closing, &ending, &mut state.goes_on));
     }
@@ -179,6 +189,7 @@ struct Views<'a> {
     store: &'a RunStore,
     sweep: &'a mut SweepPanel,
     caches: &'a mut Caches,
+    queue: &'a Queue,
     /// Whether the worker of the window has a run.
     is_run_on: bool,
 }
@@ -206,12 +217,14 @@ impl Views<'_> {
             store,
             sweep,
             caches,
+            queue,
             is_run_on,
         } = self;
         let Caches {
             plots,
             states,
             measured,
+            comparisons,
             items,
             ..
         } = caches;
@@ -219,9 +232,13 @@ impl Views<'_> {
             Tab::Tune => actions.extend(tune_ui(ui, store, state, sweep, plots)),
             Tab::States => actions.extend(states_ui(ui, store, state, states)),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
-            Tab::Compare => actions.extend(compare_ui(ui, store, state, measured)),
+            Tab::Compare => actions.extend(compare_ui(ui, store, state, measured, comparisons)),
             Tab::Items => items_ui(ui, store, state, measured, items),
-            Tab::Playground => actions.extend(playground_ui(ui, store, state, *is_run_on)),
+            Tab::Playground => {
+                let playing = state.playing.as_ref();
+                let is_answering = playing.is_some_and(|name| queue.has_job(name));
+                actions.extend(playground_ui(ui, store, state, *is_run_on, is_answering));
+            }
         }
     }
 }

@@ -2,21 +2,47 @@
 //! comparisons, which are worked out there too.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::bench::{Comparison, Rule};
+use crate::bench::{Comparison, FewShotOrder, Rule};
 use crate::error::Result;
-use crate::persist::evaluation_file::EvaluationFile;
+use crate::persist::evaluation_file::{EvaluationFile, read_evaluation};
 use crate::protocol::event::RunId;
+use crate::report::compared::evaluations_of;
 use crate::runs::run::Run;
 
 /// Tells one reading of a run's evaluations from the next: what was measured
 /// when they were read, and whether the run was over.
 pub(super) type Stamp = (Vec<u64>, bool);
 
-/// What came of reading a run's evaluations.
-pub(super) type Files = Result<Vec<Arc<EvaluationFile>>>;
+/// What came of reading a run's evaluations: those that could be read, and why
+/// the first other one could not.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    pub files: Vec<Arc<EvaluationFile>>,
+    pub problem: Option<String>,
+}
+
+impl Files {
+    /// Reads every evaluation in a run's folder.
+    pub fn read(folder: &Path) -> Self {
+        let mut read = Self::default();
+        let paths = evaluations_of(folder).unwrap_or_else(|error| {
+            read.problem = Some(error.to_string());
+            Vec::new()
+        });
+        for path in paths {
+            match read_evaluation(&path) {
+                Ok(file) => read.files.push(Arc::new(file)),
+                Err(error) => {
+                    read.problem.get_or_insert_with(|| error.to_string());
+                }
+            }
+        }
+        read
+    }
+}
 
 /// Two evaluations to compare.
 #[derive(Debug, Clone)]
@@ -49,8 +75,7 @@ pub(super) enum Compared {
 
 enum Reading {
     Asked,
-    Ready(Vec<Arc<EvaluationFile>>),
-    Failed(String),
+    Done(Files),
 }
 
 /// What is known of evaluations.
@@ -98,27 +123,30 @@ impl Measured {
         if known != stamp {
             return;
         }
-        *reading = match files {
-            Ok(files) => Reading::Ready(files),
-            Err(error) => Reading::Failed(error.to_string()),
-        };
+        *reading = Reading::Done(files);
         self.revision += 1;
     }
 
     /// The evaluations of a run; none while they are being read.
     pub fn files(&self, run: &RunId) -> Option<&[Arc<EvaluationFile>]> {
         match self.runs.get(run) {
-            Some((_, Reading::Ready(files))) => Some(files),
-            Some((_, Reading::Failed(_))) => Some(&[]),
+            Some((_, Reading::Done(read))) => Some(&read.files),
             Some((_, Reading::Asked)) | None => None,
         }
     }
 
-    /// Why a run's evaluations cannot be read.
+    /// Whether something is being read or worked out.
+    pub fn is_waiting(&self) -> bool {
+        let is_asked = |(_, reading): &(Stamp, Reading)| matches!(reading, Reading::Asked);
+        let is_waiting = |(_, compared): &(Pair, Compared)| matches!(compared, Compared::Waiting);
+        self.runs.values().any(is_asked) || self.pairs.values().any(is_waiting)
+    }
+
+    /// Why one of a run's evaluations cannot be read.
     pub fn problem(&self, run: &RunId) -> Option<&str> {
         match self.runs.get(run) {
-            Some((_, Reading::Failed(problem))) => Some(problem),
-            Some((_, Reading::Asked | Reading::Ready(_))) | None => None,
+            Some((_, Reading::Done(read))) => read.problem.as_deref(),
+            Some((_, Reading::Asked)) | None => None,
         }
     }
 
@@ -154,8 +182,8 @@ impl Measured {
             .runs
             .values()
             .filter_map(|(_, reading)| match reading {
-                Reading::Ready(files) => Some(files),
-                Reading::Asked | Reading::Failed(_) => None,
+                Reading::Done(read) => Some(&read.files),
+                Reading::Asked => None,
             })
             .flatten()
             .map(|file| Arc::as_ptr(file) as usize)
@@ -173,9 +201,13 @@ pub(super) fn name_of(file: &EvaluationFile) -> String {
         true => "tuned",
         false => "untuned",
     };
+    let drawn = match conditions.few_shot_order {
+        Some(FewShotOrder::Drawn) => "drawn ",
+        Some(FewShotOrder::First) | None => "",
+    };
     match conditions.few_shot {
         0 => tuned.into(),
-        1 => format!("{tuned}, 1 example"),
-        n => format!("{tuned}, {n} examples"),
+        1 => format!("{tuned}, 1 {drawn}example"),
+        n => format!("{tuned}, {n} {drawn}examples"),
     }
 }

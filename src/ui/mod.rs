@@ -7,9 +7,12 @@
 //! | `action.rs` | what they can ask for; the only place that sends a command |
 //! | `queue.rs` | runs that were asked for and wait |
 //! | `closing.rs` | what the end of the window ends, and how it goes on |
+//! | `data_look.rs` | a look at the training data |
+//! | `draft_history.rs` | the configurations that were there before |
 //! | `housekeeping.rs` | labels, deleting, files that are dropped |
 //! | `exporting.rs`, `pictures.rs` | files that leave the window |
 //! | `playing.rs` | prompts and their answers |
+//! | `rate_search.rs` | the search for a learning rate |
 //! | `scoring.rs` | the accuracy of runs that are over |
 //! | `frame_times.rs` | how long frames take |
 //! | `answers.rs` | what came of work beside the window |
@@ -37,6 +40,7 @@ pub mod exporting;
 pub mod pictures;
 pub mod playing;
 pub mod queue;
+pub mod rate_search;
 pub mod scoring;
 pub mod states_settings;
 pub mod sweep_kept;
@@ -49,6 +53,8 @@ pub mod window;
 
 mod answers;
 mod closing;
+mod data_look;
+mod draft_history;
 mod foreseen;
 mod frame_times;
 mod housekeeping;

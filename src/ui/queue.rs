@@ -55,8 +55,17 @@ enum Sent {
     Starting(Asked),
     /// A run that has.
     Begun,
-    /// Something else.
-    Other,
+    /// Something else, with its name if it has one.
+    Other(Option<RunId>),
+}
+
+impl Sent {
+    fn is_run(&self) -> bool {
+        match self {
+            Self::Starting(_) | Self::Begun => true,
+            Self::Other(_) => false,
+        }
+    }
 }
 
 /// What was asked of the worker and is not done.
@@ -110,7 +119,7 @@ impl Queue {
     pub fn starting(&self) -> Option<&str> {
         self.sent.iter().find_map(|sent| match sent {
             Sent::Starting(asked) => Some(asked.name()),
-            Sent::Begun | Sent::Other => None,
+            Sent::Begun | Sent::Other(_) => None,
         })
     }
 
@@ -118,7 +127,7 @@ impl Queue {
     pub fn asked(&self) -> impl Iterator<Item = &Asked> {
         let starting = self.sent.iter().filter_map(|sent| match sent {
             Sent::Starting(asked) => Some(asked),
-            Sent::Begun | Sent::Other => None,
+            Sent::Begun | Sent::Other(_) => None,
         });
         starting.chain(self.waiting.iter().map(|waiting| &waiting.asked))
     }
@@ -135,11 +144,7 @@ impl Queue {
 
     /// Whether a run waits, is being prepared or is on.
     pub fn has_run(&self) -> bool {
-        let is_run = |sent: &Sent| match sent {
-            Sent::Starting(_) | Sent::Begun => true,
-            Sent::Other => false,
-        };
-        !self.waiting.is_empty() || self.sent.iter().any(is_run)
+        !self.waiting.is_empty() || self.sent.iter().any(Sent::is_run)
     }
 
     /// Adds a run behind the others.
@@ -185,7 +190,7 @@ impl Queue {
     /// The next run for the worker, if it has none. While a sweep is on, on the
     /// same device as a rule, only a run that is to begin beside it.
     pub fn next(&mut self, runs: &std::path::Path, is_sweep_on: bool) -> Option<Command> {
-        let is_busy = self.sent.iter().any(|sent| *sent != Sent::Other);
+        let is_busy = self.sent.iter().any(Sent::is_run);
         if is_busy {
             return None;
         }
@@ -202,9 +207,28 @@ impl Queue {
         })
     }
 
-    /// Notes a job that is not a run.
-    pub fn sent_other(&mut self) {
-        self.sent.push_back(Sent::Other);
+    /// Notes a job that is not a run, with its name if it has one.
+    pub fn sent_other(&mut self, name: Option<RunId>) {
+        self.sent.push_back(Sent::Other(name));
+    }
+
+    /// Whether the worker has a job of this name and is not done with it, however
+    /// that will end.
+    pub fn has_job(&self, name: &RunId) -> bool {
+        let is_it = |sent: &Sent| match sent {
+            Sent::Other(of) => of.as_ref() == Some(name),
+            Sent::Starting(_) | Sent::Begun => false,
+        };
+        self.sent.iter().any(is_it)
+    }
+
+    /// Notes that a job was called off before the worker began with it.
+    pub fn called_off(&mut self, name: &RunId) {
+        for sent in &mut self.sent {
+            if matches!(sent, Sent::Other(of) if of.as_ref() == Some(name)) {
+                *sent = Sent::Other(None);
+            }
+        }
     }
 
     /// Notes that the run being prepared is to be given up.
@@ -215,7 +239,7 @@ impl Queue {
     /// Notes that a run has begun; whether it was given up and has to be
     /// stopped, since that came too late.
     pub fn began(&mut self) -> bool {
-        if let Some(sent) = self.sent.iter_mut().find(|sent| **sent != Sent::Other) {
+        if let Some(sent) = self.sent.iter_mut().find(|sent| sent.is_run()) {
             *sent = Sent::Begun;
         }
         std::mem::take(&mut self.is_giving_up)
@@ -223,7 +247,7 @@ impl Queue {
 
     /// Notes that the worker is done with its oldest job.
     pub fn job_done(&mut self) {
-        if self.sent.pop_front() != Some(Sent::Other) {
+        if self.sent.pop_front().is_none_or(|sent| sent.is_run()) {
             self.is_giving_up = false;
         }
     }
@@ -263,7 +287,7 @@ mod tests {
     #[test]
     fn the_worker_gets_one_run_at_a_time() {
         let mut queue = Queue::default();
-        queue.sent_other();
+        queue.sent_other(None);
         queue.push(start("a"));
         queue.push(start("b"));
         let runs = Path::new("runs");
@@ -299,6 +323,21 @@ mod tests {
         assert_eq!(queue.next(runs, true), None);
         assert!(queue.next(runs, false).is_some());
         assert_eq!(queue.starting(), Some("a"));
+    }
+
+    #[test]
+    fn a_named_job_is_there_until_it_is_done_or_called_off() {
+        let mut queue = Queue::default();
+        let (prompt, other) = (RunId("prompt 1".into()), RunId("prompt 2".into()));
+        queue.sent_other(Some(prompt.clone()));
+        queue.sent_other(Some(other.clone()));
+        assert!(queue.has_job(&prompt) && queue.has_job(&other));
+        queue.called_off(&other);
+        assert!(queue.has_job(&prompt) && !queue.has_job(&other));
+        queue.job_done();
+        assert!(!queue.has_job(&prompt) && !queue.is_idle());
+        queue.job_done();
+        assert!(queue.is_idle());
     }
 
     #[test]

@@ -94,8 +94,11 @@ impl App {
 
     /// Ends the evaluation that goes on.
     pub(super) fn stop_scoring(&mut self) {
-        if let Some(scoring) = &self.store.scoring {
-            self.send(Command::Stop(scoring.name.clone()));
+        let asked = self.state.scoring.as_ref();
+        if let Some(name) = asked.and_then(|asked| asked.name.clone()) {
+            let scoring = self.store.scoring.as_ref();
+            let has_begun = scoring.is_some_and(|scoring| scoring.name == name);
+            self.stop_job(&name, has_begun);
         }
     }
 

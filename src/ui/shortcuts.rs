@@ -4,6 +4,9 @@ use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
 
 use super::action::Action;
 use super::ui_state::{Tab, UiState};
+use super::views::playground::prompt_id;
+use super::views::runs_panel::listed;
+use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::runs::run::RunStatus;
 
@@ -17,6 +20,8 @@ pub(super) struct Shortcut {
 
 #[derive(Clone, Copy)]
 enum Does {
+    /// Answer the prompt, while it is being typed.
+    Answer,
     Start,
     PauseOrResume,
     Stop,
@@ -24,12 +29,55 @@ enum Does {
     OpenSpec,
     SaveSpec,
     CopyCommandLine,
+    Undo,
+    Redo,
     Look,
     Shortcuts,
     Palette,
     FrameTimes,
+    SelectAll,
+    SelectAbove,
+    SelectBelow,
+    EditLabels,
     Delete,
     Close,
+}
+
+impl Does {
+    /// Whether a field that is typed in has this key for itself, or would lose
+    /// what is typed by it.
+    fn yields_to_typing(self) -> bool {
+        match self {
+            Self::SelectAll
+            | Self::SelectAbove
+            | Self::SelectBelow
+            | Self::Delete
+            | Self::Undo
+            | Self::Redo => true,
+            Self::Answer
+            | Self::Start
+            | Self::PauseOrResume
+            | Self::Stop
+            | Self::Open(_)
+            | Self::OpenSpec
+            | Self::SaveSpec
+            | Self::CopyCommandLine
+            | Self::Look
+            | Self::Shortcuts
+            | Self::Palette
+            | Self::FrameTimes
+            | Self::EditLabels
+            | Self::Close => false,
+        }
+    }
+
+    /// Whether it can be done while a question stands in front of everything.
+    fn is_over_dialogs(self) -> bool {
+        matches!(
+            self,
+            Self::Look | Self::Shortcuts | Self::Palette | Self::FrameTimes | Self::Close
+        )
+    }
 }
 
 const fn command(key: Key, what: &'static str, does: Does) -> Shortcut {
@@ -40,8 +88,19 @@ const fn command(key: Key, what: &'static str, does: Does) -> Shortcut {
     }
 }
 
+/// Changes the configuration back.
+pub(super) const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
+/// Changes it forth again.
+pub(super) const REDO: KeyboardShortcut =
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+
 /// Every shortcut, in the order in which they are listed.
 pub(super) const SHORTCUTS: &[Shortcut] = &[
+    command(
+        Key::Enter,
+        "Answer the prompt that is being typed",
+        Does::Answer,
+    ),
     command(Key::Enter, "Start the run that is configured", Does::Start),
     command(
         Key::P,
@@ -66,8 +125,35 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
         "Copy the configuration as a command line",
         Does::CopyCommandLine,
     ),
+    // Before the one that has fewer keys, which would take it.
+    Shortcut {
+        keys: REDO,
+        what: "Change the configuration again",
+        does: Does::Redo,
+    },
+    Shortcut {
+        keys: UNDO,
+        what: "Undo the last change of the configuration",
+        does: Does::Undo,
+    },
     command(Key::T, "Change between system, light and dark", Does::Look),
     command(Key::K, "List everything that can be done", Does::Palette),
+    command(Key::A, "Select every run that is listed", Does::SelectAll),
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowUp),
+        what: "Select the run above",
+        does: Does::SelectAbove,
+    },
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowDown),
+        what: "Select the run below",
+        does: Does::SelectBelow,
+    },
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::NONE, Key::F2),
+        what: "Write a name, tags and a note on the selected run",
+        does: Does::EditLabels,
+    },
     command(Key::Delete, "Delete the selected runs", Does::Delete),
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F12),
@@ -88,7 +174,8 @@ pub(super) fn available(
     state: &UiState,
 ) -> impl Iterator<Item = (&'static Shortcut, Action)> {
     let all = SHORTCUTS.iter().filter(|shortcut| match shortcut.does {
-        Does::Palette => false,
+        // It is open already, and nothing is typed but what to do.
+        Does::Palette | Does::Answer => false,
         Does::Start
         | Does::PauseOrResume
         | Does::Stop
@@ -96,24 +183,42 @@ pub(super) fn available(
         | Does::OpenSpec
         | Does::SaveSpec
         | Does::CopyCommandLine
+        | Does::Undo
+        | Does::Redo
         | Does::Look
         | Does::Shortcuts
         | Does::FrameTimes
+        | Does::SelectAll
+        | Does::SelectAbove
+        | Does::SelectBelow
+        | Does::EditLabels
         | Does::Delete
         | Does::Close => true,
     });
     all.filter_map(|shortcut| Some((shortcut, action(shortcut.does, store, state)?)))
 }
 
-/// What was asked for by keys.
-pub(super) fn pressed(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Action> {
+/// What was asked for by keys. A field that is typed in keeps the keys that it has
+/// a use for, and a question in front of everything keeps all that act behind it.
+pub(super) fn pressed(
+    ctx: &Context,
+    store: &RunStore,
+    state: &UiState,
+    has_dialog: bool,
+) -> Vec<Action> {
     let mut actions = Vec::new();
+    let is_typing = ctx.egui_wants_keyboard_input();
+    let has_prompt = ctx.memory(|memory| memory.has_focus(prompt_id()));
     for shortcut in SHORTCUTS {
-        if ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
+        let is_meant = match shortcut.does {
+            Does::Answer => has_prompt,
+            does if has_dialog => does.is_over_dialogs(),
+            does => !(is_typing && does.yields_to_typing()),
+        };
+        if is_meant && ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
             actions.extend(action(shortcut.does, store, state));
         }
     }
-    let is_typing = ctx.egui_wants_keyboard_input();
     if !is_typing && ctx.input(|input| input.key_pressed(Key::Questionmark)) {
         actions.push(Action::ToggleShortcuts);
     }
@@ -123,6 +228,8 @@ pub(super) fn pressed(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<A
 fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
     use super::dialogs::PathFor;
     Some(match does {
+        Does::Answer if state.playground.prompt.is_empty() => return None,
+        Does::Answer => Action::Generate,
         Does::Start => Action::Start,
         Does::PauseOrResume => {
             let run = store.get(state.focused()?)?;
@@ -150,12 +257,33 @@ fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
         Does::OpenSpec => Action::Choose(PathFor::OpenSpec),
         Does::SaveSpec => Action::Choose(PathFor::SaveSpec),
         Does::CopyCommandLine => Action::CopyCommandLine,
+        Does::Undo => Action::UndoDraft,
+        Does::Redo => Action::RedoDraft,
         Does::Look => Action::Look(state.appearance.next()),
         Does::Shortcuts => Action::ToggleShortcuts,
         Does::Palette => Action::TogglePalette,
         Does::FrameTimes => Action::ToggleFrameTimes,
+        Does::SelectAll => {
+            let listed = listed(store, state);
+            Action::SelectAll(listed.into_iter().map(|run| run.id.clone()).collect())
+        }
+        Does::SelectAbove => Action::Select(beside(store, state, -1)?),
+        Does::SelectBelow => Action::Select(beside(store, state, 1)?),
+        Does::EditLabels => Action::EditLabels(state.focused()?.clone()),
         Does::Delete if state.selected.is_empty() => return None,
         Does::Delete => Action::Delete(state.selected.clone()),
         Does::Close => Action::Close,
     })
+}
+
+/// The run that is listed so many places below the one that buttons act on.
+fn beside(store: &RunStore, state: &UiState, by: isize) -> Option<RunId> {
+    let listed = listed(store, state);
+    let focused = state.focused();
+    let at = listed.iter().position(|run| Some(&run.id) == focused);
+    let place = match at {
+        Some(at) => at.checked_add_signed(by)?,
+        None => 0,
+    };
+    listed.get(place).map(|run| run.id.clone())
 }

@@ -3,6 +3,7 @@
 use eframe::egui::{Pos2, Rect};
 use serde::{Deserialize, Serialize};
 
+use super::widgets::player::Player;
 use crate::colormap::{Limits, Scale};
 use crate::protocol::event::RunId;
 use crate::tuning::head_matrices::MatrixKind;
@@ -63,10 +64,10 @@ pub struct StatesSettings {
     pub token: Option<usize>,
     /// Whether the tokens go on by themselves.
     #[serde(skip)]
-    pub plays: bool,
-    /// When the last one did, in seconds of the window.
+    pub tokens: Player,
+    /// Whether the snapshots do.
     #[serde(skip)]
-    pub played_at: f64,
+    pub steps: Player,
     /// The part of the matrix that is shown, 0 to 1 both ways.
     #[serde(skip, default = "whole")]
     pub zoom: Rect,
@@ -111,8 +112,8 @@ impl Default for StatesSettings {
             step: None,
             compare: CompareWith::default(),
             token: None,
-            plays: false,
-            played_at: 0.0,
+            tokens: Player::default(),
+            steps: Player::default(),
             zoom: Self::WHOLE,
         }
     }

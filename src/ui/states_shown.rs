@@ -243,6 +243,7 @@ fn thumbnail(matrix: &Matrix, side: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::TableFormat;
     use crate::tuning::state_file::TunedState;
 
     fn matrix(values: &[f32], columns: usize) -> Matrix {
@@ -261,6 +262,21 @@ mod tests {
         let large = thumbnail(&matrix(&[1.0, 2.0, 3.0, 4.0], 2), 4);
         assert_eq!(large[..4], [1.0, 1.0, 2.0, 2.0]);
         assert!(thumbnail(&matrix(&[f32::NAN; 4], 2), 2)[0].is_nan());
+    }
+
+    #[test]
+    fn a_matrix_is_a_table_with_every_number_in_full() {
+        let shown = Shown::new(matrix(&[0.1, -2.5, f32::NAN, 1e-30], 2));
+        let table = shown.table("S_0", ["value channel", "key channel"]);
+        let csv = table.render(TableFormat::Csv);
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines[0], "value channel \\ key channel,0,1");
+        let numbers = |line: &str| -> Vec<f32> {
+            let cells = line.split(',').skip(1);
+            cells.map(|cell| cell.parse().unwrap_or(f32::NAN)).collect()
+        };
+        assert_eq!(numbers(lines[1]), [0.1, -2.5]);
+        assert!(numbers(lines[2])[0].is_nan() && numbers(lines[2])[1] == 1e-30);
     }
 
     #[test]

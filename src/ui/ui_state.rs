@@ -9,6 +9,7 @@ use super::docking::Dock;
 use super::exporting::Exporting;
 use super::playing::PlaygroundSettings;
 use super::queue::Kept;
+use super::rate_search::RateSearch;
 use super::scoring::AskedScore;
 use super::states_settings::StatesSettings;
 use super::sweep_kept::KeptSweep;
@@ -212,6 +213,8 @@ pub struct UiState {
     pub shows_log: bool,
     /// Whether the log is of the selected runs only.
     pub log_of_selected: bool,
+    /// Whether the log is of warnings and errors only.
+    pub log_of_trouble: bool,
     /// Part of the name, the tags or the status of the runs that are listed.
     pub filter: String,
     /// The order in which they are listed.
@@ -263,6 +266,9 @@ pub struct UiState {
     /// What is being measured of a run that is over, if the question is open.
     #[serde(skip)]
     pub scoring: Option<AskedScore>,
+    /// The search for a learning rate that was asked for last.
+    #[serde(skip)]
+    pub rate_search: Option<RateSearch>,
     /// The list of everything that can be done, if it is open.
     #[serde(skip)]
     pub palette: Option<PaletteState>,
@@ -280,6 +286,7 @@ impl Default for UiState {
             shows_form: true,
             shows_log: true,
             log_of_selected: false,
+            log_of_trouble: false,
             filter: String::new(),
             sort: RunSort::default(),
             goes_on: true,
@@ -301,6 +308,7 @@ impl Default for UiState {
             n_played: 0,
             exporting: None,
             scoring: None,
+            rate_search: None,
             palette: None,
         }
     }
@@ -325,6 +333,31 @@ impl UiState {
     /// Looks at this run alone.
     pub fn select_only(&mut self, run: &RunId) {
         self.selected = vec![run.clone()];
+    }
+
+    /// Looks at these runs; buttons go on acting on the same one, if it is among
+    /// them.
+    pub fn select_all(&mut self, mut runs: Vec<RunId>) {
+        if let Some(focused) = self.focused()
+            && let Some(at) = runs.iter().position(|run| run == focused)
+        {
+            let focused = runs.remove(at);
+            runs.push(focused);
+        }
+        self.selected = runs;
+    }
+
+    /// Whether a question stands in front of everything.
+    pub fn has_dialog(&self) -> bool {
+        self.shows_shortcuts
+            || self.editing.is_some()
+            || self.exporting.is_some()
+            || self.scoring.is_some()
+            || self
+                .rate_search
+                .as_ref()
+                .is_some_and(|search| search.is_open)
+            || self.palette.is_some()
     }
 
     /// Adds the run to those that are looked at, or takes it out.

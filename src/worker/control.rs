@@ -44,6 +44,22 @@ pub(super) enum Job {
     MeasureDistances(Box<RunSpec>),
 }
 
+impl Job {
+    /// The name of a job that is not a run.
+    fn name(&self) -> Option<&RunId> {
+        match self {
+            Self::FindRate { run, .. } | Self::Generate { run, .. } | Self::Score { run, .. } => {
+                Some(run)
+            }
+            Self::Load(_)
+            | Self::Start { .. }
+            | Self::Resume { .. }
+            | Self::Trace(_)
+            | Self::MeasureDistances(_) => None,
+        }
+    }
+}
+
 /// The receiving end of the commands.
 pub(super) struct Control {
     commands: Receiver<Command>,
@@ -122,6 +138,13 @@ impl Control {
         self.trace.take()
     }
 
+    /// Takes a job that waits out of the line.
+    fn call_off(&mut self, id: &RunId) {
+        let n_before = self.waiting.len();
+        self.waiting.retain(|job| job.name() != Some(id));
+        self.n_abandoned += n_before - self.waiting.len();
+    }
+
     /// The number of jobs that were given up since this was asked last.
     pub(super) fn take_abandoned(&mut self) -> usize {
         std::mem::take(&mut self.n_abandoned)
@@ -169,8 +192,9 @@ impl Control {
                     }
                     self.holds = true;
                 }
+                Ok(Taken::Stop(id)) => self.call_off(&id),
                 // Another run was meant, which is over.
-                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_)) => {}
+                Ok(Taken::Pause(_) | Taken::Resume(_)) => {}
             }
         }
         Err(Error::Stopped)
@@ -267,6 +291,23 @@ mod tests {
             let folder = name.into();
             assert_eq!(control.next_job(), Some(Job::Resume { folder }));
         }
+    }
+
+    #[test]
+    fn a_job_that_waits_is_called_off_by_its_name() {
+        let (sender, mut control) = control();
+        let search = |name| Command::FindRate {
+            run: id(name),
+            spec: Box::default(),
+            range: RateRange::default(),
+        };
+        for command in [search("b"), search("c"), Command::Stop(id("b"))] {
+            sender.send(command).unwrap();
+        }
+        assert!(control.poll(Some(&id("a")), &mut || Ok(())).is_ok());
+        assert_eq!(control.take_abandoned(), 1);
+        let next = control.next_job();
+        assert!(matches!(&next, Some(Job::FindRate { run, .. }) if *run == id("c")));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::run_data::RunData;
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
 use super::step_memory::{Longest, step_memory};
+use crate::data::Example;
 use crate::error::Result;
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
@@ -20,6 +21,8 @@ pub struct Foresight {
     pub n_validation: usize,
     /// Items that are scored; none for a set of texts.
     pub n_items: Option<usize>,
+    /// Tokens of a training example, on the average.
+    pub example_tokens: f64,
     /// Things people should know: examples left out.
     pub notes: Vec<String>,
     longest: Option<Longest>,
@@ -36,7 +39,9 @@ impl Foresight {
         let model = ModelConfig::from_checkpoint(&open_checkpoint(source)?)?;
         let tokenizer = fitting_tokenizer(&spec.model, checkpoint_name(source), model.vocab_size)?;
         let data = RunData::load(spec, &tokenizer)?;
+        let n_tokens: usize = data.train.iter().map(Example::n_tokens).sum();
         Ok(Self {
+            example_tokens: n_tokens as f64 / data.train.len().max(1) as f64,
             model,
             n_train: data.train.len(),
             n_validation: data.validation.len(),

@@ -8,6 +8,7 @@
 //! | `session.rs`, `run_data.rs` | the model and the data of a run |
 //! | `run_loop.rs`, `active_run.rs` | a run from its specification to its state |
 //! | `step_memory.rs`, `snapshot_plan.rs`, `foresight.rs` | what a run takes, told before it starts |
+//! | `data_look.rs` | the training data in tokens, to look at |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
 //! | `scoring.rs` | the accuracy of a run that is over, on any benchmark |
@@ -16,6 +17,7 @@
 //! | `resume.rs` | where a run is taken up again |
 //! | `tracer.rs` | the state over a text, for those who look on |
 
+pub mod data_look;
 pub mod foresight;
 pub mod snapshot_plan;
 
@@ -36,7 +38,7 @@ pub(crate) use session::check_precision;
 mod step_memory;
 mod tracer;
 mod tuning_loop;
-mod validate;
+pub(crate) mod validate;
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -5,7 +5,6 @@ use std::path::Path;
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
     Benchmark, Example, Item, Loaded, Protocol, Split, has_split, load, load_text_set, mini,
-    mini_few_shot,
 };
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -192,7 +191,7 @@ fn mini_items(benchmark: Benchmark, spec: &RunSpec) -> Result<Items> {
         set: BenchmarkSet {
             items: ItemSet::new(benchmark, split, mini(benchmark, split)?, evaluation.limit),
             protocol: Protocol::Mini,
-            few_shot: FewShot::Same(mini_few_shot(benchmark, evaluation.few_shot)?),
+            few_shot: FewShot::mini(benchmark, evaluation.few_shot, None)?,
             context_length: evaluation.context_length,
         },
     })
@@ -227,7 +226,7 @@ fn official_items(
             load(benchmark, folder, Split::Validation)?.items
         }
     };
-    let solved = FewShot::official(benchmark, folder, evaluation.few_shot)?;
+    let solved = FewShot::official(benchmark, folder, evaluation.few_shot, None)?;
     Ok(Items {
         train,
         validation,

@@ -40,12 +40,12 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
         Job::Resume { folder } => take_up(&folder, session, context),
         Job::Trace(request) => trace(request, session, context),
         Job::FindRate { run, spec, range } => {
-            context.unwritten = Some(run);
+            context.unwritten = Some(run.clone());
             let finding = match search_rate(&spec, range, session, context) {
                 Err(Error::Stopped) => RateFinding::default(),
                 other => other?,
             };
-            context.report(Event::RateFound { finding })
+            context.report(Event::RateFound { run, finding })
         }
         Job::Generate { run, request } => {
             context.unwritten = Some(run);

@@ -8,7 +8,7 @@ use super::context::{Context, Doing};
 use super::evaluating::Work;
 use super::session::Session;
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
-use crate::data::{Protocol, load, mini, mini_few_shot};
+use crate::data::{Protocol, load, mini};
 use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{later_name, write_evaluation};
 use crate::persist::run_folder::SPEC_FILE;
@@ -107,11 +107,9 @@ fn items(request: &ScoreRequest, spec: &RunSpec) -> Result<(ItemSet, ScoreOption
     let mut options = ScoreOptions::new(protocol);
     options.context_length = spec.evaluation.context_length;
     let n = request.few_shot;
-    if n > 0 {
-        options.few_shot = match &request.official {
-            None => FewShot::Same(mini_few_shot(benchmark, n)?),
-            Some(folder) => FewShot::official(benchmark, folder, n)?,
-        };
-    }
+    options.few_shot = match &request.official {
+        None => FewShot::mini(benchmark, n, None)?,
+        Some(folder) => FewShot::official(benchmark, folder, n, None)?,
+    };
     Ok((ItemSet::new(benchmark, split, items, limit), options))
 }

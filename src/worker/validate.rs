@@ -4,21 +4,23 @@
 use std::fmt::{Debug, Display};
 use std::path::Path;
 
+pub(crate) use self::method::{MAX_GAMMA, MAX_SIZE};
 use crate::error::{Error, Result};
+use crate::kernels::device::DeviceChoice;
 use crate::protocol::run_spec::{
-    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, RunSpec,
-    VocabularySource,
+    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, Precision,
+    RunSpec, VocabularySource,
 };
 use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};
 
 const MAX_NAME_CHARS: usize = 64;
-const MAX_STEPS: usize = 100_000_000;
-const MAX_BATCH: usize = 65_536;
-const MAX_CONTEXT: usize = 1_048_576;
-const MAX_RATE: f64 = 100.0;
+pub(crate) const MAX_STEPS: usize = 100_000_000;
+pub(crate) const MAX_BATCH: usize = 65_536;
+pub(crate) const MAX_CONTEXT: usize = 1_048_576;
+pub(crate) const MAX_RATE: f64 = 100.0;
 /// 16 TiB.
-const MAX_SNAPSHOT_MIB: usize = 1 << 24;
-const MAX_FEW_SHOT: usize = 1000;
+pub(crate) const MAX_SNAPSHOT_MIB: usize = 1 << 24;
+pub(crate) const MAX_FEW_SHOT: usize = 1000;
 
 impl RunSpec {
     /// Whether every value can be run; what depends on the model, the data and
@@ -30,7 +32,7 @@ impl RunSpec {
     pub fn check(&self) -> Result<()> {
         let Self {
             name,
-            device: _,
+            device,
             model,
             data,
             method,
@@ -40,6 +42,7 @@ impl RunSpec {
         } = self;
         check_name(name)?;
         check_model(model)?;
+        check_storage(model.precision, *device)?;
         check_data(data)?;
         method::check_method(method)?;
         check_training(training)?;
@@ -78,6 +81,20 @@ fn check_model(model: &ModelSpec) -> Result<()> {
     match vocabulary {
         VocabularySource::Auto | VocabularySource::Mini | VocabularySource::World => Ok(()),
         VocabularySource::File(path) => check_path("model.vocabulary", path),
+    }
+}
+
+/// What a GPU stores is known when it is opened; the processor has 32 bits only.
+fn check_storage(precision: Precision, device: DeviceChoice) -> Result<()> {
+    match (precision, device) {
+        (Precision::F16, DeviceChoice::Cpu) => {
+            let reason = "is F16, which needs a GPU with matrix units, but device is Cpu; use F32";
+            Err(Error::spec("model.precision", reason))
+        }
+        (Precision::F32, _)
+        | (Precision::F16, DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_)) => {
+            Ok(())
+        }
     }
 }
 

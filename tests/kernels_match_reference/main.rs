@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod cross_entropy;
 mod features;
 mod fused;
 mod lifted_wkv;

@@ -143,6 +143,16 @@ impl<'a> Told<'a> {
         });
     }
 
+    /// The state of a step as a file.
+    pub fn export(&mut self, step: usize) {
+        self.store.apply(Event::StateExported {
+            run: self.run.clone(),
+            step,
+            path: PathBuf::from("state.safetensors"),
+            bytes: 393_216,
+        });
+    }
+
     pub fn step(&mut self, step: usize, loss: f64) {
         let age = step as f64;
         self.store.apply(Event::Step {
@@ -194,15 +204,8 @@ pub fn finished(folder: &Path) -> RunStore {
         let mut told = Told::begin(&mut store, name, folder);
         told.steps(200);
         told.score(EvaluationPhase::After, n_correct);
-        let run = told.run.clone();
+        told.export(200);
         told.end(RunOutcome::Finished);
-        let path = PathBuf::from("state.safetensors");
-        store.apply(Event::StateExported {
-            run,
-            step: 200,
-            path,
-            bytes: 393_216,
-        });
     }
     store
 }

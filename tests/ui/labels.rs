@@ -74,11 +74,13 @@ fn every_control_has_a_name() {
     split.state.dock.put(Tab::Compare, Side::Below);
     let found = unnamed(split, |_| ());
     assert!(found.is_empty(), "beside each other: {found:#?}");
-    let dialogs: [fn(&App) -> Action; 4] = [
+    let dialogs: [fn(&App) -> Action; 6] = [
         |app| Action::OpenExport(app.state.selected[0].clone()),
         |app| Action::OpenScoring(app.state.selected[0].clone()),
         |app| Action::EditLabels(app.state.selected[0].clone()),
         |_| Action::TogglePalette,
+        |_| Action::OpenRateSearch,
+        |_| Action::LookAtData,
     ];
     for dialog in dialogs {
         let app = app(

@@ -10,14 +10,19 @@
 
 mod click_through;
 mod clock;
+mod conditions;
+mod data_look;
 mod docking;
 mod fixtures;
 mod flows;
 mod form;
+mod keys;
 mod labels;
 mod leaving;
 mod measured;
 mod pictures;
+mod playground;
+mod rate_search;
 mod speed;
 mod states;
 mod sweep;

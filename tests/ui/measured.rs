@@ -8,7 +8,7 @@ use eframe::egui::accesskit::Role;
 use eframe::egui::vec2;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
-use gosling::bench::{Answer, Change, Conditions, Evaluation, ItemRecord};
+use gosling::bench::{Answer, Change, Conditions, Evaluation, FewShotOrder, ItemRecord};
 use gosling::data::{Benchmark, Item, Protocol, Split, Task, mini};
 use gosling::persist::evaluation_file::{Scored, write_evaluation};
 use gosling::protocol::event::{EvaluationPhase, RunId, RunOutcome};
@@ -74,7 +74,7 @@ fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRe
 }
 
 /// Writes an evaluation of the first 200 items into a run's folder.
-fn write(
+pub fn write(
     folder: &Path,
     name: &str,
     benchmark: Benchmark,
@@ -96,6 +96,7 @@ fn write(
             protocol,
             split: Split::Test,
             few_shot,
+            few_shot_order: (few_shot > 0).then_some(FewShotOrder::First),
             n_total: items.len(),
             left_out: Vec::new(),
         },
@@ -114,9 +115,19 @@ fn write(
     n_correct
 }
 
+/// Draws until something is called this.
+fn wait_for_any(harness: &mut Harness<'_, App>, label: &str) {
+    let start = Instant::now();
+    while harness.query_all_by_label(label).next().is_none() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no {label}");
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+}
+
 /// Three finished runs with the items of their evaluations in `folder`; two
 /// differ in their seed alone.
-fn measured(folder: &Path) -> RunStore {
+pub fn measured(folder: &Path) -> RunStore {
     measured_as(folder, ["seed-0-0001", "seed-1-0002", "rate-2-0003"])
 }
 
@@ -159,6 +170,7 @@ fn measured_as(folder: &Path, names: [&str; 3]) -> RunStore {
         told.score_part(EvaluationPhase::Before, before);
         told.score_part(EvaluationPhase::FewShot, examples);
         told.score_part(EvaluationPhase::After, after);
+        told.export(200);
         told.end(RunOutcome::Finished);
     }
     store
@@ -276,12 +288,7 @@ fn a_comparison_fits_its_view() {
     app.state.baseline = Some(ids[2].clone());
     app.state.selected = ids;
     let mut harness = harness(app, vec2(1280.0, 800.0), Appearance::Dark);
-    let start = Instant::now();
-    while harness.query_all_by_label("Difference").next().is_none() {
-        assert!(start.elapsed() < Duration::from_secs(60), "no comparison");
-        std::thread::sleep(Duration::from_millis(20));
-        harness.step();
-    }
+    wait_for_any(&mut harness, "Difference");
     harness.run_steps(4);
     let right_of_view = harness
         .get_by_role_and_label(Role::Button, "Presets")

@@ -86,6 +86,24 @@ pub fn wait_for(harness: &mut Harness<'_, App>, label: &str) {
     harness.run_steps(4);
 }
 
+/// Draws until nothing in the window waits for files or the background.
+pub fn settle(harness: &mut Harness<'_, App>) {
+    let start = Instant::now();
+    let mut n_still = 0;
+    // Work beside the window is asked for by one frame and comes with a later one.
+    while n_still < 5 {
+        let waits = ["Reading", "being computed"]
+            .into_iter()
+            .any(|text| harness.query_all_by_label_contains(text).next().is_some());
+        let is_waiting = waits || harness.state().reads_evaluations();
+        n_still = if is_waiting { 0 } else { n_still + 1 };
+        assert!(start.elapsed() < Duration::from_secs(120), "it waits");
+        std::thread::sleep(Duration::from_millis(20));
+        harness.step();
+    }
+    harness.run_steps(4);
+}
+
 /// Compares the window with its picture once nothing in it waits for the
 /// background any more. A text cursor does not blink there.
 pub fn picture(harness: &mut Harness<'_, App>, name: &str) {

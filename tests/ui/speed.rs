@@ -5,17 +5,19 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use eframe::egui::{Context, RawInput, Rect, pos2, vec2};
-use gosling::protocol::event::RunOutcome;
+use gosling::data::Benchmark;
+use gosling::protocol::event::{EvaluationPhase, RunOutcome};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
-use gosling::ui::docking::Dock;
+use gosling::ui::docking::{Dock, Side};
 use gosling::ui::ui_state::{Tab, UiState};
 
 use crate::clock::OwnTime;
-use crate::fixtures::Told;
+use crate::fixtures::{Told, write_state};
+use crate::measured::write;
 
 const N_RUNS: usize = 200;
 const N_STEPS: usize = 10_000;
@@ -25,23 +27,30 @@ const N_FIRST: usize = 150;
 /// What is aimed at is 4 ms; machines that run tests are busy and of any age.
 const AT_MOST: Duration = Duration::from_millis(16);
 
-fn crowd() -> RunStore {
+/// Runs that share the evaluations in `folder`.
+fn crowd(folder: &Path) -> RunStore {
     let mut store = RunStore::default();
     for idx in 0..N_RUNS {
         let name = format!("run-{idx:04}");
-        let mut told = Told::begin(&mut store, &name, Path::new("runs/run"));
+        let mut told = Told::begin(&mut store, &name, folder);
         told.steps(N_STEPS);
+        told.score(EvaluationPhase::Before, 3);
+        told.score(EvaluationPhase::After, 250);
         told.end(RunOutcome::Finished);
     }
     store
 }
 
-/// Draws frames and returns their median and 99th percentile.
-fn check(what: &str, store: &RunStore, n_selected: usize, tab: Tab, is_running: bool) {
+/// Draws frames of the views, the first of them large and the others beside and
+/// below it, and tells their median and 99th percentile.
+fn check(what: &str, store: &RunStore, n_selected: usize, views: &[Tab], is_running: bool) {
     let mut state = UiState {
-        dock: Dock::at(tab),
+        dock: Dock::at(views[0]),
         ..UiState::default()
     };
+    for (tab, side) in views[1..].iter().zip([Side::Right, Side::Below]) {
+        state.dock.put(*tab, side);
+    }
     let newest = store.runs().iter().rev().take(n_selected);
     state.selected = newest.map(|run| run.id.clone()).collect();
     let mut app = App::new(None, state, PathBuf::from("runs"), Arc::new(|| ()));
@@ -59,7 +68,16 @@ fn check(what: &str, store: &RunStore, n_selected: usize, tab: Tab, is_running: 
     }
     let ctx = Context::default();
     let mut times = Vec::new();
-    for frame in 0..N_FRAMES {
+    let mut frame = 0;
+    let start = Instant::now();
+    // The first frames have files read, which is waited for.
+    while frame < N_FRAMES {
+        if frame < N_FIRST && app.reads_evaluations() {
+            assert!(start.elapsed() < Duration::from_secs(120), "{what}: reads");
+            std::thread::sleep(Duration::from_millis(5));
+        } else {
+            frame += 1;
+        }
         if is_running {
             let mut told = Told::again(&mut app.store, "running");
             told.step(N_STEPS + 1 + frame, 0.5);
@@ -96,10 +114,24 @@ fn check(what: &str, store: &RunStore, n_selected: usize, tab: Tab, is_running: 
 fn frames_of_many_long_runs_are_short() {
     // As the program does it.
     gosling::allocator::keep_freed_memory();
-    let store = crowd();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, is_tuned) in [("before.jsonl", false), ("after.jsonl", true)] {
+        write(folder.path(), name, Benchmark::Gsm8k, 0, is_tuned, |idx| {
+            is_tuned && idx % 3 == 0
+        });
+    }
+    write_state(folder.path());
+    let store = crowd(folder.path());
     println!("{N_RUNS} runs of {N_STEPS} points, 1920 x 1080, the thread's own time");
-    check("8 runs in the plots", &store, 8, Tab::Tune, false);
-    check("8 runs and one that is on", &store, 8, Tab::Tune, true);
-    check("all 200 in the plots", &store, N_RUNS, Tab::Tune, false);
-    check("accuracy of 8 runs", &store, 8, Tab::Compare, false);
+    let all = N_RUNS;
+    check("8 runs in the plots", &store, 8, &[Tab::Tune], false);
+    check("8 runs and one that is on", &store, 8, &[Tab::Tune], true);
+    check("all 200 in the plots", &store, all, &[Tab::Tune], false);
+    check("accuracy of 8 runs", &store, 8, &[Tab::Compare], false);
+    check("accuracy of all 200", &store, all, &[Tab::Compare], false);
+    check("states of a run", &store, 1, &[Tab::States], false);
+    check("items of a run", &store, 1, &[Tab::Items], false);
+    check("a sweep set up", &store, 1, &[Tab::Sweep], false);
+    let three = [Tab::Tune, Tab::States, Tab::Compare];
+    check("three views, 8 runs and one on", &store, 8, &three, true);
 }

@@ -243,3 +243,26 @@ fn steps_and_heads_are_chosen_by_their_controls() {
     harness.run_steps(2);
     wait_for(&mut harness, "Layer 0, head 0");
 }
+
+#[test]
+fn the_steps_of_a_run_play() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(store(folder.path(), true), false, |_| ());
+    let mut harness = harness(app, SIZE, Appearance::Dark);
+    wait_for(&mut harness, "S₀ after step 150");
+    // From the end it begins anew.
+    harness.get_by_label("Play the steps").click();
+    let mut seen = Vec::new();
+    for _ in 0..400 {
+        harness.step();
+        let step = harness.state().state.states.step;
+        if seen.last() != Some(&step) {
+            seen.push(step);
+        }
+    }
+    assert_eq!(
+        seen[seen.len() - 5..],
+        [Some(0), Some(50), Some(100), Some(150), None]
+    );
+    assert!(harness.query_by_label("Play the steps").is_some());
+}

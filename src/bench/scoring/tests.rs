@@ -1,5 +1,5 @@
 use super::*;
-use crate::bench::{Answer, FewShot};
+use crate::bench::{Answer, FewShot, FewShotOrder};
 use crate::data::{MmluTemplate, Protocol, Split, Task, mini, mini_few_shot};
 
 /// A model whose replies are functions of the texts that it is shown.
@@ -147,6 +147,8 @@ fn solved_questions_of_the_same_subject_go_in_front() {
     let items = &mini(Benchmark::Gsm8k, Split::Test).unwrap()[..2];
     let evaluation = score(&mut model, Benchmark::Gsm8k, items, &options);
     assert_eq!(evaluation.conditions.few_shot, 5);
+    let order = evaluation.conditions.few_shot_order;
+    assert_eq!(order, Some(FewShotOrder::First));
     assert_eq!(model.prompts[0].matches("Question: ").count(), 6);
     assert_eq!(model.prompts[0], evaluation.records[0].prompt);
 

@@ -8,7 +8,7 @@ use clap::Args;
 use super::report::report;
 use super::target::{ModelArguments, TargetArguments};
 use crate::bench::{FewShot, ItemSet, LanguageModel as _, Request, Runner, ScoreOptions, evaluate};
-use crate::data::{Benchmark, Item, Protocol, Split, mini, mini_few_shot};
+use crate::data::{Benchmark, Item, Protocol, Split, mini};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::report::{Cell, Table};
@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<()> {
         for n_solved in [0, 5] {
             let set = ItemSet::new(benchmark, Split::Test, mini(benchmark, Split::Test)?, limit);
             let mut options = ScoreOptions::new(Protocol::Mini);
-            options.few_shot = FewShot::Same(mini_few_shot(benchmark, n_solved)?);
+            options.few_shot = FewShot::mini(benchmark, n_solved, None)?;
             let mut score = || {
                 evaluate(&mut runner, &tokenizer, &set, &options, &mut |_, _| Ok(())).map(|_| ())
             };

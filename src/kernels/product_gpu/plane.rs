@@ -1,8 +1,9 @@
 //! Products on the matrix units of a GPU: 16-bit factors, 32-bit sums. A cube
 //! makes a tile of the product; it stages the factors' tiles in shared memory,
 //! twice, so that the next tiles are fetched while the present ones are
-//! multiplied. Everything moves in 16 bytes, eight factors, to which rows of shared
-//! memory are aligned: a driver can read rows of a fragment whole only then.
+//! multiplied. Everything moves in 16 bytes, eight factors, to which rows of
+//! shared memory are aligned: a driver can read rows of a fragment whole
+//! only then.
 
 use cubecl::prelude::*;
 use half::f16;
@@ -225,11 +226,11 @@ fn fragment(
     fragment
 }
 
-/// `a` [m, k] by `b`, 16-bit, [k, n] or,
-/// transposed, [n, k], finished with `other` [m, n] → `out` [m, n]. `n` and `k` are
-/// multiples of 8. One cube for every tile, columns first; planes have 32 units.
-/// Along z the sums are cut into parts of `part` terms, a multiple of the depth,
-/// and `out` is [parts, m, n].
+/// `a` [m, k] by `b`, 16-bit, [k, n] or, transposed, [n, k], finished with
+/// `other` [m, n] → `out` [m, n]. `n` and `k` are multiples of 8. One cube for
+/// every tile, columns first; planes have 32 units. Along z the sums are cut
+/// into parts of `part` terms, a multiple of the depth, and `out` is
+/// [parts, m, n].
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn product(

@@ -46,6 +46,17 @@ impl Block {
     }
 }
 
+/// The tokens of a chunk, for one head.
+#[derive(CubeType)]
+pub(super) struct Tokens {
+    /// Vectors in front of the first one's.
+    pub first: usize,
+    /// Vectors from one token to the next.
+    pub step: usize,
+    /// How many there are.
+    pub len: usize,
+}
+
 /// Copies the numbers of the rows from `first_row` on of a chunk; zero behind the
 /// last token.
 #[cube]
@@ -53,9 +64,7 @@ pub(super) fn fetch(
     x: &Tensor<Four>,
     shared: &mut Shared<[Four]>,
     #[comptime] slot: usize,
-    token: usize,
-    n_head: usize,
-    len: usize,
+    tokens: &Tokens,
     #[comptime] first_row: usize,
     #[comptime] block: Block,
 ) {
@@ -64,10 +73,11 @@ pub(super) fn fetch(
     for part in 0..comptime!(block.tokens / 4) {
         let idx = UNIT_POS_X as usize + part * comptime!(block.width());
         let l = idx / fours;
-        let place = (token + usize::min(l, len - 1) * n_head) * comptime!(block.n / 4);
+        let token = tokens.first + usize::min(l, tokens.len - 1) * tokens.step;
+        let place = token * comptime!(block.n / 4);
         let value = x[place + comptime!(first_row / 4) + idx % fours];
         shared[comptime!(slot * block.slot()) + l * comptime!(block.stride()) + idx % fours] =
-            value * Four::new(f32::cast_from(l < len));
+            value * Four::new(f32::cast_from(l < tokens.len));
     }
 }
 

@@ -18,7 +18,8 @@
 use cubecl::prelude::*;
 
 use super::chunk::{
-    Block, DREMOVED, DY, Four, REMOVED, V, fetch, multiply_state, multiply_tokens, share_products,
+    Block, DREMOVED, DY, Four, REMOVED, Tokens, V, fetch, multiply_state, multiply_tokens,
+    share_products,
 };
 
 /// A unit's column of a chunk.
@@ -106,25 +107,29 @@ struct Token {
     removal: f32,
 }
 
-/// From a token to an earlier one, `u`, on the way back: takes the products of the
-/// gradient with what u wrote from behind the token to in front of it. `walk` is
-/// the sum for the decay, and what the decays between them have left.
+/// What a unit carries from a token to those before it.
+#[derive(CubeType)]
+struct WayBack {
+    /// The products of the state's gradient with the value of every token, and with
+    /// what it removed.
+    with_v: Array<f32>,
+    with_removed: Array<f32>,
+    /// The sum for the token's decay, and what the decays between it and an
+    /// earlier one have left.
+    walk: Array<f32>,
+}
+
+/// From a token to an earlier one, `u`: takes the products of the gradient with
+/// what u wrote from behind the token to in front of it. `with` has those of the
+/// token's own vectors.
 #[cube]
-fn go_back(
-    with: Four,
-    #[comptime] u: usize,
-    token: &Token,
-    vectors: &Vectors,
-    with_v: &mut Array<f32>,
-    with_removed: &mut Array<f32>,
-    walk: &mut Array<f32>,
-) {
-    let of_removed = with_removed[u] + token.r * with.extract(0usize);
-    let of_v = with_v[u] + token.r * with.extract(1usize);
-    walk[0] += walk[1] * (vectors.write[u] * of_removed + vectors.k[u] * of_v);
-    walk[1] *= vectors.w[u];
-    with_removed[u] = token.decay * of_removed + token.removal * with.extract(2usize);
-    with_v[u] = token.decay * of_v + token.removal * with.extract(3usize);
+fn go_back(with: Four, #[comptime] u: usize, token: &Token, vectors: &Vectors, way: &mut WayBack) {
+    let of_removed = way.with_removed[u] + token.r * with.extract(0usize);
+    let of_v = way.with_v[u] + token.r * with.extract(1usize);
+    way.walk[0] += way.walk[1] * (vectors.write[u] * of_removed + vectors.k[u] * of_v);
+    way.walk[1] *= vectors.w[u];
+    way.with_removed[u] = token.decay * of_removed + token.removal * with.extract(2usize);
+    way.with_v[u] = token.decay * of_v + token.removal * with.extract(3usize);
 }
 
 /// One cube for every batch entry, head and chunk, and every [`Block::width`]
@@ -169,7 +174,11 @@ pub fn backward(
     let head_idx = head % n_head;
     let from = chunk * tokens;
     let len = usize::min(tokens, n_tokens - from);
-    let token = (batch_idx * n_tokens + from) * n_head + head_idx;
+    let of_chunk = Tokens {
+        first: (batch_idx * n_tokens + from) * n_head + head_idx,
+        step: n_head,
+        len,
+    };
 
     let mut shared = Shared::<[Four]>::new_slice(comptime!(4 * block.slot()));
     let mut of_tokens = Shared::<[Four]>::new_slice(comptime!(tokens * tokens));
@@ -190,28 +199,10 @@ pub fn backward(
         if comptime!(slab > 0) {
             sync_cube();
         }
-        fetch(dy, &mut shared, DY, token, n_head, len, first_row, block);
-        fetch(
-            dremoved,
-            &mut shared,
-            DREMOVED,
-            token,
-            n_head,
-            len,
-            first_row,
-            block,
-        );
-        fetch(v, &mut shared, V, token, n_head, len, first_row, block);
-        fetch(
-            removed,
-            &mut shared,
-            REMOVED,
-            token,
-            n_head,
-            len,
-            first_row,
-            block,
-        );
+        fetch(dy, &mut shared, DY, &of_chunk, first_row, block);
+        fetch(dremoved, &mut shared, DREMOVED, &of_chunk, first_row, block);
+        fetch(v, &mut shared, V, &of_chunk, first_row, block);
+        fetch(removed, &mut shared, REMOVED, &of_chunk, first_row, block);
         sync_cube();
         multiply_tokens(&shared, &mut of_tokens, block, comptime!(slab > 0));
         let base = state + comptime!(first_row * n / 4);
@@ -235,8 +226,8 @@ pub fn backward(
 
     // From here on a unit has a column.
     let column = Column {
-        place: token * n + first_column + unit,
-        step: n_head * n,
+        place: of_chunk.first * n + first_column + unit,
+        step: of_chunk.step * n,
         len,
     };
     let mut vectors = Vectors {
@@ -313,16 +304,19 @@ pub fn backward(
 
     // Back: the products of the gradient with the first state and with what every
     // token wrote.
-    let mut with_v = Array::<f32>::new(tokens);
-    let mut with_removed = Array::<f32>::new(tokens);
+    let mut way = WayBack {
+        with_v: Array::<f32>::new(tokens),
+        with_removed: Array::<f32>::new(tokens),
+        walk: Array::<f32>::new(2usize),
+    };
     #[unroll]
     for fourth in 0..comptime!(tokens / 4) {
         let of_v = products(&shared, fourth, V, block);
         let of_removed = products(&shared, fourth, REMOVED, block);
         #[unroll]
         for part in 0..4usize {
-            with_v[comptime!(fourth * 4 + part)] = of_v.extract(part);
-            with_removed[comptime!(fourth * 4 + part)] = of_removed.extract(part);
+            way.with_v[comptime!(fourth * 4 + part)] = of_v.extract(part);
+            way.with_removed[comptime!(fourth * 4 + part)] = of_removed.extract(part);
         }
     }
     let mut with_state = overlap_of(&overlaps, block);
@@ -351,9 +345,8 @@ pub fn backward(
             with_state += r_t * of_dy.extract(part);
             let mut sum = 0.0f32;
             let mut sum_write = 0.0f32;
-            let mut walk = Array::<f32>::new(2usize);
-            walk[0] = 0.0f32;
-            walk[1] = 1.0f32;
+            way.walk[0] = 0.0f32;
+            way.walk[1] = 1.0f32;
             let at = Token {
                 decay,
                 r: r_t,
@@ -365,41 +358,23 @@ pub fn backward(
                 if other == fourth {
                     let u = comptime!(other * 4 + part);
                     let with = of_tokens[t * tokens + u];
-                    sum = with_v[u] + r_t * with.extract(1usize);
-                    sum_write = with_removed[u] + r_t * with.extract(0usize);
+                    sum = way.with_v[u] + r_t * with.extract(1usize);
+                    sum_write = way.with_removed[u] + r_t * with.extract(0usize);
                     #[unroll]
                     for idx in 0..part {
                         let u = comptime!(other * 4 + part - 1 - idx);
-                        let with = of_tokens[t * tokens + u];
-                        go_back(
-                            with,
-                            u,
-                            &at,
-                            &vectors,
-                            &mut with_v,
-                            &mut with_removed,
-                            &mut walk,
-                        );
+                        go_back(of_tokens[t * tokens + u], u, &at, &vectors, &mut way);
                     }
                 }
                 if other < fourth {
                     #[unroll]
                     for idx in 0..4usize {
                         let u = comptime!(other * 4 + 3 - idx);
-                        let with = of_tokens[t * tokens + u];
-                        go_back(
-                            with,
-                            u,
-                            &at,
-                            &vectors,
-                            &mut with_v,
-                            &mut with_removed,
-                            &mut walk,
-                        );
+                        go_back(of_tokens[t * tokens + u], u, &at, &vectors, &mut way);
                     }
                 }
             }
-            let sum_w = walk[0] + walk[1] * with_state;
+            let sum_w = way.walk[0] + way.walk[1] * with_state;
             with_state = decay * with_state + removal_t * of_dremoved.extract(part);
             if t < len {
                 let p = column.place + t * column.step;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::colormap::{ColourMap, Limits, Scale};
 
 /// Red, green and blue as shares of light.
 type Light = [f64; 3];
@@ -109,6 +110,105 @@ fn runs_are_told_apart_with_any_colour_vision() {
             least >= floor,
             "{least:.3} of the first {n}, between {between}"
         );
+    }
+}
+
+/// Every way of seeing, with its name.
+fn visions() -> impl Iterator<Item = (&'static str, Box<dyn Fn(Color32) -> [f64; 3]>)> {
+    let whole = ("all cones", None);
+    let missing = MISSING_CONES.iter().map(|(name, of)| (*name, Some(of)));
+    [whole].into_iter().chain(missing).map(|(name, matrix)| {
+        let see = move |colour: Color32| {
+            let seen = matrix.map_or(light(colour), |matrix| times(matrix, light(colour)));
+            oklab(seen.map(|share| share.clamp(0.0, 1.0)))
+        };
+        (name, Box::new(see) as Box<dyn Fn(Color32) -> [f64; 3]>)
+    })
+}
+
+fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (a - b).powi(2))
+        .sum::<f64>()
+        .sqrt()
+}
+
+/// What numbers are drawn in, from the lowest to the highest.
+fn colours_of(scale: Scale, is_dark: bool) -> Vec<Color32> {
+    let map = ColourMap::new(scale, is_dark);
+    let limits = Limits {
+        low: 0.0,
+        high: 1.0,
+    };
+    let colour = |place: u8| {
+        let [r, g, b] = map.colour(f32::from(place) / 20.0, limits);
+        Color32::from_rgb(r, g, b)
+    };
+    (0..=20).map(colour).collect()
+}
+
+#[test]
+fn numbers_as_colours_are_read_with_any_colour_vision() {
+    for is_dark in [true, false] {
+        let one_way = colours_of(Scale::Sequential, is_dark);
+        let two_ways = colours_of(Scale::Symmetric, is_dark);
+        for (name, see) in visions() {
+            // Lightness alone tells how large a number is.
+            let lightness = |colours: &[Color32]| -> Vec<f64> {
+                let towards = if is_dark { 1.0 } else { -1.0 };
+                colours.iter().map(|of| towards * see(*of)[0]).collect()
+            };
+            let grows = |of: &[f64]| of.windows(2).all(|pair| pair[1] > pair[0]);
+            let all = lightness(&one_way);
+            assert!(grows(&all) && all[20] - all[0] > 0.5, "{name}: {all:?}");
+            let all = lightness(&two_ways);
+            let (below, above) = all.split_at(10);
+            let below: Vec<f64> = below.iter().rev().copied().collect();
+            assert!(grows(&below) && grows(above), "{name}: {all:?}");
+            // Hue tells the sign of two numbers of one size.
+            for size in 3..=10 {
+                let (a, b) = (see(two_ways[10 - size]), see(two_ways[10 + size]));
+                assert!(
+                    distance(a, b) > 0.08,
+                    "{name}: sizes of {size}, {a:?} {b:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_number_stands_out_of_every_map() {
+    let [r, g, b] = crate::colormap::NOT_FINITE;
+    let odd = Color32::from_rgb(r, g, b);
+    for (scale, is_dark) in [
+        (Scale::Symmetric, true),
+        (Scale::Symmetric, false),
+        (Scale::Sequential, true),
+        (Scale::Sequential, false),
+    ] {
+        for (name, see) in visions() {
+            for colour in colours_of(scale, is_dark) {
+                let got = distance(see(odd), see(colour));
+                assert!(
+                    got > 0.07,
+                    "{name}: {colour:?} of {scale:?} is {got:.3} away"
+                );
+            }
+        }
+    }
+}
+
+/// Marks and words say it too.
+#[test]
+fn good_and_bad_are_told_apart_with_any_colour_vision() {
+    for palette in [&DARK, &LIGHT] {
+        let Palette {
+            good, warning, bad, ..
+        } = *palette;
+        let (least, between) = least_distance(&[good, warning, bad]);
+        assert!(least >= 0.06, "{least:.3} between {between}");
     }
 }
 

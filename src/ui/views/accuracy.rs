@@ -9,7 +9,8 @@ use super::super::widgets::accuracy_bars::{Bar, BarGroup, accuracy_bars_ui};
 use super::super::widgets::controls::{cut_label, group_title, weak_small};
 use super::paired_rows::Shown;
 use crate::bench::Accuracy;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
+use crate::runs::RunStore;
 use crate::runs::run::Run;
 
 /// Every measurement, in the order in which they are shown.
@@ -89,10 +90,12 @@ pub fn benchmark_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], state: &UiState
     accuracy_bars_ui(ui, &groups);
 }
 
-/// Bars of evaluations that were made after the runs, such as of other
-/// benchmarks; nothing where there are none.
-pub fn later_evaluations_ui(ui: &mut Ui, title: &str, shown: &[Shown<'_>], state: &UiState) {
-    let mut groups: Vec<(&Run, Vec<Bar>)> = Vec::new();
+/// A run, and the bars of evaluations that were made after it.
+pub type LaterBars = (RunId, Vec<Bar>);
+
+/// Bars of evaluations that were made after the runs, such as of other benchmarks.
+pub(super) fn later_bars(shown: &[Shown<'_>]) -> Vec<LaterBars> {
+    let mut groups: Vec<LaterBars> = Vec::new();
     for Shown { run, file } in shown {
         let stem = file.path.file_stem().unwrap_or_default();
         if ["before", "few_shot", "after"]
@@ -113,21 +116,33 @@ pub fn later_evaluations_ui(ui: &mut Ui, title: &str, shown: &[Shown<'_>], state
             accuracy: headline.accuracy,
             n_total: Some(conditions.n_total).filter(|n_total| *n_total > n_scored),
         };
-        match groups.iter_mut().find(|(of, _)| of.id == run.id) {
+        match groups.iter_mut().find(|(of, _)| *of == run.id) {
             Some((_, bars)) => bars.push(bar),
-            None => groups.push((run, vec![bar])),
+            None => groups.push((run.id.clone(), vec![bar])),
         }
     }
-    if groups.is_empty() {
+    groups
+}
+
+/// Draws bars of evaluations that were made after the runs; nothing where there
+/// are none.
+pub fn later_evaluations_ui(
+    ui: &mut Ui,
+    title: &str,
+    later: &[LaterBars],
+    store: &RunStore,
+    state: &UiState,
+) {
+    if later.is_empty() {
         return;
     }
     group_title(ui, title);
-    let groups: Vec<BarGroup> = groups
-        .into_iter()
-        .map(|(run, bars)| BarGroup {
-            colour: run_colour(state.colour(&run.id), ui.visuals()),
-            title: Some(run.title().to_owned()),
-            bars,
+    let groups: Vec<BarGroup> = later
+        .iter()
+        .map(|(id, bars)| BarGroup {
+            colour: run_colour(state.colour(id), ui.visuals()),
+            title: store.get(id).map(|run| run.title().to_owned()),
+            bars: bars.clone(),
         })
         .collect();
     accuracy_bars_ui(ui, &groups);

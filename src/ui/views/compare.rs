@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{ComboBox, Ui};
+use eframe::egui::{ComboBox, RichText, Ui};
 
 use super::super::action::Action;
 use super::super::measured::Measured;
-use super::super::theme::GAP;
+use super::super::theme::{GAP, palette};
 use super::super::ui_state::UiState;
 use super::super::widgets::controls::{
     empty_state, from_right, group_title, primary_button, scrolled, weak_small, within,
 };
 use super::accuracy::{benchmark_ui, later_evaluations_ui};
-use super::paired_rows::{PairedRow, by_benchmark, paired_rows, table};
+use super::paired_rows::{Comparisons, PairedRow, table};
 use super::paired_table::paired_table_ui;
 use super::reported::reported_ui;
 use super::spec_differences::spec_differences_ui;
@@ -26,6 +26,7 @@ pub fn compare_ui(
     store: &RunStore,
     state: &mut UiState,
     measured: &mut Measured,
+    comparisons: &mut Comparisons,
 ) -> Vec<Action> {
     let mut actions = Vec::new();
     let runs: Vec<&Run> = state
@@ -55,15 +56,9 @@ pub fn compare_ui(
         return actions;
     }
     let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
-    let shown = by_benchmark(&runs, measured);
-    let groups: Vec<(String, Vec<PairedRow>)> = shown
-        .iter()
-        .map(|(title, shown)| {
-            let rows = paired_rows(shown, baseline, measured);
-            (title.clone(), rows)
-        })
-        .collect();
-    actions.extend(heading_ui(ui, &runs, state, &groups));
+    comparisons.update(&runs, baseline, measured);
+    let Comparisons { later, rows, .. } = &*comparisons;
+    actions.extend(heading_ui(ui, &runs, state, rows));
     let mut bars: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in &runs {
         if let Some((_, summary)) = run.evaluations.first() {
@@ -81,20 +76,19 @@ pub fn compare_ui(
             benchmark_ui(ui, benchmark, runs, state);
             ui.add_space(GAP);
         }
-        for (title, shown) in &shown {
-            later_evaluations_ui(ui, title, shown, state);
+        for (title, later) in later {
+            later_evaluations_ui(ui, title, later, store, state);
         }
-        for (title, rows) in &groups {
+        for (title, rows) in rows {
             group_title(ui, title);
             actions.extend(paired_table_ui(ui, title, rows, state));
             ui.add_space(GAP);
         }
         for run in &runs {
             if let Some(problem) = measured.problem(&run.id) {
-                weak_small(
-                    ui,
-                    format!("{}: the items cannot be read, {problem}", run.id.0),
-                );
+                let bad = palette(ui.visuals()).bad;
+                let text = format!("× {}: {problem}", run.title());
+                ui.label(RichText::new(text).small().color(bad));
             }
         }
         let n_waiting = runs

@@ -1,23 +1,25 @@
 //! The configuration of the run that Start begins.
 
 use eframe::egui::text::LayoutJob;
-use eframe::egui::{CollapsingHeader, Panel, RichText, TextStyle, Ui};
+use eframe::egui::{Button, CollapsingHeader, Panel, RichText, TextStyle, Ui};
 
 use super::super::action::Action;
 use super::super::app::Caches;
 use super::super::dialogs::PathFor;
+use super::super::draft_history::DraftHistory;
+use super::super::shortcuts::{REDO, UNDO};
 use super::super::theme::{GAP, palette};
 use super::super::widgets::controls::{
     cut_label, from_right, group_title, primary_button, reserved, scrolled, small_lines,
 };
 use super::form_fields::Form;
-use super::form_row::Problem;
+use super::form_row::{Beside, Problem};
 use super::kernel_preview::Distances;
 use crate::error::Error;
 use crate::persist::presets::PRESETS;
 use crate::protocol::run_spec::RunSpec;
-use crate::runs::eta::secs_foreseen;
 use crate::runs::run::Run;
+use crate::runs::time_ahead::{Ahead, TimeAhead, time_ahead};
 use crate::words::duration;
 
 /// Lines above Start: the data, the memory and the time, or what is wrong.
@@ -29,6 +31,10 @@ pub(in crate::ui) struct Known<'a> {
     pub runs: &'a [Run],
     /// How far receptance vectors and support vectors lie apart.
     pub distances: Distances<'a>,
+    /// What the draft was before.
+    pub history: &'a DraftHistory,
+    /// Whether a learning rate is being looked for.
+    pub searches: bool,
 }
 
 /// What stands between the form and a run.
@@ -48,7 +54,7 @@ pub(in crate::ui) fn config_form_ui(
     let wrong = draft.check().err().map(problem);
     let unusable = || caches.foreseen.problem(draft);
     let problem = wrong.or_else(unusable);
-    let mut actions = heading_ui(ui);
+    let mut actions = heading_ui(ui, known.history);
     let start = Panel::bottom("start")
         .frame(eframe::egui::Frame::new())
         .resizable(false);
@@ -60,9 +66,13 @@ pub(in crate::ui) fn config_form_ui(
         actions.extend(start_ui(ui, draft, caches, known, &asked));
     });
     let mut form = Form {
-        problem: problem.as_ref(),
+        beside: Beside {
+            problem: problem.as_ref(),
+            defaults: Some(&caches.defaults),
+        },
         adapters: caches.adapters.as_deref(),
         distances: known.distances,
+        searches: known.searches,
         actions,
     };
     scrolled(ui, |ui| {
@@ -86,6 +96,8 @@ pub(in crate::ui) fn config_form_ui(
         });
         ui.add_space(GAP);
     });
+    let asked = caches.defaults.take_asked();
+    form.actions.extend(asked.map(Action::ResetField));
     form.actions
 }
 
@@ -107,12 +119,24 @@ fn problem(error: Error) -> Problem {
     }
 }
 
-fn heading_ui(ui: &mut Ui) -> Vec<Action> {
+fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
     let mut actions = Vec::new();
     ui.horizontal(|ui| {
         group_title(ui, "Configuration");
         from_right(ui, |ui| {
             ui.menu_button("More", |ui| {
+                let steps = [
+                    ("Undo", UNDO, history.can_undo(), Action::UndoDraft),
+                    ("Redo", REDO, history.can_redo(), Action::RedoDraft),
+                ];
+                for (text, keys, is_possible, action) in steps {
+                    let keys = ui.ctx().format_shortcut(&keys);
+                    let button = Button::new(text).shortcut_text(keys);
+                    if ui.add_enabled(is_possible, button).clicked() {
+                        actions.push(action);
+                    }
+                }
+                ui.separator();
                 let items = [
                     ("Open…", Action::Choose(PathFor::OpenSpec)),
                     ("Save as…", Action::Choose(PathFor::SaveSpec)),
@@ -236,15 +260,49 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
         }
         line_ui(ui, text).on_hover_text(hint);
     }
-    match secs_foreseen(runs, draft) {
-        Some((secs, run)) => {
-            line_ui(ui, format!("About {}", duration(secs))).on_hover_text(format!(
-                "From the steps of {}, which had the same model, data, device, method and batch",
-                run.0
-            ));
+    let ahead = Ahead {
+        model: &seen.model,
+        example_tokens: seen.example_tokens,
+        n_items: seen.n_items.unwrap_or_default(),
+    };
+    match time_ahead(runs, draft, ahead) {
+        Some(told) => {
+            let (text, hint) = time_words(&told);
+            line_ui(ui, text).on_hover_text(hint);
         }
         None => {
-            line_ui(ui, "Time is known after the first run of this kind");
+            line_ui(ui, "Time is known after a run of this model on this device");
         }
     }
+}
+
+/// How long it takes, and what that is known from.
+fn time_words(told: &TimeAhead<'_>) -> (String, String) {
+    let TimeAhead {
+        secs,
+        from,
+        is_scaled,
+        has_evaluations,
+    } = *told;
+    let part = if has_evaluations {
+        ""
+    } else {
+        " for the steps"
+    };
+    let scaled = if is_scaled { ", by a like run" } else { "" };
+    let text = format!("About {}{part}{scaled}", duration(secs));
+    let mut hint = match is_scaled {
+        false => format!(
+            "From the steps of {}, which had the same model, data, device, method and batch.",
+            from.0
+        ),
+        true => format!(
+            "Scaled from the steps of {}, which had the same model and device: in proportion to the tokens of a step and to what each costs by arithmetic.",
+            from.0
+        ),
+    };
+    if !has_evaluations {
+        hint.push_str(" How long the accuracy takes to measure is not known yet.");
+    }
+    (text, hint)
 }

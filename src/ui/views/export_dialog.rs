@@ -7,10 +7,10 @@ use eframe::egui::{Context, DragValue, RichText, Spinner, TextEdit, Ui};
 
 use super::super::action::Action;
 use super::super::dialogs::PathFor;
-use super::super::exporting::{Exporting, FORMATS, format_words};
+use super::super::exporting::{Exporting, FORMATS, Stays, format_words};
 use super::super::theme::{GAP, palette};
 use super::super::widgets::controls::{from_right, modal, primary_button, weak_small};
-use crate::tuning::lift_bundle::ONLY_S0_NOTE;
+use crate::tuning::state_file::LIFTED_FILE;
 
 /// Draws the dialog, if it is open.
 pub fn export_ui(ctx: &Context, exporting: &mut Option<Exporting>) -> Vec<Action> {
@@ -25,9 +25,11 @@ pub fn export_ui(ctx: &Context, exporting: &mut Option<Exporting>) -> Vec<Action
         weak_small(ui, format!("of {}", asked.run.0));
         ui.add_space(GAP);
         formats_ui(ui, asked);
-        if asked.is_lifted {
+        if let Some(note) = asked.stays.note() {
             let warning = palette(ui.visuals()).warning;
-            ui.label(RichText::new(format!("Note that {ONLY_S0_NOTE}.")).color(warning));
+            ui.label(RichText::new(format!("Note that {note}.")).color(warning));
+            let whole = asked.folder.join(LIFTED_FILE);
+            weak_small(ui, format!("The whole of it is in {}.", whole.display()));
         }
         ui.add_space(GAP);
         where_ui(ui, asked, &mut actions);
@@ -35,7 +37,8 @@ pub fn export_ui(ctx: &Context, exporting: &mut Option<Exporting>) -> Vec<Action
         ui.add_space(GAP);
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
-                let can_write = !asked.is_busy && !asked.path.trim().is_empty();
+                let is_there = asked.stays != Stays::Everything;
+                let can_write = is_there && !asked.is_busy && !asked.path.trim().is_empty();
                 if primary_button(ui, "Write the file", can_write, 130.0).clicked() {
                     actions.push(Action::Export);
                 }

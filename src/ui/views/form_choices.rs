@@ -2,15 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{ComboBox, Response, RichText, TextEdit, Ui};
+use eframe::egui::{ComboBox, Response, RichText, Role, TextEdit, Ui};
 
 use super::super::action::Action;
 use super::super::dialogs::PathFor;
-use super::super::widgets::controls::cut_label;
-use crate::data::{Benchmark, Template};
+use super::super::widgets::controls::{cut_label, named};
+use super::form_defaults::{optimizers, rules, schedules, texts};
+use super::form_names as names;
+use crate::data::Benchmark;
 use crate::kernels::device::{AdapterSummary, DeviceChoice};
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
-use crate::tuning::spec::{Layers, OptimizerSpec, Schedule, SelectBy, StartState};
+use crate::tuning::spec::{DecorrelationRule, Layers, OptimizerSpec, Schedule, StartState};
 
 /// A drop-down of values that are either equal or not.
 pub fn combo<T: PartialEq + Clone>(
@@ -63,17 +65,16 @@ pub fn device(
     device: &mut DeviceChoice,
     adapters: Option<&[AdapterSummary]>,
 ) -> Response {
-    let mut choices = vec![
-        (DeviceChoice::Auto, "Automatic".to_owned()),
-        (DeviceChoice::Cpu, "CPU".to_owned()),
-        (DeviceChoice::Gpu, "First GPU".to_owned()),
-    ];
-    for adapter in adapters.unwrap_or_default() {
-        choices.push((DeviceChoice::GpuIndex(adapter.index), adapter.name.clone()));
+    let adapters = adapters.unwrap_or_default();
+    let mut offered = vec![DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu];
+    offered.extend(adapters.iter().map(|of| DeviceChoice::GpuIndex(of.index)));
+    if !offered.contains(device) {
+        offered.push(*device);
     }
-    if !choices.iter().any(|(choice, _)| choice == device) {
-        choices.push((*device, device.to_string()));
-    }
+    let choices: Vec<(DeviceChoice, String)> = offered
+        .into_iter()
+        .map(|choice| (choice, names::device(choice, adapters)))
+        .collect();
     let choices: Vec<(DeviceChoice, &str)> = choices
         .iter()
         .map(|(choice, name)| (*choice, name.as_str()))
@@ -87,20 +88,12 @@ pub fn checkpoint(
     value: &mut CheckpointSource,
     actions: &mut Vec<Action>,
 ) -> Response {
-    let shown = match value {
-        CheckpointSource::Mini => "Mini, 7 M",
-        CheckpointSource::File(_) => "File",
-    };
-    pick(
-        ui,
-        "checkpoint",
-        shown,
-        &["Mini, 7 M", "File"],
-        |idx| match idx {
-            0 => *value = CheckpointSource::Mini,
-            _ => actions.push(Action::Choose(PathFor::Checkpoint)),
-        },
-    )
+    let names = names::CHECKPOINTS;
+    let shown = names[names::checkpoint(value)];
+    pick(ui, "checkpoint", shown, &names, |idx| match idx {
+        0 => *value = CheckpointSource::Mini,
+        _ => actions.push(Action::Choose(PathFor::Checkpoint)),
+    })
 }
 
 /// The vocabulary.
@@ -109,13 +102,8 @@ pub fn vocabulary(
     value: &mut VocabularySource,
     actions: &mut Vec<Action>,
 ) -> Response {
-    let names = ["By the model", "Mini", "World", "File"];
-    let shown = match value {
-        VocabularySource::Auto => names[0],
-        VocabularySource::Mini => names[1],
-        VocabularySource::World => names[2],
-        VocabularySource::File(_) => names[3],
-    };
+    let names = names::VOCABULARIES;
+    let shown = names[names::vocabulary(value)];
     pick(ui, "vocabulary", shown, &names, |idx| match idx {
         0 => *value = VocabularySource::Auto,
         1 => *value = VocabularySource::Mini,
@@ -126,44 +114,17 @@ pub fn vocabulary(
 
 /// The data set.
 pub fn source(ui: &mut Ui, value: &mut DataSource) -> Response {
-    let mut names: Vec<String> = Benchmark::ALL
-        .iter()
-        .map(|of| of.mini_name().to_owned())
-        .collect();
-    names.extend(
-        Benchmark::ALL
-            .iter()
-            .map(|of| format!("{} (official files)", of.name())),
-    );
-    names.push("Texts of your own".to_owned());
-    let place = |of: &Benchmark| {
-        Benchmark::ALL
-            .iter()
-            .position(|other| other == of)
-            .unwrap_or_default()
-    };
-    let n = Benchmark::ALL.len();
-    let at = match value {
-        DataSource::Mini(of) => place(of),
-        DataSource::Official { benchmark, .. } => n + place(benchmark),
-        DataSource::Jsonl { .. } => 2 * n,
-    };
-    let shown: Vec<&str> = names.iter().map(String::as_str).collect();
-    pick(ui, "source", shown[at], &shown, |idx| {
-        *value = if idx < n {
-            DataSource::Mini(Benchmark::ALL[idx])
-        } else if idx < 2 * n {
-            DataSource::Official {
-                benchmark: Benchmark::ALL[idx - n],
-                folder: PathBuf::new(),
-            }
-        } else {
-            DataSource::Jsonl {
-                train: PathBuf::new(),
-                validation: None,
-                template: Template::default(),
-            }
-        };
+    let mini = Benchmark::ALL.map(DataSource::Mini);
+    let official = Benchmark::ALL.map(|benchmark| DataSource::Official {
+        benchmark,
+        folder: PathBuf::new(),
+    });
+    let offered: Vec<DataSource> = mini.into_iter().chain(official).chain([texts()]).collect();
+    let names: Vec<String> = offered.iter().map(names::source).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let shown = names::source(value);
+    pick(ui, "source", &shown, &names, |idx| {
+        *value = offered[idx].clone();
     })
 }
 
@@ -181,13 +142,32 @@ pub fn path(ui: &mut Ui, path: &Path, what: PathFor, actions: &mut Vec<Action>) 
     chosen
 }
 
+/// A path that can be left out; once chosen it can be taken out again.
+pub fn optional_path(
+    ui: &mut Ui,
+    name: &str,
+    chosen: &mut Option<PathBuf>,
+    what: PathFor,
+    actions: &mut Vec<Action>,
+) -> Response {
+    let Some(file) = chosen else {
+        return path(ui, Path::new(""), what, actions);
+    };
+    let out = ui.small_button("×");
+    let label = format!("{name}, take it out");
+    named(&out, Role::Button, &label);
+    let is_taken_out = out.on_hover_text("Go without this file").clicked();
+    let response = path(ui, file, what, actions);
+    if is_taken_out {
+        *chosen = None;
+    }
+    response
+}
+
 /// The layers whose S_0 is trained.
 pub fn layers(ui: &mut Ui, value: &mut Layers) -> Response {
-    let shown = match value {
-        Layers::All => "All",
-        Layers::Only(_) => "Only",
-    };
-    pick(ui, "layers", shown, &["All", "Only"], |idx| {
+    let names = names::LAYERS;
+    pick(ui, "layers", names[names::layers(value)], &names, |idx| {
         *value = if idx == 0 {
             Layers::All
         } else {
@@ -224,89 +204,53 @@ pub fn numbers(ui: &mut Ui, chosen: &mut Vec<usize>) -> Response {
 
 /// What S_0 starts from.
 pub fn start(ui: &mut Ui, value: &mut StartState, actions: &mut Vec<Action>) -> Response {
-    let names = ["Zero", "A state file", "The state after a text"];
-    let shown = match value {
-        StartState::Zero => names[0],
-        StartState::File(_) => names[1],
-        StartState::Text(_) => names[2],
-    };
-    pick(ui, "start", shown, &names, |idx| match idx {
-        0 => *value = StartState::Zero,
-        1 => actions.push(Action::Choose(PathFor::StartState)),
-        _ => *value = StartState::Text(String::new()),
-    })
+    let names = names::STARTS;
+    pick(
+        ui,
+        "start",
+        names[names::start(value)],
+        &names,
+        |idx| match idx {
+            0 => *value = StartState::Zero,
+            1 => actions.push(Action::Choose(PathFor::StartState)),
+            _ => *value = StartState::Text(String::new()),
+        },
+    )
 }
 
 /// The optimiser.
 pub fn optimizer(ui: &mut Ui, value: &mut OptimizerSpec) -> Response {
-    let names = ["Adam", "AdamW", "SGD"];
-    let shown = match value {
-        OptimizerSpec::Adam { .. } => names[0],
-        OptimizerSpec::AdamW { .. } => names[1],
-        OptimizerSpec::Sgd { .. } => names[2],
-    };
-    let (beta1, beta2, epsilon) = match *value {
-        OptimizerSpec::Adam {
-            beta1,
-            beta2,
-            epsilon,
-        }
-        | OptimizerSpec::AdamW {
-            beta1,
-            beta2,
-            epsilon,
-            ..
-        } => (beta1, beta2, epsilon),
-        OptimizerSpec::Sgd { .. } => (0.9, 0.99, 1e-8),
-    };
+    let names = names::OPTIMIZERS;
+    let shown = names[names::optimizer(value)];
+    let all = optimizers(*value);
     pick(ui, "optimizer", shown, &names, |idx| {
-        *value = match idx {
-            0 => OptimizerSpec::Adam {
-                beta1,
-                beta2,
-                epsilon,
-            },
-            1 => OptimizerSpec::AdamW {
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay: 0.01,
-            },
-            _ => OptimizerSpec::Sgd { momentum: 0.9 },
-        };
-    })
-}
-
-/// Which state a run hands over.
-pub fn select_by(ui: &mut Ui, value: &mut SelectBy) -> Response {
-    let names = ["lowest loss", "most right", "last step"];
-    let shown = match *value {
-        SelectBy::ValidationLoss => names[0],
-        SelectBy::ValidationAccuracy => names[1],
-        SelectBy::LastStep => names[2],
-    };
-    pick(ui, "select_by", shown, &names, |idx| {
-        *value = match idx {
-            0 => SelectBy::ValidationLoss,
-            1 => SelectBy::ValidationAccuracy,
-            _ => SelectBy::LastStep,
-        };
+        if idx != names::optimizer(value) {
+            *value = all[idx];
+        }
     })
 }
 
 /// How the rate falls.
 pub fn schedule(ui: &mut Ui, value: &mut Schedule) -> Response {
-    let names = ["Cosine", "Linear", "Constant"];
-    let (shown, last) = match *value {
-        Schedule::Cosine { last } => (names[0], last),
-        Schedule::Linear { last } => (names[1], last),
-        Schedule::Constant => (names[2], 0.05),
-    };
-    pick(ui, "schedule", shown, &names, |idx| {
-        *value = match idx {
-            0 => Schedule::Cosine { last },
-            1 => Schedule::Linear { last },
-            _ => Schedule::Constant,
-        };
+    let names = names::SCHEDULES;
+    let all = schedules(*value);
+    pick(
+        ui,
+        "schedule",
+        names[names::schedule(value)],
+        &names,
+        |idx| *value = all[idx],
+    )
+}
+
+/// How R follows the features.
+pub fn rule(ui: &mut Ui, value: &mut DecorrelationRule) -> Response {
+    let names = names::RULES;
+    let all = rules(*value);
+    pick(ui, "rule of R", names[names::rule(value)], &names, |idx| {
+        // The one that stands there keeps its numbers.
+        if idx != names::rule(value) {
+            *value = all[idx];
+        }
     })
 }

@@ -1,29 +1,33 @@
 //! The fields of the configuration, group by group.
 
-use eframe::egui::{Align2, DragValue, TextEdit, Ui};
+use eframe::egui::{Align2, TextEdit, Ui};
 
 use super::super::action::Action;
 use super::super::dialogs::PathFor;
 use super::form_choices as choose;
 use super::form_hints as hints;
-use super::form_row::{NUMBER_SIZE, Problem, count, log_slider, optional, real, row};
+use super::form_names as names;
+use super::form_row::{Beside, count, log_slider, optional, real, row, seed, within};
+use super::form_training_hints as training;
 use super::kernel_preview::Distances;
-use crate::data::{Benchmark, MmluTemplate, Template};
+use crate::data::Benchmark;
 use crate::kernels::device::AdapterSummary;
 use crate::protocol::run_spec::{
-    CheckpointSource, DataSource, DataSpec, EvaluationSpec, EvaluationSplit, Intervals, ModelSpec,
-    RunSpec, VocabularySource,
+    CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, RunSpec,
+    VocabularySource,
 };
-use crate::tuning::spec::{EarlyStopping, LossOn, OptimizerSpec, Schedule, TrainingSpec};
+use crate::tuning::spec::{EarlyStopping, OptimizerSpec, Schedule, TrainingSpec};
 
 /// What every group is drawn with.
 pub struct Form<'a> {
-    /// What is wrong, and at which field.
-    pub problem: Option<&'a Problem>,
+    /// What is known of the fields besides their values.
+    pub beside: Beside<'a>,
     /// The GPUs, once they are known.
     pub adapters: Option<&'a [AdapterSummary]>,
     /// How far receptance vectors and support vectors lie apart.
     pub distances: Distances<'a>,
+    /// Whether a learning rate is being looked for.
+    pub searches: bool,
     /// What people ask for.
     pub actions: Vec<Action>,
 }
@@ -32,16 +36,16 @@ impl Form<'_> {
     /// The name and the device.
     pub fn run_ui(&mut self, ui: &mut Ui, spec: &mut RunSpec) {
         let Self {
-            problem, adapters, ..
+            beside, adapters, ..
         } = self;
-        row(ui, &hints::NAME, *problem, |ui| {
+        row(ui, &hints::NAME, *beside, |ui, _| {
             ui.add(
                 TextEdit::singleline(&mut spec.name)
                     .desired_width(f32::INFINITY)
                     .align(Align2::LEFT_CENTER),
             )
         });
-        row(ui, &hints::DEVICE, *problem, |ui| {
+        row(ui, &hints::DEVICE, *beside, |ui, _| {
             choose::device(ui, &mut spec.device, *adapters)
         });
     }
@@ -49,38 +53,47 @@ impl Form<'_> {
     /// The frozen model.
     pub fn model_ui(&mut self, ui: &mut Ui, model: &mut ModelSpec) {
         let Self {
-            problem, actions, ..
+            beside, actions, ..
         } = self;
-        row(ui, &hints::MODEL_CHECKPOINT, *problem, |ui| {
+        row(ui, &hints::MODEL_CHECKPOINT, *beside, |ui, _| {
             choose::checkpoint(ui, &mut model.checkpoint, actions)
         });
         if let CheckpointSource::File(path) = &model.checkpoint {
-            row(ui, &hints::MODEL_CHECKPOINT_DETAIL, None, |ui| {
-                choose::path(ui, path, PathFor::Checkpoint, actions)
-            });
+            row(
+                ui,
+                &hints::MODEL_CHECKPOINT_DETAIL,
+                beside.within(),
+                |ui, _| choose::path(ui, path, PathFor::Checkpoint, actions),
+            );
         }
-        row(ui, &hints::MODEL_VOCABULARY, *problem, |ui| {
+        row(ui, &hints::MODEL_VOCABULARY, *beside, |ui, _| {
             choose::vocabulary(ui, &mut model.vocabulary, actions)
         });
         if let VocabularySource::File(path) = &model.vocabulary {
-            row(ui, &hints::MODEL_VOCABULARY_DETAIL, None, |ui| {
-                choose::path(ui, path, PathFor::Vocabulary, actions)
-            });
+            row(
+                ui,
+                &hints::MODEL_VOCABULARY_DETAIL,
+                beside.within(),
+                |ui, _| choose::path(ui, path, PathFor::Vocabulary, actions),
+            );
         }
+        row(ui, &hints::MODEL_PRECISION, *beside, |ui, _| {
+            choose::combo(ui, "precision", &mut model.precision, &names::PRECISIONS)
+        });
     }
 
     /// What it is tuned on.
     pub fn data_ui(&mut self, ui: &mut Ui, data: &mut DataSpec) {
         let Self {
-            problem, actions, ..
+            beside, actions, ..
         } = self;
-        row(ui, &hints::DATA_SOURCE, *problem, |ui| {
+        row(ui, &hints::DATA_SOURCE, *beside, |ui, _| {
             choose::source(ui, &mut data.source)
         });
         match &mut data.source {
             DataSource::Mini(_) => {}
             DataSource::Official { folder, .. } => {
-                row(ui, &hints::SOURCE_FOLDER, *problem, |ui| {
+                row(ui, &hints::SOURCE_FOLDER, *beside, |ui, _| {
                     choose::path(ui, folder, PathFor::BenchmarkFolder, actions)
                 });
             }
@@ -89,130 +102,131 @@ impl Form<'_> {
                 validation,
                 template,
             } => {
-                row(ui, &hints::SOURCE_TRAIN, *problem, |ui| {
+                row(ui, &hints::SOURCE_TRAIN, *beside, |ui, _| {
                     choose::path(ui, train, PathFor::Train, actions)
                 });
-                let path = validation.clone().unwrap_or_default();
-                row(ui, &hints::SOURCE_VALIDATION, *problem, |ui| {
-                    choose::path(ui, &path, PathFor::Validation, actions)
+                row(ui, &hints::SOURCE_VALIDATION, *beside, |ui, field| {
+                    choose::optional_path(ui, field.name, validation, PathFor::Validation, actions)
                 });
-                let choices = [
-                    (Template::Plain, "Plain"),
-                    (Template::UserAssistant, "User, Assistant"),
-                ];
-                row(ui, &hints::SOURCE_TEMPLATE, *problem, |ui| {
-                    choose::combo(ui, "template", template, &choices)
+                row(ui, &hints::SOURCE_TEMPLATE, *beside, |ui, _| {
+                    choose::combo(ui, "template", template, &names::TEMPLATES)
                 });
             }
         }
-        row(ui, &hints::DATA_TRAIN_LIMIT, *problem, |ui| {
-            optional(
-                ui,
-                hints::DATA_TRAIN_LIMIT.name,
-                &mut data.train_limit,
-                500,
-                "all",
-                count,
-            )
+        within(ui, |ui| {
+            let hint = "Reads the training data and shows them as the model would see them: how long they are, the first ones in tokens, and what is left out";
+            if ui
+                .small_button("Look at the data…")
+                .on_hover_text(hint)
+                .clicked()
+            {
+                actions.push(Action::LookAtData);
+            }
         });
-        let choices = [
-            (LossOn::Answer, "The answer"),
-            (LossOn::Everything, "Everything"),
-        ];
-        row(ui, &hints::DATA_LOSS_ON, *problem, |ui| {
-            choose::combo(ui, "loss on", &mut data.loss_on, &choices)
+        row(ui, &hints::DATA_TRAIN_LIMIT, *beside, |ui, field| {
+            optional(ui, field, &mut data.train_limit, 500, count)
         });
-        row(ui, &hints::DATA_CONTEXT_LENGTH, *problem, |ui| {
-            count(ui, &mut data.context_length)
+        row(ui, &hints::DATA_LOSS_ON, *beside, |ui, _| {
+            choose::combo(ui, "loss on", &mut data.loss_on, &names::LOSS_ON)
+        });
+        row(ui, &hints::DATA_CONTEXT_LENGTH, *beside, |ui, field| {
+            count(ui, field, &mut data.context_length)
         });
     }
 
     /// How it is trained: what people change most.
     pub fn training_ui(&mut self, ui: &mut Ui, training: &mut TrainingSpec) {
-        let problem = self.problem;
-        row(ui, &hints::TRAINING_STEPS, problem, |ui| {
-            count(ui, &mut training.steps)
+        let beside = self.beside;
+        row(ui, &training::TRAINING_STEPS, beside, |ui, field| {
+            count(ui, field, &mut training.steps)
         });
-        row(ui, &hints::TRAINING_BATCH, problem, |ui| {
-            count(ui, &mut training.batch)
+        row(ui, &training::TRAINING_BATCH, beside, |ui, field| {
+            count(ui, field, &mut training.batch)
         });
-        row(ui, &hints::TRAINING_ACCUMULATE, problem, |ui| {
-            count(ui, &mut training.accumulate)
+        row(ui, &training::TRAINING_ACCUMULATE, beside, |ui, field| {
+            count(ui, field, &mut training.accumulate)
         });
-        row(ui, &hints::TRAINING_LEARNING_RATE, problem, |ui| {
-            log_slider(ui, &mut training.learning_rate, 1e-4..=2.0)
+        row(
+            ui,
+            &training::TRAINING_LEARNING_RATE,
+            beside,
+            |ui, field| log_slider(ui, field, &mut training.learning_rate, 1e-4..=2.0),
+        );
+        within(ui, |ui| {
+            let text = match self.searches {
+                true => "Finding a rate…",
+                false => "Find a rate…",
+            };
+            let hint = "Tries rising rates on this configuration, after what the worker does now, and shows the loss over them; nothing is written";
+            if ui.small_button(text).on_hover_text(hint).clicked() {
+                self.actions.push(Action::OpenRateSearch);
+            }
         });
-        row(ui, &hints::TRAINING_SCHEDULE, problem, |ui| {
+        row(ui, &training::TRAINING_SCHEDULE, beside, |ui, _| {
             choose::schedule(ui, &mut training.schedule)
         });
         if let Schedule::Cosine { last } | Schedule::Linear { last } = &mut training.schedule {
-            row(ui, &hints::SCHEDULE_LAST, problem, |ui| real(ui, last));
+            row(ui, &training::SCHEDULE_LAST, beside, |ui, field| {
+                real(ui, field, last)
+            });
         }
-        row(ui, &hints::TRAINING_WARMUP_STEPS, problem, |ui| {
-            count(ui, &mut training.warmup_steps)
+        row(ui, &training::TRAINING_WARMUP_STEPS, beside, |ui, field| {
+            count(ui, field, &mut training.warmup_steps)
         });
-        row(ui, &hints::TRAINING_SEED, problem, |ui| {
-            let seed = DragValue::new(&mut training.seed).speed(0.1);
-            ui.add_sized(NUMBER_SIZE, seed)
+        row(ui, &training::TRAINING_SEED, beside, |ui, field| {
+            seed(ui, field, &mut training.seed)
         });
     }
 
     /// How it is trained: the rest.
     pub fn more_training_ui(&mut self, ui: &mut Ui, training: &mut TrainingSpec) {
-        let problem = self.problem;
-        row(ui, &hints::TRAINING_OPTIMIZER, problem, |ui| {
+        let beside = self.beside;
+        row(ui, &training::TRAINING_OPTIMIZER, beside, |ui, _| {
             choose::optimizer(ui, &mut training.optimizer)
         });
-        optimizer_ui(ui, problem, &mut training.optimizer);
-        row(ui, &hints::TRAINING_CLIP_NORM, problem, |ui| {
-            optional(
-                ui,
-                hints::TRAINING_CLIP_NORM.name,
-                &mut training.clip_norm,
-                1.0,
-                "off",
-                real,
-            )
-        });
-        row(ui, &hints::TRAINING_PULL_TO_START, problem, |ui| {
-            real(ui, &mut training.pull_to_start)
-        });
-        row(ui, &hints::TRAINING_VALIDATE_EVERY, problem, |ui| {
-            count(ui, &mut training.validate_every)
-        });
-        row(ui, &hints::TRAINING_VALIDATION_LIMIT, problem, |ui| {
-            optional(
-                ui,
-                hints::TRAINING_VALIDATION_LIMIT.name,
-                &mut training.validation_limit,
-                100,
-                "all",
-                count,
-            )
-        });
-        row(ui, &hints::TRAINING_SELECT_BY, problem, |ui| {
-            choose::select_by(ui, &mut training.select_by)
-        });
-        row(ui, &hints::TRAINING_EARLY_STOPPING, problem, |ui| {
-            let mut patience = training.early_stopping.map(|stopping| stopping.patience);
-            let response = optional(
-                ui,
-                hints::TRAINING_EARLY_STOPPING.name,
-                &mut patience,
-                3,
-                "off",
-                count,
-            );
-            training.early_stopping = patience.map(|patience| EarlyStopping { patience });
-            response
+        optimizer_ui(ui, beside, &mut training.optimizer);
+        row(ui, &training::TRAINING_CLIP_NORM, beside, |ui, field| {
+            optional(ui, field, &mut training.clip_norm, 1.0, real)
         });
         row(
             ui,
-            &hints::TRAINING_ACTIVATION_CHECKPOINTING,
-            problem,
-            |ui| ui.checkbox(&mut training.activation_checkpointing, "activations"),
+            &training::TRAINING_PULL_TO_START,
+            beside,
+            |ui, field| real(ui, field, &mut training.pull_to_start),
         );
-        row(ui, &hints::TRAINING_L2WRAP, problem, |ui| {
+        row(
+            ui,
+            &training::TRAINING_VALIDATE_EVERY,
+            beside,
+            |ui, field| count(ui, field, &mut training.validate_every),
+        );
+        row(
+            ui,
+            &training::TRAINING_VALIDATION_LIMIT,
+            beside,
+            |ui, field| optional(ui, field, &mut training.validation_limit, 100, count),
+        );
+        row(ui, &training::TRAINING_SELECT_BY, beside, |ui, _| {
+            choose::combo(ui, "select_by", &mut training.select_by, &names::SELECT_BY)
+        });
+        row(
+            ui,
+            &training::TRAINING_EARLY_STOPPING,
+            beside,
+            |ui, field| {
+                let mut patience = training.early_stopping.map(|stopping| stopping.patience);
+                let response = optional(ui, field, &mut patience, 3, count);
+                training.early_stopping = patience.map(|patience| EarlyStopping { patience });
+                response
+            },
+        );
+        row(
+            ui,
+            &training::TRAINING_ACTIVATION_CHECKPOINTING,
+            beside,
+            |ui, _| ui.checkbox(&mut training.activation_checkpointing, "activations"),
+        );
+        row(ui, &training::TRAINING_L2WRAP, beside, |ui, _| {
             ui.checkbox(&mut training.l2wrap, "on")
         });
     }
@@ -224,32 +238,21 @@ impl Form<'_> {
         evaluation: &mut EvaluationSpec,
         source: &DataSource,
     ) {
-        let problem = self.problem;
-        row(ui, &hints::EVALUATION_BEFORE, problem, |ui| {
+        let beside = self.beside;
+        row(ui, &training::EVALUATION_BEFORE, beside, |ui, _| {
             ui.checkbox(&mut evaluation.before, "untuned")
         });
-        row(ui, &hints::EVALUATION_AFTER, problem, |ui| {
+        row(ui, &training::EVALUATION_AFTER, beside, |ui, _| {
             ui.checkbox(&mut evaluation.after, "tuned")
         });
-        row(ui, &hints::EVALUATION_FEW_SHOT, problem, |ui| {
-            count(ui, &mut evaluation.few_shot)
+        row(ui, &training::EVALUATION_FEW_SHOT, beside, |ui, field| {
+            count(ui, field, &mut evaluation.few_shot)
         });
-        row(ui, &hints::EVALUATION_LIMIT, problem, |ui| {
-            optional(
-                ui,
-                hints::EVALUATION_LIMIT.name,
-                &mut evaluation.limit,
-                200,
-                "all",
-                count,
-            )
+        row(ui, &training::EVALUATION_LIMIT, beside, |ui, field| {
+            optional(ui, field, &mut evaluation.limit, 200, count)
         });
-        let choices = [
-            (EvaluationSplit::Test, "Test"),
-            (EvaluationSplit::Validation, "Validation"),
-        ];
-        row(ui, &hints::EVALUATION_SPLIT, problem, |ui| {
-            choose::combo(ui, "split", &mut evaluation.split, &choices)
+        row(ui, &training::EVALUATION_SPLIT, beside, |ui, _| {
+            choose::combo(ui, "split", &mut evaluation.split, &names::SPLITS)
         });
         let (has_items, is_worded) = match source {
             DataSource::Mini(_) => (true, false),
@@ -257,57 +260,56 @@ impl Form<'_> {
             DataSource::Jsonl { .. } => (false, false),
         };
         if has_items {
-            row(ui, &hints::EVALUATION_CONTEXT_LENGTH, problem, |ui| {
-                optional(
-                    ui,
-                    hints::EVALUATION_CONTEXT_LENGTH.name,
-                    &mut evaluation.context_length,
-                    2048,
-                    "unlimited",
-                    count,
-                )
-            });
+            row(
+                ui,
+                &training::EVALUATION_CONTEXT_LENGTH,
+                beside,
+                |ui, field| optional(ui, field, &mut evaluation.context_length, 2048, count),
+            );
         }
         if is_worded {
-            let choices = [
-                (MmluTemplate::LmEval, "As lm-eval"),
-                (MmluTemplate::Rwkv, "As RWKV-LM"),
-            ];
-            row(ui, &hints::EVALUATION_MMLU, problem, |ui| {
-                choose::combo(ui, "mmlu", &mut evaluation.mmlu, &choices)
+            row(ui, &training::EVALUATION_MMLU, beside, |ui, _| {
+                choose::combo(ui, "mmlu", &mut evaluation.mmlu, &names::MMLU)
             });
         }
     }
 
     /// How often things are written down.
     pub fn intervals_ui(&mut self, ui: &mut Ui, intervals: &mut Intervals) {
-        let problem = self.problem;
-        row(ui, &hints::INTERVALS_LOG, problem, |ui| {
-            count(ui, &mut intervals.log)
+        let beside = self.beside;
+        row(ui, &training::INTERVALS_LOG, beside, |ui, field| {
+            count(ui, field, &mut intervals.log)
         });
-        row(ui, &hints::INTERVALS_CHECKPOINT, problem, |ui| {
-            count(ui, &mut intervals.checkpoint)
+        row(ui, &training::INTERVALS_CHECKPOINT, beside, |ui, field| {
+            count(ui, field, &mut intervals.checkpoint)
         });
-        row(ui, &hints::INTERVALS_SNAPSHOT, problem, |ui| {
-            count(ui, &mut intervals.snapshot)
+        row(ui, &training::INTERVALS_SNAPSHOT, beside, |ui, field| {
+            count(ui, field, &mut intervals.snapshot)
         });
-        row(ui, &hints::INTERVALS_SNAPSHOT_MIB, problem, |ui| {
-            count(ui, &mut intervals.snapshot_mib)
-        });
+        row(
+            ui,
+            &training::INTERVALS_SNAPSHOT_MIB,
+            beside,
+            |ui, field| count(ui, field, &mut intervals.snapshot_mib),
+        );
     }
 }
 
-fn optimizer_ui(ui: &mut Ui, problem: Option<&Problem>, optimizer: &mut OptimizerSpec) {
+fn optimizer_ui(ui: &mut Ui, beside: Beside<'_>, optimizer: &mut OptimizerSpec) {
     match optimizer {
         OptimizerSpec::Adam {
             beta1,
             beta2,
             epsilon,
         } => {
-            row(ui, &hints::OPTIMIZER_BETA1, problem, |ui| real(ui, beta1));
-            row(ui, &hints::OPTIMIZER_BETA2, problem, |ui| real(ui, beta2));
-            row(ui, &hints::OPTIMIZER_EPSILON, problem, |ui| {
-                real(ui, epsilon)
+            row(ui, &training::OPTIMIZER_BETA1, beside, |ui, field| {
+                real(ui, field, beta1)
+            });
+            row(ui, &training::OPTIMIZER_BETA2, beside, |ui, field| {
+                real(ui, field, beta2)
+            });
+            row(ui, &training::OPTIMIZER_EPSILON, beside, |ui, field| {
+                real(ui, field, epsilon)
             });
         }
         OptimizerSpec::AdamW {
@@ -316,17 +318,26 @@ fn optimizer_ui(ui: &mut Ui, problem: Option<&Problem>, optimizer: &mut Optimize
             epsilon,
             weight_decay,
         } => {
-            row(ui, &hints::OPTIMIZER_BETA1, problem, |ui| real(ui, beta1));
-            row(ui, &hints::OPTIMIZER_BETA2, problem, |ui| real(ui, beta2));
-            row(ui, &hints::OPTIMIZER_EPSILON, problem, |ui| {
-                real(ui, epsilon)
+            row(ui, &training::OPTIMIZER_BETA1, beside, |ui, field| {
+                real(ui, field, beta1)
             });
-            row(ui, &hints::OPTIMIZER_WEIGHT_DECAY, problem, |ui| {
-                real(ui, weight_decay)
+            row(ui, &training::OPTIMIZER_BETA2, beside, |ui, field| {
+                real(ui, field, beta2)
             });
+            row(ui, &training::OPTIMIZER_EPSILON, beside, |ui, field| {
+                real(ui, field, epsilon)
+            });
+            row(
+                ui,
+                &training::OPTIMIZER_WEIGHT_DECAY,
+                beside,
+                |ui, field| real(ui, field, weight_decay),
+            );
         }
-        OptimizerSpec::Sgd { momentum } => row(ui, &hints::OPTIMIZER_MOMENTUM, problem, |ui| {
-            real(ui, momentum)
-        }),
+        OptimizerSpec::Sgd { momentum } => {
+            row(ui, &training::OPTIMIZER_MOMENTUM, beside, |ui, field| {
+                real(ui, field, momentum)
+            })
+        }
     }
 }

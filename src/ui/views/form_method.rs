@@ -2,24 +2,28 @@
 //! fields.
 
 use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{Atom, Button, FontId, Slider, TextEdit, Ui, vec2};
+use eframe::egui::{Atom, Button, FontId, Response, Slider, SliderClamping, TextEdit, Ui, vec2};
 
 use super::super::dialogs::PathFor;
 use super::super::theme::palette;
 use super::form_choices as choose;
+use super::form_field::Field;
 use super::form_fields::Form;
 use super::form_hints as hints;
 use super::form_lift_hints as lift_hints;
-use super::form_row::{Problem, count, log_slider, optional_note, row};
+use super::form_names as names;
+use super::form_row::{
+    Beside, count, hint, log_slider, optional_note, row, set_check, share_slider,
+};
 use super::kernel_preview::kernel_preview_ui;
 use crate::tuning::spec::{
-    DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, Layers, LiftSpec, Method,
-    PaperLiteralSpec, StandardSpec, StartState, SupportVectors,
+    DecorrelationRule, DecorrelationSpec, FeatureSpec, Gamma, Layers, LiftSpec, Method,
+    PaperLiteralSpec, StandardSpec, StartState,
 };
 
 /// A method as people choose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Card {
+pub enum Card {
     Base,
     Standard,
     Lifted,
@@ -31,7 +35,8 @@ impl Card {
     /// The paper's recurrence comes by a preset, and then has a card too.
     const OFFERED: [Self; 4] = [Self::Base, Self::Standard, Self::Lifted, Self::Decorrelated];
 
-    fn of(method: &Method) -> Self {
+    /// Which one a method is.
+    pub fn of(method: &Method) -> Self {
         match method {
             Method::Base => Self::Base,
             Method::Standard(_) => Self::Standard,
@@ -41,7 +46,8 @@ impl Card {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// The name people see.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Base => "Base, untuned",
             Self::Standard => "Standard",
@@ -64,6 +70,11 @@ impl Card {
             }
             Self::Literal => "Replaces the model\u{2019}s recurrence by one of R φ: y = Z R φ(r)",
         }
+    }
+
+    /// The method as it is first.
+    pub fn by_default(self) -> Method {
+        self.method(&Method::Base)
     }
 
     /// The method, with what the one before had in common with it.
@@ -106,15 +117,17 @@ impl Card {
 impl Form<'_> {
     /// What is trained.
     pub fn method_ui(&mut self, ui: &mut Ui, method: &mut Method) {
-        let problem = self.problem;
+        let beside = self.beside;
         let chosen = Card::of(method);
         let literal = (chosen == Card::Literal).then_some(Card::Literal);
+        let hint = hint(&hints::METHOD, beside.defaults);
         for card in Card::OFFERED.into_iter().chain(literal) {
-            if card_ui(ui, card, card == chosen) && card != chosen {
+            let shown = card_ui(ui, card, card == chosen).on_hover_text(&hint);
+            if shown.clicked() && card != chosen {
                 *method = card.method(method);
             }
         }
-        optional_note(ui, &hints::METHOD, problem);
+        optional_note(ui, &hints::METHOD, beside.problem);
         if let Some((layers, start)) = method.tuned_mut() {
             self.start_ui(ui, layers, start);
         }
@@ -127,59 +140,64 @@ impl Form<'_> {
 
     fn start_ui(&mut self, ui: &mut Ui, layers: &mut Layers, start: &mut StartState) {
         let Self {
-            problem, actions, ..
+            beside, actions, ..
         } = self;
-        row(ui, &hints::METHOD_LAYERS, *problem, |ui| {
+        row(ui, &hints::METHOD_LAYERS, *beside, |ui, _| {
             choose::layers(ui, layers)
         });
         if let Layers::Only(chosen) = layers {
-            row(ui, &hints::METHOD_LAYERS_DETAIL, None, |ui| {
-                choose::numbers(ui, chosen)
-            });
+            row(
+                ui,
+                &hints::METHOD_LAYERS_DETAIL,
+                beside.within(),
+                |ui, _| choose::numbers(ui, chosen),
+            );
         }
-        row(ui, &hints::METHOD_START, *problem, |ui| {
+        row(ui, &hints::METHOD_START, *beside, |ui, _| {
             choose::start(ui, start, actions)
         });
         match start {
             StartState::Zero => {}
             StartState::File(path) => {
-                row(ui, &hints::METHOD_START_DETAIL, None, |ui| {
+                row(ui, &hints::METHOD_START_DETAIL, beside.within(), |ui, _| {
                     choose::path(ui, path, PathFor::StartState, actions)
                 });
             }
             StartState::Text(text) => {
-                row(ui, &hints::METHOD_START_DETAIL_2, None, |ui| {
-                    ui.add(
-                        TextEdit::multiline(text)
-                            .desired_rows(2)
-                            .desired_width(f32::INFINITY),
-                    )
-                });
+                row(
+                    ui,
+                    &hints::METHOD_START_DETAIL_2,
+                    beside.within(),
+                    |ui, _| {
+                        ui.add(
+                            TextEdit::multiline(text)
+                                .desired_rows(2)
+                                .desired_width(f32::INFINITY),
+                        )
+                    },
+                );
             }
         }
     }
 
     fn features_ui(&mut self, ui: &mut Ui, features: &mut FeatureSpec) {
-        let problem = self.problem;
-        row(ui, &lift_hints::UPSCALED_SIZE, problem, |ui| {
+        let beside = self.beside;
+        row(ui, &lift_hints::UPSCALED_SIZE, beside, |ui, field| {
             ui.spacing_mut().slider_width = 92.0;
-            let slider = Slider::new(&mut features.upscaled_size, 64..=1024);
+            let slider = Slider::new(&mut features.upscaled_size, field.range().whole_span());
+            let slider = slider.clamping(SliderClamping::Edits);
             ui.add(slider.logarithmic(true).step_by(16.0))
         });
-        let choices = [
-            (SupportVectors::Cluster, "Clusters"),
-            (SupportVectors::Random, "Random"),
-        ];
-        row(ui, &lift_hints::SUPPORT_VECTORS, problem, |ui| {
+        row(ui, &lift_hints::SUPPORT_VECTORS, beside, |ui, _| {
             choose::combo(
                 ui,
                 "support vectors",
                 &mut features.support_vectors,
-                &choices,
+                &names::SUPPORT_VECTORS,
             )
         });
-        row(ui, &lift_hints::GAMMA, problem, |ui| {
-            gamma_ui(ui, &mut features.gamma)
+        row(ui, &lift_hints::GAMMA, beside, |ui, field| {
+            gamma_ui(ui, field, &mut features.gamma)
         });
         let features = *features;
         self.actions
@@ -187,41 +205,36 @@ impl Form<'_> {
     }
 
     fn literal_ui(&mut self, ui: &mut Ui, literal: &mut PaperLiteralSpec) {
-        let problem = self.problem;
+        let beside = self.beside;
         self.features_ui(ui, &mut literal.features);
-        row(ui, &lift_hints::LEARNING_RATE, problem, |ui| {
-            log_slider(ui, &mut literal.learning_rate_lift, 1e-4..=1.0)
+        row(ui, &lift_hints::LEARNING_RATE, beside, |ui, field| {
+            log_slider(ui, field, &mut literal.learning_rate_lift, 1e-4..=1.0)
         });
         if let Some(decorrelation) = &mut literal.decorrelation {
-            decorrelation_ui(ui, problem, decorrelation);
+            decorrelation_ui(ui, beside, decorrelation);
         }
     }
 
     fn lift_ui(&mut self, ui: &mut Ui, lift: &mut LiftSpec) {
-        let problem = self.problem;
+        let beside = self.beside;
         self.features_ui(ui, &mut lift.features);
-        let choices = [
-            (Dynamics::Constant, "Constant"),
-            (Dynamics::Decayed, "Decayed"),
-            (Dynamics::Recurrent, "Recurrent"),
-        ];
-        row(ui, &lift_hints::DYNAMICS, problem, |ui| {
-            choose::combo(ui, "dynamics", &mut lift.dynamics, &choices)
+        row(ui, &lift_hints::DYNAMICS, beside, |ui, _| {
+            choose::combo(ui, "dynamics", &mut lift.dynamics, &names::DYNAMICS)
         });
-        row(ui, &lift_hints::LEARNING_RATE, problem, |ui| {
-            log_slider(ui, &mut lift.learning_rate_lift, 1e-4..=1.0)
+        row(ui, &lift_hints::LEARNING_RATE, beside, |ui, field| {
+            log_slider(ui, field, &mut lift.learning_rate_lift, 1e-4..=1.0)
         });
-        row(ui, &lift_hints::TUNE_S0, problem, |ui| {
+        row(ui, &lift_hints::TUNE_S0, beside, |ui, _| {
             ui.checkbox(&mut lift.tune_s0, "on")
         });
         if let Some(decorrelation) = &mut lift.decorrelation {
-            decorrelation_ui(ui, problem, decorrelation);
+            decorrelation_ui(ui, beside, decorrelation);
         }
     }
 }
 
-/// Draws a method; whether it was clicked.
-fn card_ui(ui: &mut Ui, card: Card, is_chosen: bool) -> bool {
+/// Draws a method.
+fn card_ui(ui: &mut Ui, card: Card, is_chosen: bool) -> Response {
     let colours = palette(ui.visuals());
     let mut text = LayoutJob::default();
     let format = |size, color| TextFormat {
@@ -248,73 +261,37 @@ fn card_ui(ui: &mut Ui, card: Card, is_chosen: bool) -> bool {
             format!("Method {}", card.name()),
         )
     });
-    shown.clicked()
+    shown
 }
 
-fn gamma_ui(ui: &mut Ui, gamma: &mut Gamma) -> eframe::egui::Response {
+fn gamma_ui(ui: &mut Ui, field: &Field, gamma: &mut Gamma) -> Response {
     let mut is_number = matches!(gamma, Gamma::Value(_));
-    let check = ui.checkbox(&mut is_number, "");
-    check.widget_info(|| {
-        eframe::egui::WidgetInfo::selected(
-            eframe::egui::Role::CheckBox,
-            true,
-            is_number,
-            "Kernel width, set a value",
-        )
-    });
+    let check = set_check(ui, field, &mut is_number);
     match (is_number, &gamma) {
         (true, Gamma::Median) => *gamma = Gamma::Value(1.0),
         (false, Gamma::Value(_)) => *gamma = Gamma::Median,
         (true, Gamma::Value(_)) | (false, Gamma::Median) => {}
     }
     match gamma {
-        Gamma::Value(value) => log_slider(ui, value, 0.01..=100.0) | check,
-        Gamma::Median => ui.label("by the median") | check,
+        Gamma::Value(value) => log_slider(ui, field, value, 0.01..=100.0) | check,
+        Gamma::Median => ui.label(field.absent()) | check,
     }
 }
 
-fn decorrelation_ui(ui: &mut Ui, problem: Option<&Problem>, spec: &mut DecorrelationSpec) {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Rule {
-        Local,
-        Joint,
-        Scalar,
-    }
-    let (rule, kappa) = match spec.rule {
-        DecorrelationRule::LocalRule { kappa, .. } => (Rule::Local, kappa),
-        DecorrelationRule::Joint { kappa, .. } => (Rule::Joint, kappa),
-        DecorrelationRule::ScalarRms { .. } => (Rule::Scalar, 0.5),
-    };
-    let mut chosen = rule;
-    row(ui, &lift_hints::RULE, problem, |ui| {
-        let choices = [
-            (Rule::Local, "The local rule"),
-            (Rule::Joint, "The loss, jointly"),
-            (Rule::Scalar, "A scalar, as a control"),
-        ];
-        choose::combo(ui, "rule of R", &mut chosen, &choices)
+fn decorrelation_ui(ui: &mut Ui, beside: Beside<'_>, spec: &mut DecorrelationSpec) {
+    row(ui, &lift_hints::RULE, beside, |ui, _| {
+        choose::rule(ui, &mut spec.rule)
     });
-    if chosen != rule {
-        spec.rule = match chosen {
-            Rule::Local => DecorrelationRule::LocalRule { eta: 0.05, kappa },
-            Rule::Scalar => DecorrelationRule::ScalarRms { eta: 0.025 },
-            Rule::Joint => DecorrelationRule::Joint {
-                lambda: 1.0,
-                kappa,
-                learning_rate: 0.003,
-            },
-        };
-    }
     let kappa = match &mut spec.rule {
         DecorrelationRule::LocalRule { eta, kappa } => {
-            row(ui, &lift_hints::ETA, problem, |ui| {
-                log_slider(ui, eta, 1e-4..=1.0)
+            row(ui, &lift_hints::ETA, beside, |ui, field| {
+                log_slider(ui, field, eta, 1e-4..=1.0)
             });
             Some(kappa)
         }
         DecorrelationRule::ScalarRms { eta } => {
-            row(ui, &lift_hints::ETA, problem, |ui| {
-                log_slider(ui, eta, 1e-4..=1.0)
+            row(ui, &lift_hints::ETA, beside, |ui, field| {
+                log_slider(ui, field, eta, 1e-4..=1.0)
             });
             None
         }
@@ -323,32 +300,30 @@ fn decorrelation_ui(ui: &mut Ui, problem: Option<&Problem>, spec: &mut Decorrela
             kappa,
             learning_rate,
         } => {
-            row(ui, &lift_hints::LAMBDA, problem, |ui| {
-                log_slider(ui, lambda, 1e-4..=100.0)
+            row(ui, &lift_hints::LAMBDA, beside, |ui, field| {
+                log_slider(ui, field, lambda, 1e-4..=100.0)
             });
-            row(ui, &lift_hints::RULE_RATE, problem, |ui| {
-                log_slider(ui, learning_rate, 1e-5..=0.1)
+            row(ui, &lift_hints::RULE_RATE, beside, |ui, field| {
+                log_slider(ui, field, learning_rate, 1e-5..=0.1)
             });
             Some(kappa)
         }
     };
     if let Some(kappa) = kappa {
-        row(ui, &lift_hints::KAPPA, problem, |ui| {
-            ui.spacing_mut().slider_width = 74.0;
-            ui.add(Slider::new(kappa, 0.0..=1.0).fixed_decimals(2))
+        row(ui, &lift_hints::KAPPA, beside, |ui, field| {
+            share_slider(ui, field, kappa)
         });
     }
-    row(ui, &lift_hints::CENTER, problem, |ui| {
+    row(ui, &lift_hints::CENTER, beside, |ui, _| {
         ui.checkbox(&mut spec.center, "on")
     });
-    row(ui, &lift_hints::INTERVAL, problem, |ui| {
-        count(ui, &mut spec.interval)
+    row(ui, &lift_hints::INTERVAL, beside, |ui, field| {
+        count(ui, field, &mut spec.interval)
     });
-    row(ui, &lift_hints::SAMPLE, problem, |ui| {
-        ui.spacing_mut().slider_width = 74.0;
-        ui.add(Slider::new(&mut spec.sample, 0.01..=1.0).fixed_decimals(2))
+    row(ui, &lift_hints::SAMPLE, beside, |ui, field| {
+        share_slider(ui, field, &mut spec.sample)
     });
-    row(ui, &lift_hints::SHARED, problem, |ui| {
+    row(ui, &lift_hints::SHARED, beside, |ui, _| {
         ui.checkbox(&mut spec.shared, "on")
     });
 }

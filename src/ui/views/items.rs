@@ -8,7 +8,7 @@ use eframe::egui::{ComboBox, RichText, TextEdit, Ui};
 
 use super::super::item_index::ItemIndex;
 use super::super::measured::{Compared, Measured, Pair, name_of};
-use super::super::theme::GAP;
+use super::super::theme::{GAP, palette};
 use super::super::ui_state::{ItemsSettings, UiState};
 use super::super::widgets::controls::{choice, cut_label, empty_state, from_right, within};
 use super::item_detail::item_detail_ui;
@@ -63,7 +63,22 @@ pub fn items_ui(
         }
         return;
     }
-    let focused = state.focused().map(|id| id.0.clone()).unwrap_or_default();
+    let focused = state.focused();
+    if focused.is_some_and(|run| measured.files(run).is_none()) {
+        // The pair is to be of this one.
+        empty_state(
+            ui,
+            "Reading the items",
+            "They are read from the runs' folders.",
+        );
+        return;
+    }
+    if let Some(problem) = runs.iter().find_map(|run| measured.problem(&run.id)) {
+        let bad = palette(ui.visuals()).bad;
+        let text = RichText::new(format!("× {problem}")).small().color(bad);
+        cut_label(ui, text).on_hover_text(problem);
+    }
+    let focused = focused.map(|id| id.0.clone()).unwrap_or_default();
     let settings = &mut state.items;
     choose_pair(settings, &offered, &focused);
     heading_ui(ui, settings, &offered);

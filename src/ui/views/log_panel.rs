@@ -2,6 +2,7 @@
 
 use eframe::egui::{FontId, RichText, ScrollArea, TextStyle, Ui};
 
+use super::super::action::Action;
 use super::super::theme::{palette, run_colour};
 use super::super::ui_state::UiState;
 use super::super::widgets::controls::{cut_middle, from_right, group_title, weak_small};
@@ -11,21 +12,31 @@ use crate::runs::{LogLevel, LogLine, RunStore};
 const NAME_WIDTH: f32 = 150.0;
 
 /// Draws the log; the newest line is at the bottom and in sight.
-pub fn log_panel_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState) {
+pub fn log_panel_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState) -> Option<Action> {
+    let mut action = None;
     ui.horizontal(|ui| {
         group_title(ui, "Log");
         from_right(ui, |ui| {
+            let copy = ui.small_button("Copy");
+            if copy
+                .on_hover_text("The lines that are listed, as text")
+                .clicked()
+            {
+                let lines: Vec<String> = shown(store, state).map(written).collect();
+                action = Some(Action::CopyText(lines.join("\n")));
+            }
             ui.checkbox(&mut state.log_of_selected, "Selected runs only");
+            ui.checkbox(&mut state.log_of_trouble, "Warnings and errors only");
         });
     });
-    let is_shown = |line: &&LogLine| match &line.run {
-        Some(run) if state.log_of_selected => state.is_selected(run),
-        Some(_) | None => true,
-    };
-    let lines: Vec<&LogLine> = store.log().filter(is_shown).collect();
+    let lines: Vec<&LogLine> = shown(store, state).collect();
     if lines.is_empty() {
-        weak_small(ui, "What happens is written here.");
-        return;
+        let text = match store.log().len() {
+            0 => "What happens is written here.",
+            _ => "No line is of that kind.",
+        };
+        weak_small(ui, text);
+        return action;
     }
     let height = ui.text_style_height(&TextStyle::Body);
     ui.spacing_mut().item_spacing.y = 3.0;
@@ -38,15 +49,43 @@ pub fn log_panel_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState) {
                 line_ui(ui, line, state);
             }
         });
+    action
+}
+
+/// The lines that are listed, oldest first.
+fn shown<'a>(store: &'a RunStore, state: &'a UiState) -> impl Iterator<Item = &'a LogLine> {
+    store.log().filter(|line| {
+        let is_of_choice = match &line.run {
+            Some(run) if state.log_of_selected => state.is_selected(run),
+            Some(_) | None => true,
+        };
+        is_of_choice && (!state.log_of_trouble || line.level >= LogLevel::Warning)
+    })
+}
+
+/// What stands in front of a line of this kind.
+fn level_word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Info => "",
+        LogLevel::Note => "note  ",
+        LogLevel::Warning => "warning  ",
+        LogLevel::Error => "error  ",
+    }
+}
+
+fn written(line: &LogLine) -> String {
+    let run = line.run.as_ref().map_or("", |run| &run.0);
+    format!("{run}\t{}{}", level_word(line.level), line.text)
 }
 
 fn line_ui(ui: &mut Ui, line: &LogLine, state: &UiState) {
     let palette = palette(ui.visuals());
-    let (word, colour) = match line.level {
-        LogLevel::Info => ("", palette.text),
-        LogLevel::Note => ("note  ", palette.weak),
-        LogLevel::Warning => ("warning  ", palette.warning),
-        LogLevel::Error => ("error  ", palette.bad),
+    let word = level_word(line.level);
+    let colour = match line.level {
+        LogLevel::Info => palette.text,
+        LogLevel::Note => palette.weak,
+        LogLevel::Warning => palette.warning,
+        LogLevel::Error => palette.bad,
     };
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;

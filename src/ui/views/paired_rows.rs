@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::measured::{Compared, Measured, Pair, name_of};
+use super::accuracy::{LaterBars, later_bars};
 use crate::bench::{Accuracy, Change, Rule, mean_interval95};
 use crate::persist::evaluation_file::EvaluationFile;
 use crate::protocol::event::RunId;
@@ -42,15 +43,53 @@ pub enum Against {
 }
 
 /// An evaluation of one of the runs that are looked at.
-pub struct Shown<'a> {
-    /// The run.
+pub(super) struct Shown<'a> {
     pub run: &'a Run,
-    /// The evaluation.
     pub file: Arc<EvaluationFile>,
 }
 
+/// Everything of a comparison that is worked out from the evaluations, until they
+/// or the choice of runs change.
+#[derive(Default)]
+pub struct Comparisons {
+    of: Option<(Vec<RunId>, Option<RunId>, u64)>,
+    /// The bars of what was measured after the runs, by benchmark.
+    pub later: Vec<(String, Vec<LaterBars>)>,
+    /// The rows of each benchmark.
+    pub rows: Vec<(String, Vec<PairedRow>)>,
+}
+
+impl Comparisons {
+    /// Works them out where something has changed, and asks for what is not known.
+    pub(in super::super) fn update(
+        &mut self,
+        runs: &[&Run],
+        baseline: Option<&Run>,
+        measured: &mut Measured,
+    ) {
+        let chosen = runs.iter().map(|run| &run.id);
+        let baseline_id = baseline.map(|run| &run.id);
+        let is_same = self.of.as_ref().is_some_and(|(of, with, revision)| {
+            chosen.clone().eq(of) && baseline_id == with.as_ref() && *revision == measured.revision
+        });
+        if is_same {
+            return;
+        }
+        let shown = by_benchmark(runs, measured);
+        self.later.clear();
+        self.rows.clear();
+        for (title, shown) in &shown {
+            self.later.push((title.clone(), later_bars(shown)));
+            let rows = paired_rows(shown, baseline, measured);
+            self.rows.push((title.clone(), rows));
+        }
+        let of = (chosen.cloned().collect(), baseline_id.cloned());
+        self.of = Some((of.0, of.1, measured.revision));
+    }
+}
+
 /// Evaluations by benchmark and split, as far as they have been read.
-pub fn by_benchmark<'a>(runs: &[&'a Run], measured: &Measured) -> BTreeMap<String, Vec<Shown<'a>>> {
+fn by_benchmark<'a>(runs: &[&'a Run], measured: &Measured) -> BTreeMap<String, Vec<Shown<'a>>> {
     let mut groups: BTreeMap<String, Vec<Shown<'a>>> = BTreeMap::new();
     for run in runs {
         for file in measured.files(&run.id).unwrap_or_default() {
@@ -67,7 +106,7 @@ pub fn by_benchmark<'a>(runs: &[&'a Run], measured: &Measured) -> BTreeMap<Strin
 
 /// The rows of one benchmark: every figure of every evaluation, and the means of
 /// runs that differ in their seed alone.
-pub fn paired_rows(
+fn paired_rows(
     shown: &[Shown<'_>],
     baseline: Option<&Run>,
     measured: &mut Measured,
@@ -129,7 +168,7 @@ fn baseline_of(
     let is_alike = |other: &EvaluationFile| {
         let (a, b) = (&file.evaluation.conditions, &other.evaluation.conditions);
         (a.benchmark, a.protocol, a.split) == (b.benchmark, b.protocol, b.split)
-            && a.few_shot == b.few_shot
+            && !a.has_other_examples(b)
     };
     match baseline {
         None => {

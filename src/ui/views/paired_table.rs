@@ -1,6 +1,7 @@
 //! The rows of a comparison, drawn.
 
-use eframe::egui::{Align, FontId, RichText, ScrollArea, Ui};
+use eframe::egui::text::LayoutJob;
+use eframe::egui::{Align, FontId, FontSelection, Rect, RichText, ScrollArea, Ui, vec2};
 
 use super::super::action::Action;
 use super::super::measured::Compared;
@@ -15,6 +16,8 @@ use crate::report::Estimate;
 const HEADING_HEIGHT: f32 = 20.0;
 /// A figure, and its interval below it.
 const ROW_HEIGHT: f32 = 38.0;
+/// Of more rows than this only those in sight are laid out.
+const WHOLE_UP_TO: usize = 100;
 /// Their names, what they say, where their texts stand, and the least widths
 /// in which those fit.
 const COLUMNS: [(&str, &str, Align, f32); 7] = [
@@ -22,7 +25,7 @@ const COLUMNS: [(&str, &str, Align, f32); 7] = [
         "Run",
         "The run; what was evaluated and what counts as right",
         Align::Min,
-        120.0,
+        104.0,
     ),
     (
         "Accuracy",
@@ -78,6 +81,12 @@ pub fn paired_table_ui(
             }
         });
         for (idx, row) in rows.iter().enumerate() {
+            let size = vec2(columns.width(), ROW_HEIGHT);
+            let place = Rect::from_min_size(ui.cursor().min, size);
+            if rows.len() > WHOLE_UP_TO && !ui.is_rect_visible(place) {
+                ui.allocate_space(size);
+                continue;
+            }
             let asked = columns.row_ui(ui, ROW_HEIGHT, idx % 2 == 0, |cells| {
                 row_ui(cells, row, state)
             });
@@ -158,15 +167,17 @@ fn accuracy_ui(ui: &mut Ui, of: &Estimate) {
         ui.label(RichText::new("no items").weak());
         return;
     }
-    ui.horizontal(|ui| {
-        ui.set_height(ui.text_style_height(&eframe::egui::TextStyle::Body));
-        ui.monospace(format!("{:.3}", of.value));
-        let n = match of.n_total > of.n {
-            true => format!("n = {} of {}", of.n, of.n_total),
-            false => format!("n = {}", of.n),
-        };
-        cut_label(ui, RichText::new(n).small().weak());
-    });
+    let n = match of.n_total > of.n {
+        true => format!("  n = {} of {}", of.n, of.n_total),
+        false => format!("  n = {}", of.n),
+    };
+    // One text, so that both stand on one line with what is in the next cells.
+    let mut line = LayoutJob::default();
+    let value = RichText::new(format!("{:.3}", of.value)).monospace();
+    for part in [value, RichText::new(n).small().weak()] {
+        part.append_to(&mut line, ui.style(), FontSelection::Default, Align::BOTTOM);
+    }
+    cut_label(ui, line);
     interval_ui(ui, format!("[{:.3}, {:.3}]", of.low, of.high));
 }
 

@@ -25,12 +25,17 @@ struct Entry {
     action: Action,
 }
 
-/// Draws the list.
-pub fn palette_ui(ctx: &Context, store: &RunStore, state: &mut UiState) -> Vec<Action> {
+/// Draws the list. `can_undelete` says that deleted runs can be put back.
+pub fn palette_ui(
+    ctx: &Context,
+    store: &RunStore,
+    state: &mut UiState,
+    can_undelete: bool,
+) -> Vec<Action> {
     let Some(mut typed) = state.palette.clone() else {
         return Vec::new();
     };
-    let entries = entries(ctx, store, state);
+    let entries = entries(ctx, store, state, can_undelete);
     let mut taken = None;
     let shown = modal(ctx, "palette").show(ctx, |ui| {
         ui.set_width(460.0);
@@ -105,7 +110,7 @@ fn matches(text: &str, typed: &str) -> bool {
         .all(|word| text.contains(word))
 }
 
-fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
+fn entries(ctx: &Context, store: &RunStore, state: &UiState, can_undelete: bool) -> Vec<Entry> {
     let mut entries: Vec<Entry> = available(store, state)
         .map(|(shortcut, action)| Entry {
             text: shortcut.what.into(),
@@ -173,6 +178,8 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
         "Save the sweep as RON".into(),
         Action::Choose(PathFor::SaveSweep),
     );
+    add("Look at the training data".into(), Action::LookAtData);
+    add("Find a learning rate".into(), Action::OpenRateSearch);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
     add("Save diagnostics".into(), Action::SaveDiagnostics(None));
     if let Some(run) = state.focused().and_then(|id| store.get(id)) {
@@ -201,6 +208,9 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState) -> Vec<Entry> {
                 Action::OpenExport(run.id.clone()),
             );
         }
+    }
+    if can_undelete {
+        add("Put the deleted runs back".into(), Action::Undelete);
     }
     if state.baseline.is_some() {
         add("Unpin the baseline".into(), Action::Pin(None));

@@ -1,8 +1,8 @@
 //! A prompt, answered with and without the state.
 
 use eframe::egui::{
-    Align, Checkbox, CollapsingHeader, DragValue, Layout, RichText, ScrollArea, Slider, Spinner,
-    TextEdit, TextStyle, Ui,
+    Align, Checkbox, CollapsingHeader, DragValue, Id, Label, Layout, RichText, ScrollArea, Slider,
+    Spinner, TextEdit, TextStyle, Ui,
 };
 
 use super::super::action::Action;
@@ -18,12 +18,13 @@ use crate::runs::generation::GeneratedText;
 use crate::runs::run::Run;
 
 /// Draws the view. `is_run_on` says that a run is on, behind which an answer
-/// waits.
+/// waits; `is_on` that the worker is not done with the prompt that was asked last.
 pub fn playground_ui(
     ui: &mut Ui,
     store: &RunStore,
     state: &mut UiState,
     is_run_on: bool,
+    is_on: bool,
 ) -> Vec<Action> {
     let run = state.focused().and_then(|id| store.get(id));
     let tuned = run.filter(|run| !run.exported.is_empty());
@@ -42,6 +43,7 @@ pub fn playground_ui(
         });
     });
     let field = TextEdit::multiline(&mut state.playground.prompt)
+        .id(prompt_id())
         .desired_rows(4)
         .hint_text("What the model reads first")
         .desired_width(f32::INFINITY);
@@ -56,10 +58,6 @@ pub fn playground_ui(
         .generated
         .as_ref()
         .filter(|texts| state.playing.as_ref() == Some(&texts.run));
-    let is_on = state.playing.is_some() && {
-        let has_ended = |answer| texts.is_some_and(|texts| texts.answer(answer).end.is_some());
-        !has_ended(Answer::Untuned) || (state.plays_tuned && !has_ended(Answer::Tuned))
-    };
     ui.horizontal(|ui| {
         if is_on {
             if ui
@@ -78,7 +76,11 @@ pub fn playground_ui(
             }
         } else {
             let can_answer = !state.playground.prompt.is_empty();
-            if primary_button(ui, "Answer", can_answer, 110.0).clicked() {
+            let answer = primary_button(ui, "Answer", can_answer, 110.0);
+            if answer
+                .on_hover_text("Ctrl+Enter while the prompt is typed")
+                .clicked()
+            {
                 actions.push(Action::Generate);
             }
             let text = match (run, tuned) {
@@ -120,7 +122,7 @@ pub fn playground_ui(
             // Columns stretch the texts in them otherwise.
             let layout = Layout::top_down(Align::Min);
             columns[1].with_layout(layout, |ui| {
-                group_title(ui, "Tuned");
+                ui.horizontal(|ui| group_title(ui, "Tuned"));
                 let advice =
                     "Select a run that has finished or was stopped; its state answers here.";
                 weak_small(ui, advice);
@@ -128,6 +130,11 @@ pub fn playground_ui(
         }
     });
     actions
+}
+
+/// The field of the prompt.
+pub fn prompt_id() -> Id {
+    Id::unique("prompt of the playground")
 }
 
 /// Prompts that the mini benchmarks have the form of.
@@ -218,7 +225,8 @@ fn written_ui(
     });
     let status = match text.end {
         None if is_on => "being written".into(),
-        None => String::new(),
+        None if text.text.is_empty() => String::new(),
+        None => "not ended".into(),
         Some(end) => {
             let why = match end {
                 AnswerEnd::EndOfDocument => "the model ended it",
@@ -245,7 +253,11 @@ fn written_ui(
             .stick_to_bottom(true)
             .show(ui, |ui| {
                 ui.set_min_height(height);
-                ui.add(eframe::egui::Label::new(&text.text).wrap().selectable(true));
+                if text.text.is_empty() && !is_on {
+                    weak_small(ui, "The answer appears here, token by token.");
+                } else {
+                    ui.add(Label::new(&text.text).wrap().selectable(true));
+                }
             });
     });
 }

@@ -3,19 +3,19 @@
 use eframe::egui::{Align2, CollapsingHeader, FontId, Rect, Role, Sense, Stroke, Ui, pos2, vec2};
 
 use super::super::theme::palette;
+use super::super::widgets::accuracy_bars::axis_within;
 use super::super::widgets::controls::{named, weak_small};
 use crate::bench::{PAPER, Reported};
 
 const ROW: f32 = 17.0;
-const LABEL_WIDTH: f32 = 150.0;
-const FIGURE_WIDTH: f32 = 262.0;
 /// Lengths of a dash and of the gap behind it.
 const DASH: [f32; 2] = [4.0, 3.0];
 
 /// Draws the section.
 pub fn reported_ui(ui: &mut Ui) {
     let title = "Reported by the paper, not measured here";
-    CollapsingHeader::new(title).default_open(true).show(ui, |ui| {
+    // Not indented, so that it has the axis of the bars above.
+    CollapsingHeader::new(title).default_open(true).show_unindented(ui, |ui| {
         weak_small(
             ui,
             "arXiv 2504.05097, of the official benchmarks and a model that is not public, without \
@@ -55,8 +55,8 @@ fn bar_ui(ui: &mut Ui, benchmark: &str, name: &str, percent: f64) {
     let palette = palette(ui.visuals());
     let painter = ui.painter();
     let middle = rect.center().y;
-    let left = rect.left() + LABEL_WIDTH;
-    let width = (rect.width() - LABEL_WIDTH - FIGURE_WIDTH).max(40.0);
+    let axis = axis_within(rect);
+    let (left, width) = (axis.left(), axis.width());
     let font = FontId::proportional(12.0);
     let at = pos2(left - 10.0, middle);
     painter.text(at, Align2::RIGHT_CENTER, label, font, palette.weak);
@@ -76,7 +76,7 @@ fn bar_ui(ui: &mut Ui, benchmark: &str, name: &str, percent: f64) {
         &corners, stroke, DASH[0], DASH[1],
     ));
     let at = pos2(left + width + 12.0, middle);
-    let text = format!("{:.3} reported", percent / 100.0);
+    let text = format!("{:.3}", percent / 100.0);
     painter.text(
         at,
         Align2::LEFT_CENTER,

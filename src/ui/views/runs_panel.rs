@@ -56,13 +56,18 @@ pub fn runs_panel_ui(
             empty_state(
                 ui,
                 "No runs yet",
-                "Press Start at the lower right. Every run is kept here, over restarts too.",
+                match state.shows_form {
+                    true => {
+                        "Press Start at the lower right. Every run is kept here, over restarts too."
+                    }
+                    false => "Ctrl+Enter starts one. Every run is kept here, over restarts too.",
+                },
             );
         }
         broken_ui(ui, store);
         return actions;
     }
-    let listed = listed(store, state, is_long);
+    let listed = listed(store, state);
     if listed.is_empty() && n_runs > 0 {
         weak_small(ui, "No run has that in its name, its tags or its status.");
     }
@@ -120,10 +125,10 @@ fn order_ui(ui: &mut Ui, state: &mut UiState) {
 }
 
 /// The runs that are listed, in their order.
-fn listed<'a>(store: &'a RunStore, state: &UiState, is_long: bool) -> Vec<&'a Run> {
+pub fn listed<'a>(store: &'a RunStore, state: &UiState) -> Vec<&'a Run> {
     let wanted = state.filter.trim().to_lowercase();
     let newest = store.runs().iter().rev();
-    if !is_long {
+    if store.runs().len() < FILTER_FROM {
         return newest.collect();
     }
     let has = |text: &str| text.to_lowercase().contains(&wanted);

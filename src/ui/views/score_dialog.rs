@@ -12,11 +12,12 @@ use super::super::widgets::controls::{
     choice, from_right, modal, primary_button, reserved, small_lines, weak_small,
 };
 use super::form_choices as choose;
-use super::form_hints::field;
-use super::form_row::{Field, count, optional, row};
+use super::form_field::{Field, Range, field};
+use super::form_row::{Beside, count, optional, row};
 use crate::data::{Benchmark, Split};
 use crate::protocol::log_line::score_line;
 use crate::runs::scoring::Scoring;
+use crate::worker::validate::MAX_FEW_SHOT;
 
 const MODEL: Field = field(
     "",
@@ -52,20 +53,24 @@ const ITEMS: Field = field(
     "n",
     "",
     "The first so many items. Fewer are faster and give wider intervals.",
-);
+)
+.optional(Range::from(1.0), "all");
 const FEW_SHOT: Field = field(
     "",
     "In front",
     "",
     "examples",
     "Solved questions in front of every question.",
-);
+)
+.number(Range::whole(0, MAX_FEW_SHOT));
 
-/// Draws the dialog, if it is open.
+/// Draws the dialog, if it is open. `is_begun` says that the worker is not done
+/// with what was asked.
 pub fn score_ui(
     ctx: &Context,
     asked: &mut Option<AskedScore>,
     known: Option<&Scoring>,
+    is_begun: bool,
 ) -> Vec<Action> {
     let Some(open) = asked else {
         return Vec::new();
@@ -73,7 +78,6 @@ pub fn score_ui(
     let mut actions = Vec::new();
     let mut is_done = false;
     let own = known.filter(|known| open.name.as_ref() == Some(&known.name));
-    let is_begun = open.name.is_some() && own.is_none_or(|own| own.is_on);
     let shown = modal(ctx, "score").show(ctx, |ui| {
         ui.set_width(440.0);
         ui.heading("Measure accuracy");
@@ -103,7 +107,7 @@ pub fn score_ui(
                 if is_begun {
                     // As large as what it stands in place of.
                     let button = Button::new("Stop").min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
-                    let stop = ui.add_enabled(own.is_some(), button);
+                    let stop = ui.add(button);
                     if stop.on_hover_text("Nothing is written then").clicked() {
                         actions.push(Action::StopScoring);
                     }
@@ -131,13 +135,13 @@ fn fields_ui(ui: &mut Ui, open: &mut AskedScore, actions: &mut Vec<Action>) {
         ..
     } = open;
     if *has_state {
-        row(ui, &MODEL, None, |ui| {
+        row(ui, &MODEL, Beside::default(), |ui, _| {
             let models = [(true, "Tuned"), (false, "Untuned")];
             ui.scope(|ui| choice(ui, &mut request.is_tuned, &models))
                 .response
         });
     }
-    row(ui, &BENCHMARK, None, |ui| {
+    row(ui, &BENCHMARK, Beside::default(), |ui, _| {
         let mini = Benchmark::ALL.map(|of| ((of, false), of.mini_name().to_owned()));
         let official =
             Benchmark::ALL.map(|of| ((of, true), format!("{} (official files)", of.name())));
@@ -153,11 +157,11 @@ fn fields_ui(ui: &mut Ui, open: &mut AskedScore, actions: &mut Vec<Action>) {
     });
     if *is_official {
         let folder = request.official.clone().unwrap_or_default();
-        row(ui, &FOLDER, None, |ui| {
+        row(ui, &FOLDER, Beside::default(), |ui, _| {
             choose::path(ui, &folder, PathFor::ScoredFolder, actions)
         });
     }
-    row(ui, &SPLIT, None, |ui| {
+    row(ui, &SPLIT, Beside::default(), |ui, _| {
         let splits = Split::ALL.map(|split| match split {
             Split::Train => (split, "Train"),
             Split::Validation => (split, "Validation"),
@@ -165,10 +169,12 @@ fn fields_ui(ui: &mut Ui, open: &mut AskedScore, actions: &mut Vec<Action>) {
         });
         choose::combo(ui, "scored split", &mut request.split, &splits)
     });
-    row(ui, &ITEMS, None, |ui| {
-        optional(ui, ITEMS.name, &mut request.limit, 200, "all", count)
+    row(ui, &ITEMS, Beside::default(), |ui, field| {
+        optional(ui, field, &mut request.limit, 200, count)
     });
-    row(ui, &FEW_SHOT, None, |ui| count(ui, &mut request.few_shot));
+    row(ui, &FEW_SHOT, Beside::default(), |ui, field| {
+        count(ui, field, &mut request.few_shot)
+    });
 }
 
 fn progress_ui(ui: &mut Ui, own: Option<&Scoring>) {

@@ -39,13 +39,20 @@ pub fn tune_ui(
             empty_state(
                 ui,
                 "Tune the state that a model starts from",
-                "The mini model and gsm8k-mini are chosen on the right. Press Start, and watch the loss fall here; accuracy is measured before and after.",
+                match state.shows_form {
+                    true => {
+                        "The mini model and gsm8k-mini are chosen on the right. Press Start, and watch the loss fall here; accuracy is measured before and after."
+                    }
+                    false => {
+                        "Press Ctrl+Enter, or open the configuration above. The loss falls here; accuracy is measured before and after."
+                    }
+                },
             );
         } else {
             empty_state(
                 ui,
                 "No run selected",
-                "Choose one on the left, or press Start on the right.",
+                "Choose one on the left, or start another.",
             );
         }
         return Vec::new();

@@ -2,11 +2,12 @@
 //! was measured: outline, untuned; light, untuned with examples; full, tuned.
 
 use eframe::egui::{
-    Align2, Color32, CornerRadius, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, pos2, vec2,
+    Align2, Color32, CornerRadius, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+    pos2, vec2,
 };
 
 use super::super::theme::{blend, palette};
-use super::controls::{cut_middle, elided, named};
+use super::controls::{cut_middle, elided};
 use crate::bench::Accuracy;
 use crate::protocol::event::EvaluationPhase;
 
@@ -14,6 +15,9 @@ const BAR_HEIGHT: f32 = 14.0;
 const BAR_GAP: f32 = 5.0;
 const LABEL_WIDTH: f32 = 150.0;
 const FIGURE_WIDTH: f32 = 262.0;
+const NARROW_FIGURE_WIDTH: f32 = 60.0;
+/// Less room than this is for figures without their intervals.
+const NARROW_BELOW: f32 = 540.0;
 const AXIS_HEIGHT: f32 = 18.0;
 
 /// One bar.
@@ -58,29 +62,49 @@ pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
     let height = row * n_bars as f32 + (row + 4.0) * n_titles as f32 + AXIS_HEIGHT;
     let width = ui.available_width();
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
-    named(&response, Role::Image, &spoken(groups));
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(groups)));
     if !ui.is_rect_visible(rect) {
         return;
     }
-    let is_narrow = width < 540.0;
-    let right = rect.right() - if is_narrow { 60.0 } else { FIGURE_WIDTH };
-    let axis = Rect::from_min_max(
-        pos2(rect.left() + LABEL_WIDTH, rect.top()),
-        pos2(right, rect.bottom()),
-    );
-    paint_axis(ui, axis);
+    let is_narrow = is_narrow(width);
+    let axis = axis_within(rect);
     let mut y = rect.top() + BAR_GAP / 2.0;
     for group in groups {
         if let Some(title) = &group.title {
             let line = Rect::from_min_size(pos2(rect.left(), y), vec2(rect.width(), row));
-            paint_title(ui, line, group.colour, title);
+            if ui.is_rect_visible(line) {
+                paint_title(ui, line, group.colour, title);
+            }
             y += row + 4.0;
         }
+        let bottom = y + row * group.bars.len() as f32;
+        let bars = Rect::from_x_y_ranges(axis.x_range(), y..=bottom);
+        if ui.is_rect_visible(bars) {
+            paint_grid(ui, bars);
+        }
         for bar in &group.bars {
-            paint_bar(ui, axis, y, group.colour, bar, is_narrow);
+            let line = Rect::from_x_y_ranges(rect.x_range(), y..=y + row);
+            if ui.is_rect_visible(line) {
+                paint_bar(ui, axis, y, group.colour, bar, is_narrow);
+            }
             y += row;
         }
     }
+    paint_numbers(ui, axis);
+}
+
+fn is_narrow(width: f32) -> bool {
+    width < NARROW_BELOW
+}
+
+/// The part of a row's room in which bars reach from 0 to 1.
+pub fn axis_within(rect: Rect) -> Rect {
+    let right = match is_narrow(rect.width()) {
+        true => NARROW_FIGURE_WIDTH,
+        false => FIGURE_WIDTH,
+    };
+    let (left, right) = (rect.left() + LABEL_WIDTH, rect.right() - right);
+    rect.with_min_x(left).with_max_x(right.max(left + 40.0))
 }
 
 /// The bars in words.
@@ -95,28 +119,38 @@ fn spoken(groups: &[BarGroup]) -> String {
     bars.collect::<Vec<_>>().join("; ")
 }
 
-fn paint_axis(ui: &Ui, axis: Rect) {
+/// Where the axis has a line, and what stands below it.
+const QUARTERS: [(f32, &str); 5] = [
+    (0.0, "0"),
+    (0.25, "0.25"),
+    (0.5, "0.50"),
+    (0.75, "0.75"),
+    (1.0, "1"),
+];
+
+/// Every how many quarters have room for a number.
+fn every(axis: Rect) -> usize {
+    if axis.width() < 150.0 { 2 } else { 1 }
+}
+
+/// The lines behind the bars of a run, which its title is free of.
+fn paint_grid(ui: &Ui, bars: Rect) {
     let palette = palette(ui.visuals());
     let line = Stroke::new(1.0, blend(palette.border, palette.surface, 0.7));
-    let bottom = axis.bottom() - AXIS_HEIGHT;
-    // Between two quarters there is room for a number.
-    let every = if axis.width() < 150.0 { 2 } else { 1 };
-    for (share, text) in [
-        (0.0, "0"),
-        (0.25, "0.25"),
-        (0.5, "0.50"),
-        (0.75, "0.75"),
-        (1.0, "1"),
-    ]
-    .into_iter()
-    .step_by(every)
-    {
-        let x = axis.left() + share * axis.width();
-        ui.painter().vline(x, axis.top()..=bottom, line);
-        let at = pos2(x, bottom + 3.0);
-        let font = FontId::proportional(10.5);
+    for (share, _) in QUARTERS.into_iter().step_by(every(bars)) {
+        let x = bars.left() + share * bars.width();
         ui.painter()
-            .text(at, Align2::CENTER_TOP, text, font, palette.weak);
+            .vline(x, bars.top() - 2.0..=bars.bottom(), line);
+    }
+}
+
+fn paint_numbers(ui: &Ui, axis: Rect) {
+    let weak = palette(ui.visuals()).weak;
+    let y = axis.bottom() - AXIS_HEIGHT + 3.0;
+    for (share, text) in QUARTERS.into_iter().step_by(every(axis)) {
+        let at = pos2(axis.left() + share * axis.width(), y);
+        let font = FontId::proportional(10.5);
+        ui.painter().text(at, Align2::CENTER_TOP, text, font, weak);
     }
 }
 

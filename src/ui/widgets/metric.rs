@@ -28,13 +28,16 @@ pub enum Metric {
     LiftRate,
     /// Learning rate of R.
     DecorrelationRate,
+    /// Share of held-out questions that are answered right.
+    HeldOutAccuracy,
     /// Tokens a second.
     TokensPerSec,
 }
 
 impl Metric {
     /// Every metric but the loss, in the order in which they stand below it.
-    pub const SMALL: [Self; 11] = [
+    pub const SMALL: [Self; 12] = [
+        Self::HeldOutAccuracy,
         Self::DecorrelationLoss,
         Self::OffDiagonal,
         Self::GradNorm,
@@ -62,6 +65,7 @@ impl Metric {
             Self::LearningRate => "Learning rate",
             Self::LiftRate => "Learning rate of Z",
             Self::DecorrelationRate => "Learning rate of R",
+            Self::HeldOutAccuracy => "Held-out accuracy",
             Self::TokensPerSec => "Speed",
         }
     }
@@ -80,6 +84,7 @@ impl Metric {
             Self::LearningRate => "η of S₀",
             Self::LiftRate => "η of the lifted state",
             Self::DecorrelationRate => "η of its schedule or rule",
+            Self::HeldOutAccuracy => "share of right answers, from 0 to 1",
             Self::TokensPerSec => "tokens a second",
         }
     }
@@ -99,6 +104,7 @@ impl Metric {
             Self::LearningRate => &series.learning_rate,
             Self::LiftRate => &series.lift_rate,
             Self::DecorrelationRate => &series.decorrelation_rate,
+            Self::HeldOutAccuracy => &series.validation_accuracy,
             Self::TokensPerSec => &series.tokens_per_sec,
         }
     }
@@ -117,7 +123,8 @@ impl Metric {
             | Self::DecorrelationNorm
             | Self::LiftNorm
             | Self::LiftRate
-            | Self::DecorrelationRate => false,
+            | Self::DecorrelationRate
+            | Self::HeldOutAccuracy => false,
         }
     }
 
@@ -135,7 +142,7 @@ impl Metric {
             | Self::LearningRate
             | Self::LiftRate
             | Self::DecorrelationRate => true,
-            Self::TokensPerSec => false,
+            Self::HeldOutAccuracy | Self::TokensPerSec => false,
         }
     }
 
@@ -153,7 +160,8 @@ impl Metric {
             | Self::DecorrelationRate
             | Self::FeatureRms
             | Self::DecorrelationNorm
-            | Self::LiftNorm => false,
+            | Self::LiftNorm
+            | Self::HeldOutAccuracy => false,
         }
     }
 }

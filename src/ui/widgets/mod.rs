@@ -8,6 +8,7 @@ pub(super) mod heatmap_gpu;
 pub(super) mod metric;
 pub(super) mod metric_plot;
 pub(super) mod numbers;
+pub(super) mod player;
 pub(super) mod plot_cache;
 pub(super) mod plot_lines;
 pub(super) mod plot_svg;

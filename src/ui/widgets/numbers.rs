@@ -1,5 +1,7 @@
 //! Numbers as they stand at axes and in tables.
 
+use eframe::egui::emath;
+
 use crate::words::short;
 
 /// A number as it stands at an axis.
@@ -17,6 +19,13 @@ pub fn number(value: f64) -> String {
         let n_decimals = (2 - size.log10().floor() as i32).clamp(0, 5) as usize;
         format!("{value:.n_decimals$}")
     }
+}
+
+/// As many digits as the number has, few where it is the result of dragging.
+pub fn plain(value: f64) -> String {
+    let rounded = emath::round_to_decimals(value, 8);
+    let text = format!("{rounded}");
+    if text.len() > 9 { number(value) } else { text }
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ const SIZE_STEP: usize = 16;
 /// Smallest head that the operators are compiled for; the model's own is
 /// checked when it is loaded.
 const MIN_SIZE: usize = 16;
-const MAX_SIZE: usize = 1024;
-const MAX_GAMMA: f64 = 1e4;
+pub(crate) const MAX_SIZE: usize = 1024;
+pub(crate) const MAX_GAMMA: f64 = 1e4;
 
 pub(super) fn check_method(method: &Method) -> Result<()> {
     match method {

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::data::{Benchmark, Template};
-use crate::protocol::run_spec::Precision;
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, EarlyStopping, Gamma, Layers, LiftSpec, Method,
     PaperLiteralSpec, StandardSpec, StartState,
@@ -52,6 +51,13 @@ fn precision() {
     check_fits(|spec| spec.model.precision = Precision::F32);
     // Whether a device has it is known when the device is.
     check_fits(|spec| spec.model.precision = Precision::F16);
+    check_error(
+        |spec| {
+            spec.device = DeviceChoice::Cpu;
+            spec.model.precision = Precision::F16;
+        },
+        "model.precision: is F16, which needs a GPU with matrix units, but device is Cpu; use F32",
+    );
 }
 
 #[test]

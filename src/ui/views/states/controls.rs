@@ -5,7 +5,7 @@ use eframe::egui::{Button, ComboBox, Id, Ui};
 use super::super::super::action::Action;
 use super::super::super::pictures::PictureOf;
 use super::super::super::states_settings::{ColourRange, CompareWith, StatesSettings};
-use super::super::super::widgets::controls::{choice, within};
+use super::super::super::widgets::controls::{choice, from_right, within};
 use super::{Look, is_of_choice, origin_words, symbol};
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
@@ -26,17 +26,25 @@ pub(super) fn controls_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore, is
         ui.separator();
         ui.toggle_value(&mut settings.follows_text, "Over a text")
             .on_hover_text("Follow the state over the tokens of a text that you type");
-    });
-    ui.horizontal_wrapped(|ui| {
-        scale_ui(ui, look.settings);
-        limits_ui(ui, look);
-        compare_ui(ui, look, store);
-        ui.menu_button("Save", |ui| save_ui(ui, look))
-            .response
-            .on_hover_text(
+        from_right(ui, |ui| {
+            let save = ui.menu_button("Save", |ui| save_ui(ui, look));
+            save.response.on_hover_text(
                 "The matrix or the grid of every head as a picture, its numbers as a table",
             );
+        });
     });
+    let is_wide = ui.available_width() >= WIDE;
+    let compares = !look.settings.follows_text;
+    ui.horizontal(|ui| {
+        scale_ui(ui, look.settings, is_wide);
+        limits_ui(ui, look);
+        if is_wide && compares {
+            compare_ui(ui, look, store);
+        }
+    });
+    if !is_wide && compares {
+        ui.horizontal(|ui| compare_ui(ui, look, store));
+    }
 }
 
 /// What of the view leaves it as a file.
@@ -95,7 +103,7 @@ fn meaning(kind: MatrixKind) -> &'static str {
     }
 }
 
-fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings) {
+fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings, is_wide: bool) {
     let scales = [
         (Scale::Symmetric, "Symmetric"),
         (Scale::Sequential, "Sequential"),
@@ -105,7 +113,6 @@ fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings) {
         Scale::Sequential => "Sequential",
     };
     let before = settings.scale;
-    let is_wide = ui.available_width() >= WIDE;
     let label = ui.label("Colours").on_hover_text(
         "Symmetric: zero is the ground, two colours for the two signs. Sequential: from the smallest number to the largest",
     );
@@ -170,9 +177,6 @@ fn limits_ui(ui: &mut Ui, look: &mut Look<'_>) {
 fn compare_ui(ui: &mut Ui, look: &mut Look<'_>, store: &RunStore) {
     let run = look.run;
     let settings = &mut *look.settings;
-    if settings.follows_text {
-        return;
-    }
     let name = match &settings.compare {
         CompareWith::Nothing => "nothing".to_owned(),
         CompareWith::Step(step) => format!("step {step}"),

@@ -112,7 +112,7 @@ fn nothing_ui(ui: &mut Ui, run: &Run) {
         empty_state(
             ui,
             "This run has no state",
-            "It ended before its first step was saved. Choose another one on the left.",
+            "Nothing of its state was saved. Choose another one on the left.",
         );
     } else {
         empty_state(

@@ -12,8 +12,6 @@ use super::super::super::widgets::numbers::number;
 use super::Look;
 use crate::protocol::trace::Traced;
 
-/// Seconds that a token is shown while it plays.
-const PLAY_SECS: f64 = 0.2;
 /// Height of the curve of norms.
 const CURVE: f32 = 44.0;
 /// Tokens whose words are drawn; longer texts are scrubbed.
@@ -62,44 +60,18 @@ fn n_tokens(settings: &StatesSettings, traced: &Traced) -> usize {
 fn scrubber_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced, is_old: bool) {
     let all = traced.words.len();
     let mut at = n_tokens(settings, traced);
-    play(ui, settings, &mut at, all);
     ui.horizontal(|ui| {
-        let name = if settings.plays { "Pause" } else { "Play" };
-        if ui.button(name).clicked() {
-            settings.plays ^= true;
-            if settings.plays && at == all {
-                at = 0;
-            }
-            settings.played_at = ui.input(|input| input.time);
-        }
+        settings.tokens.ui(ui, "the tokens", &mut at, all);
         let label = ui.label("Token").id;
         ui.spacing_mut().slider_width = (ui.available_width() - 170.0).clamp(80.0, 520.0);
         let slider = Slider::new(&mut at, 0..=all).show_value(false);
         if ui.add(slider).labelled_by(label).changed() {
-            settings.plays = false;
+            settings.tokens.stop();
         }
         let state = if is_old { ", following the text" } else { "" };
         weak_small(ui, format!("{at} of {all}{state}"));
     });
     settings.token = Some(at);
-}
-
-/// Goes on by a token when it is time to.
-fn play(ui: &Ui, settings: &mut StatesSettings, at: &mut usize, all: usize) {
-    if !settings.plays {
-        return;
-    }
-    let now = ui.input(|input| input.time);
-    if now - settings.played_at >= PLAY_SECS {
-        settings.played_at = now;
-        *at = (*at + 1).min(all);
-    }
-    if *at == all {
-        settings.plays = false;
-    } else {
-        let wait = std::time::Duration::from_secs_f64(PLAY_SECS);
-        ui.ctx().request_repaint_after(wait);
-    }
 }
 
 /// The words, of which those that are done stand out; a click goes there.
@@ -127,7 +99,7 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
             let label = eframe::egui::Label::new(text.background_color(ground));
             if ui.add(label.sense(Sense::click())).clicked() {
                 settings.token = Some(idx + 1);
-                settings.plays = false;
+                settings.tokens.stop();
             }
         }
         if traced.words.len() > MAX_WORDS {
@@ -174,6 +146,6 @@ fn norms_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced, norms: 
     if let Some(pointer) = response.interact_pointer_pos() {
         let share = ((pointer.x - plot.left()) / plot.width()).clamp(0.0, 1.0);
         settings.token = Some((share * last).round() as usize);
-        settings.plays = false;
+        settings.tokens.stop();
     }
 }

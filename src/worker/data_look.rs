@@ -1,0 +1,119 @@
+//! The training set of a run in the tokens of its model, read on the processor
+//! without the compute device, so that people can look at it before they start.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
+use crate::data::{Example, Item, Loaded, Preview, Protocol, Split, load, load_text_set, mini};
+use crate::error::{Error, Result};
+use crate::model::ModelConfig;
+use crate::model::tokenizer::Tokenizer;
+use crate::protocol::run_spec::{DataSource, RunSpec};
+
+/// Reads the training set of a run: its lengths, its first `n_shown` examples
+/// token by token, and what was left out. The limit of the preview is that on
+/// an example without token 0. `is_unwanted` ends the reading early.
+///
+/// # Errors
+/// Files that cannot be used, a vocabulary that is not the model's, and
+/// [`Error::Stopped`] where nobody wants it any more.
+pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) -> Result<Preview> {
+    let source = &spec.model.checkpoint;
+    let model = ModelConfig::from_checkpoint(&open_checkpoint(source)?)?;
+    let tokenizer = fitting_tokenizer(&spec.model, checkpoint_name(source), model.vocab_size)?;
+    let mut loaded = examples(spec, &tokenizer, is_unwanted)?;
+    loaded
+        .items
+        .truncate(spec.data.train_limit.unwrap_or(usize::MAX));
+    let limit = spec.data.context_length.saturating_sub(1);
+    Ok(Preview::new(&loaded, &tokenizer, limit, n_shown))
+}
+
+fn examples(
+    spec: &RunSpec,
+    tokenizer: &Tokenizer,
+    is_unwanted: &AtomicBool,
+) -> Result<Loaded<Example>> {
+    let (items, protocol): (Loaded<Item>, Protocol) = match &spec.data.source {
+        DataSource::Mini(benchmark) => {
+            let items = mini(*benchmark, Split::Train)?;
+            let loaded = Loaded {
+                items,
+                ..Loaded::default()
+            };
+            (loaded, Protocol::Mini)
+        }
+        DataSource::Official { benchmark, folder } => {
+            let mmlu = spec.evaluation.mmlu;
+            let loaded = load(*benchmark, folder, Split::Train)?;
+            (loaded, Protocol::LmEval { mmlu })
+        }
+        DataSource::Jsonl {
+            train, template, ..
+        } => return load_text_set(train, *template, tokenizer),
+    };
+    let example = |item: &Item| match is_unwanted.load(Ordering::Relaxed) {
+        true => Err(Error::Stopped),
+        false => Ok(protocol.training_example(item, tokenizer)),
+    };
+    Ok(Loaded {
+        items: items.items.iter().map(example).collect::<Result<_>>()?,
+        bad_lines: items.bad_lines,
+        n_bad_lines: items.n_bad_lines,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::data::Template;
+
+    fn look(change: impl FnOnce(&mut RunSpec)) -> Result<Preview> {
+        let mut spec = RunSpec::default();
+        change(&mut spec);
+        look_at_data(&spec, 2, &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn what_a_run_would_leave_out_is_counted() {
+        let all = look(|_| ()).unwrap();
+        assert_eq!((all.n_examples, all.examples.len()), (2000, 2));
+        assert_eq!(all.n_over_limit, 0);
+        // A run keeps examples that have room for token 0 too.
+        let longest = all.longest;
+        let cut = look(|spec| spec.data.context_length = longest).unwrap();
+        assert!(cut.n_over_limit > 0);
+        let kept = look(|spec| spec.data.context_length = longest + 1).unwrap();
+        assert_eq!(kept.n_over_limit, 0);
+        let few = look(|spec| spec.data.train_limit = Some(7)).unwrap();
+        assert_eq!(few.n_examples, 7);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_used_are_listed() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"{\"prompt\":\"1+1 =\",\"completion\":\" 2\"}\nno json\n")
+            .unwrap();
+        let path = file.path().to_path_buf();
+        let preview = look(|spec| {
+            spec.data.source = DataSource::Jsonl {
+                train: path.clone(),
+                validation: None,
+                template: Template::Plain,
+            };
+        });
+        let preview = preview.unwrap();
+        assert_eq!((preview.n_examples, preview.n_bad_lines), (1, 1));
+        assert_eq!(preview.bad_lines[0].line, 2);
+        assert!(preview.examples[0].iter().any(|token| token.is_target));
+    }
+
+    #[test]
+    fn nobody_waits_for_what_is_unwanted() {
+        let unwanted = AtomicBool::new(true);
+        let looked = look_at_data(&RunSpec::default(), 2, &unwanted);
+        assert!(matches!(looked, Err(Error::Stopped)));
+    }
+}
