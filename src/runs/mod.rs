@@ -155,12 +155,12 @@ impl RunStore {
     }
 
     /// Says of every run that is on that it cannot go on, since the worker is
-    /// gone.
-    pub fn worker_gone(&mut self, why: &str) {
+    /// gone; but for those that `is_elsewhere` says another process does.
+    pub fn worker_gone(&mut self, why: &str, is_elsewhere: impl Fn(&RunId) -> bool) {
         let on: Vec<RunId> = self
             .runs
             .iter()
-            .filter(|run| !run.status.is_over())
+            .filter(|run| !run.status.is_over() && !is_elsewhere(&run.id))
             .map(|run| run.id.clone())
             .collect();
         for run in on {

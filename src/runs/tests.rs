@@ -348,6 +348,16 @@ proptest! {
 }
 
 #[test]
+fn runs_in_other_processes_outlive_the_worker() {
+    let mut store = store_of(["a", "b"].map(|name| started(name, 0)));
+    store.apply(step("a", 1, 1.0));
+    store.worker_gone("gone", |run| run.0 == "b");
+    let status = |name: &str| store.get(&id(name)).unwrap().status.clone();
+    assert_eq!(status("a"), RunStatus::Failed("gone".into()));
+    assert!(!status("b").is_over());
+}
+
+#[test]
 fn an_added_run_takes_the_place_of_its_namesake() {
     let mut store = store_of([started("a", 0)]);
     let mut run = Run::new(id("a"), RunSpec::default(), "runs/b".into());

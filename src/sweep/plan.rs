@@ -49,11 +49,7 @@ impl SweepSpec {
     /// it, [`Error::Input`] and [`Error::Io`] for a base run that cannot be read.
     pub fn plan(&self) -> Result<SweepPlan> {
         check_name(&self.name)?;
-        let mut base = match &self.base {
-            BaseRun::Preset(name) => preset(name)?,
-            BaseRun::File(path) => read_spec(path)?,
-            BaseRun::Run(spec) => (**spec).clone(),
-        };
+        let mut base = self.base.read()?;
         if self.parts.is_empty() {
             return Err(Error::spec("parts", "is empty; a sweep needs at least one"));
         }
@@ -77,11 +73,31 @@ impl SweepSpec {
         Ok(plan)
     }
 
+    /// The run that all others are changes of, with those that hold for every run.
+    ///
+    /// # Errors
+    /// As [`Self::plan`], for the base run and its changes.
+    pub fn base_run(&self) -> Result<RunSpec> {
+        let mut base = self.base.read()?;
+        apply(&mut base, &self.set, "set")?;
+        Ok(base)
+    }
+
     /// The name of a part, or its number where it has none.
     pub fn part_name(&self, idx: usize) -> String {
         match self.parts.get(idx) {
             Some(part) if !part.name.is_empty() => part.name.clone(),
             Some(_) | None => format!("part {}", idx + 1),
+        }
+    }
+}
+
+impl BaseRun {
+    fn read(&self) -> Result<RunSpec> {
+        match self {
+            Self::Preset(name) => preset(name),
+            Self::File(path) => read_spec(path),
+            Self::Run(spec) => Ok((**spec).clone()),
         }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::importance::{Importance, importance};
 use super::plan::SweepPlan;
 use super::queue::{Queue, runs_of};
 use super::spec::ChooseBy;
 use super::store::{Session, SweepFolder};
-use super::task::{Facts, RunFacts, Task, TaskState};
+use super::task::{Facts, RunFacts, Task, TaskState, headline};
 use super::values::FieldValue;
 use crate::bench::Accuracy;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
@@ -69,7 +71,7 @@ pub struct Best {
 }
 
 /// A number that runs are compared by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Metric {
     /// Accuracy on the validation split.
     Accuracy,
@@ -77,8 +79,16 @@ pub enum Metric {
     ValidationLoss,
     /// The loss of the last step.
     Loss,
+    /// Accuracy on the test split, of the best run of a part.
+    TestAccuracy,
     /// Norm of S_0.
     StateNorm,
+    /// Norm of the gradient of the last step.
+    GradNorm,
+    /// L_decor, of a run with decorrelation.
+    DecorrelationLoss,
+    /// Mean |corr| of two different features, of a run with decorrelation.
+    OffDiagonal,
     /// Tokens a second.
     TokensPerSec,
     /// Seconds that the run took.
@@ -87,11 +97,15 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric, those that matter most first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::Accuracy,
         Self::ValidationLoss,
         Self::Loss,
+        Self::TestAccuracy,
         Self::StateNorm,
+        Self::GradNorm,
+        Self::DecorrelationLoss,
+        Self::OffDiagonal,
         Self::TokensPerSec,
         Self::Secs,
     ];
@@ -102,7 +116,11 @@ impl Metric {
             Self::Accuracy => "validation accuracy",
             Self::ValidationLoss => "validation loss",
             Self::Loss => "last loss",
+            Self::TestAccuracy => "test accuracy",
             Self::StateNorm => "norm of S₀",
+            Self::GradNorm => "gradient norm",
+            Self::DecorrelationLoss => "decorrelation loss",
+            Self::OffDiagonal => "off-diagonal mass",
             Self::TokensPerSec => "tokens/s",
             Self::Secs => "seconds",
         }
@@ -111,8 +129,14 @@ impl Metric {
     /// Whether more is better.
     pub fn is_higher_better(self) -> bool {
         match self {
-            Self::Accuracy | Self::TokensPerSec => true,
-            Self::ValidationLoss | Self::Loss | Self::StateNorm | Self::Secs => false,
+            Self::Accuracy | Self::TestAccuracy | Self::TokensPerSec => true,
+            Self::ValidationLoss
+            | Self::Loss
+            | Self::StateNorm
+            | Self::GradNorm
+            | Self::DecorrelationLoss
+            | Self::OffDiagonal
+            | Self::Secs => false,
         }
     }
 
@@ -120,14 +144,33 @@ impl Metric {
     pub fn of(self, facts: &Facts) -> Option<f64> {
         let run = facts.run.as_ref();
         let value = match self {
-            Self::Accuracy => facts.accuracy().map(Accuracy::value),
+            Self::Accuracy | Self::TestAccuracy => self.accuracy(facts).map(Accuracy::value),
             Self::ValidationLoss => facts.validation_loss(),
             Self::Loss => run.and_then(|run| run.loss),
             Self::StateNorm => run.and_then(|run| run.state_norm),
+            Self::GradNorm => run.and_then(|run| run.grad_norm),
+            Self::DecorrelationLoss => run.and_then(|run| run.decorrelation_loss),
+            Self::OffDiagonal => run.and_then(|run| run.off_diagonal),
             Self::TokensPerSec => run.and_then(|run| run.tokens_per_sec),
             Self::Secs => run.map(|run: &RunFacts| run.secs),
         };
         value.filter(|value| value.is_finite())
+    }
+
+    /// The same as a share of items, where it is one.
+    pub fn accuracy(self, facts: &Facts) -> Option<Accuracy> {
+        match self {
+            Self::Accuracy => facts.accuracy(),
+            Self::TestAccuracy => facts.run.as_ref()?.test,
+            Self::ValidationLoss
+            | Self::Loss
+            | Self::StateNorm
+            | Self::GradNorm
+            | Self::DecorrelationLoss
+            | Self::OffDiagonal
+            | Self::TokensPerSec
+            | Self::Secs => None,
+        }
     }
 }
 
@@ -136,10 +179,23 @@ impl SweepResults {
     pub fn new(folder: &SweepFolder, queue: &Queue) -> Self {
         let plan = &folder.plan;
         let best = |part| Self::best_of(plan, queue, part, &|idx| folder.best_path(idx));
-        Self {
-            best: (0..plan.sweep.parts.len()).filter_map(best).collect(),
-            ..Self::of_runs(plan, queue)
+        let best = (0..plan.sweep.parts.len()).filter_map(best).collect();
+        Self::of_runs(plan, queue).with_best(best)
+    }
+
+    /// The same with the best runs, which have an accuracy on the test split.
+    pub fn with_best(mut self, best: Vec<Best>) -> Self {
+        for of in &best {
+            let run = self
+                .rows
+                .get_mut(of.idx)
+                .and_then(|row| row.facts.run.as_mut());
+            if let (Some(run), Some(test)) = (run, &of.test) {
+                run.test = headline(test);
+            }
         }
+        self.best = best;
+        self
     }
 
     /// The best run of a part, if there is one; `folder` is where run `idx` is

@@ -32,7 +32,8 @@ use crate::sweep::sweep_file::{parse_sweep, print_sweep, read_sweep};
 
 /// The folder of the sweeps in a folder of runs.
 pub const SWEEPS_FOLDER: &str = "sweeps";
-const SWEEP_FILE: &str = "sweep.ron";
+/// The file that makes a folder a sweep's.
+pub const SWEEP_FILE: &str = "sweep.ron";
 const JOURNAL_FILE: &str = "journal.txt";
 
 /// A sweep in its folder.

@@ -25,6 +25,14 @@ pub const SWEEPS: &[(&str, &str)] = &[
     ),
 ];
 
+/// What a sweep that ships is about: the text at its start, up to a colon.
+pub fn about(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix("//"));
+    let words: Vec<&str> = lines.map(str::trim).collect();
+    let words = words.join(" ");
+    words.split(':').next().unwrap_or_default().to_owned()
+}
+
 /// Reads a sweep from a file, or one that ships with the program by its name.
 ///
 /// # Errors
@@ -93,6 +101,7 @@ mod tests {
             let again = parse_sweep(&print_sweep(&sweep).unwrap(), name).unwrap();
             assert_eq!(again, sweep);
             sweep.plan().unwrap();
+            assert!(about(text).len() > 20, "{name}");
         }
     }
 

@@ -152,6 +152,23 @@ pub struct RunFacts {
     pub tokens_per_sec: Option<f64>,
     /// Norm of S_0 after the last step.
     pub state_norm: Option<f64>,
+    /// Global norm of the gradient of the last step, before clipping.
+    pub grad_norm: Option<f64>,
+    /// L_decor of the last step in which it was looked at.
+    pub decorrelation_loss: Option<f64>,
+    /// Mean |corr| of two different features then.
+    pub off_diagonal: Option<f64>,
+    /// The accuracy on the test split, if it is the best of its part.
+    pub test: Option<Accuracy>,
+}
+
+/// The figure that an evaluation is known by.
+pub fn headline(summary: &EvaluationSummary) -> Option<Accuracy> {
+    let score = summary.scores.first()?;
+    Some(Accuracy {
+        n_correct: score.n_correct,
+        n_items: score.n_items,
+    })
 }
 
 impl Facts {
@@ -165,11 +182,7 @@ impl Facts {
 
     /// The tuned model's headline figure.
     pub fn accuracy(&self) -> Option<Accuracy> {
-        let score = self.summary(EvaluationPhase::After)?.scores.first()?;
-        Some(Accuracy {
-            n_correct: score.n_correct,
-            n_items: score.n_items,
-        })
+        headline(self.summary(EvaluationPhase::After)?)
     }
 
     /// What an evaluation measured.
@@ -209,6 +222,10 @@ impl RunFacts {
             secs: steps_secs + evaluation_secs,
             tokens_per_sec: (steps_secs > 0.0).then(|| run.n_tokens() / steps_secs),
             state_norm: last(&run.series.state_norm),
+            grad_norm: last(&run.series.grad_norm),
+            decorrelation_loss: last(&run.series.decorrelation_loss),
+            off_diagonal: last(&run.series.off_diagonal),
+            test: None,
         }
     }
 }

@@ -29,6 +29,7 @@ use crate::protocol::event::RunId;
 use crate::report::Table;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
+use crate::sweep::sweep_file::print_sweep;
 use crate::worker::Worker;
 
 /// Something that people asked for.
@@ -36,16 +37,18 @@ use crate::worker::Worker;
 pub enum Action {
     /// Tune by the draft.
     Start,
-    /// Hold a run.
+    /// Hold a run; one that a sweep does is held with the sweep.
     Pause(RunId),
     /// Go on with a run that is held.
     Resume(RunId),
-    /// End a run and save it.
+    /// End a run and save it; a sweep that does it leaves it out.
     Stop(RunId),
     /// Take a run back that waits, by its key.
     Withdraw(u64),
     /// Put a run that waits before the one before it.
     Advance(u64),
+    /// Begin a run that waits for a sweep beside it, by its key.
+    BeginBeside(u64),
     /// Look at the training data in tokens.
     LookAtData,
     /// Ask which learning rate to begin with.
@@ -130,6 +133,8 @@ pub enum Action {
     CopyCommandLine,
     /// Put the draft on the clipboard, as RON.
     CopyRon,
+    /// Put the sweep that is set up on the clipboard, as RON.
+    CopySweepRon,
     /// Put a text on the clipboard.
     CopyText(String),
     /// Show a view.
@@ -181,11 +186,24 @@ impl App {
             Action::Sweep(action) => {
                 self.sweep.apply(action, &self.state.draft, &self.runs_dir);
             }
-            Action::Pause(run) => self.send(Command::Pause(run)),
-            Action::Resume(run) => self.send(Command::Resume(run)),
-            Action::Stop(run) => self.send(Command::Stop(run)),
+            Action::Pause(run) => match self.sweep.under_way(&run) {
+                Some(_) => self.tell_sweep(SweepCommand::Pause, "is paused with all of its runs"),
+                None => self.send(Command::Pause(run)),
+            },
+            Action::Resume(run) => match self.sweep.under_way(&run) {
+                Some(_) => self.tell_sweep(SweepCommand::Resume, "goes on"),
+                None => self.send(Command::Resume(run)),
+            },
+            Action::Stop(run) => match self.sweep.under_way(&run) {
+                Some(task) => {
+                    let what = format!("goes on without {}, which is saved", run.0);
+                    self.tell_sweep(SweepCommand::Skip(task), &what);
+                }
+                None => self.send(Command::Stop(run)),
+            },
             Action::Withdraw(key) => self.queue.withdraw(key),
             Action::Advance(key) => self.queue.advance(key),
+            Action::BeginBeside(key) => self.queue.begin_beside(key),
             Action::LookAtData => self.look_at_data(),
             Action::OpenRateSearch => self.open_rate_search(),
             Action::FindRate => self.find_rate(),
@@ -278,8 +296,15 @@ impl App {
             },
             Action::UndoDraft => self.undo_draft(),
             Action::RedoDraft => self.redo_draft(),
+            Action::Choose(what @ PathFor::SaveSweep) => {
+                self.background.choose(what, &self.sweep.draft.name);
+            }
             Action::ResetField(path) => self.reset_field(path),
             Action::Choose(what) => self.background.choose(what, &self.state.draft.name),
+            Action::CopySweepRon => {
+                let sweep = self.sweep.spec(&self.state.draft);
+                self.copy(print_sweep(&sweep), ctx);
+            }
             Action::CopyCommandLine => self.copy(command_line(&self.state.draft), ctx),
             Action::CopyRon => self.copy(print_spec(&self.state.draft), ctx),
             Action::CopyText(text) => ctx.copy_text(text),
@@ -323,28 +348,30 @@ impl App {
         }
     }
 
+    /// Tells the sweep that goes on something about a run, and people what it does.
+    fn tell_sweep(&mut self, command: SweepCommand, what: &str) {
+        if let Some(sweep) = self.sweep.on() {
+            let text = format!("The sweep {} {what}", sweep.plan.sweep.name);
+            self.notify(Notice::info(text));
+        }
+        let tell = SweepAction::Tell(command);
+        self.sweep.apply(tell, &self.state.draft, &self.runs_dir);
+    }
+
     pub(super) fn take_up(&mut self, run: &RunId) {
+        if let Some(sweep) = self.sweep.on()
+            && sweep.task_of(run).is_some()
+        {
+            let text = format!(
+                "{} is a run of the sweep {}, which goes on; stop the sweep before the run is taken up by itself",
+                run.0, sweep.plan.sweep.name
+            );
+            return self.notify(Notice::error(text));
+        }
         if let Some(Run { folder, .. }) = self.store.get(run) {
             let (run, folder) = (run.clone(), folder.clone());
             self.queue.push(Asked::TakeUp { run, folder });
         }
-    }
-
-    fn stop_and_close(&mut self) {
-        self.closing = Closing::Saving;
-        self.sweep.apply(
-            SweepAction::Tell(SweepCommand::Stop),
-            &self.state.draft,
-            &self.runs_dir,
-        );
-        let on = self.store.runs().iter().filter(|run| !run.status.is_over());
-        self.state.resumes = match self.state.goes_on {
-            true => on.map(|run| run.id.clone()).collect(),
-            false => Vec::new(),
-        };
-        self.queue.clear();
-        // It ends what is under way, saves it and begins nothing that waits.
-        self.send(Command::Shutdown);
     }
 
     fn restart_worker(&mut self) {

@@ -7,9 +7,11 @@ use super::app::{App, Notice};
 use super::background::Answer;
 use super::dialogs::PathFor;
 use crate::atomic::write_atomic;
+use crate::error::Result;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
+use crate::sweep::sweep_file::print_sweep;
 use crate::tuning::spec::StartState;
 
 impl App {
@@ -51,6 +53,19 @@ impl App {
         }
     }
 
+    /// Takes in what sweeps have come to.
+    pub(super) fn take_in_sweep(&mut self) {
+        self.sweep.take_in(&mut self.store);
+        for notice in std::mem::take(&mut self.sweep.notices) {
+            self.notify(notice);
+        }
+        if let Some(base) = self.sweep.base.take() {
+            self.state.draft = *base;
+            let text = "The sweep is set up, and the configuration is its base run";
+            self.notify(Notice::info(text.into()));
+        }
+    }
+
     /// Has read the evaluations of the runs that are looked at and of the
     /// baseline, and has compared what the views asked for.
     pub(super) fn read_evaluations(&mut self) {
@@ -75,19 +90,15 @@ impl App {
             }
         }
         self.store.broken = past.broken;
-        for run in std::mem::take(&mut self.state.resumes) {
-            let known = self.store.get(&run);
-            if known.is_some_and(|run| run.can_be_resumed()) {
-                self.take_up(&run);
-            }
-        }
+        self.go_on_from_last_time();
         if let (None, Some(run)) = (self.state.focused(), self.store.runs().last()) {
             let newest = run.id.clone();
             self.state.select_only(&newest);
         }
     }
 
-    pub(super) fn use_path(&mut self, what: PathFor, path: PathBuf) {
+    /// Uses a path that was chosen.
+    pub fn use_path(&mut self, what: PathFor, path: PathBuf) {
         let draft = &mut self.state.draft;
         match what {
             PathFor::Checkpoint => draft.model.checkpoint = CheckpointSource::File(path),
@@ -114,7 +125,15 @@ impl App {
             }
             PathFor::ScoredFolder => self.score_files_in(path),
             PathFor::OpenSpec => self.background.read_spec(path),
-            PathFor::SaveSpec => self.save_spec(&path),
+            PathFor::SaveSpec => {
+                let text = print_spec(&self.state.draft);
+                self.save_text(&path, text);
+            }
+            PathFor::OpenSweep => self.sweep.read(path),
+            PathFor::SaveSweep => {
+                let text = print_sweep(&self.sweep.spec(&self.state.draft));
+                self.save_text(&path, text);
+            }
             PathFor::Picture => self.picture_to(path),
             PathFor::Export | PathFor::Numbers | PathFor::Svg(_) | PathFor::Diagnostics => {
                 self.write_to(what, path)
@@ -122,8 +141,8 @@ impl App {
         }
     }
 
-    fn save_spec(&mut self, path: &Path) {
-        let saved = print_spec(&self.state.draft).and_then(|text| {
+    fn save_text(&mut self, path: &Path, text: Result<String>) {
+        let saved = text.and_then(|text| {
             write_atomic(path, |file| {
                 std::io::Write::write_all(file, text.as_bytes())
             })

@@ -119,12 +119,14 @@ impl App {
         runs_dir: PathBuf,
         wake: WakeUp,
     ) -> Self {
+        let mut sweep = SweepPanel::new(wake.clone());
+        sweep.restore(&state.sweep);
         Self {
             store: RunStore::default(),
             history: DraftHistory::new(state.draft.clone()),
             state,
             closing: Closing::default(),
-            sweep: SweepPanel::new(wake.clone()),
+            sweep,
             worker,
             background: Background::new(wake.clone()),
             caches: Caches {
@@ -163,6 +165,9 @@ impl App {
         self.reads_past_runs = true;
         self.background.read_past_runs(self.runs_dir.clone());
         self.background.list_adapters();
+        if let Some(sweep) = self.state.sweep_resumes.take() {
+            self.sweep.go_on(sweep, false);
+        }
         self.sweep.list(&self.runs_dir);
         if self.state.draft.check().is_ok() {
             self.send_other(Command::Load(Box::new(self.state.draft.clone())));
@@ -172,6 +177,11 @@ impl App {
     /// Has runs begin in this folder.
     pub fn runs_in(&mut self, runs_dir: PathBuf) {
         self.runs_dir = runs_dir;
+    }
+
+    /// Puts into the state what is kept of the rest of the window.
+    pub fn keep(&mut self) {
+        self.state.sweep = self.sweep.keep();
     }
 
     /// Whether runs of earlier sessions are still being read.
@@ -202,17 +212,16 @@ impl App {
         for answer in self.background.answers() {
             self.take_answer(answer);
         }
+        self.take_in_sweep();
         self.history.note_whole(&self.state.draft);
-        self.sweep.take_in(&mut self.store);
-        for notice in std::mem::take(&mut self.sweep.notices) {
-            self.notify(notice);
-        }
         self.state.take_in(&self.store);
         let is_done = match self.closing {
             Closing::No => false,
             Closing::Asking => !self.is_busy(),
             Closing::Saving => {
-                !self.sweep.is_on() && self.store.runs().iter().all(|run| run.status.is_over())
+                !self.sweep.is_on()
+                    && self.queue.starting().is_none()
+                    && self.store.runs().iter().all(|run| run.status.is_over())
             }
         };
         if is_done {
@@ -237,7 +246,7 @@ impl App {
         }
         if self.closing == Closing::No
             && self.worker.is_some()
-            && let Some(command) = self.queue.next(&self.runs_dir)
+            && let Some(command) = self.queue.next(&self.runs_dir, self.sweep.is_on())
         {
             self.send(command);
         }
@@ -247,6 +256,9 @@ impl App {
         match self.store.take_in(event) {
             Some(News::Began(run)) => {
                 self.state.select_only(&run);
+                if self.closing == Closing::Saving {
+                    self.began_while_closing(&run);
+                }
                 if self.queue.began() {
                     self.send(Command::Stop(run));
                 }
@@ -277,8 +289,14 @@ impl App {
         self.worker = None;
         self.queue.worker_gone();
         let why = "the worker ended; start it again and resume the run";
-        self.store.worker_gone(why);
+        let sweep = &self.sweep;
+        let is_elsewhere = |run: &RunId| sweep.under_way(run).is_some();
+        self.store.worker_gone(why, is_elsewhere);
         self.no_search_is_on("the worker ended; start it again");
+        // On the way out it ends because it was told to.
+        if self.closing == Closing::Saving {
+            return;
+        }
         let text = "The worker is gone. What was written is safe, and runs can be resumed.";
         self.notify(Notice::error(text.into()).with(WayOn::RestartWorker));
     }

@@ -1,7 +1,7 @@
 //! What the window does beside drawing: files are read on threads of their own,
 //! so that no frame waits for them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::Builder;
 
@@ -23,6 +23,7 @@ use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
+use crate::sweep::store::SWEEP_FILE;
 use crate::tuning::tuned::Tuned;
 use crate::worker::foresight::Foresight;
 
@@ -66,6 +67,10 @@ pub(super) struct Moved {
 pub(super) enum Dropped {
     Run(Box<Run>),
     Spec(Box<RunSpec>),
+    /// The file of a sweep.
+    Sweep(PathBuf),
+    /// The folder of a sweep.
+    SweepFolder(PathBuf),
     Model(PathBuf),
     Vocabulary(PathBuf),
     State(PathBuf),
@@ -76,12 +81,20 @@ impl Dropped {
     /// Looks at what a path is: a folder by what is in it, a file by its ending
     /// and, where that says too little, by its tensors.
     fn of(path: PathBuf) -> Result<Self> {
+        if path.join(SWEEP_FILE).is_file() {
+            return Ok(Self::SweepFolder(path));
+        }
         if path.is_dir() {
             return past_run(&path).map(|run| Self::Run(Box::new(run)));
         }
         let ending = path.extension().unwrap_or_default().to_string_lossy();
         match ending.to_ascii_lowercase().as_str() {
-            "ron" => read_spec(path).map(|spec| Self::Spec(Box::new(spec))),
+            "ron" => match read_spec(&path) {
+                Ok(spec) => Ok(Self::Spec(Box::new(spec))),
+                // No file is both: each refuses fields that it does not know.
+                Err(_) if looks_like_sweep(&path) => Ok(Self::Sweep(path)),
+                Err(error) => Err(error),
+            },
             "txt" => Ok(Self::Vocabulary(path)),
             "jsonl" => Ok(Self::Texts(path)),
             "st" | "state" => Ok(Self::State(path)),
@@ -101,6 +114,13 @@ impl Dropped {
             }
         }
     }
+}
+
+/// Whether a file is meant as a sweep, be it right or not.
+fn looks_like_sweep(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
+    words.any(|word| word == "parts:" || word.starts_with("parts:"))
 }
 
 /// Makes the window look; called from any thread.

@@ -32,6 +32,10 @@ pub enum PathFor {
     OpenSpec,
     /// Where to save the draft.
     SaveSpec,
+    /// A sweep to set up.
+    OpenSweep,
+    /// Where to save the sweep that is set up.
+    SaveSweep,
     /// Where to write a state.
     Export,
     /// Where to write the numbers of runs.
@@ -111,6 +115,12 @@ impl Background {
                 what,
                 file("Open a run specification", "Run specification", &["ron"]),
             ),
+            PathFor::OpenSweep => {
+                self.wait_for(what, file("Open a sweep", "Sweep", &["ron"]));
+            }
+            PathFor::SaveSweep => {
+                self.wait_for(what, save("Save the sweep", name, "Sweep", "ron"));
+            }
             PathFor::BenchmarkFolder | PathFor::ScoredFolder => {
                 let dialog = dialog.set_title("Choose the folder of the benchmark's files");
                 self.wait_for(what, dialog.pick_folder());

@@ -242,6 +242,8 @@ impl App {
             | PathFor::Train
             | PathFor::Validation
             | PathFor::StartState
+            | PathFor::OpenSweep
+            | PathFor::SaveSweep
             | PathFor::OpenSpec
             | PathFor::Picture
             | PathFor::SaveSpec => self.notify(Notice::error("nothing was to be written".into())),

@@ -7,6 +7,7 @@ use eframe::egui::Context;
 
 use super::app::{App, Notice, WayOn};
 use super::background::{Dropped, Moved};
+use super::ui_state::Tab;
 use crate::error::{Error, Result};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
@@ -100,6 +101,16 @@ impl App {
                 let id = run.id.clone();
                 self.store.add(*run);
                 self.state.select_only(&id);
+                return;
+            }
+            Dropped::Sweep(path) => {
+                self.sweep.read(path);
+                self.state.dock.open(Tab::Sweep);
+                return;
+            }
+            Dropped::SweepFolder(path) => {
+                self.sweep.open(path);
+                self.state.dock.open(Tab::Sweep);
                 return;
             }
             Dropped::Spec(spec) => {

@@ -26,6 +26,7 @@ use super::views::palette::palette_ui;
 use super::views::playground::playground_ui;
 use super::views::rate_dialog::rate_ui;
 use super::views::run_menu::labels_ui;
+use super::views::run_queue::Queued;
 use super::views::runs_panel::runs_panel_ui;
 use super::views::score_dialog::score_ui;
 use super::views::states::states_ui;
@@ -36,6 +37,7 @@ use super::widgets::controls::from_right;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
+use crate::runs::run::Run;
 use crate::tuning::spec::Method;
 
 /// The least width that views are made for; in less room they scroll sideways.
@@ -44,6 +46,7 @@ const VIEW_WIDTH: f32 = 400.0;
 /// Draws everything.
 pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     let reads_past_runs = app.reads_past_runs();
+    let ending = (app.closing != Closing::No).then(|| app.ending());
     let App {
         store,
         state,
@@ -88,7 +91,11 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
             .default_size(236.0)
             .size_range(180.0..=460.0)
             .show(ui, |ui| {
-                actions.extend(runs_panel_ui(ui, store, state, reads_past_runs, queue));
+                let queued = Queued {
+                    queue,
+                    sweep: sweep.on().map(|on| on.plan.sweep.name.as_str()),
+                };
+                actions.extend(runs_panel_ui(ui, store, state, reads_past_runs, &queued));
             });
     }
     let known = Known {
@@ -108,7 +115,7 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
                     &mut state.draft,
                     caches,
                     &known,
-                    queue.has_run() || is_on(store),
+                    queue.has_run() || sweep.is_on() || is_on(store),
                 ));
             });
     }
@@ -122,12 +129,15 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
                 actions.extend(log_panel_ui(ui, store, state));
             });
     }
+    // The worker of the window, which answers prompts, is free while a sweep is on.
+    let is_on = |run: &Run| !run.status.is_over() && sweep.under_way(&run.id).is_none();
+    let is_run_on = store.runs().iter().any(is_on);
     let mut views = Views {
         store,
         sweep,
         caches,
         queue,
-        is_on: is_on(store),
+        is_run_on,
     };
     let is_split = state.dock.is_split();
     let centre = if is_split { split_centre } else { centre };
@@ -165,8 +175,8 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     data_ui(ui.ctx(), data_look);
     actions.extend(rate_ui(ui.ctx(), &mut state.rate_search, store.rate_search));
     actions.extend(palette_ui(ui.ctx(), store, state, !deleted.is_empty()));
-    if *closing != Closing::No {
-        actions.extend(closing_ui(ui.ctx(), *closing, &mut state.goes_on));
+    if let Some(ending) = ending {
+        actions.extend(closing_ui(ui.ctx(), *closing, &ending, &mut state.goes_on));
     }
 }
 
@@ -180,7 +190,8 @@ struct Views<'a> {
     sweep: &'a mut SweepPanel,
     caches: &'a mut Caches,
     queue: &'a Queue,
-    is_on: bool,
+    /// Whether the worker of the window has a run.
+    is_run_on: bool,
 }
 
 impl Views<'_> {
@@ -207,7 +218,7 @@ impl Views<'_> {
             sweep,
             caches,
             queue,
-            is_on,
+            is_run_on,
         } = self;
         let Caches {
             plots,
@@ -218,7 +229,7 @@ impl Views<'_> {
             ..
         } = caches;
         match tab {
-            Tab::Tune => actions.extend(tune_ui(ui, store, state, plots)),
+            Tab::Tune => actions.extend(tune_ui(ui, store, state, sweep, plots)),
             Tab::States => actions.extend(states_ui(ui, store, state, states)),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, store, state)),
             Tab::Compare => actions.extend(compare_ui(ui, store, state, measured, comparisons)),
@@ -226,7 +237,7 @@ impl Views<'_> {
             Tab::Playground => {
                 let playing = state.playing.as_ref();
                 let is_answering = playing.is_some_and(|name| queue.has_job(name));
-                actions.extend(playground_ui(ui, store, state, *is_on, is_answering));
+                actions.extend(playground_ui(ui, store, state, *is_run_on, is_answering));
             }
         }
     }

@@ -6,6 +6,7 @@
 //! | `app.rs` | takes events in, applies what people ask for |
 //! | `action.rs` | what they can ask for; the only place that sends a command |
 //! | `queue.rs` | runs that were asked for and wait |
+//! | `closing.rs` | what the end of the window ends, and how it goes on |
 //! | `data_look.rs` | a look at the training data |
 //! | `draft_history.rs` | the configurations that were there before |
 //! | `housekeeping.rs` | labels, deleting, files that are dropped |
@@ -22,6 +23,7 @@
 //! | `docking.rs` | where the views of the centre stand |
 //! | `ui_state.rs` | what is looked at, kept over restarts |
 //! | `sweep_panel.rs`, `sweep_shown.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
+//! | `sweep_actions.rs`, `sweep_kept.rs` | what is done with them, what is kept of them |
 //! | `views/` | one part of the window each |
 //! | `widgets/` | parts of views |
 //! | `states_settings.rs` | how the states are looked at |
@@ -42,6 +44,7 @@ pub mod queue;
 pub mod rate_search;
 pub mod scoring;
 pub mod states_settings;
+pub mod sweep_kept;
 pub mod sweep_look;
 pub mod sweep_panel;
 pub mod sweep_shown;
@@ -50,6 +53,7 @@ pub mod ui_state;
 pub mod window;
 
 mod answers;
+mod closing;
 mod data_look;
 mod draft_history;
 mod foreseen;
@@ -64,6 +68,7 @@ mod states_ahead;
 mod states_data;
 mod states_shown;
 mod states_text;
+mod sweep_actions;
 mod views;
 mod widgets;
 

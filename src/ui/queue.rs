@@ -5,6 +5,10 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::persist::spec_file::{parse_spec, print_spec};
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
@@ -23,6 +27,16 @@ pub enum Asked {
     },
 }
 
+/// A run that waits as it is kept over restarts. A specification is kept as a
+/// text, so that one which another version cannot read takes nothing else along.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Kept {
+    /// One in a new folder, by its specification.
+    Start(String),
+    /// One that is taken up again.
+    TakeUp(RunId),
+}
+
 /// A run that waits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Waiting {
@@ -30,13 +44,15 @@ pub struct Waiting {
     pub key: u64,
     /// What was asked for.
     pub asked: Asked,
+    /// Whether it begins beside a sweep, and not after it.
+    pub is_beside: bool,
 }
 
 /// A job that the worker has.
 #[derive(Debug, Clone, PartialEq)]
 enum Sent {
-    /// A run that has not begun, with its name.
-    Starting(String),
+    /// A run that has not begun.
+    Starting(Asked),
     /// A run that has.
     Begun,
     /// Something else, with its name if it has one.
@@ -70,6 +86,27 @@ impl Asked {
             Self::TakeUp { run, .. } => &run.0,
         }
     }
+
+    /// As it is kept.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Spec`] if a path in it is not Unicode and so has no
+    /// text.
+    pub fn kept(&self) -> Result<Kept> {
+        Ok(match self {
+            Self::Start(spec) => Kept::Start(print_spec(spec)?),
+            Self::TakeUp { run, .. } => Kept::TakeUp(run.clone()),
+        })
+    }
+
+    /// A run in a new folder, by the text of its specification.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Input`] if this version cannot read it.
+    pub fn from_text(text: &str) -> Result<Self> {
+        let spec = parse_spec(text, "run that waits")?;
+        Ok(Self::Start(Box::new(spec)))
+    }
 }
 
 impl Queue {
@@ -81,9 +118,18 @@ impl Queue {
     /// The name of the run that is being prepared.
     pub fn starting(&self) -> Option<&str> {
         self.sent.iter().find_map(|sent| match sent {
-            Sent::Starting(name) => Some(name.as_str()),
+            Sent::Starting(asked) => Some(asked.name()),
             Sent::Begun | Sent::Other(_) => None,
         })
+    }
+
+    /// The run that is being prepared, then those that wait.
+    pub fn asked(&self) -> impl Iterator<Item = &Asked> {
+        let starting = self.sent.iter().filter_map(|sent| match sent {
+            Sent::Starting(asked) => Some(asked),
+            Sent::Begun | Sent::Other(_) => None,
+        });
+        starting.chain(self.waiting.iter().map(|waiting| &waiting.asked))
     }
 
     /// Whether no run waits or is being prepared.
@@ -105,7 +151,20 @@ impl Queue {
     pub fn push(&mut self, asked: Asked) {
         self.n_asked += 1;
         let key = self.n_asked;
-        self.waiting.push_back(Waiting { key, asked });
+        self.waiting.push_back(Waiting {
+            key,
+            asked,
+            is_beside: false,
+        });
+    }
+
+    /// Lets a run that waits be the next one, beside a sweep that goes on.
+    pub fn begin_beside(&mut self, key: u64) {
+        let idx = self.waiting.iter().position(|waiting| waiting.key == key);
+        if let Some(mut waiting) = idx.and_then(|idx| self.waiting.remove(idx)) {
+            waiting.is_beside = true;
+            self.waiting.push_front(waiting);
+        }
     }
 
     /// Takes a run back that waits.
@@ -121,14 +180,24 @@ impl Queue {
         }
     }
 
-    /// The next run for the worker, if it has none.
-    pub fn next(&mut self, runs: &std::path::Path) -> Option<Command> {
+    /// Lets the run that was added last begin beside a sweep, where it stands.
+    pub(super) fn begin_last_beside(&mut self) {
+        if let Some(last) = self.waiting.back_mut() {
+            last.is_beside = true;
+        }
+    }
+
+    /// The next run for the worker, if it has none. While a sweep is on, on the
+    /// same device as a rule, only a run that is to begin beside it.
+    pub fn next(&mut self, runs: &std::path::Path, is_sweep_on: bool) -> Option<Command> {
         let is_busy = self.sent.iter().any(Sent::is_run);
         if is_busy {
             return None;
         }
-        let Waiting { asked, .. } = self.waiting.pop_front()?;
-        self.sent.push_back(Sent::Starting(asked.name().to_owned()));
+        let may_begin = |waiting: &Waiting| waiting.is_beside || !is_sweep_on;
+        let idx = self.waiting.iter().position(may_begin)?;
+        let Waiting { asked, .. } = self.waiting.remove(idx)?;
+        self.sent.push_back(Sent::Starting(asked.clone()));
         Some(match asked {
             Asked::Start(spec) => Command::StartRun {
                 spec,
@@ -223,19 +292,37 @@ mod tests {
         queue.push(start("b"));
         let runs = Path::new("runs");
         assert!(
-            matches!(queue.next(runs), Some(Command::StartRun { spec, .. }) if spec.name == "a")
+            matches!(queue.next(runs, false), Some(Command::StartRun { spec, .. }) if spec.name == "a")
         );
         assert_eq!(queue.starting(), Some("a"));
-        assert_eq!(queue.next(runs), None);
+        assert_eq!(queue.next(runs, false), None);
         // The model was read.
         queue.job_done();
         assert!(!queue.began());
         assert_eq!(queue.starting(), None);
-        assert_eq!(queue.next(runs), None);
+        assert_eq!(queue.next(runs, false), None);
         queue.job_done();
-        assert!(queue.next(runs).is_some());
+        assert!(queue.next(runs, false).is_some());
         queue.job_done();
         assert!(queue.is_empty() && queue.is_idle());
+    }
+
+    #[test]
+    fn a_run_waits_for_a_sweep_unless_it_is_to_begin_beside_it() {
+        let mut queue = Queue::default();
+        queue.push(start("a"));
+        queue.push(start("b"));
+        let runs = Path::new("runs");
+        assert_eq!(queue.next(runs, true), None);
+        let b = queue.waiting().nth(1).unwrap().key;
+        queue.begin_beside(b);
+        assert_eq!(names(&queue), ["b", "a"]);
+        assert!(queue.next(runs, true).is_some());
+        assert_eq!(queue.starting(), Some("b"));
+        queue.job_done();
+        assert_eq!(queue.next(runs, true), None);
+        assert!(queue.next(runs, false).is_some());
+        assert_eq!(queue.starting(), Some("a"));
     }
 
     #[test]
@@ -279,12 +366,12 @@ mod tests {
     fn a_run_that_began_although_it_was_given_up_is_to_be_stopped() {
         let mut queue = Queue::default();
         queue.push(start("a"));
-        queue.next(Path::new("runs"));
+        queue.next(Path::new("runs"), false);
         queue.give_up();
         assert!(queue.began());
         queue.job_done();
         queue.push(start("b"));
-        queue.next(Path::new("runs"));
+        queue.next(Path::new("runs"), false);
         assert!(!queue.began());
     }
 }

@@ -14,14 +14,15 @@ use super::sweep_look::SweepLook;
 use super::sweep_shown::plan;
 pub use super::sweep_shown::{Live, Planned, Shown};
 use crate::error::Result;
+use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::sweep::conduct::{Options, SweepCommand, SweepEnd, SweepEvent};
-use crate::sweep::handle::{SweepHandle, SweepMessage};
+use crate::sweep::conduct::{SweepCommand, SweepEnd, SweepEvent};
+use crate::sweep::handle::SweepMessage;
 use crate::sweep::spec::{BaseRun, SweepPart, SweepSpec};
 use crate::sweep::store::{SweepFolder, sweeps_in};
-use crate::sweep::sweep_file::read_sweep;
+use crate::sweep::task::Task;
 
 /// Runs of the past that times are read from.
 const MAX_LEARNED: usize = 24;
@@ -42,16 +43,19 @@ pub enum SweepAction {
     Open(PathBuf),
     /// Set up a new one.
     New,
-    /// Take the parts of one that ships with the program.
+    /// Set up one that ships with the program.
     UseShipped(&'static str),
 }
 
 /// What came of work beside the window.
-enum Answer {
+pub(super) enum Answer {
     Planned(Box<SweepSpec>, Result<Box<Planned>>),
     Opened(Result<Box<Shown>>),
+    /// A sweep from a file, with its base run.
+    Read(Result<Box<(SweepSpec, RunSpec)>>),
     Known(Vec<PathBuf>),
-    Begun(Result<Box<(Shown, SweepFolder)>>),
+    /// A sweep to conduct, and whether failed runs are tried again.
+    Begun(Result<Box<(Shown, SweepFolder)>>, bool),
 }
 
 /// Sweeps in the window.
@@ -68,6 +72,8 @@ pub struct SweepPanel {
     pub planned: Option<std::result::Result<Box<Planned>, String>>,
     /// The sweep that is looked at.
     pub shown: Option<Shown>,
+    /// The sweep that goes on while another one is looked at.
+    pub(super) behind: Option<Shown>,
     /// Folders of the sweeps of the store.
     pub known: Vec<PathBuf>,
     /// How its results are looked at.
@@ -76,9 +82,17 @@ pub struct SweepPanel {
     pub notices: Vec<Notice>,
     /// The program whose processes do the runs.
     pub program: PathBuf,
+    /// Whether a sweep was asked to begin or to go on and does not yet.
+    pub(super) is_beginning: bool,
+    /// The sweep that was looked at when the window closed.
+    pub(super) reopens: Option<PathBuf>,
+    /// Whether the set-up stays before the sweep that is opened first.
+    pub(super) stays_in_set_up: bool,
+    /// What the configuration becomes, since a sweep was read that changes it.
+    pub(super) base: Option<Box<RunSpec>>,
     asked: Option<SweepSpec>,
     known_of: Option<SweepSpec>,
-    wake: WakeUp,
+    pub(super) wake: WakeUp,
     sender: Sender<Answer>,
     answers: Receiver<Answer>,
 }
@@ -99,10 +113,15 @@ impl SweepPanel {
             texts: BTreeMap::new(),
             planned: None,
             shown: None,
+            behind: None,
             known: Vec::new(),
             look: SweepLook::default(),
             notices: Vec::new(),
             program: std::env::current_exe().unwrap_or_default(),
+            is_beginning: false,
+            base: None,
+            reopens: None,
+            stays_in_set_up: false,
             asked: None,
             known_of: None,
             wake,
@@ -111,11 +130,33 @@ impl SweepPanel {
         }
     }
 
-    /// Whether a sweep goes on.
+    /// The sweep that goes on, whether it is looked at or not.
+    pub fn on(&self) -> Option<&Shown> {
+        let mut sweeps = self.shown.iter().chain(&self.behind);
+        sweeps.find(|sweep| sweep.live.is_some())
+    }
+
+    pub(super) fn on_mut(&mut self) -> Option<&mut Shown> {
+        let mut sweeps = self.shown.iter_mut().chain(&mut self.behind);
+        sweeps.find(|sweep| sweep.live.is_some())
+    }
+
+    /// Whether a sweep goes on or is about to.
     pub fn is_on(&self) -> bool {
-        self.shown
-            .as_ref()
-            .is_some_and(|shown| shown.live.is_some())
+        self.is_beginning || self.on().is_some()
+    }
+
+    /// The task of the sweep that goes on whose run it is, if a process of the
+    /// sweep works on it. The worker of the window does not know such a run.
+    pub fn under_way(&self, run: &RunId) -> Option<Task> {
+        self.on()?.under_way(run)
+    }
+
+    /// The folder of the sweep that a run is a part of, by its name.
+    pub fn sweep_of(&self, run: &RunId) -> Option<&Path> {
+        let (sweep, _) = run.0.rsplit_once('.')?;
+        let is_of = |path: &&PathBuf| path.file_name().is_some_and(|name| name == sweep);
+        self.known.iter().find(is_of).map(PathBuf::as_path)
     }
 
     /// The sweep that is set up, of `base`.
@@ -159,7 +200,7 @@ impl SweepPanel {
         });
     }
 
-    fn beside(&self, work: impl FnOnce() -> Answer + Send + 'static) {
+    pub(super) fn beside(&self, work: impl FnOnce() -> Answer + Send + 'static) {
         let (sender, wake) = (self.sender.clone(), self.wake.clone());
         let work = move || {
             // A window that is gone does not wait for it.
@@ -177,7 +218,10 @@ impl SweepPanel {
         for answer in answers {
             self.take_answer(answer);
         }
-        let Some(shown) = &mut self.shown else { return };
+        let mut sweeps = self.shown.iter_mut().chain(&mut self.behind);
+        let Some(shown) = sweeps.find(|sweep| sweep.live.is_some()) else {
+            return;
+        };
         let messages: Vec<SweepMessage> = match &shown.live {
             Some(Live {
                 handle: Some(handle),
@@ -213,6 +257,18 @@ impl SweepPanel {
         }
         if is_over {
             shown.close(store, &mut self.notices);
+            if let Some(ended) = self.behind.take() {
+                let name = &ended.plan.sweep.name;
+                let (n_settled, n_tasks) = ended.queue.progress(&ended.plan);
+                let text = match &ended.failure {
+                    Some(reason) => format!("The sweep {name} could not go on, {reason}"),
+                    None => format!("The sweep {name} has ended, {n_settled} of {n_tasks} done"),
+                };
+                self.notices.push(match ended.failure {
+                    Some(_) => Notice::error(text),
+                    None => Notice::info(text),
+                });
+            }
         }
     }
 
@@ -224,134 +280,41 @@ impl SweepPanel {
                 self.planned = Some(planned.map_err(|error| error.to_string()));
             }
             Answer::Opened(Ok(shown)) => {
-                self.show(*shown);
+                let stays = std::mem::take(&mut self.stays_in_set_up);
+                if !self.bring_forward(&shown.path) {
+                    self.show(*shown);
+                }
+                self.is_setting_up = stays;
             }
             Answer::Opened(Err(error)) => self.notices.push(Notice::error(error.to_string())),
+            Answer::Read(Ok(read)) => {
+                let (sweep, base) = *read;
+                self.set_up(sweep, base);
+            }
+            Answer::Read(Err(error)) => self.notices.push(Notice::error(error.to_string())),
             Answer::Known(known) => {
-                // The newest one of the last time is what people come back to.
-                if let (None, Some(last), true) = (&self.shown, known.last(), self.known.is_empty())
+                // The one that was looked at is what people come back to, else
+                // the newest one.
+                let reopened = self.reopens.take().filter(|path| known.contains(path));
+                let last = reopened.or_else(|| known.last().cloned());
+                if let (None, Some(last), true) = (&self.shown, last, self.known.is_empty())
+                    && !self.is_beginning
                 {
-                    self.open(last.clone());
+                    self.open(last);
                 }
                 self.known = known;
             }
-            Answer::Begun(Ok(begun)) => {
-                let (shown, folder) = *begun;
-                if !self.known.contains(&shown.path) {
-                    self.known.push(shown.path.clone());
-                }
-                self.show(shown);
-                self.begin(folder, false);
-            }
-            Answer::Begun(Err(error)) => self.notices.push(Notice::error(error.to_string())),
+            Answer::Begun(begun, retry) => self.take_begun(begun, retry),
         }
     }
 
-    /// Looks at a sweep.
+    /// Looks at a sweep; one that goes on goes on behind it.
     pub fn show(&mut self, shown: Shown) {
-        self.look.fit(&shown.results);
-        self.shown = Some(shown);
+        self.look.fit(&shown.path, &shown.results);
+        let before = self.shown.replace(shown);
+        if let Some(before) = before.filter(|before| before.live.is_some()) {
+            self.behind = Some(before);
+        }
         self.is_setting_up = false;
-    }
-
-    /// Looks at the sweep in `path`.
-    pub fn open(&self, path: PathBuf) {
-        self.beside(move || Answer::Opened(Shown::read(&path).map(Box::new)));
-    }
-
-    fn begin(&mut self, folder: SweepFolder, retry: bool) {
-        let options = Options {
-            program: self.program.clone(),
-            n_jobs: self.n_jobs,
-            retry,
-        };
-        let wake = self.wake.clone();
-        match SweepHandle::start(folder, options, move || wake()) {
-            Ok(handle) => {
-                if let Some(shown) = &mut self.shown {
-                    shown.failure = None;
-                    shown.live = Some(Live::new(Some(handle), shown));
-                }
-            }
-            Err(error) => self.notices.push(Notice::error(error.to_string())),
-        }
-    }
-
-    /// Does what was asked for.
-    pub fn apply(&mut self, action: SweepAction, base: &RunSpec, runs_dir: &Path) {
-        match action {
-            SweepAction::Start => {
-                let (spec, runs_dir) = (self.spec(base), runs_dir.to_path_buf());
-                self.beside(move || {
-                    let begun = spec
-                        .plan()
-                        .and_then(|plan| SweepFolder::create(&runs_dir, plan));
-                    let begun =
-                        begun.and_then(|folder| Ok(Box::new((Shown::new(&folder)?, folder))));
-                    Answer::Begun(begun)
-                });
-            }
-            SweepAction::GoOn { retry } => {
-                let Some(shown) = self.shown.as_ref().filter(|shown| shown.live.is_none()) else {
-                    return;
-                };
-                match SweepFolder::open(&shown.path) {
-                    Ok(folder) => self.begin(folder, retry),
-                    Err(error) => self.notices.push(Notice::error(error.to_string())),
-                }
-            }
-            SweepAction::Tell(command) => self.tell(command),
-            SweepAction::Open(path) => {
-                if self.is_on() {
-                    let text = "a sweep goes on; stop it before another is looked at";
-                    self.notices.push(Notice::error(text.into()));
-                } else {
-                    self.open(path);
-                }
-            }
-            SweepAction::New => {
-                self.is_setting_up = true;
-                self.draft.name = self.free_name();
-            }
-            SweepAction::UseShipped(name) => match read_sweep(name) {
-                Ok(sweep) => {
-                    self.texts.clear();
-                    self.draft = SweepSpec {
-                        name: self.free_name(),
-                        ..sweep
-                    };
-                }
-                Err(error) => self.notices.push(Notice::error(error.to_string())),
-            },
-        }
-    }
-
-    fn tell(&mut self, command: SweepCommand) {
-        let Some(live) = self.shown.as_mut().and_then(|shown| shown.live.as_mut()) else {
-            return;
-        };
-        match command {
-            SweepCommand::Pause => live.is_held = true,
-            SweepCommand::Resume => live.is_held = false,
-            SweepCommand::Stop => {
-                live.is_stopping = true;
-                live.is_held = false;
-            }
-            SweepCommand::Skip(_) | SweepCommand::Unskip(_) | SweepCommand::Order(_) => {}
-        }
-        // A sweep that has ended says so itself.
-        if let Some(handle) = &live.handle {
-            let _ = handle.commands.send(command);
-        }
-    }
-
-    /// A name that no sweep of the store has.
-    fn free_name(&self) -> String {
-        let taken = |name: &String| {
-            let is_of = |path: &PathBuf| path.file_name().is_some_and(|of| of == name.as_str());
-            self.known.iter().any(is_of)
-        };
-        let mut names = (1..).map(|n| format!("sweep-{n}"));
-        names.find(|name| !taken(name)).unwrap_or_default()
     }
 }

@@ -7,6 +7,7 @@ use super::app::Notice;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, memory_of};
 use crate::persist::run_history::past_run;
+use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::sweep::estimate::{Estimator, SweepEstimate};
@@ -16,6 +17,7 @@ use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::store::SweepFolder;
+use crate::sweep::task::{Task, TaskState};
 
 /// The plan of the sweep that is set up.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +94,38 @@ impl Shown {
         })
     }
 
+    /// The run of a task; none for the best of a part that is not chosen yet.
+    pub fn run_of(&self, task: Task) -> Option<RunId> {
+        let name = match task {
+            Task::Untuned(idx) => self.plan.untuned.get(idx)?.name.clone(),
+            Task::Run(idx) => self.plan.runs.get(idx)?.spec.name.clone(),
+            Task::Best(part) => {
+                let best = self.results.best.iter().find(|best| best.part == part)?;
+                best.folder.file_name()?.to_string_lossy().into_owned()
+            }
+        };
+        Some(RunId(name))
+    }
+
+    /// The task whose run it is; none for a run of another sweep, or of none.
+    pub fn task_of(&self, run: &RunId) -> Option<Task> {
+        let name = run.0.strip_prefix(&self.plan.sweep.name)?;
+        let number = name.strip_prefix('.')?;
+        // Runs are many and are found by their numbers.
+        let numbered = number.parse().ok().map(Task::Run);
+        let untuned = (0..self.plan.untuned.len()).map(Task::Untuned);
+        let best = (0..self.plan.sweep.parts.len()).map(Task::Best);
+        let mut tasks = numbered.into_iter().chain(untuned).chain(best);
+        tasks.find(|task| self.run_of(*task).as_ref() == Some(run))
+    }
+
+    /// The task whose run it is, if a process of this sweep works on it.
+    pub fn under_way(&self, run: &RunId) -> Option<Task> {
+        let task = self.task_of(run)?;
+        let is_going = self.live.is_some() && *self.queue.state(task) == TaskState::Going;
+        is_going.then_some(task)
+    }
+
     /// Makes the results anew from how the runs stand.
     pub fn refresh(&mut self) {
         let runs_dir = self
@@ -105,10 +139,8 @@ impl Shown {
         };
         let best = |part| SweepResults::best_of(&self.plan, &self.queue, part, &folder);
         let parts = 0..self.plan.sweep.parts.len();
-        self.results = SweepResults {
-            best: parts.filter_map(best).collect(),
-            ..SweepResults::of_runs(&self.plan, &self.queue)
-        };
+        let best = parts.filter_map(best).collect();
+        self.results = SweepResults::of_runs(&self.plan, &self.queue).with_best(best);
     }
 
     /// Writes the tables, and reads again the runs whose process told of no end.

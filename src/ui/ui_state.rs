@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::docking::Dock;
 use super::exporting::Exporting;
 use super::playing::PlaygroundSettings;
+use super::queue::Kept;
 use super::rate_search::RateSearch;
 use super::scoring::AskedScore;
 use super::states_settings::StatesSettings;
+use super::sweep_kept::KeptSweep;
 use super::theme::{Appearance, N_RUN_COLOURS};
 use crate::bench::{Change, Rule};
 use crate::persist::run_labels::RunLabels;
@@ -217,10 +219,14 @@ pub struct UiState {
     pub filter: String,
     /// The order in which they are listed.
     pub sort: RunSort,
-    /// Whether runs that closing the window stops go on when it opens again.
+    /// Whether what closing the window stops goes on when it opens again.
     pub goes_on: bool,
     /// Runs to take up when the window opens.
     pub resumes: Vec<RunId>,
+    /// Runs to queue when the window opens, since they waited when it closed.
+    pub waits: Vec<Kept>,
+    /// The folder of the sweep to go on with when the window opens.
+    pub sweep_resumes: Option<PathBuf>,
     /// Whether the times of frames are shown.
     pub shows_frame_times: bool,
     /// How plots are drawn.
@@ -229,11 +235,16 @@ pub struct UiState {
     pub states: StatesSettings,
     /// Which items are looked at.
     pub items: ItemsSettings,
+    /// The sweep that is set up, and how one is looked at.
+    pub sweep: KeptSweep,
     /// How prompts are answered.
     pub playground: PlaygroundSettings,
     /// The run that Start begins. It is kept apart, as a document.
     #[serde(skip)]
     pub draft: RunSpec,
+    /// The run that the list of runs last came to stand at.
+    #[serde(skip)]
+    pub listed: Option<RunId>,
     /// Whether the list of shortcuts is open.
     #[serde(skip)]
     pub shows_shortcuts: bool,
@@ -280,12 +291,16 @@ impl Default for UiState {
             sort: RunSort::default(),
             goes_on: true,
             resumes: Vec::new(),
+            waits: Vec::new(),
+            sweep_resumes: None,
             shows_frame_times: false,
             plots: PlotSettings::default(),
             states: StatesSettings::default(),
             items: ItemsSettings::default(),
+            sweep: KeptSweep::default(),
             playground: PlaygroundSettings::default(),
             draft: RunSpec::default(),
+            listed: None,
             shows_shortcuts: false,
             editing: None,
             playing: None,
@@ -387,47 +402,4 @@ impl UiState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::runs::run::Run;
-
-    fn id(name: &str) -> RunId {
-        RunId(name.into())
-    }
-
-    fn store(names: &[&str]) -> RunStore {
-        let mut store = RunStore::default();
-        for name in names {
-            store.add(Run::new(id(name), RunSpec::default(), name.into()));
-        }
-        store
-    }
-
-    #[test]
-    fn colours_stay_and_are_spread() {
-        let mut state = UiState::default();
-        state.take_in(&store(&["a", "b"]));
-        assert_eq!((state.colour(&id("a")), state.colour(&id("b"))), (0, 1));
-        state.take_in(&store(&["b", "c"]));
-        assert_eq!((state.colour(&id("b")), state.colour(&id("c"))), (1, 0));
-        let names: Vec<String> = (0..20).map(|n| n.to_string()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        state.take_in(&store(&names));
-        for idx in 0..N_RUN_COLOURS {
-            let n = state.colours.values().filter(|used| **used == idx).count();
-            assert!(n >= 2, "{idx} is used {n} times");
-        }
-    }
-
-    #[test]
-    fn runs_that_are_gone_are_not_selected() {
-        let mut state = UiState::default();
-        state.select_only(&id("a"));
-        state.toggle(&id("b"));
-        assert_eq!(state.focused(), Some(&id("b")));
-        state.take_in(&store(&["a"]));
-        assert_eq!(state.selected, [id("a")]);
-        state.toggle(&id("a"));
-        assert_eq!(state.focused(), None);
-    }
-}
+mod tests;

@@ -126,6 +126,7 @@ impl eframe::App for Window {
     }
 
     fn save(&mut self, storage: &mut dyn Storage) {
+        self.app.keep();
         eframe::set_value(storage, STATE_KEY, &self.app.state);
         // A path that is not Unicode has no text; then the last draft stays.
         if let Ok(text) = print_spec(&self.app.state.draft) {

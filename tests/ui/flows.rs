@@ -148,6 +148,23 @@ fn what_is_dropped_on_the_window_is_used() {
     drop_on(&mut harness, &at("run.ron"));
     wait_for(&mut harness, "is that of the file");
     assert_eq!(harness.state().state.draft.name, "dropped");
+    let sweep = r#"(name: "night", base: Preset("standard"), set: ["training.steps=90"], parts: [(
+        search: Grid([(field: "training.seed", values: List([0, 1]))]))])"#;
+    std::fs::write(at("sweep.ron"), sweep).unwrap();
+    drop_on(&mut harness, &at("sweep.ron"));
+    wait_for(&mut harness, "The sweep is set up");
+    wait_for(&mut harness, "2 runs");
+    assert_eq!(harness.state().sweep.draft.name, "night");
+    let draft = &harness.state().state.draft;
+    assert_eq!(
+        (draft.name.as_str(), draft.training.steps),
+        ("standard", 90)
+    );
+    // One that is wrong is told as a sweep.
+    std::fs::write(at("wrong.ron"), sweep.replace("Grid", "Gird")).unwrap();
+    drop_on(&mut harness, &at("wrong.ron"));
+    wait_for(&mut harness, "did you mean `Grid`");
+    click(&mut harness, "Tune");
     drop_on(&mut harness, &model);
     wait_for(&mut harness, "The model of the configuration is that file");
     let draft = |harness: &Harness<'_, App>| harness.state().state.draft.clone();

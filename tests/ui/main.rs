@@ -26,3 +26,4 @@ mod rate_search;
 mod speed;
 mod states;
 mod sweep;
+mod sweep_on;

@@ -2,26 +2,29 @@
 
 use std::path::Path;
 
-use eframe::egui::{Vec2, vec2};
+use eframe::egui::{Key, Vec2, vec2};
 use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
-use gosling::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
+use gosling::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, Score};
 use gosling::runs::RunStore;
+use gosling::sweep::results::Metric;
 use gosling::sweep::spec::{Axis, Search};
 use gosling::sweep::store::SweepFolder;
-use gosling::sweep::sweep_file::parse_sweep;
+use gosling::sweep::sweep_file::{parse_sweep, read_sweep};
 use gosling::sweep::task::{Facts, RunFacts, Task, TaskState};
 use gosling::sweep::values::{FieldValue, Values};
 use gosling::ui::app::App;
+use gosling::ui::dialogs::PathFor;
 use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::sweep_panel::{Live, Shown};
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
+use crate::click_through::click;
 use crate::fixtures::{Noise, Told};
 use crate::pictures::{app, harness, picture, wait_for};
 
-const SIZE: Vec2 = vec2(1280.0, 800.0);
+pub const SIZE: Vec2 = vec2(1280.0, 800.0);
 
 const SWEEP: &str = r#"(name: "sizes-and-rates", base: Preset("lifted-decorrelation"), parts: [
     (name: "standard", set: ["method=Standard()"], search: Grid([
@@ -62,12 +65,16 @@ fn done(idx: usize, noise: &mut Noise) -> Facts {
             secs: 60.0 + idx as f64,
             tokens_per_sec: Some(4000.0),
             state_norm: Some(500.0 + 10.0 * idx as f64),
+            grad_norm: Some(0.02 + 0.001 * idx as f64),
+            decorrelation_loss: (idx >= 3).then_some(0.4 - 0.01 * idx as f64),
+            off_diagonal: (idx >= 3).then_some(0.08 - 0.002 * idx as f64),
+            test: None,
         }),
     }
 }
 
 /// A sweep of which the first `n_done` runs are done.
-fn shown(runs_dir: &Path, n_done: usize) -> Shown {
+pub fn shown(runs_dir: &Path, n_done: usize) -> Shown {
     let plan = parse_sweep(SWEEP, "a.ron").unwrap().plan().unwrap();
     let n_runs = plan.runs.len();
     let folder = SweepFolder::create(runs_dir, plan).unwrap();
@@ -100,7 +107,7 @@ fn shown(runs_dir: &Path, n_done: usize) -> Shown {
 }
 
 /// A store with the runs of the sweep that are under way.
-fn under_way(shown: &mut Shown, running: &[usize]) -> RunStore {
+pub fn under_way(shown: &mut Shown, running: &[usize]) -> RunStore {
     let mut store = RunStore::default();
     for &idx in running {
         let name = shown.plan.runs[idx].spec.name.clone();
@@ -114,7 +121,7 @@ fn under_way(shown: &mut Shown, running: &[usize]) -> RunStore {
     store
 }
 
-fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
+pub fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, label: &str) {
     let mut harness = harness(app, SIZE, look);
     wait_for(&mut harness, "2000 examples");
     wait_for(&mut harness, label);
@@ -125,6 +132,9 @@ fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, 
 #[test]
 fn sweeps_are_set_up() {
     let mut results = SnapshotResults::new();
+    let first = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
+    let label = "Nothing differs";
+    check(&mut results, "sweep_first", first, Appearance::Dark, label);
     for (look, name) in [
         (Appearance::Dark, "sweep_setup_dark"),
         (Appearance::Light, "sweep_setup_light"),
@@ -150,6 +160,53 @@ fn sweeps_are_set_up() {
         ]);
         check(&mut results, name, app, look, "15 runs");
     }
+}
+
+/// Whole copies of the sweep leave the window and come back.
+#[test]
+fn a_first_sweep_is_set_up_by_its_fields_and_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
+    let mut harness = harness(app, SIZE, Appearance::Dark);
+    wait_for(&mut harness, "Nothing differs between the runs yet");
+    assert!(
+        harness
+            .query_by_label("Add Number of support vectors")
+            .is_none()
+    );
+    click(&mut harness, "Add Learning rate");
+    click(&mut harness, "Add Three seeds, for means and intervals");
+    wait_for(&mut harness, "15 runs");
+    assert!(harness.query_by_label("Add Learning rate").is_none());
+    assert!(harness.query_by_label_contains("Nothing differs").is_none());
+
+    let path = folder.path().join("mine.ron");
+    let chosen = harness.state_mut();
+    chosen.use_path(PathFor::SaveSweep, path.clone());
+    let saved = read_sweep(&path).unwrap();
+    assert_eq!(saved, chosen.sweep.spec(&chosen.state.draft));
+    let draft = chosen.sweep.draft.parts.clone();
+    chosen.sweep.draft.parts.clear();
+    chosen.state.draft.training.steps += 1;
+    let base = saved.base_run().unwrap();
+    chosen.use_path(PathFor::OpenSweep, path);
+    wait_for(&mut harness, "The sweep is set up");
+    assert_eq!(harness.state().sweep.draft.parts, draft);
+    assert_eq!(harness.state().state.draft, base);
+}
+
+#[test]
+fn a_sweep_that_ships_brings_its_base_run() {
+    let app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
+    let mut harness = harness(app, SIZE, Appearance::Dark);
+    wait_for(&mut harness, "Nothing differs between the runs yet");
+    click(&mut harness, "Begin with the sweep gsm8k-mini");
+    wait_for(&mut harness, "51 runs");
+    let base = &harness.state().state.draft;
+    assert_eq!(
+        (base.name.as_str(), base.training.learning_rate),
+        ("lifted-decorrelation", 0.8)
+    );
 }
 
 #[test]
@@ -204,37 +261,60 @@ fn a_finished_sweep_in_every_view() {
     }
 }
 
-/// Two runs of the mini model, begun, followed and looked at by labels alone.
 #[test]
-fn a_sweep_from_start_to_table() {
+fn numbers_are_columns_and_brushed_runs_are_selected() {
     let folder = tempfile::tempdir().unwrap();
-    let mut app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
-    app.runs_in(folder.path().join("runs"));
-    app.sweep.program = env!("CARGO_BIN_EXE_gosling").into();
-    let draft = &mut app.state.draft;
-    draft.training.steps = 3;
-    draft.training.batch = 1;
-    draft.training.warmup_steps = 1;
-    draft.training.validate_every = 3;
-    draft.training.validation_limit = Some(2);
-    draft.evaluation.before = false;
-    draft.evaluation.few_shot = 0;
-    draft.evaluation.limit = Some(2);
-    app.sweep.draft.parts[0].search = Search::Grid(vec![Axis {
-        field: "training.learning_rate".into(),
-        values: Values::List(["0.1", "0.2"].map(|rate| FieldValue(rate.into())).to_vec()),
-    }]);
+    let shown = shown(folder.path(), 21);
+    let mut store = RunStore::default();
+    for run in &shown.plan.runs {
+        let mut told = Told::begin(&mut store, &run.spec.name, Path::new("runs"));
+        told.steps(2);
+        told.end(RunOutcome::Finished);
+    }
+    let names: Vec<RunId> = shown.results.rows[..3]
+        .iter()
+        .map(|row| RunId(row.name.clone()))
+        .collect();
+    let mut app = app(store, Tab::Sweep, Appearance::Dark);
+    app.sweep.show(shown);
     let mut harness = harness(app, SIZE, Appearance::Dark);
-    wait_for(&mut harness, "2 runs");
-    harness.get_by_label("Start sweep").click();
-    wait_for(&mut harness, "3 of 3 done");
-    harness.get_by_label("Table").click();
-    wait_for(&mut harness, "Run sweep-1.0001");
-    harness.get_by_label("Run sweep-1.0001").click();
+    wait_for(&mut harness, "24 of 24 done");
+    click(&mut harness, "Table");
+    let heading = "Sort by off-diagonal mass";
+    assert!(harness.query_by_label(heading).is_none());
+    click(&mut harness, "Columns");
+    click(&mut harness, "off-diagonal mass");
+    click(&mut harness, "test accuracy");
+    harness.key_press(Key::Escape);
     harness.run_steps(2);
-    let selected = RunId("sweep-1.0001".into());
-    assert_eq!(harness.state().state.selected, [selected]);
-    assert!(!harness.state().sweep.is_on());
-    let table = folder.path().join("runs/sweeps/sweep-1/runs.csv");
-    assert!(table.is_file());
+    assert!(harness.query_by_label(heading).is_some());
+    assert!(harness.query_by_label("Sort by test accuracy").is_some());
+
+    // The first part has three runs and no M: every other run passes M = 64 or more.
+    click(&mut harness, "Parallel");
+    let look = &mut harness.state_mut().sweep.look;
+    let rate = Metric::DecorrelationLoss;
+    look.toggle_axis(rate);
+    assert!(look.axes.contains(&rate));
+    harness.run_steps(2);
+    let results = &harness.state().sweep.shown.as_ref().unwrap().results;
+    let at = results
+        .fields
+        .iter()
+        .position(|of| of == "training.learning_rate");
+    // The largest rate is that of one run of the first part.
+    let brush = (at.unwrap(), (0.9, 1.02));
+    harness
+        .state_mut()
+        .sweep
+        .look
+        .brushes
+        .insert(brush.0, brush.1);
+    harness.run_steps(2);
+    click(&mut harness, "Select these");
+    assert_eq!(harness.state().state.selected, names[2..]);
+    // The list of runs, newest first, came to where it stands.
+    wait_for(&mut harness, "Run sizes-and-rates.0002");
+    click(&mut harness, "Keep all");
+    assert!(harness.query_by_label("Select these").is_none());
 }

@@ -5,6 +5,7 @@ use eframe::egui::{Context, Frame, Grid, Margin, RichText, ScrollArea, Stroke, U
 
 use super::super::action::Action;
 use super::super::app::{Closing, Notice, WayOn};
+use super::super::closing::Ending;
 use super::super::shortcuts::SHORTCUTS;
 use super::super::theme::{GAP, blend, palette};
 use super::super::widgets::controls::{from_right, modal, primary_button, weak_small};
@@ -59,19 +60,51 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
     actions
 }
 
+/// What closing the window does to what is on, in words.
+fn ending_words(ending: &Ending, goes_on: bool) -> (&'static str, String) {
+    let (title, mut words) = match (&ending.sweep, ending.has_run) {
+        (Some(name), false) => (
+            "A sweep is on",
+            format!("Closing stops the runs of {name} that are on after this step and saves them."),
+        ),
+        (Some(name), true) => (
+            "A sweep and a run are on",
+            format!("Closing stops the run, and those of {name}, after this step and saves them."),
+        ),
+        (None, true) => (
+            "A run is on",
+            "Closing stops it after this step and saves it.".to_owned(),
+        ),
+        (None, false) => (
+            "A run is about to begin",
+            "Nothing of it is done yet.".to_owned(),
+        ),
+    };
+    words += match (ending.n_waiting, goes_on) {
+        (0, _) => "",
+        (_, true) => " Runs that wait are kept, and wait again.",
+        (_, false) => " Runs that wait are taken out of the queue.",
+    };
+    (title, words)
+}
+
 /// Asks before a run is ended by closing the window.
-pub fn closing_ui(ctx: &Context, closing: Closing, goes_on: &mut bool) -> Vec<Action> {
+pub fn closing_ui(
+    ctx: &Context,
+    closing: Closing,
+    ending: &Ending,
+    goes_on: &mut bool,
+) -> Vec<Action> {
     let mut actions = Vec::new();
     match closing {
         Closing::No => {}
         Closing::Asking => {
             let modal = modal(ctx, "closing").show(ctx, |ui| {
                 ui.set_width(380.0);
-                ui.heading("A run is on");
-                ui.label(
-                    "Closing stops it after this step and saves it. Runs that wait are not begun.",
-                );
-                ui.checkbox(goes_on, "Go on with it when Gosling is opened again");
+                let (title, words) = ending_words(ending, *goes_on);
+                ui.heading(title);
+                ui.label(words);
+                ui.checkbox(goes_on, "Go on when Gosling is opened again");
                 ui.add_space(GAP);
                 ui.horizontal(|ui| {
                     from_right(ui, |ui| {
@@ -91,8 +124,8 @@ pub fn closing_ui(ctx: &Context, closing: Closing, goes_on: &mut bool) -> Vec<Ac
         Closing::Saving => {
             modal(ctx, "saving").show(ctx, |ui| {
                 ui.set_width(320.0);
-                ui.heading("Saving the run");
-                ui.label("The window closes when the step under way is done and saved.");
+                ui.heading("Saving");
+                ui.label("The window closes when the steps under way are done and saved.");
             });
         }
     }

@@ -31,6 +31,7 @@ pub(super) mod rate_dialog;
 mod reported;
 pub(super) mod run_header;
 pub(super) mod run_menu;
+pub(super) mod run_queue;
 pub(super) mod runs_panel;
 pub(super) mod score_dialog;
 mod spec_differences;

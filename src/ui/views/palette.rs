@@ -169,6 +169,15 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState, can_undelete: bool)
         add(format!("Use the preset {name}"), Action::UsePreset(name));
     }
     add("Copy the configuration as RON".into(), Action::CopyRon);
+    add("Copy the sweep as RON".into(), Action::CopySweepRon);
+    add(
+        "Open a sweep as RON".into(),
+        Action::Choose(PathFor::OpenSweep),
+    );
+    add(
+        "Save the sweep as RON".into(),
+        Action::Choose(PathFor::SaveSweep),
+    );
     add("Look at the training data".into(), Action::LookAtData);
     add("Find a learning rate".into(), Action::OpenRateSearch);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));

@@ -1,10 +1,13 @@
 //! The run that buttons act on: what it does, and what can be done with it.
 
+use std::path::Path;
+
 use eframe::egui::{Button, ProgressBar, RichText, Ui, Vec2, vec2};
 
 use super::super::action::Action;
+use super::super::sweep_panel::{Shown, SweepAction, SweepPanel};
 use super::super::theme::{blend, palette, run_colour};
-use super::super::ui_state::UiState;
+use super::super::ui_state::{Tab, UiState};
 use super::super::widgets::controls::{cut_label, from_right, weak_small};
 use super::super::widgets::status_mark::{
     paint_status_mark, status_colour, status_share, status_word,
@@ -12,6 +15,8 @@ use super::super::widgets::status_mark::{
 use super::run_menu::run_menu_ui;
 use crate::runs::eta::secs_left;
 use crate::runs::run::{Run, RunStatus};
+use crate::sweep::conduct::SweepCommand;
+use crate::sweep::task::{Task, TaskState};
 use crate::words::duration;
 
 /// What a run does, in a sentence.
@@ -40,14 +45,14 @@ pub fn status_sentence(run: &Run) -> String {
 }
 
 /// Draws the header.
-pub fn run_header_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
+pub fn run_header_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepPanel) -> Vec<Action> {
     let mut actions = Vec::new();
     ui.horizontal(|ui| {
         let (spot, _) = ui.allocate_exact_size(Vec2::splat(12.0), eframe::egui::Sense::hover());
         let colour = run_colour(state.colour(&run.id), ui.visuals());
         ui.painter().circle_filled(spot.center(), 5.5, colour);
         from_right(ui, |ui| {
-            actions = buttons_ui(ui, run, state);
+            actions = buttons_ui(ui, run, state, sweep);
             ui.with_layout(
                 eframe::egui::Layout::left_to_right(eframe::egui::Align::Center),
                 |ui| {
@@ -68,12 +73,80 @@ pub fn run_header_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
         let fill = blend(colours.accent, colours.surface, 0.85);
         ui.add(ProgressBar::new(share).desired_height(4.0).fill(fill));
     }
-    way_on_ui(ui, run);
+    if let Some(path) = sweep.sweep_of(&run.id) {
+        actions.extend(sweep_ui(ui, path));
+    }
+    if sweep.on().is_none_or(|on| on.task_of(&run.id).is_none()) {
+        way_on_ui(ui, run);
+    }
     actions
 }
 
-fn buttons_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
+/// Which sweep the run is a part of, and a way to it.
+fn sweep_ui(ui: &mut Ui, path: &Path) -> Vec<Action> {
     let mut actions = Vec::new();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ui.horizontal(|ui| {
+        weak_small(ui, format!("Part of the sweep {name}"));
+        if ui.small_button("Show the sweep").clicked() {
+            let open = SweepAction::Open(path.to_path_buf());
+            actions = vec![Action::Open(Tab::Sweep), Action::Sweep(open)];
+        }
+    });
+    actions
+}
+
+/// What can be done with a run of the sweep that goes on: the sweep does it, and
+/// holds all of its runs or none.
+fn in_sweep_ui(ui: &mut Ui, sweep: &Shown, task: Task, actions: &mut Vec<Action>) {
+    let Some(live) = &sweep.live else { return };
+    let mut button = |ui: &mut Ui, text: &str, hint: &str, command: SweepCommand| {
+        let button = Button::new(text).min_size(vec2(68.0, 26.0));
+        let button = ui.add_enabled(!live.is_stopping, button);
+        if button.on_hover_text(hint).clicked() {
+            actions.push(Action::Sweep(SweepAction::Tell(command)));
+        }
+    };
+    match sweep.queue.state(task) {
+        TaskState::Going => {
+            let hint = "Save it and leave it out; the sweep goes on with the next one";
+            button(ui, "Skip", hint, SweepCommand::Skip(task));
+            if live.is_held {
+                let hint = "Go on with every run that was held";
+                button(ui, "Resume sweep", hint, SweepCommand::Resume);
+            } else {
+                let hint = "Hold every run of the sweep after its step";
+                button(ui, "Pause sweep", hint, SweepCommand::Pause);
+            }
+        }
+        TaskState::Skipped => {
+            let hint = "Let the sweep go on with it";
+            button(ui, "Do it after all", hint, SweepCommand::Unskip(task));
+        }
+        TaskState::Waiting
+        | TaskState::Held { .. }
+        | TaskState::Done
+        | TaskState::Diverged { .. }
+        | TaskState::Failed(_)
+        | TaskState::Dropped { .. } => {}
+    }
+}
+
+fn buttons_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepPanel) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let on = sweep.on();
+    if let Some((on, task)) = on.and_then(|on| Some((on, on.task_of(&run.id)?))) {
+        in_sweep_ui(ui, on, task, &mut actions);
+        if !run.exported.is_empty() && run.status.is_over() {
+            let hint = "Write its state for another program";
+            let export = Button::new("Export…").min_size(vec2(68.0, 26.0));
+            if ui.add(export).on_hover_text(hint).clicked() {
+                actions.push(Action::OpenExport(run.id.clone()));
+            }
+        }
+        ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, state)));
+        return actions;
+    }
     let mut button = |ui: &mut Ui, text: &str, hint: &str, action: Action| {
         let button = Button::new(text).min_size(vec2(68.0, 26.0));
         if ui.add(button).on_hover_text(hint).clicked() {

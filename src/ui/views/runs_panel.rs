@@ -1,22 +1,23 @@
 //! The list of runs: newest first, one row each.
 
+use eframe::egui::style::ScrollAnimation;
 use eframe::egui::{
-    Align, Align2, ComboBox, FontId, Id, Layout, Modifiers, Rect, RichText, Role, ScrollArea,
-    Sense, Stroke, StrokeKind, TextEdit, Ui, WidgetInfo, pos2, vec2,
+    Align2, ComboBox, FontId, Id, Modifiers, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind,
+    TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::super::action::Action;
-use super::super::queue::Queue;
 use super::super::theme::{blend, palette, run_colour};
 use super::super::ui_state::{RunSort, UiState};
 use super::super::widgets::controls::{
-    cut_label, cut_middle, empty_state, from_right, group_title, named, weak_small,
+    cut_middle, empty_state, from_right, group_title, weak_small,
 };
 use super::super::widgets::status_mark::{
     paint_status_mark, status_colour, status_share, status_word,
 };
 use super::accuracy::headline;
 use super::run_menu::run_menu_ui;
+use super::run_queue::{Queued, run_queue_ui};
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
@@ -24,10 +25,9 @@ use crate::runs::run::Run;
 use crate::words::duration;
 
 const ROW_HEIGHT: f32 = 46.0;
+const ROW_GAP: f32 = 2.0;
 /// From how many runs on a filter is worth its place.
 const FILTER_FROM: usize = 8;
-/// Runs that wait of which each has a line.
-const MAX_QUEUE_ROWS: usize = 5;
 
 /// Draws the list.
 pub fn runs_panel_ui(
@@ -35,7 +35,7 @@ pub fn runs_panel_ui(
     store: &RunStore,
     state: &mut UiState,
     is_reading: bool,
-    queue: &Queue,
+    queued: &Queued<'_>,
 ) -> Vec<Action> {
     let n_runs = store.runs().len();
     ui.horizontal(|ui| {
@@ -48,8 +48,8 @@ pub fn runs_panel_ui(
     if is_long {
         order_ui(ui, state);
     }
-    let mut actions = queue_ui(ui, queue);
-    if n_runs == 0 && queue.is_empty() {
+    let mut actions = run_queue_ui(ui, queued);
+    if n_runs == 0 && queued.queue.is_empty() {
         if is_reading {
             empty_state(ui, "Reading runs", "Those of earlier sessions come first.");
         } else {
@@ -72,15 +72,33 @@ pub fn runs_panel_ui(
         weak_small(ui, "No run has that in its name, its tags or its status.");
     }
     broken_ui(ui, store);
-    ui.spacing_mut().item_spacing.y = 2.0;
+    ui.spacing_mut().item_spacing.y = ROW_GAP;
+    let goes_to = goes_to(&listed, state);
     ScrollArea::vertical()
         .auto_shrink([false, false])
         .show_rows(ui, ROW_HEIGHT, listed.len(), |ui, rows| {
+            if let Some(place) = goes_to {
+                let above = place as f32 - rows.start as f32;
+                let top = ui.max_rect().top() + above * (ROW_HEIGHT + ROW_GAP);
+                let row = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=top + ROW_HEIGHT);
+                ui.scroll_to_rect_animation(row, None, ScrollAnimation::none());
+            }
             for run in listed.get(rows).unwrap_or_default() {
                 actions.extend(row_ui(ui, run, &listed, state));
             }
         });
     actions
+}
+
+/// The place of the run that was chosen since the list was drawn last, as in
+/// another view: the list scrolls to it.
+fn goes_to(listed: &[&Run], state: &mut UiState) -> Option<usize> {
+    if state.focused() == state.listed.as_ref() {
+        return None;
+    }
+    state.listed = state.focused().cloned();
+    let chosen = state.listed.as_ref()?;
+    listed.iter().position(|run| run.id == *chosen)
 }
 
 fn order_ui(ui: &mut Ui, state: &mut UiState) {
@@ -137,64 +155,6 @@ pub fn listed<'a>(store: &'a RunStore, state: &UiState) -> Vec<&'a Run> {
         }
     }
     listed
-}
-
-/// The run that is being prepared and those that wait.
-fn queue_ui(ui: &mut Ui, queue: &Queue) -> Vec<Action> {
-    let mut actions = Vec::new();
-    if queue.is_empty() {
-        return actions;
-    }
-    if let Some(name) = queue.starting() {
-        ui.horizontal(|ui| {
-            from_right(ui, |ui| {
-                let give_up = ui.small_button("Give up");
-                if give_up
-                    .on_hover_text("End it before it has begun; nothing is written")
-                    .clicked()
-                {
-                    actions.push(Action::GiveUp);
-                }
-                left(ui, |ui| cut_label(ui, format!("{name} is being prepared")));
-            });
-        });
-    }
-    let n_waiting = queue.waiting().len();
-    for (idx, waiting) in queue.waiting().enumerate().take(MAX_QUEUE_ROWS) {
-        let name = waiting.asked.name();
-        ui.horizontal(|ui| {
-            from_right(ui, |ui| {
-                let remove = ui.small_button("×");
-                let label = format!("Take {name}, number {}, out of the queue", idx + 1);
-                named(&remove, Role::Button, &label);
-                if remove.on_hover_text("Take it out of the queue").clicked() {
-                    actions.push(Action::Withdraw(waiting.key));
-                }
-                if idx > 0 {
-                    let earlier = ui.small_button("Earlier");
-                    let label = format!("Begin {name}, number {}, earlier", idx + 1);
-                    named(&earlier, Role::Button, &label);
-                    if earlier.on_hover_text("Begin it earlier").clicked() {
-                        actions.push(Action::Advance(waiting.key));
-                    }
-                }
-                left(ui, |ui| {
-                    let text = RichText::new(format!("{}. {name} waits", idx + 1));
-                    cut_label(ui, text.weak())
-                });
-            });
-        });
-    }
-    if n_waiting > MAX_QUEUE_ROWS {
-        weak_small(ui, format!("and {} more", n_waiting - MAX_QUEUE_ROWS));
-    }
-    ui.separator();
-    actions
-}
-
-fn left<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
-    ui.with_layout(Layout::left_to_right(Align::Center), content)
-        .inner
 }
 
 fn counted(n_runs: usize, n_selected: usize) -> String {

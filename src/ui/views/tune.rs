@@ -4,6 +4,7 @@ use eframe::egui::{ComboBox, Slider, Ui, Vec2};
 
 use super::super::action::Action;
 use super::super::pictures::PictureOf;
+use super::super::sweep_panel::SweepPanel;
 use super::super::theme::GAP;
 use super::super::ui_state::{PlotSettings, UiState};
 use super::super::widgets::controls::{empty_state, group_title, scrolled, weak_small};
@@ -25,6 +26,7 @@ pub fn tune_ui(
     ui: &mut Ui,
     store: &RunStore,
     state: &mut UiState,
+    sweep: &SweepPanel,
     cache: &mut PlotCache,
 ) -> Vec<Action> {
     let runs: Vec<&Run> = state
@@ -55,7 +57,7 @@ pub fn tune_ui(
         }
         return Vec::new();
     };
-    let mut actions = run_header_ui(ui, focused, state);
+    let mut actions = run_header_ui(ui, focused, state, sweep);
     ui.add_space(4.0);
     let height = ui.available_height();
     scrolled(ui, |ui| {

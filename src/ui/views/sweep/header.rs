@@ -38,9 +38,12 @@ pub(super) fn header_ui(
         if ui.button("New sweep").clicked() {
             asked.push(SweepAction::New);
         }
-        from_right(ui, |ui| buttons_ui(ui, shown, &mut asked));
+        from_right(ui, |ui| buttons_ui(ui, shown, panel.is_on(), &mut asked));
     });
     progress_ui(ui, shown, store);
+    if shown.live.is_none() {
+        behind_ui(ui, panel, &mut asked);
+    }
     if let Some(reason) = &shown.failure {
         ui.colored_label(
             palette(ui.visuals()).bad,
@@ -54,7 +57,7 @@ pub(super) fn header_ui(
     actions.extend(asked.into_iter().map(Action::Sweep));
 }
 
-fn buttons_ui(ui: &mut Ui, shown: &Shown, asked: &mut Vec<SweepAction>) {
+fn buttons_ui(ui: &mut Ui, shown: &Shown, is_on: bool, asked: &mut Vec<SweepAction>) {
     let (n_settled, n_tasks) = shown.queue.progress(&shown.plan);
     match &shown.live {
         Some(live) => {
@@ -77,14 +80,39 @@ fn buttons_ui(ui: &mut Ui, shown: &Shown, asked: &mut Vec<SweepAction>) {
             let failed = shown.results.rows.iter();
             let failed = failed.filter(|row| matches!(row.facts.state, TaskState::Failed(_)));
             if n_settled < n_tasks {
-                if primary_button(ui, "Go on", true, 90.0).clicked() {
+                let hint = match is_on {
+                    true => "When the sweep that goes on has ended",
+                    false => "Do the runs that are left",
+                };
+                let go_on = primary_button(ui, "Go on", !is_on, 90.0);
+                if go_on
+                    .on_hover_text(hint)
+                    .on_disabled_hover_text(hint)
+                    .clicked()
+                {
                     asked.push(SweepAction::GoOn { retry: false });
                 }
-            } else if failed.count() > 0 && ui.button("Try failed runs again").clicked() {
+            } else if failed.count() > 0 && !is_on && ui.button("Try failed runs again").clicked() {
                 asked.push(SweepAction::GoOn { retry: true });
             }
         }
     }
+}
+
+/// The sweep that goes on while another one is looked at, and a way back to it.
+pub(super) fn behind_ui(ui: &mut Ui, panel: &SweepPanel, asked: &mut Vec<SweepAction>) {
+    let Some(on) = panel.on() else { return };
+    let (n_settled, n_tasks) = on.queue.progress(&on.plan);
+    let name = &on.plan.sweep.name;
+    ui.horizontal(|ui| {
+        weak_small(
+            ui,
+            format!("The sweep {name} goes on, {n_settled} of {n_tasks} done"),
+        );
+        if ui.small_button("Show it").clicked() {
+            asked.push(SweepAction::Open(on.path.clone()));
+        }
+    });
 }
 
 fn progress_ui(ui: &mut Ui, shown: &Shown, store: &RunStore) {

@@ -2,13 +2,16 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `setup.rs`, `axis.rs` | a sweep before it starts, its axes |
+//! | `setup.rs`, `fields.rs`, `axis.rs` | a sweep before it starts, its fields and their ranges |
+//! | `cost.rs` | what it takes, and its start |
 //! | `header.rs` | the sweep that is looked at, how far it is, what can be done |
 //! | `queue.rs`, `table.rs` | its runs, one row each |
 //! | `parallel.rs`, `heatmap.rs`, `scatter.rs`, `importance.rs` | its results |
 //! | `scale.rs` | values on an axis |
 
 mod axis;
+mod cost;
+mod fields;
 #[cfg(test)]
 mod fixtures;
 mod header;
@@ -21,7 +24,8 @@ mod scatter;
 mod setup;
 mod table;
 
-use eframe::egui::{ComboBox, Modifiers, Rect, Response, Role, Ui, WidgetInfo};
+use eframe::egui::containers::menu::{MenuButton, MenuConfig};
+use eframe::egui::{ComboBox, Modifiers, PopupCloseBehavior, Rect, Response, Role, Ui, WidgetInfo};
 
 use super::super::action::Action;
 use super::super::pictures::{PictureOf, place};
@@ -43,7 +47,7 @@ pub fn sweep_ui(
 ) -> Vec<Action> {
     let mut actions = Vec::new();
     if panel.is_setting_up || panel.shown.is_none() {
-        setup::setup_ui(ui, panel, &state.draft, &mut actions);
+        setup::setup_ui(ui, panel, &state.draft, store, &mut actions);
     } else {
         header::header_ui(ui, panel, store, &mut actions);
         results_ui(ui, panel, store, state, &mut actions);
@@ -71,6 +75,20 @@ fn results_ui(
         }
         from_right(ui, |ui| {
             ui.menu_button("Save", |ui| actions.extend(save_ui(ui, shown)));
+            match look.view {
+                ResultsView::Table => {
+                    let toggled = numbers_ui(ui, "Columns", &look.columns);
+                    toggled.into_iter().for_each(|of| look.toggle_column(of));
+                }
+                ResultsView::Parallel => {
+                    let toggled = numbers_ui(ui, "Axes", &look.axes);
+                    toggled.into_iter().for_each(|of| look.toggle_axis(of));
+                }
+                ResultsView::Queue
+                | ResultsView::Heatmap
+                | ResultsView::Scatter
+                | ResultsView::Importance => {}
+            }
         });
     });
     ui.add_space(4.0);
@@ -89,6 +107,21 @@ fn results_ui(
         PictureOf::Sweep,
         Rect::from_min_max(corner, ui.min_rect().max),
     );
+}
+
+/// Which numbers of runs are shown; those that people switched.
+fn numbers_ui(ui: &mut Ui, name: &str, chosen: &[Metric]) -> Vec<Metric> {
+    let mut toggled = Vec::new();
+    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    MenuButton::new(name).config(config).ui(ui, |ui| {
+        for metric in Metric::ALL {
+            let mut is_shown = chosen.contains(&metric);
+            if ui.checkbox(&mut is_shown, metric.words()).changed() {
+                toggled.push(metric);
+            }
+        }
+    });
+    toggled
 }
 
 /// What of the results leaves the view as a file.

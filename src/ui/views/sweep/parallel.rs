@@ -1,9 +1,11 @@
 //! Parallel coordinates: an axis for every field and metric, a line for every
 //! run. Dragging along an axis keeps the runs that pass there.
 
+use std::collections::HashSet;
+
 use eframe::egui::{
-    Align2, Color32, FontId, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo,
-    pos2, vec2,
+    Align2, Button, Color32, FontId, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui,
+    WidgetInfo, pos2, vec2,
 };
 
 use super::super::super::sweep_look::SweepLook;
@@ -17,7 +19,11 @@ use crate::sweep::results::{Metric, Row, SweepResults};
 /// Room above the axes for their names, below for their scales.
 const TOP: f32 = 26.0;
 const BOTTOM: f32 = 22.0;
-const SIDE: f32 = 46.0;
+const SIDE: f32 = 56.0;
+/// Room below for a line of text and buttons.
+const LINE: f32 = 32.0;
+/// The widest name of an axis.
+const MAX_NAME_WIDTH: f32 = 108.0;
 /// How near a line a click must be.
 const REACH: f32 = 8.0;
 
@@ -29,7 +35,7 @@ pub(super) fn parallel_ui(
     state: &mut UiState,
 ) {
     let axes = axes(results, look);
-    let size = ui.available_size() - vec2(0.0, 22.0);
+    let size = ui.available_size() - vec2(0.0, LINE);
     let (rect, response) = ui.allocate_exact_size(size.max(vec2(200.0, 120.0)), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Parallel coordinates"));
     let plot = Rect::from_min_max(rect.min + vec2(SIDE, TOP), rect.max - vec2(SIDE, BOTTOM));
@@ -52,20 +58,29 @@ pub(super) fn parallel_ui(
         .collect();
     let spacing = x(1) - x(0);
     lines_ui(ui, results, look.metric, &lines, spacing, &is_kept, state);
-    let n_kept = results.rows.iter().filter(|row| is_kept(row)).count();
+    let kept = results.rows.iter().filter(|row| is_kept(row));
+    let kept: HashSet<usize> = kept.map(|row| row.idx).collect();
+    let n_kept = kept.len();
     for (idx, axis) in axes.iter().enumerate() {
-        axis_ui(ui, idx, axis, x(idx), plot, look);
+        let name_width = (spacing - 8.0).clamp(24.0, MAX_NAME_WIDTH);
+        axis_ui(ui, (idx, axis), (x(idx), name_width), plot, look);
     }
     pick(ui, &response, &lines, state);
     ui.horizontal(|ui| {
-        weak_small(
-            ui,
-            format!(
-                "{n_kept} of {} runs. Drag along an axis to keep those that pass there, click its name for another scale.",
-                results.rows.len()
-            ),
-        );
-        if !look.brushes.is_empty() && ui.small_button("Keep all").clicked() {
+        weak_small(ui, format!("{n_kept} of {} runs.", results.rows.len()));
+        if look.brushes.is_empty() {
+            weak_small(
+                ui,
+                "Drag along an axis to keep those that pass there, click its name for another scale.",
+            );
+            return;
+        }
+        let select = ui.add_enabled(n_kept > 0, Button::new("Select these").small());
+        if select.on_hover_text("In every view").clicked() {
+            let kept = results.rows.iter().filter(|row| kept.contains(&row.idx));
+            state.selected = kept.map(run_of).collect();
+        }
+        if ui.small_button("Keep all").clicked() {
             look.brushes.clear();
         }
     });
@@ -73,7 +88,7 @@ pub(super) fn parallel_ui(
 
 fn axes(results: &SweepResults, look: &SweepLook) -> Vec<Scale> {
     let mut of: Vec<Of> = (0..results.fields.len()).map(Of::Field).collect();
-    of.extend([Metric::ValidationLoss, Metric::Accuracy].map(Of::Metric));
+    of.extend(look.axes.iter().copied().map(Of::Metric));
     if !of.contains(&Of::Metric(look.metric)) {
         of.push(Of::Metric(look.metric));
     }
@@ -127,7 +142,13 @@ fn lines_ui(
 }
 
 /// An axis with its name and its marks; dragging along it brushes.
-fn axis_ui(ui: &Ui, idx: usize, axis: &Scale, x: f32, plot: Rect, look: &mut SweepLook) {
+fn axis_ui(
+    ui: &Ui,
+    (idx, axis): (usize, &Scale),
+    (x, name_width): (f32, f32),
+    plot: Rect,
+    look: &mut SweepLook,
+) {
     let colours = palette(ui.visuals());
     let painter = ui.painter();
     painter.vline(x, plot.y_range(), (1.0, colours.weak));
@@ -161,8 +182,8 @@ fn axis_ui(ui: &Ui, idx: usize, axis: &Scale, x: f32, plot: Rect, look: &mut Swe
         Some(true) => " (log)",
         Some(false) | None => "",
     };
-    let text = cut_middle(ui, &format!("{}{scale}", axis.name), &font, 110.0);
-    let name = Rect::from_center_size(pos2(x, plot.top() - 15.0), vec2(96.0, 18.0));
+    let text = cut_middle(ui, &format!("{}{scale}", axis.name), &font, name_width);
+    let name = Rect::from_center_size(pos2(x, plot.top() - 15.0), vec2(name_width, 18.0));
     let click = ui.interact(name, ui.scope_id().with(("axis", idx)), Sense::click());
     click
         .widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Scale of {}", axis.name)));

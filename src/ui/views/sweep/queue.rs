@@ -1,14 +1,15 @@
 //! The tasks of a sweep in their order, with what can be done to each.
 
-use eframe::egui::{Align2, FontId, ProgressBar, RichText, ScrollArea, Sense, Ui, pos2, vec2};
+use eframe::egui::{
+    Align2, FontId, ProgressBar, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,
+};
 
 use super::super::super::action::Action;
 use super::super::super::sweep_panel::{Shown, SweepAction};
 use super::super::super::theme::{blend, palette};
 use super::super::super::ui_state::UiState;
 use super::super::super::widgets::controls::{cut_middle, from_right, weak_small};
-use super::{run_of, select};
-use crate::protocol::event::RunId;
+use super::select;
 use crate::runs::RunStore;
 use crate::sweep::conduct::SweepCommand;
 use crate::sweep::task::{Task, TaskState};
@@ -44,7 +45,7 @@ fn row_ui(
     actions: &mut Vec<Action>,
 ) {
     let task = shown.queue.order[idx];
-    let (title, run) = title(shown, task);
+    let (title, run) = (title(shown, task), shown.run_of(task));
     let (rect, row) =
         ui.allocate_exact_size(vec2(ui.available_width(), ROW_HEIGHT), Sense::click());
     let colours = palette(ui.visuals());
@@ -66,6 +67,10 @@ fn row_ui(
     let at = pos2(rect.left() + 8.0, rect.center().y);
     ui.painter()
         .text(at, Align2::LEFT_CENTER, name, font, colours.text);
+    row.widget_info(|| {
+        let name = format!("Task {title}, {}", shown.queue.state(task).word());
+        WidgetInfo::selected(Role::Button, true, is_selected, name)
+    });
     row.on_hover_text(&title);
     let mut inner = rect.shrink2(vec2(6.0, 2.0));
     inner.min.x += NAME_WIDTH + 12.0;
@@ -76,16 +81,10 @@ fn row_ui(
     });
 }
 
-/// What the task is called, and its run.
-fn title(shown: &Shown, task: Task) -> (String, Option<RunId>) {
+/// What the task is called.
+fn title(shown: &Shown, task: Task) -> String {
     match task {
-        Task::Untuned(idx) => {
-            let name = &shown.plan.untuned[idx].name;
-            (
-                format!("{name}, once for all runs"),
-                Some(RunId(name.clone())),
-            )
-        }
+        Task::Untuned(idx) => format!("{}, once for all runs", shown.plan.untuned[idx].name),
         Task::Run(idx) => {
             let row = &shown.results.rows[idx];
             let words = shown.results.settings_words(row);
@@ -94,15 +93,9 @@ fn title(shown: &Shown, task: Task) -> (String, Option<RunId>) {
                 1 => String::new(),
                 _ => format!("{}, ", shown.results.parts[row.part]),
             };
-            (format!("{number}  {part}{words}"), Some(run_of(row)))
+            format!("{number}  {part}{words}")
         }
-        Task::Best(part) => {
-            let name = &shown.results.parts[part];
-            let best = shown.results.best.iter().find(|best| best.part == part);
-            let folder = best.and_then(|best| best.folder.file_name());
-            let run = folder.map(|name| RunId(name.to_string_lossy().into_owned()));
-            (format!("best of {name} on the test split"), run)
-        }
+        Task::Best(part) => format!("best of {} on the test split", shown.results.parts[part]),
     }
 }
 

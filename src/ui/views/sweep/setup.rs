@@ -1,29 +1,30 @@
 //! A sweep before it starts: its parts, their axes, and what all of it takes.
 
-use eframe::egui::{ComboBox, DragValue, RichText, Role, TextEdit, Ui};
+use eframe::egui::{ComboBox, DragValue, Role, TextEdit, Ui};
 
 use super::super::super::action::Action;
-use super::super::super::sweep_panel::{Planned, SweepAction, SweepPanel};
-use super::super::super::theme::{GAP, palette};
+use super::super::super::dialogs::PathFor;
+use super::super::super::sweep_panel::{SweepAction, SweepPanel};
+use super::super::super::theme::GAP;
 use super::super::super::widgets::controls::{
-    choice, from_right, group_title, primary_button, scrolled, weak_small,
+    choice, from_right, group_title, scrolled, weak_small,
 };
 use super::axis::{axis_ui, labelled};
+use super::cost::bottom_ui;
+use super::fields::{add_axis_ui, first_ui};
 use super::spoken;
-use crate::kernels::device::mebibytes;
-use crate::persist::spec_file::fields;
 use crate::protocol::run_spec::RunSpec;
-use crate::sweep::conduct::MAX_JOBS;
-use crate::sweep::spec::{Axis, ChooseBy, Halving, Search, SweepPart};
+use crate::runs::RunStore;
+use crate::sweep::spec::{Halving, Search, SweepPart};
 use crate::sweep::sweep_file::SWEEPS;
-use crate::sweep::values::{FieldValue, Values};
-use crate::words::duration;
+use crate::sweep::values::Values;
 
 /// Draws it.
 pub(super) fn setup_ui(
     ui: &mut Ui,
     panel: &mut SweepPanel,
     base: &RunSpec,
+    store: &RunStore,
     actions: &mut Vec<Action>,
 ) {
     top_ui(ui, panel, actions);
@@ -36,10 +37,15 @@ pub(super) fn setup_ui(
     ui.allocate_ui(
         eframe::egui::vec2(ui.available_width(), height.max(80.0)),
         |ui| {
-            scrolled(ui, |ui| parts_ui(ui, panel, base));
+            scrolled(ui, |ui| {
+                parts_ui(ui, panel, base);
+                if is_empty(&panel.draft.parts) {
+                    first_ui(ui, actions);
+                }
+            });
         },
     );
-    bottom_ui(ui, panel, actions);
+    bottom_ui(ui, panel, store, actions);
 }
 
 fn top_ui(ui: &mut Ui, panel: &mut SweepPanel, actions: &mut Vec<Action>) {
@@ -69,6 +75,7 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepPanel, actions: &mut Vec<Action>) {
             Role::ComboBox,
             "Start from a sweep that ships with the program",
         );
+        ui.menu_button("File", |ui| actions.extend(file_ui(ui)));
         from_right(ui, |ui| {
             let known = ComboBox::from_id_salt("known sweep").width(150.0);
             let opened = known.selected_text("Open a sweep").show_ui(ui, |ui| {
@@ -88,6 +95,43 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepPanel, actions: &mut Vec<Action>) {
             }
         });
     });
+}
+
+/// The sweep as a file.
+fn file_ui(ui: &mut Ui) -> Option<Action> {
+    let mut asked = None;
+    let entries = [
+        (
+            "Open…",
+            "A sweep as RON; its base run becomes the configuration",
+            Action::Choose(PathFor::OpenSweep),
+        ),
+        (
+            "Save…",
+            "The configuration and these fields as RON, as gosling sweep takes it",
+            Action::Choose(PathFor::SaveSweep),
+        ),
+        (
+            "Copy as RON",
+            "The same on the clipboard",
+            Action::CopySweepRon,
+        ),
+    ];
+    for (text, hint, action) in entries {
+        if ui.button(text).on_hover_text(hint).clicked() {
+            asked = Some(action);
+            ui.close();
+        }
+    }
+    asked
+}
+
+/// Whether no field was chosen yet.
+fn is_empty(parts: &[SweepPart]) -> bool {
+    parts.iter().all(|part| match &part.search {
+        Search::Grid(axes) | Search::Random { axes, .. } => axes.is_empty(),
+        Search::List(_) => false,
+    })
 }
 
 fn parts_ui(ui: &mut Ui, panel: &mut SweepPanel, base: &RunSpec) {
@@ -226,58 +270,6 @@ fn kind_ui(ui: &mut Ui, part: &mut SweepPart) {
     }
 }
 
-fn add_axis_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, base: &RunSpec) {
-    let add = ComboBox::from_id_salt(("add field", part))
-        .width(150.0)
-        .selected_text("Add a field");
-    let add = add.show_ui(ui, |ui| {
-        for (field, value) in fields(base).unwrap_or_default() {
-            if !is_searchable(&field, &value) || axes.iter().any(|axis| axis.field == field) {
-                continue;
-            }
-            if ui
-                .selectable_label(false, format!("{field}   {value}"))
-                .clicked()
-            {
-                axes.push(Axis {
-                    values: first_values(&field, &value),
-                    field,
-                });
-            }
-        }
-    });
-    spoken(&add.response, Role::ComboBox, "Add a field");
-}
-
-/// Numbers and choices of how the state is trained, and not of where files are.
-fn is_searchable(field: &str, value: &str) -> bool {
-    let is_about = ["training.", "method.", "data.train_limit", "data.loss_on"]
-        .iter()
-        .any(|start| field.starts_with(start));
-    is_about && value.len() < 24 && !value.starts_with(['"', '[']) && !value.contains(['"', ':'])
-}
-
-/// A range around the present value.
-fn first_values(field: &str, value: &str) -> Values {
-    let number = FieldValue(value.to_owned()).number();
-    match (field, number) {
-        ("training.seed", Some(_)) => {
-            Values::List(["0", "1", "2"].map(|seed| FieldValue(seed.into())).to_vec())
-        }
-        ("method.features.upscaled_size", Some(_)) => Values::Log {
-            from: 64.0,
-            to: 512.0,
-            count: 4,
-        },
-        (_, Some(number)) if number > 0.0 => Values::Log {
-            from: number / 4.0,
-            to: number * 4.0,
-            count: 5,
-        },
-        _ => Values::List(vec![FieldValue(value.to_owned())]),
-    }
-}
-
 /// A list of values as it is edited.
 fn list_text(values: &Values) -> String {
     match values {
@@ -286,87 +278,5 @@ fn list_text(values: &Values) -> String {
             values.join(", ")
         }
         Values::Linear { .. } | Values::Log { .. } => String::new(),
-    }
-}
-
-/// What the sweep takes, and Start.
-fn bottom_ui(ui: &mut Ui, panel: &mut SweepPanel, actions: &mut Vec<Action>) {
-    ui.separator();
-    let is_ready = matches!(panel.planned, Some(Ok(_)));
-    ui.horizontal(|ui| {
-        let jobs = DragValue::new(&mut panel.n_jobs).range(1..=MAX_JOBS);
-        let jobs = labelled(ui, "Side by side", jobs);
-        jobs.on_hover_text("Runs at a time, each in a process of its own. On a GPU several are often faster than one after another; on the CPU they share its cores.");
-        weak_small(ui, "Choose by");
-        let chosen = &mut panel.draft.choose_by;
-        choice(
-            ui,
-            chosen,
-            &[
-                (ChooseBy::ValidationLoss, "validation loss"),
-                (ChooseBy::ValidationAccuracy, "validation accuracy"),
-            ],
-        );
-        from_right(ui, |ui| {
-            if primary_button(ui, "Start sweep", is_ready && !panel.is_on(), 120.0).clicked() {
-                actions.push(Action::Sweep(SweepAction::Start));
-            }
-        });
-    });
-    match &panel.planned {
-        None => {
-            weak_small(ui, "Counting the runs…");
-        }
-        Some(Err(reason)) => {
-            ui.colored_label(palette(ui.visuals()).bad, reason);
-        }
-        Some(Ok(planned)) => cost_ui(ui, planned, panel.n_jobs),
-    }
-}
-
-fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
-    let n_runs = planned.plan.runs.len();
-    let mut words = vec![match n_runs {
-        1 => "1 run".to_owned(),
-        n => format!("{n} runs"),
-    }];
-    let colours = palette(ui.visuals());
-    match &planned.estimate {
-        Err(reason) => {
-            ui.colored_label(colours.bad, reason);
-            return;
-        }
-        Ok(estimate) => {
-            let largest = estimate
-                .memory
-                .iter()
-                .flatten()
-                .map(|memory| memory.total())
-                .max();
-            if let Some(largest) = largest {
-                let device = match planned.memory {
-                    Some(has) => format!(" of {}", mebibytes(has)),
-                    None => String::new(),
-                };
-                words.push(format!("up to {}{device} each", mebibytes(largest)));
-            }
-            let secs = estimate
-                .steps_secs
-                .map(|secs| secs + estimate.evaluation_secs.unwrap_or(0.0));
-            words.push(match secs {
-                None => "time known after the first steps".to_owned(),
-                Some(secs) => format!("about {} one after another", duration(secs)),
-            });
-            ui.label(RichText::new(words.join(", ")).strong());
-            let total = largest.unwrap_or(0).saturating_mul(n_jobs as u64);
-            if planned.memory.is_some_and(|has| total > has) {
-                let text =
-                    format!("{n_jobs} side by side may not fit into the memory of the device");
-                ui.colored_label(colours.warning, text);
-            }
-        }
-    }
-    for note in &planned.plan.notes {
-        weak_small(ui, note.as_str());
     }
 }

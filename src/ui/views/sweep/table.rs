@@ -23,7 +23,7 @@ pub(super) fn table_ui(
     look: &mut SweepLook,
     state: &mut UiState,
 ) {
-    let columns = columns(results);
+    let columns = columns(results, &look.columns);
     let natural: f32 = columns.iter().map(|(_, _, width)| width).sum();
     let stretch = (ui.available_width() / natural).max(1.0);
     let widths: Vec<f32> = columns
@@ -48,16 +48,21 @@ pub(super) fn table_ui(
 }
 
 /// Columns with their names and widths.
-fn columns(results: &SweepResults) -> Vec<(Column, String, f32)> {
+fn columns(results: &SweepResults, metrics: &[Metric]) -> Vec<(Column, String, f32)> {
     let mut columns = vec![(Column::Name, "run".to_owned(), 140.0)];
     let fields = results.fields.iter().enumerate();
     columns.extend(fields.map(|(idx, field)| (Column::Field(idx), label(field).to_owned(), 62.0)));
     columns.push((Column::Status, "status".into(), 76.0));
-    for metric in [Metric::ValidationLoss, Metric::Accuracy, Metric::Secs] {
-        let width = if metric == Metric::Accuracy {
-            190.0
-        } else {
-            96.0
+    for &metric in metrics {
+        let width = match metric {
+            Metric::Accuracy | Metric::TestAccuracy => 190.0,
+            Metric::DecorrelationLoss | Metric::OffDiagonal => 112.0,
+            Metric::ValidationLoss
+            | Metric::Loss
+            | Metric::StateNorm
+            | Metric::GradNorm
+            | Metric::TokensPerSec
+            | Metric::Secs => 96.0,
         };
         columns.push((Column::Metric(metric), metric.words().into(), width));
     }
@@ -186,9 +191,8 @@ fn cell(row: &Row, column: Column) -> String {
             value.map_or_else(|| "–".into(), |value| value.0.clone())
         }
         Column::Status => row.facts.state.word().into(),
-        Column::Metric(Metric::Accuracy) => row
-            .facts
-            .accuracy()
+        Column::Metric(metric @ (Metric::Accuracy | Metric::TestAccuracy)) => metric
+            .accuracy(&row.facts)
             .map_or_else(String::new, |accuracy| accuracy.to_string()),
         Column::Metric(Metric::ValidationLoss) => row
             .facts
@@ -256,6 +260,10 @@ mod tests {
                     secs: 1.0,
                     tokens_per_sec: None,
                     state_norm: None,
+                    grad_norm: None,
+                    decorrelation_loss: None,
+                    off_diagonal: None,
+                    test: None,
                 }),
                 ..Facts::of(None)
             };
