@@ -4,7 +4,8 @@
 //! | file | what |
 //! |---|---|
 //! | `app.rs` | takes events in, applies what people ask for |
-//! | `action.rs` | what they can ask for; the only place that sends a command |
+//! | `action.rs` | what they can ask for |
+//! | `applying.rs` | how it is done; the only place that sends a command |
 //! | `queue.rs` | runs that were asked for and wait |
 //! | `closing.rs` | what the end of the window ends, and how it goes on |
 //! | `data_look.rs` | a look at the training data |
@@ -21,7 +22,7 @@
 //! | `dialogs.rs` | which file or folder people mean |
 //! | `layout.rs` | where the panels stand |
 //! | `docking.rs` | where the views of the centre stand |
-//! | `ui_state.rs` | what is looked at, kept over restarts |
+//! | `ui_state.rs`, `plot_settings.rs` | what is looked at, kept over restarts |
 //! | `sweep_panel.rs`, `sweep_shown.rs`, `sweep_look.rs` | what is known of sweeps, and how it is looked at |
 //! | `sweep_actions.rs`, `sweep_kept.rs` | what is done with them, what is kept of them |
 //! | `views/` | one part of the window each |
@@ -53,6 +54,7 @@ pub mod ui_state;
 pub mod window;
 
 mod answers;
+mod applying;
 mod closing;
 mod data_look;
 mod draft_history;
@@ -63,6 +65,7 @@ mod item_index;
 mod layout;
 mod measured;
 mod notice;
+mod plot_settings;
 mod shortcuts;
 mod states_ahead;
 mod states_data;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::docking::Dock;
 use super::exporting::Exporting;
 use super::playing::PlaygroundSettings;
+use super::plot_settings::PlotSettings;
 use super::queue::Kept;
 use super::rate_search::RateSearch;
 use super::scoring::AskedScore;
@@ -75,34 +76,6 @@ impl Tab {
             Self::Compare => "Accuracy of several runs side by side, with intervals",
             Self::Items => "The questions that were scored, and which ones tuning fixed or broke",
             Self::Playground => "A prompt of your own, answered with and without the state",
-        }
-    }
-}
-
-/// How plots are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct PlotSettings {
-    /// Share of the average before that each point keeps, 0 to 0.99.
-    pub smoothing: f64,
-    /// Losses and norms on a logarithmic axis.
-    pub is_log: bool,
-    /// Steps on a logarithmic axis.
-    pub is_log_x: bool,
-    /// Only the last so many steps, moving along with them.
-    pub tail: Option<usize>,
-    /// The numbers as they are, faint behind the smoothed ones.
-    pub shows_raw: bool,
-}
-
-impl Default for PlotSettings {
-    fn default() -> Self {
-        Self {
-            smoothing: 0.8,
-            is_log: false,
-            is_log_x: false,
-            tail: None,
-            shows_raw: true,
         }
     }
 }

@@ -23,6 +23,7 @@ mod measured;
 mod pictures;
 mod playground;
 mod rate_search;
+mod screenshots;
 mod speed;
 mod states;
 mod sweep;

@@ -1,6 +1,6 @@
 //! Views as pictures.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,6 @@ use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::{App, Closing, Notice};
 use gosling::ui::docking::Dock;
-use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Editing, PaletteState, Tab, UiState};
 
@@ -152,36 +151,6 @@ fn compare_with(
     picture(&mut harness, name);
     // All pictures of a test are compared before it fails.
     results.extend_harness(&mut harness);
-}
-
-/// Draws a view as large as the window opens. Where `GOSLING_SCREENSHOTS` names
-/// a folder of runs, the picture is of those and is kept: no figure that was not
-/// measured stands in a picture that people are shown.
-fn screenshot(name: &str, tab: Tab, look: Appearance, label: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    fixtures::write_state(folder.path());
-    let real = std::env::var_os("GOSLING_SCREENSHOTS");
-    let store = match &real {
-        Some(runs) => RunStore::from_folder(runs).unwrap(),
-        None => fixtures::finished(folder.path()),
-    };
-    let mut app = app(store, tab, look);
-    app.state.shows_log = tab == Tab::Tune;
-    app.state.shows_form = matches!(tab, Tab::Tune | Tab::Sweep);
-    if let (Tab::Sweep, Some(runs)) = (tab, &real) {
-        // The newest sweep there is shown.
-        app.sweep.list(Path::new(runs));
-        app.sweep.look.view = ResultsView::Parallel;
-    }
-    let mut harness = harness(app, vec2(1280.0, 800.0), look);
-    wait_for(&mut harness, label);
-    let image = harness.render().unwrap();
-    assert_eq!(image.dimensions(), (1280, 800));
-    if real.is_some() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("screenshots");
-        std::fs::create_dir_all(&folder).unwrap();
-        image.save(folder.join(name)).unwrap();
-    }
 }
 
 #[test]
@@ -405,19 +374,4 @@ fn a_value_that_cannot_be_run_is_said_at_its_field() {
     let mut harness = harness(app, SIZE, look);
     wait_for(&mut harness, "must be below training.steps, 200");
     picture(&mut harness, "invalid_dark");
-}
-
-#[test]
-fn screenshots() {
-    let (dark, light) = (Appearance::Dark, Appearance::Light);
-    screenshot("tune.png", Tab::Tune, dark, "2000 examples");
-    screenshot("tune_light.png", Tab::Tune, light, "2000 examples");
-    screenshot("states.png", Tab::States, dark, "Every head");
-    screenshot("states_light.png", Tab::States, light, "Every head");
-    screenshot("compare.png", Tab::Compare, dark, "gsm8k-mini");
-    screenshot("playground.png", Tab::Playground, dark, "Untuned");
-    if std::env::var_os("GOSLING_SCREENSHOTS").is_some() {
-        screenshot("items.png", Tab::Items, light, "Fixed");
-        screenshot("sweep.png", Tab::Sweep, dark, "Importance");
-    }
 }

@@ -113,8 +113,11 @@ fn runs_are_told_apart_with_any_colour_vision() {
     }
 }
 
+/// What people see of a colour, in [`oklab`].
+type Seeing = Box<dyn Fn(Color32) -> [f64; 3]>;
+
 /// Every way of seeing, with its name.
-fn visions() -> impl Iterator<Item = (&'static str, Box<dyn Fn(Color32) -> [f64; 3]>)> {
+fn visions() -> impl Iterator<Item = (&'static str, Seeing)> {
     let whole = ("all cones", None);
     let missing = MISSING_CONES.iter().map(|(name, of)| (*name, Some(of)));
     [whole].into_iter().chain(missing).map(|(name, matrix)| {
@@ -122,7 +125,7 @@ fn visions() -> impl Iterator<Item = (&'static str, Box<dyn Fn(Color32) -> [f64;
             let seen = matrix.map_or(light(colour), |matrix| times(matrix, light(colour)));
             oklab(seen.map(|share| share.clamp(0.0, 1.0)))
         };
-        (name, Box::new(see) as Box<dyn Fn(Color32) -> [f64; 3]>)
+        (name, Box::new(see) as Seeing)
     })
 }
 

@@ -115,11 +115,7 @@ impl Form<'_> {
         }
         within(ui, |ui| {
             let hint = "Reads the training data and shows them as the model would see them: how long they are, the first ones in tokens, and what is left out";
-            if ui
-                .small_button("Look at the data…")
-                .on_hover_text(hint)
-                .clicked()
-            {
+            if ui.button("Look at the data…").on_hover_text(hint).clicked() {
                 actions.push(Action::LookAtData);
             }
         });
@@ -158,7 +154,7 @@ impl Form<'_> {
                 false => "Find a rate…",
             };
             let hint = "Tries rising rates on this configuration, after what the worker does now, and shows the loss over them; nothing is written";
-            if ui.small_button(text).on_hover_text(hint).clicked() {
+            if ui.button(text).on_hover_text(hint).clicked() {
                 self.actions.push(Action::OpenRateSearch);
             }
         });

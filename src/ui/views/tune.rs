@@ -4,9 +4,10 @@ use eframe::egui::{ComboBox, Slider, Ui, Vec2};
 
 use super::super::action::Action;
 use super::super::pictures::PictureOf;
+use super::super::plot_settings::PlotSettings;
 use super::super::sweep_panel::SweepPanel;
 use super::super::theme::GAP;
-use super::super::ui_state::{PlotSettings, UiState};
+use super::super::ui_state::UiState;
 use super::super::widgets::controls::{empty_state, group_title, scrolled, weak_small};
 use super::super::widgets::metric::Metric;
 use super::super::widgets::metric_plot::{Handled, Plotted, metric_plot_ui};

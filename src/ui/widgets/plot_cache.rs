@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::Mesh;
 
-use super::super::ui_state::PlotSettings;
+use super::super::plot_settings::PlotSettings;
 use super::metric::Metric;
 use super::plot_lines::{Canvas, Drawn, Extent, Layer, Lines, Made, Scales};
 use crate::protocol::event::RunId;

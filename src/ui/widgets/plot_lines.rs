@@ -6,8 +6,8 @@ use std::sync::Arc;
 use eframe::egui::{Color32, Mesh, Pos2, Rect};
 use egui_plot::{PlotPoint, PlotTransform};
 
+use super::super::plot_settings::PlotSettings;
 use super::super::theme::blend;
-use super::super::ui_state::PlotSettings;
 use super::curve_mesh::{Pen, add_dashed, add_dot, add_line};
 use super::metric::Metric;
 use super::plot_cache::MIN_BUCKETS;

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use eframe::egui::{Color32, Visuals};
 use egui_plot::PlotPoint;
 
+use super::super::plot_settings::PlotSettings;
 use super::super::theme::palette;
-use super::super::ui_state::PlotSettings;
 use super::metric::Metric;
 use super::numbers::number;
 use super::plot_cache::is_bold;
