@@ -127,8 +127,13 @@ fn heading_ui(ui: &mut Ui, look: &Look<'_>, key: &StateKey) {
     cut_label(ui, RichText::new(&look.run.id.0).heading()).on_hover_text(&look.run.id.0);
     let settings = &*look.settings;
     let grid = look.data.grid.newest();
-    let norm = grid.filter(|(of, _)| of.of == *key && of.kind == settings.kind);
-    let norm = norm.map_or(String::new(), |(_, grid)| {
+    // While a run is on the grid comes a little after the state that it is of.
+    let is_live = settings.step.is_none() && !look.run.status.is_over();
+    let shown = grid.filter(|(of, _)| {
+        let is_it = of.of == *key || (is_live && of.of.run == key.run);
+        is_it && of.kind == settings.kind
+    });
+    let norm = shown.map_or(String::new(), |(_, grid)| {
         format!(", norm {} over all heads", number(grid.norm))
     });
     let less = match &settings.compare {
@@ -136,7 +141,7 @@ fn heading_ui(ui: &mut Ui, look: &Look<'_>, key: &StateKey) {
         CompareWith::Step(step) => format!(", less that after step {step}"),
         CompareWith::Run(run) => format!(", less that of {}", run.0),
     };
-    let step = key.step;
+    let step = shown.map_or(key.step, |(of, _)| of.of.step);
     let what = match (settings.follows_text, settings.from_untuned) {
         (true, true) => "S over a text, from the untuned model".to_owned(),
         (true, false) => format!("S over a text, from the state after step {step}"),
