@@ -57,6 +57,10 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         }
     };
     let file = locate_state(state)?;
+    if !alpha.is_finite() {
+        let reason = format!("must be a number, is {alpha}");
+        return Err(Error::spec("--alpha", reason));
+    }
     let exportable = exportable(&file, *orientation, *alpha)?;
     if exportable.is_lifted {
         eprintln!("gosling: {ONLY_S0_NOTE}");

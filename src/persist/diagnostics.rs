@@ -38,10 +38,12 @@ pub fn write_diagnostics(
         Some(home) if home.len() > 1 => text.replace(home, "~"),
         Some(_) | None => text,
     };
+    // A path that is not Unicode has no text, which is no reason to write nothing.
+    let configuration = print_spec(configuration).unwrap_or_else(|error| error.to_string());
     let mut files = vec![
         ("machine.txt".to_owned(), machine()),
         ("window-log.txt".to_owned(), log.to_owned()),
-        ("configuration.ron".to_owned(), print_spec(configuration)?),
+        ("configuration.ron".to_owned(), configuration),
     ];
     for name in RUN_FILES {
         if let Some(Ok(bytes)) = run.map(|run| fs::read(run.join(name))) {

@@ -107,6 +107,8 @@ pub struct App {
     pub(super) wake: WakeUp,
     since: Instant,
     pub(super) reads_past_runs: bool,
+    /// Whether what was on when the window closed last time was taken up.
+    pub(super) has_gone_on: bool,
     has_been_set_up: bool,
 }
 
@@ -155,6 +157,7 @@ impl App {
             wake,
             since: Instant::now(),
             reads_past_runs: false,
+            has_gone_on: false,
             has_been_set_up: false,
         }
     }

@@ -48,18 +48,23 @@ impl App {
     /// Notes what is to go on when the window opens again: runs of a sweep with
     /// their sweep and not one by one.
     fn keep_what_is_on(&mut self) {
-        self.state.resumes.clear();
-        self.state.waits.clear();
+        if !self.state.goes_on || self.has_gone_on {
+            self.state.resumes.clear();
+            self.state.waits.clear();
+        }
+        // Else they are still those of last time, and wait for the runs to be read.
         self.state.sweep_resumes = None;
         if !self.state.goes_on {
             return;
         }
         let on = self.store.runs().iter().filter(|run| self.is_own(run));
         let resumes: Vec<RunId> = on.map(|run| run.id.clone()).collect();
-        self.state.sweep_resumes = self.sweep.on().map(|on| on.path.clone());
-        self.state.resumes = resumes;
+        let sweep = self.sweep.on().map(|on| on.path.clone());
+        self.state.sweep_resumes = sweep.or_else(|| self.sweep.beginning.clone());
+        self.state.resumes.extend(resumes);
         // A path that is not Unicode has no text; such a run cannot be kept.
-        self.state.waits = self.queue.asked().filter_map(|of| of.kept().ok()).collect();
+        let waits = self.queue.asked().filter_map(|of| of.kept().ok());
+        self.state.waits.extend(waits);
     }
 
     /// A run that was being prepared when the window was to close has a folder
@@ -73,6 +78,11 @@ impl App {
 
     /// Takes up what was on when the window closed, and queues what waited.
     pub(super) fn go_on_from_last_time(&mut self) {
+        if self.closing == Closing::Saving {
+            // They are kept for the next time.
+            return;
+        }
+        self.has_gone_on = true;
         for run in std::mem::take(&mut self.state.resumes) {
             let known = self.store.get(&run);
             if known.is_some_and(Run::can_be_resumed) {
@@ -178,6 +188,23 @@ mod tests {
         // The run of its own was never written here, so only the other waits.
         assert_eq!(waiting, [&Asked::Start(Box::new(spec("waits")))]);
         assert!(next.state.waits.is_empty());
+    }
+
+    /// The window is closed before the runs of last time were read.
+    #[test]
+    fn what_was_not_taken_up_yet_is_kept_once_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut app = busy(folder.path().into(), true);
+        app.stop_and_close();
+        let kept = app.state.clone();
+        let mut next = App::new(None, kept.clone(), folder.path().into(), Arc::new(|| ()));
+        next.sweep.beginning = kept.sweep_resumes.clone();
+        next.stop_and_close();
+        // They come when it is too late to begin them.
+        next.go_on_from_last_time();
+        assert_eq!(next.state.resumes, kept.resumes);
+        assert_eq!(next.state.waits, kept.waits);
+        assert_eq!(next.state.sweep_resumes, kept.sweep_resumes);
     }
 
     #[test]

@@ -42,13 +42,19 @@ impl DraftHistory {
         if !is_same(draft, &self.present) {
             let before = std::mem::replace(&mut self.present, draft.clone());
             self.future.clear();
-            if !goes_on {
+            self.held = held;
+            if goes_on {
+                // Back where it began, there is nothing to undo.
+                let is_back = self.past.pop_back_if(|before| is_same(before, draft));
+                if is_back.is_some() {
+                    self.held = None;
+                }
+            } else {
                 self.past.push_back(before);
                 if self.past.len() > MAX_KEPT {
                     self.past.pop_front();
                 }
             }
-            self.held = held;
         } else if !goes_on {
             // The control was let go of, or another one was taken.
             self.held = None;
@@ -91,10 +97,15 @@ impl DraftHistory {
     }
 }
 
-/// The control that is being dragged, or else typed into.
+/// The pointer while it is pressed, which drags one control, or else the field that
+/// is typed into.
 pub fn held(ctx: &Context) -> Option<Id> {
-    ctx.dragged_id()
-        .or_else(|| ctx.memory(|memory| memory.focused()))
+    let is_pressed = ctx.input(|input| input.pointer.any_down() || input.pointer.any_released());
+    if is_pressed {
+        return Some(Id::unique("the pressed pointer"));
+    }
+    let focused = ctx.memory(|memory| memory.focused());
+    focused.filter(|_| ctx.text_edit_focused())
 }
 
 /// A number that is none is the same as itself here, or it would be noted again
@@ -168,6 +179,22 @@ mod tests {
         history.note(&with_steps(9), None);
         assert!(!history.can_redo());
         assert_eq!(steps(history.undo()), Some(2));
+    }
+
+    #[test]
+    fn a_drag_that_ends_where_it_began_is_no_change() {
+        let mut history = DraftHistory::new(with_steps(1));
+        let held = Some(Id::unique("a"));
+        for n in [2, 3, 1] {
+            history.note(&with_steps(n), held);
+        }
+        assert!(!history.can_undo());
+        // It goes on through there.
+        for n in [4, 5] {
+            history.note(&with_steps(n), held);
+        }
+        assert_eq!(steps(history.undo()), Some(1));
+        assert!(!history.can_undo());
     }
 
     #[test]

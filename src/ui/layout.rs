@@ -173,7 +173,13 @@ pub(super) fn layout_ui(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
     let known = store.scoring.as_ref();
     actions.extend(score_ui(ui.ctx(), &mut state.scoring, known, is_scoring));
     data_ui(ui.ctx(), data_look);
-    actions.extend(rate_ui(ui.ctx(), &mut state.rate_search, store.rate_search));
+    let progress = store.rate_search;
+    actions.extend(rate_ui(
+        ui.ctx(),
+        &mut state.rate_search,
+        &state.draft,
+        progress,
+    ));
     actions.extend(palette_ui(ui.ctx(), store, state, !deleted.is_empty()));
     if let Some(ending) = ending {
         actions.extend(closing_ui(ui.ctx(), *closing, &ending, &mut state.goes_on));

@@ -33,7 +33,7 @@ impl Default for PlaygroundSettings {
     fn default() -> Self {
         Self {
             prompt:
-                "Question: Tom has 3 apples and buys 4 more. How many apples does he have?\nAnswer:"
+                "Question: Mia collected 14 shells on Monday and 8 on Tuesday, then lost 3. How many shells remain?\nAnswer:"
                     .into(),
             alpha: 1.0,
             max_tokens: 64,
@@ -50,6 +50,11 @@ impl App {
     /// Has the prompt answered by the model of the run that is looked at, with
     /// and without its state; without a run by that of the configuration.
     pub(super) fn generate(&mut self) {
+        let playing = self.state.playing.as_ref();
+        if playing.is_some_and(|name| self.queue.has_job(name)) {
+            // One prompt at a time, so that Stop is of the one that is seen.
+            return;
+        }
         let settings = self.state.playground.clone();
         let run = self.state.focused().and_then(|id| self.store.get(id));
         let state = run

@@ -222,12 +222,13 @@ impl Queue {
         self.sent.iter().any(is_it)
     }
 
-    /// Notes that a job was called off before the worker began with it.
+    /// Notes that a job was called off before the worker began with it. The worker
+    /// is done with it when it is done with the one under way.
     pub fn called_off(&mut self, name: &RunId) {
-        for sent in &mut self.sent {
-            if matches!(sent, Sent::Other(of) if of.as_ref() == Some(name)) {
-                *sent = Sent::Other(None);
-            }
+        let is_it = |sent: &Sent| matches!(sent, Sent::Other(of) if of.as_ref() == Some(name));
+        if let Some(at) = self.sent.iter().position(is_it) {
+            self.sent.remove(at);
+            self.sent.insert(at.min(1), Sent::Other(None));
         }
     }
 
@@ -338,6 +339,22 @@ mod tests {
         assert!(!queue.has_job(&prompt) && !queue.is_idle());
         queue.job_done();
         assert!(queue.is_idle());
+    }
+
+    #[test]
+    fn a_job_that_was_called_off_is_done_before_those_that_were_asked_first() {
+        let mut queue = Queue::default();
+        let (score, prompt) = (RunId("evaluation 1".into()), RunId("prompt 1".into()));
+        queue.sent_other(Some(score.clone()));
+        queue.push(start("a"));
+        assert!(queue.next(Path::new("runs"), false).is_some());
+        queue.sent_other(Some(prompt.clone()));
+        queue.called_off(&prompt);
+        // The worker ends the evaluation, and the prompt with it.
+        queue.job_done();
+        queue.job_done();
+        assert!(!queue.has_job(&score) && !queue.has_job(&prompt));
+        assert!(queue.starting().is_some(), "the run is still to come");
     }
 
     #[test]

@@ -42,12 +42,12 @@ impl RateSearch {
         key(&self.spec) == key(draft)
     }
 
-    /// What has to be chosen first.
-    pub fn problem(&self) -> Option<String> {
-        if self.spec.method == Method::Base {
+    /// What has to be chosen first, for rates of this configuration.
+    pub fn problem(&self, draft: &RunSpec) -> Option<String> {
+        if draft.method == Method::Base {
             return Some("Base trains nothing; choose a method that has a rate".into());
         }
-        let wrong = self.range.check().and_then(|()| self.spec.check());
+        let wrong = self.range.check().and_then(|()| draft.check());
         wrong.err().map(|error| error.to_string())
     }
 }
@@ -100,7 +100,8 @@ fn key(spec: &RunSpec) -> RunSpec {
 /// Takes a rate that was found: the rates of a branch stay in proportion to that
 /// of S_0, as they were tried.
 fn take_rate(draft: &mut RunSpec, rate: f64) {
-    let factor = rate / draft.training.learning_rate;
+    let before = draft.training.learning_rate;
+    let factor = if before > 0.0 { rate / before } else { 1.0 };
     draft.training.learning_rate = rate;
     let of_rule = |decorrelation: &mut Option<DecorrelationSpec>| {
         if let Some(DecorrelationSpec {
@@ -147,6 +148,7 @@ impl App {
         };
         self.n_searched += 1;
         let name = RunId(format!("rates {}", self.n_searched));
+        search.spec = self.state.draft.clone();
         search.name = Some(name.clone());
         search.is_on = true;
         search.outcome = None;
@@ -175,6 +177,8 @@ impl App {
     pub(super) fn use_rate(&mut self, rate: f64) {
         take_rate(&mut self.state.draft, rate);
         if let Some(search) = &mut self.state.rate_search {
+            // What else was found is of the configuration that this makes.
+            take_rate(&mut search.spec, rate);
             search.is_open = false;
         }
     }
@@ -224,8 +228,11 @@ impl App {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::tuning::spec::LiftSpec;
+    use crate::ui::ui_state::UiState;
 
     #[test]
     fn what_was_found_is_of_the_configuration_that_was_tried() {
@@ -262,6 +269,44 @@ mod tests {
     }
 
     #[test]
+    fn what_was_found_outlives_the_use_of_a_part_of_it() {
+        let draft = RunSpec {
+            method: Method::Lifted(LiftSpec::default()),
+            ..RunSpec::default()
+        };
+        let mut app = App::new(
+            None,
+            UiState {
+                draft,
+                ..UiState::default()
+            },
+            "runs".into(),
+            Arc::new(|| ()),
+        );
+        app.open_rate_search();
+        app.use_rate(0.2);
+        let search = app.state.rate_search.as_ref().unwrap();
+        assert!(!search.is_open && search.is_of(&app.state.draft));
+    }
+
+    #[test]
+    fn a_rate_of_zero_leaves_that_of_a_branch() {
+        let mut draft = RunSpec {
+            method: Method::Lifted(LiftSpec::default()),
+            ..RunSpec::default()
+        };
+        draft.training.learning_rate = 0.0;
+        take_rate(&mut draft, 0.2);
+        let Method::Lifted(lift) = &draft.method else {
+            panic!("the method stays");
+        };
+        assert_eq!(
+            lift.learning_rate_lift,
+            LiftSpec::default().learning_rate_lift
+        );
+    }
+
+    #[test]
     fn rates_are_rounded_to_two_digits() {
         for (rate, expected) in [(0.012_34, 0.012), (0.0999, 0.1), (3.16, 3.2), (1e-4, 1e-4)] {
             assert_eq!(rounded(rate), expected);
@@ -270,12 +315,14 @@ mod tests {
 
     #[test]
     fn a_method_without_a_rate_is_refused() {
-        let mut search = RateSearch::new(RunSpec::default());
-        assert_eq!(search.problem(), None);
+        let mut draft = RunSpec::default();
+        let mut search = RateSearch::new(draft.clone());
+        assert_eq!(search.problem(&draft), None);
         search.range.last = 1e-9;
-        assert!(search.problem().is_some_and(|text| text.contains("rise")));
+        let problem = search.problem(&draft);
+        assert!(problem.is_some_and(|text| text.contains("rise")));
         search.range = RateRange::default();
-        search.spec.method = Method::Base;
-        assert!(search.problem().is_some());
+        draft.method = Method::Base;
+        assert!(search.problem(&draft).is_some());
     }
 }

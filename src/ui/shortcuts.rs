@@ -88,6 +88,9 @@ const fn command(key: Key, what: &'static str, does: Does) -> Shortcut {
     }
 }
 
+/// Starts a run, or answers the prompt that is being typed.
+pub(super) const START: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
+
 /// Changes the configuration back.
 pub(super) const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
 /// Changes it forth again.
@@ -207,7 +210,7 @@ pub(super) fn pressed(
     has_dialog: bool,
 ) -> Vec<Action> {
     let mut actions = Vec::new();
-    let is_typing = ctx.egui_wants_keyboard_input();
+    let is_typing = ctx.text_edit_focused();
     let has_prompt = ctx.memory(|memory| memory.has_focus(prompt_id()));
     for shortcut in SHORTCUTS {
         let is_meant = match shortcut.does {

@@ -72,6 +72,9 @@ impl SweepPanel {
 
     /// Goes on with the sweep in `path`.
     pub fn go_on(&mut self, path: PathBuf, retry: bool) {
+        if !self.is_on() {
+            self.beginning = Some(path.clone());
+        }
         self.begin_beside(retry, move || SweepFolder::open(&path));
     }
 
@@ -95,6 +98,7 @@ impl SweepPanel {
 
     /// Conducts a sweep whose folder is there, unless it was stopped meanwhile.
     pub(super) fn take_begun(&mut self, begun: Result<Box<(Shown, SweepFolder)>>, retry: bool) {
+        self.beginning = None;
         let is_wanted = std::mem::take(&mut self.is_beginning);
         let (shown, folder) = match begun {
             Ok(begun) => *begun,

@@ -84,6 +84,8 @@ pub struct SweepPanel {
     pub program: PathBuf,
     /// Whether a sweep was asked to begin or to go on and does not yet.
     pub(super) is_beginning: bool,
+    /// The folder of one that is to go on, until it does.
+    pub(super) beginning: Option<PathBuf>,
     /// The sweep that was looked at when the window closed.
     pub(super) reopens: Option<PathBuf>,
     /// Whether the set-up stays before the sweep that is opened first.
@@ -119,6 +121,7 @@ impl SweepPanel {
             notices: Vec::new(),
             program: std::env::current_exe().unwrap_or_default(),
             is_beginning: false,
+            beginning: None,
             base: None,
             reopens: None,
             stays_in_set_up: false,

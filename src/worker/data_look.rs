@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::run_data::{hold_out, is_held_out};
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
 use crate::data::{Example, Item, Loaded, Preview, Protocol, Split, load, load_text_set, mini};
 use crate::error::{Error, Result};
@@ -45,7 +46,10 @@ fn examples(
         }
         DataSource::Official { benchmark, folder } => {
             let mmlu = spec.evaluation.mmlu;
-            let loaded = load(*benchmark, folder, Split::Train)?;
+            let mut loaded = load(*benchmark, folder, Split::Train)?;
+            if is_held_out(*benchmark, folder) {
+                hold_out(&mut loaded.items, &mut Vec::new());
+            }
             (loaded, Protocol::LmEval { mmlu })
         }
         DataSource::Jsonl {

@@ -217,14 +217,9 @@ fn official_items(
     let scored = load(benchmark, folder, scored_split)?;
     note_bad_lines(&scored, notes);
     // GSM8K has no validation split, and what is scored is not held out.
-    let validation = match benchmark {
-        Benchmark::Gsm8k if !has_split(benchmark, folder, Split::Validation) => {
-            hold_out(&mut train.items, notes)
-        }
-        Benchmark::WinoGrande => hold_out(&mut train.items, notes),
-        Benchmark::Gsm8k | Benchmark::Arc | Benchmark::Mmlu => {
-            load(benchmark, folder, Split::Validation)?.items
-        }
+    let validation = match is_held_out(benchmark, folder) {
+        true => hold_out(&mut train.items, notes),
+        false => load(benchmark, folder, Split::Validation)?.items,
     };
     let solved = FewShot::official(benchmark, folder, evaluation.few_shot, None)?;
     Ok(Items {
@@ -248,8 +243,17 @@ fn split(split: EvaluationSplit) -> Split {
     }
 }
 
+/// Whether the validation loss of official files is measured on training items.
+pub(super) fn is_held_out(benchmark: Benchmark, folder: &Path) -> bool {
+    match benchmark {
+        Benchmark::Gsm8k => !has_split(benchmark, folder, Split::Validation),
+        Benchmark::WinoGrande => true,
+        Benchmark::Arc | Benchmark::Mmlu => false,
+    }
+}
+
 /// Takes the last training items out, to measure the validation loss on.
-fn hold_out(train: &mut Vec<Item>, notes: &mut Vec<String>) -> Vec<Item> {
+pub(super) fn hold_out(train: &mut Vec<Item>, notes: &mut Vec<String>) -> Vec<Item> {
     let n_held_out = (train.len() / HELD_OUT_SHARE).min(MAX_HELD_OUT);
     notes.push(format!(
         "there is no validation split, so the last {n_held_out} training items are held out"

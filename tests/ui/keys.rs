@@ -70,6 +70,18 @@ fn keys_that_are_typed_do_nothing_to_runs() {
 }
 
 #[test]
+fn a_button_that_has_the_focus_leaves_the_keys() {
+    let mut harness = window(Tab::Tune);
+    harness
+        .get_by_role_and_label(Role::Button, "Presets")
+        .focus();
+    harness.run_steps(2);
+    press(&mut harness, Modifiers::COMMAND, Key::A);
+    let n_runs = harness.state().store.runs().len();
+    assert_eq!(selected(&harness).len(), n_runs);
+}
+
+#[test]
 fn a_dialog_keeps_the_keys_of_what_is_behind_it() {
     let mut harness = window(Tab::Tune);
     let n_runs = harness.state().store.runs().len();

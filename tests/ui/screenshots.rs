@@ -9,7 +9,7 @@ use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::fixtures;
-use crate::pictures::{app, harness, wait_for};
+use crate::pictures::{app, harness, settle, wait_for};
 
 /// Draws a view as large as the window opens. Where `GOSLING_SCREENSHOTS` names
 /// a folder of runs, the picture is of those and is kept: no figure that was not
@@ -32,6 +32,7 @@ fn screenshot(name: &str, tab: Tab, look: Appearance, label: &str) {
     }
     let mut harness = harness(app, vec2(1280.0, 800.0), look);
     wait_for(&mut harness, label);
+    settle(&mut harness);
     let image = harness.render().unwrap();
     assert_eq!(image.dimensions(), (1280, 800));
     if real.is_some() {

@@ -20,6 +20,7 @@ use crate::persist::presets::PRESETS;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::run::Run;
 use crate::runs::time_ahead::{Ahead, TimeAhead, time_ahead};
+use crate::tuning::spec::Method;
 use crate::words::duration;
 
 /// Lines above Start: the data, the memory and the time, or what is wrong.
@@ -271,7 +272,13 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
             line_ui(ui, text).on_hover_text(hint);
         }
         None => {
-            line_ui(ui, "Time is known after a run of this model on this device");
+            let text = match draft.method {
+                Method::Base => "No step is taken",
+                Method::Standard(_) | Method::Lifted(_) | Method::PaperLiteral(_) => {
+                    "Time is known after a run like this one"
+                }
+            };
+            line_ui(ui, text);
         }
     }
 }

@@ -86,7 +86,7 @@ fn preview_ui(ui: &mut Ui, preview: &Preview, loss_on: LossOn, shown: &mut usize
     if *n_over_limit > 0 {
         let warning = palette(ui.visuals()).warning;
         let text = format!(
-            "! {n_over_limit} have more than {context_limit} tokens, have no room in the context, and are left out."
+            "! {n_over_limit} have more than {context_limit} tokens, have no room in the context, and are left out; the numbers above have them in."
         );
         ui.label(RichText::new(text).color(warning));
     }

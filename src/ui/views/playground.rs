@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use super::super::action::Action;
 use super::super::playing::PlaygroundSettings;
+use super::super::shortcuts::START;
 use super::super::theme::{GAP, palette, run_colour};
 use super::super::ui_state::UiState;
 use super::super::widgets::controls::{
@@ -75,10 +76,11 @@ pub fn playground_ui(
                 );
             }
         } else {
+            let keys = ui.ctx().format_shortcut(&START);
             let can_answer = !state.playground.prompt.is_empty();
             let answer = primary_button(ui, "Answer", can_answer, 110.0);
             if answer
-                .on_hover_text("Ctrl+Enter while the prompt is typed")
+                .on_hover_text(format!("{keys} while the prompt is typed"))
                 .clicked()
             {
                 actions.push(Action::Generate);
@@ -139,7 +141,7 @@ pub fn prompt_id() -> Id {
 
 /// Prompts that the mini benchmarks have the form of.
 const EXAMPLES: &[&str] = &[
-    "Question: Tom has 3 apples and buys 4 more. How many apples does he have?\nAnswer:",
+    "Question: Mia collected 14 shells on Monday and 8 on Tuesday, then lost 3. How many shells remain?\nAnswer:",
     "Question: Which is a source of light?\nAnswer:",
     "The trophy does not fit in the suitcase because",
 ];

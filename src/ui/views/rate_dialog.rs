@@ -17,9 +17,12 @@ use super::super::widgets::controls::{
 use super::super::widgets::numbers::{number, plain};
 use super::form_field::{Field, Range, field};
 use super::form_row::{Beside, count, real, row};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::rate_finder::{RateFinding, RatePoint};
 use crate::worker::validate::MAX_RATE;
 
+/// What is said where the configuration was changed since.
+const OF_ANOTHER: &str = "These rates are of another configuration; try those of the present one.";
 const PLOT_HEIGHT: f32 = 170.0;
 /// The names of what is suggested, at the plot and in words.
 const STEEPEST: (&str, &str) = ("steepest", "where the loss falls most steeply");
@@ -44,11 +47,12 @@ const STEPS: Field = field(
 )
 .number(Range::whole(10, 1000));
 
-/// Draws the dialog, if it is open. `progress` is the steps done and in all of a
-/// search that is under way.
+/// Draws the dialog, if it is open. `draft` is the configuration that a rate is
+/// for, `progress` the steps done and in all of a search that is under way.
 pub fn rate_ui(
     ctx: &Context,
     search: &mut Option<RateSearch>,
+    draft: &RunSpec,
     progress: Option<(usize, usize)>,
 ) -> Vec<Action> {
     let Some(open) = search.as_mut().filter(|search| search.is_open) else {
@@ -71,11 +75,17 @@ pub fn rate_ui(
             row(ui, &STEPS, beside, |ui, field| count(ui, field, &mut open.range.steps));
         });
         ui.add_space(GAP);
-        let problem = open.problem();
+        let problem = open.problem(draft);
+        let is_of_draft = open.is_of(draft);
         // The buttons stay where they are, whatever comes of it.
         let height = PLOT_HEIGHT + 2.0 * (CONTROL_HEIGHT + 6.0) + small_lines(ui, 3);
         reserved(ui, height, |ui| match (&problem, &open.outcome) {
-            _ if open.is_on => progress_ui(ui, progress),
+            _ if open.is_on => {
+                progress_ui(ui, progress);
+                if !is_of_draft {
+                    weak_small(ui, OF_ANOTHER);
+                }
+            }
             (Some(problem), _) => {
                 weak_small(ui, problem.as_str());
             }
@@ -87,7 +97,7 @@ pub fn rate_ui(
                 let bad = palette(ui.visuals()).bad;
                 ui.label(RichText::new(format!("× {message}")).small().color(bad));
             }
-            (None, Some(Ok(found))) => actions.extend(found_ui(ui, found)),
+            (None, Some(Ok(found))) => actions.extend(found_ui(ui, found, is_of_draft)),
         });
         ui.add_space(GAP);
         ui.horizontal(|ui| {
@@ -129,7 +139,7 @@ fn progress_ui(ui: &mut Ui, progress: Option<(usize, usize)>) {
 }
 
 /// The losses and what they suggest.
-fn found_ui(ui: &mut Ui, found: &RateFinding) -> Vec<Action> {
+fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool) -> Vec<Action> {
     let RateFinding {
         points,
         steepest,
@@ -145,7 +155,7 @@ fn found_ui(ui: &mut Ui, found: &RateFinding) -> Vec<Action> {
         ui.horizontal(|ui| match rate {
             Some(rate) => {
                 let text = plain(rate);
-                let button = ui.button("Use it");
+                let button = ui.add_enabled(is_of_draft, Button::new("Use it"));
                 named(&button, Role::Button, &format!("Use {text}, {words}"));
                 let hint = "Makes it the learning rate of the configuration; the rate of a branch stays in proportion, as it was tried";
                 if button.on_hover_text(hint).clicked() {
@@ -158,6 +168,9 @@ fn found_ui(ui: &mut Ui, found: &RateFinding) -> Vec<Action> {
                 cut_label(ui, RichText::new(format!("Not found: {words}")).weak());
             }
         });
+    }
+    if !is_of_draft {
+        weak_small(ui, OF_ANOTHER);
     }
     if let Some(why) = broke {
         weak_small(ui, format!("It ended early: {why}."));

@@ -7,6 +7,7 @@ use eframe::egui::{
 };
 
 use super::super::action::Action;
+use super::super::shortcuts::START;
 use super::super::theme::{blend, palette, run_colour};
 use super::super::ui_state::{RunSort, UiState};
 use super::super::widgets::controls::{
@@ -53,16 +54,12 @@ pub fn runs_panel_ui(
         if is_reading {
             empty_state(ui, "Reading runs", "Those of earlier sessions come first.");
         } else {
-            empty_state(
-                ui,
-                "No runs yet",
-                match state.shows_form {
-                    true => {
-                        "Press Start at the lower right. Every run is kept here, over restarts too."
-                    }
-                    false => "Ctrl+Enter starts one. Every run is kept here, over restarts too.",
-                },
-            );
+            let how = match state.shows_form {
+                true => "Press Start at the lower right.".to_owned(),
+                false => format!("{} starts one.", ui.ctx().format_shortcut(&START)),
+            };
+            let advice = format!("{how} Every run is kept here, over restarts too.");
+            empty_state(ui, "No runs yet", &advice);
         }
         broken_ui(ui, store);
         return actions;

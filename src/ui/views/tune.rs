@@ -5,6 +5,7 @@ use eframe::egui::{ComboBox, Slider, Ui, Vec2};
 use super::super::action::Action;
 use super::super::pictures::PictureOf;
 use super::super::plot_settings::PlotSettings;
+use super::super::shortcuts::START;
 use super::super::sweep_panel::SweepPanel;
 use super::super::theme::GAP;
 use super::super::ui_state::UiState;
@@ -37,18 +38,12 @@ pub fn tune_ui(
         .collect();
     let Some(focused) = runs.last() else {
         if store.runs().is_empty() {
-            empty_state(
-                ui,
-                "Tune the state that a model starts from",
-                match state.shows_form {
-                    true => {
-                        "The mini model and gsm8k-mini are chosen on the right. Press Start, and watch the loss fall here; accuracy is measured before and after."
-                    }
-                    false => {
-                        "Press Ctrl+Enter, or open the configuration above. The loss falls here; accuracy is measured before and after."
-                    }
-                },
-            );
+            let keys = ui.ctx().format_shortcut(&START);
+            let advice = match state.shows_form {
+                true => "The mini model and gsm8k-mini are chosen on the right. Press Start, and watch the loss fall here; accuracy is measured before and after.".to_owned(),
+                false => format!("Press {keys}, or open the configuration above. The loss falls here; accuracy is measured before and after."),
+            };
+            empty_state(ui, "Tune the state that a model starts from", &advice);
         } else {
             empty_state(
                 ui,

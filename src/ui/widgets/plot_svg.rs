@@ -94,7 +94,13 @@ impl Axes {
         } else {
             0.0
         };
-        let room = 0.05 * (y.1 - y.0).max(1e-9);
+        let room = 0.05
+            * match y.1 - y.0 {
+                range if range > 0.0 => range,
+                // Of one value alone, some of it at each side.
+                _ if y.0 != 0.0 => y.0.abs(),
+                _ => 1.0,
+            };
         Self {
             scales,
             x: (first, x.1.max(first + 1e-9)),
@@ -345,6 +351,23 @@ mod tests {
         assert!(svg.contains("State norm, |S₀| over all layers") && !svg.contains("<circle"));
         assert!(line(&svg, "stroke-width=\"2\"").is_some());
         assert_eq!(line(&svg, "stroke-width=\"1\""), None);
+    }
+
+    #[test]
+    fn a_constant_number_has_an_axis_too() {
+        for value in [0.0, 0.1, 5e5, -3e12] {
+            let mut run = run();
+            for step in 1..=3 {
+                run.series.learning_rate.push(step, value);
+            }
+            let svg = metric_svg(Metric::LearningRate, &drawn(&run), &linear(), None);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{value}");
+            let beside = svg.lines().filter(|line| line.contains("\"end\">"));
+            let numbers: Vec<&str> = beside.collect();
+            let mut different = numbers.clone();
+            different.dedup_by_key(|line| line.split('>').nth(1).map(str::to_owned));
+            assert_eq!(different.len(), numbers.len(), "{value}: {numbers:?}");
+        }
     }
 
     #[test]

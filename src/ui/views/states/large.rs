@@ -27,6 +27,10 @@ const BAR_ROOM: f32 = 74.0;
 const PROFILE: f32 = 40.0;
 /// Room for the name of an axis.
 const AXIS: f32 = 16.0;
+/// Room for what stands above the picture.
+const TITLE: f32 = 52.0;
+/// In views that are lower than this the picture reaches below what is in sight.
+const LOWEST: f32 = 240.0;
 /// Cells that are left at a side at the closest.
 const CLOSEST: f32 = 4.0;
 
@@ -63,7 +67,9 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut Look<'_>) {
     };
     let (n_rows, n_columns) = (shown.matrix.rows(), shown.matrix.columns);
     let room = ui.available_width() - AXIS - PROFILE - BAR_ROOM;
-    let side = room.clamp(96.0, 600.0);
+    // All of it can be seen at once where the view is not too low for that.
+    let tall = ui.clip_rect().height() - TITLE - PROFILE - AXIS;
+    let side = room.min(tall.max(LOWEST)).clamp(96.0, 600.0);
     // Wide matrices keep the shape of their cells, but stay easy to point at.
     let height = (side * n_rows as f32 / n_columns.max(1) as f32).clamp(side * 0.4, side);
     let size = vec2(AXIS + side + PROFILE + BAR_ROOM, height + PROFILE + AXIS);
