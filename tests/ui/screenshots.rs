@@ -1,13 +1,18 @@
 //! The pictures of `screenshots/`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use eframe::egui::vec2;
 use gosling::runs::RunStore;
+use gosling::ui::action::Action;
+use gosling::ui::app::App;
 use gosling::ui::sweep_look::ResultsView;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
+use gosling::worker::Worker;
 
+use crate::click_through::wait;
 use crate::fixtures;
 use crate::pictures::{app, harness, settle, wait_for};
 
@@ -30,8 +35,21 @@ fn screenshot(name: &str, tab: Tab, look: Appearance, label: &str) {
         app.sweep.list(Path::new(runs));
         app.sweep.look.view = ResultsView::Parallel;
     }
+    let answers = tab == Tab::Playground && real.is_some();
+    if answers {
+        // A prompt is answered by the real model.
+        let (state, store) = (app.state, app.store);
+        let worker = Worker::spawn(|| ()).unwrap();
+        app = App::new(Some(worker), state, "runs".into(), Arc::new(|| ()));
+        app.store = store;
+    }
     let mut harness = harness(app, vec2(1280.0, 800.0), look);
     wait_for(&mut harness, label);
+    if answers {
+        let ctx = harness.ctx.clone();
+        harness.state_mut().apply(Action::Generate, &ctx);
+        wait(&mut harness, "answered", |app| app.queue.is_idle());
+    }
     settle(&mut harness);
     let image = harness.render().unwrap();
     assert_eq!(image.dimensions(), (1280, 800));
