@@ -125,6 +125,8 @@ impl App {
             }
             PathFor::ScoredFolder => self.score_files_in(path),
             PathFor::OpenSpec => self.background.read_spec(path),
+            // As if it had been dropped on the window.
+            PathFor::OpenFolder => self.background.look_at_dropped(path),
             PathFor::SaveSpec => {
                 let text = print_spec(&self.state.draft);
                 self.save_text(&path, text);

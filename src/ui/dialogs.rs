@@ -30,6 +30,8 @@ pub enum PathFor {
     StartState,
     /// A specification to open.
     OpenSpec,
+    /// The folder of a run or of a sweep to look at.
+    OpenFolder,
     /// Where to save the draft.
     SaveSpec,
     /// A sweep to set up.
@@ -111,6 +113,10 @@ impl Background {
                     &["safetensors", "pth", "st", "state"],
                 ),
             ),
+            PathFor::OpenFolder => {
+                let dialog = dialog.set_title("Open the folder of a run or of a sweep");
+                self.wait_for(what, dialog.pick_folder());
+            }
             PathFor::OpenSpec => self.wait_for(
                 what,
                 file("Open a run specification", "Run specification", &["ron"]),

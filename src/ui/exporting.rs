@@ -245,6 +245,7 @@ impl App {
             | PathFor::OpenSweep
             | PathFor::SaveSweep
             | PathFor::OpenSpec
+            | PathFor::OpenFolder
             | PathFor::Picture
             | PathFor::SaveSpec => self.notify(Notice::error("nothing was to be written".into())),
         }

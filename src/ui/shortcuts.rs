@@ -27,6 +27,7 @@ enum Does {
     Stop,
     Open(Tab),
     OpenSpec,
+    OpenFolder,
     SaveSpec,
     CopyCommandLine,
     Undo,
@@ -60,6 +61,7 @@ impl Does {
             | Self::Stop
             | Self::Open(_)
             | Self::OpenSpec
+            | Self::OpenFolder
             | Self::SaveSpec
             | Self::CopyCommandLine
             | Self::Look
@@ -91,6 +93,9 @@ const fn command(key: Key, what: &'static str, does: Does) -> Shortcut {
 /// Starts a run, or answers the prompt that is being typed.
 pub(super) const START: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
 
+const OPEN_FOLDER: KeyboardShortcut =
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::O);
+
 /// Changes the configuration back.
 pub(super) const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
 /// Changes it forth again.
@@ -121,6 +126,12 @@ pub(super) const SHORTCUTS: &[Shortcut] = &[
         "Show the playground",
         Does::Open(Tab::Playground),
     ),
+    // Before the shorter ones, which take them too.
+    Shortcut {
+        keys: OPEN_FOLDER,
+        what: "Open the folder of a run or of a sweep",
+        does: Does::OpenFolder,
+    },
     command(Key::O, "Open a run specification", Does::OpenSpec),
     command(Key::S, "Save the run specification", Does::SaveSpec),
     command(
@@ -184,6 +195,7 @@ pub(super) fn available(
         | Does::Stop
         | Does::Open(_)
         | Does::OpenSpec
+        | Does::OpenFolder
         | Does::SaveSpec
         | Does::CopyCommandLine
         | Does::Undo
@@ -258,6 +270,7 @@ fn action(does: Does, store: &RunStore, state: &UiState) -> Option<Action> {
         }
         Does::Open(tab) => Action::Open(tab),
         Does::OpenSpec => Action::Choose(PathFor::OpenSpec),
+        Does::OpenFolder => Action::Choose(PathFor::OpenFolder),
         Does::SaveSpec => Action::Choose(PathFor::SaveSpec),
         Does::CopyCommandLine => Action::CopyCommandLine,
         Does::Undo => Action::UndoDraft,

@@ -18,6 +18,7 @@ use gosling::runs::run::Run;
 use gosling::tuning::spec::{Method, StartState};
 use gosling::ui::action::Action;
 use gosling::ui::app::{App, Closing};
+use gosling::ui::dialogs::PathFor;
 use gosling::ui::scoring::AskedScore;
 use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::{Tab, UiState};
@@ -196,6 +197,25 @@ fn what_is_dropped_on_the_window_is_used() {
         let focused = app.state.focused().and_then(|id| app.store.get(id));
         focused.is_some_and(|of| of.folder == run)
     });
+}
+
+#[test]
+fn a_run_of_another_folder_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("elsewhere-0007");
+    std::fs::create_dir_all(&run).unwrap();
+    let spec = print_spec(&RunSpec::default()).unwrap();
+    std::fs::write(run.join("spec.ron"), spec).unwrap();
+    let app = app(fixtures::running(), Tab::Tune, Appearance::Dark);
+    let mut harness = harness(app, vec2(1000.0, 620.0), Appearance::Dark);
+    harness.state_mut().use_path(PathFor::OpenFolder, run);
+    wait(&mut harness, "opened", |app| app.store.runs().len() == 2);
+    let opened = RunId("elsewhere-0007".into());
+    assert_eq!(harness.state().state.selected, [opened]);
+    // A folder of something else is told.
+    let other = folder.path().to_path_buf();
+    harness.state_mut().use_path(PathFor::OpenFolder, other);
+    wait_for(&mut harness, "spec.ron");
 }
 
 #[test]
