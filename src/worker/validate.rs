@@ -4,7 +4,6 @@
 use std::fmt::{Debug, Display};
 use std::path::Path;
 
-pub(crate) use self::method::{MAX_GAMMA, MAX_SIZE};
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
 use crate::protocol::run_spec::{
@@ -314,6 +313,6 @@ fn check(field: &str, fits: bool, value: &(impl Debug + Display), range: &str) -
     Err(Error::spec(field, format!("{range}, is {value}")))
 }
 
-mod method;
+pub(crate) mod method;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
 //! What people are told of the fields of the kernel-lifted state.
 
 use super::form_field::{Field, Range, field};
-use crate::worker::validate::{MAX_GAMMA, MAX_RATE, MAX_SIZE, MAX_STEPS};
+use crate::worker::validate::method::{MAX_GAMMA, MAX_SIZE};
+use crate::worker::validate::{MAX_RATE, MAX_STEPS};
 
 pub const TUNE_S0: Field = field(
     "method.tune_s0",
