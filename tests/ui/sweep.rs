@@ -212,19 +212,41 @@ fn a_sweep_that_ships_brings_its_base_run() {
 #[test]
 fn a_sweep_under_way() {
     let mut results = SnapshotResults::new();
-    let folder = tempfile::tempdir().unwrap();
-    let mut shown = shown(folder.path(), 8);
-    let store = under_way(&mut shown, &[8, 9]);
-    shown.live = Some(Live::new(None, &shown));
-    let mut app = app(store, Tab::Sweep, Appearance::Dark);
-    app.sweep.show(shown);
-    check(
-        &mut results,
-        "sweep_running",
-        app,
-        Appearance::Dark,
-        "9 of 24 done",
-    );
+    for (look, name) in [
+        (Appearance::Dark, "sweep_running"),
+        (Appearance::Light, "sweep_running_light"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shown = shown(folder.path(), 8);
+        let store = under_way(&mut shown, &[8, 9]);
+        shown.live = Some(Live::new(None, &shown));
+        let mut app = app(store, Tab::Sweep, look);
+        app.sweep.show(shown);
+        check(&mut results, name, app, look, "9 of 24 done");
+    }
+}
+
+/// Two runs failed, and then the sweep itself.
+#[test]
+fn a_sweep_that_failed() {
+    let mut results = SnapshotResults::new();
+    for (look, name) in [
+        (Appearance::Dark, "sweep_failed_dark"),
+        (Appearance::Light, "sweep_failed_light"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shown = shown(folder.path(), 8);
+        for idx in [2, 3] {
+            let mut facts = Facts::of(None);
+            facts.state = TaskState::Failed("the disk is full; free some space".into());
+            shown.queue.facts.insert(Task::Run(idx), facts);
+        }
+        shown.refresh();
+        shown.failure = Some("cannot write sweep.ron: the disk is full".into());
+        let mut app = app(RunStore::default(), Tab::Sweep, look);
+        app.sweep.show(shown);
+        check(&mut results, name, app, look, "The sweep could not go on");
+    }
 }
 
 #[test]
