@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use eframe::egui::{ComboBox, RichText, Ui};
+use eframe::egui::{ComboBox, Ui};
 
 use super::super::action::Action;
 use super::super::measured::Measured;
-use super::super::theme::{GAP, palette};
+use super::super::theme::GAP;
 use super::super::ui_state::UiState;
 use super::super::widgets::controls::{
-    empty_state, from_right, group_title, primary_button, scrolled, weak_small, within,
+    empty_state, from_right, group_title, primary_button, scrolled, weak_small, within, wrong,
 };
 use super::accuracy::{benchmark_ui, later_evaluations_ui};
 use super::paired_rows::{Comparisons, PairedRow, table};
@@ -86,9 +86,7 @@ pub fn compare_ui(
         }
         for run in &runs {
             if let Some(problem) = measured.problem(&run.id) {
-                let bad = palette(ui.visuals()).bad;
-                let text = format!("× {}: {problem}", run.title());
-                ui.label(RichText::new(text).small().color(bad));
+                wrong(ui, &format!("{}: {problem}", run.title()));
             }
         }
         let n_waiting = runs

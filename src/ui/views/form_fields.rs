@@ -292,37 +292,28 @@ impl Form<'_> {
 }
 
 fn optimizer_ui(ui: &mut Ui, beside: Beside<'_>, optimizer: &mut OptimizerSpec) {
+    let moments = |ui: &mut Ui, beta1: &mut f64, beta2: &mut f64, epsilon: &mut f64| {
+        for (hint, value) in [
+            (&training::OPTIMIZER_BETA1, beta1),
+            (&training::OPTIMIZER_BETA2, beta2),
+            (&training::OPTIMIZER_EPSILON, epsilon),
+        ] {
+            row(ui, hint, beside, |ui, field| real(ui, field, value));
+        }
+    };
     match optimizer {
         OptimizerSpec::Adam {
             beta1,
             beta2,
             epsilon,
-        } => {
-            row(ui, &training::OPTIMIZER_BETA1, beside, |ui, field| {
-                real(ui, field, beta1)
-            });
-            row(ui, &training::OPTIMIZER_BETA2, beside, |ui, field| {
-                real(ui, field, beta2)
-            });
-            row(ui, &training::OPTIMIZER_EPSILON, beside, |ui, field| {
-                real(ui, field, epsilon)
-            });
-        }
+        } => moments(ui, beta1, beta2, epsilon),
         OptimizerSpec::AdamW {
             beta1,
             beta2,
             epsilon,
             weight_decay,
         } => {
-            row(ui, &training::OPTIMIZER_BETA1, beside, |ui, field| {
-                real(ui, field, beta1)
-            });
-            row(ui, &training::OPTIMIZER_BETA2, beside, |ui, field| {
-                real(ui, field, beta2)
-            });
-            row(ui, &training::OPTIMIZER_EPSILON, beside, |ui, field| {
-                real(ui, field, epsilon)
-            });
+            moments(ui, beta1, beta2, epsilon);
             row(
                 ui,
                 &training::OPTIMIZER_WEIGHT_DECAY,

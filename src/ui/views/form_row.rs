@@ -9,7 +9,7 @@ use eframe::egui::{
 };
 
 use super::super::theme::{CONTROL_HEIGHT, palette};
-use super::super::widgets::controls::{cut_label, named};
+use super::super::widgets::controls::{cut_label, named, wrong};
 use super::super::widgets::numbers::plain;
 use super::form_defaults::Defaults;
 use super::form_field::Field;
@@ -186,11 +186,6 @@ pub fn optional_note(ui: &mut Ui, field: &Field, problem: Option<&Problem>) {
     if let Some(problem) = problem.filter(|problem| problem.field == field.path) {
         wrong(ui, &problem.reason);
     }
-}
-
-fn wrong(ui: &mut Ui, reason: &str) {
-    let bad = palette(ui.visuals()).bad;
-    ui.label(RichText::new(format!("× {reason}")).small().color(bad));
 }
 
 /// A whole number. What was opened stays as it is, and is said to be wrong where

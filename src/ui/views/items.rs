@@ -8,9 +8,11 @@ use eframe::egui::{ComboBox, RichText, TextEdit, Ui};
 
 use super::super::item_index::ItemIndex;
 use super::super::measured::{Compared, Measured, Pair, name_of};
-use super::super::theme::{GAP, palette};
+use super::super::theme::GAP;
 use super::super::ui_state::{ItemsSettings, UiState};
-use super::super::widgets::controls::{choice, cut_label, empty_state, from_right, within};
+use super::super::widgets::controls::{
+    choice, cut_label, empty_state, from_right, within, wrong_text,
+};
 use super::item_detail::item_detail_ui;
 use super::item_list::item_list_ui;
 use super::paired_table::p_value;
@@ -49,11 +51,7 @@ pub fn items_ui(
         if let Some(problem) = runs.iter().find_map(|run| measured.problem(&run.id)) {
             empty_state(ui, "The items cannot be read", problem);
         } else if is_reading {
-            empty_state(
-                ui,
-                "Reading the items",
-                "They are read from the runs' folders.",
-            );
+            reading_ui(ui);
         } else {
             empty_state(
                 ui,
@@ -66,16 +64,11 @@ pub fn items_ui(
     let focused = state.focused();
     if focused.is_some_and(|run| measured.files(run).is_none()) {
         // The pair is to be of this one.
-        empty_state(
-            ui,
-            "Reading the items",
-            "They are read from the runs' folders.",
-        );
+        reading_ui(ui);
         return;
     }
     if let Some(problem) = runs.iter().find_map(|run| measured.problem(&run.id)) {
-        let bad = palette(ui.visuals()).bad;
-        let text = RichText::new(format!("× {problem}")).small().color(bad);
+        let text = wrong_text(ui, problem);
         cut_label(ui, text).on_hover_text(problem);
     }
     let focused = focused.map(|id| id.0.clone()).unwrap_or_default();
@@ -133,6 +126,11 @@ pub fn items_ui(
             });
         }
     }
+}
+
+fn reading_ui(ui: &mut Ui) {
+    let from = "They are read from the runs' folders.";
+    empty_state(ui, "Reading the items", from);
 }
 
 fn offered(runs: &[&Run], measured: &Measured) -> Vec<Offered> {

@@ -12,7 +12,7 @@ use super::super::action::Action;
 use super::super::rate_search::{RateSearch, rounded};
 use super::super::theme::{CONTROL_HEIGHT, GAP, Palette, blend, palette};
 use super::super::widgets::controls::{
-    cut_label, from_right, modal, named, primary_button, reserved, small_lines, weak_small,
+    cut_label, from_right, modal, named, primary_button, reserved, small_lines, weak_small, wrong,
 };
 use super::super::widgets::numbers::{number, plain};
 use super::form_field::{Field, Range, field};
@@ -94,8 +94,7 @@ pub fn rate_ui(
             }
             (None, None) => {}
             (None, Some(Err(message))) => {
-                let bad = palette(ui.visuals()).bad;
-                ui.label(RichText::new(format!("× {message}")).small().color(bad));
+                wrong(ui, message);
             }
             (None, Some(Ok(found))) => actions.extend(found_ui(ui, found, is_of_draft)),
         });

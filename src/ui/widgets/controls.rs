@@ -36,6 +36,17 @@ pub fn weak_small(ui: &mut Ui, text: impl Into<String>) -> Response {
     ui.label(RichText::new(text.into()).small().weak())
 }
 
+/// What is wrong, in one small line of the text.
+pub fn wrong(ui: &mut Ui, reason: &str) -> Response {
+    ui.label(wrong_text(ui, reason))
+}
+
+/// The same as a text, where it has to be cut.
+pub fn wrong_text(ui: &Ui, reason: &str) -> RichText {
+    let bad = palette(ui.visuals()).bad;
+    RichText::new(format!("× {reason}")).small().color(bad)
+}
+
 /// One of several choices side by side; whether another was chosen.
 pub fn choice<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T, &str)]) -> bool {
     let before = *value;
