@@ -23,6 +23,10 @@ impl TunedState {
     }
 }
 
+/// Tokens of a text that are read at once: a text of any length takes the memory
+/// of one part.
+const TOKENS_OF_A_PART: usize = 1024;
+
 /// The state that tuning starts from. After a text it is S alone: the last
 /// token's shift is no part of a state file.
 ///
@@ -46,9 +50,11 @@ pub fn start_state(
         StartState::Text(text) => {
             let mut ids = vec![0_i32];
             ids.extend(tokenizer.encode(text).iter().map(|id| id.cast_signed()));
-            let shape = [1, ids.len()];
-            let tokens = Tensor::from_data(TensorData::new(ids, shape), device);
-            let (_, after) = model.hidden(tokens, ModelState::zero(config, 1, device));
+            let mut after = ModelState::zero(config, 1, device);
+            for part in ids.chunks(TOKENS_OF_A_PART) {
+                let tokens = TensorData::new(part.to_vec(), [1, part.len()]);
+                (_, after) = model.hidden(Tensor::from_data(tokens, device), after);
+            }
             let layers = after.layers.into_iter().map(|layer| read_f32(layer.wkv));
             Ok(TunedState {
                 layers: layers.collect::<Result<_>>()?,

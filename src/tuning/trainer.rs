@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
         let (tunes_state, lift, activity) = match method.lifting() {
             None => (true, None, None),
             Some(lifting) => {
-                let start = LiftStart::new(model, device, &lifting, examples, training.seed)?;
+                let start = LiftStart::new(model, device, &lifting, examples, training)?;
                 let activity = start.activity;
                 let lift = Lift::new(start, &lifting, training, layers.clone());
                 (lifting.tune_s0, Some(lift), Some(activity))

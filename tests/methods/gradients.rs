@@ -95,7 +95,8 @@ fn objective(
         let moments = matrix.second_moments(&moments);
         let a = matrix.decorrelated(&moments);
         let of_loss = values(matrix.loss(&a));
-        all.loss += lambda * of_loss.iter().map(|x| f64::from(*x)).sum::<f64>();
+        let sum: f64 = of_loss.iter().map(|x| f64::from(*x)).sum();
+        all.loss += lambda * sum / of_loss.len() as f64;
         let own = values(matrix.loss_gradient(&a, &moments) * lambda);
         all.r.iter_mut().zip(own).for_each(|(r, own)| *r += own);
     }
