@@ -63,3 +63,35 @@ pub fn start_state(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mini;
+
+    /// More than two parts, the last of them short.
+    #[test]
+    fn a_text_in_parts_ends_in_the_state_of_the_whole() {
+        let device = Device::flex();
+        let checkpoint = mini::checkpoint().unwrap();
+        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let tokenizer = Tokenizer::mini().unwrap();
+        let text: String = (0..700).map(|n| format!("{n} birds sang. ")).collect();
+        let mut ids = vec![0_i32];
+        ids.extend(tokenizer.encode(&text).iter().map(|id| id.cast_signed()));
+        assert!(ids.len() > 2 * TOKENS_OF_A_PART && !ids.len().is_multiple_of(TOKENS_OF_A_PART));
+        let start = StartState::Text(text);
+        let got = start_state(&start, &model, &device, &tokenizer).unwrap();
+        let shape = [1, ids.len()];
+        let ids = Tensor::from_data(TensorData::new(ids, shape), &device);
+        let (_, want) = model.hidden(ids, ModelState::zero(model.config(), 1, &device));
+        for (got, want) in got.layers.iter().zip(want.layers) {
+            let want = read_f32(want.wkv).unwrap();
+            assert_eq!(got.len(), want.len());
+            let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let off = got.iter().zip(&want).map(|(a, b)| (a - b).abs());
+            let off = off.fold(0.0_f32, f32::max);
+            assert!(off <= 1e-5 * largest, "{off} of {largest}");
+        }
+    }
+}
