@@ -158,7 +158,12 @@ fn token_mix_of_a_long_text() {
             norm: mix.norm.clone(),
             mix: [mix.mix[0].clone()],
         };
-        let tokens = |q| u::<3>(q, 1.0, 0.2, [b, t, c], device);
+        // Apart in every token: a norm magnifies the rounding of equal channels.
+        let sides: Vec<f32> = (0..c)
+            .map(|k| if k % 2 == 0 { -3.0 } else { 3.0 })
+            .collect();
+        let sides = Tensor::<1>::from_data(sides.as_slice(), device).unsqueeze::<3>();
+        let tokens = |q| u::<3>(q, 1.0, 0.2, [b, t, c], device) + sides.clone();
         let last = u(8.0, 1.0, 0.0, [b, c], device);
         let output = mix.forward(tokens(0.0), last.clone());
         let of_one = one.forward(tokens(0.0), last);
