@@ -1,5 +1,6 @@
 //! A reader under libFuzzer, whose mutations follow the code that they reach.
 
+use std::env;
 use std::ffi::{CString, c_char, c_int};
 use std::fs;
 use std::process::abort;
@@ -27,30 +28,29 @@ static READER: AtomicPtr<Reader<'static>> = AtomicPtr::new(ptr::null_mut());
 /// the process: a reader that holds its bounds with 0. An input that breaks one
 /// is kept in the folder for temporary files.
 pub(super) fn run(reader: &Reader<'_>, arguments: &str) {
-    let folder = tempfile::tempdir().unwrap().keep();
-    let seeds = folder.join("seeds");
-    fs::create_dir(&seeds).unwrap();
+    // What was reached before is where the next run goes on from.
+    let folder = env::temp_dir().join("gosling-fuzz").join(reader.name);
+    let corpus = folder.join("corpus");
+    fs::create_dir_all(&corpus).unwrap();
     for (idx, seed) in reader.seeds.iter().enumerate() {
-        fs::write(seeds.join(format!("seed-{idx}")), seed).unwrap();
+        fs::write(corpus.join(format!("seed-{idx}")), seed).unwrap();
     }
-    let words = folder.join("words");
-    let escaped = |word: &&[u8]| word.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-    let lines = reader.words.iter().map(|word| {
-        let word: String = escaped(word);
-        format!("\"{word}\"\n")
-    });
-    fs::write(&words, lines.collect::<String>()).unwrap();
-    let findings = std::env::temp_dir().join(format!("gosling-{}-", reader.name));
+    let findings = env::temp_dir().join(format!("gosling-{}-", reader.name));
     let mut all = vec![
         reader.name.to_owned(),
         format!("-max_len={MAX_BYTES}"),
         format!("-timeout={}", (2.0 * MAX_SECS) as u32),
-        format!("-dict={}", words.display()),
         format!("-artifact_prefix={}", findings.display()),
         "-print_final_stats=1".into(),
     ];
+    // libFuzzer takes no dictionary without a word.
+    if !reader.words.is_empty() {
+        let words = folder.join("words");
+        fs::write(&words, dictionary(reader.words)).unwrap();
+        all.push(format!("-dict={}", words.display()));
+    }
     all.extend(arguments.split_whitespace().map(str::to_owned));
-    all.push(seeds.display().to_string());
+    all.push(corpus.display().to_string());
     let all: Vec<CString> = all
         .into_iter()
         .map(|text| CString::new(text).unwrap())
@@ -64,6 +64,15 @@ pub(super) fn run(reader: &Reader<'_>, arguments: &str) {
     // ends, and so does the reader.
     unsafe { LLVMFuzzerRunDriver(&raw mut n_arguments, &raw mut arguments, check) };
     abort();
+}
+
+/// The words as libFuzzer reads them, one a line.
+fn dictionary(words: &[&[u8]]) -> String {
+    let line = |word: &&[u8]| {
+        let bytes: String = word.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        format!("\"{bytes}\"\n")
+    };
+    words.iter().map(line).collect()
 }
 
 /// Reads one input; a bound that breaks ends the process, as libFuzzer wants it.
