@@ -5,7 +5,7 @@ use std::path::Path;
 use super::progress::duration;
 use super::sweep::this_program;
 use crate::error::Result;
-use crate::kernels::device::{mebibytes, memory_of};
+use crate::kernels::device::{DeviceChoice, mebibytes, memory_of};
 use crate::persist::run_history::past_runs;
 use crate::sweep::conduct::threads_for;
 use crate::sweep::estimate::{Estimator, SweepEstimate};
@@ -47,7 +47,11 @@ pub(super) fn forecast(
         text += &format!("note: {note}\n");
     }
     text += &memory(plan, &estimate, n_jobs);
-    text += &time(&estimate, basis, n_jobs);
+    let is_on_cpu = plan
+        .runs
+        .iter()
+        .all(|run| run.spec.device == DeviceChoice::Cpu);
+    text += &time(&estimate, basis, n_jobs, is_on_cpu);
     text += &warnings;
     Ok(text)
 }
@@ -110,16 +114,17 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
     text
 }
 
-fn time(estimate: &SweepEstimate, basis: &str, n_jobs: usize) -> String {
+fn time(estimate: &SweepEstimate, basis: &str, n_jobs: usize, is_on_cpu: bool) -> String {
     let Some(secs) = estimate.steps_secs else {
         return "the time is not known before the first steps\n".into();
     };
-    let side_by_side = match n_jobs {
-        1 => String::new(),
-        n => format!(
-            ", at best {} with {n} side by side",
-            duration(secs / n as f64)
-        ),
+    // Neither saves time as a rule (`benches/RESULTS.md`, runs on one GPU).
+    let side_by_side = match (n_jobs, is_on_cpu) {
+        (0 | 1, _) => String::new(),
+        (n, true) => format!("; {n} side by side share the cores"),
+        (n, false) => {
+            format!("; {n} side by side on one GPU take turns and are usually slower, 1 is best")
+        }
     };
     let scoring = match estimate.evaluation_secs {
         Some(secs) => format!("scoring about {}", duration(secs)),
@@ -129,4 +134,34 @@ fn time(estimate: &SweepEstimate, basis: &str, n_jobs: usize) -> String {
         "steps take about {} one run after another{side_by_side}, {basis}; {scoring}\n",
         duration(secs)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_runs_on_one_device_are_promised_no_time() {
+        let estimate = SweepEstimate {
+            memory: Vec::new(),
+            steps_secs: Some(600.0),
+            evaluation_secs: None,
+        };
+        let words = |n_jobs, is_on_cpu| time(&estimate, "by a test", n_jobs, is_on_cpu);
+        let alone = words(1, false);
+        assert_eq!(alone, words(1, true));
+        assert!(
+            alone.contains(&duration(600.0)) && !alone.contains("side"),
+            "{alone}"
+        );
+        let (gpu, cpu) = (words(4, false), words(4, true));
+        assert!(
+            gpu.contains("4 side by side on one GPU take turns"),
+            "{gpu}"
+        );
+        assert!(cpu.contains("4 side by side share the cores"), "{cpu}");
+        for text in [gpu, cpu] {
+            assert!(!text.contains(&duration(150.0)), "{text}");
+        }
+    }
 }

@@ -17,44 +17,61 @@ use super::wkv7::is_cpu;
 /// halved, whose gradient is added to that of the cross entropy.
 const L2WRAP: f32 = 1e-4;
 
+/// The gradient that is wanted of [`cross_entropy`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gradient {
+    /// None: validation needs the losses alone, and the gradient is as large as
+    /// the logits.
+    None,
+    /// That of the summed losses.
+    OfLoss,
+    /// It, and the pull on the largest logit of every row, which the losses do
+    /// not count (`RWKV-LM`, `L2Wrap`).
+    WithL2Wrap,
+}
+
 /// The losses of all rows and the gradient of their sum.
 pub struct CrossEntropy {
     /// Nats a row, `[rows]`.
     pub losses: Tensor<1>,
-    /// Gradient of the logits of the summed loss, [rows, V].
-    pub dlogits: Tensor<2>,
+    /// Gradient of the logits of the summed loss, [rows, V], where it is wanted.
+    pub dlogits: Option<Tensor<2>>,
 }
 
-/// `logits`: [rows, V]; `targets`: `[rows]`. With `l2wrap` the gradient, but not
-/// the loss, counts the pull on the largest logit of every row (`RWKV-LM`, `L2Wrap`).
-pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
+/// `logits`: [rows, V]; `targets`: `[rows]`.
+///
+/// # Panics
+/// Where there is not one target for every row.
+pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], wanted: Gradient) -> CrossEntropy {
     let [n_rows, n_vocab] = logits.dims();
     assert_eq!(n_rows, targets.len(), "a target for every row");
     if !is_cpu(&logits.device()) {
-        // One cube a row, and no more cubes than a device takes.
-        return if n_vocab.is_multiple_of(4) && n_rows < 65_536 {
-            fused(logits, targets, l2wrap)
+        // The kernel reads four logits at once.
+        return if n_vocab.is_multiple_of(4) {
+            fused(logits, targets, wanted)
         } else {
-            plain(logits, targets, l2wrap)
+            plain(logits, targets, wanted)
         };
     }
     let logits = Flat::new(&logits);
-    let (mut losses, mut dlogits) = (Unwritten::new(n_rows), Unwritten::new(n_rows * n_vocab));
-    let (loss_rows, gradient_rows) = (losses.rows(), dlogits.rows());
+    let mut losses = Unwritten::new(n_rows);
+    let loss_rows = losses.rows();
+    let mut dlogits = (wanted != Gradient::None).then(|| Unwritten::new(n_rows * n_vocab));
+    let gradient_rows = dlogits.as_mut().map(Unwritten::rows);
     for_rows(n_rows, |rows| RowsOfLogits {
         logits: logits.slice(),
         targets,
         losses: &loss_rows,
-        dlogits: &gradient_rows,
+        dlogits: gradient_rows.as_ref(),
         n_vocab,
-        l2wrap,
+        l2wrap: wanted == Gradient::WithL2Wrap,
         rows,
     });
     CrossEntropy {
         // SAFETY: the tasks above wrote every row.
         losses: unsafe { written(losses, [n_rows]) },
         // SAFETY: the tasks above wrote every row.
-        dlogits: unsafe { written(dlogits, [n_rows, n_vocab]) },
+        dlogits: dlogits.map(|dlogits| unsafe { written(dlogits, [n_rows, n_vocab]) }),
     }
 }
 
@@ -69,35 +86,48 @@ fn ids(targets: &[u32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(ids.as_slice(), device)
 }
 
-fn fused(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
+fn fused(logits: Tensor<2>, targets: &[u32], wanted: Gradient) -> CrossEntropy {
     let [n_rows, n_vocab] = logits.dims();
     let targets = ids(targets, &logits.device());
     let inputs = vec![on_gpu(logits), integers_on_gpu(targets)];
-    let shapes = [Shape::from([n_rows]), Shape::from([n_rows, n_vocab])];
+    let has_gradient = wanted != Gradient::None;
+    let of_gradient = match has_gradient {
+        true => [n_rows, n_vocab],
+        // Stands for it and is not written.
+        false => [1, 4],
+    };
+    let shapes = [Shape::from([n_rows]), Shape::from(of_gradient)];
     let [losses, dlogits] = queue("cross_entropy", inputs, shapes, move |x, out| {
-        let pull = l2wrap.then_some(L2WRAP);
-        fused_gpu::cross_entropy(&x[0], &x[1], pull, &out[0], &out[1]);
+        let pull = (wanted == Gradient::WithL2Wrap).then_some(L2WRAP);
+        fused_gpu::cross_entropy(&x[0], &x[1], has_gradient, pull, &out[0], &out[1]);
     });
     CrossEntropy {
         losses: from_gpu(losses),
-        dlogits: from_gpu(dlogits),
+        dlogits: has_gradient.then(|| from_gpu(dlogits)),
     }
 }
 
-fn plain(logits: Tensor<2>, targets: &[u32], l2wrap: bool) -> CrossEntropy {
+fn plain(logits: Tensor<2>, targets: &[u32], wanted: Gradient) -> CrossEntropy {
     let device = logits.device();
     let targets = ids(targets, &device);
     let n_rows = targets.dims()[0];
     let columns = targets.unsqueeze_dim::<2>(1);
     let log_probabilities = log_softmax(logits.clone(), 1);
     let losses = -log_probabilities.clone().gather(1, columns.clone());
-    let minus_one = Tensor::<2>::full([n_rows, 1], -1.0, &device);
-    let add = IndexingUpdateOp::Add;
-    let mut dlogits = log_probabilities.exp().scatter(1, columns, minus_one, add);
-    if l2wrap {
-        let (largest, at) = logits.max_dim_with_indices(1);
-        dlogits = dlogits.scatter(1, at, largest * L2WRAP, IndexingUpdateOp::Add);
-    }
+    let of_loss = || {
+        let minus_one = Tensor::<2>::full([n_rows, 1], -1.0, &device);
+        let add = IndexingUpdateOp::Add;
+        log_probabilities.exp().scatter(1, columns, minus_one, add)
+    };
+    let dlogits = match wanted {
+        Gradient::None => None,
+        Gradient::OfLoss => Some(of_loss()),
+        Gradient::WithL2Wrap => {
+            let (largest, at) = logits.max_dim_with_indices(1);
+            let pull = largest * L2WRAP;
+            Some(of_loss().scatter(1, at, pull, IndexingUpdateOp::Add))
+        }
+    };
     CrossEntropy {
         losses: losses.squeeze_dim(1),
         dlogits,
@@ -108,7 +138,8 @@ struct RowsOfLogits<'a> {
     logits: &'a [f32],
     targets: &'a [u32],
     losses: &'a Rows<'a>,
-    dlogits: &'a Rows<'a>,
+    /// Where the gradient is wanted.
+    dlogits: Option<&'a Rows<'a>>,
     n_vocab: usize,
     l2wrap: bool,
     rows: Range<usize>,
@@ -120,16 +151,22 @@ impl Task for RowsOfLogits<'_> {
         let v = self.n_vocab;
         for row in self.rows.clone() {
             let logits = &self.logits[row * v..][..v];
-            // SAFETY: every task writes the rows of its own range.
-            let (loss, gradient) =
-                unsafe { (self.losses.slice(row, 1), self.dlogits.slice(row * v, v)) };
             let target = self.targets[row] as usize;
             let peak = simd::largest(logits);
+            // SAFETY: every task writes the rows of its own range.
+            let loss = unsafe { self.losses.slice(row, 1) };
+            let loss_of = |total: f32| total.ln() + peak - logits[target];
+            let Some(dlogits) = self.dlogits else {
+                loss[0] = loss_of(simd::sum(logits, |logit| simd::exp::<FMA>(logit - peak)));
+                continue;
+            };
+            // SAFETY: as above.
+            let gradient = unsafe { dlogits.slice(row * v, v) };
             for (gradient, logit) in gradient.iter_mut().zip(logits) {
                 *gradient = simd::exp::<FMA>(logit - peak);
             }
             let total = simd::sum(gradient, |x| x);
-            loss[0] = total.ln() + peak - logits[target];
+            loss[0] = loss_of(total);
             let scale = 1.0 / total;
             for gradient in gradient.iter_mut() {
                 *gradient *= scale;

@@ -22,9 +22,11 @@ use open::open_adapter;
 
 pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
 pub use memory::{MachineMemory, machine_memory, memory_of};
+pub(super) use open::max_tensor_bytes;
 pub use open::{destroy_open_devices, is_lost, suspect_open_devices};
 pub use processor::{Processor, processor};
-pub use refusal::{says_out_of_memory, take_refusal};
+pub(super) use refusal::too_large;
+pub use refusal::{says_out_of_memory, says_too_large, take_refusal};
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

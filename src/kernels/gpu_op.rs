@@ -10,6 +10,7 @@ use burn::tensor::{DType, Device, Int, Shape, Tensor};
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::prelude::TensorArg;
 
+use super::device;
 use super::measure;
 use super::product_gpu::has_matrix_units;
 use super::wkv7::is_cpu;
@@ -43,19 +44,30 @@ pub(crate) fn from_gpu<const D: usize>(tensor: GpuTensor) -> Tensor<D> {
 
 /// Runs `launch`, which is given the inputs, contiguous, and the outputs, f32
 /// and not yet written. The device does its work later.
+///
+/// # Panics
+/// Where an input or an output is larger than the device binds: the kernel would
+/// compute wrong numbers and nothing would say so.
 pub(crate) fn queue<const OUT: usize>(
     name: &'static str,
     inputs: Vec<GpuTensor>,
     outputs: [Shape; OUT],
     launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT]) + Send,
 ) -> [GpuTensor; OUT] {
+    for input in &inputs {
+        let n_values = input.meta.shape().num_elements();
+        check_size(name, input, n_values * input.dtype.size());
+    }
     let inputs: Vec<_> = inputs.into_iter().map(into_contiguous).collect();
-    let written = outputs.map(|shape| empty(&inputs[0], shape));
+    let written = outputs.map(|shape| empty(name, &inputs[0], shape));
     measure::launched(name, &inputs[0].client, || launch(&inputs, &written));
     written
 }
 
 /// As [`queue`], with one more output.
+///
+/// # Panics
+/// As [`queue`].
 pub(crate) fn queue_and_one<const OUT: usize>(
     name: &'static str,
     inputs: Vec<GpuTensor>,
@@ -63,7 +75,7 @@ pub(crate) fn queue_and_one<const OUT: usize>(
     one: Shape,
     launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT], &CubeTensor) + Send,
 ) -> ([GpuTensor; OUT], GpuTensor) {
-    let one = empty(&inputs[0], one);
+    let one = empty(name, &inputs[0], one);
     let written = queue(name, inputs, outputs, |inputs, outputs| {
         launch(inputs, outputs, &one);
     });
@@ -75,9 +87,26 @@ pub(crate) fn arg(x: &CubeTensor) -> TensorArg {
     x.clone().into_tensor_arg()
 }
 
-/// An uninitialised f32 tensor on the device of `like`.
-pub(crate) fn empty(like: &CubeTensor, shape: Shape) -> CubeTensor {
-    let buffer = like.client.empty(shape.num_elements() * size_of::<f32>());
+/// Panics, in words that [`super::device::says_too_large`] knows, where the
+/// kernel `name` would bind a tensor of `n_bytes` and the device of `like` cannot.
+fn check_size(name: &str, like: &CubeTensor, n_bytes: usize) {
+    let opened = device::max_tensor_bytes(&Device::new(like.device.clone()));
+    let most = opened.unwrap_or_else(|| like.client.properties().memory.max_page_size);
+    assert!(
+        n_bytes as u64 <= most,
+        "{}",
+        device::too_large(name, n_bytes as u64, most)
+    );
+}
+
+/// An uninitialised f32 tensor on the device of `like`, for the kernel `name`.
+///
+/// # Panics
+/// Where the device cannot bind so much.
+pub(crate) fn empty(name: &str, like: &CubeTensor, shape: Shape) -> CubeTensor {
+    let n_bytes = shape.num_elements() * size_of::<f32>();
+    check_size(name, like, n_bytes);
+    let buffer = like.client.empty(n_bytes);
     CubeTensor::new_contiguous(
         like.client.clone(),
         like.device.clone(),

@@ -4,11 +4,16 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
 use super::Rwkv7;
 use super::linear::{linear_backward, rows, tokens};
-use crate::kernels::cross_entropy::cross_entropy;
+use crate::kernels::cross_entropy::{Gradient, cross_entropy};
 
 /// Logits that are held at once, as 32-bit numbers: the vocabulary is large,
 /// and so are the logits of every position.
 const MAX_LOGITS: usize = 1 << 25;
+
+/// Positions whose logits are held at once, for a vocabulary of `n_vocab`.
+pub(crate) fn positions_of_a_part(n_vocab: usize) -> usize {
+    (MAX_LOGITS / n_vocab.max(1)).max(1)
+}
 
 /// What [`Rwkv7::loss`] is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,16 +45,21 @@ impl Rwkv7 {
         let device = x.device();
         let [n_batch, n_tokens, n_embd] = x.dims();
         let x = rows(x);
-        let per_part = (MAX_LOGITS / self.config().vocab_size).max(1);
+        let per_part = positions_of_a_part(self.config().vocab_size);
+        let wanted = match (options.gradient_scale, options.l2wrap) {
+            (None, _) => Gradient::None,
+            (Some(_), false) => Gradient::OfLoss,
+            (Some(_), true) => Gradient::WithL2Wrap,
+        };
         let parts = at.chunks(per_part).zip(targets.chunks(per_part));
         let (mut sums, mut gradients) = (Vec::new(), Vec::new());
         for (at, targets) in parts {
             let picked = x.clone().select(0, indices(at, &device));
             let logits = self.logits(self.ln_out.forward(picked.clone()));
-            let loss = cross_entropy(logits, targets, options.l2wrap);
+            let loss = cross_entropy(logits, targets, wanted);
             sums.push(loss.losses.sum());
-            if let Some(scale) = options.gradient_scale {
-                let dhidden = linear_backward(loss.dlogits, &self.head);
+            if let Some((scale, dlogits)) = options.gradient_scale.zip(loss.dlogits) {
+                let dhidden = linear_backward(dlogits, &self.head);
                 gradients.push(self.ln_out.backward(picked, dhidden * scale));
             }
         }

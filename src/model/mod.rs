@@ -25,6 +25,7 @@ mod time_mix;
 pub mod tokenizer;
 
 pub use config::ModelConfig;
+pub(crate) use loss::positions_of_a_part;
 pub use loss::{Loss, LossOptions};
 pub use precision::Precision;
 pub use rwkv7::Rwkv7;

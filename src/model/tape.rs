@@ -8,6 +8,7 @@ use super::block::{BlockGradients, BlockTape};
 use super::branch::BranchGradients;
 use super::state::{LayerState, ModelState};
 use super::time_mix::Keep;
+use crate::error::Result;
 
 /// What the backward pass will be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,17 +143,27 @@ impl Rwkv7 {
         gradients
     }
 
-    /// The receptance of every layer and token, [B, T, H, N] each, from `state`.
-    pub fn receptances(&self, tokens: Tensor<2, Int>, state: ModelState) -> Vec<Tensor<4>> {
+    /// Hands the receptance of every layer, by index, to `take`: that of all
+    /// tokens, [B, T, H, N], from `state`. No more than one layer's is held.
+    ///
+    /// # Errors
+    /// What `take` says, which ends the pass.
+    pub fn each_receptance(
+        &self,
+        tokens: Tensor<2, Int>,
+        state: ModelState,
+        mut take: impl FnMut(usize, Tensor<4>) -> Result<()>,
+    ) -> Result<()> {
         let mut x = self.embed(tokens);
         let mut v_first = None;
-        let mut receptances = Vec::with_capacity(self.blocks.len());
-        for (block, state) in self.blocks.iter().zip(state.layers) {
+        for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
             let output = block.forward(x, v_first, state, Keep::State);
             (x, v_first) = (output.x, Some(output.v_first));
-            receptances.extend(output.tape.map(|tape| tape.receptance()));
+            if let Some(tape) = output.tape {
+                take(layer, tape.receptance())?;
+            }
         }
-        receptances
+        Ok(())
     }
 }
 

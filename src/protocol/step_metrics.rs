@@ -70,8 +70,9 @@ pub struct DecorrelationMetrics {
     /// |R|, after the update.
     #[serde(with = "any_float")]
     pub norm: f64,
-    /// The largest condition number of an R over layers and heads, after the
-    /// update, at the steps for which it is worked out.
+    /// The largest condition number of an R over layers and heads, at the steps
+    /// for which it is worked out. Layers take turns: that of one is measured after
+    /// the update, those of the others were before; after the last step all are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<f64>,
 }

@@ -6,9 +6,10 @@
 pub struct Importance {
     /// Spearman's rank correlation, -1 to 1; none for a field of choices.
     pub rank_correlation: Option<f64>,
-    /// The correlation ratio of the ranks, 0 to 1: the root of the share of
-    /// their variance that lies between the field's values. It also sees a
-    /// best value in the middle. None where hardly a value comes twice.
+    /// The adjusted correlation ratio of the ranks, epsilon, 0 to 1: the root of
+    /// the share of their variance that lies between the field's values, less what
+    /// so many values have by chance. It also sees a best value in the middle.
+    /// None where hardly a value comes twice.
     pub rank_ratio: Option<f64>,
     /// Runs.
     pub n: usize,
@@ -48,11 +49,24 @@ pub fn importance(runs: &[(String, Option<f64>, f64)]) -> Option<Importance> {
 }
 
 impl Importance {
-    /// One figure to sort by.
+    /// One figure to sort by, 0 to 1: the larger of the two, both less what chance
+    /// gives, so that a field gains nothing by its number of values.
     pub fn strength(self) -> f64 {
-        let correlation = self.rank_correlation.map_or(0.0, f64::abs);
+        let correlation = self
+            .rank_correlation
+            .map_or(0.0, |rho| beyond_chance(rho * rho, 1.0, self.n));
         self.rank_ratio.unwrap_or(0.0).max(correlation)
     }
+}
+
+/// The root of a share of the variance of `n` ranks less what `freedom` parameters
+/// explain of it by chance, on a scale that ends at 1; 0 below chance. Of a ratio
+/// (eta squared, Kelley's epsilon squared) they are one fewer than the values.
+fn beyond_chance(share: f64, freedom: f64, n: usize) -> f64 {
+    let by_chance = freedom / (n - 1) as f64;
+    ((share - by_chance) / (1.0 - by_chance))
+        .clamp(0.0, 1.0)
+        .sqrt()
 }
 
 /// Ranks from 1; equal values share the mean of theirs.
@@ -91,7 +105,7 @@ fn correlation(a: &[f64], b: &[f64]) -> Option<f64> {
 }
 
 /// The root of the share of the variance of `ranks` between groups of equal
-/// names; none with fewer than two runs a group on average.
+/// names, beyond chance; none with fewer than two runs a group on average.
 fn ratio(names: &[&str], ranks: &[f64]) -> Option<f64> {
     let mut groups: Vec<(&str, f64, f64)> = Vec::new();
     for (name, rank) in names.iter().zip(ranks) {
@@ -112,12 +126,14 @@ fn ratio(names: &[&str], ranks: &[f64]) -> Option<f64> {
         .iter()
         .map(|(_, sum, n)| n * (sum / n - mean).powi(2))
         .sum();
-    (total > 0.0).then(|| (between / total).sqrt().min(1.0))
+    let freedom = groups.len() as f64 - 1.0;
+    (total > 0.0).then(|| beyond_chance(between / total, freedom, names.len()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::SplitMix64;
 
     fn of(runs: &[(f64, f64)]) -> Option<Importance> {
         let runs: Vec<_> = runs
@@ -153,7 +169,34 @@ mod tests {
         ];
         let got = of(&runs).unwrap();
         assert!(got.rank_correlation.unwrap().abs() < 0.3, "{got:?}");
-        assert!(got.rank_ratio.unwrap() > 0.82, "{got:?}");
+        // Ranks 3 6, 1 2, 4 5 of a mean of 3.5: 12 of 17.5 lie between the values,
+        // and 2 of 5 would by chance.
+        let want = ((12.0_f64 / 17.5 - 0.4) / 0.6).sqrt();
+        assert!((got.rank_ratio.unwrap() - want).abs() < 1e-12, "{got:?}");
+        assert_eq!(got.strength(), got.rank_ratio.unwrap());
+    }
+
+    /// A field of two values that moves the metric against one of eight that does
+    /// not: values alone gain a field nothing. By the share of the variance as it is
+    /// the second wins an eighth of these.
+    #[test]
+    fn many_values_do_not_look_important() {
+        let mut random = SplitMix64::new(7);
+        let (mut n_right, mut by_chance) = (0, 0.0);
+        for _ in 0..400 {
+            let mut of_two = Vec::new();
+            let mut of_eight = Vec::new();
+            for run in 0..16_usize {
+                let metric = 2.0 * (run % 2) as f64 + random.normal();
+                of_two.push(((run % 2).to_string(), None, metric));
+                of_eight.push(((run / 2).to_string(), None, metric));
+            }
+            let of = |runs: &[(String, Option<f64>, f64)]| importance(runs).unwrap();
+            n_right += usize::from(of(&of_two).strength() > of(&of_eight).strength());
+            by_chance += of(&of_eight).rank_ratio.unwrap().powi(2) / 400.0;
+        }
+        assert!(n_right > 380, "{n_right} of 400");
+        assert!(by_chance < 0.05, "{by_chance}");
     }
 
     #[test]

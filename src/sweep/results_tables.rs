@@ -169,7 +169,7 @@ impl SweepResults {
         }
         table.notes.push(
             "Rank correlation is Spearman's. The rank ratio is the correlation ratio of the \
-             ranks, 0 to 1; it also sees a best value in the middle. Neither is a fitted \
+             ranks, adjusted for the number of values, 0 to 1; it also sees a best value in the middle. Neither is a fitted \
              importance such as fANOVA's: fields that vary together share the credit."
                 .into(),
         );

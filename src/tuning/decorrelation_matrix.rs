@@ -133,13 +133,15 @@ impl DecorrelationMatrix {
         Some(self.r.clone() - bounded.matmul(self.r.clone()) * eta)
     }
 
-    /// dL_decor/dR = 4 [(1-kappa) C / M^2 + kappa diag(v) / M] R E, for every
-    /// matrix by itself.
+    /// The gradient of the mean L_decor, which is the one that is reported:
+    /// 4 [(1-kappa) C / M^2 + kappa diag(v) / M] R E over the number of matrices,
+    /// so that a weight of L_decor means the same for any number of them.
     pub fn loss_gradient(&self, a: &Tensor<4>, moments: &SecondMoments) -> Tensor<4> {
-        let m = a.dims()[2] as f64;
-        let kappa = self.kappa();
+        let [n_layer, n_matrices, m, _] = a.dims();
+        let (kappa, m) = (self.kappa(), m as f64);
         let inner = off_diagonal(a) * ((1.0 - kappa) / (m * m)) + variance_error(a) * (kappa / m);
-        inner.matmul(self.r.clone()).matmul(moments.0.clone()) * 4.0
+        let share = 4.0 / (n_layer * n_matrices) as f64;
+        inner.matmul(self.r.clone()).matmul(moments.0.clone()) * share
     }
 
     /// L_decor of every matrix, [layers, H or 1].

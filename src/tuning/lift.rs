@@ -5,7 +5,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::batch::Batch;
-use super::condition_number::condition_number;
+use super::condition_number::{condition_number, worse};
 use super::decorrelation_matrix::{DecorrelationMatrix, SecondMoments};
 use super::kernel_projector::KernelProjector;
 use super::lift_start::LiftStart;
@@ -126,20 +126,25 @@ impl Lift {
         Some(gate.value.clone().abs().mean())
     }
 
-    /// The largest condition number of an R; none without R.
+    /// Layers that have an R; 0 without R.
+    pub fn n_with_r(&self) -> usize {
+        let matrix = self.decorrelation.as_ref();
+        matrix.map_or(0, |matrix| matrix.r.dims()[0])
+    }
+
+    /// The largest condition number of an R of a tuned layer, counted from 0;
+    /// 1 without R.
     ///
     /// # Errors
     /// [`Error::Device`] if it cannot be read.
-    pub fn condition_number(&self) -> Result<Option<f64>> {
+    pub fn condition_number(&self, layer_idx: usize) -> Result<f64> {
         let Some(matrix) = &self.decorrelation else {
-            return Ok(None);
+            return Ok(1.0);
         };
         let m = matrix.r.dims()[3];
-        let values = read_f32(matrix.r.clone())?;
+        let values = read_f32(matrix.r.clone().narrow(0, layer_idx, 1))?;
         let all = values.par_chunks(m * m).map(|r| condition_number(r, m));
-        // Not a number stays what it is.
-        let worst = |a: f64, b: f64| if a >= b || a.is_nan() { a } else { b };
-        Ok(Some(all.reduce(|| 1.0, worst)))
+        Ok(all.reduce(|| 1.0, worse))
     }
 
     /// Z, [layers, H, N, M].

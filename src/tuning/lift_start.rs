@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use super::feature_activity::FeatureActivity;
 use super::kernel_projector::KernelProjector;
 use super::receptance_sample::ReceptanceSample;
-use super::spec::{LiftKind, Lifting};
+use super::spec::{LiftKind, Lifting, TrainingSpec};
 use super::trainer::read_f32;
 use crate::data::Example;
 use crate::error::{Error, Result};
@@ -32,8 +32,9 @@ impl LiftStart {
         device: &Device,
         lifting: &Lifting<'_>,
         examples: &[Example],
-        seed: u64,
+        training: &TrainingSpec,
     ) -> Result<Self> {
+        let (seed, batch) = (training.seed, training.batch);
         let config = model.config();
         let m = lifting.features.upscaled_size;
         if m < config.head_size {
@@ -48,7 +49,7 @@ impl LiftStart {
             return Err(Error::spec("data", reason));
         }
         let layers = lifting.layers.chosen(config.n_layer)?;
-        let sample = ReceptanceSample::take(model, device, &layers, examples, seed)?;
+        let sample = ReceptanceSample::take(model, device, &layers, examples, seed, batch)?;
         let features = &lifting.features;
         let projector = KernelProjector::new(features, &sample, config.n_head, seed, device)?;
         let (mean, square) = projector.feature_means(&sample, device);

@@ -63,7 +63,7 @@ impl MatrixStatistics {
     pub fn condition(&self) -> f64 {
         let values = &self.singular_values;
         match (values.first(), values.last()) {
-            // What is below this is the rounding of its square.
+            // What is below this is the rounding of 32-bit numbers.
             (Some(most), Some(least)) if *least > 1e-7 * most => most / least,
             _ => f64::INFINITY,
         }

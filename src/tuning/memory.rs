@@ -8,7 +8,7 @@ use half::f16;
 use super::spec::{LiftKind, Method};
 use crate::kernels::lifted_wkv::checkpoint_interval;
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
-use crate::model::{ModelConfig, Precision};
+use crate::model::{ModelConfig, Precision, positions_of_a_part};
 
 /// Bytes of a number that is computed.
 const BYTES: u64 = size_of::<f32>() as u64;
@@ -154,7 +154,7 @@ impl MemoryEstimate {
         let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;
         let layer = layer + branch.map_or(0, |branch| branch.working_values(config, shape));
         // The logits of a part, their gradient and the product that made them.
-        let counted = shape.counted.min((1 << 25) / config.vocab_size.max(1) + 1);
+        let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
         let logits = 3 * (counted * config.vocab_size) as u64;
         Self {
             weights: weight_bytes(config, shape.precision),
@@ -213,7 +213,7 @@ pub fn weight_bytes(config: &ModelConfig, precision: Precision) -> u64 {
 fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     let tokens = shape.batch * shape.tokens;
     let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
-    let counted = shape.counted.min((1 << 25) / config.vocab_size.max(1) + 1);
+    let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
     let features = shape.branch.map_or(0, |branch| branch.upscaled_size);
     let all = [
         tokens * config.n_ffn,

@@ -15,8 +15,8 @@ use crate::model::state::ModelState;
 const MAX_POSITIONS: usize = 8192;
 /// Numbers that are held, 1 GiB: fewer positions of a large model.
 const MAX_NUMBERS: usize = 1 << 28;
-/// Examples that the model reads at once.
-const BATCH: usize = 16;
+/// Examples that the model reads at once, if the run's batch is no smaller.
+const MAX_BATCH: usize = 16;
 /// Smallest norm that a vector is divided by.
 const MIN_NORM: f32 = 1e-12;
 
@@ -31,7 +31,8 @@ pub struct ReceptanceSample {
 
 impl ReceptanceSample {
     /// The vectors that `model` produces on examples in the order that `seed`
-    /// gives them, from the zero state.
+    /// gives them, from the zero state. It reads no more of them at once than a
+    /// step of `batch`, whose size changes no vector.
     ///
     /// # Errors
     /// [`crate::error::Error::Device`] if they cannot be read back.
@@ -44,6 +45,7 @@ impl ReceptanceSample {
         layers: &[usize],
         examples: &[Example],
         seed: u64,
+        batch: usize,
     ) -> Result<Self> {
         let n_embd = model.config().n_embd;
         let wanted = MAX_POSITIONS.min(MAX_NUMBERS / (layers.len() * n_embd).max(1));
@@ -52,21 +54,25 @@ impl ReceptanceSample {
             n_positions: 0,
             layers: vec![Vec::new(); layers.len()],
         };
-        for chosen in order.chunks(BATCH) {
+        for chosen in order.chunks(batch.clamp(1, MAX_BATCH)) {
             let chosen: Vec<&Example> = chosen.iter().map(|idx| &examples[*idx]).collect();
             let batch = Batch::new(&chosen, LossOn::Everything);
             let mut at = batch.real_positions();
             at.truncate(wanted - sample.n_positions);
             let ids = TensorData::new(batch.tokens.clone(), batch.shape());
             let ids: Tensor<2, Int> = Tensor::from_data(ids, device);
-            let state = ModelState::zero(model.config(), batch.n_batch, device);
-            let receptances = model.receptances(ids, state);
-            for (layer, values) in layers.iter().zip(&mut sample.layers) {
-                let all = read_f32(receptances[*layer].clone())?;
-                for at in &at {
-                    values.extend_from_slice(&all[*at as usize * n_embd..][..n_embd]);
-                }
-            }
+            let [n_batch, n_tokens] = batch.shape();
+            let state = ModelState::zero(model.config(), n_batch, device);
+            let rows: Vec<i32> = at.iter().map(|at| at.cast_signed()).collect();
+            let rows: Tensor<1, Int> = Tensor::from_data(rows.as_slice(), device);
+            model.each_receptance(ids, state, |layer, receptance| {
+                let Some(idx) = layers.iter().position(|chosen| *chosen == layer) else {
+                    return Ok(());
+                };
+                let all = receptance.reshape([n_batch * n_tokens, n_embd]);
+                sample.layers[idx].extend(read_f32(all.select(0, rows.clone()))?);
+                Ok(())
+            })?;
             sample.n_positions += at.len();
             if sample.n_positions == wanted {
                 break;
@@ -94,4 +100,49 @@ pub(super) fn normalize(vector: &mut [f32]) {
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     let scale = 1.0 / norm.max(MIN_NORM);
     vector.iter_mut().for_each(|x| *x *= scale);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mini;
+
+    /// Long ones and short ones, so that batches differ in their padding.
+    fn examples() -> Vec<Example> {
+        let example = |idx: u32| Example {
+            context: (0..3 + idx * 7 % 40)
+                .map(|t| 1 + (t * 13 + idx) % 200)
+                .collect(),
+            target: vec![5, 6],
+        };
+        (0..9).map(example).collect()
+    }
+
+    #[test]
+    fn the_batch_changes_no_vector_and_a_choice_of_layers_no_other() {
+        let device = Device::flex();
+        let model =
+            crate::model::Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(()));
+        let (model, examples) = (model.unwrap(), examples());
+        let take = |layers: &[usize], batch| {
+            ReceptanceSample::take(&model, &device, layers, &examples, 3, batch).unwrap()
+        };
+        let (one, many) = (take(&[0, 2, 5], 1), take(&[0, 2, 5], 64));
+        let n_tokens: usize = examples.iter().map(Example::n_tokens).sum();
+        assert_eq!((one.n_positions, many.n_positions), (n_tokens, n_tokens));
+        let alone = take(&[5], 4);
+        let close = |a: &[f32], b: &[f32]| {
+            assert_eq!(a.len(), n_tokens * model.config().n_embd);
+            let off = a
+                .iter()
+                .zip(b)
+                .fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(off < 1e-5, "{off}");
+        };
+        for (one, many) in one.layers.iter().zip(&many.layers) {
+            close(one, many);
+        }
+        close(&one.layers[2], &alone.layers[0]);
+        assert_ne!(one.layers[0], one.layers[1]);
+    }
 }

@@ -1,140 +1,17 @@
-//! Singular values of a matrix: the roots of the eigenvalues of the smaller of
-//! its two Gram matrices, by Householder's tridiagonal form and the implicit QL
-//! iteration (Golub and Van Loan, *Matrix Computations*, 8.3).
+//! Singular values of a matrix.
 
-/// Rounds of the iteration for one eigenvalue; a handful do.
-const MAX_ROUNDS: usize = 60;
+use faer::MatRef;
 
 /// The singular values of a row-major matrix, largest first; `min(rows,
-/// columns)` of them. Those below 1e-8 of the largest are rounding. None where
-/// a number is not finite.
+/// columns)` of them, worked out in 64 bits. None where a number is not finite.
 pub fn singular_values(matrix: &[f32], columns: usize) -> Option<Vec<f64>> {
-    let rows = matrix.len() / columns.max(1);
-    let mut gram = gram(matrix, rows, columns);
-    let n = rows.min(columns);
-    let largest = gram.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
-    if !largest.is_finite() {
+    if matrix.iter().any(|x| !x.is_finite()) {
         return None;
     }
-    let (mut diagonal, mut beside) = tridiagonal(&mut gram, n);
-    eigenvalues(&mut diagonal, &mut beside)?;
-    let mut values: Vec<f64> = diagonal.iter().map(|x| x.max(0.0).sqrt()).collect();
-    values.sort_by(|a, b| b.total_cmp(a));
-    Some(values)
-}
-
-/// `A A^T` or `A^T A`, the smaller one, row-major.
-fn gram(matrix: &[f32], rows: usize, columns: usize) -> Vec<f64> {
-    let n = rows.min(columns);
-    let mut gram = vec![0.0; n * n];
-    if rows <= columns {
-        let wide: Vec<f64> = matrix.iter().map(|x| f64::from(*x)).collect();
-        for i in 0..n {
-            for j in 0..=i {
-                let (a, b) = (
-                    &wide[i * columns..][..columns],
-                    &wide[j * columns..][..columns],
-                );
-                let dot = a.iter().zip(b).map(|(a, b)| a * b).sum();
-                (gram[i * n + j], gram[j * n + i]) = (dot, dot);
-            }
-        }
-        return gram;
-    }
-    for row in matrix.chunks_exact(columns) {
-        for (sums, a) in gram.chunks_exact_mut(n).zip(row) {
-            for (sum, b) in sums.iter_mut().zip(row) {
-                *sum += f64::from(*a) * f64::from(*b);
-            }
-        }
-    }
-    gram
-}
-
-/// Reduces a symmetric matrix [n, n] to a tridiagonal one with the same
-/// eigenvalues: its diagonal, and what stands beside it (the last is 0).
-fn tridiagonal(a: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
-    let mut beside = vec![0.0; n];
-    for k in 0..n.saturating_sub(2) {
-        let column = |a: &[f64], i: usize| a[i * n + k];
-        let square: f64 = (k + 1..n).map(|i| column(a, i).powi(2)).sum();
-        let first = column(a, k + 1);
-        let alpha = -square.sqrt().copysign(first);
-        beside[k] = alpha;
-        // v is the column with its first number moved by alpha; v^T v = 2 half.
-        let half = square - first * alpha;
-        if half <= 0.0 {
-            continue;
-        }
-        let mut v: Vec<f64> = (k + 1..n).map(|i| column(a, i)).collect();
-        v[0] -= alpha;
-        let part = |i: usize| i * n + k + 1;
-        let mut p: Vec<f64> = (k + 1..n)
-            .map(|i| {
-                let row = &a[part(i)..(i + 1) * n];
-                row.iter().zip(&v).map(|(a, v)| a * v).sum::<f64>() / half
-            })
-            .collect();
-        let along = p.iter().zip(&v).map(|(p, v)| p * v).sum::<f64>() / (2.0 * half);
-        p.iter_mut().zip(&v).for_each(|(p, v)| *p -= along * v);
-        for (idx, i) in (k + 1..n).enumerate() {
-            let row = &mut a[i * n + k + 1..(i + 1) * n];
-            for ((a, p_j), v_j) in row.iter_mut().zip(&p).zip(&v) {
-                *a -= v[idx] * p_j + p[idx] * v_j;
-            }
-        }
-    }
-    if n > 1 {
-        beside[n - 2] = a[(n - 1) * n + n - 2];
-    }
-    ((0..n).map(|i| a[i * n + i]).collect(), beside)
-}
-
-/// Turns the diagonal of a tridiagonal matrix into its eigenvalues.
-fn eigenvalues(d: &mut [f64], e: &mut [f64]) -> Option<()> {
-    let n = d.len();
-    for l in 0..n {
-        for round in 0.. {
-            let is_small = |m: &usize| {
-                let scale = d[*m].abs() + d[m + 1].abs();
-                e[*m].abs() <= f64::EPSILON * scale
-            };
-            let m = (l..n - 1).find(is_small).unwrap_or(n - 1);
-            if m == l {
-                break;
-            }
-            if round == MAX_ROUNDS {
-                return None;
-            }
-            let g = (d[l + 1] - d[l]) / (2.0 * e[l]);
-            let mut g = d[m] - d[l] + e[l] / (g + g.hypot(1.0).copysign(g));
-            let (mut s, mut c, mut p) = (1.0, 1.0, 0.0);
-            let mut is_whole = true;
-            for i in (l..m).rev() {
-                let (f, b) = (s * e[i], c * e[i]);
-                let r = f.hypot(g);
-                e[i + 1] = r;
-                if r == 0.0 {
-                    d[i + 1] -= p;
-                    e[m] = 0.0;
-                    is_whole = false;
-                    break;
-                }
-                (s, c) = (f / r, g / r);
-                let shifted = d[i + 1] - p;
-                let r = (d[i] - shifted) * s + 2.0 * c * b;
-                p = s * r;
-                d[i + 1] = shifted + p;
-                g = c * r - b;
-            }
-            if is_whole {
-                d[l] -= p;
-                e[l] = g;
-                e[m] = 0.0;
-            }
-        }
-    }
-    Some(())
+    let rows = matrix.len() / columns.max(1);
+    let wide: Vec<f64> = matrix.iter().map(|x| f64::from(*x)).collect();
+    let matrix = MatRef::from_row_major_slice(&wide, rows, columns);
+    matrix.singular_values().ok()
 }
 
 #[cfg(test)]
@@ -150,6 +27,15 @@ mod tests {
         }
     }
 
+    /// To a share of every value, however small it is.
+    fn check_share(matrix: &[f32], columns: usize, want: &[f64]) {
+        let got = singular_values(matrix, columns).unwrap();
+        assert_eq!(got.len(), want.len());
+        for (got, want) in got.iter().zip(want) {
+            assert!((got / want - 1.0).abs() < 1e-12, "{got} {want}");
+        }
+    }
+
     #[test]
     fn singular_values_of_known_matrices() {
         check(&[3.0, 0.0, 0.0, -4.0], 2, &[4.0, 3.0]);
@@ -158,6 +44,12 @@ mod tests {
         check(&[1.0; 6], 2, &[6.0_f64.sqrt(), 0.0]);
         check(&[5.0], 1, &[5.0]);
         check(&[], 4, &[]);
+        // What is far below the largest one is no rounding.
+        let small = 0.5_f32.powi(40);
+        check_share(&[0.0, small, 1.0, 0.0], 2, &[1.0, f64::from(small)]);
+        // Of [[1, 1], [0, 1]]: the golden ratio and its inverse.
+        let golden = (1.0 + 5.0_f64.sqrt()) / 2.0;
+        check_share(&[1.0, 1.0, 0.0, 1.0], 2, &[golden, 1.0 / golden]);
         assert_eq!(singular_values(&[f32::NAN; 4], 2), None);
         assert_eq!(singular_values(&[f32::INFINITY, 1.0], 2), None);
     }

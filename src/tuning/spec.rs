@@ -135,7 +135,8 @@ pub enum DecorrelationRule {
         /// Step size.
         eta: f64,
     },
-    /// R is trained on the loss plus lambda times that of decorrelation.
+    /// R is trained on the loss plus lambda times that of decorrelation, which is
+    /// the mean over all matrices R.
     Joint {
         /// Weight of the decorrelation loss.
         lambda: f64,

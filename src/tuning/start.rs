@@ -23,6 +23,10 @@ impl TunedState {
     }
 }
 
+/// Tokens of a text that are read at once: a text of any length takes the memory
+/// of one part.
+const TOKENS_OF_A_PART: usize = 1024;
+
 /// The state that tuning starts from. After a text it is S alone: the last
 /// token's shift is no part of a state file.
 ///
@@ -46,14 +50,48 @@ pub fn start_state(
         StartState::Text(text) => {
             let mut ids = vec![0_i32];
             ids.extend(tokenizer.encode(text).iter().map(|id| id.cast_signed()));
-            let shape = [1, ids.len()];
-            let tokens = Tensor::from_data(TensorData::new(ids, shape), device);
-            let (_, after) = model.hidden(tokens, ModelState::zero(config, 1, device));
+            let mut after = ModelState::zero(config, 1, device);
+            for part in ids.chunks(TOKENS_OF_A_PART) {
+                let tokens = TensorData::new(part.to_vec(), [1, part.len()]);
+                (_, after) = model.hidden(Tensor::from_data(tokens, device), after);
+            }
             let layers = after.layers.into_iter().map(|layer| read_f32(layer.wkv));
             Ok(TunedState {
                 layers: layers.collect::<Result<_>>()?,
                 ..TunedState::zero(config)
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mini;
+
+    /// More than two parts, the last of them short.
+    #[test]
+    fn a_text_in_parts_ends_in_the_state_of_the_whole() {
+        let device = Device::flex();
+        let checkpoint = mini::checkpoint().unwrap();
+        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let tokenizer = Tokenizer::mini().unwrap();
+        let text: String = (0..700).map(|n| format!("{n} birds sang. ")).collect();
+        let mut ids = vec![0_i32];
+        ids.extend(tokenizer.encode(&text).iter().map(|id| id.cast_signed()));
+        assert!(ids.len() > 2 * TOKENS_OF_A_PART && !ids.len().is_multiple_of(TOKENS_OF_A_PART));
+        let start = StartState::Text(text);
+        let got = start_state(&start, &model, &device, &tokenizer).unwrap();
+        let shape = [1, ids.len()];
+        let ids = Tensor::from_data(TensorData::new(ids, shape), &device);
+        let (_, want) = model.hidden(ids, ModelState::zero(model.config(), 1, &device));
+        for (got, want) in got.layers.iter().zip(want.layers) {
+            let want = read_f32(want.wkv).unwrap();
+            assert_eq!(got.len(), want.len());
+            let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let off = got.iter().zip(&want).map(|(a, b)| (a - b).abs());
+            let off = off.fold(0.0_f32, f32::max);
+            assert!(off <= 1e-5 * largest, "{off} of {largest}");
         }
     }
 }

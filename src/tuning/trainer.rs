@@ -5,6 +5,7 @@ use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::batch::Batch;
 use super::checkpoint_file::TrainerCheckpoint;
+use super::condition_number::Conditions;
 use super::feature_activity::FeatureActivity;
 use super::lift::Lift;
 use super::lift_start::LiftStart;
@@ -81,7 +82,7 @@ impl<'a> Trainer<'a> {
         let (tunes_state, lift, activity) = match method.lifting() {
             None => (true, None, None),
             Some(lifting) => {
-                let start = LiftStart::new(model, device, &lifting, examples, training.seed)?;
+                let start = LiftStart::new(model, device, &lifting, examples, training)?;
                 let activity = start.activity;
                 let lift = Lift::new(start, &lifting, training, layers.clone());
                 (lifting.tune_s0, Some(lift), Some(activity))
@@ -150,16 +151,20 @@ impl<'a> Trainer<'a> {
         text_loss(self.model, self.device, &self.start(), batch)
     }
 
-    /// The largest condition number of an R at the present state, over layers
-    /// and heads; none without R. It is worked out on the processor.
+    /// The largest condition number of an R over layers and heads; none without
+    /// R. The processor works it out at the present state for the layer whose turn
+    /// it is, or for `all` of them; `known` has those of the others.
     ///
     /// # Errors
     /// [`Error::Device`] if R cannot be read.
-    pub fn condition_number(&self) -> Result<Option<f64>> {
-        match &self.lift {
-            Some(lift) => lift.condition_number(),
-            None => Ok(None),
+    pub fn condition_number(&self, known: &mut Conditions, all: bool) -> Result<Option<f64>> {
+        let Some(lift) = &self.lift else {
+            return Ok(None);
+        };
+        for layer_idx in known.due(lift.n_with_r(), all) {
+            known.see(layer_idx, lift.condition_number(layer_idx)?);
         }
+        Ok(known.largest())
     }
 
     /// The present state of every layer.

@@ -1,34 +1,48 @@
-//! Runs a reader on mutated inputs and holds it to its bounds.
+//! Runs a reader on mutated inputs and holds it to its bounds: some thousand of
+//! them from proptest in every `cargo test`, as many as one likes from libFuzzer
+//! where it is asked for.
 
 use std::any::Any;
 use std::env;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::coverage::Coverage;
-use super::mutation::mutate;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::{RngAlgorithm, TestError, TestRng, TestRunner};
+
 use crate::allocator::counted::Peak;
 use crate::atomic::sha256_hex;
-use crate::random::SplitMix64;
 
-/// Inputs for a reader where nobody asks for more.
-const FEW_INPUTS: u64 = 3_000;
+/// Inputs for a reader in `cargo test`.
+const N_INPUTS: u32 = 3_000;
+/// The longest input. Readers meet their limits of size in their own tests.
+pub(super) const MAX_BYTES: usize = 1 << 13;
 /// Memory that a reader may take for every byte of its input: parsers of JSON
 /// and pickles make tables of what they read.
 const BYTES_PER_BYTE: usize = 192;
 /// And for any input at all: buffers, tables of fixed size, messages.
 const BYTES_AT_ALL: usize = 512 << 10;
 /// A reader that takes longer on a few kilobytes hangs.
-const MAX_SECS: f64 = 5.0;
-/// Good inputs that are kept to make others from.
-const MAX_CORPUS: usize = 4_096;
+pub(super) const MAX_SECS: f64 = 5.0;
 
-/// One reader at a time, for all count in the same counters.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// Numbers at which arithmetic goes wrong.
+const EDGES: [u64; 12] = [
+    0,
+    1,
+    0x7f,
+    0x80,
+    0xff,
+    0x7fff,
+    0xffff,
+    0x7fff_ffff,
+    0xffff_ffff,
+    0x7fff_ffff_ffff_ffff,
+    0xffff_ffff_ffff_fff8,
+    u64::MAX,
+];
 
 /// A reader and what it is fed with.
 pub(super) struct Reader<'a> {
@@ -44,6 +58,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// An input that breaks a bound.
+#[derive(Debug)]
 struct Finding {
     trouble: String,
     input: Vec<u8>,
@@ -51,91 +66,102 @@ struct Finding {
 
 /// Feeds the reader; panics with the first input that breaks a bound.
 pub(super) fn feed(reader: &Reader<'_>) {
+    #[cfg(feature = "fuzz")]
+    if let Ok(arguments) = env::var("GOSLING_FUZZ") {
+        super::libfuzzer::run(reader, &arguments);
+    }
     if let Err(Finding { trouble, input }) = hunt(reader) {
         panic!("{}: {trouble}; {}", reader.name, kept(reader.name, &input));
     }
 }
 
 fn hunt(reader: &Reader<'_>) -> Result<(), Finding> {
-    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let n_inputs = number("GOSLING_FUZZ_INPUTS").unwrap_or(FEW_INPUTS);
-    let limit = number("GOSLING_FUZZ_SECS").map(Duration::from_secs);
-    let mut random = SplitMix64::new(number("GOSLING_FUZZ_SEED").unwrap_or(0));
-    let mut coverage = Coverage::new();
-    let mut corpus = reader.seeds.clone();
-    let watch = Watch::start(reader.name);
-    let mut n_good = 0_u64;
     let mut is_any_good = false;
     for seed in &reader.seeds {
-        // Twice, for the first time shows which counters matter.
-        for _ in 0..2 {
-            coverage.clear();
-            is_any_good |= check(reader, seed, &watch)?;
-        }
-        coverage.gain();
-    }
-    assert!(is_any_good, "{}: no seed is a good file", reader.name);
-    let start = Instant::now();
-    let mut n_done = 0;
-    while n_done < n_inputs && limit.is_none_or(|limit| start.elapsed() < limit) {
-        // Half of the inputs come from the newest tenth, where the new paths are.
-        let newest = corpus.len().div_ceil(10);
-        let idx = match random.below(2) {
-            0 => random.below(corpus.len()),
-            _ => corpus.len() - 1 - random.below(newest),
-        };
-        let other = random.below(corpus.len());
-        let mut input = corpus[idx].clone();
-        mutate(&mut input, &corpus[other], reader.words, &mut random);
-        if coverage.is_there() {
-            coverage.clear();
-        }
-        let is_good = check(reader, &input, &watch)?;
-        n_good += u64::from(is_good);
-        if coverage.is_there() && coverage.gain() {
-            match corpus.len() {
-                MAX_CORPUS => {
-                    let idx = random.below(MAX_CORPUS);
-                    corpus[idx] = input;
-                }
-                _ => corpus.push(input),
+        match reader.check(seed) {
+            Ok(is_good) => is_any_good |= is_good,
+            Err(trouble) => {
+                let input = seed.clone();
+                return Err(Finding { trouble, input });
             }
         }
-        n_done += 1;
     }
-    println!(
-        "{}: {n_done} inputs in {:.0} s, {n_good} good, corpus {}, edges {}",
-        reader.name,
-        start.elapsed().as_secs_f64(),
-        corpus.len(),
-        match coverage.is_there() {
-            true => coverage.n_edges().to_string(),
-            false => "not counted".into(),
-        }
-    );
-    Ok(())
+    assert!(is_any_good, "{}: no seed is a good file", reader.name);
+    let config = ProptestConfig {
+        cases: N_INPUTS,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let found = TestRunner::new_with_rng(config, random).run(&inputs(reader), |input| {
+        reader.check(&input).map(drop).map_err(TestCaseError::fail)
+    });
+    match found {
+        Ok(()) => Ok(()),
+        Err(TestError::Fail(trouble, input)) => Err(Finding {
+            trouble: trouble.message().to_owned(),
+            input,
+        }),
+        Err(TestError::Abort(why)) => panic!("{}: {why}", reader.name),
+    }
 }
 
-/// Whether the input was a good one.
-fn check(reader: &Reader<'_>, input: &[u8], watch: &Watch) -> Result<bool, Finding> {
-    let start = Instant::now();
-    watch.begin(input);
-    let peak = Peak::start();
-    let outcome = catch_unwind(AssertUnwindSafe(|| (reader.read)(input)));
-    let peak = peak.bytes();
-    watch.end();
-    let allowed = BYTES_AT_ALL + reader.extra_bytes + BYTES_PER_BYTE * input.len();
-    let secs = start.elapsed().as_secs_f64();
-    let trouble = match &outcome {
-        Err(panic) => format!("panics, {}", said(&**panic)),
-        Ok(_) if peak > allowed => format!("takes {peak} bytes, more than {allowed}"),
-        Ok(_) if secs > MAX_SECS => format!("takes {secs:.1} s"),
-        Ok(is_good) => return Ok(*is_good),
-    };
-    Err(Finding {
-        trouble,
-        input: input.to_vec(),
+/// A seed with a few changes: some bytes in the place of some others.
+fn inputs(reader: &Reader<'_>) -> impl Strategy<Value = Vec<u8>> + use<> {
+    let seeds = reader.seeds.clone();
+    let words: Vec<Vec<u8>> = reader.words.iter().map(|word| word.to_vec()).collect();
+    let binary = EDGES.iter().flat_map(|edge| {
+        let bytes = edge.to_le_bytes();
+        [1, 2, 4, 8].map(|len| bytes[..len].to_vec())
+    });
+    let written = EDGES.iter().map(|edge| edge.to_string().into_bytes());
+    let edges: Vec<Vec<u8>> = binary.chain(written).collect();
+    let known = select([words, edges].concat());
+    // A piece of a seed, which may be the changed one.
+    let piece =
+        (select(seeds.clone()), any::<Index>(), 0..256_usize).prop_map(|(seed, at, len)| {
+            let at = at.index(seed.len() + 1);
+            seed[at..seed.len().min(at + len)].to_vec()
+        });
+    let put = prop_oneof![
+        Just(Vec::new()),
+        vec(any::<u8>(), 1..16),
+        (any::<u8>(), 1..16_usize).prop_map(|(byte, len)| vec![byte; len]),
+        known,
+        piece,
+    ];
+    let taken = prop_oneof![Just(0), Just(1), Just(4), 0..64_usize, Just(MAX_BYTES)];
+    let changes = vec((any::<Index>(), taken, put), 1..8);
+    (select(seeds), changes).prop_map(|(mut input, changes)| {
+        for (at, taken, put) in changes {
+            let at = at.index(input.len() + 1);
+            let end = input.len().min(at + taken);
+            input.splice(at..end, put);
+        }
+        input.truncate(MAX_BYTES);
+        input
     })
+}
+
+impl Reader<'_> {
+    /// Whether the input is a good one.
+    ///
+    /// # Errors
+    /// The bound that it breaks.
+    pub(super) fn check(&self, input: &[u8]) -> Result<bool, String> {
+        let start = Instant::now();
+        let peak = Peak::start();
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.read)(input)));
+        let peak = peak.bytes();
+        let allowed = BYTES_AT_ALL + self.extra_bytes + BYTES_PER_BYTE * input.len();
+        let secs = start.elapsed().as_secs_f64();
+        match outcome {
+            Err(panic) => Err(format!("panics, {}", said(&*panic))),
+            Ok(_) if peak > allowed => Err(format!("takes {peak} bytes, more than {allowed}")),
+            Ok(_) if secs > MAX_SECS => Err(format!("takes {secs:.1} s")),
+            Ok(is_good) => Ok(is_good),
+        }
+    }
 }
 
 /// Writes an input down, and says where.
@@ -155,67 +181,6 @@ fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("without a word").to_owned()
-}
-
-fn number(name: &str) -> Option<u64> {
-    env::var(name).ok()?.parse().ok()
-}
-
-/// Ends the program with the input that never comes back.
-struct Watch {
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    /// Counts inputs begun and ended; odd while one is read.
-    ticks: AtomicU64,
-    input: Mutex<Vec<u8>>,
-    is_over: AtomicBool,
-}
-
-impl Watch {
-    fn start(name: &'static str) -> Self {
-        let shared = Arc::new(Shared::default());
-        let seen = shared.clone();
-        thread::spawn(move || {
-            let mut last = 0;
-            let mut since = Instant::now();
-            while !seen.is_over.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(200));
-                let now = seen.ticks.load(Ordering::Relaxed);
-                if now != last || now.is_multiple_of(2) {
-                    (last, since) = (now, Instant::now());
-                } else if since.elapsed().as_secs_f64() > 6.0 * MAX_SECS {
-                    let input = seen.input.lock().unwrap_or_else(PoisonError::into_inner);
-                    eprintln!("{name}: hangs; {}", kept(name, &input));
-                    std::process::abort();
-                }
-            }
-        });
-        Self { shared }
-    }
-
-    fn begin(&self, input: &[u8]) {
-        let mut held = self
-            .shared
-            .input
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        held.clear();
-        held.extend_from_slice(input);
-        self.shared.ticks.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.shared.ticks.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.shared.is_over.store(true, Ordering::Relaxed);
-    }
 }
 
 /// A reader of a word and a length, with a fault or without.

@@ -2,17 +2,18 @@
 //! beyond a multiple of the input, no hang.
 //!
 //! `cargo test` gives each reader a few thousand inputs made from good ones.
-//! With `RUSTC_WORKSPACE_WRAPPER=$PWD/.ci/coverage-rustc` this crate is
-//! compiled so that the mutations follow the code they reach, on a stable
-//! compiler and without compiling the compute libraries again, as cargo-fuzz
-//! and bolero would. `GOSLING_FUZZ_INPUTS` is the number of inputs for each
-//! reader, `GOSLING_FUZZ_SECS` ends it earlier, `GOSLING_FUZZ_SEED` varies it.
-//! What a run finds lies in the folder for temporary files, and belongs into
-//! `readers.rs` as a seed.
+//! `.ci/fuzz SECONDS` has libFuzzer make them, which follows the code that they
+//! reach: for that the last compilation alone, that of this crate, is told to
+//! count its edges. Its inputs are kept in `gosling-fuzz` in the folder for temporary
+//! files, from where the next run goes on. What a run finds lies beside them, and
+//! belongs into `readers.rs` as a seed.
+//!
+//! Not bolero: it chooses its engine by a `--cfg` for all crates, so that those
+//! that compute would be compiled anew for it, and counted too.
 
-mod coverage;
 mod engine;
 mod good_files;
-mod mutation;
+#[cfg(feature = "fuzz")]
+mod libfuzzer;
 mod readers;
 mod words;

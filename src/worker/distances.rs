@@ -49,8 +49,8 @@ pub(super) fn measure_distances(
     let (model, device) = (&loaded.model, &loaded.device);
     let config = model.config();
     let layers = lift.layers.chosen(config.n_layer)?;
-    let seed = spec.training.seed;
-    let sample = ReceptanceSample::take(model, device, &layers, examples, seed)?;
+    let (seed, batch) = (spec.training.seed, spec.training.batch);
+    let sample = ReceptanceSample::take(model, device, &layers, examples, seed, batch)?;
     context.poll(0)?;
     let projector = KernelProjector::new(&lift.features, &sample, config.n_head, seed, device)?;
     let vectors = read_f32(projector.support_vectors)?;

@@ -28,6 +28,10 @@ const LOST: &str = "the GPU was lost, as when its driver starts anew or the mach
 const NO_MEMORY: &str = "the device has no memory left; close other programs, or choose a \
     smaller training.batch, training.accumulate for it, or training.activation_checkpointing";
 
+/// What people should do about a tensor that is larger than the device binds.
+const TOO_LARGE: &str = "a tensor is too large for this device; choose a smaller training.batch, \
+    training.accumulate for it, or a shorter data.context_length";
+
 /// What stays loaded between runs.
 #[derive(Default)]
 pub(super) struct Session {
@@ -80,6 +84,7 @@ impl Session {
         }));
         // A device that is out of memory may be lost by it.
         match (ran_out, is_lost) {
+            (true, _) if device::says_too_large(message) => Some(TOO_LARGE),
             (true, _) => Some(NO_MEMORY),
             (false, true) => Some(LOST),
             (false, false) => None,

@@ -15,6 +15,7 @@ use crate::protocol::event::{Event, RunId, StepMetrics};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::batch::{Batch, DataOrder};
 use crate::tuning::checkpoint_file::write_checkpoint;
+use crate::tuning::condition_number::Conditions;
 use crate::tuning::diagnosis::Sign;
 use crate::tuning::evidence::Evidence;
 use crate::tuning::spec::SelectBy;
@@ -26,7 +27,8 @@ mod onlookers;
 const KEPT_CHECKPOINTS: usize = 2;
 /// Steps that are read back at the latest, so that what waits stays small.
 const MAX_PENDING: usize = 64;
-/// Steps between two condition numbers of R, which the processor works out.
+/// Steps between two looks at the condition numbers of R, which the processor
+/// works out, one layer at a time.
 const CONDITION_INTERVAL: usize = 25;
 /// Seconds between two snapshots for those who look on.
 const SNAPSHOT_SECS: f64 = 0.25;
@@ -60,6 +62,7 @@ pub(super) struct Tuning<'a> {
     stored_step: Option<usize>,
     throttle: Throttle,
     evidence: Evidence,
+    conditions: Conditions,
     /// What was said already.
     told: Vec<Sign>,
 }
@@ -81,6 +84,7 @@ impl<'a> Tuning<'a> {
         };
         Self {
             evidence: Evidence::new(&spec.method, trainer.feature_activity()),
+            conditions: Conditions::default(),
             told: Vec::new(),
             order: DataOrder::new(data.train.len(), training.batch, training.seed),
             saved_step: Some(trainer.steps_taken()),
@@ -230,7 +234,7 @@ impl<'a> Tuning<'a> {
 
     /// The last of `steps` that changed R and the condition number that R has
     /// since, where one is due among them.
-    fn condition(&self, steps: &[StepNumbers]) -> Result<Option<(usize, f64)>> {
+    fn condition(&mut self, steps: &[StepNumbers]) -> Result<Option<(usize, f64)>> {
         let total = self.spec.training.steps;
         let is_due = |of: &StepNumbers| of.step == total || is_due(of.step, CONDITION_INTERVAL);
         let changed = |of: &&StepNumbers| of.lift.is_some_and(|of| of.decorrelation.is_some());
@@ -240,7 +244,9 @@ impl<'a> Tuning<'a> {
         if !steps.iter().any(is_due) {
             return Ok(None);
         }
-        let condition = self.trainer.condition_number()?;
+        let is_over = steps.iter().any(|of| of.step == total);
+        let known = &mut self.conditions;
+        let condition = self.trainer.condition_number(known, is_over)?;
         Ok(condition.map(|condition| (last.step, condition)))
     }
 

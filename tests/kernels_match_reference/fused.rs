@@ -140,6 +140,47 @@ fn check_token_mix<const K: usize>() {
     check("token mix", fused, &reference);
 }
 
+/// Two texts of more tokens than a GPU has cubes along one axis.
+#[test]
+fn token_mix_of_a_long_text() {
+    let (b, t, c) = (2, 70_001, 8);
+    let run = |device: &Device| {
+        let vector = |q, scale, offset| u::<1>(q, scale, offset, [c], device);
+        let mix = TokenMix::<6> {
+            norm: LayerNorm {
+                weight: vector(10.0, 0.3, 1.0),
+                bias: vector(11.0, 0.2, 0.1),
+                epsilon: 1e-5,
+            },
+            mix: std::array::from_fn(|k| vector(k as f64, 0.5, 0.5)),
+        };
+        let one = TokenMix {
+            norm: mix.norm.clone(),
+            mix: [mix.mix[0].clone()],
+        };
+        // Apart in every token: a norm magnifies the rounding of equal channels.
+        let sides: Vec<f32> = (0..c)
+            .map(|k| if k % 2 == 0 { -3.0 } else { 3.0 })
+            .collect();
+        let sides = Tensor::<1>::from_data(sides.as_slice(), device).unsqueeze::<3>();
+        let tokens = |q| u::<3>(q, 1.0, 0.2, [b, t, c], device) + sides.clone();
+        let last = u(8.0, 1.0, 0.0, [b, c], device);
+        let output = mix.forward(tokens(0.0), last.clone());
+        let of_one = one.forward(tokens(0.0), last);
+        let upstream = std::array::from_fn(|k| tokens(k as f64));
+        let dx = mix.backward(tokens(0.0), upstream, tokens(7.0));
+        let dx_of_one = one.backward(tokens(0.0), [tokens(1.0)], tokens(7.0));
+        let mut all: Vec<_> = MIXED.into_iter().zip(output.mixed.map(values)).collect();
+        all.push(("last", values(output.last)));
+        all.push(("one", values(of_one.mixed[0].clone())));
+        all.push(("last of one", values(of_one.last)));
+        all.extend([("dx", values(dx)), ("dx of one", values(dx_of_one))]);
+        all
+    };
+    // The operator of the CPU is compared with the reference above.
+    check_equal("a long text", &run(&software_gpu()), &run(&Device::flex()));
+}
+
 fn prepare(first_layer: bool, device: &Device) -> Prepare {
     Prepare {
         decay: vector(12.0, 2.0, -1.0, device),

@@ -7,6 +7,7 @@ mod cross_entropy;
 mod features;
 mod fused;
 mod lifted_wkv;
+mod limits;
 #[path = "../support/mod.rs"]
 mod support;
 mod wkv7;

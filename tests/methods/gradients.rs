@@ -7,7 +7,8 @@ use gosling::tuning::decorrelation_matrix::DecorrelationMatrix;
 use gosling::tuning::spec::{DecorrelationSpec, Dynamics, Layers, LiftKind, LiftSpec, Method};
 use gosling::tuning::tuned::{LiftValues, Tuned};
 
-use crate::support::values;
+use crate::reference::differentiate;
+use crate::support::{assert_close, values};
 use crate::{all_methods, at_step_0, joint, model, shaken, spec, tokens};
 
 /// Loss of predicting the text, and gradients where they are wanted: of S_0,
@@ -95,7 +96,8 @@ fn objective(
         let moments = matrix.second_moments(&moments);
         let a = matrix.decorrelated(&moments);
         let of_loss = values(matrix.loss(&a));
-        all.loss += lambda * of_loss.iter().map(|x| f64::from(*x)).sum::<f64>();
+        let sum: f64 = of_loss.iter().map(|x| f64::from(*x)).sum();
+        all.loss += lambda * sum / of_loss.len() as f64;
         let own = values(matrix.loss_gradient(&a, &moments) * lambda);
         all.r.iter_mut().zip(own).for_each(|(r, own)| *r += own);
     }
@@ -165,6 +167,49 @@ fn gradients_are_slopes_of_the_whole_objective() {
                 loss(&tuned)
             });
         }
+    }
+}
+
+/// The same gradients as those that Burn finds of the objective in plain operations.
+#[test]
+fn gradients_are_those_of_autodiff() {
+    let device = Device::flex();
+    let model = model(&device);
+    let ids: Vec<i32> = tokens(&device).into_data().iter::<i32>().collect();
+    for method in all_methods() {
+        let what = format!("{method:?}");
+        let tuned = shaken(at_step_0(&model, &device, method.clone()));
+        let got = objective(&model, &device, &tuned, None);
+        let want = differentiate(&tuned, &ids);
+        assert!(
+            (got.loss / want.loss - 1.0).abs() < 1e-5,
+            "{what}: {}, not {}",
+            got.loss,
+            want.loss
+        );
+        let check = |name: &str, got: &[f32], want: &[f32]| {
+            let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            assert!(
+                largest > 0.0 || want.is_empty() || name == "S_0",
+                "{name}, {what}"
+            );
+            assert_close(&format!("{name}, {what}"), got, want, 1e-4 * largest, 0.0);
+        };
+        check("S_0", &got.state, &want.state);
+        check("Z", &got.weights, &want.weights);
+        check("beta", &got.gate, &want.gate);
+        let m = tuned.lift.as_ref().unwrap().upscaled_size;
+        // One R for all heads has the sum of their gradients.
+        let n_sharing = got.r.len() / want.r.len().max(1);
+        let of_r: Vec<f32> = match n_sharing {
+            0 | 1 => got.r,
+            _ => got
+                .r
+                .chunks(n_sharing * m * m)
+                .flat_map(|heads| (0..m * m).map(|at| heads.iter().skip(at).step_by(m * m).sum()))
+                .collect(),
+        };
+        check("R", &of_r, &want.r);
     }
 }
 

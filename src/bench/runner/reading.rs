@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(got.len(), want.len(), "{what}");
         for (got, want) in got.iter().zip(want) {
             assert!(
-                (got - want).abs() < 2e-3 * (1.0 + want.abs()),
+                (got - want).abs() < 1e-4 * (1.0 + want.abs()),
                 "{what}: {got}, {want}"
             );
         }

@@ -70,6 +70,14 @@ pub fn is_lost(device: &Device) -> bool {
     known.any(|known| known.open.device == *device) && !answers(device)
 }
 
+/// The largest tensor, in bytes, that a GPU which was opened here binds; none
+/// for another device.
+pub(crate) fn max_tensor_bytes(device: &Device) -> Option<u64> {
+    let all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = all.iter().find(|known| known.open.device == *device)?;
+    known.open.limits.map(|limits| limits.max_tensor_bytes)
+}
+
 /// Loses every GPU that is open on purpose, as a driver's reset would. For
 /// tests of what follows.
 #[doc(hidden)]

@@ -6,6 +6,8 @@ use std::panic::{set_hook, take_hook};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::mebibytes;
+
 /// How the compute libraries say that memory ran out.
 const OUT_OF_MEMORY: [&str; 4] = [
     "out of memory",
@@ -13,6 +15,10 @@ const OUT_OF_MEMORY: [&str; 4] = [
     "can't allocate buffer",
     "not enough memory",
 ];
+
+/// How [`too_large`] begins. It counts as memory that ran out, for less of
+/// everything helps there, too.
+const TOO_LARGE: &str = "not enough memory in one buffer";
 
 /// What was refused on any thread.
 static REFUSALS: Refusals = Refusals(AtomicBool::new(false));
@@ -36,6 +42,21 @@ impl Refusals {
 pub fn says_out_of_memory(message: &str) -> bool {
     let message = message.to_lowercase();
     OUT_OF_MEMORY.iter().any(|words| message.contains(words))
+}
+
+/// What is said of a kernel that needs a tensor of `n_bytes` on a device that
+/// binds `most` bytes as one.
+pub(crate) fn too_large(kernel: &str, n_bytes: u64, most: u64) -> String {
+    format!(
+        "{TOO_LARGE}: {kernel} needs a tensor of {}, the device holds at most {} in one",
+        mebibytes(n_bytes),
+        mebibytes(most)
+    )
+}
+
+/// Whether a message says that a tensor was too large for the device.
+pub fn says_too_large(message: &str) -> bool {
+    message.contains(TOO_LARGE)
 }
 
 /// Whether a GPU has refused memory since this was asked the last time.
@@ -77,5 +98,12 @@ mod tests {
         }
         refusals.hear("wgpu error: Validation Error");
         assert!(!refusals.take());
+        let message = too_large("product", 3 << 30, 2 << 30);
+        assert!(says_too_large(&message) && says_out_of_memory(&message));
+        assert!(
+            message.contains("product needs a tensor of 3072 MiB"),
+            "{message}"
+        );
+        assert!(!says_too_large("wgpu error: Out of Memory"));
     }
 }

@@ -1,4 +1,7 @@
-use super::adapters::{Found, arrange};
+use std::fs;
+use std::path::Path;
+
+use super::adapters::{Found, MIN_STORAGE_BUFFERS, arrange};
 use super::*;
 use cubecl::wgpu::{WgpuBackend, WgpuDeviceKind};
 
@@ -99,9 +102,54 @@ fn every_adapter_is_listed_once_with_what_opens_it() {
             ),
         ]
     );
-    let mut weak = found("weak", wgpu::DeviceType::Other, wgpu::Backend::Gl, (0, 0));
-    weak.limits.max_storage_buffers_per_shader_stage = 8;
-    assert!(arrange(vec![(WgpuBackend::Gl, vec![weak])]).is_empty());
+    let n_listed = |n_buffers| {
+        let mut weak = found("weak", wgpu::DeviceType::Other, wgpu::Backend::Gl, (0, 0));
+        weak.limits.max_storage_buffers_per_shader_stage = n_buffers;
+        arrange(vec![(WgpuBackend::Gl, vec![weak])]).len()
+    };
+    assert_eq!([8, 21, 22].map(n_listed), [0, 0, 1]);
+}
+
+/// Name and number of tensors of every kernel in the source files of a folder.
+fn kernels_of(folder: &Path, found: &mut Vec<(String, usize)>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            kernels_of(&path, found);
+            continue;
+        }
+        let source = fs::read_to_string(&path).unwrap();
+        for kernel in source.split("\n#[cube(launch").skip(1) {
+            let (_, from_name) = kernel.split_once("fn ").unwrap();
+            let (name, rest) = from_name.split_once('(').unwrap();
+            let (parameters, _) = rest.split_once("\n}").unwrap();
+            let (parameters, _) = parameters.split_once(") {\n").unwrap();
+            let n_tensors = parameters.matches("Tensor<").count();
+            found.push((name.into(), n_tensors));
+        }
+    }
+}
+
+/// A new kernel that binds more would fail where its pipeline is made, on an
+/// adapter that was listed as one that can be used.
+#[test]
+fn an_adapter_binds_the_buffers_of_every_kernel() {
+    let mut kernels = Vec::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kernels");
+    kernels_of(&folder, &mut kernels);
+    let n_tensors = |wanted: &str| {
+        let found = kernels.iter().find(|(name, _)| name == wanted);
+        found
+            .unwrap_or_else(|| panic!("no {wanted} among {kernels:?}"))
+            .1
+    };
+    assert_eq!(
+        (n_tensors("copy"), n_tensors("layer_norm_backward")),
+        (2, 4)
+    );
+    let most = kernels.iter().map(|(_, n)| *n).max().unwrap();
+    // WebGPU's runtime keeps one buffer for itself.
+    assert_eq!(MIN_STORAGE_BUFFERS as usize, most + 1, "{kernels:?}");
 }
 
 fn check_choice(choice: DeviceChoice, adapters: Vec<Listed>, want: &str) {

@@ -13,6 +13,8 @@ use cubecl::prelude::*;
 use super::gpu_op::arg;
 use sums::UNITS;
 
+pub use cross_entropy::cross_entropy;
+
 /// Cubes of a kernel with one for each of `n`, as a device takes so many.
 pub fn cubes(n: usize) -> CubeCount {
     const WIDEST: usize = 65_535;
@@ -107,7 +109,9 @@ pub fn token_mix(
     new_last: &CubeTensor,
 ) {
     let shape = x.meta.shape();
-    let cubes = CubeCount::Static(shape[1] as u32, shape[0] as u32, 1);
+    let (n_rows, n_tokens) = (shape[0] * shape[1], shape[1]);
+    // Not one for every token along one axis: a text may be longer than that is wide.
+    let cubes = cubes(n_rows);
     let units = CubeDim::new_1d(UNITS as u32);
     // SAFETY: a cube reads its token and the one before, where there is one.
     unsafe {
@@ -123,6 +127,8 @@ pub fn token_mix(
                 arg(&mix[0]),
                 arg(&mixed[0]),
                 arg(new_last),
+                n_rows,
+                n_tokens,
                 norm.epsilon,
                 norm.fours(),
             );
@@ -148,6 +154,8 @@ pub fn token_mix(
                 arg(&mixed[4]),
                 arg(&mixed[5]),
                 arg(new_last),
+                n_rows,
+                n_tokens,
                 norm.epsilon,
                 norm.fours(),
             );
@@ -165,7 +173,9 @@ pub fn token_mix_backward(
     dx: &CubeTensor,
 ) {
     let shape = x.meta.shape();
-    let cubes = CubeCount::Static(shape[1] as u32, shape[0] as u32, 1);
+    let (n_rows, n_tokens) = (shape[0] * shape[1], shape[1]);
+    // Not one for every token along one axis: a text may be longer than that is wide.
+    let cubes = cubes(n_rows);
     let units = CubeDim::new_1d(UNITS as u32);
     // SAFETY: a cube reads its token and the one behind, where there is one.
     unsafe {
@@ -180,6 +190,8 @@ pub fn token_mix_backward(
                 arg(&dmixed[0]),
                 arg(onto),
                 arg(dx),
+                n_rows,
+                n_tokens,
                 norm.epsilon,
                 norm.fours(),
             );
@@ -204,6 +216,8 @@ pub fn token_mix_backward(
                 arg(&dmixed[5]),
                 arg(onto),
                 arg(dx),
+                n_rows,
+                n_tokens,
                 norm.epsilon,
                 norm.fours(),
             );
@@ -362,33 +376,6 @@ pub fn readout_backward(
             norm.epsilon,
             norm.fours(),
             head_size / 4,
-        );
-    }
-}
-
-/// `logits` [rows, V] and `targets` [rows], i32 → `losses` [rows] and `dlogits`
-/// [rows, V], which count `pull` times the largest logit where there is a pull.
-pub fn cross_entropy(
-    logits: &CubeTensor,
-    targets: &CubeTensor,
-    pull: Option<f32>,
-    losses: &CubeTensor,
-    dlogits: &CubeTensor,
-) {
-    let shape = logits.meta.shape();
-    // SAFETY: a cube stays in its row.
-    unsafe {
-        cross_entropy::cross_entropy::launch_unchecked(
-            &logits.client,
-            CubeCount::Static(shape[0] as u32, 1, 1),
-            CubeDim::new_1d(cross_entropy::UNITS as u32),
-            arg(logits),
-            arg(targets),
-            arg(losses),
-            arg(dlogits),
-            shape[1] / 4,
-            pull.unwrap_or(0.0),
-            pull.is_some(),
         );
     }
 }

@@ -174,7 +174,7 @@ fn through(
 }
 
 /// `x` [B, T, C] and `last` [B, C] → `mixed` [B, T, C], one for every `mix` [C],
-/// and the last normalised token, [B, C]. Cubes: T by B.
+/// and the last normalised token, [B, C]. A cube for every one of the `n_rows` tokens.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn token_mix_six(
@@ -195,13 +195,15 @@ pub fn token_mix_six(
     mixed_4: &mut Tensor<Four>,
     mixed_5: &mut Tensor<Four>,
     new_last: &mut Tensor<Four>,
+    n_rows: usize,
+    n_tokens: usize,
     epsilon: f32,
     #[comptime] fours: usize,
 ) {
-    let t = CUBE_POS_X as usize;
-    let batch_idx = CUBE_POS_Y as usize;
-    let n_tokens = CUBE_COUNT_X as usize;
-    let base = (batch_idx * n_tokens + t) * fours;
+    // Cubes behind the last token do it again.
+    let row = usize::min(CUBE_POS, n_rows - 1);
+    let (batch_idx, t) = (row / n_tokens, row % n_tokens);
+    let base = row * fours;
     let (own, before) = two_statistics(x, base, t, epsilon, fours);
     for idx in range_stepped(UNIT_POS_X as usize, fours.runtime(), UNITS) {
         let now = normed(x, weight, bias, base, idx, own);
@@ -224,7 +226,7 @@ pub fn token_mix_six(
 }
 
 /// `x` [B, T, C] and `last` [B, C] → `mixed_0` [B, T, C] for `mix_0` [C]
-/// and the last normalised token, [B, C]. Cubes: T by B.
+/// and the last normalised token, [B, C]. A cube for every one of the `n_rows` tokens.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn token_mix_one(
@@ -235,13 +237,15 @@ pub fn token_mix_one(
     mix_0: &Tensor<Four>,
     mixed_0: &mut Tensor<Four>,
     new_last: &mut Tensor<Four>,
+    n_rows: usize,
+    n_tokens: usize,
     epsilon: f32,
     #[comptime] fours: usize,
 ) {
-    let t = CUBE_POS_X as usize;
-    let batch_idx = CUBE_POS_Y as usize;
-    let n_tokens = CUBE_COUNT_X as usize;
-    let base = (batch_idx * n_tokens + t) * fours;
+    // Cubes behind the last token do it again.
+    let row = usize::min(CUBE_POS, n_rows - 1);
+    let (batch_idx, t) = (row / n_tokens, row % n_tokens);
+    let base = row * fours;
     let (own, before) = two_statistics(x, base, t, epsilon, fours);
     for idx in range_stepped(UNIT_POS_X as usize, fours.runtime(), UNITS) {
         let now = normed(x, weight, bias, base, idx, own);
@@ -259,7 +263,7 @@ pub fn token_mix_one(
 }
 
 /// The gradient `dx` of x for those of what [`token_mix_six`] gives, plus
-/// `onto`, [B, T, C] each. Cubes: T by B.
+/// `onto`, [B, T, C] each. A cube for every one of the `n_rows` tokens.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn token_mix_six_backward(
@@ -279,11 +283,14 @@ pub fn token_mix_six_backward(
     dmixed_5: &Tensor<Four>,
     onto: &Tensor<Four>,
     dx: &mut Tensor<Four>,
+    n_rows: usize,
+    n_tokens: usize,
     epsilon: f32,
     #[comptime] fours: usize,
 ) {
-    let is_last = CUBE_POS_X + 1 == CUBE_COUNT_X;
-    let base = (CUBE_POS_Y as usize * CUBE_COUNT_X as usize + CUBE_POS_X as usize) * fours;
+    let row = usize::min(CUBE_POS, n_rows - 1);
+    let is_last = row % n_tokens + 1 == n_tokens;
+    let base = row * fours;
     let mut dnormed = Shared::<[Four]>::new_slice(fours);
     for idx in range_stepped(UNIT_POS_X as usize, fours.runtime(), UNITS) {
         dnormed[idx] = through(dmixed_0, mix_0, base, idx, is_last, fours)
@@ -297,7 +304,7 @@ pub fn token_mix_six_backward(
 }
 
 /// The gradient `dx` of x for those of what [`token_mix_one`] gives, plus
-/// `onto`, [B, T, C] each. Cubes: T by B.
+/// `onto`, [B, T, C] each. A cube for every one of the `n_rows` tokens.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn token_mix_one_backward(
@@ -307,11 +314,14 @@ pub fn token_mix_one_backward(
     dmixed_0: &Tensor<Four>,
     onto: &Tensor<Four>,
     dx: &mut Tensor<Four>,
+    n_rows: usize,
+    n_tokens: usize,
     epsilon: f32,
     #[comptime] fours: usize,
 ) {
-    let is_last = CUBE_POS_X + 1 == CUBE_COUNT_X;
-    let base = (CUBE_POS_Y as usize * CUBE_COUNT_X as usize + CUBE_POS_X as usize) * fours;
+    let row = usize::min(CUBE_POS, n_rows - 1);
+    let is_last = row % n_tokens + 1 == n_tokens;
+    let base = row * fours;
     let mut dnormed = Shared::<[Four]>::new_slice(fours);
     for idx in range_stepped(UNIT_POS_X as usize, fours.runtime(), UNITS) {
         dnormed[idx] = through(dmixed_0, mix_0, base, idx, is_last, fours);

@@ -94,7 +94,8 @@ pub(super) fn backward(
     let outputs = queue("lifted_wkv_backward", inputs, outputs, move |x, out| {
         let interval = checkpoint_interval(n, m);
         let Layout { n_columns, n_rows } = Layout::new(n, m);
-        let scratch = empty(&x[0], Shape::from([b * h, interval, n_rows, m]));
+        let shape = Shape::from([b * h, interval, n_rows, m]);
+        let scratch = empty("lifted_wkv_backward", &x[0], shape);
         kernel::backward::launch(
             &x[0].client,
             CubeCount::Static((b * h) as u32, 1, 1),

@@ -142,7 +142,7 @@ pub fn product(
     if n_parts == 1 {
         return launch(a, b, call, other, out, tiling, in_units);
     }
-    let parts = empty(a, Shape::from([n_parts, m, n]));
+    let parts = empty("product", a, Shape::from([n_parts, m, n]));
     launch(a, b, call, other, &parts, tiling, in_units);
     let total = m * n / 4;
     // SAFETY: units behind the last four do nothing.

@@ -158,7 +158,14 @@ fn autodiff_of_l_decor_is_the_printed_gradient() {
             ..matrix
         };
         let second = SecondMoments(Tensor::from_inner(second.0));
-        let loss = tracked.loss(&tracked.decorrelated(&second)).sum();
+        let a = tracked.decorrelated(&second);
+        let loss = tracked.loss(&a).mean();
+        let reported = read_f32(tracked.numbers(&a).inner()).unwrap()[0];
+        let minimised = read_f32(loss.clone().inner()).unwrap()[0];
+        assert!(
+            (reported / minimised - 1.0).abs() < 1e-6,
+            "{reported} {minimised}"
+        );
         let want = leaf.grad(&loss.backward()).unwrap();
         let want = read_f32(want).unwrap();
         let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));

@@ -111,7 +111,8 @@ fn lifted_steps_lower_the_loss_and_report_the_features() {
             assert_eq!(of.gate.is_some_and(|gate| gate > 0.0), is_recurrent);
             assert_eq!(of.literal, None);
         }
-        let condition = trainer.condition_number().unwrap().unwrap();
+        let condition = trainer.condition_number(&mut Conditions::default(), false);
+        let condition = condition.unwrap().unwrap();
         assert!((1.0..100.0).contains(&condition), "{condition}");
         assert_eq!(trainer.divergence(), None);
     }

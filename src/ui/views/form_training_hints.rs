@@ -32,7 +32,7 @@ pub const TRAINING_LEARNING_RATE: Field = field(
     "Learning rate",
     "η",
     "",
-    "The peak rate of S₀. Rates of states are far larger than those of weights: 0.01 to 0.4 on the mini model. Too large and the run diverges, too small and nothing happens.",
+    "The peak rate of S₀. Rates of states are far larger than those of weights: 0.05 to 1.6 on the mini model, by the task. Too large and the run diverges, too small and nothing happens.",
 )
 .number(Range::above(0.0).up_to(MAX_RATE));
 pub const TRAINING_SCHEDULE: Field = field(
@@ -72,7 +72,7 @@ pub const TRAINING_OPTIMIZER: Field = field(
     "Optimiser",
     "",
     "",
-    "How a gradient becomes an update. Adam is what the paper and RWKV-PEFT use.",
+    "How a gradient becomes an update. RWKV-PEFT uses Adam; the paper does not say what it used.",
 )
 .choice();
 pub const TRAINING_CLIP_NORM: Field = field(
@@ -136,7 +136,7 @@ pub const TRAINING_L2WRAP: Field = field(
     "L2Wrap",
     "",
     "",
-    "RWKV's penalty on the largest logit, 1e-4 of its square. Off in state tuning, as a rule.",
+    "RWKV's penalty on the largest logit, 1e-4 of its square. RWKV-PEFT applies it when it tunes states; the figures of Gosling's own runs are without it.",
 )
 .switch();
 pub const EVALUATION_BEFORE: Field = field(

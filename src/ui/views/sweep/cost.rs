@@ -26,7 +26,7 @@ pub(super) fn bottom_ui(
     ui.horizontal(|ui| {
         let jobs = DragValue::new(&mut panel.n_jobs).range(1..=MAX_JOBS);
         let jobs = labelled(ui, "Side by side", jobs);
-        jobs.on_hover_text("Runs at a time, each in a process of its own. On a GPU several are often faster than one after another; on the CPU they share its cores.");
+        jobs.on_hover_text("Runs at a time, each in a process of its own. On one GPU they take turns and are usually slower: 1 is best there. On the CPU they share its cores.");
         weak_small(ui, "Choose by");
         let chosen = &mut panel.draft.choose_by;
         choice(
@@ -122,10 +122,10 @@ fn time_words(secs: f64, n_jobs: usize, device: DeviceChoice) -> String {
         (_, DeviceChoice::Cpu) => {
             format!("about {whole}, {n_jobs} side by side on the same cores")
         }
-        // What one run leaves idle another one takes; how much is not known before.
+        // Processes take turns on a GPU: two took 33 ms a step each on an H200, one
+        // alone 14 ms (`benches/RESULTS.md`).
         (_, DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_)) => {
-            let least = duration(secs / n_jobs as f64);
-            format!("between {least} and {whole}, {n_jobs} side by side on one device")
+            format!("{whole} or more, {n_jobs} take turns on one device")
         }
     }
 }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_side_by_side_are_promised_no_more_than_the_device_has() {
+    fn runs_side_by_side_are_promised_no_time_that_is_saved() {
         let words = |n_jobs, device| time_words(600.0, n_jobs, device);
         let alone = words(1, DeviceChoice::Gpu);
         assert_eq!(
@@ -148,8 +148,9 @@ mod tests {
             "{cores}"
         );
         let shared = words(4, DeviceChoice::Gpu);
-        for secs in [150.0, 600.0] {
-            assert!(shared.contains(&duration(secs)), "{shared}");
-        }
+        assert_eq!(
+            shared,
+            format!("{} or more, 4 take turns on one device", duration(600.0))
+        );
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn importance_ui(ui: &mut Ui, plan: &SweepPlan, results: &SweepResult
         }
         weak_small(
             ui,
-            "Rank correlation (Spearman) says whether the number rises or falls with the field. The rank ratio also sees a best value in the middle. Fields that vary together share the credit; no model is fitted.",
+            "Rank correlation (Spearman) says whether the number rises or falls with the field. The rank ratio also sees a best value in the middle; it is adjusted for the number of values. Fields that vary together share the credit; no model is fitted.",
         );
     });
 }
