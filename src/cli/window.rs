@@ -48,6 +48,6 @@ fn open(runs: PathBuf, run: Option<PathBuf>) -> Result<(), String> {
 fn open(runs: PathBuf, _run: Option<PathBuf>) -> Result<(), String> {
     Err(format!(
         "this build has no window; gosling tune --runs {} does the same on the command line",
-        runs.display()
+        crate::words::shown(&runs)
     ))
 }

@@ -5,6 +5,7 @@ mod adapters;
 mod memory;
 mod open;
 mod processor;
+mod quiet;
 mod refusal;
 mod reopen;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
 pub use memory::{MachineMemory, machine_memory, memory_of};
 pub use open::{destroy_open_devices, is_lost, suspect_open_devices};
 pub use processor::{Processor, processor};
+pub use quiet::quiet_drivers;
 pub use refusal::{says_out_of_memory, take_refusal};
 
 /// Where to compute.

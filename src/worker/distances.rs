@@ -31,8 +31,15 @@ pub(super) fn measure_distances(
     session: &mut Session,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let Method::Lifted(lift) = &spec.method else {
-        return Err(Error::spec("method", "has no kernels; choose Lifted"));
+    let lift = match &spec.method {
+        Method::Lifted(lift) => lift,
+        Method::PaperLiteral(_) => {
+            let reason = "is PaperLiteral, whose kernels look at six vectors of a token that are not made unit vectors; distances are measured of the receptance of Lifted only";
+            return Err(Error::spec("method", reason));
+        }
+        Method::Base | Method::Standard(_) => {
+            return Err(Error::spec("method", "has no kernels; choose Lifted"));
+        }
     };
     spec.check()?;
     context.during = Doing::LoadingModel;
