@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::follow::{Ending, INTERRUPTED, follow, interrupts};
-use super::plain_options::StepOptions;
+use super::plain_options::{MemoryOptions, StepOptions};
 use super::progress::Progress;
 use super::spec_arguments::{ChosenSpec, SpecArguments};
 use super::table::columns;
@@ -32,6 +32,8 @@ first guesses: a rate is chosen on the validation split.
 pub struct FindRateArguments {
     #[command(flatten)]
     spec: SpecArguments,
+    #[command(flatten)]
+    memory: MemoryOptions,
     /// The first rate.
     #[arg(long, default_value_t = RateRange::default().first)]
     first: f64,
@@ -57,6 +59,7 @@ pub fn run(arguments: &FindRateArguments) -> Result<ExitCode> {
         steps: arguments.steps,
     };
     range.check()?;
+    arguments.memory.apply();
     if arguments.spec.sources.rate.is_some() {
         let reason = "is what find-rate looks for; bound it with --first and --last";
         return Err(Error::spec("--rate", reason));

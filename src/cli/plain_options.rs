@@ -10,6 +10,7 @@ use crate::data::{Benchmark, Split, Template, load};
 use crate::error::{Error, Result};
 use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec};
 use crate::words::shown;
+use crate::worker::allow_memory;
 
 /// The model and the data.
 #[derive(Args, Debug, Default)]
@@ -43,6 +44,24 @@ pub(super) struct StepOptions {
     /// of them.
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
+}
+
+/// What is done where memory looks too small.
+#[derive(Args, Debug, Default)]
+pub(super) struct MemoryOptions {
+    /// Begin also where the forecast says that a step does not fit into memory;
+    /// GOSLING_ALLOW_MEMORY=1 does the same.
+    #[arg(long)]
+    allow_memory: bool,
+}
+
+impl MemoryOptions {
+    /// Makes it so, before a worker is started.
+    pub fn apply(&self) {
+        if self.allow_memory {
+            allow_memory();
+        }
+    }
 }
 
 /// A change of a run that a plain option makes.

@@ -7,7 +7,7 @@ use clap::Args;
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 
 use super::follow::{INTERRUPTED, interrupts};
-use super::plain_options::{Change, SourceOptions, StepOptions};
+use super::plain_options::{Change, MemoryOptions, SourceOptions, StepOptions};
 use super::progress::Progress;
 use super::sweep_forecast::forecast;
 use super::sweep_task::do_task;
@@ -17,7 +17,9 @@ use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
 use crate::report::TableFormat;
-use crate::sweep::conduct::{MAX_JOBS, Options, SweepCommand, SweepEnd, SweepEvent, conduct};
+use crate::sweep::conduct::{
+    MAX_JOBS, Options, STOP_PATIENCE, SweepCommand, SweepEnd, SweepEvent, conduct,
+};
 use crate::sweep::plan::SweepPlan;
 use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
@@ -53,6 +55,8 @@ pub struct SweepArguments {
     sources: SourceOptions,
     #[command(flatten)]
     steps: StepOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
     /// Change one field of every run, as in training.schedule.last=0.1, after every
     /// other option; can be repeated. Text may stand in single quotes.
     #[arg(long, value_name = "PATH=VALUE")]
@@ -100,6 +104,7 @@ enum EmitKind {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
+    arguments.memory.apply();
     if arguments.task.is_some() || arguments.gather || arguments.resume {
         arguments.check_unchanged()?;
     }
@@ -279,6 +284,7 @@ fn follow(
         program: this_program()?,
         n_jobs: arguments.n_jobs(),
         retry: arguments.retry,
+        patience: STOP_PATIENCE,
     };
     let interrupts = interrupts()?;
     let (ended_to, ended) = unbounded();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::follow::{Ending, INTERRUPTED, follow, interrupts};
-use super::plain_options::StepOptions;
+use super::plain_options::{MemoryOptions, StepOptions};
 use super::progress::Progress;
 use super::spec_arguments::{ChosenSpec, SpecArguments};
 use super::tune_report::report;
@@ -27,6 +27,8 @@ pub struct TuneArguments {
     spec: SpecArguments,
     #[command(flatten)]
     steps: StepOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
     /// The folder that holds the runs' folders.
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
@@ -48,6 +50,7 @@ pub struct TuneArguments {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
+    arguments.memory.apply();
     let mut store = RunStore::default();
     let mut progress = Progress::new(arguments.quiet);
     let command = match &arguments.resume {

@@ -81,7 +81,10 @@ fn an_allocation_that_fails_is_an_error_and_not_a_wrong_number() {
     let _gpu = gpu();
     let opened = open(DeviceChoice::Gpu).unwrap();
     let limit = opened.limits.unwrap().max_tensor_bytes;
-    assert!(limit <= 1 << 30, "this GPU holds {limit} bytes in one tensor");
+    assert!(
+        limit <= 1 << 30,
+        "this GPU holds {limit} bytes in one tensor"
+    );
     let sum = |n: usize, device: &Device| {
         let read = || {
             let ones = Tensor::<1>::ones([n], device);
