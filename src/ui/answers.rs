@@ -151,7 +151,7 @@ impl App {
             })
         });
         match saved {
-            Ok(()) => self.notify(Notice::info(format!("Saved {}", shown(&path)))),
+            Ok(()) => self.notify(Notice::info(format!("Saved {}", shown(path)))),
             Err(error) => self.notify(Notice::error(error.to_string())),
         }
     }

@@ -76,7 +76,7 @@ impl Background {
             let path = chosen.path();
             let saved = table.write(path);
             Some(Answer::Done(
-                saved.map(|()| format!("Saved {}", shown(&path))),
+                saved.map(|()| format!("Saved {}", shown(path))),
             ))
         });
     }

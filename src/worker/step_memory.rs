@@ -73,12 +73,7 @@ pub(super) fn memory_note(
         })
     });
     if let Some(too_little) = too_little {
-        return match is_memory_allowed() {
-            true => Ok(Some(format!(
-                "{note}; training.batch {too_little}, but goes on as asked"
-            ))),
-            false => Err(too_much(format!("{too_little}{ALLOWANCE}"))),
-        };
+        return judged(&note, &too_little, is_memory_allowed()).map(Some);
     }
     Ok(Some(match machine {
         Some(machine) if more > machine.free => format!(
@@ -87,6 +82,17 @@ pub(super) fn memory_note(
         ),
         Some(_) | None => note,
     }))
+}
+
+/// A step that the memory looks too small for: a note where that is allowed, else an
+/// error that says how to allow it.
+fn judged(note: &str, too_little: &str, is_allowed: bool) -> Result<String> {
+    match is_allowed {
+        true => Ok(format!(
+            "{note}; training.batch {too_little}, and is tried all the same, as asked"
+        )),
+        false => Err(too_much(format!("{too_little}{ALLOWANCE}"))),
+    }
 }
 
 /// How to begin all the same.
@@ -178,6 +184,22 @@ mod tests {
         assert_eq!(too_little(&ESTIMATE, Some(10 << 20)), None);
         let step = "needs about 10 MiB for a step, the device has 9.00 MiB";
         assert_eq!(too_little(&ESTIMATE, Some(9 << 20)).as_deref(), Some(step));
+    }
+
+    #[test]
+    fn what_looks_too_large_can_be_allowed() {
+        let (note, reason) = (
+            "the largest step takes much",
+            "needs about 2, the device has 1",
+        );
+        let refused = judged(note, reason, false).unwrap_err().to_string();
+        let start = format!("training.batch: {reason} (--allow-memory tries it all the same); ");
+        assert!(refused.starts_with(&start), "{refused}");
+        let told = judged(note, reason, true).unwrap();
+        assert!(
+            told.starts_with(&format!("{note}; training.batch {reason}")),
+            "{told}"
+        );
     }
 
     #[test]

@@ -28,7 +28,7 @@ const COMMANDS: &[&str] = &[
     "generate --device cpu --max-tokens 3 The",
     "selftest --device cpu --only sums",
     "bench wkv --device cpu",
-    "find-rate --preset cpu --data arc --batch 1 --steps 2",
+    "find-rate --preset cpu --data arc --batch 1 --steps 10",
     "tune --preset cpu --print-spec",
     "tune --preset cpu --data arc --steps 1 --batch 1 --set evaluation.limit=2 --set evaluation.few_shot=0 --quiet",
     "sweep four-runs --print-spec",

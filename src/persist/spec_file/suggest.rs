@@ -160,7 +160,7 @@ mod tests {
         check("l2warp", &fields, Some("l2wrap"));
         check("learnig_rate", &fields, Some("learning_rate"));
         // Where there is no such field, letters decide.
-        check("lr", &["lx"], Some("lx"));
+        check("lr", &["lrx"], Some("lrx"));
         check("zzz", &fields, None);
     }
 

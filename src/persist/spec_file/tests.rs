@@ -157,7 +157,7 @@ fn errors_say_where_and_what_would_be_right() {
         ),
         (
             r#"(model: (checkpoint: File("C:\Users\me\rwkv7.pth")))"#,
-            r#"line 1, column 27: in quotes a backslash begins an escape; write a path with /, or as r"C:\models\rwkv7.pth""#,
+            r#"line 1, column 28: in quotes a backslash begins an escape; write a path with /, or as r"C:\models\rwkv7.pth""#,
         ),
         (
             "(training: (l2wrap: yes))",
@@ -304,7 +304,7 @@ fn fields_are_set_by_path() {
                 r"data.source.validation=C:\it's.jsonl",
             ],
             "data.source.validation",
-            r#""C:\\it's.jsonl""#,
+            r#""C:\\it\'s.jsonl""#,
         ),
         (&["device=GpuIndex(1)"], "device", "GpuIndex(1)"),
         (&["name=rate-0.1"], "name", "\"rate-0.1\""),
