@@ -91,16 +91,16 @@ fn judged(note: &str, too_little: &str, is_allowed: bool) -> Result<String> {
         true => Ok(format!(
             "{note}; training.batch {too_little}, and is tried all the same, as asked"
         )),
-        false => Err(too_much(format!("{too_little}{ALLOWANCE}"))),
+        false => {
+            let or = ", or try it all the same with --allow-memory";
+            Err(too_much(too_little, or))
+        }
     }
 }
 
-/// How to begin all the same.
-const ALLOWANCE: &str = " (--allow-memory tries it all the same)";
-
-fn too_much(what: String) -> Error {
+fn too_much(what: &str, or: &str) -> Error {
     let less = "choose a smaller one, training.accumulate for it, or a shorter data.context_length";
-    Error::spec("training.batch", format!("{what}; {less}"))
+    Error::spec("training.batch", format!("{what}; {less}{or}"))
 }
 
 /// Whether the system would give this program so much memory more. Where it
@@ -116,11 +116,14 @@ fn can_have(n_bytes: u64) -> bool {
 /// Refuses a step with a tensor that the device cannot hold.
 fn check_tensor(estimate: &MemoryEstimate, max_tensor: Option<u64>) -> Result<()> {
     match max_tensor {
-        Some(max) if estimate.largest_tensor > max => Err(too_much(format!(
-            "makes a tensor of {}, the device holds at most {} in one",
-            mebibytes(estimate.largest_tensor),
-            mebibytes(max)
-        ))),
+        Some(max) if estimate.largest_tensor > max => {
+            let what = format!(
+                "makes a tensor of {}, the device holds at most {} in one",
+                mebibytes(estimate.largest_tensor),
+                mebibytes(max)
+            );
+            Err(too_much(&what, ""))
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -193,8 +196,12 @@ mod tests {
             "needs about 2, the device has 1",
         );
         let refused = judged(note, reason, false).unwrap_err().to_string();
-        let start = format!("training.batch: {reason} (--allow-memory tries it all the same); ");
+        let start = format!("training.batch: {reason}; choose a smaller one, ");
         assert!(refused.starts_with(&start), "{refused}");
+        assert!(
+            refused.ends_with(", or try it all the same with --allow-memory"),
+            "{refused}"
+        );
         let told = judged(note, reason, true).unwrap();
         assert!(
             told.starts_with(&format!("{note}; training.batch {reason}")),
