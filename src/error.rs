@@ -4,6 +4,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::words::{Visible, shown};
+
 /// A result whose error is [`enum@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -11,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file from outside cannot be used.
-    #[error("{}: {place}: {reason}", file.display())]
+    #[error("{}", Visible(format_args!("{}: {place}: {reason}", file.display())))]
     Input {
         /// The file.
         file: PathBuf,
@@ -21,7 +23,7 @@ pub enum Error {
         reason: String,
     },
     /// The operating system refused a file operation.
-    #[error("cannot {doing} {}: {}", file.display(), io_reason(source))]
+    #[error("cannot {doing} {}: {}", shown(file), Visible(io_reason(source)))]
     Io {
         /// What was being done, as a verb phrase: "read", "create".
         doing: &'static str,
@@ -31,7 +33,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A field of a specification has a value that cannot be run.
-    #[error("{field}: {reason}")]
+    #[error("{}", Visible(format_args!("{field}: {reason}")))]
     Spec {
         /// The field's path, such as `training.batch`.
         field: String,
@@ -39,7 +41,7 @@ pub enum Error {
         reason: String,
     },
     /// The compute device cannot do what was asked.
-    #[error("device: {0}")]
+    #[error("device: {}", Visible(.0))]
     Device(String),
     /// The work was cancelled by the user; not a failure.
     #[error("stopped")]
@@ -102,5 +104,29 @@ fn io_reason(error: &io::Error) -> String {
         }
         io::ErrorKind::NotFound => "no such file or folder".into(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_is_one_line() {
+        let file = "a\tb\n.pth";
+        for (error, expected) in [
+            (
+                Error::input(file, "tensor `x\n`", "is\x1b[2J wrong"),
+                "a\\u{9}b\\u{a}.pth: tensor `x\\u{a}`: is\\u{1b}[2J wrong",
+            ),
+            (
+                Error::io("read", file, io::ErrorKind::NotFound.into()),
+                "cannot read a\\u{9}b\\u{a}.pth: no such file or folder",
+            ),
+            (Error::spec("na\rme", "x\ny"), "na\\u{d}me: x\\u{a}y"),
+            (Error::Device("lost\n".into()), "device: lost\\u{a}"),
+        ] {
+            assert_eq!(error.to_string(), expected);
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 /// The layers from the ground up. A layer names those in earlier rows only, so
 /// that no two of them need each other.
 const LAYERS: &[&[&str]] = &[
-    &["error", "random", "words", "colormap", "allocator"],
+    &["random", "words", "shell", "colormap", "allocator"],
+    &["error"],
     &["atomic", "kernels"],
     &["model"],
     &["data"],

@@ -46,6 +46,7 @@ mod random;
 pub mod report;
 pub mod runs;
 pub mod selftest;
+pub mod shell;
 pub mod sweep;
 pub mod tuning;
 #[cfg(feature = "gui")]

@@ -1,4 +1,46 @@
-//! Numbers and times as people read them, on the command line and in the window.
+//! Numbers, times and foreign text as people read them, on the command line and in
+//! the window.
+
+use std::fmt::{self, Display, Formatter, Write};
+use std::path::Path;
+
+/// Whether a screen obeys a character instead of showing it: a control character, a
+/// line's end of Unicode or a mark that turns the direction of text.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// What is shown of text from outside, such as a path or a field of a file: on one
+/// line, with `\u{a}` in the place of a line's end. It is not `\n`, which cannot be
+/// told from the folder `n` of a path on Windows.
+pub(crate) struct Visible<T>(pub T);
+
+impl<T: Display> Display for Visible<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        struct Escaping<'a, 'b>(&'a mut Formatter<'b>);
+        impl Write for Escaping<'_, '_> {
+            fn write_str(&mut self, text: &str) -> fmt::Result {
+                for part in text.split_inclusive(is_hidden) {
+                    match part.chars().next_back().filter(|last| is_hidden(*last)) {
+                        Some(last) => {
+                            self.0.write_str(&part[..part.len() - last.len_utf8()])?;
+                            write!(self.0, "{}", last.escape_unicode())?;
+                        }
+                        None => self.0.write_str(part)?,
+                    }
+                }
+                Ok(())
+            }
+        }
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+/// A path as it is shown.
+pub(crate) fn shown(path: &Path) -> Visible<std::path::Display<'_>> {
+    Visible(path.display())
+}
 
 /// A number with three digits or so.
 pub(crate) fn short(value: f64) -> String {
@@ -38,6 +80,22 @@ mod tests {
             (f64::NAN, "0 s"),
         ] {
             assert_eq!(duration(secs), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_screen_would_obey_is_shown() {
+        for (text, expected) in [
+            (
+                "D:\new\train\rwkv7.pth",
+                "D:\\u{a}ew\\u{9}rain\\u{d}wkv7.pth",
+            ),
+            ("C:\\new\\träin 7.pth", "C:\\new\\träin 7.pth"),
+            ("\u{1b}[2J\u{202e}x\u{7f}", "\\u{1b}[2J\\u{202e}x\\u{7f}"),
+            ("", ""),
+        ] {
+            assert_eq!(Visible(text).to_string(), expected);
+            assert_eq!(shown(Path::new(text)).to_string(), expected);
         }
     }
 

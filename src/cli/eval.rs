@@ -15,6 +15,7 @@ use crate::bench::{
 use crate::data::{Benchmark, Item, MmluTemplate, Protocol, Split, load, mini};
 use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{Scored, later_name, write_evaluation};
+use crate::words::shown;
 
 /// What to score.
 #[derive(Args)]
@@ -105,7 +106,7 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
     print_figures(&evaluation, &scored, &loaded.device.description);
     if let Some(path) = arguments.out_file(&evaluation) {
         write_evaluation(&path, &evaluation, &scored)?;
-        println!("{}  every item, for gosling compare", path.display());
+        println!("{}  every item, for gosling compare", shown(&path));
     }
     Ok(())
 }

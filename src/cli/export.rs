@@ -8,6 +8,7 @@ use super::model_arguments::times;
 use crate::error::{Error, Result};
 use crate::tuning::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
 use crate::tuning::state_file::{ExportFormat, Orientation, PthDType, export, locate_state};
+use crate::words::shown;
 
 /// Which state, and what becomes of it.
 #[derive(Args)]
@@ -75,7 +76,7 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     };
     println!(
         "saved {}{scale}, {} bytes, read back and equal",
-        report.path.display(),
+        shown(&report.path),
         report.bytes
     );
     if report.max_abs_rounding > 0.0 {
@@ -87,7 +88,7 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     if let Some(script) = script {
         println!(
             "saved {}, which loads it with the rwkv package",
-            script.display()
+            shown(&script)
         );
     }
     Ok(())

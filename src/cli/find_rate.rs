@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::follow::{Ending, INTERRUPTED, follow, interrupts};
+use super::plain_options::{MemoryOptions, StepOptions};
 use super::progress::Progress;
 use super::spec_arguments::{ChosenSpec, SpecArguments};
 use super::table::columns;
@@ -31,6 +32,8 @@ first guesses: a rate is chosen on the validation split.
 pub struct FindRateArguments {
     #[command(flatten)]
     spec: SpecArguments,
+    #[command(flatten)]
+    memory: MemoryOptions,
     /// The first rate.
     #[arg(long, default_value_t = RateRange::default().first)]
     first: f64,
@@ -56,7 +59,12 @@ pub fn run(arguments: &FindRateArguments) -> Result<ExitCode> {
         steps: arguments.steps,
     };
     range.check()?;
-    let ChosenSpec { spec, origin } = arguments.spec.spec()?;
+    arguments.memory.apply();
+    if arguments.spec.sources.rate.is_some() {
+        let reason = "is what find-rate looks for; bound it with --first and --last";
+        return Err(Error::spec("--rate", reason));
+    }
+    let ChosenSpec { spec, origin } = arguments.spec.spec(&StepOptions::default())?;
     let mut progress = Progress::new(arguments.quiet);
     progress.say(&origin);
     let interrupts = interrupts()?;
@@ -127,10 +135,7 @@ fn report(finding: &RateFinding) -> String {
     let mut rows = Vec::new();
     for (name, found) in suggestions {
         rows.push(match found {
-            Some(found) => vec![
-                name.to_owned(),
-                format!("--set training.learning_rate={}", rate(*found)),
-            ],
+            Some(found) => vec![name.to_owned(), format!("--rate {}", rate(*found))],
             None => vec![name.to_owned(), "not found; try other rates".to_owned()],
         });
     }
@@ -181,7 +186,7 @@ rate   loss    smoothed
 ended early, stopped
 the loss still falls at the last rate; a larger --last tells more
 
-steepest fall                             --set training.learning_rate=0.050
+steepest fall                             --rate 0.050
 one tenth of the rate at the lowest loss  not found; try other rates
 
 ";

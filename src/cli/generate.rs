@@ -1,12 +1,13 @@
 //! `gosling generate`: a text that the model continues, untuned or from a tuned
 //! state.
 
-use std::io::{ErrorKind, IsTerminal as _, Read as _, Write as _, stdin, stdout};
+use std::io::{IsTerminal as _, Read as _, stdin, stdout};
 use std::time::Instant;
 
 use clap::Args;
 
 use super::model_arguments::ModelArguments;
+use super::output::is_lost;
 use crate::error::{Error, Result};
 use crate::model::generate::{END_OF_DOCUMENT, Generation};
 use crate::model::sampling::{Sampler, Sampling};
@@ -71,7 +72,8 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
             break;
         }
         let shown = stream.push(loaded.tokenizer.token_bytes(token));
-        if !show(&shown)? || stream.is_stopped() {
+        print!("{shown}");
+        if is_lost() || stream.is_stopped() {
             break;
         }
         if n_written < arguments.max_tokens {
@@ -79,9 +81,9 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
         }
     }
     let write_secs = writing.elapsed().as_secs_f64();
-    show(&stream.rest())?;
+    print!("{}", stream.rest());
     if stdout().is_terminal() {
-        show("\n")?;
+        println!();
     }
     eprintln!(
         "{n_written} tokens at {:.1} tokens/s, after {} read in {read_secs:.2} s; {}, {}",
@@ -113,17 +115,4 @@ impl GenerateArguments {
 /// The text with \n as line ends, which few shells let people type.
 fn with_line_ends(text: &str) -> String {
     text.replace("\\n", "\n")
-}
-
-/// Writes at once; false where nobody listens any more.
-fn show(text: &str) -> Result<bool> {
-    let mut stdout = stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
-    match written {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Error::io("write", "the standard output", error)),
-    }
 }

@@ -16,6 +16,7 @@ use crate::data::{
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::tuning::state_file::Orientation;
+use crate::words::shown;
 
 /// What to show.
 #[derive(Args)]
@@ -98,7 +99,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         Marking::Brackets
     };
     if let Some(path) = &arguments.path {
-        println!("{}: a data set", path.display());
+        println!("{}: a data set", shown(path));
     }
     println!("{}", preview.render(marking));
     Ok(())

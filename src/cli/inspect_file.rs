@@ -196,7 +196,7 @@ fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
 
 /// The file, what it is, and its properties.
 fn listed(checkpoint: &Checkpoint, what: &str, rows: &[(&str, String)]) -> String {
-    let mut text = format!("{}: {what}\n", checkpoint.file().display());
+    let mut text = format!("{}: {what}\n", crate::words::shown(checkpoint.file()));
     for (name, value) in rows {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<14} {value}");

@@ -102,7 +102,11 @@ impl<'a> Pictures<'a> {
     /// How many there are, and where.
     pub fn summary(&self) -> String {
         match self.folder {
-            Some(folder) => format!("{} pictures in {}\n", self.n_written, folder.display()),
+            Some(folder) => format!(
+                "{} pictures in {}\n",
+                self.n_written,
+                crate::words::shown(folder)
+            ),
             None => String::new(),
         }
     }

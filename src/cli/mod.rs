@@ -1,6 +1,9 @@
 //! The command line: one subcommand a file. It prints for people and returns
 //! exit code 2 for bad input.
 
+#[macro_use]
+mod output;
+
 mod bench;
 mod compare;
 mod devices;
@@ -15,6 +18,7 @@ mod inspect_file;
 mod inspect_head;
 mod inspect_pictures;
 mod model_arguments;
+mod plain_options;
 mod progress;
 mod selftest;
 mod spec_arguments;
@@ -32,6 +36,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::Error;
+use crate::kernels::device::quiet_drivers;
 
 /// A workbench for RWKV-7 state tuning.
 #[derive(Parser)]
@@ -77,7 +82,11 @@ enum Command {
 
 /// Parses the arguments and runs the subcommand.
 pub fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    quiet_drivers();
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(error) => return output::code_after_help(&error),
+    };
     let command = command.unwrap_or_else(|| Command::Window(Default::default()));
     let outcome = match command {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
@@ -99,7 +108,9 @@ pub fn main() -> ExitCode {
         Command::Window(arguments) => Ok(window::run(arguments)),
     };
     match outcome {
-        Ok(code) => code,
+        Ok(code) => output::code_after(code),
+        // Nobody reads what it would go on to measure.
+        Err(Error::Stopped) if output::is_lost() => output::code_after(ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("gosling: {error}");
             match error {

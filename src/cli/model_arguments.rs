@@ -14,6 +14,7 @@ use crate::model::{ModelConfig, Rwkv7, mini};
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::{Metadata, Orientation, locate_state};
 use crate::tuning::tuned::Tuned;
+use crate::words::shown;
 
 /// Which model and device.
 #[derive(Args)]
@@ -79,7 +80,7 @@ impl ModelChoice {
     }
 
     fn name(&self) -> String {
-        let name = self.model.as_ref().map(|path| path.display().to_string());
+        let name = self.model.as_ref().map(|path| shown(path).to_string());
         name.unwrap_or_else(|| "the mini model".into())
     }
 }
@@ -142,11 +143,11 @@ impl ModelArguments {
                 if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                     eprintln!(
                         "gosling: {}: base model: the state was tuned for other weights than {}; it may do harm",
-                        path.display(),
+                        shown(&path),
                         self.choice.name()
                     );
                 }
-                let name = format!("{}{}", path.display(), times(self.alpha));
+                let name = format!("{}{}", shown(&path), times(self.alpha));
                 let tuned = tuned.scaled(self.alpha);
                 (Some(tuned.start(&device.device)), name)
             }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::plain_options::{SourceOptions, StepOptions};
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, list_adapters};
 use crate::persist::presets::preset;
@@ -11,6 +12,7 @@ use crate::persist::spec_file::{read_spec, set_field};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::StartState;
 use crate::tuning::state_file::locate_state;
+use crate::words::shown;
 
 /// Which run, and what is different about it.
 #[derive(Args)]
@@ -21,7 +23,14 @@ pub(super) struct SpecArguments {
     /// lifted-decorrelation or lifted-cpu; chosen by the device if left out.
     #[arg(long, conflicts_with = "run")]
     preset: Option<String>,
-    /// Change one field, as in training.steps=100; can be repeated.
+    #[command(flatten)]
+    pub sources: SourceOptions,
+    /// A short name, the start of the run's folder name.
+    #[arg(long)]
+    name: Option<String>,
+    /// Change one field, as in training.schedule.last=0.1 or
+    /// data.source.template=UserAssistant, after every other option; can be
+    /// repeated. --print-spec shows all fields. Text may stand in single quotes.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
     /// Start from this tuned state instead of zero; gosling import takes those of other programs.
@@ -44,9 +53,9 @@ impl SpecArguments {
     ///
     /// # Errors
     /// What is wrong with the file or with a change, and where.
-    pub fn spec(&self) -> Result<ChosenSpec> {
+    pub fn spec(&self, steps: &StepOptions) -> Result<ChosenSpec> {
         let (mut spec, origin) = match (&self.run, &self.preset) {
-            (Some(path), _) => (read_spec(path)?, path.display().to_string()),
+            (Some(path), _) => (read_spec(path)?, shown(path).to_string()),
             (None, Some(name)) => (preset(name)?, format!("preset {name}")),
             (None, None) => self.by_device()?,
         };
@@ -59,6 +68,14 @@ impl SpecArguments {
                 return Err(Error::spec("--start", reason));
             };
             *start = StartState::File(locate_state(path)?);
+        }
+        let mut changes = self.sources.changes(&spec)?;
+        changes.extend(steps.changes(&spec)?);
+        for change in changes {
+            set_field(&mut spec, &change.assignment())?;
+        }
+        if let Some(name) = &self.name {
+            spec.name.clone_from(name);
         }
         for assignment in &self.set {
             set_field(&mut spec, assignment)?;

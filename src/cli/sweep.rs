@@ -7,6 +7,7 @@ use clap::Args;
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 
 use super::follow::{INTERRUPTED, interrupts};
+use super::plain_options::{Change, MemoryOptions, SourceOptions, StepOptions};
 use super::progress::Progress;
 use super::sweep_forecast::forecast;
 use super::sweep_task::do_task;
@@ -16,7 +17,9 @@ use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
 use crate::report::TableFormat;
-use crate::sweep::conduct::{MAX_JOBS, Options, SweepCommand, SweepEnd, SweepEvent, conduct};
+use crate::sweep::conduct::{
+    MAX_JOBS, Options, STOP_PATIENCE, SweepCommand, SweepEnd, SweepEvent, conduct,
+};
 use crate::sweep::plan::SweepPlan;
 use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
@@ -48,7 +51,14 @@ pub struct SweepArguments {
     /// The folder that holds the runs' folders.
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
-    /// Change one field of every run, as in training.steps=100; can be repeated.
+    #[command(flatten)]
+    sources: SourceOptions,
+    #[command(flatten)]
+    steps: StepOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
+    /// Change one field of every run, as in training.schedule.last=0.1, after every
+    /// other option; can be repeated. Text may stand in single quotes.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
     /// Where every run computes: auto, cpu, gpu or gpu:N.
@@ -94,6 +104,10 @@ enum EmitKind {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &SweepArguments) -> Result<ExitCode> {
+    arguments.memory.apply();
+    if arguments.task.is_some() || arguments.gather || arguments.resume {
+        arguments.check_unchanged()?;
+    }
     if let Some(task) = arguments.task {
         let folder = SweepFolder::read(&arguments.sweep)?;
         return do_task(&folder, task, arguments.quiet);
@@ -151,11 +165,45 @@ impl SweepArguments {
             DeviceChoice::Gpu => "device=Gpu".to_owned(),
             DeviceChoice::GpuIndex(index) => format!("device=GpuIndex({index})"),
         });
+        let changes = self.changes(&sweep)?;
+        let changes: Vec<String> = changes.iter().map(Change::assignment).collect();
         // After the changes of the parts, so that these win.
         for part in &mut sweep.parts {
-            part.set.extend(device.iter().chain(&self.set).cloned());
+            let all = device.iter().chain(&changes).chain(&self.set);
+            part.set.extend(all.cloned());
         }
         Ok(sweep)
+    }
+
+    /// What the plain options change in every run.
+    fn changes(&self, sweep: &SweepSpec) -> Result<Vec<Change>> {
+        let base = sweep.base_run()?;
+        let mut changes = self.sources.changes(&base)?;
+        changes.extend(self.steps.changes(&base)?);
+        let searched = sweep.searched_fields();
+        for Change { option, field, .. } in &changes {
+            let is_same = |searched: &&String| {
+                let below = searched.strip_prefix(field);
+                below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if let Some(field) = searched.iter().find(is_same) {
+                let reason =
+                    format!("is {field} here, which the sweep itself changes; leave it out");
+                return Err(Error::spec(*option, reason));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Refuses changes of runs that are there.
+    fn check_unchanged(&self) -> Result<()> {
+        let has_changes = !self.set.is_empty() || self.sources.is_some() || self.steps.is_some();
+        if !self.is_folder() || !has_changes {
+            return Ok(());
+        }
+        let reason = "a sweep that was begun has its runs; leave out what would change them, or \
+                      begin a new one";
+        Err(Error::input(&self.sweep, "options", reason))
     }
 
     fn is_folder(&self) -> bool {
@@ -236,6 +284,7 @@ fn follow(
         program: this_program()?,
         n_jobs: arguments.n_jobs(),
         retry: arguments.retry,
+        patience: STOP_PATIENCE,
     };
     let interrupts = interrupts()?;
     let (ended_to, ended) = unbounded();

@@ -1,12 +1,12 @@
 //! `gosling tune`: a run from its specification to its state.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
 use super::follow::{Ending, INTERRUPTED, follow, interrupts};
+use super::plain_options::{MemoryOptions, StepOptions};
 use super::progress::Progress;
 use super::spec_arguments::{ChosenSpec, SpecArguments};
 use super::tune_report::report;
@@ -17,6 +17,7 @@ use crate::protocol::command::Command;
 use crate::protocol::event::{FailureKind, RunOutcome};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
+use crate::shell::Shell;
 use crate::worker::Worker;
 
 /// What to tune.
@@ -24,11 +25,17 @@ use crate::worker::Worker;
 pub struct TuneArguments {
     #[command(flatten)]
     spec: SpecArguments,
+    #[command(flatten)]
+    steps: StepOptions,
+    #[command(flatten)]
+    memory: MemoryOptions,
     /// The folder that holds the runs' folders.
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
     /// Go on with the run in this folder.
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["run", "preset", "set", "start", "device"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = [
+        "run", "preset", "set", "start", "device", "model", "data", "train", "validation", "batch", "rate", "steps", "name",
+    ])]
     resume: Option<PathBuf>,
     /// Print the specification and do nothing else.
     #[arg(long, conflicts_with = "resume")]
@@ -43,6 +50,7 @@ pub struct TuneArguments {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
+    arguments.memory.apply();
     let mut store = RunStore::default();
     let mut progress = Progress::new(arguments.quiet);
     let command = match &arguments.resume {
@@ -53,7 +61,7 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
             Command::ResumeRun { folder }
         }
         None => {
-            let ChosenSpec { spec, origin } = arguments.spec.spec()?;
+            let ChosenSpec { spec, origin } = arguments.spec.spec(&arguments.steps)?;
             if arguments.print_spec {
                 print(&print_spec(&spec)?);
                 return Ok(ExitCode::SUCCESS);
@@ -127,15 +135,10 @@ fn say_how_to_resume(run: &Run) {
 
 /// A path as a shell takes it.
 pub(super) fn quoted(path: &Path) -> String {
-    let path = path.display().to_string();
-    if path.contains(char::is_whitespace) {
-        format!("\"{path}\"")
-    } else {
-        path
-    }
+    Shell::HERE.quoted_path(path)
 }
 
-/// Writes to the output, which may be a pipe that nobody reads any more.
+/// Writes to the output.
 pub(super) fn print(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    print!("{text}");
 }

@@ -235,12 +235,12 @@ seconds     24.9                          24.9
 
 2 steps in 1 s, 500.0 ms a step, 2000 tokens/s
 the state is that of step 2
-\"my runs/a-0001/state.pth\"          for RWKV-Runner and the rwkv package
-\"my runs/a-0001/state_rwkv_pip.py\"  loads it in Python; its first lines say how
-\"my runs/a-0001\"                    everything about the run
+'my runs/a-0001/state.pth'          for RWKV-Runner and the rwkv package
+'my runs/a-0001/state_rwkv_pip.py'  loads it in Python; its first lines say how
+'my runs/a-0001'                    everything about the run
 
-gosling generate --state \"my runs/a-0001\" \"a prompt\"       continues a text from it
-gosling export \"my runs/a-0001\" --to st --output state.st  writes it for Ai00 and web-rwkv
+gosling generate --state 'my runs/a-0001' \"a prompt\"       continues a text from it
+gosling export 'my runs/a-0001' --to st --output state.st  writes it for Ai00 and web-rwkv
 ";
         assert_eq!(report(&run), expected);
     }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::plain_options::MemoryOptions;
+
 /// Which runs the window shows.
 #[derive(Args)]
 pub(super) struct WindowArguments {
@@ -13,6 +15,8 @@ pub(super) struct WindowArguments {
     runs: PathBuf,
     /// A run specification to open the window with.
     run: Option<PathBuf>,
+    #[command(flatten)]
+    memory: MemoryOptions,
 }
 
 impl Default for WindowArguments {
@@ -20,6 +24,7 @@ impl Default for WindowArguments {
         Self {
             runs: PathBuf::from("runs"),
             run: None,
+            memory: MemoryOptions::default(),
         }
     }
 }
@@ -27,6 +32,7 @@ impl Default for WindowArguments {
 /// Opens the window and returns when it is closed; where there can be none,
 /// says what to do instead.
 pub(super) fn run(arguments: WindowArguments) -> ExitCode {
+    arguments.memory.apply();
     match open(arguments.runs, arguments.run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
@@ -48,6 +54,6 @@ fn open(runs: PathBuf, run: Option<PathBuf>) -> Result<(), String> {
 fn open(runs: PathBuf, _run: Option<PathBuf>) -> Result<(), String> {
     Err(format!(
         "this build has no window; gosling tune --runs {} does the same on the command line",
-        runs.display()
+        crate::words::shown(&runs)
     ))
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::words::shown;
 
 /// How many bad lines are listed one by one; the rest are counted.
 const MAX_LISTED: usize = 1_000;
@@ -33,7 +34,7 @@ pub struct BadLine {
 impl fmt::Display for BadLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, reason } = self;
-        write!(f, "{}: line {line}: {reason}", file.display())
+        write!(f, "{}: line {line}: {reason}", shown(file))
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::example::Example;
 use super::loaded::{BadLine, Loaded};
 use crate::model::tokenizer::Tokenizer;
+use crate::words::is_hidden;
 
 /// The upper edge of the first length bucket; each next one is twice as wide.
 const FIRST_EDGE: usize = 16;
@@ -173,9 +174,7 @@ fn escape(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            // Besides control characters, these turn the direction of text.
-            let is_direction = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if c.is_control() || is_direction {
+            if is_hidden(c) {
                 text.extend(c.escape_default());
             } else {
                 text.push(c);

@@ -5,6 +5,7 @@ mod adapters;
 mod memory;
 mod open;
 mod processor;
+mod quiet;
 mod refusal;
 mod reopen;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use memory::{MachineMemory, machine_memory, memory_of};
 pub(super) use open::max_tensor_bytes;
 pub use open::{destroy_open_devices, is_lost, suspect_open_devices};
 pub use processor::{Processor, processor};
+pub use quiet::quiet_drivers;
 pub(super) use refusal::too_large;
 pub use refusal::{says_out_of_memory, says_too_large, take_refusal};
 

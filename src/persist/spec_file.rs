@@ -13,17 +13,23 @@ use ron::value::RawValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::printed_fields::{Field, is_below, printed_fields};
+use super::printed_fields::printed_fields;
 use crate::error::{Error, Result};
 use crate::protocol::run_spec::RunSpec;
+
+pub(super) mod quotes;
+mod suggest;
+
+use suggest::{no_such_path, unknown};
 
 /// A specification is a page of text; more than this is some other file.
 const MAX_BYTES: u64 = 1 << 20;
 
 const HEADER: &str = "// A run of Gosling. Fields that are left out take their defaults.\n";
 
-/// Names this much alike (Jaro-Winkler) are taken for slips of the pen.
-const ALIKE: f64 = 0.75;
+/// What to do about a path of Windows whose backslashes were read as escapes.
+pub(crate) const PATH_HINT: &str =
+    r#"in quotes a backslash begins an escape; write a path with /, or as r"C:\models\rwkv7.pth""#;
 
 /// Reads a specification from a file.
 ///
@@ -107,10 +113,19 @@ pub(crate) fn print_ron<T: Serialize>(document: &T) -> Result<String> {
         .map_err(|error| unprintable(&error))
 }
 
+/// The specification on one line; equal ones have equal lines.
+///
+/// # Errors
+/// [`Error::Spec`] if a path in it is not Unicode and so has no text.
+pub fn print_compact(spec: &RunSpec) -> Result<String> {
+    let text = options().to_string(spec);
+    text.map_err(|error| unprintable(&error))
+}
+
 /// Sets one field by its dotted path, as in `training.batch=8` or
 /// `training.optimizer=Sgd(momentum: 0.9)`. Paths also lead into the variant
 /// that is set at present: `training.optimizer.momentum=0.5`. Quotes around
-/// text and paths may be left out.
+/// text and paths may be left out, or be single ones, in which a backslash is one.
 ///
 /// # Errors
 /// [`Error::Spec`] if there is no such field or the value does not fit it; the
@@ -121,9 +136,7 @@ pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
         return Err(Error::spec(shorten(assignment), reason));
     };
     let (path, value) = (path.trim(), value.trim());
-    let printed = options()
-        .to_string(spec)
-        .map_err(|error| unprintable(&error))?;
+    let printed = print_compact(spec)?;
     let old = locate(&printed, path)?;
     // `gamma=2` where gamma is `Value(1.0)`.
     let wrapped = newtype_of_number(&printed[old.clone()]).map(|name| format!("{name}({value})"));
@@ -134,7 +147,12 @@ pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
             .and_then(|_| parse(&text))
             .map_err(|error| reason(&text, &error.code))
     };
+    let or_single = |reason: String| match quotes::from_single(value) {
+        Some(raw) => with(&raw).map_err(|_| reason),
+        None => Err(reason),
+    };
     *spec = with(value)
+        .or_else(or_single)
         .or_else(|unquoted| with(&format!("{value:?}")).map_err(|_| unquoted))
         .or_else(|reason| wrapped.map_or(Err(reason.clone()), |it| with(&it).map_err(|_| reason)))
         .map_err(|reason| Error::spec(path, format!("`{}`: {reason}", shorten(value))))?;
@@ -146,9 +164,7 @@ pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
 /// # Errors
 /// [`Error::Spec`] if there is no such field, with the one that was perhaps meant.
 pub fn field_value(spec: &RunSpec, path: &str) -> Result<String> {
-    let printed = options()
-        .to_string(spec)
-        .map_err(|error| unprintable(&error))?;
+    let printed = print_compact(spec)?;
     Ok(printed[locate(&printed, path)?].to_owned())
 }
 
@@ -157,9 +173,7 @@ pub fn field_value(spec: &RunSpec, path: &str) -> Result<String> {
 /// # Errors
 /// [`Error::Spec`] if a path in it is not Unicode and so has no text.
 pub fn fields(spec: &RunSpec) -> Result<Vec<(String, String)>> {
-    let printed = options()
-        .to_string(spec)
-        .map_err(|error| unprintable(&error))?;
+    let printed = print_compact(spec)?;
     let fields = printed_fields(&printed).into_iter();
     Ok(fields
         .map(|(path, value)| (path, printed[value].to_owned()))
@@ -248,6 +262,7 @@ fn reason(text: &str, code: &RonError) -> String {
         RonError::ExpectedFloat => "expected a number".into(),
         RonError::ExpectedBoolean => "expected true or false".into(),
         RonError::ExpectedString => "expected text in double quotes".into(),
+        RonError::InvalidEscape(_) => PATH_HINT.into(),
         // Well-formed, so the value before the missing comma was cut short.
         RonError::ExpectedComma if RawValue::from_ron(text).is_ok() => {
             "expected the value to end here; a whole number has no fraction, \
@@ -257,27 +272,6 @@ fn reason(text: &str, code: &RonError) -> String {
         other => lower_first(other),
     };
     shorten(&reason)
-}
-
-fn unknown(what: &str, found: &str, expected: &[&str]) -> String {
-    let found = shorten(found);
-    match nearest(&found, expected.iter().copied()) {
-        Some(near) => format!("unknown {what} `{found}`; did you mean `{near}`?"),
-        None if expected.is_empty() => format!("unknown {what} `{found}`; there are none here"),
-        None => format!(
-            "unknown {what} `{found}`; expected one of `{}`",
-            expected.join("`, `")
-        ),
-    }
-}
-
-fn nearest<'a>(found: &str, expected: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let found = found.to_lowercase();
-    expected
-        .map(|name| (strsim::jaro_winkler(&found, &name.to_lowercase()), name))
-        .filter(|(alike, _)| *alike >= ALIKE)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }
 
 fn lower_first(message: &impl ToString) -> String {
@@ -313,38 +307,6 @@ fn locate(printed: &str, path: &str) -> Result<Range<usize>> {
         shorten(path),
         no_such_path(printed, &fields, path),
     ))
-}
-
-/// Why `path` leads to no field, and which path was perhaps meant.
-fn no_such_path(printed: &str, fields: &[Field], path: &str) -> String {
-    let paths = || fields.iter().map(|(other, _)| other.as_str());
-    let last = path.rsplit('.').next().unwrap_or(path);
-    let parent = fields
-        .iter()
-        .filter(|(other, _)| is_below(path, other))
-        .max_by_key(|(other, _)| other.len());
-    if let Some((parent, value)) = parent {
-        let beside: Vec<&str> = paths().filter(|other| is_below(other, parent)).collect();
-        if let Some(near) = nearest(path, beside.iter().copied()) {
-            let own = near.strip_prefix(parent.as_str()).unwrap_or(near);
-            if nearest(last, std::iter::once(own.trim_start_matches('.'))).is_some() {
-                return format!("unknown field; did you mean `{near}`?");
-            }
-        }
-        let value = shorten(&printed[value.clone()]);
-        return if beside.is_empty() {
-            format!("`{parent}` is `{value}`, which has no fields; set it whole")
-        } else {
-            format!("unknown field; there are `{}`", beside.join("`, `"))
-        };
-    }
-    let near = paths()
-        .find(|other| other.rsplit('.').next() == Some(last))
-        .or_else(|| nearest(path, paths()));
-    match near {
-        Some(near) => format!("unknown field; did you mean `{near}`?"),
-        None => "unknown field; a path is like `training.batch`".into(),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::event::{
     EvaluationPhase, EvaluationSummary, Event, LiftMetrics, LiteralMetrics, RunOutcome, StepMetrics,
 };
 use crate::tuning::diagnosis::Diagnosis;
+use crate::words::shown;
 
 /// The line of an event; none of those that come many times a second.
 pub fn log_line(event: &Event) -> Option<String> {
@@ -39,7 +40,7 @@ pub fn log_line(event: &Event) -> Option<String> {
         }
         Event::Diagnosed { diagnosis, .. } => diagnosis_line(diagnosis),
         Event::CheckpointSaved { step, path, .. } => {
-            format!("checkpoint after step {step} in {}", path.display())
+            format!("checkpoint after step {step} in {}", shown(path))
         }
         Event::EvaluationFinished { phase, summary, .. } => evaluation_line(*phase, summary),
         Event::StateExported { step, path, .. } => export_line(*step, path),
@@ -73,7 +74,7 @@ pub fn start_line(first_step: usize) -> String {
 
 /// What is said of a state that was written.
 pub fn export_line(step: usize, path: &Path) -> String {
-    format!("state of step {step} written to {}", path.display())
+    format!("state of step {step} written to {}", shown(path))
 }
 
 /// What is said of a pause.

@@ -14,6 +14,7 @@ use crate::persist::run_folder::SPEC_FILE;
 use crate::persist::spec_file::read_spec;
 use crate::protocol::run_spec::RunSpec;
 use crate::report::{Cell, Estimate, Table};
+use crate::words::shown;
 
 /// An evaluation with the run that it belongs to.
 #[derive(Debug, Clone)]
@@ -45,7 +46,7 @@ impl Contender {
     pub fn open(path: &Path, side: Side) -> Result<Self> {
         if !path.is_dir() {
             let file = read_evaluation(path)?;
-            let name = format!("{} ({})", file.scored.start, path.display());
+            let name = format!("{} ({})", file.scored.start, shown(path));
             return Ok(Self {
                 name,
                 spec: None,

@@ -1,15 +1,15 @@
 //! A sweep from its first run to its last: tasks are handed to processes, what
 //! they say is passed on, and what goes wrong with one stays with it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, at, never, select, unbounded};
 
 use super::journal::Mark;
 pub use super::messages::{SweepCommand, SweepEnd, SweepEvent};
-use super::process::{Process, Said, What};
+use super::process::{END_PATIENCE, Process, Said, What};
 use super::protocol::{Failure, Order, Report};
 use super::queue::Queue;
 use super::store::SweepFolder;
@@ -18,6 +18,13 @@ use crate::error::{Error, Result};
 use crate::persist::run_folder::RunFolder;
 use crate::protocol::event::{Event, FailureKind};
 use crate::protocol::run_spec::RunSpec;
+use crate::words::duration;
+
+mod tell;
+
+/// Longer than a step or the writing of a checkpoint takes. A process that is silent
+/// for longer hangs in its driver, and its run goes on from its last checkpoint.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Processes at most.
 pub const MAX_JOBS: usize = 64;
@@ -31,6 +38,9 @@ pub struct Options {
     pub n_jobs: usize,
     /// Try failed runs again.
     pub retry: bool,
+    /// How long a run that is to stop may say nothing before its process is ended:
+    /// [`STOP_PATIENCE`], less in tests.
+    pub patience: Duration,
 }
 
 /// Conducts a sweep until it is complete or stopped.
@@ -76,7 +86,7 @@ pub fn conduct(
     }
     // They end with their input; what they save is saved before this returns.
     for hand in conductor.processes {
-        hand.process.wait();
+        hand.process.wait(END_PATIENCE);
     }
     end
 }
@@ -86,8 +96,8 @@ struct Hand {
     number: usize,
     process: Process,
     task: Option<Task>,
-    /// Whether it was asked to end its task.
-    is_stopping: bool,
+    /// Where it was asked to end its task: until when it may be silent.
+    stops_until: Option<Instant>,
 }
 
 struct Conductor<'a> {
@@ -106,7 +116,7 @@ struct Conductor<'a> {
 
 impl Conductor<'_> {
     fn go(&mut self, said: &Receiver<Said>, commands: &Receiver<SweepCommand>) -> Result<SweepEnd> {
-        let mut has_client = true;
+        let mut commands = commands.clone();
         loop {
             if !self.holds && !self.stops {
                 self.hand_out()?;
@@ -117,22 +127,44 @@ impl Conductor<'_> {
                     false => SweepEnd::Complete,
                 });
             }
-            if has_client {
-                select! {
-                    recv(said) -> message => if let Ok(message) = message { self.hear(message)? },
-                    recv(commands) -> command => match command {
-                        Ok(command) => self.obey(command)?,
-                        // Nobody looks any more: what is under way is saved.
-                        Err(_) => {
-                            has_client = false;
-                            self.obey(SweepCommand::Stop)?;
-                        }
-                    },
-                }
-            } else if let Ok(message) = said.recv() {
-                self.hear(message)?;
+            let first = self
+                .processes
+                .iter()
+                .filter_map(|hand| hand.stops_until)
+                .min();
+            let alarm = first.map_or_else(never, at);
+            select! {
+                recv(said) -> message => if let Ok(message) = message { self.hear(message)? },
+                recv(commands) -> command => match command {
+                    Ok(command) => self.obey(command)?,
+                    // Nobody looks any more: what is under way is saved.
+                    Err(_) => {
+                        commands = never();
+                        self.obey(SweepCommand::Stop)?;
+                    }
+                },
+                recv(alarm) -> _ => self.end_silent()?,
             }
         }
+    }
+
+    /// Ends the processes that were asked to stop and have said nothing for too long.
+    fn end_silent(&mut self) -> Result<()> {
+        let now = Instant::now();
+        let is_silent = |hand: &Hand| hand.stops_until.is_some_and(|until| until <= now);
+        while let Some(idx) = self.processes.iter().position(is_silent) {
+            let Hand { process, task, .. } = self.processes.swap_remove(idx);
+            process.kill();
+            let Some(task) = task else { continue };
+            let note = format!(
+                "{}: did not stop within {} and was ended; it goes on from its last checkpoint",
+                self.name(task),
+                duration(self.options.patience.as_secs_f64())
+            );
+            (self.send)(SweepEvent::Note(note));
+            self.take_in(task, None)?;
+        }
+        Ok(())
     }
 
     /// Gives every process that is free a task, as long as there are some.
@@ -164,7 +196,7 @@ impl Conductor<'_> {
             };
             let hand = &mut self.processes[idx];
             hand.task = Some(task);
-            hand.is_stopping = false;
+            hand.stops_until = None;
             hand.process.tell(&Order::Run {
                 folder: path,
                 until,
@@ -210,7 +242,7 @@ impl Conductor<'_> {
             number,
             process,
             task: None,
-            is_stopping: false,
+            stops_until: None,
         })
     }
 
@@ -218,6 +250,9 @@ impl Conductor<'_> {
         let Some(idx) = self.processes.iter().position(|hand| hand.number == of) else {
             return Ok(());
         };
+        if let Some(until) = &mut self.processes[idx].stops_until {
+            *until = Instant::now() + self.options.patience;
+        }
         match what {
             What::Report(Report::Event(event)) => {
                 if let Some(event) = event.into_event() {
@@ -229,6 +264,7 @@ impl Conductor<'_> {
             }
             What::Report(Report::Over { failure }) => {
                 let task = self.processes[idx].task.take();
+                self.processes[idx].stops_until = None;
                 if let Some(failure) = &failure
                     && failure.kind == FailureKind::Work
                 {
@@ -244,12 +280,12 @@ impl Conductor<'_> {
                 let Hand {
                     process,
                     task,
-                    is_stopping,
+                    stops_until,
                     ..
                 } = self.processes.swap_remove(idx);
-                let how = process.wait();
+                let how = process.wait(END_PATIENCE);
                 if let Some(task) = task {
-                    if !is_stopping {
+                    if stops_until.is_none() {
                         self.folder.mark(&Mark::Died(task, how.clone()))?;
                         let name = self.name(task);
                         (self.send)(SweepEvent::Note(format!("{name}: {how}")));
@@ -296,8 +332,9 @@ impl Conductor<'_> {
             SweepCommand::Stop => {
                 self.holds = false;
                 self.stops = true;
+                let until = Instant::now() + self.options.patience;
                 for hand in self.processes.iter_mut().filter(|hand| hand.task.is_some()) {
-                    hand.is_stopping = true;
+                    hand.stops_until = Some(until);
                     hand.process.tell(&Order::Stop);
                 }
             }
@@ -310,7 +347,7 @@ impl Conductor<'_> {
                 match hand {
                     // It is read again when it has ended.
                     Some(hand) => {
-                        hand.is_stopping = true;
+                        hand.stops_until = Some(Instant::now() + self.options.patience);
                         hand.process.tell(&Order::Stop);
                     }
                     None => {
@@ -342,44 +379,6 @@ impl Conductor<'_> {
     fn order_all(&mut self, order: &Order) {
         for hand in self.processes.iter_mut().filter(|hand| hand.task.is_some()) {
             hand.process.tell(order);
-        }
-    }
-
-    fn name(&self, task: Task) -> String {
-        let path = self.folder.task_path(task);
-        let name = path.as_deref().and_then(Path::file_name);
-        name.map_or_else(
-            || task.to_string(),
-            |name| name.to_string_lossy().into_owned(),
-        )
-    }
-
-    fn tell(&mut self, task: Task) {
-        if let Some(facts) = self.queue.facts.get(&task) {
-            let facts = Box::new(facts.clone());
-            (self.send)(SweepEvent::Task { task, facts });
-        }
-    }
-
-    /// Tells of a task, and of those that stand otherwise because of it.
-    fn tell_part(&mut self, task: Task) {
-        self.tell(task);
-        if let Task::Run(idx) = task {
-            let part = self.folder.plan.runs[idx].part;
-            if self.folder.plan.sweep.parts[part].halving.is_some() {
-                let others: Vec<Task> = super::queue::runs_of(&self.folder.plan, part)
-                    .map(Task::Run)
-                    .filter(|other| *other != task)
-                    .collect();
-                others.into_iter().for_each(|other| self.tell(other));
-            }
-        }
-    }
-
-    fn tell_all(&mut self) {
-        (self.send)(SweepEvent::Order(self.queue.order.clone()));
-        for task in self.queue.order.clone() {
-            self.tell(task);
         }
     }
 }

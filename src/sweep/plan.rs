@@ -1,12 +1,14 @@
 //! From a sweep to its runs. Everything that can be refused is refused here,
 //! before anything is written.
 
+use std::collections::HashSet;
+
 use super::combinations::combinations;
 use super::spec::{BaseRun, Halving, SweepPart, SweepSpec};
 use super::values::FieldValue;
 use crate::error::{Error, Result};
 use crate::persist::presets::preset;
-use crate::persist::spec_file::{field_value, read_spec, set_field};
+use crate::persist::spec_file::{field_value, print_compact, read_spec, set_field};
 use crate::protocol::run_spec::{DataSource, EvaluationSplit, RunSpec};
 use crate::tuning::spec::Method;
 
@@ -64,8 +66,9 @@ impl SweepSpec {
             untuned: Vec::new(),
             notes: Vec::new(),
         };
+        let mut known = Known::default();
         for (idx, part) in self.parts.iter().enumerate() {
-            plan.add_part(idx, part, &base)?;
+            plan.add_part(idx, part, &base, &mut known)?;
         }
         if plan.runs.is_empty() {
             return Err(Error::spec("parts", "have no runs"));
@@ -103,7 +106,13 @@ impl BaseRun {
 }
 
 impl SweepPlan {
-    fn add_part(&mut self, part_idx: usize, part: &SweepPart, base: &RunSpec) -> Result<()> {
+    fn add_part(
+        &mut self,
+        part_idx: usize,
+        part: &SweepPart,
+        base: &RunSpec,
+        known: &mut Known,
+    ) -> Result<()> {
         let mut base = base.clone();
         apply(&mut base, &part.set, "set")?;
         let combinations = combinations(&part.search, &base)?;
@@ -116,14 +125,7 @@ impl SweepPlan {
             }
             self.prepare(&mut spec);
             check(&spec, &settings)?;
-            let is_known = |run: &PlannedRun| {
-                run.spec
-                    == RunSpec {
-                        name: run.spec.name.clone(),
-                        ..spec.clone()
-                    }
-            };
-            if self.runs.iter().any(is_known) {
+            if !known.add(&spec)? {
                 n_same += 1;
                 continue;
             }
@@ -221,6 +223,22 @@ impl PlannedRun {
             Some((_, value)) => Some(value.clone()),
             None => field_value(&self.spec, field).ok().map(FieldValue),
         }
+    }
+}
+
+/// The runs that a plan has already, by the text of all but their names: a sweep of
+/// thousands is planned anew with every key that is pressed.
+#[derive(Default)]
+struct Known(HashSet<String>);
+
+impl Known {
+    /// Whether the run is a new one.
+    fn add(&mut self, spec: &RunSpec) -> Result<bool> {
+        let nameless = RunSpec {
+            name: String::new(),
+            ..spec.clone()
+        };
+        Ok(self.0.insert(print_compact(&nameless)?))
     }
 }
 

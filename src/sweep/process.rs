@@ -4,17 +4,24 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
-use std::thread::Builder;
+use std::thread::{Builder, sleep};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
 use super::protocol::{Order, Report};
 use crate::error::{Error, Result};
+use crate::worker::{ALLOW_MEMORY, is_memory_allowed};
 
 /// The subcommand that [`super::serve`] answers to.
 pub const SERVE: &str = "serve-runs";
 /// What limits the threads of the operators.
 const THREADS: &str = "RAYON_NUM_THREADS";
+/// How often a process that is about to end is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// How long a process may take to end after it was told that nothing more comes:
+/// it saves a checkpoint, and its driver is put away.
+pub(super) const END_PATIENCE: Duration = Duration::from_secs(60);
 /// No report comes near this.
 const MAX_LINE_BYTES: u64 = 1 << 20;
 /// What is read of the end of a process's complaints.
@@ -74,6 +81,7 @@ impl Process {
         let mut child = Command::new(program)
             .arg(SERVE)
             .env(THREADS, n_threads.to_string())
+            .envs(is_memory_allowed().then_some((ALLOW_MEMORY, "1")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(complaints)
@@ -104,12 +112,21 @@ impl Process {
         }
     }
 
-    /// Waits for its end, and says how it ended.
-    pub fn wait(mut self) -> String {
+    /// Waits for its end, and says how it ended. A process that has nothing left to
+    /// do and is still there after `patience` hangs, as drivers may, and is ended.
+    pub fn wait(mut self, patience: Duration) -> String {
         self.orders = None;
-        match self.child.wait() {
-            Ok(status) => words(status, &complaints(&self.log.0, self.log.1)),
-            Err(error) => format!("its process is lost, {error}"),
+        let start = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return words(status, &complaints(&self.log.0, self.log.1)),
+                Ok(None) if start.elapsed() < patience => sleep(LOOK),
+                Ok(None) => {
+                    self.kill();
+                    return "its process did not end and was ended".into();
+                }
+                Err(error) => return format!("its process is lost, {error}"),
+            }
         }
     }
 

@@ -118,6 +118,27 @@ impl Default for SweepSpec {
     }
 }
 
+impl SweepSpec {
+    /// The fields that runs differ in, as they are written; a field may be there
+    /// more than once.
+    pub fn searched_fields(&self) -> Vec<String> {
+        let of_part = |part: &SweepPart| -> Vec<String> {
+            match &part.search {
+                Search::Grid(axes) | Search::Random { axes, .. } => {
+                    axes.iter().map(|axis| axis.field.clone()).collect()
+                }
+                Search::List(runs) => {
+                    let changes = runs.iter().flatten();
+                    let field = |change: &String| change.split('=').next().map(str::to_owned);
+                    let fields = changes.filter_map(field);
+                    fields.map(|field| field.trim().to_owned()).collect()
+                }
+            }
+        };
+        self.parts.iter().flat_map(of_part).collect()
+    }
+}
+
 impl Default for Search {
     fn default() -> Self {
         Self::Grid(Vec::new())

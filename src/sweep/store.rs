@@ -29,6 +29,7 @@ use crate::persist::run_folder::{METRICS_FILE, RunFolder, SPEC_FILE};
 use crate::persist::run_history::past_run;
 use crate::protocol::run_spec::{EvaluationSplit, RunSpec};
 use crate::sweep::sweep_file::{parse_sweep, print_sweep, read_sweep};
+use crate::words::shown;
 
 /// The folder of the sweeps in a folder of runs.
 pub const SWEEPS_FOLDER: &str = "sweeps";
@@ -159,7 +160,7 @@ impl SweepFolder {
         if parse_sweep(&text, &file)? != plan.sweep {
             let reason = format!(
                 "is of another sweep; go on with {} itself, or give the new one another name",
-                path.display()
+                shown(&path)
             );
             return Err(Error::input(&file, "sweep", reason));
         }

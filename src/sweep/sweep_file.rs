@@ -7,6 +7,7 @@ use strsim::damerau_levenshtein;
 use super::spec::SweepSpec;
 use crate::error::{Error, Result};
 use crate::persist::spec_file::{parse_ron, print_ron, read_text};
+use crate::words::shown;
 
 const HEADER: &str = "// A sweep of Gosling: many runs, each a change of one.\n";
 
@@ -48,7 +49,7 @@ pub fn read_sweep(path: impl AsRef<Path>) -> Result<SweepSpec> {
         Some(_) | None => match almost_shipped(path) {
             Some(name) => Err(Error::spec(
                 "sweep",
-                format!("there is no {}; did you mean `{name}`?", path.display()),
+                format!("there is no {}; did you mean `{name}`?", shown(path)),
             )),
             None => parse_sweep(&read_text(path)?, path),
         },

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crossbeam_channel::unbounded;
 
-use super::process::{Process, What};
+use super::process::{END_PATIENCE, Process, What};
 use super::protocol::{Failure, Order, Report};
 use crate::error::{Error, Result};
 use crate::protocol::run_spec::RunSpec;
@@ -43,10 +43,10 @@ pub fn time_steps(
                     times.push(Err(message));
                     break;
                 }
-                Ok(What::Gone) | Err(_) => return Err(Error::Device(process.wait())),
+                Ok(What::Gone) | Err(_) => return Err(Error::Device(process.wait(END_PATIENCE))),
             }
         }
     }
-    process.wait();
+    process.wait(END_PATIENCE);
     Ok(times)
 }

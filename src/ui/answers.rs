@@ -13,6 +13,7 @@ use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
 use crate::sweep::sweep_file::print_sweep;
 use crate::tuning::spec::StartState;
+use crate::words::shown;
 
 impl App {
     pub(super) fn take_answer(&mut self, answer: Answer) {
@@ -150,7 +151,7 @@ impl App {
             })
         });
         match saved {
-            Ok(()) => self.notify(Notice::info(format!("Saved {}", path.display()))),
+            Ok(()) => self.notify(Notice::info(format!("Saved {}", shown(path)))),
             Err(error) => self.notify(Notice::error(error.to_string())),
         }
     }

@@ -12,6 +12,7 @@ use rfd::AsyncFileDialog;
 use super::background::{Answer, Background};
 use super::widgets::metric::Metric;
 use crate::report::Table;
+use crate::words::shown;
 
 /// What a path that is chosen in a dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl Background {
             let path = chosen.path();
             let saved = table.write(path);
             Some(Answer::Done(
-                saved.map(|()| format!("Saved {}", path.display())),
+                saved.map(|()| format!("Saved {}", shown(path))),
             ))
         });
     }

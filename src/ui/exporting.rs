@@ -18,6 +18,7 @@ use crate::runs::run::Run;
 use crate::tuning::lift_bundle::{Exportable, NO_S0_NOTE, ONLY_S0_NOTE, exportable};
 use crate::tuning::spec::Method;
 use crate::tuning::state_file::{ExportFormat, PthDType, export, locate_state};
+use crate::words::shown;
 
 /// The formats in the order in which they are offered.
 pub const FORMATS: [ExportFormat; 5] = [
@@ -193,7 +194,7 @@ impl App {
             .iter()
             .filter_map(|id| self.store.get(id).cloned())
             .collect();
-        let saved = format!("Saved {}", path.display());
+        let saved = format!("Saved {}", shown(&path));
         match what {
             PathFor::Numbers => self
                 .background
@@ -281,11 +282,11 @@ fn write(exporting: &Exporting) -> Result<String> {
         "every number is exact".into()
     };
     let script = script.map_or(String::new(), |script| {
-        format!("; {} loads it", script.display())
+        format!("; {} loads it", shown(&script))
     });
     Ok(format!(
         "Saved {}, {} bytes, read back and compared; {rounding}{script}",
-        report.path.display(),
+        shown(&report.path),
         report.bytes
     ))
 }

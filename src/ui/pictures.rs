@@ -11,6 +11,7 @@ use super::ui_state::Tab;
 use super::widgets::metric::Metric;
 use crate::error::{Error, Result};
 use crate::persist::heatmap_png::write_rgb_png;
+use crate::words::shown;
 
 /// Frames from the wish to the picture: menus and dialogs are gone by then, and
 /// what is written for the picture alone is there.
@@ -177,7 +178,7 @@ impl App {
             background.start_quietly(move || {
                 write_picture(&path, &image, rect * scale, &of.words())?;
                 let part = if is_whole { "" } else { ", the part in sight" };
-                Ok(Some(format!("Saved {}{part}", path.display())))
+                Ok(Some(format!("Saved {}{part}", shown(&path))))
             });
         });
     }

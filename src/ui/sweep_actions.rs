@@ -6,7 +6,7 @@ use super::app::Notice;
 use super::sweep_panel::{Answer, Live, Shown, SweepAction, SweepPanel};
 use crate::error::Result;
 use crate::protocol::run_spec::RunSpec;
-use crate::sweep::conduct::{Options, SweepCommand};
+use crate::sweep::conduct::{Options, STOP_PATIENCE, SweepCommand};
 use crate::sweep::handle::SweepHandle;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::store::SweepFolder;
@@ -115,6 +115,7 @@ impl SweepPanel {
             program: self.program.clone(),
             n_jobs: self.n_jobs,
             retry,
+            patience: STOP_PATIENCE,
         };
         let wake = self.wake.clone();
         match SweepHandle::start(folder, options, move || wake()) {

@@ -10,7 +10,7 @@ use crate::protocol::run_spec::RunSpec;
 use crate::random::SplitMix64;
 use crate::tuning::kernel_projector::KernelProjector;
 use crate::tuning::receptance_sample::ReceptanceSample;
-use crate::tuning::spec::Method;
+use crate::tuning::spec::{LiftSpec, Method};
 use crate::tuning::trainer::read_f32;
 
 /// Training examples that are looked at.
@@ -31,9 +31,7 @@ pub(super) fn measure_distances(
     session: &mut Session,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let Method::Lifted(lift) = &spec.method else {
-        return Err(Error::spec("method", "has no kernels; choose Lifted"));
-    };
+    let lift = lift_of(&spec.method)?;
     spec.check()?;
     context.during = Doing::LoadingModel;
     let (loaded, tokenizer) = context.load(session, spec)?;
@@ -89,6 +87,39 @@ pub(super) fn measure_distances(
     })
 }
 
+/// The lift whose distances can be measured.
+fn lift_of(method: &Method) -> Result<&LiftSpec> {
+    match method {
+        Method::Lifted(lift) => Ok(lift),
+        Method::PaperLiteral(_) => {
+            let reason = "is PaperLiteral, whose kernels look at six vectors of a token that are not made unit vectors; distances are measured of the receptance of Lifted only";
+            Err(Error::spec("method", reason))
+        }
+        Method::Base | Method::Standard(_) => {
+            Err(Error::spec("method", "has no kernels; choose Lifted"))
+        }
+    }
+}
+
 fn distance_sq(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuning::spec::{PaperLiteralSpec, StandardSpec};
+
+    #[test]
+    fn a_method_is_refused_for_what_it_is() {
+        assert!(lift_of(&Method::Lifted(LiftSpec::default())).is_ok());
+        let reason = |method: &Method| lift_of(method).unwrap_err().to_string();
+        let literal = reason(&Method::PaperLiteral(PaperLiteralSpec::default()));
+        assert!(
+            literal.starts_with("method: is PaperLiteral, whose kernels"),
+            "{literal}"
+        );
+        let standard = reason(&Method::Standard(StandardSpec::default()));
+        assert_eq!(standard, "method: has no kernels; choose Lifted");
+    }
 }

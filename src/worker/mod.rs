@@ -7,7 +7,7 @@
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs` | the model and the data of a run |
 //! | `run_loop.rs`, `active_run.rs` | a run from its specification to its state |
-//! | `step_memory.rs`, `snapshot_plan.rs`, `foresight.rs` | what a run takes, told before it starts |
+//! | `step_memory.rs`, `memory_permission.rs`, `snapshot_plan.rs`, `foresight.rs` | what a run takes, told before it starts |
 //! | `data_look.rs` | the training data in tokens, to look at |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
@@ -28,12 +28,14 @@ mod control;
 mod distances;
 mod evaluating;
 mod generating;
+mod memory_permission;
 mod resume;
 mod run_data;
 mod run_export;
 mod run_loop;
 mod scoring;
 mod session;
+pub use memory_permission::{ALLOW_MEMORY, allow_memory, is_memory_allowed};
 pub(crate) use session::check_precision;
 mod step_memory;
 mod tracer;

@@ -16,6 +16,7 @@ use crate::protocol::event::Event;
 use crate::protocol::run_spec::{
     CheckpointSource, ModelSpec, Precision, RunSpec, VocabularySource,
 };
+use crate::words::shown;
 
 /// Ids that a vocabulary may be short of the embedding's rows: released models
 /// have 65536 rows for the World vocabulary's 65530 ids.
@@ -248,7 +249,7 @@ pub(super) fn fitting_tokenizer(
         VocabularySource::Auto => return Tokenizer::for_embedding(n_rows),
         VocabularySource::Mini => (Tokenizer::mini()?, "the mini vocabulary".to_owned()),
         VocabularySource::World => (Tokenizer::world()?, "the World vocabulary".to_owned()),
-        VocabularySource::File(path) => (Tokenizer::from_file(path)?, path.display().to_string()),
+        VocabularySource::File(path) => (Tokenizer::from_file(path)?, shown(path).to_string()),
     };
     let n_ids = tokenizer.vocab_size();
     if n_ids <= n_rows && n_rows - n_ids <= MAX_SPARE_ROWS {
@@ -258,7 +259,7 @@ pub(super) fn fitting_tokenizer(
         "model.vocabulary",
         format!(
             "{name} has {n_ids} tokens, but {} has {n_rows}; use Auto or the model's own",
-            model.display()
+            shown(model)
         ),
     ))
 }

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use super::memory_permission::is_memory_allowed;
 use super::run_data::RunData;
 use super::session::LoadedModel;
 use crate::data::Example;
@@ -37,7 +38,9 @@ impl Longest {
 /// none where nothing is trained.
 ///
 /// # Errors
-/// [`Error::Spec`] where the device or this machine cannot hold it.
+/// [`Error::Spec`] where the device or this machine cannot hold it. That its memory
+/// is too small is a note in place of an error where [`is_memory_allowed`]; a tensor
+/// that the device cannot hold stays one, for it gives wrong numbers.
 pub(super) fn memory_note(
     spec: &RunSpec,
     loaded: &LoadedModel,
@@ -57,14 +60,20 @@ pub(super) fn memory_note(
         Some(machine) => Some(machine.all + machine.swap),
         None => memory_of(spec.device),
     };
-    check_memory(&estimate, max_tensor, all)?;
+    check_tensor(&estimate, max_tensor)?;
     let note = format!("the largest step takes about {estimate} of memory");
     let more = estimate.total() - estimate.weights;
-    if machine.is_some() && !can_have(more) {
-        return Err(too_much(format!(
-            "needs about {} more for a step, which the system does not give this program (`ulimit -v` limits it)",
-            mebibytes(more)
-        )));
+    let too_little = too_little(&estimate, all).or_else(|| {
+        let is_limited = machine.is_some() && !can_have(more);
+        is_limited.then(|| {
+            format!(
+                "needs about {} more for a step, which the system does not give this program (`ulimit -v` limits it)",
+                mebibytes(more)
+            )
+        })
+    });
+    if let Some(too_little) = too_little {
+        return judged(&note, &too_little, is_memory_allowed()).map(Some);
     }
     Ok(Some(match machine {
         Some(machine) if more > machine.free => format!(
@@ -75,9 +84,23 @@ pub(super) fn memory_note(
     }))
 }
 
-fn too_much(what: String) -> Error {
+/// A step that the memory looks too small for: a note where that is allowed, else an
+/// error that says how to allow it.
+fn judged(note: &str, too_little: &str, is_allowed: bool) -> Result<String> {
+    match is_allowed {
+        true => Ok(format!(
+            "{note}; training.batch {too_little}, and is tried all the same, as asked"
+        )),
+        false => {
+            let or = ", or try it all the same with --allow-memory";
+            Err(too_much(too_little, or))
+        }
+    }
+}
+
+fn too_much(what: &str, or: &str) -> Error {
     let less = "choose a smaller one, training.accumulate for it, or a shorter data.context_length";
-    Error::spec("training.batch", format!("{what}; {less}"))
+    Error::spec("training.batch", format!("{what}; {less}{or}"))
 }
 
 /// Whether the system would give this program so much memory more. Where it
@@ -90,26 +113,29 @@ fn can_have(n_bytes: u64) -> bool {
     has_room
 }
 
-/// Refuses a step that cannot be taken, whatever else the machine does.
-fn check_memory(
-    estimate: &MemoryEstimate,
-    max_tensor: Option<u64>,
-    memory: Option<u64>,
-) -> Result<()> {
-    let refuse = |what: String| Err(too_much(what));
-    match (max_tensor, memory) {
-        (Some(max), _) if estimate.largest_tensor > max => refuse(format!(
-            "makes a tensor of {}, the device holds at most {} in one",
-            mebibytes(estimate.largest_tensor),
-            mebibytes(max)
-        )),
-        (_, Some(memory)) if estimate.total() > memory => refuse(format!(
-            "needs about {} for a step, the device has {}",
-            mebibytes(estimate.total()),
-            mebibytes(memory)
-        )),
-        _ => Ok(()),
+/// Refuses a step with a tensor that the device cannot hold.
+fn check_tensor(estimate: &MemoryEstimate, max_tensor: Option<u64>) -> Result<()> {
+    match max_tensor {
+        Some(max) if estimate.largest_tensor > max => {
+            let what = format!(
+                "makes a tensor of {}, the device holds at most {} in one",
+                mebibytes(estimate.largest_tensor),
+                mebibytes(max)
+            );
+            Err(too_much(&what, ""))
+        }
+        Some(_) | None => Ok(()),
     }
+}
+
+/// What is said of a step that the memory is too small for.
+fn too_little(estimate: &MemoryEstimate, memory: Option<u64>) -> Option<String> {
+    let memory = memory.filter(|memory| estimate.total() > *memory)?;
+    Some(format!(
+        "needs about {} for a step, the device has {}",
+        mebibytes(estimate.total()),
+        mebibytes(memory)
+    ))
 }
 
 /// The memory of the largest step; none where nothing is trained.
@@ -150,28 +176,37 @@ mod tests {
         largest_tensor: 2 << 20,
     };
 
-    fn check(max_tensor: Option<u64>, memory: Option<u64>, expected: Option<&str>) {
-        match (check_memory(&ESTIMATE, max_tensor, memory), expected) {
-            (Ok(()), None) => {}
-            (Err(error), Some(expected)) => {
-                let message = error.to_string();
-                assert!(
-                    message.starts_with(&format!("training.batch: {expected}; ")),
-                    "{message}"
-                );
-            }
-            (got, expected) => panic!("{got:?}, not {expected:?}"),
-        }
+    #[test]
+    fn what_cannot_be_held_is_refused() {
+        assert!(check_tensor(&ESTIMATE, None).is_ok());
+        assert!(check_tensor(&ESTIMATE, Some(2 << 20)).is_ok());
+        let message = check_tensor(&ESTIMATE, Some(1 << 20)).unwrap_err();
+        let tensor = "training.batch: makes a tensor of 2.00 MiB, the device holds at most 1.00 MiB in one; ";
+        assert!(message.to_string().starts_with(tensor), "{message}");
+        assert_eq!(too_little(&ESTIMATE, None), None);
+        assert_eq!(too_little(&ESTIMATE, Some(10 << 20)), None);
+        let step = "needs about 10 MiB for a step, the device has 9.00 MiB";
+        assert_eq!(too_little(&ESTIMATE, Some(9 << 20)).as_deref(), Some(step));
     }
 
     #[test]
-    fn what_cannot_be_held_is_refused() {
-        check(None, None, None);
-        check(Some(2 << 20), Some(10 << 20), None);
-        let tensor = "makes a tensor of 2.00 MiB, the device holds at most 1.00 MiB in one";
-        check(Some(1 << 20), None, Some(tensor));
-        let step = "needs about 10 MiB for a step, the device has 9.00 MiB";
-        check(Some(2 << 20), Some(9 << 20), Some(step));
+    fn what_looks_too_large_can_be_allowed() {
+        let (note, reason) = (
+            "the largest step takes much",
+            "needs about 2, the device has 1",
+        );
+        let refused = judged(note, reason, false).unwrap_err().to_string();
+        let start = format!("training.batch: {reason}; choose a smaller one, ");
+        assert!(refused.starts_with(&start), "{refused}");
+        assert!(
+            refused.ends_with(", or try it all the same with --allow-memory"),
+            "{refused}"
+        );
+        let told = judged(note, reason, true).unwrap();
+        assert!(
+            told.starts_with(&format!("{note}; training.batch {reason}")),
+            "{told}"
+        );
     }
 
     #[test]

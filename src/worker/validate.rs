@@ -6,11 +6,13 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
+use crate::persist::spec_file::PATH_HINT;
 use crate::protocol::run_spec::{
     CheckpointSource, DataSource, DataSpec, EvaluationSpec, Intervals, ModelSpec, Precision,
     RunSpec, VocabularySource,
 };
 use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};
+use crate::words::shown;
 
 const MAX_NAME_CHARS: usize = 64;
 pub(crate) const MAX_STEPS: usize = 100_000_000;
@@ -296,6 +298,10 @@ fn check_strength(field: &str, value: f64) -> Result<()> {
 }
 
 fn check_path(field: &str, path: &Path) -> Result<()> {
+    if path.to_string_lossy().contains(char::is_control) {
+        let reason = format!("has control characters, is {}; {PATH_HINT}", shown(path));
+        return Err(Error::spec(field, reason));
+    }
     let fits = !path.as_os_str().is_empty();
     check(field, fits, &path.display(), "must be a path")
 }

@@ -1,8 +1,8 @@
 //! Exported states in the programs that they are made for: the real `rwkv`
 //! package and the real web-rwkv, whose logits have to be ours.
 //!
-//! `tests/consumers/run` installs and builds both and runs this. Alone it takes
-//! what is there: `GOSLING_PYTHON` is a Python with `rwkv` and `torch`, else
+//! `tests/consumers/run` installs and builds both and runs this; else its tests
+//! are ignored. `GOSLING_PYTHON` is a Python with `rwkv` and `torch`, else
 //! `python3`; `GOSLING_WEB_RWKV` the program that `tests/consumers/web_rwkv`
 //! builds.
 
@@ -100,25 +100,24 @@ fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A Python with the rwkv package; none, with a sentence, where there is none.
-fn python() -> Option<OsString> {
+/// A Python with the rwkv package.
+fn python() -> OsString {
     let python = env::var_os("GOSLING_PYTHON").unwrap_or_else(|| "python3".into());
     let output = Command::new(&python)
         .args(["-c", "import rwkv, torch"])
         .output();
-    if output.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    println!(
-        "SKIPPED: {} has no rwkv and torch; pip install rwkv torch, or set GOSLING_PYTHON",
+    assert!(
+        output.is_ok_and(|output| output.status.success()),
+        "{} has no rwkv and torch; pip install rwkv torch, or set GOSLING_PYTHON",
         python.display()
     );
-    None
+    python
 }
 
 #[test]
+#[ignore = "needs Python with rwkv and torch; tests/consumers/run has it"]
 fn the_rwkv_package_loads_the_pth_and_gives_our_logits() {
-    let Some(python) = python() else { return };
+    let python = python();
     let case = Case::new();
     let run = |state: &TunedState, name: &str| {
         write_pth(state, case.file(name), PthDType::F32).unwrap();
@@ -136,11 +135,10 @@ fn the_rwkv_package_loads_the_pth_and_gives_our_logits() {
 }
 
 #[test]
+#[ignore = "needs web-rwkv; tests/consumers/run builds it"]
 fn web_rwkv_loads_the_st_and_gives_our_logits() {
-    let Some(program) = env::var_os("GOSLING_WEB_RWKV") else {
-        println!("SKIPPED: web-rwkv is not built; tests/consumers/run builds it");
-        return;
-    };
+    let program = env::var_os("GOSLING_WEB_RWKV");
+    let program = program.expect("web-rwkv is not built; tests/consumers/run builds it");
     let case = Case::new();
     write_web_rwkv_model(&case.checkpoint, &case.file("model.st"));
     write_st(&case.state, case.file("state.st")).unwrap();

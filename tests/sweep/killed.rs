@@ -179,3 +179,59 @@ fn an_interrupt_saves_and_says_how_to_go_on() {
         assert_eq!(counts(&run), (1, 1), "{}", run.display());
     }
 }
+
+/// A process that hangs, as in a driver, is ended a while after the sweep was
+/// stopped, and its run waits again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_process_that_hangs_does_not_keep_a_sweep_that_stops() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use crossbeam_channel::unbounded;
+    use gosling::sweep::conduct::{Options, SweepCommand, SweepEnd, SweepEvent, conduct};
+    use gosling::sweep::store::SweepFolder;
+    use gosling::sweep::sweep_file::read_sweep;
+
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("hangs");
+    fs::write(
+        &program,
+        "#!/bin/sh\necho $$ >\"$0.pid\"\nexec sleep 1000\n",
+    )
+    .unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let plan = read_sweep("four-runs").unwrap().plan().unwrap();
+    let sweep = SweepFolder::create(&folder.path().join("runs"), plan).unwrap();
+    let options = Options {
+        program: program.clone(),
+        n_jobs: 1,
+        retry: false,
+        patience: Duration::from_millis(300),
+    };
+    let pid_file = program.with_extension("pid");
+    let (commands, taken) = unbounded();
+    let stopper = std::thread::spawn(move || {
+        until(|| fs::read_to_string(&pid_file).is_ok_and(|pid| pid.ends_with('\n')));
+        commands.send(SweepCommand::Stop).unwrap();
+        (commands, fs::read_to_string(pid_file).unwrap())
+    });
+    let mut notes = Vec::new();
+    let start = Instant::now();
+    let end = conduct(&sweep, &options, &taken, &mut |event| {
+        if let SweepEvent::Note(note) = event {
+            notes.push(note);
+        }
+    });
+    assert_eq!(end.unwrap(), SweepEnd::Stopped);
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
+    let (_commands, pid) = stopper.join().unwrap();
+    assert!(!Path::new("/proc").join(pid.trim()).exists(), "{pid} lives");
+    let [note] = notes.as_slice() else {
+        panic!("{notes:?}")
+    };
+    assert!(note.contains("did not stop within"), "{note}");
+}

@@ -258,7 +258,7 @@ fn nan_at_a_step_leaves_what_was_there_before_it() {
 /// of the loss stay below 1e-4, of the state below 1e-3 of its largest number.
 #[test]
 fn stops_change_little_on_a_gpu() {
-    let Some(_gpu) = gpu() else { return };
+    let _gpu = gpu();
     let mut setting = Setting::new(DeviceChoice::Gpu, standard());
     setting.examples.truncate(3);
     let (straight, state) = setting.straight();

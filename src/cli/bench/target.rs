@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::output::is_lost;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
@@ -27,6 +28,9 @@ impl TargetArguments {
     pub fn open(&self) -> Result<OpenDevice> {
         let opened = open(self.device)?;
         println!("{}", opened.description);
+        if is_lost() && self.json.is_none() {
+            return Err(Error::Stopped);
+        }
         Ok(opened)
     }
 }

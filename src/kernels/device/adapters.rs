@@ -162,7 +162,7 @@ fn probe(backend: wgpu::Backend) -> Vec<Found> {
             info: adapter.get_info(),
             limits: adapter.limits(),
             has_f16: adapter.features().contains(wgpu::Features::SHADER_F16),
-            memory_bytes: adapter_memory(adapter),
+            memory_bytes: adapter_memory(adapter, kind_of(&adapter.get_info())),
         })
         .collect()
 }

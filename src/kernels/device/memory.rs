@@ -6,7 +6,7 @@ use super::adapters::listed;
 use super::{AdapterKind, DeviceChoice, choose};
 
 /// Bytes of memory of the device that a choice comes to: a GPU's own, or the
-/// machine's for the CPU and for GPUs without any; none where it is not told.
+/// machine's for the CPU and for GPUs that share it; none where it is not told.
 pub fn memory_of(choice: DeviceChoice) -> Option<u64> {
     let adapters = match choice {
         DeviceChoice::Cpu => return Some(machine_memory().all),
@@ -16,17 +16,18 @@ pub fn memory_of(choice: DeviceChoice) -> Option<u64> {
         None => Some(machine_memory().all),
         Some(adapter) => match adapter.summary.kind {
             AdapterKind::Software => Some(machine_memory().all),
-            AdapterKind::Discrete
-            | AdapterKind::Integrated
-            | AdapterKind::Virtual
-            | AdapterKind::Other => adapter.memory_bytes,
+            // Metal and DirectX do not say; the memory is the machine's there too.
+            AdapterKind::Integrated => adapter.memory_bytes.or(Some(machine_memory().all)),
+            AdapterKind::Discrete | AdapterKind::Virtual | AdapterKind::Other => {
+                adapter.memory_bytes
+            }
         },
     }
 }
 
-/// The memory that Vulkan calls local to the device: its largest heap.
+/// The memory that a GPU can use, of its Vulkan heaps.
 #[cfg(any(target_os = "linux", target_os = "windows"))]
-pub(super) fn adapter_memory(adapter: &wgpu::Adapter) -> Option<u64> {
+pub(super) fn adapter_memory(adapter: &wgpu::Adapter, kind: AdapterKind) -> Option<u64> {
     /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
     const DEVICE_LOCAL: u32 = 1;
     // SAFETY: the adapter is only asked for its properties and outlives the answer.
@@ -39,15 +40,34 @@ pub(super) fn adapter_memory(adapter: &wgpu::Adapter) -> Option<u64> {
         .memory_heaps
         .iter()
         .take(properties.memory_heap_count as usize);
-    heaps
-        .filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0)
-        .map(|heap| heap.size)
-        .max()
+    usable(
+        kind,
+        heaps.map(|heap| (heap.size, heap.flags.as_raw() & DEVICE_LOCAL != 0)),
+    )
+}
+
+/// Of heaps, each with its bytes and whether it is local to the device: the largest
+/// local one, which is a card's own memory. An integrated GPU uses every heap as well;
+/// what is local to it may be a small part that the firmware has set aside.
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "windows", test)),
+    expect(dead_code, reason = "other interfaces have no heaps")
+)]
+fn usable(kind: AdapterKind, heaps: impl Iterator<Item = (u64, bool)>) -> Option<u64> {
+    match kind {
+        AdapterKind::Integrated => heaps.map(|(bytes, _)| bytes).reduce(u64::saturating_add),
+        AdapterKind::Discrete
+        | AdapterKind::Virtual
+        | AdapterKind::Other
+        | AdapterKind::Software => heaps
+            .filter_map(|(bytes, is_local)| is_local.then_some(bytes))
+            .max(),
+    }
 }
 
 /// Other interfaces do not say.
 #[cfg(not(any(target_os = "linux", target_os = "windows")))]
-pub(super) fn adapter_memory(_adapter: &wgpu::Adapter) -> Option<u64> {
+pub(super) fn adapter_memory(_adapter: &wgpu::Adapter, _kind: AdapterKind) -> Option<u64> {
     None
 }
 
@@ -90,5 +110,22 @@ mod tests {
         assert!(bytes > 64 << 20, "{bytes}");
         let MachineMemory { all, free, .. } = machine_memory();
         assert!(free > 0 && free <= all, "{free} of {all}");
+    }
+
+    #[test]
+    fn an_integrated_gpu_shares_the_machine_s_memory() {
+        const MIB: u64 = 1 << 20;
+        // A laptop's chip with 512 MiB set aside, as its driver lists them.
+        let chip = [(512 * MIB, true), (16_000 * MIB, false), (256 * MIB, true)];
+        let usable = |kind, heaps: &[(u64, bool)]| usable(kind, heaps.iter().copied());
+        assert_eq!(usable(AdapterKind::Integrated, &chip), Some(16_768 * MIB));
+        // A card that can also reach the machine's memory, slowly.
+        let card = [
+            (24_000 * MIB, true),
+            (32_000 * MIB, false),
+            (256 * MIB, true),
+        ];
+        assert_eq!(usable(AdapterKind::Discrete, &card), Some(24_000 * MIB));
+        assert_eq!(usable(AdapterKind::Integrated, &[]), None);
     }
 }

@@ -152,6 +152,14 @@ fn errors_say_where_and_what_would_be_right() {
             "line 1, column 4: unexpected text after the specification's end",
         ),
         (
+            "(training: (lr: 0.1))",
+            "line 1, column 13: unknown field `lr`; did you mean `learning_rate`?",
+        ),
+        (
+            r#"(model: (checkpoint: File("C:\Users\me\rwkv7.pth")))"#,
+            r#"line 1, column 28: in quotes a backslash begins an escape; write a path with /, or as r"C:\models\rwkv7.pth""#,
+        ),
+        (
             "(training: (l2wrap: yes))",
             "line 1, column 21: expected true or false",
         ),
@@ -284,6 +292,20 @@ fn fields_are_set_by_path() {
             "Only([3])",
         ),
         (&["method=Base"], "method", "Base"),
+        (
+            &[r"model.checkpoint=File('C:\Users\new\a b.pth')"],
+            "model.checkpoint",
+            r#"File("C:\\Users\\new\\a b.pth")"#,
+        ),
+        (&["name='a'"], "name", "\"a\""),
+        (
+            &[
+                "data.source=Jsonl(train:'it.jsonl',validation:None,template:Plain)",
+                r"data.source.validation=C:\it's.jsonl",
+            ],
+            "data.source.validation",
+            r#""C:\\it\'s.jsonl""#,
+        ),
         (&["device=GpuIndex(1)"], "device", "GpuIndex(1)"),
         (&["name=rate-0.1"], "name", "\"rate-0.1\""),
         (&["name=\"quoted\""], "name", "\"quoted\""),
@@ -320,6 +342,14 @@ fn wrong_assignments_name_what_would_be_right() {
         (
             "batch=8",
             "batch: unknown field; did you mean `training.batch`?",
+        ),
+        (
+            "training.lr=8",
+            "training.lr: unknown field; did you mean `training.learning_rate`?",
+        ),
+        (
+            "lr=8",
+            "lr: unknown field; did you mean `training.learning_rate`?",
         ),
         (
             "zzz=8",

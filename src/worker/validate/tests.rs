@@ -289,6 +289,11 @@ fn paths() {
         },
         "data.source.validation: must be a path, is empty",
     );
+    check_error(
+        |s| s.model.checkpoint = CheckpointSource::File("D:\new\train\rwkv7.pth".into()),
+        r#"model.checkpoint: has control characters, is D:\u{a}ew\u{9}rain\u{d}wkv7.pth; in quotes a backslash begins an escape; write a path with /, or as r"C:\models\rwkv7.pth""#,
+    );
+    check_fits(|s| s.model.checkpoint = CheckpointSource::File(r"D:\new\train\rwkv7.pth".into()));
 }
 
 #[test]

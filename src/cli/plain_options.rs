@@ -1,0 +1,416 @@
+//! Options for what most runs begin with, so that nobody has to write RON in a
+//! shell: the model, the data, and the numbers that are changed most.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::data::{Benchmark, Split, Template, load};
+use crate::error::{Error, Result};
+use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec};
+use crate::words::shown;
+use crate::worker::allow_memory;
+
+/// The model and the data.
+#[derive(Args, Debug, Default)]
+pub(super) struct SourceOptions {
+    /// The model: an official x070 checkpoint (.pth or .safetensors), or mini for
+    /// the one that ships with the program.
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
+    /// What to tune on: a file of JSON lines; gsm8k, arc, mmlu or winogrande for the
+    /// mini set of that name; or a folder of a benchmark's official files.
+    #[arg(long, value_name = "FILE, NAME or FOLDER", conflicts_with = "train")]
+    data: Option<String>,
+    /// Training examples as JSON lines; a --validation file goes with it.
+    #[arg(long, value_name = "FILE")]
+    train: Option<PathBuf>,
+    /// Held-out examples as JSON lines; by their loss the best state is kept.
+    #[arg(long, value_name = "FILE")]
+    validation: Option<PathBuf>,
+    /// Examples a step (training.batch).
+    #[arg(long, value_name = "N", alias = "batch-size")]
+    batch: Option<usize>,
+    /// Peak learning rate of S_0 (training.learning_rate).
+    #[arg(long, value_name = "RATE", aliases = ["lr", "learning-rate"])]
+    pub rate: Option<f64>,
+}
+
+/// How many steps. A search for a rate has steps of its own.
+#[derive(Args, Debug, Default)]
+pub(super) struct StepOptions {
+    /// Steps of the run (training.steps); a warm-up that is as long becomes a tenth
+    /// of them.
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+}
+
+/// What is done where memory looks too small.
+#[derive(Args, Debug, Default)]
+pub(super) struct MemoryOptions {
+    /// Begin also where the forecast says that a step does not fit into memory;
+    /// GOSLING_ALLOW_MEMORY=1 does the same.
+    #[arg(long)]
+    allow_memory: bool,
+}
+
+impl MemoryOptions {
+    /// Makes it so, before a worker is started.
+    pub fn apply(&self) {
+        if self.allow_memory {
+            allow_memory();
+        }
+    }
+}
+
+/// A change of a run that a plain option makes.
+#[derive(Debug, PartialEq)]
+pub(super) struct Change {
+    /// The option, as in `--model`.
+    pub option: &'static str,
+    /// The field's path.
+    pub field: &'static str,
+    /// Its value, as `--set` takes it.
+    pub value: String,
+}
+
+impl Change {
+    fn new(option: &'static str, field: &'static str, value: &impl Serialize) -> Result<Self> {
+        let text = ron::to_string(value);
+        let text = text.map_err(|_| Error::spec(option, "is not Unicode text; rename the file"))?;
+        Ok(Self {
+            option,
+            field,
+            value: text,
+        })
+    }
+
+    /// As `--set` takes it.
+    pub fn assignment(&self) -> String {
+        format!("{}={}", self.field, self.value)
+    }
+}
+
+impl SourceOptions {
+    /// Whether any of them is given.
+    pub fn is_some(&self) -> bool {
+        let Self {
+            model,
+            data,
+            train,
+            validation,
+            batch,
+            rate,
+        } = self;
+        let paths = [model, train, validation];
+        paths.into_iter().any(Option::is_some)
+            || data.is_some()
+            || batch.is_some()
+            || rate.is_some()
+    }
+
+    /// The changes of a run. `base` says what the run has without them.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] with an option that names nothing, or that the data of the
+    /// run has no use for.
+    pub fn changes(&self, base: &RunSpec) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        if let Some(path) = &self.model {
+            let is_mini = path == Path::new("mini") && !path.exists();
+            let source = match is_mini {
+                true => CheckpointSource::Mini,
+                false => CheckpointSource::File(path.clone()),
+            };
+            changes.push(Change::new("--model", "model.checkpoint", &source)?);
+        }
+        if let Some((option, source)) = self.source(&base.data.source)? {
+            changes.push(Change::new(option, "data.source", &source)?);
+        }
+        if let Some(batch) = &self.batch {
+            changes.push(Change::new("--batch", "training.batch", batch)?);
+        }
+        if let Some(rate) = &self.rate {
+            changes.push(Change::new("--rate", "training.learning_rate", rate)?);
+        }
+        Ok(changes)
+    }
+
+    /// The data, where an option names some, and that option.
+    fn source(&self, base: &DataSource) -> Result<Option<(&'static str, DataSource)>> {
+        let (option, mut source) = match (&self.data, &self.train, &self.validation) {
+            (Some(name), _, _) => ("--data", named(name)?),
+            (None, Some(path), _) => ("--train", trained_on(path.clone(), base)),
+            (None, None, Some(_)) => ("--validation", base.clone()),
+            (None, None, None) => return Ok(None),
+        };
+        if let Some(path) = &self.validation {
+            match &mut source {
+                DataSource::Jsonl { validation, .. } => *validation = Some(path.clone()),
+                DataSource::Mini(_) | DataSource::Official { .. } => {
+                    let reason = "a benchmark has a validation split of its own; leave this out, \
+                                  or name your training file with --train";
+                    return Err(Error::spec("--validation", reason));
+                }
+            }
+        }
+        Ok(Some((option, source)))
+    }
+}
+
+impl StepOptions {
+    /// Whether it is given.
+    pub fn is_some(&self) -> bool {
+        self.steps.is_some()
+    }
+
+    /// The changes of a run. `base` says what the run has without them.
+    ///
+    /// # Errors
+    /// None; numbers are judged with the whole run.
+    pub fn changes(&self, base: &RunSpec) -> Result<Vec<Change>> {
+        let Some(steps) = self.steps else {
+            return Ok(Vec::new());
+        };
+        let mut changes = vec![Change::new("--steps", "training.steps", &steps)?];
+        if base.training.warmup_steps >= steps {
+            let warmup = steps / 10;
+            changes.push(Change::new("--steps", "training.warmup_steps", &warmup)?);
+        }
+        Ok(changes)
+    }
+}
+
+/// A file of one's own in the place of the run's; what else is said of such files
+/// stays.
+fn trained_on(train: PathBuf, base: &DataSource) -> DataSource {
+    match base {
+        DataSource::Jsonl {
+            train: _,
+            validation,
+            template,
+        } => DataSource::Jsonl {
+            train,
+            validation: validation.clone(),
+            template: *template,
+        },
+        DataSource::Mini(_) | DataSource::Official { .. } => lines_of(train),
+    }
+}
+
+fn lines_of(train: PathBuf) -> DataSource {
+    DataSource::Jsonl {
+        train,
+        validation: None,
+        template: Template::default(),
+    }
+}
+
+/// What `--data` names.
+fn named(name: &str) -> Result<DataSource> {
+    let refuse = |reason: String| Err(Error::spec("--data", reason));
+    let path = Path::new(name);
+    let mini = Benchmark::ALL.into_iter().find(|it| it.mini_name() == name);
+    if let (Some(benchmark), false) = (mini, path.exists()) {
+        return Ok(DataSource::Mini(benchmark));
+    }
+    let benchmark = Benchmark::ALL.into_iter().find(|it| it.name() == name);
+    match (benchmark, path.exists()) {
+        (Some(benchmark), false) => return Ok(DataSource::Mini(benchmark)),
+        (Some(benchmark), true) => {
+            return refuse(format!(
+                "{name} is here too; write ./{name} for it, or {} for the set that ships with \
+                 the program",
+                benchmark.mini_name()
+            ));
+        }
+        (None, _) => {}
+    }
+    // `gsm8k:C:\data` too.
+    if let Some((of, folder)) = name.split_once(':')
+        && let Some(benchmark) = Benchmark::ALL.into_iter().find(|it| it.name() == of)
+    {
+        return Ok(DataSource::Official {
+            benchmark,
+            folder: folder.into(),
+        });
+    }
+    if path.is_dir() {
+        return official(path);
+    }
+    if path.is_file() {
+        return Ok(lines_of(path.to_path_buf()));
+    }
+    let names = Benchmark::ALL.map(Benchmark::name).join(", ");
+    refuse(format!(
+        "there is no file or folder {}; for a mini set name one of {names}",
+        shown(path)
+    ))
+}
+
+/// The benchmark whose files are in a folder.
+fn official(folder: &Path) -> Result<DataSource> {
+    let splits = [Split::Train, Split::Test, Split::Validation];
+    let is_in = |benchmark: &Benchmark| {
+        let is_read = |split| load(*benchmark, folder, split).is_ok();
+        splits.into_iter().any(is_read)
+    };
+    let found: Vec<Benchmark> = Benchmark::ALL.into_iter().filter(is_in).collect();
+    match found.as_slice() {
+        [benchmark] => Ok(DataSource::Official {
+            benchmark: *benchmark,
+            folder: folder.to_path_buf(),
+        }),
+        several => {
+            let what = match several {
+                [] => "no files of a benchmark that can be read",
+                _ => "files of several benchmarks",
+            };
+            let reason = format!(
+                "{} has {what}; say which, as in --data gsm8k:{}",
+                shown(folder),
+                shown(folder)
+            );
+            Err(Error::spec("--data", reason))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::persist::presets::preset;
+    use crate::persist::spec_file::set_field;
+
+    fn changed(options: &SourceOptions, base: &RunSpec) -> Result<RunSpec> {
+        let mut spec = base.clone();
+        for change in options.changes(base)? {
+            set_field(&mut spec, &change.assignment())?;
+        }
+        Ok(spec)
+    }
+
+    fn source(options: SourceOptions, base: &RunSpec) -> Result<DataSource, String> {
+        let spec = changed(&options, base).map_err(|error| error.to_string())?;
+        Ok(spec.data.source)
+    }
+
+    fn data(name: impl Into<String>) -> SourceOptions {
+        SourceOptions {
+            data: Some(name.into()),
+            ..SourceOptions::default()
+        }
+    }
+
+    #[test]
+    fn numbers_and_the_model_are_set() {
+        let base = preset("cpu").unwrap();
+        let options = SourceOptions {
+            model: Some(r"C:\new\it's a.pth".into()),
+            batch: Some(3),
+            rate: Some(0.25),
+            ..SourceOptions::default()
+        };
+        let mut expected = base.clone();
+        expected.model.checkpoint = CheckpointSource::File(r"C:\new\it's a.pth".into());
+        expected.training.batch = 3;
+        expected.training.learning_rate = 0.25;
+        assert_eq!(changed(&options, &base).unwrap(), expected);
+        let mini = SourceOptions {
+            model: Some("mini".into()),
+            ..SourceOptions::default()
+        };
+        let spec = changed(&mini, &expected).unwrap();
+        assert_eq!(spec.model.checkpoint, CheckpointSource::Mini);
+    }
+
+    #[test]
+    fn a_warm_up_fits_the_steps() {
+        let base = preset("cpu").unwrap();
+        assert_eq!(base.training.warmup_steps, 10);
+        let of = |steps: usize| {
+            let steps = Some(steps);
+            let changes = StepOptions { steps }.changes(&base).unwrap();
+            changes.iter().map(Change::assignment).collect::<Vec<_>>()
+        };
+        assert_eq!(of(11), ["training.steps=11"]);
+        assert_eq!(of(10), ["training.steps=10", "training.warmup_steps=1"]);
+        assert_eq!(of(1), ["training.steps=1", "training.warmup_steps=0"]);
+    }
+
+    #[test]
+    fn data_is_a_file_a_name_or_a_folder() {
+        let base = preset("cpu").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let text = |name: &str| path(name).to_str().unwrap().to_owned();
+        fs::write(path("own.jsonl"), "{\"text\": \"a\"}\n").unwrap();
+        for name in ["gsm", "empty"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        let line = "{\"question\": \"1+1?\", \"answer\": \"It is 2.\\n#### 2\"}\n";
+        fs::write(path("gsm/train.jsonl"), line).unwrap();
+
+        let own = DataSource::Jsonl {
+            train: path("own.jsonl"),
+            validation: None,
+            template: Template::Plain,
+        };
+        assert_eq!(source(data(text("own.jsonl")), &base), Ok(own));
+        for name in ["arc", "arc-mini"] {
+            let arc = DataSource::Mini(Benchmark::Arc);
+            assert_eq!(source(data(name), &base), Ok(arc));
+        }
+        let gsm8k = DataSource::Official {
+            benchmark: Benchmark::Gsm8k,
+            folder: path("gsm"),
+        };
+        assert_eq!(source(data(text("gsm")), &base), Ok(gsm8k.clone()));
+        let named = format!("gsm8k:{}", text("gsm"));
+        assert_eq!(source(data(named), &base), Ok(gsm8k));
+        let error = source(data(text("empty")), &base).unwrap_err();
+        assert!(error.contains("has no files of a benchmark"), "{error}");
+        let error = source(data(text("absent")), &base).unwrap_err();
+        assert!(
+            error.starts_with("--data: there is no file or folder"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn own_files_keep_what_is_not_named() {
+        let base = preset("cpu").unwrap();
+        let own = |train: &str, validation: Option<&str>, template| DataSource::Jsonl {
+            train: train.into(),
+            validation: validation.map(PathBuf::from),
+            template,
+        };
+        let options = |train: Option<&str>, validation: Option<&str>| SourceOptions {
+            train: train.map(PathBuf::from),
+            validation: validation.map(PathBuf::from),
+            ..SourceOptions::default()
+        };
+        assert_eq!(
+            source(options(Some("a b"), Some("c")), &base),
+            Ok(own("a b", Some("c"), Template::Plain))
+        );
+        let error = source(options(None, Some("c")), &base).unwrap_err();
+        assert!(
+            error.starts_with("--validation: a benchmark has"),
+            "{error}"
+        );
+        let mut chat = base;
+        chat.data.source = own("x", Some("y"), Template::UserAssistant);
+        assert_eq!(
+            source(options(Some("a"), None), &chat),
+            Ok(own("a", Some("y"), Template::UserAssistant))
+        );
+        assert_eq!(
+            source(options(None, Some("b")), &chat),
+            Ok(own("x", Some("b"), Template::UserAssistant))
+        );
+    }
+}
