@@ -13,6 +13,7 @@ mod import;
 mod inspect;
 mod inspect_file;
 mod inspect_head;
+mod inspect_metadata;
 mod inspect_pictures;
 mod model_arguments;
 mod progress;
