@@ -40,7 +40,8 @@ pub(super) fn metadata_blocks(metadata: &Metadata) -> String {
     text
 }
 
-/// A figure a line, what lies in another named by both: `best.loss  1.5`.
+/// A figure a line, what lies in another named by both: `best.loss  1.5`,
+/// `evaluations[0].accuracy  0.5`.
 fn figures(json: &str) -> String {
     let Ok(value) = serde_json::from_str::<Value>(json) else {
         return json.to_owned();
@@ -59,6 +60,11 @@ fn add_figures(name: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
             for (key, value) in fields {
                 let dot = if name.is_empty() { "" } else { "." };
                 add_figures(&format!("{name}{dot}{}", shown(key)), value, rows);
+            }
+        }
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            for (at, value) in items.iter().enumerate() {
+                add_figures(&format!("{name}[{at}]"), value, rows);
             }
         }
         Value::String(text) => rows.push(vec![name.to_owned(), cut(text)]),
@@ -105,6 +111,12 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("… and 701 lines more"), "{text}");
+        let list = Metadata {
+            metrics_json: Some("{\"e\":[{\"n\":1},{\"n\":2}],\"l\":[1,2]}".into()),
+            ..Metadata::default()
+        };
+        let want = "  figures\n    e[0].n  1\n    e[1].n  2\n    l       [1,2]\n";
+        assert_eq!(metadata_blocks(&list), want);
         let broken = Metadata {
             metrics_json: Some("{\"a\":\u{1b}[31m".into()),
             ..Metadata::default()
