@@ -10,6 +10,8 @@ use std::process::{Command, Output};
 mod closed;
 #[path = "command_line/options.rs"]
 mod options;
+#[path = "command_line/importing.rs"]
+mod importing;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -79,6 +81,16 @@ fn folder() -> tempfile::TempDir {
 
 /// A state file: a header and zeros.
 fn state(n_layer: usize, n_head: usize, size: usize) -> Vec<u8> {
+    let metadata = "\"__metadata__\":{\"orientation\":\"value,key\"},";
+    state_with(metadata, n_layer, n_head, size)
+}
+
+/// The same, which does not say which way round it is.
+fn state_without_a_word(n_layer: usize, n_head: usize, size: usize) -> Vec<u8> {
+    state_with("", n_layer, n_head, size)
+}
+
+fn state_with(metadata: &str, n_layer: usize, n_head: usize, size: usize) -> Vec<u8> {
     let n_bytes = 4 * n_head * size * size;
     let tensor = |layer: usize| {
         let (start, end) = (layer * n_bytes, (layer + 1) * n_bytes);
@@ -87,10 +99,7 @@ fn state(n_layer: usize, n_head: usize, size: usize) -> Vec<u8> {
         )
     };
     let tensors: Vec<String> = (0..n_layer).map(tensor).collect();
-    let header = format!(
-        "{{\"__metadata__\":{{\"orientation\":\"value,key\"}},{}}}",
-        tensors.join(",")
-    );
+    let header = format!("{{{metadata}{}}}", tensors.join(","));
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend(header.as_bytes());
     bytes.resize(bytes.len() + n_layer * n_bytes, 0);
@@ -163,21 +172,34 @@ fn states_of_other_programs_are_taken_over() {
         "export mini.safetensors --to bin -o raw.bin",
         &["saved raw.bin"],
     );
-    // It is zero, so that its loss says nothing.
-    let output = gosling(folder.path(), "import raw.bin --device cpu");
-    let (text, errors) = texts(&output);
+    // It is zero, so that its loss says nothing; every .bin is value-key.
+    check(
+        "import raw.bin --device cpu",
+        &[
+            "zero, the untuned model",
+            "as it is, value-key",
+            "transposed, key-value",
+            "the last two axes are value,key, as every .bin (rwkv.cpp) holds them",
+            "name a file with -o",
+        ],
+    );
+    // The format has no convention, and the built-in text only advises.
+    std::fs::write(
+        folder.path().join("silent.safetensors"),
+        state_without_a_word(6, 4, 64),
+    )
+    .unwrap();
+    let output = gosling(
+        folder.path(),
+        "import silent.safetensors --device cpu -o out.safetensors",
+    );
+    let (_, errors) = texts(&output);
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    for row in [
-        "zero, the untuned model",
-        "as it is, value-key",
-        "transposed, key-value",
-    ] {
-        assert!(text.contains(row), "{text}");
-    }
     assert!(
-        errors.contains("raw.bin: orientation: neither way round"),
+        errors.contains("silent.safetensors: orientation: the file does not say, its format has no convention, and the built-in text only advises"),
         "{errors}"
     );
+    assert!(!folder.path().join("out.safetensors").exists());
     check(
         "import raw.bin --device cpu --orientation key-value -o theirs.safetensors",
         &[

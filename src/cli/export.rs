@@ -6,8 +6,11 @@ use clap::Args;
 
 use super::model_arguments::times;
 use crate::error::{Error, Result};
+use crate::model::checkpoint::Checkpoint;
 use crate::tuning::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
-use crate::tuning::state_file::{ExportFormat, Orientation, PthDType, export, locate_state};
+use crate::tuning::state_file::{
+    ExportFormat, Orientation, PthDType, export, left_out, locate_state,
+};
 use crate::words::shown;
 
 /// Which state, and what becomes of it.
@@ -63,6 +66,9 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         return Err(Error::spec("--alpha", reason));
     }
     let exportable = exportable(&file, *orientation, *alpha)?;
+    if let Some(left_out) = left_out(&Checkpoint::open(&file)?) {
+        eprintln!("gosling: {}: {left_out}", file.display());
+    }
     if exportable.is_lifted {
         eprintln!("gosling: {ONLY_S0_NOTE}");
     }

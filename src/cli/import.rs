@@ -6,10 +6,15 @@ use clap::Args;
 
 use super::model_arguments::{BareModel, ModelChoice};
 use super::table::table;
-use super::tune::quoted;
+use super::tune::{print, quoted};
+use crate::data::{Example, Template, load_text_set};
 use crate::error::{Error, Result};
+use crate::model::tokenizer::Tokenizer;
 use crate::tuning::state_file::{ExportFormat, Metadata, Orientation, export};
-use crate::tuning::state_import::{StartLosses, StoredState, TEXT};
+use crate::tuning::state_import::evidence::{
+    Difference, Evidence, ImportTexts, MARGIN, MIN_TEXTS, STANDARD_ERRORS,
+};
+use crate::tuning::state_import::{Decision, StoredState};
 
 /// Which state, and what tells which way round it is.
 #[derive(Args)]
@@ -19,13 +24,16 @@ pub struct ImportArguments {
     state: PathBuf,
     #[command(flatten)]
     model: ModelChoice,
-    /// The text whose loss tells; best one of the kind that the state was tuned on.
+    /// A text of the kind that the state was tuned on; give several.
     #[arg(long)]
-    text: Option<String>,
-    /// A file with that text.
-    #[arg(long, value_name = "FILE", conflicts_with = "text")]
-    text_file: Option<PathBuf>,
-    /// The order of the last two axes, value-key or key-value, instead of the loss's verdict.
+    text: Vec<String>,
+    /// A file with such a text, or JSON lines with several (.jsonl), as training reads them.
+    #[arg(long, value_name = "FILE")]
+    text_file: Vec<PathBuf>,
+    /// Wrap prompts and completions of JSON lines as User and Assistant turns.
+    #[arg(long)]
+    chat: bool,
+    /// The order of the last two axes, value-key or key-value, against what the file's format holds by convention.
     #[arg(long)]
     orientation: Option<Orientation>,
     /// The .safetensors to write, to go on from; without it the losses are only shown.
@@ -40,10 +48,10 @@ pub struct ImportArguments {
 /// the state the right way round.
 ///
 /// # Errors
-/// Bad input: what it is, and where; [`Error::Input`] where the losses do not
-/// tell and nobody said.
+/// Bad input: what it is, and where; [`Error::Input`] where nothing tells which
+/// way round the state is, or texts speak against its format's convention, and
+/// the user did not say.
 pub fn run(arguments: &ImportArguments) -> Result<()> {
-    let text = arguments.text()?;
     let config = arguments.model.config()?;
     // The small file is looked at before the large one is read.
     let stored = StoredState::read(&arguments.state, arguments.orientation, &config)?;
@@ -53,84 +61,213 @@ pub fn run(arguments: &ImportArguments) -> Result<()> {
         tokenizer,
         fingerprint,
     } = arguments.model.load()?;
-    let losses = stored.losses(&model, &device.device, &tokenizer.encode(&text))?;
-    print!("{}", shown(&losses));
-    if stored.has_shifts {
-        println!("the token shifts in the file are left out; a tuned state has none");
+    let texts = arguments.texts(&tokenizer)?;
+    let evidence = stored.evidence(&model, &device.device, &texts)?;
+    print(&shown(&evidence, texts.n_given));
+    if let Some(left_out) = &stored.left_out {
+        print(&format!("{left_out}\n"));
     }
-    let orientation = verdict(arguments, &stored, &losses)?;
+    if stored.has_shifts {
+        print("the token shifts in the file are left out; a tuned state has none\n");
+    }
+    warn_of_other_weights(&stored, &fingerprint);
+    let orientation = decided(arguments, &stored, &evidence)?;
     let Some(output) = &arguments.output else {
-        println!("name a file with -o to write it the right way round");
+        print("name a file with -o to write it the right way round\n");
         return Ok(());
     };
+    // Weights that the file names are not replaced by those it is tried with.
+    let recorded = stored.metadata.base_fingerprint.clone();
     let metadata = Metadata {
-        base_fingerprint: Some(fingerprint),
+        base_fingerprint: recorded.or(Some(fingerprint)),
         ..stored.metadata.clone()
     };
     let state = stored.oriented(orientation);
     let format = ExportFormat::Safetensors;
     let (report, _) = export(&state, &metadata, format, output, arguments.force)?;
     let path = quoted(&report.path);
-    println!("saved {path}, {} bytes, read back and equal", report.bytes);
-    println!("tune from it: gosling tune --start {path}");
+    print(&format!(
+        "saved {path}, {} bytes, read back and equal\ntune from it: gosling tune --start {path}\n",
+        report.bytes
+    ));
     Ok(())
 }
 
 /// The three losses as a table.
-fn shown(losses: &StartLosses) -> String {
-    let row = |name: &str, loss: f64| [name.to_owned(), format!("{loss:.4}")];
+fn shown(evidence: &Evidence, n_given: usize) -> String {
+    let gain = |orientation| interval(evidence.gain(orientation));
+    let row = |name: &str, loss: f64, gain: String| [name.to_owned(), format!("{loss:.4}"), gain];
     let rows = [
-        row("zero, the untuned model", losses.zero),
-        row("the state as it is, value-key", losses.value_key),
-        row("the state transposed, key-value", losses.key_value),
+        row("zero, the untuned model", evidence.zero, String::new()),
+        row(
+            "the state as it is, value-key",
+            evidence.value_key,
+            gain(Orientation::ValueKey),
+        ),
+        row(
+            "the state transposed, key-value",
+            evidence.key_value,
+            gain(Orientation::KeyValue),
+        ),
     ];
-    let loss = format!("loss on {} tokens", losses.n_tokens);
-    table(["start", &loss], &rows, &[1])
+    let Evidence {
+        n_texts, n_tokens, ..
+    } = evidence;
+    let loss = if evidence.is_built_in {
+        format!("loss on {n_tokens} tokens of the built-in text")
+    } else {
+        let of_all = if *n_texts < n_given {
+            format!(" of {n_given} given")
+        } else {
+            String::new()
+        };
+        format!("loss on {n_tokens} tokens of {n_texts} texts{of_all}")
+    };
+    table(["start", &loss, "better than zero by"], &rows, &[1, 2])
+}
+
+/// `+1.25 [+1.00, +1.50]`; without an interval where a single text has none.
+fn interval(difference: Difference) -> String {
+    let Difference { mean, half } = difference;
+    if half.is_finite() {
+        format!("{mean:+.2} [{:+.2}, {:+.2}]", mean - half, mean + half)
+    } else {
+        format!("{mean:+.2}")
+    }
+}
+
+fn warn_of_other_weights(stored: &StoredState, fingerprint: &str) {
+    let Some(recorded) = &stored.metadata.base_fingerprint else {
+        return;
+    };
+    if recorded != fingerprint {
+        let start = |text: &str| text.chars().take(12).collect::<String>();
+        eprintln!(
+            "gosling: the state was tuned for other weights than this model's (fingerprint {}…, not {}…); choose the model it was tuned for with --model",
+            start(recorded).escape_debug(),
+            start(fingerprint)
+        );
+    }
 }
 
 /// Which way round it is, and why.
-fn verdict(
+fn decided(
     arguments: &ImportArguments,
     stored: &StoredState,
-    losses: &StartLosses,
+    evidence: &Evidence,
 ) -> Result<Orientation> {
-    let found = losses.orientation();
-    let refuse = |reason: &str| Err(Error::input(&arguments.state, "orientation", reason));
-    let orientation = match (stored.declared, found) {
-        (Some(declared), Some(found)) if declared != found => {
-            eprintln!(
-                "gosling: it is taken as {} as it says, though the loss is lower as {}",
-                declared.name(),
-                found.name()
-            );
-            declared
+    let refuse = |reason: String| Err(Error::input(&arguments.state, "orientation", reason));
+    let (orientation, why) = match stored.decide(evidence) {
+        Decision::Declared(orientation) => {
+            let why = if arguments.orientation.is_some() {
+                "as --orientation says"
+            } else {
+                "as the file says"
+            };
+            (orientation, why.to_owned())
         }
-        (Some(declared), _) => declared,
-        (None, Some(found)) => found,
-        (None, None) => {
-            return refuse(
-                "neither way round is clearly better than the other and than the untuned model on this text; give one of the kind that the state was tuned on (--text-file), or say --orientation value-key or key-value",
-            );
+        Decision::ByConvention(convention) => (
+            convention.orientation,
+            format!("as every {} holds them", convention.format),
+        ),
+        Decision::ByTexts(orientation) => (
+            orientation,
+            format!("by the texts: {}", better(evidence, orientation)),
+        ),
+        Decision::Contradicted { convention, found } => {
+            return refuse(format!(
+                "a {} holds {}, but the texts say {}: {}; nothing is written, say --orientation {} if the texts are of the state's kind and {} if they are not",
+                convention.format,
+                convention.orientation.name(),
+                found.name(),
+                better(evidence, found),
+                found.argument(),
+                convention.orientation.argument(),
+            ));
+        }
+        Decision::Unknown => {
+            return refuse(format!(
+                "the file does not say, its format has no convention, and {}; say --orientation value-key (RWKV-PEFT, RWKV-Runner) or key-value (Ai00, web-rwkv), or give {MIN_TEXTS} or more texts of the kind that the state was tuned on (--text-file)",
+                if evidence.is_built_in {
+                    "the built-in text only advises".to_owned()
+                } else {
+                    format!(
+                        "no way round is better than the other and than no state by {MARGIN} nats a token, less {STANDARD_ERRORS} standard errors, on {} texts",
+                        evidence.n_texts
+                    )
+                }
+            ));
         }
     };
-    println!("the last two axes are {}", orientation.name());
-    if losses.of(orientation).is_nan() || losses.of(orientation) > losses.zero {
-        eprintln!(
-            "gosling: the untuned model does better on this text; is it of the kind that the state was tuned on, and is this its model?"
-        );
-    }
+    print(&format!(
+        "the last two axes are {}, {why}\n",
+        orientation.name()
+    ));
+    advise(evidence, orientation);
     Ok(orientation)
 }
 
+/// `better by 1.25 [..] nats a token than the other way round and by .. than no
+/// state`.
+fn better(evidence: &Evidence, orientation: Orientation) -> String {
+    format!(
+        "better by {} nats a token than the other way round and by {} than no state",
+        interval(evidence.lead(orientation)),
+        interval(evidence.gain(orientation))
+    )
+}
+
+/// What the losses say beside, on the error stream.
+fn advise(evidence: &Evidence, orientation: Orientation) {
+    let other = orientation.other();
+    if evidence.verdict() == Some(other) {
+        eprintln!(
+            "gosling: the texts say {}: {}",
+            other.name(),
+            better(evidence, other)
+        );
+    } else if evidence.lowest() == Some(other) {
+        let text = if evidence.is_built_in {
+            "on the built-in text"
+        } else {
+            "on the texts"
+        };
+        eprintln!(
+            "gosling: {text} the loss is lower as {}, which says little: a right state may do worse on texts of another kind; compare on {MIN_TEXTS} or more texts of its own kind (--text-file)",
+            other.name()
+        );
+    } else if evidence.gain(orientation).mean < 0.0 && !evidence.is_built_in {
+        eprintln!(
+            "gosling: the untuned model does better on these texts; are they of the kind that the state was tuned on, and is this its model?"
+        );
+    }
+}
+
 impl ImportArguments {
-    fn text(&self) -> Result<String> {
-        match (&self.text, &self.text_file) {
-            (Some(text), _) => Ok(text.clone()),
-            (None, Some(path)) => {
+    fn texts(&self, tokenizer: &Tokenizer) -> Result<ImportTexts> {
+        let whole = |text: &str| Example {
+            context: Vec::new(),
+            target: tokenizer.encode(text),
+        };
+        let mut texts: Vec<Example> = self.text.iter().map(|text| whole(text)).collect();
+        for path in &self.text_file {
+            let ending = path.extension().unwrap_or_default();
+            if ending.eq_ignore_ascii_case("jsonl") {
+                let template = if self.chat {
+                    Template::UserAssistant
+                } else {
+                    Template::Plain
+                };
+                texts.extend(load_text_set(path, template, tokenizer)?.items);
+            } else {
                 let read = std::fs::read_to_string(path);
-                read.map_err(|source| Error::io("read", path, source))
+                let text = read.map_err(|source| Error::io("read", path, source))?;
+                texts.push(whole(&text));
             }
-            (None, None) => Ok(TEXT.to_owned()),
         }
+        if texts.is_empty() {
+            return Ok(ImportTexts::built_in(tokenizer));
+        }
+        Ok(ImportTexts::of_its_kind(texts))
     }
 }

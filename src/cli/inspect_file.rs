@@ -6,15 +6,18 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use super::inspect_metadata::{metadata_blocks, metadata_rows};
 use super::table::table;
 use crate::error::Result;
 use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
-use crate::model::checkpoint::{Checkpoint, CheckpointFormat, TensorDType, shown};
+use crate::model::checkpoint::{Checkpoint, CheckpointFormat, TensorDType};
+use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::{
-    Metadata, Orientation, TunedState, locate_state, read_state, stored_orientation,
+    Orientation, TunedState, is_state, left_out, locate_state, stored_orientation,
 };
 use crate::tuning::state_statistics::layer_statistics;
+use crate::tuning::tuned::Tuned;
 
 /// Names that checkpoints and states go by.
 const ENDINGS: [&str; 5] = ["pth", "pt", "safetensors", "st", "state"];
@@ -46,15 +49,18 @@ fn has_checkpoint_bytes(path: &Path) -> bool {
 pub(super) fn describe(path: &Path, orientation: Option<Orientation>) -> Result<String> {
     let path = locate_state(path)?;
     let checkpoint = Checkpoint::open(&path)?;
-    let is_state = checkpoint.names().len() > 0
-        && checkpoint
-            .names()
-            .all(|name| name.ends_with(".att.time_state"));
-    if is_state {
+    if is_state(&checkpoint) || is_part_of_a_run(&checkpoint) {
         describe_state(&checkpoint, orientation)
     } else {
         describe_model(&checkpoint)
     }
+}
+
+/// Whether it is a lifted state or a snapshot, which have other tensors than a
+/// state.
+fn is_part_of_a_run(checkpoint: &Checkpoint) -> bool {
+    let format = checkpoint.metadata().get("format");
+    format.is_some_and(|format| format.starts_with("gosling-"))
 }
 
 fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
@@ -116,8 +122,15 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
 }
 
 fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<String> {
-    let orientation = stored_orientation(checkpoint, told)?;
-    let (state, metadata) = read_state(checkpoint.file(), told)?;
+    let (what, order) = if is_part_of_a_run(checkpoint) && !is_state(checkpoint) {
+        (
+            "a state of a run of Gosling, with all that it trained",
+            None,
+        )
+    } else {
+        ("a tuned state", Some(stored_orientation(checkpoint, told)?))
+    };
+    let (Tuned { state, lift }, metadata) = read_tuned(checkpoint.file(), told)?;
     let TunedState {
         n_layer,
         n_head,
@@ -133,15 +146,27 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
                 grouped(n_numbers)
             ),
         ),
-        ("order of axes", format!("head,{}", orientation.name())),
+        (
+            "order of axes",
+            format!("head,{}", order.unwrap_or(Orientation::ValueKey).name()),
+        ),
         (
             "stored as",
             format!("{}, {}", dtypes(checkpoint), format_name(checkpoint)),
         ),
         ("fingerprint", checkpoint.fingerprint()),
     ];
+    if let Some(lift) = &lift {
+        let [n_layer, _, _, m] = lift.sizes();
+        let branches = format!("{:?} in {n_layer} layers, M {m}", lift.kind);
+        rows.push(("lifted branch", branches));
+    }
+    if let Some(left_out) = left_out(checkpoint) {
+        rows.push(("beside it", left_out));
+    }
     rows.extend(metadata_rows(&metadata));
-    let mut text = listed(checkpoint, "a tuned state", &rows);
+    let mut text = listed(checkpoint, what, &rows);
+    text.push_str(&metadata_blocks(&metadata));
     let layers = layer_statistics(&state);
     let rows: Vec<[String; 5]> = layers
         .iter()
@@ -159,39 +184,6 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
     let heading = ["layer", "norm", "max |s|", "mean |s|", "effective rank"];
     text.push_str(&table(heading, &rows, &[0, 1, 2, 3, 4]));
     Ok(text)
-}
-
-/// What the file says about where it came from, one line each.
-fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
-    let Metadata {
-        base_fingerprint,
-        spec_ron,
-        metrics_json,
-        gosling_version,
-    } = metadata;
-    let one_line = |text: &String| {
-        let lines = text.lines().filter(|line| !line.trim().starts_with("//"));
-        let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
-        // A foreign file shall not speak to the terminal.
-        words.join(" ").replace(char::is_control, "")
-    };
-    let fields = [
-        (
-            "made by",
-            gosling_version
-                .as_ref()
-                .map(|version| format!("Gosling {}", shown(version))),
-        ),
-        (
-            "base model",
-            base_fingerprint.as_ref().map(|text| shown(text)),
-        ),
-        ("figures", metrics_json.as_ref().map(one_line)),
-        ("specification", spec_ron.as_ref().map(one_line)),
-    ];
-    let said = fields.into_iter();
-    said.filter_map(|(name, text)| Some((name, text?)))
-        .collect()
 }
 
 /// The file, what it is, and its properties.
@@ -237,6 +229,7 @@ fn grouped(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuning::state_file::Metadata;
 
     #[test]
     fn numbers_are_grouped() {
@@ -293,6 +286,7 @@ mod tests {
         };
         let metadata = Metadata {
             spec_ron: Some("// A run.\n(\n  name: \"a\u{1b}\",\n)".into()),
+            metrics_json: Some("{\"steps\":60,\"best\":{\"loss\":1.5},\"a\":[1,2]}".into()),
             ..Metadata::default()
         };
         crate::tuning::state_file::write_safetensors(&state, &path, &metadata).unwrap();
@@ -300,7 +294,8 @@ mod tests {
         for part in [
             "a tuned state",
             "head,value,key",
-            "( name: \"a\", )",
+            "figures\n    a          [1,2]\n    best.loss  1.5\n    steps      60\n",
+            "specification\n    (\n      name: \"a\",\n    )\n",
             "4.2426   3.0000",
         ] {
             assert!(text.contains(part), "{part}: {text}");

@@ -16,6 +16,7 @@ mod import;
 mod inspect;
 mod inspect_file;
 mod inspect_head;
+mod inspect_metadata;
 mod inspect_pictures;
 mod model_arguments;
 mod plain_options;

@@ -12,7 +12,7 @@ use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
 use crate::tuning::lift_bundle::read_tuned;
-use crate::tuning::state_file::{Metadata, Orientation, locate_state};
+use crate::tuning::state_file::{Metadata, Orientation, left_out, locate_state};
 use crate::tuning::tuned::Tuned;
 use crate::words::shown;
 
@@ -180,6 +180,9 @@ impl ModelArguments {
         };
         let path = locate_state(path)?;
         let (tuned, metadata) = read_tuned(&path, self.orientation)?;
+        if let Some(left_out) = left_out(&Checkpoint::open(&path)?) {
+            eprintln!("gosling: {}: {left_out}", path.display());
+        }
         tuned
             .check_fits(config)
             .map_err(|error| error.at_file(&path))?;

@@ -77,6 +77,25 @@ impl Rwkv7 {
             dx,
         }
     }
+
+    /// The loss of every position in nats, `[positions]`, without a gradient; the
+    /// rest is as in [`Self::loss`].
+    ///
+    /// # Panics
+    /// As [`Self::loss`].
+    pub fn token_losses(&self, x: Tensor<3>, at: &[u32], targets: &[u32]) -> Tensor<1> {
+        assert_eq!(at.len(), targets.len(), "a target for every position");
+        let device = x.device();
+        let x = rows(x);
+        let per_part = (MAX_LOGITS / self.config().vocab_size).max(1);
+        let parts = at.chunks(per_part).zip(targets.chunks(per_part));
+        let losses = parts.map(|(at, targets)| {
+            let picked = x.clone().select(0, indices(at, &device));
+            let logits = self.logits(self.ln_out.forward(picked));
+            cross_entropy(logits, targets, false).losses
+        });
+        Tensor::cat(losses.collect(), 0)
+    }
 }
 
 fn indices(at: &[u32], device: &Device) -> Tensor<1, Int> {

@@ -1,19 +1,24 @@
 //! Reads the tensor table out of a pickled state dict without running any of it.
 //!
 //! A pickle is a program for a stack machine whose `REDUCE` calls whatever
-//! Python function the file names. This machine knows the three functions and
-//! the storage classes that `torch.save` writes for a dict of tensors; any
+//! Python function the file names. This machine knows the functions and classes
+//! that `torch.load(weights_only=True)` takes for tensors and plain values, runs
+//! none of them, and keeps of the plain values only that they are there; any
 //! other name ends the reading. Values are plain copies in flat arenas, so
 //! nesting costs no recursion, neither when read nor when dropped.
 //!
 //! Opcodes: CPython `Lib/pickletools.py`. What torch writes: `torch/_utils.py`
-//! (`_rebuild_tensor_v2`), `torch/serialization.py` (`persistent_id`).
+//! (`_rebuild_tensor_v2`), `torch/serialization.py` (`persistent_id`). What it
+//! takes without running code: `torch/_weights_only_unpickler.py`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::model::checkpoint::{TensorDType, shown};
+use crate::model::checkpoint::TensorDType;
 
+mod opcodes;
 mod primitives;
+mod state_dict;
 #[cfg(test)]
 pub(crate) mod tests;
 mod value;
@@ -35,15 +40,12 @@ const MAX_TENSORS: usize = 1 << 16;
 /// The most dimensions of a tensor.
 const MAX_DIMS: usize = 8;
 
-/// Keys under which trainers wrap the state dict in a larger dict.
-const WRAPPERS: [&str; 3] = ["state_dict", "model", "module"];
-
 /// What the pickle says about one tensor. Nothing in it has been compared with
 /// the file yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PickledTensor<'a> {
-    /// The key in the state dict.
-    pub name: &'a str,
+    /// The key in the state dict; in a list the place, from 0.
+    pub name: Cow<'a, str>,
     /// The storage that holds the elements.
     pub storage: PickledStorage<'a>,
     /// Index of the first element in the storage, in elements.
@@ -67,11 +69,12 @@ pub struct PickledStorage<'a> {
 
 /// The tensors of the state dict pickled in `bytes`, in the order of the file.
 /// Values that are not tensors are left out. A dict that holds the state dict
-/// under `state_dict`, `model` or `module` is unwrapped.
+/// under a key that trainers use is unwrapped. The tensors of a list are named by
+/// their place.
 ///
 /// # Errors
 /// The reason as one line: a callable that is refused, a malformed or
-/// over-large pickle, or something other than a dict of tensors.
+/// over-large pickle, or something other than a dict or list of tensors.
 pub fn read_state_dict(bytes: &[u8]) -> Result<Vec<PickledTensor<'_>>, String> {
     if bytes.len() > MAX_PICKLE_BYTES {
         return Err(format!(
@@ -98,6 +101,7 @@ struct Machine<'a> {
     memo: HashMap<u32, Value<'a>>,
     pool: Vec<Value<'a>>,
     dicts: Vec<Vec<(Value<'a>, Value<'a>)>>,
+    lists: Vec<Vec<Value<'a>>>,
     storages: Vec<PickledStorage<'a>>,
     tensors: Vec<Rebuilt>,
 }
@@ -114,6 +118,7 @@ impl<'a> Machine<'a> {
             memo: HashMap::new(),
             pool: Vec::new(),
             dicts: Vec::new(),
+            lists: Vec::new(),
             storages: Vec::new(),
             tensors: Vec::new(),
         }
@@ -139,147 +144,6 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn literal(&mut self, op: u8) -> Result<bool, String> {
-        let value = match op {
-            b'N' => Value::None,
-            0x88 | 0x89 => Value::Bool,
-            b'J' => Value::Int(i32::from_le_bytes(self.array()?).into()),
-            b'K' => Value::Int(self.byte()?.into()),
-            b'M' => Value::Int(u16::from_le_bytes(self.array()?).into()),
-            0x8a => Value::Int(self.long()?),
-            b'G' => {
-                self.take(8)?;
-                Value::Float
-            }
-            b'X' | b'T' => {
-                let len = u32::from_le_bytes(self.array()?);
-                self.text(len as usize)?
-            }
-            0x8c | b'U' => {
-                let len = self.byte()?;
-                self.text(len.into())?
-            }
-            _ => return Ok(false),
-        };
-        self.push(value)?;
-        Ok(true)
-    }
-
-    fn memo_op(&mut self, op: u8) -> Result<bool, String> {
-        match op {
-            b'q' => {
-                let slot = self.byte()?;
-                self.remember(slot.into())?;
-            }
-            b'r' => {
-                let slot = u32::from_le_bytes(self.array()?);
-                self.remember(slot)?;
-            }
-            0x94 => {
-                // At most MAX_VALUES entries, so the length fits.
-                let slot = self.memo.len() as u32;
-                self.remember(slot)?;
-            }
-            b'h' => {
-                let slot = self.byte()?.into();
-                self.recall(slot)?;
-            }
-            b'j' => {
-                let slot = u32::from_le_bytes(self.array()?);
-                self.recall(slot)?;
-            }
-            // PROTO and FRAME frame the program and do nothing to its values.
-            0x80 => match self.byte()? {
-                0..=5 => {}
-                protocol => return Err(format!("pickle protocol {protocol} is not known")),
-            },
-            0x95 => {
-                self.take(8)?;
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn container_op(&mut self, op: u8) -> Result<bool, String> {
-        match op {
-            b'(' => {
-                self.count(1)?;
-                self.marks.push(self.stack.len());
-            }
-            b')' => self.tuple(self.stack.len())?,
-            b't' => {
-                let from = self.mark()?;
-                self.tuple(from)?;
-            }
-            0x85..=0x87 => {
-                let n_items = usize::from(op - 0x84);
-                let from = self.stack.len().checked_sub(n_items);
-                self.tuple(from.ok_or("takes more values than there are")?)?;
-            }
-            b']' => self.push(Value::List)?,
-            b'}' => self.new_dict()?,
-            b'a' => {
-                self.pop()?;
-                self.list()?;
-            }
-            b'e' => {
-                let from = self.mark()?;
-                self.stack.truncate(from);
-                self.list()?;
-            }
-            b's' => {
-                let from = self.stack.len().checked_sub(2);
-                self.set_items(from.ok_or("takes more values than there are")?)?;
-            }
-            b'u' => {
-                let from = self.mark()?;
-                self.set_items(from)?;
-            }
-            b'0' => {
-                self.pop()?;
-            }
-            b'1' => {
-                let from = self.mark()?;
-                self.stack.truncate(from);
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn object_op(&mut self, op: u8) -> Result<bool, String> {
-        match op {
-            b'c' | b'i' => {
-                let (module, name) = (self.line()?, self.line()?);
-                let callable = Callable::named(module, name)?;
-                if op == b'i' {
-                    return Err("calls a Python class by INST; refused".into());
-                }
-                self.push(Value::Callable(callable))?;
-            }
-            0x93 => match (self.pop()?, self.pop()?) {
-                (Value::Str(name), Value::Str(module)) => {
-                    let callable = Callable::named(module, name)?;
-                    self.push(Value::Callable(callable))?;
-                }
-                _ => return Err("a callable's name is not text".into()),
-            },
-            b'Q' => self.persistent()?,
-            b'R' => self.reduce()?,
-            b'b' => {
-                // Attributes of an OrderedDict (`_metadata`): of no use here.
-                self.pop()?;
-                match self.stack.last() {
-                    Some(Value::Dict(_)) => {}
-                    _ => return Err("sets attributes of something other than a dict".into()),
-                }
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
     fn persistent(&mut self) -> Result<(), String> {
         const WANT: &str = "a storage reference is not (\"storage\", type, key, device, size)";
         let id = self.pop()?;
@@ -303,17 +167,30 @@ impl<'a> Machine<'a> {
 
     fn reduce(&mut self) -> Result<(), String> {
         let (args, callable) = (self.pop()?, self.pop()?);
+        match (callable, args) {
+            (Value::Callable(callable), args) => self.call(callable, args),
+            (_, Value::Tuple { .. }) => Err("calls something that is not a function".into()),
+            _ => Err("calls with something other than a tuple".into()),
+        }
+    }
+
+    fn call(&mut self, callable: Callable, args: Value<'a>) -> Result<(), String> {
         let items = self
             .items(args)
             .ok_or("calls with something other than a tuple")?;
         match (callable, items) {
-            (Value::Callable(Callable::OrderedDict), []) => self.new_dict(),
-            (Value::Callable(Callable::RebuildParameter), [Value::Tensor(tensor), ..]) => {
+            (Callable::OrderedDict, []) => self.new_dict(),
+            (Callable::Size, [sizes @ Value::Tuple { .. }]) => {
+                let sizes = *sizes;
+                self.push(sizes)
+            }
+            (Callable::Plain, _) => self.push(Value::Plain),
+            (Callable::RebuildParameter, [Value::Tensor(tensor), ..]) => {
                 let tensor = *tensor;
                 self.push(Value::Tensor(tensor))
             }
             (
-                Value::Callable(Callable::RebuildTensor),
+                Callable::RebuildTensor,
                 [
                     Value::Storage(storage),
                     Value::Int(offset),
@@ -333,10 +210,20 @@ impl<'a> Machine<'a> {
                 };
                 self.rebuild(rebuilt)
             }
-            (Value::Callable(_), _) => {
-                Err("calls a known function with arguments that torch.save does not write".into())
+            // A tensor with attributes: the call that makes it, and those.
+            (
+                Callable::RebuildFromType,
+                [
+                    Value::Callable(inner @ (Callable::RebuildTensor | Callable::RebuildParameter)),
+                    Value::Callable(Callable::TensorClass),
+                    inner_args,
+                    _,
+                ],
+            ) => {
+                let (inner, inner_args) = (*inner, *inner_args);
+                self.call(inner, inner_args)
             }
-            _ => Err("calls something that is not a function".into()),
+            _ => Err("calls a known function with arguments that torch.save does not write".into()),
         }
     }
 
@@ -352,49 +239,5 @@ impl<'a> Machine<'a> {
         }
         self.tensors.push(tensor);
         self.push(Value::Tensor(self.tensors.len() - 1))
-    }
-
-    /// The named tensors of the dict `top`, or of the one wrapped in it.
-    fn state_dict(&self, top: Value<'a>) -> Result<Vec<PickledTensor<'a>>, String> {
-        let Value::Dict(outer) = top else {
-            return Err("holds no dict of named tensors; save model.state_dict()".into());
-        };
-        let wrapped = self.dicts[outer].iter().find_map(|entry| match entry {
-            (Value::Str(key), Value::Dict(inner)) if WRAPPERS.contains(key) => Some(*inner),
-            _ => None,
-        });
-        let mut named = Vec::new();
-        for (key, value) in &self.dicts[wrapped.unwrap_or(outer)] {
-            let Value::Tensor(tensor) = value else {
-                continue;
-            };
-            let Value::Str(name) = key else {
-                return Err("a tensor's name is not text".into());
-            };
-            if named.len() == MAX_TENSORS {
-                return Err(format!("names more than {MAX_TENSORS} tensors"));
-            }
-            let tensor = &self.tensors[*tensor];
-            let sizes = |range| {
-                self.sizes(range)
-                    .map_err(|reason| format!("tensor {}: {reason}", shown(name)))
-            };
-            named.push(PickledTensor {
-                name,
-                storage: self.storages[tensor.storage.0],
-                offset: tensor.offset,
-                shape: sizes(tensor.shape)?,
-                strides: sizes(tensor.strides)?,
-            });
-        }
-        Ok(named)
-    }
-
-    fn sizes(&self, (start, len): (usize, usize)) -> Result<Vec<usize>, String> {
-        let int = |value: &Value<'_>| match value {
-            Value::Int(int) => size_of_int(*int),
-            _ => Err("a size or stride is not a number".into()),
-        };
-        self.pool[start..start + len].iter().map(int).collect()
     }
 }

@@ -8,31 +8,38 @@
 //! | `.bin` | f32 | value, key | rwkv.cpp, as its `state_in` (`raw.rs`) |
 //!
 //! All but the last have one tensor per layer, `blocks.{i}.att.time_state`, and
-//! nothing else, since RWKV-Runner counts the tensors. Value-key order is RWKV-PEFT's
-//! (`rwkvt/rwkv7/att.py`); the transposed one is what web-rwkv's
-//! `read_state` expects (`src/runtime/v7.rs`). Read the wrong way round, a
-//! state still loads and silently gives another model.
+//! nothing else, since RWKV-Runner counts the tensors. What is read may have a
+//! prefix before these names and other tensors beside them (`tensors.rs`).
+//! Value-key order is RWKV-PEFT's (`rwkvt/rwkv7/att.py`); the transposed one is
+//! what web-rwkv's `read_state` expects (`src/runtime/v7.rs`). Read the wrong way
+//! round, a state still loads and silently gives another model.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::model::checkpoint::{Checkpoint, CheckpointFormat, shown};
+use crate::model::checkpoint::{Checkpoint, CheckpointFormat};
 use crate::model::config::ModelConfig;
 
 mod export;
 mod export_format;
+#[cfg(test)]
+mod foreign_tests;
+mod orientation;
 mod pth_writer;
 mod python_snippet;
 mod raw;
+mod tensors;
 #[cfg(test)]
 mod tests;
 
 use export::check_sound;
 pub use export::{ExportReport, PthDType, write_pth, write_safetensors, write_st};
 pub use export_format::{ExportFormat, export};
+pub use orientation::{Convention, Orientation, declared_orientation, stored_orientation};
 pub use python_snippet::{python_snippet, write_python_snippet};
 pub use raw::{raw_in, read_raw, write_raw};
+use tensors::{StateTensors, tensor_name};
+pub use tensors::{is_state, left_out};
 
 /// The state that a model starts from: one matrix per layer and head.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,44 +53,6 @@ pub struct TunedState {
     /// For each layer the matrices of its heads, [n_head, value, key]
     /// row-major: `n_head * head_size * head_size` numbers.
     pub layers: Vec<Vec<f32>>,
-}
-
-/// What the last two axes of a stored state are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Orientation {
-    /// [head, value, key], as RWKV-PEFT saves it and [`TunedState`] holds it.
-    ValueKey,
-    /// [head, key, value], as web-rwkv and Ai00 read it.
-    KeyValue,
-}
-
-impl Orientation {
-    /// The name in a file's metadata.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ValueKey => "value,key",
-            Self::KeyValue => "key,value",
-        }
-    }
-}
-
-impl FromStr for Orientation {
-    type Err = Error;
-
-    /// # Errors
-    /// [`Error::Spec`] with what is allowed.
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "value-key" => Ok(Self::ValueKey),
-            "key-value" => Ok(Self::KeyValue),
-            other => {
-                let reason = format!(
-                    "`{other}` is unknown; choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)"
-                );
-                Err(Error::spec("orientation", reason))
-            }
-        }
-    }
 }
 
 /// What a `.safetensors` state says about where it came from. All absent for
@@ -201,15 +170,21 @@ pub fn state_in(
     Ok((state, metadata))
 }
 
+/// Whether the file holds token shifts other than zero, which are left out.
+pub fn has_shifts(checkpoint: &Checkpoint) -> bool {
+    StateTensors::find(checkpoint).is_ok_and(|tensors| tensors.has_shifts())
+}
+
 /// The state as it lies in the file, its last two axes in whichever order.
 ///
 /// # Errors
 /// [`Error::Input`] when the file is no state, or holds numbers that are not
 /// finite.
 pub fn state_as_stored(checkpoint: &Checkpoint) -> Result<(TunedState, Metadata)> {
-    let mut state = empty_state(checkpoint)?;
+    let tensors = StateTensors::find(checkpoint)?;
+    let mut state = tensors.empty_state()?;
     for layer in 0..state.n_layer {
-        let values = layer_values(checkpoint, layer, &state)?;
+        let values = tensors.layer_values(layer, &state)?;
         state.layers.push(values);
     }
     if let Some(found) = first_not_finite(&state) {
@@ -246,122 +221,6 @@ pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
             said(of_model)
         ),
     ))
-}
-
-/// The tensor name of a layer's state.
-fn tensor_name(layer: usize) -> String {
-    format!("blocks.{layer}.att.time_state")
-}
-
-/// What the last two axes in a state file are, by its own word or by what it
-/// was `told`.
-///
-/// # Errors
-/// [`Error::Input`] when they contradict each other.
-pub fn declared_orientation(
-    checkpoint: &Checkpoint,
-    told: Option<Orientation>,
-) -> Result<Option<Orientation>> {
-    let refuse = |reason: String| Err(Error::input(checkpoint.file(), "orientation", reason));
-    let both = [Orientation::ValueKey, Orientation::KeyValue];
-    let said = match checkpoint.metadata().get(keys::ORIENTATION) {
-        Some(text) => match both.into_iter().find(|known| known.name() == text) {
-            Some(said) => Some(said),
-            None => return refuse(format!("\"{}\" is not known", shown(text))),
-        },
-        None => None,
-    };
-    if let (Some(said), Some(told)) = (said, told)
-        && said != told
-    {
-        return refuse(format!(
-            "the file itself says {}, not {}",
-            said.name(),
-            told.name()
-        ));
-    }
-    Ok(said.or(told))
-}
-
-/// What the last two axes in a state file are, by its own word, by what it was
-/// `told`, else by its name, as [`read_state`] says.
-///
-/// # Errors
-/// [`Error::Input`] when that is unknown or contradictory.
-pub fn stored_orientation(
-    checkpoint: &Checkpoint,
-    told: Option<Orientation>,
-) -> Result<Orientation> {
-    if let Some(known) = declared_orientation(checkpoint, told)? {
-        return Ok(known);
-    }
-    let extension = checkpoint.file().extension();
-    let extension = extension.map(|text| text.to_string_lossy().to_ascii_lowercase());
-    match (checkpoint.format(), extension.as_deref()) {
-        (CheckpointFormat::Torch, _) => Ok(Orientation::ValueKey),
-        (CheckpointFormat::Safetensors, Some("st" | "state")) => Ok(Orientation::KeyValue),
-        (CheckpointFormat::Safetensors, _) => Err(Error::input(
-            checkpoint.file(),
-            "orientation",
-            "the file does not say; gosling import finds it out, or choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)",
-        )),
-    }
-}
-
-/// The dimensions of the state in the file, without its numbers.
-fn empty_state(checkpoint: &Checkpoint) -> Result<TunedState> {
-    let refuse = |place: &str, reason: String| Err(Error::input(checkpoint.file(), place, reason));
-    let n_layer = checkpoint.names().len();
-    let other = |name: &&str| !name.ends_with(".att.time_state");
-    if let Some(name) = checkpoint.names().find(other) {
-        let reason = if checkpoint.tensor("emb.weight").is_some() {
-            "it is a model, not a tuned state"
-        } else if name.ends_with(".ts_state") {
-            "it also tunes the token shift, which Gosling does not"
-        } else {
-            "it is not a tuned state, which has only blocks.….att.time_state"
-        };
-        return refuse("tensors", format!("holds {}; {reason}", shown(name)));
-    }
-    let Some(first) = checkpoint.tensor(&tensor_name(0)) else {
-        return refuse("tensors", format!("{} is missing", tensor_name(0)));
-    };
-    let &[n_head, head_size, n_key] = first.shape else {
-        return refuse(first.name, wrong_shape(first.shape));
-    };
-    if n_head == 0 || head_size == 0 || head_size != n_key {
-        return refuse(first.name, wrong_shape(first.shape));
-    }
-    Ok(TunedState {
-        n_layer,
-        n_head,
-        head_size,
-        layers: Vec::new(),
-    })
-}
-
-fn wrong_shape(shape: &[usize]) -> String {
-    format!("is {shape:?}, wanted [heads, head size, head size]")
-}
-
-fn layer_values(checkpoint: &Checkpoint, layer: usize, state: &TunedState) -> Result<Vec<f32>> {
-    let name = tensor_name(layer);
-    let refuse = |reason: String| Err(Error::input(checkpoint.file(), name.as_str(), reason));
-    let want = [state.n_head, state.head_size, state.head_size];
-    match checkpoint.tensor(&name) {
-        None => refuse(format!(
-            "is missing, though the file has {} states",
-            state.n_layer
-        )),
-        Some(tensor) if tensor.shape != want => refuse(format!(
-            "is {:?}, but that of layer 0 is {want:?}",
-            tensor.shape
-        )),
-        Some(tensor) if !tensor.dtype.is_float() => {
-            refuse(format!("holds {}, wanted floats", tensor.dtype.name()))
-        }
-        Some(tensor) => Ok(tensor.to_f32()),
-    }
 }
 
 /// Every head's matrix with its two axes exchanged.

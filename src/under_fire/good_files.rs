@@ -68,7 +68,18 @@ pub(super) fn torch_seeds() -> Vec<Vec<u8>> {
             write_pth(&state(), path, dtype).unwrap();
         })
     };
-    vec![pth(PthDType::F32), pth(PthDType::BF16)]
+    // What torch itself writes for trainers: `tests/golden/torch/make.py`.
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch");
+    let foreign = [
+        "lightning.ckpt",
+        "mp_rank_00_model_states.pt",
+        "attributes.pth",
+        "package_list.pth",
+    ];
+    let foreign = foreign.map(|name| std::fs::read(golden.join(name)).unwrap());
+    let mut seeds = vec![pth(PthDType::F32), pth(PthDType::BF16)];
+    seeds.extend(foreign);
+    seeds
 }
 
 pub(super) fn state_seeds() -> Vec<Vec<u8>> {
@@ -78,7 +89,9 @@ pub(super) fn state_seeds() -> Vec<Vec<u8>> {
     let other = written("a.st", |path| {
         write_st(&state(), path).unwrap();
     });
-    vec![own, other]
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch");
+    let numbers = std::fs::read(golden.join("numbers.st")).unwrap();
+    vec![own, other, numbers]
 }
 
 pub(super) fn checkpoint_seeds() -> Vec<Vec<u8>> {

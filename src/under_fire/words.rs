@@ -1,7 +1,7 @@
 //! The words that the files of each format are made of.
 
 /// Words of `.pth` files: zip records and pickle opcodes with what they name.
-pub(super) const TORCH_WORDS: [&[u8]; 27] = [
+pub(super) const TORCH_WORDS: [&[u8]; 40] = [
     b"PK\x03\x04",
     b"PK\x01\x02",
     b"PK\x05\x06",
@@ -17,6 +17,19 @@ pub(super) const TORCH_WORDS: [&[u8]; 27] = [
     b"state_dict",
     b"ctorch._utils\n_rebuild_tensor_v2\n",
     b"ctorch._utils\n_rebuild_parameter\n",
+    b"ctorch._utils\n_rebuild_parameter_with_state\n",
+    b"ctorch._tensor\n_rebuild_from_type_v2\n(",
+    b"ctorch\nTensor\n",
+    b"ctorch\nSize\n",
+    b"ctorch\nbfloat16\n",
+    b"c__builtin__\nset\n](tR",
+    b"module",
+    b"](e",
+    b"](q\x01h\x01e",
+    b"\x8f(\x90",
+    b"\x8b\xff\xff\xff\x7f",
+    b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f",
+    b"}q\x02(X\x05\x00\x00\x00stateh\x02u",
     b"ctorch\nFloatStorage\n",
     b"ctorch\nBFloat16Storage\n",
     b"ccollections\nOrderedDict\n",

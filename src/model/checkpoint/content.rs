@@ -33,7 +33,7 @@ const FOREIGN: [(&[u8], &str); 10] = [
     ),
     (
         b"\x80\x02\x8a\x0al\xfc\x9cF\xf9",
-        "was saved by torch before 1.6; load it and torch.save it again",
+        "is in torch's old file format (torch before 1.6, or _use_new_zipfile_serialization=False); run in Python: torch.save(torch.load(FILE, map_location='cpu', weights_only=True), NEW)",
     ),
     (b"\x28\xb5\x2f\xfd", "is zstd-compressed; unpack it first"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it first"),
@@ -80,9 +80,9 @@ impl CheckpointFormat {
             Some(b'{' | b'[') => refuse(
                 "is JSON text; choose the file with the weights (an index lists several: merge them into one)",
             ),
-            Some(_) | None if bytes.iter().take(4096).all(|byte| *byte == 0) => {
-                refuse("begins with zeros only, so the download did not finish")
-            }
+            Some(_) | None if bytes.iter().take(4096).all(|byte| *byte == 0) => refuse(
+                "begins with zeros: a download that did not finish, or a raw state of rwkv.cpp, which gosling import reads from a .bin",
+            ),
             Some(_) | None => {
                 let start = &bytes[..bytes.len().min(8)];
                 Err(Refusal::new(

@@ -1,9 +1,14 @@
 //! The table of tensors of a `.safetensors` file: a little-endian header
 //! length of 8 bytes, a JSON header, the data. That tensors neither overlap nor
-//! leave gaps, and that their sizes match, is checked by the `safetensors`
-//! crate.
+//! leave gaps, and that their sizes match their shapes, is checked by the
+//! `safetensors` crate.
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::tensor::{Metadata, TensorInfo};
+use safetensors::{Dtype, SafeTensorError};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Entry, Index, Place, Refusal, TensorDType, shown};
 
@@ -13,6 +18,16 @@ const LENGTH_BYTES: usize = 8;
 /// The longest header that is read, in bytes. The largest public RWKV-7 takes
 /// about 0.3 MB; the JSON reader needs some ten times the header's size.
 const MAX_HEADER_BYTES: usize = 16 << 20;
+
+/// The JSON header. The format wants texts in the metadata; some programs write
+/// numbers and lists, which the crate's own reader refuses.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__")]
+    metadata: Option<Value>,
+    #[serde(flatten)]
+    tensors: HashMap<String, TensorInfo>,
+}
 
 /// Reads the index of `bytes`.
 pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
@@ -34,14 +49,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
             "is {n_header} bytes long; a table of tensors takes less than {MAX_HEADER_BYTES}"
         )));
     }
-    let (_, header) =
-        SafeTensors::read_metadata(bytes).map_err(|error| refuse(reason_of(error)))?;
     let data_start = LENGTH_BYTES + n_header;
+    let header: Header = serde_json::from_slice(&bytes[LENGTH_BYTES..data_start])
+        .map_err(|error| refuse(not_a_header(&error.to_string())))?;
+    let mut tensors: Vec<_> = header.tensors.into_iter().collect();
+    tensors.sort_by_key(|(_, info)| info.data_offsets);
+    // Compares shapes with offsets, and offsets with each other.
+    let checked = Metadata::new(None, tensors).map_err(|error| refuse(reason_of(error)))?;
+    if checked.data_len() != bytes.len() - data_start {
+        return Err(refuse(reason_of(SafeTensorError::MetadataIncompleteBuffer)));
+    }
     let mut index = Index {
-        metadata: header.metadata().iter().flatten().map(owned).collect(),
+        metadata: texts(header.metadata),
         ..Index::default()
     };
-    for (name, info) in header.tensors() {
+    for (name, info) in checked.tensors() {
         let refuse = |reason: String| Refusal::new(format!("tensor {}", shown(&name)), reason);
         let dtype = dtype_of(info.dtype).ok_or_else(|| {
             refuse(format!(
@@ -66,8 +88,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
     Ok(index)
 }
 
-fn owned((key, value): (&String, &String)) -> (String, String) {
-    (key.clone(), value.clone())
+/// The metadata as texts; what is no text, as JSON.
+fn texts(metadata: Option<Value>) -> BTreeMap<String, String> {
+    let Some(Value::Object(entries)) = metadata else {
+        return BTreeMap::new();
+    };
+    let text = |value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    let entries = entries.into_iter();
+    entries
+        .filter_map(|(key, value)| Some((key, text(value)?)))
+        .collect()
 }
 
 /// The element type, where it is one that can be read.
@@ -101,6 +135,10 @@ fn reason_of(error: SafeTensorError) -> String {
         SafeTensorError::TensorInvalidInfo | SafeTensorError::ValidationOverflow => {
             "gives a tensor a shape that does not match its bytes; the file is damaged".into()
         }
-        other => format!("is not that of a .safetensors file ({})", shown(&other.to_string())),
+        other => not_a_header(&other.to_string()),
     }
+}
+
+fn not_a_header(reason: &str) -> String {
+    format!("is not that of a .safetensors file ({})", shown(reason))
 }

@@ -145,10 +145,13 @@ fn foreign_files_are_named() {
     );
     check_refused(b"\n<!DOCTYPE html><html>", "web page");
     check_refused(b"{\"error\": \"Entry not found\"}", "JSON text");
-    check_refused(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8", "torch before 1.6");
+    check_refused(
+        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8",
+        "torch's old file format",
+    );
     check_refused(b"\x80\x04\x95", "bare Python pickle");
     check_refused(b"\x1f\x8b\x08", "gzip");
-    check_refused([0; 5000], "zeros only");
+    check_refused([0; 5000], "begins with zeros");
     check_refused(
         b"hello world, hello",
         "begins with \\\"hello wo\\\"".replace('\\', "").as_str(),

@@ -33,7 +33,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
     let mut n_shared = 0;
     for tensor in &tensors {
         let refuse =
-            |reason: String| Refusal::new(format!("tensor {}", shown(tensor.name)), reason);
+            |reason: String| Refusal::new(format!("tensor {}", shown(&tensor.name)), reason);
         let entry = entry(bytes, &entries, folder, tensor, &mut budget).map_err(refuse)?;
         n_shared += entry.n_bytes();
         if n_shared > MAX_SHARING.saturating_mul(bytes.len()) {
@@ -42,7 +42,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
             ));
         }
         // As in Python, a key that is set twice keeps its last value.
-        index.tensors.insert(tensor.name.to_owned(), entry);
+        index.tensors.insert(tensor.name.to_string(), entry);
     }
     Ok(index)
 }

@@ -14,10 +14,10 @@ pub(super) const TRANSPOSED: &str = "has its low-rank matrices transposed, as fi
 /// Why the file is not an RWKV-7 model; `None` when it may be one.
 pub(super) fn refusal(checkpoint: &Checkpoint) -> Option<String> {
     let has = |part: &str| checkpoint.names().any(|name| name.contains(part));
-    let all_end = |end: &str| checkpoint.names().all(|name| name.ends_with(end));
+    let ends = |end: &str| checkpoint.names().any(|name| name.ends_with(end));
     let sentence = if checkpoint.names().len() == 0 {
         "holds no tensors"
-    } else if all_end("_state") {
+    } else if ends(".att.time_state") && !ends("emb.weight") {
         "is a tuned state, not a model; choose the model it was tuned for, and this as its state"
     } else if has("layers.0.attn.r_proj") || has("layers.0.attn.w_lora") {
         "is RWKV-7 in the Hugging Face (fla) naming; get the official .pth, or convert it back"

@@ -65,12 +65,10 @@ impl<'a> Machine<'a> {
     pub(super) fn items(&self, value: Value<'a>) -> Option<&[Value<'a>]> {
         match value {
             Value::Tuple { start, len } => self.pool.get(start..start + len),
-            Value::None
-            | Value::Bool
+            Value::Plain
             | Value::Int(_)
-            | Value::Float
             | Value::Str(_)
-            | Value::List
+            | Value::List(_)
             | Value::Dict(_)
             | Value::Callable(_)
             | Value::Storage(_)
@@ -99,12 +97,19 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Checks that a list is on top, to which items have just been added.
-    pub(super) fn list(&self) -> Result<(), String> {
-        match self.stack.last() {
-            Some(Value::List) => Ok(()),
-            _ => Err("appends to something other than a list".into()),
-        }
+    pub(super) fn new_list(&mut self) -> Result<(), String> {
+        self.lists.push(Vec::new());
+        self.push(Value::List(self.lists.len() - 1))
+    }
+
+    /// Appends the values from height `from` up to the list below them.
+    pub(super) fn append(&mut self, from: usize) -> Result<(), String> {
+        let Some(Value::List(list)) = from.checked_sub(1).map(|below| self.stack[below]) else {
+            return Err("appends to something other than a list".into());
+        };
+        self.count(self.stack.len() - from)?;
+        self.lists[list].extend(self.stack.drain(from..));
+        Ok(())
     }
 
     pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], String> {
@@ -126,23 +131,31 @@ impl<'a> Machine<'a> {
         Ok(array)
     }
 
-    pub(super) fn text(&mut self, len: usize) -> Result<Value<'a>, String> {
-        let text = std::str::from_utf8(self.take(len)?);
-        text.map(Value::Str)
-            .map_err(|_| "a text is not UTF-8".into())
+    /// A length of 8 bytes.
+    pub(super) fn long_length(&mut self) -> Result<usize, String> {
+        let len = u64::from_le_bytes(self.array()?);
+        // One that does not fit is longer than the pickle too.
+        Ok(usize::try_from(len).unwrap_or(usize::MAX))
     }
 
-    /// A little-endian two's complement integer of at most 8 bytes.
-    pub(super) fn long(&mut self) -> Result<i64, String> {
-        let len = usize::from(self.byte()?);
+    /// Text of `len` bytes. What is no UTF-8, as the paths of some systems are
+    /// not, names no tensor.
+    pub(super) fn text(&mut self, len: usize) -> Result<Value<'a>, String> {
+        let text = std::str::from_utf8(self.take(len)?);
+        Ok(text.map_or(Value::Plain, Value::Str))
+    }
+
+    /// A little-endian two's complement integer. One of more than 8 bytes, as
+    /// seeds may be, is no size of anything.
+    pub(super) fn long(&mut self, len: usize) -> Result<Value<'a>, String> {
         let bytes = self.take(len)?;
         if len > 8 {
-            return Err(format!("a number of {len} bytes is larger than any size"));
+            return Ok(Value::Plain);
         }
         let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
         let mut wide = [if negative { 0xff } else { 0 }; 8];
         wide[..len].copy_from_slice(bytes);
-        Ok(i64::from_le_bytes(wide))
+        Ok(Value::Int(i64::from_le_bytes(wide)))
     }
 
     /// Text up to the next line feed.

@@ -73,7 +73,7 @@ fn check_refused(pickle: &[u8], want: &str) {
 fn a_state_dict_is_read() {
     let pickle = one_tensor();
     let want = PickledTensor {
-        name: "a",
+        name: "a".into(),
         storage: PickledStorage {
             dtype: TensorDType::F16,
             key: "0",
@@ -161,7 +161,14 @@ fn malformed_programs_are_refused() {
     check_refused(b"NNR.", "other than a tuple");
     check_refused(b"N)R.", "not a function");
     check_refused(b"NQ.", "storage reference");
-    check_refused(b"\x8a\x09aaaaaaaaa.", "larger than any size");
+    check_refused(b"\x8a\x09aaaaaaaaa.", "no dict of named tensors");
+    check_refused(b"\x8b\xff\xff\xff\xffaa.", "ends in the middle");
+    check_refused(
+        b"\x8e\xff\xff\xff\xff\xff\xff\xff\xffaa.",
+        "ends in the middle",
+    );
+    check_refused(b"](N\x90.", "other than a set");
+    check_refused(b"](K\x01K\x02e.", "a list of something other than tensors");
     check_refused(b"c\xff\n\n.", "not UTF-8");
     check_refused(b"K\x01.", "no dict of named tensors");
 }
@@ -186,7 +193,7 @@ fn deep_nesting_costs_no_stack() {
     let mut deep = b"\x80\x02)".to_vec();
     deep.resize(400_000, 0x85);
     deep.push(b'.');
-    check_refused(&deep, "no dict of named tensors");
+    check_refused(&deep, "a list of something other than tensors");
     let mut wide = b"(".repeat(MAX_VALUES + 1);
     wide.push(b'.');
     check_refused(&wide, "makes more than");
@@ -198,7 +205,7 @@ fn bombs_are_refused_before_they_grow() {
     let mut laughs = b"\x80\x02)q\x00".to_vec();
     laughs.extend(b"h\x00h\x00\x86q\x00".repeat(64));
     laughs.extend(b".");
-    check_refused(&laughs, "no dict of named tensors");
+    check_refused(&laughs, "a list of something other than tensors");
     let mut memo_bomb = b"\x80\x04N".to_vec();
     memo_bomb.resize(MAX_VALUES + 10, 0x94);
     check_refused(&memo_bomb, "makes more than");

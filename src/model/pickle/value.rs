@@ -4,18 +4,18 @@ use crate::model::checkpoint::{TensorDType, shown};
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'a> {
-    None,
-    Bool,
+    /// A value that is there and of no use: None, a bool, a float, bytes, a set,
+    /// an element type, a device.
+    Plain,
     Int(i64),
-    Float,
     Str(&'a str),
     /// `len` values of the pool from `start`.
     Tuple {
         start: usize,
         len: usize,
     },
-    /// Its items are of no use here and are dropped.
-    List,
+    /// Index into `lists`.
+    List(usize),
     /// Index into `dicts`.
     Dict(usize),
     Callable(Callable),
@@ -32,33 +32,117 @@ pub(super) struct PickledStorageId(pub(super) usize);
 pub(super) enum Callable {
     RebuildTensor,
     RebuildParameter,
+    /// Of a tensor with attributes, by one of the two above.
+    RebuildFromType,
+    TensorClass,
     OrderedDict,
+    /// `torch.Size`, which is its tuple.
+    Size,
+    /// Makes a value of no use here.
+    Plain,
     Storage(TensorDType),
 }
 
+/// What to run for a file that holds more than plain values. `weights_only=False`
+/// runs what the file says, so the choice is the user's.
+const CONVERT: &str = "if you trust it, run in Python: d = torch.load(FILE, map_location='cpu', \
+    weights_only=False); d = d.get('state_dict', d.get('module', d)); \
+    torch.save({k: v for k, v in d.items() if torch.is_tensor(v)}, NEW)";
+
+/// The attributes of `torch` that are plain values: its element types, layouts
+/// aside, which are made by a function.
+const TORCH_VALUES: [&str; 47] = [
+    "bfloat16",
+    "bcomplex32",
+    "bits16",
+    "bits1x8",
+    "bits2x4",
+    "bits4x2",
+    "bits8",
+    "bool",
+    "complex128",
+    "complex32",
+    "complex64",
+    "float16",
+    "float32",
+    "float4_e2m1fn_x2",
+    "float64",
+    "float8_e4m3fn",
+    "float8_e4m3fnuz",
+    "float8_e5m2",
+    "float8_e5m2fnuz",
+    "float8_e8m0fnu",
+    "int1",
+    "int16",
+    "int2",
+    "int3",
+    "int32",
+    "int4",
+    "int5",
+    "int6",
+    "int64",
+    "int7",
+    "int8",
+    "per_channel_affine",
+    "per_channel_affine_float_qparams",
+    "per_channel_symmetric",
+    "per_tensor_affine",
+    "per_tensor_symmetric",
+    "uint1",
+    "uint16",
+    "uint2",
+    "uint3",
+    "uint32",
+    "uint4",
+    "uint5",
+    "uint6",
+    "uint64",
+    "uint7",
+    "uint8",
+];
+
 impl Callable {
-    /// The function or class of that name, if it is one that is known.
-    pub(super) fn named(module: &str, name: &str) -> Result<Self, String> {
-        match (module, name) {
-            ("torch._utils", "_rebuild_tensor_v2") => Ok(Self::RebuildTensor),
-            ("torch._utils", "_rebuild_parameter") => Ok(Self::RebuildParameter),
-            ("collections", "OrderedDict") => Ok(Self::OrderedDict),
-            ("torch", "HalfStorage") => Ok(Self::Storage(TensorDType::F16)),
-            ("torch", "BFloat16Storage") => Ok(Self::Storage(TensorDType::BF16)),
-            ("torch", "FloatStorage") => Ok(Self::Storage(TensorDType::F32)),
-            ("torch", "DoubleStorage") => Ok(Self::Storage(TensorDType::F64)),
-            ("torch", "LongStorage") => Ok(Self::Storage(TensorDType::I64)),
-            ("torch", "IntStorage") => Ok(Self::Storage(TensorDType::I32)),
-            ("torch", "ShortStorage") => Ok(Self::Storage(TensorDType::I16)),
-            ("torch", "CharStorage") => Ok(Self::Storage(TensorDType::I8)),
-            ("torch", "ByteStorage") => Ok(Self::Storage(TensorDType::U8)),
-            ("torch", "BoolStorage") => Ok(Self::Storage(TensorDType::Bool)),
-            _ => Err(format!(
-                "refers to the Python callable {}.{}, which a checkpoint has no need of; refused",
-                shown(module),
-                shown(name)
-            )),
-        }
+    /// The function, class or value of that name, if it is one that is known.
+    pub(super) fn named<'a>(module: &str, name: &str) -> Result<Value<'a>, String> {
+        // Protocol 2 names built-in functions as Python 2 did.
+        let module = match module {
+            "__builtin__" => "builtins",
+            other => other,
+        };
+        let callable = match (module, name) {
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Self::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
+                Self::RebuildParameter
+            }
+            ("torch._tensor", "_rebuild_from_type_v2") => Self::RebuildFromType,
+            ("torch", "Tensor") | ("torch.nn.parameter", "Parameter") => Self::TensorClass,
+            ("collections", "OrderedDict") => Self::OrderedDict,
+            ("torch", "Size") => Self::Size,
+            ("torch", "device")
+            | ("torch.serialization", "_get_layout")
+            | ("collections", "Counter")
+            | ("_codecs", "encode")
+            | ("builtins", "bytearray" | "complex" | "set") => Self::Plain,
+            ("torch", "HalfStorage") => Self::Storage(TensorDType::F16),
+            ("torch", "BFloat16Storage") => Self::Storage(TensorDType::BF16),
+            ("torch", "FloatStorage") => Self::Storage(TensorDType::F32),
+            ("torch", "DoubleStorage") => Self::Storage(TensorDType::F64),
+            ("torch", "LongStorage") => Self::Storage(TensorDType::I64),
+            ("torch", "IntStorage") => Self::Storage(TensorDType::I32),
+            ("torch", "ShortStorage") => Self::Storage(TensorDType::I16),
+            ("torch", "CharStorage") => Self::Storage(TensorDType::I8),
+            ("torch", "ByteStorage") => Self::Storage(TensorDType::U8),
+            ("torch", "BoolStorage") => Self::Storage(TensorDType::Bool),
+            ("torch", value) if TORCH_VALUES.contains(&value) => return Ok(Value::Plain),
+            _ => {
+                return Err(format!(
+                    "refers to the Python callable {}.{}, which a checkpoint has no need of; refused; {CONVERT}",
+                    shown(module),
+                    shown(name)
+                ));
+            }
+        };
+        Ok(Value::Callable(callable))
     }
 }
 

@@ -162,6 +162,21 @@ fn files_that_are_no_state_are_refused() {
     check_refused(read_shapes(&[good], &[("orientation", "up")]), "not known");
     check_refused(read_shapes(&[("emb.weight", &[1])], &vk), "it is a model");
     check_refused(read_shapes(&[], &vk), "blocks.0.att.time_state is missing");
+    // Names may have one prefix, and shapes leading ones.
+    let prefixed: [(&str, &[usize]); 2] = [
+        ("module.model.blocks.0.att.time_state", &[1, 2, 4, 4]),
+        ("module.model.blocks.1.att.time_state", &[2, 4, 4]),
+    ];
+    assert_eq!(read_shapes(&prefixed, &vk).unwrap().n_layer, 2);
+    let two = [good, ("ema.blocks.0.att.time_state", &[2, 4, 4])];
+    check_refused(
+        read_shapes(&two, &vk),
+        "holds two states, \"\" and \"ema.\"",
+    );
+    // A checkpoint of the whole model with its state.
+    let whole = [good, ("emb.weight", &[1]), ("head.weight", &[1])];
+    read_shapes(&whole, &vk).unwrap();
+    read_shapes(&[good], &[("orientation", "[head,value,key]")]).unwrap();
     let other = [good, ("blocks.0.att.ts_state", &[4])];
     check_refused(read_shapes(&other, &vk), "token shift");
     let gap = [good, ("blocks.2.att.time_state", &[2, 4, 4])];

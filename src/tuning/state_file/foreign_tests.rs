@@ -1,0 +1,99 @@
+//! States in the files of trainers and scripts, written by torch and Python:
+//! `tests/golden/torch/make.py`, where the numbers come from too.
+
+use super::*;
+use crate::model::checkpoint::TensorDType;
+
+fn golden(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch");
+    folder.join(name)
+}
+
+/// Layer i holds 4 i + n - 1.5 at the flat place n.
+fn expected() -> TunedState {
+    let layer = |first: f32| (0..4).map(|n| first + n as f32).collect();
+    TunedState {
+        n_layer: 2,
+        n_head: 1,
+        head_size: 2,
+        layers: vec![layer(-1.5), layer(2.5)],
+    }
+}
+
+fn check(name: &str, others: Option<&str>) {
+    let file = Checkpoint::open(golden(name)).unwrap();
+    let (state, metadata) = state_in(&file, None).unwrap();
+    assert_eq!(state, expected(), "{name}");
+    assert_eq!(metadata, Metadata::default(), "{name}");
+    assert_eq!(left_out(&file).as_deref(), others, "{name}");
+    assert!(is_state(&file), "{name}");
+}
+
+#[test]
+fn trainers_checkpoints_are_read() {
+    check("lightning.ckpt", None);
+    check("mp_rank_00_model_states.pt", None);
+    let other = "1 tensor that is no part of a state is left out: epoch";
+    check("attributes.pth", Some(other));
+    check("protocol_4.pth", None);
+    check("protocol_5.pth", None);
+    let file = Checkpoint::open(golden("mp_rank_00_model_states.pt")).unwrap();
+    let dtypes: Vec<TensorDType> = file.tensors().map(|tensor| tensor.dtype).collect();
+    assert_eq!(dtypes, [TensorDType::BF16; 2]);
+}
+
+#[test]
+fn lists_of_tensors_are_read_in_their_order() {
+    check("list.pth", None);
+    check("package_list.pth", None);
+    let shifts = |name| has_shifts(&Checkpoint::open(golden(name)).unwrap());
+    // The list of the package holds ones as the second shift of every layer.
+    assert!(shifts("package_list.pth"));
+    assert!(!shifts("list.pth"));
+}
+
+#[test]
+fn numbers_in_the_metadata_are_no_obstacle() {
+    let file = Checkpoint::open(golden("numbers.st")).unwrap();
+    let metadata: Vec<(&str, &str)> = file
+        .metadata()
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(
+        metadata,
+        [("epoch", "3"), ("format", "pt"), ("losses", "[1.5,1.25]")]
+    );
+    let (state, _) = state_in(&file, None).unwrap();
+    // A .st is key-value.
+    assert_eq!(state, expected().transposed());
+    let other = left_out(&file).unwrap();
+    assert!(other.contains("left out: epoch"), "{other}");
+}
+
+fn check_refused(name: &str, parts: &[&str]) {
+    let error = read_state(golden(name), None).unwrap_err().to_string();
+    for part in parts {
+        assert!(error.contains(part), "{name}: {error}");
+    }
+    assert!(!error.contains('\n'), "{error}");
+}
+
+#[test]
+fn what_cannot_be_read_says_what_to_run() {
+    let parts = [
+        "namespace.pth: data.pkl: byte ",
+        "argparse.Namespace, which a checkpoint has no need of; refused; if you trust it",
+        "run in Python: d = torch.load(FILE",
+    ];
+    check_refused("namespace.pth", &parts);
+    let parts = [
+        "_use_new_zipfile_serialization=False",
+        "run in Python: torch.save(torch.load(FILE",
+    ];
+    check_refused("old_format.pth", &parts);
+    check_refused(
+        "list_of_dicts.pth",
+        &["list of something other than tensors"],
+    );
+}

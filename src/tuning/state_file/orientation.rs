@@ -1,0 +1,162 @@
+//! Which way round a stored state is: what files say, and what their formats
+//! hold by convention.
+
+use std::str::FromStr;
+
+use super::{CheckpointFormat, keys};
+use crate::error::{Error, Result};
+use crate::model::checkpoint::{Checkpoint, shown};
+
+/// What the last two axes of a stored state are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orientation {
+    /// [head, value, key], as RWKV-PEFT saves it and [`super::TunedState`] holds it.
+    ValueKey,
+    /// [head, key, value], as web-rwkv and Ai00 read it.
+    KeyValue,
+}
+
+impl Orientation {
+    /// The name in a file's metadata.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ValueKey => "value,key",
+            Self::KeyValue => "key,value",
+        }
+    }
+
+    /// The name on the command line.
+    pub fn argument(self) -> &'static str {
+        match self {
+            Self::ValueKey => "value-key",
+            Self::KeyValue => "key-value",
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::ValueKey => Self::KeyValue,
+            Self::KeyValue => Self::ValueKey,
+        }
+    }
+}
+
+impl FromStr for Orientation {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Error::Spec`] with what is allowed.
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "value-key" => Ok(Self::ValueKey),
+            "key-value" => Ok(Self::KeyValue),
+            other => {
+                let reason = format!(
+                    "`{other}` is unknown; choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)"
+                );
+                Err(Error::spec("orientation", reason))
+            }
+        }
+    }
+}
+
+/// A file format in which all programs hold a state the same way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Convention {
+    /// The order.
+    pub orientation: Orientation,
+    /// The format, for people.
+    pub format: &'static str,
+}
+
+impl Convention {
+    /// That of the raw f32 of rwkv.cpp: it goes to `state_in` as it is
+    /// (`rwkv_operators_wkv_v7.inc`).
+    pub const RAW: Self = Self {
+        orientation: Orientation::ValueKey,
+        format: ".bin (rwkv.cpp)",
+    };
+
+    /// That of the file. RWKV-PEFT, RWKV-Runner and the `rwkv` package hold a
+    /// `.pth` value-key, the shape that their kernels read; Ai00 and web-rwkv
+    /// transpose a `.st` or `.state` as they load it, so it is key-value. A
+    /// `.safetensors` of another program has none.
+    pub fn of(checkpoint: &Checkpoint) -> Option<Self> {
+        let ending = checkpoint.file().extension().unwrap_or_default();
+        let ending = ending.to_string_lossy().to_ascii_lowercase();
+        match (checkpoint.format(), ending.as_str()) {
+            (CheckpointFormat::Torch, _) => Some(Self {
+                orientation: Orientation::ValueKey,
+                format: ".pth",
+            }),
+            (CheckpointFormat::Safetensors, "st" | "state") => Some(Self {
+                orientation: Orientation::KeyValue,
+                format: ".st (Ai00, web-rwkv)",
+            }),
+            (CheckpointFormat::Safetensors, _) => None,
+        }
+    }
+}
+
+/// What the last two axes in a state file are, by its own word or by what it
+/// was `told`.
+///
+/// # Errors
+/// [`Error::Input`] when they contradict each other.
+pub fn declared_orientation(
+    checkpoint: &Checkpoint,
+    told: Option<Orientation>,
+) -> Result<Option<Orientation>> {
+    let refuse = |reason: String| Err(Error::input(checkpoint.file(), "orientation", reason));
+    let said = match checkpoint.metadata().get(keys::ORIENTATION) {
+        Some(text) => match by_name(text) {
+            Some(said) => Some(said),
+            None => return refuse(format!("\"{}\" is not known", shown(text))),
+        },
+        None => None,
+    };
+    if let (Some(said), Some(told)) = (said, told)
+        && said != told
+    {
+        return refuse(format!(
+            "the file itself says {}, not {}",
+            said.name(),
+            told.name()
+        ));
+    }
+    Ok(said.or(told))
+}
+
+/// `value,key`, `[head,value,key]` and the like.
+fn by_name(text: &str) -> Option<Orientation> {
+    let plain: String = text.chars().filter(|c| !" []()".contains(*c)).collect();
+    let plain = plain.replace('-', ",");
+    let plain = plain.strip_prefix("head,").unwrap_or(&plain);
+    [Orientation::ValueKey, Orientation::KeyValue]
+        .into_iter()
+        .find(|known| known.name() == plain)
+}
+
+/// What the last two axes in a state file are, by its own word, by what it was
+/// `told`, else by the convention of its format.
+///
+/// # Errors
+/// [`Error::Input`] when that is unknown or contradictory.
+pub fn stored_orientation(
+    checkpoint: &Checkpoint,
+    told: Option<Orientation>,
+) -> Result<Orientation> {
+    if let Some(known) = declared_orientation(checkpoint, told)? {
+        return Ok(known);
+    }
+    match Convention::of(checkpoint) {
+        Some(convention) => Ok(convention.orientation),
+        None => Err(Error::input(
+            checkpoint.file(),
+            "orientation",
+            "the file does not say; gosling import compares both on texts of the state's kind, or choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)",
+        )),
+    }
+}

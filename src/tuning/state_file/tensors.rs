@@ -1,0 +1,253 @@
+//! Which tensors of a file are a state's, whatever stands before their names
+//! and beside them.
+
+use super::{CheckpointFormat, TunedState};
+use crate::error::{Error, Result};
+use crate::model::checkpoint::{Checkpoint, TensorView, shown};
+
+/// How the name of a layer's state ends.
+const END: &str = ".att.time_state";
+
+/// Names that one message repeats of the tensors that are left out.
+const MAX_LISTED: usize = 3;
+
+/// The tensor name of a layer's state.
+pub(super) fn tensor_name(layer: usize) -> String {
+    format!("blocks.{layer}{END}")
+}
+
+/// What a file holds of a state.
+pub(super) struct StateTensors<'a> {
+    checkpoint: &'a Checkpoint,
+    /// What stands before the usual names, such as `module.`.
+    prefix: &'a str,
+    /// Of a list: every how many items a matrix comes, and where the first is.
+    stride: Option<(usize, usize)>,
+    n_layer: usize,
+    /// The tensors that are no part of the state.
+    others: Vec<&'a str>,
+}
+
+/// Whether the file is a state to look at: it has states of layers and is no
+/// model.
+pub fn is_state(checkpoint: &Checkpoint) -> bool {
+    let is_model = checkpoint.names().any(|name| name.ends_with("emb.weight"));
+    !is_model && (checkpoint.names().any(|name| name.ends_with(END)) || list(checkpoint).is_some())
+}
+
+/// Says which tensors of a state file are left out, since they are no part of a
+/// state; none where there are none, or no state.
+pub fn left_out(checkpoint: &Checkpoint) -> Option<String> {
+    let found = StateTensors::find(checkpoint).ok()?;
+    let names: Vec<String> = found
+        .others
+        .iter()
+        .take(MAX_LISTED)
+        .map(|name| shown(name))
+        .collect();
+    let n_others = found.others.len();
+    let more = match n_others.checked_sub(MAX_LISTED) {
+        Some(n_more) if n_more > 0 => format!(" and {n_more} more"),
+        Some(_) | None => String::new(),
+    };
+    let list = names.join(", ");
+    match n_others {
+        0 => None,
+        1 => Some(format!(
+            "1 tensor that is no part of a state is left out: {list}"
+        )),
+        _ => Some(format!(
+            "{n_others} tensors that are no part of a state are left out: {list}{more}"
+        )),
+    }
+}
+
+impl<'a> StateTensors<'a> {
+    /// Finds the layers' states by their names, which may have one prefix, or in
+    /// a list of tensors: one of matrices, or the one of the `rwkv` package, in
+    /// which every matrix stands between the two token shifts of its layer.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a file that holds something else, or several states.
+    pub(super) fn find(checkpoint: &'a Checkpoint) -> Result<Self> {
+        let refuse =
+            |place: String, reason: String| Err(Error::input(checkpoint.file(), place, reason));
+        let mut prefix = None;
+        let (mut n_layer, mut others) = (0, Vec::new());
+        for name in checkpoint.names() {
+            let Some(found) = prefix_of(name) else {
+                others.push(name);
+                continue;
+            };
+            match prefix {
+                Some(first) if first != found => {
+                    let reason = format!(
+                        "holds two states, \"{}\" and \"{}\"; save one of them to a file of its own",
+                        shown(first),
+                        shown(found)
+                    );
+                    return refuse("tensors".into(), reason);
+                }
+                Some(_) | None => prefix = Some(found),
+            }
+            n_layer += 1;
+        }
+        let listed = list(checkpoint);
+        let Some(prefix) = prefix.or(listed.map(|_| "")) else {
+            return match others.first() {
+                Some(name) => {
+                    let reason = format!("holds {}; {}", shown(name), what_else(checkpoint));
+                    refuse("tensors".into(), reason)
+                }
+                None => refuse("tensors".into(), format!("{} is missing", tensor_name(0))),
+            };
+        };
+        if let Some(name) = others.iter().find(|name| name.ends_with(".ts_state")) {
+            let reason = format!(
+                "holds {}; it also tunes the token shift, which Gosling does not",
+                shown(name)
+            );
+            return refuse("tensors".into(), reason);
+        }
+        if n_layer > 0 {
+            return Ok(Self {
+                checkpoint,
+                prefix,
+                stride: None,
+                n_layer,
+                others,
+            });
+        }
+        let stride = listed.unwrap_or((1, 0));
+        Ok(Self {
+            checkpoint,
+            prefix,
+            stride: Some(stride),
+            n_layer: others.len() / stride.0,
+            others: Vec::new(),
+        })
+    }
+
+    /// The dimensions of the state, without its numbers.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a shape that no state has.
+    pub(super) fn empty_state(&self) -> Result<TunedState> {
+        let name = self.name(0);
+        let refuse = |place: &str, reason: String| {
+            Err(Error::input(self.checkpoint.file(), shown(place), reason))
+        };
+        let Some(first) = self.checkpoint.tensor(&name) else {
+            return refuse("tensors", format!("{name} is missing"));
+        };
+        match *matrices(first.shape) {
+            [n_head, head_size, n_key] if n_head > 0 && head_size > 0 && head_size == n_key => {
+                Ok(TunedState {
+                    n_layer: self.n_layer,
+                    n_head,
+                    head_size,
+                    layers: Vec::new(),
+                })
+            }
+            _ => {
+                let reason = format!("is {:?}, wanted [heads, head size, head size]", first.shape);
+                refuse(first.name, reason)
+            }
+        }
+    }
+
+    /// The numbers of a layer of `state`, as they are stored.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they are missing, of another shape or no floats.
+    pub(super) fn layer_values(&self, layer: usize, state: &TunedState) -> Result<Vec<f32>> {
+        let name = self.name(layer);
+        let refuse =
+            |reason: String| Err(Error::input(self.checkpoint.file(), shown(&name), reason));
+        let want = [state.n_head, state.head_size, state.head_size];
+        match self.checkpoint.tensor(&name) {
+            None => refuse(format!(
+                "is missing, though the file has {} states",
+                state.n_layer
+            )),
+            Some(tensor) if matrices(tensor.shape) != want => refuse(format!(
+                "is {:?}, but that of layer 0 is {want:?}",
+                tensor.shape
+            )),
+            Some(tensor) if !tensor.dtype.is_float() => {
+                refuse(format!("holds {}, wanted floats", tensor.dtype.name()))
+            }
+            Some(tensor) => Ok(tensor.to_f32()),
+        }
+    }
+
+    /// Whether a list holds token shifts other than zero, which no tuned state
+    /// has.
+    pub(super) fn has_shifts(&self) -> bool {
+        let Some((stride, first)) = self.stride else {
+            return false;
+        };
+        let is_shift = |(at, _): &(usize, TensorView<'_>)| at % stride != first;
+        let mut items = (0..stride * self.n_layer)
+            .filter_map(|at| Some((at, self.checkpoint.tensor(&at.to_string())?)))
+            .filter(is_shift);
+        items.any(|(_, tensor)| tensor.to_f32().iter().any(|value| *value != 0.0))
+    }
+
+    fn name(&self, layer: usize) -> String {
+        match self.stride {
+            Some((stride, first)) => (layer * stride + first).to_string(),
+            None => format!("{}{}", self.prefix, tensor_name(layer)),
+        }
+    }
+}
+
+/// What stands before `blocks.0.att.time_state`; none for another name.
+fn prefix_of(name: &str) -> Option<&str> {
+    let (prefix, layer) = name.strip_suffix(END)?.rsplit_once("blocks.")?;
+    let is_whole = prefix.is_empty() || prefix.ends_with('.');
+    (is_whole && layer.parse::<usize>().is_ok()).then_some(prefix)
+}
+
+/// Why a file without a layer's state is none.
+fn what_else(checkpoint: &Checkpoint) -> &'static str {
+    let format = checkpoint.metadata().get("format").map(String::as_str);
+    if checkpoint.names().any(|name| name.ends_with("emb.weight")) {
+        "it is a model, not a tuned state"
+    } else if format == Some("gosling-checkpoint") {
+        "it is the checkpoint of a run, which gosling tune --resume goes on with"
+    } else {
+        "it is not a tuned state, which has only blocks.….att.time_state"
+    }
+}
+
+/// A shape without leading dimensions of one, as far as three remain.
+fn matrices(shape: &[usize]) -> &[usize] {
+    let n_more = shape.len().saturating_sub(3);
+    let n_ones = shape[..n_more]
+        .iter()
+        .take_while(|size| **size == 1)
+        .count();
+    &shape[n_ones..]
+}
+
+/// Of a list of tensors, which are named 0, 1, 2 and so on: every how many of
+/// them a matrix comes, and where the first is; none for anything else.
+fn list(checkpoint: &Checkpoint) -> Option<(usize, usize)> {
+    let n_items = checkpoint.names().len();
+    if checkpoint.format() != CheckpointFormat::Torch || n_items == 0 {
+        return None;
+    }
+    let mut is_matrix = Vec::with_capacity(n_items);
+    for at in 0..n_items {
+        let shape = checkpoint.tensor(&at.to_string())?.shape;
+        is_matrix.push(matrices(shape).len() == 3);
+    }
+    let every = |stride: usize, first: usize| {
+        let fits = |(at, is): (usize, &bool)| *is == (at % stride == first);
+        n_items.is_multiple_of(stride) && is_matrix.iter().enumerate().all(fits)
+    };
+    [(1, 0), (3, 1)]
+        .into_iter()
+        .find(|(stride, first)| every(*stride, *first))
+}
