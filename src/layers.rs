@@ -8,7 +8,7 @@ use std::path::Path;
 /// that no two of them need each other.
 const LAYERS: &[&[&str]] = &[
     &["error", "random", "words", "colormap", "allocator"],
-    &["atomic", "kernels"],
+    &["atomic", "kernels", "text_file"],
     &["model"],
     &["data"],
     &["bench", "tuning"],

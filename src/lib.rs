@@ -47,6 +47,7 @@ pub mod report;
 pub mod runs;
 pub mod selftest;
 pub mod sweep;
+mod text_file;
 pub mod tuning;
 #[cfg(feature = "gui")]
 pub mod ui;

@@ -8,8 +8,12 @@ use super::model_arguments::{BareModel, ModelChoice};
 use super::table::table;
 use super::tune::quoted;
 use crate::error::{Error, Result};
+use crate::text_file::read_text;
 use crate::tuning::state_file::{ExportFormat, Metadata, Orientation, export};
 use crate::tuning::state_import::{StartLosses, StoredState, TEXT};
+
+/// The longest text that tells.
+const MAX_TEXT_BYTES: u64 = 16 << 20;
 
 /// Which state, and what tells which way round it is.
 #[derive(Args)]
@@ -126,10 +130,7 @@ impl ImportArguments {
     fn text(&self) -> Result<String> {
         match (&self.text, &self.text_file) {
             (Some(text), _) => Ok(text.clone()),
-            (None, Some(path)) => {
-                let read = std::fs::read_to_string(path);
-                read.map_err(|source| Error::io("read", path, source))
-            }
+            (None, Some(path)) => read_text(path, MAX_TEXT_BYTES, "a page of text is enough"),
             (None, None) => Ok(TEXT.to_owned()),
         }
     }

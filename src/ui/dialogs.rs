@@ -13,6 +13,9 @@ use super::background::{Answer, Background};
 use super::widgets::metric::Metric;
 use crate::report::Table;
 
+/// The endings of training sets.
+const TEXTS: [&str; 5] = ["jsonl", "json", "csv", "tsv", "gz"];
+
 /// What a path that is chosen in a dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathFor {
@@ -99,11 +102,19 @@ impl Background {
             }
             PathFor::Train => self.wait_for(
                 what,
-                file("Choose training examples", "JSON lines", &["jsonl"]),
+                file(
+                    "Choose training examples",
+                    "JSON lines, JSON or CSV",
+                    &TEXTS,
+                ),
             ),
             PathFor::Validation => self.wait_for(
                 what,
-                file("Choose held-out examples", "JSON lines", &["jsonl"]),
+                file(
+                    "Choose held-out examples",
+                    "JSON lines, JSON or CSV",
+                    &TEXTS,
+                ),
             ),
             PathFor::StartState => self.wait_for(
                 what,
