@@ -228,7 +228,7 @@ fn looks_like_gbk(bytes: &[u8]) -> bool {
         n_pairs += 1;
     }
     // Two, for a single one may be anything.
-    n_pairs >= 2 && 2 * n_usual >= n_pairs
+    n_pairs >= 2 && 2 * n_usual > n_pairs
 }
 
 #[cfg(test)]
