@@ -9,7 +9,7 @@ use std::path::Path;
 const LAYERS: &[&[&str]] = &[
     &["random", "words", "shell", "colormap", "allocator"],
     &["error"],
-    &["atomic", "kernels"],
+    &["atomic", "kernels", "text_file"],
     &["model"],
     &["data"],
     &["bench", "tuning"],

@@ -48,6 +48,7 @@ pub mod runs;
 pub mod selftest;
 pub mod shell;
 pub mod sweep;
+mod text_file;
 pub mod tuning;
 #[cfg(feature = "gui")]
 pub mod ui;

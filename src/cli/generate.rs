@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::generate::{END_OF_DOCUMENT, Generation};
 use crate::model::sampling::{Sampler, Sampling};
 use crate::model::text_stream::TextStream;
+use crate::text_file::as_utf8;
 
 /// What to continue, and how.
 #[derive(Args)]
@@ -108,7 +109,8 @@ impl GenerateArguments {
         stdin()
             .read_to_end(&mut prompt)
             .map_err(|source| Error::io("read", "the standard input", source))?;
-        Ok(prompt)
+        // Windows puts a mark in front, and some of its programs write UTF-16.
+        Ok(as_utf8(&prompt).into_owned())
     }
 }
 

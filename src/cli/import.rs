@@ -10,11 +10,15 @@ use super::tune::{print, quoted};
 use crate::data::{Example, Template, load_text_set};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
+use crate::text_file::read_text;
 use crate::tuning::state_file::{ExportFormat, Metadata, Orientation, export};
 use crate::tuning::state_import::evidence::{
     Difference, Evidence, ImportTexts, MARGIN, MIN_TEXTS, STANDARD_ERRORS,
 };
 use crate::tuning::state_import::{Decision, StoredState};
+
+/// The longest text that tells.
+const MAX_TEXT_BYTES: u64 = 16 << 20;
 
 /// Which state, and what tells which way round it is.
 #[derive(Args)]
@@ -260,8 +264,7 @@ impl ImportArguments {
                 };
                 texts.extend(load_text_set(path, template, tokenizer)?.items);
             } else {
-                let read = std::fs::read_to_string(path);
-                let text = read.map_err(|source| Error::io("read", path, source))?;
+                let text = read_text(path, MAX_TEXT_BYTES, "a page of text is enough")?;
                 texts.push(whole(&text));
             }
         }

@@ -3,17 +3,17 @@
 //! it.
 
 use std::io::{IsTerminal as _, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::inspect_file::{describe, is_checkpoint};
 use super::inspect_head::HeadArguments;
 use crate::data::{
-    Benchmark, Example, Loaded, Marking, Preview, Protocol, Split, Template, load, load_text_set,
-    mini,
+    Benchmark, Example, Loaded, Marking, Preview, Protocol, Recognised, Split, Template,
+    endless_note, load, load_text_set, mini, recognise,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::tuning::state_file::Orientation;
 use crate::words::shown;
@@ -30,12 +30,12 @@ pub struct InspectArguments {
     /// The order of a state's last two axes, value-key or key-value, where the file does not say.
     #[arg(long)]
     orientation: Option<Orientation>,
-    /// gsm8k, arc, mmlu or winogrande; left out, a data set holds JSON lines.
+    /// gsm8k, arc, mmlu or winogrande; left out, the fields of the data say it.
     #[arg(long)]
     benchmark: Option<Benchmark>,
-    /// train, validation or test.
-    #[arg(long, default_value = "train")]
-    split: Split,
+    /// train, validation or test; left out, the first that a folder has.
+    #[arg(long)]
+    split: Option<Split>,
     /// The vocabulary that cuts the text into tokens.
     #[arg(long, value_enum)]
     vocabulary: Option<Vocabulary>,
@@ -86,7 +86,8 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         Vocabulary::Mini => Tokenizer::mini()?,
         Vocabulary::World => Tokenizer::world()?,
     };
-    let loaded = examples(arguments, &tokenizer)?;
+    let found = arguments.path.as_deref().map(recognise).transpose()?;
+    let loaded = examples(arguments, found.as_ref(), &tokenizer)?;
     let preview = Preview::new(
         &loaded,
         &tokenizer,
@@ -98,30 +99,54 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
     } else {
         Marking::Brackets
     };
-    if let Some(path) = &arguments.path {
-        println!("{}: a data set", shown(path));
+    if let (Some(path), Some(found)) = (&arguments.path, &found) {
+        println!("{}: {}", shown(path), what(arguments, found));
     }
     println!("{}", preview.render(marking));
     Ok(())
 }
 
-fn examples(arguments: &InspectArguments, tokenizer: &Tokenizer) -> Result<Loaded<Example>> {
-    let (items, protocol) = match (&arguments.path, arguments.benchmark) {
-        (Some(path), None) => {
-            let template = if arguments.chat {
-                Template::UserAssistant
-            } else {
-                Template::Plain
-            };
-            return load_text_set(path, template, tokenizer);
+/// What the data are, in words.
+fn what(arguments: &InspectArguments, found: &Recognised) -> String {
+    let Recognised {
+        benchmark,
+        form,
+        split,
+    } = found;
+    match (arguments.benchmark.or(*benchmark), split) {
+        (Some(benchmark), Some(_)) => {
+            let split = split_of(arguments, found);
+            format!("the {split} split of {}, {form}", benchmark.title())
         }
-        (Some(path), Some(benchmark)) => {
-            let loaded = load(benchmark, path, arguments.split)?;
-            (loaded, Protocol::LM_EVAL)
-        }
-        (None, benchmark) => {
-            let benchmark = benchmark.unwrap_or(Benchmark::Gsm8k);
-            let items = mini(benchmark, arguments.split)?;
+        (Some(benchmark), None) => format!("a file of {}, {form}", benchmark.title()),
+        (None, _) => format!("a data set, {form}"),
+    }
+}
+
+/// The split that is asked for, else the first that there is.
+fn split_of(arguments: &InspectArguments, found: &Recognised) -> Split {
+    arguments.split.or(found.split).unwrap_or(Split::Train)
+}
+
+fn examples(
+    arguments: &InspectArguments,
+    found: Option<&Recognised>,
+    tokenizer: &Tokenizer,
+) -> Result<Loaded<Example>> {
+    let benchmark = arguments.benchmark;
+    let (items, protocol) = match (&arguments.path, found) {
+        (Some(path), Some(found)) => match benchmark.or(found.benchmark) {
+            Some(benchmark) => {
+                let split = split_of(arguments, found);
+                (load(benchmark, path, split)?, Protocol::LM_EVAL)
+            }
+            None => return texts(arguments, path, tokenizer),
+        },
+        (None, _) | (_, None) => {
+            let items = mini(
+                benchmark.unwrap_or(Benchmark::Gsm8k),
+                arguments.split.unwrap_or(Split::Train),
+            )?;
             let loaded = Loaded {
                 items,
                 ..Loaded::default()
@@ -137,5 +162,27 @@ fn examples(arguments: &InspectArguments, tokenizer: &Tokenizer) -> Result<Loade
             .collect(),
         bad_lines: items.bad_lines,
         n_bad_lines: items.n_bad_lines,
+        notes: items.notes,
     })
+}
+
+/// A training set of people's own.
+fn texts(
+    arguments: &InspectArguments,
+    path: &Path,
+    tokenizer: &Tokenizer,
+) -> Result<Loaded<Example>> {
+    if path.is_dir() {
+        let reason = "a folder without a run's state and without the files of a benchmark; name a \
+                      file, or say --benchmark";
+        return Err(Error::input(path, "path", reason));
+    }
+    let template = match arguments.chat {
+        true => Template::UserAssistant,
+        false => Template::Plain,
+    };
+    let mut loaded = load_text_set(path, template, tokenizer)?;
+    let note = endless_note(&loaded.items, tokenizer);
+    loaded.notes.extend(note);
+    Ok(loaded)
 }

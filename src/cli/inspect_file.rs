@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{Checkpoint, CheckpointFormat, TensorDType};
+use crate::text_file::Kind;
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::{
     Orientation, TunedState, is_state, left_out, locate_state, stored_orientation,
@@ -38,8 +39,18 @@ pub(super) fn is_checkpoint(path: &Path) -> bool {
 fn has_checkpoint_bytes(path: &Path) -> bool {
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(16).read_to_end(&mut start));
-    read.is_ok()
-        && (start.starts_with(b"PK\x03\x04") || start.starts_with(b"GGUF") || start.contains(&0))
+    let is_binary =
+        start.starts_with(b"PK\x03\x04") || start.starts_with(b"GGUF") || start.contains(&0);
+    // Text may be packed, or be UTF-16, where zeros are.
+    let is_foreign = matches!(Kind::of(&start), Kind::Foreign(_));
+    read.is_ok() && is_binary && is_foreign && !is_data(path)
+}
+
+/// Whether the name is that of a data set, whatever the bytes are.
+fn is_data(path: &Path) -> bool {
+    const DATA: [&str; 8] = ["jsonl", "json", "csv", "tsv", "txt", "gz", "arrow", "idx"];
+    let ending = path.extension().unwrap_or_default().to_string_lossy();
+    DATA.contains(&ending.to_ascii_lowercase().as_str())
 }
 
 /// What a model or a state is, in lines.
@@ -256,6 +267,10 @@ mod tests {
         check("zip", b"PK\x03\x04.....", true);
         check("tensors", b"\x10\0\0\0\0\0\0\0{\"a\"", true);
         check("a.jsonl", b"{\"text\": \"a\"}", false);
+        check("a.gz", b"\x1f\x8b\x08\0\0\0\0\0", false);
+        check("b.jsonl", b"\xff\xfe{\0\"\0", false);
+        check("c.jsonl", b"PK\x03\x04.....", false);
+        check("d", b"PAR1\x15\0\0\0\0", false);
         check("short", b"{", false);
         assert!(!is_checkpoint(folder.path()));
         check("state.safetensors", b"", true);

@@ -5,48 +5,26 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::item::{Item, Task};
 use super::lines::{require, shorten};
 use super::loaded::Loaded;
+use super::row::{Row, kind, label_of};
 use super::rows::Rows;
 use crate::error::Result;
 
-#[derive(Deserialize)]
-struct Fields {
-    id: String,
-    question: Value,
-    choices: Option<Columns>,
-    #[serde(rename = "answerKey")]
-    answer_key: String,
-}
+/// The fields of an entry.
+pub(super) const NAMES: [&str; 4] = ["id", "question", "choices", "answerKey"];
 
-#[derive(Deserialize)]
-struct Question {
-    stem: String,
-    choices: Vec<Choice>,
-}
-
-/// The choices as the hub has them.
-#[derive(Deserialize)]
-struct Columns {
-    text: Vec<String>,
-    label: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Choice {
-    text: String,
-    label: String,
-}
+/// The stem of a question, and the label and the text of each choice.
+type Question = (String, Vec<(String, String)>);
 
 /// Reads a file; the items keep its ids.
 pub(super) fn read(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
     let mut seen = HashSet::new();
-    rows.read(loaded, |_, fields: Fields| {
-        let item = item(fields)?;
+    rows.read(&NAMES, loaded, |_, row| {
+        let item = item(row)?;
         if !seen.insert(item.id.clone()) {
             return Err(format!(
                 "id `{}` stands in an earlier line",
@@ -57,46 +35,93 @@ pub(super) fn read(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
     })
 }
 
-/// The question in the form of the official files.
-fn nested(question: Value, choices: Option<Columns>) -> Result<Question, String> {
-    let stem = match question {
-        Value::String(stem) => stem,
-        other => return serde_json::from_value(other).map_err(|error| error.to_string()),
-    };
-    let Some(Columns { text, label }) = choices else {
-        return Err("missing field `choices`".into());
-    };
-    if text.len() != label.len() {
-        let (n_texts, n_labels) = (text.len(), label.len());
-        return Err(format!("{n_texts} choice texts have {n_labels} labels"));
+/// A question in either form: the hub keeps the choices beside it, the official
+/// files within it.
+fn question(row: &mut Row) -> Result<Question, String> {
+    match row.value("question") {
+        Some(Value::String(stem)) => {
+            let choices = row.value("choices");
+            let choices = choices.ok_or_else(|| row.missing("choices"))?;
+            Ok((stem, choices_of(choices)?))
+        }
+        Some(Value::Object(fields)) => {
+            let mut nested = Row::of(fields);
+            let stem = nested.text("stem")?;
+            let choices = nested.value("choices");
+            let choices = choices.ok_or_else(|| nested.missing("choices"))?;
+            Ok((stem, choices_of(choices)?))
+        }
+        Some(other) => Err(format!(
+            "`question` is {}, not a text or an object with `stem` and `choices`",
+            kind(&other)
+        )),
+        None => Err(row.missing("question")),
     }
-    let choices = text.into_iter().zip(label);
-    Ok(Question {
-        stem,
-        choices: choices
-            .map(|(text, label)| Choice { text, label })
-            .collect(),
-    })
 }
 
-fn item(fields: Fields) -> Result<Item, String> {
-    let Fields {
-        id,
-        question,
-        choices,
-        answer_key,
-    } = fields;
-    let Question { stem, choices } = nested(question, choices)?;
+/// The labels and texts of choices: a list of objects, or an object of two lists.
+fn choices_of(choices: Value) -> Result<Vec<(String, String)>, String> {
+    match choices {
+        Value::Array(choices) => choices
+            .into_iter()
+            .map(|choice| {
+                let Value::Object(fields) = choice else {
+                    let is = kind(&choice);
+                    return Err(format!("a choice is {is}, not `text` and `label`"));
+                };
+                let mut choice = Row::of(fields);
+                let label = choice.label("label")?;
+                let label = label.ok_or_else(|| choice.missing("label"))?;
+                Ok((label, choice.text("text")?))
+            })
+            .collect(),
+        Value::Object(fields) => {
+            let mut columns = Row::of(fields);
+            let text = texts(&mut columns, "text")?;
+            let label = texts(&mut columns, "label")?;
+            if text.len() != label.len() {
+                let (n_texts, n_labels) = (text.len(), label.len());
+                return Err(format!("{n_texts} choice texts have {n_labels} labels"));
+            }
+            Ok(label.into_iter().zip(text).collect())
+        }
+        other => Err(format!(
+            "`choices` is {}, not a list of `text` and `label`",
+            kind(&other)
+        )),
+    }
+}
+
+/// A list of texts.
+fn texts(row: &mut Row, name: &str) -> Result<Vec<String>, String> {
+    let fail = |is: &str| format!("`{name}` is {is}, not a list of texts");
+    match row.value(name) {
+        Some(Value::Array(texts)) => {
+            let texts = texts.into_iter().map(label_of);
+            texts
+                .collect::<Result<_, _>>()
+                .map_err(|is| fail(&format!("a list with {is}")))
+        }
+        Some(other) => Err(fail(kind(&other))),
+        None => Err(row.missing(name)),
+    }
+}
+
+fn item(mut row: Row) -> Result<Item, String> {
+    let id = row.label("id")?.ok_or_else(|| row.missing("id"))?;
+    let (stem, choices) = question(&mut row)?;
+    let key = row.label("answerKey")?;
+    let key = key.ok_or_else(|| row.missing("answerKey"))?;
     require("question.stem", &stem)?;
     if !(3..=5).contains(&choices.len()) {
         return Err(format!("{} choices; ARC has 3 to 5", choices.len()));
     }
     let mut labels = HashSet::new();
-    for choice in &choices {
-        require("choice text", &choice.text)?;
-        let is_known = matches!(choice.label.as_bytes(), [b'A'..=b'E' | b'1'..=b'5']);
-        if !is_known || !labels.insert(choice.label.as_str()) {
-            let label = shorten(&choice.label);
+    for (label, text) in &choices {
+        require("choice text", text)?;
+        let is_known = matches!(label.as_bytes(), [b'A'..=b'E' | b'1'..=b'5']);
+        if !is_known || !labels.insert(label.as_str()) {
+            let label = shorten(label);
             return Err(format!(
                 "label `{label}` is repeated or not one of A-E, 1-5"
             ));
@@ -104,13 +129,13 @@ fn item(fields: Fields) -> Result<Item, String> {
     }
     let gold = choices
         .iter()
-        .position(|choice| choice.label == answer_key)
-        .ok_or_else(|| format!("answerKey `{}` labels no choice", shorten(&answer_key)))?;
+        .position(|(label, _)| *label == key)
+        .ok_or_else(|| format!("answerKey `{}` labels no choice", shorten(&key)))?;
     Ok(Item {
         id,
         task: Task::Choose {
             question: stem,
-            options: choices.into_iter().map(|choice| choice.text).collect(),
+            options: choices.into_iter().map(|(_, text)| text).collect(),
             gold,
         },
     })
@@ -135,7 +160,7 @@ mod tests {
     fn load(text: &str) -> Loaded<Item> {
         let mut loaded = Loaded::default();
         read(
-            Rows::Lines(Source::embedded("test.jsonl", text.as_bytes())),
+            Rows::Entries(Source::held("test.jsonl", text.as_bytes()).unwrap()),
             &mut loaded,
         )
         .unwrap();
@@ -180,7 +205,21 @@ mod tests {
             &format!("{good}\n{good}"),
             "id `x` stands in an earlier line",
         );
-        check_bad(&good.replace("stem", "stalk"), "missing field `stem`");
+        check_bad(
+            &good.replace("stem", "stalk"),
+            "missing field `stem`; it has `choices`, `stalk`",
+        );
+        check_bad("[\"x\"]", "entry 1: a text, where a JSON object is needed");
+    }
+
+    #[test]
+    fn labels_may_be_numbers() {
+        let text = line(&["1", "2", "3"], "2");
+        let text = text.replace("\"2\"", "2").replace("\"1\"", "1");
+        match &load(&text).items[0].task {
+            Task::Choose { gold, .. } => assert_eq!(*gold, 1),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -192,7 +231,10 @@ mod tests {
         }
         let change = |from: &str, to: &str| row.replace(from, to);
         check_bad(&change(", \"c\"", ""), "2 choice texts have 3 labels");
-        check_bad(&change("choices", "options"), "missing field `choices`");
+        check_bad(
+            &change("choices", "options"),
+            "missing field `choices`; it has `answerKey`, `id`, `options`, `question`",
+        );
         check_bad(
             &change("answerKey\": \"C", "answerKey\": \"D"),
             "answerKey `D` labels no choice",

@@ -81,8 +81,10 @@ pub(super) fn find(
         .collect()
 }
 
+/// The first of the files that is there, packed or not.
 fn first_of(folder: &Path, names: &[&str]) -> Vec<PathBuf> {
-    let mut files = names.iter().map(|name| folder.join(name));
+    let packed = names.iter().map(|name| folder.join(format!("{name}.gz")));
+    let mut files = names.iter().map(|name| folder.join(name)).chain(packed);
     files.find(|file| file.is_file()).into_iter().collect()
 }
 
@@ -172,8 +174,8 @@ mod tests {
         }
         let found = find(folder.path(), benchmark, wanted).map(|found| {
             let paths = found.into_iter().map(|rows| match rows {
-                Rows::Lines(source) => source.file,
-                Rows::Table(path) | Rows::Parquet(path) => path,
+                Rows::Entries(source) | Rows::Table(source) => source.file,
+                Rows::Parquet(path) => path,
             });
             paths
                 .map(|path| path.strip_prefix(folder.path()).unwrap().to_path_buf())

@@ -1,8 +1,6 @@
 //! GSM8K: JSON lines `{"question", "answer"}`, the answer's last line
 //! `#### number` (github.com/openai/grade-school-math).
 
-use serde::Deserialize;
-
 use super::benchmark::Split;
 use super::item::{Item, Task};
 use super::lines::require;
@@ -10,16 +8,13 @@ use super::loaded::Loaded;
 use super::rows::Rows;
 use crate::error::Result;
 
-#[derive(Deserialize)]
-struct Fields {
-    question: String,
-    answer: String,
-}
+/// The fields of an entry.
+pub(super) const NAMES: [&str; 2] = ["question", "answer"];
 
 /// Reads a file; the items are called `split/line`.
 pub(super) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
-    rows.read(loaded, |line, fields: Fields| {
-        let Fields { question, answer } = fields;
+    rows.read(&NAMES, loaded, |line, mut row| {
+        let (question, answer) = (row.text("question")?, row.text("answer")?);
         require("question", &question)?;
         match answer.split_once("#### ") {
             Some((_, gold)) => require("answer after ####", gold)?,
@@ -40,7 +35,7 @@ mod tests {
     fn check_bad(line: &str, expected: &str) {
         let mut loaded = Loaded::default();
         read(
-            Rows::Lines(Source::embedded("test.jsonl", line.as_bytes())),
+            Rows::Entries(Source::held("test.jsonl", line.as_bytes()).unwrap()),
             Split::Test,
             &mut loaded,
         )
@@ -51,7 +46,14 @@ mod tests {
 
     #[test]
     fn unusable_lines_say_why() {
-        check_bad(r#"{"question": "q"}"#, "missing field `answer`");
+        check_bad(
+            r#"{"question": "q"}"#,
+            "missing field `answer`; it has `question`",
+        );
+        check_bad(
+            r#"{"question": "q", "answer": 12}"#,
+            "`answer` is a number, not a text",
+        );
         check_bad(
             r#"{"question": " ", "answer": "a\n#### 1"}"#,
             "`question` is empty",

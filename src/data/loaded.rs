@@ -18,6 +18,8 @@ pub struct Loaded<T> {
     pub bad_lines: Vec<BadLine>,
     /// How many lines were left out.
     pub n_bad_lines: usize,
+    /// Other things people should know, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// One line that was left out.
@@ -44,6 +46,7 @@ impl<T> Default for Loaded<T> {
             items: Vec::new(),
             bad_lines: Vec::new(),
             n_bad_lines: 0,
+            notes: Vec::new(),
         }
     }
 }

@@ -1,13 +1,11 @@
 //! The mini benchmarks: part of the program, in the official file formats.
 
-use std::path::Path;
-
 use super::benchmark::{Benchmark, Split};
 use super::item::{Item, first_of_each_subject};
 use super::lines::Source;
 use super::loaded::Loaded;
 use super::rows::Rows;
-use super::{arc, gsm8k, mmlu, winogrande};
+use super::{arc, gsm8k, mmlu_table, winogrande};
 use crate::error::{Error, Result};
 
 /// An embedded file: its name and bytes.
@@ -77,15 +75,15 @@ pub fn mini(benchmark: Benchmark, split: Split) -> Result<Vec<Item>> {
     let mut loaded = Loaded::default();
     let source = |files: [Embedded; 3]| {
         let (name, bytes) = files[split_idx];
-        Rows::Lines(Source::embedded(name, bytes))
+        Source::held(name, bytes).map(Rows::Entries)
     };
     match benchmark {
-        Benchmark::Gsm8k => gsm8k::read(source(GSM8K), split, &mut loaded)?,
-        Benchmark::Arc => arc::read(source(ARC), &mut loaded)?,
-        Benchmark::WinoGrande => winogrande::read(source(WINO_GRANDE), split, &mut loaded)?,
+        Benchmark::Gsm8k => gsm8k::read(source(GSM8K)?, split, &mut loaded)?,
+        Benchmark::Arc => arc::read(source(ARC)?, &mut loaded)?,
+        Benchmark::WinoGrande => winogrande::read(source(WINO_GRANDE)?, split, &mut loaded)?,
         Benchmark::Mmlu => {
             for (name, bytes) in [MMLU_TRAIN, MMLU_VALIDATION, MMLU_TEST][split_idx] {
-                mmlu::read(Path::new(name), bytes, &mut loaded)?;
+                mmlu_table::read_table(Source::held(name, bytes)?, &mut loaded)?;
             }
         }
     }

@@ -11,6 +11,10 @@
 //! | `mini.rs` | the mini benchmarks, part of the program |
 //! | `text.rs` | training sets of your own, as JSON lines |
 //! | `loaded.rs`, `lines.rs` | bad lines are listed and left out |
+//! | `entries.rs`, `row.rs` | the entries of JSON lines, of a JSON array, of a table |
+//! | `json_values.rs`, `mended.rs`, `table.rs` | where JSON values and rows begin and end |
+//! | `mmlu_table.rs`, `python_list.rs` | the tables of MMLU |
+//! | `recognised.rs` | which benchmark a file is, and in which form |
 //! | `python_random.rs` | which solved questions lm-evaluation-harness draws |
 //! | `protocol.rs` | prompts, and which tokens are context and which target |
 //! | `pairing.rs` | how two texts that follow each other become tokens |
@@ -18,21 +22,29 @@
 
 mod arc;
 mod benchmark;
+mod entries;
 mod example;
 mod files;
 mod gsm8k;
 mod item;
+mod json_values;
 mod lines;
 mod loaded;
+mod mended;
 mod mini;
 mod mmlu;
+mod mmlu_table;
 mod pairing;
 #[cfg(feature = "parquet")]
 mod parquet_rows;
 mod preview;
 mod protocol;
+mod python_list;
 mod python_random;
+mod recognised;
+mod row;
 mod rows;
+mod table;
 mod text;
 mod winogrande;
 
@@ -48,7 +60,8 @@ pub use mini::{mini, mini_few_shot};
 pub use pairing::Pairing;
 pub use preview::{Marking, Preview, ShownToken};
 pub use protocol::{MmluTemplate, Protocol};
-pub use text::{Template, load_text_set, read_text_set};
+pub use recognised::{Recognised, recognise};
+pub use text::{Template, endless_note, load_text_set, read_text_set};
 
 use files::Wanted;
 pub(crate) use lines::Source;
@@ -88,13 +101,8 @@ pub fn read_items(
 ) -> Result<Loaded<Item>> {
     let name = name.as_ref();
     let mut loaded = Loaded::default();
-    let rows = Rows::Lines(Source::embedded(name, bytes));
-    match benchmark {
-        Benchmark::Gsm8k => gsm8k::read(rows, split, &mut loaded)?,
-        Benchmark::Arc => arc::read(rows, &mut loaded)?,
-        Benchmark::WinoGrande => winogrande::read(rows, split, &mut loaded)?,
-        Benchmark::Mmlu => mmlu::read(name, bytes, &mut loaded)?,
-    }
+    let rows = Rows::of(Source::held(name, bytes)?, benchmark == Benchmark::Mmlu);
+    read(benchmark, rows, split, &mut loaded)?;
     loaded.check(name)
 }
 

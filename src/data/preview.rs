@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::example::Example;
 use super::loaded::{BadLine, Loaded};
+use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::tokenizer::Tokenizer;
 use crate::words::is_hidden;
 
@@ -43,6 +44,8 @@ pub struct Preview {
     pub bad_lines: Vec<BadLine>,
     /// How many lines were left out.
     pub n_bad_lines: usize,
+    /// Other things people should know, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// One token of a shown example.
@@ -97,6 +100,7 @@ impl Preview {
             examples: shown.map(|example| show(example, tokenizer)).collect(),
             bad_lines: loaded.bad_lines.clone(),
             n_bad_lines: loaded.n_bad_lines,
+            notes: loaded.notes.clone(),
         }
     }
 
@@ -153,6 +157,9 @@ impl Preview {
                 writeln!(text, "  and {n_more} more")?;
             }
         }
+        for note in &self.notes {
+            writeln!(text, "\nnote: {note}")?;
+        }
         Ok(())
     }
 }
@@ -163,7 +170,10 @@ fn show(example: &Example, tokenizer: &Tokenizer) -> Vec<ShownToken> {
     context
         .chain(target)
         .map(|(id, is_target)| ShownToken {
-            text: escape(tokenizer.token_bytes(*id)),
+            text: match *id {
+                END_OF_DOCUMENT => "<token 0>".into(),
+                id => escape(tokenizer.token_bytes(id)),
+            },
             is_target,
         })
         .collect()
@@ -270,10 +280,13 @@ mod tests {
             7,
             "`text` is empty".into(),
         );
+        loaded.items[0].target.push(END_OF_DOCUMENT);
+        loaded.notes.push("it is small".into());
         let preview = Preview::new(&loaded, &tokenizer, 512, 3);
         let text = preview.render(Marking::Brackets);
+        assert!(text.contains("\nnote: it is small\n"), "{text}");
         assert!(
-            text.contains("\nExample 1, 7 tokens\n1|+|1| =[ |2|\\n\\n]\n"),
+            text.contains("\nExample 1, 8 tokens\n1|+|1| =[ |2|\\n\\n|<token 0>]\n"),
             "{text}"
         );
         assert!(text.contains("1 lines left out\n  set.jsonl: line 7: `text` is empty"));

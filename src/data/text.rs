@@ -1,15 +1,18 @@
-//! Training sets of your own: JSON lines `{"text"}` or
-//! `{"prompt", "completion"}`.
+//! Training sets of your own: entries `{"text"}` or `{"prompt", "completion"}`, as
+//! JSON lines, a JSON array or a table with a header.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::example::Example;
-use super::lines::{Source, read_jsonl, require};
+use super::lines::{Source, require};
 use super::loaded::Loaded;
 use super::pairing::Pairing;
+use super::row::Row;
+use super::rows::Rows;
 use crate::error::Result;
+use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::tokenizer::Tokenizer;
 
 /// What is put around a prompt and its completion. Lines with `text` are used
@@ -25,12 +28,8 @@ pub enum Template {
     UserAssistant,
 }
 
-#[derive(Deserialize)]
-struct Fields {
-    text: Option<String>,
-    prompt: Option<String>,
-    completion: Option<String>,
-}
+/// The fields of an entry.
+pub(super) const NAMES: [&str; 3] = ["text", "prompt", "completion"];
 
 /// Reads a training set and tokenises it. `text` becomes a target without
 /// context; of `prompt` and `completion` each is tokenised for itself, as they
@@ -46,7 +45,7 @@ pub fn load_text_set(
 ) -> Result<Loaded<Example>> {
     let path = path.as_ref();
     let mut loaded = Loaded::default();
-    read(Source::open(path)?, template, tokenizer, &mut loaded)?;
+    read(Rows::open(path, false)?, template, tokenizer, &mut loaded)?;
     loaded.check(path)
 }
 
@@ -63,42 +62,98 @@ pub fn read_text_set(
 ) -> Result<Loaded<Example>> {
     let name = name.as_ref();
     let mut loaded = Loaded::default();
-    let source = Source::embedded(name, bytes);
-    read(source, template, tokenizer, &mut loaded)?;
+    let rows = Rows::Entries(Source::held(name, bytes)?);
+    read(rows, template, tokenizer, &mut loaded)?;
     loaded.check(name)
 }
 
 fn read(
-    source: Source<'_>,
+    rows: Rows<'_>,
     template: Template,
     tokenizer: &Tokenizer,
     loaded: &mut Loaded<Example>,
 ) -> Result<()> {
-    read_jsonl(source, loaded, |_, fields: Fields| {
-        let (context, target) = match fields {
-            Fields {
-                text: Some(text),
-                prompt: None,
-                completion: None,
-            } => {
+    rows.read(&NAMES, loaded, |_, mut row| {
+        let text = row.optional_text("text")?;
+        let prompt = row.optional_text("prompt")?;
+        let completion = row.optional_text("completion")?;
+        let (context, target) = match (text, prompt, completion) {
+            (Some(text), None, None) => {
                 require("text", &text)?;
                 (String::new(), text)
             }
-            Fields {
-                text: None,
-                prompt: Some(prompt),
-                completion: Some(completion),
-            } => {
+            (None, Some(prompt), Some(completion)) => {
                 require("completion", &completion)?;
                 template.apply(prompt, completion)
             }
-            Fields { .. } => {
-                return Err("a line has either `text` or `prompt` and `completion`".into());
+            (text, prompt, completion) => {
+                let taken = [text, prompt, completion];
+                let nulls = NAMES.iter().zip(taken).filter_map(|(name, text)| {
+                    (row.has(name) && text.is_none()).then(|| format!("; `{name}` is null"))
+                });
+                return Err(other_form(&row) + &nulls.collect::<String>());
             }
         };
         let (context, target) = Pairing::Separate.encode(tokenizer, &context, &target);
         Ok(Example { context, target })
     })
+}
+
+/// What is said of an entry in another form than those that are read: what it
+/// has, and what to do.
+fn other_form(row: &Row) -> String {
+    let has = |names: &[&str]| names.iter().all(|name| row.has(name));
+    let advice = if has(&["messages"]) || has(&["conversations"]) || has(&["conversation"]) {
+        "; chats are not read: write the question of a turn as `prompt` and the reply as \
+         `completion`, with the template UserAssistant"
+    } else if has(&["instruction", "output"]) {
+        "; this is Alpaca's form: write `instruction`, with `input` below it, as `prompt` and \
+         `output` as `completion`"
+    } else if has(&["sentence", "option1", "option2"]) {
+        "; this is WinoGrande, which is read as a benchmark: \
+         data.source=Official(benchmark: winogrande, folder: ..)"
+    } else if has(&["question", "answerKey"]) {
+        "; this is ARC, which is read as a benchmark: \
+         data.source=Official(benchmark: arc, folder: ..)"
+    } else if has(&["question", "choices", "answer"]) {
+        "; this is MMLU, which is read as a benchmark: \
+         data.source=Official(benchmark: mmlu, folder: ..)"
+    } else if has(&["question", "answer"]) {
+        "; GSM8K is read as a benchmark, data.source=Official(benchmark: gsm8k, folder: ..); \
+         else call them `prompt` and `completion`"
+    } else {
+        ""
+    };
+    let names = row.names();
+    format!("a line has either `text` or `prompt` and `completion`; this one has {names}{advice}")
+}
+
+/// What people should know where examples do not end in a blank line or in token
+/// 0: nothing is learned of where to stop. None where all do.
+pub fn endless_note(examples: &[Example], tokenizer: &Tokenizer) -> Option<String> {
+    let n_endless = examples
+        .iter()
+        .filter(|example| !has_end(example, tokenizer))
+        .count();
+    (n_endless > 0).then(|| {
+        format!(
+            "{n_endless} of {} examples end in neither a blank line nor token 0, so no end is \
+             learned of them and the model will not know where to stop; end them with \\n\\n, or \
+             set data.append_end=true, which puts token 0 after every example",
+            examples.len()
+        )
+    })
+}
+
+fn has_end(example: &Example, tokenizer: &Tokenizer) -> bool {
+    let last = example.target.last();
+    if last == Some(&END_OF_DOCUMENT) {
+        return true;
+    }
+    // A token that ends in two line ends, or two that end in one each.
+    let n_tokens = example.target.len();
+    let end = &example.target[n_tokens.saturating_sub(2)..];
+    tokenizer.decode_bytes(end).ends_with(b"\n\n")
 }
 
 impl Template {
@@ -124,8 +179,8 @@ mod tests {
 
     fn load(line: &str, template: Template) -> Loaded<Example> {
         let mut loaded = Loaded::default();
-        let source = Source::embedded("set.jsonl", line.as_bytes());
-        read(source, template, &Tokenizer::mini().unwrap(), &mut loaded).unwrap();
+        let rows = Rows::Entries(Source::held("set.jsonl", line.as_bytes()).unwrap());
+        read(rows, template, &Tokenizer::mini().unwrap(), &mut loaded).unwrap();
         loaded
     }
 
@@ -156,15 +211,102 @@ mod tests {
 
     #[test]
     fn unusable_lines_say_why() {
-        let either = "a line has either `text` or `prompt` and `completion`";
-        check_bad("{}", either);
-        check_bad(r#"{"prompt": "a"}"#, either);
-        check_bad(r#"{"text": "a", "prompt": "a", "completion": "b"}"#, either);
+        let either = |has: &str| {
+            format!("a line has either `text` or `prompt` and `completion`; this one has {has}")
+        };
+        check_bad("{}", &either("no fields"));
+        check_bad(r#"{"prompt": "a"}"#, &either("`prompt`"));
+        check_bad(
+            r#"{"text": "a", "prompt": "a", "completion": "b"}"#,
+            &either("`completion`, `prompt`, `text`"),
+        );
         check_bad(r#"{"text": ""}"#, "`text` is empty");
         let empty = "`completion` is empty";
         check_bad(r#"{"prompt": "a", "completion": " \n"}"#, empty);
-        let kind = "invalid type: sequence, expected a string";
-        check_bad(r#"{"text": ["a"]}"#, kind);
+        check_bad(r#"{"text": ["a"]}"#, "`text` is a list, not a text");
+    }
+
+    #[test]
+    fn forms_of_other_programs_are_named() {
+        let check = |line: &str, expected: &str| {
+            let reason = &load(line, Template::Plain).bad_lines[0].reason;
+            assert!(reason.contains(expected), "{reason}");
+        };
+        check(
+            r#"{"messages": []}"#,
+            "this one has `messages`; chats are not read",
+        );
+        check(r#"{"conversations": []}"#, "chats are not read");
+        check(
+            r#"{"instruction": "a", "input": "b", "output": "c"}"#,
+            "this one has `input`, `instruction`, `output`; this is Alpaca's form",
+        );
+        check(
+            r#"{"question": "a", "answer": "b"}"#,
+            "GSM8K is read as a benchmark",
+        );
+        check(
+            r#"{"question": "a", "choices": [], "answer": 1}"#,
+            "this is MMLU",
+        );
+        check(r#"{"question": {}, "answerKey": "A"}"#, "this is ARC");
+        check(
+            r#"{"sentence": "a", "option1": "b", "option2": "c"}"#,
+            "this is WinoGrande",
+        );
+    }
+
+    #[test]
+    fn lists_of_texts_are_no_entries() {
+        let loaded = load("[\"a\", \"b\", \"c\"]", Template::Plain);
+        assert_eq!(loaded.items, []);
+        let loaded = load("{\"text\": \"a\"}\n[\"b\", null, null]", Template::Plain);
+        assert_eq!((loaded.items.len(), loaded.n_bad_lines), (1, 1));
+    }
+
+    #[test]
+    fn other_forms_of_the_same_entries_are_read_alike() {
+        let lines = "{\"prompt\": \"a, b\", \"completion\": \" c\\n\\n\"}\n\
+                     {\"prompt\": \"\", \"completion\": \" d\"}\n";
+        let expected = load(lines, Template::Plain);
+        assert_eq!(expected.items.len(), 2);
+        let array = format!("[{}]", lines.trim().replace("}\n{", "},\n{"));
+        let pretty = lines.replace("{", "{\n  ").replace("}", "\n}");
+        let table = "prompt,completion\r\n\"a, b\",\" c\n\n\"\r\n, d\r\n";
+        for text in [array.as_str(), &pretty, table] {
+            let got = load(text, Template::Plain);
+            assert_eq!(got.items, expected.items, "{text}");
+            assert_eq!(got.bad_lines, [], "{text}");
+        }
+    }
+
+    #[test]
+    fn fields_that_are_not_used_may_be_anything_python_writes() {
+        let loaded = load("{\"text\": \"a\", \"score\": NaN}", Template::Plain);
+        assert_eq!(loaded.items.len(), 1);
+        let loaded = load("{\"text\": NaN}", Template::Plain);
+        assert!(loaded.bad_lines[0].reason.ends_with("; `text` is null"));
+    }
+
+    #[test]
+    fn examples_without_an_end_are_counted() {
+        let tokenizer = Tokenizer::mini().unwrap();
+        let check = |lines: &str, n_endless: Option<&str>| {
+            let note = endless_note(&load(lines, Template::Plain).items, &tokenizer);
+            let n = note
+                .as_deref()
+                .and_then(|note| note.split(" examples").next());
+            assert_eq!(n, n_endless, "{lines}");
+        };
+        let [ended, endless] = [r#"{"text": "a\n\n"}"#, r#"{"text": "a\n"}"#];
+        check(ended, None);
+        check(&format!("{ended}\n{endless}\n{endless}"), Some("2 of 3"));
+        let mut example = load(endless, Template::Plain).items.remove(0);
+        example.target.push(END_OF_DOCUMENT);
+        assert_eq!(endless_note(&[example], &tokenizer), None);
+        let chat = r#"{"prompt": "a", "completion": "b"}"#;
+        let examples = load(chat, Template::UserAssistant).items;
+        assert_eq!(endless_note(&examples, &tokenizer), None);
     }
 
     #[test]

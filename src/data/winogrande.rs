@@ -5,47 +5,37 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::benchmark::Split;
 use super::item::{Item, Task};
 use super::lines::{Source, require, shorten};
 use super::loaded::Loaded;
+use super::row::Row;
 use super::rows::Rows;
 use crate::error::Result;
 
-#[derive(Deserialize)]
-struct Fields {
-    /// The hub's files have none.
-    #[serde(rename = "qID")]
-    id: Option<String>,
-    sentence: String,
-    option1: String,
-    option2: String,
-    #[serde(default)]
-    answer: String,
-}
+/// The fields of an entry.
+pub(super) const NAMES: [&str; 5] = ["qID", "sentence", "option1", "option2", "answer"];
 
 /// Reads a file, with its list of labels where there is one; the items keep
 /// the file's ids, or are called `split/row`.
 pub(super) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
     let labels = match &rows {
-        Rows::Lines(source) => read_labels(&source.file)?,
-        Rows::Table(_) | Rows::Parquet(_) => Vec::new(),
+        Rows::Entries(source) | Rows::Table(source) => read_labels(&source.file)?,
+        Rows::Parquet(_) => Vec::new(),
     };
     let mut seen = HashSet::new();
-    rows.read(loaded, |line, mut fields: Fields| {
-        if fields.answer.is_empty() {
+    rows.read(&NAMES, loaded, |line, mut row| {
+        let mut answer = row.label("answer")?.unwrap_or_default();
+        if answer.is_empty() {
             let label = usize::try_from(line)
                 .ok()
                 .and_then(|line| labels.get(line - 1));
-            fields.answer = label.cloned().unwrap_or_default();
+            answer = label.cloned().unwrap_or_default();
         }
-        let id = fields
-            .id
-            .take()
-            .unwrap_or_else(|| format!("{split}/{line}"));
-        let item = item(id, fields)?;
+        // The hub's files have no ids.
+        let id = row.label("qID")?;
+        let id = id.unwrap_or_else(|| format!("{split}/{line}"));
+        let item = item(id, row, &answer)?;
         if !seen.insert(item.id.clone()) {
             return Err(format!(
                 "qID `{}` stands in an earlier line",
@@ -74,14 +64,9 @@ fn read_labels(file: &Path) -> Result<Vec<String>> {
     Ok(labels)
 }
 
-fn item(id: String, fields: Fields) -> Result<Item, String> {
-    let Fields {
-        id: _,
-        sentence,
-        option1,
-        option2,
-        answer,
-    } = fields;
+fn item(id: String, mut row: Row, answer: &str) -> Result<Item, String> {
+    let sentence = row.text("sentence")?;
+    let (option1, option2) = (row.text("option1")?, row.text("option2")?);
     require("option1", &option1)?;
     require("option2", &option2)?;
     let n_blanks = sentence.matches('_').count();
@@ -90,7 +75,7 @@ fn item(id: String, fields: Fields) -> Result<Item, String> {
         Some(_) | None => return Err(format!("`sentence` has {n_blanks} blanks `_`, not one")),
     };
     require("sentence after the blank", after)?;
-    let gold = match answer.as_str() {
+    let gold = match answer {
         "1" => 0,
         "2" => 1,
         "" => return Err("no `answer`, and no `-labels.lst` beside the file has it".into()),
@@ -119,7 +104,7 @@ mod tests {
 
     fn check_bad(text: &str, expected: &str) {
         let mut loaded = Loaded::default();
-        let rows = Rows::Lines(Source::embedded("dev.jsonl", text.as_bytes()));
+        let rows = Rows::Entries(Source::held("dev.jsonl", text.as_bytes()).unwrap());
         read(rows, Split::Validation, &mut loaded).unwrap();
         assert_eq!(loaded.bad_lines.last().unwrap().reason, expected);
     }
@@ -142,7 +127,27 @@ mod tests {
             &format!("{good}\n{good}"),
             "qID `x` stands in an earlier line",
         );
-        check_bad(&good.replace("option2", "other"), "missing field `option2`");
+        check_bad(
+            &good.replace("option2", "other"),
+            "missing field `option2`; it has `answer`, `option1`, `other`, `qID`, `sentence`",
+        );
+    }
+
+    #[test]
+    fn answers_are_texts_or_numbers_and_tables_are_read() {
+        let check = |text: &str| {
+            let mut loaded = Loaded::default();
+            let rows = Rows::Entries(Source::held("dev", text.as_bytes()).unwrap());
+            read(rows, Split::Validation, &mut loaded).unwrap();
+            let gold = match &loaded.items[0].task {
+                Task::FillIn { gold, .. } => *gold,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(gold, 1, "{text}");
+        };
+        check(&line("x", "the _ is", r#", "answer": "2""#));
+        check(&line("x", "the _ is", r#", "answer": 2"#));
+        check("sentence,option1,option2,answer\nthe _ is,a,b,2\n");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::model::tokenizer::trie::Trie;
+use crate::text_file::{as_utf8, no_plain_text};
 
 /// The largest vocabulary file that is read. The World vocabulary has 1.2 MB.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -107,11 +108,19 @@ impl Tokenizer {
             return Err(Error::input(file, "size", reason));
         }
         let at_line = |line, reason| Error::input(file, format!("line {line}"), reason);
+        if let Some(reason) = no_plain_text(bytes) {
+            return Err(at_line(1, reason.into()));
+        }
+        let bytes = &*as_utf8(bytes);
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let before = &bytes[..error.valid_up_to()];
             let n_lines = before.iter().filter(|byte| **byte == b'\n').count();
             at_line(n_lines + 1, "not UTF-8 text".into())
         })?;
+        if text.trim_start().starts_with(['{', '[']) {
+            let reason = "is JSON, as other models' are; RWKV's has lines `id 'token' byte_length`";
+            return Err(at_line(1, reason.into()));
+        }
         let entries =
             parse_lines(text).map_err(|(line, reason): (_, String)| at_line(line, reason))?;
         check_bytes(&entries).map_err(|reason| Error::input(file, "vocabulary", reason))?;
@@ -360,6 +369,12 @@ mod tests {
         check_refused(b"\n\r\n", "line 1", "empty");
         check_refused(b"1 'a' 1\n2 '\xff' 1\n", "line 2", "not UTF-8");
         check_refused(b"1 'a' 1\n", "vocabulary", "byte 0x00 has no token");
+        check_refused(
+            b"{\"model\": {}}",
+            "line 1",
+            "is JSON, as other models' are",
+        );
+        check_refused(b"\x1f\x8b\x08\0", "line 1", "packed by gzip");
         let huge = vec![b'\n'; MAX_FILE_BYTES as usize + 1];
         check_refused(&huge, "size", "64 MiB");
     }

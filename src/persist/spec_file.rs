@@ -1,8 +1,6 @@
 //! Run specifications as RON: read with errors that say where and what would
 //! be right, printed so that they read back equal.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 
@@ -16,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::printed_fields::printed_fields;
 use crate::error::{Error, Result};
 use crate::protocol::run_spec::RunSpec;
+use crate::text_file;
 
 pub(super) mod quotes;
 mod suggest;
@@ -53,31 +52,21 @@ pub fn parse_spec(text: &str, origin: impl AsRef<Path>) -> Result<RunSpec> {
     parse_ron(text, origin)
 }
 
-/// The text of a short RON file.
+/// The text of a short RON file, in UTF-8 or UTF-16.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::Input`] if it is too
-/// large or no text.
+/// large, a folder, no text, or a data set.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let fail = |source| Error::io("read", path, source);
-    let mut bytes = Vec::new();
-    File::open(path)
-        .map_err(fail)?
-        .take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(fail)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Error::input(
-            path,
-            "size",
-            "is over 1 MiB; a run specification is a short RON file",
-        ));
+    let what = "a run specification is a short RON file";
+    let text = text_file::read_text(path, MAX_BYTES, what)?;
+    // RON begins with a parenthesis, a name or a comment.
+    if text.trim_start().starts_with(['{', '[']) {
+        let reason = "is JSON; a run or a sweep is a RON file, and a data set is named in one or \
+                      with --set data.source='Jsonl(train: \"FILE\", template: Plain)'";
+        return Err(Error::input(path, "line 1", reason));
     }
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-        Error::input(path, format!("line {line}"), "is not UTF-8 text")
-    })
+    Ok(text)
 }
 
 /// Reads a document from text as [`parse_spec`] reads a run.

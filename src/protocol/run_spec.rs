@@ -78,6 +78,8 @@ pub struct DataSpec {
     pub train_limit: Option<usize>,
     /// Which tokens the loss counts.
     pub loss_on: LossOn,
+    /// Let every example end in token 0, so that the model learns to stop there.
+    pub append_end: bool,
     /// Examples of more tokens than this (token 0 included) are left out, and counted.
     pub context_length: usize,
 }
@@ -95,7 +97,8 @@ pub enum DataSource {
         /// The folder that holds the files.
         folder: PathBuf,
     },
-    /// One JSON object a line, `text` or `prompt` and `completion`.
+    /// Texts of people's own, `text` or `prompt` and `completion`: JSON lines, a
+    /// JSON array, or a table with a header.
     Jsonl {
         /// The training examples.
         train: PathBuf,
@@ -173,6 +176,7 @@ impl Default for DataSpec {
             source: DataSource::Mini(Benchmark::Gsm8k),
             train_limit: None,
             loss_on: LossOn::default(),
+            append_end: false,
             context_length: 512,
         }
     }

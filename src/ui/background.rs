@@ -24,6 +24,7 @@ use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::sweep::store::SWEEP_FILE;
+use crate::text_file::read_text;
 use crate::tuning::tuned::Tuned;
 use crate::worker::foresight::Foresight;
 
@@ -96,7 +97,7 @@ impl Dropped {
                 Err(error) => Err(error),
             },
             "txt" => Ok(Self::Vocabulary(path)),
-            "jsonl" => Ok(Self::Texts(path)),
+            "jsonl" | "json" | "csv" | "tsv" | "gz" => Ok(Self::Texts(path)),
             "st" | "state" => Ok(Self::State(path)),
             "pth" | "pt" | "safetensors" => {
                 let checkpoint = Checkpoint::open(&path)?;
@@ -109,7 +110,7 @@ impl Dropped {
                 })
             }
             _ => {
-                let reason = "is none that Gosling knows; drop a model (.pth, .safetensors), a state, a vocabulary (.txt), texts (.jsonl), a specification (.ron) or a run's folder";
+                let reason = "is none that Gosling knows; drop a model (.pth, .safetensors), a state, a vocabulary (.txt), texts (.jsonl, .json, .csv), a specification (.ron) or a run's folder";
                 Err(Error::input(path, "kind", reason))
             }
         }
@@ -118,7 +119,7 @@ impl Dropped {
 
 /// Whether a file is meant as a sweep, be it right or not.
 fn looks_like_sweep(path: &Path) -> bool {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = read_text(path, 1 << 20, "a sweep is a short RON file").unwrap_or_default();
     let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
     words.any(|word| word == "parts:" || word.starts_with("parts:"))
 }

@@ -14,6 +14,9 @@ use super::widgets::metric::Metric;
 use crate::report::Table;
 use crate::words::shown;
 
+/// The endings of training sets.
+const TEXTS: [&str; 5] = ["jsonl", "json", "csv", "tsv", "gz"];
+
 /// What a path that is chosen in a dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathFor {
@@ -100,11 +103,19 @@ impl Background {
             }
             PathFor::Train => self.wait_for(
                 what,
-                file("Choose training examples", "JSON lines", &["jsonl"]),
+                file(
+                    "Choose training examples",
+                    "JSON lines, JSON or CSV",
+                    &TEXTS,
+                ),
             ),
             PathFor::Validation => self.wait_for(
                 what,
-                file("Choose held-out examples", "JSON lines", &["jsonl"]),
+                file(
+                    "Choose held-out examples",
+                    "JSON lines, JSON or CSV",
+                    &TEXTS,
+                ),
             ),
             PathFor::StartState => self.wait_for(
                 what,

@@ -1,6 +1,10 @@
 //! The readers, with good files of each format and the words that it is made of.
 
+use std::io::Write as _;
 use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::engine::{Reader, feed};
 use super::good_files::{
@@ -189,19 +193,51 @@ fn vocabularies() {
     });
 }
 
+/// Training sets in every form, plain and packed.
+fn text_set_seeds() -> Vec<Vec<u8>> {
+    let mut seeds = texts(&[
+        "{\"text\":\"a b\"}\n{\"text\":\"\\u00e9\\n\"}\n",
+        "{\"prompt\":\"a\\n\\nb\",\"completion\":\"c\"}\n\n{\"prompt\":\"\",\"completion\":\"d\"}",
+        "[{\"text\":\"a\"},\n{\"text\":\"b\",\"score\":NaN}]\n",
+        "{\n \"text\": \"a\\ud83d\"\n}\n{\n \"text\": \"b\"\n}\n",
+        "prompt,completion\r\n\"a, \"\"b\"\"\",c\r\n",
+    ]);
+    let units = "\u{feff}{\"text\":\"\u{1f600}\"}\n".encode_utf16();
+    seeds.push(units.flat_map(u16::to_le_bytes).collect());
+    seeds
+}
+
 #[test]
 fn text_sets() {
     let tokenizer = Tokenizer::mini().unwrap();
-    let seeds = texts(&[
-        "{\"text\":\"a b\"}\n{\"text\":\"\\u00e9\\n\"}\n",
-        "{\"prompt\":\"a\\n\\nb\",\"completion\":\"c\"}\n\n{\"prompt\":\"\",\"completion\":\"d\"}",
-    ]);
-    check("jsonl", seeds, &JSON_WORDS, &|bytes| {
+    check("jsonl", text_set_seeds(), &JSON_WORDS, &|bytes| {
         let all = [Template::Plain, Template::UserAssistant];
         all.into_iter().all(|template| {
             let read = read_text_set("a.jsonl", bytes, template, &tokenizer);
             read.is_ok_and(|set| !set.items.is_empty())
         })
+    });
+}
+
+#[test]
+fn packed_text_sets() {
+    let tokenizer = Tokenizer::mini().unwrap();
+    let mut seeds = text_set_seeds();
+    for seed in &mut seeds {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(seed).unwrap();
+        *seed = packed.finish().unwrap();
+    }
+    feed(&Reader {
+        name: "gzip",
+        seeds,
+        words: &[b"\x1f\x8b\x08\0", b"\x01\0\0\xff\xff", b"\x08\x08", b"\0\0"],
+        read: &|bytes| {
+            let read = read_text_set("a.jsonl.gz", bytes, Template::Plain, &tokenizer);
+            read.is_ok_and(|set| !set.items.is_empty())
+        },
+        // A megabyte of text may be packed in a few bytes.
+        extra_bytes: 16 << 20,
     });
 }
 
@@ -225,9 +261,27 @@ fn tables() {
     let seeds = texts(&[
         "Q?,a,b,c,d,A\n\"Long, \"\"quoted\"\"\nquestion\",1,2,3,4,D\n",
         "\u{feff}Q,a,b,c,d,B\r\n\r\nR,e,f,g,h,C\r\n",
+        "question,choice0,choice1,choice2,choice3,answer\nQ?,1,2,3,4,0\n",
+        "question,subject,choices,answer\nQ?,s,\"['a' 'b'\n \"\"c\"\" 'd']\",3\n",
+        "[{\"question\":\"q\",\"subject\":\"s\",\"choices\":[\"a\",\"b\",\"c\",\"d\"],\"answer\":1}]",
     ]);
-    let words: [&[u8]; 8] = [
-        b",", b"\"", b"\"\"", b"\r\n", b"\n", b",A\n", b"\xff", b"\r",
+    let words: [&[u8]; 16] = [
+        b",",
+        b"\"",
+        b"\"\"",
+        b"\r\n",
+        b"\n",
+        b",A\n",
+        b"\xff",
+        b"\r",
+        b"\t",
+        b";",
+        b"answer",
+        b"question",
+        b"choices",
+        b"['",
+        b"\\x",
+        b"4\n",
     ];
     check("csv", seeds, &words, &|bytes| {
         read_items(Benchmark::Mmlu, "biology_test.csv", bytes, Split::Test).is_ok()

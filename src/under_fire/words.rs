@@ -65,7 +65,7 @@ pub(super) const SAFETENSORS_WORDS: [&[u8]; 18] = [
     b"\\\"layers\\\":[",
 ];
 
-pub(super) const JSON_WORDS: [&[u8]; 28] = [
+pub(super) const JSON_WORDS: [&[u8]; 33] = [
     b"{\"",
     b"\":",
     b"\",\"",
@@ -78,6 +78,11 @@ pub(super) const JSON_WORDS: [&[u8]; 28] = [
     b"-0",
     b"\\ud800",
     b"\\u0000",
+    b"NaN",
+    b"-Infinity",
+    b"{\n",
+    b"\n{\n",
+    b"\xff\xfe{\0",
     b"\xef\xbb\xbf",
     b"\r\n",
     b"text",

@@ -3,9 +3,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::run_data::{hold_out, is_held_out};
+use super::run_data::{append_end, hold_out, is_held_out};
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
-use crate::data::{Example, Item, Loaded, Preview, Protocol, Split, load, load_text_set, mini};
+use crate::data::{
+    Example, Item, Loaded, Preview, Protocol, Split, endless_note, load, load_text_set, mini,
+};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::model::tokenizer::Tokenizer;
@@ -26,6 +28,9 @@ pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) ->
     loaded
         .items
         .truncate(spec.data.train_limit.unwrap_or(usize::MAX));
+    if spec.data.append_end {
+        append_end(&mut loaded.items);
+    }
     let limit = spec.data.context_length.saturating_sub(1);
     Ok(Preview::new(&loaded, &tokenizer, limit, n_shown))
 }
@@ -54,7 +59,14 @@ fn examples(
         }
         DataSource::Jsonl {
             train, template, ..
-        } => return load_text_set(train, *template, tokenizer),
+        } => {
+            let mut loaded = load_text_set(train, *template, tokenizer)?;
+            if !spec.data.append_end {
+                let note = endless_note(&loaded.items, tokenizer);
+                loaded.notes.extend(note);
+            }
+            return Ok(loaded);
+        }
     };
     let example = |item: &Item| match is_unwanted.load(Ordering::Relaxed) {
         true => Err(Error::Stopped),
@@ -64,6 +76,7 @@ fn examples(
         items: items.items.iter().map(example).collect::<Result<_>>()?,
         bad_lines: items.bad_lines,
         n_bad_lines: items.n_bad_lines,
+        notes: items.notes,
     })
 }
 
@@ -112,6 +125,18 @@ mod tests {
         assert_eq!((preview.n_examples, preview.n_bad_lines), (1, 1));
         assert_eq!(preview.bad_lines[0].line, 2);
         assert!(preview.examples[0].iter().any(|token| token.is_target));
+        assert!(preview.notes[0].starts_with("1 of 1 examples end in neither"));
+        let ended = look(|spec| {
+            spec.data.append_end = true;
+            spec.data.source = DataSource::Jsonl {
+                train: path.clone(),
+                validation: None,
+                template: Template::Plain,
+            };
+        });
+        let ended = ended.unwrap();
+        assert_eq!(ended.notes, [""; 0]);
+        assert_eq!(ended.n_tokens, preview.n_tokens + 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! chosen by, measured before a run.
 
 use super::context::{Context, Doing};
-use super::run_data::RunData;
+use super::run_loop::load_data;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::protocol::event::{Event, KernelDistances};
@@ -33,11 +33,9 @@ pub(super) fn measure_distances(
 ) -> Result<()> {
     let lift = lift_of(&spec.method)?;
     spec.check()?;
+    let (data, _) = load_data(spec, context)?;
     context.during = Doing::LoadingModel;
-    let (loaded, tokenizer) = context.load(session, spec)?;
-    context.poll(0)?;
-    context.during = Doing::LoadingData;
-    let data = RunData::load(spec, &tokenizer)?;
+    let (loaded, _) = context.load(session, spec)?;
     context.poll(0)?;
     context.during = Doing::MeasuringDistances;
     let examples = &data.train[..data.train.len().min(MAX_EXAMPLES)];

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
-    Benchmark, Example, Item, Loaded, Protocol, Split, has_split, load, load_text_set, mini,
+    Benchmark, Example, Item, Loaded, Protocol, Split, endless_note, has_split, load,
+    load_text_set, mini,
 };
 use crate::error::{Error, Result};
+use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSplit, RunSpec};
@@ -54,7 +56,7 @@ impl RunData {
     /// Files that cannot be used, and sets of which nothing is left.
     pub fn load(spec: &RunSpec, tokenizer: &Tokenizer) -> Result<Self> {
         let mut notes = Vec::new();
-        let (train, validation, benchmarks) = match &spec.data.source {
+        let (mut train, mut validation, benchmarks) = match &spec.data.source {
             DataSource::Mini(benchmark) => {
                 let items = mini_items(*benchmark, spec)?;
                 tokenised(items, tokenizer, &mut notes)
@@ -71,14 +73,21 @@ impl RunData {
                 notes.push("texts have no right answer; the loss alone is measured".into());
                 let mut read = |path: &Path| {
                     let loaded = load_text_set(path, *template, tokenizer)?;
-                    note_bad_lines(&loaded, &mut notes);
+                    note_loaded(&loaded, &mut notes);
                     Ok(loaded.items)
                 };
                 let train = read(train)?;
                 let validation = validation.as_deref().map(read).transpose()?;
+                if !spec.data.append_end {
+                    notes.extend(endless_note(&train, tokenizer));
+                }
                 (train, validation.unwrap_or_default(), (None, None))
             }
         };
+        if spec.data.append_end {
+            append_end(&mut train);
+            append_end(&mut validation);
+        }
         let (benchmark, held_out) = benchmarks;
         let mut data = Self {
             train,
@@ -164,7 +173,7 @@ fn tokenised(
         validation,
         set,
     } = items;
-    note_bad_lines(&train, notes);
+    note_loaded(&train, notes);
     let examples = |items: &[Item]| {
         let example = |item| set.protocol.training_example(item, tokenizer);
         items.iter().map(example).collect()
@@ -215,7 +224,7 @@ fn official_items(
         );
     }
     let scored = load(benchmark, folder, scored_split)?;
-    note_bad_lines(&scored, notes);
+    note_loaded(&scored, notes);
     // GSM8K has no validation split, and what is scored is not held out.
     let validation = match is_held_out(benchmark, folder) {
         true => hold_out(&mut train.items, notes),
@@ -261,7 +270,8 @@ pub(super) fn hold_out(train: &mut Vec<Item>, notes: &mut Vec<String>) -> Vec<It
     train.split_off(train.len() - n_held_out)
 }
 
-fn note_bad_lines<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
+fn note_loaded<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
+    notes.extend(loaded.notes.iter().cloned());
     let Some(first) = loaded.bad_lines.first() else {
         return;
     };
@@ -269,6 +279,13 @@ fn note_bad_lines<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
     notes.push(format!(
         "{n_bad} lines cannot be used and are left out, the first is {first}"
     ));
+}
+
+/// Lets every example end in the token that ends a document.
+pub(super) fn append_end(examples: &mut [Example]) {
+    for example in examples {
+        example.target.push(END_OF_DOCUMENT);
+    }
 }
 
 #[cfg(test)]
@@ -361,11 +378,43 @@ mod tests {
         assert!(data.benchmark.is_none());
         let note = format!(
             "1 lines cannot be used and are left out, the first is {}: line 2: \
-             not a JSON object: expected ident at column 2",
+             not a JSON object, which begins with a brace; it begins with `nonsense`",
             file.path().display()
         );
         assert_eq!(data.notes[1], note);
-        assert!(data.notes[2].starts_with("there are no validation examples"));
+        assert!(data.notes[2].starts_with("1 of 1 examples end in neither"));
+        assert!(data.notes[3].starts_with("there are no validation examples"));
+    }
+
+    #[test]
+    fn an_end_is_appended_to_every_example() {
+        let (file, source) = jsonl("{\"text\": \"a b\"}\n{\"text\": \"a\"}\n", None);
+        let read = |append_end| {
+            load(|spec| {
+                spec.data.source = match &source {
+                    DataSource::Jsonl { train, .. } => DataSource::Jsonl {
+                        train: train.clone(),
+                        validation: Some(train.clone()),
+                        template: Template::Plain,
+                    },
+                    other => other.clone(),
+                };
+                spec.data.append_end = append_end;
+            })
+            .unwrap()
+        };
+        let (without, with) = (read(false), read(true));
+        assert_eq!(with.train, with.validation);
+        for (without, with) in without.train.iter().zip(&with.train) {
+            assert_eq!(with.context, without.context);
+            assert_eq!(with.target, [&without.target[..], &[0]].concat());
+        }
+        let is_told = |data: &RunData| data.notes.iter().any(|it| it.contains("append_end"));
+        assert_eq!((is_told(&without), is_told(&with)), (true, false));
+        drop(file);
+        // A benchmark's examples too.
+        let data = load(|spec| spec.data.append_end = true).unwrap();
+        assert!(data.train.iter().all(|it| it.target.last() == Some(&0)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::generating::generate;
 use super::resume;
 use super::run_data::RunData;
 use super::scoring::score;
-use super::session::{LoadedModel, Session};
+use super::session::{LoadedModel, Session, tokenizer_of};
 use super::snapshot_plan::SnapshotPlan;
 use super::step_memory::memory_note;
 use super::tracer::trace;
@@ -74,6 +74,17 @@ struct Prepared<'a> {
     trainer: Option<Trainer<'a>>,
 }
 
+/// The data of a run in the tokens of its model, before the weights, which take
+/// their time.
+pub(super) fn load_data(spec: &RunSpec, context: &mut Context<'_>) -> Result<(RunData, Tokenizer)> {
+    context.during = Doing::LoadingModel;
+    let tokenizer = tokenizer_of(&spec.model)?;
+    context.during = Doing::LoadingData;
+    let data = RunData::load(spec, &tokenizer)?;
+    context.poll(0)?;
+    Ok((data, tokenizer))
+}
+
 fn prepare<'a>(
     spec: &RunSpec,
     session: &'a mut Session,
@@ -81,11 +92,9 @@ fn prepare<'a>(
 ) -> Result<Prepared<'a>> {
     context.during = Doing::CheckingSpec;
     spec.check()?;
+    let (mut data, tokenizer) = load_data(spec, context)?;
     context.during = Doing::LoadingModel;
-    let (loaded, tokenizer) = context.load(session, spec)?;
-    context.poll(0)?;
-    context.during = Doing::LoadingData;
-    let mut data = RunData::load(spec, &tokenizer)?;
+    let (loaded, _) = context.load(session, spec)?;
     context.poll(0)?;
     data.notes.extend(loaded.notes.iter().cloned());
     data.notes.extend(memory_note(spec, loaded, &data)?);

@@ -157,6 +157,16 @@ pub(super) fn open_checkpoint(source: &CheckpointSource) -> Result<Checkpoint> {
     }
 }
 
+/// The vocabulary of a model, of which the dimensions are read and no weights.
+///
+/// # Errors
+/// Files that cannot be used, and a vocabulary that is not the model's.
+pub(super) fn tokenizer_of(model: &ModelSpec) -> Result<Tokenizer> {
+    let checkpoint = open_checkpoint(&model.checkpoint)?;
+    let rows = ModelConfig::from_checkpoint(&checkpoint)?.vocab_size;
+    fitting_tokenizer(model, checkpoint_name(&model.checkpoint), rows)
+}
+
 pub(super) fn checkpoint_name(source: &CheckpointSource) -> &Path {
     match source {
         CheckpointSource::Mini => Path::new("the mini model"),

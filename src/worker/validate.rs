@@ -104,6 +104,7 @@ fn check_data(data: &DataSpec) -> Result<()> {
         source,
         train_limit,
         loss_on: _,
+        append_end: _,
         context_length,
     } = data;
     match source {

@@ -1,6 +1,7 @@
 //! What a file is, by its first bytes. The extension is not asked.
 
 use super::Refusal;
+use crate::text_file::Kind;
 
 /// How a checkpoint is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,10 @@ impl CheckpointFormat {
             Some(_) | None if bytes.iter().take(4096).all(|byte| *byte == 0) => refuse(
                 "begins with zeros: a download that did not finish, or a raw state of rwkv.cpp, which gosling import reads from a .bin",
             ),
+            Some(_) | None if Kind::of(bytes) == Kind::Parquet => {
+                refuse("is a Parquet file, a data set; choose the file with the weights")
+            }
+            Some(_) | None if is_text(bytes) => refuse("is text; choose the file with the weights"),
             Some(_) | None => {
                 let start = &bytes[..bytes.len().min(8)];
                 Err(Refusal::new(
@@ -95,4 +100,15 @@ impl CheckpointFormat {
             }
         }
     }
+}
+
+/// Whether the file begins with a line of text in UTF-8 or UTF-16.
+fn is_text(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(64)];
+    let start = start.utf8_chunks().next();
+    let start = start.map_or("", |chunk| chunk.valid());
+    let is_word = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
+    let is_utf8 =
+        !start.is_empty() && start.len() + 3 >= bytes.len().min(64) && start.chars().all(is_word);
+    is_utf8 || matches!(Kind::of(bytes), Kind::Utf16(_))
 }

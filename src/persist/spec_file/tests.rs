@@ -187,11 +187,32 @@ fn files_that_are_no_specs() {
         &vec![b' '; (1 << 20) + 1],
         "size: is over 1 MiB; a run specification is a short RON file",
     );
-    check(b"(\nname: \"\xff\")", "line 2: is not UTF-8 text");
-    assert!(matches!(read_spec(folder.path()), Err(Error::Io { .. })));
+    check(
+        b"(\nname: \"\xff\")",
+        "line 2: not UTF-8 text at byte 8; save the file as UTF-8",
+    );
+    check(
+        b"PK\x03\x04\x14\0",
+        "content: is a zip archive; unpack it and name the file in it",
+    );
+    check(
+        b"{\"prompt\": \"a\"}\n",
+        "line 1: is JSON; a run or a sweep is a RON file, and a data set is named in one or with \
+         --set data.source='Jsonl(train: \"FILE\", template: Plain)'",
+    );
+    let message = read_spec(folder.path()).unwrap_err().to_string();
+    assert!(
+        message.ends_with("path: a folder; a file is needed"),
+        "{message}"
+    );
     let missing = read_spec(folder.path().join("none.ron")).unwrap_err();
     assert!(missing.to_string().ends_with("no such file or folder"));
     std::fs::write(&path, print_spec(&RunSpec::default()).unwrap()).unwrap();
+    assert_eq!(read_spec(&path).unwrap(), RunSpec::default());
+    // As `gosling .. > run.ron` writes it in PowerShell.
+    let text = format!("\u{feff}{}", print_spec(&RunSpec::default()).unwrap());
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&path, units).unwrap();
     assert_eq!(read_spec(&path).unwrap(), RunSpec::default());
 }
 

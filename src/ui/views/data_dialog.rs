@@ -96,6 +96,7 @@ fn preview_ui(ui: &mut Ui, preview: &Preview, loss_on: LossOn, shown: &mut usize
         .show(ui, |ui| {
             ui.set_max_width(ui.available_width() - 12.0);
             example_ui(ui, &preview.examples, loss_on, shown);
+            notes_ui(ui, &preview.notes);
             bad_lines_ui(ui, &preview.bad_lines, preview.n_bad_lines);
         });
 }
@@ -222,6 +223,14 @@ fn tokens_job(tokens: &[ShownToken], loss_on: LossOn, colours: &Palette) -> Layo
         job.append("no token", 0.0, plain);
     }
     job
+}
+
+fn notes_ui(ui: &mut Ui, notes: &[String]) {
+    let warning = palette(ui.visuals()).warning;
+    for note in notes {
+        ui.add_space(GAP);
+        ui.label(RichText::new(format!("! {note}")).color(warning));
+    }
 }
 
 fn bad_lines_ui(ui: &mut Ui, lines: &[BadLine], n_lines: usize) {

@@ -111,6 +111,9 @@ impl Form<'_> {
                 row(ui, &hints::SOURCE_TEMPLATE, *beside, |ui, _| {
                     choose::combo(ui, "template", template, &names::TEMPLATES)
                 });
+                row(ui, &hints::DATA_APPEND_END, *beside, |ui, _| {
+                    ui.checkbox(&mut data.append_end, "on")
+                });
             }
         }
         within(ui, |ui| {

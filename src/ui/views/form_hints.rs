@@ -77,7 +77,7 @@ pub const SOURCE_TRAIN: Field = field(
     "Training file",
     "",
     "",
-    "One JSON object a line, with text, or with prompt and completion.",
+    "Examples with text, or with prompt and completion: JSON lines, a JSON array, or a table (CSV) with a header; packed by gzip or not.",
 );
 pub const SOURCE_VALIDATION: Field = field(
     "data.source.validation",
@@ -111,6 +111,14 @@ pub const DATA_LOSS_ON: Field = field(
     "Which tokens the loss counts: those of the answer, or every token after the first.",
 )
 .choice();
+pub const DATA_APPEND_END: Field = field(
+    "data.append_end",
+    "Token 0 at the end",
+    "",
+    "",
+    "Lets every example end in token 0, which ends a document, so that the model learns where to stop. For texts that do not end in a blank line.",
+)
+.switch();
 pub const DATA_CONTEXT_LENGTH: Field = field(
     "data.context_length",
     "Context length",
@@ -167,7 +175,7 @@ pub const METHOD_START_DETAIL_2: Field = field(
 
 /// All of them.
 #[cfg(test)]
-pub const ALL: [Field; 21] = [
+pub const ALL: [Field; 22] = [
     NAME,
     DEVICE,
     MODEL_CHECKPOINT,
@@ -182,6 +190,7 @@ pub const ALL: [Field; 21] = [
     SOURCE_TEMPLATE,
     DATA_TRAIN_LIMIT,
     DATA_LOSS_ON,
+    DATA_APPEND_END,
     DATA_CONTEXT_LENGTH,
     METHOD,
     METHOD_LAYERS,
