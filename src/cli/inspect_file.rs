@@ -165,6 +165,13 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
 fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
     let Metadata {
         base_fingerprint,
+        base_model,
+        vocabulary,
+        vocabulary_file: _,
+        template,
+        leading_token,
+        method,
+        data_fingerprint,
         spec_ron,
         metrics_json,
         gosling_version,
@@ -184,8 +191,24 @@ fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
         ),
         (
             "base model",
-            base_fingerprint.as_ref().map(|text| shown(text)),
+            base_fingerprint.as_ref().map(|text| match base_model {
+                Some(name) => format!("{} ({})", shown(name), shown(text)),
+                None => shown(text),
+            }),
         ),
+        ("vocabulary", vocabulary.as_ref().map(|of| of.to_string())),
+        (
+            "template",
+            template
+                .as_ref()
+                .map(|of| format!("{}, {:?}", shown(&of.name), shown(&of.around("…")))),
+        ),
+        (
+            "leading token",
+            leading_token.map(|of| format!("{}, used {}", of.name(), of.in_use())),
+        ),
+        ("method", method.as_ref().map(|text| shown(text))),
+        ("data", data_fingerprint.as_ref().map(|text| shown(text))),
         ("figures", metrics_json.as_ref().map(one_line)),
         ("specification", spec_ron.as_ref().map(one_line)),
     ];

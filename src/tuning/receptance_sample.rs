@@ -8,8 +8,8 @@ use super::spec::LossOn;
 use super::trainer::read_f32;
 use crate::data::Example;
 use crate::error::Result;
-use crate::model::Rwkv7;
 use crate::model::state::ModelState;
+use crate::model::{LeadingToken, Rwkv7};
 
 /// Positions that are looked at, if the examples have so many.
 const MAX_POSITIONS: usize = 8192;
@@ -31,7 +31,7 @@ pub struct ReceptanceSample {
 
 impl ReceptanceSample {
     /// The vectors that `model` produces on examples in the order that `seed`
-    /// gives them, from the zero state.
+    /// gives them, from the zero state, each behind what it is trained behind.
     ///
     /// # Errors
     /// [`crate::error::Error::Device`] if they cannot be read back.
@@ -43,6 +43,7 @@ impl ReceptanceSample {
         device: &Device,
         layers: &[usize],
         examples: &[Example],
+        leading: LeadingToken,
         seed: u64,
     ) -> Result<Self> {
         let n_embd = model.config().n_embd;
@@ -52,9 +53,13 @@ impl ReceptanceSample {
             n_positions: 0,
             layers: vec![Vec::new(); layers.len()],
         };
+        let mut position = 0..;
         for chosen in order.chunks(BATCH) {
-            let chosen: Vec<&Example> = chosen.iter().map(|idx| &examples[*idx]).collect();
-            let batch = Batch::new(&chosen, LossOn::Everything);
+            let chosen = chosen.iter().zip(&mut position);
+            let chosen: Vec<_> = chosen
+                .map(|(idx, position)| (&examples[*idx], leading.of_example(seed, position)))
+                .collect();
+            let batch = Batch::of(&chosen, LossOn::Everything);
             let mut at = batch.real_positions();
             at.truncate(wanted - sample.n_positions);
             let ids = TensorData::new(batch.tokens.clone(), batch.shape());

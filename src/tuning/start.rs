@@ -8,7 +8,7 @@ use super::trainer::read_f32;
 use crate::error::Result;
 use crate::model::state::ModelState;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Rwkv7};
+use crate::model::{ModelConfig, Rwkv7, TextStart};
 
 impl TunedState {
     /// The state of the untuned model.
@@ -23,8 +23,8 @@ impl TunedState {
     }
 }
 
-/// The state that tuning starts from. After a text it is S alone: the last
-/// token's shift is no part of a state file.
+/// The state that tuning starts from. After a text, behind `text_start`, it is S
+/// alone: the last token's shift is no part of a state file.
 ///
 /// # Errors
 /// [`crate::error::Error::Input`] or [`crate::error::Error::Io`] for a file that cannot be used,
@@ -34,6 +34,7 @@ pub fn start_state(
     model: &Rwkv7,
     device: &Device,
     tokenizer: &Tokenizer,
+    text_start: TextStart,
 ) -> Result<TunedState> {
     let config = model.config();
     match start {
@@ -44,8 +45,8 @@ pub fn start_state(
             Ok(state)
         }
         StartState::Text(text) => {
-            let mut ids = vec![0_i32];
-            ids.extend(tokenizer.encode(text).iter().map(|id| id.cast_signed()));
+            let ids = text_start.with(&tokenizer.encode(text));
+            let ids: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
             let shape = [1, ids.len()];
             let tokens = Tensor::from_data(TensorData::new(ids, shape), device);
             let (_, after) = model.hidden(tokens, ModelState::zero(config, 1, device));

@@ -11,6 +11,7 @@ use burn::tensor::Device;
 use super::batch::Batch;
 use super::lift_bundle::is_bundle;
 use super::spec::LossOn;
+use super::state_file::sidecar::read_sidecar;
 use super::state_file::{
     Metadata, Orientation, TunedState, check_fits, declared_orientation, read_raw, state_as_stored,
 };
@@ -62,10 +63,11 @@ impl StoredState {
             .is_some_and(|ending| ending.eq_ignore_ascii_case("bin"))
         {
             let (as_stored, has_shifts) = read_raw(path, model)?;
+            let beside = read_sidecar(path)?;
             return Ok(Self {
                 as_stored,
-                declared: told,
-                metadata: Metadata::default(),
+                declared: told.or(beside.as_ref().map(|(_, orientation)| *orientation)),
+                metadata: beside.map(|(metadata, _)| metadata).unwrap_or_default(),
                 has_shifts,
             });
         }
@@ -165,8 +167,8 @@ impl StartLosses {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::mini;
     use crate::model::tokenizer::Tokenizer;
+    use crate::model::{TextStart, mini};
     use crate::tuning::state_file::{PthDType, write_pth, write_raw, write_safetensors, write_st};
 
     #[test]
@@ -193,7 +195,8 @@ mod tests {
     /// A state that the model itself makes of a text is right one way round.
     fn state(model: &Rwkv7, device: &Device, tokenizer: &Tokenizer) -> TunedState {
         let start = crate::tuning::spec::StartState::Text(TEXT.repeat(2));
-        crate::tuning::start::start_state(&start, model, device, tokenizer).unwrap()
+        crate::tuning::start::start_state(&start, model, device, tokenizer, TextStart::Zero)
+            .unwrap()
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) fn measure_distances(
     let config = model.config();
     let layers = lift.layers.chosen(config.n_layer)?;
     let seed = spec.training.seed;
-    let sample = ReceptanceSample::take(model, device, &layers, examples, seed)?;
+    let leading = spec.data.leading_token;
+    let sample = ReceptanceSample::take(model, device, &layers, examples, leading, seed)?;
     context.poll(0)?;
     let projector = KernelProjector::new(&lift.features, &sample, config.n_head, seed, device)?;
     let vectors = read_f32(projector.support_vectors)?;

@@ -102,6 +102,7 @@ fn check_data(data: &DataSpec) -> Result<()> {
         source,
         train_limit,
         loss_on: _,
+        leading_token: _,
         context_length,
     } = data;
     match source {
