@@ -8,10 +8,10 @@ use std::process::{Command, Output};
 
 #[path = "command_line/closed.rs"]
 mod closed;
-#[path = "command_line/options.rs"]
-mod options;
 #[path = "command_line/importing.rs"]
 mod importing;
+#[path = "command_line/options.rs"]
+mod options;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

@@ -49,7 +49,11 @@ fn main() {
         let spec = Box::new(spec);
         worker
             .commands
-            .send(Command::StartRun { spec, runs })
+            .send(Command::StartRun {
+                spec,
+                runs,
+                accept_changes: false,
+            })
             .unwrap();
         follow(&worker, n_done);
         std::fs::remove_dir_all(folder.path().join(format!("soak-{:04}", 1))).unwrap();

@@ -194,6 +194,12 @@ fn check_conditions(a: &Conditions, b: &Conditions) -> Result<()> {
         "splits"
     } else if a.has_other_examples(b) {
         "prompts"
+    } else if a.has_other_leading_token(b) {
+        let reason = format!(
+            "different leading tokens: {a} against {b}; score both in one form with gosling eval \
+             --leading-token"
+        );
+        return Err(Error::spec("comparison", reason));
     } else {
         return Ok(());
     };
@@ -231,6 +237,7 @@ mod tests {
     use super::super::options::FewShotOrder;
     use super::*;
     use crate::data::{Benchmark, Protocol, Split};
+    use crate::model::TextStart;
 
     /// An evaluation of which each item is right (strict, flexible) or not.
     fn evaluation(right: &[(bool, bool)]) -> Evaluation {
@@ -254,6 +261,7 @@ mod tests {
                 split: Split::Test,
                 few_shot: 0,
                 few_shot_order: None,
+                leading_token: None,
                 n_total: 500,
                 left_out: Vec::new(),
             },
@@ -344,6 +352,25 @@ mod tests {
             compared(first, drawn).unwrap_err().to_string(),
             "comparison: different prompts: gsm8k-mini, test, the first 5 examples in front \
              against gsm8k-mini, test, 5 drawn examples in front"
+        );
+    }
+
+    #[test]
+    fn tuned_states_compare_in_one_form_and_either_with_the_untuned_model() {
+        let with = |leading_token| {
+            let mut evaluation = evaluation(&[(true, true); 3]);
+            evaluation.conditions.leading_token = leading_token;
+            evaluation
+        };
+        let compared = |a, b| compare(&with(a), &with(b), Rule::Headline);
+        let (zero, none) = (Some(TextStart::Zero), Some(TextStart::None));
+        for (a, b) in [(zero, zero), (none, none), (None, zero), (None, none)] {
+            assert!(compared(a, b).is_ok(), "{a:?} {b:?}");
+        }
+        assert_eq!(
+            compared(zero, none).unwrap_err().to_string(),
+            "comparison: different leading tokens: gsm8k-mini, test against gsm8k-mini, test, \
+             without token 0; score both in one form with gosling eval --leading-token"
         );
     }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::accuracy::Accuracy;
 use super::options::FewShotOrder;
 use crate::data::{Benchmark, MmluTemplate, Protocol, Split};
+use crate::model::TextStart;
 
 /// A scored benchmark.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +34,10 @@ pub struct Conditions {
     /// Which ones; none without any, and in files of versions that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub few_shot_order: Option<FewShotOrder>,
+    /// What texts began with behind a tuned state; none for the untuned model,
+    /// which always reads token 0 first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leading_token: Option<TextStart>,
     /// Items that the split has, scored or not.
     pub n_total: usize,
     /// Items that were to be scored and could not be.
@@ -139,6 +144,15 @@ impl Conditions {
         }
     }
 
+    /// Whether both are of tuned states whose texts did not begin alike. The
+    /// untuned model has one form only and is the baseline of either.
+    pub fn has_other_leading_token(&self, other: &Self) -> bool {
+        match (self.leading_token, other.leading_token) {
+            (Some(own), Some(other)) => own != other,
+            (None, _) | (_, None) => false,
+        }
+    }
+
     /// Whether other solved questions stood in front, as far as both say which.
     /// Where one does not say, the prompts of the items tell.
     pub fn has_other_examples(&self, other: &Self) -> bool {
@@ -159,9 +173,13 @@ impl fmt::Display for Conditions {
             split,
             few_shot,
             few_shot_order,
+            leading_token,
             ..
         } = self;
         write!(f, "{}, {split}", self.name())?;
+        if let Some(start @ TextStart::None) = leading_token {
+            write!(f, ", {start}")?;
+        }
         if let (Benchmark::Mmlu, Protocol::LmEval { mmlu }) = (self.benchmark, protocol) {
             match mmlu {
                 MmluTemplate::LmEval => {}
@@ -295,6 +313,7 @@ mod tests {
             split: Split::Test,
             few_shot: 0,
             few_shot_order: None,
+            leading_token: None,
             n_total: 500,
             left_out: Vec::new(),
         };
@@ -337,6 +356,7 @@ mod tests {
             split: Split::Test,
             few_shot: 5,
             few_shot_order: None,
+            leading_token: None,
             n_total: 9,
             left_out: Vec::new(),
         };
@@ -356,6 +376,10 @@ mod tests {
         conditions.few_shot = 0;
         conditions.few_shot_order = None;
         assert_eq!(conditions.to_string(), "mmlu-mini, test");
+        conditions.leading_token = Some(TextStart::Zero);
+        assert_eq!(conditions.to_string(), "mmlu-mini, test");
+        conditions.leading_token = Some(TextStart::None);
+        assert_eq!(conditions.to_string(), "mmlu-mini, test, without token 0");
     }
 
     #[test]

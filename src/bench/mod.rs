@@ -27,6 +27,7 @@ mod scoring;
 mod statistics;
 
 use crate::error::Result;
+use crate::model::TextStart;
 
 pub use accuracy::Accuracy;
 pub use comparison::{Change, Comparison, Rule, common_items, compare};
@@ -41,9 +42,13 @@ pub use statistics::{MeanInterval, mean_interval95};
 /// A context and the continuation that is scored after it, in tokens.
 pub type Request = (Vec<u32>, Vec<u32>);
 
-/// What a scorer needs from a model; token 0 is put in front of every document
-/// by the implementation.
+/// What a scorer needs from a model; what stands in front of every document is put
+/// there by the implementation.
 pub trait LanguageModel {
+    /// What texts begin with where they start from a tuned state; none for the
+    /// untuned model, which always reads token 0 first.
+    fn text_start(&self) -> Option<TextStart>;
+
     /// Summed log-likelihood (nats) of each continuation given its context, in
     /// the order of `groups` and of what is in them. The requests of a group
     /// are the options of one question, whose contexts begin alike. `progress`

@@ -20,9 +20,8 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::{LanguageModel, Request};
 use crate::error::{Error, Result};
-use crate::model::Rwkv7;
-use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::state::{ModelState, Start};
+use crate::model::{Rwkv7, TextStart};
 use lengths::Layout;
 use questions::{Cluster, Question, clusters};
 use reading::{read, tokens};
@@ -40,24 +39,33 @@ pub struct Runner<'a> {
     device: &'a Device,
     /// The zero state if none.
     start: Option<Start>,
+    text_start: TextStart,
 }
 
 impl<'a> Runner<'a> {
-    /// A runner of `model`, which lives on `device`, from the zero state.
+    /// A runner of `model`, which lives on `device`, from the zero state and token 0.
     pub fn new(model: &'a Rwkv7, device: &'a Device) -> Self {
         Self {
             model,
             device,
             start: None,
+            text_start: TextStart::Zero,
         }
     }
 
-    /// A runner that starts every text from `start`.
-    pub fn with_start(model: &'a Rwkv7, device: &'a Device, start: Start) -> Self {
+    /// A runner that starts every text from `start`; what it begins with there is
+    /// `text_start`.
+    pub fn with_start(
+        model: &'a Rwkv7,
+        device: &'a Device,
+        start: Start,
+        text_start: TextStart,
+    ) -> Self {
         Self {
             model,
             device,
             start: Some(start),
+            text_start,
         }
     }
 
@@ -111,6 +119,10 @@ impl<'a> Runner<'a> {
 }
 
 impl LanguageModel for Runner<'_> {
+    fn text_start(&self) -> Option<TextStart> {
+        self.start.is_some().then_some(self.text_start)
+    }
+
     fn log_likelihoods(
         &mut self,
         groups: &[Vec<Request>],
@@ -119,11 +131,11 @@ impl LanguageModel for Runner<'_> {
         let questions: Vec<Question> = groups
             .iter()
             .enumerate()
-            .map(|(idx, group)| Question::new(idx, group))
+            .flat_map(|(idx, group)| Question::of(idx, group, self.text_start))
             .collect();
         let shared: Vec<&[u32]> = questions.iter().map(|q| q.shared.as_slice()).collect();
         let layout = Layout::of(self.device);
-        let mut scores = vec![Vec::new(); groups.len()];
+        let mut scores: Vec<Vec<f64>> = groups.iter().map(|of| vec![0.0; of.len()]).collect();
         let mut n_done = 0;
         progress(0, groups.len())?;
         for Cluster { n_shared, members } in clusters(&shared, layout.min_saved_by_short) {
@@ -141,10 +153,11 @@ impl LanguageModel for Runner<'_> {
                 let n = batch_len(sizes, layout.batch_tokens, self.most_rows());
                 let (batch, others) = rest.split_at(n);
                 for (question, score) in batch.iter().zip(self.score(batch, n_shared, &prefix)?) {
-                    scores[question.idx] = score;
+                    scores[question.idx][question.first..][..score.len()].copy_from_slice(&score);
                 }
                 n_done += batch.len();
-                progress(n_done, groups.len())?;
+                // A group may be several questions.
+                progress(n_done * groups.len() / questions.len(), groups.len())?;
                 rest = others;
             }
         }
@@ -160,7 +173,7 @@ impl LanguageModel for Runner<'_> {
     ) -> Result<Vec<Vec<u32>>> {
         let texts: Vec<Vec<u32>> = prompts
             .iter()
-            .map(|prompt| [&[END_OF_DOCUMENT], &prompt[..]].concat())
+            .map(|prompt| self.text_start.with(prompt))
             .collect();
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         let mut outputs = vec![Vec::new(); prompts.len()];
@@ -223,6 +236,8 @@ fn read_ints(tensor: Tensor<2, Int>) -> Result<Vec<u32>> {
 mod tests {
     use super::*;
     use crate::model::mini;
+    use crate::tuning::state_file::TunedState;
+    use crate::tuning::tuned::Tuned;
 
     #[test]
     fn batches_are_bounded_by_tokens_and_by_rows() {
@@ -268,10 +283,30 @@ mod tests {
     fn sharing_and_batching_change_no_result() {
         let device = Device::flex();
         let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
-        let mut runner = Runner::new(&model, &device);
-        let groups = groups();
+        check_log_likelihoods(Runner::new(&model, &device), &groups());
+        // From a state, straight: options that share no first token, and one behind
+        // nothing, of which token 0 has to take the place.
+        let mut groups = groups();
+        groups.push(vec![(vec![7, 5], vec![3, 1]), (vec![9], vec![2])]);
+        let start = start(&model, &device);
+        check_log_likelihoods(
+            Runner::with_start(&model, &device, start, TextStart::None),
+            &groups,
+        );
+    }
+
+    /// A state that is not zero.
+    fn start(model: &Rwkv7, device: &Device) -> Start {
+        let mut state = TunedState::zero(model.config());
+        for (n, value) in state.layers.iter_mut().flatten().enumerate() {
+            *value = 0.5 * (0.37 * n as f32).sin();
+        }
+        Tuned::from(state).start(device)
+    }
+
+    fn check_log_likelihoods(mut runner: Runner<'_>, groups: &[Vec<Request>]) {
         let mut heard = Vec::new();
-        let together = runner.log_likelihoods(&groups, &mut |done, _| {
+        let together = runner.log_likelihoods(groups, &mut |done, _| {
             heard.push(done);
             Ok(())
         });
@@ -285,9 +320,8 @@ mod tests {
             places.max_by(|a, b| a.1.total_cmp(b.1)).map(|(idx, _)| idx)
         };
         for (idx, group) in groups.iter().enumerate() {
-            let of = |(context, continuation): &Request| {
-                log_likelihood(&model, &device, context, continuation)
-            };
+            let of =
+                |(context, continuation): &Request| log_likelihood(&runner, context, continuation);
             let want: Vec<f64> = group.iter().map(of).collect();
             assert_eq!(together[idx].len(), want.len(), "{idx}");
             for (got, want) in together[idx].iter().zip(&want) {
@@ -298,15 +332,15 @@ mod tests {
     }
 
     /// The definition: one text, every logit.
-    fn log_likelihood(
-        model: &Rwkv7,
-        device: &Device,
-        context: &[u32],
-        continuation: &[u32],
-    ) -> f64 {
-        let text = [&[END_OF_DOCUMENT], context, continuation].concat();
+    fn log_likelihood(runner: &Runner<'_>, context: &[u32], continuation: &[u32]) -> f64 {
+        let Runner { model, device, .. } = runner;
+        let in_front: &[u32] = match (runner.text_start, context) {
+            (TextStart::None, [_, ..]) => &[],
+            (TextStart::None, []) | (TextStart::Zero, _) => &[0],
+        };
+        let text = [in_front, context, continuation].concat();
         let ids = tokens(&[&text], text.len(), device);
-        let (logits, _) = model.forward(ids, ModelState::zero(model.config(), 1, device));
+        let (logits, _) = model.forward(ids, runner.start());
         let n_vocab = model.config().vocab_size;
         let logits: Vec<f32> = logits.into_data().try_to_vec().unwrap();
         let of = |at: usize| {
@@ -314,7 +348,7 @@ mod tests {
             let sum: f64 = row.iter().map(|logit| f64::from(*logit).exp()).sum();
             f64::from(row[text[at] as usize]) - sum.ln()
         };
-        (1 + context.len()..text.len()).map(of).sum()
+        (in_front.len() + context.len()..text.len()).map(of).sum()
     }
 
     #[test]
@@ -337,5 +371,14 @@ mod tests {
                 .unwrap();
             assert_eq!(alone[0], *output);
         }
+        // The likeliest token after a prompt that nothing stands in front of.
+        let from = start(&model, &device);
+        let mut runner = Runner::with_start(&model, &device, from, TextStart::None);
+        let stop = |_: &[u32]| true;
+        let written = runner.generate(&prompts[..1], 1, &stop, &mut |_, _| Ok(()));
+        let ids = tokens(&[&prompts[0]], prompts[0].len(), &device);
+        let (logits, _) = model.forward(ids, runner.start());
+        let last = logits.narrow(1, prompts[0].len() - 1, 1).squeeze_dim(1);
+        assert_eq!(written.unwrap()[0], read_ints(last.argmax(1)).unwrap());
     }
 }

@@ -91,6 +91,7 @@ pub fn evaluate(
             split: set.split,
             few_shot,
             few_shot_order: (few_shot > 0).then(|| options.few_shot.order()),
+            leading_token: model.text_start(),
             n_total: set.n_total,
             left_out,
         },
@@ -136,7 +137,8 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// Tokens that the model has read or written in the end, token 0 included.
+    /// Tokens that the model has read or written in the end, with room for token 0,
+    /// so that the same items are scored with and without it.
     fn n_tokens(&self, options: &ScoreOptions) -> usize {
         let longest =
             self.requests

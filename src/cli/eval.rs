@@ -40,12 +40,12 @@ pub struct EvalArguments {
     /// Which solved questions; drawn for official GSM8K, ARC and WinoGrande, else the first.
     #[arg(long, value_enum, requires = "few_shot")]
     few_shot_order: Option<Order>,
-    /// Leave out, and list, items of more tokens than this, answer included.
+    /// Leave out, and list, items of more tokens than this, answer included; without it as the run of --state did.
     #[arg(long, value_name = "TOKENS")]
     context_length: Option<usize>,
-    /// How official MMLU questions are worded.
-    #[arg(long, value_enum, default_value = "lm-eval")]
-    mmlu_template: Wording,
+    /// How official MMLU questions are worded; without it as in the run of --state, else as lm-eval.
+    #[arg(long, value_enum)]
+    mmlu_template: Option<Wording>,
     /// Where every item is written down; by default in the folder eval of the
     /// run that --state names.
     #[arg(long, short, value_name = "FILE.jsonl")]
@@ -86,7 +86,7 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
     let device = &loaded.device.device;
     let is_tuned = loaded.start.is_some();
     let mut runner = match loaded.start {
-        Some(start) => Runner::with_start(&loaded.model, device, start),
+        Some(start) => Runner::with_start(&loaded.model, device, start, loaded.text_start),
         None => Runner::new(&loaded.model, device),
     };
     let evaluation = evaluate(
@@ -179,11 +179,14 @@ impl EvalArguments {
     /// The items, and how they are scored.
     fn items(&self) -> Result<(ItemSet, ScoreOptions)> {
         let split = self.scored_split();
+        let as_tuned = self.model.run_spec()?.map(|spec| spec.evaluation);
+        let as_tuned = as_tuned.unwrap_or_default();
         let (items, protocol) = match &self.data {
             Some(path) => {
                 let mmlu = match self.mmlu_template {
-                    Wording::LmEval => MmluTemplate::LmEval,
-                    Wording::Rwkv => MmluTemplate::Rwkv,
+                    Some(Wording::LmEval) => MmluTemplate::LmEval,
+                    Some(Wording::Rwkv) => MmluTemplate::Rwkv,
+                    None => as_tuned.mmlu,
                 };
                 let items = official(self.benchmark, path, split)?;
                 (items, Protocol::LmEval { mmlu })
@@ -191,7 +194,7 @@ impl EvalArguments {
             None => (mini(self.benchmark, split)?, Protocol::Mini),
         };
         let mut options = ScoreOptions::new(protocol);
-        options.context_length = self.context_length;
+        options.context_length = self.context_length.or(as_tuned.context_length);
         options.few_shot = self.few_shot()?;
         let set = ItemSet::new(self.benchmark, split, items, self.limit);
         Ok((set, options))

@@ -34,6 +34,9 @@ pub struct GenerateArguments {
     /// End before this text; can be repeated. \n stands for a line's end.
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// Put around the prompt what stood around prompts when the state was tuned, as a question's heading.
+    #[arg(long, requires = "state")]
+    template: bool,
     /// Read \n in the prompt as a line's end.
     #[arg(short, long)]
     escapes: bool,
@@ -55,12 +58,14 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
             seed: arguments.seed,
         },
     })?;
-    let prompt = arguments.prompt()?;
+    let prompt = arguments.formatted(arguments.prompt()?)?;
     let loaded = arguments.model.load()?;
     let prompt = loaded.tokenizer.encode_bytes(&prompt);
     let device = &loaded.device.device;
     let reading = Instant::now();
-    let mut text = Generation::new(&loaded.model, device, loaded.start.as_ref(), &prompt)?;
+    let text_start = loaded.text_start;
+    let start = loaded.start.as_ref();
+    let mut text = Generation::after(&loaded.model, device, start, text_start, &prompt)?;
     let read_secs = reading.elapsed().as_secs_f64();
     let stops: Vec<String> = arguments.stop.iter().map(|s| with_line_ends(s)).collect();
     let mut stream = TextStream::new(stops.iter().map(String::as_str));
@@ -89,7 +94,7 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
     eprintln!(
         "{n_written} tokens at {:.1} tokens/s, after {} read in {read_secs:.2} s; {}, {}",
         n_written as f64 / write_secs,
-        prompt.len() + 1,
+        text_start.with(&prompt).len(),
         loaded.start_name,
         loaded.device.description,
     );
@@ -97,6 +102,31 @@ pub fn run(arguments: &GenerateArguments) -> Result<()> {
 }
 
 impl GenerateArguments {
+    /// The prompt in the template of the state, if that is wanted; else a hint on
+    /// the error stream where it reads otherwise.
+    fn formatted(&self, prompt: Vec<u8>) -> Result<Vec<u8>> {
+        let template = self.model.metadata()?.and_then(|of| of.template);
+        let template = template.filter(|of| !of.is_plain());
+        match template {
+            None => Ok(prompt),
+            Some(template) if self.template => {
+                let prompt = String::from_utf8_lossy(&prompt);
+                Ok(template.around(&prompt).into_bytes())
+            }
+            Some(template) => {
+                let is_in_it = prompt.starts_with(template.before.as_bytes())
+                    && prompt.ends_with(template.after.as_bytes());
+                if !is_in_it {
+                    eprintln!(
+                        "gosling: prompts read {:?} when the state was tuned; --template puts that around yours",
+                        template.around("…")
+                    );
+                }
+                Ok(prompt)
+            }
+        }
+    }
+
     fn prompt(&self) -> Result<Vec<u8>> {
         if self.prompt != "-" {
             let prompt = match self.escapes {

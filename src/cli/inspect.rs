@@ -5,7 +5,7 @@
 use std::io::{IsTerminal as _, stdout};
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::inspect_file::{describe, is_checkpoint};
 use super::inspect_head::HeadArguments;
@@ -15,6 +15,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
+use crate::protocol::run_spec::VocabularySource;
 use crate::tuning::state_file::Orientation;
 use crate::words::shown;
 
@@ -36,9 +37,6 @@ pub struct InspectArguments {
     /// train, validation or test; left out, the first that a folder has.
     #[arg(long)]
     split: Option<Split>,
-    /// The vocabulary that cuts the text into tokens.
-    #[arg(long, value_enum)]
-    vocabulary: Option<Vocabulary>,
     /// Wrap prompts and completions as User and Assistant turns.
     #[arg(long)]
     chat: bool,
@@ -50,15 +48,6 @@ pub struct InspectArguments {
     show: usize,
     #[command(flatten)]
     head: HeadArguments,
-}
-
-/// A vocabulary that ships with the program.
-#[derive(Clone, Copy, ValueEnum)]
-enum Vocabulary {
-    /// 4096 tokens, of the mini model.
-    Mini,
-    /// 65536 tokens, of every official RWKV-7 model.
-    World,
 }
 
 /// Prints what is known of the file.
@@ -78,13 +67,14 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         print!("{}", describe(path, arguments.orientation)?);
         return Ok(());
     }
-    let vocabulary = arguments.vocabulary.unwrap_or(match arguments.path {
-        None => Vocabulary::Mini,
-        Some(_) => Vocabulary::World,
-    });
-    let tokenizer = match vocabulary {
-        Vocabulary::Mini => Tokenizer::mini()?,
-        Vocabulary::World => Tokenizer::world()?,
+    let tokenizer = match (arguments.head.model.asked_vocabulary(), &arguments.path) {
+        (Some(VocabularySource::File(path)), _) => Tokenizer::from_file(path)?,
+        (Some(VocabularySource::Mini), _) | (Some(VocabularySource::Auto) | None, None) => {
+            Tokenizer::mini()?
+        }
+        (Some(VocabularySource::World), _) | (Some(VocabularySource::Auto) | None, Some(_)) => {
+            Tokenizer::world()?
+        }
     };
     let found = arguments.path.as_deref().map(recognise).transpose()?;
     let loaded = examples(arguments, found.as_ref(), &tokenizer)?;

@@ -11,13 +11,14 @@ use super::model_arguments::ModelChoice;
 use super::table::table;
 use super::tune::print;
 use crate::error::{Error, Result};
+use crate::model::TextStart;
 use crate::persist::heatmap_png::Heatmap;
 use crate::persist::run_folder::{snapshot_file, snapshot_steps};
 use crate::tuning::head_matrices::{Matrix, MatrixKind};
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::matrix_statistics::{Histogram, MatrixStatistics};
 use crate::tuning::spec::LiftKind;
-use crate::tuning::state_file::{Orientation, locate_state};
+use crate::tuning::state_file::{Metadata, Orientation, locate_state};
 use crate::tuning::trajectory::{LiftedCourse, Place, Trajectory};
 use crate::tuning::tuned::Tuned;
 
@@ -46,7 +47,7 @@ pub(super) struct HeadArguments {
     png: Option<PathBuf>,
     /// For --text, what computes it.
     #[command(flatten)]
-    model: ModelChoice,
+    pub model: ModelChoice,
 }
 
 impl HeadArguments {
@@ -77,6 +78,10 @@ impl HeadArguments {
                 return Err(Error::spec("--layer", reason));
             }
         };
+        let (tuned, says) = match tuned {
+            Some((file, tuned, metadata)) => (Some(tuned), Some((file, metadata))),
+            None => (None, None),
+        };
         if let Some(folder) = &self.png {
             std::fs::create_dir_all(folder)
                 .map_err(|source| Error::io("create", folder, source))?;
@@ -91,7 +96,8 @@ impl HeadArguments {
             pictures.add("S0-all-heads", &Heatmap::of_state(&tuned.state))?;
         }
         if let Some(text) = &self.text {
-            let trajectory = self.follow(text, tuned.as_ref(), place)?;
+            let says = says.as_ref().map(|(file, of)| (file.as_path(), of));
+            let trajectory = self.follow(text, tuned.as_ref(), says, place)?;
             print(&trajectory.0);
             pictures.add_trajectory(&trajectory.1)?;
         }
@@ -99,7 +105,11 @@ impl HeadArguments {
         Ok(())
     }
 
-    fn read(&self, path: &Path, orientation: Option<Orientation>) -> Result<Tuned> {
+    fn read(
+        &self,
+        path: &Path,
+        orientation: Option<Orientation>,
+    ) -> Result<(PathBuf, Tuned, Metadata)> {
         let file = match self.step {
             None => locate_state(path)?,
             Some(step) => {
@@ -110,7 +120,8 @@ impl HeadArguments {
                 file
             }
         };
-        Ok(read_tuned(file, orientation)?.0)
+        let (tuned, metadata) = read_tuned(&file, orientation)?;
+        Ok((file, tuned, metadata))
     }
 
     /// The states over a text, and a table of them.
@@ -118,16 +129,23 @@ impl HeadArguments {
         &self,
         text: &str,
         tuned: Option<&Tuned>,
+        says: Option<(&Path, &Metadata)>,
         place: Place,
     ) -> Result<(String, Trajectory)> {
-        let loaded = self.model.load()?;
+        let choice = match says {
+            Some(says) => self.model.for_state(says)?,
+            None => self.model.clone(),
+        };
+        let loaded = choice.load_for(says, None)?;
         if let Some(tuned) = tuned {
             tuned.check_fits(loaded.model.config())?;
         }
         let tokens = loaded.tokenizer.encode(text);
         let (model, device) = (&loaded.model, &loaded.device.device);
+        let start = says.map_or(TextStart::Zero, |(_, metadata)| metadata.text_start());
+        let mut progress = |_, _| Ok(());
         let trajectory =
-            Trajectory::follow(model, device, tuned, &tokens, place, &mut |_, _| Ok(()))?;
+            Trajectory::follow(model, device, tuned, start, &tokens, place, &mut progress)?;
         let words = |token: u32| {
             let bytes = loaded.tokenizer.token_bytes(token);
             String::from_utf8_lossy(bytes).into_owned()

@@ -13,15 +13,48 @@ const MAX_CHARS: usize = 100;
 /// Lines of a specification that are printed at most.
 const MAX_LINES: usize = 200;
 
-/// What is short enough for a line: the program and the model.
+/// What is short enough for a line: the program, the model, and how the state is used.
 pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
-    let made_by = metadata.gosling_version.as_ref();
-    let made_by = made_by.map(|version| format!("Gosling {}", shown(version)));
-    let base = metadata.base_fingerprint.as_ref().map(|text| shown(text));
-    [("made by", made_by), ("base model", base)]
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, text?)))
-        .collect()
+    let Metadata {
+        base_fingerprint,
+        base_model,
+        vocabulary,
+        vocabulary_file: _,
+        template,
+        leading_token,
+        method,
+        data_fingerprint,
+        spec_ron: _,
+        metrics_json: _,
+        gosling_version,
+    } = metadata;
+    let made_by = gosling_version.as_ref();
+    let base = base_fingerprint.as_ref().map(|text| match base_model {
+        Some(name) => format!("{} ({})", shown(name), shown(text)),
+        None => shown(text),
+    });
+    let template = template.as_ref();
+    [
+        (
+            "made by",
+            made_by.map(|version| format!("Gosling {}", shown(version))),
+        ),
+        ("base model", base),
+        ("vocabulary", vocabulary.as_ref().map(|of| of.to_string())),
+        (
+            "template",
+            template.map(|of| format!("{}, {:?}", shown(&of.name), shown(&of.around("…")))),
+        ),
+        (
+            "leading token",
+            leading_token.map(|of| format!("{}, used {}", of.name(), of.in_use())),
+        ),
+        ("method", method.as_ref().map(|text| shown(text))),
+        ("data", data_fingerprint.as_ref().map(|text| shown(text))),
+    ]
+    .into_iter()
+    .filter_map(|(name, text)| Some((name, text?)))
+    .collect()
 }
 
 /// The figures of the run, one a line, and its specification as it was written.

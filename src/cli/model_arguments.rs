@@ -1,30 +1,46 @@
 //! Which model, state and device: what several subcommands ask for alike.
 
+use std::convert::Infallible;
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Rwkv7, mini};
+use crate::model::{ModelConfig, Precision, Rwkv7, TextStart, mini};
+use crate::persist::spec_file::parse_spec;
+use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::{Metadata, Orientation, left_out, locate_state};
 use crate::tuning::tuned::Tuned;
 use crate::words::shown;
+use crate::worker::session::{check_precision, check_vocabulary, fitting_tokenizer};
 
 /// Which model and device.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(super) struct ModelChoice {
-    /// An official x070 checkpoint; without it the mini model.
+    /// An official x070 checkpoint; without it the one that the state was tuned for, else the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
+    /// auto, mini, world, or a vocabulary file in the official text format; without it the one that the state was tuned with.
+    #[arg(long, value_name = "VOCABULARY", value_parser = vocabulary_source)]
+    vocabulary: Option<VocabularySource>,
     /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
     #[arg(long, default_value_t)]
     device: DeviceChoice,
+}
+
+fn vocabulary_source(text: &str) -> Result<VocabularySource, Infallible> {
+    Ok(match text {
+        "auto" => VocabularySource::Auto,
+        "mini" => VocabularySource::Mini,
+        "world" => VocabularySource::World,
+        file => VocabularySource::File(file.into()),
+    })
 }
 
 /// A model on its device.
@@ -36,7 +52,15 @@ pub(super) struct BareModel {
     pub fingerprint: String,
 }
 
+/// A state file, and what it says of itself.
+type StateSays<'a> = (&'a Path, &'a Metadata);
+
 impl ModelChoice {
+    /// The vocabulary that was asked for by its option.
+    pub fn asked_vocabulary(&self) -> Option<&VocabularySource> {
+        self.vocabulary.as_ref()
+    }
+
     /// The dimensions of the model, without its weights.
     ///
     /// # Errors
@@ -45,23 +69,111 @@ impl ModelChoice {
         ModelConfig::from_checkpoint(&self.checkpoint()?)
     }
 
-    /// Opens the device and loads the model.
+    /// The same with the weights that a state was tuned for, where none were asked
+    /// for.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where they are not where they were.
+    pub fn for_state(&self, state: StateSays<'_>) -> Result<Self> {
+        let mut choice = self.clone();
+        let spec = run_spec(state.1);
+        if let (None, Some(CheckpointSource::File(path))) =
+            (&self.model, spec.map(|spec| spec.model.checkpoint))
+        {
+            if !path.exists() {
+                let reason = format!(
+                    "the state was tuned for {}, which is not there; name it with --model",
+                    path.display()
+                );
+                return Err(Error::input(state.0, "base model", reason));
+            }
+            choice.model = Some(path);
+        }
+        Ok(choice)
+    }
+
+    /// Opens the device and loads the model, untuned.
+    ///
+    /// # Errors
+    /// As [`Self::load_for`].
+    pub fn load(&self) -> Result<BareModel> {
+        self.load_for(None, None)
+    }
+
+    /// Opens the device and loads the model as a state was tuned with it: with its
+    /// vocabulary and its precision, unless others are asked for. What differs is
+    /// told on the error stream.
     ///
     /// # Errors
     /// What is wrong with the file; a device that cannot be used.
-    pub fn load(&self) -> Result<BareModel> {
+    pub fn load_for(
+        &self,
+        state: Option<StateSays<'_>>,
+        precision: Option<Precision>,
+    ) -> Result<BareModel> {
         let checkpoint = self.checkpoint()?;
         let config = ModelConfig::from_checkpoint(&checkpoint)?;
-        let tokenizer = Tokenizer::for_embedding(config.vocab_size)?;
+        let tokenizer = self.tokenizer(config.vocab_size, state)?;
         let device = open(self.device)?;
         config.check_device(&device)?;
+        let as_tuned = state.and_then(|(_, metadata)| run_spec(metadata));
+        let as_tuned = as_tuned.map_or(Precision::F32, |spec| spec.model.precision);
+        let precision = match precision {
+            Some(asked) => {
+                check_precision(asked, &device)?;
+                asked
+            }
+            None if check_precision(as_tuned, &device).is_ok() => as_tuned,
+            None => {
+                eprintln!(
+                    "gosling: the state was tuned in {as_tuned:?}, which {} does not have; F32 is used",
+                    device.name
+                );
+                Precision::F32
+            }
+        };
         let model = Rwkv7::load(&checkpoint, &device.device, &mut show_share)?;
         Ok(BareModel {
             fingerprint: checkpoint.fingerprint(),
             device,
-            model,
+            model: model.stored_in(precision),
             tokenizer,
         })
+    }
+
+    /// The vocabulary that was asked for, else that of the state, else the built-in
+    /// one of the model's size.
+    fn tokenizer(&self, n_rows: usize, state: Option<StateSays<'_>>) -> Result<Tokenizer> {
+        let Some(asked) = &self.vocabulary else {
+            let of_state = match state {
+                Some((path, metadata)) => metadata.tokenizer(path)?,
+                None => None,
+            };
+            return match of_state {
+                Some(tokenizer) => {
+                    let name = "the vocabulary of the state";
+                    check_vocabulary(&tokenizer, name, Path::new(&self.name()), n_rows)?;
+                    Ok(tokenizer)
+                }
+                None => Tokenizer::for_embedding(n_rows),
+            };
+        };
+        let spec = ModelSpec {
+            vocabulary: asked.clone(),
+            ..ModelSpec::default()
+        };
+        let tokenizer = fitting_tokenizer(&spec, Path::new(&self.name()), n_rows)?;
+        if let Some((path, metadata)) = state
+            && let Some(mark) = &metadata.vocabulary
+            && mark.sha256 != tokenizer.fingerprint()
+        {
+            eprintln!(
+                "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; it may do harm",
+                path.display(),
+                asked.name(tokenizer.vocab_size())
+            );
+        }
+        Ok(tokenizer)
     }
 
     fn checkpoint(&self) -> Result<Checkpoint> {
@@ -85,6 +197,13 @@ impl ModelChoice {
     }
 }
 
+/// What the run was that made a state, as far as the state says and this version
+/// knows.
+fn run_spec(metadata: &Metadata) -> Option<RunSpec> {
+    let text = metadata.spec_ron.as_deref()?;
+    parse_spec(text, "spec_ron").ok()
+}
+
 /// Which model, state and device.
 #[derive(Args)]
 pub(super) struct ModelArguments {
@@ -104,6 +223,31 @@ pub(super) struct ModelArguments {
     /// The order of a state's last two axes, value-key or key-value, where the file does not say.
     #[arg(long, requires = "state")]
     orientation: Option<Orientation>,
+    /// What texts begin with behind the state. The untuned model always reads token 0 first.
+    #[arg(long, value_enum, requires = "state", default_value = "as-trained")]
+    leading_token: Leading,
+    /// f32 or f16, how the weights are stored; without it as the state was tuned.
+    #[arg(long, value_parser = precision)]
+    precision: Option<Precision>,
+}
+
+/// What texts begin with.
+#[derive(Clone, Copy, ValueEnum)]
+enum Leading {
+    /// What they began with when the state was tuned; where both were drawn, their first word.
+    AsTrained,
+    /// Token 0.
+    Zero,
+    /// Their first word, as most other programs have it.
+    None,
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "f16" => Ok(Precision::F16),
+        _ => Err("choose f32 or f16".into()),
+    }
 }
 
 /// A model on its device, and the state that it starts from.
@@ -113,12 +257,21 @@ pub(super) struct LoadedModel {
     pub tokenizer: Tokenizer,
     /// The untuned model without one.
     pub start: Option<Start>,
+    /// What texts begin with.
+    pub text_start: TextStart,
     /// What the model starts from, for people.
     pub start_name: String,
     /// The checkpoint's file name.
     pub file: String,
     /// [`Checkpoint::fingerprint`].
     pub fingerprint: String,
+}
+
+/// A state that was read.
+struct ReadState {
+    path: PathBuf,
+    tuned: Tuned,
+    metadata: Metadata,
 }
 
 impl ModelArguments {
@@ -129,22 +282,36 @@ impl ModelArguments {
     /// Bad input: what it is, and where; a device that cannot be used.
     pub fn load(&self) -> Result<LoadedModel> {
         // The small file is looked at before the large one is read.
-        let state = self.read_state(&self.choice.config()?)?;
+        let state = self.read_state()?;
+        let says = state.as_ref().map(|of| (of.path.as_path(), &of.metadata));
+        let choice = match says {
+            Some(says) => self.choice.for_state(says)?,
+            None => self.choice.clone(),
+        };
+        if let Some(ReadState { path, tuned, .. }) = &state {
+            let fits = tuned.check_fits(&choice.config()?);
+            fits.map_err(|error| error.at_file(path))?;
+        }
         let BareModel {
             device,
             model,
             tokenizer,
             fingerprint,
-        } = self.choice.load()?;
+        } = choice.load_for(says, self.precision)?;
+        let text_start = self.text_start(state.as_ref().map(|of| &of.metadata));
         let (start, start_name) = match state {
             None => (None, "untuned".into()),
-            Some((path, tuned, metadata)) => {
+            Some(ReadState {
+                path,
+                tuned,
+                metadata,
+            }) => {
                 let is_other = |made_for: &String| *made_for != fingerprint;
                 if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                     eprintln!(
                         "gosling: {}: base model: the state was tuned for other weights than {}; it may do harm",
                         shown(&path),
-                        self.choice.name()
+                        choice.name()
                     );
                 }
                 let name = format!("{}{}", shown(&path), times(self.alpha));
@@ -157,8 +324,9 @@ impl ModelArguments {
             model,
             tokenizer,
             start,
+            text_start,
             start_name,
-            file: self.choice.file_name(),
+            file: choice.file_name(),
             fingerprint,
         })
     }
@@ -170,7 +338,31 @@ impl ModelArguments {
         state.filter(|path| self.alpha == 1.0 && path.is_dir())
     }
 
-    fn read_state(&self, config: &ModelConfig) -> Result<Option<(PathBuf, Tuned, Metadata)>> {
+    /// What the state says of itself; none without a state.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn metadata(&self) -> Result<Option<Metadata>> {
+        Ok(self.read_state()?.map(|state| state.metadata))
+    }
+
+    /// What the run was that made the state, as far as that is known.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn run_spec(&self) -> Result<Option<RunSpec>> {
+        Ok(self.metadata()?.as_ref().and_then(run_spec))
+    }
+
+    fn text_start(&self, metadata: Option<&Metadata>) -> TextStart {
+        match (self.leading_token, metadata) {
+            (_, None) | (Leading::Zero, Some(_)) => TextStart::Zero,
+            (Leading::None, Some(_)) => TextStart::None,
+            (Leading::AsTrained, Some(metadata)) => metadata.text_start(),
+        }
+    }
+
+    fn read_state(&self) -> Result<Option<ReadState>> {
         if !self.alpha.is_finite() {
             let reason = format!("must be a number, is {}", self.alpha);
             return Err(Error::spec("--alpha", reason));
@@ -181,12 +373,13 @@ impl ModelArguments {
         let path = locate_state(path)?;
         let (tuned, metadata) = read_tuned(&path, self.orientation)?;
         if let Some(left_out) = left_out(&Checkpoint::open(&path)?) {
-            eprintln!("gosling: {}: {left_out}", path.display());
+            eprintln!("gosling: {}: {left_out}", shown(&path));
         }
-        tuned
-            .check_fits(config)
-            .map_err(|error| error.at_file(&path))?;
-        Ok(Some((path, tuned, metadata)))
+        Ok(Some(ReadState {
+            path,
+            tuned,
+            metadata,
+        }))
     }
 }
 

@@ -6,7 +6,7 @@ use super::follow::{Ending, INTERRUPTED, follow, interrupts};
 use super::progress::Progress;
 use crate::error::{Error, Result};
 use crate::persist::run_folder::RunFolder;
-use crate::protocol::command::Command;
+use crate::protocol::command::{Command, ResumeChanges};
 use crate::protocol::event::RunOutcome;
 use crate::runs::RunStore;
 use crate::sweep::store::SweepFolder;
@@ -50,7 +50,10 @@ pub(super) fn do_task(folder: &SweepFolder, number: usize, is_quiet: bool) -> Re
     });
     let interrupts = interrupts()?;
     let worker = Worker::spawn(|| ())?;
-    let command = Command::ResumeRun { folder: path };
+    let command = Command::ResumeRun {
+        folder: path,
+        changes: ResumeChanges::default(),
+    };
     worker
         .commands
         .send(command)

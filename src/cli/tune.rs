@@ -13,7 +13,7 @@ use super::tune_report::report;
 use crate::error::{Error, Result};
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::print_spec;
-use crate::protocol::command::Command;
+use crate::protocol::command::{Command, ResumeChanges};
 use crate::protocol::event::{FailureKind, RunOutcome};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
@@ -37,6 +37,12 @@ pub struct TuneArguments {
         "run", "preset", "set", "start", "device", "model", "data", "train", "validation", "batch", "rate", "steps", "name",
     ])]
     resume: Option<PathBuf>,
+    /// With --resume, where the weights are now, for a run whose model was moved.
+    #[arg(long, value_name = "FILE", requires = "resume")]
+    model: Option<PathBuf>,
+    /// Go on though the weights, the vocabulary or the data have changed, or begin from a state of other weights; the run notes it.
+    #[arg(long)]
+    accept_changes: bool,
     /// Print the specification and do nothing else.
     #[arg(long, conflicts_with = "resume")]
     print_spec: bool,
@@ -58,7 +64,11 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
             // What was measured before is part of the result.
             store.add(past_run(folder)?);
             let folder = folder.clone();
-            Command::ResumeRun { folder }
+            let changes = ResumeChanges {
+                model: arguments.model.clone(),
+                accept: arguments.accept_changes,
+            };
+            Command::ResumeRun { folder, changes }
         }
         None => {
             let ChosenSpec { spec, origin } = arguments.spec.spec(&arguments.steps)?;
@@ -68,7 +78,11 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
             }
             progress.say(&origin);
             let (spec, runs) = (Box::new(spec), arguments.runs.clone());
-            Command::StartRun { spec, runs }
+            Command::StartRun {
+                spec,
+                runs,
+                accept_changes: arguments.accept_changes,
+            }
         }
     };
     let interrupts = interrupts()?;

@@ -4,6 +4,7 @@ use super::progress::{duration, short};
 use super::table::columns;
 use super::tune::quoted;
 use crate::bench::Accuracy;
+use crate::model::TextStart;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
 use crate::protocol::run_spec::CheckpointSource;
 use crate::runs::run::{ExportedState, Run};
@@ -39,7 +40,7 @@ fn accuracies(run: &Run) -> String {
     rows[0].extend(
         measured
             .iter()
-            .map(|(phase, summary)| title(*phase, summary)),
+            .map(|(phase, summary)| title(*phase, summary, run)),
     );
     for Score { name, .. } in &first.scores {
         let mut row = vec![name.clone()];
@@ -53,11 +54,14 @@ fn accuracies(run: &Run) -> String {
     columns(&rows)
 }
 
-fn title(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
+fn title(phase: EvaluationPhase, summary: &EvaluationSummary, run: &Run) -> String {
     match phase {
         EvaluationPhase::Before => "untuned".into(),
         EvaluationPhase::FewShot => format!("untuned, {} examples in front", summary.few_shot),
-        EvaluationPhase::After => "tuned".into(),
+        EvaluationPhase::After => match run.spec.data.leading_token.in_use() {
+            TextStart::Zero => "tuned".into(),
+            start @ TextStart::None => format!("tuned, {start}"),
+        },
     }
 }
 

@@ -38,6 +38,7 @@ mod pairing;
 #[cfg(feature = "parquet")]
 mod parquet_rows;
 mod preview;
+mod prompt_format;
 mod protocol;
 mod python_list;
 mod python_random;
@@ -59,6 +60,7 @@ pub use loaded::{BadLine, Loaded};
 pub use mini::{mini, mini_few_shot};
 pub use pairing::Pairing;
 pub use preview::{Marking, Preview, ShownToken};
+pub use prompt_format::PromptFormat;
 pub use protocol::{MmluTemplate, Protocol};
 pub use recognised::{Recognised, recognise};
 pub use text::{Template, endless_note, load_text_set, read_text_set};

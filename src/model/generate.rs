@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::Rwkv7;
 use super::state::{ModelState, Start};
+use super::{Rwkv7, TextStart};
 use crate::error::{Error, Result};
 
 /// Stands before every document and ends it.
@@ -26,12 +26,27 @@ impl<'a> Generation<'a> {
     /// without one. `model` lives on `device`.
     ///
     /// # Errors
-    /// [`Error::Spec`] for a token that the model does not have, and
-    /// [`Error::Device`].
+    /// As [`Self::after`].
     pub fn new(
         model: &'a Rwkv7,
         device: &'a Device,
         start: Option<&Start>,
+        prompt: &[u32],
+    ) -> Result<Self> {
+        Self::after(model, device, start, TextStart::Zero, prompt)
+    }
+
+    /// Reads `prompt`, with what stands in front of it, from `start`, the zero
+    /// state without one. `model` lives on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a token that the model does not have, and
+    /// [`Error::Device`].
+    pub fn after(
+        model: &'a Rwkv7,
+        device: &'a Device,
+        start: Option<&Start>,
+        text_start: TextStart,
         prompt: &[u32],
     ) -> Result<Self> {
         let config = model.config();
@@ -45,8 +60,7 @@ impl<'a> Generation<'a> {
             state,
             logits: Vec::new(),
         };
-        let text = [&[END_OF_DOCUMENT], prompt].concat();
-        for part in text.chunks(PROMPT_PART) {
+        for part in text_start.with(prompt).chunks(PROMPT_PART) {
             generation.read(part)?;
         }
         Ok(generation)
@@ -60,7 +74,7 @@ impl<'a> Generation<'a> {
     /// Adds a token to the text.
     ///
     /// # Errors
-    /// As [`Self::new`].
+    /// As [`Self::after`].
     pub fn push(&mut self, token: u32) -> Result<()> {
         self.read(&[token])
     }

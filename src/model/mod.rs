@@ -9,6 +9,7 @@ mod channel_mix;
 pub mod checkpoint;
 pub mod config;
 pub mod generate;
+pub mod leading_token;
 mod linear;
 mod loader;
 mod loss;
@@ -25,6 +26,7 @@ mod time_mix;
 pub mod tokenizer;
 
 pub use config::ModelConfig;
+pub use leading_token::{LeadingToken, TextStart};
 pub(crate) use loss::positions_of_a_part;
 pub use loss::{Loss, LossOptions};
 pub use precision::Precision;

@@ -2,6 +2,7 @@
 
 mod literal;
 mod trie;
+mod vocabulary_file;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,6 +11,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::model::tokenizer::trie::Trie;
 use crate::text_file::{as_utf8, no_plain_text};
+
+pub use vocabulary_file::{MINI_FINGERPRINT, WORLD_FINGERPRINT};
 
 /// The largest vocabulary file that is read. The World vocabulary has 1.2 MB.
 const MAX_FILE_BYTES: u64 = 64 << 20;

@@ -15,6 +15,7 @@ use crate::atomic::write_atomic;
 use crate::bench::{Conditions, Evaluation, FewShotOrder, ItemRecord};
 use crate::data::Source;
 use crate::error::{Error, Result};
+use crate::model::TextStart;
 
 /// The version that is written.
 const VERSION: u32 = 1;
@@ -68,6 +69,7 @@ pub fn later_name(evaluation: &Evaluation, is_tuned: bool, limit: Option<usize>)
         split,
         few_shot,
         few_shot_order,
+        leading_token,
         ..
     } = evaluation.conditions;
     let untuned = if is_tuned { "" } else { "untuned-" };
@@ -77,6 +79,9 @@ pub fn later_name(evaluation: &Evaluation, is_tuned: bool, limit: Option<usize>)
     }
     if few_shot_order == Some(FewShotOrder::Drawn) {
         name += "-drawn";
+    }
+    if leading_token == Some(TextStart::None) {
+        name += "-without-token-0";
     }
     if let Some(limit) = limit {
         name += &format!("-first-{limit}");
@@ -137,11 +142,17 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
         return Err(error);
     }
     let Some(About {
-        conditions, scored, ..
+        mut conditions,
+        scored,
+        ..
     }) = about
     else {
         return Err(Error::input(path, "line 1", "there is nothing in it"));
     };
+    // Versions that did not say put token 0 in front of every text.
+    if scored.is_tuned && conditions.leading_token.is_none() {
+        conditions.leading_token = Some(TextStart::Zero);
+    }
     Ok(EvaluationFile {
         path: path.to_path_buf(),
         scored,
@@ -178,6 +189,7 @@ mod tests {
                 split: Split::Validation,
                 few_shot: 3,
                 few_shot_order: Some(FewShotOrder::Drawn),
+                leading_token: Some(TextStart::None),
                 n_total: 299,
                 left_out: vec![LeftOut {
                     id: "b".into(),
@@ -240,9 +252,28 @@ mod tests {
         );
     }
 
+    /// Files of versions that put token 0 in front of every text.
+    #[test]
+    fn an_older_file_of_a_tuned_state_was_scored_behind_token_0() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("after.jsonl");
+        for (is_tuned, expected) in [(true, Some(TextStart::Zero)), (false, None)] {
+            let mut older = evaluation();
+            older.conditions.leading_token = None;
+            let scored = Scored {
+                is_tuned,
+                ..scored()
+            };
+            write_evaluation(&path, &older, &scored).unwrap();
+            let read = read_evaluation(&path).unwrap().evaluation;
+            assert_eq!(read.conditions.leading_token, expected);
+        }
+    }
+
     #[test]
     fn later_evaluations_of_other_conditions_have_names_of_their_own() {
         let mut evaluation = evaluation();
+        evaluation.conditions.leading_token = None;
         let drawn = later_name(&evaluation, false, Some(9));
         assert_eq!(drawn, "untuned-arc-validation-3-shot-drawn-first-9.jsonl");
         evaluation.conditions.few_shot_order = Some(FewShotOrder::First);
@@ -253,6 +284,9 @@ mod tests {
         evaluation.conditions.few_shot = 0;
         evaluation.conditions.few_shot_order = None;
         assert_eq!(later_name(&evaluation, true, None), "arc-validation.jsonl");
+        evaluation.conditions.leading_token = Some(TextStart::None);
+        let without = "arc-validation-without-token-0.jsonl";
+        assert_eq!(later_name(&evaluation, true, None), without);
     }
 
     fn check_bad(change: impl FnOnce(String) -> String, expected: &str) {

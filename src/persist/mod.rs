@@ -11,6 +11,7 @@ pub mod presets;
 mod printed_fields;
 pub mod run_folder;
 pub mod run_history;
+pub mod run_inputs;
 pub mod run_labels;
 pub mod run_numbers;
 pub mod spec_file;

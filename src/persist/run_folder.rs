@@ -4,6 +4,8 @@
 //! ```text
 //! {name}-{n:04}/
 //!   spec.ron            what the run is
+//!   inputs.json         hashes of the weights, the vocabulary and the data
+//!   vocabulary.txt      the vocabulary, unless it is World's
 //!   metrics.jsonl       its numbers, one record a line
 //!   checkpoints/        step-000050.safetensors, to go on from
 //!   snapshots/          step-000050.safetensors, to look at
@@ -21,14 +23,14 @@ use std::path::{Path, PathBuf};
 use super::evaluation_file::{Scored, write_evaluation};
 use super::folder_lock::FolderLock;
 use super::metrics::{MetricRecord, MetricsFile};
-use super::spec_file::{print_spec, read_spec};
+use super::spec_file::{parse_spec, print_spec, read_text};
 use super::utc::utc_now;
 use crate::atomic::write_atomic;
 use crate::bench::Evaluation;
 use crate::error::{Error, Result};
 use crate::protocol::event::{EvaluationPhase, RunId};
-use crate::protocol::run_spec::RunSpec;
-use crate::tuning::state_file::LIFTED_FILE;
+use crate::protocol::run_spec::{LeadingToken, RunSpec, VocabularySource};
+use crate::tuning::state_file::{LIFTED_FILE, VOCABULARY_FILE};
 
 /// The specification's file name.
 pub const SPEC_FILE: &str = "spec.ron";
@@ -100,7 +102,7 @@ impl RunFolder {
             return Err(Error::input(path, SPEC_FILE, reason));
         }
         let lock = FolderLock::take(path, "run")?;
-        let spec = read_spec(&spec_file)?;
+        let spec = read_run_spec(path)?;
         spec.check().map_err(|error| error.at_file(&spec_file))?;
         create_folders(path)?;
         Ok((Self::new(path, lock)?, spec))
@@ -113,6 +115,23 @@ impl RunFolder {
             path: path.to_path_buf(),
             _lock: lock,
         })
+    }
+
+    /// Writes what the run is anew, as old as it was: runs stand in the order of
+    /// their specifications' age.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if it cannot be written as text, [`Error::Io`].
+    pub fn replace_spec(&self, spec: &RunSpec) -> Result<()> {
+        let path = self.path.join(SPEC_FILE);
+        let written = fs::metadata(&path).and_then(|of| of.modified());
+        let text = print_spec(spec)?;
+        write_atomic(&path, |writer| writer.write_all(text.as_bytes()))?;
+        let fail = |source| Error::io("write", &path, source);
+        let file = OpenOptions::new().write(true).open(&path).map_err(fail)?;
+        written
+            .and_then(|written| file.set_modified(written))
+            .map_err(fail)
     }
 
     /// Where the folder is.
@@ -267,6 +286,28 @@ impl RunFolder {
         write_evaluation(&path, evaluation, scored)?;
         Ok(path)
     }
+}
+
+/// What the run in `folder` is, wherever the folder lies now.
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::Input`], as [`super::spec_file::read_spec`].
+pub fn read_run_spec(folder: &Path) -> Result<RunSpec> {
+    let path = folder.join(SPEC_FILE);
+    let text = read_text(&path)?;
+    let mut spec = parse_spec(&text, &path)?;
+    // Written by versions that put token 0 in front of every text.
+    if !text.contains("leading_token:") {
+        spec.data.leading_token = LeadingToken::Zero;
+    }
+    let own = folder.join(VOCABULARY_FILE);
+    if let VocabularySource::File(path) = &mut spec.model.vocabulary
+        && !path.exists()
+        && own.is_file()
+    {
+        *path = own;
+    }
+    Ok(spec)
 }
 
 /// The snapshot that the run in `folder` stored after `step` steps.

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::metrics::{MetricRecord, read_metrics};
-use super::run_folder::{METRICS_FILE, SPEC_FILE, run_id, snapshot_steps};
+use super::run_folder::{METRICS_FILE, SPEC_FILE, read_run_spec, run_id, snapshot_steps};
 use super::run_labels::RunLabels;
-use super::spec_file::read_spec;
 use crate::error::{Error, Result};
 use crate::protocol::event::Event;
 use crate::runs::run::{Run, RunStatus};
@@ -49,7 +48,7 @@ pub fn past_runs(runs_dir: &Path) -> Result<Vec<Run>> {
 /// [`Error::Input`] or [`Error::Io`] if its specification or its numbers
 /// cannot be read.
 pub fn past_run(folder: &Path) -> Result<Run> {
-    let spec = read_spec(folder.join(SPEC_FILE))?;
+    let spec = read_run_spec(folder)?;
     let id = run_id(folder)?;
     let (records, n_torn) = read_metrics(folder.join(METRICS_FILE))?;
     let mut notes = Vec::new();
@@ -62,6 +61,15 @@ pub fn past_run(folder: &Path) -> Result<Run> {
     for record in records {
         match record {
             MetricRecord::Note { text } => notes.push(text),
+            // The folder may have been moved or copied since.
+            MetricRecord::Export { step, path, bytes } => {
+                let path = match path.file_name() {
+                    Some(name) => folder.join(name),
+                    None => path,
+                };
+                let here = MetricRecord::Export { step, path, bytes };
+                events.extend(here.into_event(id.clone()));
+            }
             record => events.extend(record.into_event(id.clone())),
         }
     }
@@ -115,8 +123,10 @@ fn run_folders(runs_dir: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
     use crate::persist::run_folder::RunFolder;
+    use crate::persist::spec_file::print_spec;
     use crate::protocol::event::{RunId, RunOutcome, StepMetrics};
-    use crate::protocol::run_spec::RunSpec;
+    use crate::protocol::run_spec::{LeadingToken, RunSpec, VocabularySource};
+    use crate::tuning::state_file::VOCABULARY_FILE;
 
     fn step(step: usize, loss: f64) -> MetricRecord {
         MetricRecord::Step(StepMetrics {
@@ -171,6 +181,38 @@ mod tests {
         assert_eq!(first.series.loss.points(), &[(1, 0.5)]);
         assert_eq!(store.runs()[1].first_non_finite(), Some(2));
         assert_eq!(store.log().len(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_speaks_of_where_it_is() {
+        let runs = tempfile::tempdir().unwrap();
+        let export = MetricRecord::Export {
+            step: 1,
+            path: "elsewhere/standard-0001/state.pth".into(),
+            bytes: 3,
+        };
+        let old = write_run(runs.path(), &[step(1, 0.5), export]);
+        let mut spec = RunSpec::default();
+        spec.model.vocabulary = VocabularySource::File(runs.path().join("gone.txt"));
+        fs::write(old.join(SPEC_FILE), print_spec(&spec).unwrap()).unwrap();
+        fs::write(old.join(VOCABULARY_FILE), "").unwrap();
+        let new = runs.path().join("moved");
+        fs::rename(&old, &new).unwrap();
+        let run = past_run(&new).unwrap();
+        assert_eq!(run.exported[0].path, new.join("state.pth"));
+        let own = VocabularySource::File(new.join(VOCABULARY_FILE));
+        assert_eq!(run.spec.model.vocabulary, own);
+        // A version that did not know the field put token 0 in front.
+        let text = print_spec(&spec).unwrap();
+        let older: String = text
+            .lines()
+            .filter(|line| !line.contains("leading_token"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        assert_ne!(older, text);
+        fs::write(new.join(SPEC_FILE), older).unwrap();
+        let leading = past_run(&new).unwrap().spec.data.leading_token;
+        assert_eq!(leading, LeadingToken::Zero);
     }
 
     #[test]

@@ -22,11 +22,15 @@ pub enum Command {
         spec: Box<RunSpec>,
         /// The folder that holds the runs' folders.
         runs: PathBuf,
+        /// Start from a state of other weights too.
+        accept_changes: bool,
     },
     /// Go on with a run from its last good checkpoint.
     ResumeRun {
         /// The run's folder.
         folder: PathBuf,
+        /// What is another than it was.
+        changes: ResumeChanges,
     },
     /// Take a few steps at rising learning rates and report the losses; nothing
     /// is written. [`Command::Stop`] with the same name ends it early.
@@ -94,6 +98,15 @@ impl Command {
             | Self::Shutdown => None,
         }
     }
+}
+
+/// What may be another than it was when a run goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResumeChanges {
+    /// Where the weights are now; the run's own file if none.
+    pub model: Option<PathBuf>,
+    /// Go on with other weights, another vocabulary or other data.
+    pub accept: bool,
 }
 
 /// A text to continue.

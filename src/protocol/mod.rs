@@ -12,4 +12,5 @@ pub mod trace;
 mod absolute;
 pub(crate) mod any_float;
 mod evaluation_summary;
+mod made_from;
 mod step_metrics;

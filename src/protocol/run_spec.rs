@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::DeviceChoice;
-pub use crate::model::Precision;
+pub use crate::model::{LeadingToken, Precision};
 use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
 
 /// A whole run. Fields that are left out of a RON file take their defaults.
@@ -80,7 +80,10 @@ pub struct DataSpec {
     pub loss_on: LossOn,
     /// Let every example end in token 0, so that the model learns to stop there.
     pub append_end: bool,
-    /// Examples of more tokens than this (token 0 included) are left out, and counted.
+    /// What stands in front of a text: in training, and wherever the state is used.
+    pub leading_token: LeadingToken,
+    /// Examples of more tokens than this (room for token 0 included) are left out,
+    /// and counted.
     pub context_length: usize,
 }
 
@@ -177,6 +180,7 @@ impl Default for DataSpec {
             train_limit: None,
             loss_on: LossOn::default(),
             append_end: false,
+            leading_token: LeadingToken::default(),
             context_length: 512,
         }
     }

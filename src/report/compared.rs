@@ -10,8 +10,7 @@ use crate::bench::{
 use crate::data::Protocol;
 use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{EvaluationFile, read_evaluation};
-use crate::persist::run_folder::SPEC_FILE;
-use crate::persist::spec_file::read_spec;
+use crate::persist::run_folder::{SPEC_FILE, read_run_spec};
 use crate::protocol::run_spec::RunSpec;
 use crate::report::{Cell, Estimate, Table};
 use crate::words::shown;
@@ -66,9 +65,8 @@ impl Contender {
                 reason,
             ));
         }
-        let spec_file = path.join(SPEC_FILE);
-        let spec = match spec_file.is_file() {
-            true => Some(read_spec(&spec_file)?),
+        let spec = match path.join(SPEC_FILE).is_file() {
+            true => Some(read_run_spec(path)?),
             false => None,
         };
         let run = path

@@ -12,7 +12,7 @@ pub use super::process::SERVE;
 use super::protocol::{Failure, Order, Report, WireEvent};
 use crate::error::{Error, Result};
 use crate::persist::folder_lock::FolderLock;
-use crate::protocol::command::Command;
+use crate::protocol::command::{Command, ResumeChanges};
 use crate::protocol::event::{Event, FailureKind, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::rate_finder::RateRange;
@@ -102,7 +102,8 @@ impl Serving {
             return false;
         }
         let folder: PathBuf = folder.to_path_buf();
-        self.command(Command::ResumeRun { folder });
+        let changes = ResumeChanges::default();
+        self.command(Command::ResumeRun { folder, changes });
         let mut run: Option<RunId> = None;
         let mut was_stopped = false;
         let mut failure = None;

@@ -2,15 +2,13 @@
 
 use super::spec::LossOn;
 use crate::data::Example;
+use crate::model::TextStart;
 use crate::random::SplitMix64;
-
-/// Stands before every document.
-const START_OF_DOCUMENT: u32 = 0;
 
 /// Batches are padded to a multiple of this, so that few shapes occur.
 const LENGTH_STEP: usize = 16;
 
-/// Examples padded to a common length, token 0 in front of each.
+/// Examples padded to a common length, each behind what it begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// Ids the model reads, [B, T] row-major.
@@ -28,11 +26,18 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Joins the examples; what follows the last token of one is padding, which
-    /// comes after everything that is counted and so changes nothing.
+    /// As [`Self::of`], token 0 in front of each example.
     pub fn new(examples: &[&Example], loss_on: LossOn) -> Self {
-        let longest = examples.iter().map(|example| example.n_tokens()).max();
-        // The last token is only predicted, and token 0 stands in front.
+        let examples = examples.iter().map(|example| (*example, TextStart::Zero));
+        Self::of(&examples.collect::<Vec<_>>(), loss_on)
+    }
+
+    /// Joins the examples; what follows the last token of one is padding, which
+    /// comes after everything that is counted and so changes nothing. The first
+    /// token of an example that nothing stands in front of is not predicted.
+    pub fn of(examples: &[(&Example, TextStart)], loss_on: LossOn) -> Self {
+        let longest = examples.iter().map(|(example, _)| example.n_tokens()).max();
+        // The last token is only predicted, and token 0 may stand in front.
         let n_tokens = longest.unwrap_or(1).max(1).next_multiple_of(LENGTH_STEP);
         let mut batch = Self {
             tokens: vec![0; examples.len() * n_tokens],
@@ -42,26 +47,28 @@ impl Batch {
             targets: Vec::new(),
             lengths: vec![0; examples.len()],
         };
-        for (row, example) in examples.iter().enumerate() {
-            batch.add(row, example, loss_on);
+        for (row, (example, start)) in examples.iter().enumerate() {
+            batch.add(row, example, *start, loss_on);
         }
         batch
     }
 
-    fn add(&mut self, row: usize, example: &Example, loss_on: LossOn) {
+    fn add(&mut self, row: usize, example: &Example, start: TextStart, loss_on: LossOn) {
         let Example { context, target } = example;
         let text = context.iter().chain(target).copied();
-        let inputs = std::iter::once(START_OF_DOCUMENT).chain(text.clone());
+        let in_front = start.tokens();
+        let inputs = in_front.iter().copied().chain(text.clone());
+        let first_predicted = 1 - in_front.len();
         let first_counted = match loss_on {
             LossOn::Answer => context.len(),
             LossOn::Everything => 0,
         };
-        let start = row * self.n_tokens;
-        for (t, (input, next)) in inputs.zip(text).enumerate() {
-            self.tokens[start + t] = input.cast_signed();
+        let first = row * self.n_tokens;
+        for (t, (input, next)) in inputs.zip(text.skip(first_predicted)).enumerate() {
+            self.tokens[first + t] = input.cast_signed();
             self.lengths[row] += 1;
-            if t >= first_counted {
-                self.at.push((start + t) as u32);
+            if t + first_predicted >= first_counted {
+                self.at.push((first + t) as u32);
                 self.targets.push(next);
             }
         }
@@ -175,6 +182,28 @@ mod tests {
         let batch = Batch::new(&[&a], LossOn::Everything);
         assert_eq!(batch.at, [0, 1, 2]);
         assert_eq!(batch.targets, [5, 6, 7]);
+    }
+
+    /// Row by row what is read, and what is to be predicted after which of it.
+    #[test]
+    fn without_token_0_the_first_token_is_read_and_not_predicted() {
+        let (a, b) = (example(&[5, 6], &[7, 8]), example(&[], &[9, 4, 3]));
+        let (without, with) = (TextStart::None, TextStart::Zero);
+        let both = [(&a, without), (&b, without), (&a, with)];
+        let batch = Batch::of(&both, LossOn::Answer);
+        assert_eq!(batch.tokens[..4], [5, 6, 7, 0]);
+        assert_eq!(batch.tokens[16..19], [9, 4, 0]);
+        assert_eq!(batch.tokens[32..36], [0, 5, 6, 7]);
+        assert_eq!(batch.at, [1, 2, 16, 17, 34, 35]);
+        assert_eq!(batch.targets, [7, 8, 4, 3, 7, 8]);
+        assert_eq!(batch.real_positions(), [0, 1, 2, 16, 17, 32, 33, 34, 35]);
+        let all = Batch::of(&both[..1], LossOn::Everything);
+        assert_eq!(
+            (&all.at[..], &all.targets[..]),
+            (&[0, 1, 2][..], &[6, 7, 8][..])
+        );
+        let one = example(&[], &[9]);
+        assert_eq!(Batch::of(&[(&one, without)], LossOn::Answer).n_counted(), 0);
     }
 
     #[test]

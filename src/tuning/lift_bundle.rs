@@ -12,7 +12,6 @@
 //! | `lift.decorrelation` | R, [layers, H or 1, M, M], where there is one |
 //! | `lift.mean` | [layers, H, M], where it is taken off |
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -72,22 +71,12 @@ pub fn write_bundle(
         lift: LiftHeader::new(lift),
     };
     let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
-    let mut text = HashMap::from([
+    let mut text = metadata.to_text();
+    text.extend([
         ("format".to_owned(), FORMAT.to_owned()),
         ("header".to_owned(), header),
-        (
-            "gosling_version".to_owned(),
-            env!("CARGO_PKG_VERSION").to_owned(),
-        ),
         ("note".to_owned(), ONLY_S0_NOTE.to_owned()),
     ]);
-    for (key, value) in [
-        ("base_model_fingerprint", &metadata.base_fingerprint),
-        ("spec_ron", &metadata.spec_ron),
-        ("metrics_json", &metadata.metrics_json),
-    ] {
-        text.extend(value.clone().map(|value| (key.to_owned(), value)));
-    }
     let tensors = tensors(state, lift);
     let views = tensors
         .iter()
@@ -162,12 +151,7 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
         },
         lift: Some(lift),
     };
-    let metadata = Metadata {
-        base_fingerprint: text("base_model_fingerprint"),
-        spec_ron: text("spec_ron"),
-        metrics_json: text("metrics_json"),
-        gosling_version: text("gosling_version"),
-    };
+    let metadata = Metadata::from_text(path, file.metadata())?;
     Ok((tuned, metadata))
 }
 
@@ -181,7 +165,8 @@ pub fn read_tuned(
 ) -> Result<(Tuned, Metadata)> {
     let file = Checkpoint::open(path)?;
     if is_snapshot(&file) {
-        return Ok((snapshot_in(&file)?.tuned, Metadata::default()));
+        let metadata = Metadata::from_text(file.file(), file.metadata())?;
+        return Ok((snapshot_in(&file)?.tuned, metadata));
     }
     if is_bundle(&file) {
         return bundle_in(&file);
@@ -217,7 +202,9 @@ pub fn exportable(
         return Err(Error::spec("alpha", reason));
     }
     let path = path.as_ref();
-    let (Tuned { state, lift }, metadata) = read_tuned(path, orientation)?;
+    let (Tuned { state, lift }, mut metadata) = read_tuned(path, orientation)?;
+    let beside = metadata.vocabulary.as_ref().and_then(|of| of.beside(path));
+    metadata.vocabulary_file = beside.map(|(file, _)| file);
     let is_lifted = match lift.map(|lift| lift.kind) {
         None => false,
         Some(LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent) => true,

@@ -9,7 +9,7 @@ use super::spec::{LiftKind, Lifting, TrainingSpec};
 use super::trainer::read_f32;
 use crate::data::Example;
 use crate::error::{Error, Result};
-use crate::model::Rwkv7;
+use crate::model::{LeadingToken, Rwkv7};
 
 /// What a lifted run starts from, before its first step.
 #[derive(Debug, Clone)]
@@ -32,6 +32,7 @@ impl LiftStart {
         device: &Device,
         lifting: &Lifting<'_>,
         examples: &[Example],
+        leading: LeadingToken,
         training: &TrainingSpec,
     ) -> Result<Self> {
         let (seed, batch) = (training.seed, training.batch);
@@ -49,7 +50,8 @@ impl LiftStart {
             return Err(Error::spec("data", reason));
         }
         let layers = lifting.layers.chosen(config.n_layer)?;
-        let sample = ReceptanceSample::take(model, device, &layers, examples, seed, batch)?;
+        let sample =
+            ReceptanceSample::take(model, device, &layers, examples, leading, seed, batch)?;
         let features = &lifting.features;
         let projector = KernelProjector::new(features, &sample, config.n_head, seed, device)?;
         let (mean, square) = projector.feature_means(&sample, device);

@@ -8,8 +8,8 @@ use super::spec::LossOn;
 use super::trainer::read_f32;
 use crate::data::Example;
 use crate::error::Result;
-use crate::model::Rwkv7;
 use crate::model::state::ModelState;
+use crate::model::{LeadingToken, Rwkv7};
 
 /// Positions that are looked at, if the examples have so many.
 const MAX_POSITIONS: usize = 8192;
@@ -32,7 +32,8 @@ pub struct ReceptanceSample {
 impl ReceptanceSample {
     /// The vectors that `model` produces on examples in the order that `seed`
     /// gives them, from the zero state. It reads no more of them at once than a
-    /// step of `batch`, whose size changes no vector.
+    /// step of `batch`, whose size changes no vector, each behind what it is
+    /// trained behind.
     ///
     /// # Errors
     /// [`crate::error::Error::Device`] if they cannot be read back.
@@ -44,6 +45,7 @@ impl ReceptanceSample {
         device: &Device,
         layers: &[usize],
         examples: &[Example],
+        leading: LeadingToken,
         seed: u64,
         batch: usize,
     ) -> Result<Self> {
@@ -54,9 +56,13 @@ impl ReceptanceSample {
             n_positions: 0,
             layers: vec![Vec::new(); layers.len()],
         };
+        let mut position = 0..;
         for chosen in order.chunks(batch.clamp(1, MAX_BATCH)) {
-            let chosen: Vec<&Example> = chosen.iter().map(|idx| &examples[*idx]).collect();
-            let batch = Batch::new(&chosen, LossOn::Everything);
+            let chosen = chosen.iter().zip(&mut position);
+            let chosen: Vec<_> = chosen
+                .map(|(idx, position)| (&examples[*idx], leading.of_example(seed, position)))
+                .collect();
+            let batch = Batch::of(&chosen, LossOn::Everything);
             let mut at = batch.real_positions();
             at.truncate(wanted - sample.n_positions);
             let ids = TensorData::new(batch.tokens.clone(), batch.shape());

@@ -10,7 +10,6 @@
 //! f32 where one of them is too large for that. Q^T Z follows from Z and the
 //! seed of Q.
 
-use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -19,7 +18,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
-use super::state_file::TunedState;
+use super::state_file::{Metadata, TunedState};
 use super::tuned::Tuned;
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
@@ -55,11 +54,23 @@ pub fn snapshot_bytes(n_numbers: u64) -> u64 {
     2 * n_numbers + OVERHEAD_BYTES
 }
 
+/// As [`write_snapshot_of`], of a run that says nothing of itself.
+///
+/// # Errors
+/// As [`write_snapshot_of`].
+pub fn write_snapshot(path: impl AsRef<Path>, snapshot: &Snapshot) -> Result<()> {
+    write_snapshot_of(path, snapshot, &Metadata::default())
+}
+
 /// Writes a snapshot; a reader sees all of it or the file that was there.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be written.
-pub fn write_snapshot(path: impl AsRef<Path>, snapshot: &Snapshot) -> Result<()> {
+pub fn write_snapshot_of(
+    path: impl AsRef<Path>,
+    snapshot: &Snapshot,
+    metadata: &Metadata,
+) -> Result<()> {
     let path = path.as_ref();
     let refuse = |reason: String| Error::input(path, "snapshot", reason);
     let Snapshot { step, tuned } = snapshot;
@@ -72,7 +83,8 @@ pub fn write_snapshot(path: impl AsRef<Path>, snapshot: &Snapshot) -> Result<()>
         lift: tuned.lift.as_ref().map(LiftHeader::new),
     };
     let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
-    let metadata = HashMap::from([
+    let mut text = metadata.to_text();
+    text.extend([
         ("format".to_owned(), FORMAT.to_owned()),
         ("header".to_owned(), header),
     ]);
@@ -96,7 +108,7 @@ pub fn write_snapshot(path: impl AsRef<Path>, snapshot: &Snapshot) -> Result<()>
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(|error| refuse(error.to_string()))?;
     let bytes =
-        safetensors::serialize(views, Some(metadata)).map_err(|error| refuse(error.to_string()))?;
+        safetensors::serialize(views, Some(text)).map_err(|error| refuse(error.to_string()))?;
     write_atomic(path, |file| file.write_all(&bytes))
 }
 

@@ -8,7 +8,7 @@ use super::trainer::read_f32;
 use crate::error::Result;
 use crate::model::state::ModelState;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Rwkv7};
+use crate::model::{ModelConfig, Rwkv7, TextStart};
 
 impl TunedState {
     /// The state of the untuned model.
@@ -27,8 +27,8 @@ impl TunedState {
 /// of one part.
 const TOKENS_OF_A_PART: usize = 1024;
 
-/// The state that tuning starts from. After a text it is S alone: the last
-/// token's shift is no part of a state file.
+/// The state that tuning starts from. After a text, behind `text_start`, it is S
+/// alone: the last token's shift is no part of a state file.
 ///
 /// # Errors
 /// [`crate::error::Error::Input`] or [`crate::error::Error::Io`] for a file that cannot be used,
@@ -38,6 +38,7 @@ pub fn start_state(
     model: &Rwkv7,
     device: &Device,
     tokenizer: &Tokenizer,
+    text_start: TextStart,
 ) -> Result<TunedState> {
     let config = model.config();
     match start {
@@ -48,8 +49,8 @@ pub fn start_state(
             Ok(state)
         }
         StartState::Text(text) => {
-            let mut ids = vec![0_i32];
-            ids.extend(tokenizer.encode(text).iter().map(|id| id.cast_signed()));
+            let ids = text_start.with(&tokenizer.encode(text));
+            let ids: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
             let mut after = ModelState::zero(config, 1, device);
             for part in ids.chunks(TOKENS_OF_A_PART) {
                 let tokens = TensorData::new(part.to_vec(), [1, part.len()]);

@@ -24,17 +24,20 @@ mod export;
 mod export_format;
 #[cfg(test)]
 mod foreign_tests;
+mod metadata;
 mod orientation;
 mod pth_writer;
 mod python_snippet;
 mod raw;
+pub(crate) mod sidecar;
 mod tensors;
 #[cfg(test)]
 mod tests;
 
 use export::check_sound;
 pub use export::{ExportReport, PthDType, write_pth, write_safetensors, write_st};
-pub use export_format::{ExportFormat, export};
+pub use export_format::{ExportFormat, export, write_companions};
+pub use metadata::{Metadata, VOCABULARY_FILE, VocabularyMark, exported_vocabulary};
 pub use orientation::{Convention, Orientation, declared_orientation, stored_orientation};
 pub use python_snippet::{python_snippet, write_python_snippet};
 pub use raw::{raw_in, read_raw, write_raw};
@@ -55,29 +58,11 @@ pub struct TunedState {
     pub layers: Vec<Vec<f32>>,
 }
 
-/// What a `.safetensors` state says about where it came from. All absent for
-/// states of other programs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
-    /// [`Checkpoint::fingerprint`] of the model that it was tuned for.
-    pub base_fingerprint: Option<String>,
-    /// The specification of the run, as RON.
-    pub spec_ron: Option<String>,
-    /// The figures of the run, as JSON.
-    pub metrics_json: Option<String>,
-    /// The version of Gosling that wrote the file. Writers put their own.
-    pub gosling_version: Option<String>,
-}
-
-/// Keys and values of the metadata of a `.safetensors` state.
+/// Keys and values of a `.safetensors` state beside its metadata.
 mod keys {
     pub(super) const FORMAT: &str = "format";
     pub(super) const FORMAT_VALUE: &str = "gosling-state";
     pub(super) const ORIENTATION: &str = "orientation";
-    pub(super) const FINGERPRINT: &str = "base_model_fingerprint";
-    pub(super) const SPEC: &str = "spec_ron";
-    pub(super) const METRICS: &str = "metrics_json";
-    pub(super) const VERSION: &str = "gosling_version";
 }
 
 impl TunedState {
@@ -190,13 +175,10 @@ pub fn state_as_stored(checkpoint: &Checkpoint) -> Result<(TunedState, Metadata)
     if let Some(found) = first_not_finite(&state) {
         return Err(refuse_not_finite(checkpoint.file(), found));
     }
-    let metadata = checkpoint.metadata();
-    let text = |key: &str| metadata.get(key).cloned();
-    let metadata = Metadata {
-        base_fingerprint: text(keys::FINGERPRINT),
-        spec_ron: text(keys::SPEC),
-        metrics_json: text(keys::METRICS),
-        gosling_version: text(keys::VERSION),
+    let own = Metadata::from_text(checkpoint.file(), checkpoint.metadata())?;
+    let metadata = match own == Metadata::default() {
+        true => sidecar::read_sidecar(checkpoint.file())?.map_or(own, |(beside, _)| beside),
+        false => own,
     };
     Ok((state, metadata))
 }

@@ -11,6 +11,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::lift_bundle::is_bundle;
+use super::state_file::sidecar::read_sidecar;
 use super::state_file::{
     Convention, Metadata, Orientation, TunedState, check_fits, declared_orientation, has_shifts,
     left_out, read_raw, state_as_stored,
@@ -79,11 +80,12 @@ impl StoredState {
         let ending = path.extension().unwrap_or_default();
         if ending.eq_ignore_ascii_case("bin") && !is_archive(path)? {
             let (as_stored, has_shifts) = read_raw(path, model)?;
+            let beside = read_sidecar(path)?;
             return Ok(Self {
                 as_stored,
-                declared: told,
+                declared: told.or(beside.as_ref().map(|(_, orientation)| *orientation)),
                 convention: Some(Convention::RAW),
-                metadata: Metadata::default(),
+                metadata: beside.map(|(metadata, _)| metadata).unwrap_or_default(),
                 has_shifts,
                 left_out: None,
             });

@@ -17,8 +17,8 @@ use super::text_loss::text_loss;
 use super::tuned::Tuned;
 use crate::data::Example;
 use crate::error::{Error, Result};
-use crate::model::Rwkv7;
 use crate::model::state::Start;
+use crate::model::{LeadingToken, Rwkv7};
 
 mod stepping;
 
@@ -57,14 +57,10 @@ pub struct Trainer<'a> {
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer of `model`, which lives on `device`, from the state `start`. A
-    /// lifted state takes its support vectors from what the model makes of
-    /// `examples`; standard tuning needs none here.
+    /// As [`Self::with_leading_token`], token 0 in front of `examples`.
     ///
     /// # Errors
-    /// [`Error::Spec`] if the method trains nothing, does not fit the model or
-    /// names a layer that is not there, or the start state is that of another
-    /// model.
+    /// As [`Self::with_leading_token`].
     pub fn new(
         model: &'a Rwkv7,
         device: &'a Device,
@@ -72,6 +68,27 @@ impl<'a> Trainer<'a> {
         training: &TrainingSpec,
         start: &TunedState,
         examples: &[Example],
+    ) -> Result<Self> {
+        let leading = LeadingToken::Zero;
+        Self::with_leading_token(model, device, method, training, start, examples, leading)
+    }
+
+    /// A trainer of `model`, which lives on `device`, from the state `start`. A
+    /// lifted state takes its support vectors from what the model makes of
+    /// `examples` behind `leading`; standard tuning needs none here.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the method trains nothing, does not fit the model or
+    /// names a layer that is not there, or the start state is that of another
+    /// model.
+    pub fn with_leading_token(
+        model: &'a Rwkv7,
+        device: &'a Device,
+        method: &Method,
+        training: &TrainingSpec,
+        start: &TunedState,
+        examples: &[Example],
+        leading: LeadingToken,
     ) -> Result<Self> {
         super::state_file::check_fits(start, model.config())?;
         let Some((layers, _)) = method.tuned() else {
@@ -82,7 +99,7 @@ impl<'a> Trainer<'a> {
         let (tunes_state, lift, activity) = match method.lifting() {
             None => (true, None, None),
             Some(lifting) => {
-                let start = LiftStart::new(model, device, &lifting, examples, training)?;
+                let start = LiftStart::new(model, device, &lifting, examples, leading, training)?;
                 let activity = start.activity;
                 let lift = Lift::new(start, &lifting, training, layers.clone());
                 (lifting.tune_s0, Some(lift), Some(activity))

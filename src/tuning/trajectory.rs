@@ -6,9 +6,8 @@ use super::spec::LiftKind;
 use super::trainer::read_f32;
 use super::tuned::{LiftValues, Tuned};
 use crate::error::{Error, Result};
-use crate::model::Rwkv7;
-use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::state::ModelState;
+use crate::model::{Rwkv7, TextStart};
 
 /// Tokens that are followed at most.
 pub const MAX_TOKENS: usize = 4096;
@@ -24,7 +23,7 @@ pub struct Trajectory {
     pub head: usize,
     /// N.
     pub head_size: usize,
-    /// Token 0, which stands before every text, and then the text's.
+    /// The text's, behind token 0 where the text begins with that.
     pub tokens: Vec<u32>,
     /// S_t, [value, key] row-major; the first is S_0.
     pub states: Vec<Vec<f32>>,
@@ -67,8 +66,8 @@ pub struct Place {
 }
 
 impl Trajectory {
-    /// Takes `tokens` through the model from what is tuned, the untuned model
-    /// without it. `progress` hears the tokens done and in all, and can end it
+    /// Takes `tokens`, behind `text_start`, through the model from what is tuned, the
+    /// untuned model without it. `progress` hears the tokens done and in all, and can end it
     /// with an error.
     ///
     /// # Errors
@@ -79,6 +78,7 @@ impl Trajectory {
         model: &Rwkv7,
         device: &Device,
         tuned: Option<&Tuned>,
+        text_start: TextStart,
         tokens: &[u32],
         place: Place,
         progress: &mut dyn FnMut(usize, usize) -> Result<()>,
@@ -90,7 +90,7 @@ impl Trajectory {
             Some(tuned) => tuned.start(device).state(config, 1, device),
             None => ModelState::zero(config, 1, device),
         };
-        let tokens = [&[END_OF_DOCUMENT], tokens].concat();
+        let tokens = text_start.with(tokens);
         let mut recorder = Recorder::new(place);
         recorder.take(&state);
         for (idx, token) in tokens.iter().enumerate() {
@@ -288,7 +288,10 @@ mod tests {
 
     fn follow(model: &Rwkv7, tuned: Option<&Tuned>, tokens: &[u32]) -> Result<Trajectory> {
         let device = Device::flex();
-        Trajectory::follow(model, &device, tuned, tokens, PLACE, &mut |_, _| Ok(()))
+        let zero = TextStart::Zero;
+        Trajectory::follow(model, &device, tuned, zero, tokens, PLACE, &mut |_, _| {
+            Ok(())
+        })
     }
 
     fn assert_close(got: &[f32], want: &[f32]) {
@@ -360,12 +363,23 @@ mod tests {
     #[test]
     fn a_constant_branch_does_not_change_and_the_untuned_model_has_none() {
         let model = model(&Device::flex());
-        let mut tuned = tuned(&model);
-        if let Some(lift) = &mut tuned.lift {
+        let mut lifted = tuned(&model);
+        if let Some(lift) = &mut lifted.lift {
             lift.kind = LiftKind::Constant;
         }
-        let got = follow(&model, Some(&tuned), &[5, 6]).unwrap();
+        let got = follow(&model, Some(&lifted), &[5, 6]).unwrap();
         assert_eq!(got.lifted_at(0), got.lifted_at(2));
+        let (device, none) = (Device::flex(), TextStart::None);
+        let without = Trajectory::follow(
+            &model,
+            &device,
+            Some(&lifted),
+            none,
+            &[5, 6],
+            PLACE,
+            &mut |_, _| Ok(()),
+        );
+        assert_eq!(without.unwrap().tokens, [5, 6]);
         let untuned = follow(&model, None, &[5, 6]).unwrap();
         assert_eq!(untuned.lifted, None);
         assert!(untuned.states[0].iter().all(|x| *x == 0.0));
@@ -378,8 +392,11 @@ mod tests {
         let model = model(&device);
         let refuse = |tokens: &[u32], layer, head| {
             let place = Place { layer, head };
+            let zero = TextStart::Zero;
             let followed =
-                Trajectory::follow(&model, &device, None, tokens, place, &mut |_, _| Ok(()));
+                Trajectory::follow(&model, &device, None, zero, tokens, place, &mut |_, _| {
+                    Ok(())
+                });
             followed.unwrap_err().to_string()
         };
         assert_eq!(refuse(&[1], 6, 0), "layer: must be 0 to 5, is 6");
@@ -387,7 +404,8 @@ mod tests {
         assert!(refuse(&[1; MAX_TOKENS + 1], 0, 0).starts_with("text: has 4097 tokens"));
         assert!(refuse(&[4096], 0, 0).starts_with("vocabulary: has the token 4096"));
         let mut stop = |_, _| Err(Error::Stopped);
-        let stopped = Trajectory::follow(&model, &device, None, &[1; 40], PLACE, &mut stop);
+        let none = TextStart::None;
+        let stopped = Trajectory::follow(&model, &device, None, none, &[1; 40], PLACE, &mut stop);
         assert!(matches!(stopped, Err(Error::Stopped)));
     }
 }

@@ -110,6 +110,7 @@ mod tests {
                     split: Split::Test,
                     few_shot: 0,
                     few_shot_order: None,
+                    leading_token: None,
                     n_total: 3,
                     left_out: Vec::new(),
                 },

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::persist::spec_file::{parse_spec, print_spec};
-use crate::protocol::command::Command;
+use crate::protocol::command::{Command, ResumeChanges};
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 
@@ -202,8 +202,12 @@ impl Queue {
             Asked::Start(spec) => Command::StartRun {
                 spec,
                 runs: runs.to_path_buf(),
+                accept_changes: false,
             },
-            Asked::TakeUp { folder, .. } => Command::ResumeRun { folder },
+            Asked::TakeUp { folder, .. } => Command::ResumeRun {
+                folder,
+                changes: ResumeChanges::default(),
+            },
         })
     }
 

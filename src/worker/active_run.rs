@@ -3,12 +3,9 @@
 use super::best::Best;
 use super::context::Context;
 use super::evaluating::Measurement;
-use super::run_data::RunData;
 use super::run_export::{Figures, Handover};
-use super::session::LoadedModel;
-use super::tuning_loop::{Tuning, TuningEnd};
+use super::tuning_loop::{Sources, Tuning, TuningEnd};
 use crate::error::{Error, Result};
-use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::SelectBy;
@@ -18,9 +15,7 @@ use crate::tuning::tuned::Tuned;
 pub(super) struct ActiveRun<'a> {
     pub run: RunId,
     pub spec: &'a RunSpec,
-    pub loaded: &'a LoadedModel,
-    pub tokenizer: &'a Tokenizer,
-    pub data: &'a RunData,
+    pub sources: Sources<'a>,
     pub tuning: Option<Tuning<'a>>,
     pub evaluations: Vec<(EvaluationPhase, EvaluationSummary)>,
 }
@@ -103,16 +98,16 @@ impl ActiveRun<'_> {
         context: &mut Context<'_>,
     ) -> Result<()> {
         let is_known = self.evaluations.iter().any(|(known, _)| *known == phase);
-        let Some(set) = self.data.benchmark.as_ref().filter(|_| !is_known) else {
+        let Some(set) = self.sources.data.benchmark.as_ref().filter(|_| !is_known) else {
             return Ok(());
         };
         let measurement = Measurement {
             run: &self.run,
             phase,
-            loaded: self.loaded,
-            tokenizer: self.tokenizer,
+            loaded: self.sources.loaded,
+            tokenizer: self.sources.tokenizer,
             set,
-            tuned,
+            tuned: tuned.map(|tuned| (tuned, self.spec.data.leading_token.in_use())),
             step: self.n_steps(),
         };
         self.evaluations.push((phase, measurement.take(context)?));
@@ -165,7 +160,7 @@ impl ActiveRun<'_> {
         let handover = Handover {
             run: &self.run,
             spec: self.spec,
-            fingerprint: &self.loaded.fingerprint,
+            metadata: &self.sources.made_from.metadata,
             tuned: &tuned,
             figures: Figures {
                 step,

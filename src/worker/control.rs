@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use crate::error::{Error, Result};
-use crate::protocol::command::{Command, GenerationRequest, ScoreRequest};
+use crate::protocol::command::{Command, GenerationRequest, ResumeChanges, ScoreRequest};
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::protocol::trace::TraceRequest;
@@ -19,9 +19,16 @@ pub(super) enum Job {
     /// See [`Command::Load`].
     Load(Box<RunSpec>),
     /// See [`Command::StartRun`].
-    Start { spec: Box<RunSpec>, runs: PathBuf },
+    Start {
+        spec: Box<RunSpec>,
+        runs: PathBuf,
+        accept_changes: bool,
+    },
     /// See [`Command::ResumeRun`].
-    Resume { folder: PathBuf },
+    Resume {
+        folder: PathBuf,
+        changes: ResumeChanges,
+    },
     /// See [`Command::FindRate`].
     FindRate {
         run: RunId,
@@ -205,8 +212,16 @@ impl From<Command> for Taken {
     fn from(command: Command) -> Self {
         match command {
             Command::Load(spec) => Self::Job(Job::Load(spec)),
-            Command::StartRun { spec, runs } => Self::Job(Job::Start { spec, runs }),
-            Command::ResumeRun { folder } => Self::Job(Job::Resume { folder }),
+            Command::StartRun {
+                spec,
+                runs,
+                accept_changes,
+            } => Self::Job(Job::Start {
+                spec,
+                runs,
+                accept_changes,
+            }),
+            Command::ResumeRun { folder, changes } => Self::Job(Job::Resume { folder, changes }),
             Command::FindRate { run, spec, range } => Self::Job(Job::FindRate { run, spec, range }),
             Command::Trace(request) => Self::Trace(request),
             Command::Generate { run, request } => Self::Job(Job::Generate { run, request }),
@@ -236,9 +251,15 @@ mod tests {
         RunId(name.into())
     }
 
+    fn resumed(folder: PathBuf) -> Job {
+        let changes = ResumeChanges::default();
+        Job::Resume { folder, changes }
+    }
+
     fn resume_run(name: &str) -> Command {
         Command::ResumeRun {
             folder: name.into(),
+            changes: ResumeChanges::default(),
         }
     }
 
@@ -289,7 +310,7 @@ mod tests {
         sender.send(resume_run("c")).unwrap();
         for name in ["a", "b", "c"] {
             let folder = name.into();
-            assert_eq!(control.next_job(), Some(Job::Resume { folder }));
+            assert_eq!(control.next_job(), Some(resumed(folder)));
         }
     }
 
@@ -360,7 +381,7 @@ mod tests {
         sender.send(Command::Abandon).unwrap();
         sender.send(resume_run("c")).unwrap();
         let folder = "c".into();
-        assert_eq!(control.next_job(), Some(Job::Resume { folder }));
+        assert_eq!(control.next_job(), Some(resumed(folder)));
     }
 
     #[test]

@@ -46,7 +46,8 @@ pub(super) fn measure_distances(
     let config = model.config();
     let layers = lift.layers.chosen(config.n_layer)?;
     let (seed, batch) = (spec.training.seed, spec.training.batch);
-    let sample = ReceptanceSample::take(model, device, &layers, examples, seed, batch)?;
+    let leading = spec.data.leading_token;
+    let sample = ReceptanceSample::take(model, device, &layers, examples, leading, seed, batch)?;
     context.poll(0)?;
     let projector = KernelProjector::new(&lift.features, &sample, config.n_head, seed, device)?;
     let vectors = read_f32(projector.support_vectors)?;

@@ -8,6 +8,7 @@ use super::run_data::BenchmarkSet;
 use super::session::LoadedModel;
 use crate::bench::{Evaluation, ItemSet, Runner, ScoreOptions, evaluate};
 use crate::error::Result;
+use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::evaluation_file::Scored;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, Score};
@@ -22,8 +23,9 @@ pub(super) struct Work<'a> {
     pub tokenizer: &'a Tokenizer,
     pub items: &'a ItemSet,
     pub options: &'a ScoreOptions,
-    /// What the model starts from; the untuned model if none.
-    pub tuned: Option<&'a Tuned>,
+    /// What the model starts from, and what its texts begin with; the untuned
+    /// model, which reads token 0 first, if none.
+    pub tuned: Option<(&'a Tuned, TextStart)>,
     /// Steps done, for a pause.
     pub step: usize,
 }
@@ -52,7 +54,7 @@ impl Work<'_> {
         let LoadedModel { model, device, .. } = self.loaded;
         let mut runner = match self.tuned {
             None => Runner::new(model, device),
-            Some(tuned) => Runner::with_start(model, device, tuned.start(device)),
+            Some((tuned, start)) => Runner::with_start(model, device, tuned.start(device), start),
         };
         let evaluation = evaluate(
             &mut runner,
@@ -88,8 +90,9 @@ pub(super) struct Measurement<'a> {
     pub loaded: &'a LoadedModel,
     pub tokenizer: &'a Tokenizer,
     pub set: &'a BenchmarkSet,
-    /// What the model starts from; the untuned model if none.
-    pub tuned: Option<&'a Tuned>,
+    /// What the model starts from, and what its texts begin with; the untuned
+    /// model if none.
+    pub tuned: Option<(&'a Tuned, TextStart)>,
     /// Steps done, for a pause.
     pub step: usize,
 }
@@ -129,7 +132,8 @@ impl Measurement<'_> {
     }
 }
 
-/// The headline figure of the held-out items from a state on the way.
+/// The headline figure of the held-out items from a state on the way, and what its
+/// texts begin with.
 ///
 /// # Errors
 /// [`crate::error::Error::Stopped`] when the run is to end; what the device
@@ -138,13 +142,13 @@ pub(super) fn held_out_score(
     loaded: &LoadedModel,
     tokenizer: &Tokenizer,
     set: &BenchmarkSet,
-    tuned: &Tuned,
+    (tuned, start): (&Tuned, TextStart),
     step: usize,
     context: &mut Context<'_>,
 ) -> Result<Option<Score>> {
     let LoadedModel { model, device, .. } = loaded;
     let evaluation = evaluate(
-        &mut Runner::with_start(model, device, tuned.start(device)),
+        &mut Runner::with_start(model, device, tuned.start(device), start),
         tokenizer,
         &set.items,
         &set.options(EvaluationPhase::After),

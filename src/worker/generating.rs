@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::context::{Context, Doing};
 use super::session::{LoadedModel, Session};
 use crate::error::{Error, Result};
+use crate::model::TextStart;
 use crate::model::generate::{END_OF_DOCUMENT, Generation};
 use crate::model::sampling::Sampler;
 use crate::model::state::Start;
@@ -36,10 +37,14 @@ pub(super) fn generate(
         let reason = format!("must be a number, is {}", request.alpha);
         return Err(Error::spec("alpha", reason));
     }
-    let start = match &request.state {
-        Some(path) => Some(read_start(path, request.alpha, loaded)?),
-        None => None,
+    let (start, own_vocabulary) = match &request.state {
+        Some(path) => {
+            let (start, vocabulary) = read_start(path, request.alpha, loaded)?;
+            (Some(start), vocabulary)
+        }
+        None => (None, None),
     };
+    let tokenizer = own_vocabulary.unwrap_or(tokenizer);
     let prompt = tokenizer.encode_bytes(request.prompt.as_bytes());
     let mut writers = Vec::new();
     for answer in answers(request) {
@@ -92,9 +97,15 @@ fn end_all(request: &GenerationRequest, run: &RunId, context: &mut Context<'_>) 
     Ok(())
 }
 
-fn read_start(path: &Path, alpha: f32, loaded: &LoadedModel) -> Result<Start> {
+/// The state times `alpha`, what its texts begin with, and the vocabulary that it
+/// was tuned with, as far as it says.
+fn read_start(
+    path: &Path,
+    alpha: f32,
+    loaded: &LoadedModel,
+) -> Result<((Start, TextStart), Option<Tokenizer>)> {
     let path = locate_state(path)?;
-    let (tuned, _) = read_tuned(&path, None)?;
+    let (tuned, metadata) = read_tuned(&path, None)?;
     tuned
         .check_fits(loaded.model.config())
         .map_err(|error| match error {
@@ -102,7 +113,9 @@ fn read_start(path: &Path, alpha: f32, loaded: &LoadedModel) -> Result<Start> {
             other
             @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => other,
         })?;
-    Ok(tuned.scaled(alpha).start(&loaded.device))
+    let vocabulary = metadata.tokenizer(&path)?;
+    let start = tuned.scaled(alpha).start(&loaded.device);
+    Ok(((start, metadata.text_start()), vocabulary))
 }
 
 /// One of the answers.
@@ -120,11 +133,16 @@ impl<'a> Writer<'a> {
         answer: Answer,
         request: &GenerationRequest,
         loaded: &'a LoadedModel,
-        start: Option<&Start>,
+        start: Option<&(Start, TextStart)>,
         prompt: &[u32],
     ) -> Result<Self> {
         let sampler = Sampler::new(request.sampling)?;
-        let text = Generation::new(&loaded.model, &loaded.device, start, prompt)?;
+        let (start, text_start) = match start {
+            Some((start, text_start)) => (Some(start), *text_start),
+            None => (None, TextStart::Zero),
+        };
+        let LoadedModel { model, device, .. } = loaded;
+        let text = Generation::after(model, device, start, text_start, prompt)?;
         Ok(Self {
             answer,
             text,

@@ -8,6 +8,7 @@ use crate::data::{
     load_text_set, mini,
 };
 use crate::error::{Error, Result};
+use crate::model::LeadingToken;
 use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::EvaluationPhase;
@@ -37,7 +38,7 @@ pub(super) struct RunData {
 #[derive(Debug)]
 pub(super) struct BenchmarkSet {
     pub items: ItemSet,
-    protocol: Protocol,
+    pub protocol: Protocol,
     few_shot: FewShot,
     context_length: Option<usize>,
 }
@@ -114,8 +115,27 @@ impl RunData {
         ];
         for (name, examples) in sets {
             let n_before = examples.len();
+            // Nothing stands in front of such an example, and nothing follows.
+            let leading = spec.data.leading_token;
+            let is_empty = |example: &Example| example.n_tokens() < 2;
+            if leading != LeadingToken::Zero {
+                examples.retain(|example| !is_empty(example));
+            }
+            if n_before > examples.len() {
+                let n = n_before - examples.len();
+                let reason = format!(
+                    "{n} of {n_before} {name} examples have one token, of which nothing can be \
+                     learnt with data.leading_token {}",
+                    leading.name()
+                );
+                if examples.is_empty() {
+                    return Err(Error::spec("data.leading_token", reason + "; choose Zero"));
+                }
+                self.notes.push(reason + ", and are left out");
+            }
+            let n_before = examples.len();
             let shortest = examples.iter().map(Example::n_tokens).min();
-            // Token 0 stands in front of every example.
+            // Room for token 0, so that every form is trained on the same examples.
             examples.retain(|example| example.n_tokens() < context_length);
             let n_long = n_before - examples.len();
             if let (true, Some(shortest)) = (examples.is_empty(), shortest) {
@@ -349,6 +369,39 @@ mod tests {
             2000 - data.train.len()
         );
         assert_eq!(data.notes[0], note);
+    }
+
+    #[test]
+    fn examples_of_which_nothing_can_be_learnt_are_left_out() {
+        let lines = "{\"text\": \"a\"}\n{\"text\": \"a b\"}\n";
+        let (_file, source) = jsonl(lines, None);
+        let with = |leading| {
+            load(|spec| {
+                spec.data.source = source.clone();
+                spec.data.leading_token = leading;
+            })
+        };
+        assert_eq!(with(LeadingToken::Zero).unwrap().train.len(), 2);
+        for leading in [LeadingToken::None, LeadingToken::Both] {
+            let data = with(leading).unwrap();
+            assert_eq!(data.train.len(), 1);
+            let note = format!(
+                "1 of 2 training examples have one token, of which nothing can be learnt with \
+                 data.leading_token {}, and are left out",
+                leading.name()
+            );
+            assert!(data.notes.contains(&note), "{:?}", data.notes);
+        }
+        let (_file, source) = jsonl("{\"text\": \"a\"}\n", None);
+        let refused = load(|spec| {
+            spec.data.source = source;
+            spec.data.leading_token = LeadingToken::None;
+        });
+        let message = refused.unwrap_err().to_string();
+        assert!(
+            message.starts_with("data.leading_token: 1 of 1"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::protocol::run_spec::RunSpec;
 use crate::tuning::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, write_bundle};
 use crate::tuning::spec::LiftKind;
 use crate::tuning::state_file::{
-    ExportReport, Metadata, PthDType, write_pth, write_python_snippet, write_safetensors,
+    ExportReport, Metadata, PthDType, write_companions, write_pth, write_safetensors,
 };
 use crate::tuning::tuned::Tuned;
 
@@ -19,7 +19,8 @@ use crate::tuning::tuned::Tuned;
 pub(super) struct Handover<'a> {
     pub run: &'a RunId,
     pub spec: &'a RunSpec,
-    pub fingerprint: &'a str,
+    /// Without the specification and the figures.
+    pub metadata: &'a Metadata,
     pub tuned: &'a Tuned,
     pub figures: Figures<'a>,
 }
@@ -36,7 +37,7 @@ pub(super) struct Figures<'a> {
 }
 
 impl Handover<'_> {
-    /// Writes `state.safetensors`, `state.pth` and the script that loads it; of
+    /// Writes `state.safetensors`, `state.pth` and what belongs beside it; of
     /// a lifted run `lifted.safetensors` too, of which the others are a part. A
     /// run of the paper's recurrence tunes no plain S_0 and has that file alone.
     ///
@@ -46,10 +47,9 @@ impl Handover<'_> {
     pub fn write(&self, context: &mut Context<'_>) -> Result<()> {
         context.during = Doing::Saving;
         let metadata = Metadata {
-            base_fingerprint: Some(self.fingerprint.to_owned()),
             spec_ron: Some(print_spec(self.spec)?),
             metrics_json: serde_json::to_string(&self.figures).ok(),
-            gosling_version: None,
+            ..self.metadata.clone()
         };
         if let Some(lift) = &self.tuned.lift {
             let path = context.folder()?.lifted_path();
@@ -65,7 +65,7 @@ impl Handover<'_> {
         let other = own.with_extension("pth");
         let own = write_safetensors(&self.tuned.state, own, &metadata)?;
         let other = write_pth(&self.tuned.state, other, PthDType::F32)?;
-        write_python_snippet(&other.path)?;
+        write_companions(&other.path, &metadata)?;
         self.report(own, context)?;
         self.report(other, context)
     }

@@ -9,6 +9,7 @@ use super::context::{Context, Doing};
 use super::control::Job;
 use super::distances::measure_distances;
 use super::generating::generate;
+use super::made_from::{INPUTS, MadeFrom, check_model_is_there};
 use super::resume;
 use super::run_data::RunData;
 use super::scoring::score;
@@ -16,13 +17,15 @@ use super::session::{LoadedModel, Session, tokenizer_of};
 use super::snapshot_plan::SnapshotPlan;
 use super::step_memory::memory_note;
 use super::tracer::trace;
-use super::tuning_loop::{Tuning, micro_batches};
+use super::tuning_loop::{Sources, Tuning, micro_batches};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::run_folder::RunFolder;
 use crate::persist::run_history::past_run;
+use crate::persist::run_inputs::has_inputs;
+use crate::protocol::command::ResumeChanges;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
-use crate::protocol::run_spec::RunSpec;
+use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::batch::DataOrder;
 use crate::tuning::rate_finder::{RateFinding, RateRange, find_rate};
 use crate::tuning::start::start_state;
@@ -36,8 +39,15 @@ use crate::tuning::trainer::Trainer;
 pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
     match job {
         Job::Load(spec) => load(&spec, session, context),
-        Job::Start { spec, runs } => start(&spec.with_absolute_paths(), &runs, session, context),
-        Job::Resume { folder } => take_up(&folder, session, context),
+        Job::Start {
+            spec,
+            runs,
+            accept_changes,
+        } => {
+            let check = StartCheck::New { accept_changes };
+            start(&spec.with_absolute_paths(), &runs, check, session, context)
+        }
+        Job::Resume { folder, changes } => take_up(&folder, &changes, session, context),
         Job::Trace(request) => trace(request, session, context),
         Job::FindRate { run, spec, range } => {
             context.unwritten = Some(run.clone());
@@ -65,11 +75,21 @@ fn load(spec: &RunSpec, session: &mut Session, context: &mut Context<'_>) -> Res
     context.load(session, spec).map(|_| ())
 }
 
+/// Whether the state that a run starts from is held against its model.
+#[derive(Clone, Copy)]
+enum StartCheck {
+    /// Of a run that has not begun.
+    New { accept_changes: bool },
+    /// Not again.
+    Done,
+}
+
 /// What a run needs before it begins.
 struct Prepared<'a> {
     loaded: &'a LoadedModel,
     tokenizer: Tokenizer,
     data: RunData,
+    made_from: MadeFrom,
     /// None where nothing is trained.
     trainer: Option<Trainer<'a>>,
 }
@@ -87,6 +107,7 @@ pub(super) fn load_data(spec: &RunSpec, context: &mut Context<'_>) -> Result<(Ru
 
 fn prepare<'a>(
     spec: &RunSpec,
+    check: StartCheck,
     session: &'a mut Session,
     context: &mut Context<'_>,
 ) -> Result<Prepared<'a>> {
@@ -101,20 +122,33 @@ fn prepare<'a>(
     let snapshots = SnapshotPlan::new(spec, loaded.model.config());
     data.notes.extend(snapshots.map(|plan| plan.note()));
     context.during = Doing::Preparing;
+    let mut made_from = MadeFrom::new(spec, loaded, &tokenizer, &data);
+    if let (StartCheck::New { accept_changes }, Some((_, start))) = (check, spec.method.tuned()) {
+        made_from.check_start(start, accept_changes, &mut data.notes)?;
+    }
     let LoadedModel { device, model, .. } = loaded;
     let trainer = match spec.method.tuned() {
         None => None,
         Some((_, start)) => {
-            let start = start_state(start, model, device, &tokenizer)?;
+            let leading = spec.data.leading_token;
+            let start = start_state(start, model, device, &tokenizer, leading.in_use())?;
             let (method, training) = (&spec.method, &spec.training);
-            let trainer = Trainer::new(model, device, method, training, &start, &data.train)?;
-            Some(trainer)
+            Some(Trainer::with_leading_token(
+                model,
+                device,
+                method,
+                training,
+                &start,
+                &data.train,
+                leading,
+            )?)
         }
     };
     Ok(Prepared {
         loaded,
         tokenizer,
         data,
+        made_from,
         trainer,
     })
 }
@@ -122,80 +156,107 @@ fn prepare<'a>(
 fn start(
     spec: &RunSpec,
     runs: &Path,
+    check: StartCheck,
     session: &mut Session,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    let prepared = prepare(spec, session, context)?;
+    let mut prepared = prepare(spec, check, session, context)?;
     context.poll(0)?;
     context.during = Doing::CreatingRun;
     let folder = RunFolder::create(runs, spec)?;
+    prepared.made_from.keep(&folder, &prepared.tokenizer)?;
     folder.append_log(&prepared.loaded.lines.join("\n"))?;
     let run = begin(folder, spec, 0, prepared.data.notes.clone(), context)?;
     let Prepared {
         loaded,
         tokenizer,
         data,
+        made_from,
         trainer,
     } = &mut { prepared };
+    let sources = Sources {
+        loaded,
+        tokenizer,
+        data,
+        made_from,
+    };
     let tuning = trainer.take().map(|trainer| {
         let validations = Validations::default();
-        Tuning::new(
-            run.clone(),
-            spec,
-            loaded,
-            tokenizer,
-            data,
-            trainer,
-            validations,
-        )
+        Tuning::new(run.clone(), spec, sources, trainer, validations)
     });
     let active = ActiveRun {
         run,
         spec,
-        loaded,
-        tokenizer,
-        data,
+        sources,
         tuning,
         evaluations: Vec::new(),
     };
     active.finish(context)
 }
 
-fn take_up(path: &Path, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
+fn take_up(
+    path: &Path,
+    changes: &ResumeChanges,
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<()> {
     context.during = Doing::OpeningRun;
-    let (mut folder, spec) = RunFolder::open(path)?;
+    let (mut folder, mut spec) = RunFolder::open(path)?;
+    if let Some(model) = &changes.model {
+        spec.model.checkpoint = CheckpointSource::File(model.clone());
+        spec = spec.with_absolute_paths();
+    }
+    check_model_is_there(path, &spec)?;
     let past = past_run(path)?;
     resume::check_resumable(&past)?;
+    let check = match has_inputs(path) || past.step > 0 {
+        true => StartCheck::Done,
+        // A run of a sweep, whose folder was made beforehand.
+        false => StartCheck::New {
+            accept_changes: changes.accept,
+        },
+    };
     let Prepared {
         loaded,
         tokenizer,
         data,
+        made_from,
         trainer,
-    } = &mut prepare(&spec, session, context)?;
+    } = &mut prepare(&spec, check, session, context)?;
     context.during = Doing::OpeningRun;
     let mut validations = Validations::default();
     let mut notes = Vec::new();
+    let mut inputs = None;
     if let Some(trainer) = trainer {
         resume::newest_whole(&folder, &mut notes, &mut |file, checkpoint| {
             validations = Validations::restore(checkpoint, file)?;
+            inputs = checkpoint.extra.get(INPUTS).cloned();
             trainer.restore(checkpoint)
         })?;
     }
+    match check {
+        StartCheck::Done => {
+            made_from.check_unchanged(path, inputs.as_deref(), changes.accept, &mut notes)?;
+        }
+        StartCheck::New { .. } => notes.append(&mut data.notes),
+    }
+    if changes.model.is_some() {
+        folder.replace_spec(&spec)?;
+    }
+    made_from.keep(&folder, tokenizer)?;
     let first_step = trainer.as_ref().map_or(0, Trainer::steps_taken);
     folder.truncate_after(first_step)?;
     folder.drop_snapshots_after(first_step)?;
     folder.append_log(&loaded.lines.join("\n"))?;
     let run = begin(folder, &spec, first_step, notes, context)?;
+    let sources = Sources {
+        loaded,
+        tokenizer,
+        data,
+        made_from,
+    };
     let tuning = trainer.take().map(|trainer| {
-        let mut tuning = Tuning::new(
-            run.clone(),
-            &spec,
-            loaded,
-            tokenizer,
-            data,
-            trainer,
-            validations,
-        );
+        let mut tuning = Tuning::new(run.clone(), &spec, sources, trainer, validations);
         tuning.remember(&past);
         tuning
     });
@@ -206,9 +267,7 @@ fn take_up(path: &Path, session: &mut Session, context: &mut Context<'_>) -> Res
     let active = ActiveRun {
         run,
         spec: &spec,
-        loaded,
-        tokenizer,
-        data,
+        sources,
         tuning,
         evaluations: past.evaluations.into_iter().filter(is_kept).collect(),
     };
@@ -242,7 +301,8 @@ fn search_rate(
     context: &mut Context<'_>,
 ) -> Result<RateFinding> {
     range.check()?;
-    let prepared = prepare(spec, session, context)?;
+    // Nothing is written of a search.
+    let prepared = prepare(spec, StartCheck::Done, session, context)?;
     let Some(mut trainer) = prepared.trainer else {
         let reason = "is Base, which trains nothing; choose Standard";
         return Err(Error::spec("method", reason));

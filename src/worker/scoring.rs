@@ -2,7 +2,7 @@
 //! folder, as `gosling eval` does.
 
 use std::fs::create_dir_all;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::context::{Context, Doing};
 use super::evaluating::Work;
@@ -11,14 +11,12 @@ use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{Protocol, load, mini};
 use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{later_name, write_evaluation};
-use crate::persist::run_folder::SPEC_FILE;
-use crate::persist::spec_file::read_spec;
+use crate::persist::run_folder::read_run_spec;
 use crate::protocol::command::ScoreRequest;
 use crate::protocol::event::{EvaluationSummary, Event, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::lift_bundle::read_tuned;
 use crate::tuning::state_file::locate_state;
-use crate::tuning::tuned::Tuned;
 
 /// Scores, writes and reports; a stop is reported as an end without figures.
 ///
@@ -48,17 +46,23 @@ fn take(
     context: &mut Context<'_>,
 ) -> Result<(EvaluationSummary, PathBuf)> {
     context.during = Doing::OpeningRun;
-    let spec = read_spec(request.folder.join(SPEC_FILE))?;
-    let tuned = match request.is_tuned {
-        true => Some(locate_state(&request.folder).and_then(|path| read_state(&path))?),
-        false => None,
+    let spec = read_run_spec(&request.folder)?;
+    let (tuned, own_vocabulary) = match request.is_tuned {
+        true => {
+            let path = locate_state(&request.folder)?;
+            let (tuned, metadata) = read_tuned(&path, None)?;
+            let vocabulary = metadata.tokenizer(&path)?;
+            (Some((tuned, metadata.text_start())), vocabulary)
+        }
+        false => (None, None),
     };
     context.during = Doing::LoadingData;
     let (set, options) = items(request, &spec)?;
     context.during = Doing::LoadingModel;
     let (loaded, tokenizer) = context.load(session, &spec)?;
+    let tokenizer = own_vocabulary.unwrap_or(tokenizer);
     context.during = Doing::Scoring;
-    if let Some(tuned) = &tuned {
+    if let Some((tuned, _)) = &tuned {
         let fits = tuned.check_fits(loaded.model.config());
         fits.map_err(|error| error.at_file(&request.folder))?;
     }
@@ -71,7 +75,7 @@ fn take(
         tokenizer: &tokenizer,
         items: &set,
         options: &options,
-        tuned: tuned.as_ref(),
+        tuned: tuned.as_ref().map(|(tuned, start)| (tuned, *start)),
         step: 0,
     };
     let (evaluation, summary) = work.take(&told, context)?;
@@ -81,10 +85,6 @@ fn take(
     let path = folder.join(later_name(&evaluation, request.is_tuned, request.limit));
     write_evaluation(&path, &evaluation, &scored)?;
     Ok((summary, path))
-}
-
-fn read_state(path: &Path) -> Result<Tuned> {
-    read_tuned(path, None).map(|(tuned, _)| tuned)
 }
 
 /// The items, and how they are scored: worded and cut as the run's own were.

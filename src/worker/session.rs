@@ -250,7 +250,7 @@ fn load_model(
 }
 
 /// The vocabulary, if it is the model's.
-pub(super) fn fitting_tokenizer(
+pub(crate) fn fitting_tokenizer(
     spec: &ModelSpec,
     model: &Path,
     n_rows: usize,
@@ -261,9 +261,24 @@ pub(super) fn fitting_tokenizer(
         VocabularySource::World => (Tokenizer::world()?, "the World vocabulary".to_owned()),
         VocabularySource::File(path) => (Tokenizer::from_file(path)?, shown(path).to_string()),
     };
+    check_vocabulary(&tokenizer, &name, model, n_rows)?;
+    Ok(tokenizer)
+}
+
+/// Whether the vocabulary that people call `name` can be that of `model`, whose
+/// embedding has `n_rows` rows.
+///
+/// # Errors
+/// [`Error::Spec`] of `model.vocabulary` where it cannot.
+pub(crate) fn check_vocabulary(
+    tokenizer: &Tokenizer,
+    name: &str,
+    model: &Path,
+    n_rows: usize,
+) -> Result<()> {
     let n_ids = tokenizer.vocab_size();
     if n_ids <= n_rows && n_rows - n_ids <= MAX_SPARE_ROWS {
-        return Ok(tokenizer);
+        return Ok(());
     }
     Err(Error::spec(
         "model.vocabulary",

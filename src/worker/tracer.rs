@@ -5,6 +5,7 @@
 use super::context::{Context, Doing};
 use super::session::{LoadedModel, Session};
 use crate::error::{Error, Result};
+use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::run_folder::snapshot_file;
 use crate::protocol::event::{Event, RunId};
@@ -71,11 +72,16 @@ impl Tracer<'_> {
         if let Some(tuned) = &tuned {
             tuned.check_fits(model.config())?;
         }
+        let text_start = match tuned {
+            Some(_) => request.spec.data.leading_token.in_use(),
+            None => TextStart::Zero,
+        };
         let tokens = self.tokenizer.encode(&request.text);
         let trajectory = Trajectory::follow(
             model,
             device,
             tuned.as_ref(),
+            text_start,
             &tokens,
             request.place,
             &mut |_, _| context.poll(self.step),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::best::{Check, Validations};
 use super::context::{Context, Doing, Throttle};
 use super::evaluating::held_out_score;
+use super::made_from::{INPUTS, MadeFrom};
 use super::run_data::RunData;
 use super::session::LoadedModel;
 use super::snapshot_plan::SnapshotPlan;
@@ -41,6 +42,15 @@ pub(super) enum TuningEnd {
     Diverged { step: usize, detail: String },
 }
 
+/// What a run reads.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    pub loaded: &'a LoadedModel,
+    pub tokenizer: &'a Tokenizer,
+    pub data: &'a RunData,
+    pub made_from: &'a MadeFrom,
+}
+
 /// A run while it takes its steps.
 pub(super) struct Tuning<'a> {
     pub run: RunId,
@@ -50,6 +60,7 @@ pub(super) struct Tuning<'a> {
     loaded: &'a LoadedModel,
     tokenizer: &'a Tokenizer,
     data: &'a RunData,
+    made_from: &'a MadeFrom,
     order: DataOrder,
     /// The validation examples in batches.
     held_out: Vec<Batch>,
@@ -71,12 +82,16 @@ impl<'a> Tuning<'a> {
     pub fn new(
         run: RunId,
         spec: &'a RunSpec,
-        loaded: &'a LoadedModel,
-        tokenizer: &'a Tokenizer,
-        data: &'a RunData,
+        sources: Sources<'a>,
         trainer: Trainer<'a>,
         validations: Validations,
     ) -> Self {
+        let Sources {
+            loaded,
+            tokenizer,
+            data,
+            made_from,
+        } = sources;
         let training = &spec.training;
         let held_out = match training.validate_every {
             0 => Vec::new(),
@@ -97,6 +112,7 @@ impl<'a> Tuning<'a> {
             loaded,
             tokenizer,
             data,
+            made_from,
             held_out,
             pending: Vec::new(),
             pending_secs: 0.0,
@@ -266,7 +282,15 @@ impl<'a> Tuning<'a> {
         let accuracy = match held_out.filter(|_| select_by == SelectBy::ValidationAccuracy) {
             Some(set) => {
                 let tuned = self.trainer.tuned()?;
-                held_out_score(self.loaded, self.tokenizer, set, &tuned, step, context)?
+                let start = self.spec.data.leading_token.in_use();
+                held_out_score(
+                    self.loaded,
+                    self.tokenizer,
+                    set,
+                    (&tuned, start),
+                    step,
+                    context,
+                )?
             }
             None => None,
         };
@@ -303,6 +327,8 @@ impl<'a> Tuning<'a> {
         context.during = Doing::Saving;
         let mut checkpoint = self.trainer.checkpoint()?;
         self.validations.store(&mut checkpoint);
+        let inputs = self.made_from.inputs.to_json();
+        checkpoint.extra.insert(INPUTS.to_owned(), inputs);
         let path = context.folder()?.checkpoint_path(step);
         write_checkpoint(&path, &checkpoint)?;
         self.saved_step = Some(step);
@@ -324,23 +350,29 @@ pub(super) fn micro_batches(
     step: usize,
 ) -> Vec<Batch> {
     let accumulate = spec.training.accumulate;
+    let (leading, seed) = (spec.data.leading_token, spec.training.seed);
     let batch = |idx| {
-        let chosen = order.batch(idx);
-        let examples: Vec<&Example> = chosen.iter().map(|idx| &data.train[*idx]).collect();
-        Batch::new(&examples, spec.data.loss_on)
+        let first = idx * spec.training.batch;
+        let chosen = (first..).zip(order.batch(idx));
+        let examples: Vec<_> = chosen
+            .map(|(position, idx)| (&data.train[idx], leading.of_example(seed, position)))
+            .collect();
+        Batch::of(&examples, spec.data.loss_on)
     };
     (step * accumulate..(step + 1) * accumulate)
         .map(batch)
         .collect()
 }
 
-/// Batches of examples of like length, so that little is padding.
+/// Batches of examples of like length, so that little is padding; each example as
+/// the state will be used.
 fn batches_by_length(examples: &[Example], spec: &RunSpec) -> Vec<Batch> {
-    let mut sorted: Vec<&Example> = examples.iter().collect();
-    sorted.sort_by_key(|example| example.n_tokens());
+    let start = spec.data.leading_token.in_use();
+    let mut sorted: Vec<_> = examples.iter().map(|example| (example, start)).collect();
+    sorted.sort_by_key(|(example, _)| example.n_tokens());
     sorted
         .chunks(spec.training.batch)
-        .map(|batch| Batch::new(batch, spec.data.loss_on))
+        .map(|batch| Batch::of(batch, spec.data.loss_on))
         .collect()
 }
 

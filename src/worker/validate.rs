@@ -105,6 +105,7 @@ fn check_data(data: &DataSpec) -> Result<()> {
         train_limit,
         loss_on: _,
         append_end: _,
+        leading_token: _,
         context_length,
     } = data;
     match source {

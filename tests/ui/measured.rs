@@ -97,6 +97,7 @@ pub fn write(
             split: Split::Test,
             few_shot,
             few_shot_order: (few_shot > 0).then_some(FewShotOrder::First),
+            leading_token: None,
             n_total: items.len(),
             left_out: Vec::new(),
         },

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 use gosling::data::Benchmark;
 use gosling::kernels::device::{DeviceChoice, list_adapters};
-use gosling::protocol::command::Command;
+use gosling::protocol::command::{Command, ResumeChanges};
 use gosling::protocol::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome};
 use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::runs::RunStore;
@@ -91,13 +91,18 @@ impl Client {
         self.send(Command::StartRun {
             spec: Box::new(spec.clone()),
             runs: self.runs.path().join("runs"),
+            accept_changes: false,
         });
     }
 
     pub fn resume(&mut self, folder: &Path) {
+        self.resume_with(folder, ResumeChanges::default());
+    }
+
+    pub fn resume_with(&mut self, folder: &Path, changes: ResumeChanges) {
         self.events.clear();
         let folder = folder.to_path_buf();
-        self.send(Command::ResumeRun { folder });
+        self.send(Command::ResumeRun { folder, changes });
     }
 
     /// Lets the worker go on from the last event.

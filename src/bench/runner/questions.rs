@@ -2,18 +2,20 @@
 //! questions to clusters that share what comes before: what is alike is read once.
 
 use super::super::Request;
-use crate::model::generate::END_OF_DOCUMENT;
+use crate::model::TextStart;
 
 /// Tokens that a cluster of its own has to save.
 const MIN_SAVED: usize = 256;
 /// A shorter beginning has to save more to be worth a pass of its own.
 const MIN_SHARED: usize = 32;
 
-/// A group of requests as texts that begin alike.
+/// A group of requests, or one of it, as texts that begin alike.
 pub(super) struct Question {
     /// Where the group stands among the others.
     pub idx: usize,
-    /// Token 0 and what all contexts begin with; never empty.
+    /// Where the first of the requests stands in the group.
+    pub first: usize,
+    /// What texts begin with and then all contexts; never empty.
     pub shared: Vec<u32>,
     /// What follows, of each request.
     pub options: Vec<Continuation>,
@@ -31,9 +33,24 @@ pub(super) struct Continuation {
 }
 
 impl Question {
-    pub fn new(idx: usize, group: &[Request]) -> Self {
+    /// The group as one question; as one a request where the texts share no token.
+    pub fn of(idx: usize, group: &[Request], start: TextStart) -> Vec<Self> {
         let contexts = group.iter().map(|(context, _)| context.as_slice());
         let n_shared = common_prefix(contexts);
+        if n_shared > 0 || start == TextStart::Zero {
+            return vec![Self::new(idx, 0, group, n_shared, start)];
+        }
+        let requests = group.iter().enumerate();
+        requests
+            .map(|(first, request)| {
+                let n_context = request.0.len();
+                Self::new(idx, first, std::slice::from_ref(request), n_context, start)
+            })
+            .collect()
+    }
+
+    /// Requests whose contexts share `n_shared` tokens.
+    fn new(idx: usize, first: usize, group: &[Request], n_shared: usize, start: TextStart) -> Self {
         let options = group.iter().map(|(context, targets)| {
             let rest = &context[n_shared..];
             let mut inputs = [rest, targets].concat();
@@ -49,7 +66,8 @@ impl Question {
             .map_or(&[][..], |(context, _)| &context[..n_shared]);
         Self {
             idx,
-            shared: [&[END_OF_DOCUMENT], shared].concat(),
+            first,
+            shared: start.with(shared),
             options: options.collect(),
         }
     }
@@ -138,20 +156,53 @@ mod tests {
     fn options_share_their_context_and_no_more() {
         // Letters: the context is all that is read.
         let letters = [(vec![5, 6], vec![7]), (vec![5, 6], vec![8])];
-        let question = Question::new(3, &letters);
+        let one = |idx, group: &[Request], start| {
+            let mut questions = Question::of(idx, group, start);
+            assert_eq!(questions.len(), 1);
+            questions.remove(0)
+        };
+        let (zero, none) = (TextStart::Zero, TextStart::None);
+        assert_eq!(one(0, &letters, none).shared, [5, 6]);
+        let question = one(3, &letters, zero);
         assert_eq!((question.idx, &question.shared[..]), (3, &[0, 5, 6][..]));
         assert_eq!(question.n_inputs(), 0);
         assert_eq!(question.options[1].targets, [8]);
         // Contexts that end in their option, as a sentence with a blank does.
         let blanks = [(vec![5, 6, 1], vec![7, 8]), (vec![5, 6, 2, 3], vec![7, 8])];
-        let question = Question::new(0, &blanks);
+        assert_eq!(one(0, &blanks, none).shared, [5, 6]);
+        let question = one(0, &blanks, zero);
         assert_eq!(question.shared, [0, 5, 6]);
         assert_eq!(question.options[0].inputs, [1, 7]);
         assert_eq!(question.options[1].inputs, [2, 3, 7]);
         assert_eq!(question.options[1].n_unscored, 2);
         // Nothing in front, nothing to score.
-        let empty = Question::new(0, &[(vec![], vec![])]);
+        let empty = one(0, &[(vec![], vec![])], zero);
         assert_eq!((&empty.shared[..], empty.n_inputs()), (&[0][..], 0));
+    }
+
+    #[test]
+    fn texts_that_share_no_token_are_questions_of_their_own() {
+        let names = [
+            (vec![5, 6], vec![7, 8]),
+            (vec![4, 6], vec![7, 8]),
+            (vec![], vec![7, 8]),
+        ];
+        let questions = Question::of(2, &names, TextStart::None);
+        let seen = questions.iter().map(|of| {
+            let [option] = &of.options[..] else {
+                panic!("one option");
+            };
+            assert_eq!((of.idx, option.n_unscored), (2, 0));
+            assert_eq!(
+                (&option.inputs[..], &option.targets[..]),
+                (&[7][..], &[7, 8][..])
+            );
+            (of.first, of.shared.as_slice())
+        });
+        // What has nothing in front is read behind token 0.
+        let expected = [(0, &[5, 6][..]), (1, &[4, 6]), (2, &[0])];
+        assert_eq!(seen.collect::<Vec<_>>(), expected);
+        assert_eq!(Question::of(2, &names, TextStart::Zero).len(), 1);
     }
 
     #[test]

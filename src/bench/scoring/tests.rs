@@ -1,6 +1,7 @@
 use super::*;
 use crate::bench::{Answer, FewShot, FewShotOrder};
 use crate::data::{MmluTemplate, Protocol, Split, Task, mini, mini_few_shot};
+use crate::model::TextStart;
 
 /// A model whose replies are functions of the texts that it is shown.
 struct Scripted<'a> {
@@ -22,6 +23,10 @@ impl<'a> Scripted<'a> {
 }
 
 impl LanguageModel for Scripted<'_> {
+    fn text_start(&self) -> Option<TextStart> {
+        None
+    }
+
     fn log_likelihoods(
         &mut self,
         groups: &[Vec<Request>],

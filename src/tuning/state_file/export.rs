@@ -137,22 +137,11 @@ pub fn write_safetensors(
     metadata: &Metadata,
 ) -> Result<ExportReport> {
     let orientation = Orientation::ValueKey;
-    let mut text = HashMap::from([
+    let mut text = metadata.to_text();
+    text.extend([
         (keys::FORMAT.to_owned(), keys::FORMAT_VALUE.to_owned()),
         (keys::ORIENTATION.to_owned(), orientation.name().to_owned()),
-        (
-            keys::VERSION.to_owned(),
-            env!("CARGO_PKG_VERSION").to_owned(),
-        ),
     ]);
-    let optional = [
-        (keys::FINGERPRINT, &metadata.base_fingerprint),
-        (keys::SPEC, &metadata.spec_ron),
-        (keys::METRICS, &metadata.metrics_json),
-    ];
-    for (key, value) in optional {
-        text.extend(value.iter().map(|value| (key.to_owned(), value.clone())));
-    }
     let export = Export {
         state,
         path: path.as_ref(),

@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::sidecar::write_sidecar;
 use super::{
-    ExportReport, Metadata, PthDType, TunedState, write_pth, write_python_snippet, write_raw,
-    write_safetensors, write_st,
+    ExportReport, Metadata, Orientation, PthDType, TunedState, write_pth, write_python_snippet,
+    write_raw, write_safetensors, write_st,
 };
 use crate::error::{Error, Result};
 
@@ -54,9 +55,10 @@ impl FromStr for ExportFormat {
     }
 }
 
-/// Writes `state` in one of the formats, reads it back and compares; a `.pth`
-/// gets its Python script beside it, whose path is given too. A file that is
-/// there stays unless `overwrite` is set.
+/// Writes `state` in one of the formats, reads it back and compares. Formats without
+/// room for `metadata` get a `.json` with it beside them, and a `.pth` its Python
+/// script, whose path is given too. A file that is there stays unless `overwrite`
+/// is set.
 ///
 /// # Errors
 /// As the writers, and [`Error::Input`] for a file that exists or whose ending
@@ -77,12 +79,32 @@ pub fn export(
     match format {
         ExportFormat::Pth(dtype) => {
             let report = write_pth(state, path, dtype)?;
-            Ok((report, Some(write_python_snippet(path)?)))
+            Ok((report, Some(write_companions(path, metadata)?)))
         }
-        ExportFormat::St => Ok((write_st(state, path)?, None)),
+        ExportFormat::St => {
+            let report = write_st(state, path)?;
+            write_sidecar(path, metadata, Orientation::KeyValue)?;
+            Ok((report, None))
+        }
         ExportFormat::Safetensors => Ok((write_safetensors(state, path, metadata)?, None)),
-        ExportFormat::Raw => Ok((write_raw(state, path)?, None)),
+        ExportFormat::Raw => {
+            let report = write_raw(state, path)?;
+            write_sidecar(path, metadata, Orientation::ValueKey)?;
+            Ok((report, None))
+        }
     }
+}
+
+/// Writes what belongs beside a `.pth`: its description, and the script that loads
+/// it with the vocabulary that the script reads. The script's path.
+///
+/// # Errors
+/// [`Error::Io`] where one of them cannot be written, [`Error::Input`] for a path
+/// without a file name.
+pub fn write_companions(pth: impl AsRef<Path>, metadata: &Metadata) -> Result<PathBuf> {
+    let pth = pth.as_ref();
+    write_sidecar(pth, metadata, Orientation::ValueKey)?;
+    write_python_snippet(pth, metadata)
 }
 
 fn check_ending(path: &Path, format: ExportFormat) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use std::str::FromStr;
 
+use super::sidecar::read_sidecar;
 use super::{CheckpointFormat, keys};
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, shown};
@@ -115,7 +116,7 @@ pub fn declared_orientation(
             Some(said) => Some(said),
             None => return refuse(format!("\"{}\" is not known", shown(text))),
         },
-        None => None,
+        None => read_sidecar(checkpoint.file())?.map(|(_, orientation)| orientation),
     };
     if let (Some(said), Some(told)) = (said, told)
         && said != told

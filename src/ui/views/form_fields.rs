@@ -128,6 +128,10 @@ impl Form<'_> {
         row(ui, &hints::DATA_LOSS_ON, *beside, |ui, _| {
             choose::combo(ui, "loss on", &mut data.loss_on, &names::LOSS_ON)
         });
+        row(ui, &hints::DATA_LEADING_TOKEN, *beside, |ui, _| {
+            let chosen = &mut data.leading_token;
+            choose::combo(ui, "leading token", chosen, &names::LEADING_TOKENS)
+        });
         row(ui, &hints::DATA_CONTEXT_LENGTH, *beside, |ui, field| {
             count(ui, field, &mut data.context_length)
         });

@@ -119,6 +119,14 @@ pub const DATA_APPEND_END: Field = field(
     "Lets every example end in token 0, which ends a document, so that the model learns where to stop. For texts that do not end in a blank line.",
 )
 .switch();
+pub const DATA_LEADING_TOKEN: Field = field(
+    "data.leading_token",
+    "Leading token",
+    "",
+    "",
+    "What stands in front of every text, in training and wherever the state is used. The untuned model always reads token 0 first. Most other programs (RWKV-Runner, Ai00, the rwkv package) feed the text straight to a tuned state, so a state trained behind token 0 does worse there. Both draws one of the two for every example; such a state is scored without token 0.",
+)
+.choice();
 pub const DATA_CONTEXT_LENGTH: Field = field(
     "data.context_length",
     "Context length",
@@ -175,7 +183,7 @@ pub const METHOD_START_DETAIL_2: Field = field(
 
 /// All of them.
 #[cfg(test)]
-pub const ALL: [Field; 22] = [
+pub const ALL: [Field; 23] = [
     NAME,
     DEVICE,
     MODEL_CHECKPOINT,
@@ -191,6 +199,7 @@ pub const ALL: [Field; 22] = [
     DATA_TRAIN_LIMIT,
     DATA_LOSS_ON,
     DATA_APPEND_END,
+    DATA_LEADING_TOKEN,
     DATA_CONTEXT_LENGTH,
     METHOD,
     METHOD_LAYERS,

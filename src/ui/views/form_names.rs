@@ -5,7 +5,8 @@ use super::form_method::Card;
 use crate::data::{MmluTemplate, Template};
 use crate::kernels::device::{AdapterSummary, DeviceChoice};
 use crate::protocol::run_spec::{
-    CheckpointSource, DataSource, EvaluationSplit, Precision, RunSpec, VocabularySource,
+    CheckpointSource, DataSource, EvaluationSplit, LeadingToken, Precision, RunSpec,
+    VocabularySource,
 };
 use crate::tuning::spec::{
     DecorrelationRule, Dynamics, Layers, LossOn, Method, OptimizerSpec, Schedule, SelectBy,
@@ -26,6 +27,12 @@ pub const TEMPLATES: [(Template, &str); 2] = [
 pub const LOSS_ON: [(LossOn, &str); 2] = [
     (LossOn::Answer, "The answer"),
     (LossOn::Everything, "Everything"),
+];
+/// What stands in front of a text.
+pub const LEADING_TOKENS: [(LeadingToken, &str); 3] = [
+    (LeadingToken::Zero, "Token 0"),
+    (LeadingToken::None, "Nothing"),
+    (LeadingToken::Both, "Both, drawn"),
 ];
 /// What is scored.
 pub const SPLITS: [(EvaluationSplit, &str); 2] = [
@@ -173,6 +180,7 @@ pub fn name_at(path: &str, spec: &RunSpec) -> Option<String> {
         "model.vocabulary" => VOCABULARIES[vocabulary(&spec.model.vocabulary)],
         "model.precision" => name_of(&spec.model.precision, &PRECISIONS),
         "data.loss_on" => name_of(&spec.data.loss_on, &LOSS_ON),
+        "data.leading_token" => name_of(&spec.data.leading_token, &LEADING_TOKENS),
         "data.source.validation" => "none",
         "data.source.template" => match &spec.data.source {
             DataSource::Jsonl { template, .. } => name_of(template, &TEMPLATES),

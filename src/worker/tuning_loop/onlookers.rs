@@ -9,7 +9,7 @@ use crate::protocol::event::{Event, RunId};
 use crate::protocol::latest::StateSnapshot;
 use crate::runs::run::Run;
 use crate::tuning::diagnosis::diagnose;
-use crate::tuning::snapshot_file::{Snapshot, write_snapshot};
+use crate::tuning::snapshot_file::{Snapshot, write_snapshot_of};
 use crate::worker::context::{Context, Doing};
 use crate::worker::control::Attention;
 use crate::worker::tracer::Tracer;
@@ -80,7 +80,8 @@ impl Tuning<'_> {
         context.during = Doing::Saving;
         let tuned = self.trainer.tuned()?;
         let snapshot = Snapshot { step, tuned };
-        write_snapshot(context.folder()?.snapshot_path(step), &snapshot)?;
+        let path = context.folder()?.snapshot_path(step);
+        write_snapshot_of(path, &snapshot, &self.made_from.metadata)?;
         self.stored_step = Some(step);
         self.publish(snapshot, true, context)
     }

@@ -8,7 +8,7 @@ use super::super::super::theme::GAP;
 use super::super::super::widgets::controls::{cut_label, named, weak_small};
 use super::spoken;
 use crate::persist::spec_file::fields;
-use crate::protocol::run_spec::RunSpec;
+use crate::protocol::run_spec::{LeadingToken, RunSpec};
 use crate::sweep::spec::Axis;
 use crate::sweep::sweep_file::{SWEEPS, about};
 use crate::sweep::values::{FieldValue, Values};
@@ -124,9 +124,15 @@ fn any_field_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, known: &[(String
 
 /// Numbers and choices of how the state is trained, and not of where files are.
 fn is_searchable(field: &str, value: &str) -> bool {
-    let is_about = ["training.", "method.", "data.train_limit", "data.loss_on"]
-        .iter()
-        .any(|start| field.starts_with(start));
+    let is_about = [
+        "training.",
+        "method.",
+        "data.train_limit",
+        "data.loss_on",
+        "data.leading_token",
+    ]
+    .iter()
+    .any(|start| field.starts_with(start));
     is_about && value.len() < 24 && !value.starts_with(['"', '[']) && !value.contains(['"', ':'])
 }
 
@@ -142,6 +148,7 @@ fn first_values(field: &str, value: &str) -> Values {
         )
     };
     match (field, number) {
+        ("data.leading_token", _) => list(&LeadingToken::ALL.map(LeadingToken::name)),
         ("training.seed", Some(_)) => list(&["0", "1", "2"]),
         ("method.features.upscaled_size", Some(_)) => Values::Log {
             from: 64.0,
@@ -192,6 +199,33 @@ mod tests {
             }
         }
         assert!(n_offered > 2 * PRESETS.len());
+    }
+
+    #[test]
+    fn a_sweep_over_the_leading_token_has_every_form_and_can_be_run() {
+        let base = RunSpec::default();
+        let known = fields(&base).unwrap();
+        let (field, value) = known
+            .iter()
+            .find(|(field, _)| field == "data.leading_token")
+            .unwrap();
+        assert!(is_searchable(field, value));
+        let part = SweepPart {
+            search: Search::Grid(vec![axis(field, value)]),
+            ..SweepPart::default()
+        };
+        let sweep = SweepSpec {
+            base: BaseRun::Run(Box::new(base)),
+            parts: vec![part],
+            ..SweepSpec::default()
+        };
+        let plan = sweep.plan().unwrap();
+        let forms: Vec<_> = plan
+            .runs
+            .iter()
+            .map(|run| run.spec.data.leading_token)
+            .collect();
+        assert_eq!(forms, LeadingToken::ALL);
     }
 
     #[test]

@@ -1,0 +1,61 @@
+//! What a state says of the run that made it, so that it is used as it was trained.
+
+use super::run_spec::{DataSource, RunSpec, VocabularySource};
+use crate::data::{PromptFormat, Protocol};
+use crate::tuning::spec::Method;
+
+impl RunSpec {
+    /// What stands around a prompt in training.
+    pub fn prompt_format(&self) -> PromptFormat {
+        match &self.data.source {
+            DataSource::Mini(benchmark) => Protocol::Mini.prompt_format(*benchmark),
+            DataSource::Official { benchmark, .. } => {
+                let mmlu = self.evaluation.mmlu;
+                Protocol::LmEval { mmlu }.prompt_format(*benchmark)
+            }
+            DataSource::Jsonl { template, .. } => template.prompt_format(),
+        }
+    }
+
+    /// What people call the data.
+    pub fn data_name(&self) -> String {
+        match &self.data.source {
+            DataSource::Mini(benchmark) => benchmark.mini_name().to_owned(),
+            DataSource::Official { folder, .. } => folder.display().to_string(),
+            DataSource::Jsonl {
+                train, validation, ..
+            } => match validation {
+                Some(validation) => format!("{} and {}", train.display(), validation.display()),
+                None => train.display().to_string(),
+            },
+        }
+    }
+}
+
+impl VocabularySource {
+    /// What people call the vocabulary of `n_ids` ids.
+    pub fn name(&self, n_ids: usize) -> String {
+        const MINI_IDS: usize = 4096;
+        match self {
+            Self::Auto if n_ids == MINI_IDS => "mini".into(),
+            Self::Mini => "mini".into(),
+            Self::Auto | Self::World => "World".into(),
+            Self::File(path) => {
+                let name = path.file_name().unwrap_or(path.as_os_str());
+                name.to_string_lossy().into_owned()
+            }
+        }
+    }
+}
+
+impl Method {
+    /// The name in a state's metadata.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Base => "Base",
+            Self::Standard(_) => "Standard",
+            Self::Lifted(_) => "Lifted",
+            Self::PaperLiteral(_) => "PaperLiteral",
+        }
+    }
+}

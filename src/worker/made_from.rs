@@ -1,0 +1,261 @@
+//! What a run is made from: noted with the run and its state, and compared when the
+//! run goes on or begins from a state.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::run_data::RunData;
+use super::session::LoadedModel;
+use crate::atomic::write_atomic;
+use crate::bench::ItemSet;
+use crate::data::Example;
+use crate::error::{Error, Result};
+use crate::model::tokenizer::{Tokenizer, WORLD_FINGERPRINT};
+use crate::persist::run_folder::RunFolder;
+use crate::persist::run_inputs::{Input, RunInputs};
+use crate::protocol::run_spec::{CheckpointSource, RunSpec};
+use crate::tuning::spec::StartState;
+use crate::tuning::state_file::{Metadata, VOCABULARY_FILE, VocabularyMark, read_state};
+
+/// The key of the inputs in a checkpoint.
+pub(super) const INPUTS: &str = "inputs";
+
+/// What a run is made from, and what its state says of that.
+#[derive(Debug, Clone)]
+pub(super) struct MadeFrom {
+    pub inputs: RunInputs,
+    /// Without the specification and the figures.
+    pub metadata: Metadata,
+}
+
+impl MadeFrom {
+    pub fn new(
+        spec: &RunSpec,
+        loaded: &LoadedModel,
+        tokenizer: &Tokenizer,
+        data: &RunData,
+    ) -> Self {
+        let name = spec.model.vocabulary.name(tokenizer.vocab_size());
+        let vocabulary = VocabularyMark::new(name, tokenizer);
+        let data = data_fingerprint(data, tokenizer);
+        let metadata = Metadata {
+            base_fingerprint: Some(loaded.fingerprint.clone()),
+            base_model: Some(loaded.file.clone()),
+            vocabulary: Some(vocabulary.clone()),
+            template: Some(spec.prompt_format()),
+            leading_token: Some(spec.data.leading_token),
+            method: Some(spec.method.name().into()),
+            data_fingerprint: Some(data.clone()),
+            ..Metadata::default()
+        };
+        let inputs = RunInputs {
+            model: Input {
+                name: loaded.file.clone(),
+                fingerprint: loaded.fingerprint.clone(),
+            },
+            vocabulary: Input {
+                name: vocabulary.name,
+                fingerprint: vocabulary.sha256,
+            },
+            data: Input {
+                name: spec.data_name(),
+                fingerprint: data,
+            },
+            accepted: Vec::new(),
+        };
+        Self { inputs, metadata }
+    }
+
+    /// Writes the inputs into the run's folder, and the vocabulary unless it is
+    /// World's, which every program has.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn keep(&mut self, folder: &RunFolder, tokenizer: &Tokenizer) -> Result<()> {
+        self.inputs.write(folder.path())?;
+        let path = folder.path().join(VOCABULARY_FILE);
+        if self.inputs.vocabulary.fingerprint == WORLD_FINGERPRINT {
+            return Ok(());
+        }
+        let text = tokenizer.to_text();
+        write_atomic(&path, |file| file.write_all(text.as_bytes()))?;
+        self.metadata.vocabulary_file = Some(path);
+        Ok(())
+    }
+
+    /// Compares with what the run was made from when it was interrupted; what is to
+    /// be noted. `of_checkpoint` is what its checkpoint says.
+    ///
+    /// # Errors
+    /// [`Error::Input`] with what has changed, unless that is accepted.
+    pub fn check_unchanged(
+        &mut self,
+        folder: &Path,
+        of_checkpoint: Option<&str>,
+        is_accepted: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<()> {
+        let of_folder = RunInputs::read(folder)?;
+        let of_checkpoint = match of_checkpoint {
+            Some(text) => Some(
+                RunInputs::from_json(text)
+                    .map_err(|reason| Error::input(folder, "checkpoint, inputs", reason))?,
+            ),
+            None => None,
+        };
+        self.inputs.accepted = of_folder
+            .as_ref()
+            .map(|of| of.accepted.clone())
+            .unwrap_or_default();
+        let Some(then) = of_checkpoint.or(of_folder) else {
+            notes.push(
+                "the run does not say which weights, vocabulary and data it was made from; it \
+                 goes on with these"
+                    .into(),
+            );
+            return Ok(());
+        };
+        let changes = then.changes(&self.inputs);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let changes = changes.join("; ");
+        if !is_accepted {
+            let reason = format!(
+                "{changes}; put back what it was made from, or go on with gosling tune --resume \
+                 and --accept-changes"
+            );
+            return Err(Error::input(folder, "inputs", reason));
+        }
+        notes.push(format!("went on though {changes}"));
+        self.inputs.accepted.push(changes);
+        Ok(())
+    }
+
+    /// Compares with what the state that the run starts from was made from; what is
+    /// to be noted.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a state of other weights, unless that is accepted, and
+    /// for a file that cannot be read.
+    pub fn check_start(
+        &mut self,
+        start: &StartState,
+        is_accepted: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<()> {
+        let path = match start {
+            StartState::Zero | StartState::Text(_) => return Ok(()),
+            StartState::File(path) => path,
+        };
+        let (_, of_start) = read_state(path, None)?;
+        let shown = path.display();
+        match &of_start.base_fingerprint {
+            None => notes.push(format!(
+                "{shown} does not say which weights it was tuned for"
+            )),
+            Some(then) if *then != self.inputs.model.fingerprint => {
+                let then = Input {
+                    name: of_start
+                        .base_model
+                        .unwrap_or_else(|| "other weights".into()),
+                    fingerprint: then.clone(),
+                };
+                let changes = format!(
+                    "{shown} was tuned for {then}, the model is {}",
+                    self.inputs.model
+                );
+                if !is_accepted {
+                    let reason = format!(
+                        "was tuned for {then}, the model is {}; choose a state of this model, or \
+                         go on with --accept-changes",
+                        self.inputs.model
+                    );
+                    return Err(Error::input(path, "base model", reason));
+                }
+                notes.push(format!("went on though {changes}"));
+                self.inputs.accepted.push(changes);
+            }
+            Some(_) => {}
+        }
+        let own = &self.metadata;
+        if let (Some(then), Some(now)) = (&of_start.vocabulary, &own.vocabulary)
+            && then.sha256 != now.sha256
+        {
+            notes.push(format!("{shown} was tuned with {then}, this run has {now}"));
+        }
+        if let (Some(then), Some(now)) = (of_start.leading_token, own.leading_token)
+            && then != now
+        {
+            notes.push(format!(
+                "{shown} was tuned with data.leading_token {}, this run has {}",
+                then.name(),
+                now.name()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The hash of everything that a run learns from and is measured on.
+fn data_fingerprint(data: &RunData, tokenizer: &Tokenizer) -> String {
+    let mut hash = Sha256::new();
+    let RunData {
+        train,
+        validation,
+        benchmark,
+        held_out: _,
+        notes: _,
+    } = data;
+    for examples in [train, validation] {
+        hash.update((examples.len() as u64).to_le_bytes());
+        for Example { context, target } in examples {
+            add_tokens(&mut hash, context);
+            add_tokens(&mut hash, target);
+        }
+    }
+    if let Some(set) = benchmark {
+        let ItemSet { items, .. } = &set.items;
+        for item in items {
+            let Example { context, target } = set.protocol.training_example(item, tokenizer);
+            add_tokens(&mut hash, &context);
+            add_tokens(&mut hash, &target);
+            for (context, option) in set.protocol.pairs(item) {
+                hash.update((context.len() as u64).to_le_bytes());
+                hash.update(context);
+                hash.update((option.len() as u64).to_le_bytes());
+                hash.update(option);
+            }
+        }
+    }
+    format!("{:x}", hash.finalize())
+}
+
+fn add_tokens(hash: &mut Sha256, tokens: &[u32]) {
+    hash.update((tokens.len() as u64).to_le_bytes());
+    hash.update(bytemuck::cast_slice::<u32, u8>(tokens));
+}
+
+/// Where the weights of a run are now, for one that was moved.
+///
+/// # Errors
+/// [`Error::Input`] where they are not there and nobody said where they are.
+pub(super) fn check_model_is_there(folder: &Path, spec: &RunSpec) -> Result<()> {
+    let missing = match &spec.model.checkpoint {
+        CheckpointSource::Mini => None,
+        CheckpointSource::File(path) => Some(path).filter(|path| !path.exists()),
+    };
+    match missing {
+        None => Ok(()),
+        Some(path) => {
+            let reason = format!(
+                "{} is not there; say where it is with gosling tune --resume {} --model FILE",
+                path.display(),
+                folder.display()
+            );
+            Err(Error::input(folder, "model.checkpoint", reason))
+        }
+    }
+}
