@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
+use super::extract::INVALID;
 use super::options::FewShotOrder;
 use crate::data::{Benchmark, MmluTemplate, Protocol, Split};
 
@@ -33,6 +34,10 @@ pub struct Conditions {
     /// Which ones; none without any, and in files of versions that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub few_shot_order: Option<FewShotOrder>,
+    /// Where written answers were cut off, in tokens; none where options were
+    /// chosen from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_new_tokens: Option<usize>,
     /// Items that the split has, scored or not.
     pub n_total: usize,
     /// Items that were to be scored and could not be.
@@ -60,6 +65,10 @@ pub struct ItemRecord {
     /// The text that the model read; where options have contexts of their own,
     /// that of the first.
     pub prompt: String,
+    /// Steps of the gold answer, where it is worked out; none in files of versions
+    /// that did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_steps: Option<usize>,
     /// The model's answer.
     pub answer: Answer,
     /// Whether the headline figure counts it.
@@ -82,6 +91,10 @@ pub enum Answer {
         gold: String,
         /// Whether the last number is right.
         correct_flexible: bool,
+        /// Whether the model ended it; else it was cut off. None in files of
+        /// versions that did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<bool>,
     },
     /// The likeliest of some options.
     Chosen {
@@ -152,16 +165,21 @@ impl Conditions {
 
 impl fmt::Display for Conditions {
     /// `gsm8k, test, 5 drawn examples in front`; `gsm8k-mini, test, the first 5
-    /// examples in front`; where that is not known `5 examples in front`.
+    /// examples in front`; where that is not known `5 examples in front`. Where
+    /// answers are written `gsm8k-mini, test, answers of at most 140 tokens`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             protocol,
             split,
             few_shot,
             few_shot_order,
+            max_new_tokens,
             ..
         } = self;
         write!(f, "{}, {split}", self.name())?;
+        if let Some(cap) = max_new_tokens {
+            write!(f, ", answers of at most {cap} tokens")?;
+        }
         if let (Benchmark::Mmlu, Protocol::LmEval { mmlu }) = (self.benchmark, protocol) {
             match mmlu {
                 MmluTemplate::LmEval => {}
@@ -213,6 +231,29 @@ impl Evaluation {
             name: self.conditions.secondary()?.into(),
             accuracy: Accuracy::of(correct.map(|correct| correct == Some(true))),
         })
+    }
+
+    /// The share of written answers that the model ended itself; the others were
+    /// cut off. None where options were chosen from, and where items do not say.
+    pub fn ended(&self) -> Option<Accuracy> {
+        self.of_written(|answer| match answer {
+            Answer::Written { ended, .. } => *ended,
+            Answer::Chosen { .. } => None,
+        })
+    }
+
+    /// The share of written answers that an answer could be read out of by the rule
+    /// of the headline; none where options were chosen from.
+    pub fn extracted(&self) -> Option<Accuracy> {
+        self.of_written(|answer| match answer {
+            Answer::Written { extracted, .. } => Some(extracted != INVALID),
+            Answer::Chosen { .. } => None,
+        })
+    }
+
+    fn of_written(&self, is: impl Fn(&Answer) -> Option<bool>) -> Option<Accuracy> {
+        let said = self.records.iter().filter_map(|record| is(&record.answer));
+        Some(Accuracy::of(said)).filter(|of| of.n_items > 0)
     }
 
     /// The headline of each subject, sorted by name; none without subjects.
@@ -276,6 +317,7 @@ mod tests {
             id: "x".into(),
             subject: subject.map(str::to_owned),
             prompt: "Question: x\nAnswer:".into(),
+            n_steps: None,
             answer: Answer::Chosen {
                 options: vec!["a".into(), "b".into()],
                 log_likelihoods: vec![-1.5, -2.0],
@@ -288,18 +330,22 @@ mod tests {
         }
     }
 
-    fn check_figures(benchmark: Benchmark, records: Vec<ItemRecord>, expected: &[(&str, usize)]) {
-        let conditions = Conditions {
+    fn conditions(benchmark: Benchmark) -> Conditions {
+        Conditions {
             benchmark,
             protocol: Protocol::Mini,
             split: Split::Test,
             few_shot: 0,
             few_shot_order: None,
+            max_new_tokens: None,
             n_total: 500,
             left_out: Vec::new(),
-        };
+        }
+    }
+
+    fn check_figures(benchmark: Benchmark, records: Vec<ItemRecord>, expected: &[(&str, usize)]) {
         let evaluation = Evaluation {
-            conditions,
+            conditions: conditions(benchmark),
             records,
         };
         let figures = evaluation.figures();
@@ -337,6 +383,7 @@ mod tests {
             split: Split::Test,
             few_shot: 5,
             few_shot_order: None,
+            max_new_tokens: None,
             n_total: 9,
             left_out: Vec::new(),
         };
@@ -356,6 +403,44 @@ mod tests {
         conditions.few_shot = 0;
         conditions.few_shot_order = None;
         assert_eq!(conditions.to_string(), "mmlu-mini, test");
+        conditions.benchmark = Benchmark::Gsm8k;
+        conditions.max_new_tokens = Some(140);
+        let expected = "gsm8k-mini, test, answers of at most 140 tokens";
+        assert_eq!(conditions.to_string(), expected);
+    }
+
+    /// An answer that ended, one that was cut off and had its number, and one that
+    /// was cut off before it.
+    #[test]
+    fn shares_of_written_answers_are_told() {
+        let written = |ended, extracted: &str| ItemRecord {
+            answer: Answer::Written {
+                output: String::new(),
+                extracted: extracted.into(),
+                extracted_flexible: extracted.into(),
+                gold: "4".into(),
+                correct_flexible: false,
+                ended,
+            },
+            ..record(None, false, None)
+        };
+        let shares = |records| {
+            let evaluation = Evaluation {
+                conditions: conditions(Benchmark::Gsm8k),
+                records,
+            };
+            let share = |of: Option<Accuracy>| of.map(|of| (of.n_correct, of.n_items));
+            (share(evaluation.ended()), share(evaluation.extracted()))
+        };
+        let (ended, cut) = (Some(true), Some(false));
+        let three = vec![
+            written(ended, "4"),
+            written(cut, "5"),
+            written(cut, "[invalid]"),
+        ];
+        assert_eq!(shares(three), (Some((1, 3)), Some((2, 3))));
+        assert_eq!(shares(vec![written(None, "4")]), (None, Some((1, 1))));
+        assert_eq!(shares(vec![record(None, true, None)]), (None, None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::values::FieldValue;
 use crate::atomic::write_atomic;
 use crate::bench::{Accuracy, MeanInterval, mean_interval95};
 use crate::error::Result;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use crate::report::{Cell, Estimate, Table, TableFormat};
 use crate::words::duration;
 
@@ -38,6 +38,14 @@ impl SweepResults {
             ]
             .map(str::to_owned),
         );
+        let of_validation = |row: &Row| {
+            let summary = row.facts.summary(EvaluationPhase::After)?;
+            summary.written
+        };
+        let has_written = self.rows.iter().any(|row| of_validation(row).is_some());
+        if has_written {
+            columns.extend(["ended", "extracted"].map(str::to_owned));
+        }
         let mut table = Table::new(format!("{}, every run", self.name), columns);
         for row in &self.rows {
             let run = row.facts.run.as_ref();
@@ -52,6 +60,9 @@ impl SweepResults {
             cells.push(run.map_or(Cell::Empty, |run| Cell::number(run.secs, 1)));
             let speed = run.and_then(|run| run.tokens_per_sec);
             cells.push(speed.map_or(Cell::Empty, |speed| Cell::number(speed, 0)));
+            if has_written {
+                cells.extend(written_cells(of_validation(row)));
+            }
             table.push(cells);
         }
         table.notes.push(
@@ -67,17 +78,31 @@ impl SweepResults {
         let mut columns = vec!["what".to_owned(), "run".to_owned()];
         columns.extend(["settings", "validation loss", "validation accuracy"].map(str::to_owned));
         columns.extend(figures.iter().map(|figure| format!("test, {figure}")));
+        let has_written = self.measured().any(|summary| summary.written.is_some());
+        if has_written {
+            columns.extend(["test, ended", "test, extracted"].map(str::to_owned));
+        }
         let mut table = Table::new(format!("{}, chosen on validation data", self.name), columns);
         let scores = |summary: Option<&EvaluationSummary>| -> Vec<Cell> {
             let cell = |figure: &String| {
                 let score = summary?.scores.iter().find(|score| score.name == *figure)?;
                 Some(score_cell(summary?, score))
             };
-            figures
+            let mut cells: Vec<Cell> = figures
                 .iter()
                 .map(|figure| cell(figure).unwrap_or(Cell::Empty))
-                .collect()
+                .collect();
+            if has_written {
+                cells.extend(written_cells(summary.and_then(|summary| summary.written)));
+            }
+            cells
         };
+        let trials = |part: usize| {
+            let own = self.rows.iter().filter(|row| row.part == part);
+            own.filter(|row| row.facts.state == TaskState::Done).count()
+        };
+        let most_trials = self.best.iter().map(|best| trials(best.part)).max();
+        let mut has_fewer = false;
         for (name, evaluations) in &self.untuned {
             for (phase, summary) in evaluations {
                 let what = match phase {
@@ -94,8 +119,14 @@ impl SweepResults {
         }
         for best in &self.best {
             let row = &self.rows[best.idx];
+            let n_trials = trials(best.part);
+            let fewer = match most_trials.is_some_and(|most| n_trials < most) {
+                true => format!(" ({n_trials} runs)"),
+                false => String::new(),
+            };
+            has_fewer |= !fewer.is_empty();
             let mut cells = vec![
-                Cell::text(format!("best of {}", self.parts[best.part])),
+                Cell::text(format!("best of {}{fewer}", self.parts[best.part])),
                 Cell::text(&row.name),
                 Cell::text(self.settings_words(row)),
             ];
@@ -121,8 +152,35 @@ impl SweepResults {
              split, once. Picking the best of the test column would be picking by chance.",
             self.choose_by.words()
         ));
+        if has_fewer {
+            let most = most_trials.unwrap_or_default();
+            table.notes.push(format!(
+                "The best of few runs is not held against the best of many: a number stands \
+                 behind parts with fewer than {most}."
+            ));
+        }
+        if has_written {
+            table.notes.extend(self.answers());
+        }
         table.notes.extend(self.wall_time());
         table
+    }
+
+    /// Where written answers were cut off, and what their shares are of.
+    fn answers(&self) -> Option<String> {
+        let cap = self.measured().find_map(|summary| summary.written)?;
+        Some(format!(
+            "Ended: the share of answers that the model ended within {} tokens; extracted: the \
+             share that an answer could be read out of.",
+            cap.max_new_tokens
+        ))
+    }
+
+    /// What was measured on the test split.
+    fn measured(&self) -> impl Iterator<Item = &EvaluationSummary> {
+        let untuned = self.untuned.iter().flat_map(|(_, of)| of);
+        let best = self.best.iter().filter_map(|best| best.test.as_ref());
+        untuned.map(|(_, summary)| summary).chain(best)
     }
 
     /// How long the sweep took, by the sessions that ended in good order.
@@ -240,13 +298,7 @@ impl SweepResults {
 
     /// The figures that were measured on the test split.
     fn figures(&self) -> Vec<String> {
-        let untuned = self
-            .untuned
-            .iter()
-            .flat_map(|(_, of)| of)
-            .map(|(_, summary)| summary);
-        let mut summaries = untuned.chain(self.best.iter().filter_map(|best| best.test.as_ref()));
-        let first = summaries.next();
+        let first = self.measured().next();
         first.map_or(Vec::new(), |summary| {
             summary
                 .scores
@@ -301,6 +353,13 @@ fn validation_cell(row: &Row) -> Cell {
     let cell = |summary: &EvaluationSummary| Some(score_cell(summary, summary.scores.first()?));
     let summary = row.facts.summary(EvaluationPhase::After);
     summary.and_then(cell).unwrap_or(Cell::Empty)
+}
+
+/// The shares of answers that ended and that have an answer.
+fn written_cells(written: Option<WrittenAnswers>) -> [Cell; 2] {
+    written.map_or([Cell::Empty, Cell::Empty], |of| {
+        [of.ended(), of.extracted()].map(|share| Cell::number(share, 3))
+    })
 }
 
 /// A figure of an evaluation; where it is that of a part of the split, this says so.

@@ -9,7 +9,7 @@ use crate::data::{
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::EvaluationPhase;
-use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSplit, RunSpec};
+use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSpec, EvaluationSplit, RunSpec};
 
 /// Training examples held out, one of so many, where a benchmark has no
 /// validation split that could be used.
@@ -38,6 +38,8 @@ pub(super) struct BenchmarkSet {
     protocol: Protocol,
     few_shot: FewShot,
     context_length: Option<usize>,
+    /// Where written answers are cut off, in tokens.
+    max_new_tokens: usize,
 }
 
 /// The items of a benchmark before they are tokens.
@@ -56,11 +58,11 @@ impl RunData {
         let mut notes = Vec::new();
         let (train, validation, benchmarks) = match &spec.data.source {
             DataSource::Mini(benchmark) => {
-                let items = mini_items(*benchmark, spec)?;
+                let items = mini_items(*benchmark, spec, tokenizer)?;
                 tokenised(items, tokenizer, &mut notes)
             }
             DataSource::Official { benchmark, folder } => {
-                let items = official_items(*benchmark, folder, spec, &mut notes)?;
+                let items = official_items(*benchmark, folder, spec, tokenizer, &mut notes)?;
                 tokenised(items, tokenizer, &mut notes)
             }
             DataSource::Jsonl {
@@ -143,6 +145,7 @@ impl BenchmarkSet {
     pub fn options(&self, phase: EvaluationPhase) -> ScoreOptions {
         let mut options = ScoreOptions::new(self.protocol);
         options.context_length = self.context_length;
+        options.max_new_tokens = self.max_new_tokens;
         match phase {
             EvaluationPhase::Before | EvaluationPhase::After => {}
             EvaluationPhase::FewShot => options.few_shot = self.few_shot.clone(),
@@ -175,16 +178,19 @@ fn tokenised(
         protocol: set.protocol,
         few_shot: FewShot::default(),
         context_length: None,
+        max_new_tokens: set.max_new_tokens,
     };
     (train, held_out, (Some(set), Some(of_held_out)))
 }
 
-fn mini_items(benchmark: Benchmark, spec: &RunSpec) -> Result<Items> {
+fn mini_items(benchmark: Benchmark, spec: &RunSpec, tokenizer: &Tokenizer) -> Result<Items> {
     let evaluation = &spec.evaluation;
     let split = split(evaluation.split);
+    let train = mini(benchmark, Split::Train)?;
+    let max_new_tokens = cap(Protocol::Mini, evaluation, &train, tokenizer);
     Ok(Items {
         train: Loaded {
-            items: mini(benchmark, Split::Train)?,
+            items: train,
             ..Loaded::default()
         },
         validation: mini(benchmark, Split::Validation)?,
@@ -193,6 +199,7 @@ fn mini_items(benchmark: Benchmark, spec: &RunSpec) -> Result<Items> {
             protocol: Protocol::Mini,
             few_shot: FewShot::mini(benchmark, evaluation.few_shot, None)?,
             context_length: evaluation.context_length,
+            max_new_tokens,
         },
     })
 }
@@ -201,10 +208,16 @@ fn official_items(
     benchmark: Benchmark,
     folder: &Path,
     spec: &RunSpec,
+    tokenizer: &Tokenizer,
     notes: &mut Vec<String>,
 ) -> Result<Items> {
     let evaluation = &spec.evaluation;
+    let protocol = Protocol::LmEval {
+        mmlu: evaluation.mmlu,
+    };
     let mut train = load(benchmark, folder, Split::Train)?;
+    // Of all of them, as `gosling eval` has it, and before some are held out.
+    let max_new_tokens = cap(protocol, evaluation, &train.items, tokenizer);
     let asked = split(evaluation.split);
     let scored_split = benchmark.scored_split(asked);
     if scored_split != asked {
@@ -227,13 +240,24 @@ fn official_items(
         validation,
         set: BenchmarkSet {
             items: ItemSet::new(benchmark, scored_split, scored.items, evaluation.limit),
-            protocol: Protocol::LmEval {
-                mmlu: evaluation.mmlu,
-            },
+            protocol,
             few_shot: solved,
             context_length: evaluation.context_length,
+            max_new_tokens,
         },
     })
+}
+
+/// Where written answers are cut off, in tokens.
+fn cap(
+    protocol: Protocol,
+    evaluation: &EvaluationSpec,
+    train: &[Item],
+    tokenizer: &Tokenizer,
+) -> usize {
+    let mut options = ScoreOptions::new(protocol);
+    options.cut_answers(evaluation.max_new_tokens, train, tokenizer);
+    options.max_new_tokens
 }
 
 fn split(split: EvaluationSplit) -> Split {
@@ -277,6 +301,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::bench::answer_cap;
     use crate::data::Template;
 
     fn load(change: impl FnOnce(&mut RunSpec)) -> Result<RunData> {
@@ -320,6 +345,27 @@ mod tests {
             };
             assert!(solved.len() >= 5, "{benchmark}");
         }
+    }
+
+    #[test]
+    fn answers_are_cut_where_the_gold_answers_say_or_the_user() {
+        let cap = |change: &dyn Fn(&mut RunSpec)| {
+            let data = load(|spec| {
+                spec.data.train_limit = Some(3);
+                change(spec);
+            });
+            let data = data.unwrap();
+            let cap = |set: Option<BenchmarkSet>| {
+                set.unwrap().options(EvaluationPhase::After).max_new_tokens
+            };
+            (cap(data.benchmark), cap(data.held_out))
+        };
+        let train = mini(Benchmark::Gsm8k, Split::Train).unwrap();
+        let tokenizer = Tokenizer::mini().unwrap();
+        let expected = answer_cap(Protocol::Mini, &train, &tokenizer).unwrap();
+        assert_eq!(cap(&|_| ()), (expected, expected));
+        let asked = |spec: &mut RunSpec| spec.evaluation.max_new_tokens = Some(7);
+        assert_eq!(cap(&asked), (7, 7));
     }
 
     #[test]

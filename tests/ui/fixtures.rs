@@ -110,6 +110,7 @@ impl<'a> Told<'a> {
                 },
                 scores: vec![score("strict", n_correct), score("flexible", n_correct + 8)],
                 n_total: 500,
+                written: None,
                 left_out: 0,
                 secs: 25.0,
             },

@@ -8,7 +8,7 @@ use eframe::egui::accesskit::Role;
 use eframe::egui::vec2;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
-use gosling::bench::{Answer, Change, Conditions, Evaluation, FewShotOrder, ItemRecord};
+use gosling::bench::{Answer, Change, Conditions, Evaluation, FewShotOrder, ItemRecord, n_steps};
 use gosling::data::{Benchmark, Item, Protocol, Split, Task, mini};
 use gosling::persist::evaluation_file::{Scored, write_evaluation};
 use gosling::protocol::event::{EvaluationPhase, RunId, RunOutcome};
@@ -41,6 +41,8 @@ fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRe
                 },
                 gold,
                 correct_flexible,
+                // The last few of these short answers go on and on.
+                ended: Some(is_right || !idx.is_multiple_of(17)),
             }
         }
         Task::Choose { options, gold, .. } => {
@@ -68,6 +70,10 @@ fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRe
         id: item.id.clone(),
         subject: None,
         prompt: protocol.question(item),
+        n_steps: match &item.task {
+            Task::Generate { answer, .. } => Some(n_steps(answer)),
+            Task::Choose { .. } | Task::ChooseLetter { .. } | Task::FillIn { .. } => None,
+        },
         answer,
         correct: is_right,
     }
@@ -97,6 +103,7 @@ pub fn write(
             split: Split::Test,
             few_shot,
             few_shot_order: (few_shot > 0).then_some(FewShotOrder::First),
+            max_new_tokens: (benchmark == Benchmark::Gsm8k).then_some(140),
             n_total: items.len(),
             left_out: Vec::new(),
         },

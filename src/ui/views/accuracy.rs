@@ -9,7 +9,8 @@ use super::super::widgets::accuracy_bars::{Bar, BarGroup, accuracy_bars_ui};
 use super::super::widgets::controls::{cut_label, group_title, weak_small};
 use super::paired_rows::Shown;
 use crate::bench::Accuracy;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
+use crate::persist::evaluation_file::written_answers;
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score, WrittenAnswers};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 
@@ -54,6 +55,7 @@ fn group(run: &Run, state: &UiState, ui: &Ui, has_title: bool) -> BarGroup {
                     .first()
                     .is_some_and(|score| *n_total > score.n_items + summary.left_out)
             }),
+            note: summary.written.as_ref().map(WrittenAnswers::words),
         })
     });
     BarGroup {
@@ -115,6 +117,7 @@ pub(super) fn later_bars(shown: &[Shown<'_>]) -> Vec<LaterBars> {
             label: name_of(file),
             accuracy: headline.accuracy,
             n_total: Some(conditions.n_total).filter(|n_total| *n_total > n_scored),
+            note: written_answers(&file.evaluation).map(|of| of.words()),
         };
         match groups.iter_mut().find(|(of, _)| *of == run.id) {
             Some((_, bars)) => bars.push(bar),
