@@ -215,7 +215,7 @@ mod tests {
             let b = group(5, n_items, 0.6, of_seeds, 2);
             crossed_difference95(&a, &b)
         };
-        let (steady, shaky) = (of(0.0, 500), of(0.05, 500));
+        let (steady, shaky) = (of(0.0, 500), of(0.1, 500));
         assert!(width(shaky) > 1.5 * width(steady), "{steady:?} {shaky:?}");
         assert!(width(of(0.0, 50)) > 2.0 * width(steady));
         assert!(steady.0 < 0.1 && steady.1 > 0.1, "{steady:?}");

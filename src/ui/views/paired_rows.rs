@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::measured::{Compared, Measured, Pair, name_of};
 use super::accuracy::{LaterBars, later_bars};
+use super::steps::{StepBars, step_bars};
 use crate::bench::{Accuracy, Change, Rule, mean_interval95};
 use crate::persist::evaluation_file::{EvaluationFile, written_answers};
 use crate::protocol::event::RunId;
@@ -57,6 +58,8 @@ pub struct Comparisons {
     of: Option<(Vec<RunId>, Option<RunId>, u64)>,
     /// The bars of what was measured after the runs, by benchmark.
     pub later: Vec<(String, Vec<LaterBars>)>,
+    /// The bars by steps, by benchmark.
+    pub(super) steps: Vec<(String, Vec<StepBars>)>,
     /// The rows of each benchmark.
     pub rows: Vec<(String, Vec<PairedRow>)>,
 }
@@ -79,9 +82,11 @@ impl Comparisons {
         }
         let shown = by_benchmark(runs, measured);
         self.later.clear();
+        self.steps.clear();
         self.rows.clear();
         for (title, shown) in &shown {
             self.later.push((title.clone(), later_bars(shown)));
+            self.steps.push((title.clone(), step_bars(shown)));
             let rows = paired_rows(shown, baseline, measured);
             self.rows.push((title.clone(), rows));
         }
