@@ -235,18 +235,24 @@ class Unit:
 
     def __init__(self, plan, model, benchmark, row):
         self.plan, self.model, self.benchmark, self.row = plan, model, benchmark, row
+        # The scores of a search that is over, and whether all of the unit is done.
+        self.searched, self.is_done = None, False
 
     def trial(self, point):
         return self.plan.tuned(self.model, self.benchmark, self.row, rates_of(self.row, point), 0, "trial")
 
     def scores(self, journal):
         """The scores of the points that were tried, in the order in which they were."""
+        if self.searched is not None:
+            return self.searched, []
         scores, axes, trials = {}, self.row.axes, self.plan.options.trials
         while True:
             wanted = search.next_points(axes, trials, scores)
             found = {point: journal.get(self.trial(point)) for point in wanted}
             # A point counts once all that were asked for with it are there, so that the order of their ends
             # changes nothing.
+            if not wanted:
+                self.searched = scores
             if not wanted or None in found.values():
                 return scores, [point for point, result in found.items() if result is None]
             scores |= {point: self.score(result) for point, result in found.items()}
@@ -278,13 +284,17 @@ class Unit:
         ]
 
     def next_runs(self, journal, units):
+        if self.is_done:
+            return []
         # Where it takes the rates of another row, those are searched first.
         base = self if self.has_own_search() else units[(self.model.name, self.benchmark, self.row.rates_of)]
         _, waiting = base.scores(journal)
         if waiting:
             return [base.trial(point) for point in waiting]
         rates = self.rates(journal, units)
-        return [run for run in self.tests(rates) if run not in journal] if rates else []
+        left = [run for run in self.tests(rates) if run not in journal] if rates else []
+        self.is_done = not left
+        return left
 
 
 class UntunedUnit:

@@ -4,7 +4,7 @@ while its best point lies at an edge."""
 import math
 
 # Trials beyond the number that all have, where the best point still lies at an edge.
-MOST_EXTRA = 6
+MOST_EXTRA = 12
 # No rate is moved further than so many steps of its axis from the centre.
 FURTHEST = 8
 
@@ -41,15 +41,11 @@ def best_point(scores):
 
 
 def neighbours(point, axis, scores):
-    """The nearest tried exponents below and above the point on an axis, None where there are none. A point
-    that gave no figure counts as tried: what lies beyond it would not give one either."""
-    same = [
-        other[axis]
-        for other in scores
-        if all(a == b for idx, (a, b) in enumerate(zip(other, point)) if idx != axis)
-    ]
-    below = [exponent for exponent in same if exponent < point[axis]]
-    above = [exponent for exponent in same if exponent > point[axis]]
+    """The nearest tried exponents below and above the point on an axis, with whatever other numbers; None
+    where there are none. A point that gave no figure counts as tried: what lies beyond it would not give one
+    either."""
+    below = [other[axis] for other in scores if other[axis] < point[axis]]
+    above = [other[axis] for other in scores if other[axis] > point[axis]]
     return max(below, default=None), min(above, default=None)
 
 
@@ -90,11 +86,13 @@ def next_points(axes, trials, scores):
         for other in neighbours(best, axis, scores):
             if other is not None:
                 width = abs(other - exponent) * math.log(axes[axis].ratio)
-                gaps.append((-width, len(gaps), moved(best, axis, (other + exponent) / 2)))
+                halfway = moved(best, axis, (other + exponent) / 2)
+                if halfway not in scores:
+                    gaps.append((-width, len(gaps), halfway))
     return [point for _, _, point in sorted(gaps)[: min(left, 2)]]
 
 
 def is_at_edge(scores):
     """Whether the best point still lies at an edge of what was tried."""
     best = best_point(scores)
-    return best is not None and bool(open_edges(best, scores))
+    return best is not None and any(None in neighbours(best, axis, scores) for axis in range(len(best)))
