@@ -161,3 +161,114 @@ fn mean_shares(group: &[&Contender]) -> Vec<Cell> {
     };
     (0..n_columns).map(mean).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::TableFormat;
+    use super::super::compared::compared;
+    use super::*;
+    use crate::bench::{Answer, Conditions, ItemRecord};
+    use crate::data::{Benchmark, Protocol, Split};
+    use crate::persist::evaluation_file::{EvaluationFile, Scored};
+
+    /// A run of a rate and a seed whose items are right where there is a 1; those that
+    /// are not were cut off.
+    fn contender(rate: f64, seed: u64, right: &str) -> Contender {
+        let mut spec = RunSpec::default();
+        spec.training.learning_rate = rate;
+        spec.training.seed = seed;
+        let record = |(idx, c): (usize, char)| ItemRecord {
+            id: idx.to_string(),
+            subject: None,
+            prompt: String::new(),
+            n_steps: Some(1),
+            answer: Answer::Written {
+                output: String::new(),
+                extracted: "[invalid]".into(),
+                extracted_flexible: String::new(),
+                gold: "1".into(),
+                correct_flexible: false,
+                ended: Some(c == '1'),
+            },
+            correct: c == '1',
+        };
+        Contender {
+            name: format!("r{rate}-s{seed}"),
+            spec: Some(spec),
+            file: EvaluationFile {
+                path: "after.jsonl".into(),
+                scored: Scored {
+                    model: "m".into(),
+                    fingerprint: "f".into(),
+                    start: "x".into(),
+                    is_tuned: true,
+                    secs: 1.0,
+                },
+                evaluation: Evaluation {
+                    conditions: Conditions {
+                        benchmark: Benchmark::Gsm8k,
+                        protocol: Protocol::Mini,
+                        split: Split::Test,
+                        few_shot: 0,
+                        few_shot_order: None,
+                        max_new_tokens: Some(140),
+                        n_total: right.len(),
+                        left_out: Vec::new(),
+                    },
+                    records: right.chars().enumerate().map(record).collect(),
+                },
+            },
+        }
+    }
+
+    /// The row of that name and the headline figure, as text.
+    fn row(contenders: &[Contender], n_first: Option<usize>, name: &str) -> Option<Vec<Cell>> {
+        let table = compared(contenders, false, n_first).unwrap();
+        assert!(table.render(TableFormat::Markdown).contains("ended"));
+        let named = |row: &&Vec<Cell>| row[0] == Cell::text(name) && row[1] == Cell::text("strict");
+        table.rows.iter().find(named).cloned()
+    }
+
+    #[test]
+    fn runs_of_several_seeds_are_compared_with_those_of_the_first() {
+        // Out of the order of their seeds, which pair by it.
+        let all = [
+            contender(0.1, 0, "1100"),
+            contender(0.8, 1, "1111"),
+            contender(0.8, 0, "1110"),
+            contender(0.1, 1, "1000"),
+        ];
+        assert_eq!(
+            row(&all, None, "mean of 2 seeds of r0.1-s0").unwrap()[5],
+            Cell::Empty
+        );
+        let cells = row(&all, None, "mean of 2 seeds of r0.8-s0").unwrap();
+        let Cell::Estimate(difference) = &cells[5] else {
+            panic!("{cells:?}");
+        };
+        assert_eq!((difference.value, difference.n), (0.5, 4));
+        assert!(
+            difference.low < 0.5 && difference.high > 0.5,
+            "{difference:?}"
+        );
+        assert_eq!(cells[3..5], [Cell::number(0.875, 3), Cell::number(0.0, 3)]);
+        // 1100 to 1110 and 1000 to 1111.
+        assert_eq!(cells[6..8], [Cell::Count(4), Cell::Count(0)]);
+        assert_eq!(cells[8], Cell::number(0.125, 3));
+    }
+
+    #[test]
+    fn groups_can_be_named_and_single_runs_are_none() {
+        let all = [
+            contender(0.1, 0, "1100"),
+            contender(0.2, 0, "1000"),
+            contender(0.8, 0, "1111"),
+        ];
+        assert_eq!(row(&all, None, "mean of 2 seeds of r0.1-s0"), None);
+        let cells = row(&all, Some(2), "mean of 1 seed of r0.8-s0").unwrap();
+        let Cell::Estimate(difference) = &cells[5] else {
+            panic!("{cells:?}");
+        };
+        assert_eq!(difference.value, 0.625);
+    }
+}

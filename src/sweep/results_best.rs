@@ -1,6 +1,6 @@
 //! The best run of each part of a sweep on the test split, as a table.
 
-use super::results::SweepResults;
+use super::results::{Row, SweepResults};
 use super::results_tables::{score_cell, validation_cell, written_cells};
 use super::task::TaskState;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
@@ -33,9 +33,19 @@ impl SweepResults {
             }
             cells
         };
+        // Settings that were tried; seeds of one are no trials of their own.
+        let settings = self.settings();
+        let is_tried = |row: &&Row| match row.facts.state {
+            TaskState::Done | TaskState::Dropped { .. } | TaskState::Diverged { .. } => true,
+            TaskState::Waiting
+            | TaskState::Going
+            | TaskState::Held { .. }
+            | TaskState::Failed(_)
+            | TaskState::Skipped => false,
+        };
         let trials = |part: usize| {
-            let own = self.rows.iter().filter(|row| row.part == part);
-            own.filter(|row| row.facts.state == TaskState::Done).count()
+            let own = settings.iter().filter(|group| group[0].part == part);
+            own.filter(|group| group.iter().any(is_tried)).count()
         };
         let most_trials = self.best.iter().map(|best| trials(best.part)).max();
         let mut has_fewer = false;
@@ -56,10 +66,10 @@ impl SweepResults {
         for best in &self.best {
             let row = &self.rows[best.idx];
             let n_trials = trials(best.part);
-            let fewer = match most_trials.is_some_and(|most| n_trials < most) {
-                true => format!(" ({n_trials} runs)"),
-                false => String::new(),
-            };
+            let fewer = most_trials.filter(|most| n_trials < *most);
+            let fewer = fewer.map_or(String::new(), |most| {
+                format!(" ({n_trials} trials, others {most})")
+            });
             has_fewer |= !fewer.is_empty();
             let mut cells = vec![
                 Cell::text(format!("best of {}{fewer}", self.parts[best.part])),
@@ -91,8 +101,8 @@ impl SweepResults {
         if has_fewer {
             let most = most_trials.unwrap_or_default();
             table.notes.push(format!(
-                "The best of few runs is not held against the best of many: a number stands \
-                 behind parts with fewer than {most}."
+                "The best of few is no fair match for the best of many: parts with fewer trials \
+                 than {most} are marked."
             ));
         }
         if has_written {
@@ -145,5 +155,91 @@ impl SweepResults {
                 .map(|score| score.name.clone())
                 .collect()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::results::Best;
+    use super::super::spec::ChooseBy;
+    use super::super::task::Facts;
+    use super::super::values::FieldValue;
+    use super::*;
+    use crate::protocol::event::{Score, WrittenAnswers};
+
+    fn row(idx: usize, part: usize, rate: &str, seed: &str, state: TaskState) -> Row {
+        Row {
+            idx,
+            name: format!("x.{idx:04}"),
+            part,
+            values: [rate, seed]
+                .map(|value| Some(FieldValue(value.into())))
+                .to_vec(),
+            facts: Facts { state, run: None },
+        }
+    }
+
+    fn best(part: usize, idx: usize) -> Best {
+        let score = Score {
+            name: "strict".into(),
+            n_correct: 383,
+            n_items: 500,
+        };
+        Best {
+            part,
+            idx,
+            folder: "x".into(),
+            test: Some(EvaluationSummary {
+                benchmark: "gsm8k-mini".into(),
+                few_shot: 0,
+                scores: vec![score],
+                written: Some(WrittenAnswers {
+                    max_new_tokens: 123,
+                    n_items: 500,
+                    n_ended: 499,
+                    n_extracted: 490,
+                }),
+                n_total: 500,
+                left_out: 0,
+                secs: 1.0,
+            }),
+            failure: None,
+            is_settled: true,
+        }
+    }
+
+    /// Two rates with two seeds each against one rate: seeds are no trials, and what
+    /// failed is none.
+    #[test]
+    fn parts_with_fewer_trials_are_marked_and_written_answers_have_their_shares() {
+        let done = TaskState::Done;
+        let results = SweepResults {
+            name: "x".into(),
+            parts: vec!["many".into(), "few".into()],
+            fields: vec!["training.learning_rate".into(), "training.seed".into()],
+            rows: vec![
+                row(0, 0, "0.1", "0", done.clone()),
+                row(1, 0, "0.1", "1", done.clone()),
+                row(2, 0, "0.2", "0", TaskState::Dropped { step: 3 }),
+                row(3, 1, "0.1", "0", done.clone()),
+                row(4, 1, "0.1", "1", done),
+                row(5, 1, "0.2", "0", TaskState::Failed("x".into())),
+            ],
+            untuned: Vec::new(),
+            best: vec![best(0, 1), best(1, 3)],
+            choose_by: ChooseBy::ValidationLoss,
+            sessions: Vec::new(),
+        };
+        let table = results.best_table();
+        let what = |idx: usize| table.rows[idx][0].clone();
+        assert_eq!(what(0), Cell::text("best of many"));
+        assert_eq!(what(1), Cell::text("best of few (1 trials, others 2)"));
+        let notes = table.notes.join("\n");
+        assert!(notes.contains("fewer trials than 2 are marked"), "{notes}");
+        assert!(notes.contains("within 123 tokens"), "{notes}");
+        let n = table.columns.len();
+        assert_eq!(table.columns[n - 2..], ["test, ended", "test, extracted"]);
+        let shares = [Cell::number(0.998, 3), Cell::number(0.98, 3)];
+        assert_eq!(table.rows[0][n - 2..], shares);
     }
 }

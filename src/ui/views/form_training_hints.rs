@@ -196,7 +196,7 @@ pub const EVALUATION_MAX_NEW_TOKENS: Field = field(
     "tokens",
     "Where written answers are cut off. Without it after the longest gold answer of the training split and a quarter more. Accuracies under different limits do not compare.",
 )
-.optional(Range::whole(1, MAX_CONTEXT), "from the gold answers");
+.optional(Range::whole(1, MAX_CONTEXT), "automatic");
 pub const EVALUATION_MMLU: Field = field(
     "evaluation.mmlu",
     "MMLU wording",
