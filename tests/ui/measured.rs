@@ -18,7 +18,7 @@ use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::fixtures::{self, Told};
-use crate::pictures::{app, check_view, harness, wait_for};
+use crate::pictures::{app, check_view, check_view_in, harness, wait_for};
 
 /// A record of the item; every `one_in`-th is right, counted from `shift`.
 fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRecord {
@@ -202,6 +202,20 @@ fn accuracies_side_by_side() {
         app.state.selected = ids;
         check_view(&mut results, name, app, look, "mean of 2 runs");
     }
+}
+
+/// All of a comparison: shares of written answers, the table, accuracy by steps.
+#[test]
+fn a_comparison_from_its_top_to_its_end() {
+    let mut results = SnapshotResults::new();
+    let folder = tempfile::tempdir().unwrap();
+    let store = measured(folder.path());
+    let ids = selected(&store);
+    let mut app = app(store, Tab::Compare, Appearance::Dark);
+    app.state.baseline = Some(ids[0].clone());
+    app.state.selected = ids;
+    let (name, size) = ("compare_whole_dark", vec2(1000.0, 1900.0));
+    check_view_in(&mut results, name, app, size, "mean of 2 runs");
 }
 
 #[test]

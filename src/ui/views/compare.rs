@@ -82,13 +82,13 @@ pub fn compare_ui(
         for (title, later) in later {
             later_evaluations_ui(ui, title, later, store, state);
         }
-        for (title, steps) in steps {
-            compared_steps_ui(ui, title, steps, store, state);
-        }
         for (title, rows) in rows {
             group_title(ui, title);
             actions.extend(paired_table_ui(ui, title, rows, state));
             ui.add_space(GAP);
+        }
+        for (title, steps) in steps {
+            compared_steps_ui(ui, title, steps, store, state);
         }
         for run in &runs {
             if let Some(problem) = measured.problem(&run.id) {
