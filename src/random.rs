@@ -10,6 +10,13 @@ impl SplitMix64 {
         Self(seed)
     }
 
+    /// The seed of a stream of its own for each pair of a `seed` and a `stream`, such
+    /// as a layer. Sums would not do: layer 1 of seed 0 would be layer 0 of seed 1.
+    pub(crate) fn mix(seed: u64, stream: u64) -> u64 {
+        let of_seed = Self::new(seed).next();
+        Self::new(of_seed ^ stream.wrapping_mul(0xD1B5_4A32_D192_ED03)).next()
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -54,6 +61,25 @@ mod tests {
             mean.abs() < 0.03 && (square - 1.0).abs() < 0.05,
             "{mean} {square}"
         );
+    }
+
+    #[test]
+    fn neighbouring_seeds_and_streams_have_nothing_in_common() {
+        let pairs = (0..64_u64).flat_map(|seed| (0..64).map(move |stream| (seed, stream)));
+        let mixed = pairs.map(|(seed, stream)| SplitMix64::mix(seed, stream));
+        let mixed: std::collections::BTreeSet<u64> = mixed.collect();
+        assert_eq!(mixed.len(), 64 * 64);
+        // Nor is one a few numbers further on in the stream of another.
+        let first: Vec<Vec<u64>> = mixed
+            .iter()
+            .take(500)
+            .map(|seed| {
+                let mut generator = SplitMix64::new(*seed);
+                (0..40).map(|_| generator.next()).collect()
+            })
+            .collect();
+        let all: std::collections::BTreeSet<u64> = first.iter().flatten().copied().collect();
+        assert_eq!(all.len(), 500 * 40);
     }
 
     /// The first outputs for seed 1234567, as its authors' C code gives them.

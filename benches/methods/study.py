@@ -1,308 +1,203 @@
 #!/usr/bin/env python3
 """What the methods do: rates chosen on the validation split, then five seeds on the test split.
 
-    python3 benches/methods/study.py run --gosling target/release/gosling --device gpu:0 --out study
-    python3 benches/methods/study.py table --out study
+    python3 benches/methods/study.py run --gosling target/release/gosling --device gpu --out study
+    python3 benches/methods/study.py run --gpus 8 --guide rwkv7-guide-31m-f16.pth --budget 540 --out study
+    python3 benches/methods/study.py cost --device gpu --guide rwkv7-guide-31m-f16.pth --out study
+    python3 benches/methods/study.py write --out study
 
-Every method of a benchmark gets the same number of rate trials on the validation split (seed 0); the rates
-with the most right answers, among equals those with the lower validation loss, are used with seeds 0 to 4
-on the test split. Both are sweeps of `gosling sweep`, whose files and runs lie in the output folder, so that
-a study that was interrupted goes on where it stopped. Two GPUs share the work by `--method` and
-`--benchmark`, each with a folder of its own; `table` takes several. Needs Python 3.9 and nothing else.
+`run` goes on where the journal in the output folder ends, and the most telling rows come first, so that it can
+be stopped at any time; runs are done by processes of the program that stay, one on each GPU, so that kernels
+are compiled once. Every method gets the same number of rate trials on the validation split (seed 0), on a
+grid that grows while its best point lies at an edge; the best rates are used with seeds 0 to 4 on the test
+split. `write` puts the tables between the markers of README.md and RESULTS.md; `tables` prints them, and reads
+several journals as one. Needs Python 3.9 and nothing else.
 """
 
 import argparse
 import json
-import math
 import signal
-import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-SEEDS = range(5)
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import tables as written  # noqa: E402
+from engine import Engine, Journal  # noqa: E402
+from rows import BENCHMARKS, GROUPS, Model, Plan, Units, rows  # noqa: E402
 
-def geometric(first, last, n):
-    """n numbers from first to last, equal ratios apart, three digits."""
-    ratio = (last / first) ** (1 / (n - 1))
-    return [float(f"{first * ratio**i:.3g}") for i in range(n)]
+ROOT = Path(__file__).resolve().parents[2]
 
-
-def s0_rates(first, last, n):
-    return [{"training.learning_rate": rate} for rate in geometric(first, last, n)]
-
-
-def lift_rates(first, last, n):
-    return [{"method.learning_rate_lift": rate} for rate in geometric(first, last, n)]
-
-
-def both_rates(of_s0, of_lift):
-    return [
-        {"training.learning_rate": s0, "method.learning_rate_lift": lift} for s0 in of_s0 for lift in of_lift
-    ]
-
-
-# Sixteen trials each.
-S0 = s0_rates(0.05, 12.8, 16)
-LIFT = lift_rates(0.0025, 0.64, 16)
-BOTH = both_rates([0.05, 0.2, 0.8, 3.2], [0.0025, 0.01, 0.04, 0.16])
-# A gamma between those at which the recurrence runs away and those at which nothing reaches the state.
-LITERAL = [
-    {"method.features.gamma": f"Value({gamma})", "method.learning_rate_lift": rate}
-    for gamma in (0.55, 0.65, 0.8, 1.0)
-    for rate in (0.001, 0.01, 0.1, 1.0)
+# Name and arguments of what a step costs.
+COSTS = [
+    ("standard", []),
+    ("lifted, Constant", ["--lifted", "256"]),
+    ("lifted, Constant, sampled R", ["--lifted", "256", "--decorrelation", "sampled"]),
+    ("lifted, Constant, full R", ["--lifted", "256", "--decorrelation", "full"]),
+    ("lifted, Decayed, full R", ["--lifted", "256", "--dynamics", "decayed", "--decorrelation", "full"]),
+    ("lifted, Recurrent, full R", ["--lifted", "256", "--dynamics", "recurrent", "--decorrelation", "full"]),
+    ("paper-literal", ["--lifted", "256", "--dynamics", "paper-literal"]),
 ]
 
-LOCAL_RULE = "decorrelation: (rule: LocalRule(eta: 0.05, kappa: 0.5))"
 
-# Name, method, rates. M is 256, gamma 1, support vectors are k-means centres: the defaults.
-METHODS = [
-    ("standard", "Standard()", S0),
-    ("lifted", "Lifted()", BOTH),
-    ("lifted, decorrelated", f"Lifted({LOCAL_RULE})", BOTH),
-    ("lifted, no S_0", "Lifted(tune_s0: false)", LIFT),
-    ("lifted, decorrelated, no S_0", f"Lifted(tune_s0: false, {LOCAL_RULE})", LIFT),
-    ("control: kappa = 1", "Lifted(decorrelation: (rule: LocalRule(eta: 0.05, kappa: 1.0)))", BOTH),
-    ("control: scalar R", "Lifted(decorrelation: (rule: ScalarRms(eta: 0.05)))", BOTH),
-    ("decayed, decorrelated", f"Lifted(dynamics: Decayed, {LOCAL_RULE})", BOTH),
-    ("recurrent, decorrelated", f"Lifted(dynamics: Recurrent, {LOCAL_RULE})", BOTH),
-    ("paper-literal", f"PaperLiteral({LOCAL_RULE})", LITERAL),
-]
-
-# The other three: fewer methods, six trials.
-OTHERS = ["arc", "mmlu", "winogrande"]
-# WinoGrande's validation loss and accuracy part ways: by the loss every run hands over the untuned state.
-SELECTION = {"winogrande": ["training.select_by=ValidationAccuracy"]}
-OTHER_RATES = {
-    "standard": s0_rates(0.003, 0.96, 6),
-    "lifted": both_rates([0.01, 0.1], [0.001, 0.01, 0.1]),
-    "lifted, decorrelated": both_rates([0.01, 0.1], [0.001, 0.01, 0.1]),
-}
+def ron_device(text):
+    """A device as a specification has it."""
+    if text.startswith("gpu:"):
+        return f"GpuIndex({int(text[4:])})"
+    return {"auto": "Auto", "cpu": "Cpu", "gpu": "Gpu"}[text]
 
 
-class Row:
-    """A method on a benchmark."""
-
-    def __init__(self, benchmark, name, method, rates):
-        self.benchmark, self.name, self.method, self.rates = benchmark, name, method, rates
-
-    def trials(self):
-        """Every choice of rates, with seed 0."""
-        return [Run(self, rates, 0) for rates in self.rates]
-
-    def tests(self, rates):
-        """The five seeds."""
-        return [Run(self, rates, seed) for seed in SEEDS]
+def models(arguments):
+    made = [Model("mini")] if "mini" in arguments.models else []
+    if arguments.guide and "guide" in arguments.models:
+        if not Path(arguments.guide).is_file():
+            raise SystemExit(f"--guide: there is no file {arguments.guide}")
+        made.append(Model("guide", Path(arguments.guide).resolve()))
+    if not made:
+        raise SystemExit("no model: --models mini, or --guide FILE")
+    return made
 
 
-class Run:
-    """One run of a study."""
-
-    def __init__(self, row, rates, seed):
-        self.row, self.rates, self.seed = row, rates, seed
-
-    def part(self):
-        """The run as a part of a sweep of its own, so that the sweep can score it on the test split."""
-        fields = [f"{path}={value}" for path, value in self.rates.items()] + [f"training.seed={self.seed}"]
-        name = f"{self.row.name}, seed {self.seed}"
-        return (
-            f"(name: {json.dumps(name)}, set: [{json.dumps('method=' + self.row.method)}],"
-            f" search: List([{json.dumps(fields)}]))"
-        )
-
-    def key(self):
-        return json.dumps([self.row.benchmark, self.row.name, self.rates, self.seed])
+def units(arguments):
+    groups = [name for name in arguments.rows if name in GROUPS]
+    names = [name for name in arguments.rows if name not in GROUPS]
+    known = {row.name for benchmark in arguments.benchmarks for row in rows(benchmark)}
+    for name in names:
+        if name not in known:
+            raise SystemExit(f"--rows: {name!r} is none of {', '.join(GROUPS)}, nor of {'; '.join(sorted(known))}")
+    return Units(Plan(arguments), models(arguments), arguments.benchmarks, groups, names)
 
 
-class Study:
-    """The sweeps of a study."""
-
-    def __init__(self, arguments):
-        self.arguments = arguments
-        self.out = Path(arguments.out[0])
-        self.deadline = time.monotonic() + arguments.minutes * 60
-        self.out.mkdir(parents=True, exist_ok=True)
-
-    def sweep(self, name, benchmark, runs, test):
-        """Does a sweep, or goes on with it. Whether it is complete."""
-        arguments = self.arguments
-        set_all = [
-            f"data.source=Mini({benchmark})",
-            f"training.steps={arguments.steps}",
-            "evaluation.before=false",
-            "evaluation.few_shot=0",
-            "intervals.log=10",
-            "intervals.checkpoint=0",
-            "intervals.snapshot=0",
-            *SELECTION.get(benchmark, []),
-        ]
-        parts = ",\n        ".join(run.part() for run in runs)
-        (self.out / f"{name}.ron").write_text(
-            f'(\n    name: "{name}",\n    base: Preset("standard"),\n    set: {json.dumps(set_all)},\n'
-            f"    parts: [\n        {parts},\n    ],\n"
-            f"    choose_by: ValidationAccuracy,\n    test: {'true' if test else 'false'},\n)\n"
-        )
-        # The sweep numbers its runs in this order.
-        (self.out / f"{name}.json").write_text(json.dumps([run.key() for run in runs]))
-        command = [arguments.gosling, "sweep", "--quiet", "--runs", str(self.out), "--device", arguments.device]
-        if (self.out / "sweeps" / name).is_dir():
-            command += ["--resume", str(self.out / "sweeps" / name)]
-        else:
-            command += ["--untimed", str(self.out / f"{name}.ron")]
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            return False
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        try:
-            return process.wait(timeout=left if math.isfinite(left) else None) == 0
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-            return False
+def journals(arguments):
+    files = [Path(out) / "journal.jsonl" for out in [arguments.out, *arguments.more]]
+    files[0].parent.mkdir(parents=True, exist_ok=True)
+    return Journal(files)
 
 
 def run(arguments):
-    study = Study(arguments)
-    rows = plan(arguments)
-    is_complete = True
-    for benchmark in dict.fromkeys(row.benchmark for row in rows):
-        own = [row for row in rows if row.benchmark == benchmark]
-        trials = [trial for row in own for trial in row.trials()]
-        if not study.sweep(f"{benchmark}-rates", benchmark, trials, test=False):
-            is_complete = False
-            break
-        found = results([study.out], f"{benchmark}-rates", ".")
-        chosen = [row.tests(rates) for row in own if (rates := best_rates(row, found))]
-        # Seed by seed, so that what is there when time is up compares like with like.
-        tests = [runs[seed] for seed in SEEDS for runs in chosen]
-        is_complete &= not tests or study.sweep(f"{benchmark}-test", benchmark, tests, test=True)
-    table(arguments)
-    if not is_complete:
-        print("\nThe study is not complete; the same command goes on with it.")
+    devices = [f"gpu:{idx}" for idx in range(arguments.gpus)] if arguments.gpus else [arguments.device]
+    arguments.devices = [ron_device(device) for device in devices]
+    arguments.gosling = str(Path(arguments.gosling).resolve())
+    journal = journals(arguments)
+    engine = Engine(arguments, journal, units(arguments), models(arguments))
+    signal.signal(signal.SIGTERM, lambda *_: engine.stopping.set())
+    is_done = engine.go()
+    for message in sorted(set(engine.failed.values())):
+        print(f"failed: {message}")
+    print(f"{len(journal.results)} runs in {journal.file}; {'all are done' if is_done else 'the same command goes on'}")
 
 
-def results(folders, sweep, kind):
-    """What the runs of a sweep gave, by their keys. `kind` stands between the sweep's name and the number."""
-    found = {}
-    for out in folders:
-        keys = out / f"{sweep}.json"
-        if not keys.is_file():
-            continue
-        for idx, key in enumerate(json.loads(keys.read_text())):
-            metrics = out / f"{sweep}{kind}{idx:04}" / "metrics.jsonl"
-            if metrics.is_file():
-                found[key] = outcome(metrics)
-    return found
+def tables(arguments):
+    journal = journals(arguments)
+    made = written.Tables(units(arguments), journal)
+    return written.readme(made), written.results(made, written.cost_table(costs(arguments)))
 
 
-def outcome(metrics):
-    """What the numbers of a run say of it."""
-    result = {"right": None, "step_ms": None, "validation_loss": math.inf, "diverged": False}
-    secs = []
-    for line in metrics.read_text().splitlines():
-        record = json.loads(line)
-        if record["kind"] == "step":
-            secs.append(record["secs"])
-        elif record["kind"] == "validation" and record["best"]:
-            result["validation_loss"] = record["loss"]
-        elif record["kind"] == "evaluation":
-            score = record["summary"]["scores"][0]
-            result["right"] = (score["n_correct"], score["n_items"])
-        elif record["kind"] == "end":
-            result["diverged"] = "Diverged" in str(record["outcome"])
-    if secs:
-        result["step_ms"] = 1000 * statistics.median(secs)
-    return result
+def show(arguments):
+    readme, results = tables(arguments)
+    for name, blocks in [("README.md", readme), ("RESULTS.md", results)]:
+        for block, text in blocks.items():
+            print(f"\n## {name}, {block}\n\n{text}")
 
 
-def plan(arguments):
-    """The rows of the tables."""
-    rows = [Row("gsm8k", name, method, rates) for name, method, rates in METHODS]
-    for benchmark in OTHERS:
-        rows += [
-            Row(benchmark, name, method, OTHER_RATES[name]) for name, method, _ in METHODS if name in OTHER_RATES
-        ]
-    wanted, methods = arguments.benchmark, arguments.method
-    return [
-        row for row in rows if (not wanted or row.benchmark in wanted) and (not methods or row.name in methods)
-    ]
+def write(arguments):
+    readme, results = tables(arguments)
+    for file, blocks in [(arguments.readme, readme), (arguments.results, results)]:
+        text = Path(file).read_text()
+        for name, block in blocks.items():
+            # A block without figures leaves what stands there.
+            text = written.put(text, name, block) if block else text
+        Path(file).write_text(text)
 
 
-def best_rates(row, found):
-    """The rates with the most right answers on the validation split."""
-    ranks = []
-    for idx, trial in enumerate(row.trials()):
-        result = found.get(trial.key())
-        if result and result["right"] and not result["diverged"]:
-            ranks.append((result["right"][0], -result["validation_loss"], -idx))
-    return row.rates[-max(ranks)[2]] if ranks else None
+def costs(arguments):
+    entries = []
+    for out in [arguments.out, *arguments.more]:
+        file = Path(out) / "cost.jsonl"
+        entries += [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+    return entries
 
 
-def table(arguments):
-    folders = [Path(out) for out in arguments.out]
-    print("| benchmark | method | rates | trials, right of 200 | mean of the seeds | each | ms a step |")
-    print("|---|---|---|---|---|---|---|")
-    for row in plan(arguments):
-        found = results(folders, f"{row.benchmark}-rates", ".")
-        tried = [found.get(trial.key()) for trial in row.trials()]
-        rates = best_rates(row, found)
-        if not any(tried):
-            continue
-        counts = ", ".join(str(result["right"][0]) if result and result["right"] else "-" for result in tried)
-        if not rates:
-            print(f"| {row.benchmark}-mini | {row.name} | none | {counts} | - | - | - |")
-            continue
-        of_test = results(folders, f"{row.benchmark}-test", ".best-")
-        tests = [of_test.get(test.key()) for test in row.tests(rates)]
-        tests = [test for test in tests if test and test["right"]]
-        times = [test["step_ms"] for test in tests if test["step_ms"]]
-        shares = [test["right"][0] / test["right"][1] for test in tests]
-        n_items = tests[0]["right"][1] if tests else 0
-        print(
-            f"| {row.benchmark}-mini | {row.name} | {rate_text(rates)}{' (edge)' if at_edge(rates, row.rates) else ''} "
-            f"| {counts} | {mean_text(shares, n_items)} | {', '.join(f'{share:.3f}' for share in shares)} "
-            f"| {f'{statistics.median(times):.1f}' if times else '-'} |"
-        )
+def cost(arguments):
+    """Times steps of every method at every shape; those that are in cost.jsonl already are left out."""
+    shapes = [("mini", ["--shape", "mini"], 32, 128), ("0.1B", ["--shape", "0.1b"], 8, 512)]
+    if arguments.guide:
+        shapes.insert(1, ("guide", ["--checkpoint", arguments.guide], 32, 128))
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    known = {(entry["method"], entry["shape"]) for entry in costs(arguments)}
+    for shape, model, batch, tokens in shapes:
+        for method, options in COSTS:
+            if (method, shape) in known:
+                continue
+            left = arguments.started + (arguments.budget or float("inf")) - time.monotonic()
+            if left < 30:
+                print("no time is left; the same command goes on")
+                return
+            figures = out / "step.json"
+            command = [arguments.gosling, "bench", "step", "--device", arguments.device, *model, *options]
+            command += ["--batch", str(batch), "--tokens", str(tokens), "--json", str(figures)]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=min(left, 300))
+            except subprocess.TimeoutExpired:
+                print(f"{shape}, {method}: no figure in time")
+                continue
+            if done.returncode != 0:
+                print(f"{shape}, {method}: {done.stderr.strip()}")
+                continue
+            read = json.loads(figures.read_text())
+            row = next(table for table in read["tables"] if table["title"] == "Steps")["rows"][0]
+            entry = {"method": method, "shape": shape, "size": f"{shape} {batch} x {tokens}"}
+            entry |= {"ms": row["median, ms"], "mb": row.get("most in use, MB"), "device": read.get("device", "")}
+            with (out / "cost.jsonl").open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+            figures.unlink()
+            print(f"{shape}, {method}: {entry['ms']:.1f} ms a step", flush=True)
 
 
-def at_edge(rates, tried):
-    """Whether a chosen rate is the lowest or the highest that was tried."""
-    for path, rate in rates.items():
-        values = sorted({one[path] for one in tried})
-        if len(values) > 1 and rate in (values[0], values[-1]):
-            return True
-    return False
-
-
-def rate_text(rates):
-    return " / ".join(rate if isinstance(rate, str) else f"{rate:g}" for rate in rates.values())
-
-
-def mean_text(shares, n_items):
-    """Mean over the seeds with its 95% interval (Student's t over the seeds)."""
-    if not shares:
-        return "-"
-    mean = statistics.mean(shares)
-    if len(shares) < 2:
-        return f"{mean:.3f} (1 seed, n = {n_items})"
-    t = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}[len(shares)]
-    half = t * statistics.stdev(shares) / math.sqrt(len(shares))
-    return f"{mean:.3f} ± {half:.3f} ({len(shares)} seeds, n = {n_items})"
+def parsed():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["run", "tables", "write", "cost"])
+    parser.add_argument("--gosling", default="target/release/gosling")
+    parser.add_argument("--out", default="study", help="the folder of the journal")
+    parser.add_argument("--more", nargs="*", default=[], help="folders whose journals are read too")
+    where = parser.add_argument_group("where")
+    where.add_argument("--device", default="auto", help="auto, cpu, gpu or gpu:N")
+    where.add_argument("--gpus", type=int, default=0, help="a process on each of gpu:0 to gpu:N-1")
+    where.add_argument("--jobs", type=int, default=1, help="processes on each device")
+    where.add_argument("--budget", type=float, help="seconds; no run begins that would not end within them")
+    where.add_argument("--keep", action="store_true", help="leave the folders of the runs where they are")
+    what = parser.add_argument_group("what")
+    what.add_argument("--models", nargs="+", default=["mini", "guide"], choices=["mini", "guide"])
+    what.add_argument("--guide", help="the file of the guide model; without it the mini model alone")
+    what.add_argument("--benchmarks", nargs="+", default=BENCHMARKS, choices=BENCHMARKS)
+    what.add_argument(
+        "--rows", nargs="+", default=[], help=f"groups ({', '.join(GROUPS)}) or rows by their names; all by default"
+    )
+    what.add_argument("--trials", type=int, default=12, help="rate trials of every row")
+    what.add_argument("--seeds", type=int, default=5)
+    what.add_argument("--choose", choices=["accuracy", "loss"], default="accuracy", help="rates, on the validation split")
+    what.add_argument("--winner", help="the row whose M and gamma are changed; the best lifted one by default")
+    what.add_argument("--search-all", action="store_true", help="search rates also where a row takes those of another")
+    what.add_argument("--steps", type=int, default=300)
+    what.add_argument("--batch", type=int, default=32)
+    what.add_argument("--validate-every", type=int, default=50)
+    what.add_argument("--validation-limit", type=int, default=100, help="examples of a validation loss")
+    what.add_argument("--trial-items", type=int, help="validation items that a trial is scored on; 0: the loss alone")
+    what.add_argument("--items", type=int, help="test items; all by default")
+    files = parser.add_argument_group("write")
+    files.add_argument("--readme", default=ROOT / "README.md")
+    files.add_argument("--results", default=ROOT / "benches/RESULTS.md")
+    arguments = parser.parse_args()
+    arguments.started = time.monotonic()
+    return arguments
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["run", "table"])
-    parser.add_argument("--gosling", default="target/release/gosling")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop after this many")
-    parser.add_argument("--benchmark", nargs="*", help="gsm8k, arc, mmlu, winogrande; all by default")
-    parser.add_argument("--method", nargs="*", help="names as in the table; all by default")
-    parser.add_argument("--out", nargs="+", default=["study"], help="table: several are read as one")
-    arguments = parser.parse_args()
-    {"run": run, "table": table}[arguments.what](arguments)
+    arguments = parsed()
+    {"run": run, "tables": show, "write": write, "cost": cost}[arguments.what](arguments)
 
 
 if __name__ == "__main__":

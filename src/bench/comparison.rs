@@ -118,6 +118,33 @@ impl Comparison {
 /// [`Error::Spec`] with the reason where they are not of the same items under
 /// the same conditions, or where the benchmark has no such figure.
 pub fn compare(before: &Evaluation, after: &Evaluation, rule: Rule) -> Result<Comparison> {
+    let figure = check_same(before, after, rule)?;
+    let right = |records: &[ItemRecord]| Accuracy::of(records.iter().map(|r| rule.is_right(r)));
+    let pairs = before.records.iter().zip(&after.records);
+    let changes: Vec<Change> = pairs
+        .map(|(a, b)| Change::of(rule.is_right(a), rule.is_right(b)))
+        .collect();
+    let count = |change| changes.iter().filter(|of| **of == change).count();
+    let (n_fixed, n_broken) = (count(Change::Fixed), count(Change::Broken));
+    Ok(Comparison {
+        figure,
+        before: right(&before.records),
+        after: right(&after.records),
+        interval95: bootstrap_difference95(n_fixed, n_broken, changes.len()),
+        p_value: mcnemar_exact(n_fixed, n_broken),
+        changes,
+    })
+}
+
+/// The figure's name, where both are of the same items under the same conditions.
+///
+/// # Errors
+/// As [`compare`].
+pub(super) fn check_same(
+    before: &Evaluation,
+    after: &Evaluation,
+    rule: Rule,
+) -> Result<&'static str> {
     check_conditions(&before.conditions, &after.conditions)?;
     let refuse = |reason: String| Error::spec("comparison", reason);
     let figure = rule.figure(&before.conditions).ok_or_else(|| {
@@ -126,7 +153,7 @@ pub fn compare(before: &Evaluation, after: &Evaluation, rule: Rule) -> Result<Co
     })?;
     let (n_before, n_after) = (before.records.len(), after.records.len());
     let pairs = before.records.iter().zip(&after.records);
-    for (idx, (a, b)) in pairs.clone().enumerate() {
+    for (idx, (a, b)) in pairs.enumerate() {
         if a.id != b.id {
             let reason = format!(
                 "different items: number {} is {} in one and {} in the other",
@@ -153,20 +180,7 @@ pub fn compare(before: &Evaluation, after: &Evaluation, rule: Rule) -> Result<Co
     if n_before == 0 {
         return Err(refuse("there are no items".into()));
     }
-    let right = |records: &[ItemRecord]| Accuracy::of(records.iter().map(|r| rule.is_right(r)));
-    let changes: Vec<Change> = pairs
-        .map(|(a, b)| Change::of(rule.is_right(a), rule.is_right(b)))
-        .collect();
-    let count = |change| changes.iter().filter(|of| **of == change).count();
-    let (n_fixed, n_broken) = (count(Change::Fixed), count(Change::Broken));
-    Ok(Comparison {
-        figure,
-        before: right(&before.records),
-        after: right(&after.records),
-        interval95: bootstrap_difference95(n_fixed, n_broken, n_before),
-        p_value: mcnemar_exact(n_fixed, n_broken),
-        changes,
-    })
+    Ok(figure)
 }
 
 /// The items that both evaluations have, in the order of the first.
@@ -194,6 +208,8 @@ fn check_conditions(a: &Conditions, b: &Conditions) -> Result<()> {
         "splits"
     } else if a.has_other_examples(b) {
         "prompts"
+    } else if a.max_new_tokens != b.max_new_tokens {
+        "lengths of answers"
     } else if a.has_other_leading_token(b) {
         let reason = format!(
             "different leading tokens: {a} against {b}; score both in one form with gosling eval \
@@ -245,12 +261,14 @@ mod tests {
             id: format!("test/{}", idx + 1),
             subject: None,
             prompt: format!("Question: {idx}\nAnswer:"),
+            n_steps: None,
             answer: Answer::Written {
                 output: String::new(),
                 extracted: String::new(),
                 extracted_flexible: String::new(),
                 gold: "4".into(),
                 correct_flexible: *flexible,
+                ended: None,
             },
             correct: *strict,
         };
@@ -262,6 +280,7 @@ mod tests {
                 few_shot: 0,
                 few_shot_order: None,
                 leading_token: None,
+                max_new_tokens: None,
                 n_total: 500,
                 left_out: Vec::new(),
             },
@@ -313,6 +332,11 @@ mod tests {
         check_refused(
             |other| other.conditions.benchmark = Benchmark::Arc,
             "comparison: different benchmarks",
+        );
+        check_refused(
+            |other| other.conditions.max_new_tokens = Some(48),
+            "comparison: different lengths of answers: gsm8k-mini, test against gsm8k-mini, test, \
+             answers of at most 48 tokens",
         );
         check_refused(
             |other| other.records.truncate(2),

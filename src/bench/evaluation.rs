@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
+use super::extract::INVALID;
 use super::options::FewShotOrder;
 use crate::data::{Benchmark, MmluTemplate, Protocol, Split};
 use crate::model::TextStart;
@@ -38,6 +39,10 @@ pub struct Conditions {
     /// which always reads token 0 first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leading_token: Option<TextStart>,
+    /// Where written answers were cut off, in tokens; none where options were
+    /// chosen from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_new_tokens: Option<usize>,
     /// Items that the split has, scored or not.
     pub n_total: usize,
     /// Items that were to be scored and could not be.
@@ -65,6 +70,10 @@ pub struct ItemRecord {
     /// The text that the model read; where options have contexts of their own,
     /// that of the first.
     pub prompt: String,
+    /// Steps of the gold answer, where it is worked out; none in files of versions
+    /// that did not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_steps: Option<usize>,
     /// The model's answer.
     pub answer: Answer,
     /// Whether the headline figure counts it.
@@ -87,6 +96,10 @@ pub enum Answer {
         gold: String,
         /// Whether the last number is right.
         correct_flexible: bool,
+        /// Whether the model ended it; else it was cut off. None in files of
+        /// versions that did not say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ended: Option<bool>,
     },
     /// The likeliest of some options.
     Chosen {
@@ -166,7 +179,8 @@ impl Conditions {
 
 impl fmt::Display for Conditions {
     /// `gsm8k, test, 5 drawn examples in front`; `gsm8k-mini, test, the first 5
-    /// examples in front`; where that is not known `5 examples in front`.
+    /// examples in front`; where that is not known `5 examples in front`. Where
+    /// answers are written `gsm8k-mini, test, answers of at most 140 tokens`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             protocol,
@@ -174,11 +188,15 @@ impl fmt::Display for Conditions {
             few_shot,
             few_shot_order,
             leading_token,
+            max_new_tokens,
             ..
         } = self;
         write!(f, "{}, {split}", self.name())?;
         if let Some(start @ TextStart::None) = leading_token {
             write!(f, ", {start}")?;
+        }
+        if let Some(cap) = max_new_tokens {
+            write!(f, ", answers of at most {cap} tokens")?;
         }
         if let (Benchmark::Mmlu, Protocol::LmEval { mmlu }) = (self.benchmark, protocol) {
             match mmlu {
@@ -231,6 +249,29 @@ impl Evaluation {
             name: self.conditions.secondary()?.into(),
             accuracy: Accuracy::of(correct.map(|correct| correct == Some(true))),
         })
+    }
+
+    /// The share of written answers that the model ended itself; the others were
+    /// cut off. None where options were chosen from, and where items do not say.
+    pub fn ended(&self) -> Option<Accuracy> {
+        self.of_written(|answer| match answer {
+            Answer::Written { ended, .. } => *ended,
+            Answer::Chosen { .. } => None,
+        })
+    }
+
+    /// The share of written answers that an answer could be read out of by the rule
+    /// of the headline; none where options were chosen from.
+    pub fn extracted(&self) -> Option<Accuracy> {
+        self.of_written(|answer| match answer {
+            Answer::Written { extracted, .. } => Some(extracted != INVALID),
+            Answer::Chosen { .. } => None,
+        })
+    }
+
+    fn of_written(&self, is: impl Fn(&Answer) -> Option<bool>) -> Option<Accuracy> {
+        let said = self.records.iter().filter_map(|record| is(&record.answer));
+        Some(Accuracy::of(said)).filter(|of| of.n_items > 0)
     }
 
     /// The headline of each subject, sorted by name; none without subjects.
@@ -286,121 +327,4 @@ mod nan_as_null {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(subject: Option<&str>, correct: bool, correct_norm: Option<bool>) -> ItemRecord {
-        ItemRecord {
-            id: "x".into(),
-            subject: subject.map(str::to_owned),
-            prompt: "Question: x\nAnswer:".into(),
-            answer: Answer::Chosen {
-                options: vec!["a".into(), "b".into()],
-                log_likelihoods: vec![-1.5, -2.0],
-                gold: 0,
-                chosen: Some(0),
-                chosen_norm: None,
-                correct_norm,
-            },
-            correct,
-        }
-    }
-
-    fn check_figures(benchmark: Benchmark, records: Vec<ItemRecord>, expected: &[(&str, usize)]) {
-        let conditions = Conditions {
-            benchmark,
-            protocol: Protocol::Mini,
-            split: Split::Test,
-            few_shot: 0,
-            few_shot_order: None,
-            leading_token: None,
-            n_total: 500,
-            left_out: Vec::new(),
-        };
-        let evaluation = Evaluation {
-            conditions,
-            records,
-        };
-        let figures = evaluation.figures();
-        let got: Vec<_> = figures
-            .iter()
-            .map(|figure| (figure.name.as_str(), figure.accuracy.n_correct))
-            .collect();
-        assert_eq!(got, expected);
-    }
-
-    #[test]
-    fn each_benchmark_has_its_figures() {
-        let records = vec![
-            record(Some("physics"), true, None),
-            record(Some("anatomy"), true, None),
-            record(Some("physics"), false, None),
-        ];
-        let expected = [("acc", 2), ("anatomy", 1), ("physics", 1)];
-        check_figures(Benchmark::Mmlu, records, &expected);
-        let records = vec![
-            record(None, true, Some(true)),
-            record(None, false, Some(true)),
-        ];
-        check_figures(Benchmark::Arc, records, &[("acc", 1), ("acc_norm", 2)]);
-        check_figures(Benchmark::WinoGrande, Vec::new(), &[("acc", 0)]);
-    }
-
-    #[test]
-    fn conditions_read_as_people_write_them() {
-        let mut conditions = Conditions {
-            benchmark: Benchmark::Mmlu,
-            protocol: Protocol::LmEval {
-                mmlu: MmluTemplate::Rwkv,
-            },
-            split: Split::Test,
-            few_shot: 5,
-            few_shot_order: None,
-            leading_token: None,
-            n_total: 9,
-            left_out: Vec::new(),
-        };
-        let expected = "mmlu, test, RWKV's wording, 5 examples in front";
-        assert_eq!(conditions.to_string(), expected);
-        conditions.protocol = Protocol::Mini;
-        for (few_shot, order, expected) in [
-            (5, FewShotOrder::Drawn, "5 drawn examples in front"),
-            (1, FewShotOrder::Drawn, "1 drawn example in front"),
-            (5, FewShotOrder::First, "the first 5 examples in front"),
-        ] {
-            conditions.few_shot = few_shot;
-            conditions.few_shot_order = Some(order);
-            let expected = format!("mmlu-mini, test, {expected}");
-            assert_eq!(conditions.to_string(), expected);
-        }
-        conditions.few_shot = 0;
-        conditions.few_shot_order = None;
-        assert_eq!(conditions.to_string(), "mmlu-mini, test");
-        conditions.leading_token = Some(TextStart::Zero);
-        assert_eq!(conditions.to_string(), "mmlu-mini, test");
-        conditions.leading_token = Some(TextStart::None);
-        assert_eq!(conditions.to_string(), "mmlu-mini, test, without token 0");
-    }
-
-    #[test]
-    fn a_record_survives_json_even_after_divergence() {
-        let mut written = record(None, false, Some(false));
-        if let Answer::Chosen {
-            log_likelihoods, ..
-        } = &mut written.answer
-        {
-            *log_likelihoods = vec![f64::NAN, -2.5];
-        }
-        let json = serde_json::to_string(&written).unwrap();
-        assert!(json.contains("[null,-2.5]"), "{json}");
-        let read: ItemRecord = serde_json::from_str(&json).unwrap();
-        let Answer::Chosen {
-            log_likelihoods, ..
-        } = read.answer
-        else {
-            panic!("{json}");
-        };
-        assert!(log_likelihoods[0].is_nan());
-        assert_eq!(log_likelihoods[1], -2.5);
-    }
-}
+mod tests;

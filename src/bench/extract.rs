@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::data::Protocol;
 
 /// What stands for an answer without a number (lm-evaluation-harness).
-const INVALID: &str = "[invalid]";
+pub(super) const INVALID: &str = "[invalid]";
 
 // A pattern that does not compile would read nothing; the tests below read both.
 

@@ -3,10 +3,12 @@
 use super::evaluation::{Answer, ItemRecord};
 use super::extract::{Extracted, extract};
 use super::options::ScoreOptions;
+use super::steps::n_steps;
 use crate::data::{Item, Protocol, Task};
 use crate::error::{Error, Result};
 
-/// The record of an item whose answer the model wrote as `output`.
+/// The record of an item whose answer the model wrote as `output`, and whether it
+/// `ended` it.
 ///
 /// # Errors
 /// [`Error::Spec`] where the item has options instead.
@@ -14,6 +16,7 @@ pub(super) fn written(
     item: &Item,
     prompt: String,
     output: String,
+    ended: bool,
     options: &ScoreOptions,
 ) -> Result<ItemRecord> {
     let Task::Generate { answer, .. } = &item.task else {
@@ -31,12 +34,14 @@ pub(super) fn written(
         id: item.id.clone(),
         subject: None,
         prompt,
+        n_steps: Some(n_steps(answer)),
         answer: Answer::Written {
             output,
             extracted: strict,
             extracted_flexible: flexible,
             gold,
             correct_flexible,
+            ended: Some(ended),
         },
         correct,
     })
@@ -83,6 +88,7 @@ pub(super) fn chosen(item: &Item, prompt: String, log_likelihoods: Vec<f64>) -> 
         subject: item.subject().map(str::to_owned),
         prompt,
         correct: chosen == Some(gold),
+        n_steps: None,
         answer: Answer::Chosen {
             options,
             log_likelihoods,

@@ -4,19 +4,24 @@
 //! | file | what |
 //! |---|---|
 //! | `options.rs` | solved questions, rules and limits |
+//! | `answer_cap.rs` | where a written answer is cut off |
 //! | `scoring.rs` | [`evaluate`]: from items to requests |
 //! | `judge.rs` | from a reply to the record of an item |
 //! | `extract.rs` | the number in a written answer |
 //! | `evaluation.rs` | the records of an evaluation and its figures |
+//! | `steps.rs` | accuracy by the steps that an answer takes |
 //! | `accuracy.rs` | a share of items with its uncertainty |
 //! | `comparison.rs` | two evaluations item by item |
+//! | `groups.rs` | two methods of several seeds each |
 //! | `statistics.rs` | the tests and intervals of a comparison |
 //! | `reported.rs` | figures that a paper reports, never mixed with measured ones |
 
 mod accuracy;
+mod answer_cap;
 mod comparison;
 mod evaluation;
 mod extract;
+mod groups;
 #[cfg(test)]
 mod harness_tests;
 mod judge;
@@ -25,19 +30,23 @@ mod reported;
 mod runner;
 mod scoring;
 mod statistics;
+mod steps;
 
 use crate::error::Result;
 use crate::model::TextStart;
 
 pub use accuracy::Accuracy;
+pub use answer_cap::{answer_cap, gold_answers};
 pub use comparison::{Change, Comparison, Rule, common_items, compare};
 pub use evaluation::{Answer, Conditions, Evaluation, Figure, ItemRecord, LeftOut};
 pub use extract::{Extracted, extract};
+pub use groups::{GroupComparison, compare_groups};
 pub use options::{FewShot, FewShotOrder, ScoreOptions};
 pub use reported::{PAPER, Reported};
 pub use runner::Runner;
 pub use scoring::{ItemSet, evaluate};
 pub use statistics::{MeanInterval, mean_interval95};
+pub use steps::{StepAccuracy, n_steps};
 
 /// A context and the continuation that is scored after it, in tokens.
 pub type Request = (Vec<u32>, Vec<u32>);

@@ -5,8 +5,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer_cap::{HARNESS_CAP, answer_cap};
 use crate::data::{Benchmark, Item, Protocol, few_shot, few_shot_draws, mini_few_shot};
 use crate::error::{Error, Result};
+use crate::model::tokenizer::Tokenizer;
 
 /// Where lm-evaluation-harness ends an answer to GSM8K.
 const LM_EVAL_STOPS: [&str; 3] = ["Question:", "</s>", "<|im_end|>"];
@@ -142,17 +144,22 @@ pub struct ScoreOptions {
 }
 
 impl ScoreOptions {
-    /// A protocol's own options, without solved questions.
+    /// A protocol's own options, without solved questions; answers are cut where
+    /// lm-evaluation-harness cuts them.
     pub fn new(protocol: Protocol) -> Self {
         Self {
             few_shot: FewShot::default(),
             protocol,
-            max_new_tokens: match protocol {
-                Protocol::Mini => 48,
-                Protocol::LmEval { .. } => 256,
-            },
+            max_new_tokens: HARNESS_CAP,
             context_length: None,
         }
+    }
+
+    /// Cuts answers after `asked` tokens, or else where the gold answers of `train`
+    /// say; see [`super::gold_answers`].
+    pub fn cut_answers(&mut self, asked: Option<usize>, train: &[Item], tokenizer: &Tokenizer) {
+        let cap = asked.or_else(|| answer_cap(self.protocol, train, tokenizer));
+        self.max_new_tokens = cap.unwrap_or(HARNESS_CAP);
     }
 
     /// The solved questions that go in front of each of `items`.

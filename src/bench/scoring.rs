@@ -5,6 +5,7 @@ use super::options::ScoreOptions;
 use super::{LanguageModel, Request, judge};
 use crate::data::{Benchmark, Item, Split};
 use crate::error::{Error, Result};
+use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::tokenizer::Tokenizer;
 
 /// The items of a split that are scored.
@@ -92,6 +93,10 @@ pub fn evaluate(
             few_shot,
             few_shot_order: (few_shot > 0).then(|| options.few_shot.order()),
             leading_token: model.text_start(),
+            max_new_tokens: match set.benchmark {
+                Benchmark::Gsm8k => Some(options.max_new_tokens),
+                Benchmark::Arc | Benchmark::Mmlu | Benchmark::WinoGrande => None,
+            },
             n_total: set.n_total,
             left_out,
         },
@@ -175,7 +180,11 @@ fn write_answers(
         .zip(outputs)
         .map(|(Asked { item, prompt, .. }, tokens)| {
             let output = tokenizer.decode(&tokens);
-            judge::written(item, prompt, output, options)
+            // What came to its end at the last token that it may have was not cut.
+            let ended = tokens.len() < options.max_new_tokens
+                || tokens.last() == Some(&END_OF_DOCUMENT)
+                || stop(&tokens);
+            judge::written(item, prompt, output, ended, options)
         })
         .collect()
 }

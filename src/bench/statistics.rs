@@ -56,6 +56,38 @@ pub(super) fn bootstrap_difference95(
     (at(0.025), at(0.975))
 }
 
+/// The 95 % interval of the difference of two means: of a group of evaluations
+/// `second` less a group `first`, `[evaluations][items]`, all of the same items. The
+/// percentiles of 10,000 draws of the evaluations of either group and of the items,
+/// which the groups have in common (Owen 2007). It holds what other seeds and what
+/// other items would have made of it.
+pub(super) fn crossed_difference95(first: &[Vec<bool>], second: &[Vec<bool>]) -> (f64, f64) {
+    let n_items = first.first().map_or(0, Vec::len);
+    if n_items == 0 || second.is_empty() {
+        return (-1.0, 1.0);
+    }
+    let mut random = SplitMix64::new(0x60_51_1e);
+    let mut of_item = vec![0.0; n_items];
+    let mut draw = || {
+        of_item.fill(0.0);
+        for (group, sign) in [(first, -1.0), (second, 1.0)] {
+            let weight = sign / group.len() as f64;
+            for _ in 0..group.len() {
+                let drawn = &group[random.below(group.len())];
+                for (of_item, right) in of_item.iter_mut().zip(drawn) {
+                    *of_item += weight * f64::from(u8::from(*right));
+                }
+            }
+        }
+        let items = (0..n_items).map(|_| of_item[random.below(n_items)]);
+        items.sum::<f64>() / n_items as f64
+    };
+    let mut differences: Vec<f64> = (0..N_RESAMPLES).map(|_| draw()).collect();
+    differences.sort_unstable_by(f64::total_cmp);
+    let at = |share: f64| differences[(share * (N_RESAMPLES - 1) as f64).round() as usize];
+    (at(0.025), at(0.975))
+}
+
 /// A mean over seeds with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MeanInterval {
@@ -159,6 +191,46 @@ mod tests {
         assert_eq!(bootstrap_difference95(0, 0, 500), (0.0, 0.0));
         assert_eq!(bootstrap_difference95(7, 0, 7), (1.0, 1.0));
         assert_eq!(bootstrap_difference95(0, 0, 0), (-1.0, 1.0));
+    }
+
+    /// Drawn evaluations whose seeds and items have effects of known variances.
+    fn group(n: usize, n_items: usize, share: f64, of_seeds: f64, seed: u64) -> Vec<Vec<bool>> {
+        let mut random = SplitMix64::new(seed);
+        // The same for every group: some items are hard for all.
+        let mut of_items = SplitMix64::new(77);
+        let hard: Vec<f64> = (0..n_items).map(|_| 0.3 * of_items.normal()).collect();
+        let of_seed = |_| {
+            let shift = of_seeds * random.normal();
+            let mut is_right = |hard: &f64| random.share() < share + shift + hard;
+            hard.iter().map(&mut is_right).collect()
+        };
+        (0..n).map(of_seed).collect()
+    }
+
+    #[test]
+    fn both_seeds_and_items_widen_the_interval_of_a_difference() {
+        let width = |of: (f64, f64)| of.1 - of.0;
+        let of = |of_seeds: f64, n_items: usize| {
+            let a = group(5, n_items, 0.5, of_seeds, 1);
+            let b = group(5, n_items, 0.6, of_seeds, 2);
+            crossed_difference95(&a, &b)
+        };
+        let (steady, shaky) = (of(0.0, 500), of(0.1, 500));
+        assert!(width(shaky) > 1.5 * width(steady), "{steady:?} {shaky:?}");
+        assert!(width(of(0.0, 50)) > 2.0 * width(steady));
+        assert!(steady.0 < 0.1 && steady.1 > 0.1, "{steady:?}");
+    }
+
+    /// One evaluation a side: only items are drawn.
+    #[test]
+    fn single_evaluations_have_the_interval_of_their_items() {
+        let before: Vec<bool> = (0..500).map(|idx| idx < 230).collect();
+        let after: Vec<bool> = (0..500).map(|idx| (30..290).contains(&idx)).collect();
+        let got = crossed_difference95(&[before], &[after]);
+        let want = bootstrap_difference95(60, 30, 500);
+        assert!((got.0 - want.0).abs() < 0.005, "{got:?} {want:?}");
+        assert!((got.1 - want.1).abs() < 0.005, "{got:?} {want:?}");
+        assert_eq!(crossed_difference95(&[], &[]), (-1.0, 1.0));
     }
 
     /// The mean of three seeds and 4.302653 standard errors on either side.

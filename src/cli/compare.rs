@@ -16,6 +16,10 @@ pub struct CompareArguments {
     /// A single run is compared with its untuned model.
     #[arg(required = true, value_name = "RUN or FILE.jsonl")]
     evaluations: Vec<PathBuf>,
+    /// The second of two groups, such as the seeds of one method: those in front are
+    /// the first. Without it, runs that differ in their seed alone are a group.
+    #[arg(long, num_args = 1.., value_name = "RUN or FILE.jsonl")]
+    with: Vec<PathBuf>,
     /// Compare the items that both have, where they are not the same.
     #[arg(long)]
     common: bool,
@@ -38,6 +42,7 @@ pub struct CompareArguments {
 pub fn run(arguments: &CompareArguments) -> Result<()> {
     let CompareArguments {
         evaluations,
+        with,
         common,
         items,
         out,
@@ -47,20 +52,22 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
         TableFormat::of_path(path)?;
     }
     let contenders = match evaluations.as_slice() {
-        [only] if only.is_dir() => vec![
+        [only] if only.is_dir() && with.is_empty() => vec![
             Contender::open(only, Side::Untuned)?,
             Contender::open(only, Side::Tuned)?,
         ],
-        [only] => {
+        [only] if with.is_empty() => {
             let reason = "name a second evaluation to compare it with";
             return Err(Error::input(only, "comparison", reason));
         }
         several => several
             .iter()
+            .chain(with)
             .map(|path| Contender::open(path, Side::Tuned))
             .collect::<Result<_>>()?,
     };
-    let table = compared(&contenders, *common)?;
+    let n_first = (!with.is_empty()).then_some(evaluations.len());
+    let table = compared(&contenders, *common, n_first)?;
     print!("{}", table.render(*format));
     let is_for_people = matches!(format, TableFormat::Text | TableFormat::Markdown);
     if let (true, Some(reported)) = (is_for_people, reported(&contenders[0])) {

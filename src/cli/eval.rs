@@ -9,13 +9,14 @@ use clap::{Args, ValueEnum};
 
 use super::model_arguments::ModelArguments;
 use crate::bench::{
-    Conditions, Evaluation, FewShot, FewShotOrder, ItemSet, Reported, Runner, ScoreOptions,
-    evaluate,
+    Conditions, Evaluation, FewShot, FewShotOrder, ItemSet, Reported, Rule, Runner, ScoreOptions,
+    StepAccuracy, evaluate, gold_answers,
 };
 use crate::data::{Benchmark, Item, MmluTemplate, Protocol, Split, load, mini};
 use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{Scored, later_name, write_evaluation};
 use crate::words::shown;
+use crate::worker::validate::MAX_CONTEXT;
 
 /// What to score.
 #[derive(Args)]
@@ -43,6 +44,10 @@ pub struct EvalArguments {
     /// Leave out, and list, items of more tokens than this, answer included; without it as the run of --state did.
     #[arg(long, value_name = "TOKENS")]
     context_length: Option<usize>,
+    /// Cut written answers off after so many tokens; by default after the longest
+    /// gold answer of the training split and a quarter more.
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=MAX_CONTEXT as i64))]
+    max_new_tokens: Option<u32>,
     /// How official MMLU questions are worded; without it as in the run of --state, else as lm-eval.
     #[arg(long, value_enum)]
     mmlu_template: Option<Wording>,
@@ -75,9 +80,12 @@ enum Wording {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &EvalArguments) -> Result<()> {
-    let (set, options) = arguments.items()?;
+    let (set, mut options) = arguments.items()?;
+    let gold = arguments.gold_answers()?;
     arguments.check_out()?;
     let loaded = arguments.model.load()?;
+    let asked = arguments.max_new_tokens.map(|cap| cap as usize);
+    options.cut_answers(asked, &gold, &loaded.tokenizer);
     let start = Instant::now();
     let mut progress = |done, total| {
         show_progress(done, total, start);
@@ -146,6 +154,18 @@ fn print_figures(evaluation: &Evaluation, scored: &Scored, device: &str) {
             figure.name, figure.accuracy
         );
     }
+    for (name, share) in [
+        ("ended", evaluation.ended()),
+        ("extracted", evaluation.extracted()),
+    ] {
+        if let Some(share) = share {
+            println!("  {name:<14} {share}");
+        }
+    }
+    for StepAccuracy { n_steps, accuracy } in evaluation.by_steps(Rule::Headline) {
+        let s = if n_steps == 1 { "" } else { "s" };
+        println!("  {:<14} {accuracy}", format!("{n_steps} step{s}"));
+    }
     let reported = Reported::of(*benchmark).filter(|_| *protocol != Protocol::Mini);
     if let Some(Reported {
         untuned: Some(untuned),
@@ -198,6 +218,14 @@ impl EvalArguments {
         options.few_shot = self.few_shot()?;
         let set = ItemSet::new(self.benchmark, split, items, self.limit);
         Ok((set, options))
+    }
+
+    /// What the cap of written answers follows from.
+    fn gold_answers(&self) -> Result<Vec<Item>> {
+        match self.max_new_tokens {
+            Some(_) => Ok(Vec::new()),
+            None => gold_answers(self.benchmark, self.data.as_deref().map(folder_of)),
+        }
     }
 
     /// Whether the items can be written, before hours are spent on them.

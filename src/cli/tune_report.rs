@@ -5,7 +5,7 @@ use super::table::columns;
 use super::tune::quoted;
 use crate::bench::Accuracy;
 use crate::model::TextStart;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use crate::protocol::run_spec::CheckpointSource;
 use crate::runs::run::{ExportedState, Run};
 use crate::tuning::spec::{Method, SelectBy};
@@ -46,6 +46,22 @@ fn accuracies(run: &Run) -> String {
         let mut row = vec![name.clone()];
         row.extend(measured.iter().map(|(_, summary)| cell(summary, name)));
         rows.push(row);
+    }
+    if measured
+        .iter()
+        .any(|(_, summary)| summary.written.is_some())
+    {
+        let row = |name: &str, words: fn(&WrittenAnswers) -> String| {
+            let cells = measured.iter().map(|(_, summary)| match &summary.written {
+                Some(written) => words(written),
+                None => "-".into(),
+            });
+            std::iter::once(name.to_owned()).chain(cells).collect()
+        };
+        rows.push(row("ended", |of| {
+            format!("{:.3} within {} tokens", of.ended(), of.max_new_tokens)
+        }));
+        rows.push(row("extracted", |of| format!("{:.3}", of.extracted())));
     }
     let secs = measured
         .iter()
@@ -184,6 +200,12 @@ mod tests {
             few_shot,
             scores: vec![score("strict", n_correct), score("flexible", n_correct + 1)],
             n_total: 500,
+            written: Some(WrittenAnswers {
+                max_new_tokens: 140,
+                n_items: 500,
+                n_ended: 498,
+                n_extracted: n_correct + 5,
+            }),
             left_out: 0,
             secs: 24.9,
         }
@@ -235,6 +257,8 @@ mod tests {
 gsm8k-mini  untuned                       tuned
 strict      0.000 [0.000, 0.008] n = 500  0.462 [0.419, 0.506] n = 500
 flexible    0.002 [0.000, 0.011] n = 500  0.464 [0.421, 0.508] n = 500
+ended       0.996 within 140 tokens       0.996 within 140 tokens
+extracted   0.010                         0.472
 seconds     24.9                          24.9
 
 2 steps in 1 s, 500.0 ms a step, 2000 tokens/s

@@ -16,6 +16,7 @@ use crate::bench::{Conditions, Evaluation, FewShotOrder, ItemRecord};
 use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::model::TextStart;
+use crate::protocol::event::WrittenAnswers;
 
 /// The version that is written.
 const VERSION: u32 = 1;
@@ -70,6 +71,7 @@ pub fn later_name(evaluation: &Evaluation, is_tuned: bool, limit: Option<usize>)
         few_shot,
         few_shot_order,
         leading_token,
+        max_new_tokens,
         ..
     } = evaluation.conditions;
     let untuned = if is_tuned { "" } else { "untuned-" };
@@ -82,6 +84,9 @@ pub fn later_name(evaluation: &Evaluation, is_tuned: bool, limit: Option<usize>)
     }
     if leading_token == Some(TextStart::None) {
         name += "-without-token-0";
+    }
+    if let Some(cap) = max_new_tokens {
+        name += &format!("-{cap}-tokens");
     }
     if let Some(limit) = limit {
         name += &format!("-first-{limit}");
@@ -108,6 +113,18 @@ pub fn write_evaluation(path: &Path, evaluation: &Evaluation, scored: &Scored) -
             serde_json::to_writer(&mut *writer, record)?;
         }
         writer.write_all(b"\n")
+    })
+}
+
+/// What became of written answers; none where options were chosen from, and where
+/// the items do not say.
+pub fn written_answers(evaluation: &Evaluation) -> Option<WrittenAnswers> {
+    let (ended, extracted) = (evaluation.ended()?, evaluation.extracted()?);
+    Some(WrittenAnswers {
+        max_new_tokens: evaluation.conditions.max_new_tokens?,
+        n_items: ended.n_items,
+        n_ended: ended.n_correct,
+        n_extracted: extracted.n_correct,
     })
 }
 
@@ -157,7 +174,7 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
         path: path.to_path_buf(),
         scored,
         evaluation: Evaluation {
-            conditions,
+            conditions: conditions.with_older_cap(),
             records,
         },
     })
@@ -190,6 +207,7 @@ mod tests {
                 few_shot: 3,
                 few_shot_order: Some(FewShotOrder::Drawn),
                 leading_token: Some(TextStart::None),
+                max_new_tokens: None,
                 n_total: 299,
                 left_out: vec![LeftOut {
                     id: "b".into(),
@@ -200,6 +218,7 @@ mod tests {
                 id: "a".into(),
                 subject: None,
                 prompt: "Question: é\nAnswer:".into(),
+                n_steps: None,
                 answer: Answer::Chosen {
                     options: vec!["x".into(), "y".into()],
                     log_likelihoods: vec![-1.25, f64::NEG_INFINITY],
@@ -270,6 +289,25 @@ mod tests {
         }
     }
 
+    /// Files of versions that cut every answer in the same place.
+    #[test]
+    fn an_older_file_says_where_its_answers_were_cut() {
+        let check = |protocol, cap, expected| {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("after.jsonl");
+            let mut older = evaluation();
+            older.conditions.benchmark = Benchmark::Gsm8k;
+            older.conditions.protocol = protocol;
+            older.conditions.max_new_tokens = cap;
+            write_evaluation(&path, &older, &scored()).unwrap();
+            let read = read_evaluation(&path).unwrap().evaluation;
+            assert_eq!(read.conditions.max_new_tokens, expected);
+        };
+        check(Protocol::Mini, None, Some(48));
+        check(Protocol::LM_EVAL, None, Some(256));
+        check(Protocol::Mini, Some(140), Some(140));
+    }
+
     #[test]
     fn later_evaluations_of_other_conditions_have_names_of_their_own() {
         let mut evaluation = evaluation();
@@ -287,6 +325,10 @@ mod tests {
         evaluation.conditions.leading_token = Some(TextStart::None);
         let without = "arc-validation-without-token-0.jsonl";
         assert_eq!(later_name(&evaluation, true, None), without);
+        evaluation.conditions.leading_token = None;
+        evaluation.conditions.max_new_tokens = Some(140);
+        let of_140 = later_name(&evaluation, true, None);
+        assert_eq!(of_140, "arc-validation-140-tokens.jsonl");
     }
 
     fn check_bad(change: impl FnOnce(String) -> String, expected: &str) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use super::evaluation_summary::{EvaluationPhase, EvaluationSummary, Score};
+pub use super::evaluation_summary::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use super::run_spec::RunSpec;
 pub use super::step_metrics::{DecorrelationMetrics, LiftMetrics, LiteralMetrics, StepMetrics};
 use crate::tuning::diagnosis::Diagnosis;

@@ -114,7 +114,9 @@ fn figures(summary: &EvaluationSummary) -> String {
         1 => ", 1 item exceeds the context and is left out".into(),
         n => format!(", {n} items exceed the context and are left out"),
     };
-    format!("{}{left_out}", scores.join(", "))
+    let written = summary.written.as_ref();
+    let written = written.map_or(String::new(), |of| format!("; {}", of.words()));
+    format!("{}{left_out}{written}", scores.join(", "))
 }
 
 /// What is said of a run's end.

@@ -129,6 +129,9 @@ pub struct EvaluationSpec {
     /// Items of more tokens than this, token 0 and the answer included, are
     /// left out and listed; by default an item has any length.
     pub context_length: Option<usize>,
+    /// Where written answers are cut off, in tokens; by default after the longest
+    /// gold answer of the training split and a quarter more.
+    pub max_new_tokens: Option<usize>,
     /// The wording of official MMLU questions.
     pub mmlu: MmluTemplate,
 }
@@ -195,6 +198,7 @@ impl Default for EvaluationSpec {
             limit: None,
             split: EvaluationSplit::default(),
             context_length: None,
+            max_new_tokens: None,
             mmlu: MmluTemplate::default(),
         }
     }

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::seed_groups::{group_rows, seed_groups};
 use crate::bench::{
-    Accuracy, Change, Comparison, Evaluation, MeanInterval, Reported, Rule, common_items, compare,
-    mean_interval95,
+    Accuracy, Change, Comparison, Evaluation, Reported, Rule, common_items, compare,
 };
 use crate::data::Protocol;
 use crate::error::{Error, Result};
@@ -80,7 +80,7 @@ impl Contender {
         })
     }
 
-    fn evaluation(&self) -> &Evaluation {
+    pub(super) fn evaluation(&self) -> &Evaluation {
         &self.file.evaluation
     }
 }
@@ -112,50 +112,54 @@ pub fn evaluations_of(folder: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// The reason why one does not compare, with its name. With `common`, items that
-/// are not in both are left aside instead.
-pub fn compared(contenders: &[Contender], common: bool) -> Result<Table> {
+/// are not in both are left aside instead. Contenders whose runs differ in their
+/// seed alone are a group; where `n_first` is given, so many are one and the others
+/// the other.
+pub fn compared(contenders: &[Contender], common: bool, n_first: Option<usize>) -> Result<Table> {
     let Some((first, others)) = contenders.split_first() else {
         return Err(Error::spec("comparison", "there is nothing to compare"));
     };
     let conditions = &first.evaluation().conditions;
-    let mut table = Table::new(
-        format!("{conditions}, against {}", first.name),
-        [
-            "name",
-            "figure",
-            "accuracy",
-            "difference",
-            "fixed",
-            "broken",
-            "p",
-        ],
-    );
+    let mut columns = vec!["name", "figure", "accuracy"];
+    if conditions.has_written_answers() {
+        columns.extend(["ended", "extracted"]);
+    }
+    columns.extend(["difference", "fixed", "broken", "p"]);
+    let mut table = Table::new(format!("{conditions}, against {}", first.name), columns);
     let n_total = conditions.n_total;
+    let groups = match n_first.and_then(|n| contenders.split_at_checked(n)) {
+        Some((one, other)) => vec![one.iter().collect(), other.iter().collect()],
+        None => seed_groups(contenders),
+    };
     for rule in Rule::of(conditions) {
         let figure = rule.figure(conditions).unwrap_or_default();
         let baseline = Accuracy::of(first.evaluation().records.iter().map(|r| rule.is_right(r)));
         let baseline = of_part(baseline.into(), n_total);
-        table.push([
-            Cell::text(&first.name),
-            Cell::text(figure),
-            baseline.into(),
-            Cell::Empty,
-            Cell::Empty,
-            Cell::Empty,
-            Cell::Empty,
-        ]);
+        let mut cells = vec![Cell::text(&first.name), Cell::text(figure), baseline.into()];
+        cells.extend(shares(first));
+        cells.extend([Cell::Empty, Cell::Empty, Cell::Empty, Cell::Empty]);
+        table.push(cells);
         for other in others {
             let comparison = against(first, other, rule, common)?;
-            table.push(row(&other.name, &comparison, n_total));
+            table.push(row(other, &comparison, n_total));
         }
-        for group in seed_groups(others) {
-            if let Some(row) = seed_row(&group, rule) {
-                table.push(row);
-            }
+        for row in group_rows(&groups, rule, common)? {
+            table.push(row);
         }
     }
-    table.notes = notes(contenders, first);
+    table.notes = notes(contenders, first, !groups.is_empty());
     Ok(table)
+}
+
+/// The shares of written answers that ended and that have an answer; nothing where
+/// options were chosen from.
+pub(super) fn shares(contender: &Contender) -> Vec<Cell> {
+    let evaluation = contender.evaluation();
+    if !evaluation.conditions.has_written_answers() {
+        return Vec::new();
+    }
+    let share = |of: Option<Accuracy>| of.map_or(Cell::Empty, |of| Cell::number(of.value(), 3));
+    vec![share(evaluation.ended()), share(evaluation.extracted())]
 }
 
 /// Compares two contenders.
@@ -193,7 +197,7 @@ fn of_part(estimate: Estimate, n_total: usize) -> Estimate {
     }
 }
 
-fn row(name: &str, comparison: &Comparison, n_total: usize) -> [Cell; 7] {
+fn row(of: &Contender, comparison: &Comparison, n_total: usize) -> Vec<Cell> {
     let (low, high) = comparison.interval95;
     let difference = Estimate {
         value: comparison.difference(),
@@ -203,40 +207,27 @@ fn row(name: &str, comparison: &Comparison, n_total: usize) -> [Cell; 7] {
         n_total,
         is_difference: true,
     };
-    [
-        Cell::text(name),
+    let mut cells = vec![
+        Cell::text(&of.name),
         Cell::text(comparison.figure),
         of_part(comparison.after.into(), n_total).into(),
+    ];
+    cells.extend(shares(of));
+    cells.extend([
         of_part(difference, n_total).into(),
         Cell::Count(comparison.count(Change::Fixed) as u64),
         Cell::Count(comparison.count(Change::Broken) as u64),
         p_value(comparison.p_value),
-    ]
+    ]);
+    cells
 }
 
 /// People see 0.031 and 1.2e-9, programs the number in full.
-fn p_value(p: f64) -> Cell {
+pub(super) fn p_value(p: f64) -> Cell {
     match p < 0.001 {
         true => Cell::Scientific(p),
         false => Cell::number(p, 3),
     }
-}
-
-/// Contenders whose runs differ in their seed alone, where there are several.
-fn seed_groups(contenders: &[Contender]) -> Vec<Vec<&Contender>> {
-    let mut groups: Vec<(RunSpec, Vec<&Contender>)> = Vec::new();
-    for contender in contenders {
-        let Some(spec) = &contender.spec else {
-            continue;
-        };
-        let spec = without_seed(spec);
-        match groups.iter_mut().find(|(of, _)| *of == spec) {
-            Some((_, members)) => members.push(contender),
-            None => groups.push((spec, vec![contender])),
-        }
-    }
-    let groups = groups.into_iter().map(|(_, members)| members);
-    groups.filter(|members| members.len() > 1).collect()
 }
 
 /// What a run does apart from its seed, its name and where it computes.
@@ -257,44 +248,25 @@ pub fn without_seed(spec: &RunSpec) -> RunSpec {
     spec
 }
 
-fn seed_row(group: &[&Contender], rule: Rule) -> Option<[Cell; 7]> {
-    let shares = group.iter().map(|contender| {
-        let records = &contender.evaluation().records;
-        Accuracy::of(records.iter().map(|record| rule.is_right(record))).value()
-    });
-    let MeanInterval {
-        mean, low, high, n, ..
-    } = mean_interval95(&shares.collect::<Vec<_>>())?;
-    let figure = rule.figure(&group[0].evaluation().conditions)?;
-    let mean = Estimate {
-        value: mean,
-        low,
-        high,
-        n,
-        n_total: n,
-        is_difference: false,
-    };
-    Some([
-        Cell::text(format!("mean of {n} seeds of {}", group[0].name)),
-        Cell::text(figure),
-        mean.into(),
-        Cell::Empty,
-        Cell::Empty,
-        Cell::Empty,
-        Cell::Empty,
-    ])
-}
-
-fn notes(contenders: &[Contender], first: &Contender) -> Vec<String> {
+fn notes(contenders: &[Contender], first: &Contender, has_groups: bool) -> Vec<String> {
     let mut notes = vec![
         "accuracy with its 95% interval (Wilson); difference to the first with its 95% bootstrap \
          interval over items; p of McNemar's exact test, two-sided"
             .to_owned(),
     ];
-    if !seed_groups(contenders.get(1..).unwrap_or_default()).is_empty() {
+    if has_groups {
         notes.push(
             "a mean of seeds has the 95% interval of Student's t over seeds, and their number \
-             as n"
+             as n; its difference is to the mean of the first's seeds, with the 95% interval of \
+             a bootstrap over seeds and items; fixed, broken and p are of the items of all pairs \
+             of seeds, which p takes for independent, so that the interval is what to go by"
+                .into(),
+        );
+    }
+    if first.evaluation().conditions.has_written_answers() {
+        notes.push(
+            "ended: the share of answers that the model ended, the others were cut off; \
+             extracted: the share that an answer could be read out of"
                 .into(),
         );
     }

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `table.rs` | [`Table`]: columns and rows of [`Cell`]s |
-//! | `compared.rs` | evaluations side by side, as a table |
+//! | `compared.rs`, `seed_groups.rs` | evaluations side by side, as a table |
 //! | `format.rs` | [`TableFormat`]: terminal text, Markdown, LaTeX, CSV, JSON |
 //!
 //! In the formats for people an estimate is one cell, `0.462 [0.419, 0.506]
@@ -11,6 +11,7 @@
 
 pub mod compared;
 mod format;
+mod seed_groups;
 mod table;
 
 pub use format::TableFormat;

@@ -81,6 +81,7 @@ mod tests {
                     few_shot: 0,
                     scores: Vec::new(),
                     n_total: 500,
+                    written: None,
                     left_out: 0,
                     secs,
                 },

@@ -59,6 +59,7 @@ fn evaluated(name: &str, phase: EvaluationPhase) -> Event {
                 n_items: 4,
             }],
             n_total: 500,
+            written: None,
             left_out: 0,
             secs: 2.0,
         },

@@ -184,6 +184,7 @@ mod tests {
                 n_items: 50,
             }],
             n_total: 500,
+            written: None,
             left_out: 0,
             secs,
         };

@@ -12,7 +12,7 @@
 //! | `queue.rs`, `halving.rs` | which run is next |
 //! | `protocol.rs`, `process.rs`, `serve.rs` | a process that does runs, from both ends |
 //! | `conduct.rs`, `messages.rs`, `handle.rs` | a sweep from its first run to its last |
-//! | `results.rs`, `results_tables.rs`, `parallel_coordinates.rs`, `importance.rs` | what came of it |
+//! | `results.rs`, `results_tables.rs`, `results_best.rs`, `parallel_coordinates.rs`, `importance.rs` | what came of it |
 //! | `emit.rs` | the same runs as jobs of a cluster |
 //!
 //! The folders of the runs are the truth. What they cannot tell (a run that was
@@ -27,6 +27,7 @@ pub mod parallel_coordinates;
 pub mod plan;
 pub mod queue;
 pub mod results;
+mod results_best;
 pub mod results_tables;
 pub mod serve;
 pub mod spec;

@@ -9,9 +9,8 @@ use super::values::FieldValue;
 use crate::atomic::write_atomic;
 use crate::bench::{Accuracy, MeanInterval, mean_interval95};
 use crate::error::Result;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use crate::report::{Cell, Estimate, Table, TableFormat};
-use crate::words::duration;
 
 /// Formats that the tables are written in.
 const FORMATS: [TableFormat; 4] = [
@@ -38,6 +37,14 @@ impl SweepResults {
             ]
             .map(str::to_owned),
         );
+        let of_validation = |row: &Row| {
+            let summary = row.facts.summary(EvaluationPhase::After)?;
+            summary.written
+        };
+        let has_written = self.rows.iter().any(|row| of_validation(row).is_some());
+        if has_written {
+            columns.extend(["ended", "extracted"].map(str::to_owned));
+        }
         let mut table = Table::new(format!("{}, every run", self.name), columns);
         for row in &self.rows {
             let run = row.facts.run.as_ref();
@@ -52,6 +59,9 @@ impl SweepResults {
             cells.push(run.map_or(Cell::Empty, |run| Cell::number(run.secs, 1)));
             let speed = run.and_then(|run| run.tokens_per_sec);
             cells.push(speed.map_or(Cell::Empty, |speed| Cell::number(speed, 0)));
+            if has_written {
+                cells.extend(written_cells(of_validation(row)));
+            }
             table.push(cells);
         }
         table.notes.push(
@@ -59,86 +69,6 @@ impl SweepResults {
                 .into(),
         );
         table
-    }
-
-    /// The best run of each part on the test split, and the untuned model.
-    pub fn best_table(&self) -> Table {
-        let figures = self.figures();
-        let mut columns = vec!["what".to_owned(), "run".to_owned()];
-        columns.extend(["settings", "validation loss", "validation accuracy"].map(str::to_owned));
-        columns.extend(figures.iter().map(|figure| format!("test, {figure}")));
-        let mut table = Table::new(format!("{}, chosen on validation data", self.name), columns);
-        let scores = |summary: Option<&EvaluationSummary>| -> Vec<Cell> {
-            let cell = |figure: &String| {
-                let score = summary?.scores.iter().find(|score| score.name == *figure)?;
-                Some(score_cell(summary?, score))
-            };
-            figures
-                .iter()
-                .map(|figure| cell(figure).unwrap_or(Cell::Empty))
-                .collect()
-        };
-        for (name, evaluations) in &self.untuned {
-            for (phase, summary) in evaluations {
-                let what = match phase {
-                    EvaluationPhase::FewShot => {
-                        format!("untuned, {} examples in front", summary.few_shot)
-                    }
-                    EvaluationPhase::Before | EvaluationPhase::After => "untuned".to_owned(),
-                };
-                let mut cells = vec![Cell::text(what), Cell::text(name)];
-                cells.extend([Cell::Empty, Cell::Empty, Cell::Empty]);
-                cells.extend(scores(Some(summary)));
-                table.push(cells);
-            }
-        }
-        for best in &self.best {
-            let row = &self.rows[best.idx];
-            let mut cells = vec![
-                Cell::text(format!("best of {}", self.parts[best.part])),
-                Cell::text(&row.name),
-                Cell::text(self.settings_words(row)),
-            ];
-            let loss = row.facts.validation_loss();
-            cells.push(loss.map_or(Cell::Empty, |loss| Cell::number(loss, 4)));
-            cells.push(validation_cell(row));
-            cells.extend(scores(best.test.as_ref()));
-            table.push(cells);
-            if !best.is_settled {
-                let part = &self.parts[best.part];
-                table
-                    .notes
-                    .push(format!("{part} is not complete, its best run may change."));
-            }
-            if let Some(reason) = &best.failure {
-                table
-                    .notes
-                    .push(format!("{} could not be scored, {reason}", row.name));
-            }
-        }
-        table.notes.push(format!(
-            "The best run of each part is the one with {}; only it was scored on the test \
-             split, once. Picking the best of the test column would be picking by chance.",
-            self.choose_by.words()
-        ));
-        table.notes.extend(self.wall_time());
-        table
-    }
-
-    /// How long the sweep took, by the sessions that ended in good order.
-    fn wall_time(&self) -> Option<String> {
-        let last = self.sessions.last()?;
-        let tenths: u64 = self.sessions.iter().map(|session| session.tenths).sum();
-        let sessions = match self.sessions.len() {
-            1 => String::new(),
-            n => format!(" in {n} sessions"),
-        };
-        Some(format!(
-            "Wall time {}{sessions}, {} at a time, on {}.",
-            duration(tenths as f64 / 10.0),
-            last.n_jobs,
-            last.device
-        ))
     }
 
     /// How validation loss and accuracy go with each field, part by part.
@@ -237,24 +167,6 @@ impl SweepResults {
         };
         self.fields.iter().zip(&short).map(column).collect()
     }
-
-    /// The figures that were measured on the test split.
-    fn figures(&self) -> Vec<String> {
-        let untuned = self
-            .untuned
-            .iter()
-            .flat_map(|(_, of)| of)
-            .map(|(_, summary)| summary);
-        let mut summaries = untuned.chain(self.best.iter().filter_map(|best| best.test.as_ref()));
-        let first = summaries.next();
-        first.map_or(Vec::new(), |summary| {
-            summary
-                .scores
-                .iter()
-                .map(|score| score.name.clone())
-                .collect()
-        })
-    }
 }
 
 /// A sentence for the best run of each part.
@@ -297,14 +209,21 @@ pub(super) fn value_cell(value: &Option<FieldValue>) -> Cell {
 }
 
 /// The tuned model's headline figure on the validation split.
-fn validation_cell(row: &Row) -> Cell {
+pub(super) fn validation_cell(row: &Row) -> Cell {
     let cell = |summary: &EvaluationSummary| Some(score_cell(summary, summary.scores.first()?));
     let summary = row.facts.summary(EvaluationPhase::After);
     summary.and_then(cell).unwrap_or(Cell::Empty)
 }
 
+/// The shares of answers that ended and that have an answer.
+pub(super) fn written_cells(written: Option<WrittenAnswers>) -> [Cell; 2] {
+    written.map_or([Cell::Empty, Cell::Empty], |of| {
+        [of.ended(), of.extracted()].map(|share| Cell::number(share, 3))
+    })
+}
+
 /// A figure of an evaluation; where it is that of a part of the split, this says so.
-fn score_cell(summary: &EvaluationSummary, score: &Score) -> Cell {
+pub(super) fn score_cell(summary: &EvaluationSummary, score: &Score) -> Cell {
     if score.n_items == 0 {
         return Cell::Empty;
     }

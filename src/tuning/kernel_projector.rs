@@ -46,7 +46,7 @@ impl KernelProjector {
                 sizes: points.dims(),
             };
             head_size = layer.sizes[2];
-            let seed = seed.wrapping_add(layer_idx as u64);
+            let seed = SplitMix64::mix(seed, layer_idx as u64);
             let chosen = match spec.support_vectors {
                 SupportVectors::Random => random_vectors(&layer, spec.upscaled_size, seed),
                 SupportVectors::Cluster => {
@@ -193,7 +193,7 @@ impl Layer<'_> {
     /// 1 / the median squared distance between points and support vectors.
     fn median_gamma(&self, head: usize, vectors: &[f32], seed: u64) -> f32 {
         let [_, n_points, head_size] = self.sizes;
-        let mut random = SplitMix64::new(!seed ^ head as u64);
+        let mut random = SplitMix64::new(SplitMix64::mix(!seed, head as u64));
         let mut squares: Vec<f32> = (0..MEDIAN_PAIRS)
             .map(|_| {
                 let point = self.point(random.below(n_points), head);
@@ -253,6 +253,26 @@ mod tests {
             upscaled_size: 16,
             support_vectors,
             gamma,
+        }
+    }
+
+    /// Both layers of the same points, so that only their streams tell them apart.
+    #[test]
+    fn no_layer_of_a_seed_is_a_layer_of_another() {
+        let mut sample = sample();
+        let points = sample.layers[0].clone();
+        sample.layers = vec![points; 3];
+        for support_vectors in [SupportVectors::Random, SupportVectors::Cluster] {
+            let spec = spec(support_vectors, Gamma::Value(1.0));
+            let mut seen: Vec<Vec<f32>> = Vec::new();
+            for seed in 0..4 {
+                let projector = KernelProjector::new(&spec, &sample, 2, seed, &Device::flex());
+                let vectors = read_f32(projector.unwrap().support_vectors).unwrap();
+                for layer in vectors.chunks_exact(2 * 16 * 16) {
+                    assert!(!seen.iter().any(|other| other == layer), "seed {seed}");
+                    seen.push(layer.to_vec());
+                }
+            }
         }
     }
 

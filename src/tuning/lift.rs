@@ -162,8 +162,8 @@ impl Lift {
         let mut at = batch.real_positions();
         let n_chosen = ((at.len() as f64 * spec.sample).ceil() as usize).clamp(1, at.len());
         if n_chosen < at.len() {
-            let place = (step_idx as u64) << 20 | batch_idx as u64;
-            let mut random = SplitMix64::new(self.training.seed ^ place.rotate_left(32));
+            let of_step = SplitMix64::mix(self.training.seed, step_idx as u64);
+            let mut random = SplitMix64::new(SplitMix64::mix(of_step, batch_idx as u64));
             for idx in 0..n_chosen {
                 let other = idx + random.below(at.len() - idx);
                 at.swap(idx, other);

@@ -85,12 +85,14 @@ mod tests {
             id: format!("test/{idx}"),
             subject: None,
             prompt: format!("Question: {}?\nAnswer:", words[idx]),
+            n_steps: None,
             answer: Answer::Written {
                 output: format!(" {correct}"),
                 extracted: String::new(),
                 extracted_flexible: String::new(),
                 gold: "1".into(),
                 correct_flexible: correct,
+                ended: None,
             },
             correct,
         };
@@ -111,6 +113,7 @@ mod tests {
                     few_shot: 0,
                     few_shot_order: None,
                     leading_token: None,
+                    max_new_tokens: None,
                     n_total: 3,
                     left_out: Vec::new(),
                 },

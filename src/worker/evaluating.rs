@@ -10,7 +10,7 @@ use crate::bench::{Evaluation, ItemSet, Runner, ScoreOptions, evaluate};
 use crate::error::Result;
 use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
-use crate::persist::evaluation_file::Scored;
+use crate::persist::evaluation_file::{Scored, written_answers};
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, Score};
 use crate::tuning::tuned::Tuned;
 
@@ -169,6 +169,7 @@ fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
         benchmark: evaluation.name().to_owned(),
         few_shot: evaluation.conditions.few_shot,
         scores: scores.collect(),
+        written: written_answers(evaluation),
         n_total: evaluation.conditions.n_total,
         left_out: evaluation.conditions.left_out.len(),
         secs,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::context::{Context, Doing};
 use super::evaluating::Work;
 use super::session::Session;
-use crate::bench::{FewShot, ItemSet, ScoreOptions};
+use crate::bench::{FewShot, ItemSet, ScoreOptions, gold_answers};
 use crate::data::{Protocol, load, mini};
 use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{later_name, write_evaluation};
@@ -57,10 +57,12 @@ fn take(
         false => (None, None),
     };
     context.during = Doing::LoadingData;
-    let (set, options) = items(request, &spec)?;
+    let (set, mut options) = items(request, &spec)?;
+    let gold = gold_answers(request.benchmark, request.official.as_deref())?;
     context.during = Doing::LoadingModel;
     let (loaded, tokenizer) = context.load(session, &spec)?;
     let tokenizer = own_vocabulary.unwrap_or(tokenizer);
+    options.cut_answers(spec.evaluation.max_new_tokens, &gold, &tokenizer);
     context.during = Doing::Scoring;
     if let Some((tuned, _)) = &tuned {
         let fits = tuned.check_fits(loaded.model.config());

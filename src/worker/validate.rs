@@ -254,10 +254,13 @@ fn check_evaluation(evaluation: &EvaluationSpec) -> Result<()> {
         limit,
         split: _,
         context_length,
+        max_new_tokens,
         mmlu: _,
     } = evaluation;
     check_count("evaluation.few_shot", *few_shot, 0, MAX_FEW_SHOT)?;
     check_limit("evaluation.context_length", *context_length)?;
+    let cap = max_new_tokens.unwrap_or(1);
+    check_count("evaluation.max_new_tokens", cap, 1, MAX_CONTEXT)?;
     check_limit("evaluation.limit", *limit)
 }
 

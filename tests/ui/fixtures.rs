@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gosling::protocol::event::{
     Answer, AnswerEnd, EvaluationPhase, EvaluationSummary, Event, FailureKind, KernelDistances,
-    RunId, RunOutcome, Score, StepMetrics,
+    RunId, RunOutcome, Score, StepMetrics, WrittenAnswers,
 };
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
@@ -85,14 +85,26 @@ impl<'a> Told<'a> {
 
     /// An accuracy of the first 200 items.
     pub fn score_part(&mut self, phase: EvaluationPhase, n_correct: usize) {
-        self.score_of(phase, n_correct, 200);
+        let written = WrittenAnswers {
+            max_new_tokens: 140,
+            n_items: 200,
+            n_ended: 191,
+            n_extracted: 197,
+        };
+        self.score_of(phase, n_correct, 200, Some(written));
     }
 
     pub fn score(&mut self, phase: EvaluationPhase, n_correct: usize) {
-        self.score_of(phase, n_correct, 500);
+        self.score_of(phase, n_correct, 500, None);
     }
 
-    fn score_of(&mut self, phase: EvaluationPhase, n_correct: usize, n_items: usize) {
+    fn score_of(
+        &mut self,
+        phase: EvaluationPhase,
+        n_correct: usize,
+        n_items: usize,
+        written: Option<WrittenAnswers>,
+    ) {
         let score = |name: &str, n_correct| Score {
             name: name.into(),
             n_correct,
@@ -110,6 +122,7 @@ impl<'a> Told<'a> {
                 },
                 scores: vec![score("strict", n_correct), score("flexible", n_correct + 8)],
                 n_total: 500,
+                written,
                 left_out: 0,
                 secs: 25.0,
             },

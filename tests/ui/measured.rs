@@ -8,7 +8,7 @@ use eframe::egui::accesskit::Role;
 use eframe::egui::vec2;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotResults};
-use gosling::bench::{Answer, Change, Conditions, Evaluation, FewShotOrder, ItemRecord};
+use gosling::bench::{Answer, Change, Conditions, Evaluation, FewShotOrder, ItemRecord, n_steps};
 use gosling::data::{Benchmark, Item, Protocol, Split, Task, mini};
 use gosling::persist::evaluation_file::{Scored, write_evaluation};
 use gosling::protocol::event::{EvaluationPhase, RunId, RunOutcome};
@@ -18,7 +18,7 @@ use gosling::ui::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::fixtures::{self, Told};
-use crate::pictures::{app, check_view, harness, wait_for};
+use crate::pictures::{app, check_view, check_view_in, harness, wait_for};
 
 /// A record of the item; every `one_in`-th is right, counted from `shift`.
 fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRecord {
@@ -41,6 +41,8 @@ fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRe
                 },
                 gold,
                 correct_flexible,
+                // The last few of these short answers go on and on.
+                ended: Some(is_right || !idx.is_multiple_of(17)),
             }
         }
         Task::Choose { options, gold, .. } => {
@@ -68,6 +70,10 @@ fn record(protocol: Protocol, item: &Item, idx: usize, is_right: bool) -> ItemRe
         id: item.id.clone(),
         subject: None,
         prompt: protocol.question(item),
+        n_steps: match &item.task {
+            Task::Generate { answer, .. } => Some(n_steps(answer)),
+            Task::Choose { .. } | Task::ChooseLetter { .. } | Task::FillIn { .. } => None,
+        },
         answer,
         correct: is_right,
     }
@@ -98,6 +104,7 @@ pub fn write(
             few_shot,
             few_shot_order: (few_shot > 0).then_some(FewShotOrder::First),
             leading_token: None,
+            max_new_tokens: (benchmark == Benchmark::Gsm8k).then_some(140),
             n_total: items.len(),
             left_out: Vec::new(),
         },
@@ -196,6 +203,20 @@ fn accuracies_side_by_side() {
         app.state.selected = ids;
         check_view(&mut results, name, app, look, "mean of 2 runs");
     }
+}
+
+/// All of a comparison: shares of written answers, the table, accuracy by steps.
+#[test]
+fn a_comparison_from_its_top_to_its_end() {
+    let mut results = SnapshotResults::new();
+    let folder = tempfile::tempdir().unwrap();
+    let store = measured(folder.path());
+    let ids = selected(&store);
+    let mut app = app(store, Tab::Compare, Appearance::Dark);
+    app.state.baseline = Some(ids[0].clone());
+    app.state.selected = ids;
+    let (name, size) = ("compare_whole_dark", vec2(1000.0, 1900.0));
+    check_view_in(&mut results, name, app, size, "mean of 2 runs");
 }
 
 #[test]

@@ -141,6 +141,20 @@ pub fn check_view(
     compare_with(results, name, harness(app, SIZE, look), label);
 }
 
+/// The same in a window of another size.
+pub fn check_view_in(
+    results: &mut SnapshotResults,
+    name: &str,
+    mut app: App,
+    size: Vec2,
+    label: &str,
+) {
+    app.state.shows_form = false;
+    app.state.shows_log = false;
+    let look = Appearance::Dark;
+    compare_with(results, name, harness(app, size, look), label);
+}
+
 fn compare_with(
     results: &mut SnapshotResults,
     name: &str,

@@ -51,6 +51,7 @@ fn done(idx: usize, noise: &mut Noise) -> Facts {
         few_shot: 0,
         scores: vec![score("strict", n_correct), score("flexible", n_correct + 4)],
         n_total: 200,
+        written: None,
         left_out: 0,
         secs: 3.0,
     };

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::lengths::{BATCH_TOKENS, batch_size};
+use super::lengths::{BATCH_TOKENS, Layout};
 use super::reading::{Reached, indices, read, step};
 use super::{Runner, batch_len, read_ints};
 use crate::error::{Error, Result};
@@ -27,6 +27,7 @@ impl Runner<'_> {
             mut hidden,
             mut state,
         } = self.read_prompts(prompts, prefix, progress)?;
+        let layout = Layout::of(self.device);
         for n_written in 1..=max_new_tokens {
             let next = self.likeliest(hidden)?;
             for ((text, is_live), token) in rows.iter_mut().zip(next) {
@@ -41,9 +42,8 @@ impl Runner<'_> {
             if n_live == 0 || n_written == max_new_tokens {
                 break;
             }
-            // Texts that have ended ride along until there are enough of them,
-            // so that the device sees few batch sizes.
-            let size = batch_size(n_live);
+            // Texts that have ended ride along until there are enough of them.
+            let size = layout.kept(rows.len(), n_live);
             if size < rows.len() {
                 let mut kept: Vec<usize> = (0..rows.len()).collect();
                 kept.sort_by_key(|row| !rows[*row].1);

@@ -10,6 +10,8 @@ use crate::kernels::wkv7::is_cpu;
 pub(super) const BATCH_TOKENS: usize = 16_384;
 /// Enough for every thread of a CPU; texts of like length stand together in few.
 const CPU_BATCH_TOKENS: usize = 4096;
+/// Texts leave a batch on the CPU when one in so many has ended.
+const CPU_ENDED_SHARE: usize = 8;
 /// The most that a length is rounded by is one part in this many, above 16.
 const STEPS_PER_OCTAVE: usize = 8;
 
@@ -47,6 +49,19 @@ impl Layout {
         if self.rounds { padded(n) } else { n }
     }
 
+    /// How many of `n_rows` rows a batch of texts keeps where `n_live` of them go on.
+    /// The CPU drops the others when they are one in eight, since it copies the rest.
+    pub fn kept(self, n_rows: usize, n_live: usize) -> usize {
+        if self.rounds {
+            return batch_size(n_live).min(n_rows);
+        }
+        let n_ended = n_rows - n_live;
+        match n_ended * CPU_ENDED_SHARE >= n_rows {
+            true => n_live,
+            false => n_rows,
+        }
+    }
+
     /// The largest length that the device sees and that is not above `n`.
     pub fn whole_part(self, n: usize) -> usize {
         if self.rounds { whole_part(n) } else { n }
@@ -73,7 +88,7 @@ fn step(n: usize) -> usize {
 
 /// The least of 1, 2, 3, 4, 6, 8, 12, 16, 24 … that is not below `n`: how many
 /// rows a batch keeps when texts end.
-pub(super) fn batch_size(n: usize) -> usize {
+fn batch_size(n: usize) -> usize {
     let power = n.max(1).next_power_of_two();
     let smaller = power / 4 * 3;
     if smaller >= n.max(1) { smaller } else { power }
@@ -94,6 +109,23 @@ mod tests {
         }
         let lengths: std::collections::BTreeSet<usize> = (1..=4096).map(padded).collect();
         assert_eq!(lengths.len(), 16 + 8 * 8);
+    }
+
+    #[test]
+    fn texts_that_have_ended_leave_the_batch() {
+        for n_live in 1..=64 {
+            let kept = Layout::CPU.kept(64, n_live);
+            assert!(
+                kept == n_live || (kept == 64 && n_live > 56),
+                "{n_live}: {kept}"
+            );
+            let kept = Layout::GPU.kept(64, n_live);
+            assert!(
+                (n_live..=64).contains(&kept) && kept * 2 <= n_live * 3,
+                "{n_live}: {kept}"
+            );
+        }
+        assert_eq!(Layout::GPU.kept(5, 5), 5);
     }
 
     #[test]

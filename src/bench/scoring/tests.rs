@@ -135,12 +135,34 @@ fn written_answers_are_cut_at_the_limit() {
     let items = &mini(Benchmark::Gsm8k, Split::Test).unwrap()[..1];
     let mut model = Scripted::new(&tokenizer);
     model.reply = |_| "11111111111111111111111111111111111111111111111111111111111111";
-    let options = ScoreOptions::new(Protocol::Mini);
+    let mut options = ScoreOptions::new(Protocol::Mini);
+    options.cut_answers(Some(48), &[], &tokenizer);
     let evaluation = score(&mut model, Benchmark::Gsm8k, items, &options);
-    let Answer::Written { output, .. } = &evaluation.records[0].answer else {
+    let Answer::Written { output, ended, .. } = &evaluation.records[0].answer else {
         panic!();
     };
-    assert_eq!(output, &"1".repeat(48));
+    assert_eq!((output, *ended), (&"1".repeat(48), Some(false)));
+    assert_eq!(evaluation.conditions.max_new_tokens, Some(48));
+}
+
+/// An answer of exactly as many tokens as it may have, whose last one ends it.
+#[test]
+fn an_answer_that_ends_at_the_limit_was_not_cut() {
+    let tokenizer = Tokenizer::mini().unwrap();
+    let items = &mini(Benchmark::Gsm8k, Split::Test).unwrap()[..1];
+    let mut model = Scripted::new(&tokenizer);
+    model.reply = |_| " #### 2\n\n";
+    let n_tokens = tokenizer.encode(" #### 2\n\n").len();
+    for (cap, expected) in [(n_tokens, true), (n_tokens - 1, false), (99, true)] {
+        let mut options = ScoreOptions::new(Protocol::Mini);
+        options.cut_answers(Some(cap), &[], &tokenizer);
+        let evaluation = score(&mut model, Benchmark::Gsm8k, items, &options);
+        let Answer::Written { ended, .. } = &evaluation.records[0].answer else {
+            panic!();
+        };
+        assert_eq!(*ended, Some(expected), "{cap}");
+        assert_eq!(evaluation.records[0].n_steps, Some(4));
+    }
 }
 
 #[test]

@@ -7,7 +7,9 @@ use clap::Args;
 
 use super::report::report;
 use super::target::{ModelArguments, TargetArguments};
-use crate::bench::{FewShot, ItemSet, LanguageModel as _, Request, Runner, ScoreOptions, evaluate};
+use crate::bench::{
+    FewShot, ItemSet, LanguageModel as _, Request, Runner, ScoreOptions, evaluate, gold_answers,
+};
 use crate::data::{Benchmark, Item, Protocol, Split, mini};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
@@ -50,6 +52,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<()> {
             let set = ItemSet::new(benchmark, Split::Test, mini(benchmark, Split::Test)?, limit);
             let mut options = ScoreOptions::new(Protocol::Mini);
             options.few_shot = FewShot::mini(benchmark, n_solved, None)?;
+            options.cut_answers(None, &gold_answers(benchmark, None)?, &tokenizer);
             let mut score = || {
                 evaluate(&mut runner, &tokenizer, &set, &options, &mut |_, _| Ok(())).map(|_| ())
             };

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::output::is_lost;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
+use crate::model::checkpoint::Checkpoint;
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
 use crate::model::{ModelConfig, Precision, Rwkv7, mini};
 use crate::worker::check_precision;
@@ -41,6 +42,9 @@ pub(super) struct ModelArguments {
     /// The mini model, or random weights of an official size.
     #[arg(long, value_enum, default_value_t = Shape::Mini)]
     shape: Shape,
+    /// A checkpoint in its place.
+    #[arg(long, value_name = "FILE", conflicts_with = "shape")]
+    checkpoint: Option<PathBuf>,
     /// Storage of the frozen matrices; f16 needs a GPU that multiplies them.
     #[arg(long, value_enum, default_value_t = Storage::F32)]
     precision: Storage,
@@ -79,10 +83,11 @@ impl ModelArguments {
 
     /// Loads the model and says how long that took.
     pub fn load(&self, opened: &OpenDevice) -> Result<Rwkv7> {
-        let checkpoint = match self.shape {
-            Shape::Mini => mini::checkpoint()?,
-            Shape::P1 => random_checkpoint(&SHAPE_0_1B, 1)?,
-            Shape::P4 => random_checkpoint(&SHAPE_0_4B, 1)?,
+        let checkpoint = match (&self.checkpoint, self.shape) {
+            (Some(path), _) => Checkpoint::open(path)?,
+            (None, Shape::Mini) => mini::checkpoint()?,
+            (None, Shape::P1) => random_checkpoint(&SHAPE_0_1B, 1)?,
+            (None, Shape::P4) => random_checkpoint(&SHAPE_0_4B, 1)?,
         };
         let config = ModelConfig::from_checkpoint(&checkpoint)?;
         config.check_device(opened)?;

@@ -55,6 +55,7 @@ fn evaluation(phase: EvaluationPhase) -> MetricRecord {
             n_items: 2,
         }],
         n_total: 500,
+        written: None,
         left_out: 0,
         secs: 1.5,
     };

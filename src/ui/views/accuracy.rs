@@ -9,7 +9,8 @@ use super::super::widgets::accuracy_bars::{Bar, BarGroup, accuracy_bars_ui};
 use super::super::widgets::controls::{cut_label, group_title, weak_small};
 use super::paired_rows::Shown;
 use crate::bench::Accuracy;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score};
+use crate::persist::evaluation_file::{EvaluationFile, written_answers};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, Score, WrittenAnswers};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 
@@ -54,6 +55,7 @@ fn group(run: &Run, state: &UiState, ui: &Ui, has_title: bool) -> BarGroup {
                     .first()
                     .is_some_and(|score| *n_total > score.n_items + summary.left_out)
             }),
+            note: summary.written.as_ref().map(WrittenAnswers::words),
         })
     });
     BarGroup {
@@ -107,14 +109,11 @@ pub(super) fn later_bars(shown: &[Shown<'_>]) -> Vec<LaterBars> {
         let (conditions, headline) = (&file.evaluation.conditions, file.evaluation.headline());
         let n_scored = headline.accuracy.n_items + conditions.left_out.len();
         let bar = Bar {
-            phase: match (file.scored.is_tuned, conditions.few_shot) {
-                (true, _) => EvaluationPhase::After,
-                (false, 0) => EvaluationPhase::Before,
-                (false, _) => EvaluationPhase::FewShot,
-            },
+            phase: phase_of(file),
             label: name_of(file),
             accuracy: headline.accuracy,
             n_total: Some(conditions.n_total).filter(|n_total| *n_total > n_scored),
+            note: written_answers(&file.evaluation).map(|of| of.words()),
         };
         match groups.iter_mut().find(|(of, _)| *of == run.id) {
             Some((_, bars)) => bars.push(bar),
@@ -122,6 +121,15 @@ pub(super) fn later_bars(shown: &[Shown<'_>]) -> Vec<LaterBars> {
         }
     }
     groups
+}
+
+/// What an evaluation measured.
+pub(super) fn phase_of(file: &EvaluationFile) -> EvaluationPhase {
+    match (file.scored.is_tuned, file.evaluation.conditions.few_shot) {
+        (true, _) => EvaluationPhase::After,
+        (false, 0) => EvaluationPhase::Before,
+        (false, _) => EvaluationPhase::FewShot,
+    }
 }
 
 /// Draws bars of evaluations that were made after the runs; nothing where there

@@ -17,6 +17,7 @@ use super::paired_rows::{Comparisons, PairedRow, table};
 use super::paired_table::paired_table_ui;
 use super::reported::reported_ui;
 use super::spec_differences::spec_differences_ui;
+use super::steps::compared_steps_ui;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 
@@ -57,7 +58,9 @@ pub fn compare_ui(
     }
     let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
     comparisons.update(&runs, baseline, measured);
-    let Comparisons { later, rows, .. } = &*comparisons;
+    let Comparisons {
+        later, steps, rows, ..
+    } = &*comparisons;
     actions.extend(heading_ui(ui, &runs, state, rows));
     let mut bars: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in &runs {
@@ -83,6 +86,9 @@ pub fn compare_ui(
             group_title(ui, title);
             actions.extend(paired_table_ui(ui, title, rows, state));
             ui.add_space(GAP);
+        }
+        for (title, steps) in steps {
+            compared_steps_ui(ui, title, steps, store, state);
         }
         for run in &runs {
             if let Some(problem) = measured.problem(&run.id) {

@@ -257,17 +257,29 @@ impl Form<'_> {
         row(ui, &training::EVALUATION_SPLIT, beside, |ui, _| {
             choose::combo(ui, "split", &mut evaluation.split, &names::SPLITS)
         });
-        let (has_items, is_worded) = match source {
-            DataSource::Mini(_) => (true, false),
-            DataSource::Official { benchmark, .. } => (true, *benchmark == Benchmark::Mmlu),
-            DataSource::Jsonl { .. } => (false, false),
+        let benchmark = match source {
+            DataSource::Mini(benchmark) | DataSource::Official { benchmark, .. } => {
+                Some(*benchmark)
+            }
+            DataSource::Jsonl { .. } => None,
         };
+        let is_official = matches!(source, DataSource::Official { .. });
+        let is_worded = is_official && benchmark == Some(Benchmark::Mmlu);
+        let has_items = benchmark.is_some();
         if has_items {
             row(
                 ui,
                 &training::EVALUATION_CONTEXT_LENGTH,
                 beside,
                 |ui, field| optional(ui, field, &mut evaluation.context_length, 2048, count),
+            );
+        }
+        if benchmark == Some(Benchmark::Gsm8k) {
+            row(
+                ui,
+                &training::EVALUATION_MAX_NEW_TOKENS,
+                beside,
+                |ui, field| optional(ui, field, &mut evaluation.max_new_tokens, 256, count),
             );
         }
         if is_worded {

@@ -1,7 +1,9 @@
 //! What people are told of training, of measuring accuracy and of writing down.
 
 use super::form_field::{Field, Range, field};
-use crate::worker::validate::{MAX_BATCH, MAX_FEW_SHOT, MAX_RATE, MAX_SNAPSHOT_MIB, MAX_STEPS};
+use crate::worker::validate::{
+    MAX_BATCH, MAX_CONTEXT, MAX_FEW_SHOT, MAX_RATE, MAX_SNAPSHOT_MIB, MAX_STEPS,
+};
 
 pub const TRAINING_STEPS: Field = field(
     "training.steps",
@@ -187,6 +189,14 @@ pub const EVALUATION_CONTEXT_LENGTH: Field = field(
     "Items of more tokens than this, token 0 and the answer included, are left out, counted and listed; without it an item has any length.",
 )
 .optional(Range::from(1.0), "unlimited");
+pub const EVALUATION_MAX_NEW_TOKENS: Field = field(
+    "evaluation.max_new_tokens",
+    "Longest answer",
+    "",
+    "tokens",
+    "Where written answers are cut off. Without it after the longest gold answer of the training split and a quarter more. Accuracies under different limits do not compare.",
+)
+.optional(Range::whole(1, MAX_CONTEXT), "automatic");
 pub const EVALUATION_MMLU: Field = field(
     "evaluation.mmlu",
     "MMLU wording",
@@ -270,7 +280,7 @@ pub const OPTIMIZER_MOMENTUM: Field = field(
 
 /// All of them.
 #[cfg(test)]
-pub const ALL: [Field; 33] = [
+pub const ALL: [Field; 34] = [
     TRAINING_STEPS,
     TRAINING_BATCH,
     TRAINING_ACCUMULATE,
@@ -294,6 +304,7 @@ pub const ALL: [Field; 33] = [
     EVALUATION_LIMIT,
     EVALUATION_SPLIT,
     EVALUATION_CONTEXT_LENGTH,
+    EVALUATION_MAX_NEW_TOKENS,
     EVALUATION_MMLU,
     INTERVALS_LOG,
     INTERVALS_CHECKPOINT,

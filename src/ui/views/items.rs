@@ -16,6 +16,7 @@ use super::super::widgets::controls::{
 use super::item_detail::item_detail_ui;
 use super::item_list::item_list_ui;
 use super::paired_table::p_value;
+use super::steps::steps_of_pair_ui;
 use crate::bench::{Change, Comparison, Rule};
 use crate::persist::evaluation_file::EvaluationFile;
 use crate::runs::RunStore;
@@ -97,6 +98,7 @@ pub fn items_ui(
         Compared::Refused(reason) => empty_state(ui, "These do not compare", &reason),
         Compared::Done(comparison) => {
             filter_ui(ui, settings, &comparison, &rules, &pair);
+            steps_of_pair_ui(ui, &pair, [&first.name, &second.name]);
             ui.add_space(6.0);
             let listed = index.listed(&pair, &comparison, settings.change, &settings.search);
             if !listed.contains(&settings.chosen) {

@@ -37,5 +37,6 @@ pub(super) mod score_dialog;
 mod spec_differences;
 pub(super) mod states;
 pub(super) mod status_bar;
+mod steps;
 pub(super) mod sweep;
 pub(super) mod tune;

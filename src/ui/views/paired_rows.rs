@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::super::measured::{Compared, Measured, Pair, name_of};
 use super::accuracy::{LaterBars, later_bars};
+use super::steps::{StepBars, step_bars};
 use crate::bench::{Accuracy, Change, Rule, mean_interval95};
-use crate::persist::evaluation_file::EvaluationFile;
+use crate::persist::evaluation_file::{EvaluationFile, written_answers};
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::report::compared::without_seed;
@@ -26,6 +27,8 @@ pub struct PairedRow {
     pub figure: &'static str,
     /// The figure.
     pub accuracy: Estimate,
+    /// The shares of written answers that ended and that have an answer.
+    pub written: Option<(f64, f64)>,
     /// What it is compared with.
     pub against: Against,
     /// Both evaluations, to look at their items.
@@ -55,6 +58,8 @@ pub struct Comparisons {
     of: Option<(Vec<RunId>, Option<RunId>, u64)>,
     /// The bars of what was measured after the runs, by benchmark.
     pub later: Vec<(String, Vec<LaterBars>)>,
+    /// The bars by steps, by benchmark.
+    pub(super) steps: Vec<(String, Vec<StepBars>)>,
     /// The rows of each benchmark.
     pub rows: Vec<(String, Vec<PairedRow>)>,
 }
@@ -77,9 +82,11 @@ impl Comparisons {
         }
         let shown = by_benchmark(runs, measured);
         self.later.clear();
+        self.steps.clear();
         self.rows.clear();
         for (title, shown) in &shown {
             self.later.push((title.clone(), later_bars(shown)));
+            self.steps.push((title.clone(), step_bars(shown)));
             let rows = paired_rows(shown, baseline, measured);
             self.rows.push((title.clone(), rows));
         }
@@ -94,7 +101,10 @@ fn by_benchmark<'a>(runs: &[&'a Run], measured: &Measured) -> BTreeMap<String, V
     for run in runs {
         for file in measured.files(&run.id).unwrap_or_default() {
             let conditions = &file.evaluation.conditions;
-            let title = format!("{}, {}", conditions.name(), conditions.split);
+            let mut title = format!("{}, {}", conditions.name(), conditions.split);
+            if let Some(cap) = conditions.max_new_tokens {
+                title += &format!(", answers of at most {cap} tokens");
+            }
             groups.entry(title).or_default().push(Shown {
                 run,
                 file: Arc::clone(file),
@@ -139,6 +149,7 @@ fn paired_rows(
                 evaluation: name_of(file),
                 figure,
                 accuracy: accuracy(file, rule),
+                written: written(file),
                 against,
                 pair,
             });
@@ -157,6 +168,11 @@ fn accuracy(file: &EvaluationFile, rule: Rule) -> Estimate {
     }
 }
 
+fn written(file: &EvaluationFile) -> Option<(f64, f64)> {
+    let of = written_answers(&file.evaluation)?;
+    Some((of.ended(), of.extracted()))
+}
+
 /// The evaluation that `file` of `run` is compared with.
 fn baseline_of(
     shown: &[Shown<'_>],
@@ -168,6 +184,7 @@ fn baseline_of(
     let is_alike = |other: &EvaluationFile| {
         let (a, b) = (&file.evaluation.conditions, &other.evaluation.conditions);
         (a.benchmark, a.protocol, a.split) == (b.benchmark, b.protocol, b.split)
+            && a.max_new_tokens == b.max_new_tokens
             && !a.has_other_examples(b)
     };
     match baseline {
@@ -208,6 +225,7 @@ fn seed_rows(shown: &[Shown<'_>], rule: Rule, figure: &'static str) -> Vec<Paire
                 name: format!("mean of {} runs like {first}", mean.n),
                 evaluation,
                 figure,
+                written: None,
                 accuracy: Estimate {
                     value: mean.mean,
                     low: mean.low,
@@ -247,11 +265,14 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
         "evaluation",
         "figure",
         "accuracy",
+        "ended",
+        "extracted",
         "difference",
         "fixed",
         "broken",
         "p",
     ];
+    let share = |of: Option<f64>| of.map_or(Cell::Empty, |of| Cell::number(of, 3));
     let mut table = Table::new(format!("Accuracy against {baseline}"), columns);
     for (benchmark, rows) in groups {
         for row in rows {
@@ -271,6 +292,8 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
                 Cell::text(&row.evaluation),
                 Cell::text(row.figure),
                 row.accuracy.into(),
+                share(row.written.map(|(ended, _)| ended)),
+                share(row.written.map(|(_, extracted)| extracted)),
                 difference(row).map_or(Cell::Empty, Cell::from),
             ];
             table.push(first.into_iter().chain(counts));
@@ -282,6 +305,9 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
             .into(),
         "difference with its 95% bootstrap interval over items; p of McNemar's exact test, \
          two-sided"
+            .into(),
+        "ended: the share of written answers that the model ended, the others were cut off; \
+         extracted: the share that an answer could be read out of"
             .into(),
     ];
     table

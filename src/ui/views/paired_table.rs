@@ -20,7 +20,7 @@ const ROW_HEIGHT: f32 = 38.0;
 const WHOLE_UP_TO: usize = 100;
 /// Their names, what they say, where their texts stand, and the least widths
 /// in which those fit.
-const COLUMNS: [(&str, &str, Align, f32); 7] = [
+const COLUMNS: [(&str, &str, Align, f32); 8] = [
     (
         "Run",
         "The run; what was evaluated and what counts as right",
@@ -32,6 +32,12 @@ const COLUMNS: [(&str, &str, Align, f32); 7] = [
         "With the number of items and its 95% interval (Wilson); for means of runs Student's t over runs",
         Align::Min,
         142.0,
+    ),
+    (
+        "Ended",
+        "The share of written answers that the model ended itself, the others were cut off; below it the share that an answer could be read out of",
+        Align::Min,
+        46.0,
     ),
     (
         "Difference",
@@ -99,6 +105,12 @@ pub fn paired_table_ui(
 fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, state: &UiState) -> Option<Action> {
     cells.cell(Align::Min, |ui| name_ui(ui, row, state));
     cells.cell(Align::Min, |ui| accuracy_ui(ui, &row.accuracy));
+    cells.cell(Align::Min, |ui| {
+        if let Some((ended, extracted)) = row.written {
+            ui.monospace(format!("{ended:.3}"));
+            interval_ui(ui, format!("{extracted:.3}"));
+        }
+    });
     let comparison = match &row.against {
         Against::Baseline(Compared::Done(comparison)) => comparison,
         Against::Baseline(Compared::Refused(reason)) => {

@@ -19,6 +19,7 @@ const NARROW_FIGURE_WIDTH: f32 = 60.0;
 /// Less room than this is for figures without their intervals.
 const NARROW_BELOW: f32 = 540.0;
 const AXIS_HEIGHT: f32 = 18.0;
+const NOTE_HEIGHT: f32 = 14.0;
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,9 +32,21 @@ pub struct Bar {
     pub accuracy: Accuracy,
     /// Items of the whole, where a part was scored.
     pub n_total: Option<usize>,
+    /// What stands in small letters below it; nothing where there is nothing to say.
+    pub note: Option<String>,
 }
 
 impl Bar {
+    /// The room that it takes, with what stands below it.
+    fn height(&self) -> f32 {
+        let note = if self.note.is_some() {
+            NOTE_HEIGHT
+        } else {
+            0.0
+        };
+        BAR_HEIGHT + BAR_GAP + note
+    }
+
     /// The share with its interval, and on how many items of how many.
     fn figure(&self) -> String {
         match self.n_total {
@@ -57,9 +70,10 @@ pub struct BarGroup {
 /// Draws the groups below each other on one axis from 0 to 1.
 pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
     let row = BAR_HEIGHT + BAR_GAP;
-    let n_bars: usize = groups.iter().map(|group| group.bars.len()).sum();
+    let bars = groups.iter().flat_map(|group| &group.bars);
+    let of_bars: f32 = bars.map(Bar::height).sum();
     let n_titles = groups.iter().filter(|group| group.title.is_some()).count();
-    let height = row * n_bars as f32 + (row + 4.0) * n_titles as f32 + AXIS_HEIGHT;
+    let height = of_bars + (row + 4.0) * n_titles as f32 + AXIS_HEIGHT;
     let width = ui.available_width();
     let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(groups)));
@@ -77,17 +91,21 @@ pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
             }
             y += row + 4.0;
         }
-        let bottom = y + row * group.bars.len() as f32;
+        let bottom = y + group.bars.iter().map(Bar::height).sum::<f32>();
         let bars = Rect::from_x_y_ranges(axis.x_range(), y..=bottom);
         if ui.is_rect_visible(bars) {
             paint_grid(ui, bars);
         }
         for bar in &group.bars {
-            let line = Rect::from_x_y_ranges(rect.x_range(), y..=y + row);
+            let line = Rect::from_x_y_ranges(rect.x_range(), y..=y + bar.height());
             if ui.is_rect_visible(line) {
                 paint_bar(ui, axis, y, group.colour, bar, is_narrow);
+                if let Some(note) = &bar.note {
+                    let below = line.with_min_y(y + BAR_HEIGHT + 1.0);
+                    paint_note(ui, below.with_min_x(axis.left()), note);
+                }
             }
-            y += row;
+            y += bar.height();
         }
     }
     paint_numbers(ui, axis);
@@ -111,10 +129,11 @@ pub fn axis_within(rect: Rect) -> Rect {
 fn spoken(groups: &[BarGroup]) -> String {
     let bars = groups.iter().flat_map(|group| {
         let title = group.title.as_deref().unwrap_or_default();
-        group
-            .bars
-            .iter()
-            .map(move |bar| format!("{title} {} {}", bar.label, bar.figure()))
+        group.bars.iter().map(move |bar| {
+            let note = bar.note.as_ref();
+            let note = note.map_or(String::new(), |note| format!(", {note}"));
+            format!("{title} {} {}{note}", bar.label, bar.figure())
+        })
     });
     bars.collect::<Vec<_>>().join("; ")
 }
@@ -234,6 +253,16 @@ fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow:
         FontId::monospace(11.0),
         palette.text,
     );
+}
+
+fn paint_note(ui: &Ui, line: Rect, note: &str) {
+    let weak = palette(ui.visuals()).weak;
+    let font = FontId::proportional(10.5);
+    let shown = elided(ui, note, font, weak, line.width());
+    if shown.elided {
+        whole_on_hover(ui, line, note);
+    }
+    ui.painter().galley(line.left_top(), shown, weak);
 }
 
 fn paint_interval(ui: &Ui, bar: &Bar, middle: f32, x: impl Fn(f64) -> f32) {

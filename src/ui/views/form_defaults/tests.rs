@@ -168,6 +168,7 @@ fn the_defaults_are_those_of_the_specification() {
         ("evaluation.before", switch(evaluation.before)),
         ("evaluation.few_shot", whole(evaluation.few_shot)),
         ("evaluation.context_length", "unlimited".into()),
+        ("evaluation.max_new_tokens", "automatic".into()),
         ("intervals.checkpoint", whole(intervals.checkpoint)),
         ("intervals.snapshot_mib", whole(intervals.snapshot_mib)),
         ("method.tune_s0", switch(lift.tune_s0)),

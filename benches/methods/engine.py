@@ -1,0 +1,299 @@
+"""Runs done by processes of the program that stay, and the journal of what came of them."""
+
+import json
+import os
+import queue
+import shutil
+import statistics
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+# Seconds that a first run is taken for, with the start of its process, before any was timed.
+UNKNOWN_SECS = 30.0
+
+
+class Journal:
+    """The results of runs by their specifications: one line each in a file that only grows."""
+
+    def __init__(self, files):
+        self.file, self.results, self.lock = files[0], {}, threading.Lock()
+        for file in files:
+            for line in file.read_text().splitlines() if file.is_file() else []:
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    # The last line of a study that was killed.
+                    continue
+                self.results[entry["spec"]] = entry
+
+    def get(self, run):
+        entry = self.results.get(run.spec)
+        return entry and entry["result"]
+
+    def __contains__(self, run):
+        return run.spec in self.results
+
+    def add(self, run, result):
+        entry = {"about": run.about, "spec": run.spec, "result": result}
+        line = json.dumps(entry, ensure_ascii=False)
+        with self.lock:
+            is_torn = self.file.is_file() and not self.file.read_bytes()[-1:] in (b"", b"\n")
+            with self.file.open("a") as out:
+                out.write(("\n" if is_torn else "") + line + "\n")
+                out.flush()
+                os.fsync(out.fileno())
+            self.results[run.spec] = entry
+
+    def secs(self, about):
+        """How long such a run takes, by those of its row, else of its model and benchmark."""
+
+        def of(names):
+            alike = [
+                entry["result"]["secs"]
+                for entry in list(self.results.values())
+                if all(entry["about"].get(name) == about.get(name) for name in names)
+            ]
+            return max(alike[-8:], default=None)
+
+        for names in (["model", "benchmark", "row", "part"], ["model", "row"], ["model"]):
+            if (secs := of(names)) is not None:
+                return secs
+        return UNKNOWN_SECS
+
+
+class Process:
+    """A process of the program that does runs one after the other, its kernels compiled once."""
+
+    def __init__(self, gosling, threads, log):
+        self.log = log.open("ab")
+        environment = os.environ | {"RAYON_NUM_THREADS": str(threads)}
+        self.child = subprocess.Popen(
+            [gosling, "serve-runs"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env=environment,
+            start_new_session=True,
+        )
+        self.reports = queue.Queue()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        for line in self.child.stdout:
+            try:
+                report = json.loads(line)
+            except ValueError:
+                # A driver may write to the output too.
+                continue
+            if isinstance(report, dict) and "Over" in report:
+                self.reports.put(report["Over"])
+        self.reports.put({"failure": {"kind": "Work", "message": "its process ended without a word"}})
+
+    def run(self, folder, deadline, stopping):
+        """Does the run of a folder. Its failure, or None; raises TimeoutError at the deadline."""
+        order = {"Run": {"folder": str(folder), "until": None}}
+        self.child.stdin.write(json.dumps(order).encode() + b"\n")
+        self.child.stdin.flush()
+        while True:
+            if time.monotonic() > deadline or stopping.is_set():
+                raise TimeoutError
+            try:
+                return self.reports.get(timeout=0.2)["failure"]
+            except queue.Empty:
+                continue
+
+    def end(self):
+        self.child.kill()
+        self.child.wait()
+        self.log.close()
+
+
+def outcome(folder):
+    """What the files of a run say of it."""
+    result = {"diverged": False, "validation_loss": None, "step_ms": None}
+    secs = []
+    for line in (folder / "metrics.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        kind = record["kind"]
+        if kind == "step":
+            secs.append(record["secs"])
+        elif kind == "validation":
+            if record["best"] and isinstance(record["loss"], float):
+                result["validation_loss"] = record["loss"]
+                result["best_step"] = record["step"]
+        elif kind == "evaluation":
+            add_evaluation(result, record["phase"], record["summary"])
+        elif kind == "end":
+            result["diverged"] = "Diverged" in str(record["outcome"])
+    if secs:
+        result["step_ms"] = round(1000 * statistics.median(secs), 3)
+    return result
+
+
+def add_evaluation(result, phase, summary):
+    score = summary["scores"][0]
+    of = {"right": score["n_correct"], "n": score["n_items"], "eval_secs": round(summary["secs"], 2)}
+    if written := summary.get("written"):
+        of["cap"] = written["max_new_tokens"]
+        of["ended"] = written["n_ended"] / written["n_items"]
+        of["extracted"] = written["n_extracted"] / written["n_items"]
+    result.update(of if phase == "After" else {phase: of})
+
+
+def items(file):
+    """Which items of an evaluation are right, as ones and zeros; the steps of each; the first prompt."""
+    lines = file.read_text().splitlines()[1:]
+    records = [json.loads(line) for line in lines]
+    right = "".join("1" if record["correct"] else "0" for record in records)
+    steps = "".join(str(min(record.get("n_steps") or 0, 9)) for record in records)
+    return right, steps, records[0]["prompt"]
+
+
+def whole_result(run, folder):
+    """What the journal keeps of a run."""
+    result = outcome(folder)
+    part, evaluations = run.about["part"], folder / "eval"
+    if part == "test" and (evaluations / "after.jsonl").is_file():
+        result["items"], result["steps"], _ = items(evaluations / "after.jsonl")
+    if part == "untuned":
+        before, few_shot = evaluations / "before.jsonl", evaluations / "few_shot.jsonl"
+        right, result["steps"], question = items(before)
+        result["Before"]["items"] = right
+        result["FewShot"]["items"], _, prompt = items(few_shot)
+        # What stands in front of the question; MMLU has other examples for each subject.
+        if prompt.endswith(question) and run.about["benchmark"] != "mmlu":
+            result["examples"] = prompt[: -len(question)]
+    return result
+
+
+class Engine:
+    """Workers, each with a process on a device of its own."""
+
+    def __init__(self, options, journal, units, models):
+        self.options, self.journal, self.units = options, journal, units
+        self.models = {model.name: model for model in models}
+        self.lock, self.changed = threading.Lock(), threading.Condition()
+        self.busy, self.failed, self.number = set(), {}, 0
+        self.stopping = threading.Event()
+        self.deadline = options.started + (options.budget or float("inf"))
+        self.scratch = Path(options.out) / "runs"
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+        self.n_workers = len(options.devices) * options.jobs
+
+    def go(self):
+        """Does what there is to do; whether all of it is done."""
+        workers = [
+            threading.Thread(target=self.work, args=(device, number))
+            for number in range(self.options.jobs)
+            for device in self.options.devices
+        ]
+        for worker in workers:
+            worker.start()
+        try:
+            for worker in workers:
+                while worker.is_alive():
+                    worker.join(0.5)
+        except KeyboardInterrupt:
+            print("stopping; what is done is in the journal", flush=True)
+            self.stopping.set()
+            for worker in workers:
+                worker.join()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        with self.changed:
+            return self.units.next_run(self.journal, set(self.failed)) is None
+
+    def left(self):
+        return self.deadline - time.monotonic()
+
+    def take(self):
+        """The next run; None when there is none, or no time for it."""
+        with self.changed:
+            while not self.stopping.is_set():
+                run = self.units.next_run(self.journal, self.busy | set(self.failed))
+                if run is not None:
+                    if self.journal.secs(run.about) * 1.1 > self.left():
+                        return None
+                    self.busy.add(run.spec)
+                    self.number += 1
+                    return run, self.number
+                if not self.busy:
+                    return None
+                # The next depends on those under way.
+                self.changed.wait(1.0)
+            return None
+
+    def work(self, device, number):
+        process = None
+        threads = max(1, (os.cpu_count() or 1) // self.n_workers)
+        while taken := self.take():
+            run, count = taken
+            folder = self.scratch / f"run-{count:05}"
+            folder.mkdir()
+            (folder / "spec.ron").write_text(run.file(f"run-{count:05}", device, self.models))
+            start, failure = time.monotonic(), None
+            try:
+                for is_last in (False, True):
+                    if process is None:
+                        log = Path(self.options.out) / f"process-{device.replace('(', '-').rstrip(')')}-{number}.txt"
+                        process = Process(self.options.gosling, threads, log)
+                    try:
+                        failure = process.run(folder, self.deadline, self.stopping)
+                    except OSError as error:
+                        failure = {"kind": "Work", "message": str(error)}
+                    if failure is None or failure["kind"] == "Input":
+                        break
+                    # It may have left the device in any state.
+                    process.end()
+                    process = None
+                    if not is_last:
+                        self.say(run, f"once more, {failure['message']}")
+                self.conclude(run, folder, failure, time.monotonic() - start)
+            except TimeoutError:
+                self.free(run)
+                break
+            if not self.options.keep:
+                shutil.rmtree(folder, ignore_errors=True)
+        if process is not None:
+            process.end()
+
+    def conclude(self, run, folder, failure, secs):
+        if failure is None:
+            result = whole_result(run, folder) | {"secs": round(secs, 2)}
+            self.journal.add(run, result)
+            self.say(run, described(result))
+        else:
+            self.failed[run.spec] = failure["message"]
+            self.say(run, f"failed, {failure['message']}")
+        self.free(run)
+
+    def free(self, run):
+        with self.changed:
+            self.busy.discard(run.spec)
+            self.changed.notify_all()
+
+    def say(self, run, words):
+        about = run.about
+        rates = ", ".join(f"{name} {value:g}" for name, value in about.get("rates", {}).items())
+        seed = f", seed {about['seed']}" if about["part"] == "test" else ""
+        left = f" ({self.left():.0f} s left)" if self.options.budget else ""
+        what = f"{about['model']}, {about['benchmark']}, {about['row']}, {about['part']}{seed}"
+        with self.lock:
+            print(f"{what}{', ' if rates else ''}{rates}: {words}{left}", flush=True)
+
+
+def described(result):
+    words = []
+    if result["diverged"]:
+        words.append("diverged")
+    if result["validation_loss"] is not None:
+        words.append(f"validation loss {result['validation_loss']:.4f}")
+    for phase, name in [("Before", "untuned "), ("FewShot", "with examples ")]:
+        if of := result.get(phase):
+            words.append(f"{name}{of['right']} of {of['n']}")
+    if "right" in result:
+        words.append(f"{result['right']} of {result['n']}")
+    words.append(f"{result['secs']:.1f} s")
+    return ", ".join(words)

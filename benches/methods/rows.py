@@ -1,0 +1,396 @@
+"""The rows of the tables: methods on benchmarks of models, in the order of their weight."""
+
+import json
+import re
+
+import search
+from search import Axis
+
+BENCHMARKS = ["gsm8k", "arc", "mmlu", "winogrande"]
+SEEDS = range(5)
+
+LOCAL_RULE = "(rule: LocalRule(eta: 0.05, kappa: 0.5){more})"
+FULL = LOCAL_RULE.format(more="")
+SAMPLED = LOCAL_RULE.format(more=", interval: 4, sample: 0.1")
+
+
+def lifted(decorrelation="None", dynamics="Constant", tune_s0=True, size=256, gamma=1.0):
+    return (
+        f"Lifted(tune_s0: {str(tune_s0).lower()}, dynamics: {dynamics}, decorrelation: {decorrelation}, "
+        f"features: (upscaled_size: {size}, gamma: Value({gamma})), learning_rate_lift: {{lift}})"
+    )
+
+
+class Row:
+    """A method. `group` says with which others it is asked for, `axes` what is searched: s0 and lift are
+    rates, other names stand in the method. `changes` are other fields of the run; `rates_of` names the row
+    whose rates it takes where it has no search of its own."""
+
+    def __init__(self, name, group, method, axes, changes=None, rates_of=None):
+        self.name, self.group, self.method, self.axes = name, group, method, axes
+        self.changes, self.rates_of = changes or {}, rates_of
+
+
+# Name, method, what is searched. M is 256, gamma 1, support vectors are k-means centres.
+MAIN = [
+    ("standard", "Standard()", ["s0"]),
+    ("lifted", lifted(), ["s0", "lift"]),
+    ("lifted, decorrelated", lifted(FULL), ["s0", "lift"]),
+    ("lifted, decorrelated, sampled", lifted(SAMPLED), ["s0", "lift"]),
+]
+CONTROLS = [
+    ("kappa = 1", lifted("(rule: LocalRule(eta: 0.05, kappa: 1.0))"), ["s0", "lift"]),
+    ("scalar R", lifted("(rule: ScalarRms(eta: 0.05))"), ["s0", "lift"]),
+    ("lifted, no S_0", lifted(tune_s0=False), ["lift"]),
+    ("lifted, decorrelated, no S_0", lifted(FULL, tune_s0=False), ["lift"]),
+]
+OTHERS = [
+    ("Recurrent, decorrelated", lifted(FULL, "Recurrent"), ["s0", "lift"]),
+    ("Decayed, decorrelated", lifted(FULL, "Decayed"), ["s0", "lift"]),
+    (
+        "Joint over lambda",
+        lifted("(rule: Joint(lambda: {lambda}, kappa: 0.5, learning_rate: 0.01))"),
+        ["lambda", "lift", "s0"],
+    ),
+    # A gamma between those at which the recurrence runs away and those at which nothing reaches the state.
+    (
+        "paper-literal",
+        f"PaperLiteral(decorrelation: {FULL}, features: (gamma: Value({{gamma}})), learning_rate_lift: {{lift}})",
+        ["gamma", "lift"],
+    ),
+]
+# The three whose training sets and selection are changed.
+THREE = ["standard", "lifted", "lifted, decorrelated"]
+# What the winner is looked for among.
+LIFTED = ["lifted", "lifted, decorrelated", "lifted, decorrelated, sampled"]
+SIZES = [64, 128, 512]
+GAMMAS = [0.25, 0.5, 2.0, 4.0]
+TRAIN_LIMITS = [16, 64, 256]
+
+GROUPS = ["untuned", "main", "controls", "others", "sizes", "training", "selection"]
+
+
+def centres(benchmark):
+    """Where the search begins."""
+    rates = (0.4, 0.02) if benchmark == "gsm8k" else (0.1, 0.01)
+    return {"s0": rates[0], "lift": rates[1], "lambda": 1.0, "gamma": 0.8}
+
+
+def axes(names, benchmark):
+    centre = centres(benchmark)
+    # A single rate has as many points as a pair, and so a finer grid of the same width.
+    ratio = {"gamma": 1.25}
+    usual = 2.0 if len(names) == 1 else 4.0
+    return [Axis(name, centre[name], ratio.get(name, usual)) for name in names]
+
+
+def rows(benchmark):
+    """Every row of a benchmark but those of the winner and the untuned model."""
+    made = []
+    for group, methods in [("main", MAIN), ("controls", CONTROLS), ("others", OTHERS)]:
+        for name, method, names in methods:
+            # Validation loss and accuracy part ways on WinoGrande: by the loss every run hands over the
+            # untuned state.
+            changes = {"select_by": "ValidationAccuracy"} if benchmark == "winogrande" else {}
+            made.append(Row(name, group, method, axes(names, benchmark), changes))
+    by_name = {row.name: row for row in made}
+    for limit in TRAIN_LIMITS:
+        for name in THREE:
+            base = by_name[name]
+            changes = base.changes | {"train_limit": limit}
+            made.append(Row(f"{name}, {limit} examples", "training", base.method, base.axes, changes, name))
+    other = "ValidationLoss" if benchmark == "winogrande" else "ValidationAccuracy"
+    words = "loss" if benchmark == "winogrande" else "accuracy"
+    for name in THREE:
+        base = by_name[name]
+        changes = base.changes | {"select_by": other}
+        row = Row(f"{name}, state by validation {words}", "selection", base.method, base.axes, changes, name)
+        made.append(row)
+    return made
+
+
+def winner_rows(winner):
+    """The rows that change the size and the width of the winner's features."""
+    made = []
+    for size in SIZES:
+        method = winner.method.replace("upscaled_size: 256", f"upscaled_size: {size}")
+        made.append(Row(f"{winner.name}, M = {size}", "sizes", method, winner.axes, winner.changes, winner.name))
+    for gamma in GAMMAS:
+        method = winner.method.replace("gamma: Value(1.0)", f"gamma: Value({gamma})")
+        made.append(Row(f"{winner.name}, gamma = {gamma:g}", "sizes", method, winner.axes, winner.changes, winner.name))
+    return made
+
+
+class Model:
+    """A model: its name in the tables and its file, none for the mini one."""
+
+    def __init__(self, name, file=None):
+        self.name, self.file = name, file
+
+    def ron(self):
+        return "Mini" if self.file is None else f"File({quoted(str(self.file))})"
+
+
+def quoted(text):
+    """A text as RON has it."""
+    escaped = json.dumps(text, ensure_ascii=False)
+    return re.sub(r"\\u([0-9a-f]{4})", r"\\u{\1}", escaped)
+
+
+class Run:
+    """One run: what it is in the tables, and its specification without a name and a device, by which its
+    result is found again."""
+
+    def __init__(self, about, spec):
+        self.about, self.spec = about, spec
+
+    def file(self, name, device, models):
+        """The file of the specification; `models` by their names."""
+        model = models[self.about["model"]]
+        spec = self.spec.replace(f"checkpoint: {{{model.name}}}", f"checkpoint: {model.ron()}", 1)
+        return f"(\n    name: {quoted(name)},\n    device: {device},\n{spec})\n"
+
+
+def spec(model, benchmark, method, training, evaluation, train_limit=None):
+    """A specification. In place of the checkpoint's path stands the model's name, so that a journal that was
+    made with another path is the same study."""
+    limit = "" if train_limit is None else f", train_limit: {train_limit}"
+    return (
+        f"    model: (checkpoint: {{{model.name}}}),\n"
+        f"    data: (source: Mini({benchmark}){limit}),\n"
+        f"    method: {method},\n"
+        f"    training: ({training}),\n"
+        f"    evaluation: ({evaluation}),\n"
+        f"    intervals: (log: 10, checkpoint: 0, snapshot: 0),\n"
+    )
+
+
+class Plan:
+    """The runs of a study, from its options."""
+
+    def __init__(self, options):
+        self.options = options
+
+    def training(self, row, s0, seed):
+        options = self.options
+        select = row.changes.get("select_by")
+        select = f", select_by: {select}" if select else ""
+        return (
+            f"steps: {options.steps}, batch: {options.batch}, learning_rate: {s0:g}, warmup_steps: "
+            f"{min(10, options.steps - 1)}, seed: {seed}, validate_every: {options.validate_every}, "
+            f"validation_limit: {options.validation_limit}{select}"
+        )
+
+    def tuned(self, model, benchmark, row, rates, seed, part):
+        """A run of a row at its rates; `part` is trial or test."""
+        options = self.options
+        method = row.method
+        for name, value in rates.items():
+            method = method.replace(f"{{{name}}}", f"{value:g}" if name != "gamma" else f"{value}")
+        training = self.training(row, rates.get("s0", 0.1), seed)
+        if part == "trial":
+            limit = f", limit: {options.trial_items}" if options.trial_items else ""
+            after = "false" if options.trial_items == 0 else "true"
+            evaluation = f"before: false, few_shot: 0, after: {after}, split: Validation{limit}"
+        else:
+            limit = f", limit: {options.items}" if options.items else ""
+            evaluation = f"before: false, few_shot: 0, split: Test{limit}"
+        about = {
+            "model": model.name,
+            "benchmark": benchmark,
+            "row": row.name,
+            "part": part,
+            "rates": rates,
+            "seed": seed,
+        }
+        text = spec(model, benchmark, method, training, evaluation, row.changes.get("train_limit"))
+        return Run(about, text)
+
+    def untuned(self, model, benchmark):
+        """The untuned model, with examples in front and without."""
+        limit = f", limit: {self.options.items}" if self.options.items else ""
+        evaluation = f"before: true, few_shot: 5, after: false, split: Test{limit}"
+        about = {"model": model.name, "benchmark": benchmark, "row": "untuned", "part": "untuned"}
+        training = "steps: 1, warmup_steps: 0, validate_every: 0"
+        return Run(about, spec(model, benchmark, "Base", training, evaluation))
+
+    def after_shots(self, model, benchmark, text):
+        """The state after the same examples: one step at a rate that changes nothing."""
+        limit = f", limit: {self.options.items}" if self.options.items else ""
+        evaluation = f"before: false, few_shot: 0, split: Test{limit}"
+        about = {"model": model.name, "benchmark": benchmark, "row": "state after the examples", "part": "test"}
+        about |= {"rates": {}, "seed": 0}
+        training = "steps: 1, batch: 1, warmup_steps: 0, validate_every: 0, learning_rate: 1e-12, select_by: LastStep"
+        method = f"Standard(start: Text({quoted(text)}))"
+        return Run(about, spec(model, benchmark, method, training, evaluation))
+
+
+def rates_of(row, point):
+    """The numbers of a point of a row's search."""
+    return {axis.name: axis.value(exponent) for axis, exponent in zip(row.axes, point)}
+
+
+class Unit:
+    """A row on a benchmark of a model: what is to be run for it next."""
+
+    def __init__(self, plan, model, benchmark, row):
+        self.plan, self.model, self.benchmark, self.row = plan, model, benchmark, row
+        # The scores of a search that is over, and whether all of the unit is done.
+        self.searched, self.is_done = None, False
+
+    def trial(self, point):
+        return self.plan.tuned(self.model, self.benchmark, self.row, rates_of(self.row, point), 0, "trial")
+
+    def scores(self, journal):
+        """The scores of the points that were tried, in the order in which they were."""
+        if self.searched is not None:
+            return self.searched, []
+        scores, axes, trials = {}, self.row.axes, self.plan.options.trials
+        while True:
+            wanted = search.next_points(axes, trials, scores)
+            found = {point: journal.get(self.trial(point)) for point in wanted}
+            # A point counts once all that were asked for with it are there, so that the order of their ends
+            # changes nothing.
+            if not wanted:
+                self.searched = scores
+            if not wanted or None in found.values():
+                return scores, [point for point, result in found.items() if result is None]
+            scores |= {point: self.score(result) for point, result in found.items()}
+
+    def score(self, result):
+        """What a trial is chosen by; None where it gave no figure."""
+        loss, right = result["validation_loss"], result.get("right")
+        if result["diverged"] or loss is None:
+            return None
+        if self.plan.options.choose == "loss" or right is None:
+            return (-loss,)
+        return (right, -loss)
+
+    def has_own_search(self):
+        return self.row.rates_of is None or self.plan.options.search_all
+
+    def rates(self, journal, units):
+        """The rates that the seeds have; None while they are being looked for, or where there are none."""
+        if not self.has_own_search():
+            return units[(self.model.name, self.benchmark, self.row.rates_of)].rates(journal, units)
+        scores, waiting = self.scores(journal)
+        best = search.best_point(scores)
+        return None if waiting or best is None else rates_of(self.row, best)
+
+    def tests(self, rates):
+        return [
+            self.plan.tuned(self.model, self.benchmark, self.row, rates, seed, "test")
+            for seed in range(self.plan.options.seeds)
+        ]
+
+    def next_runs(self, journal, units):
+        if self.is_done:
+            return []
+        # Where it takes the rates of another row, those are searched first.
+        base = self if self.has_own_search() else units[(self.model.name, self.benchmark, self.row.rates_of)]
+        _, waiting = base.scores(journal)
+        if waiting:
+            return [base.trial(point) for point in waiting]
+        rates = self.rates(journal, units)
+        left = [run for run in self.tests(rates) if run not in journal] if rates else []
+        self.is_done = not left
+        return left
+
+
+class UntunedUnit:
+    """The untuned model on a benchmark, and the state after its examples."""
+
+    def __init__(self, plan, model, benchmark):
+        self.plan, self.model, self.benchmark = plan, model, benchmark
+
+    def runs(self, journal):
+        runs = [self.plan.untuned(self.model, self.benchmark)]
+        result = journal.get(runs[0])
+        if result and result.get("examples"):
+            runs.append(self.plan.after_shots(self.model, self.benchmark, result["examples"]))
+        return runs
+
+    def next_runs(self, journal, units):
+        return [run for run in self.runs(journal) if run not in journal]
+
+
+class Units:
+    """What a study does, the most telling first."""
+
+    def __init__(self, plan, models, benchmarks, groups=(), names=()):
+        self.plan, self.models, self.benchmarks = plan, models, benchmarks
+        self.groups, self.names = groups, names
+        self.by_key, self.order = {}, []
+        for model in models:
+            for benchmark in benchmarks:
+                for row in rows(benchmark):
+                    self.by_key[(model.name, benchmark, row.name)] = Unit(plan, model, benchmark, row)
+        for group, model, benchmark in self.stages():
+            if group == "untuned":
+                self.order.append(UntunedUnit(plan, model, benchmark))
+            for row in rows(benchmark):
+                if row.group == group:
+                    self.order.append(self.by_key[(model.name, benchmark, row.name)])
+            if group == "sizes":
+                self.order.append((model, benchmark))
+
+    def is_wanted(self, unit):
+        """Whether a unit was asked for: by its group or by its row's name."""
+        if not self.groups and not self.names:
+            return True
+        group, name = ("untuned", "untuned") if isinstance(unit, UntunedUnit) else (unit.row.group, unit.row.name)
+        return group in self.groups or name in self.names
+
+    def stages(self):
+        """Groups, models and benchmarks in their order: the first benchmark whole before the others."""
+        first, others = self.benchmarks[:1], self.benchmarks[1:]
+        of_first = [(g, m, b) for g in ("untuned", "main") for b in first for m in self.models]
+        of_first += [("controls", m, b) for m in self.models[:1] for b in first]
+        main = [(g, m, b) for g in ("untuned", "main") for m in self.models for b in others]
+        rest = [(g, m, b) for b in first for m in self.models for g in ("sizes", "training", "others", "selection")]
+        rest += [("controls", m, b) for m in self.models[1:] for b in first]
+        stages = of_first + main + rest
+        if self.groups or self.names:
+            # On the other benchmarks only where it is asked for.
+            stages += [(g, m, b) for b in others for m in self.models for g in GROUPS[2:]]
+        return stages
+
+    def winner(self, model, benchmark, journal):
+        """The lifted row with the best validation figure; None while one is being looked for."""
+        best = None
+        for name in [self.plan.options.winner] if self.plan.options.winner else LIFTED:
+            unit = self.by_key.get((model.name, benchmark, name))
+            if unit is None:
+                continue
+            scores, waiting = unit.scores(journal)
+            if waiting:
+                return None
+            point = search.best_point(scores)
+            if point is not None and (best is None or scores[point] > best[0]):
+                best = (scores[point], unit.row)
+        return best and best[1]
+
+    def all(self, journal):
+        """The units, those of the winners included where they are known."""
+        units = []
+        for unit in self.order:
+            if not isinstance(unit, tuple):
+                units.append(unit)
+                continue
+            if (self.groups or self.names) and "sizes" not in self.groups:
+                continue
+            winner = self.winner(*unit, journal)
+            for row in winner_rows(winner) if winner else []:
+                key = (unit[0].name, unit[1], row.name)
+                if key not in self.by_key:
+                    self.by_key[key] = Unit(self.plan, *unit, row)
+                units.append(self.by_key[key])
+        return [unit for unit in units if self.is_wanted(unit)]
+
+    def next_run(self, journal, busy):
+        """The next run that is neither done nor under way; None where there is none now."""
+        for unit in self.all(journal):
+            for run in unit.next_runs(journal, self.by_key):
+                if run.spec not in busy:
+                    return run
+        return None
