@@ -259,13 +259,13 @@ mod tests {
             method: Method::Lifted(LiftSpec::default()),
             ..RunSpec::default()
         };
-        // 0.1 and 0.03 at first.
+        // 0.8 and 0.03 at first.
         take_rate(&mut draft, 0.2);
         assert_eq!(draft.training.learning_rate, 0.2);
         let Method::Lifted(lift) = &draft.method else {
             panic!("the method stays");
         };
-        assert_eq!(lift.learning_rate_lift, 0.06);
+        assert_eq!(lift.learning_rate_lift, 0.0075);
     }
 
     #[test]
