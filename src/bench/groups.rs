@@ -105,6 +105,7 @@ mod tests {
                 split: Split::Test,
                 few_shot: 0,
                 few_shot_order: None,
+                leading_token: None,
                 max_new_tokens: None,
                 n_total: right.len(),
                 left_out: Vec::new(),

@@ -92,7 +92,7 @@ impl Rwkv7 {
         let losses = parts.map(|(at, targets)| {
             let picked = x.clone().select(0, indices(at, &device));
             let logits = self.logits(self.ln_out.forward(picked));
-            cross_entropy(logits, targets, false).losses
+            cross_entropy(logits, targets, Gradient::None).losses
         });
         Tensor::cat(losses.collect(), 0)
     }

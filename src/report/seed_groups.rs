@@ -211,6 +211,7 @@ mod tests {
                         split: Split::Test,
                         few_shot: 0,
                         few_shot_order: None,
+                        leading_token: None,
                         max_new_tokens: Some(140),
                         n_total: right.len(),
                         left_out: Vec::new(),

@@ -131,7 +131,16 @@ mod tests {
             crate::model::Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(()));
         let (model, examples) = (model.unwrap(), examples());
         let take = |layers: &[usize], batch| {
-            ReceptanceSample::take(&model, &device, layers, &examples, 3, batch).unwrap()
+            ReceptanceSample::take(
+                &model,
+                &device,
+                layers,
+                &examples,
+                LeadingToken::Zero,
+                3,
+                batch,
+            )
+            .unwrap()
         };
         let (one, many) = (take(&[0, 2, 5], 1), take(&[0, 2, 5], 64));
         let n_tokens: usize = examples.iter().map(Example::n_tokens).sum();

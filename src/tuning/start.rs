@@ -82,7 +82,7 @@ mod tests {
         ids.extend(tokenizer.encode(&text).iter().map(|id| id.cast_signed()));
         assert!(ids.len() > 2 * TOKENS_OF_A_PART && !ids.len().is_multiple_of(TOKENS_OF_A_PART));
         let start = StartState::Text(text);
-        let got = start_state(&start, &model, &device, &tokenizer).unwrap();
+        let got = start_state(&start, &model, &device, &tokenizer, TextStart::Zero).unwrap();
         let shape = [1, ids.len()];
         let ids = Tensor::from_data(TensorData::new(ids, shape), &device);
         let (_, want) = model.hidden(ids, ModelState::zero(model.config(), 1, &device));

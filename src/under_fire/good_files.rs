@@ -58,7 +58,7 @@ pub(super) fn metadata() -> Metadata {
         base_fingerprint: Some("ab".into()),
         spec_ron: Some("()".into()),
         metrics_json: Some("{}".into()),
-        gosling_version: None,
+        ..Metadata::default()
     }
 }
 

@@ -41,7 +41,7 @@ fn every_format_returns_the_same_state() {
         base_fingerprint: Some("ab12".into()),
         spec_ron: Some("(method: Standard)".into()),
         metrics_json: Some("{\"loss\":1.5}".into()),
-        gosling_version: None,
+        ..Metadata::default()
     };
     let reports = [
         write_pth(&state, file("a.pth"), PthDType::F32).unwrap(),
