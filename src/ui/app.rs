@@ -1,31 +1,34 @@
 //! The window as a client of the worker: it takes events in, lays the views
 //! out, and applies what they return.
 
+pub(crate) mod actions;
+pub(crate) mod answers;
+pub(crate) mod layout;
+
 use std::path::PathBuf;
 use std::time::Instant;
 
 use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
-use super::background::{Background, WakeUp};
-use super::data_look::DataLook;
-use super::draft_history::{DraftHistory, held};
-use super::foreseen::Foreseen;
-use super::frame_times::FrameTimes;
-use super::item_index::ItemIndex;
-use super::layout::layout_ui;
-use super::measured::Measured;
-pub use super::notice::{Notice, WayOn};
-use super::pictures::{PictureOf, Wanted};
-use super::queue::Queue;
-use super::shortcuts::pressed;
-use super::states_data::StatesData;
-use super::sweep_panel::SweepPanel;
-use super::theme;
+use super::compare::paired_rows::Comparisons;
+use super::config::defaults::Defaults;
+use super::config::forecast::DraftForecast;
+use super::config::history::{DraftHistory, held};
+use super::dialogs::data_preview::DataPreview;
+use super::items::index::ItemIndex;
+use super::shared::background::{Background, WakeUp};
+use super::shared::evaluations::EvaluationCache;
+pub use super::shared::notice::{Notice, Remedy};
+use super::shared::queue::Queue;
+use super::shell::frame_times::FrameTimes;
+use super::shell::pictures::{PendingPicture, PictureOf};
+use super::shell::shortcuts::pressed;
+use super::shell::theme;
+use super::states::data::StatesData;
+use super::sweep::state::SweepState;
+use super::tune::plot_cache::PlotCache;
 use super::ui_state::{Tab, UiState};
-use super::views::form_defaults::Defaults;
-use super::views::paired_rows::Comparisons;
-use super::widgets::plot_cache::PlotCache;
 use crate::kernels::device::AdapterSummary;
 use crate::protocol::command::Command;
 use crate::protocol::event::{Event, RunId};
@@ -33,6 +36,7 @@ use crate::runs::news::News;
 use crate::runs::run::Run;
 use crate::runs::{LogLevel, RunStore};
 use crate::worker::WorkerHandle;
+use layout::layout_ui;
 
 /// The most messages that are shown at once; older ones go.
 const MAX_NOTICES: usize = 4;
@@ -50,15 +54,15 @@ pub enum Closing {
 }
 
 /// What is kept so as not to be made anew in every frame.
-pub(super) struct Caches {
+pub(crate) struct Caches {
     pub plots: PlotCache,
     pub states: StatesData,
-    pub foreseen: Foreseen,
+    pub foreseen: DraftForecast,
     /// What the fields of the draft are by default.
     pub defaults: Defaults,
     pub frames: FrameTimes,
     /// Evaluations of the runs that are looked at, and their comparisons.
-    pub measured: Measured,
+    pub measured: EvaluationCache,
     /// What views show of the comparisons.
     pub comparisons: Comparisons,
     /// Which of their items are listed.
@@ -68,7 +72,7 @@ pub(super) struct Caches {
     /// What a picture is to be of, while people choose its file.
     pub picture_of: Option<PictureOf>,
     /// The picture that is to be taken.
-    pub wanted: Option<Wanted>,
+    pub wanted: Option<PendingPicture>,
 }
 
 /// The window.
@@ -80,35 +84,35 @@ pub struct App {
     /// Where the window is on its way out.
     pub closing: Closing,
     /// Sweeps: the one that is set up, the one that is looked at.
-    pub sweep: SweepPanel,
-    pub(super) worker: Option<WorkerHandle>,
-    pub(super) background: Background,
-    pub(super) caches: Caches,
+    pub sweep: SweepState,
+    pub(crate) worker: Option<WorkerHandle>,
+    pub(crate) background: Background,
+    pub(crate) caches: Caches,
     /// What the draft was before.
-    pub(super) history: DraftHistory,
-    pub(super) notices: Vec<Notice>,
-    pub(super) runs_dir: PathBuf,
+    pub(crate) history: DraftHistory,
+    pub(crate) notices: Vec<Notice>,
+    pub(crate) runs_dir: PathBuf,
     /// What was asked of the worker.
     pub queue: Queue,
     /// Whether distances are being measured.
-    pub(super) measures: bool,
+    pub(crate) measures: bool,
     /// Runs that were deleted last, with the folder that each had.
-    pub(super) deleted: Vec<(Run, PathBuf)>,
+    pub(crate) deleted: Vec<(Run, PathBuf)>,
     /// Runs of which something is to be written where people choose.
-    pub(super) to_write: Vec<RunId>,
+    pub(crate) to_write: Vec<RunId>,
     /// Evaluations that were asked for.
-    pub(super) n_scored: usize,
+    pub(crate) n_scored: usize,
     /// Searches for a learning rate that were asked for.
-    pub(super) n_searched: usize,
+    pub(crate) n_searched: usize,
     /// What is looked at of the training data.
-    pub(super) data_look: Option<DataLook>,
+    pub(crate) data_look: Option<DataPreview>,
     /// Looks at training data that were asked for.
-    pub(super) n_looked: usize,
-    pub(super) wake: WakeUp,
+    pub(crate) n_looked: usize,
+    pub(crate) wake: WakeUp,
     since: Instant,
-    pub(super) reads_past_runs: bool,
+    pub(crate) reads_past_runs: bool,
     /// Whether what was on when the window closed last time was taken up.
-    pub(super) has_gone_on: bool,
+    pub(crate) has_gone_on: bool,
     has_been_set_up: bool,
 }
 
@@ -121,7 +125,7 @@ impl App {
         runs_dir: PathBuf,
         wake: WakeUp,
     ) -> Self {
-        let mut sweep = SweepPanel::new(wake.clone());
+        let mut sweep = SweepState::new(wake.clone());
         sweep.restore(&state.sweep);
         Self {
             store: RunStore::default(),
@@ -134,10 +138,10 @@ impl App {
             caches: Caches {
                 plots: PlotCache::default(),
                 states: StatesData::default(),
-                foreseen: Foreseen::default(),
+                foreseen: DraftForecast::default(),
                 defaults: Defaults::default(),
                 frames: FrameTimes::default(),
-                measured: Measured::default(),
+                measured: EvaluationCache::default(),
                 comparisons: Comparisons::default(),
                 items: ItemIndex::default(),
                 adapters: None,
@@ -288,7 +292,7 @@ impl App {
     }
 
     /// A worker that ended by itself: its runs have failed and can be resumed.
-    pub(super) fn worker_gone(&mut self) {
+    pub(crate) fn worker_gone(&mut self) {
         self.worker = None;
         self.queue.worker_gone();
         let why = "the worker ended; start it again and resume the run";
@@ -301,15 +305,15 @@ impl App {
             return;
         }
         let text = "The worker is gone. What was written is safe, and runs can be resumed.";
-        self.notify(Notice::error(text.into()).with(WayOn::RestartWorker));
+        self.notify(Notice::error(text.into()).with(Remedy::RestartWorker));
     }
 
     /// Shows a message; the same one only once. One that says that all went well
     /// gives way to the next, unless something can be done about it.
     pub fn notify(&mut self, notice: Notice) {
         self.notices.retain(|old| {
-            let is_replaced = notice.way_on.is_some() && old.way_on == notice.way_on;
-            let stays = old.level > LogLevel::Info || old.way_on.is_some();
+            let is_replaced = notice.remedy.is_some() && old.remedy == notice.remedy;
+            let stays = old.level > LogLevel::Info || old.remedy.is_some();
             *old != notice && stays && !is_replaced
         });
         self.notices.push(notice);
@@ -317,7 +321,7 @@ impl App {
         self.notices.drain(..n_over);
     }
 
-    pub(super) fn dismiss(&mut self, idx: usize) {
+    pub(crate) fn dismiss(&mut self, idx: usize) {
         if idx < self.notices.len() {
             self.notices.remove(idx);
         }

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::docking::Dock;
-use super::exporting::Exporting;
-use super::playing::PlaygroundSettings;
-use super::plot_settings::PlotSettings;
-use super::queue::Kept;
-use super::rate_search::RateSearch;
-use super::scoring::AskedScore;
-use super::states_settings::StatesSettings;
-use super::sweep_kept::KeptSweep;
-use super::theme::{Appearance, N_RUN_COLOURS};
+use super::dialogs::export::ExportDialog;
+use super::dialogs::rate_search::RateSearch;
+use super::dialogs::scoring::ScoringDialog;
+use super::playground::state::PlaygroundSettings;
+use super::shared::queue::PersistedRequest;
+use super::shell::docking::Dock;
+use super::shell::theme::{Appearance, N_RUN_COLOURS};
+use super::states::settings::StatesSettings;
+use super::sweep::saved::SavedSweep;
+use super::tune::plot_settings::PlotSettings;
 use crate::bench::{Change, Rule};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
@@ -111,7 +111,7 @@ impl RunSort {
 
 /// What people are writing on a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Editing {
+pub struct LabelEditor {
     /// The run.
     pub run: RunId,
     /// What it will have.
@@ -120,7 +120,7 @@ pub struct Editing {
     pub tags: String,
 }
 
-impl Editing {
+impl LabelEditor {
     /// Of what a run has.
     pub fn new(run: RunId, labels: RunLabels) -> Self {
         let tags = labels.tags_text();
@@ -197,7 +197,7 @@ pub struct UiState {
     /// Runs to take up when the window opens.
     pub resumes: Vec<RunId>,
     /// Runs to queue when the window opens, since they waited when it closed.
-    pub waits: Vec<Kept>,
+    pub waits: Vec<PersistedRequest>,
     /// The folder of the sweep to go on with when the window opens.
     pub sweep_resumes: Option<PathBuf>,
     /// Whether the times of frames are shown.
@@ -209,7 +209,7 @@ pub struct UiState {
     /// Which items are looked at.
     pub items: ItemsSettings,
     /// The sweep that is set up, and how one is looked at.
-    pub sweep: KeptSweep,
+    pub sweep: SavedSweep,
     /// How prompts are answered.
     pub playground: PlaygroundSettings,
     /// The run that Start begins. It is kept apart, as a document.
@@ -223,7 +223,7 @@ pub struct UiState {
     pub shows_shortcuts: bool,
     /// What is written on a run at the moment.
     #[serde(skip)]
-    pub editing: Option<Editing>,
+    pub editing: Option<LabelEditor>,
     /// The name of the prompt that was asked last.
     #[serde(skip)]
     pub playing: Option<RunId>,
@@ -235,10 +235,10 @@ pub struct UiState {
     pub n_played: usize,
     /// What is being exported.
     #[serde(skip)]
-    pub exporting: Option<Exporting>,
+    pub exporting: Option<ExportDialog>,
     /// What is being measured of a run that is over, if the question is open.
     #[serde(skip)]
-    pub scoring: Option<AskedScore>,
+    pub scoring: Option<ScoringDialog>,
     /// The search for a learning rate that was asked for last.
     #[serde(skip)]
     pub rate_search: Option<RateSearch>,
@@ -270,7 +270,7 @@ impl Default for UiState {
             plots: PlotSettings::default(),
             states: StatesSettings::default(),
             items: ItemsSettings::default(),
-            sweep: KeptSweep::default(),
+            sweep: SavedSweep::default(),
             playground: PlaygroundSettings::default(),
             draft: RunSpec::default(),
             listed: None,

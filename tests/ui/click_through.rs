@@ -9,9 +9,9 @@ use egui_kittest::kittest::Queryable as _;
 use gosling::kernels::device::DeviceChoice;
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::run::{Run, RunStatus};
-use gosling::ui::action::Action;
 use gosling::ui::app::App;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shared::action::Action;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::{Tab, UiState};
 use gosling::worker::Worker;
 

@@ -6,7 +6,7 @@ use eframe::egui::vec2;
 use egui_kittest::{Harness, SnapshotResults};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::fixtures;

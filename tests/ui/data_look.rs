@@ -7,7 +7,7 @@ use gosling::data::Template;
 use gosling::protocol::run_spec::DataSource;
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::click_through::click;

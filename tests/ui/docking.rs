@@ -6,8 +6,8 @@ use eframe::egui::{Key, Modifiers, Pos2, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use gosling::ui::app::App;
-use gosling::ui::docking::Side;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shell::docking::Side;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::{PaletteState, Tab};
 
 use crate::click_through::click;

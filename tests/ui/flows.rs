@@ -16,11 +16,11 @@ use gosling::protocol::event::RunId;
 use gosling::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
 use gosling::runs::run::Run;
 use gosling::tuning::spec::{Method, StartState};
-use gosling::ui::action::Action;
 use gosling::ui::app::{App, Closing};
-use gosling::ui::dialogs::PathFor;
-use gosling::ui::scoring::AskedScore;
-use gosling::ui::theme::Appearance;
+use gosling::ui::dialogs::scoring::ScoringDialog;
+use gosling::ui::shared::action::Action;
+use gosling::ui::shell::path_dialogs::PathFor;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::{Tab, UiState};
 use gosling::worker::Worker;
 
@@ -113,7 +113,7 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
 #[test]
 fn official_files_are_wanted_only_where_they_are_read() {
     let run = Run::new(RunId("a".into()), RunSpec::default(), "runs/a".into());
-    let mut asked = AskedScore::new(&run);
+    let mut asked = ScoringDialog::new(&run);
     assert!(!asked.request.is_tuned, "a run without a state has none");
     assert_eq!(asked.problem(), None);
     asked.is_official = true;

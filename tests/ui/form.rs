@@ -10,9 +10,9 @@ use gosling::kernels::device::DeviceChoice;
 use gosling::protocol::run_spec::{DataSource, EvaluationSpec, Precision, RunSpec};
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{Layers, Method, StandardSpec, StartState};
-use gosling::ui::action::Action;
 use gosling::ui::app::App;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shared::action::Action;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::click_through::click;

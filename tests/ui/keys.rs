@@ -6,7 +6,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use gosling::protocol::event::RunId;
 use gosling::ui::app::App;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::fixtures;

@@ -4,10 +4,10 @@ use eframe::egui::accesskit::Role;
 use eframe::egui::vec2;
 use egui_kittest::kittest::NodeT as _;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
-use gosling::ui::action::Action;
 use gosling::ui::app::App;
-use gosling::ui::docking::Side;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shared::action::Action;
+use gosling::ui::shell::docking::Side;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::fixtures;

@@ -8,8 +8,8 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use gosling::ui::Metric;
 use gosling::ui::app::App;
-use gosling::ui::pictures::PictureOf;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shell::pictures::PictureOf;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::{PaletteState, Tab};
 
 use crate::fixtures;

@@ -14,7 +14,7 @@ use gosling::persist::evaluation_file::{Scored, write_evaluation};
 use gosling::protocol::event::{EvaluationPhase, RunId, RunOutcome};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::fixtures::{self, Told};

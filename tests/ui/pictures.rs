@@ -14,9 +14,9 @@ use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::{App, Closing, Notice};
-use gosling::ui::docking::Dock;
-use gosling::ui::theme::Appearance;
-use gosling::ui::ui_state::{Editing, PaletteState, Tab, UiState};
+use gosling::ui::shell::docking::Dock;
+use gosling::ui::shell::theme::Appearance;
+use gosling::ui::ui_state::{LabelEditor, PaletteState, Tab, UiState};
 
 use crate::fixtures;
 
@@ -370,7 +370,7 @@ fn dialogs() {
     };
     written.set_tags("baseline, gsm8k");
     labels.store.label(&run, written.clone());
-    labels.state.editing = Some(Editing::new(run.clone(), written));
+    labels.state.editing = Some(LabelEditor::new(run.clone(), written));
     check(
         &mut results,
         "labels_light",

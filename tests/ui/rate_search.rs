@@ -9,8 +9,8 @@ use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::runs::RunStore;
 use gosling::tuning::rate_finder::{RateFinding, RatePoint, RateRange};
 use gosling::ui::app::App;
-use gosling::ui::rate_search::RateSearch;
-use gosling::ui::theme::Appearance;
+use gosling::ui::dialogs::rate_search::RateSearch;
+use gosling::ui::shell::theme::Appearance;
 use gosling::ui::ui_state::Tab;
 
 use crate::click_through::{click, small_spec, start, wait, wait_until, window};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use eframe::egui::vec2;
 use gosling::runs::RunStore;
-use gosling::ui::action::Action;
 use gosling::ui::app::App;
-use gosling::ui::sweep_look::ResultsView;
-use gosling::ui::theme::Appearance;
+use gosling::ui::shared::action::Action;
+use gosling::ui::shell::theme::Appearance;
+use gosling::ui::sweep::settings::ResultsView;
 use gosling::ui::ui_state::Tab;
 use gosling::worker::Worker;
 

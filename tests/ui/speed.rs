@@ -12,7 +12,7 @@ use gosling::data::Benchmark;
 use gosling::protocol::event::{EvaluationPhase, RunOutcome};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
-use gosling::ui::docking::{Dock, Side};
+use gosling::ui::shell::docking::{Dock, Side};
 use gosling::ui::ui_state::{Tab, UiState};
 
 use crate::clock::OwnTime;

@@ -19,9 +19,9 @@ use gosling::tuning::spec::{DecorrelationSpec, FeatureSpec, LiftKind, LiftSpec, 
 use gosling::tuning::state_file::TunedState;
 use gosling::tuning::tuned::{LiftValues, Tuned};
 use gosling::ui::app::App;
-use gosling::ui::docking::Dock;
-use gosling::ui::states_settings::{ColourRange, CompareWith};
-use gosling::ui::theme::Appearance;
+use gosling::ui::shell::docking::Dock;
+use gosling::ui::shell::theme::Appearance;
+use gosling::ui::states::settings::{ColourRange, CompareWith};
 use gosling::ui::ui_state::{Tab, UiState};
 use gosling::worker::Worker;
 

@@ -14,10 +14,10 @@ use gosling::sweep::sweep_file::{parse_sweep, read_sweep};
 use gosling::sweep::task::{Facts, RunFacts, Task, TaskState};
 use gosling::sweep::values::{FieldValue, Values};
 use gosling::ui::app::App;
-use gosling::ui::dialogs::PathFor;
-use gosling::ui::sweep_look::ResultsView;
-use gosling::ui::sweep_panel::{Live, Shown};
-use gosling::ui::theme::Appearance;
+use gosling::ui::shell::path_dialogs::PathFor;
+use gosling::ui::shell::theme::Appearance;
+use gosling::ui::sweep::settings::ResultsView;
+use gosling::ui::sweep::state::{LiveSweep, OpenSweep};
 use gosling::ui::ui_state::Tab;
 
 use crate::click_through::click;
@@ -75,11 +75,11 @@ fn done(idx: usize, noise: &mut Noise) -> Facts {
 }
 
 /// A sweep of which the first `n_done` runs are done.
-pub fn shown(runs_dir: &Path, n_done: usize) -> Shown {
+pub fn shown(runs_dir: &Path, n_done: usize) -> OpenSweep {
     let plan = parse_sweep(SWEEP, "a.ron").unwrap().plan().unwrap();
     let n_runs = plan.runs.len();
     let folder = SweepFolder::create(runs_dir, plan).unwrap();
-    let mut shown = Shown::new(&folder).unwrap();
+    let mut shown = OpenSweep::new(&folder).unwrap();
     let mut noise = Noise::new(3);
     shown
         .queue
@@ -108,7 +108,7 @@ pub fn shown(runs_dir: &Path, n_done: usize) -> Shown {
 }
 
 /// A store with the runs of the sweep that are under way.
-pub fn under_way(shown: &mut Shown, running: &[usize]) -> RunStore {
+pub fn under_way(shown: &mut OpenSweep, running: &[usize]) -> RunStore {
     let mut store = RunStore::default();
     for &idx in running {
         let name = shown.plan.runs[idx].spec.name.clone();
@@ -220,7 +220,7 @@ fn a_sweep_under_way() {
         let folder = tempfile::tempdir().unwrap();
         let mut shown = shown(folder.path(), 8);
         let store = under_way(&mut shown, &[8, 9]);
-        shown.live = Some(Live::new(None, &shown));
+        shown.live = Some(LiveSweep::new(None, &shown));
         let mut app = app(store, Tab::Sweep, look);
         app.sweep.show(shown);
         check(&mut results, name, app, look, "9 of 24 done");

@@ -13,10 +13,10 @@ use gosling::sweep::spec::{Axis, Search};
 use gosling::sweep::store::SweepFolder;
 use gosling::sweep::sweep_file::parse_sweep;
 use gosling::sweep::values::{FieldValue, Values};
-use gosling::ui::action::Action;
 use gosling::ui::app::App;
-use gosling::ui::sweep_panel::{Live, SweepAction};
-use gosling::ui::theme::Appearance;
+use gosling::ui::shared::action::Action;
+use gosling::ui::shell::theme::Appearance;
+use gosling::ui::sweep::state::{LiveSweep, SweepAction};
 use gosling::ui::ui_state::Tab;
 
 use crate::click_through::{click, small_spec, wait, wait_until, window};
@@ -27,7 +27,7 @@ use crate::sweep::{SIZE, shown, under_way};
 fn window_of_run<'a>(folder: &Path) -> Harness<'a, App> {
     let mut shown = shown(folder, 8);
     let store = under_way(&mut shown, &[8, 9]);
-    shown.live = Some(Live::new(None, &shown));
+    shown.live = Some(LiveSweep::new(None, &shown));
     let run = RunId(shown.plan.runs[8].spec.name.clone());
     let mut app = app(store, Tab::Tune, Appearance::Dark);
     app.sweep.known = vec![shown.path.clone()];
@@ -78,7 +78,7 @@ fn a_run_of_a_sweep_that_goes_on_is_not_taken_up_by_itself() {
     let mut harness = window_of_run(folder.path());
     let run = RunId("sizes-and-rates.0008".into());
     let ctx = harness.ctx.clone();
-    harness.state_mut().apply(Action::TakeUp(run), &ctx);
+    harness.state_mut().apply(Action::ResumeFromDisk(run), &ctx);
     wait_for(&mut harness, "stop the sweep before the run is taken up");
     assert!(harness.state().queue.is_empty());
 }
@@ -89,7 +89,7 @@ fn a_run_waits_for_the_sweep_and_can_begin_beside_it() {
     let mut harness = window(runs.path(), small_spec());
     let folder = tempfile::tempdir().unwrap();
     let mut shown = shown(folder.path(), 8);
-    shown.live = Some(Live::new(None, &shown));
+    shown.live = Some(LiveSweep::new(None, &shown));
     harness.state_mut().sweep.show(shown);
     harness.run_steps(2);
     assert!(harness.query_by_label("Start").is_none());
@@ -123,7 +123,7 @@ fn a_run_of_a_sweep_says_so() {
 fn another_sweep_is_looked_at_while_one_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut on = shown(folder.path(), 8);
-    on.live = Some(Live::new(None, &on));
+    on.live = Some(LiveSweep::new(None, &on));
     let path = on.path.clone();
     let text = r#"(name: "other", base: Preset("cpu"), parts: [(search: Grid([
         (field: "training.seed", values: List([0, 1])),

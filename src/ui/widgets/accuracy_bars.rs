@@ -6,10 +6,10 @@ use eframe::egui::{
     pos2, vec2,
 };
 
-use super::super::theme::{blend, palette};
 use super::controls::{cut_middle, elided};
 use crate::bench::Accuracy;
 use crate::protocol::event::EvaluationPhase;
+use crate::ui::shell::theme::{blend, palette};
 
 const BAR_HEIGHT: f32 = 14.0;
 const BAR_GAP: f32 = 5.0;

@@ -8,7 +8,7 @@ use eframe::egui::{
     Response, RichText, Role, ScrollArea, TextStyle, Ui, WidgetInfo, WidgetText, vec2,
 };
 
-use super::super::theme::{CONTROL_HEIGHT, GAP, palette};
+use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, palette};
 
 /// The button that is meant to be pressed first.
 pub fn primary_button(ui: &mut Ui, text: &str, is_enabled: bool, width: f32) -> Response {

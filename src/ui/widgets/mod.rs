@@ -6,14 +6,6 @@ pub(super) mod controls;
 pub(super) mod heatmap;
 pub(super) mod heatmap_gpu;
 pub(super) mod metric;
-pub(super) mod metric_plot;
 pub(super) mod numbers;
 pub(super) mod player;
-pub(super) mod plot_cache;
-pub(super) mod plot_lines;
-pub(super) mod plot_svg;
 pub(super) mod status_mark;
-
-mod curve_mesh;
-mod plot_marks;
-mod ticks;

@@ -2,9 +2,9 @@
 
 use eframe::egui::{Color32, Painter, Pos2, Shape, Stroke, Visuals, vec2};
 
-use super::super::theme::palette;
 use crate::protocol::event::EvaluationPhase;
 use crate::runs::run::RunStatus;
+use crate::ui::shell::theme::palette;
 
 /// The word for a status.
 pub fn status_word(status: &RunStatus) -> &'static str {

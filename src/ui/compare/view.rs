@@ -1,0 +1,168 @@
+//! The selected runs side by side: bars, differences to the baseline, settings,
+//! and what the paper reports, apart.
+
+use std::collections::BTreeMap;
+
+use eframe::egui::{ComboBox, Ui};
+
+use super::accuracy::{benchmark_ui, later_evaluations_ui};
+use super::paired_rows::{Comparisons, PairedRow, table};
+use super::paired_table::paired_table_ui;
+use super::reported::reported_ui;
+use super::spec_differences::spec_differences_ui;
+use super::steps::compared_steps_ui;
+use crate::runs::RunStore;
+use crate::runs::run::Run;
+use crate::ui::shared::action::Action;
+use crate::ui::shared::evaluations::EvaluationCache;
+use crate::ui::shell::theme::GAP;
+use crate::ui::ui_state::UiState;
+use crate::ui::widgets::controls::{
+    empty_state, from_right, group_title, primary_button, scrolled, weak_small, within, wrong,
+};
+
+/// Draws the comparison.
+pub fn compare_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    state: &mut UiState,
+    measured: &mut EvaluationCache,
+    comparisons: &mut Comparisons,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let runs: Vec<&Run> = state
+        .selected
+        .iter()
+        .filter_map(|id| store.get(id))
+        .collect();
+    let n_without = runs.iter().filter(|run| run.evaluations.is_empty()).count();
+    let has_files = |run: &&Run| {
+        measured
+            .files(&run.id)
+            .is_some_and(|files| !files.is_empty())
+    };
+    if n_without == runs.len() && !runs.iter().any(has_files) {
+        empty_state(
+            ui,
+            "Nothing measured yet",
+            "Select runs on the left, several with Ctrl or Shift. Those whose accuracy was measured stand here side by side.",
+        );
+        if let Some(run) = runs.last().filter(|run| run.status.is_over()) {
+            let measure = |ui: &mut Ui| primary_button(ui, "Measure accuracy…", true, 170.0);
+            let pressed = ui.vertical_centered(measure).inner;
+            if pressed.on_hover_text(run.title()).clicked() {
+                actions.push(Action::OpenScoring(run.id.clone()));
+            }
+        }
+        return actions;
+    }
+    let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
+    comparisons.update(&runs, baseline, measured);
+    let Comparisons {
+        later, steps, rows, ..
+    } = &*comparisons;
+    actions.extend(heading_ui(ui, &runs, state, rows));
+    let mut bars: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    for run in &runs {
+        if let Some((_, summary)) = run.evaluations.first() {
+            bars.entry(&summary.benchmark).or_default().push(run);
+        }
+    }
+    scrolled(ui, |ui| {
+        if state.selected.len() == 1 {
+            weak_small(
+                ui,
+                "Select more runs on the left with Ctrl or Shift to see them side by side.",
+            );
+        }
+        for (benchmark, runs) in &bars {
+            benchmark_ui(ui, benchmark, runs, state);
+            ui.add_space(GAP);
+        }
+        for (title, later) in later {
+            later_evaluations_ui(ui, title, later, store, state);
+        }
+        for (title, rows) in rows {
+            group_title(ui, title);
+            actions.extend(paired_table_ui(ui, title, rows, state));
+            ui.add_space(GAP);
+        }
+        for (title, steps) in steps {
+            compared_steps_ui(ui, title, steps, store, state);
+        }
+        for run in &runs {
+            if let Some(problem) = measured.problem(&run.id) {
+                wrong(ui, &format!("{}: {problem}", run.title()));
+            }
+        }
+        let n_waiting = runs
+            .iter()
+            .filter(|run| measured.files(&run.id).is_none())
+            .count();
+        if n_waiting > 0 {
+            weak_small(ui, "Reading the items of the evaluations…");
+        }
+        if n_without > 0 {
+            let text = if n_without == 1 {
+                "1 selected run has".into()
+            } else {
+                format!("{n_without} selected runs have")
+            };
+            weak_small(ui, format!("{text} no accuracy yet."));
+        }
+        spec_differences_ui(ui, &runs, state);
+        ui.add_space(GAP);
+        reported_ui(ui);
+    });
+    actions
+}
+
+/// The baseline, and the way out.
+fn heading_ui(
+    ui: &mut Ui,
+    runs: &[&Run],
+    state: &mut UiState,
+    groups: &[(String, Vec<PairedRow>)],
+) -> Option<Action> {
+    let mut action = None;
+    ui.horizontal(|ui| {
+        let label = ui.label("Baseline");
+        let own = "each run's own untuned model";
+        let shown = match &state.baseline {
+            None => own.to_owned(),
+            Some(id) => id.0.clone(),
+        };
+        // Beside it stands the button of the table.
+        let width = (ui.available_width() - 120.0).clamp(100.0, 220.0);
+        let combo = ComboBox::from_id_salt("baseline").width(width).selected_text(&shown).truncate();
+        let combo = within(ui, width, |ui| combo.show_ui(ui, |ui| {
+            ui.selectable_value(&mut state.baseline, None, own);
+            let mut offered: Vec<_> = runs.iter().map(|run| run.id.clone()).collect();
+            if let Some(id) = &state.baseline
+                && !offered.contains(id)
+            {
+                offered.push(id.clone());
+            }
+            for id in offered {
+                let name = id.0.clone();
+                ui.selectable_value(&mut state.baseline, Some(id), name);
+            }
+        }));
+        combo.response.labelled_by(label.id).on_hover_text(
+            "What differences are taken to. A run that is chosen here stays the baseline whatever is selected.",
+        );
+        from_right(ui, |ui| {
+            let has_rows = groups.iter().any(|(_, rows)| !rows.is_empty());
+            let button = ui.add_enabled(has_rows, eframe::egui::Button::new("Export table…"));
+            let button = button.on_hover_text("As .csv, .json, .tex, .md or .txt");
+            if button.clicked() {
+                action = Some(Action::SaveTable(
+                    Box::new(table(groups, &shown)),
+                    "accuracy",
+                ));
+            }
+        });
+    });
+    ui.add_space(4.0);
+    action
+}

@@ -1,0 +1,119 @@
+//! What the draft would have to do with, read once for every choice of model
+//! and data.
+
+use super::row::Problem;
+use crate::error::{Error, Result};
+use crate::kernels::device::DeviceChoice;
+use crate::protocol::run_spec::{CheckpointSource, RunSpec, VocabularySource};
+use crate::tuning::memory::MemoryEstimate;
+use crate::tuning::spec::TrainingSpec;
+use crate::worker::foresight::Foresight;
+
+/// The last answer, and whether another is under way.
+#[derive(Default)]
+pub(crate) struct DraftForecast {
+    asked: Option<RunSpec>,
+    answer: Option<(RunSpec, Result<Box<Foresight>, Problem>)>,
+    /// The memory of the device that was asked about last, once it is known.
+    device: Option<(DeviceChoice, Option<u64>)>,
+}
+
+impl DraftForecast {
+    /// The specification to read, if the draft is of another model or other
+    /// data than what is known. One is read at a time.
+    pub fn wants(&mut self, draft: &RunSpec) -> Option<RunSpec> {
+        let key = key(draft);
+        let is_known = matches!(&self.answer, Some((known, _)) if *known == key);
+        if is_known || self.asked.is_some() || draft.check().is_err() {
+            return None;
+        }
+        self.asked = Some(key.clone());
+        Some(key)
+    }
+
+    /// Takes an answer in.
+    pub fn take(&mut self, key: RunSpec, seen: Result<Box<Foresight>>) {
+        self.asked = None;
+        let seen = seen.map_err(|error| problem(&key, error));
+        self.answer = Some((key, seen));
+    }
+
+    /// The device to ask the memory of, if it is not that of the draft.
+    pub fn wants_memory_of(&mut self, draft: &RunSpec) -> Option<DeviceChoice> {
+        let is_known = matches!(self.device, Some((known, _)) if known == draft.device);
+        if is_known {
+            return None;
+        }
+        self.device = Some((draft.device, None));
+        Some(draft.device)
+    }
+
+    /// Takes in how much memory a device has.
+    pub fn take_memory(&mut self, device: DeviceChoice, bytes: Option<u64>) {
+        if let Some((asked, known)) = &mut self.device
+            && *asked == device
+        {
+            *known = bytes;
+        }
+    }
+
+    /// Bytes of memory of the draft's device, where that is told.
+    pub fn device_memory(&self, draft: &RunSpec) -> Option<u64> {
+        let (device, bytes) = self.device?;
+        bytes.filter(|_| device == draft.device)
+    }
+
+    /// What is known of the draft's model and data, or why they cannot be used.
+    pub fn of(&self, draft: &RunSpec) -> Option<Result<&Foresight, &Problem>> {
+        match &self.answer {
+            Some((known, seen)) if *known == key(draft) => Some(seen.as_deref()),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Why the draft's model and data cannot be used.
+    pub fn problem(&self, draft: &RunSpec) -> Option<Problem> {
+        self.of(draft)?.err().cloned()
+    }
+
+    /// The memory of the draft's largest step.
+    pub fn memory(&self, draft: &RunSpec) -> Option<MemoryEstimate> {
+        self.of(draft)?.ok()?.memory(draft)
+    }
+}
+
+/// The field that an error is about: that of the file, where it is one.
+fn problem(spec: &RunSpec, error: Error) -> Problem {
+    let file = match &error {
+        Error::Spec { field, reason } => {
+            let (field, reason) = (field.clone(), reason.clone());
+            return Problem { field, reason };
+        }
+        Error::Input { file, .. } | Error::Io { file, .. } => Some(file),
+        Error::Device(_) | Error::Stopped => None,
+    };
+    let field = match (&spec.model.checkpoint, &spec.model.vocabulary) {
+        (CheckpointSource::File(path), _) if Some(path) == file => "model.checkpoint",
+        (_, VocabularySource::File(path)) if Some(path) == file => "model.vocabulary",
+        (CheckpointSource::Mini | CheckpointSource::File(_), _) => "data.source",
+    };
+    Problem {
+        field: field.into(),
+        reason: error.to_string(),
+    }
+}
+
+/// The draft without what changes neither the model nor the data.
+fn key(draft: &RunSpec) -> RunSpec {
+    RunSpec {
+        model: draft.model.clone(),
+        data: draft.data.clone(),
+        evaluation: draft.evaluation.clone(),
+        training: TrainingSpec {
+            validation_limit: draft.training.validation_limit,
+            validate_every: draft.training.validate_every,
+            ..TrainingSpec::default()
+        },
+        ..RunSpec::default()
+    }
+}

@@ -1,0 +1,315 @@
+//! The configuration of the run that Start begins.
+
+use eframe::egui::text::LayoutJob;
+use eframe::egui::{Button, CollapsingHeader, Panel, RichText, TextStyle, Ui};
+
+use super::fields::Form;
+use super::history::DraftHistory;
+use super::kernel_preview::Distances;
+use super::row::{FieldContext, Problem};
+use crate::error::Error;
+use crate::persist::presets::PRESETS;
+use crate::protocol::run_spec::RunSpec;
+use crate::runs::run::Run;
+use crate::runs::time_ahead::{Ahead, TimeAhead, time_ahead};
+use crate::tuning::spec::Method;
+use crate::ui::app::Caches;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::path_dialogs::PathFor;
+use crate::ui::shell::shortcuts::{REDO, UNDO};
+use crate::ui::shell::theme::{GAP, palette};
+use crate::ui::widgets::controls::{
+    cut_label, from_right, group_title, primary_button, reserved, scrolled, small_lines,
+};
+use crate::words::duration;
+
+/// Lines above Start: the data, the memory and the time, or what is wrong.
+const N_LINES: usize = 3;
+
+/// What is known that the form shows.
+pub(crate) struct FormContext<'a> {
+    /// Runs of before, which tell how long one will take.
+    pub runs: &'a [Run],
+    /// How far receptance vectors and support vectors lie apart.
+    pub distances: Distances<'a>,
+    /// What the draft was before.
+    pub history: &'a DraftHistory,
+    /// Whether a learning rate is being looked for.
+    pub searches: bool,
+}
+
+/// What stands between the form and a run.
+struct Asked<'a> {
+    problem: Option<&'a Problem>,
+    is_busy: bool,
+}
+
+/// Draws the form; `is_busy` says that a run is on, behind which another waits.
+pub(crate) fn config_form_ui(
+    ui: &mut Ui,
+    draft: &mut RunSpec,
+    caches: &Caches,
+    known: &FormContext<'_>,
+    is_busy: bool,
+) -> Vec<Action> {
+    let wrong = draft.check().err().map(problem);
+    let unusable = || caches.foreseen.problem(draft);
+    let problem = wrong.or_else(unusable);
+    let mut actions = heading_ui(ui, known.history);
+    let start = Panel::bottom("start")
+        .frame(eframe::egui::Frame::new())
+        .resizable(false);
+    start.show(ui, |ui| {
+        let asked = Asked {
+            problem: problem.as_ref(),
+            is_busy,
+        };
+        actions.extend(start_ui(ui, draft, caches, known, &asked));
+    });
+    let mut form = Form {
+        beside: FieldContext {
+            problem: problem.as_ref(),
+            defaults: Some(&caches.defaults),
+        },
+        adapters: caches.adapters.as_deref(),
+        distances: known.distances,
+        searches: known.searches,
+        actions,
+    };
+    scrolled(ui, |ui| {
+        form.run_ui(ui, draft);
+        group(ui, "Model", true, |ui| form.model_ui(ui, &mut draft.model));
+        group(ui, "Data", true, |ui| form.data_ui(ui, &mut draft.data));
+        group(ui, "Method", true, |ui| {
+            form.method_ui(ui, &mut draft.method)
+        });
+        group(ui, "Training", true, |ui| {
+            form.training_ui(ui, &mut draft.training)
+        });
+        group(ui, "Optimiser and early stopping", false, |ui| {
+            form.more_training_ui(ui, &mut draft.training)
+        });
+        group(ui, "Accuracy", true, |ui| {
+            form.evaluation_ui(ui, &mut draft.evaluation, &draft.data.source)
+        });
+        group(ui, "Writing down", false, |ui| {
+            form.intervals_ui(ui, &mut draft.intervals)
+        });
+        ui.add_space(GAP);
+    });
+    let asked = caches.defaults.take_asked();
+    form.actions.extend(asked.map(Action::ResetField));
+    form.actions
+}
+
+fn group(ui: &mut Ui, title: &str, is_open: bool, content: impl FnOnce(&mut Ui)) {
+    ui.add_space(6.0);
+    CollapsingHeader::new(RichText::new(title).size(13.5).strong())
+        .default_open(is_open)
+        .show_unindented(ui, content);
+}
+
+/// The field that an error is about.
+fn problem(error: Error) -> Problem {
+    match error {
+        Error::Spec { field, reason } => Problem { field, reason },
+        Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped => Problem {
+            field: String::new(),
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
+    let mut actions = Vec::new();
+    ui.horizontal(|ui| {
+        group_title(ui, "Configuration");
+        from_right(ui, |ui| {
+            ui.menu_button("More", |ui| {
+                let steps = [
+                    ("Undo", UNDO, history.can_undo(), Action::UndoDraft),
+                    ("Redo", REDO, history.can_redo(), Action::RedoDraft),
+                ];
+                for (text, keys, is_possible, action) in steps {
+                    let keys = ui.ctx().format_shortcut(&keys);
+                    let button = Button::new(text).shortcut_text(keys);
+                    if ui.add_enabled(is_possible, button).clicked() {
+                        actions.push(action);
+                    }
+                }
+                ui.separator();
+                let items = [
+                    ("Open…", Action::Choose(PathFor::OpenSpec)),
+                    ("Save as…", Action::Choose(PathFor::SaveSpec)),
+                    ("Copy as command line", Action::CopyCommandLine),
+                    ("Copy as RON", Action::CopyRon),
+                ];
+                for (text, action) in items {
+                    if ui.button(text).clicked() {
+                        actions.push(action);
+                        ui.close();
+                    }
+                }
+            });
+            let presets = ui.menu_button("Presets", |ui| {
+                for (name, text) in PRESETS {
+                    if ui.button(*name).on_hover_text(about(text)).clicked() {
+                        actions.push(Action::UsePreset(name));
+                        ui.close();
+                    }
+                }
+            });
+            presets
+                .response
+                .on_hover_text("Runs that ship with the program");
+        });
+    });
+    actions
+}
+
+/// The comment at the top of a preset.
+fn about(text: &str) -> String {
+    let comments = text.lines().take_while(|line| line.starts_with("//"));
+    let words: Vec<&str> = comments
+        .map(|line| line.trim_start_matches('/').trim())
+        .collect();
+    words.join(" ")
+}
+
+/// What the run takes, and the button that begins it.
+fn start_ui(
+    ui: &mut Ui,
+    draft: &RunSpec,
+    caches: &Caches,
+    known: &FormContext<'_>,
+    asked: &Asked<'_>,
+) -> Vec<Action> {
+    let Asked { problem, is_busy } = *asked;
+    ui.add_space(6.0);
+    // Start stays where it is while these come and go.
+    let height = small_lines(ui, N_LINES);
+    reserved(ui, height, |ui| match problem {
+        Some(problem) => problem_ui(ui, problem),
+        None => estimate_ui(ui, draft, caches, known.runs),
+    });
+    let text = if is_busy {
+        "Start after the one that is on"
+    } else {
+        "Start"
+    };
+    let width = ui.available_width();
+    let button = primary_button(ui, text, problem.is_none(), width);
+    let hint = "Tune in a new folder, and measure before and after";
+    if button.on_hover_text(hint).clicked() {
+        return vec![Action::Start];
+    }
+    Vec::new()
+}
+
+/// What is wrong, in as many lines as there are; the whole is in the tooltip.
+fn problem_ui(ui: &mut Ui, Problem { field, reason }: &Problem) {
+    let text = if field.is_empty() {
+        format!("× {reason}")
+    } else {
+        format!("× {field} {reason}")
+    };
+    let font = TextStyle::Small.resolve(ui.style());
+    let bad = palette(ui.visuals()).bad;
+    let mut job = LayoutJob::simple(text, font, bad, ui.available_width());
+    job.wrap.max_rows = N_LINES;
+    ui.label(job);
+}
+
+fn line_ui(ui: &mut Ui, text: impl Into<String>) -> eframe::egui::Response {
+    cut_label(ui, RichText::new(text).small().weak())
+}
+
+fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
+    let Some(Ok(seen)) = caches.foreseen.of(draft) else {
+        line_ui(ui, "Reading the model's dimensions and the data");
+        return;
+    };
+    let items = seen
+        .n_items
+        .map_or(String::new(), |n| format!(", {n} items"));
+    let line = format!(
+        "{} examples, {} held out{items}",
+        seen.n_train, seen.n_validation
+    );
+    let line = line_ui(ui, line);
+    if !seen.notes.is_empty() {
+        line.on_hover_text(seen.notes.join("\n"));
+    }
+    if let Some(memory) = caches.foreseen.memory(draft) {
+        let total = memory.total();
+        let device = caches.foreseen.device_memory(draft);
+        let of_device = device.map_or(String::new(), |bytes| {
+            format!(" of {:.1} GB", bytes as f64 / 1e9)
+        });
+        let is_too_large = device.is_some_and(|bytes| total > bytes);
+        let text = format!("Largest step about {:.0} MB{of_device}", total as f64 / 1e6);
+        let hint = format!(
+            "{memory}\n\nEstimated from the model's dimensions and the longest example. No gradient of a weight is in it, since none is formed."
+        );
+        if is_too_large {
+            let warning = palette(ui.visuals()).warning;
+            let remedy = "Choose a smaller batch or recompute activations";
+            for text in [format!("! {text}"), remedy.into()] {
+                cut_label(ui, RichText::new(text).small().color(warning)).on_hover_text(&hint);
+            }
+            return;
+        }
+        line_ui(ui, text).on_hover_text(hint);
+    }
+    let ahead = Ahead {
+        model: &seen.model,
+        example_tokens: seen.example_tokens,
+        n_items: seen.n_items.unwrap_or_default(),
+    };
+    match time_ahead(runs, draft, ahead) {
+        Some(told) => {
+            let (text, hint) = time_words(&told);
+            line_ui(ui, text).on_hover_text(hint);
+        }
+        None => {
+            let text = match draft.method {
+                Method::Base => "No step is taken",
+                Method::Standard(_) | Method::Lifted(_) | Method::PaperLiteral(_) => {
+                    "Time is known after a run like this one"
+                }
+            };
+            line_ui(ui, text);
+        }
+    }
+}
+
+/// How long it takes, and what that is known from.
+fn time_words(told: &TimeAhead<'_>) -> (String, String) {
+    let TimeAhead {
+        secs,
+        from,
+        is_scaled,
+        has_evaluations,
+    } = *told;
+    let part = if has_evaluations {
+        ""
+    } else {
+        " for the steps"
+    };
+    let scaled = if is_scaled { ", by a like run" } else { "" };
+    let text = format!("About {}{part}{scaled}", duration(secs));
+    let mut hint = match is_scaled {
+        false => format!(
+            "From the steps of {}, which had the same model, data, device, method and batch.",
+            from.0
+        ),
+        true => format!(
+            "Scaled from the steps of {}, which had the same model and device: in proportion to the tokens of a step and to what each costs by arithmetic.",
+            from.0
+        ),
+    };
+    if !has_evaluations {
+        hint.push_str(" How long the accuracy takes to measure is not known yet.");
+    }
+    (text, hint)
+}

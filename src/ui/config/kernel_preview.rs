@@ -1,0 +1,192 @@
+//! What the kernels see: how far receptance vectors and support vectors lie
+//! apart, with phi drawn over it as gamma moves. The distances are measured
+//! once; phi is worked out while it is drawn.
+
+use eframe::egui::{
+    Align2, Color32, FontId, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, pos2, vec2,
+};
+
+use crate::protocol::event::KernelDistances;
+use crate::tuning::spec::{FeatureSpec, Gamma};
+use crate::ui::shared::action::Action;
+use crate::ui::shell::theme::{Palette, blend, palette};
+use crate::ui::widgets::controls::{named, reserved, small_lines, weak_small};
+
+const HEIGHT: f32 = 96.0;
+/// Bars across.
+const N_BARS: usize = 48;
+/// The largest squared distance of unit vectors.
+const MAX_DISTANCE: f64 = 4.0;
+/// Points of the curve.
+const N_POINTS: usize = 96;
+/// Features below this hardly answer.
+const FAINT: f64 = 0.01;
+
+/// What is known of the distances.
+#[derive(Debug, Clone, Copy)]
+pub enum Distances<'a> {
+    /// Nothing, of these features.
+    Unknown,
+    /// They are being measured.
+    Measuring,
+    /// These.
+    Known(&'a KernelDistances),
+}
+
+/// Draws the preview.
+pub fn kernel_preview_ui(
+    ui: &mut Ui,
+    features: &FeatureSpec,
+    distances: Distances<'_>,
+) -> Vec<Action> {
+    let colours = palette(ui.visuals());
+    let size = vec2(ui.available_width(), HEIGHT);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let painter = ui.painter();
+    painter.rect_filled(rect, 4.0, colours.sunken);
+    let plot = rect
+        .shrink2(vec2(6.0, 6.0))
+        .with_max_y(rect.bottom() - 16.0);
+    let known = match distances {
+        Distances::Known(known) => Some(known),
+        Distances::Unknown | Distances::Measuring => None,
+    };
+    if let Some(known) = known {
+        bars(
+            ui,
+            plot,
+            &known.pairs,
+            blend(colours.weak, colours.sunken, 0.45),
+        );
+        bars(
+            ui,
+            plot,
+            &known.nearest,
+            blend(colours.good, colours.sunken, 0.6),
+        );
+    }
+    let gamma = gamma(features, known);
+    if let Some(gamma) = gamma {
+        curve(ui, plot, gamma, colours);
+    }
+    for (value, text) in [(0.0, "0"), (2.0, "2"), (4.0, "4")] {
+        let x = plot.left() + (value / MAX_DISTANCE) as f32 * plot.width();
+        let align = match value {
+            0.0 => Align2::LEFT_BOTTOM,
+            4.0 => Align2::RIGHT_BOTTOM,
+            _ => Align2::CENTER_BOTTOM,
+        };
+        let at = pos2(x, rect.bottom() - 1.0);
+        painter.text(at, align, text, FontId::proportional(10.5), colours.weak);
+    }
+    named(&response, Role::Image, "Kernel over distances");
+    response.on_hover_text("Squared distance between receptance vectors and support vectors, both of unit length. Grey, all pairs; green, the nearest support vector of each; the line is φ, from 1 down to 0.");
+    let mut actions = Vec::new();
+    let height = small_lines(ui, 2);
+    reserved(ui, height, |ui| match (distances, gamma) {
+        (Distances::Known(known), Some(gamma)) => {
+            weak_small(ui, sentence(known, gamma));
+        }
+        (Distances::Known(_), None) => {}
+        (Distances::Measuring, _) => {
+            weak_small(ui, "Measuring distances");
+        }
+        (Distances::Unknown, _) => {
+            let measure = ui.small_button("Measure distances");
+            let hint = "Reads some training examples with the model, after what it does now; nothing is written";
+            if measure.on_hover_text(hint).clicked() {
+                actions.push(Action::MeasureDistances);
+            }
+        }
+    });
+    actions
+}
+
+/// The width that is drawn: by the median only where that is known.
+fn gamma(features: &FeatureSpec, known: Option<&KernelDistances>) -> Option<f64> {
+    match features.gamma {
+        Gamma::Value(gamma) => Some(gamma),
+        Gamma::Median => {
+            let median = *known?.pairs.get(known?.pairs.len() / 2)?;
+            Some(1.0 / f64::from(median).max(1e-6))
+        }
+    }
+}
+
+/// What the numbers mean.
+fn sentence(known: &KernelDistances, gamma: f64) -> String {
+    let phi = |distance: f32| (-gamma * f64::from(distance)).exp();
+    let middle = |all: &[f32]| all.get(all.len() / 2).copied().unwrap_or_default();
+    let n_faint = known.pairs.iter().filter(|d| phi(**d) < FAINT).count();
+    let share = n_faint as f64 / known.pairs.len().max(1) as f64;
+    let (near, any) = (phi(middle(&known.nearest)), phi(middle(&known.pairs)));
+    let verdict = if share > 0.9 {
+        "; nearly every kernel is silent, try a smaller γ"
+    } else if any > 0.9 {
+        "; all kernels answer alike, try a larger γ"
+    } else {
+        ""
+    };
+    format!(
+        "γ {gamma:.3}: φ is {near:.2} at the nearest, {any:.2} at a typical support vector; {:.0}% below {FAINT}{verdict}",
+        100.0 * share
+    )
+}
+
+fn bars(ui: &Ui, plot: Rect, values: &[f32], colour: Color32) {
+    let mut counts = [0_usize; N_BARS];
+    for value in values {
+        let share = f64::from(*value) / MAX_DISTANCE;
+        let idx = (share * N_BARS as f64) as usize;
+        counts[idx.min(N_BARS - 1)] += 1;
+    }
+    let most = counts.iter().max().copied().unwrap_or_default().max(1);
+    let width = plot.width() / N_BARS as f32;
+    for (idx, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let height = *count as f32 / most as f32 * plot.height();
+        let left = plot.left() + idx as f32 * width;
+        let bar = Rect::from_min_max(
+            pos2(left, plot.bottom() - height),
+            pos2(left + width - 1.0, plot.bottom()),
+        );
+        ui.painter().rect_filled(bar, 0.0, colour);
+    }
+}
+
+fn curve(ui: &Ui, plot: Rect, gamma: f64, colours: &Palette) {
+    let point = |idx: usize| -> Pos2 {
+        let share = idx as f64 / (N_POINTS - 1) as f64;
+        let phi = (-gamma * share * MAX_DISTANCE).exp();
+        pos2(
+            plot.left() + share as f32 * plot.width(),
+            plot.bottom() - phi as f32 * plot.height(),
+        )
+    };
+    let points = (0..N_POINTS).map(point).collect();
+    let stroke = Stroke::new(2.0, colours.accent);
+    ui.painter().add(Shape::line(points, stroke));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silent_and_saturated_kernels_are_named() {
+        let known = KernelDistances {
+            pairs: vec![1.6, 1.8, 2.0, 2.1, 2.2],
+            nearest: vec![0.2, 0.4, 0.5],
+        };
+        assert!(sentence(&known, 100.0).contains("smaller"));
+        assert!(sentence(&known, 1e-3).contains("larger"));
+        let good = sentence(&known, 1.0);
+        assert!(!good.contains("try"), "{good}");
+        assert!(good.contains("0.67 at the nearest, 0.14"), "{good}");
+        let median = FeatureSpec {
+            gamma: Gamma::Median,
+            ..FeatureSpec::default()
+        };
+        assert_eq!(gamma(&median, Some(&known)), Some(0.5));
+        assert_eq!(gamma(&median, None), None);
+    }
+}

@@ -1,0 +1,285 @@
+//! One field of the configuration: its name, symbol and unit, what it does, the
+//! control, whether it is as by default, and what is wrong with its value.
+
+use std::ops::RangeInclusive;
+
+use eframe::egui::{
+    Align, DragValue, Layout, Response, RichText, Role, Sense, Shape, Slider, SliderClamping,
+    Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2,
+};
+
+use super::defaults::Defaults;
+use super::field::Field;
+use crate::ui::shell::theme::{CONTROL_HEIGHT, palette};
+use crate::ui::widgets::controls::{cut_label, named, wrong};
+use crate::ui::widgets::numbers::plain;
+
+/// Width of the names.
+const NAME_WIDTH: f32 = 132.0;
+/// Space between a name and its control.
+const SPACING: f32 = 6.0;
+/// Width of the button that puts the default back.
+const BACK_WIDTH: f32 = 16.0;
+
+/// Points of the arrow that turns back, the angles of its tip and of its end, and
+/// its radius.
+const N_ARC: usize = 16;
+const ARC_START: f32 = -2.4;
+const ARC_END: f32 = 2.4;
+const ARC_RADIUS: f32 = 4.5;
+
+/// Size of numbers that are typed or dragged.
+pub const NUMBER_SIZE: Vec2 = vec2(72.0, CONTROL_HEIGHT);
+
+/// What is wrong with the draft, and at which field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The dotted path of the field.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub reason: String,
+}
+
+impl Problem {
+    fn is_at(&self, path: &str) -> bool {
+        match self.field.strip_prefix(path) {
+            Some(rest) => rest.is_empty() || rest.starts_with('.'),
+            None => false,
+        }
+    }
+}
+
+/// What is known of the fields besides their values.
+#[derive(Clone, Copy, Default)]
+pub struct FieldContext<'a> {
+    /// What is wrong, and at which field.
+    pub problem: Option<&'a Problem>,
+    /// What the fields are by default, where they are those of a draft.
+    pub defaults: Option<&'a Defaults>,
+}
+
+impl FieldContext<'_> {
+    /// The same for a field within another, which says what is wrong with both.
+    pub fn within(self) -> Self {
+        Self {
+            problem: None,
+            ..self
+        }
+    }
+}
+
+/// Draws a field. `control` fills the room at the right.
+pub fn row(
+    ui: &mut Ui,
+    field: &Field,
+    beside: FieldContext<'_>,
+    control: impl FnOnce(&mut Ui, &Field) -> Response,
+) {
+    let FieldContext { problem, defaults } = beside;
+    let problem = problem.filter(|problem| problem.is_at(field.path));
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = SPACING;
+        let size = vec2(NAME_WIDTH, CONTROL_HEIGHT);
+        let name = ui
+            .allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
+                ui.set_min_width(NAME_WIDTH);
+                ui.spacing_mut().item_spacing.x = 5.0;
+                name_ui(ui, field, defaults)
+            })
+            .inner;
+        let hint = hint(field, defaults);
+        let name = name.on_hover_text(&hint);
+        control(ui, field).labelled_by(name.id).on_hover_text(&hint);
+        if !field.unit.is_empty() {
+            ui.label(RichText::new(field.unit).small().weak());
+        }
+    });
+    if let Some(Problem { reason, .. }) = problem {
+        wrong(ui, reason);
+    }
+}
+
+/// Draws what belongs to the field above it, below its control.
+pub fn within(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
+    ui.horizontal(|ui| {
+        ui.add_space(NAME_WIDTH + SPACING);
+        content(ui);
+    });
+}
+
+/// The name and the symbol, and a way back where the field is not as by default.
+fn name_ui(ui: &mut Ui, field: &Field, defaults: Option<&Defaults>) -> Response {
+    let other = defaults.filter(|defaults| defaults.is_other(field));
+    let of_back = match other {
+        Some(_) => BACK_WIDTH + ui.spacing().item_spacing.x,
+        None => 0.0,
+    };
+    let size = vec2(NAME_WIDTH - of_back, CONTROL_HEIGHT);
+    let name = ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
+        ui.set_min_width(size.x);
+        let name = cut_label(ui, field.name);
+        if !field.symbol.is_empty() {
+            ui.label(RichText::new(field.symbol).italics().weak());
+        }
+        name
+    });
+    if let Some(defaults) = other {
+        let back = back_button(ui);
+        let label = format!("{}, back to the default", field.name);
+        named(&back, Role::Button, &label);
+        let hint = format!("Back to the default, {}", defaults.words(field));
+        if back.on_hover_text(hint).clicked() {
+            defaults.ask_back(field);
+        }
+    }
+    name.inner
+}
+
+/// An arrow that turns back.
+fn back_button(ui: &mut Ui) -> Response {
+    let size = vec2(BACK_WIDTH, CONTROL_HEIGHT);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let colours = palette(ui.visuals());
+    let colour = match response.hovered() || response.has_focus() {
+        true => colours.strong,
+        false => colours.accent,
+    };
+    let at = |angle: f32, radius: f32| rect.center() + radius * Vec2::angled(angle);
+    let points = (0..=N_ARC).map(|idx| {
+        let share = idx as f32 / N_ARC as f32;
+        at(ARC_START + share * (ARC_END - ARC_START), ARC_RADIUS)
+    });
+    let stroke = Stroke::new(1.5, colour);
+    let painter = ui.painter();
+    painter.add(Shape::line(points.collect(), stroke));
+    let tip = [
+        at(ARC_START, ARC_RADIUS - 3.0),
+        at(ARC_START, ARC_RADIUS + 3.0),
+        at(ARC_START - 0.9, ARC_RADIUS),
+    ];
+    painter.add(Shape::convex_polygon(tip.to_vec(), colour, Stroke::NONE));
+    if response.has_focus() {
+        let around = Stroke::new(1.0, colours.accent);
+        painter.rect_stroke(
+            rect.shrink2(vec2(0.0, 4.0)),
+            3.0,
+            around,
+            StrokeKind::Inside,
+        );
+    }
+    response
+}
+
+/// What people are told of a field that they point at; the last line is of its
+/// default.
+pub fn hint(field: &Field, defaults: Option<&Defaults>) -> String {
+    let Field { path, hint, .. } = field;
+    match defaults {
+        Some(defaults) => format!("{hint}\n\n{path}\n{}", defaults.told(field)),
+        None if path.is_empty() => (*hint).to_owned(),
+        None => format!("{hint}\n\n{path}"),
+    }
+}
+
+/// What is wrong with a field that is drawn otherwise; not with one within it.
+pub fn optional_note(ui: &mut Ui, field: &Field, problem: Option<&Problem>) {
+    if let Some(problem) = problem.filter(|problem| problem.field == field.path) {
+        wrong(ui, &problem.reason);
+    }
+}
+
+/// A whole number. What was opened stays as it is, and is said to be wrong where
+/// the field does not take it; what is typed or dragged is kept within.
+pub fn count(ui: &mut Ui, field: &Field, value: &mut usize) -> Response {
+    let speed = (*value as f64 * 0.02).max(0.1);
+    let drag = DragValue::new(value)
+        .speed(speed)
+        .range(field.range().span())
+        .clamp_existing_to_range(false);
+    ui.add_sized(NUMBER_SIZE, drag)
+}
+
+/// The same of a seed, which moves by one.
+pub fn seed(ui: &mut Ui, field: &Field, value: &mut u64) -> Response {
+    let drag = DragValue::new(value)
+        .speed(0.1)
+        .range(field.range().span())
+        .clamp_existing_to_range(false);
+    ui.add_sized(NUMBER_SIZE, drag)
+}
+
+/// A number on a linear scale, typed or dragged.
+pub fn real(ui: &mut Ui, field: &Field, value: &mut f64) -> Response {
+    let before = *value;
+    let drag = DragValue::new(value)
+        .speed((before.abs() * 0.02).max(0.001))
+        .custom_formatter(|value, _| plain(value))
+        .range(field.range().span())
+        .clamp_existing_to_range(false);
+    let response = ui.add_sized(NUMBER_SIZE, drag);
+    keep_within(field, value, before);
+    response
+}
+
+/// A number over several powers of ten: the slider has those of `usual`, and any
+/// other that the field takes can be typed.
+pub fn log_slider(
+    ui: &mut Ui,
+    field: &Field,
+    value: &mut f64,
+    usual: RangeInclusive<f64>,
+) -> Response {
+    ui.spacing_mut().slider_width = 74.0;
+    let before = *value;
+    let slider = Slider::new(value, usual)
+        .logarithmic(true)
+        .clamping(SliderClamping::Never)
+        .custom_formatter(|value, _| plain(value));
+    let response = ui.add(slider);
+    keep_within(field, value, before);
+    response
+}
+
+/// A share of something, on a slider.
+pub fn share_slider(ui: &mut Ui, field: &Field, value: &mut f64) -> Response {
+    ui.spacing_mut().slider_width = 74.0;
+    let slider = Slider::new(value, field.range().span())
+        .clamping(SliderClamping::Edits)
+        .fixed_decimals(2);
+    ui.add(slider)
+}
+
+fn keep_within(field: &Field, value: &mut f64, before: f64) {
+    if value.to_bits() != before.to_bits() {
+        *value = field.range().fit(*value, before);
+    }
+}
+
+/// A number that can be left out; `first` stands there when it is put in.
+pub fn optional<T: Copy>(
+    ui: &mut Ui,
+    field: &Field,
+    value: &mut Option<T>,
+    first: T,
+    control: impl FnOnce(&mut Ui, &Field, &mut T) -> Response,
+) -> Response {
+    let mut is_set = value.is_some();
+    let check = set_check(ui, field, &mut is_set);
+    if is_set != value.is_some() {
+        *value = is_set.then_some(first);
+    }
+    match value {
+        Some(value) => control(ui, field, value) | check,
+        None => ui.label(RichText::new(field.absent()).weak()) | check,
+    }
+}
+
+/// Whether a number stands there.
+pub fn set_check(ui: &mut Ui, field: &Field, is_set: &mut bool) -> Response {
+    let check = ui.checkbox(is_set, "");
+    check.widget_info(|| {
+        let name = format!("{}, set a value", field.name);
+        WidgetInfo::selected(Role::CheckBox, true, *is_set, name)
+    });
+    check
+}

@@ -1,0 +1,320 @@
+//! What leaves the window as a file: states for other programs, numbers,
+//! pictures, and what helps to find a fault.
+
+pub(crate) mod view;
+
+use std::path::{Path, PathBuf};
+
+use eframe::egui::Visuals;
+
+use crate::atomic::write_atomic;
+use crate::error::Result;
+use crate::persist::diagnostics::write_diagnostics;
+use crate::persist::run_numbers::write_numbers;
+use crate::protocol::event::RunId;
+use crate::runs::run::Run;
+use crate::tuning::lift_bundle::{Exportable, NO_S0_NOTE, ONLY_S0_NOTE, exportable};
+use crate::tuning::spec::Method;
+use crate::tuning::state_file::{ExportFormat, PthDType, export, locate_state};
+use crate::ui::app::{App, Notice};
+use crate::ui::shell::path_dialogs::PathFor;
+use crate::ui::tune::plot::Plotted;
+use crate::ui::tune::plot_svg::metric_svg;
+use crate::words::shown;
+
+/// The formats in the order in which they are offered.
+pub const FORMATS: [ExportFormat; 5] = [
+    ExportFormat::Pth(PthDType::F32),
+    ExportFormat::Pth(PthDType::BF16),
+    ExportFormat::St,
+    ExportFormat::Raw,
+    ExportFormat::Safetensors,
+];
+
+/// What of a run works in this program only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotExported {
+    /// All of it is S_0, which other programs load.
+    Nothing,
+    /// The branch beside S_0.
+    Lift,
+    /// All of it: there is no S_0.
+    Everything,
+}
+
+impl NotExported {
+    /// What people should know before they export.
+    pub fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Lift => Some(ONLY_S0_NOTE),
+            Self::Everything => Some(NO_S0_NOTE),
+        }
+    }
+}
+
+/// What people are exporting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportDialog {
+    /// The run.
+    pub run: RunId,
+    /// Its folder, which holds the state.
+    pub folder: PathBuf,
+    /// What of what was trained cannot leave this program.
+    pub stays: NotExported,
+    /// What it becomes.
+    pub format: ExportFormat,
+    /// The state is written times this.
+    pub alpha: f64,
+    /// The file, as it is typed.
+    pub path: String,
+    /// Whether a file that is there may be replaced.
+    pub overwrites: bool,
+    /// Whether it is being written.
+    pub is_busy: bool,
+    /// What came of it: what was written, or why not.
+    pub outcome: Option<Result<String, String>>,
+}
+
+impl ExportDialog {
+    /// Of a run, in the folder of the run until people say otherwise.
+    pub fn new(run: &Run) -> Self {
+        let mut exporting = Self {
+            run: run.id.clone(),
+            folder: run.folder.clone(),
+            stays: match run.spec.method {
+                Method::Base | Method::Standard(_) => NotExported::Nothing,
+                Method::Lifted(_) => NotExported::Lift,
+                Method::PaperLiteral(_) => NotExported::Everything,
+            },
+            format: FORMATS[0],
+            alpha: 1.0,
+            path: String::new(),
+            overwrites: false,
+            is_busy: false,
+            outcome: None,
+        };
+        exporting.choose(FORMATS[0]);
+        exporting
+    }
+
+    /// Takes another format, with the ending that goes with it.
+    pub fn choose(&mut self, format: ExportFormat) {
+        self.format = format;
+        self.outcome = None;
+        let path = if self.path.is_empty() {
+            self.folder.join(format!("{}-export", self.run.0))
+        } else {
+            PathBuf::from(&self.path)
+        };
+        // The ending is put behind a name with points in it.
+        let known = ["pth", "pt", "st", "state", "bin", "safetensors"];
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let stem = match ending {
+            Some(ending) if known.contains(&ending) => path.with_extension(""),
+            Some(_) | None => path,
+        };
+        let mut name = stem.into_os_string();
+        name.push(".");
+        name.push(usual_ending(format));
+        self.path = name.to_string_lossy().into_owned();
+    }
+}
+
+/// The ending by which programs know a format.
+pub fn usual_ending(format: ExportFormat) -> &'static str {
+    match format {
+        ExportFormat::Pth(_) => "pth",
+        ExportFormat::St => "st",
+        ExportFormat::Raw => "bin",
+        ExportFormat::Safetensors => "safetensors",
+    }
+}
+
+/// A format's name, who reads it, and what it does not carry.
+pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
+    match format {
+        ExportFormat::Pth(PthDType::F32) => [
+            "PyTorch, 32 bits (.pth)",
+            "RWKV-Runner and the rwkv Python package; a script that loads it is written beside it",
+            "Carries S₀ exactly, and nothing of what made it.",
+        ],
+        ExportFormat::Pth(PthDType::BF16) => [
+            "PyTorch, bfloat16 (.pth)",
+            "RWKV-Runner and the rwkv Python package, as RWKV-PEFT saves",
+            "Half the size; numbers keep 8 bits of mantissa. Nothing of what made it.",
+        ],
+        ExportFormat::St => [
+            "Safetensors for web-rwkv, 16 bits (.st)",
+            "Ai00 and web-rwkv",
+            "Transposed as they expect it; numbers keep 11 bits and may not exceed 65504. Nothing of what made it.",
+        ],
+        ExportFormat::Raw => [
+            "Raw, 32 bits (.bin)",
+            "rwkv.cpp",
+            "Bare numbers, exact: the file says neither sizes nor model, so it fits one model only.",
+        ],
+        ExportFormat::Safetensors => [
+            "Gosling, 32 bits (.safetensors)",
+            "This program: to go on from, to compare, to look at",
+            "Carries S₀ exactly, with the settings and figures of the run. Other programs do not know it.",
+        ],
+    }
+}
+
+impl App {
+    /// Writes the state as was asked for, on a thread of its own.
+    pub(crate) fn export(&mut self) {
+        let Some(exporting) = &mut self.state.exporting else {
+            return;
+        };
+        (exporting.is_busy, exporting.outcome) = (true, None);
+        let exporting = exporting.clone();
+        self.background.export(move || write(&exporting));
+    }
+
+    pub(crate) fn take_exported(&mut self, outcome: Result<String>) {
+        if let Some(exporting) = &mut self.state.exporting {
+            exporting.is_busy = false;
+            exporting.outcome = Some(outcome.map_err(|error| error.to_string()));
+        }
+    }
+
+    /// Asks where something of these runs is to be written.
+    pub(crate) fn ask_where(&mut self, what: PathFor, runs: Vec<RunId>) {
+        let name = runs
+            .last()
+            .map_or("gosling".to_owned(), |run| run.0.clone());
+        self.to_write = runs;
+        self.background.choose(what, &name);
+    }
+
+    /// Writes what was asked for where people chose.
+    pub(crate) fn write_to(&mut self, what: PathFor, path: PathBuf) {
+        let ids = std::mem::take(&mut self.to_write);
+        let runs: Vec<Run> = ids
+            .iter()
+            .filter_map(|id| self.store.get(id).cloned())
+            .collect();
+        let saved = format!("Saved {}", shown(&path));
+        match what {
+            PathFor::Numbers => self
+                .background
+                .start_quietly(move || write_numbers(&path, &runs).map(|()| Some(saved))),
+            PathFor::Svg(metric) => {
+                let baseline = self.state.baseline.as_ref();
+                let plotted = Plotted {
+                    runs: &runs.iter().collect::<Vec<_>>(),
+                    baseline: baseline.and_then(|id| self.store.get(id)),
+                    state: &self.state,
+                };
+                let drawn = plotted.drawn(&Visuals::light());
+                let in_sight = self.caches.plots.in_sight();
+                let svg = metric_svg(metric, &drawn, &self.state.plots, in_sight);
+                self.background
+                    .start_quietly(move || write_text(&path, &svg).map(|()| Some(saved)));
+            }
+            PathFor::Diagnostics => {
+                let lines: Vec<String> = self
+                    .store
+                    .log()
+                    .map(|line| {
+                        let run = line.run.as_ref().map_or("", |run| run.0.as_str());
+                        format!("{run}\t{:?}\t{}", line.level, line.text)
+                    })
+                    .collect();
+                let folder = runs.first().map(|run| run.folder.clone());
+                let draft = self.state.draft.clone();
+                self.background.start_quietly(move || {
+                    write_diagnostics(&path, &lines.join("\n"), &draft, folder.as_deref())
+                        .map(|()| Some(saved))
+                });
+            }
+            PathFor::Export => {
+                if let Some(exporting) = &mut self.state.exporting {
+                    exporting.path = path.display().to_string();
+                    // The dialog of the system has asked already.
+                    exporting.overwrites = true;
+                    exporting.outcome = None;
+                }
+            }
+            PathFor::Checkpoint
+            | PathFor::Vocabulary
+            | PathFor::BenchmarkFolder
+            | PathFor::ScoredFolder
+            | PathFor::Train
+            | PathFor::Validation
+            | PathFor::StartState
+            | PathFor::OpenSweep
+            | PathFor::SaveSweep
+            | PathFor::OpenSpec
+            | PathFor::OpenFolder
+            | PathFor::Picture
+            | PathFor::SaveSpec => self.notify(Notice::error("nothing was to be written".into())),
+        }
+    }
+}
+
+fn write_text(path: &Path, text: &str) -> Result<()> {
+    write_atomic(path, |file| {
+        std::io::Write::write_all(file, text.as_bytes())
+    })
+}
+
+/// Writes the file, which is read back and compared, and says so.
+fn write(exporting: &ExportDialog) -> Result<String> {
+    let source = locate_state(&exporting.folder)?;
+    let Exportable {
+        state, metadata, ..
+    } = exportable(source, None, exporting.alpha as f32)?;
+    let path = Path::new(&exporting.path);
+    let (report, script) = export(
+        &state,
+        &metadata,
+        exporting.format,
+        path,
+        exporting.overwrites,
+    )?;
+    let rounding = if report.max_abs_rounding > 0.0 {
+        format!(
+            "rounding changed numbers by at most {:.1e}",
+            report.max_abs_rounding
+        )
+    } else {
+        "every number is exact".into()
+    };
+    let script = script.map_or(String::new(), |script| {
+        format!("; {} loads it", shown(&script))
+    });
+    Ok(format!(
+        "Saved {}, {} bytes, read back and compared; {rounding}{script}",
+        shown(&report.path),
+        report.bytes
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::run_spec::RunSpec;
+
+    #[test]
+    fn the_ending_follows_the_format() {
+        let run = Run::new(RunId("v1.5".into()), RunSpec::default(), "runs/v1.5".into());
+        let mut exporting = ExportDialog::new(&run);
+        assert!(
+            exporting.path.ends_with("v1.5-export.pth"),
+            "{}",
+            exporting.path
+        );
+        for format in FORMATS {
+            exporting.choose(format);
+            let ending = usual_ending(format);
+            let name = format!("v1.5-export.{ending}");
+            assert!(exporting.path.ends_with(&name), "{}", exporting.path);
+        }
+        exporting.path = "elsewhere/a.b".into();
+        exporting.choose(ExportFormat::St);
+        assert_eq!(exporting.path, "elsewhere/a.b.st");
+    }
+}

@@ -1,0 +1,7 @@
+//! Questions in front of the window: exporting, scoring, the search for a learning
+//! rate, a preview of the training data.
+
+pub(crate) mod data_preview;
+pub mod export;
+pub mod rate_search;
+pub mod scoring;

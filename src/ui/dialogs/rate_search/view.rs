@@ -1,0 +1,277 @@
+//! The search for a learning rate: which rates are tried, how far it is, and the
+//! loss over them with what it suggests.
+
+use std::ops::RangeInclusive;
+
+use eframe::egui::{Align2, Button, Color32, Context, ProgressBar, RichText, Role, Ui, vec2};
+use egui_plot::{
+    GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotUi, Points, Text, VLine,
+};
+
+use super::{RateSearch, rounded};
+use crate::protocol::run_spec::RunSpec;
+use crate::tuning::rate_finder::{RateFinding, RatePoint};
+use crate::ui::config::field::{Field, Range, field};
+use crate::ui::config::row::{FieldContext, count, real, row};
+use crate::ui::shared::action::Action;
+use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, Palette, blend, palette};
+use crate::ui::widgets::controls::{
+    cut_label, from_right, modal, named, primary_button, reserved, small_lines, weak_small, wrong,
+};
+use crate::ui::widgets::numbers::{number, plain};
+use crate::worker::validate::MAX_RATE;
+
+/// What is said where the configuration was changed since.
+const OF_ANOTHER: &str = "These rates are of another configuration; try those of the present one.";
+const PLOT_HEIGHT: f32 = 170.0;
+/// The names of what is suggested, at the plot and in words.
+const STEEPEST: (&str, &str) = ("steepest", "where the loss falls most steeply");
+const TENTH: (&str, &str) = ("a tenth", "a tenth of the rate at the lowest loss");
+
+const FIRST: Field = field("", "First rate", "", "", "The rate of the first step.")
+    .number(Range::above(0.0).up_to(MAX_RATE));
+const LAST: Field = field(
+    "",
+    "Last rate",
+    "",
+    "",
+    "The rate of the last step. The search ends before it where the loss breaks.",
+)
+.number(Range::above(0.0).up_to(MAX_RATE));
+const STEPS: Field = field(
+    "",
+    "Steps",
+    "",
+    "steps",
+    "How many rates are tried, each with one step.",
+)
+.number(Range::whole(10, 1000));
+
+/// Draws the dialog, if it is open. `draft` is the configuration that a rate is
+/// for, `progress` the steps done and in all of a search that is under way.
+pub fn rate_ui(
+    ctx: &Context,
+    search: &mut Option<RateSearch>,
+    draft: &RunSpec,
+    progress: Option<(usize, usize)>,
+) -> Vec<Action> {
+    let Some(open) = search.as_mut().filter(|search| search.is_open) else {
+        return Vec::new();
+    };
+    let mut actions = Vec::new();
+    let mut is_done = false;
+    let shown = modal(ctx, "rates").show(ctx, |ui| {
+        ui.set_width(460.0);
+        ui.heading("Find a learning rate");
+        weak_small(
+            ui,
+            "The rate rises by the same factor at every step of a short trial. Where the loss falls most steeply the state learns fastest; where it is lowest the rate is about to be too large. Nothing is written.",
+        );
+        ui.add_space(GAP);
+        ui.add_enabled_ui(!open.is_on, |ui| {
+            let beside = FieldContext::default();
+            row(ui, &FIRST, beside, |ui, field| real(ui, field, &mut open.range.first));
+            row(ui, &LAST, beside, |ui, field| real(ui, field, &mut open.range.last));
+            row(ui, &STEPS, beside, |ui, field| count(ui, field, &mut open.range.steps));
+        });
+        ui.add_space(GAP);
+        let problem = open.problem(draft);
+        let is_of_draft = open.is_of(draft);
+        // The buttons stay where they are, whatever comes of it.
+        let height = PLOT_HEIGHT + 2.0 * (CONTROL_HEIGHT + 6.0) + small_lines(ui, 3);
+        reserved(ui, height, |ui| match (&problem, &open.outcome) {
+            _ if open.is_on => {
+                progress_ui(ui, progress);
+                if !is_of_draft {
+                    weak_small(ui, OF_ANOTHER);
+                }
+            }
+            (Some(problem), _) => {
+                weak_small(ui, problem.as_str());
+            }
+            (None, None) if open.name.is_some() => {
+                weak_small(ui, "Cancelled; nothing was found.");
+            }
+            (None, None) => {}
+            (None, Some(Err(message))) => {
+                wrong(ui, message);
+            }
+            (None, Some(Ok(found))) => actions.extend(found_ui(ui, found, is_of_draft)),
+        });
+        ui.add_space(GAP);
+        ui.horizontal(|ui| {
+            from_right(ui, |ui| {
+                if open.is_on {
+                    // As large as what it stands in place of.
+                    let button = Button::new("Cancel").min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
+                    if ui.add(button).clicked() {
+                        actions.push(Action::StopFinding);
+                    }
+                } else if primary_button(ui, "Try rates", problem.is_none(), 110.0).clicked() {
+                    actions.push(Action::FindRate);
+                }
+                let close = ui.button("Close");
+                if close.on_hover_text("What goes on is not stopped").clicked() {
+                    is_done = true;
+                }
+            });
+        });
+    });
+    open.is_open = !(is_done || shown.should_close());
+    actions
+}
+
+fn progress_ui(ui: &mut Ui, progress: Option<(usize, usize)>) {
+    let (share, text) = match progress {
+        Some((done, total)) => (
+            done as f32 / total.max(1) as f32,
+            format!("{done} of {total} steps"),
+        ),
+        // Before the first step, or behind what the worker does at the moment.
+        None => (
+            0.0,
+            "It waits for the worker, or reads the model".to_owned(),
+        ),
+    };
+    ui.add(ProgressBar::new(share).desired_height(6.0));
+    weak_small(ui, text);
+}
+
+/// The losses and what they suggest.
+fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool) -> Vec<Action> {
+    let RateFinding {
+        points,
+        steepest,
+        tenth_of_lowest,
+        still_falls,
+        broke,
+    } = found;
+    let suggested = [(STEEPEST, *steepest), (TENTH, *tenth_of_lowest)]
+        .map(|(name, rate)| (name, rate.map(rounded)));
+    plot_ui(ui, points, &suggested);
+    let mut actions = Vec::new();
+    for ((_, words), rate) in suggested {
+        ui.horizontal(|ui| match rate {
+            Some(rate) => {
+                let text = plain(rate);
+                let button = ui.add_enabled(is_of_draft, Button::new("Use it"));
+                named(&button, Role::Button, &format!("Use {text}, {words}"));
+                let hint = "Makes it the learning rate of the configuration; the rate of a branch stays in proportion, as it was tried";
+                if button.on_hover_text(hint).clicked() {
+                    actions.push(Action::UseRate(rate));
+                }
+                ui.label(RichText::new(text).strong());
+                cut_label(ui, words);
+            }
+            None => {
+                cut_label(ui, RichText::new(format!("Not found: {words}")).weak());
+            }
+        });
+    }
+    if !is_of_draft {
+        weak_small(ui, OF_ANOTHER);
+    }
+    if let Some(why) = broke {
+        weak_small(ui, format!("It ended early: {why}."));
+    }
+    if *still_falls {
+        weak_small(
+            ui,
+            "The loss still falls at the last rate; a larger one tells more.",
+        );
+    }
+    weak_small(
+        ui,
+        "Both are first guesses: choose a rate on the validation split.",
+    );
+    actions
+}
+
+/// The loss over the rates on a logarithmic axis: as it is faint, averaged with
+/// its neighbours strong.
+fn plot_ui(ui: &mut Ui, points: &[RatePoint], suggested: &[((&str, &str), Option<f64>)]) {
+    let visuals = ui.visuals().clone();
+    let colours = palette(&visuals);
+    let smoothed = || points.iter().map(|point| point.smoothed);
+    let low = smoothed().fold(f64::INFINITY, f64::min);
+    let high = smoothed().fold(f64::NEG_INFINITY, f64::max);
+    if points.len() < 2 || !(low.is_finite() && high.is_finite()) {
+        weak_small(ui, "It ended before there was anything to draw.");
+        return;
+    }
+    // A single loss may lie far above; what is averaged is in sight.
+    let margin = 0.15 * (high - low).max(0.01 * high.abs()).max(1e-6);
+    let (bottom, top) = (low - margin, high + 2.0 * margin);
+    let plot = Plot::new("loss over rates")
+        .height(PLOT_HEIGHT)
+        .show_x(false)
+        .show_y(false)
+        .allow_scroll(false)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .grid_color(colours.border)
+        .x_grid_spacer(decades)
+        .x_axis_formatter(rate_at)
+        .y_axis_formatter(|mark, _| number(mark.value));
+    let shown = plot.show(ui, |plot| {
+        plot.set_plot_bounds_y(bottom..=top);
+        curves(plot, points, colours);
+        marks(plot, suggested, top - 0.6 * margin, colours.good);
+    });
+    named(&shown.response, Role::Image, "Loss over learning rates");
+}
+
+/// Where the suggestions are. They may lie close together, so the names stand on
+/// either side.
+fn marks(
+    plot: &mut PlotUi<'_>,
+    suggested: &[((&str, &str), Option<f64>)],
+    y: f64,
+    colour: Color32,
+) {
+    let mut marked: Vec<(&str, f64)> = suggested
+        .iter()
+        .filter_map(|((name, _), rate)| Some((*name, (*rate)?)))
+        .collect();
+    marked.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let sides = [Align2::RIGHT_CENTER, Align2::LEFT_CENTER];
+    for ((name, rate), side) in marked.into_iter().zip(sides) {
+        let line = VLine::new(name, rate.log10())
+            .color(colour)
+            .width(1.0)
+            .style(LineStyle::dashed_dense());
+        plot.vline(line.allow_hover(false));
+        let text = RichText::new(format!(" {name} ")).size(11.0).color(colour);
+        let at = PlotPoint::new(rate.log10(), y);
+        plot.text(Text::new(name, at, text).anchor(side).allow_hover(false));
+    }
+}
+
+fn curves(plot: &mut PlotUi<'_>, points: &[RatePoint], colours: &Palette) {
+    let of = |value: fn(&RatePoint) -> f64| -> Vec<[f64; 2]> {
+        let place = |point: &RatePoint| [point.learning_rate.log10(), value(point)];
+        points.iter().map(place).collect()
+    };
+    let faint = blend(colours.accent, colours.sunken, 0.45);
+    let each = Points::new("losses", of(|point| point.loss));
+    plot.points(each.color(faint).radius(2.0).allow_hover(false));
+    let line = Line::new("averaged", of(|point| point.smoothed));
+    plot.line(line.color(colours.accent).width(2.0).allow_hover(false));
+}
+
+/// A line at every power of ten.
+fn decades(input: GridInput) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let powers = low.ceil() as i32..=high.floor() as i32;
+    let mark = |power| GridMark {
+        value: f64::from(power),
+        step_size: 1.0,
+    };
+    powers.map(mark).collect()
+}
+
+fn rate_at(mark: GridMark, _: &RangeInclusive<f64>) -> String {
+    plain(10_f64.powf(mark.value))
+}

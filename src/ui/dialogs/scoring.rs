@@ -1,0 +1,112 @@
+//! The accuracy of a run that is over, on a benchmark that people choose.
+
+pub(crate) mod view;
+
+use std::path::{Path, PathBuf};
+
+use crate::data::{Benchmark, Split};
+use crate::protocol::command::{Command, ScoreRequest};
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::{DataSource, EvaluationSplit};
+use crate::runs::run::Run;
+use crate::ui::app::App;
+
+/// Items that are scored until people say otherwise: enough for an interval of
+/// a few points, in a minute on two cores.
+const USUAL_LIMIT: usize = 200;
+
+/// What people are measuring.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoringDialog {
+    /// What is scored, and on what.
+    pub request: ScoreRequest,
+    /// Whether the run has a state that can be scored.
+    pub has_state: bool,
+    /// Whether official files are read; the folder is in the request.
+    pub is_official: bool,
+    /// The name of the evaluation, once it was begun.
+    pub name: Option<RunId>,
+}
+
+impl ScoringDialog {
+    /// Of a run, on what it was tuned for until people say otherwise.
+    pub fn new(run: &Run) -> Self {
+        let (benchmark, official) = match &run.spec.data.source {
+            DataSource::Mini(benchmark) => (*benchmark, None),
+            DataSource::Official { benchmark, folder } => (*benchmark, Some(folder.clone())),
+            DataSource::Jsonl { .. } => (Benchmark::Gsm8k, None),
+        };
+        let has_state = !run.exported.is_empty();
+        Self {
+            is_official: official.is_some(),
+            request: ScoreRequest {
+                of: run.id.clone(),
+                folder: run.folder.clone(),
+                is_tuned: has_state,
+                benchmark,
+                official,
+                split: match run.spec.evaluation.split {
+                    EvaluationSplit::Validation => Split::Validation,
+                    EvaluationSplit::Test => Split::Test,
+                },
+                limit: Some(USUAL_LIMIT),
+                few_shot: 0,
+            },
+            has_state,
+            name: None,
+        }
+    }
+
+    /// The folder of the official files, if they are read.
+    pub fn folder(&self) -> Option<&Path> {
+        let folder = self.request.official.as_deref();
+        folder.filter(|_| self.is_official)
+    }
+
+    /// Why it cannot begin.
+    pub fn problem(&self) -> Option<&'static str> {
+        if self.is_official && self.folder().is_none() {
+            return Some("Choose the folder of the official files");
+        }
+        if self.request.limit == Some(0) {
+            return Some("No item is scored; raise the number");
+        }
+        None
+    }
+}
+
+impl App {
+    /// Has the worker measure what was asked for.
+    pub(crate) fn score(&mut self) {
+        let Some(asked) = &mut self.state.scoring else {
+            return;
+        };
+        self.n_scored += 1;
+        let name = RunId(format!("evaluation {}", self.n_scored));
+        asked.name = Some(name.clone());
+        let mut request = asked.request.clone();
+        if !asked.is_official {
+            request.official = None;
+        }
+        self.send_other(Command::Score {
+            run: name,
+            request: Box::new(request),
+        });
+    }
+
+    /// Ends the evaluation that goes on.
+    pub(crate) fn stop_scoring(&mut self) {
+        let asked = self.state.scoring.as_ref();
+        if let Some(name) = asked.and_then(|asked| asked.name.clone()) {
+            let scoring = self.store.scoring.as_ref();
+            let has_begun = scoring.is_some_and(|scoring| scoring.name == name);
+            self.stop_job(&name, has_begun);
+        }
+    }
+
+    pub(crate) fn score_files_in(&mut self, folder: PathBuf) {
+        if let Some(asked) = &mut self.state.scoring {
+            asked.request.official = Some(folder);
+        }
+    }
+}

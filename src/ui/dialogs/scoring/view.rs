@@ -1,0 +1,209 @@
+//! The accuracy of a run that is over, on any benchmark: what to measure, how
+//! far it is, and what came of it.
+
+use eframe::egui::{Button, Context, ProgressBar, RichText, Ui, vec2};
+
+use super::ScoringDialog;
+use crate::data::{Benchmark, Split};
+use crate::protocol::log_line::score_line;
+use crate::runs::scoring::Scoring;
+use crate::ui::config::choices as choose;
+use crate::ui::config::field::{Field, Range, field};
+use crate::ui::config::row::{FieldContext, count, optional, row};
+use crate::ui::shared::action::Action;
+use crate::ui::shell::path_dialogs::PathFor;
+use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, palette};
+use crate::ui::ui_state::Tab;
+use crate::ui::widgets::controls::{
+    choice, from_right, modal, primary_button, reserved, small_lines, weak_small,
+};
+use crate::worker::validate::MAX_FEW_SHOT;
+
+const MODEL: Field = field(
+    "",
+    "Model",
+    "",
+    "",
+    "The model from the run's state, or the untuned model of the run.",
+);
+const BENCHMARK: Field = field(
+    "",
+    "Benchmark",
+    "",
+    "",
+    "The mini sets ship with the program and are not the official benchmarks; official files are read from a folder of yours.",
+);
+const FOLDER: Field = field(
+    "",
+    "Official files",
+    "",
+    "",
+    "The folder of the files as their authors publish them.",
+);
+const SPLIT: Field = field(
+    "",
+    "Split",
+    "",
+    "",
+    "Choose settings on the validation split, and report the test split once.",
+);
+const ITEMS: Field = field(
+    "",
+    "Items",
+    "n",
+    "",
+    "The first so many items. Fewer are faster and give wider intervals.",
+)
+.optional(Range::from(1.0), "all");
+const FEW_SHOT: Field = field(
+    "",
+    "In front",
+    "",
+    "examples",
+    "Solved questions in front of every question.",
+)
+.number(Range::whole(0, MAX_FEW_SHOT));
+
+/// Draws the dialog, if it is open. `is_begun` says that the worker is not done
+/// with what was asked.
+pub fn score_ui(
+    ctx: &Context,
+    asked: &mut Option<ScoringDialog>,
+    known: Option<&Scoring>,
+    is_begun: bool,
+) -> Vec<Action> {
+    let Some(open) = asked else {
+        return Vec::new();
+    };
+    let mut actions = Vec::new();
+    let mut is_done = false;
+    let own = known.filter(|known| open.name.as_ref() == Some(&known.name));
+    let shown = modal(ctx, "score").show(ctx, |ui| {
+        ui.set_width(440.0);
+        ui.heading("Measure accuracy");
+        weak_small(
+            ui,
+            format!("of {}; every item is kept in its folder", open.request.of.0),
+        );
+        ui.add_space(GAP);
+        ui.add_enabled_ui(!is_begun, |ui| fields_ui(ui, open, &mut actions));
+        ui.add_space(GAP);
+        let problem = open.problem();
+        // The buttons stay where they are when it begins.
+        let height = small_lines(ui, 2);
+        reserved(ui, height, |ui| {
+            if is_begun {
+                progress_ui(ui, own);
+            } else if let Some(own) = own {
+                outcome_ui(ui, own, &mut actions);
+            }
+            if let Some(problem) = problem {
+                weak_small(ui, problem);
+            }
+        });
+        ui.add_space(GAP);
+        ui.horizontal(|ui| {
+            from_right(ui, |ui| {
+                if is_begun {
+                    // As large as what it stands in place of.
+                    let button = Button::new("Stop").min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
+                    let stop = ui.add(button);
+                    if stop.on_hover_text("Nothing is written then").clicked() {
+                        actions.push(Action::StopScoring);
+                    }
+                } else if primary_button(ui, "Measure", problem.is_none(), 110.0).clicked() {
+                    actions.push(Action::Score);
+                }
+                let close = ui.button("Close");
+                if close.on_hover_text("What goes on is not stopped").clicked() {
+                    is_done = true;
+                }
+            });
+        });
+    });
+    if is_done || shown.should_close() {
+        *asked = None;
+    }
+    actions
+}
+
+fn fields_ui(ui: &mut Ui, open: &mut ScoringDialog, actions: &mut Vec<Action>) {
+    let ScoringDialog {
+        request,
+        has_state,
+        is_official,
+        ..
+    } = open;
+    if *has_state {
+        row(ui, &MODEL, FieldContext::default(), |ui, _| {
+            let models = [(true, "Tuned"), (false, "Untuned")];
+            ui.scope(|ui| choice(ui, &mut request.is_tuned, &models))
+                .response
+        });
+    }
+    row(ui, &BENCHMARK, FieldContext::default(), |ui, _| {
+        let mini = Benchmark::ALL.map(|of| ((of, false), of.mini_name().to_owned()));
+        let official =
+            Benchmark::ALL.map(|of| ((of, true), format!("{} (official files)", of.name())));
+        let all: Vec<((Benchmark, bool), &str)> = mini
+            .iter()
+            .chain(&official)
+            .map(|(of, name)| (*of, name.as_str()))
+            .collect();
+        let mut chosen = (request.benchmark, *is_official);
+        let combo = choose::combo(ui, "scored benchmark", &mut chosen, &all);
+        (request.benchmark, *is_official) = chosen;
+        combo
+    });
+    if *is_official {
+        let folder = request.official.clone().unwrap_or_default();
+        row(ui, &FOLDER, FieldContext::default(), |ui, _| {
+            choose::path(ui, &folder, PathFor::ScoredFolder, actions)
+        });
+    }
+    row(ui, &SPLIT, FieldContext::default(), |ui, _| {
+        let splits = Split::ALL.map(|split| match split {
+            Split::Train => (split, "Train"),
+            Split::Validation => (split, "Validation"),
+            Split::Test => (split, "Test"),
+        });
+        choose::combo(ui, "scored split", &mut request.split, &splits)
+    });
+    row(ui, &ITEMS, FieldContext::default(), |ui, field| {
+        optional(ui, field, &mut request.limit, 200, count)
+    });
+    row(ui, &FEW_SHOT, FieldContext::default(), |ui, field| {
+        count(ui, field, &mut request.few_shot)
+    });
+}
+
+fn progress_ui(ui: &mut Ui, own: Option<&Scoring>) {
+    let (share, text) = match own {
+        Some(own) if own.total > 0 => (
+            own.done as f32 / own.total as f32,
+            format!("{} of {} items", own.done, own.total),
+        ),
+        // Before the first item, or behind what the worker does at the moment.
+        Some(_) | None => (
+            0.0,
+            "It waits for the worker, or reads the model".to_owned(),
+        ),
+    };
+    ui.add(ProgressBar::new(share).desired_height(6.0));
+    weak_small(ui, text);
+}
+
+fn outcome_ui(ui: &mut Ui, own: &Scoring, actions: &mut Vec<Action>) {
+    let colours = palette(ui.visuals());
+    let Some((summary, path)) = &own.scored else {
+        weak_small(ui, "Stopped or failed; nothing was written.");
+        return;
+    };
+    let text = format!("{}, in {:.1} s", score_line(summary), summary.secs);
+    ui.label(RichText::new(text).color(colours.good));
+    weak_small(ui, path.display().to_string());
+    if ui.button("Show it in Compare").clicked() {
+        actions.push(Action::Open(Tab::Compare));
+        actions.push(Action::CloseScoring);
+    }
+}

@@ -1,0 +1,4 @@
+//! A prompt, answered with and without the state.
+
+pub mod state;
+pub(crate) mod view;

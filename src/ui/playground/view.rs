@@ -1,0 +1,261 @@
+//! A prompt, answered with and without the state.
+
+use eframe::egui::{
+    Align, Checkbox, CollapsingHeader, DragValue, Id, Label, Layout, RichText, ScrollArea, Slider,
+    Spinner, TextEdit, TextStyle, Ui,
+};
+
+use super::state::PlaygroundSettings;
+use crate::protocol::event::{Answer, AnswerEnd};
+use crate::runs::RunStore;
+use crate::runs::generation::GeneratedText;
+use crate::runs::run::Run;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::shortcuts::START;
+use crate::ui::shell::theme::{GAP, palette, run_colour};
+use crate::ui::ui_state::UiState;
+use crate::ui::widgets::controls::{
+    cut_label, cut_middle, from_right, group_title, primary_button, weak_small,
+};
+
+/// Draws the view. `is_run_on` says that a run is on, behind which an answer
+/// waits; `is_on` that the worker is not done with the prompt that was asked last.
+pub fn playground_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    state: &mut UiState,
+    is_run_on: bool,
+    is_on: bool,
+) -> Vec<Action> {
+    let run = state.focused().and_then(|id| store.get(id));
+    let tuned = run.filter(|run| !run.exported.is_empty());
+    let mut actions = Vec::new();
+    ui.horizontal(|ui| {
+        group_title(ui, "Prompt");
+        from_right(ui, |ui| {
+            ui.menu_button("Examples", |ui| {
+                for example in EXAMPLES {
+                    if ui.button(first_line(example)).clicked() {
+                        state.playground.prompt = (*example).to_owned();
+                        ui.close();
+                    }
+                }
+            });
+        });
+    });
+    let field = TextEdit::multiline(&mut state.playground.prompt)
+        .id(prompt_id())
+        .desired_rows(4)
+        .hint_text("What the model reads first")
+        .desired_width(f32::INFINITY);
+    let field = ui.add(field);
+    crate::ui::widgets::controls::named(&field, eframe::egui::Role::MultilineTextInput, "Prompt");
+    settings_ui(ui, &mut state.playground, tuned.is_some());
+    let texts = store
+        .generated
+        .as_ref()
+        .filter(|texts| state.playing.as_ref() == Some(&texts.run));
+    ui.horizontal(|ui| {
+        if is_on {
+            if ui
+                .button("Stop")
+                .on_hover_text("End both answers after this token")
+                .clicked()
+            {
+                actions.push(Action::StopGenerating);
+            }
+            ui.add(Spinner::new().size(16.0));
+            if is_run_on && texts.is_none() {
+                weak_small(
+                    ui,
+                    "Waits until the run is over; the model answers one thing at a time",
+                );
+            }
+        } else {
+            let keys = ui.ctx().format_shortcut(&START);
+            let can_answer = !state.playground.prompt.is_empty();
+            let answer = primary_button(ui, "Answer", can_answer, 110.0);
+            if answer
+                .on_hover_text(format!("{keys} while the prompt is typed"))
+                .clicked()
+            {
+                actions.push(Action::Generate);
+            }
+            let text = match (run, tuned) {
+                (_, Some(run)) => format!("untuned and with the state of {}", run.title()),
+                (Some(run), None) => {
+                    format!("untuned only; {} has handed over no state yet", run.title())
+                }
+                (None, None) => {
+                    "untuned only; select a run on the left to compare with its state".into()
+                }
+            };
+            cut_label(ui, RichText::new(text).small().weak());
+        }
+    });
+    ui.add_space(GAP);
+    let default = GeneratedText::default();
+    let of = |answer| texts.map_or(&default, |texts| texts.answer(answer));
+    ui.spacing_mut().item_spacing.x = 20.0;
+    ui.columns(2, |columns| {
+        answer_ui(
+            &mut columns[0],
+            "Untuned",
+            None,
+            of(Answer::Untuned),
+            is_on,
+            state,
+        );
+        let shown = state.plays_tuned || tuned.is_some();
+        if shown {
+            answer_ui(
+                &mut columns[1],
+                "Tuned",
+                run,
+                of(Answer::Tuned),
+                is_on,
+                state,
+            );
+        } else {
+            // Columns stretch the texts in them otherwise.
+            let layout = Layout::top_down(Align::Min);
+            columns[1].with_layout(layout, |ui| {
+                ui.horizontal(|ui| group_title(ui, "Tuned"));
+                let advice =
+                    "Select a run that has finished or was stopped; its state answers here.";
+                weak_small(ui, advice);
+            });
+        }
+    });
+    actions
+}
+
+/// The field of the prompt.
+pub fn prompt_id() -> Id {
+    Id::unique("prompt of the playground")
+}
+
+/// Prompts that the mini benchmarks have the form of.
+const EXAMPLES: &[&str] = &[
+    "Question: Mia collected 14 shells on Monday and 8 on Tuesday, then lost 3. How many shells remain?\nAnswer:",
+    "Question: Which is a source of light?\nAnswer:",
+    "The trophy does not fit in the suitcase because",
+];
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn settings_ui(ui: &mut Ui, settings: &mut PlaygroundSettings, has_state: bool) {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().slider_width = 76.0;
+        let label = ui.label("State times").id;
+        let alpha = Slider::new(&mut settings.alpha, -1.0..=2.0).fixed_decimals(2);
+        ui.add_enabled(has_state, alpha)
+            .labelled_by(label)
+            .on_hover_text("α: every number of the state is multiplied by it. 1 is the state as it was tuned, 0 the untuned model, below 0 away from it");
+        if ui.add_enabled(has_state, eframe::egui::Button::new("1").small()).on_hover_text("The state as it was tuned").clicked() {
+            settings.alpha = 1.0;
+        }
+        let label = ui.label("At most").id;
+        ui.add(DragValue::new(&mut settings.max_tokens).range(1..=4096).speed(0.5))
+            .labelled_by(label);
+        ui.label("tokens");
+    });
+    CollapsingHeader::new("How tokens are chosen").show_unindented(ui, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            ui.add(Checkbox::new(&mut settings.is_random, "By chance"))
+                .on_hover_text(
+                    "Off takes the likeliest token each time, so that an answer is always the same",
+                );
+            ui.add_enabled_ui(settings.is_random, |ui| {
+                ui.spacing_mut().slider_width = 80.0;
+                let label = ui.label("Temperature").id;
+                ui.add(Slider::new(&mut settings.temperature, 0.05..=2.0).fixed_decimals(2))
+                    .labelled_by(label)
+                    .on_hover_text("What logits are divided by: below 1 the likely grow likelier");
+                let label = ui.label("Top p").id;
+                ui.add(Slider::new(&mut settings.top_p, 0.05..=1.0).fixed_decimals(2))
+                    .labelled_by(label)
+                    .on_hover_text("Only the likeliest tokens that together have this share");
+                let label = ui.label("Seed").id;
+                ui.add(DragValue::new(&mut settings.seed).speed(0.1))
+                    .labelled_by(label)
+                    .on_hover_text("The same seed draws the same tokens");
+            });
+            ui.checkbox(&mut settings.stops_at_blank, "Stop at a blank line");
+        });
+    });
+}
+
+fn answer_ui(
+    ui: &mut Ui,
+    title: &str,
+    run: Option<&Run>,
+    text: &GeneratedText,
+    is_on: bool,
+    state: &UiState,
+) {
+    ui.spacing_mut().item_spacing.x = 8.0;
+    // Columns stretch the texts in them otherwise.
+    ui.with_layout(Layout::top_down(Align::Min), |ui| {
+        written_ui(ui, title, run, text, is_on, state);
+    });
+}
+
+fn written_ui(
+    ui: &mut Ui,
+    title: &str,
+    run: Option<&Run>,
+    text: &GeneratedText,
+    is_on: bool,
+    state: &UiState,
+) {
+    ui.horizontal(|ui| {
+        group_title(ui, title);
+        if let Some(run) = run {
+            let colour = run_colour(state.colour(&run.id), ui.visuals());
+            let font = TextStyle::Small.resolve(ui.style());
+            let name = cut_middle(ui, run.title(), &font, ui.available_width());
+            ui.label(RichText::new(name).small().color(colour))
+                .on_hover_text(run.title());
+        }
+    });
+    let status = match text.end {
+        None if is_on => "being written".into(),
+        None if text.text.is_empty() => String::new(),
+        None => "not ended".into(),
+        Some(end) => {
+            let why = match end {
+                AnswerEnd::EndOfDocument => "the model ended it",
+                AnswerEnd::StopText => "ended at a blank line",
+                AnswerEnd::MaxTokens => "as long as it may be",
+                AnswerEnd::Stopped => "stopped",
+            };
+            let speed = text.n_tokens as f64 / text.secs.max(1e-9);
+            format!("{} tokens, {why}, {speed:.1} tokens/s", text.n_tokens)
+        }
+    };
+    weak_small(ui, status);
+    let ground = palette(ui.visuals()).sunken;
+    let frame = eframe::egui::Frame::new()
+        .fill(ground)
+        .corner_radius(6.0)
+        .inner_margin(10);
+    frame.show(ui, |ui| {
+        let height = (ui.available_height() - 24.0).max(80.0);
+        ScrollArea::vertical()
+            .id_salt(title)
+            .max_height(height)
+            .auto_shrink([false, false])
+            .stick_to_bottom(true)
+            .show(ui, |ui| {
+                ui.set_min_height(height);
+                if text.text.is_empty() && !is_on {
+                    weak_small(ui, "The answer appears here, token by token.");
+                } else {
+                    ui.add(Label::new(&text.text).wrap().selectable(true));
+                }
+            });
+    });
+}

@@ -1,0 +1,220 @@
+//! The run that buttons act on: what it does, and what can be done with it.
+
+use std::path::Path;
+
+use eframe::egui::{Button, ProgressBar, RichText, Ui, Vec2, vec2};
+
+use super::menu::run_menu_ui;
+use crate::runs::eta::secs_left;
+use crate::runs::run::{Run, RunStatus};
+use crate::sweep::conduct::SweepCommand;
+use crate::sweep::task::{Task, TaskState};
+use crate::ui::shared::action::Action;
+use crate::ui::shell::theme::{blend, palette, run_colour};
+use crate::ui::sweep::state::{OpenSweep, SweepAction, SweepState};
+use crate::ui::ui_state::{Tab, UiState};
+use crate::ui::widgets::controls::{cut_label, from_right, weak_small};
+use crate::ui::widgets::status_mark::{
+    paint_status_mark, status_colour, status_share, status_word,
+};
+use crate::words::duration;
+
+/// What a run does, in a sentence.
+pub fn status_sentence(run: &Run) -> String {
+    let left = secs_left(run).map_or(String::new(), |secs| format!(", {} left", duration(secs)));
+    let word = status_word(&run.status);
+    match &run.status {
+        RunStatus::Running { step: 0, .. } => word.into(),
+        RunStatus::Running { step, total } => format!("{word}, step {step} of {total}{left}"),
+        RunStatus::Paused { step, total } => format!("{word} after step {step} of {total}{left}"),
+        RunStatus::Evaluating { done, total, .. } => {
+            format!("{word}, {done} of {total} items{left}")
+        }
+        RunStatus::Finished => format!("{word} after {} steps", run.step),
+        RunStatus::StoppedEarly { best_step } => {
+            format!(
+                "{word} after step {}, the state of step {best_step} is kept",
+                run.step
+            )
+        }
+        RunStatus::Stopped { step } => format!("{word} after step {step}"),
+        RunStatus::Diverged { step, detail } => format!("{word} at step {step}, {detail}"),
+        RunStatus::Interrupted { step } => format!("{word} after step {step}, and can be resumed"),
+        RunStatus::Failed(reason) => format!("{word}, {reason}"),
+    }
+}
+
+/// Draws the header.
+pub fn run_header_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepState) -> Vec<Action> {
+    let mut actions = Vec::new();
+    ui.horizontal(|ui| {
+        let (spot, _) = ui.allocate_exact_size(Vec2::splat(12.0), eframe::egui::Sense::hover());
+        let colour = run_colour(state.colour(&run.id), ui.visuals());
+        ui.painter().circle_filled(spot.center(), 5.5, colour);
+        from_right(ui, |ui| {
+            actions = buttons_ui(ui, run, state, sweep);
+            ui.with_layout(
+                eframe::egui::Layout::left_to_right(eframe::egui::Align::Center),
+                |ui| {
+                    cut_label(ui, RichText::new(run.title()).heading()).on_hover_text(&run.id.0);
+                },
+            );
+        });
+    });
+    ui.horizontal(|ui| {
+        let (spot, _) = ui.allocate_exact_size(Vec2::splat(12.0), eframe::egui::Sense::hover());
+        let colour = status_colour(&run.status, ui.visuals());
+        paint_status_mark(ui.painter(), spot.center(), &run.status, colour);
+        let sentence = status_sentence(run);
+        cut_label(ui, RichText::new(&sentence).color(colour)).on_hover_text(sentence);
+    });
+    if let Some(share) = status_share(&run.status) {
+        let colours = palette(ui.visuals());
+        let fill = blend(colours.accent, colours.surface, 0.85);
+        ui.add(ProgressBar::new(share).desired_height(4.0).fill(fill));
+    }
+    if let Some(path) = sweep.sweep_of(&run.id) {
+        actions.extend(sweep_ui(ui, path));
+    }
+    if sweep.on().is_none_or(|on| on.task_of(&run.id).is_none()) {
+        way_on_ui(ui, run);
+    }
+    actions
+}
+
+/// Which sweep the run is a part of, and a way to it.
+fn sweep_ui(ui: &mut Ui, path: &Path) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    ui.horizontal(|ui| {
+        weak_small(ui, format!("Part of the sweep {name}"));
+        if ui.small_button("Show the sweep").clicked() {
+            let open = SweepAction::Open(path.to_path_buf());
+            actions = vec![Action::Open(Tab::Sweep), Action::Sweep(open)];
+        }
+    });
+    actions
+}
+
+/// What can be done with a run of the sweep that goes on: the sweep does it, and
+/// holds all of its runs or none.
+fn in_sweep_ui(ui: &mut Ui, sweep: &OpenSweep, task: Task, actions: &mut Vec<Action>) {
+    let Some(live) = &sweep.live else { return };
+    let mut button = |ui: &mut Ui, text: &str, hint: &str, command: SweepCommand| {
+        let button = Button::new(text).min_size(vec2(68.0, 26.0));
+        let button = ui.add_enabled(!live.is_stopping, button);
+        if button.on_hover_text(hint).clicked() {
+            actions.push(Action::Sweep(SweepAction::Tell(command)));
+        }
+    };
+    match sweep.queue.state(task) {
+        TaskState::Going => {
+            let hint = "Save it and leave it out; the sweep goes on with the next one";
+            button(ui, "Skip", hint, SweepCommand::Skip(task));
+            if live.is_held {
+                let hint = "Go on with every run that was held";
+                button(ui, "Resume sweep", hint, SweepCommand::Resume);
+            } else {
+                let hint = "Hold every run of the sweep after its step";
+                button(ui, "Pause sweep", hint, SweepCommand::Pause);
+            }
+        }
+        TaskState::Skipped => {
+            let hint = "Let the sweep go on with it";
+            button(ui, "Do it after all", hint, SweepCommand::Unskip(task));
+        }
+        TaskState::Waiting
+        | TaskState::Held { .. }
+        | TaskState::Done
+        | TaskState::Diverged { .. }
+        | TaskState::Failed(_)
+        | TaskState::Dropped { .. } => {}
+    }
+}
+
+fn buttons_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepState) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let on = sweep.on();
+    if let Some((on, task)) = on.and_then(|on| Some((on, on.task_of(&run.id)?))) {
+        in_sweep_ui(ui, on, task, &mut actions);
+        if !run.exported.is_empty() && run.status.is_over() {
+            let hint = "Write its state for another program";
+            let export = Button::new("Export…").min_size(vec2(68.0, 26.0));
+            if ui.add(export).on_hover_text(hint).clicked() {
+                actions.push(Action::OpenExport(run.id.clone()));
+            }
+        }
+        ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, state)));
+        return actions;
+    }
+    let mut button = |ui: &mut Ui, text: &str, hint: &str, action: Action| {
+        let button = Button::new(text).min_size(vec2(68.0, 26.0));
+        if ui.add(button).on_hover_text(hint).clicked() {
+            actions.push(action);
+        }
+    };
+    let id = || run.id.clone();
+    // From the right.
+    if !run.status.is_over() {
+        button(
+            ui,
+            "Stop",
+            "End after this step, save and measure nothing more",
+            Action::Stop(id()),
+        );
+    }
+    match run.status {
+        RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
+            button(ui, "Pause", "Hold after this step", Action::Pause(id()));
+        }
+        RunStatus::Paused { .. } => {
+            button(
+                ui,
+                "Resume",
+                "Go on where it was held",
+                Action::Resume(id()),
+            );
+        }
+        RunStatus::Interrupted { .. } | RunStatus::Stopped { .. } | RunStatus::Failed(_) => {
+            button(
+                ui,
+                "Resume",
+                "Go on from the newest checkpoint",
+                Action::ResumeFromDisk(id()),
+            );
+        }
+        RunStatus::Finished | RunStatus::StoppedEarly { .. } | RunStatus::Diverged { .. } => {
+            if !run.exported.is_empty() {
+                let hint = "Write its state for another program";
+                button(ui, "Export…", hint, Action::OpenExport(id()));
+            }
+        }
+    }
+    ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, state)));
+    actions
+}
+
+/// What to do about a run that went wrong.
+fn way_on_ui(ui: &mut Ui, run: &Run) {
+    match &run.status {
+        RunStatus::Diverged { .. } => {
+            weak_small(
+                ui,
+                "The state of the step before it is kept. Try a smaller learning rate, a longer warm-up or a smaller clipping norm.",
+            );
+        }
+        RunStatus::Failed(_) => {
+            weak_small(
+                ui,
+                "What was saved is in the run's folder. When the cause is gone, Resume goes on from the newest checkpoint.",
+            );
+        }
+        RunStatus::Running { .. }
+        | RunStatus::Paused { .. }
+        | RunStatus::Evaluating { .. }
+        | RunStatus::Finished
+        | RunStatus::StoppedEarly { .. }
+        | RunStatus::Stopped { .. }
+        | RunStatus::Interrupted { .. } => {}
+    }
+}

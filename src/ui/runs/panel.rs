@@ -1,0 +1,353 @@
+//! The list of runs: newest first, one row each.
+
+use eframe::egui::style::ScrollAnimation;
+use eframe::egui::{
+    Align2, ComboBox, FontId, Id, Modifiers, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind,
+    TextEdit, Ui, WidgetInfo, pos2, vec2,
+};
+
+use super::menu::run_menu_ui;
+use super::queued::{Queued, run_queue_ui};
+use crate::protocol::event::{EvaluationPhase, RunId};
+use crate::runs::RunStore;
+use crate::runs::eta::secs_left;
+use crate::runs::run::Run;
+use crate::ui::compare::accuracy::headline;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::shortcuts::START;
+use crate::ui::shell::theme::{blend, palette, run_colour};
+use crate::ui::ui_state::{RunSort, UiState};
+use crate::ui::widgets::controls::{cut_middle, empty_state, from_right, group_title, weak_small};
+use crate::ui::widgets::status_mark::{
+    paint_status_mark, status_colour, status_share, status_word,
+};
+use crate::words::duration;
+
+const ROW_HEIGHT: f32 = 46.0;
+const ROW_GAP: f32 = 2.0;
+/// From how many runs on a filter is worth its place.
+const FILTER_FROM: usize = 8;
+
+/// Draws the list.
+pub fn runs_panel_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    state: &mut UiState,
+    is_reading: bool,
+    queued: &Queued<'_>,
+) -> Vec<Action> {
+    let n_runs = store.runs().len();
+    ui.horizontal(|ui| {
+        group_title(ui, "Runs");
+        from_right(ui, |ui| {
+            weak_small(ui, counted(n_runs, state.selected.len()))
+        });
+    });
+    let is_long = n_runs >= FILTER_FROM;
+    if is_long {
+        order_ui(ui, state);
+    }
+    let mut actions = run_queue_ui(ui, queued);
+    if n_runs == 0 && queued.queue.is_empty() {
+        if is_reading {
+            empty_state(ui, "Reading runs", "Those of earlier sessions come first.");
+        } else {
+            let how = match state.shows_form {
+                true => "Press Start at the lower right.".to_owned(),
+                false => format!("{} starts one.", ui.ctx().format_shortcut(&START)),
+            };
+            let advice = format!("{how} Every run is kept here, over restarts too.");
+            empty_state(ui, "No runs yet", &advice);
+        }
+        broken_ui(ui, store);
+        return actions;
+    }
+    let listed = listed(store, state);
+    if listed.is_empty() && n_runs > 0 {
+        weak_small(ui, "No run has that in its name, its tags or its status.");
+    }
+    broken_ui(ui, store);
+    ui.spacing_mut().item_spacing.y = ROW_GAP;
+    let goes_to = goes_to(&listed, state);
+    ScrollArea::vertical()
+        .auto_shrink([false, false])
+        .show_rows(ui, ROW_HEIGHT, listed.len(), |ui, rows| {
+            if let Some(place) = goes_to {
+                let above = place as f32 - rows.start as f32;
+                let top = ui.max_rect().top() + above * (ROW_HEIGHT + ROW_GAP);
+                let row = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=top + ROW_HEIGHT);
+                ui.scroll_to_rect_animation(row, None, ScrollAnimation::none());
+            }
+            for run in listed.get(rows).unwrap_or_default() {
+                actions.extend(row_ui(ui, run, &listed, state));
+            }
+        });
+    actions
+}
+
+/// The place of the run that was chosen since the list was drawn last, as in
+/// another view: the list scrolls to it.
+fn goes_to(listed: &[&Run], state: &mut UiState) -> Option<usize> {
+    if state.focused() == state.listed.as_ref() {
+        return None;
+    }
+    state.listed = state.focused().cloned();
+    let chosen = state.listed.as_ref()?;
+    listed.iter().position(|run| run.id == *chosen)
+}
+
+fn order_ui(ui: &mut Ui, state: &mut UiState) {
+    ui.horizontal(|ui| {
+        let sort = ComboBox::from_id_salt("order of runs")
+            .width(92.0)
+            .selected_text(state.sort.name())
+            .show_ui(ui, |ui| {
+                for sort in RunSort::ALL {
+                    ui.selectable_value(&mut state.sort, sort, sort.name());
+                }
+            });
+        sort.response.on_hover_text("The order of the runs");
+        let field = TextEdit::singleline(&mut state.filter)
+            .hint_text("Filter")
+            .desired_width(f32::INFINITY);
+        let field = ui.add(field);
+        field.widget_info(|| {
+            let name = "Filter runs by name, tag or status";
+            WidgetInfo::labeled(Role::TextInput, true, name)
+        });
+        field.on_hover_text("Part of a name, a tag or a status");
+    });
+}
+
+/// The runs that are listed, in their order.
+pub fn listed<'a>(store: &'a RunStore, state: &UiState) -> Vec<&'a Run> {
+    let wanted = state.filter.trim().to_lowercase();
+    let newest = store.runs().iter().rev();
+    if store.runs().len() < FILTER_FROM {
+        return newest.collect();
+    }
+    let has = |text: &str| text.to_lowercase().contains(&wanted);
+    let is_wanted = |run: &&Run| {
+        wanted.is_empty()
+            || has(&run.id.0)
+            || has(&run.labels.title)
+            || has(status_word(&run.status))
+            || run.labels.tags.iter().any(|tag| has(tag))
+    };
+    let mut listed: Vec<&Run> = newest.filter(is_wanted).collect();
+    match state.sort {
+        RunSort::Newest => {}
+        RunSort::Title => listed.sort_by_cached_key(|run| run.title().to_lowercase()),
+        RunSort::Accuracy => {
+            let accuracy = |run: &Run| {
+                headline(run, EvaluationPhase::After).map_or(-1.0, |accuracy| accuracy.value())
+            };
+            listed.sort_by(|a, b| accuracy(b).total_cmp(&accuracy(a)));
+        }
+        RunSort::Loss => {
+            let loss = |run: &Run| run.best_validation().map_or(f64::INFINITY, |best| best.1);
+            listed.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
+        }
+    }
+    listed
+}
+
+fn counted(n_runs: usize, n_selected: usize) -> String {
+    match (n_runs, n_selected) {
+        (0, _) => String::new(),
+        (n_runs, 0 | 1) => format!("{n_runs}"),
+        (n_runs, n_selected) => format!("{n_selected} of {n_runs} shown"),
+    }
+}
+
+fn broken_ui(ui: &mut Ui, store: &RunStore) {
+    if !store.broken.is_empty() {
+        let n = store.broken.len();
+        let text = if n == 1 {
+            "1 folder cannot be read".into()
+        } else {
+            format!("{n} folders cannot be read")
+        };
+        let reasons: Vec<&str> = store
+            .broken
+            .iter()
+            .map(|broken| broken.reason.as_str())
+            .collect();
+        let warning = palette(ui.visuals()).warning;
+        ui.colored_label(warning, text)
+            .on_hover_text(reasons.join("\n\n"));
+    }
+}
+
+fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], state: &mut UiState) -> Vec<Action> {
+    let size = vec2(ui.available_width(), ROW_HEIGHT);
+    let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+    let id = Id::unique(("run", &run.id.0));
+    let response = ui.interact(rect, id, Sense::click());
+    let is_selected = state.is_selected(&run.id);
+    response.widget_info(|| {
+        let name = format!("Run {}, {}", run.title(), status_word(&run.status));
+        WidgetInfo::selected(Role::Button, true, is_selected, name)
+    });
+    if response.clicked() {
+        let modifiers = ui.input(|input| input.modifiers);
+        select(run, listed, state, modifiers);
+    }
+    let palette = palette(ui.visuals());
+    let is_focused = state.focused() == Some(&run.id);
+    if is_selected || response.hovered() {
+        let share = if is_selected { 0.16 } else { 0.07 };
+        let fill = blend(palette.accent, palette.panel, share);
+        ui.painter().rect_filled(rect, 5.0, fill);
+    }
+    if is_focused || response.has_focus() {
+        let stroke = Stroke::new(1.0, palette.accent);
+        ui.painter()
+            .rect_stroke(rect, 5.0, stroke, StrokeKind::Inside);
+    }
+    paint_row(ui, rect, run, state);
+    let mut actions = Vec::new();
+    response.context_menu(|ui| {
+        if !state.is_selected(&run.id) {
+            state.select_only(&run.id);
+        }
+        actions.extend(run_menu_ui(ui, run, state));
+    });
+    response.on_hover_ui(|ui| hover_ui(ui, run));
+    actions
+}
+
+/// As lists of files do it: a click alone, with Ctrl one more, with Shift all
+/// between.
+fn select(run: &Run, listed: &[&Run], state: &mut UiState, modifiers: Modifiers) {
+    let place = |id: &RunId| listed.iter().position(|listed| listed.id == *id);
+    let anchor = state.focused().and_then(place);
+    if modifiers.shift
+        && let (Some(from), Some(to)) = (anchor, place(&run.id))
+    {
+        for between in &listed[from.min(to)..=from.max(to)] {
+            state.selected.retain(|id| *id != between.id);
+            state.selected.push(between.id.clone());
+        }
+        state.selected.retain(|id| *id != run.id);
+        state.selected.push(run.id.clone());
+    } else if modifiers.command {
+        state.toggle(&run.id);
+    } else {
+        state.select_only(&run.id);
+    }
+}
+
+fn paint_row(ui: &Ui, rect: Rect, run: &Run, state: &UiState) {
+    let colours = palette(ui.visuals());
+    let painter = ui.painter().with_clip_rect(rect);
+    let colour = run_colour(state.colour(&run.id), ui.visuals());
+    let bar = Rect::from_min_size(rect.min + vec2(6.0, 8.0), vec2(4.0, ROW_HEIGHT - 16.0));
+    painter.rect_filled(bar, 2.0, colour);
+    let (left, right) = (rect.left() + 18.0, rect.right() - 8.0);
+    let (upper, lower) = (rect.top() + 14.0, rect.top() + 32.0);
+    let figure =
+        headline(run, EvaluationPhase::After).map(|accuracy| format!("{:.3}", accuracy.value()));
+    let mut name_right = right;
+    if let Some(figure) = figure {
+        let font = FontId::monospace(12.0);
+        let drawn = painter.text(
+            pos2(right, upper),
+            Align2::RIGHT_CENTER,
+            figure,
+            font,
+            colours.text,
+        );
+        name_right = drawn.left() - 8.0;
+    }
+    let font = FontId::proportional(13.0);
+    let name = cut_middle(ui, run.title(), &font, name_right - left);
+    painter.text(
+        pos2(left, upper),
+        Align2::LEFT_CENTER,
+        name,
+        font,
+        colours.text,
+    );
+
+    let status = status_colour(&run.status, ui.visuals());
+    paint_status_mark(&painter, pos2(left + 4.0, lower), &run.status, status);
+    let font = FontId::proportional(11.5);
+    let word = status_word(&run.status);
+    let drawn = painter.text(
+        pos2(left + 14.0, lower),
+        Align2::LEFT_CENTER,
+        word,
+        font.clone(),
+        status,
+    );
+    if let Some(share) = status_share(&run.status) {
+        let text = match secs_left(run) {
+            Some(secs) => format!("{} left", duration(secs)),
+            None => format!("{:.0}%", 100.0 * share),
+        };
+        painter.text(
+            pos2(right, lower),
+            Align2::RIGHT_CENTER,
+            text,
+            font,
+            colours.weak,
+        );
+        paint_progress(ui, rect, left, right, share, status);
+    } else {
+        let is_baseline = state.baseline.as_ref() == Some(&run.id);
+        let text = match (&run.labels.tags[..], is_baseline) {
+            (_, true) => "baseline".into(),
+            ([], false) => format!("{} steps", run.step),
+            (tags, false) => tags.join(", "),
+        };
+        let text = cut_middle(ui, &text, &font, right - drawn.right() - 10.0);
+        let room = right - drawn.right();
+        if room > 70.0 {
+            painter.text(
+                pos2(right, lower),
+                Align2::RIGHT_CENTER,
+                text,
+                font,
+                colours.weak,
+            );
+        }
+    }
+}
+
+fn paint_progress(
+    ui: &Ui,
+    rect: Rect,
+    left: f32,
+    right: f32,
+    share: f32,
+    colour: eframe::egui::Color32,
+) {
+    let y = rect.bottom() - 4.0;
+    let whole = Rect::from_x_y_ranges(left..=right, y..=y + 2.0);
+    let border = palette(ui.visuals()).border;
+    ui.painter().rect_filled(whole, 1.0, border);
+    let done = whole.with_max_x(left + share.clamp(0.0, 1.0) * (right - left));
+    ui.painter().rect_filled(done, 1.0, colour);
+}
+
+fn hover_ui(ui: &mut Ui, run: &Run) {
+    ui.strong(run.title());
+    ui.label(super::header::status_sentence(run));
+    for (phase, summary) in &run.evaluations {
+        if let Some(accuracy) = headline(run, *phase) {
+            ui.label(format!(
+                "{}, {}, {accuracy}",
+                summary.benchmark,
+                phase.words()
+            ));
+        }
+    }
+    if !run.labels.tags.is_empty() {
+        weak_small(ui, run.labels.tags_text());
+    }
+    if !run.labels.note.is_empty() {
+        ui.label(&run.labels.note);
+    }
+    weak_small(ui, run.folder.display().to_string());
+}

@@ -1,0 +1,94 @@
+//! The runs that wait for others, above the list of runs.
+
+use eframe::egui::{Align, Layout, RichText, Role, Ui};
+
+use crate::ui::shared::action::Action;
+use crate::ui::shared::queue::Queue;
+use crate::ui::widgets::controls::{cut_label, from_right, named, weak_small};
+
+/// Runs that wait of which each has a line.
+const MAX_QUEUE_ROWS: usize = 5;
+
+/// Runs that were asked for, and what they wait for.
+pub struct Queued<'a> {
+    /// The runs.
+    pub queue: &'a Queue,
+    /// The sweep that goes on, which they wait for.
+    pub sweep: Option<&'a str>,
+}
+
+/// Draws the run that is being prepared and those that wait.
+pub fn run_queue_ui(ui: &mut Ui, queued: &Queued<'_>) -> Vec<Action> {
+    let Queued { queue, sweep } = *queued;
+    let mut actions = Vec::new();
+    if queue.is_empty() {
+        return actions;
+    }
+    if let Some(name) = queue.starting() {
+        ui.horizontal(|ui| {
+            from_right(ui, |ui| {
+                let give_up = ui.small_button("Give up");
+                if give_up
+                    .on_hover_text("End it before it has begun; nothing is written")
+                    .clicked()
+                {
+                    actions.push(Action::GiveUp);
+                }
+                left(ui, |ui| cut_label(ui, format!("{name} is being prepared")));
+            });
+        });
+    }
+    let n_waiting = queue.waiting().len();
+    if let Some(sweep) = sweep.filter(|_| n_waiting > 0) {
+        cut_label(
+            ui,
+            RichText::new(format!("After the sweep {sweep}"))
+                .small()
+                .weak(),
+        );
+    }
+    for (idx, waiting) in queue.waiting().enumerate().take(MAX_QUEUE_ROWS) {
+        let name = waiting.asked.name();
+        ui.horizontal(|ui| {
+            from_right(ui, |ui| {
+                let remove = ui.small_button("×");
+                let label = format!("Take {name}, number {}, out of the queue", idx + 1);
+                named(&remove, Role::Button, &label);
+                if remove.on_hover_text("Take it out of the queue").clicked() {
+                    actions.push(Action::Withdraw(waiting.key));
+                }
+                if idx == 0 && sweep.is_some() && !waiting.is_beside {
+                    let beside = ui.small_button("Beside");
+                    let label = format!("Begin {name} beside the sweep");
+                    named(&beside, Role::Button, &label);
+                    let hint = "Begin it beside the sweep and not after it; they share the device";
+                    if beside.on_hover_text(hint).clicked() {
+                        actions.push(Action::BeginBeside(waiting.key));
+                    }
+                }
+                if idx > 0 {
+                    let earlier = ui.small_button("Earlier");
+                    let label = format!("Begin {name}, number {}, earlier", idx + 1);
+                    named(&earlier, Role::Button, &label);
+                    if earlier.on_hover_text("Begin it earlier").clicked() {
+                        actions.push(Action::Advance(waiting.key));
+                    }
+                }
+                left(ui, |ui| {
+                    let text = RichText::new(format!("{}. {name} waits", idx + 1));
+                    cut_label(ui, text.weak())
+                });
+            });
+        });
+    }
+    if n_waiting > MAX_QUEUE_ROWS {
+        weak_small(ui, format!("and {} more", n_waiting - MAX_QUEUE_ROWS));
+    }
+    ui.separator();
+    actions
+}
+
+fn left<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
+    ui.with_layout(Layout::left_to_right(Align::Center), content)
+        .inner
+}

@@ -1,0 +1,214 @@
+//! The evaluations of runs, read from their folders beside the window, and their
+//! comparisons, which are worked out there too.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::bench::{Comparison, FewShotOrder, Rule};
+use crate::error::Result;
+use crate::persist::evaluation_file::{EvaluationFile, read_evaluation};
+use crate::protocol::event::RunId;
+use crate::report::compared::evaluations_of;
+use crate::runs::run::Run;
+
+/// Tells one reading of a run's evaluations from the next: what was measured
+/// when they were read, and whether the run was over.
+pub(crate) type Stamp = (Vec<u64>, bool);
+
+/// What came of reading a run's evaluations: those that could be read, and why
+/// the first other one could not.
+#[derive(Debug, Default)]
+pub(crate) struct EvaluationFiles {
+    pub files: Vec<Arc<EvaluationFile>>,
+    pub problem: Option<String>,
+}
+
+impl EvaluationFiles {
+    /// Reads every evaluation in a run's folder.
+    pub fn read(folder: &Path) -> Self {
+        let mut read = Self::default();
+        let paths = evaluations_of(folder).unwrap_or_else(|error| {
+            read.problem = Some(error.to_string());
+            Vec::new()
+        });
+        for path in paths {
+            match read_evaluation(&path) {
+                Ok(file) => read.files.push(Arc::new(file)),
+                Err(error) => {
+                    read.problem.get_or_insert_with(|| error.to_string());
+                }
+            }
+        }
+        read
+    }
+}
+
+/// Two evaluations to compare.
+#[derive(Debug, Clone)]
+pub(crate) struct EvaluationPair {
+    pub first: Arc<EvaluationFile>,
+    pub second: Arc<EvaluationFile>,
+    pub rule: Rule,
+}
+
+/// Where the two lie and the rule: as long as both are held, no other pair has it.
+type Key = (usize, usize, Rule);
+
+impl EvaluationPair {
+    fn key(&self) -> Key {
+        let at = |file: &Arc<EvaluationFile>| Arc::as_ptr(file) as usize;
+        (at(&self.first), at(&self.second), self.rule)
+    }
+}
+
+/// How two evaluations compare.
+#[derive(Debug, Clone)]
+pub(crate) enum Compared {
+    /// It is being worked out.
+    Waiting,
+    /// They are of the same items.
+    Done(Arc<Comparison>),
+    /// They are not, and why.
+    Refused(String),
+}
+
+enum Reading {
+    Asked,
+    Done(EvaluationFiles),
+}
+
+/// What is known of evaluations.
+#[derive(Default)]
+pub(crate) struct EvaluationCache {
+    runs: HashMap<RunId, (Stamp, Reading)>,
+    pairs: HashMap<Key, (EvaluationPair, Compared)>,
+    asked: Vec<EvaluationPair>,
+    /// Counts up with everything that comes in.
+    pub revision: u64,
+}
+
+impl EvaluationCache {
+    /// What to read of a run, once for everything that it has measured.
+    pub fn wants(&mut self, run: &Run) -> Option<(Stamp, PathBuf)> {
+        let secs = run.evaluations.iter().map(|(_, of)| of.secs.to_bits());
+        let stamp: Stamp = (secs.collect(), run.status.is_over());
+        if matches!(self.runs.get(&run.id), Some((known, _)) if *known == stamp) {
+            return None;
+        }
+        // What was read stays until it is replaced.
+        match self.runs.get_mut(&run.id) {
+            Some((known, _)) => *known = stamp.clone(),
+            None => {
+                self.runs
+                    .insert(run.id.clone(), (stamp.clone(), Reading::Asked));
+            }
+        }
+        Some((stamp, run.folder.clone()))
+    }
+
+    /// Has the evaluations of a run read again, since there are more.
+    pub fn read_again(&mut self, run: &RunId) {
+        if let Some((known, _)) = self.runs.get_mut(run) {
+            // No run that is over has it, so that it differs from the next one.
+            known.1 = false;
+        }
+    }
+
+    /// Takes in what was read.
+    pub fn take(&mut self, run: &RunId, stamp: &Stamp, files: EvaluationFiles) {
+        let Some((known, reading)) = self.runs.get_mut(run) else {
+            return;
+        };
+        if known != stamp {
+            return;
+        }
+        *reading = Reading::Done(files);
+        self.revision += 1;
+    }
+
+    /// The evaluations of a run; none while they are being read.
+    pub fn files(&self, run: &RunId) -> Option<&[Arc<EvaluationFile>]> {
+        match self.runs.get(run) {
+            Some((_, Reading::Done(read))) => Some(&read.files),
+            Some((_, Reading::Asked)) | None => None,
+        }
+    }
+
+    /// Whether something is being read or worked out.
+    pub fn is_waiting(&self) -> bool {
+        let is_asked = |(_, reading): &(Stamp, Reading)| matches!(reading, Reading::Asked);
+        let is_waiting =
+            |(_, compared): &(EvaluationPair, Compared)| matches!(compared, Compared::Waiting);
+        self.runs.values().any(is_asked) || self.pairs.values().any(is_waiting)
+    }
+
+    /// Why one of a run's evaluations cannot be read.
+    pub fn problem(&self, run: &RunId) -> Option<&str> {
+        match self.runs.get(run) {
+            Some((_, Reading::Done(read))) => read.problem.as_deref(),
+            Some((_, Reading::Asked)) | None => None,
+        }
+    }
+
+    /// How two evaluations compare; asks for it where it is not known.
+    pub fn compared(&mut self, pair: &EvaluationPair) -> Compared {
+        if let Some((_, compared)) = self.pairs.get(&pair.key()) {
+            return compared.clone();
+        }
+        self.pairs
+            .insert(pair.key(), (pair.clone(), Compared::Waiting));
+        self.asked.push(pair.clone());
+        Compared::Waiting
+    }
+
+    /// The comparisons to work out.
+    pub fn asked_pairs(&mut self) -> Vec<EvaluationPair> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// Takes in a comparison.
+    pub fn take_pair(&mut self, pair: &EvaluationPair, comparison: Result<Comparison>) {
+        let compared = match comparison {
+            Ok(comparison) => Compared::Done(Arc::new(comparison)),
+            Err(error) => Compared::Refused(error.to_string()),
+        };
+        self.pairs.insert(pair.key(), (pair.clone(), compared));
+        self.revision += 1;
+    }
+
+    /// Forgets comparisons of files that have been replaced.
+    pub fn keep_current(&mut self) {
+        let current: Vec<usize> = self
+            .runs
+            .values()
+            .filter_map(|(_, reading)| match reading {
+                Reading::Done(read) => Some(&read.files),
+                Reading::Asked => None,
+            })
+            .flatten()
+            .map(|file| Arc::as_ptr(file) as usize)
+            .collect();
+        self.pairs
+            .retain(|(first, second, _), _| current.contains(first) && current.contains(second));
+    }
+}
+
+/// What an evaluation of a run is called: "untuned", "tuned", and for those that
+/// were made later under which conditions.
+pub(crate) fn name_of(file: &EvaluationFile) -> String {
+    let conditions = &file.evaluation.conditions;
+    let tuned = match file.scored.is_tuned {
+        true => "tuned",
+        false => "untuned",
+    };
+    let drawn = match conditions.few_shot_order {
+        Some(FewShotOrder::Drawn) => "drawn ",
+        Some(FewShotOrder::First) | None => "",
+    };
+    match conditions.few_shot {
+        0 => tuned.into(),
+        1 => format!("{tuned}, 1 {drawn}example"),
+        n => format!("{tuned}, {n} {drawn}examples"),
+    }
+}

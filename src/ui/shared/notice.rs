@@ -1,0 +1,60 @@
+//! Messages in the window.
+
+use crate::runs::LogLevel;
+
+/// A message in the window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// What happened and what to do.
+    pub text: String,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// What can be done about it with one press.
+    pub remedy: Option<Remedy>,
+}
+
+/// What can be done about a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Start another worker in place of the one that is gone.
+    RestartWorker,
+    /// Put the runs back that were deleted last.
+    Undelete,
+}
+
+impl Notice {
+    /// Something could not be done.
+    pub fn error(text: String) -> Self {
+        Self {
+            text,
+            level: LogLevel::Error,
+            remedy: None,
+        }
+    }
+
+    /// Something was done.
+    pub fn info(text: String) -> Self {
+        Self {
+            text,
+            level: LogLevel::Info,
+            remedy: None,
+        }
+    }
+
+    /// Something people should look at.
+    pub fn warning(text: String) -> Self {
+        Self {
+            text,
+            level: LogLevel::Warning,
+            remedy: None,
+        }
+    }
+
+    /// The same with something that can be done about it.
+    pub fn with(self, remedy: Remedy) -> Self {
+        Self {
+            remedy: Some(remedy),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What has happened, line by line.
+
+use eframe::egui::{FontId, RichText, ScrollArea, TextStyle, Ui};
+
+use super::theme::{palette, run_colour};
+use crate::runs::{LogLevel, LogLine, RunStore};
+use crate::ui::shared::action::Action;
+use crate::ui::ui_state::UiState;
+use crate::ui::widgets::controls::{cut_middle, from_right, group_title, weak_small};
+
+/// Width of the names of runs.
+const NAME_WIDTH: f32 = 150.0;
+
+/// Draws the log; the newest line is at the bottom and in sight.
+pub fn log_panel_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState) -> Option<Action> {
+    let mut action = None;
+    ui.horizontal(|ui| {
+        group_title(ui, "Log");
+        from_right(ui, |ui| {
+            let copy = ui.small_button("Copy");
+            if copy
+                .on_hover_text("The lines that are listed, as text")
+                .clicked()
+            {
+                let lines: Vec<String> = shown(store, state).map(written).collect();
+                action = Some(Action::CopyText(lines.join("\n")));
+            }
+            ui.checkbox(&mut state.log_of_selected, "Selected runs only");
+            ui.checkbox(&mut state.log_of_trouble, "Warnings and errors only");
+        });
+    });
+    let lines: Vec<&LogLine> = shown(store, state).collect();
+    if lines.is_empty() {
+        let text = match store.log().len() {
+            0 => "What happens is written here.",
+            _ => "No line is of that kind.",
+        };
+        weak_small(ui, text);
+        return action;
+    }
+    let height = ui.text_style_height(&TextStyle::Body);
+    ui.spacing_mut().item_spacing.y = 3.0;
+    ui.spacing_mut().interact_size.y = height;
+    ScrollArea::both()
+        .auto_shrink([false, false])
+        .stick_to_bottom(true)
+        .show_rows(ui, height, lines.len(), |ui, rows| {
+            for line in lines.get(rows).unwrap_or_default() {
+                line_ui(ui, line, state);
+            }
+        });
+    action
+}
+
+/// The lines that are listed, oldest first.
+fn shown<'a>(store: &'a RunStore, state: &'a UiState) -> impl Iterator<Item = &'a LogLine> {
+    store.log().filter(|line| {
+        let is_of_choice = match &line.run {
+            Some(run) if state.log_of_selected => state.is_selected(run),
+            Some(_) | None => true,
+        };
+        is_of_choice && (!state.log_of_trouble || line.level >= LogLevel::Warning)
+    })
+}
+
+/// What stands in front of a line of this kind.
+fn level_word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Info => "",
+        LogLevel::Note => "note  ",
+        LogLevel::Warning => "warning  ",
+        LogLevel::Error => "error  ",
+    }
+}
+
+fn written(line: &LogLine) -> String {
+    let run = line.run.as_ref().map_or("", |run| &run.0);
+    format!("{run}\t{}{}", level_word(line.level), line.text)
+}
+
+fn line_ui(ui: &mut Ui, line: &LogLine, state: &UiState) {
+    let palette = palette(ui.visuals());
+    let word = level_word(line.level);
+    let colour = match line.level {
+        LogLevel::Info => palette.text,
+        LogLevel::Note => palette.weak,
+        LogLevel::Warning => palette.warning,
+        LogLevel::Error => palette.bad,
+    };
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 8.0;
+        if let Some(run) = &line.run {
+            let colour = run_colour(state.colour(run), ui.visuals());
+            let name = cut_middle(ui, &run.0, &FontId::proportional(13.0), NAME_WIDTH);
+            ui.label(RichText::new(name).color(colour));
+        }
+        ui.label(RichText::new(format!("{word}{}", line.text)).color(colour));
+    });
+}

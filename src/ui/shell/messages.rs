@@ -1,0 +1,161 @@
+//! What the window has to say by itself: messages, the question before it
+//! closes, and the list of shortcuts.
+
+use eframe::egui::{Context, Frame, Grid, Margin, RichText, ScrollArea, Stroke, Ui};
+
+use super::closing::Ending;
+use super::shortcuts::SHORTCUTS;
+use super::theme::{GAP, blend, palette};
+use crate::runs::LogLevel;
+use crate::ui::app::{Closing, Notice, Remedy};
+use crate::ui::shared::action::Action;
+use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small};
+
+/// Room for the buttons of a message.
+const BUTTONS_WIDTH: f32 = 144.0;
+
+/// Draws the messages, newest last.
+pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let colours = palette(ui.visuals());
+    for (idx, notice) in notices.iter().enumerate() {
+        let (colour, word) = match notice.level {
+            LogLevel::Error => (colours.bad, "Error"),
+            LogLevel::Warning => (colours.warning, "Look"),
+            LogLevel::Note | LogLevel::Info => (colours.accent, "Done"),
+        };
+        let frame = Frame::new()
+            .fill(blend(colour, colours.surface, 0.1))
+            .stroke(Stroke::new(1.0, blend(colour, colours.surface, 0.5)))
+            .corner_radius(6.0)
+            .inner_margin(Margin::symmetric(10, 6));
+        frame.show(ui, |ui| {
+            ui.horizontal_top(|ui| {
+                ui.vertical(|ui| {
+                    ui.set_width((ui.available_width() - BUTTONS_WIDTH).max(80.0));
+                    ui.horizontal_wrapped(|ui| {
+                        ui.label(RichText::new(word).color(colour).strong());
+                        ui.label(&notice.text);
+                    });
+                });
+                if let Some(remedy) = notice.remedy {
+                    let (text, action) = match remedy {
+                        Remedy::RestartWorker => ("Start it again", Action::RestartWorker),
+                        Remedy::Undelete => ("Undo", Action::Undelete),
+                    };
+                    if ui.button(text).clicked() {
+                        actions.push(action);
+                        actions.push(Action::Dismiss(idx));
+                    }
+                } else if notice.level > LogLevel::Info && ui.button("Copy").clicked() {
+                    actions.push(Action::CopyText(notice.text.clone()));
+                }
+                if ui.button("Dismiss").clicked() {
+                    actions.push(Action::Dismiss(idx));
+                }
+            });
+        });
+        ui.add_space(6.0);
+    }
+    actions
+}
+
+/// What closing the window does to what is on, in words.
+fn ending_words(ending: &Ending, goes_on: bool) -> (&'static str, String) {
+    let (title, mut words) = match (&ending.sweep, ending.has_run) {
+        (Some(name), false) => (
+            "A sweep is on",
+            format!("Closing stops the runs of {name} that are on after this step and saves them."),
+        ),
+        (Some(name), true) => (
+            "A sweep and a run are on",
+            format!("Closing stops the run, and those of {name}, after this step and saves them."),
+        ),
+        (None, true) => (
+            "A run is on",
+            "Closing stops it after this step and saves it.".to_owned(),
+        ),
+        (None, false) => (
+            "A run is about to begin",
+            "Nothing of it is done yet.".to_owned(),
+        ),
+    };
+    words += match (ending.n_waiting, goes_on) {
+        (0, _) => "",
+        (_, true) => " Runs that wait are kept, and wait again.",
+        (_, false) => " Runs that wait are taken out of the queue.",
+    };
+    (title, words)
+}
+
+/// Asks before a run is ended by closing the window.
+pub fn closing_ui(
+    ctx: &Context,
+    closing: Closing,
+    ending: &Ending,
+    goes_on: &mut bool,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    match closing {
+        Closing::No => {}
+        Closing::Asking => {
+            let modal = modal(ctx, "closing").show(ctx, |ui| {
+                ui.set_width(380.0);
+                let (title, words) = ending_words(ending, *goes_on);
+                ui.heading(title);
+                ui.label(words);
+                ui.checkbox(goes_on, "Go on when Gosling is opened again");
+                ui.add_space(GAP);
+                ui.horizontal(|ui| {
+                    from_right(ui, |ui| {
+                        if primary_button(ui, "Stop, save and close", true, 150.0).clicked() {
+                            actions.push(Action::StopAndClose);
+                        }
+                        if ui.button("Keep it running").clicked() {
+                            actions.push(Action::KeepOpen);
+                        }
+                    });
+                });
+            });
+            if modal.should_close() && actions.is_empty() {
+                actions.push(Action::KeepOpen);
+            }
+        }
+        Closing::Saving => {
+            modal(ctx, "saving").show(ctx, |ui| {
+                ui.set_width(320.0);
+                ui.heading("Saving");
+                ui.label("The window closes when the steps under way are done and saved.");
+            });
+        }
+    }
+    actions
+}
+
+/// Lists the shortcuts.
+pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
+    let modal = modal(ctx, "shortcuts").show(ctx, |ui| {
+        ui.set_width(400.0);
+        ui.heading("Keyboard shortcuts");
+        ui.add_space(6.0);
+        let height = (ctx.content_rect().height() - 180.0).max(120.0);
+        ScrollArea::vertical().max_height(height).show(ui, |ui| {
+            Grid::new("shortcuts").spacing([24.0, 6.0]).striped(true).show(ui, |ui| {
+                for shortcut in SHORTCUTS {
+                    ui.monospace(ctx.format_shortcut(&shortcut.keys));
+                    ui.label(shortcut.what);
+                    ui.end_row();
+                }
+            });
+        });
+        ui.add_space(6.0);
+        weak_small(ui, "In the list of runs, Ctrl-click adds one and Shift-click all between. Tab goes through every control.");
+        ui.add_space(6.0);
+        ui.button("Close").clicked()
+    });
+    if modal.inner || modal.should_close() {
+        vec![Action::ToggleShortcuts]
+    } else {
+        Vec::new()
+    }
+}

@@ -1,0 +1,238 @@
+//! Everything that can be done, by typing a part of it.
+
+use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
+
+use super::docking::Side;
+use super::path_dialogs::PathFor;
+use super::pictures::{PictureOf, is_placed};
+use super::shortcuts::available;
+use super::theme::{blend, palette};
+use crate::persist::presets::PRESETS;
+use crate::runs::RunStore;
+use crate::ui::shared::action::{Action, SidePanel};
+use crate::ui::ui_state::{Tab, UiState};
+use crate::ui::widgets::controls::{modal, weak_small};
+use crate::ui::widgets::metric::Metric;
+use crate::ui::widgets::status_mark::status_word;
+
+/// Runs that are listed among the entries.
+const MAX_RUNS: usize = 200;
+
+/// Something that can be done.
+struct Entry {
+    text: String,
+    keys: String,
+    action: Action,
+}
+
+/// Draws the list. `can_undelete` says that deleted runs can be put back.
+pub fn palette_ui(
+    ctx: &Context,
+    store: &RunStore,
+    state: &mut UiState,
+    can_undelete: bool,
+) -> Vec<Action> {
+    let Some(mut typed) = state.palette.clone() else {
+        return Vec::new();
+    };
+    let entries = entries(ctx, store, state, can_undelete);
+    let mut taken = None;
+    let shown = modal(ctx, "palette").show(ctx, |ui| {
+        ui.set_width(460.0);
+        let up = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowUp));
+        let down = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowDown));
+        let enter = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
+        let field = TextEdit::singleline(&mut typed.typed)
+            .hint_text("What to do")
+            .desired_width(f32::INFINITY);
+        let field = ui.add(field);
+        crate::ui::widgets::controls::named(&field, eframe::egui::Role::TextInput, "What to do");
+        field.request_focus();
+        if field.changed() {
+            typed.chosen = 0;
+        }
+        let found: Vec<&Entry> = entries
+            .iter()
+            .filter(|entry| matches(&entry.text, &typed.typed))
+            .collect();
+        let last = found.len().saturating_sub(1);
+        if down {
+            typed.chosen = (typed.chosen + 1).min(last);
+        }
+        if up {
+            typed.chosen = typed.chosen.saturating_sub(1);
+        }
+        ui.add_space(4.0);
+        if found.is_empty() {
+            weak_small(ui, "Nothing has that in its name.");
+        }
+        ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+            for (idx, entry) in found.iter().enumerate() {
+                let is_chosen = idx == typed.chosen;
+                if row_ui(ui, entry, is_chosen, up || down) || (enter && is_chosen) {
+                    taken = Some(entry.action.clone());
+                }
+            }
+        });
+    });
+    let is_over = taken.is_some() || shown.should_close();
+    state.palette = (!is_over).then_some(typed);
+    taken.into_iter().collect()
+}
+
+/// Draws an entry; whether it was taken.
+fn row_ui(ui: &mut Ui, entry: &Entry, is_chosen: bool, scrolls: bool) -> bool {
+    let colours = palette(ui.visuals());
+    let fill = if is_chosen {
+        blend(colours.accent, colours.panel, 0.2)
+    } else {
+        eframe::egui::Color32::TRANSPARENT
+    };
+    let button = eframe::egui::Button::new(&entry.text)
+        .right_text(RichText::new(&entry.keys).small().weak())
+        .fill(fill)
+        .stroke(eframe::egui::Stroke::NONE)
+        .truncate()
+        .min_size(eframe::egui::vec2(ui.available_width(), 24.0));
+    let row = ui.add(button);
+    if is_chosen && scrolls {
+        row.scroll_to_me(Some(Align::Center));
+    }
+    row.clicked()
+}
+
+/// Whether every typed word is in the text.
+fn matches(text: &str, typed: &str) -> bool {
+    let text = text.to_lowercase();
+    typed
+        .to_lowercase()
+        .split_whitespace()
+        .all(|word| text.contains(word))
+}
+
+fn entries(ctx: &Context, store: &RunStore, state: &UiState, can_undelete: bool) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = available(store, state)
+        .map(|(shortcut, action)| Entry {
+            text: shortcut.what.into(),
+            keys: ctx.format_shortcut(&shortcut.keys),
+            action,
+        })
+        .collect();
+    let mut add = |text: String, action: Action| {
+        entries.push(Entry {
+            text,
+            keys: String::new(),
+            action,
+        });
+    };
+    let panels = [
+        ("the list of runs", SidePanel::Runs),
+        ("the configuration", SidePanel::Form),
+        ("the log", SidePanel::Log),
+    ];
+    for (name, panel) in panels {
+        add(format!("Show or hide {name}"), Action::TogglePanel(panel));
+    }
+    for tab in Tab::ALL {
+        for side in Side::ALL {
+            let text = format!("Show {} {}", tab.name(), side.words());
+            add(text, Action::Put(tab, side));
+        }
+        if state.dock.is_split() && state.dock.has(tab) {
+            let text = format!("Close the view {}", tab.name());
+            add(text, Action::CloseView(tab));
+        }
+    }
+    if state.dock.is_split() {
+        add("Show one view alone".into(), Action::JoinViews);
+    }
+    add("Reset the layout".into(), Action::ResetLayout);
+    let views = Tab::ALL.into_iter().filter(|tab| state.shows(*tab));
+    let plots = [Metric::Loss].into_iter().chain(Metric::SMALL);
+    let parts =
+        plots
+            .map(PictureOf::Plot)
+            .chain([PictureOf::Matrix, PictureOf::Heads, PictureOf::Sweep]);
+    let shown = [PictureOf::Window]
+        .into_iter()
+        .chain(views.map(PictureOf::View))
+        .chain(parts.filter(|of| is_placed(ctx, *of)));
+    for of in shown {
+        let text = format!("Save a picture of {}", of.words());
+        add(text, Action::SavePicture(of));
+        if let PictureOf::Plot(metric) = of {
+            let text = format!("Save {} as SVG", of.words());
+            add(text, Action::SaveSvg(metric));
+        }
+    }
+    for (name, _) in PRESETS {
+        add(format!("Use the preset {name}"), Action::UsePreset(name));
+    }
+    add("Copy the configuration as RON".into(), Action::CopyRon);
+    add("Copy the sweep as RON".into(), Action::CopySweepRon);
+    add(
+        "Open a sweep as RON".into(),
+        Action::Choose(PathFor::OpenSweep),
+    );
+    add(
+        "Save the sweep as RON".into(),
+        Action::Choose(PathFor::SaveSweep),
+    );
+    add("Look at the training data".into(), Action::LookAtData);
+    add("Find a learning rate".into(), Action::OpenRateSearch);
+    add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
+    add("Save diagnostics".into(), Action::SaveDiagnostics(None));
+    if let Some(run) = state.focused().and_then(|id| store.get(id)) {
+        let title = run.title();
+        add(
+            format!("Write on {title}"),
+            Action::EditLabels(run.id.clone()),
+        );
+        add(
+            format!("Run {title} again"),
+            Action::RunAgain(run.id.clone()),
+        );
+        add(
+            format!("Pin {title} as the baseline"),
+            Action::Pin(Some(run.id.clone())),
+        );
+        if run.status.is_over() {
+            add(
+                format!("Measure the accuracy of {title}"),
+                Action::OpenScoring(run.id.clone()),
+            );
+        }
+        if !run.exported.is_empty() {
+            add(
+                format!("Export the state of {title}"),
+                Action::OpenExport(run.id.clone()),
+            );
+        }
+    }
+    if can_undelete {
+        add("Put the deleted runs back".into(), Action::Undelete);
+    }
+    if state.baseline.is_some() {
+        add("Unpin the baseline".into(), Action::Pin(None));
+    }
+    for run in store.runs().iter().rev().take(MAX_RUNS) {
+        let word = status_word(&run.status).to_lowercase();
+        add(
+            format!("Show the run {}, {word}", run.title()),
+            Action::Select(run.id.clone()),
+        );
+    }
+    entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_found_in_any_order() {
+        assert!(matches("Export the state of a", "state exp"));
+        assert!(!matches("Export the state of a", "state import"));
+        assert!(matches("anything", ""));
+    }
+}

@@ -1,0 +1,222 @@
+//! Dialogs of the system that ask for a path. They are made on the window's
+//! thread, as macOS wants it, and waited for on another.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use rfd::AsyncFileDialog;
+
+use crate::report::Table;
+use crate::ui::shared::background::{Answer, Background};
+use crate::ui::widgets::metric::Metric;
+use crate::words::shown;
+
+/// The endings of training sets.
+const TEXTS: [&str; 5] = ["jsonl", "json", "csv", "tsv", "gz"];
+
+/// What a path that is chosen in a dialog is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathFor {
+    /// The model of the draft.
+    Checkpoint,
+    /// Its vocabulary.
+    Vocabulary,
+    /// The folder of an official benchmark.
+    BenchmarkFolder,
+    /// Training examples.
+    Train,
+    /// Held-out examples.
+    Validation,
+    /// The state that S_0 starts from.
+    StartState,
+    /// A specification to open.
+    OpenSpec,
+    /// The folder of a run or of a sweep to look at.
+    OpenFolder,
+    /// Where to save the draft.
+    SaveSpec,
+    /// A sweep to set up.
+    OpenSweep,
+    /// Where to save the sweep that is set up.
+    SaveSweep,
+    /// Where to write a state.
+    Export,
+    /// Where to write the numbers of runs.
+    Numbers,
+    /// Where to write a plot as a picture that scales.
+    Svg(Metric),
+    /// Where to write a picture of what the window shows.
+    Picture,
+    /// The folder of official files that a run is scored on.
+    ScoredFolder,
+    /// Where to write what helps to find a fault.
+    Diagnostics,
+}
+
+impl Background {
+    /// Asks where to save a table, `name` at first, and saves it in the format of
+    /// the ending that was chosen.
+    pub fn save_table(&self, table: Table, name: &str) {
+        let dialog = AsyncFileDialog::new()
+            .set_title("Save the table")
+            .set_file_name(format!("{name}.csv"));
+        let formats = [
+            ("CSV", "csv"),
+            ("Markdown", "md"),
+            ("LaTeX", "tex"),
+            ("JSON", "json"),
+            ("Text", "txt"),
+        ];
+        let with = |dialog: AsyncFileDialog, (name, ending): (&str, &str)| {
+            dialog.add_filter(name, &[ending])
+        };
+        let dialog = formats.into_iter().fold(dialog, with).save_file();
+        self.start(move || {
+            let chosen = block_on(dialog)?;
+            let path = chosen.path();
+            let saved = table.write(path);
+            Some(Answer::Done(
+                saved.map(|()| format!("Saved {}", shown(path))),
+            ))
+        });
+    }
+
+    /// Asks for a path.
+    pub fn choose(&self, what: PathFor, name: &str) {
+        let dialog = AsyncFileDialog::new();
+        let file = |title: &str, kind: &str, extensions: &[&str]| {
+            let dialog = AsyncFileDialog::new().set_title(title);
+            dialog.add_filter(kind, extensions).pick_file()
+        };
+        match what {
+            PathFor::Checkpoint => {
+                self.wait_for(
+                    what,
+                    file("Choose a model", "RWKV-7 model", &["pth", "safetensors"]),
+                );
+            }
+            PathFor::Vocabulary => {
+                self.wait_for(what, file("Choose a vocabulary", "Vocabulary", &["txt"]))
+            }
+            PathFor::Train => self.wait_for(
+                what,
+                file(
+                    "Choose training examples",
+                    "JSON lines, JSON or CSV",
+                    &TEXTS,
+                ),
+            ),
+            PathFor::Validation => self.wait_for(
+                what,
+                file(
+                    "Choose held-out examples",
+                    "JSON lines, JSON or CSV",
+                    &TEXTS,
+                ),
+            ),
+            PathFor::StartState => self.wait_for(
+                what,
+                file(
+                    "Choose a state",
+                    "Tuned state",
+                    &["safetensors", "pth", "st", "state"],
+                ),
+            ),
+            PathFor::OpenFolder => {
+                let dialog = dialog.set_title("Open the folder of a run or of a sweep");
+                self.wait_for(what, dialog.pick_folder());
+            }
+            PathFor::OpenSpec => self.wait_for(
+                what,
+                file("Open a run specification", "Run specification", &["ron"]),
+            ),
+            PathFor::OpenSweep => {
+                self.wait_for(what, file("Open a sweep", "Sweep", &["ron"]));
+            }
+            PathFor::SaveSweep => {
+                self.wait_for(what, save("Save the sweep", name, "Sweep", "ron"));
+            }
+            PathFor::BenchmarkFolder | PathFor::ScoredFolder => {
+                let dialog = dialog.set_title("Choose the folder of the benchmark's files");
+                self.wait_for(what, dialog.pick_folder());
+            }
+            PathFor::Export => {
+                let dialog = dialog
+                    .set_title("Where to write the state")
+                    .set_file_name(name);
+                self.wait_for(what, dialog.save_file());
+            }
+            PathFor::Numbers => self.wait_for(
+                what,
+                save("Where to write the numbers", name, "Table", "csv"),
+            ),
+            PathFor::Svg(_) => self.wait_for(
+                what,
+                save("Where to write the picture", name, "Picture", "svg"),
+            ),
+            PathFor::Picture => self.wait_for(
+                what,
+                save("Where to write the picture", name, "Picture", "png"),
+            ),
+            PathFor::Diagnostics => self.wait_for(
+                what,
+                save("Where to write the diagnostics", name, "Archive", "zip"),
+            ),
+            PathFor::SaveSpec => {
+                let dialog = dialog
+                    .set_title("Save the run specification")
+                    .set_file_name(format!("{name}.ron"));
+                self.wait_for(
+                    what,
+                    dialog.add_filter("Run specification", &["ron"]).save_file(),
+                );
+            }
+        }
+    }
+
+    fn wait_for(
+        &self,
+        what: PathFor,
+        dialog: impl Future<Output = Option<rfd::FileHandle>> + Send + 'static,
+    ) {
+        self.start(move || {
+            let chosen = block_on(dialog)?;
+            Some(Answer::Chosen(what, chosen.path().to_path_buf()))
+        });
+    }
+}
+
+/// Asks where to write a file of one kind.
+fn save(
+    title: &str,
+    name: &str,
+    kind: &str,
+    ending: &str,
+) -> impl Future<Output = Option<rfd::FileHandle>> + Send + use<> {
+    AsyncFileDialog::new()
+        .set_title(title)
+        .set_file_name(format!("{name}.{ending}"))
+        .add_filter(kind, &[ending])
+        .save_file()
+}
+
+/// Waits on this thread for a future.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

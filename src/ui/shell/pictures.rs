@@ -1,0 +1,246 @@
+//! Pictures of what the window shows: of all of it, of a view, a plot or a matrix,
+//! cut out of what the GPU painted and written beside the window.
+
+use std::path::{Path, PathBuf};
+
+use eframe::egui::{ColorImage, Context, Id, Rect, Ui, vec2};
+
+use super::path_dialogs::PathFor;
+use crate::error::{Error, Result};
+use crate::persist::heatmap_png::write_rgb_png;
+use crate::ui::app::{App, Notice};
+use crate::ui::ui_state::Tab;
+use crate::ui::widgets::metric::Metric;
+use crate::words::shown;
+
+/// Frames from the wish to the picture: menus and dialogs are gone by then, and
+/// what is written for the picture alone is there.
+const FRAMES_BEFORE: u8 = 3;
+/// The frame that asks for the picture, and the one that is taken.
+const FRAMES_OF_IT: u8 = 2;
+
+/// What a picture is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PictureOf {
+    /// The whole window.
+    Window,
+    /// A view of the centre.
+    View(Tab),
+    /// The plot of a number over steps.
+    Plot(Metric),
+    /// The matrix that is looked at.
+    Matrix,
+    /// The matrices of every head beside each other.
+    Heads,
+    /// The results of a sweep.
+    Sweep,
+}
+
+impl PictureOf {
+    /// What people call it.
+    pub fn words(self) -> String {
+        match self {
+            Self::Window => "the window".into(),
+            Self::View(tab) => format!("the view {}", tab.name()),
+            Self::Plot(metric) => format!("the plot {}", metric.title()),
+            Self::Matrix => "the matrix".into(),
+            Self::Heads => "every head".into(),
+            Self::Sweep => "the results of the sweep".into(),
+        }
+    }
+
+    /// What a file of it is called at first, without its ending.
+    fn file_name(self) -> String {
+        let name = match self {
+            Self::Window => "gosling",
+            Self::View(tab) => tab.name(),
+            Self::Plot(metric) => metric.title(),
+            Self::Matrix => "matrix",
+            Self::Heads => "heads",
+            Self::Sweep => "sweep",
+        };
+        name.to_lowercase().replace(' ', "-")
+    }
+
+    fn id(self) -> Id {
+        Id::unique(("place of a picture", self))
+    }
+}
+
+/// Where something was drawn.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    pass: u64,
+    rect: Rect,
+    /// Whether all of it was in sight.
+    is_whole: bool,
+}
+
+/// A picture that is to be written.
+#[derive(Debug)]
+pub(crate) struct PendingPicture {
+    of: PictureOf,
+    path: PathBuf,
+    n_frames_left: u8,
+}
+
+/// Says where something is drawn in this frame.
+pub(crate) fn place(ui: &Ui, of: PictureOf, rect: Rect) {
+    let place = Place {
+        pass: ui.ctx().cumulative_pass_nr(),
+        rect: rect.intersect(ui.clip_rect()),
+        is_whole: ui.clip_rect().expand(1.0).contains_rect(rect),
+    };
+    ui.data_mut(|data| data.insert_temp(of.id(), place));
+}
+
+/// Where something was drawn in this frame or the last.
+fn placed(ctx: &Context, of: PictureOf) -> Option<Place> {
+    let place: Place = ctx.data(|data| data.get_temp(of.id()))?;
+    let is_new = place.pass + 2 > ctx.cumulative_pass_nr();
+    (is_new && place.rect.is_positive()).then_some(place)
+}
+
+/// Whether something is on the screen.
+pub(crate) fn is_placed(ctx: &Context, of: PictureOf) -> bool {
+    placed(ctx, of).is_some()
+}
+
+/// Whether a picture of it is about to be taken, so that it says what it is of.
+pub(crate) fn is_taken(ui: &Ui, of: PictureOf) -> bool {
+    ui.data(|data| data.get_temp(being_taken())) == Some(of)
+}
+
+fn being_taken() -> Id {
+    Id::unique("what a picture is being taken of")
+}
+
+impl App {
+    /// Asks where to write a picture.
+    pub(crate) fn ask_for_picture(&mut self, of: PictureOf) {
+        self.caches.picture_of = Some(of);
+        self.background.choose(PathFor::Picture, &of.file_name());
+    }
+
+    /// Writes the picture that was asked for where people chose.
+    pub(crate) fn picture_to(&mut self, path: PathBuf) {
+        if let Some(of) = self.caches.picture_of.take() {
+            self.save_picture(of, path);
+        }
+    }
+
+    /// Takes a picture of what is on the screen in a few frames from now, and
+    /// writes it as PNG to `path`.
+    pub fn save_picture(&mut self, of: PictureOf, path: PathBuf) {
+        self.caches.wanted = Some(PendingPicture {
+            of,
+            path,
+            n_frames_left: FRAMES_BEFORE + FRAMES_OF_IT,
+        });
+        (self.wake)();
+    }
+
+    /// Asks for the picture that is wanted once its time has come. What is written
+    /// for the picture alone stays until it is taken, which the next frame is for.
+    pub(crate) fn take_picture(&mut self, ctx: &Context) {
+        let Some(wanted) = &mut self.caches.wanted else {
+            return;
+        };
+        let of = wanted.of;
+        if wanted.n_frames_left == 0 {
+            self.caches.wanted = None;
+            ctx.data_mut(|data| data.remove::<PictureOf>(being_taken()));
+            ctx.request_repaint();
+            return;
+        }
+        ctx.data_mut(|data| data.insert_temp(being_taken(), of));
+        ctx.request_repaint();
+        wanted.n_frames_left -= 1;
+        if wanted.n_frames_left != FRAMES_OF_IT {
+            return;
+        }
+        let path = wanted.path.clone();
+        let place = match of {
+            PictureOf::Window => Some((ctx.content_rect(), true)),
+            PictureOf::View(tab) => self.state.dock.rect(tab).map(|rect| (rect, true)),
+            PictureOf::Plot(_) | PictureOf::Matrix | PictureOf::Heads | PictureOf::Sweep => {
+                placed(ctx, of).map(|place| (place.rect, place.is_whole))
+            }
+        };
+        let Some((rect, is_whole)) = place else {
+            let text = format!("No picture was taken: {} is not on the screen", of.words());
+            self.notify(Notice::error(text));
+            return;
+        };
+        let background = self.background.clone();
+        let scale = ctx.pixels_per_point();
+        ctx.request_screenshot(move |image| {
+            background.start_quietly(move || {
+                write_picture(&path, &image, rect * scale, &of.words())?;
+                let part = if is_whole { "" } else { ", the part in sight" };
+                Ok(Some(format!("Saved {}{part}", shown(&path))))
+            });
+        });
+    }
+}
+
+/// Writes the part of the window's pixels that is in `rect`, in pixels.
+fn write_picture(path: &Path, image: &ColorImage, rect: Rect, caption: &str) -> Result<()> {
+    let [width, height] = image.size;
+    let whole = Rect::from_min_size(Default::default(), vec2(width as f32, height as f32));
+    let rect = rect.intersect(whole);
+    // Whole pixels, none of which reaches over the edge.
+    let (left, top) = (rect.left().ceil() as usize, rect.top().ceil() as usize);
+    let (right, bottom) = (
+        rect.right().floor() as usize,
+        rect.bottom().floor() as usize,
+    );
+    if right <= left || bottom <= top {
+        return Err(Error::input(
+            path,
+            "picture",
+            "nothing of it is on the screen",
+        ));
+    }
+    let rows = (top..bottom).map(|row| &image.pixels[row * width + left..row * width + right]);
+    let pixels: Vec<[u8; 3]> = rows
+        .flatten()
+        .map(|pixel| [pixel.r(), pixel.g(), pixel.b()])
+        .collect();
+    write_rgb_png(path, right - left, &pixels, caption)
+}
+
+#[cfg(test)]
+mod tests {
+    use eframe::egui::{Color32, pos2};
+
+    use super::*;
+
+    #[test]
+    fn a_picture_is_the_part_that_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.png");
+        let pixel = |at: usize| Color32::from_rgb((at % 8) as u8, (at / 8) as u8, 7);
+        let image = ColorImage::new([8, 6], (0..48).map(pixel).collect());
+        let rect = Rect::from_min_max(pos2(1.4, 2.0), pos2(5.9, 9.0));
+        write_picture(&path, &image, rect, "the plot").unwrap();
+        let file = std::io::BufReader::new(std::fs::File::open(&path).unwrap());
+        let mut reader = png::Decoder::new(file).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((reader.info().width, reader.info().height), (3, 4));
+        assert_eq!(pixels[..6], [2, 2, 7, 3, 2, 7]);
+        assert_eq!(pixels[pixels.len() - 3..], [4, 5, 7]);
+        let outside = Rect::from_min_max(pos2(20.0, 20.0), pos2(30.0, 30.0));
+        write_picture(&path, &image, outside, "").unwrap_err();
+    }
+
+    #[test]
+    fn names_of_files_have_no_spaces() {
+        assert_eq!(
+            PictureOf::Plot(Metric::GradNorm).file_name(),
+            "gradient-norm"
+        );
+        assert_eq!(PictureOf::View(Tab::States).file_name(), "states");
+    }
+}

@@ -1,0 +1,353 @@
+//! Keys that do what buttons do.
+
+use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
+
+use crate::protocol::event::RunId;
+use crate::runs::RunStore;
+use crate::runs::run::RunStatus;
+use crate::ui::playground::view::prompt_id;
+use crate::ui::runs::panel::listed;
+use crate::ui::shared::action::Action;
+use crate::ui::ui_state::{Tab, UiState};
+
+/// A key and what it does.
+pub(crate) struct Shortcut {
+    pub keys: KeyboardShortcut,
+    /// In words.
+    pub what: &'static str,
+    does: ShortcutEffect,
+}
+
+#[derive(Clone, Copy)]
+enum ShortcutEffect {
+    /// Answer the prompt, while it is being typed.
+    Answer,
+    Start,
+    PauseOrResume,
+    Stop,
+    Open(Tab),
+    OpenSpec,
+    OpenFolder,
+    SaveSpec,
+    CopyCommandLine,
+    Undo,
+    Redo,
+    ChangeAppearance,
+    Shortcuts,
+    Palette,
+    FrameTimes,
+    SelectAll,
+    SelectAbove,
+    SelectBelow,
+    EditLabels,
+    Delete,
+    Close,
+}
+
+impl ShortcutEffect {
+    /// Whether a field that is typed in has this key for itself, or would lose
+    /// what is typed by it.
+    fn yields_to_typing(self) -> bool {
+        match self {
+            Self::SelectAll
+            | Self::SelectAbove
+            | Self::SelectBelow
+            | Self::Delete
+            | Self::Undo
+            | Self::Redo => true,
+            Self::Answer
+            | Self::Start
+            | Self::PauseOrResume
+            | Self::Stop
+            | Self::Open(_)
+            | Self::OpenSpec
+            | Self::OpenFolder
+            | Self::SaveSpec
+            | Self::CopyCommandLine
+            | Self::ChangeAppearance
+            | Self::Shortcuts
+            | Self::Palette
+            | Self::FrameTimes
+            | Self::EditLabels
+            | Self::Close => false,
+        }
+    }
+
+    /// Whether it can be done while a question stands in front of everything.
+    fn is_over_dialogs(self) -> bool {
+        matches!(
+            self,
+            Self::ChangeAppearance
+                | Self::Shortcuts
+                | Self::Palette
+                | Self::FrameTimes
+                | Self::Close
+        )
+    }
+}
+
+const fn command(key: Key, what: &'static str, does: ShortcutEffect) -> Shortcut {
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::COMMAND, key),
+        what,
+        does,
+    }
+}
+
+/// Starts a run, or answers the prompt that is being typed.
+pub(crate) const START: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
+
+const OPEN_FOLDER: KeyboardShortcut =
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::O);
+
+/// Changes the configuration back.
+pub(crate) const UNDO: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Z);
+/// Changes it forth again.
+pub(crate) const REDO: KeyboardShortcut =
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+
+/// Every shortcut, in the order in which they are listed.
+pub(crate) const SHORTCUTS: &[Shortcut] = &[
+    command(
+        Key::Enter,
+        "Answer the prompt that is being typed",
+        ShortcutEffect::Answer,
+    ),
+    command(
+        Key::Enter,
+        "Start the run that is configured",
+        ShortcutEffect::Start,
+    ),
+    command(
+        Key::P,
+        "Pause or resume the selected run",
+        ShortcutEffect::PauseOrResume,
+    ),
+    command(
+        Key::Period,
+        "Stop the selected run and save it",
+        ShortcutEffect::Stop,
+    ),
+    command(Key::Num1, "Show the steps", ShortcutEffect::Open(Tab::Tune)),
+    command(
+        Key::Num2,
+        "Show the states",
+        ShortcutEffect::Open(Tab::States),
+    ),
+    command(
+        Key::Num3,
+        "Show the sweep",
+        ShortcutEffect::Open(Tab::Sweep),
+    ),
+    command(
+        Key::Num4,
+        "Show the comparison",
+        ShortcutEffect::Open(Tab::Compare),
+    ),
+    command(
+        Key::Num5,
+        "Show the items",
+        ShortcutEffect::Open(Tab::Items),
+    ),
+    command(
+        Key::Num6,
+        "Show the playground",
+        ShortcutEffect::Open(Tab::Playground),
+    ),
+    // Before the shorter ones, which take them too.
+    Shortcut {
+        keys: OPEN_FOLDER,
+        what: "Open the folder of a run or of a sweep",
+        does: ShortcutEffect::OpenFolder,
+    },
+    command(Key::O, "Open a run specification", ShortcutEffect::OpenSpec),
+    command(
+        Key::S,
+        "Save the run specification",
+        ShortcutEffect::SaveSpec,
+    ),
+    command(
+        Key::L,
+        "Copy the configuration as a command line",
+        ShortcutEffect::CopyCommandLine,
+    ),
+    // Before the one that has fewer keys, which would take it.
+    Shortcut {
+        keys: REDO,
+        what: "Change the configuration again",
+        does: ShortcutEffect::Redo,
+    },
+    Shortcut {
+        keys: UNDO,
+        what: "Undo the last change of the configuration",
+        does: ShortcutEffect::Undo,
+    },
+    command(
+        Key::T,
+        "Change between system, light and dark",
+        ShortcutEffect::ChangeAppearance,
+    ),
+    command(
+        Key::K,
+        "List everything that can be done",
+        ShortcutEffect::Palette,
+    ),
+    command(
+        Key::A,
+        "Select every run that is listed",
+        ShortcutEffect::SelectAll,
+    ),
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowUp),
+        what: "Select the run above",
+        does: ShortcutEffect::SelectAbove,
+    },
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowDown),
+        what: "Select the run below",
+        does: ShortcutEffect::SelectBelow,
+    },
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::NONE, Key::F2),
+        what: "Write a name, tags and a note on the selected run",
+        does: ShortcutEffect::EditLabels,
+    },
+    command(
+        Key::Delete,
+        "Delete the selected runs",
+        ShortcutEffect::Delete,
+    ),
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::NONE, Key::F12),
+        what: "Show how long frames take",
+        does: ShortcutEffect::FrameTimes,
+    },
+    Shortcut {
+        keys: KeyboardShortcut::new(Modifiers::NONE, Key::F1),
+        what: "Show this list; ? does too",
+        does: ShortcutEffect::Shortcuts,
+    },
+    command(Key::Q, "Close the window", ShortcutEffect::Close),
+];
+
+/// What can be done now, for a list.
+pub(crate) fn available(
+    store: &RunStore,
+    state: &UiState,
+) -> impl Iterator<Item = (&'static Shortcut, Action)> {
+    let all = SHORTCUTS.iter().filter(|shortcut| match shortcut.does {
+        // It is open already, and nothing is typed but what to do.
+        ShortcutEffect::Palette | ShortcutEffect::Answer => false,
+        ShortcutEffect::Start
+        | ShortcutEffect::PauseOrResume
+        | ShortcutEffect::Stop
+        | ShortcutEffect::Open(_)
+        | ShortcutEffect::OpenSpec
+        | ShortcutEffect::OpenFolder
+        | ShortcutEffect::SaveSpec
+        | ShortcutEffect::CopyCommandLine
+        | ShortcutEffect::Undo
+        | ShortcutEffect::Redo
+        | ShortcutEffect::ChangeAppearance
+        | ShortcutEffect::Shortcuts
+        | ShortcutEffect::FrameTimes
+        | ShortcutEffect::SelectAll
+        | ShortcutEffect::SelectAbove
+        | ShortcutEffect::SelectBelow
+        | ShortcutEffect::EditLabels
+        | ShortcutEffect::Delete
+        | ShortcutEffect::Close => true,
+    });
+    all.filter_map(|shortcut| Some((shortcut, action(shortcut.does, store, state)?)))
+}
+
+/// What was asked for by keys. A field that is typed in keeps the keys that it has
+/// a use for, and a question in front of everything keeps all that act behind it.
+pub(crate) fn pressed(
+    ctx: &Context,
+    store: &RunStore,
+    state: &UiState,
+    has_dialog: bool,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let is_typing = ctx.text_edit_focused();
+    let has_prompt = ctx.memory(|memory| memory.has_focus(prompt_id()));
+    for shortcut in SHORTCUTS {
+        let is_meant = match shortcut.does {
+            ShortcutEffect::Answer => has_prompt,
+            does if has_dialog => does.is_over_dialogs(),
+            does => !(is_typing && does.yields_to_typing()),
+        };
+        if is_meant && ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
+            actions.extend(action(shortcut.does, store, state));
+        }
+    }
+    if !is_typing && ctx.input(|input| input.key_pressed(Key::Questionmark)) {
+        actions.push(Action::ToggleShortcuts);
+    }
+    actions
+}
+
+fn action(does: ShortcutEffect, store: &RunStore, state: &UiState) -> Option<Action> {
+    use super::path_dialogs::PathFor;
+    Some(match does {
+        ShortcutEffect::Answer if state.playground.prompt.is_empty() => return None,
+        ShortcutEffect::Answer => Action::Generate,
+        ShortcutEffect::Start => Action::Start,
+        ShortcutEffect::PauseOrResume => {
+            let run = store.get(state.focused()?)?;
+            match run.status {
+                RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
+                    Action::Pause(run.id.clone())
+                }
+                RunStatus::Paused { .. } => Action::Resume(run.id.clone()),
+                RunStatus::Interrupted { .. }
+                | RunStatus::Stopped { .. }
+                | RunStatus::Failed(_) => Action::ResumeFromDisk(run.id.clone()),
+                RunStatus::Finished
+                | RunStatus::StoppedEarly { .. }
+                | RunStatus::Diverged { .. } => return None,
+            }
+        }
+        ShortcutEffect::Stop => {
+            let run = store.get(state.focused()?)?;
+            if run.status.is_over() {
+                return None;
+            }
+            Action::Stop(run.id.clone())
+        }
+        ShortcutEffect::Open(tab) => Action::Open(tab),
+        ShortcutEffect::OpenSpec => Action::Choose(PathFor::OpenSpec),
+        ShortcutEffect::OpenFolder => Action::Choose(PathFor::OpenFolder),
+        ShortcutEffect::SaveSpec => Action::Choose(PathFor::SaveSpec),
+        ShortcutEffect::CopyCommandLine => Action::CopyCommandLine,
+        ShortcutEffect::Undo => Action::UndoDraft,
+        ShortcutEffect::Redo => Action::RedoDraft,
+        ShortcutEffect::ChangeAppearance => Action::SetAppearance(state.appearance.next()),
+        ShortcutEffect::Shortcuts => Action::ToggleShortcuts,
+        ShortcutEffect::Palette => Action::TogglePalette,
+        ShortcutEffect::FrameTimes => Action::ToggleFrameTimes,
+        ShortcutEffect::SelectAll => {
+            let listed = listed(store, state);
+            Action::SelectAll(listed.into_iter().map(|run| run.id.clone()).collect())
+        }
+        ShortcutEffect::SelectAbove => Action::Select(beside(store, state, -1)?),
+        ShortcutEffect::SelectBelow => Action::Select(beside(store, state, 1)?),
+        ShortcutEffect::EditLabels => Action::EditLabels(state.focused()?.clone()),
+        ShortcutEffect::Delete if state.selected.is_empty() => return None,
+        ShortcutEffect::Delete => Action::Delete(state.selected.clone()),
+        ShortcutEffect::Close => Action::Close,
+    })
+}
+
+/// The run that is listed so many places below the one that buttons act on.
+fn beside(store: &RunStore, state: &UiState, by: isize) -> Option<RunId> {
+    let listed = listed(store, state);
+    let focused = state.focused();
+    let at = listed.iter().position(|run| Some(&run.id) == focused);
+    let place = match at {
+        Some(at) => at.checked_add_signed(by)?,
+        None => 0,
+    };
+    listed.get(place).map(|run| run.id.clone())
+}

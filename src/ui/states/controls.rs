@@ -1,0 +1,229 @@
+//! Which matrix of which head, in which colours, and less what.
+
+use eframe::egui::{Button, ComboBox, Id, Ui};
+
+use super::settings::{ColourRange, CompareWith, StatesSettings};
+use super::view::{StatesContext, is_of_choice, origin_words, symbol};
+use crate::colormap::{Limits, Scale};
+use crate::runs::RunStore;
+use crate::tuning::head_matrices::MatrixKind;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::pictures::PictureOf;
+use crate::ui::widgets::controls::{choice, from_right, within};
+
+/// From which width on choices stand side by side.
+const WIDE: f32 = 560.0;
+
+/// Draws the choices: what is shown, and how.
+pub(super) fn controls_ui(
+    ui: &mut Ui,
+    look: &mut StatesContext<'_>,
+    store: &RunStore,
+    is_lifted: bool,
+) {
+    ui.horizontal(|ui| {
+        matrix_ui(ui, look.settings, is_lifted);
+        ui.separator();
+        let [n_layer, n_head] = look.sizes;
+        let settings = &mut *look.settings;
+        picker(ui, "Layer", &mut settings.layer, n_layer);
+        picker(ui, "Head", &mut settings.head, n_head);
+        ui.separator();
+        ui.toggle_value(&mut settings.follows_text, "Over a text")
+            .on_hover_text("Follow the state over the tokens of a text that you type");
+        from_right(ui, |ui| {
+            let save = ui.menu_button("Save", |ui| save_ui(ui, look));
+            save.response.on_hover_text(
+                "The matrix or the grid of every head as a picture, its numbers as a table",
+            );
+        });
+    });
+    let is_wide = ui.available_width() >= WIDE;
+    let compares = !look.settings.follows_text;
+    ui.horizontal(|ui| {
+        scale_ui(ui, look.settings, is_wide);
+        limits_ui(ui, look);
+        if is_wide && compares {
+            compare_ui(ui, look, store);
+        }
+    });
+    if !is_wide && compares {
+        ui.horizontal(|ui| compare_ui(ui, look, store));
+    }
+}
+
+/// What of the view leaves it as a file.
+pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
+    let newest = look.data.shown.newest();
+    let shown = newest.filter(|(key, _)| is_of_choice(key, look.settings));
+    let mut entry = |ui: &mut Ui, text: &str, action: &dyn Fn() -> Option<Action>| {
+        let button = ui.add_enabled(shown.is_some(), Button::new(text));
+        if button.clicked() {
+            look.asked = action();
+            ui.close();
+        }
+    };
+    let picture = |of| move || Some(Action::SavePicture(of));
+    entry(ui, "Save as PNG…", &picture(PictureOf::Matrix));
+    let settings = &*look.settings;
+    let numbers = || {
+        let (key, shown) = shown?;
+        let kind = symbol(settings.kind, settings.follows_text);
+        let (layer, head) = (settings.layer, settings.head);
+        let origin = origin_words(key, look.run);
+        let title = format!("{kind} of layer {layer}, head {head}, {origin}");
+        let table = shown.table(&title, settings.kind.axes());
+        Some(Action::SaveTable(Box::new(table), "matrix"))
+    };
+    entry(ui, "Save the numbers…", &numbers);
+    ui.separator();
+    entry(ui, "Save every head as PNG…", &picture(PictureOf::Heads));
+}
+
+fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {
+    let over_text = settings.follows_text;
+    let has = |kind: MatrixKind| match kind {
+        MatrixKind::S0 => true,
+        MatrixKind::Z | MatrixKind::Lifted => is_lifted,
+        MatrixKind::R => is_lifted && !over_text,
+    };
+    if !has(settings.kind) {
+        settings.kind = MatrixKind::S0;
+    }
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        for kind in MatrixKind::ALL.into_iter().filter(|kind| has(*kind)) {
+            ui.selectable_value(&mut settings.kind, kind, symbol(kind, over_text))
+                .on_hover_text(meaning(kind));
+        }
+    });
+}
+
+fn meaning(kind: MatrixKind) -> &'static str {
+    match kind {
+        MatrixKind::S0 => "The state: value channels down, key channels across",
+        MatrixKind::Z => "The trained readout of the branch: value channels down, features across",
+        MatrixKind::Lifted => "The lifted state L, M x M. Its rank is at most N",
+        MatrixKind::R => "The decorrelation of the features; the identity at the start",
+    }
+}
+
+fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings, is_wide: bool) {
+    let scales = [
+        (Scale::Symmetric, "Symmetric"),
+        (Scale::Sequential, "Sequential"),
+    ];
+    let name = match settings.scale {
+        Scale::Symmetric => "Symmetric",
+        Scale::Sequential => "Sequential",
+    };
+    let before = settings.scale;
+    let label = ui.label("Colours").on_hover_text(
+        "Symmetric: zero is the ground, two colours for the two signs. Sequential: from the smallest number to the largest",
+    );
+    if is_wide {
+        choice(ui, &mut settings.scale, &scales);
+    } else {
+        scale_list_ui(ui, settings, &scales, name, label.id);
+    }
+    if before != settings.scale && matches!(settings.range, ColourRange::Locked(_)) {
+        // They were those of the other scale.
+        settings.range = ColourRange::Shared;
+    }
+}
+
+fn scale_list_ui(
+    ui: &mut Ui,
+    settings: &mut StatesSettings,
+    scales: &[(Scale, &str)],
+    name: &str,
+    label: Id,
+) {
+    ComboBox::from_id_salt("colours")
+        .width(86.0)
+        .selected_text(name)
+        .show_ui(ui, |ui| {
+            for (scale, name) in scales {
+                ui.selectable_value(&mut settings.scale, *scale, *name);
+            }
+        })
+        .response
+        .labelled_by(label);
+}
+
+fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
+    let shown = look.data.shown.newest().map(|(_, shown)| shown.clone());
+    let settings = &mut *look.settings;
+    let name = match settings.range {
+        ColourRange::Shared => "All heads",
+        ColourRange::PerHead => "Each head",
+        ColourRange::Locked(_) => "Locked",
+    };
+    let label = ui
+        .label("Limits")
+        .on_hover_text("What the ends of the colours stand for: the numbers of all heads, of each head by itself, or those of now whatever is shown later");
+    ComboBox::from_id_salt("limits")
+        .width(78.0)
+        .selected_text(name)
+        .show_ui(ui, |ui| {
+            ui.selectable_value(&mut settings.range, ColourRange::Shared, "All heads");
+            ui.selectable_value(&mut settings.range, ColourRange::PerHead, "Each head");
+            let now = match (settings.range, shown) {
+                (ColourRange::Locked(limits), _) => limits,
+                (_, Some(shown)) => shown.limits(settings.scale),
+                (_, None) => Limits::symmetric(1.0),
+            };
+            ui.selectable_value(&mut settings.range, ColourRange::Locked(now), "Locked");
+        })
+        .response
+        .labelled_by(label.id);
+}
+
+fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
+    let run = look.run;
+    let settings = &mut *look.settings;
+    let name = match &settings.compare {
+        CompareWith::Nothing => "nothing".to_owned(),
+        CompareWith::Step(step) => format!("step {step}"),
+        CompareWith::Run(run) => run.0.clone(),
+    };
+    let label = ui
+        .label("Less")
+        .on_hover_text("Show the difference from another step or another run");
+    let width = 96.0;
+    let list = ComboBox::from_id_salt("less")
+        .width(width)
+        .truncate()
+        .selected_text(&name);
+    let shown = within(ui, width, |ui| {
+        list.show_ui(ui, |ui| {
+            let compare = &mut settings.compare;
+            ui.selectable_value(compare, CompareWith::Nothing, "nothing");
+            for step in &run.snapshots {
+                ui.selectable_value(compare, CompareWith::Step(*step), format!("step {step}"));
+            }
+            let is_alike = |other: &&crate::runs::run::Run| {
+                other.id != run.id && other.spec.model.checkpoint == run.spec.model.checkpoint
+            };
+            for other in store.runs().iter().rev().filter(is_alike).take(30) {
+                let with = CompareWith::Run(other.id.clone());
+                ui.selectable_value(compare, with, &other.id.0);
+            }
+        })
+    });
+    shown.response.labelled_by(label.id).on_hover_text(name);
+}
+
+fn picker(ui: &mut Ui, name: &str, value: &mut usize, n: usize) {
+    let label = ui.label(name).id;
+    ComboBox::from_id_salt(name)
+        .width(46.0)
+        .selected_text(value.to_string())
+        .show_ui(ui, |ui| {
+            for idx in 0..n {
+                ui.selectable_value(value, idx, idx.to_string());
+            }
+        })
+        .response
+        .labelled_by(label);
+}

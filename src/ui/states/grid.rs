@@ -1,0 +1,130 @@
+//! Every head at once: a click makes one large.
+
+use eframe::egui::{
+    Align2, FontId, Id, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
+};
+
+use super::images::HeadGrid;
+use super::settings::{ColourRange, StatesSettings};
+use super::view::{StatesContext, symbol};
+use crate::colormap::Limits;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::pictures::{PictureOf, is_taken, place};
+use crate::ui::shell::theme::palette;
+use crate::ui::widgets::controls::{group_title, named, weak_small};
+use crate::ui::widgets::heatmap::{HeatmapLook, paint_heatmap};
+use crate::ui::widgets::numbers::number;
+
+const AXIS: f32 = 26.0;
+const TOP: f32 = 16.0;
+
+/// Draws the grid.
+pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
+    let corner = ui.cursor().min;
+    group_title(ui, "Every head");
+    let Some((key, grid)) = look.data.grid.newest() else {
+        weak_small(ui, "being computed");
+        return;
+    };
+    let (n_layer, n_head) = (grid.n_layer, grid.n_head);
+    if is_taken(ui, PictureOf::Heads) {
+        let kind = symbol(key.kind, false);
+        weak_small(
+            ui,
+            format!("{kind} of {}, after step {}", key.of.run.0, key.of.step),
+        );
+    }
+    weak_small(ui, "layers down, heads across");
+    let side = ((ui.available_width() - AXIS) / n_head.max(1) as f32)
+        .clamp(4.0, 72.0)
+        .floor();
+    let size = vec2(AXIS + side * n_head as f32, TOP + side * n_layer as f32);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    named(&response, Role::Image, "Grid of every head");
+    let of_picture = Rect::from_min_max(corner, rect.max).expand(6.0);
+    place(ui, PictureOf::Heads, of_picture);
+    response.context_menu(|ui| {
+        if ui.button("Save every head as PNG…").clicked() {
+            look.asked = Some(Action::SavePicture(PictureOf::Heads));
+            ui.close();
+        }
+    });
+    let cells = Rect::from_min_max(rect.min + vec2(AXIS, TOP), rect.max);
+    let gap = if side > 16.0 { 2.0 } else { 1.0 };
+    let paint = HeatmapLook {
+        limits: limits(grid, look.settings),
+        scale: look.settings.scale,
+        gap,
+        ..HeatmapLook::new(Limits::symmetric(1.0), look.settings.scale)
+    };
+    paint_heatmap(ui, Id::unique("grid of heads"), cells, &grid.data, &paint);
+    labels(ui, cells.min, side, n_layer, n_head);
+    let settings = &mut *look.settings;
+    let chosen = Rect::from_min_size(
+        cells.min + vec2(settings.head as f32, settings.layer as f32) * side,
+        Vec2::splat(side - gap),
+    );
+    let stroke = Stroke::new(2.0, palette(ui.visuals()).accent);
+    ui.painter()
+        .rect_stroke(chosen.expand(1.0), 1.0, stroke, StrokeKind::Outside);
+    let under = response.hover_pos().filter(|at| cells.contains(*at));
+    let Some(at) = under.map(|at| (at - cells.min) / side) else {
+        return;
+    };
+    let (layer, head) = (
+        (at.y as usize).min(n_layer.saturating_sub(1)),
+        (at.x as usize).min(n_head.saturating_sub(1)),
+    );
+    if response.clicked() {
+        (settings.layer, settings.head) = (layer, head);
+    }
+    let kind = symbol(settings.kind, false);
+    let text = match grid.head(layer, head) {
+        Some(of) => {
+            let Limits { low, high } = of.sequential;
+            format!(
+                "layer {layer}, head {head}\nnorm {}, from {} to {}",
+                number(of.norm),
+                number(low.into()),
+                number(high.into())
+            )
+        }
+        None => format!("layer {layer}, head {head}\nhas no {kind}"),
+    };
+    response.on_hover_text_at_pointer(text);
+}
+
+/// Of every tile, or one for all.
+fn limits(grid: &HeadGrid, settings: &StatesSettings) -> Vec<Limits> {
+    match settings.range {
+        ColourRange::Shared => vec![grid.limits(settings.scale)],
+        ColourRange::Locked(limits) => vec![limits],
+        ColourRange::PerHead => {
+            let none = Limits::symmetric(0.0);
+            let heads = grid.heads.iter();
+            heads
+                .map(|head| {
+                    head.as_ref()
+                        .map_or(none, |head| head.limits(settings.scale))
+                })
+                .collect()
+        }
+    }
+}
+
+fn labels(ui: &Ui, origin: Pos2, side: f32, n_layer: usize, n_head: usize) {
+    let weak = palette(ui.visuals()).weak;
+    let font = FontId::proportional(10.5);
+    let painter = ui.painter();
+    let every = |room: f32| ((room / side).ceil() as usize).max(1);
+    for layer in (0..n_layer).step_by(every(14.0)) {
+        let at = pos2(origin.x - 6.0, origin.y + (layer as f32 + 0.5) * side);
+        let text = layer.to_string();
+        painter.text(at, Align2::RIGHT_CENTER, text, font.clone(), weak);
+    }
+    for head in (0..n_head).step_by(every(20.0)) {
+        let at = pos2(origin.x + (head as f32 + 0.5) * side, origin.y - 2.0);
+        let text = head.to_string();
+        painter.text(at, Align2::CENTER_BOTTOM, text, font.clone(), weak);
+    }
+}

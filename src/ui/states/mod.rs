@@ -1,0 +1,14 @@
+//! S_0 as pictures, layer by layer and head by head.
+
+pub(crate) mod controls;
+pub(crate) mod data;
+pub(crate) mod grid;
+pub(crate) mod images;
+pub(crate) mod large;
+pub(crate) mod numbers;
+pub(crate) mod requests;
+pub mod settings;
+pub(crate) mod steps;
+pub(crate) mod tokens;
+pub(crate) mod traced_text;
+pub(crate) mod view;

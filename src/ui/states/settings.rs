@@ -1,0 +1,120 @@
+//! How the states are looked at, kept over restarts.
+
+use eframe::egui::{Pos2, Rect};
+use serde::{Deserialize, Serialize};
+
+use crate::colormap::{Limits, Scale};
+use crate::protocol::event::RunId;
+use crate::tuning::head_matrices::MatrixKind;
+use crate::tuning::trajectory::Place;
+use crate::ui::widgets::player::Player;
+
+/// What the ends of the colours of a state's picture stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub enum ColourRange {
+    /// The same limits for every head, so that they compare.
+    #[default]
+    Shared,
+    /// Each head has limits of its own, so that faint ones show.
+    PerHead,
+    /// These, whatever is shown, so that runs and steps compare.
+    Locked(Limits),
+}
+
+/// What is taken off a state before it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum CompareWith {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The same run after so many steps.
+    Step(usize),
+    /// Another run.
+    Run(RunId),
+}
+
+/// Which part of a state is looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatesSettings {
+    /// The layer of the large picture.
+    pub layer: usize,
+    /// Its head.
+    pub head: usize,
+    /// The matrix.
+    pub kind: MatrixKind,
+    /// The colours.
+    pub scale: Scale,
+    /// What their ends stand for.
+    pub range: ColourRange,
+    /// Whether the state is followed over a text.
+    pub follows_text: bool,
+    /// The text.
+    pub text: String,
+    /// Whether it starts from the untuned model.
+    pub from_untuned: bool,
+    /// The snapshot that is shown; the newest state without.
+    #[serde(skip)]
+    pub step: Option<usize>,
+    /// What is taken off it.
+    #[serde(skip)]
+    pub compare: CompareWith,
+    /// Tokens of the text that are done; all without.
+    #[serde(skip)]
+    pub token: Option<usize>,
+    /// Whether the tokens go on by themselves.
+    #[serde(skip)]
+    pub tokens: Player,
+    /// Whether the snapshots do.
+    #[serde(skip)]
+    pub steps: Player,
+    /// The part of the matrix that is shown, 0 to 1 both ways.
+    #[serde(skip, default = "whole")]
+    pub zoom: Rect,
+}
+
+impl StatesSettings {
+    /// All of a matrix.
+    pub const WHOLE: Rect = Rect {
+        min: Pos2::ZERO,
+        max: Pos2::new(1.0, 1.0),
+    };
+
+    /// The head that is looked at.
+    pub fn place(&self) -> Place {
+        Place {
+            layer: self.layer,
+            head: self.head,
+        }
+    }
+
+    /// Whether a part of the matrix is shown.
+    pub fn is_zoomed(&self) -> bool {
+        self.zoom != Self::WHOLE
+    }
+}
+
+fn whole() -> Rect {
+    StatesSettings::WHOLE
+}
+
+impl Default for StatesSettings {
+    fn default() -> Self {
+        Self {
+            layer: 0,
+            head: 0,
+            kind: MatrixKind::default(),
+            scale: Scale::default(),
+            range: ColourRange::default(),
+            follows_text: false,
+            text: String::new(),
+            from_untuned: false,
+            step: None,
+            compare: CompareWith::default(),
+            token: None,
+            tokens: Player::default(),
+            steps: Player::default(),
+            zoom: Self::WHOLE,
+        }
+    }
+}

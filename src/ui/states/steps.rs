@@ -1,0 +1,56 @@
+//! The scrubber over the steps of a run.
+
+use eframe::egui::{Slider, Ui};
+
+use super::view::StatesContext;
+use crate::ui::widgets::controls::weak_small;
+
+/// Draws the scrubber; nothing where there is nothing to go to.
+pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
+    let stored = &look.run.snapshots;
+    if stored.is_empty() {
+        return;
+    }
+    let is_over = look.run.status.is_over();
+    let is_gone = |step: usize| !stored.contains(&step);
+    if look.settings.step.is_some_and(is_gone) {
+        look.settings.step = None;
+    }
+    ui.horizontal(|ui| {
+        let label = ui
+            .label("Step")
+            .on_hover_text("Snapshots that the run stored; the arrow keys go from one to the next");
+        // The last place is the newest state, stored or not.
+        let mut place = look.settings.step.map_or(stored.len(), |step| {
+            stored.iter().position(|of| *of == step).unwrap_or(0)
+        });
+        let last = stored.len();
+        let has_moved = look.settings.steps.ui(ui, "the steps", &mut place, last);
+        ui.spacing_mut().slider_width = (ui.available_width() - 190.0).clamp(80.0, 520.0);
+        let slider = Slider::new(&mut place, 0..=last).show_value(false);
+        let slid = ui.add(slider).labelled_by(label.id).changed();
+        if slid {
+            look.settings.steps.stop();
+        }
+        let step = &mut look.settings.step;
+        if has_moved || slid {
+            *step = stored.get(place).copied();
+        }
+        let newest = if is_over { "Handed over" } else { "Live" };
+        let hint = if is_over {
+            "The state that the run handed over"
+        } else {
+            "The newest state, several times a second"
+        };
+        if ui
+            .selectable_label(step.is_none(), newest)
+            .on_hover_text(hint)
+            .clicked()
+        {
+            *step = None;
+        }
+        if let Some(step) = step {
+            weak_small(ui, format!("after step {step}"));
+        }
+    });
+}

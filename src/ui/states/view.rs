@@ -1,0 +1,252 @@
+//! States as pictures: every head at once, one of them large with its numbers,
+//! over the steps of a run and over the tokens of a text.
+//!
+//! | file | what |
+//! |---|---|
+//! | `controls.rs` | which matrix, which head, which colours, less what |
+//! | `steps.rs` | the scrubber over the steps |
+//! | `tokens.rs` | the text, its tokens, and the scrubber over them |
+//! | `grid.rs` | every head |
+//! | `large.rs` | one head, with zoom and profiles |
+//! | `numbers.rs` | statistics, histogram and singular values |
+
+use eframe::egui::{RichText, Ui};
+
+use super::data::{MatrixImageKey, StateKey, StatesData};
+use super::settings::{CompareWith, StatesSettings};
+use crate::runs::RunStore;
+use crate::runs::run::Run;
+use crate::tuning::head_matrices::MatrixKind;
+use crate::tuning::spec::{Dynamics, Method};
+use crate::ui::shared::action::Action;
+use crate::ui::shell::theme::GAP;
+use crate::ui::ui_state::UiState;
+use crate::ui::widgets::controls::{cut_label, empty_state, scrolled, weak_small};
+use crate::ui::widgets::numbers::number;
+
+/// From which width on the two pictures stand side by side.
+const SIDE_BY_SIDE_FROM: f32 = 560.0;
+/// From which width on the numbers stand beside them.
+const ALL_SIDE_BY_SIDE_FROM: f32 = 1080.0;
+const NUMBERS_WIDTH: f32 = 270.0;
+
+/// What the parts of the view look at together.
+pub(crate) struct StatesContext<'a> {
+    pub run: &'a Run,
+    pub settings: &'a mut StatesSettings,
+    pub data: &'a StatesData,
+    /// Layers and heads of the state.
+    pub sizes: [usize; 2],
+    /// What people asked for.
+    pub asked: Option<Action>,
+}
+
+/// Draws the view.
+pub fn states_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    state: &mut UiState,
+    data: &StatesData,
+) -> Option<Action> {
+    let Some(run) = state.focused().and_then(|id| store.get(id)) else {
+        empty_state(
+            ui,
+            "No state to look at",
+            "Start a run or choose one on the left. Its S₀ appears here as it is trained.",
+        );
+        return None;
+    };
+    let Some(key) = data.key(run, state.states.step) else {
+        nothing_ui(ui, run);
+        return None;
+    };
+    if let Some(problem) = data.problem(&key) {
+        empty_state(ui, "The state cannot be read", problem);
+        return None;
+    }
+    let Some(tuned) = data.state(&key) else {
+        empty_state(ui, "Reading the state", "It is read from the run's folder.");
+        return None;
+    };
+    let sizes = [tuned.state.n_layer, tuned.state.n_head];
+    let settings = &mut state.states;
+    settings.layer = settings.layer.min(sizes[0].saturating_sub(1));
+    settings.head = settings.head.min(sizes[1].saturating_sub(1));
+    let mut look = StatesContext {
+        run,
+        settings,
+        data,
+        sizes,
+        asked: None,
+    };
+    heading_ui(ui, &look, &key);
+    super::controls::controls_ui(ui, &mut look, store, tuned.lift.is_some());
+    super::steps::steps_ui(ui, &mut look);
+    ui.add_space(4.0);
+    scrolled(ui, |ui| {
+        if look.settings.follows_text {
+            super::tokens::words_ui(ui, &mut look);
+            ui.add_space(4.0);
+        }
+        pictures_ui(ui, &mut look);
+        ui.add_space(GAP);
+    });
+    look.asked
+}
+
+fn nothing_ui(ui: &mut Ui, run: &Run) {
+    if run.spec.method == Method::Base {
+        empty_state(
+            ui,
+            "This run has no state",
+            "Base trains nothing, so there is nothing to look at.",
+        );
+    } else if run.status.is_over() {
+        empty_state(
+            ui,
+            "This run has no state",
+            "Nothing of its state was saved. Choose another one on the left.",
+        );
+    } else {
+        empty_state(
+            ui,
+            "No state yet",
+            "S₀ appears after the first step; the untuned model is measured before it.",
+        );
+    }
+}
+
+fn heading_ui(ui: &mut Ui, look: &StatesContext<'_>, key: &StateKey) {
+    cut_label(ui, RichText::new(&look.run.id.0).heading()).on_hover_text(&look.run.id.0);
+    let settings = &*look.settings;
+    let grid = look.data.grid.newest();
+    // While a run is on the grid comes a little after the state that it is of.
+    let is_live = settings.step.is_none() && !look.run.status.is_over();
+    let shown = grid.filter(|(of, _)| {
+        let is_it = of.of == *key || (is_live && of.of.run == key.run);
+        is_it && of.kind == settings.kind
+    });
+    let norm = shown.map_or(String::new(), |(_, grid)| {
+        format!(", norm {} over all heads", number(grid.norm))
+    });
+    let less = match &settings.compare {
+        CompareWith::Nothing => String::new(),
+        CompareWith::Step(step) => format!(", less that after step {step}"),
+        CompareWith::Run(run) => format!(", less that of {}", run.0),
+    };
+    let step = shown.map_or(key.step, |(of, _)| of.of.step);
+    let what = match (settings.follows_text, settings.from_untuned) {
+        (true, true) => "S over a text, from the untuned model".to_owned(),
+        (true, false) => format!("S over a text, from the state after step {step}"),
+        (false, _) => {
+            let kind = symbol(settings.kind, false);
+            format!("{kind} after step {step}{less}{norm}")
+        }
+    };
+    weak_small(ui, what);
+    ui.add_space(2.0);
+}
+
+/// The symbol of a matrix, at the start or over a text.
+pub(crate) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
+    match (kind, over_text) {
+        (MatrixKind::S0, false) => "S₀",
+        (MatrixKind::S0, true) => "S",
+        (MatrixKind::Z, _) => "Z",
+        (MatrixKind::Lifted, false) => "Q^T Z",
+        (MatrixKind::Lifted, true) => "L",
+        (MatrixKind::R, _) => "R",
+    }
+}
+
+/// The grid, the large picture and the numbers, side by side where there is
+/// room.
+fn pictures_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
+    let width = ui.available_width();
+    if width < SIDE_BY_SIDE_FROM {
+        super::grid::grid_ui(ui, look);
+        ui.add_space(GAP);
+        super::large::large_ui(ui, look);
+        ui.add_space(GAP);
+        super::numbers::numbers_ui(ui, look, 1);
+        return;
+    }
+    let is_wide = width >= ALL_SIDE_BY_SIDE_FROM;
+    let numbers_width = if is_wide { NUMBERS_WIDTH } else { 0.0 };
+    ui.horizontal_top(|ui| {
+        ui.vertical(|ui| {
+            ui.set_width((width * 0.34).floor().min(360.0));
+            super::grid::grid_ui(ui, look);
+        });
+        ui.add_space(GAP);
+        ui.vertical(|ui| {
+            ui.set_width(ui.available_width() - numbers_width);
+            super::large::large_ui(ui, look);
+        });
+        if is_wide {
+            ui.vertical(|ui| {
+                ui.set_width(numbers_width - GAP);
+                super::numbers::numbers_ui(ui, look, 1);
+            });
+        }
+    });
+    if !is_wide {
+        ui.add_space(GAP);
+        super::numbers::numbers_ui(ui, look, 3);
+    }
+}
+
+/// What people should know of the matrix that is shown.
+pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
+    let Method::Lifted(spec) = &look.run.spec.method else {
+        return None;
+    };
+    let is_constant = spec.dynamics == Dynamics::Constant;
+    let over_text = look.settings.follows_text;
+    match look.settings.kind {
+        MatrixKind::S0 | MatrixKind::R => None,
+        MatrixKind::Z if !over_text => None,
+        MatrixKind::Z => is_constant.then(|| "Constant: it does not change over tokens.".into()),
+        MatrixKind::Lifted => {
+            let unchanging = match (is_constant, over_text) {
+                (true, true) => " Constant: it does not change over tokens.",
+                (true, false) => " Constant dynamics: a static readout, no memory.",
+                (false, _) => "",
+            };
+            Some(format!("Its rank is at most N, the head size.{unchanging}"))
+        }
+    }
+}
+
+/// Whether what was computed last is of the head and matrix that is chosen.
+pub(crate) fn is_of_choice(key: &MatrixImageKey, settings: &StatesSettings) -> bool {
+    match key {
+        MatrixImageKey::State { place, kind, .. } => {
+            *place == settings.place() && *kind == settings.kind && !settings.follows_text
+        }
+        MatrixImageKey::Token { kind, .. } => *kind == settings.kind && settings.follows_text,
+    }
+}
+
+/// Which run and step the matrix is of, for a picture that leaves the heading of
+/// the view behind.
+pub(crate) fn origin_words(key: &MatrixImageKey, run: &Run) -> String {
+    let run = &run.id.0;
+    match key {
+        MatrixImageKey::State { of, less: None, .. } => format!("{run}, after step {}", of.step),
+        MatrixImageKey::State {
+            of,
+            less: Some(less),
+            ..
+        } => {
+            let (step, other) = (of.step, &less.run.0);
+            format!(
+                "{run}, after step {step}, less {other}, after step {}",
+                less.step
+            )
+        }
+        MatrixImageKey::Token { n_tokens, .. } => {
+            format!("{run}, after {n_tokens} tokens of a text")
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Which fields a sweep ranges over.
+
+use eframe::egui::{ComboBox, RichText, Role, Ui};
+
+use super::state::SweepAction;
+use super::view::spoken;
+use crate::persist::spec_file::fields;
+use crate::protocol::run_spec::{LeadingToken, RunSpec};
+use crate::sweep::spec::Axis;
+use crate::sweep::sweep_file::{SWEEPS, about};
+use crate::sweep::values::{FieldValue, Values};
+use crate::ui::shared::action::Action;
+use crate::ui::shell::theme::GAP;
+use crate::ui::widgets::controls::{cut_label, named, weak_small};
+
+/// Fields that people search most: what the button says, what it is, path.
+const FIRST: [(&str, &str, &str); 6] = [
+    ("Learning rate η", "Learning rate", "training.learning_rate"),
+    (
+        "M",
+        "Number of support vectors",
+        "method.features.upscaled_size",
+    ),
+    (
+        "γ",
+        "Inverse squared width of the kernels",
+        "method.features.gamma",
+    ),
+    (
+        "λ",
+        "Weight of the decorrelation loss",
+        "method.decorrelation.rule.lambda",
+    ),
+    ("η_R", "Step size of R", "method.decorrelation.rule.eta"),
+    (
+        "Seed",
+        "Three seeds, for means and intervals",
+        "training.seed",
+    ),
+];
+
+/// Draws ways to add a field: those that are searched most, and any other.
+pub(super) fn add_axis_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, base: &RunSpec) {
+    let known = fields(base).unwrap_or_default();
+    ui.horizontal_wrapped(|ui| {
+        any_field_ui(ui, part, axes, &known);
+        for (text, what, path) in FIRST {
+            let Some((field, value)) = known.iter().find(|(field, _)| field == path) else {
+                continue;
+            };
+            if has(axes, field) {
+                continue;
+            }
+            let button = ui.button(text);
+            named(&button, Role::Button, &format!("Add {what}"));
+            if button.on_hover_text(format!("{what}, {field}")).clicked() {
+                axes.push(axis(field, value));
+            }
+        }
+    });
+}
+
+/// Says what a sweep does where nothing is chosen yet, and what to begin with.
+pub(super) fn first_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
+    ui.add_space(2.0 * GAP);
+    ui.label(RichText::new("Nothing differs between the runs yet").heading());
+    ui.add_space(2.0);
+    ui.label(
+        RichText::new(
+            "A sweep does a run for every combination of the values of its fields. Add a field above; its range starts around the value that the configuration has.",
+        )
+        .weak(),
+    );
+    ui.add_space(GAP);
+    weak_small(ui, "Or begin with a sweep that ships with Gosling");
+    for (name, text) in SWEEPS {
+        ui.horizontal(|ui| {
+            let button = ui.button(*name);
+            named(
+                &button,
+                Role::Button,
+                &format!("Begin with the sweep {name}"),
+            );
+            if button.clicked() {
+                actions.push(Action::Sweep(SweepAction::UseShipped(name)));
+            }
+            let about = RichText::new(about(text)).small().weak();
+            cut_label(ui, about);
+        });
+    }
+}
+
+fn has(axes: &[Axis], field: &str) -> bool {
+    axes.iter().any(|axis| axis.field == field)
+}
+
+fn axis(field: &str, value: &str) -> Axis {
+    Axis {
+        field: field.into(),
+        values: first_values(field, value),
+    }
+}
+
+/// A way to any field that can be searched.
+fn any_field_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, known: &[(String, String)]) {
+    let add = ComboBox::from_id_salt(("add field", part))
+        .width(150.0)
+        .selected_text("Add a field");
+    let add = add.show_ui(ui, |ui| {
+        for (field, value) in known {
+            if !is_searchable(field, value) || has(axes, field) {
+                continue;
+            }
+            if ui
+                .selectable_label(false, format!("{field}   {value}"))
+                .clicked()
+            {
+                axes.push(axis(field, value));
+            }
+        }
+    });
+    spoken(&add.response, Role::ComboBox, "Add a field");
+}
+
+/// Numbers and choices of how the state is trained, and not of where files are.
+fn is_searchable(field: &str, value: &str) -> bool {
+    let is_about = [
+        "training.",
+        "method.",
+        "data.train_limit",
+        "data.loss_on",
+        "data.leading_token",
+    ]
+    .iter()
+    .any(|start| field.starts_with(start));
+    is_about && value.len() < 24 && !value.starts_with(['"', '[']) && !value.contains(['"', ':'])
+}
+
+/// A range around the present value.
+fn first_values(field: &str, value: &str) -> Values {
+    let number = FieldValue(value.to_owned()).number();
+    let list = |values: &[&str]| {
+        Values::List(
+            values
+                .iter()
+                .map(|value| FieldValue((*value).into()))
+                .collect(),
+        )
+    };
+    match (field, number) {
+        ("data.leading_token", _) => list(&LeadingToken::ALL.map(LeadingToken::name)),
+        ("training.seed", Some(_)) => list(&["0", "1", "2"]),
+        ("method.features.upscaled_size", Some(_)) => Values::Log {
+            from: 64.0,
+            to: 512.0,
+            count: 4,
+        },
+        ("method.features.gamma", None) => list(&[value, "0.5", "1.0", "2.0"]),
+        ("method.decorrelation.rule.lambda", Some(0.0)) => list(&["0.0", "0.01", "0.1", "1.0"]),
+        (_, Some(number)) if number > 0.0 => Values::Log {
+            from: number / 4.0,
+            to: number * 4.0,
+            count: 5,
+        },
+        _ => list(&[value]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::persist::presets::{PRESETS, preset};
+    use crate::sweep::spec::{BaseRun, Search, SweepPart, SweepSpec};
+
+    /// Every field that is offered first has a range that can be run, of more
+    /// than one value.
+    #[test]
+    fn the_first_ranges_can_be_run() {
+        let mut n_offered = 0;
+        for (name, _) in PRESETS {
+            let base = preset(name).unwrap();
+            let known = fields(&base).unwrap();
+            for (_, _, path) in FIRST {
+                let Some((field, value)) = known.iter().find(|(field, _)| field == path) else {
+                    continue;
+                };
+                n_offered += 1;
+                let part = SweepPart {
+                    search: Search::Grid(vec![axis(field, value)]),
+                    ..SweepPart::default()
+                };
+                let sweep = SweepSpec {
+                    base: BaseRun::Run(Box::new(base.clone())),
+                    parts: vec![part],
+                    ..SweepSpec::default()
+                };
+                let plan = sweep.plan().unwrap();
+                assert!(plan.runs.len() >= 3, "{name}, {path}");
+            }
+        }
+        assert!(n_offered > 2 * PRESETS.len());
+    }
+
+    #[test]
+    fn a_sweep_over_the_leading_token_has_every_form_and_can_be_run() {
+        let base = RunSpec::default();
+        let known = fields(&base).unwrap();
+        let (field, value) = known
+            .iter()
+            .find(|(field, _)| field == "data.leading_token")
+            .unwrap();
+        assert!(is_searchable(field, value));
+        let part = SweepPart {
+            search: Search::Grid(vec![axis(field, value)]),
+            ..SweepPart::default()
+        };
+        let sweep = SweepSpec {
+            base: BaseRun::Run(Box::new(base)),
+            parts: vec![part],
+            ..SweepSpec::default()
+        };
+        let plan = sweep.plan().unwrap();
+        let forms: Vec<_> = plan
+            .runs
+            .iter()
+            .map(|run| run.spec.data.leading_token)
+            .collect();
+        assert_eq!(forms, LeadingToken::ALL);
+    }
+
+    #[test]
+    fn a_width_by_the_median_is_compared_with_numbers() {
+        let first = first_values("method.features.gamma", "Median");
+        let Values::List(values) = first else {
+            panic!("a list");
+        };
+        assert_eq!(values[0].0, "Median");
+        assert_eq!(values[1].number(), Some(0.5));
+    }
+}

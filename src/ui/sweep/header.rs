@@ -1,0 +1,155 @@
+//! The sweep that is looked at: how far it is, and what can be done with it.
+
+use eframe::egui::{ComboBox, ProgressBar, RichText, Role, Ui};
+
+use super::state::{OpenSweep, SweepAction, SweepState};
+use super::view::spoken;
+use crate::runs::RunStore;
+use crate::sweep::conduct::SweepCommand;
+use crate::sweep::results_tables::headline;
+use crate::sweep::task::TaskState;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::theme::{GAP, palette};
+use crate::ui::widgets::controls::{from_right, primary_button, weak_small};
+use crate::words::duration;
+
+/// Draws it.
+pub(super) fn header_ui(
+    ui: &mut Ui,
+    panel: &SweepState,
+    store: &RunStore,
+    actions: &mut Vec<Action>,
+) {
+    let Some(shown) = &panel.shown else { return };
+    let mut asked = Vec::new();
+    ui.horizontal(|ui| {
+        let name = &shown.plan.sweep.name;
+        let chosen = ComboBox::from_id_salt("sweep").selected_text(RichText::new(name).strong());
+        let chosen = chosen.width(170.0).show_ui(ui, |ui| {
+            for path in &panel.known {
+                let other = path.file_name().unwrap_or_default().to_string_lossy();
+                if ui.selectable_label(*path == shown.path, other).clicked() {
+                    asked.push(SweepAction::Open(path.clone()));
+                }
+            }
+        });
+        let chosen = chosen.response.on_hover_text("The sweep that is looked at");
+        spoken(&chosen, Role::ComboBox, "Sweep");
+        if ui.button("New sweep").clicked() {
+            asked.push(SweepAction::New);
+        }
+        from_right(ui, |ui| buttons_ui(ui, shown, panel.is_on(), &mut asked));
+    });
+    progress_ui(ui, shown, store);
+    if shown.live.is_none() {
+        behind_ui(ui, panel, &mut asked);
+    }
+    if let Some(reason) = &shown.failure {
+        ui.colored_label(
+            palette(ui.visuals()).bad,
+            format!("The sweep could not go on, {reason}"),
+        );
+    }
+    for line in headline(&shown.results) {
+        ui.label(line);
+    }
+    ui.add_space(GAP / 2.0);
+    actions.extend(asked.into_iter().map(Action::Sweep));
+}
+
+fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<SweepAction>) {
+    let (n_settled, n_tasks) = shown.queue.progress(&shown.plan);
+    match &shown.live {
+        Some(live) => {
+            let stop = ui.add_enabled(!live.is_stopping, eframe::egui::Button::new("Stop"));
+            let stop =
+                stop.on_hover_text("Save the runs under way and stop; the sweep can go on later");
+            if stop.clicked() {
+                asked.push(SweepAction::Tell(SweepCommand::Stop));
+            }
+            let (text, command) = match live.is_held {
+                true => ("Resume", SweepCommand::Resume),
+                false => ("Pause", SweepCommand::Pause),
+            };
+            let hold = ui.add_enabled(!live.is_stopping, eframe::egui::Button::new(text));
+            if hold.clicked() {
+                asked.push(SweepAction::Tell(command));
+            }
+        }
+        None => {
+            let failed = shown.results.rows.iter();
+            let failed = failed.filter(|row| matches!(row.facts.state, TaskState::Failed(_)));
+            if n_settled < n_tasks {
+                let hint = match is_on {
+                    true => "When the sweep that goes on has ended",
+                    false => "Do the runs that are left",
+                };
+                let go_on = primary_button(ui, "Go on", !is_on, 90.0);
+                if go_on
+                    .on_hover_text(hint)
+                    .on_disabled_hover_text(hint)
+                    .clicked()
+                {
+                    asked.push(SweepAction::GoOn { retry: false });
+                }
+            } else if failed.count() > 0 && !is_on && ui.button("Try failed runs again").clicked() {
+                asked.push(SweepAction::GoOn { retry: true });
+            }
+        }
+    }
+}
+
+/// The sweep that goes on while another one is looked at, and a way back to it.
+pub(super) fn behind_ui(ui: &mut Ui, panel: &SweepState, asked: &mut Vec<SweepAction>) {
+    let Some(on) = panel.on() else { return };
+    let (n_settled, n_tasks) = on.queue.progress(&on.plan);
+    let name = &on.plan.sweep.name;
+    ui.horizontal(|ui| {
+        weak_small(
+            ui,
+            format!("The sweep {name} goes on, {n_settled} of {n_tasks} done"),
+        );
+        if ui.small_button("Show it").clicked() {
+            asked.push(SweepAction::Open(on.path.clone()));
+        }
+    });
+}
+
+fn progress_ui(ui: &mut Ui, shown: &OpenSweep, store: &RunStore) {
+    let (n_settled, n_tasks) = shown.queue.progress(&shown.plan);
+    // Runs under way count by their steps, so that the bar moves.
+    let under_way: f32 = shown
+        .results
+        .rows
+        .iter()
+        .filter(|row| row.facts.state == TaskState::Going)
+        .filter_map(|row| store.get(&super::view::run_of(row)))
+        .map(|run| run.step as f32 / run.spec.training.steps.max(1) as f32)
+        .sum();
+    let share = (n_settled as f32 + 0.95 * under_way) / n_tasks.max(1) as f32;
+    let left = shown.live.as_ref().and_then(|live| {
+        let done = n_settled as f32 + under_way - live.n_before as f32;
+        let secs = live.since.elapsed().as_secs_f64();
+        let left = n_tasks as f64 - f64::from(n_settled as f32 + under_way);
+        (done > 0.3).then(|| secs / f64::from(done) * left)
+    });
+    let mut text = format!("{n_settled} of {n_tasks} done");
+    match &shown.live {
+        Some(live) if live.is_stopping => text += ", saving the runs under way",
+        Some(live) if live.is_held => text += ", paused",
+        Some(_) => {}
+        None if n_settled < n_tasks => text += ", stopped",
+        None => {}
+    }
+    if let Some(secs) = left {
+        text += &format!(", about {} left", duration(secs));
+    }
+    ui.horizontal(|ui| {
+        let bar = ProgressBar::new(share.clamp(0.0, 1.0))
+            .fill(palette(ui.visuals()).accent)
+            .desired_width(180.0)
+            .desired_height(8.0);
+        ui.add(bar);
+        weak_small(ui, text);
+    });
+}

@@ -1,0 +1,203 @@
+//! The tasks of a sweep in their order, with what can be done to each.
+
+use eframe::egui::{
+    Align2, FontId, ProgressBar, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,
+};
+
+use super::state::{OpenSweep, SweepAction};
+use super::view::select;
+use crate::runs::RunStore;
+use crate::sweep::conduct::SweepCommand;
+use crate::sweep::task::{Task, TaskState};
+use crate::ui::shared::action::Action;
+use crate::ui::shell::theme::{blend, palette};
+use crate::ui::ui_state::UiState;
+use crate::ui::widgets::controls::{cut_middle, from_right, weak_small};
+
+const ROW_HEIGHT: f32 = 28.0;
+const NAME_WIDTH: f32 = 300.0;
+
+/// Draws it.
+pub(super) fn queue_ui(
+    ui: &mut Ui,
+    shown: &OpenSweep,
+    store: &RunStore,
+    state: &mut UiState,
+    actions: &mut Vec<Action>,
+) {
+    let tasks = &shown.queue.order;
+    ui.spacing_mut().item_spacing.y = 2.0;
+    ScrollArea::vertical()
+        .auto_shrink([false, false])
+        .show_rows(ui, ROW_HEIGHT, tasks.len(), |ui, rows| {
+            for idx in rows {
+                row_ui(ui, shown, idx, store, state, actions);
+            }
+        });
+}
+
+fn row_ui(
+    ui: &mut Ui,
+    shown: &OpenSweep,
+    idx: usize,
+    store: &RunStore,
+    state: &mut UiState,
+    actions: &mut Vec<Action>,
+) {
+    let task = shown.queue.order[idx];
+    let (title, run) = (title(shown, task), shown.run_of(task));
+    let (rect, row) =
+        ui.allocate_exact_size(vec2(ui.available_width(), ROW_HEIGHT), Sense::click());
+    let colours = palette(ui.visuals());
+    let is_selected = run.as_ref().is_some_and(|run| state.is_selected(run));
+    if is_selected {
+        ui.painter()
+            .rect_filled(rect, 4.0, ui.visuals().selection.bg_fill);
+    } else if row.hovered() {
+        let fill = blend(colours.text, colours.surface, 0.06);
+        ui.painter().rect_filled(rect, 4.0, fill);
+    }
+    if row.clicked()
+        && let Some(run) = &run
+    {
+        select(ui, state, run);
+    }
+    let font = FontId::proportional(13.0);
+    let name = cut_middle(ui, &title, &font, NAME_WIDTH);
+    let at = pos2(rect.left() + 8.0, rect.center().y);
+    ui.painter()
+        .text(at, Align2::LEFT_CENTER, name, font, colours.text);
+    row.widget_info(|| {
+        let name = format!("Task {title}, {}", shown.queue.state(task).word());
+        WidgetInfo::selected(Role::Button, true, is_selected, name)
+    });
+    row.on_hover_text(&title);
+    let mut inner = rect.shrink2(vec2(6.0, 2.0));
+    inner.min.x += NAME_WIDTH + 12.0;
+    let mut inner = ui.new_child(eframe::egui::UiBuilder::new().max_rect(inner));
+    inner.horizontal_centered(|ui| {
+        status_ui(ui, shown, task, run.as_ref().and_then(|run| store.get(run)));
+        from_right(ui, |ui| buttons_ui(ui, shown, idx, actions));
+    });
+}
+
+/// What the task is called.
+fn title(shown: &OpenSweep, task: Task) -> String {
+    match task {
+        Task::Untuned(idx) => format!("{}, once for all runs", shown.plan.untuned[idx].name),
+        Task::Run(idx) => {
+            let row = &shown.results.rows[idx];
+            let words = shown.results.settings_words(row);
+            let number = row.name.rsplit('.').next().unwrap_or_default();
+            let part = match shown.results.parts.len() {
+                1 => String::new(),
+                _ => format!("{}, ", shown.results.parts[row.part]),
+            };
+            format!("{number}  {part}{words}")
+        }
+        Task::Best(part) => format!("best of {} on the test split", shown.results.parts[part]),
+    }
+}
+
+fn status_ui(ui: &mut Ui, shown: &OpenSweep, task: Task, run: Option<&crate::runs::run::Run>) {
+    let colours = palette(ui.visuals());
+    let facts = shown.queue.facts.get(&task);
+    match shown.queue.state(task) {
+        TaskState::Going => {
+            let (done, total) = run.map_or((0, 1), |run| (run.step, run.spec.training.steps));
+            let share = done as f32 / total.max(1) as f32;
+            ui.add(
+                ProgressBar::new(share)
+                    .fill(colours.accent)
+                    .desired_width(90.0)
+                    .desired_height(6.0),
+            );
+            weak_small(ui, format!("{done} of {total}"));
+        }
+        TaskState::Done => {
+            let loss = facts.and_then(|facts| facts.validation_loss());
+            let accuracy = facts.and_then(|facts| facts.accuracy());
+            let mut words = vec!["finished".to_owned()];
+            words.extend(loss.map(|loss| format!("loss {loss:.4}")));
+            words.extend(accuracy.map(|accuracy| format!("accuracy {accuracy}")));
+            ui.label(RichText::new(words.join(", ")).small().color(colours.good));
+        }
+        TaskState::Diverged { step, detail } => {
+            let text = format!("diverged at step {step}");
+            let text = ui.label(RichText::new(text).small().color(colours.warning));
+            text.on_hover_text(detail);
+        }
+        TaskState::Failed(reason) => {
+            let text = ui.label(RichText::new("failed").small().color(colours.bad));
+            text.on_hover_text(reason);
+        }
+        TaskState::Dropped { step } => {
+            let text = weak_small(ui, format!("dropped at step {step}"));
+            text.on_hover_text("Others of its part had a lower validation loss there.");
+        }
+        TaskState::Held { step } => {
+            weak_small(ui, format!("interrupted at step {step}"));
+        }
+        state @ (TaskState::Waiting | TaskState::Skipped) => {
+            weak_small(ui, state.word());
+        }
+    }
+}
+
+fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Action>) {
+    if shown.live.is_none() {
+        return;
+    }
+    let task = shown.queue.order[idx];
+    let mut tell = |command| actions.push(Action::Sweep(SweepAction::Tell(command)));
+    match shown.queue.state(task) {
+        TaskState::Waiting | TaskState::Held { .. } => {
+            if ui.small_button("Skip").clicked() {
+                tell(SweepCommand::Skip(task));
+            }
+            let is_open = |task: &Task| {
+                matches!(
+                    shown.queue.state(*task),
+                    TaskState::Waiting | TaskState::Held { .. }
+                )
+            };
+            let before = shown.queue.order[..idx].iter().rposition(is_open);
+            let after = shown.queue.order[idx + 1..]
+                .iter()
+                .position(is_open)
+                .map(|at| idx + 1 + at);
+            for (other, text, hint) in [
+                (after, "Later", "After the next one that waits"),
+                (before, "Sooner", "Before the one that waits above"),
+            ] {
+                let button =
+                    ui.add_enabled(other.is_some(), eframe::egui::Button::new(text).small());
+                if button.on_hover_text(hint).clicked()
+                    && let Some(other) = other
+                {
+                    let mut order = shown.queue.order.clone();
+                    order.swap(idx, other);
+                    tell(SweepCommand::Order(order));
+                }
+            }
+        }
+        TaskState::Going => {
+            let skip = ui.small_button("Skip");
+            if skip
+                .on_hover_text("Save the run and leave it out")
+                .clicked()
+            {
+                tell(SweepCommand::Skip(task));
+            }
+        }
+        TaskState::Skipped => {
+            if ui.small_button("Do it after all").clicked() {
+                tell(SweepCommand::Unskip(task));
+            }
+        }
+        TaskState::Done
+        | TaskState::Diverged { .. }
+        | TaskState::Failed(_)
+        | TaskState::Dropped { .. } => {}
+    }
+}

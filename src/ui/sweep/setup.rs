@@ -1,0 +1,280 @@
+//! A sweep before it starts: its parts, their axes, and what all of it takes.
+
+use eframe::egui::{ComboBox, DragValue, Role, TextEdit, Ui};
+
+use super::axis::{axis_ui, labelled};
+use super::cost::bottom_ui;
+use super::fields::{add_axis_ui, first_ui};
+use super::state::{SweepAction, SweepState};
+use super::view::spoken;
+use crate::protocol::run_spec::RunSpec;
+use crate::runs::RunStore;
+use crate::sweep::spec::{Halving, Search, SweepPart};
+use crate::sweep::sweep_file::SWEEPS;
+use crate::sweep::values::Values;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::path_dialogs::PathFor;
+use crate::ui::shell::theme::GAP;
+use crate::ui::widgets::controls::{choice, from_right, group_title, scrolled, weak_small};
+
+/// Draws it.
+pub(super) fn setup_ui(
+    ui: &mut Ui,
+    panel: &mut SweepState,
+    base: &RunSpec,
+    store: &RunStore,
+    actions: &mut Vec<Action>,
+) {
+    top_ui(ui, panel, actions);
+    weak_small(
+        ui,
+        "Every run is the configuration on the right with these fields changed. Runs are compared on validation data; the best of each part is scored on the test split, once.",
+    );
+    ui.add_space(4.0);
+    let height = ui.available_height() - 96.0;
+    ui.allocate_ui(
+        eframe::egui::vec2(ui.available_width(), height.max(80.0)),
+        |ui| {
+            scrolled(ui, |ui| {
+                parts_ui(ui, panel, base);
+                if is_empty(&panel.draft.parts) {
+                    first_ui(ui, actions);
+                }
+            });
+        },
+    );
+    bottom_ui(ui, panel, store, actions);
+}
+
+fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        group_title(ui, "New sweep");
+        let name = TextEdit::singleline(&mut panel.draft.name).desired_width(130.0);
+        let name = ui
+            .add(name)
+            .on_hover_text("The start of the names of its runs");
+        name.widget_info(|| {
+            eframe::egui::WidgetInfo::labeled(
+                eframe::egui::Role::TextInput,
+                true,
+                "Name of the sweep",
+            )
+        });
+        let shipped = ComboBox::from_id_salt("shipped sweep").width(120.0);
+        let shipped = shipped.selected_text("Start from…").show_ui(ui, |ui| {
+            for (name, _) in SWEEPS {
+                if ui.selectable_label(false, *name).clicked() {
+                    actions.push(Action::Sweep(SweepAction::UseShipped(name)));
+                }
+            }
+        });
+        spoken(
+            &shipped.response,
+            Role::ComboBox,
+            "Start from a sweep that ships with the program",
+        );
+        ui.menu_button("File", |ui| actions.extend(file_ui(ui)));
+        from_right(ui, |ui| {
+            let known = ComboBox::from_id_salt("known sweep").width(150.0);
+            let opened = known.selected_text("Open a sweep").show_ui(ui, |ui| {
+                if panel.known.is_empty() {
+                    weak_small(ui, "There are none yet.");
+                }
+                for path in &panel.known {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    if ui.selectable_label(false, name).clicked() {
+                        actions.push(Action::Sweep(SweepAction::Open(path.clone())));
+                    }
+                }
+            });
+            spoken(&opened.response, Role::ComboBox, "Open a sweep");
+            if panel.shown.is_some() && ui.button("Back").clicked() {
+                panel.is_setting_up = false;
+            }
+        });
+    });
+}
+
+/// The sweep as a file.
+fn file_ui(ui: &mut Ui) -> Option<Action> {
+    let mut asked = None;
+    let entries = [
+        (
+            "Open…",
+            "A sweep as RON; its base run becomes the configuration",
+            Action::Choose(PathFor::OpenSweep),
+        ),
+        (
+            "Save…",
+            "The configuration and these fields as RON, as gosling sweep takes it",
+            Action::Choose(PathFor::SaveSweep),
+        ),
+        (
+            "Copy as RON",
+            "The same on the clipboard",
+            Action::CopySweepRon,
+        ),
+    ];
+    for (text, hint, action) in entries {
+        if ui.button(text).on_hover_text(hint).clicked() {
+            asked = Some(action);
+            ui.close();
+        }
+    }
+    asked
+}
+
+/// Whether no field was chosen yet.
+fn is_empty(parts: &[SweepPart]) -> bool {
+    parts.iter().all(|part| match &part.search {
+        Search::Grid(axes) | Search::Random { axes, .. } => axes.is_empty(),
+        Search::List(_) => false,
+    })
+}
+
+fn parts_ui(ui: &mut Ui, panel: &mut SweepState, base: &RunSpec) {
+    let n_parts = panel.draft.parts.len();
+    let mut removed = None;
+    for idx in 0..n_parts {
+        if part_ui(ui, panel, idx, base) {
+            removed = Some(idx);
+        }
+        ui.add_space(GAP);
+    }
+    if let Some(idx) = removed {
+        panel.draft.parts.remove(idx);
+        panel.texts.clear();
+    }
+    let add = ui.button("Add a part");
+    if add
+        .on_hover_text("A second search, such as another method, whose best run is found apart")
+        .clicked()
+    {
+        panel.draft.parts.push(SweepPart {
+            name: format!("part {}", n_parts + 1),
+            ..SweepPart::default()
+        });
+    }
+}
+
+/// Draws a part; whether it is to go.
+fn part_ui(ui: &mut Ui, panel: &mut SweepState, idx: usize, base: &RunSpec) -> bool {
+    let n_parts = panel.draft.parts.len();
+    let SweepState { draft, texts, .. } = panel;
+    let part = &mut draft.parts[idx];
+    let mut is_removed = false;
+    if n_parts > 1 || !part.name.is_empty() || !part.set.is_empty() {
+        ui.horizontal(|ui| {
+            let hint = format!("part {}", idx + 1);
+            let name = TextEdit::singleline(&mut part.name)
+                .hint_text(hint)
+                .desired_width(150.0);
+            spoken(&ui.add(name), Role::TextInput, "Name of the part");
+            set_ui(ui, part);
+            is_removed = n_parts > 1 && ui.button("Remove part").clicked();
+        });
+    }
+    ui.horizontal(|ui| kind_ui(ui, part));
+    let is_random = matches!(part.search, Search::Random { .. });
+    match &mut part.search {
+        Search::Grid(axes) | Search::Random { axes, .. } => {
+            let mut gone = None;
+            for (at, axis) in axes.iter_mut().enumerate() {
+                let text = texts
+                    .entry((idx, at))
+                    .or_insert_with(|| list_text(&axis.values));
+                if axis_ui(ui, (idx, at), axis, text, is_random, base) {
+                    gone = Some(at);
+                }
+            }
+            if let Some(at) = gone {
+                axes.remove(at);
+                texts.retain(|(part, _), _| *part != idx);
+            }
+            add_axis_ui(ui, idx, axes, base);
+        }
+        Search::List(runs) => {
+            weak_small(
+                ui,
+                format!(
+                    "{} runs from a list; edit them in the sweep's RON file.",
+                    runs.len()
+                ),
+            );
+        }
+    }
+    is_removed
+}
+
+/// Changes that hold for the whole part.
+fn set_ui(ui: &mut Ui, part: &mut SweepPart) {
+    let mut text = part.set.join("; ");
+    let field = TextEdit::singleline(&mut text)
+        .hint_text("changes of this part, as training.batch=8; …")
+        .desired_width(ui.available_width() - 110.0);
+    let field = ui.add(field);
+    spoken(&field, Role::TextInput, "Changes of the part");
+    if field.changed() {
+        part.set = match text.is_empty() {
+            true => Vec::new(),
+            false => text.split("; ").map(str::to_owned).collect(),
+        };
+    }
+}
+
+fn kind_ui(ui: &mut Ui, part: &mut SweepPart) {
+    let is_grid = matches!(part.search, Search::Grid(_));
+    let mut grid = is_grid;
+    if !matches!(part.search, Search::List(_)) {
+        choice(ui, &mut grid, &[(true, "Grid"), (false, "Random")]);
+    }
+    if grid != is_grid {
+        let axes = match &mut part.search {
+            Search::Grid(axes) | Search::Random { axes, .. } => std::mem::take(axes),
+            Search::List(_) => Vec::new(),
+        };
+        part.search = match grid {
+            true => Search::Grid(axes),
+            false => Search::Random {
+                axes,
+                n_runs: 20,
+                seed: 0,
+            },
+        };
+    }
+    if let Search::Random { n_runs, seed, .. } = &mut part.search {
+        labelled(ui, "runs", DragValue::new(n_runs).range(1..=10_000));
+        labelled(ui, "seed", DragValue::new(seed));
+    }
+    let mut halves = part.halving.is_some();
+    let hint = "Successive halving: all runs take a few steps, those with the lowest validation loss go on";
+    if ui
+        .checkbox(&mut halves, "Drop the worse early")
+        .on_hover_text(hint)
+        .changed()
+    {
+        part.halving = halves.then_some(Halving {
+            first_steps: 50,
+            factor: 2,
+        });
+    }
+    if let Some(halving) = &mut part.halving {
+        let first = DragValue::new(&mut halving.first_steps)
+            .range(1..=1_000_000)
+            .suffix(" steps");
+        labelled(ui, "first after", first);
+        let factor = DragValue::new(&mut halving.factor).range(2..=16);
+        labelled(ui, "keep 1 of", factor);
+    }
+}
+
+/// A list of values as it is edited.
+fn list_text(values: &Values) -> String {
+    match values {
+        Values::List(values) => {
+            let values: Vec<&str> = values.iter().map(|value| value.0.as_str()).collect();
+            values.join(", ")
+        }
+        Values::Linear { .. } | Values::Log { .. } => String::new(),
+    }
+}

@@ -1,0 +1,323 @@
+//! What the window knows of sweeps: the one that is being set up, and the one
+//! that is looked at. Plans are made and folders are read on threads of their
+//! own.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::thread::Builder;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::opened::plan;
+pub use super::opened::{LiveSweep, OpenSweep, Planned};
+use super::settings::ResultsSettings;
+use crate::error::Result;
+use crate::protocol::event::RunId;
+use crate::protocol::run_spec::RunSpec;
+use crate::runs::RunStore;
+use crate::runs::run::Run;
+use crate::sweep::conduct::{SweepCommand, SweepEnd, SweepEvent};
+use crate::sweep::handle::SweepMessage;
+use crate::sweep::spec::{BaseRun, SweepPart, SweepSpec};
+use crate::sweep::store::{SweepFolder, sweeps_in};
+use crate::sweep::task::Task;
+use crate::ui::app::Notice;
+use crate::ui::shared::background::WakeUp;
+
+/// Runs of the past that times are read from.
+const MAX_LEARNED: usize = 24;
+
+/// Something that people asked of sweeps.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SweepAction {
+    /// Begin the one that is set up.
+    Start,
+    /// Go on with the one that is looked at.
+    GoOn {
+        /// Try failed runs again.
+        retry: bool,
+    },
+    /// Tell the one that goes on something.
+    Tell(SweepCommand),
+    /// Look at the one in this folder.
+    Open(PathBuf),
+    /// Set up a new one.
+    New,
+    /// Set up one that ships with the program.
+    UseShipped(&'static str),
+}
+
+/// What came of work beside the window.
+pub(crate) enum Answer {
+    Planned(Box<SweepSpec>, Result<Box<Planned>>),
+    Opened(Result<Box<OpenSweep>>),
+    /// A sweep from a file, with its base run.
+    Read(Result<Box<(SweepSpec, RunSpec)>>),
+    Known(Vec<PathBuf>),
+    /// A sweep to conduct, and whether failed runs are tried again.
+    Begun(Result<Box<(OpenSweep, SweepFolder)>>, bool),
+}
+
+/// Sweeps in the window.
+pub struct SweepState {
+    /// The sweep that is being set up; its base run is the configuration.
+    pub draft: SweepSpec,
+    /// Runs side by side.
+    pub n_jobs: usize,
+    /// Whether it is shown; else the one that is looked at.
+    pub is_setting_up: bool,
+    /// Texts of lists of values that are being edited, by part and axis.
+    pub texts: BTreeMap<(usize, usize), String>,
+    /// Its plan, or why there is none.
+    pub planned: Option<std::result::Result<Box<Planned>, String>>,
+    /// The sweep that is looked at.
+    pub shown: Option<OpenSweep>,
+    /// The sweep that goes on while another one is looked at.
+    pub(crate) behind: Option<OpenSweep>,
+    /// Folders of the sweeps of the store.
+    pub known: Vec<PathBuf>,
+    /// How its results are looked at.
+    pub look: ResultsSettings,
+    /// Messages for people that are not shown yet.
+    pub notices: Vec<Notice>,
+    /// The program whose processes do the runs.
+    pub program: PathBuf,
+    /// Whether a sweep was asked to begin or to go on and does not yet.
+    pub(crate) is_beginning: bool,
+    /// The folder of one that is to go on, until it does.
+    pub(crate) beginning: Option<PathBuf>,
+    /// The sweep that was looked at when the window closed.
+    pub(crate) reopens: Option<PathBuf>,
+    /// Whether the set-up stays before the sweep that is opened first.
+    pub(crate) stays_in_set_up: bool,
+    /// What the configuration becomes, since a sweep was read that changes it.
+    pub(crate) base: Option<Box<RunSpec>>,
+    asked: Option<SweepSpec>,
+    known_of: Option<SweepSpec>,
+    pub(crate) wake: WakeUp,
+    sender: Sender<Answer>,
+    answers: Receiver<Answer>,
+}
+
+impl SweepState {
+    /// Nothing is known yet.
+    pub fn new(wake: WakeUp) -> Self {
+        let (sender, answers) = unbounded();
+        let mut draft = SweepSpec {
+            name: "sweep-1".into(),
+            ..SweepSpec::default()
+        };
+        draft.parts.push(SweepPart::default());
+        Self {
+            draft,
+            n_jobs: 1,
+            is_setting_up: true,
+            texts: BTreeMap::new(),
+            planned: None,
+            shown: None,
+            behind: None,
+            known: Vec::new(),
+            look: ResultsSettings::default(),
+            notices: Vec::new(),
+            program: std::env::current_exe().unwrap_or_default(),
+            is_beginning: false,
+            beginning: None,
+            base: None,
+            reopens: None,
+            stays_in_set_up: false,
+            asked: None,
+            known_of: None,
+            wake,
+            sender,
+            answers,
+        }
+    }
+
+    /// The sweep that goes on, whether it is looked at or not.
+    pub fn on(&self) -> Option<&OpenSweep> {
+        let mut sweeps = self.shown.iter().chain(&self.behind);
+        sweeps.find(|sweep| sweep.live.is_some())
+    }
+
+    pub(crate) fn on_mut(&mut self) -> Option<&mut OpenSweep> {
+        let mut sweeps = self.shown.iter_mut().chain(&mut self.behind);
+        sweeps.find(|sweep| sweep.live.is_some())
+    }
+
+    /// Whether a sweep goes on or is about to.
+    pub fn is_on(&self) -> bool {
+        self.is_beginning || self.on().is_some()
+    }
+
+    /// The task of the sweep that goes on whose run it is, if a process of the
+    /// sweep works on it. The worker of the window does not know such a run.
+    pub fn under_way(&self, run: &RunId) -> Option<Task> {
+        self.on()?.under_way(run)
+    }
+
+    /// The folder of the sweep that a run is a part of, by its name.
+    pub fn sweep_of(&self, run: &RunId) -> Option<&Path> {
+        let (sweep, _) = run.0.rsplit_once('.')?;
+        let is_of = |path: &&PathBuf| path.file_name().is_some_and(|name| name == sweep);
+        self.known.iter().find(is_of).map(PathBuf::as_path)
+    }
+
+    /// The sweep that is set up, of `base`.
+    pub fn spec(&self, base: &RunSpec) -> SweepSpec {
+        SweepSpec {
+            base: BaseRun::Run(Box::new(base.clone())),
+            ..self.draft.clone()
+        }
+    }
+
+    /// Looks for the sweeps of the store.
+    pub fn list(&self, runs_dir: &Path) {
+        let runs_dir = runs_dir.to_path_buf();
+        // A store that cannot be listed is told of by the list of runs.
+        self.beside(move || Answer::Known(sweeps_in(&runs_dir).unwrap_or_default()));
+    }
+
+    /// Has the draft planned, if it or the configuration changed, with the
+    /// memory of the device if that is wanted.
+    pub fn look_ahead(&mut self, base: &RunSpec, store: &RunStore, wants_memory: bool) {
+        if self.asked.is_some() || !self.is_setting_up {
+            return;
+        }
+        let spec = self.spec(base);
+        if self.known_of.as_ref() == Some(&spec) {
+            return;
+        }
+        self.asked = Some(spec.clone());
+        let like = |run: &&Run| run.spec.device == base.device && run.spec.model == base.model;
+        let past: Vec<Run> = store
+            .runs()
+            .iter()
+            .rev()
+            .filter(like)
+            .take(MAX_LEARNED)
+            .cloned()
+            .collect();
+        self.beside(move || {
+            let planned = plan(&spec, &past, wants_memory).map(Box::new);
+            Answer::Planned(Box::new(spec), planned)
+        });
+    }
+
+    pub(crate) fn beside(&self, work: impl FnOnce() -> Answer + Send + 'static) {
+        let (sender, wake) = (self.sender.clone(), self.wake.clone());
+        let work = move || {
+            // A window that is gone does not wait for it.
+            let _ = sender.send(work());
+            wake();
+        };
+        // Without a thread there is no answer, and the window says nothing of it.
+        let _ = Builder::new().name("sweep plan".into()).spawn(work);
+    }
+
+    /// Takes in what has happened since the last frame. Events of workers go
+    /// to `store`.
+    pub fn take_in(&mut self, store: &mut RunStore) {
+        let answers: Vec<Answer> = self.answers.try_iter().collect();
+        for answer in answers {
+            self.take_answer(answer);
+        }
+        let mut sweeps = self.shown.iter_mut().chain(&mut self.behind);
+        let Some(shown) = sweeps.find(|sweep| sweep.live.is_some()) else {
+            return;
+        };
+        let messages: Vec<SweepMessage> = match &shown.live {
+            Some(LiveSweep {
+                handle: Some(handle),
+                ..
+            }) => handle.messages.try_iter().collect(),
+            Some(_) | None => return,
+        };
+        let (mut is_changed, mut is_over) = (false, false);
+        for message in messages {
+            match message {
+                SweepMessage::Event(SweepEvent::Worker(event)) => store.apply(*event),
+                SweepMessage::Event(SweepEvent::Task { task, facts }) => {
+                    shown.queue.facts.insert(task, *facts);
+                    is_changed = true;
+                }
+                SweepMessage::Event(SweepEvent::Order(order)) => shown.queue.order = order,
+                SweepMessage::Event(SweepEvent::Note(note)) => {
+                    self.notices.push(Notice::info(note))
+                }
+                SweepMessage::Ended(end) => {
+                    shown.live = None;
+                    is_changed = true;
+                    match end {
+                        Ok(SweepEnd::Complete | SweepEnd::Stopped) => {}
+                        Err(error) => shown.failure = Some(error.to_string()),
+                    }
+                    is_over = true;
+                }
+            }
+        }
+        if is_changed {
+            shown.refresh();
+        }
+        if is_over {
+            shown.close(store, &mut self.notices);
+            if let Some(ended) = self.behind.take() {
+                let name = &ended.plan.sweep.name;
+                let (n_settled, n_tasks) = ended.queue.progress(&ended.plan);
+                let text = match &ended.failure {
+                    Some(reason) => format!("The sweep {name} could not go on, {reason}"),
+                    None => format!("The sweep {name} has ended, {n_settled} of {n_tasks} done"),
+                };
+                self.notices.push(match ended.failure {
+                    Some(_) => Notice::error(text),
+                    None => Notice::info(text),
+                });
+            }
+        }
+    }
+
+    fn take_answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Planned(spec, planned) => {
+                self.asked = None;
+                self.known_of = Some(*spec);
+                self.planned = Some(planned.map_err(|error| error.to_string()));
+            }
+            Answer::Opened(Ok(shown)) => {
+                let stays = std::mem::take(&mut self.stays_in_set_up);
+                if !self.bring_forward(&shown.path) {
+                    self.show(*shown);
+                }
+                self.is_setting_up = stays;
+            }
+            Answer::Opened(Err(error)) => self.notices.push(Notice::error(error.to_string())),
+            Answer::Read(Ok(read)) => {
+                let (sweep, base) = *read;
+                self.set_up(sweep, base);
+            }
+            Answer::Read(Err(error)) => self.notices.push(Notice::error(error.to_string())),
+            Answer::Known(known) => {
+                // The one that was looked at is what people come back to, else
+                // the newest one.
+                let reopened = self.reopens.take().filter(|path| known.contains(path));
+                let last = reopened.or_else(|| known.last().cloned());
+                if let (None, Some(last), true) = (&self.shown, last, self.known.is_empty())
+                    && !self.is_beginning
+                {
+                    self.open(last);
+                }
+                self.known = known;
+            }
+            Answer::Begun(begun, retry) => self.take_begun(begun, retry),
+        }
+    }
+
+    /// Looks at a sweep; one that goes on goes on behind it.
+    pub fn show(&mut self, shown: OpenSweep) {
+        self.look.fit(&shown.path, &shown.results);
+        let before = self.shown.replace(shown);
+        if let Some(before) = before.filter(|before| before.live.is_some()) {
+            self.behind = Some(before);
+        }
+        self.is_setting_up = false;
+    }
+}

@@ -1,0 +1,200 @@
+//! Many runs over ranges of fields: set up, queued, compared.
+//!
+//! | file | what |
+//! |---|---|
+//! | `setup.rs`, `fields.rs`, `axis.rs` | a sweep before it starts, its fields and their ranges |
+//! | `cost.rs` | what it takes, and its start |
+//! | `header.rs` | the sweep that is looked at, how far it is, what can be done |
+//! | `queue.rs`, `table.rs` | its runs, one row each |
+//! | `parallel.rs`, `heatmap.rs`, `scatter.rs`, `importance.rs` | its results |
+//! | `scale.rs` | values on an axis |
+
+use eframe::egui::containers::menu::{MenuButton, MenuConfig};
+use eframe::egui::{ComboBox, Modifiers, PopupCloseBehavior, Rect, Response, Role, Ui, WidgetInfo};
+
+use super::settings::ResultsView;
+use super::state::{OpenSweep, SweepState};
+use crate::protocol::event::RunId;
+use crate::report::Table;
+use crate::runs::RunStore;
+use crate::sweep::results::{Metric, Row, SweepResults};
+use crate::ui::shared::action::Action;
+use crate::ui::shell::pictures::{PictureOf, place};
+use crate::ui::ui_state::UiState;
+use crate::ui::widgets::controls::{choice, empty_state, from_right, weak_small};
+
+/// Draws the view.
+pub fn sweep_ui(
+    ui: &mut Ui,
+    panel: &mut SweepState,
+    store: &RunStore,
+    state: &mut UiState,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if panel.is_setting_up || panel.shown.is_none() {
+        super::setup::setup_ui(ui, panel, &state.draft, store, &mut actions);
+    } else {
+        super::header::header_ui(ui, panel, store, &mut actions);
+        results_ui(ui, panel, store, state, &mut actions);
+    }
+    actions
+}
+
+fn results_ui(
+    ui: &mut Ui,
+    panel: &mut SweepState,
+    store: &RunStore,
+    state: &mut UiState,
+    actions: &mut Vec<Action>,
+) {
+    let SweepState { shown, look, .. } = panel;
+    let Some(shown) = shown else { return };
+    ui.horizontal(|ui| {
+        choice(ui, &mut look.view, &ResultsView::ALL);
+        match look.view {
+            ResultsView::Queue | ResultsView::Table => {}
+            ResultsView::Parallel
+            | ResultsView::Heatmap
+            | ResultsView::Scatter
+            | ResultsView::Importance => metric_ui(ui, &mut look.metric),
+        }
+        from_right(ui, |ui| {
+            ui.menu_button("Save", |ui| actions.extend(save_ui(ui, shown)));
+            match look.view {
+                ResultsView::Table => {
+                    let toggled = numbers_ui(ui, "Columns", &look.columns);
+                    toggled.into_iter().for_each(|of| look.toggle_column(of));
+                }
+                ResultsView::Parallel => {
+                    let toggled = numbers_ui(ui, "Axes", &look.axes);
+                    toggled.into_iter().for_each(|of| look.toggle_axis(of));
+                }
+                ResultsView::Queue
+                | ResultsView::Heatmap
+                | ResultsView::Scatter
+                | ResultsView::Importance => {}
+            }
+        });
+    });
+    ui.add_space(4.0);
+    let corner = ui.cursor().min;
+    let results = &shown.results;
+    match look.view {
+        ResultsView::Queue => super::queue::queue_ui(ui, shown, store, state, actions),
+        ResultsView::Table => super::table::table_ui(ui, results, look, state),
+        ResultsView::Parallel => super::parallel::parallel_ui(ui, results, look, state),
+        ResultsView::Heatmap => super::heatmap::heatmap_ui(ui, results, look, state),
+        ResultsView::Scatter => super::scatter::scatter_ui(ui, results, look, state),
+        ResultsView::Importance => {
+            super::importance::importance_ui(ui, &shown.plan, results, look.metric)
+        }
+    }
+    place(
+        ui,
+        PictureOf::Sweep,
+        Rect::from_min_max(corner, ui.min_rect().max),
+    );
+}
+
+/// Which numbers of runs are shown; those that people switched.
+fn numbers_ui(ui: &mut Ui, name: &str, chosen: &[Metric]) -> Vec<Metric> {
+    let mut toggled = Vec::new();
+    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    MenuButton::new(name).config(config).ui(ui, |ui| {
+        for metric in Metric::ALL {
+            let mut is_shown = chosen.contains(&metric);
+            if ui.checkbox(&mut is_shown, metric.words()).changed() {
+                toggled.push(metric);
+            }
+        }
+    });
+    toggled
+}
+
+/// What of the results leaves the view as a file.
+fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
+    let mut asked = None;
+    let mut entry = |ui: &mut Ui, text: &str, hint: &str, action: &dyn Fn() -> Action| {
+        if ui.button(text).on_hover_text(hint).clicked() {
+            asked = Some(action());
+            ui.close();
+        }
+    };
+    let results = &shown.results;
+    let table = |table: Table, name| Action::SaveTable(Box::new(table), name);
+    entry(ui, "This view as PNG…", "As it is on the screen", &|| {
+        Action::SavePicture(PictureOf::Sweep)
+    });
+    entry(ui, "Every run as a table…", "A row for each run", &|| {
+        table(results.runs_table(true), "runs")
+    });
+    let hint = "A row for each setting, with means over its seeds and 95% intervals";
+    entry(ui, "Every setting as a table…", hint, &|| {
+        table(results.settings_table(), "settings")
+    });
+    let hint = "The best run of each part on the test split, and the untuned model";
+    entry(ui, "The best runs as a table…", hint, &|| {
+        table(results.best_table(), "best")
+    });
+    ui.separator();
+    let folder = shown.path.clone();
+    let hint = folder.display().to_string();
+    entry(ui, "Open its folder", &hint, &|| {
+        Action::Reveal(folder.clone())
+    });
+    asked
+}
+
+/// Which number colours and heights stand for.
+fn metric_ui(ui: &mut Ui, metric: &mut Metric) {
+    ui.add_space(8.0);
+    weak_small(ui, "of");
+    let shown = ComboBox::from_id_salt("sweep metric")
+        .width(150.0)
+        .selected_text(metric.words());
+    let shown = shown.show_ui(ui, |ui| {
+        for other in Metric::ALL {
+            ui.selectable_value(metric, other, other.words());
+        }
+    });
+    spoken(&shown.response, Role::ComboBox, "Metric");
+}
+
+/// Gives a control that shows its value a name for those who do not see it.
+pub(super) fn spoken(response: &Response, role: Role, name: &str) {
+    response.widget_info(|| WidgetInfo::labeled(role, true, name));
+}
+
+/// Whether there is a field to draw a metric against; says so where there is none.
+pub(super) fn has_fields(ui: &mut Ui, results: &SweepResults) -> bool {
+    let has_some = !results.fields.is_empty();
+    if !has_some {
+        let what = "This sweep has no field that differs between its runs.";
+        empty_state(ui, "No fields", what);
+    }
+    has_some
+}
+
+/// The run of a row.
+pub(super) fn run_of(row: &Row) -> RunId {
+    RunId(row.name.clone())
+}
+
+/// Selects a run everywhere; with Ctrl or Shift beside those that are.
+pub(super) fn select(ui: &Ui, state: &mut UiState, run: &RunId) {
+    let modifiers: Modifiers = ui.input(|input| input.modifiers);
+    if modifiers.command || modifiers.shift {
+        state.toggle(run);
+    } else {
+        state.select_only(run);
+    }
+}
+
+/// The lowest and the highest of a metric over the runs that have it.
+pub(super) fn metric_range(rows: &[Row], metric: Metric) -> Option<(f64, f64)> {
+    let values = rows.iter().filter_map(|row| metric.of(&row.facts));
+    values.fold(None, |range, value| match range {
+        None => Some((value, value)),
+        Some((low, high)) => Some((f64::min(low, value), f64::max(high, value))),
+    })
+}

@@ -1,0 +1,367 @@
+//! A number of several runs over their steps.
+
+use std::ops::RangeInclusive;
+
+use eframe::egui::{
+    Align, Color32, FontId, Id, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, Visuals, vec2,
+};
+use egui_plot::{
+    AxisHints, GridInput, GridMark, LineStyle, Plot, PlotResponse, VLine, uniform_grid_spacer,
+};
+
+use super::plot_cache::{PlotCache, is_bold};
+use super::plot_lines::{Canvas, Drawn, Extent, Scales};
+use super::plot_marks::marks;
+use super::ticks::round_step;
+use crate::runs::run::Run;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::pictures::{PictureOf, is_taken, place};
+use crate::ui::shell::theme::{Palette, blend, palette, run_colour};
+use crate::ui::ui_state::UiState;
+use crate::ui::widgets::controls::{cut_label, from_right, group_title, named, weak_small};
+use crate::ui::widgets::metric::Metric;
+use crate::ui::widgets::numbers::number;
+
+/// Height of the title, with the space below it.
+const TITLE_HEIGHT: f32 = 26.0;
+/// Runs whose numbers are written beside the pointer.
+const MAX_READ: usize = 10;
+
+/// What a plot is of.
+pub struct Plotted<'a> {
+    /// The runs; the last is the one that buttons act on, whose steps are
+    /// marked.
+    pub runs: &'a [&'a Run],
+    /// The run that the others are compared with, whether it is among them or
+    /// not.
+    pub baseline: Option<&'a Run>,
+    /// What people look at.
+    pub state: &'a UiState,
+}
+
+impl<'a> Plotted<'a> {
+    /// How each run is drawn on a light or a dark ground: the baseline first, so
+    /// that the others are drawn over it.
+    pub fn drawn(&self, visuals: &Visuals) -> Vec<Drawn<'a>> {
+        let is_baseline = |run: &Run| self.baseline.is_some_and(|of| of.id == run.id);
+        let shown = self.runs.iter().map(|run| Drawn {
+            run,
+            colour: run_colour(self.state.colour(&run.id), visuals),
+            is_baseline: is_baseline(run),
+        });
+        let is_shown = |of: &&Run| self.runs.iter().any(|run| run.id == of.id);
+        let apart = self.baseline.filter(|of| !is_shown(of)).map(|run| Drawn {
+            run,
+            colour: palette(visuals).weak,
+            is_baseline: true,
+        });
+        apart.into_iter().chain(shown).collect()
+    }
+}
+
+/// What people did to the steps that are in sight.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Handled {
+    /// They moved or zoomed by hand, which ends following the newest steps.
+    pub is_moved: bool,
+    /// What they asked for by the menu.
+    pub asked: Option<Action>,
+}
+
+impl Handled {
+    /// Adds what was done to another plot.
+    pub fn add(&mut self, other: Self) {
+        self.is_moved |= other.is_moved;
+        self.asked = self.asked.take().or(other.asked);
+    }
+}
+
+/// Draws the plot, unless it is scrolled out of sight.
+pub fn metric_plot_ui(
+    ui: &mut Ui,
+    metric: Metric,
+    plotted: &Plotted<'_>,
+    cache: &mut PlotCache,
+    height: f32,
+) -> Handled {
+    let size = vec2(ui.available_width(), height + TITLE_HEIGHT);
+    let rect = Rect::from_min_size(ui.cursor().min, size);
+    if !ui.is_rect_visible(rect) {
+        ui.allocate_space(size);
+        return Handled::default();
+    }
+    let of = PictureOf::Plot(metric);
+    place(ui, of, rect);
+    title_ui(ui, metric, plotted.runs.last().copied());
+    let visuals = ui.visuals().clone();
+    let colours = palette(&visuals);
+    let drawn = plotted.drawn(&visuals);
+    let settings = &plotted.state.plots;
+    let scales = Scales::of(settings, metric);
+    let extent = cache.make(metric, &drawn, settings, scales, size.x);
+    let end = scales.x(last_step(plotted.runs));
+    let marks = plotted
+        .runs
+        .last()
+        .map(|run| marks(metric, run))
+        .unwrap_or_default();
+    let tail = settings.tail.and_then(|n_steps| {
+        let newest = plotted.runs.iter().map(|run| run.step).max()?;
+        let first = newest.saturating_sub(n_steps).max(1);
+        Some(scales.x(first)..=scales.x(newest.max(first + 1)))
+    });
+    let stops_following = tail.is_none() && cache.was_following;
+    let plot = plot(metric, scales, height, colours, extent).include_x(end);
+    let response = plot.show(ui, |plot| {
+        for (idx, mark) in marks.iter().enumerate() {
+            let line = VLine::new(mark.text.as_str(), scales.x(mark.step))
+                .width(1.0)
+                .color(mark.colour(&visuals));
+            let style = if mark.is_trouble {
+                LineStyle::Solid
+            } else {
+                LineStyle::dashed_dense()
+            };
+            plot.vline(line.style(style).allow_hover(false).id(("mark", idx)));
+        }
+        if let Some(range) = tail {
+            plot.set_plot_bounds_x(range);
+        } else if stops_following {
+            plot.set_auto_bounds(Vec2b::TRUE);
+        }
+        !plot.auto_bounds().x
+    });
+    paint(ui, metric, &drawn, cache, &response, colours.sunken);
+    for mark in &marks {
+        mark.write(ui, response.response.rect, &response.transform, scales);
+    }
+    if is_taken(ui, of) {
+        names_ui(ui, &drawn, response.response.rect);
+    } else {
+        read_ui(metric, &drawn, scales, &response);
+    }
+    named(&response.response, Role::Image, metric.title());
+    if metric == Metric::Loss {
+        let bounds = response.transform.bounds();
+        let sight = (scales.step(bounds.min()[0]), scales.step(bounds.max()[0]));
+        cache.look_at(response.inner.then_some(sight));
+    }
+    let pointer = &response.response;
+    let is_zoomed = pointer.hovered() && ui.input(|input| input.zoom_delta() != 1.0);
+    let is_moved = pointer.dragged() || pointer.double_clicked() || is_zoomed;
+    let mut asked = None;
+    pointer.context_menu(|ui| {
+        let entries = [
+            ("Save as PNG…", Action::SavePicture(of)),
+            ("Save as SVG…", Action::SaveSvg(metric)),
+        ];
+        for (text, action) in entries {
+            if ui.button(text).clicked() {
+                asked = Some(action);
+                ui.close();
+            }
+        }
+    });
+    Handled { is_moved, asked }
+}
+
+/// The names of the runs, for a picture that leaves the list of them behind.
+fn names_ui(ui: &Ui, drawn: &[Drawn<'_>], rect: Rect) {
+    let mut at = rect.right_top() + vec2(-8.0, 6.0);
+    let mut write = |text: &str, colour: Color32| {
+        let font = FontId::proportional(11.5);
+        let galley = ui.painter().layout_no_wrap(text.into(), font, colour);
+        let size = galley.size();
+        ui.painter().galley(at - vec2(size.x, 0.0), galley, colour);
+        at.y += size.y + 1.0;
+    };
+    for of in drawn.iter().rev().take(MAX_READ) {
+        write(of.run.title(), of.colour);
+    }
+    if drawn.len() > MAX_READ {
+        let more = format!("and {} more", drawn.len() - MAX_READ);
+        write(&more, palette(ui.visuals()).weak);
+    }
+}
+
+/// Where the plot ends: while a run is on a little after its newest step, so
+/// that the axis moves now and then and not with every step.
+fn last_step(runs: &[&Run]) -> usize {
+    let end = |run: &&Run| {
+        if run.status.is_over() {
+            return run.step;
+        }
+        let total = run.spec.training.steps;
+        let coarse = (run.step.max(16).next_power_of_two() / 16).max(1);
+        run.step.next_multiple_of(coarse).min(total).max(run.step)
+    };
+    runs.iter().map(end).max().unwrap_or(1).max(1)
+}
+
+fn paint(
+    ui: &Ui,
+    metric: Metric,
+    drawn: &[Drawn<'_>],
+    cache: &mut PlotCache,
+    response: &PlotResponse<bool>,
+    ground: Color32,
+) {
+    let canvas = Canvas {
+        transform: &response.transform,
+        ground,
+        soft: 1.0 / ui.pixels_per_point(),
+        is_bold: is_bold(drawn.len()),
+    };
+    let meshes = cache.meshes(metric, drawn, canvas);
+    let painter = ui.painter().with_clip_rect(*response.transform.frame());
+    painter.extend(meshes.into_iter().map(Shape::Mesh));
+}
+
+/// The numbers of every run at the step under the pointer.
+fn read_ui(metric: Metric, drawn: &[Drawn<'_>], scales: Scales, response: &PlotResponse<bool>) {
+    let Some(pointer) = response.response.hover_pos() else {
+        return;
+    };
+    let x = response.transform.value_from_position(pointer).x;
+    let step = scales.step(x).round().max(0.0) as usize;
+    let at_step = |drawn: &Drawn<'_>| {
+        let series = metric.series(drawn.run);
+        // Beyond its end a run has no number.
+        let is_within = series.last().is_some_and(|(last, _)| step <= last);
+        series.at(step).filter(|_| is_within)
+    };
+    let found: Vec<(&Drawn<'_>, f64)> = drawn
+        .iter()
+        .rev()
+        .filter_map(|drawn| Some((drawn, at_step(drawn)?.1)))
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    response.response.clone().on_hover_ui_at_pointer(|ui| {
+        ui.label(RichText::new(format!("Step {step}")).strong());
+        for (drawn, value) in found.iter().take(MAX_READ) {
+            ui.horizontal(|ui| {
+                ui.monospace(format!("{:>9}", number(*value)));
+                let name = if drawn.is_baseline {
+                    format!("{} (baseline)", drawn.run.id.0)
+                } else {
+                    drawn.run.id.0.clone()
+                };
+                ui.label(RichText::new(name).color(drawn.colour));
+            });
+        }
+        if found.len() > MAX_READ {
+            weak_small(ui, format!("and {} more", found.len() - MAX_READ));
+        }
+    });
+}
+
+fn plot<'a>(
+    metric: Metric,
+    scales: Scales,
+    height: f32,
+    colours: &Palette,
+    extent: Option<Extent>,
+) -> Plot<'a> {
+    let (grid, cursor) = (colours.border, blend(colours.weak, colours.sunken, 0.6));
+    let link = Id::unique("steps of runs");
+    let value = move |y: f64| number(if scales.is_log_y { 10_f64.powf(y) } else { y });
+    let step = move |mark: GridMark, _: &RangeInclusive<f64>| {
+        let step = scales.step(mark.value);
+        let is_whole = step >= 0.0 && (step - step.round()).abs() < 1e-6 * step.max(1.0);
+        if is_whole {
+            format!("{step:.0}")
+        } else {
+            String::new()
+        }
+    };
+    let x_axis = AxisHints::new_x()
+        .formatter(step)
+        .label_spacing(34.0..=70.0);
+    let y_axis = AxisHints::new_y()
+        .formatter(move |mark, _| value(mark.value))
+        .min_thickness(46.0)
+        // Small plots have room for few numbers.
+        .label_spacing(14.0..=40.0);
+    let mut plot = Plot::new(metric.title())
+        .height(height)
+        .link_axis(link, Vec2b::new(true, false))
+        .link_cursor(link, Vec2b::new(true, false))
+        .show_y(false)
+        .allow_scroll(false)
+        .allow_drag(Vec2b::new(true, false))
+        .allow_zoom(Vec2b::new(true, false))
+        .set_margin_fraction(vec2(0.01, 0.08))
+        .grid_color(grid)
+        .cursor_color(cursor)
+        .custom_x_axes(vec![x_axis])
+        .x_grid_spacer(spacer(7.0, 1.0))
+        .y_grid_spacer(spacer(3.5, 0.0))
+        .custom_y_axes(vec![y_axis]);
+    if !scales.is_log_x {
+        plot = plot.include_x(0.0);
+    }
+    if let Some(Extent { x, y }) = extent {
+        plot = plot.include_x(x.0).include_x(x.1);
+        let (low, high) = widened(y);
+        plot = plot.include_y(low).include_y(high);
+    }
+    plot
+}
+
+/// A range that is a little wider and moves now and then, and not whenever the
+/// numbers do, which would place every line anew.
+fn widened((low, high): (f64, f64)) -> (f64, f64) {
+    let coarse = ((high - low).log2().floor() - 4.0).exp2();
+    if !coarse.is_normal() {
+        return (low, high);
+    }
+    (
+        (low / coarse).floor() * coarse,
+        (high / coarse).ceil() * coarse,
+    )
+}
+
+/// Lines at 1, 2 or 5 times a power of ten, `wide` times as far apart as the
+/// closest ones could be and not below `smallest`.
+fn spacer(wide: f64, smallest: f64) -> impl Fn(GridInput) -> Vec<GridMark> {
+    uniform_grid_spacer(move |input| {
+        let step = round_step(input.base_step_size * wide).max(smallest);
+        [step, 5.0 * step, 10.0 * step]
+    })
+}
+
+/// The title, and the newest number of the run that buttons act on.
+fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
+    ui.horizontal(|ui| {
+        group_title(ui, metric.title());
+        let newest = run.and_then(|run| metric.series(run).last());
+        // The number is there first; what it is of is cut where both do not fit.
+        from_right(ui, |ui| {
+            if let Some((_, value)) = newest {
+                ui.monospace(number(value));
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                cut_label(ui, RichText::new(metric.unit()).small().weak());
+            });
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_widened_by_little_and_seldom() {
+        for (low, high) in [(0.013, 4.02), (-3.0, 9.9e9), (0.5, 0.500_001)] {
+            let wide = widened((low, high));
+            let range = high - low;
+            assert!(wide.0 <= low && wide.1 >= high, "{wide:?}");
+            assert!(wide.1 - wide.0 <= 1.13 * range, "{wide:?}");
+            assert_eq!(widened((low, high + 1e-5 * range)), wide);
+        }
+        assert_eq!(widened((2.0, 2.0)), (2.0, 2.0));
+    }
+}

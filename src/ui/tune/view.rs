@@ -1,0 +1,179 @@
+//! The numbers of the steps, live.
+
+use eframe::egui::{ComboBox, Slider, Ui, Vec2};
+
+use super::diagnoses::diagnoses_ui;
+use super::plot::{Handled, Plotted, metric_plot_ui};
+use super::plot_cache::PlotCache;
+use super::plot_settings::PlotSettings;
+use crate::protocol::event::RunId;
+use crate::runs::RunStore;
+use crate::runs::run::Run;
+use crate::ui::compare::accuracy::accuracy_ui;
+use crate::ui::runs::header::run_header_ui;
+use crate::ui::shared::action::Action;
+use crate::ui::shell::pictures::PictureOf;
+use crate::ui::shell::shortcuts::START;
+use crate::ui::shell::theme::GAP;
+use crate::ui::sweep::state::SweepState;
+use crate::ui::ui_state::UiState;
+use crate::ui::widgets::controls::{empty_state, group_title, scrolled, weak_small};
+use crate::ui::widgets::metric::Metric;
+
+/// Last steps that plots can follow.
+const TAILS: [usize; 4] = [50, 200, 1000, 10_000];
+
+/// Draws the view.
+pub fn tune_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    state: &mut UiState,
+    sweep: &SweepState,
+    cache: &mut PlotCache,
+) -> Vec<Action> {
+    let runs: Vec<&Run> = state
+        .selected
+        .iter()
+        .filter_map(|id| store.get(id))
+        .collect();
+    let Some(focused) = runs.last() else {
+        if store.runs().is_empty() {
+            let keys = ui.ctx().format_shortcut(&START);
+            let advice = match state.shows_form {
+                true => "The mini model and gsm8k-mini are chosen on the right. Press Start, and watch the loss fall here; accuracy is measured before and after.".to_owned(),
+                false => format!("Press {keys}, or open the configuration above. The loss falls here; accuracy is measured before and after."),
+            };
+            empty_state(ui, "Tune the state that a model starts from", &advice);
+        } else {
+            empty_state(
+                ui,
+                "No run selected",
+                "Choose one on the left, or start another.",
+            );
+        }
+        return Vec::new();
+    };
+    let mut actions = run_header_ui(ui, focused, state, sweep);
+    ui.add_space(4.0);
+    let height = ui.available_height();
+    scrolled(ui, |ui| {
+        if !focused.evaluations.is_empty() {
+            accuracy_ui(ui, focused, state);
+            ui.add_space(GAP);
+        }
+        let selected = &state.selected;
+        actions.extend(settings_ui(ui, &mut state.plots, selected));
+        let is_empty = runs.iter().all(|run| run.series.loss.is_empty());
+        if is_empty {
+            weak_small(
+                ui,
+                "The first step has not been taken yet; the untuned model is measured first.",
+            );
+        }
+        let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
+        let plotted = Plotted {
+            runs: &runs,
+            baseline,
+            state,
+        };
+        let Handled { is_moved, asked } = plots_ui(ui, &plotted, cache, height);
+        actions.extend(asked);
+        cache.was_following = state.plots.tail.is_some();
+        if is_moved {
+            state.plots.tail = None;
+            // Where people moved to is where it stays.
+            cache.was_following = false;
+        }
+        diagnoses_ui(ui, focused);
+        notes_ui(ui, focused);
+    });
+    actions
+}
+
+/// The loss, and below it the others two a row; what people did to them.
+fn plots_ui(ui: &mut Ui, plotted: &Plotted<'_>, cache: &mut PlotCache, height: f32) -> Handled {
+    let large = (height * 0.36).clamp(150.0, 340.0);
+    let mut handled = metric_plot_ui(ui, Metric::Loss, plotted, cache, large);
+    ui.add_space(GAP);
+    let has_any = |metric: &Metric| {
+        let runs = plotted.runs.iter().copied().chain(plotted.baseline);
+        metric.is_of_every_run() || runs.into_iter().any(|run| !metric.series(run).is_empty())
+    };
+    let small: Vec<Metric> = Metric::SMALL.into_iter().filter(has_any).collect();
+    let height = (height * 0.2).clamp(100.0, 200.0);
+    for pair in small.chunks(2) {
+        ui.spacing_mut().item_spacing.x = 24.0;
+        ui.columns(2, |columns| {
+            for (ui, metric) in columns.iter_mut().zip(pair) {
+                ui.spacing_mut().item_spacing.x = 8.0;
+                handled.add(metric_plot_ui(ui, *metric, plotted, cache, height));
+            }
+        });
+        ui.add_space(GAP);
+    }
+    handled
+}
+
+fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> Vec<Action> {
+    let mut actions = Vec::new();
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().slider_width = 70.0;
+        let label = ui.label("Smoothing").id;
+        let slider = Slider::new(&mut settings.smoothing, 0.0..=0.99).fixed_decimals(2);
+        ui.add(slider)
+            .labelled_by(label)
+            .on_hover_text("Share of the average before that each point keeps (exponential moving average, corrected for its start)");
+        ui.checkbox(&mut settings.shows_raw, "Raw")
+            .on_hover_text("The numbers as they are, faint, behind the smoothed ones");
+        ui.checkbox(&mut settings.is_log, "Log values")
+            .on_hover_text("Losses, norms and rates on a logarithmic axis");
+        ui.checkbox(&mut settings.is_log_x, "Log steps")
+            .on_hover_text("Steps on a logarithmic axis, so that the first ones have room");
+        let shown = tail_words(settings.tail);
+        let tail = ComboBox::from_id_salt("steps in sight")
+            .width(118.0)
+            .selected_text(shown)
+            .show_ui(ui, |ui| {
+                let all = [None].into_iter();
+                for tail in all.chain(TAILS.map(Some)) {
+                    ui.selectable_value(&mut settings.tail, tail, tail_words(tail));
+                }
+            });
+        ui.menu_button("Save", |ui| {
+            if ui.button("The loss as SVG…").clicked() {
+                actions.push(Action::SaveSvg(Metric::Loss));
+                ui.close();
+            }
+            if ui.button("The loss as PNG…").clicked() {
+                actions.push(Action::SavePicture(PictureOf::Plot(Metric::Loss)));
+                ui.close();
+            }
+            if ui.button("All numbers as a table…").clicked() {
+                actions.push(Action::SaveNumbers(selected.to_vec()));
+                ui.close();
+            }
+        })
+        .response
+        .on_hover_text("Of the selected runs: a picture, or CSV for other programs. A right click on a plot saves that one");
+        tail.response.on_hover_text("The steps in sight, moving along with the run. In a plot, drag to move, Ctrl and wheel to zoom, double-click to see all");
+    });
+    ui.allocate_space(Vec2::new(0.0, 2.0));
+    actions
+}
+
+fn tail_words(tail: Option<usize>) -> String {
+    match tail {
+        None => "Every step".into(),
+        Some(n_steps) => format!("Last {n_steps} steps"),
+    }
+}
+
+fn notes_ui(ui: &mut Ui, run: &Run) {
+    if run.notes.is_empty() {
+        return;
+    }
+    group_title(ui, "Notes");
+    for note in &run.notes {
+        ui.label(note);
+    }
+}
