@@ -1,9 +1,12 @@
-//! The window as a client of the worker: it takes events in, lays the views
-//! out, and applies what they return.
+//! The window as a client of the worker: it takes events in, hands answers and
+//! actions to the features, and lays their views out.
 
-pub(crate) mod actions;
-pub(crate) mod answers;
-pub(crate) mod layout;
+mod actions;
+mod answers;
+mod closing;
+mod drops;
+mod layout;
+pub mod saved;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -11,108 +14,75 @@ use std::time::Instant;
 use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
+use self::drops::Dropped;
+use self::saved::SavedState;
 use super::compare::paired_rows::Comparisons;
-use super::config::defaults::Defaults;
-use super::config::forecast::DraftForecast;
-use super::config::history::{DraftHistory, held};
-use super::dialogs::data_preview::DataPreview;
-use super::items::index::ItemIndex;
+use super::config::history::held;
+use super::config::state::Config;
+use super::dialogs::data_preview::DataPreviews;
+use super::dialogs::export::Exports;
+use super::dialogs::rate_search::RateSearches;
+use super::dialogs::scoring::Scoring;
+use super::items::state::Items;
+use super::playground::state::Playground;
+use super::playground::view::prompt_id;
+use super::runs::panel::listed;
+use super::runs::state::RunsPanel;
 use super::shared::background::{Background, WakeUp};
-use super::shared::evaluations::EvaluationCache;
-pub use super::shared::notice::{Notice, Remedy};
-use super::shared::queue::Queue;
-use super::shell::frame_times::FrameTimes;
-use super::shell::pictures::{PendingPicture, PictureOf};
-use super::shell::shortcuts::pressed;
+use super::shared::notice::{Notice, Remedy};
+use super::shared::tab::Tab;
+use super::shared::workspace::Workspace;
+use super::shell::closing::{Closing, ClosingState};
+use super::shell::pictures::PictureOf;
+use super::shell::shortcuts::{ActsOn, pressed};
+use super::shell::state::Shell;
 use super::shell::theme;
-use super::states::data::StatesData;
+use super::states::state::States;
 use super::sweep::state::SweepState;
-use super::tune::plot_cache::PlotCache;
-use super::ui_state::{Tab, UiState};
-use crate::kernels::device::AdapterSummary;
+use super::tune::state::Tune;
+use crate::error::Result;
 use crate::protocol::command::Command;
 use crate::protocol::event::{Event, RunId};
+use crate::runs::RunStore;
 use crate::runs::news::News;
-use crate::runs::run::Run;
-use crate::runs::{LogLevel, RunStore};
 use crate::worker::WorkerHandle;
-use layout::layout_ui;
 
-/// The most messages that are shown at once; older ones go.
-const MAX_NOTICES: usize = 4;
-
-/// Where the window is on its way out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Closing {
-    /// Nobody wants to close it.
-    #[default]
-    No,
-    /// A run is on, and people are asked.
-    Asking,
-    /// The run is being saved.
-    Saving,
-}
-
-/// What is kept so as not to be made anew in every frame.
-pub(crate) struct Caches {
-    pub plots: PlotCache,
-    pub states: StatesData,
-    pub foreseen: DraftForecast,
-    /// What the fields of the draft are by default.
-    pub defaults: Defaults,
-    pub frames: FrameTimes,
-    /// Evaluations of the runs that are looked at, and their comparisons.
-    pub measured: EvaluationCache,
-    /// What views show of the comparisons.
-    pub comparisons: Comparisons,
-    /// Which of their items are listed.
-    pub items: ItemIndex,
-    /// The GPUs of this machine, once they are known.
-    pub adapters: Option<Vec<AdapterSummary>>,
-    /// What a picture is to be of, while people choose its file.
-    pub picture_of: Option<PictureOf>,
-    /// The picture that is to be taken.
-    pub wanted: Option<PendingPicture>,
-}
-
-/// The window.
+/// The window: what its features work with, and a field for each of them.
 pub struct App {
-    /// Everything that is known of runs.
-    pub store: RunStore,
-    /// What people look at.
-    pub state: UiState,
-    /// Where the window is on its way out.
-    pub closing: Closing,
+    /// What every feature works with.
+    pub workspace: Workspace,
+    /// The window around the features.
+    pub shell: Shell,
+    /// The end of the window, and what goes on after it.
+    pub closing: ClosingState,
+    /// The list of runs.
+    pub runs: RunsPanel,
+    /// The configuration form.
+    pub config: Config,
+    /// Plots of the steps.
+    pub tune: Tune,
+    /// States as pictures.
+    pub states: States,
     /// Sweeps: the one that is set up, the one that is looked at.
     pub sweep: SweepState,
-    pub(crate) worker: Option<WorkerHandle>,
-    pub(crate) background: Background,
-    pub(crate) caches: Caches,
-    /// What the draft was before.
-    pub(crate) history: DraftHistory,
-    pub(crate) notices: Vec<Notice>,
-    pub(crate) runs_dir: PathBuf,
-    /// What was asked of the worker.
-    pub queue: Queue,
-    /// Whether distances are being measured.
-    pub(crate) measures: bool,
-    /// Runs that were deleted last, with the folder that each had.
-    pub(crate) deleted: Vec<(Run, PathBuf)>,
-    /// Runs of which something is to be written where people choose.
-    pub(crate) to_write: Vec<RunId>,
-    /// Evaluations that were asked for.
-    pub(crate) n_scored: usize,
-    /// Searches for a learning rate that were asked for.
-    pub(crate) n_searched: usize,
-    /// What is looked at of the training data.
-    pub(crate) data_look: Option<DataPreview>,
-    /// Looks at training data that were asked for.
-    pub(crate) n_looked: usize,
-    pub(crate) wake: WakeUp,
+    pub(crate) compare: Comparisons,
+    /// Items of evaluations.
+    pub items: Items,
+    /// A prompt and its answers.
+    pub playground: Playground,
+    /// What leaves the window as a file.
+    pub export: Exports,
+    /// The accuracy of runs that are over.
+    pub scoring: Scoring,
+    /// The search for a learning rate.
+    pub rate_search: RateSearches,
+    pub(crate) data_preview: DataPreviews,
+    /// Runs of earlier sessions.
+    past_runs: Background<Result<Box<RunStore>>>,
+    /// What was dropped on the window.
+    drops: Background<Result<Dropped>>,
     since: Instant,
-    pub(crate) reads_past_runs: bool,
-    /// Whether what was on when the window closed last time was taken up.
-    pub(crate) has_gone_on: bool,
+    reads_past_runs: bool,
     has_been_set_up: bool,
 }
 
@@ -121,48 +91,80 @@ impl App {
     /// makes it look, from any thread.
     pub fn new(
         worker: Option<WorkerHandle>,
-        state: UiState,
+        saved: SavedState,
         runs_dir: PathBuf,
         wake: WakeUp,
     ) -> Self {
         let mut sweep = SweepState::new(wake.clone());
-        sweep.restore(&state.sweep);
+        sweep.restore(&saved.sweep);
+        let (selection, draft) = (saved.selection(), saved.draft.clone());
+        let workspace = Workspace::new(worker, selection, draft, runs_dir, wake);
+        let threads = &workspace.threads;
         Self {
-            store: RunStore::default(),
-            history: DraftHistory::new(state.draft.clone()),
-            state,
-            closing: Closing::default(),
-            sweep,
-            worker,
-            background: Background::new(wake.clone()),
-            caches: Caches {
-                plots: PlotCache::default(),
-                states: StatesData::default(),
-                foreseen: DraftForecast::default(),
-                defaults: Defaults::default(),
-                frames: FrameTimes::default(),
-                measured: EvaluationCache::default(),
-                comparisons: Comparisons::default(),
-                items: ItemIndex::default(),
-                adapters: None,
-                picture_of: None,
-                wanted: None,
+            shell: saved.shell(),
+            closing: saved.closing(),
+            runs: RunsPanel {
+                filter: saved.filter,
+                sort: saved.sort,
+                ..RunsPanel::new(threads)
             },
-            notices: Vec::new(),
-            runs_dir,
-            queue: Queue::default(),
-            measures: false,
-            deleted: Vec::new(),
-            to_write: Vec::new(),
-            n_scored: 0,
-            n_searched: 0,
-            data_look: None,
-            n_looked: 0,
-            wake,
+            config: Config::new(&workspace.draft, threads),
+            tune: Tune {
+                settings: saved.plots,
+                ..Tune::default()
+            },
+            states: States::new(saved.states, threads),
+            sweep,
+            compare: Comparisons::default(),
+            items: Items {
+                settings: saved.items,
+                ..Items::default()
+            },
+            playground: Playground {
+                settings: saved.playground,
+                ..Playground::default()
+            },
+            export: Exports::new(threads),
+            scoring: Scoring::default(),
+            rate_search: RateSearches::default(),
+            data_preview: DataPreviews::new(threads),
+            past_runs: Background::new(threads),
+            drops: Background::new(threads),
             since: Instant::now(),
             reads_past_runs: false,
-            has_gone_on: false,
             has_been_set_up: false,
+            workspace,
+        }
+    }
+
+    /// What is kept of the window for the next one.
+    pub fn saved(&self) -> SavedState {
+        let (selection, shell) = (&self.workspace.selection, &self.shell);
+        let closing = &self.closing;
+        SavedState {
+            appearance: shell.appearance,
+            dock: shell.dock.clone(),
+            selected: selection.selected.clone(),
+            colours: selection.colours.clone(),
+            baseline: selection.baseline.clone(),
+            shows_runs: shell.shows_runs,
+            shows_form: shell.shows_form,
+            shows_log: shell.shows_log,
+            log_of_selected: shell.log.of_selected,
+            log_of_trouble: shell.log.of_trouble,
+            filter: self.runs.filter.clone(),
+            sort: self.runs.sort,
+            goes_on: closing.goes_on,
+            resumes: closing.resumes.clone(),
+            waits: closing.waits.clone(),
+            sweep_resumes: closing.sweep_resumes.clone(),
+            shows_frame_times: shell.shows_frame_times,
+            plots: self.tune.settings,
+            states: self.states.settings.clone(),
+            items: self.items.settings.clone(),
+            sweep: self.sweep.keep(),
+            playground: self.playground.settings.clone(),
+            draft: self.workspace.draft.clone(),
         }
     }
 
@@ -170,25 +172,35 @@ impl App {
     /// model.
     pub fn begin(&mut self) {
         self.reads_past_runs = true;
-        self.background.read_past_runs(self.runs_dir.clone());
-        self.background.list_adapters();
-        if let Some(sweep) = self.state.sweep_resumes.take() {
+        let runs_dir = self.workspace.runs_dir.clone();
+        self.past_runs
+            .start(move || Some(RunStore::from_folder(runs_dir).map(Box::new)));
+        self.config.list_adapters();
+        if let Some(sweep) = self.closing.sweep_resumes.take() {
             self.sweep.go_on(sweep, false);
         }
-        self.sweep.list(&self.runs_dir);
-        if self.state.draft.check().is_ok() {
-            self.send_other(Command::Load(Box::new(self.state.draft.clone())));
+        self.sweep.list(&self.workspace.runs_dir);
+        if self.workspace.draft.check().is_ok() {
+            let draft = Box::new(self.workspace.draft.clone());
+            self.workspace.send_other(Command::Load(draft));
+            self.look_for_worker();
         }
     }
 
     /// Has runs begin in this folder.
     pub fn runs_in(&mut self, runs_dir: PathBuf) {
-        self.runs_dir = runs_dir;
+        self.workspace.runs_dir = runs_dir;
     }
 
-    /// Puts into the state what is kept of the rest of the window.
-    pub fn keep(&mut self) {
-        self.state.sweep = self.sweep.keep();
+    /// Shows a message.
+    pub fn notify(&mut self, notice: Notice) {
+        self.workspace.notify(notice);
+    }
+
+    /// Takes a picture of what is on the screen in a few frames from now, and
+    /// writes it as PNG to `path`.
+    pub fn save_picture(&mut self, of: PictureOf, path: PathBuf) {
+        self.shell.pictures.save(of, path, &self.workspace);
     }
 
     /// Whether runs of earlier sessions are still being read.
@@ -198,14 +210,19 @@ impl App {
 
     /// Whether evaluations are being read or compared.
     pub fn reads_evaluations(&self) -> bool {
-        self.caches.measured.is_waiting()
+        self.workspace.evaluations.is_waiting()
     }
 
     /// Whether a run is on or about to begin.
     pub fn is_busy(&self) -> bool {
-        self.queue.has_run()
+        self.workspace.queue.has_run()
             || self.sweep.is_on()
-            || self.store.runs().iter().any(|run| !run.status.is_over())
+            || self
+                .workspace
+                .store
+                .runs()
+                .iter()
+                .any(|run| !run.status.is_over())
     }
 
     /// Takes in what has happened since the last frame.
@@ -213,22 +230,25 @@ impl App {
         if !self.has_been_set_up {
             self.has_been_set_up = true;
             theme::install(ctx);
-            self.state.appearance.apply(ctx);
+            self.shell.appearance.apply(ctx);
         }
         self.take_events();
-        for answer in self.background.answers() {
-            self.take_answer(answer);
-        }
+        self.take_answers();
         self.take_in_sweep();
-        self.history.note_whole(&self.state.draft);
-        self.state.take_in(&self.store);
-        let is_done = match self.closing {
+        self.config.history.note_whole(&self.workspace.draft);
+        self.workspace.take_in_runs();
+        let is_done = match self.closing.stage {
             Closing::No => false,
             Closing::Asking => !self.is_busy(),
             Closing::Saving => {
                 !self.sweep.is_on()
-                    && self.queue.starting().is_none()
-                    && self.store.runs().iter().all(|run| run.status.is_over())
+                    && self.workspace.queue.starting().is_none()
+                    && self
+                        .workspace
+                        .store
+                        .runs()
+                        .iter()
+                        .all(|run| run.status.is_over())
             }
         };
         if is_done {
@@ -238,7 +258,7 @@ impl App {
 
     fn take_events(&mut self) {
         loop {
-            let event = match &self.worker {
+            let event = match &self.workspace.worker {
                 None => break,
                 Some(worker) => worker.events.try_recv(),
             };
@@ -251,80 +271,85 @@ impl App {
                 }
             }
         }
-        if self.closing == Closing::No
-            && self.worker.is_some()
-            && let Some(command) = self.queue.next(&self.runs_dir, self.sweep.is_on())
+        if self.closing.stage == Closing::No
+            && self.workspace.worker.is_some()
+            && let Some(command) = self.workspace.next_run(self.sweep.is_on())
         {
-            self.send(command);
+            self.workspace.send(command);
+        }
+        self.look_for_worker();
+    }
+
+    /// Finds out whether a command found no worker.
+    fn look_for_worker(&mut self) {
+        if self.workspace.take_loss() && self.closing.stage == Closing::No {
+            self.worker_gone();
         }
     }
 
     fn take_event(&mut self, event: Event) {
-        match self.store.take_in(event) {
+        match self.workspace.store.take_in(event) {
             Some(News::Began(run)) => {
-                self.state.select_only(&run);
-                if self.closing == Closing::Saving {
+                self.workspace.selection.select_only(&run);
+                if self.closing.stage == Closing::Saving {
                     self.began_while_closing(&run);
                 }
-                if self.queue.began() {
-                    self.send(Command::Stop(run));
+                if self.workspace.queue.began() {
+                    self.workspace.send(Command::Stop(run));
                 }
             }
             Some(News::Failed { run, message, .. }) => {
-                if !self.take_unfound(run.as_ref(), &message) {
-                    self.notify(Notice::error(message));
+                if !self.rate_search.take_unfound(run.as_ref(), &message) {
+                    self.workspace.notify(Notice::error(message));
                 }
             }
             Some(News::JobDone) => {
-                self.queue.job_done();
-                if self.queue.is_idle() {
-                    self.measures = false;
-                    self.no_search_is_on("the search was given up");
+                self.workspace.queue.job_done();
+                if self.workspace.queue.is_idle() {
+                    self.config.measures = false;
+                    self.rate_search
+                        .none_is_on("the search was given up", &mut self.workspace);
                 }
             }
             Some(News::Diagnosed(diagnosis)) => {
-                self.notify(Notice::warning(diagnosis.to_string()));
+                self.workspace
+                    .notify(Notice::warning(diagnosis.to_string()));
             }
-            Some(News::Scored(of)) => self.caches.measured.read_again(&of),
-            Some(News::RateFound(run)) => self.take_found(&run),
+            Some(News::Scored(of)) => self.workspace.evaluations.read_again(&of),
+            Some(News::RateFound(run)) => self.rate_search.take_found(&run, &self.workspace.store),
             Some(News::Ended { .. }) | None => {}
         }
     }
 
     /// A worker that ended by itself: its runs have failed and can be resumed.
     pub(crate) fn worker_gone(&mut self) {
-        self.worker = None;
-        self.queue.worker_gone();
+        self.workspace.worker = None;
+        self.workspace.queue.worker_gone();
         let why = "the worker ended; start it again and resume the run";
         let sweep = &self.sweep;
         let is_elsewhere = |run: &RunId| sweep.under_way(run).is_some();
-        self.store.worker_gone(why, is_elsewhere);
-        self.no_search_is_on("the worker ended; start it again");
+        self.workspace.store.worker_gone(why, is_elsewhere);
+        self.rate_search
+            .none_is_on("the worker ended; start it again", &mut self.workspace);
         // On the way out it ends because it was told to.
-        if self.closing == Closing::Saving {
+        if self.closing.stage == Closing::Saving {
             return;
         }
         let text = "The worker is gone. What was written is safe, and runs can be resumed.";
-        self.notify(Notice::error(text.into()).with(Remedy::RestartWorker));
+        self.workspace
+            .notify(Notice::error(text.into()).with(Remedy::RestartWorker));
     }
 
-    /// Shows a message; the same one only once. One that says that all went well
-    /// gives way to the next, unless something can be done about it.
-    pub fn notify(&mut self, notice: Notice) {
-        self.notices.retain(|old| {
-            let is_replaced = notice.remedy.is_some() && old.remedy == notice.remedy;
-            let stays = old.level > LogLevel::Info || old.remedy.is_some();
-            *old != notice && stays && !is_replaced
-        });
-        self.notices.push(notice);
-        let n_over = self.notices.len().saturating_sub(MAX_NOTICES);
-        self.notices.drain(..n_over);
-    }
-
-    pub(crate) fn dismiss(&mut self, idx: usize) {
-        if idx < self.notices.len() {
-            self.notices.remove(idx);
-        }
+    /// Whether a question stands in front of everything.
+    fn has_dialog(&self) -> bool {
+        self.shell.shows_shortcuts
+            || self.runs.editing.is_some()
+            || self.export.open.is_some()
+            || self.scoring.open.is_some()
+            || self.rate_search.is_open()
+            || self.shell.palette.is_some()
+            || self.data_preview.open.is_some()
+            || self.closing.stage != Closing::No
     }
 
     /// Draws the window and does what people asked for.
@@ -334,12 +359,14 @@ impl App {
         self.ask_before_closing(&ctx);
         self.look_ahead(&ctx);
         self.take_drops(&ctx);
-        self.take_picture(&ctx);
-        let has_dialog =
-            self.state.has_dialog() || self.data_look.is_some() || self.closing != Closing::No;
-        let mut actions = pressed(&ctx, &self.store, &self.state, has_dialog);
-        layout_ui(ui, self, &mut actions);
-        self.history.note(&self.state.draft, held(&ctx));
+        let Self {
+            shell, workspace, ..
+        } = self;
+        shell.pictures.take(&ctx, &shell.dock, workspace);
+        let has_dialog = self.has_dialog();
+        let mut actions = pressed(&ctx, &self.acts_on(&|| self.listed()), has_dialog);
+        self.draw(ui, &mut actions);
+        self.config.history.note(&self.workspace.draft, held(&ctx));
         if !actions.is_empty() {
             // What they change is seen at once.
             ctx.request_repaint();
@@ -347,44 +374,57 @@ impl App {
         for action in actions {
             self.apply(action, &ctx);
         }
-        self.history.note_whole(&self.state.draft);
-        self.caches.frames.add(start, self.since);
-        if self.state.shows_frame_times {
-            self.caches.frames.show(&ctx);
+        self.config.history.note_whole(&self.workspace.draft);
+        self.shell.frames.add(start, self.since);
+        if self.shell.shows_frame_times {
+            self.shell.frames.show(&ctx);
         }
     }
 
     fn ask_before_closing(&mut self, ctx: &Context) {
         let wants_to_close = ctx.input(|input| input.viewport().close_requested());
         // Dropping the worker saves too, so that no second word is needed.
-        if wants_to_close && self.is_busy() && self.closing != Closing::Saving {
+        if wants_to_close && self.is_busy() && self.closing.stage != Closing::Saving {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-            self.closing = Closing::Asking;
+            self.closing.stage = Closing::Asking;
+        }
+    }
+
+    /// The runs that are listed, in their order.
+    fn listed(&self) -> Vec<RunId> {
+        let listed = listed(&self.workspace.store, &self.runs);
+        listed.into_iter().map(|run| run.id.clone()).collect()
+    }
+
+    /// What shortcuts act on.
+    fn acts_on<'a>(&'a self, listed: &'a dyn Fn() -> Vec<RunId>) -> ActsOn<'a> {
+        ActsOn {
+            store: &self.workspace.store,
+            selection: &self.workspace.selection,
+            appearance: self.shell.appearance,
+            has_prompt: !self.playground.settings.prompt.is_empty(),
+            prompt: prompt_id(),
+            listed,
         }
     }
 
     /// Has read what the views will want.
     fn look_ahead(&mut self, ctx: &Context) {
-        self.caches.defaults.look_at(&self.state.draft);
-        if let Some(spec) = self.caches.foreseen.wants(&self.state.draft) {
-            self.background.foresee(spec);
+        let Self {
+            workspace, shell, ..
+        } = self;
+        self.config.look_ahead(workspace);
+        if shell.dock.shows(Tab::Compare) || shell.dock.shows(Tab::Items) {
+            workspace.read_evaluations();
         }
-        // A window without a worker knows no machine.
-        if self.worker.is_some()
-            && let Some(device) = self.caches.foreseen.wants_memory_of(&self.state.draft)
-        {
-            self.background.ask_memory(device);
-        }
-        if self.state.shows(Tab::Compare) || self.state.shows(Tab::Items) {
-            self.read_evaluations();
-        }
-        if self.state.shows(Tab::Sweep) {
-            let wants_memory = self.worker.is_some();
+        if shell.dock.shows(Tab::Sweep) {
+            let wants_memory = workspace.worker.is_some();
             self.sweep
-                .look_ahead(&self.state.draft, &self.store, wants_memory);
+                .look_ahead(&workspace.draft, &workspace.store, wants_memory);
         }
-        if self.state.shows(Tab::States) {
-            self.look_at_states(ctx);
+        if shell.dock.shows(Tab::States) {
+            self.states.look_ahead(workspace, ctx);
         }
+        self.look_for_worker();
     }
 }

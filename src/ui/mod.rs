@@ -28,14 +28,13 @@ pub mod shared;
 pub mod shell;
 pub mod states;
 pub mod sweep;
-pub mod ui_state;
 pub mod window;
 
 pub(crate) mod compare;
-pub(crate) mod config;
-pub(crate) mod items;
-pub(crate) mod runs;
-pub(crate) mod tune;
+pub mod config;
+pub mod items;
+pub mod runs;
+pub mod tune;
 
 mod widgets;
 

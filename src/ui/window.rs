@@ -9,7 +9,7 @@ use eframe::egui::{self, Context, ViewportBuilder};
 use eframe::{CreationContext, Frame, NativeOptions, Storage};
 
 use super::app::App;
-use super::ui_state::UiState;
+use super::app::saved::SavedState;
 use super::widgets::heatmap_gpu::set_surface_format;
 use crate::error::Result;
 use crate::persist::presets::preset;
@@ -78,7 +78,7 @@ impl Window {
         runs_dir: PathBuf,
         draft: Option<RunSpec>,
     ) -> Result<Self> {
-        let mut state: UiState = context
+        let mut state: SavedState = context
             .storage
             .and_then(|storage| eframe::get_value(storage, STATE_KEY))
             .unwrap_or_default();
@@ -126,10 +126,9 @@ impl eframe::App for Window {
     }
 
     fn save(&mut self, storage: &mut dyn Storage) {
-        self.app.keep();
-        eframe::set_value(storage, STATE_KEY, &self.app.state);
+        eframe::set_value(storage, STATE_KEY, &self.app.saved());
         // A path that is not Unicode has no text; then the last draft stays.
-        if let Ok(text) = print_spec(&self.app.state.draft) {
+        if let Ok(text) = print_spec(&self.app.workspace.draft) {
             storage.set_string(DRAFT_KEY, text);
         }
     }

@@ -10,9 +10,10 @@ use gosling::kernels::device::DeviceChoice;
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::run::{Run, RunStatus};
 use gosling::ui::app::App;
+use gosling::ui::app::saved::SavedState;
 use gosling::ui::shared::action::Action;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::{Tab, UiState};
 use gosling::worker::Worker;
 
 use crate::pictures::{harness, wait_for};
@@ -47,7 +48,14 @@ pub fn start(harness: &mut Harness<'_, App>) {
 /// Draws until the only run is as `is_so` says.
 pub fn wait_until(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&Run) -> bool) {
     let start = Instant::now();
-    while !harness.state().store.runs().first().is_some_and(&is_so) {
+    while !harness
+        .state()
+        .workspace
+        .store
+        .runs()
+        .first()
+        .is_some_and(&is_so)
+    {
         assert!(start.elapsed() < Duration::from_secs(180), "not {what}");
         std::thread::sleep(Duration::from_millis(20));
         harness.step();
@@ -58,9 +66,9 @@ pub fn wait_until(harness: &mut Harness<'_, App>, what: &str, is_so: impl Fn(&Ru
 /// A window on a worker of its own.
 pub fn window<'a>(runs: &std::path::Path, draft: RunSpec) -> Harness<'a, App> {
     let worker = Worker::spawn(|| ()).unwrap();
-    let state = UiState {
+    let state = SavedState {
         draft,
-        ..UiState::default()
+        ..SavedState::default()
     };
     let mut app = App::new(Some(worker), state, runs.into(), Arc::new(|| ()));
     app.begin();
@@ -88,48 +96,53 @@ fn runs_wait_are_taken_back_and_a_state_is_exported_and_tried() {
     wait_until(&mut harness, "tuning", |run| run.step >= 2);
     click(&mut harness, "Start after the one that is on");
     wait(&mut harness, "waiting", |app| {
-        app.queue.waiting().len() == 1
+        app.workspace.queue.waiting().len() == 1
     });
     wait_for(&mut harness, "1. click waits");
     click(&mut harness, "Take click, number 1, out of the queue");
-    assert_eq!(harness.state().queue.waiting().len(), 0);
+    assert_eq!(harness.state().workspace.queue.waiting().len(), 0);
 
     click(&mut harness, "Stop");
     wait_until(&mut harness, "stopped", |run| run.status.is_over());
     wait(&mut harness, "exported", |app| {
-        !app.store.runs()[0].exported.is_empty() && app.queue.is_idle()
+        !app.workspace.store.runs()[0].exported.is_empty() && app.workspace.queue.is_idle()
     });
-    let id = harness.state().store.runs()[0].id.clone();
+    let id = harness.state().workspace.store.runs()[0].id.clone();
     let ctx = harness.ctx.clone();
     harness.state_mut().apply(Action::OpenExport(id), &ctx);
     wait_for(&mut harness, "Export the state");
     click(&mut harness, "Write the file");
     wait_for(&mut harness, "read back and compared");
-    let folder = harness.state().store.runs()[0].folder.clone();
+    let folder = harness.state().workspace.store.runs()[0].folder.clone();
     assert!(folder.join("click-0001-export.pth").is_file());
     click(&mut harness, "Close");
 
     click(&mut harness, "Playground");
-    harness.state_mut().state.playground.max_tokens = 6;
+    harness.state_mut().playground.settings.max_tokens = 6;
     harness.run_steps(2);
     click(&mut harness, "Answer");
     wait(&mut harness, "answered", |app| {
-        app.store
+        app.workspace
+            .store
             .generated
             .as_ref()
             .is_some_and(|texts| texts.untuned.end.is_some() && texts.tuned.end.is_some())
     });
-    let texts = harness.state().store.generated.clone().unwrap();
+    let texts = harness.state().workspace.store.generated.clone().unwrap();
     assert!(!texts.untuned.text.is_empty());
-    assert!(harness.state().queue.is_idle() || harness.state().queue.is_empty());
+    assert!(
+        harness.state().workspace.queue.is_idle() || harness.state().workspace.queue.is_empty()
+    );
 
     // A run that is over is moved away and put back.
-    let id = harness.state().store.runs()[0].id.clone();
+    let id = harness.state().workspace.store.runs()[0].id.clone();
     harness.state_mut().apply(Action::Delete(vec![id]), &ctx);
     wait_for(&mut harness, "was moved to .deleted");
-    assert!(harness.state().store.runs().is_empty() && !folder.exists());
+    assert!(harness.state().workspace.store.runs().is_empty() && !folder.exists());
     click(&mut harness, "Undo");
-    wait(&mut harness, "put back", |app| app.store.runs().len() == 1);
+    wait(&mut harness, "put back", |app| {
+        app.workspace.store.runs().len() == 1
+    });
     assert!(folder.join("spec.ron").is_file());
 }
 
@@ -144,13 +157,13 @@ fn a_run_is_started_paused_resumed_and_stopped() {
     wait_until(&mut harness, "paused", |run| {
         matches!(run.status, RunStatus::Paused { .. })
     });
-    let held_at = harness.state().store.runs()[0].step;
+    let held_at = harness.state().workspace.store.runs()[0].step;
     wait_for(&mut harness, "Paused after step");
 
     click(&mut harness, "Resume");
     wait_until(&mut harness, "going on", |run| run.step > held_at);
     click(&mut harness, "States");
-    assert_eq!(harness.state().state.dock.front(), Tab::States);
+    assert_eq!(harness.state().shell.dock.front(), Tab::States);
     wait_for(&mut harness, "Every head");
     click(&mut harness, "Tune");
 
@@ -158,7 +171,7 @@ fn a_run_is_started_paused_resumed_and_stopped() {
     wait_until(&mut harness, "stopped", |run| {
         matches!(run.status, RunStatus::Stopped { .. })
     });
-    let stopped = &harness.state().store.runs()[0];
+    let stopped = &harness.state().workspace.store.runs()[0];
     assert!(stopped.exported.iter().all(|state| state.path.is_file()));
     assert!(!stopped.exported.is_empty());
     let stopped_at = stopped.step;
@@ -171,5 +184,5 @@ fn a_run_is_started_paused_resumed_and_stopped() {
     click(&mut harness, "Stop");
     wait_until(&mut harness, "stopped again", |run| run.status.is_over());
     assert!(!harness.state().is_busy());
-    assert_eq!(harness.state().store.runs().len(), 1);
+    assert_eq!(harness.state().workspace.store.runs().len(), 1);
 }

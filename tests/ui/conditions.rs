@@ -6,8 +6,8 @@ use eframe::egui::vec2;
 use egui_kittest::{Harness, SnapshotResults};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::Tab;
 
 use crate::fixtures;
 use crate::measured::measured;
@@ -23,8 +23,8 @@ const VIEWS: [Tab; 5] = [
 
 fn window<'a>(store: RunStore, tab: Tab, look: Appearance) -> Harness<'a, App> {
     let mut app = app(store, tab, look);
-    app.state.shows_form = false;
-    app.state.shows_log = false;
+    app.shell.shows_form = false;
+    app.shell.shows_log = false;
     harness(app, vec2(880.0, 560.0), look)
 }
 

@@ -7,8 +7,8 @@ use gosling::data::Template;
 use gosling::protocol::run_spec::DataSource;
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::Tab;
 
 use crate::click_through::click;
 use crate::pictures::{app, harness, picture, wait_for};
@@ -55,12 +55,12 @@ fn what_is_left_out_is_said_with_its_reason() {
     );
     std::fs::write(&path, lines).unwrap();
     let mut harness = looking(Appearance::Dark, |app| {
-        app.state.draft.data.source = DataSource::Jsonl {
+        app.workspace.draft.data.source = DataSource::Jsonl {
             train: path,
             validation: None,
             template: Template::Plain,
         };
-        app.state.draft.data.context_length = 64;
+        app.workspace.draft.data.context_length = 64;
     });
     wait_for(&mut harness, "2 examples of");
     wait_for(&mut harness, "! 1 have more than 63 tokens");
@@ -74,7 +74,7 @@ fn files_that_are_gone_are_said() {
     let mut harness = looking(Appearance::Dark, |_| ());
     wait_for(&mut harness, "2000 examples of");
     click(&mut harness, "Close");
-    harness.state_mut().state.draft.data.source = DataSource::Jsonl {
+    harness.state_mut().workspace.draft.data.source = DataSource::Jsonl {
         train: "nowhere/texts.jsonl".into(),
         validation: None,
         template: Template::Plain,

@@ -6,9 +6,10 @@ use eframe::egui::{Key, Modifiers, Pos2, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use gosling::ui::app::App;
-use gosling::ui::shell::docking::Side;
+use gosling::ui::shared::tab::Side;
+use gosling::ui::shared::tab::Tab;
+use gosling::ui::shell::palette::PaletteState;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::{PaletteState, Tab};
 
 use crate::click_through::click;
 use crate::fixtures;
@@ -25,7 +26,7 @@ fn window<'a>() -> (Harness<'a, App>, tempfile::TempDir) {
 }
 
 fn shown(harness: &Harness<'_, App>) -> Vec<Tab> {
-    let dock = &harness.state().state.dock;
+    let dock = &harness.state().shell.dock;
     let all = Tab::ALL.into_iter();
     all.filter(|tab| dock.shows(*tab)).collect()
 }
@@ -48,7 +49,7 @@ fn drag(harness: &mut Harness<'_, App>, from: Pos2, to: Pos2) {
 
 /// A place within the centre, 0 to 1 both ways.
 fn within(harness: &Harness<'_, App>, tab: Tab, x: f32, y: f32) -> Pos2 {
-    let rect = harness.state().state.dock.rect(tab).unwrap();
+    let rect = harness.state().shell.dock.rect(tab).unwrap();
     rect.min + rect.size() * vec2(x, y)
 }
 
@@ -61,7 +62,7 @@ fn a_view_is_dragged_to_a_side_moved_resized_and_closed() {
     assert_eq!(shown(&harness), [Tab::Tune, Tab::States]);
     wait_for(&mut harness, "Every head");
     assert!(harness.query_all_by_label("Smoothing").next().is_some());
-    let dock = |harness: &Harness<'_, App>, tab| harness.state().state.dock.rect(tab).unwrap();
+    let dock = |harness: &Harness<'_, App>, tab| harness.state().shell.dock.rect(tab).unwrap();
     let (tune, of_states) = (dock(&harness, Tab::Tune), dock(&harness, Tab::States));
     assert!(tune.right() < of_states.left());
 
@@ -82,11 +83,11 @@ fn a_view_is_dragged_to_a_side_moved_resized_and_closed() {
 
     click(&mut harness, "Close Compare");
     assert_eq!(shown(&harness), [Tab::Tune, Tab::States]);
-    assert!(!harness.state().state.dock.has(Tab::Compare));
+    assert!(!harness.state().shell.dock.has(Tab::Compare));
     click(&mut harness, "Compare");
-    assert_eq!(harness.state().state.dock.front(), Tab::Compare);
+    assert_eq!(harness.state().shell.dock.front(), Tab::Compare);
     click(&mut harness, "Items, tab");
-    assert_eq!(harness.state().state.dock.front(), Tab::Items);
+    assert_eq!(harness.state().shell.dock.front(), Tab::Items);
 }
 
 #[test]
@@ -95,7 +96,7 @@ fn what_is_let_go_of_elsewhere_stays() {
     let states = place(&harness, "States");
     drag(&mut harness, states, states + vec2(300.0, 0.0));
     assert_eq!(shown(&harness), [Tab::Tune]);
-    assert!(!harness.state().state.dock.is_split());
+    assert!(!harness.state().shell.dock.is_split());
     // So does what is let go of after Escape.
     let centre = within(&harness, Tab::Tune, 0.8, 0.5);
     harness.drag_at(states);
@@ -106,14 +107,14 @@ fn what_is_let_go_of_elsewhere_stays() {
     harness.run_steps(2);
     harness.drop_at(centre);
     harness.run_steps(2);
-    assert!(!harness.state().state.dock.is_split());
+    assert!(!harness.state().shell.dock.is_split());
 }
 
 #[test]
 fn keys_and_commands_bring_views_where_they_stand() {
     let (mut harness, _folder) = window();
-    harness.state_mut().state.dock.put(Tab::States, Side::Right);
-    harness.state_mut().state.dock.put(Tab::Items, Side::Right);
+    harness.state_mut().shell.dock.put(Tab::States, Side::Right);
+    harness.state_mut().shell.dock.put(Tab::Items, Side::Right);
     harness.run_steps(4);
     assert_eq!(shown(&harness), [Tab::Tune, Tab::Items]);
     harness.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
@@ -124,14 +125,14 @@ fn keys_and_commands_bring_views_where_they_stand() {
     assert_eq!(shown(&harness), [Tab::States, Tab::Compare]);
 
     let command = |harness: &mut Harness<'_, App>, typed: &str| {
-        harness.state_mut().state.palette = Some(PaletteState {
+        harness.state_mut().shell.palette = Some(PaletteState {
             typed: typed.into(),
             chosen: 0,
         });
         harness.run_steps(2);
         harness.key_press(Key::Enter);
         harness.run_steps(4);
-        assert_eq!(harness.state().state.palette, None);
+        assert_eq!(harness.state().shell.palette, None);
     };
     command(&mut harness, "Show Playground below");
     assert_eq!(
@@ -142,11 +143,11 @@ fn keys_and_commands_bring_views_where_they_stand() {
     assert_eq!(shown(&harness), [Tab::States, Tab::Compare]);
     command(&mut harness, "one view alone");
     assert_eq!(shown(&harness).len(), 1);
-    harness.state_mut().state.shows_form = false;
+    harness.state_mut().shell.shows_form = false;
     command(&mut harness, "Show Sweep at the right");
     command(&mut harness, "reset the layout");
     assert_eq!(shown(&harness), [Tab::Tune]);
-    assert!(harness.state().state.shows_form);
+    assert!(harness.state().shell.shows_form);
 }
 
 #[test]
@@ -164,13 +165,13 @@ fn the_menu_of_a_name_has_the_same() {
     harness.run_steps(4);
     assert!(harness.query_by_label("Close the view").is_none());
     click(&mut harness, "Reset the layout");
-    assert!(harness.state().state.dock.has(Tab::States));
+    assert!(harness.state().shell.dock.has(Tab::States));
 }
 
 #[test]
 fn tabs_are_buttons_that_say_which_is_in_front() {
     let (mut harness, _folder) = window();
-    harness.state_mut().state.dock.put(Tab::States, Side::Right);
+    harness.state_mut().shell.dock.put(Tab::States, Side::Right);
     harness.run_steps(4);
     for (label, is_front) in [
         ("Tune, tab", true),

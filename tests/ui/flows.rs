@@ -16,12 +16,14 @@ use gosling::protocol::event::RunId;
 use gosling::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
 use gosling::runs::run::Run;
 use gosling::tuning::spec::{Method, StartState};
-use gosling::ui::app::{App, Closing};
+use gosling::ui::app::App;
+use gosling::ui::app::saved::SavedState;
 use gosling::ui::dialogs::scoring::ScoringDialog;
 use gosling::ui::shared::action::Action;
+use gosling::ui::shared::tab::Tab;
+use gosling::ui::shell::closing::Closing;
 use gosling::ui::shell::path_dialogs::PathFor;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::{Tab, UiState};
 use gosling::worker::Worker;
 
 use crate::click_through::{click, small_spec, start, wait, wait_until, window};
@@ -64,12 +66,12 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
     let mut harness = window(runs.path(), short_spec());
     start(&mut harness);
     wait_until(&mut harness, "finished", |run| run.status.is_over());
-    wait(&mut harness, "idle", |app| app.queue.is_idle());
+    wait(&mut harness, "idle", |app| app.workspace.queue.is_idle());
     click(&mut harness, "Compare");
     wait_for(&mut harness, "Nothing measured yet");
     click(&mut harness, "Measure accuracy…");
     wait_for(&mut harness, "every item is kept");
-    let asked = harness.state_mut().state.scoring.as_mut().unwrap();
+    let asked = harness.state_mut().scoring.open.as_mut().unwrap();
     assert!(asked.request.is_tuned && asked.request.benchmark == Benchmark::Gsm8k);
     asked.request.benchmark = Benchmark::Arc;
     asked.request.split = Split::Validation;
@@ -80,23 +82,23 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
     click(&mut harness, "Measure");
     assert_eq!(close(&harness), before, "the buttons move");
     wait(&mut harness, "measured", |app| {
-        let scoring = app.store.scoring.as_ref();
+        let scoring = app.workspace.store.scoring.as_ref();
         scoring.is_some_and(|scoring| !scoring.is_on)
     });
-    let folder = harness.state().store.runs()[0].folder.clone();
+    let folder = harness.state().workspace.store.runs()[0].folder.clone();
     let file = folder.join("eval/arc-mini-validation-first-6.jsonl");
     assert!(file.is_file());
     click(&mut harness, "Show it in Compare");
     wait_for(&mut harness, "arc-mini, validation");
 
     // One that is stopped leaves nothing behind.
-    let id = harness.state().store.runs()[0].id.clone();
+    let id = harness.state().workspace.store.runs()[0].id.clone();
     let ctx = harness.ctx.clone();
     harness.state_mut().apply(Action::OpenScoring(id), &ctx);
     harness
         .state_mut()
-        .state
         .scoring
+        .open
         .as_mut()
         .unwrap()
         .request
@@ -107,7 +109,7 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
     click(&mut harness, "Stop");
     wait_for(&mut harness, "nothing was written");
     assert_eq!(std::fs::read_dir(folder.join("eval")).unwrap().count(), 1);
-    wait(&mut harness, "idle", |app| app.queue.is_idle());
+    wait(&mut harness, "idle", |app| app.workspace.queue.is_idle());
 }
 
 #[test]
@@ -148,7 +150,7 @@ fn what_is_dropped_on_the_window_is_used() {
     let mut harness = harness(app, vec2(1000.0, 620.0), Appearance::Dark);
     drop_on(&mut harness, &at("run.ron"));
     wait_for(&mut harness, "is that of the file");
-    assert_eq!(harness.state().state.draft.name, "dropped");
+    assert_eq!(harness.state().workspace.draft.name, "dropped");
     let sweep = r#"(name: "night", base: Preset("standard"), set: ["training.steps=90"], parts: [(
         search: Grid([(field: "training.seed", values: List([0, 1]))]))])"#;
     std::fs::write(at("sweep.ron"), sweep).unwrap();
@@ -156,7 +158,7 @@ fn what_is_dropped_on_the_window_is_used() {
     wait_for(&mut harness, "The sweep is set up");
     wait_for(&mut harness, "2 runs");
     assert_eq!(harness.state().sweep.draft.name, "night");
-    let draft = &harness.state().state.draft;
+    let draft = &harness.state().workspace.draft;
     assert_eq!(
         (draft.name.as_str(), draft.training.steps),
         ("standard", 90)
@@ -168,7 +170,7 @@ fn what_is_dropped_on_the_window_is_used() {
     click(&mut harness, "Tune");
     drop_on(&mut harness, &model);
     wait_for(&mut harness, "The model of the configuration is that file");
-    let draft = |harness: &Harness<'_, App>| harness.state().state.draft.clone();
+    let draft = |harness: &Harness<'_, App>| harness.state().workspace.draft.clone();
     assert_eq!(
         draft(&harness).model.checkpoint,
         CheckpointSource::File(model)
@@ -194,7 +196,11 @@ fn what_is_dropped_on_the_window_is_used() {
     wait_for(&mut harness, "is none that Gosling knows");
     drop_on(&mut harness, &run);
     wait(&mut harness, "the run of the folder", |app| {
-        let focused = app.state.focused().and_then(|id| app.store.get(id));
+        let focused = app
+            .workspace
+            .selection
+            .focused()
+            .and_then(|id| app.workspace.store.get(id));
         focused.is_some_and(|of| of.folder == run)
     });
 }
@@ -209,9 +215,11 @@ fn a_run_of_another_folder_is_opened() {
     let app = app(fixtures::running(), Tab::Tune, Appearance::Dark);
     let mut harness = harness(app, vec2(1000.0, 620.0), Appearance::Dark);
     harness.state_mut().use_path(PathFor::OpenFolder, run);
-    wait(&mut harness, "opened", |app| app.store.runs().len() == 2);
+    wait(&mut harness, "opened", |app| {
+        app.workspace.store.runs().len() == 2
+    });
     let opened = RunId("elsewhere-0007".into());
-    assert_eq!(harness.state().state.selected, [opened]);
+    assert_eq!(harness.state().workspace.selection.selected, [opened]);
     // A folder of something else is told.
     let other = folder.path().to_path_buf();
     harness.state_mut().use_path(PathFor::OpenFolder, other);
@@ -223,9 +231,9 @@ fn a_worker_that_ended_is_started_again() {
     let runs = tempfile::tempdir().unwrap();
     let worker = Worker::spawn(|| ()).unwrap();
     let commands = worker.commands.clone();
-    let state = UiState {
+    let state = SavedState {
         draft: short_spec(),
-        ..UiState::default()
+        ..SavedState::default()
     };
     let app = App::new(Some(worker), state, runs.path().into(), Arc::new(|| ()));
     let mut harness = harness(app, vec2(1280.0, 800.0), Appearance::Dark);
@@ -250,13 +258,19 @@ fn a_folder_that_vanished_is_said_where_it_is_needed() {
     std::fs::remove_dir_all(folder.path()).unwrap();
     let mut harness = harness(app, vec2(1000.0, 620.0), Appearance::Dark);
     wait_for(&mut harness, "The state cannot be read");
-    let id = harness.state().state.focused().unwrap().clone();
+    let id = harness
+        .state()
+        .workspace
+        .selection
+        .focused()
+        .unwrap()
+        .clone();
     let ctx = harness.ctx.clone();
     harness.state_mut().apply(Action::OpenExport(id), &ctx);
     wait_for(&mut harness, "Export the state");
     click(&mut harness, "Write the file");
     wait(&mut harness, "refused", |app| {
-        let exporting = app.state.exporting.as_ref();
+        let exporting = app.export.open.as_ref();
         exporting.is_some_and(|asked| matches!(&asked.outcome, Some(Err(_))))
     });
     click(&mut harness, "Close");
@@ -298,16 +312,20 @@ fn a_run_goes_on_when_the_window_opens_again() {
         harness.run_steps(2);
     };
     close(&mut harness);
-    assert_eq!(harness.state().closing, Closing::Asking);
+    assert_eq!(harness.state().closing.stage, Closing::Asking);
     click(&mut harness, "Keep it running");
-    assert_eq!(harness.state().closing, Closing::No);
+    assert_eq!(harness.state().closing.stage, Closing::No);
     close(&mut harness);
     click(&mut harness, "Stop, save and close");
     wait(&mut harness, "saved", |app| {
-        app.store.runs().iter().all(|run| run.status.is_over())
+        app.workspace
+            .store
+            .runs()
+            .iter()
+            .all(|run| run.status.is_over())
     });
-    let kept = harness.state().state.clone();
-    let run = harness.state().store.runs()[0].clone();
+    let kept = harness.state().saved();
+    let run = harness.state().workspace.store.runs()[0].clone();
     assert_eq!(kept.resumes, [run.id]);
     drop(harness);
 

@@ -12,8 +12,8 @@ use gosling::runs::RunStore;
 use gosling::tuning::spec::{Layers, Method, StandardSpec, StartState};
 use gosling::ui::app::App;
 use gosling::ui::shared::action::Action;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::Tab;
 
 use crate::click_through::click;
 use crate::pictures::{app, harness, wait_for};
@@ -21,14 +21,14 @@ use crate::pictures::{app, harness, wait_for};
 /// A window that is high enough for every field.
 fn form<'a>(source: DataSource) -> Harness<'a, App> {
     let mut app = app(RunStore::default(), Tab::Tune, Appearance::Dark);
-    app.state.draft.data.source = source;
+    app.workspace.draft.data.source = source;
     let mut harness = harness(app, vec2(1280.0, 1800.0), Appearance::Dark);
     harness.run_steps(4);
     harness
 }
 
 fn evaluation<'a>(harness: &'a Harness<'_, App>) -> &'a EvaluationSpec {
-    &harness.state().state.draft.evaluation
+    &harness.state().workspace.draft.evaluation
 }
 
 #[test]
@@ -66,7 +66,12 @@ fn the_longest_item_is_asked_only_where_items_are_scored() {
     assert_eq!(evaluation(&harness).context_length, None);
     click(&mut harness, "Longest item, set a value");
     assert_eq!(evaluation(&harness).context_length, Some(2048));
-    harness.state_mut().state.draft.evaluation.context_length = Some(0);
+    harness
+        .state_mut()
+        .workspace
+        .draft
+        .evaluation
+        .context_length = Some(0);
     wait_for(&mut harness, "× must be None or at least 1");
     click(&mut harness, "Longest item, set a value");
     assert_eq!(evaluation(&harness).context_length, None);
@@ -80,11 +85,11 @@ fn half_precision_is_chosen_and_refused_where_the_processor_computes() {
         .click();
     harness.run_steps(4);
     click(&mut harness, "16-bit floats");
-    let model = |harness: &Harness<'_, App>| harness.state().state.draft.model.precision;
+    let model = |harness: &Harness<'_, App>| harness.state().workspace.draft.model.precision;
     assert_eq!(model(&harness), Precision::F16);
     // The window of the tests computes on the processor.
     wait_for(&mut harness, "× is F16, which needs a GPU");
-    harness.state_mut().state.draft.device = DeviceChoice::Gpu;
+    harness.state_mut().workspace.draft.device = DeviceChoice::Gpu;
     harness.run_steps(4);
     assert!(
         harness
@@ -104,7 +109,7 @@ fn a_held_out_file_can_be_taken_out_again() {
     click(&mut harness, "Held-out file, take it out");
     let DataSource::Jsonl {
         train, validation, ..
-    } = &harness.state().state.draft.data.source
+    } = &harness.state().workspace.draft.data.source
     else {
         panic!("the data are still texts");
     };
@@ -119,7 +124,7 @@ fn a_held_out_file_can_be_taken_out_again() {
 #[test]
 fn a_field_that_is_not_as_by_default_goes_back_by_its_button() {
     let mut harness = form(DataSource::Mini(Benchmark::Gsm8k));
-    let training = |harness: &Harness<'_, App>| harness.state().state.draft.training.clone();
+    let training = |harness: &Harness<'_, App>| harness.state().workspace.draft.training.clone();
     // The steps of the tests are not those of the default run, the seed is.
     assert!(
         harness
@@ -139,7 +144,7 @@ fn a_field_that_is_not_as_by_default_goes_back_by_its_button() {
 #[test]
 fn changes_of_the_configuration_are_undone_and_redone() {
     let mut harness = form(DataSource::Mini(Benchmark::Gsm8k));
-    let draft = |harness: &Harness<'_, App>| harness.state().state.draft.clone();
+    let draft = |harness: &Harness<'_, App>| harness.state().workspace.draft.clone();
     let keys = |harness: &mut Harness<'_, App>, modifiers: Modifiers| {
         harness.key_press_modifiers(modifiers, Key::Z);
         harness.run_steps(2);
@@ -177,7 +182,7 @@ fn changes_of_the_configuration_are_undone_and_redone() {
 #[test]
 fn a_slider_that_is_dragged_is_undone_at_once_and_a_text_keeps_its_own_keys() {
     let mut harness = form(DataSource::Mini(Benchmark::Gsm8k));
-    let draft = |harness: &Harness<'_, App>| harness.state().state.draft.clone();
+    let draft = |harness: &Harness<'_, App>| harness.state().workspace.draft.clone();
     let first = draft(&harness);
     let slider = harness.get_by_role_and_label(Role::Slider, "Learning rate");
     let rect = slider.rect();
@@ -221,8 +226,8 @@ fn what_is_pointed_at_tells_its_default_and_its_range() {
 #[test]
 fn what_is_typed_is_kept_within_the_range_and_what_was_opened_is_told() {
     let mut harness = form(DataSource::Mini(Benchmark::Gsm8k));
-    let length = |harness: &Harness<'_, App>| harness.state().state.draft.data.context_length;
-    harness.state_mut().state.draft.data.context_length = 1;
+    let length = |harness: &Harness<'_, App>| harness.state().workspace.draft.data.context_length;
+    harness.state_mut().workspace.draft.data.context_length = 1;
     wait_for(&mut harness, "× must be at least 2, is 1");
     assert_eq!(length(&harness), 1);
     let field = harness.get_by_role_and_label(Role::SpinButton, "Context length");
@@ -238,7 +243,7 @@ fn what_is_typed_is_kept_within_the_range_and_what_was_opened_is_told() {
 #[test]
 fn fields_within_others_have_names() {
     let mut app = app(RunStore::default(), Tab::Tune, Appearance::Dark);
-    app.state.draft.method = Method::Standard(StandardSpec {
+    app.workspace.draft.method = Method::Standard(StandardSpec {
         layers: Layers::Only(vec![1]),
         start: StartState::Text("Once".into()),
     });
@@ -272,15 +277,15 @@ fn start_stays_where_it_is() {
     wait_for(&mut harness, "2000 examples");
     let known = place(&harness);
     // Other data, which are read anew, and a value that cannot be run.
-    harness.state_mut().state.draft.data.train_limit = Some(100);
+    harness.state_mut().workspace.draft.data.train_limit = Some(100);
     harness.step();
     assert_eq!(place(&harness), known);
     wait_for(&mut harness, "100 examples");
     assert_eq!(place(&harness), known);
-    harness.state_mut().state.draft.training.warmup_steps = 500;
+    harness.state_mut().workspace.draft.training.warmup_steps = 500;
     harness.step();
     assert_eq!(place(&harness), known);
-    harness.state_mut().state.draft.name = "a name that no folder can have ".repeat(9);
+    harness.state_mut().workspace.draft.name = "a name that no folder can have ".repeat(9);
     harness.step();
     assert_eq!(place(&harness), known);
 }

@@ -6,8 +6,8 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use gosling::protocol::event::RunId;
 use gosling::ui::app::App;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::Tab;
 
 use crate::fixtures;
 use crate::pictures::{app, harness};
@@ -25,17 +25,21 @@ fn press(harness: &mut Harness<'_, App>, modifiers: Modifiers, key: Key) {
 }
 
 fn selected(harness: &Harness<'_, App>) -> Vec<RunId> {
-    harness.state().state.selected.clone()
+    harness.state().workspace.selection.selected.clone()
 }
 
 #[test]
 fn runs_are_walked_through_and_all_selected_by_keys() {
     let mut harness = window(Tab::Tune);
     let newest_first: Vec<RunId> = {
-        let runs = harness.state().store.runs();
+        let runs = harness.state().workspace.store.runs();
         runs.iter().rev().map(|run| run.id.clone()).collect()
     };
-    harness.state_mut().state.select_only(&newest_first[0]);
+    harness
+        .state_mut()
+        .workspace
+        .selection
+        .select_only(&newest_first[0]);
     harness.run_steps(2);
     press(&mut harness, Modifiers::ALT, Key::ArrowDown);
     press(&mut harness, Modifiers::ALT, Key::ArrowDown);
@@ -46,14 +50,14 @@ fn runs_are_walked_through_and_all_selected_by_keys() {
     assert_eq!(selected(&harness).len(), newest_first.len());
     assert_eq!(selected(&harness).last(), Some(&newest_first[1]));
     press(&mut harness, Modifiers::NONE, Key::F2);
-    let editing = harness.state().state.editing.clone().unwrap();
+    let editing = harness.state().runs.editing.clone().unwrap();
     assert_eq!(editing.run, newest_first[1]);
 }
 
 #[test]
 fn keys_that_are_typed_do_nothing_to_runs() {
     let mut harness = window(Tab::Tune);
-    let n_runs = harness.state().store.runs().len();
+    let n_runs = harness.state().workspace.store.runs().len();
     let before = selected(&harness);
     harness
         .get_by_label("Filter runs by name, tag or status")
@@ -63,10 +67,10 @@ fn keys_that_are_typed_do_nothing_to_runs() {
     press(&mut harness, Modifiers::COMMAND, Key::A);
     assert_eq!(selected(&harness), before);
     // Moving a run away would take it out of the list at once.
-    assert_eq!(harness.state().store.runs().len(), n_runs);
+    assert_eq!(harness.state().workspace.store.runs().len(), n_runs);
     // What no field has a use for still works.
     press(&mut harness, Modifiers::COMMAND, Key::Num2);
-    assert!(harness.state().state.shows(Tab::States));
+    assert!(harness.state().shell.dock.shows(Tab::States));
 }
 
 #[test]
@@ -77,36 +81,40 @@ fn a_button_that_has_the_focus_leaves_the_keys() {
         .focus();
     harness.run_steps(2);
     press(&mut harness, Modifiers::COMMAND, Key::A);
-    let n_runs = harness.state().store.runs().len();
+    let n_runs = harness.state().workspace.store.runs().len();
     assert_eq!(selected(&harness).len(), n_runs);
 }
 
 #[test]
 fn a_dialog_keeps_the_keys_of_what_is_behind_it() {
     let mut harness = window(Tab::Tune);
-    let n_runs = harness.state().store.runs().len();
+    let n_runs = harness.state().workspace.store.runs().len();
     press(&mut harness, Modifiers::NONE, Key::F1);
     press(&mut harness, Modifiers::COMMAND, Key::Delete);
     press(&mut harness, Modifiers::COMMAND, Key::Num2);
-    assert!(harness.state().state.shows(Tab::Tune));
-    assert_eq!(harness.state().store.runs().len(), n_runs);
+    assert!(harness.state().shell.dock.shows(Tab::Tune));
+    assert_eq!(harness.state().workspace.store.runs().len(), n_runs);
     press(&mut harness, Modifiers::NONE, Key::F1);
     press(&mut harness, Modifiers::COMMAND, Key::Num2);
-    assert!(harness.state().state.shows(Tab::States));
+    assert!(harness.state().shell.dock.shows(Tab::States));
 }
 
 #[test]
 fn a_prompt_is_answered_from_where_it_is_typed() {
     let mut harness = window(Tab::Playground);
     press(&mut harness, Modifiers::COMMAND, Key::Enter);
-    assert_eq!(harness.state().state.n_played, 0);
-    assert_eq!(harness.state().queue.waiting().len(), 1, "a run");
+    assert_eq!(harness.state().playground.n_played, 0);
+    assert_eq!(harness.state().workspace.queue.waiting().len(), 1, "a run");
     let prompt = harness.get_by_role_and_label(Role::MultilineTextInput, "Prompt");
     prompt.focus();
     harness.run_steps(2);
     press(&mut harness, Modifiers::COMMAND, Key::Enter);
-    assert_eq!(harness.state().state.n_played, 1);
-    assert_eq!(harness.state().queue.waiting().len(), 1, "no other run");
+    assert_eq!(harness.state().playground.n_played, 1);
+    assert_eq!(
+        harness.state().workspace.queue.waiting().len(),
+        1,
+        "no other run"
+    );
 }
 
 /// The name and the place of what the keyboard acts on.

@@ -6,9 +6,9 @@ use egui_kittest::kittest::NodeT as _;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::App;
 use gosling::ui::shared::action::Action;
-use gosling::ui::shell::docking::Side;
+use gosling::ui::shared::tab::Side;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::Tab;
 
 use crate::fixtures;
 use crate::pictures::{app, harness};
@@ -61,7 +61,7 @@ fn every_control_has_a_name() {
     });
     for tab in Tab::ALL {
         let mut app = app(fixtures::finished(folder.path()), tab, Appearance::Dark);
-        std::mem::swap(&mut app.state.draft.method, &mut lifted);
+        std::mem::swap(&mut app.workspace.draft.method, &mut lifted);
         let found = unnamed(app, |_| ());
         assert!(found.is_empty(), "{}: {found:#?}", tab.name());
     }
@@ -70,14 +70,14 @@ fn every_control_has_a_name() {
         Tab::Tune,
         Appearance::Dark,
     );
-    split.state.dock.put(Tab::States, Side::Right);
-    split.state.dock.put(Tab::Compare, Side::Below);
+    split.shell.dock.put(Tab::States, Side::Right);
+    split.shell.dock.put(Tab::Compare, Side::Below);
     let found = unnamed(split, |_| ());
     assert!(found.is_empty(), "beside each other: {found:#?}");
     let dialogs: [fn(&App) -> Action; 6] = [
-        |app| Action::OpenExport(app.state.selected[0].clone()),
-        |app| Action::OpenScoring(app.state.selected[0].clone()),
-        |app| Action::EditLabels(app.state.selected[0].clone()),
+        |app| Action::OpenExport(app.workspace.selection.selected[0].clone()),
+        |app| Action::OpenScoring(app.workspace.selection.selected[0].clone()),
+        |app| Action::EditLabels(app.workspace.selection.selected[0].clone()),
         |_| Action::TogglePalette,
         |_| Action::OpenRateSearch,
         |_| Action::LookAtData,

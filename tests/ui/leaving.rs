@@ -8,9 +8,10 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use gosling::ui::Metric;
 use gosling::ui::app::App;
+use gosling::ui::shared::tab::Tab;
+use gosling::ui::shell::palette::PaletteState;
 use gosling::ui::shell::pictures::PictureOf;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::{PaletteState, Tab};
 
 use crate::fixtures;
 use crate::pictures::{app, harness, wait_for};
@@ -130,13 +131,13 @@ fn what_is_not_on_the_screen_has_no_picture() {
 fn pictures_are_among_what_can_be_done() {
     let (mut harness, _folder) = window(Tab::Tune);
     let listed = |harness: &mut Harness<'_, App>, typed: &str, text: &str| {
-        harness.state_mut().state.palette = Some(PaletteState {
+        harness.state_mut().shell.palette = Some(PaletteState {
             typed: typed.into(),
             chosen: 0,
         });
         harness.run_steps(4);
         let found = harness.query_all_by_label_contains(text).next().is_some();
-        harness.state_mut().state.palette = None;
+        harness.state_mut().shell.palette = None;
         harness.run_steps(2);
         found
     };

@@ -14,8 +14,8 @@ use gosling::persist::evaluation_file::{Scored, write_evaluation};
 use gosling::protocol::event::{EvaluationPhase, RunId, RunOutcome};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::Tab;
 
 use crate::fixtures::{self, Told};
 use crate::pictures::{app, check_view, check_view_in, harness, wait_for};
@@ -199,8 +199,8 @@ fn accuracies_side_by_side() {
         let store = measured(folder.path());
         let ids = selected(&store);
         let mut app = app(store, Tab::Compare, look);
-        app.state.baseline = Some(ids[0].clone());
-        app.state.selected = ids;
+        app.workspace.selection.baseline = Some(ids[0].clone());
+        app.workspace.selection.selected = ids;
         check_view(&mut results, name, app, look, "mean of 2 runs");
     }
 }
@@ -213,8 +213,8 @@ fn a_comparison_from_its_top_to_its_end() {
     let store = measured(folder.path());
     let ids = selected(&store);
     let mut app = app(store, Tab::Compare, Appearance::Dark);
-    app.state.baseline = Some(ids[0].clone());
-    app.state.selected = ids;
+    app.workspace.selection.baseline = Some(ids[0].clone());
+    app.workspace.selection.selected = ids;
     let (name, size) = ("compare_whole_dark", vec2(1000.0, 1900.0));
     check_view_in(&mut results, name, app, size, "mean of 2 runs");
 }
@@ -226,16 +226,18 @@ fn items_one_by_one() {
     let look = Appearance::Dark;
     let items = |look| {
         let mut app = app(measured(folder.path()), Tab::Items, look);
-        app.state.select_only(&RunId("seed-0-0001".into()));
+        app.workspace
+            .selection
+            .select_only(&RunId("seed-0-0001".into()));
         app
     };
     check_view(&mut results, "items_dark", items(look), look, "Fixed");
     let light = Appearance::Light;
     let mut options = items(light);
     let file = |name: &str| Some(folder.path().join("seed-0-0001/eval").join(name));
-    options.state.items.pair.first = file("arc-mini-untuned.jsonl");
-    options.state.items.pair.second = file("arc-mini-test.jsonl");
-    options.state.items.change = Some(Change::Broken);
+    options.items.settings.pair.first = file("arc-mini-untuned.jsonl");
+    options.items.settings.pair.second = file("arc-mini-test.jsonl");
+    options.items.settings.change = Some(Change::Broken);
     check_view(
         &mut results,
         "items_options_light",
@@ -244,8 +246,8 @@ fn items_one_by_one() {
         "Broken",
     );
     let mut refused = items(look);
-    refused.state.items.pair.first = file("few_shot.jsonl");
-    refused.state.items.pair.second = file("after.jsonl");
+    refused.items.settings.pair.first = file("few_shot.jsonl");
+    refused.items.settings.pair.second = file("after.jsonl");
     check_view(
         &mut results,
         "items_refused_dark",
@@ -268,7 +270,9 @@ fn from_a_comparison_to_its_items() {
     let folder = tempfile::tempdir().unwrap();
     let look = Appearance::Dark;
     let mut app = app(measured(folder.path()), Tab::Compare, look);
-    app.state.select_only(&RunId("seed-0-0001".into()));
+    app.workspace
+        .selection
+        .select_only(&RunId("seed-0-0001".into()));
     let mut harness = harness(app, vec2(1600.0, 1000.0), look);
     // The tab itself, then each figure against the run's own untuned model.
     let n_buttons = |harness: &Harness<'_, App>| {
@@ -290,12 +294,15 @@ fn from_a_comparison_to_its_items() {
     // It may lie below what the window shows.
     first.unwrap().click_accesskit();
     harness.run_steps(2);
-    assert_eq!(harness.state().state.dock.front(), Tab::Items);
-    assert_eq!(harness.state().state.items.change, Some(Change::Fixed));
+    assert_eq!(harness.state().shell.dock.front(), Tab::Items);
+    assert_eq!(harness.state().items.settings.change, Some(Change::Fixed));
     wait_for(&mut harness, "right answer");
     harness.get_by_label_contains("Wrong in both").click();
     harness.run_steps(2);
-    assert_eq!(harness.state().state.items.change, Some(Change::BothWrong));
+    assert_eq!(
+        harness.state().items.settings.change,
+        Some(Change::BothWrong)
+    );
 }
 
 /// Cells keep to their columns, and those to the view, whatever runs are called.
@@ -307,8 +314,8 @@ fn a_comparison_fits_its_view() {
     let store = measured_as(folder.path(), [&names[0], &names[1], "rate-2-0003"]);
     let ids = selected(&store);
     let mut app = app(store, Tab::Compare, Appearance::Dark);
-    app.state.baseline = Some(ids[2].clone());
-    app.state.selected = ids;
+    app.workspace.selection.baseline = Some(ids[2].clone());
+    app.workspace.selection.selected = ids;
     let mut harness = harness(app, vec2(1280.0, 800.0), Appearance::Dark);
     wait_for_any(&mut harness, "Difference");
     harness.run_steps(4);

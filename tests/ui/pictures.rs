@@ -13,10 +13,15 @@ use gosling::protocol::event::RunId;
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
-use gosling::ui::app::{App, Closing, Notice};
+use gosling::ui::app::App;
+use gosling::ui::app::saved::SavedState;
+use gosling::ui::runs::state::LabelEditor;
+use gosling::ui::shared::notice::Notice;
+use gosling::ui::shared::tab::Tab;
+use gosling::ui::shell::closing::Closing;
 use gosling::ui::shell::docking::Dock;
+use gosling::ui::shell::palette::PaletteState;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::{LabelEditor, PaletteState, Tab, UiState};
 
 use crate::fixtures;
 
@@ -59,17 +64,17 @@ fn draft() -> RunSpec {
 
 /// A window on `store` without a worker.
 pub fn app(store: RunStore, tab: Tab, look: Appearance) -> App {
-    let mut state = UiState {
+    let mut state = SavedState {
         appearance: look,
         dock: Dock::at(tab),
         draft: draft(),
-        ..UiState::default()
+        ..SavedState::default()
     };
     // As those that are at hand: the newest two.
     let newest = store.runs().iter().rev().take(2).rev();
     state.selected = newest.map(|run| run.id.clone()).collect();
     let mut app = App::new(None, state, PathBuf::from("runs"), Arc::new(|| ()));
-    app.store = store;
+    app.workspace.store = store;
     app
 }
 
@@ -136,8 +141,8 @@ pub fn check_view(
     look: Appearance,
     label: &str,
 ) {
-    app.state.shows_form = false;
-    app.state.shows_log = false;
+    app.shell.shows_form = false;
+    app.shell.shows_log = false;
     compare_with(results, name, harness(app, SIZE, look), label);
 }
 
@@ -149,8 +154,8 @@ pub fn check_view_in(
     size: Vec2,
     label: &str,
 ) {
-    app.state.shows_form = false;
-    app.state.shows_log = false;
+    app.shell.shows_form = false;
+    app.shell.shows_log = false;
     let look = Appearance::Dark;
     compare_with(results, name, harness(app, size, look), label);
 }
@@ -282,7 +287,7 @@ fn questions_and_lists() {
     let mut results = SnapshotResults::new();
     let look = Appearance::Dark;
     let mut closing = app(fixtures::running(), Tab::Tune, look);
-    closing.closing = Closing::Asking;
+    closing.closing.stage = Closing::Asking;
     check(
         &mut results,
         "closing_dark",
@@ -291,7 +296,7 @@ fn questions_and_lists() {
         "Stop, save and close",
     );
     let mut shortcuts = app(RunStore::default(), Tab::Tune, look);
-    shortcuts.state.shows_shortcuts = true;
+    shortcuts.shell.shows_shortcuts = true;
     check(
         &mut results,
         "shortcuts_dark",
@@ -321,8 +326,8 @@ fn the_playground() {
         let mut store = fixtures::finished(folder.path());
         let prompt = fixtures::answers(&mut store);
         let mut app = app(store, Tab::Playground, look);
-        app.state.playing = Some(prompt);
-        app.state.plays_tuned = true;
+        app.playground.playing = Some(prompt);
+        app.playground.plays_tuned = true;
         check(&mut results, name, app, look, "the model ended it");
     }
 }
@@ -335,11 +340,11 @@ fn a_lifted_run_is_configured() {
         (Appearance::Light, "lifted_light"),
     ] {
         let mut app = app(RunStore::default(), Tab::Tune, look);
-        app.state.draft.method = Method::Lifted(LiftSpec {
+        app.workspace.draft.method = Method::Lifted(LiftSpec {
             decorrelation: Some(DecorrelationSpec::default()),
             ..LiftSpec::default()
         });
-        fixtures::distances(&mut app.store, &app.state.draft);
+        fixtures::distances(&mut app.workspace.store, &app.workspace.draft);
         // As people see it after scrolling to it.
         let mut harness = harness(app, vec2(1000.0, 1100.0), look);
         wait_for(&mut harness, "2000 examples");
@@ -356,7 +361,7 @@ fn dialogs() {
     let finished = |look| app(fixtures::finished(folder.path()), Tab::Tune, look);
     let (dark, light) = (Appearance::Dark, Appearance::Light);
     let mut palette = finished(dark);
-    palette.state.palette = Some(PaletteState {
+    palette.shell.palette = Some(PaletteState {
         typed: "the".into(),
         chosen: 1,
     });
@@ -369,8 +374,8 @@ fn dialogs() {
         ..RunLabels::default()
     };
     written.set_tags("baseline, gsm8k");
-    labels.store.label(&run, written.clone());
-    labels.state.editing = Some(LabelEditor::new(run.clone(), written));
+    labels.workspace.store.label(&run, written.clone());
+    labels.runs.editing = Some(LabelEditor::new(run.clone(), written));
     check(
         &mut results,
         "labels_light",
@@ -384,7 +389,7 @@ fn dialogs() {
 fn a_value_that_cannot_be_run_is_said_at_its_field() {
     let look = Appearance::Dark;
     let mut app = app(RunStore::default(), Tab::Tune, look);
-    app.state.draft.training.warmup_steps = 500;
+    app.workspace.draft.training.warmup_steps = 500;
     let mut harness = harness(app, SIZE, look);
     wait_for(&mut harness, "must be below training.steps, 200");
     picture(&mut harness, "invalid_dark");

@@ -3,7 +3,7 @@
 
 use egui_kittest::kittest::Queryable as _;
 use gosling::protocol::run_spec::CheckpointSource;
-use gosling::ui::ui_state::Tab;
+use gosling::ui::shared::tab::Tab;
 
 use crate::click_through::{click, small_spec, start, wait, wait_until, window};
 use crate::pictures::wait_for;
@@ -12,24 +12,26 @@ use crate::pictures::wait_for;
 fn a_prompt_of_a_model_that_is_not_there_can_be_asked_again() {
     let runs = tempfile::tempdir().unwrap();
     let mut harness = window(runs.path(), small_spec());
-    let state = &mut harness.state_mut().state;
-    state.shows_form = false;
+    let app = harness.state_mut();
+    app.shell.shows_form = false;
     let vanished = runs.path().join("vanished.pth");
-    state.draft.model.checkpoint = CheckpointSource::File(vanished);
-    state.dock.open(Tab::Playground);
+    app.workspace.draft.model.checkpoint = CheckpointSource::File(vanished);
+    app.shell.dock.open(Tab::Playground);
     harness.run_steps(2);
     click(&mut harness, "Answer");
     wait(&mut harness, "done", |app| {
-        app.queue.is_idle() && app.state.playing.is_some()
+        app.workspace.queue.is_idle() && app.playground.playing.is_some()
     });
     wait_for(&mut harness, "vanished.pth");
     // Neither a wheel that turns for ever nor a Stop that stops nothing.
     assert!(harness.query_by_label("Stop").is_none());
-    harness.state_mut().state.draft = small_spec();
-    harness.state_mut().state.playground.max_tokens = 3;
+    harness.state_mut().workspace.draft = small_spec();
+    harness.state_mut().playground.settings.max_tokens = 3;
     click(&mut harness, "Answer");
-    wait(&mut harness, "answered", |app| app.queue.is_idle());
-    let texts = harness.state().store.generated.clone().unwrap();
+    wait(&mut harness, "answered", |app| {
+        app.workspace.queue.is_idle()
+    });
+    let texts = harness.state().workspace.store.generated.clone().unwrap();
     assert_eq!(texts.untuned.n_tokens, 3);
 }
 
@@ -39,18 +41,18 @@ fn a_prompt_behind_a_run_is_called_off_at_once() {
     let mut harness = window(runs.path(), small_spec());
     start(&mut harness);
     wait_until(&mut harness, "tuning", |run| run.step >= 2);
-    harness.state_mut().state.dock.open(Tab::Playground);
+    harness.state_mut().shell.dock.open(Tab::Playground);
     harness.run_steps(2);
     click(&mut harness, "Answer");
     wait_for(&mut harness, "Waits until the run is over");
     click(&mut harness, "Stop");
     assert!(harness.query_by_label("Answer").is_some());
-    assert!(!harness.state().store.runs()[0].status.is_over());
+    assert!(!harness.state().workspace.store.runs()[0].status.is_over());
 
-    harness.state_mut().state.dock.open(Tab::Tune);
+    harness.state_mut().shell.dock.open(Tab::Tune);
     harness.run_steps(2);
     click(&mut harness, "Stop");
     wait_until(&mut harness, "stopped", |run| run.status.is_over());
-    wait(&mut harness, "idle", |app| app.queue.is_idle());
-    assert_eq!(harness.state().store.generated, None);
+    wait(&mut harness, "idle", |app| app.workspace.queue.is_idle());
+    assert_eq!(harness.state().workspace.store.generated, None);
 }

@@ -10,14 +10,14 @@ use gosling::runs::RunStore;
 use gosling::tuning::rate_finder::{RateFinding, RatePoint, RateRange};
 use gosling::ui::app::App;
 use gosling::ui::dialogs::rate_search::RateSearch;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::ui_state::Tab;
 
 use crate::click_through::{click, small_spec, start, wait, wait_until, window};
 use crate::pictures::{app, harness, picture, wait_for};
 
 fn search<'a>(harness: &'a Harness<'_, App>) -> &'a RateSearch {
-    harness.state().state.rate_search.as_ref().unwrap()
+    harness.state().rate_search.search.as_ref().unwrap()
 }
 
 /// Opens the dialog, with few rates to try.
@@ -26,7 +26,7 @@ fn open(harness: &mut Harness<'_, App>) {
     harness.get_by_label("Find a rate…").click_accesskit();
     harness.run_steps(2);
     wait_for(harness, "Find a learning rate");
-    let search = harness.state_mut().state.rate_search.as_mut().unwrap();
+    let search = harness.state_mut().rate_search.search.as_mut().unwrap();
     search.range.steps = 24;
     harness.run_steps(2);
 }
@@ -41,7 +41,7 @@ fn a_rate_is_found_and_taken() {
     assert!(search(&harness).is_on);
     assert_eq!(harness.get_by_label("Close").rect(), close);
     wait(&mut harness, "found", |app| {
-        let search = app.state.rate_search.as_ref();
+        let search = app.rate_search.search.as_ref();
         search.is_some_and(|search| !search.is_on && search.outcome.is_some())
     });
     let Some(Ok(found)) = search(&harness).outcome.clone() else {
@@ -51,18 +51,18 @@ fn a_rate_is_found_and_taken() {
     assert!(harness.query_by_label("Loss over learning rates").is_some());
     assert_eq!(harness.get_by_label("Close").rect(), close);
     let expected = found.tenth_of_lowest.unwrap();
-    let before = harness.state().state.draft.clone();
+    let before = harness.state().workspace.draft.clone();
     let button = "a tenth of the rate at the lowest loss";
     let all: Vec<_> = harness.query_all_by_label_contains(button).collect();
     all[0].click();
     harness.run_steps(4);
-    let rate = harness.state().state.draft.training.learning_rate;
+    let rate = harness.state().workspace.draft.training.learning_rate;
     assert!((rate / expected - 1.0).abs() < 0.06, "{rate}, {expected}");
     assert!(!search(&harness).is_open);
     // It is a change like any other.
     let mut expected = before;
     expected.training.learning_rate = rate;
-    assert_eq!(harness.state().state.draft, expected);
+    assert_eq!(harness.state().workspace.draft, expected);
     // What was found is still there for this configuration.
     open(&mut harness);
     assert!(search(&harness).outcome.is_some());
@@ -83,9 +83,9 @@ fn a_search_waits_for_a_run_and_is_cancelled_there() {
     click(&mut harness, "Close");
     click(&mut harness, "Stop");
     wait_until(&mut harness, "stopped", |run| run.status.is_over());
-    wait(&mut harness, "idle", |app| app.queue.is_idle());
+    wait(&mut harness, "idle", |app| app.workspace.queue.is_idle());
     assert_eq!(search(&harness).outcome, None);
-    assert_eq!(harness.state().store.rate, None);
+    assert_eq!(harness.state().workspace.store.rate, None);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_search_that_is_under_way_is_cancelled_and_keeps_what_it_found() {
     let runs = tempfile::tempdir().unwrap();
     let mut harness = window(runs.path(), small_spec());
     open(&mut harness);
-    let asked = harness.state_mut().state.rate_search.as_mut().unwrap();
+    let asked = harness.state_mut().rate_search.search.as_mut().unwrap();
     asked.range = RateRange {
         last: 1e-3,
         steps: 1000,
@@ -102,11 +102,14 @@ fn a_search_that_is_under_way_is_cancelled_and_keeps_what_it_found() {
     click(&mut harness, "Try rates");
     wait_for(&mut harness, "of 1000 steps");
     wait(&mut harness, "under way", |app| {
-        app.store.rate_search.is_some_and(|(done, _)| done > 10)
+        app.workspace
+            .store
+            .rate_search
+            .is_some_and(|(done, _)| done > 10)
     });
     click(&mut harness, "Cancel");
     wait_for(&mut harness, "It ended early: stopped.");
-    wait(&mut harness, "idle", |app| app.queue.is_idle());
+    wait(&mut harness, "idle", |app| app.workspace.queue.is_idle());
     let outcome = search(&harness).outcome.as_ref().unwrap();
     let n_points = outcome.as_ref().unwrap().points.len();
     assert!((5..1000).contains(&n_points), "{n_points}");
@@ -130,7 +133,7 @@ fn a_search_that_fails_says_why_and_waits_no_more() {
     open(&mut harness);
     click(&mut harness, "Try rates");
     wait(&mut harness, "failed", |app| {
-        let search = app.state.rate_search.as_ref();
+        let search = app.rate_search.search.as_ref();
         search.is_some_and(|search| !search.is_on)
     });
     assert!(matches!(&search(&harness).outcome, Some(Err(_))));
@@ -175,9 +178,9 @@ fn what_was_found_is_drawn() {
         (Appearance::Light, "rates_light"),
     ] {
         let mut app = app(RunStore::default(), Tab::Tune, look);
-        let mut search = RateSearch::new(app.state.draft.clone());
+        let mut search = RateSearch::new(app.workspace.draft.clone());
         search.outcome = Some(Ok(found()));
-        app.state.rate_search = Some(search);
+        app.rate_search.search = Some(search);
         let mut harness = harness(app, vec2(1000.0, 620.0), look);
         wait_for(&mut harness, "2000 examples");
         wait_for(&mut harness, "It ended early");

@@ -7,9 +7,9 @@ use eframe::egui::vec2;
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
 use gosling::ui::shared::action::Action;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
 use gosling::ui::sweep::settings::ResultsView;
-use gosling::ui::ui_state::Tab;
 use gosling::worker::Worker;
 
 use crate::click_through::wait;
@@ -28,8 +28,8 @@ fn screenshot(name: &str, tab: Tab, look: Appearance, label: &str) {
         None => fixtures::finished(folder.path()),
     };
     let mut app = app(store, tab, look);
-    app.state.shows_log = tab == Tab::Tune;
-    app.state.shows_form = matches!(tab, Tab::Tune | Tab::Sweep);
+    app.shell.shows_log = tab == Tab::Tune;
+    app.shell.shows_form = matches!(tab, Tab::Tune | Tab::Sweep);
     if let (Tab::Sweep, Some(runs)) = (tab, &real) {
         // The newest sweep there is shown.
         app.sweep.list(Path::new(runs));
@@ -38,17 +38,19 @@ fn screenshot(name: &str, tab: Tab, look: Appearance, label: &str) {
     let answers = tab == Tab::Playground && real.is_some();
     if answers {
         // A prompt is answered by the real model.
-        let (state, store) = (app.state, app.store);
+        let (saved, store) = (app.saved(), app.workspace.store);
         let worker = Worker::spawn(|| ()).unwrap();
-        app = App::new(Some(worker), state, "runs".into(), Arc::new(|| ()));
-        app.store = store;
+        app = App::new(Some(worker), saved, "runs".into(), Arc::new(|| ()));
+        app.workspace.store = store;
     }
     let mut harness = harness(app, vec2(1280.0, 800.0), look);
     wait_for(&mut harness, label);
     if answers {
         let ctx = harness.ctx.clone();
         harness.state_mut().apply(Action::Generate, &ctx);
-        wait(&mut harness, "answered", |app| app.queue.is_idle());
+        wait(&mut harness, "answered", |app| {
+            app.workspace.queue.is_idle()
+        });
     }
     settle(&mut harness);
     let image = harness.render().unwrap();

@@ -12,8 +12,10 @@ use gosling::data::Benchmark;
 use gosling::protocol::event::{EvaluationPhase, RunOutcome};
 use gosling::runs::RunStore;
 use gosling::ui::app::App;
-use gosling::ui::shell::docking::{Dock, Side};
-use gosling::ui::ui_state::{Tab, UiState};
+use gosling::ui::app::saved::SavedState;
+use gosling::ui::shared::tab::Side;
+use gosling::ui::shared::tab::Tab;
+use gosling::ui::shell::docking::Dock;
 
 use crate::clock::OwnTime;
 use crate::fixtures::{Told, write_state};
@@ -44,9 +46,9 @@ fn crowd(folder: &Path) -> RunStore {
 /// Draws frames of the views, the first of them large and the others beside and
 /// below it, and tells their median and 99th percentile.
 fn check(what: &str, store: &RunStore, n_selected: usize, views: &[Tab], is_running: bool) {
-    let mut state = UiState {
+    let mut state = SavedState {
         dock: Dock::at(views[0]),
-        ..UiState::default()
+        ..SavedState::default()
     };
     for (tab, side) in views[1..].iter().zip([Side::Right, Side::Below]) {
         state.dock.put(*tab, side);
@@ -54,17 +56,17 @@ fn check(what: &str, store: &RunStore, n_selected: usize, views: &[Tab], is_runn
     let newest = store.runs().iter().rev().take(n_selected);
     state.selected = newest.map(|run| run.id.clone()).collect();
     let mut app = App::new(None, state, PathBuf::from("runs"), Arc::new(|| ()));
-    app.store = store.clone();
+    app.workspace.store = store.clone();
     if is_running {
         let mut told = Told::begin_of(
-            &mut app.store,
+            &mut app.workspace.store,
             "running",
             Path::new("runs/running"),
             2 * N_STEPS,
         );
         told.steps(N_STEPS);
         let run = told.run;
-        app.state.selected.push(run);
+        app.workspace.selection.selected.push(run);
     }
     let ctx = Context::default();
     let mut times = Vec::new();
@@ -79,7 +81,7 @@ fn check(what: &str, store: &RunStore, n_selected: usize, views: &[Tab], is_runn
             frame += 1;
         }
         if is_running {
-            let mut told = Told::again(&mut app.store, "running");
+            let mut told = Told::again(&mut app.workspace.store, "running");
             told.step(N_STEPS + 1 + frame, 0.5);
         }
         let input = RawInput {

@@ -19,10 +19,11 @@ use gosling::tuning::spec::{DecorrelationSpec, FeatureSpec, LiftKind, LiftSpec, 
 use gosling::tuning::state_file::TunedState;
 use gosling::tuning::tuned::{LiftValues, Tuned};
 use gosling::ui::app::App;
+use gosling::ui::app::saved::SavedState;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::docking::Dock;
 use gosling::ui::shell::theme::Appearance;
 use gosling::ui::states::settings::{ColourRange, CompareWith};
-use gosling::ui::ui_state::{Tab, UiState};
 use gosling::worker::Worker;
 
 use crate::fixtures::Noise;
@@ -126,25 +127,25 @@ fn store(folder: &Path, is_over: bool) -> RunStore {
     store
 }
 
-fn app(store: RunStore, worker: bool, change: impl FnOnce(&mut UiState)) -> App {
-    let mut state = UiState {
+fn app(store: RunStore, worker: bool, change: impl FnOnce(&mut SavedState)) -> App {
+    let mut state = SavedState {
         dock: Dock::at(Tab::States),
         draft: spec(),
         selected: vec![RunId("lifted-0001".into())],
-        ..UiState::default()
+        ..SavedState::default()
     };
     state.states.layer = 3;
     state.states.head = 1;
     change(&mut state);
     let worker = worker.then(|| Worker::spawn(|| ()).unwrap());
     let mut app = App::new(worker, state, PathBuf::from("runs"), Arc::new(|| ()));
-    app.store = store;
+    app.workspace.store = store;
     app
 }
 
 fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearance, labels: &[&str]) {
     let mut app = app;
-    app.state.appearance = look;
+    app.shell.appearance = look;
     let mut harness = harness(app, SIZE, look);
     wait_for(&mut harness, "2000 examples");
     for label in labels {
@@ -227,7 +228,7 @@ fn steps_and_heads_are_chosen_by_their_controls() {
     let app = app(store(folder.path(), true), false, |_| ());
     let mut harness = harness(app, SIZE, Appearance::Dark);
     wait_for(&mut harness, "S₀ after step 150");
-    harness.state_mut().state.states.step = Some(50);
+    harness.state_mut().states.settings.step = Some(50);
     wait_for(&mut harness, "S₀ after step 50");
     harness.get_by_label("Handed over").click();
     wait_for(&mut harness, "S₀ after step 150");
@@ -255,7 +256,7 @@ fn the_steps_of_a_run_play() {
     let mut seen = Vec::new();
     for _ in 0..400 {
         harness.step();
-        let step = harness.state().state.states.step;
+        let step = harness.state().states.settings.step;
         if seen.last() != Some(&step) {
             seen.push(step);
         }

@@ -14,11 +14,12 @@ use gosling::sweep::sweep_file::{parse_sweep, read_sweep};
 use gosling::sweep::task::{Facts, RunFacts, Task, TaskState};
 use gosling::sweep::values::{FieldValue, Values};
 use gosling::ui::app::App;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::path_dialogs::PathFor;
 use gosling::ui::shell::theme::Appearance;
+use gosling::ui::sweep::opened::LiveSweep;
+use gosling::ui::sweep::opened::OpenSweep;
 use gosling::ui::sweep::settings::ResultsView;
-use gosling::ui::sweep::state::{LiveSweep, OpenSweep};
-use gosling::ui::ui_state::Tab;
 
 use crate::click_through::click;
 use crate::fixtures::{Noise, Told};
@@ -185,15 +186,15 @@ fn a_first_sweep_is_set_up_by_its_fields_and_saved() {
     let chosen = harness.state_mut();
     chosen.use_path(PathFor::SaveSweep, path.clone());
     let saved = read_sweep(&path).unwrap();
-    assert_eq!(saved, chosen.sweep.spec(&chosen.state.draft));
+    assert_eq!(saved, chosen.sweep.spec(&chosen.workspace.draft));
     let draft = chosen.sweep.draft.parts.clone();
     chosen.sweep.draft.parts.clear();
-    chosen.state.draft.training.steps += 1;
+    chosen.workspace.draft.training.steps += 1;
     let base = saved.base_run().unwrap();
     chosen.use_path(PathFor::OpenSweep, path);
     wait_for(&mut harness, "The sweep is set up");
     assert_eq!(harness.state().sweep.draft.parts, draft);
-    assert_eq!(harness.state().state.draft, base);
+    assert_eq!(harness.state().workspace.draft, base);
 }
 
 #[test]
@@ -203,7 +204,7 @@ fn a_sweep_that_ships_brings_its_base_run() {
     wait_for(&mut harness, "Nothing differs between the runs yet");
     click(&mut harness, "Begin with the sweep gsm8k-mini");
     wait_for(&mut harness, "51 runs");
-    let base = &harness.state().state.draft;
+    let base = &harness.state().workspace.draft;
     assert_eq!(
         (base.name.as_str(), base.training.learning_rate),
         ("lifted-decorrelation", 0.8)
@@ -335,7 +336,7 @@ fn numbers_are_columns_and_brushed_runs_are_selected() {
         .insert(brush.0, brush.1);
     harness.run_steps(2);
     click(&mut harness, "Select these");
-    assert_eq!(harness.state().state.selected, names[2..]);
+    assert_eq!(harness.state().workspace.selection.selected, names[2..]);
     // The list of runs, newest first, came to where it stands.
     wait_for(&mut harness, "Run sizes-and-rates.0002");
     click(&mut harness, "Keep all");

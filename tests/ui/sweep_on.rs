@@ -15,9 +15,10 @@ use gosling::sweep::sweep_file::parse_sweep;
 use gosling::sweep::values::{FieldValue, Values};
 use gosling::ui::app::App;
 use gosling::ui::shared::action::Action;
+use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
-use gosling::ui::sweep::state::{LiveSweep, SweepAction};
-use gosling::ui::ui_state::Tab;
+use gosling::ui::sweep::action::SweepAction;
+use gosling::ui::sweep::opened::LiveSweep;
 
 use crate::click_through::{click, small_spec, wait, wait_until, window};
 use crate::pictures::{app, harness, picture, wait_for};
@@ -32,7 +33,7 @@ fn window_of_run<'a>(folder: &Path) -> Harness<'a, App> {
     let mut app = app(store, Tab::Tune, Appearance::Dark);
     app.sweep.known = vec![shown.path.clone()];
     app.sweep.show(shown);
-    app.state.select_only(&run);
+    app.workspace.selection.select_only(&run);
     harness(app, SIZE, Appearance::Dark)
 }
 
@@ -68,7 +69,7 @@ fn a_run_of_a_sweep_is_held_by_the_sweep() {
     assert!(gone.is_none());
 
     click(&mut harness, "Show the sweep");
-    assert_eq!(harness.state().state.dock.front(), Tab::Sweep);
+    assert_eq!(harness.state().shell.dock.front(), Tab::Sweep);
     wait_for(&mut harness, "9 of 24 done");
 }
 
@@ -80,7 +81,7 @@ fn a_run_of_a_sweep_that_goes_on_is_not_taken_up_by_itself() {
     let ctx = harness.ctx.clone();
     harness.state_mut().apply(Action::ResumeFromDisk(run), &ctx);
     wait_for(&mut harness, "stop the sweep before the run is taken up");
-    assert!(harness.state().queue.is_empty());
+    assert!(harness.state().workspace.queue.is_empty());
 }
 
 #[test]
@@ -99,11 +100,11 @@ fn a_run_waits_for_the_sweep_and_can_begin_beside_it() {
     wait_for(&mut harness, "After the sweep sizes-and-rates");
     wait_for(&mut harness, "1. click waits");
     harness.run_steps(10);
-    assert_eq!(harness.state().queue.waiting().len(), 1);
-    assert!(harness.state().queue.starting().is_none());
+    assert_eq!(harness.state().workspace.queue.waiting().len(), 1);
+    assert!(harness.state().workspace.queue.starting().is_none());
     click(&mut harness, "Begin click beside the sweep");
     wait_until(&mut harness, "tuning", |run| run.step >= 1);
-    assert_eq!(harness.state().queue.waiting().len(), 0);
+    assert_eq!(harness.state().workspace.queue.waiting().len(), 0);
     click(&mut harness, "Stop");
     wait_until(&mut harness, "stopped", |run| run.status.is_over());
 }
@@ -169,7 +170,7 @@ fn short_sweep(folder: &Path, n_steps: usize) -> App {
     let mut app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
     app.runs_in(folder.join("runs"));
     app.sweep.program = env!("CARGO_BIN_EXE_gosling").into();
-    let draft = &mut app.state.draft;
+    let draft = &mut app.workspace.draft;
     draft.training.steps = n_steps;
     draft.training.batch = 1;
     draft.training.warmup_steps = 1;
@@ -193,15 +194,14 @@ fn a_sweep_goes_on_when_the_window_opens_again() {
     wait_for(&mut window, "2 runs");
     window.get_by_label("Start sweep").click();
     wait(&mut window, "under way", |app| {
-        app.store.runs().iter().any(|run| run.step >= 2)
+        app.workspace.store.runs().iter().any(|run| run.step >= 2)
     });
     let ctx = window.ctx.clone();
     window.state_mut().apply(Action::StopAndClose, &ctx);
-    let is_kept = window.state().state.sweep_resumes.is_some();
-    assert!(is_kept && window.state().state.resumes.is_empty());
+    let is_kept = window.state().closing.sweep_resumes.is_some();
+    assert!(is_kept && window.state().closing.resumes.is_empty());
     wait(&mut window, "saved", |app| !app.sweep.is_on());
-    window.state_mut().keep();
-    let kept = window.state().state.clone();
+    let kept = window.state().saved();
     drop(window);
 
     let runs = folder.path().join("runs");
@@ -211,7 +211,7 @@ fn a_sweep_goes_on_when_the_window_opens_again() {
     let mut window = harness(app, SIZE, Appearance::Dark);
     wait(&mut window, "going on", |app| app.sweep.is_on());
     wait_for(&mut window, "3 of 3 done");
-    assert!(window.state().queue.is_empty());
+    assert!(window.state().workspace.queue.is_empty());
 }
 
 /// Two runs of the mini model, begun, followed and looked at by labels alone.
@@ -228,7 +228,7 @@ fn a_sweep_from_start_to_table() {
     harness.get_by_label("Run sweep-1.0001").click();
     harness.run_steps(2);
     let selected = RunId("sweep-1.0001".into());
-    assert_eq!(harness.state().state.selected, [selected]);
+    assert_eq!(harness.state().workspace.selection.selected, [selected]);
     assert!(!harness.state().sweep.is_on());
     let table = folder.path().join("runs/sweeps/sweep-1/runs.csv");
     assert!(table.is_file());

@@ -4,8 +4,7 @@
 use eframe::egui::containers::panel::PanelState;
 use eframe::egui::{Context, ViewportCommand};
 
-use super::{App, Closing, Notice, Remedy};
-use crate::bench::Change;
+use super::App;
 use crate::error::Result;
 use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
@@ -18,181 +17,180 @@ use crate::sweep::sweep_file::print_sweep;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
 use crate::ui::runs::folders::reveal;
+use crate::ui::runs::state::LabelEditor;
 use crate::ui::shared::action::{Action, SidePanel};
+use crate::ui::shared::notice::{Notice, Remedy};
 use crate::ui::shared::queue::QueueRequest;
+use crate::ui::shared::tab::Tab;
+use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::Dock;
+use crate::ui::shell::palette::PaletteState;
 use crate::ui::shell::path_dialogs::PathFor;
-use crate::ui::sweep::state::SweepAction;
-use crate::ui::ui_state::{LabelEditor, PaletteState, Tab};
+use crate::ui::sweep::action::SweepAction;
 use crate::worker::Worker;
 
 impl App {
     /// Does what was asked for.
     pub fn apply(&mut self, action: Action, ctx: &Context) {
+        let workspace = &mut self.workspace;
         match action {
             Action::Start => self.start(),
             Action::Sweep(action) => {
-                self.sweep.apply(action, &self.state.draft, &self.runs_dir);
+                self.sweep
+                    .apply(action, &workspace.draft, &workspace.runs_dir);
             }
             Action::Pause(run) => match self.sweep.under_way(&run) {
                 Some(_) => self.tell_sweep(SweepCommand::Pause, "is paused with all of its runs"),
-                None => self.send(Command::Pause(run)),
+                None => workspace.send(Command::Pause(run)),
             },
             Action::Resume(run) => match self.sweep.under_way(&run) {
                 Some(_) => self.tell_sweep(SweepCommand::Resume, "goes on"),
-                None => self.send(Command::Resume(run)),
+                None => workspace.send(Command::Resume(run)),
             },
             Action::Stop(run) => match self.sweep.under_way(&run) {
                 Some(task) => {
                     let what = format!("goes on without {}, which is saved", run.0);
                     self.tell_sweep(SweepCommand::Skip(task), &what);
                 }
-                None => self.send(Command::Stop(run)),
+                None => workspace.send(Command::Stop(run)),
             },
-            Action::Withdraw(key) => self.queue.withdraw(key),
-            Action::Advance(key) => self.queue.advance(key),
-            Action::BeginBeside(key) => self.queue.begin_beside(key),
-            Action::LookAtData => self.look_at_data(),
-            Action::OpenRateSearch => self.open_rate_search(),
-            Action::FindRate => self.find_rate(),
-            Action::StopFinding => self.stop_finding(),
-            Action::UseRate(rate) => self.use_rate(rate),
+            Action::Withdraw(key) => workspace.queue.withdraw(key),
+            Action::Advance(key) => workspace.queue.advance(key),
+            Action::BeginBeside(key) => workspace.queue.begin_beside(key),
+            Action::LookAtData => self.data_preview.open(&workspace.draft),
+            Action::OpenRateSearch => self.rate_search.open(&workspace.draft),
+            Action::FindRate => self.rate_search.find(workspace),
+            Action::StopFinding => self.rate_search.stop(workspace),
+            Action::UseRate(rate) => self.rate_search.use_rate(rate, &mut workspace.draft),
             Action::GiveUp => {
-                self.queue.give_up();
-                self.send(Command::Abandon);
+                workspace.queue.give_up();
+                workspace.send(Command::Abandon);
             }
             Action::RunAgain(run) => {
-                if let Some(run) = self.store.get(&run) {
+                if let Some(run) = workspace.store.get(&run) {
                     let spec = Box::new(run.spec.clone());
-                    self.queue.push(QueueRequest::Start(spec));
+                    workspace.queue.push(QueueRequest::Start(spec));
                 }
             }
-            Action::Pin(run) => self.state.baseline = run,
+            Action::Pin(run) => workspace.selection.baseline = run,
             Action::EditLabels(run) => {
-                let labels = self.store.get(&run).map(|run| run.labels.clone());
-                self.state.editing = labels.map(|labels| LabelEditor::new(run, labels));
+                let labels = workspace.store.get(&run).map(|run| run.labels.clone());
+                self.runs.editing = labels.map(|labels| LabelEditor::new(run, labels));
             }
-            Action::Label(run, labels) => self.label(&run, labels),
-            Action::Delete(runs) => self.delete(&runs),
-            Action::Undelete => self.undelete(),
+            Action::Label(run, labels) => self.runs.folders.label(&run, labels, workspace),
+            Action::Delete(runs) => self.runs.folders.delete(&runs, workspace),
+            Action::Undelete => self.runs.folders.undelete(),
             Action::RestartWorker => self.restart_worker(),
             Action::CopyCommandLineOf(run) => {
-                if let Some(run) = self.store.get(&run) {
-                    self.copy(command_line(&run.spec), ctx);
+                if let Some(run) = workspace.store.get(&run) {
+                    copy(command_line(&run.spec), workspace, ctx);
                 }
             }
             Action::Reveal(folder) => {
-                self.background
-                    .start_quietly(move || reveal(&folder).map(|()| None));
+                workspace.start_quietly(move || reveal(&folder).map(|()| None));
             }
-            Action::Select(run) => self.state.select_only(&run),
-            Action::SelectAll(runs) => self.state.select_all(runs),
+            Action::Select(run) => workspace.selection.select_only(&run),
+            Action::SelectAll(runs) => workspace.selection.select_all(runs),
             Action::OpenExport(run) => {
-                self.state.exporting = self.store.get(&run).map(ExportDialog::new);
+                self.export.open = workspace.store.get(&run).map(ExportDialog::new);
             }
-            Action::Export => self.export(),
-            Action::SaveNumbers(runs) => self.ask_where(PathFor::Numbers, runs),
+            Action::Export => self.export.export(),
+            Action::SaveNumbers(runs) => self.export.ask_where(PathFor::Numbers, runs, workspace),
             Action::SaveSvg(metric) => {
-                let runs = self.state.selected.clone();
-                self.ask_where(PathFor::Svg(metric), runs);
+                let runs = workspace.selection.selected.clone();
+                self.export.ask_where(PathFor::Svg(metric), runs, workspace);
             }
-            Action::SavePicture(of) => self.ask_for_picture(of),
+            Action::SavePicture(of) => self.shell.pictures.ask_where(of, workspace),
             Action::SaveDiagnostics(run) => {
-                self.ask_where(PathFor::Diagnostics, run.into_iter().collect());
+                let runs = run.into_iter().collect();
+                self.export.ask_where(PathFor::Diagnostics, runs, workspace);
             }
             Action::OpenScoring(run) => {
-                self.state.scoring = self.store.get(&run).map(ScoringDialog::new);
+                self.scoring.open = workspace.store.get(&run).map(ScoringDialog::new);
             }
-            Action::Score => self.score(),
-            Action::StopScoring => self.stop_scoring(),
-            Action::CloseScoring => self.state.scoring = None,
-            Action::Generate => self.generate(),
-            Action::StopGenerating => {
-                if let Some(name) = self.state.playing.clone() {
-                    let texts = self.store.generated.as_ref();
-                    let has_begun = texts.is_some_and(|texts| texts.run == name);
-                    self.stop_job(&name, has_begun);
-                }
-            }
-            Action::MeasureDistances => {
-                let spec = Box::new(self.state.draft.clone());
-                self.measures = true;
-                self.send_other(Command::MeasureDistances(spec));
-            }
+            Action::Score => self.scoring.score(workspace),
+            Action::StopScoring => self.scoring.stop(workspace),
+            Action::CloseScoring => self.scoring.open = None,
+            Action::Generate => self.playground.generate(workspace),
+            Action::StopGenerating => self.playground.stop(workspace),
+            Action::MeasureDistances => self.config.measure_distances(workspace),
             Action::TogglePalette => {
-                self.state.palette = match self.state.palette {
+                self.shell.palette = match self.shell.palette {
                     Some(_) => None,
                     None => Some(PaletteState::default()),
                 };
             }
-            Action::ToggleFrameTimes => self.state.shows_frame_times ^= true,
+            Action::ToggleFrameTimes => self.shell.shows_frame_times ^= true,
             Action::TogglePanel(panel) => match panel {
-                SidePanel::Runs => self.state.shows_runs ^= true,
-                SidePanel::Form => self.state.shows_form ^= true,
-                SidePanel::Log => self.state.shows_log ^= true,
+                SidePanel::Runs => self.shell.shows_runs ^= true,
+                SidePanel::Form => self.shell.shows_form ^= true,
+                SidePanel::Log => self.shell.shows_log ^= true,
             },
             Action::ResumeFromDisk(run) => self.resume_from_disk(&run),
             Action::UseSpecOf(run) => {
-                if let Some(run) = self.store.get(&run) {
-                    self.state.draft = run.spec.clone();
-                    self.state.shows_form = true;
+                if let Some(run) = workspace.store.get(&run) {
+                    workspace.draft = run.spec.clone();
+                    self.shell.shows_form = true;
                 }
             }
             Action::UsePreset(name) => match preset(name) {
-                Ok(spec) => self.state.draft = spec,
-                Err(error) => self.notify(Notice::error(error.to_string())),
+                Ok(spec) => workspace.draft = spec,
+                Err(error) => workspace.complain(&error),
             },
-            Action::UndoDraft => self.undo_draft(),
-            Action::RedoDraft => self.redo_draft(),
+            Action::UndoDraft => self.shell.shows_form |= self.config.undo(&mut workspace.draft),
+            Action::RedoDraft => self.shell.shows_form |= self.config.redo(&mut workspace.draft),
             Action::Choose(what @ PathFor::SaveSweep) => {
-                self.background.choose(what, &self.sweep.draft.name);
+                workspace.choose(what, &self.sweep.draft.name);
             }
-            Action::ResetField(path) => self.reset_field(path),
-            Action::Choose(what) => self.background.choose(what, &self.state.draft.name),
+            Action::ResetField(path) => self.config.reset_field(path, workspace),
+            Action::Choose(what) => workspace.choose(what, &workspace.draft.name),
             Action::CopySweepRon => {
-                let sweep = self.sweep.spec(&self.state.draft);
-                self.copy(print_sweep(&sweep), ctx);
+                let sweep = self.sweep.spec(&workspace.draft);
+                copy(print_sweep(&sweep), workspace, ctx);
             }
-            Action::CopyCommandLine => self.copy(command_line(&self.state.draft), ctx),
-            Action::CopyRon => self.copy(print_spec(&self.state.draft), ctx),
+            Action::CopyCommandLine => copy(command_line(&workspace.draft), workspace, ctx),
+            Action::CopyRon => copy(print_spec(&workspace.draft), workspace, ctx),
             Action::CopyText(text) => ctx.copy_text(text),
-            Action::Open(tab) => self.state.dock.open(tab),
-            Action::Put(tab, side) => self.state.dock.put(tab, side),
-            Action::CloseView(tab) => self.state.dock.close(tab),
-            Action::JoinViews => self.state.dock.join(),
+            Action::Open(tab) => self.shell.dock.open(tab),
+            Action::Put(tab, side) => self.shell.dock.put(tab, side),
+            Action::CloseView(tab) => self.shell.dock.close(tab),
+            Action::JoinViews => self.shell.dock.join(),
             Action::ResetLayout => self.reset_layout(ctx),
             Action::LookAtItems(pair) => {
-                self.state.items.pair = pair;
-                self.state.items.change = Some(Change::Fixed);
-                self.state.items.search.clear();
-                self.state.dock.open(Tab::Items);
+                self.items.look_at(pair);
+                self.shell.dock.open(Tab::Items);
             }
-            Action::SaveTable(table, name) => self.background.save_table(*table, name),
+            Action::SaveTable(table, name) => workspace.save_table(*table, name),
             Action::SetAppearance(appearance) => {
-                self.state.appearance = appearance;
+                self.shell.appearance = appearance;
                 appearance.apply(ctx);
             }
-            Action::ToggleShortcuts => self.state.shows_shortcuts ^= true,
-            Action::Dismiss(idx) => self.dismiss(idx),
+            Action::ToggleShortcuts => self.shell.shows_shortcuts ^= true,
+            Action::Dismiss(idx) => workspace.dismiss(idx),
             Action::Close => ctx.send_viewport_cmd(ViewportCommand::Close),
             Action::StopAndClose => self.stop_and_close(),
-            Action::KeepOpen => self.closing = Closing::No,
+            Action::KeepOpen => self.closing.stage = Closing::No,
         }
+        self.look_for_worker();
     }
 
     fn reset_layout(&mut self, ctx: &Context) {
-        self.state.dock = Dock::default();
-        self.state.shows_runs = true;
-        self.state.shows_form = true;
-        self.state.shows_log = true;
+        self.shell.dock = Dock::default();
+        self.shell.shows_runs = true;
+        self.shell.shows_form = true;
+        self.shell.shows_log = true;
         ctx.data_mut(|data| data.remove_by_type::<PanelState>());
     }
 
     fn start(&mut self) {
-        let spec = self.state.draft.clone();
+        let spec = self.workspace.draft.clone();
         match spec.check() {
-            Ok(()) => self.queue.push(QueueRequest::Start(Box::new(spec))),
-            Err(error) => self.notify(Notice::error(error.to_string())),
+            Ok(()) => self
+                .workspace
+                .queue
+                .push(QueueRequest::Start(Box::new(spec))),
+            Err(error) => self.workspace.notify(Notice::error(error.to_string())),
         }
     }
 
@@ -200,10 +198,11 @@ impl App {
     fn tell_sweep(&mut self, command: SweepCommand, what: &str) {
         if let Some(sweep) = self.sweep.on() {
             let text = format!("The sweep {} {what}", sweep.plan.sweep.name);
-            self.notify(Notice::info(text));
+            self.workspace.notify(Notice::info(text));
         }
         let tell = SweepAction::Tell(command);
-        self.sweep.apply(tell, &self.state.draft, &self.runs_dir);
+        self.sweep
+            .apply(tell, &self.workspace.draft, &self.workspace.runs_dir);
     }
 
     pub(crate) fn resume_from_disk(&mut self, run: &RunId) {
@@ -214,58 +213,36 @@ impl App {
                 "{} is a run of the sweep {}, which goes on; stop the sweep before the run is taken up by itself",
                 run.0, sweep.plan.sweep.name
             );
-            return self.notify(Notice::error(text));
+            return self.workspace.notify(Notice::error(text));
         }
-        if let Some(Run { folder, .. }) = self.store.get(run) {
+        if let Some(Run { folder, .. }) = self.workspace.store.get(run) {
             let (run, folder) = (run.clone(), folder.clone());
-            self.queue
+            self.workspace
+                .queue
                 .push(QueueRequest::ResumeFromDisk { run, folder });
         }
     }
 
     fn restart_worker(&mut self) {
-        let wake = self.wake.clone();
+        let wake = self.workspace.threads.waker();
         match Worker::spawn(move || wake()) {
             Ok(worker) => {
-                self.worker = Some(worker);
-                self.notices
+                self.workspace.worker = Some(worker);
+                self.workspace
+                    .notices
                     .retain(|notice| notice.remedy != Some(Remedy::RestartWorker));
             }
-            Err(error) => self.notify(Notice::error(error.to_string())),
+            Err(error) => self.workspace.notify(Notice::error(error.to_string())),
         }
     }
+}
 
-    fn copy(&mut self, text: Result<String>, ctx: &Context) {
-        match text {
-            Ok(text) => {
-                ctx.copy_text(text);
-                self.notify(Notice::info("Copied to the clipboard".into()));
-            }
-            Err(error) => self.notify(Notice::error(error.to_string())),
+fn copy(text: Result<String>, workspace: &mut Workspace, ctx: &Context) {
+    match text {
+        Ok(text) => {
+            ctx.copy_text(text);
+            workspace.notify(Notice::info("Copied to the clipboard".into()));
         }
-    }
-
-    /// Sends a job that is not a run.
-    pub(crate) fn send_other(&mut self, command: Command) {
-        self.queue.sent_other(command.job_name().cloned());
-        self.send(command);
-    }
-
-    /// Ends a job that is not a run; one that waits is called off at once.
-    pub(crate) fn stop_job(&mut self, name: &RunId, has_begun: bool) {
-        if !has_begun {
-            self.queue.called_off(name);
-        }
-        self.send(Command::Stop(name.clone()));
-    }
-
-    pub(crate) fn send(&mut self, command: Command) {
-        let sent = match &self.worker {
-            Some(worker) => worker.commands.send(command).is_ok(),
-            None => false,
-        };
-        if !sent && self.closing == Closing::No {
-            self.worker_gone();
-        }
+        Err(error) => workspace.complain(&error),
     }
 }

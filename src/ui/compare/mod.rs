@@ -1,6 +1,7 @@
 //! Accuracy of several runs side by side.
 
-pub(crate) mod accuracy;
+pub(crate) mod bars;
+pub(crate) mod later;
 pub(crate) mod paired_rows;
 pub(crate) mod paired_table;
 pub(crate) mod reported;

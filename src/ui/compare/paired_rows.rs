@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::accuracy::{LaterBars, later_bars};
+use super::later::{LaterBars, RunEvaluation, later_bars};
 use super::steps::{StepBars, step_bars};
 use crate::bench::{Accuracy, Change, Rule, mean_interval95};
 use crate::persist::evaluation_file::{EvaluationFile, written_answers};
@@ -43,12 +43,6 @@ pub enum Against {
     IsBaseline,
     /// The baseline.
     Baseline(Compared),
-}
-
-/// An evaluation of one of the runs that are looked at.
-pub(crate) struct RunEvaluation<'a> {
-    pub run: &'a Run,
-    pub file: Arc<EvaluationFile>,
 }
 
 /// Everything of a comparison that is worked out from the evaluations, until they

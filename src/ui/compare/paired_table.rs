@@ -7,11 +7,12 @@ use super::paired_rows::{Against, PairedRow, difference};
 use crate::bench::Change;
 use crate::report::Estimate;
 use crate::ui::shared::action::Action;
-use crate::ui::shared::evaluations::Compared;
+use crate::ui::shared::evaluations::{Compared, ItemsPair};
+use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{palette, run_colour};
-use crate::ui::ui_state::{ItemsPair, UiState};
 use crate::ui::widgets::columns::{Cells, Columns};
 use crate::ui::widgets::controls::{cut_label, cut_middle};
+use crate::ui::widgets::numbers::p_value;
 
 const HEADING_HEIGHT: f32 = 20.0;
 /// A figure, and its interval below it.
@@ -71,7 +72,7 @@ pub fn paired_table_ui(
     ui: &mut Ui,
     benchmark: &str,
     rows: &[PairedRow],
-    state: &UiState,
+    selection: &Selection,
 ) -> Option<Action> {
     let mut action = None;
     let widths = COLUMNS.iter().map(|(.., width)| *width).collect();
@@ -94,7 +95,7 @@ pub fn paired_table_ui(
                 continue;
             }
             let asked = columns.row_ui(ui, ROW_HEIGHT, idx % 2 == 0, |cells| {
-                row_ui(cells, row, state)
+                row_ui(cells, row, selection)
             });
             action = asked.or(action.take());
         }
@@ -102,8 +103,8 @@ pub fn paired_table_ui(
     action
 }
 
-fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, state: &UiState) -> Option<Action> {
-    cells.cell(Align::Min, |ui| name_ui(ui, row, state));
+fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, selection: &Selection) -> Option<Action> {
+    cells.cell(Align::Min, |ui| name_ui(ui, row, selection));
     cells.cell(Align::Min, |ui| accuracy_ui(ui, &row.accuracy));
     cells.cell(Align::Min, |ui| {
         if let Some((ended, extracted)) = row.written {
@@ -160,11 +161,11 @@ fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, state: &UiState) -> Option<Act
 }
 
 /// The run, and below it what was evaluated.
-fn name_ui(ui: &mut Ui, row: &PairedRow, state: &UiState) {
+fn name_ui(ui: &mut Ui, row: &PairedRow, selection: &Selection) {
     let font = FontId::proportional(13.0);
     let name = cut_middle(ui, &row.name, &font, ui.available_width());
     let colour = match &row.run {
-        Some(run) => run_colour(state.colour(run), ui.visuals()),
+        Some(run) => run_colour(selection.colour(run), ui.visuals()),
         None => palette(ui.visuals()).text,
     };
     ui.label(RichText::new(name).color(colour))
@@ -195,12 +196,4 @@ fn accuracy_ui(ui: &mut Ui, of: &Estimate) {
 
 fn interval_ui(ui: &mut Ui, text: String) {
     ui.label(RichText::new(text).monospace().size(11.0).weak());
-}
-
-/// `0.031`, and `1.2e-9` below a thousandth.
-pub fn p_value(p: f64) -> String {
-    match p < 0.001 {
-        true => format!("{p:.0e}"),
-        false => format!("{p:.3}"),
-    }
 }

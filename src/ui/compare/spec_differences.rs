@@ -4,8 +4,8 @@ use eframe::egui::{Align, FontId, RichText, ScrollArea, Ui};
 
 use crate::runs::run::Run;
 use crate::runs::spec_difference::spec_difference;
+use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::run_colour;
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::columns::{BETWEEN, Columns};
 use crate::ui::widgets::controls::{cut_label, cut_middle, group_title, weak_small};
 
@@ -16,7 +16,7 @@ const SETTING_WIDTH: f32 = 150.0;
 const ROW_HEIGHT: f32 = 22.0;
 
 /// Draws the table; nothing for fewer than two runs.
-pub fn spec_differences_ui(ui: &mut Ui, runs: &[&Run], state: &UiState) {
+pub fn spec_differences_ui(ui: &mut Ui, runs: &[&Run], selection: &Selection) {
     if runs.len() < 2 {
         return;
     }
@@ -52,7 +52,7 @@ pub fn spec_differences_ui(ui: &mut Ui, runs: &[&Run], state: &UiState) {
                 cells.cell(Align::Min, |ui| {
                     let font = FontId::proportional(11.5);
                     let name = cut_middle(ui, &run.id.0, &font, ui.available_width());
-                    let colour = run_colour(state.colour(&run.id), ui.visuals());
+                    let colour = run_colour(selection.colour(&run.id), ui.visuals());
                     ui.label(RichText::new(name).small().color(colour))
                         .on_hover_text(&run.id.0);
                 });

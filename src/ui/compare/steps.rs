@@ -1,18 +1,17 @@
-//! Accuracy by the number of steps that the gold answer takes.
+//! Accuracy of the selected runs by the number of steps that the gold answer takes.
 
-use eframe::egui::{CollapsingHeader, Color32, RichText, Ui};
+use eframe::egui::Ui;
 
-use super::accuracy::phase_of;
-use super::paired_rows::RunEvaluation;
-use crate::bench::{Rule, StepAccuracy};
-use crate::persist::evaluation_file::EvaluationFile;
+use super::later::RunEvaluation;
+use crate::bench::Rule;
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
-use crate::ui::shared::evaluations::{EvaluationPair, name_of};
-use crate::ui::shell::theme::{GAP, palette, run_colour};
-use crate::ui::ui_state::UiState;
+use crate::ui::shared::evaluations::name_of;
+use crate::ui::shared::selection::Selection;
+use crate::ui::shell::theme::{GAP, run_colour};
 use crate::ui::widgets::accuracy_bars::{Bar, BarGroup, accuracy_bars_ui};
 use crate::ui::widgets::controls::{group_title, weak_small};
+use crate::ui::widgets::steps::bars_of;
 
 /// The bars of one evaluation: whose it is, what it is called, a bar for each number
 /// of steps.
@@ -20,7 +19,7 @@ pub type StepBars = (RunId, String, Vec<Bar>);
 
 /// The bars of the tuned models; nothing where items do not say how many steps they
 /// take.
-pub(crate) fn step_bars(shown: &[RunEvaluation<'_>]) -> Vec<StepBars> {
+pub(super) fn step_bars(shown: &[RunEvaluation<'_>]) -> Vec<StepBars> {
     let tuned = shown.iter().filter(|shown| shown.file.scored.is_tuned);
     let bars = tuned.map(|RunEvaluation { run, file }| {
         let bars = bars_of(file, Rule::Headline);
@@ -29,29 +28,13 @@ pub(crate) fn step_bars(shown: &[RunEvaluation<'_>]) -> Vec<StepBars> {
     bars.filter(|(.., bars)| !bars.is_empty()).collect()
 }
 
-fn bars_of(file: &EvaluationFile, rule: Rule) -> Vec<Bar> {
-    let groups = file.evaluation.by_steps(rule).into_iter();
-    let bar = |StepAccuracy { n_steps, accuracy }| Bar {
-        phase: phase_of(file),
-        label: format!(
-            "{n_steps} step{}, n = {}",
-            if n_steps == 1 { "" } else { "s" },
-            accuracy.n_items
-        ),
-        accuracy,
-        n_total: None,
-        note: None,
-    };
-    groups.map(bar).collect()
-}
-
 /// Draws the bars of the selected runs; nothing where there are none.
 pub fn compared_steps_ui(
     ui: &mut Ui,
     title: &str,
     steps: &[StepBars],
     store: &RunStore,
-    state: &UiState,
+    selection: &Selection,
 ) {
     if steps.is_empty() {
         return;
@@ -68,7 +51,7 @@ pub fn compared_steps_ui(
         .map(|(id, evaluation, bars)| {
             let run = store.get(id).map_or(id.0.as_str(), |run| run.title());
             BarGroup {
-                colour: run_colour(state.colour(id), ui.visuals()),
+                colour: run_colour(selection.colour(id), ui.visuals()),
                 title: Some(format!("{run}, {evaluation}")),
                 bars: bars.clone(),
             }
@@ -76,30 +59,4 @@ pub fn compared_steps_ui(
         .collect();
     accuracy_bars_ui(ui, &groups);
     ui.add_space(GAP);
-}
-
-/// Draws the bars of both evaluations of a pair beside each other; nothing where
-/// items do not say how many steps they take.
-pub fn steps_of_pair_ui(ui: &mut Ui, pair: &EvaluationPair, names: [&str; 2]) {
-    let sides = [&pair.first, &pair.second].map(|file| bars_of(file, pair.rule));
-    if sides.iter().all(Vec::is_empty) {
-        return;
-    }
-    let colour: Color32 = palette(ui.visuals()).accent;
-    let title = RichText::new("Accuracy by the steps of the gold answer").small();
-    CollapsingHeader::new(title)
-        .id_salt("accuracy by steps")
-        .default_open(true)
-        .show_unindented(ui, |ui| {
-            ui.columns(2, |columns| {
-                for ((ui, bars), name) in columns.iter_mut().zip(sides).zip(names) {
-                    let group = BarGroup {
-                        colour,
-                        title: Some(name.to_owned()),
-                        bars,
-                    };
-                    accuracy_bars_ui(ui, &[group]);
-                }
-            });
-        });
 }

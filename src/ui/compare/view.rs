@@ -5,18 +5,17 @@ use std::collections::BTreeMap;
 
 use eframe::egui::{ComboBox, Ui};
 
-use super::accuracy::{benchmark_ui, later_evaluations_ui};
+use super::bars::{benchmark_ui, later_evaluations_ui};
 use super::paired_rows::{Comparisons, PairedRow, table};
 use super::paired_table::paired_table_ui;
 use super::reported::reported_ui;
 use super::spec_differences::spec_differences_ui;
 use super::steps::compared_steps_ui;
-use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
-use crate::ui::shared::evaluations::EvaluationCache;
+use crate::ui::shared::selection::Selection;
+use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::GAP;
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::{
     empty_state, from_right, group_title, primary_button, scrolled, weak_small, within, wrong,
 };
@@ -24,13 +23,17 @@ use crate::ui::widgets::controls::{
 /// Draws the comparison.
 pub fn compare_ui(
     ui: &mut Ui,
-    store: &RunStore,
-    state: &mut UiState,
-    measured: &mut EvaluationCache,
+    workspace: &mut Workspace,
     comparisons: &mut Comparisons,
 ) -> Vec<Action> {
+    let Workspace {
+        store,
+        selection,
+        evaluations: measured,
+        ..
+    } = workspace;
     let mut actions = Vec::new();
-    let runs: Vec<&Run> = state
+    let runs: Vec<&Run> = selection
         .selected
         .iter()
         .filter_map(|id| store.get(id))
@@ -56,12 +59,12 @@ pub fn compare_ui(
         }
         return actions;
     }
-    let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
+    let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
     comparisons.update(&runs, baseline, measured);
     let Comparisons {
         later, steps, rows, ..
     } = &*comparisons;
-    actions.extend(heading_ui(ui, &runs, state, rows));
+    actions.extend(heading_ui(ui, &runs, selection, rows));
     let mut bars: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in &runs {
         if let Some((_, summary)) = run.evaluations.first() {
@@ -69,26 +72,26 @@ pub fn compare_ui(
         }
     }
     scrolled(ui, |ui| {
-        if state.selected.len() == 1 {
+        if selection.selected.len() == 1 {
             weak_small(
                 ui,
                 "Select more runs on the left with Ctrl or Shift to see them side by side.",
             );
         }
         for (benchmark, runs) in &bars {
-            benchmark_ui(ui, benchmark, runs, state);
+            benchmark_ui(ui, benchmark, runs, selection);
             ui.add_space(GAP);
         }
         for (title, later) in later {
-            later_evaluations_ui(ui, title, later, store, state);
+            later_evaluations_ui(ui, title, later, store, selection);
         }
         for (title, rows) in rows {
             group_title(ui, title);
-            actions.extend(paired_table_ui(ui, title, rows, state));
+            actions.extend(paired_table_ui(ui, title, rows, selection));
             ui.add_space(GAP);
         }
         for (title, steps) in steps {
-            compared_steps_ui(ui, title, steps, store, state);
+            compared_steps_ui(ui, title, steps, store, selection);
         }
         for run in &runs {
             if let Some(problem) = measured.problem(&run.id) {
@@ -110,7 +113,7 @@ pub fn compare_ui(
             };
             weak_small(ui, format!("{text} no accuracy yet."));
         }
-        spec_differences_ui(ui, &runs, state);
+        spec_differences_ui(ui, &runs, selection);
         ui.add_space(GAP);
         reported_ui(ui);
     });
@@ -121,14 +124,14 @@ pub fn compare_ui(
 fn heading_ui(
     ui: &mut Ui,
     runs: &[&Run],
-    state: &mut UiState,
+    selection: &mut Selection,
     groups: &[(String, Vec<PairedRow>)],
 ) -> Option<Action> {
     let mut action = None;
     ui.horizontal(|ui| {
         let label = ui.label("Baseline");
         let own = "each run's own untuned model";
-        let shown = match &state.baseline {
+        let shown = match &selection.baseline {
             None => own.to_owned(),
             Some(id) => id.0.clone(),
         };
@@ -136,16 +139,16 @@ fn heading_ui(
         let width = (ui.available_width() - 120.0).clamp(100.0, 220.0);
         let combo = ComboBox::from_id_salt("baseline").width(width).selected_text(&shown).truncate();
         let combo = within(ui, width, |ui| combo.show_ui(ui, |ui| {
-            ui.selectable_value(&mut state.baseline, None, own);
+            ui.selectable_value(&mut selection.baseline, None, own);
             let mut offered: Vec<_> = runs.iter().map(|run| run.id.clone()).collect();
-            if let Some(id) = &state.baseline
+            if let Some(id) = &selection.baseline
                 && !offered.contains(id)
             {
                 offered.push(id.clone());
             }
             for id in offered {
                 let name = id.0.clone();
-                ui.selectable_value(&mut state.baseline, Some(id), name);
+                ui.selectable_value(&mut selection.baseline, Some(id), name);
             }
         }));
         combo.response.labelled_by(label.id).on_hover_text(

@@ -7,13 +7,13 @@ use super::fields::Form;
 use super::history::DraftHistory;
 use super::kernel_preview::Distances;
 use super::row::{FieldContext, Problem};
+use super::state::Config;
 use crate::error::Error;
 use crate::persist::presets::PRESETS;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::run::Run;
 use crate::runs::time_ahead::{Ahead, TimeAhead, time_ahead};
 use crate::tuning::spec::Method;
-use crate::ui::app::Caches;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::shortcuts::{REDO, UNDO};
@@ -32,8 +32,6 @@ pub(crate) struct FormContext<'a> {
     pub runs: &'a [Run],
     /// How far receptance vectors and support vectors lie apart.
     pub distances: Distances<'a>,
-    /// What the draft was before.
-    pub history: &'a DraftHistory,
     /// Whether a learning rate is being looked for.
     pub searches: bool,
 }
@@ -48,14 +46,14 @@ struct Asked<'a> {
 pub(crate) fn config_form_ui(
     ui: &mut Ui,
     draft: &mut RunSpec,
-    caches: &Caches,
+    config: &Config,
     known: &FormContext<'_>,
     is_busy: bool,
 ) -> Vec<Action> {
     let wrong = draft.check().err().map(problem);
-    let unusable = || caches.foreseen.problem(draft);
+    let unusable = || config.forecast.problem(draft);
     let problem = wrong.or_else(unusable);
-    let mut actions = heading_ui(ui, known.history);
+    let mut actions = heading_ui(ui, &config.history);
     let start = Panel::bottom("start")
         .frame(eframe::egui::Frame::new())
         .resizable(false);
@@ -64,14 +62,14 @@ pub(crate) fn config_form_ui(
             problem: problem.as_ref(),
             is_busy,
         };
-        actions.extend(start_ui(ui, draft, caches, known, &asked));
+        actions.extend(start_ui(ui, draft, config, known, &asked));
     });
     let mut form = Form {
         beside: FieldContext {
             problem: problem.as_ref(),
-            defaults: Some(&caches.defaults),
+            defaults: Some(&config.defaults),
         },
-        adapters: caches.adapters.as_deref(),
+        adapters: config.adapters.as_deref(),
         distances: known.distances,
         searches: known.searches,
         actions,
@@ -97,7 +95,7 @@ pub(crate) fn config_form_ui(
         });
         ui.add_space(GAP);
     });
-    let asked = caches.defaults.take_asked();
+    let asked = config.defaults.take_asked();
     form.actions.extend(asked.map(Action::ResetField));
     form.actions
 }
@@ -180,7 +178,7 @@ fn about(text: &str) -> String {
 fn start_ui(
     ui: &mut Ui,
     draft: &RunSpec,
-    caches: &Caches,
+    config: &Config,
     known: &FormContext<'_>,
     asked: &Asked<'_>,
 ) -> Vec<Action> {
@@ -190,7 +188,7 @@ fn start_ui(
     let height = small_lines(ui, N_LINES);
     reserved(ui, height, |ui| match problem {
         Some(problem) => problem_ui(ui, problem),
-        None => estimate_ui(ui, draft, caches, known.runs),
+        None => estimate_ui(ui, draft, config, known.runs),
     });
     let text = if is_busy {
         "Start after the one that is on"
@@ -224,8 +222,8 @@ fn line_ui(ui: &mut Ui, text: impl Into<String>) -> eframe::egui::Response {
     cut_label(ui, RichText::new(text).small().weak())
 }
 
-fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
-    let Some(Ok(seen)) = caches.foreseen.of(draft) else {
+fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, runs: &[Run]) {
+    let Some(Ok(seen)) = config.forecast.of(draft) else {
         line_ui(ui, "Reading the model's dimensions and the data");
         return;
     };
@@ -240,9 +238,9 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, caches: &Caches, runs: &[Run]) {
     if !seen.notes.is_empty() {
         line.on_hover_text(seen.notes.join("\n"));
     }
-    if let Some(memory) = caches.foreseen.memory(draft) {
+    if let Some(memory) = config.forecast.memory(draft) {
         let total = memory.total();
-        let device = caches.foreseen.device_memory(draft);
+        let device = config.forecast.device_memory(draft);
         let of_device = device.map_or(String::new(), |bytes| {
             format!(" of {:.1} GB", bytes as f64 / 1e9)
         });

@@ -5,9 +5,7 @@ use std::collections::VecDeque;
 
 use eframe::egui::{Context, Id};
 
-use crate::persist::spec_file::set_field;
 use crate::protocol::run_spec::RunSpec;
-use crate::ui::app::{App, Notice};
 
 /// Configurations that are kept; older ones go.
 const MAX_KEPT: usize = 100;
@@ -112,38 +110,6 @@ pub fn held(ctx: &Context) -> Option<Id> {
 /// in every frame.
 fn is_same(a: &RunSpec, b: &RunSpec) -> bool {
     a == b || format!("{a:?}") == format!("{b:?}")
-}
-
-impl App {
-    /// Makes the configuration what it was before its last change.
-    pub(crate) fn undo_draft(&mut self) {
-        let before = self.history.undo();
-        self.go_to(before);
-    }
-
-    /// Makes that change again.
-    pub(crate) fn redo_draft(&mut self) {
-        let after = self.history.redo();
-        self.go_to(after);
-    }
-
-    fn go_to(&mut self, draft: Option<RunSpec>) {
-        if let Some(draft) = draft {
-            self.state.draft = draft;
-            self.state.shows_form = true;
-        }
-    }
-
-    /// Puts a field back as it is by default, by its dotted path.
-    pub(crate) fn reset_field(&mut self, path: &str) {
-        let Some(value) = self.caches.defaults.value(path) else {
-            return;
-        };
-        let assignment = format!("{path}={value}");
-        if let Err(error) = set_field(&mut self.state.draft, &assignment) {
-            self.notify(Notice::error(error.to_string()));
-        }
-    }
 }
 
 #[cfg(test)]

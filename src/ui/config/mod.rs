@@ -13,4 +13,5 @@ pub(crate) mod lift_hints;
 pub(crate) mod method;
 pub(crate) mod names;
 pub(crate) mod row;
+pub mod state;
 pub(crate) mod training_hints;

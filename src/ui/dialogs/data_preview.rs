@@ -9,8 +9,7 @@ use crate::data::Preview;
 use crate::error::Result;
 use crate::protocol::run_spec::{DataSource, RunSpec};
 use crate::tuning::spec::LossOn;
-use crate::ui::app::App;
-use crate::ui::shared::background::{Answer, Background};
+use crate::ui::shared::background::{Background, Threads};
 use crate::worker::data_look::look_at_data;
 
 /// Examples that are shown token by token.
@@ -39,25 +38,36 @@ impl Drop for DataPreview {
     }
 }
 
-impl Background {
-    fn look_at_data(&self, key: usize, spec: RunSpec, is_unwanted: Arc<AtomicBool>) {
-        self.start(move || {
-            let looked = look_at_data(&spec, N_SHOWN, &is_unwanted).map(Box::new);
-            Some(Answer::DataPreview(key, looked))
-        });
-    }
+/// Looks at the training data.
+pub(crate) struct DataPreviews {
+    /// The one that is open.
+    pub open: Option<DataPreview>,
+    /// Looks that were asked for.
+    n_asked: usize,
+    background: Background<(usize, Result<Box<Preview>>)>,
 }
 
-impl App {
+impl DataPreviews {
+    /// None is open yet.
+    pub fn new(threads: &Threads) -> Self {
+        Self {
+            open: None,
+            n_asked: 0,
+            background: Background::new(threads),
+        }
+    }
+
     /// Has the training data of the draft read, to look at them.
-    pub(crate) fn look_at_data(&mut self) {
-        self.n_looked += 1;
-        let draft = &self.state.draft;
+    pub fn open(&mut self, draft: &RunSpec) {
+        self.n_asked += 1;
         let is_unwanted = Arc::new(AtomicBool::new(false));
-        self.background
-            .look_at_data(self.n_looked, draft.clone(), is_unwanted.clone());
-        self.data_look = Some(DataPreview {
-            key: self.n_looked,
+        let (key, spec, gives_up) = (self.n_asked, draft.clone(), is_unwanted.clone());
+        self.background.start(move || {
+            let looked = look_at_data(&spec, N_SHOWN, &gives_up).map(Box::new);
+            Some((key, looked))
+        });
+        self.open = Some(DataPreview {
+            key: self.n_asked,
             source: draft.data.source.clone(),
             loss_on: draft.data.loss_on,
             shown: 0,
@@ -67,10 +77,12 @@ impl App {
     }
 
     /// Takes in what was read, unless it was for an earlier look.
-    pub(crate) fn take_data_look(&mut self, key: usize, looked: Result<Box<Preview>>) {
-        let look = self.data_look.as_mut().filter(|look| look.key == key);
-        if let Some(look) = look {
-            look.outcome = Some(looked);
+    pub fn take_answers(&mut self) {
+        for (key, looked) in self.background.answers() {
+            let look = self.open.as_mut().filter(|look| look.key == key);
+            if let Some(look) = look {
+                look.outcome = Some(looked);
+            }
         }
     }
 }

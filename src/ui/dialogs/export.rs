@@ -5,21 +5,18 @@ pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::Visuals;
-
-use crate::atomic::write_atomic;
 use crate::error::Result;
 use crate::persist::diagnostics::write_diagnostics;
 use crate::persist::run_numbers::write_numbers;
 use crate::protocol::event::RunId;
+use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::lift_bundle::{Exportable, NO_S0_NOTE, ONLY_S0_NOTE, exportable};
 use crate::tuning::spec::Method;
 use crate::tuning::state_file::{ExportFormat, PthDType, export, locate_state};
-use crate::ui::app::{App, Notice};
+use crate::ui::shared::background::{Background, Threads};
+use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::path_dialogs::PathFor;
-use crate::ui::tune::plot::Plotted;
-use crate::ui::tune::plot_svg::metric_svg;
 use crate::words::shown;
 
 /// The formats in the order in which they are offered.
@@ -162,103 +159,96 @@ pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
     }
 }
 
-impl App {
+/// What leaves the window as a file.
+pub struct Exports {
+    /// What is being exported, if the question is open.
+    pub open: Option<ExportDialog>,
+    /// Runs of which something is to be written where the user chooses.
+    to_write: Vec<RunId>,
+    background: Background<Result<String>>,
+}
+
+impl Exports {
+    /// Nothing is exported yet.
+    pub(crate) fn new(threads: &Threads) -> Self {
+        Self {
+            open: None,
+            to_write: Vec::new(),
+            background: Background::new(threads),
+        }
+    }
+
     /// Writes the state as was asked for, on a thread of its own.
     pub(crate) fn export(&mut self) {
-        let Some(exporting) = &mut self.state.exporting else {
+        let Some(exporting) = &mut self.open else {
             return;
         };
         (exporting.is_busy, exporting.outcome) = (true, None);
         let exporting = exporting.clone();
-        self.background.export(move || write(&exporting));
+        self.background.start(move || Some(write(&exporting)));
     }
 
-    pub(crate) fn take_exported(&mut self, outcome: Result<String>) {
-        if let Some(exporting) = &mut self.state.exporting {
-            exporting.is_busy = false;
-            exporting.outcome = Some(outcome.map_err(|error| error.to_string()));
+    /// Takes in what came of it.
+    pub(crate) fn take_answers(&mut self) {
+        for outcome in self.background.answers() {
+            if let Some(exporting) = &mut self.open {
+                exporting.is_busy = false;
+                exporting.outcome = Some(outcome.map_err(|error| error.to_string()));
+            }
         }
     }
 
     /// Asks where something of these runs is to be written.
-    pub(crate) fn ask_where(&mut self, what: PathFor, runs: Vec<RunId>) {
+    pub(crate) fn ask_where(&mut self, what: PathFor, runs: Vec<RunId>, workspace: &Workspace) {
         let name = runs
             .last()
             .map_or("gosling".to_owned(), |run| run.0.clone());
         self.to_write = runs;
-        self.background.choose(what, &name);
+        workspace.choose(what, &name);
     }
 
-    /// Writes what was asked for where people chose.
-    pub(crate) fn write_to(&mut self, what: PathFor, path: PathBuf) {
+    /// The runs of which something is to be written, once.
+    pub(crate) fn take_runs(&mut self, store: &RunStore) -> Vec<Run> {
         let ids = std::mem::take(&mut self.to_write);
-        let runs: Vec<Run> = ids
-            .iter()
-            .filter_map(|id| self.store.get(id).cloned())
-            .collect();
+        ids.iter().filter_map(|id| store.get(id).cloned()).collect()
+    }
+
+    /// Writes the numbers of the runs that were asked for.
+    pub(crate) fn write_numbers(&mut self, path: PathBuf, workspace: &Workspace) {
+        let runs = self.take_runs(&workspace.store);
         let saved = format!("Saved {}", shown(&path));
-        match what {
-            PathFor::Numbers => self
-                .background
-                .start_quietly(move || write_numbers(&path, &runs).map(|()| Some(saved))),
-            PathFor::Svg(metric) => {
-                let baseline = self.state.baseline.as_ref();
-                let plotted = Plotted {
-                    runs: &runs.iter().collect::<Vec<_>>(),
-                    baseline: baseline.and_then(|id| self.store.get(id)),
-                    state: &self.state,
-                };
-                let drawn = plotted.drawn(&Visuals::light());
-                let in_sight = self.caches.plots.in_sight();
-                let svg = metric_svg(metric, &drawn, &self.state.plots, in_sight);
-                self.background
-                    .start_quietly(move || write_text(&path, &svg).map(|()| Some(saved)));
-            }
-            PathFor::Diagnostics => {
-                let lines: Vec<String> = self
-                    .store
-                    .log()
-                    .map(|line| {
-                        let run = line.run.as_ref().map_or("", |run| run.0.as_str());
-                        format!("{run}\t{:?}\t{}", line.level, line.text)
-                    })
-                    .collect();
-                let folder = runs.first().map(|run| run.folder.clone());
-                let draft = self.state.draft.clone();
-                self.background.start_quietly(move || {
-                    write_diagnostics(&path, &lines.join("\n"), &draft, folder.as_deref())
-                        .map(|()| Some(saved))
-                });
-            }
-            PathFor::Export => {
-                if let Some(exporting) = &mut self.state.exporting {
-                    exporting.path = path.display().to_string();
-                    // The dialog of the system has asked already.
-                    exporting.overwrites = true;
-                    exporting.outcome = None;
-                }
-            }
-            PathFor::Checkpoint
-            | PathFor::Vocabulary
-            | PathFor::BenchmarkFolder
-            | PathFor::ScoredFolder
-            | PathFor::Train
-            | PathFor::Validation
-            | PathFor::StartState
-            | PathFor::OpenSweep
-            | PathFor::SaveSweep
-            | PathFor::OpenSpec
-            | PathFor::OpenFolder
-            | PathFor::Picture
-            | PathFor::SaveSpec => self.notify(Notice::error("nothing was to be written".into())),
+        workspace.start_quietly(move || write_numbers(&path, &runs).map(|()| Some(saved)));
+    }
+
+    /// Writes what helps to find a fault, of the run that was asked for too.
+    pub(crate) fn write_diagnostics(&mut self, path: PathBuf, workspace: &Workspace) {
+        let runs = self.take_runs(&workspace.store);
+        let saved = format!("Saved {}", shown(&path));
+        let lines: Vec<String> = workspace
+            .store
+            .log()
+            .map(|line| {
+                let run = line.run.as_ref().map_or("", |run| run.0.as_str());
+                format!("{run}\t{:?}\t{}", line.level, line.text)
+            })
+            .collect();
+        let folder = runs.first().map(|run| run.folder.clone());
+        let draft = workspace.draft.clone();
+        workspace.start_quietly(move || {
+            write_diagnostics(&path, &lines.join("\n"), &draft, folder.as_deref())
+                .map(|()| Some(saved))
+        });
+    }
+
+    /// Takes the file that was chosen for the state.
+    pub(crate) fn export_to(&mut self, path: &Path) {
+        if let Some(exporting) = &mut self.open {
+            exporting.path = path.display().to_string();
+            // The dialog of the system has asked already.
+            exporting.overwrites = true;
+            exporting.outcome = None;
         }
     }
-}
-
-fn write_text(path: &Path, text: &str) -> Result<()> {
-    write_atomic(path, |file| {
-        std::io::Write::write_all(file, text.as_bytes())
-    })
 }
 
 /// Writes the file, which is read back and compared, and says so.

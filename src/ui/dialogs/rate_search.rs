@@ -5,9 +5,11 @@ pub(crate) mod view;
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
+use crate::runs::RunStore;
 use crate::tuning::rate_finder::{RateFinding, RateRange};
 use crate::tuning::spec::{DecorrelationRule, DecorrelationSpec, Method, TrainingSpec};
-use crate::ui::app::{App, Notice};
+use crate::ui::shared::notice::Notice;
+use crate::ui::shared::workspace::Workspace;
 
 /// A search that people asked for, or are about to.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,31 +134,49 @@ pub fn rounded(rate: f64) -> f64 {
     format!("{rate:.1e}").parse().unwrap_or(rate)
 }
 
-impl App {
+/// The search for a learning rate.
+#[derive(Debug, Default)]
+pub struct RateSearches {
+    /// The one that was asked for last.
+    pub search: Option<RateSearch>,
+    /// Searches that were asked for.
+    n_asked: usize,
+}
+
+impl RateSearches {
+    /// Whether one is on.
+    pub(crate) fn is_on(&self) -> bool {
+        self.search.as_ref().is_some_and(|of| of.is_on)
+    }
+
+    /// Whether one is looked at.
+    pub(crate) fn is_open(&self) -> bool {
+        self.search.as_ref().is_some_and(|of| of.is_open)
+    }
+
     /// Shows the search: the one that is on, what came of the last one where it
     /// is of this configuration, or a new one.
-    pub(crate) fn open_rate_search(&mut self) {
-        let draft = &self.state.draft;
-        match &mut self.state.rate_search {
+    pub(crate) fn open(&mut self, draft: &RunSpec) {
+        match &mut self.search {
             Some(search) if search.is_on || search.is_of(draft) => search.is_open = true,
             other => *other = Some(RateSearch::new(draft.clone())),
         }
     }
 
     /// Has the worker try rates, after what it does now.
-    pub(crate) fn find_rate(&mut self) {
-        let Some(search) = &mut self.state.rate_search else {
+    pub(crate) fn find(&mut self, workspace: &mut Workspace) {
+        let Some(search) = &mut self.search else {
             return;
         };
-        self.n_searched += 1;
-        let name = RunId(format!("rates {}", self.n_searched));
-        search.spec = self.state.draft.clone();
+        self.n_asked += 1;
+        let name = RunId(format!("rates {}", self.n_asked));
+        search.spec = workspace.draft.clone();
         search.name = Some(name.clone());
         search.is_on = true;
         search.outcome = None;
         let (spec, range) = (Box::new(search.spec.clone()), search.range);
-        self.store.rate_search = None;
-        self.send_other(Command::FindRate {
+        workspace.store.rate_search = None;
+        workspace.send_other(Command::FindRate {
             run: name,
             spec,
             range,
@@ -164,21 +184,21 @@ impl App {
     }
 
     /// Ends the search, whether it is under way or waits.
-    pub(crate) fn stop_finding(&mut self) {
-        let Some(search) = &mut self.state.rate_search else {
+    pub(crate) fn stop(&mut self, workspace: &mut Workspace) {
+        let Some(search) = &mut self.search else {
             return;
         };
         search.is_on = false;
         if let Some(name) = search.name.clone() {
-            let has_begun = self.store.rate_search.is_some();
-            self.stop_job(&name, has_begun);
+            let has_begun = workspace.store.rate_search.is_some();
+            workspace.stop_job(&name, has_begun);
         }
     }
 
     /// Makes a rate that was found that of the configuration.
-    pub(crate) fn use_rate(&mut self, rate: f64) {
-        take_rate(&mut self.state.draft, rate);
-        if let Some(search) = &mut self.state.rate_search {
+    pub(crate) fn use_rate(&mut self, rate: f64, draft: &mut RunSpec) {
+        take_rate(draft, rate);
+        if let Some(search) = &mut self.search {
             // What else was found is of the configuration that this makes.
             take_rate(&mut search.spec, rate);
             search.is_open = false;
@@ -186,11 +206,11 @@ impl App {
     }
 
     /// Takes in what a search found.
-    pub(crate) fn take_found(&mut self, run: &RunId) {
+    pub(crate) fn take_found(&mut self, run: &RunId, store: &RunStore) {
         if let Some(search) = self.searched(run) {
             search.is_on = false;
         }
-        let found = self.store.rate.clone();
+        let found = store.rate.clone();
         if let (Some(search), Some(found)) = (self.searched(run), found)
             && !found.points.is_empty()
         {
@@ -210,31 +230,28 @@ impl App {
     }
 
     /// Notes that the worker has nothing more to do, or is gone.
-    pub(crate) fn no_search_is_on(&mut self, why: &str) {
-        if let Some(search) = &mut self.state.rate_search
+    pub(crate) fn none_is_on(&mut self, why: &str, workspace: &mut Workspace) {
+        if let Some(search) = &mut self.search
             && search.is_on
         {
             search.is_on = false;
             search.outcome = Some(Err(why.to_owned()));
             if !search.is_open {
-                self.notify(Notice::error(why.to_owned()));
+                workspace.notify(Notice::error(why.to_owned()));
             }
         }
     }
 
     fn searched(&mut self, run: &RunId) -> Option<&mut RateSearch> {
-        let search = self.state.rate_search.as_mut();
+        let search = self.search.as_mut();
         search.filter(|search| search.name.as_ref() == Some(run))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::tuning::spec::LiftSpec;
-    use crate::ui::ui_state::UiState;
 
     #[test]
     fn what_was_found_is_of_the_configuration_that_was_tried() {
@@ -272,23 +289,15 @@ mod tests {
 
     #[test]
     fn what_was_found_outlives_the_use_of_a_part_of_it() {
-        let draft = RunSpec {
+        let mut draft = RunSpec {
             method: Method::Lifted(LiftSpec::default()),
             ..RunSpec::default()
         };
-        let mut app = App::new(
-            None,
-            UiState {
-                draft,
-                ..UiState::default()
-            },
-            "runs".into(),
-            Arc::new(|| ()),
-        );
-        app.open_rate_search();
-        app.use_rate(0.2);
-        let search = app.state.rate_search.as_ref().unwrap();
-        assert!(!search.is_open && search.is_of(&app.state.draft));
+        let mut searches = RateSearches::default();
+        searches.open(&draft);
+        searches.use_rate(0.2, &mut draft);
+        let search = searches.search.as_ref().unwrap();
+        assert!(!search.is_open && search.is_of(&draft));
     }
 
     #[test]

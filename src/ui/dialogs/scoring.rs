@@ -9,7 +9,7 @@ use crate::protocol::command::{Command, ScoreRequest};
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::{DataSource, EvaluationSplit};
 use crate::runs::run::Run;
-use crate::ui::app::App;
+use crate::ui::shared::workspace::Workspace;
 
 /// Items that are scored until people say otherwise: enough for an interval of
 /// a few points, in a minute on two cores.
@@ -75,37 +75,47 @@ impl ScoringDialog {
     }
 }
 
-impl App {
+/// The accuracy of runs that are over.
+#[derive(Debug, Default)]
+pub struct Scoring {
+    /// What is being measured, if the question is open.
+    pub open: Option<ScoringDialog>,
+    /// Evaluations that were asked for.
+    n_asked: usize,
+}
+
+impl Scoring {
     /// Has the worker measure what was asked for.
-    pub(crate) fn score(&mut self) {
-        let Some(asked) = &mut self.state.scoring else {
+    pub(crate) fn score(&mut self, workspace: &mut Workspace) {
+        let Some(asked) = &mut self.open else {
             return;
         };
-        self.n_scored += 1;
-        let name = RunId(format!("evaluation {}", self.n_scored));
+        self.n_asked += 1;
+        let name = RunId(format!("evaluation {}", self.n_asked));
         asked.name = Some(name.clone());
         let mut request = asked.request.clone();
         if !asked.is_official {
             request.official = None;
         }
-        self.send_other(Command::Score {
+        workspace.send_other(Command::Score {
             run: name,
             request: Box::new(request),
         });
     }
 
     /// Ends the evaluation that goes on.
-    pub(crate) fn stop_scoring(&mut self) {
-        let asked = self.state.scoring.as_ref();
+    pub(crate) fn stop(&self, workspace: &mut Workspace) {
+        let asked = self.open.as_ref();
         if let Some(name) = asked.and_then(|asked| asked.name.clone()) {
-            let scoring = self.store.scoring.as_ref();
+            let scoring = workspace.store.scoring.as_ref();
             let has_begun = scoring.is_some_and(|scoring| scoring.name == name);
-            self.stop_job(&name, has_begun);
+            workspace.stop_job(&name, has_begun);
         }
     }
 
-    pub(crate) fn score_files_in(&mut self, folder: PathBuf) {
-        if let Some(asked) = &mut self.state.scoring {
+    /// Takes the folder of official files that was chosen.
+    pub(crate) fn files_in(&mut self, folder: PathBuf) {
+        if let Some(asked) = &mut self.open {
             asked.request.official = Some(folder);
         }
     }

@@ -3,4 +3,5 @@
 pub(crate) mod detail;
 pub(crate) mod index;
 pub(crate) mod list;
+pub mod state;
 pub(crate) mod view;

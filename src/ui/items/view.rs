@@ -7,20 +7,19 @@ use std::sync::Arc;
 use eframe::egui::{ComboBox, RichText, TextEdit, Ui};
 
 use super::detail::item_detail_ui;
-use super::index::ItemIndex;
 use super::list::item_list_ui;
+use super::state::{Items, ItemsSettings};
 use crate::bench::{Change, Comparison, Rule};
 use crate::persist::evaluation_file::EvaluationFile;
-use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::ui::compare::paired_table::p_value;
-use crate::ui::compare::steps::steps_of_pair_ui;
 use crate::ui::shared::evaluations::{Compared, EvaluationCache, EvaluationPair, name_of};
+use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::GAP;
-use crate::ui::ui_state::{ItemsSettings, UiState};
 use crate::ui::widgets::controls::{
     choice, cut_label, empty_state, from_right, within, wrong_text,
 };
+use crate::ui::widgets::numbers::p_value;
+use crate::ui::widgets::steps::steps_of_pair_ui;
 
 /// Width of the list.
 const LIST_WIDTH: f32 = 300.0;
@@ -32,14 +31,15 @@ struct Offered {
 }
 
 /// Draws the view.
-pub fn items_ui(
-    ui: &mut Ui,
-    store: &RunStore,
-    state: &mut UiState,
-    measured: &mut EvaluationCache,
-    index: &mut ItemIndex,
-) {
-    let runs: Vec<&Run> = state
+pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
+    let Items { settings, index } = items;
+    let Workspace {
+        store,
+        selection,
+        evaluations: measured,
+        ..
+    } = workspace;
+    let runs: Vec<&Run> = selection
         .selected
         .iter()
         .filter_map(|id| store.get(id))
@@ -62,7 +62,7 @@ pub fn items_ui(
         }
         return;
     }
-    let focused = state.focused();
+    let focused = selection.focused();
     if focused.is_some_and(|run| measured.files(run).is_none()) {
         // The pair is to be of this one.
         reading_ui(ui);
@@ -73,7 +73,6 @@ pub fn items_ui(
         cut_label(ui, text).on_hover_text(problem);
     }
     let focused = focused.map(|id| id.0.clone()).unwrap_or_default();
-    let settings = &mut state.items;
     choose_pair(settings, &offered, &focused);
     heading_ui(ui, settings, &offered);
     let find = |path: &Option<PathBuf>| {

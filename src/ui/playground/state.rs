@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::sampling::Sampling;
 use crate::protocol::command::{Command, GenerationRequest};
 use crate::protocol::event::RunId;
-use crate::ui::app::App;
+use crate::ui::shared::workspace::Workspace;
 
 /// How prompts are answered; kept over restarts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,21 +46,48 @@ impl Default for PlaygroundSettings {
     }
 }
 
-impl App {
+/// A prompt and how it is answered.
+#[derive(Debug, Default)]
+pub struct Playground {
+    /// How prompts are answered.
+    pub settings: PlaygroundSettings,
+    /// The name of the prompt that was asked last.
+    pub playing: Option<RunId>,
+    /// Whether it is answered with a state too.
+    pub plays_tuned: bool,
+    /// Prompts that were asked.
+    pub n_played: usize,
+}
+
+impl Playground {
+    /// Whether the worker is not done with the prompt that was asked last.
+    pub(crate) fn is_answering(&self, workspace: &Workspace) -> bool {
+        let playing = self.playing.as_ref();
+        playing.is_some_and(|name| workspace.queue.has_job(name))
+    }
+
+    /// Ends the answers.
+    pub(crate) fn stop(&self, workspace: &mut Workspace) {
+        if let Some(name) = &self.playing {
+            let texts = workspace.store.generated.as_ref();
+            let has_begun = texts.is_some_and(|texts| texts.run == *name);
+            workspace.stop_job(name, has_begun);
+        }
+    }
+
     /// Has the prompt answered by the model of the run that is looked at, with
     /// and without its state; without a run by that of the configuration.
-    pub(crate) fn generate(&mut self) {
-        let playing = self.state.playing.as_ref();
-        if playing.is_some_and(|name| self.queue.has_job(name)) {
+    pub(crate) fn generate(&mut self, workspace: &mut Workspace) {
+        if self.is_answering(workspace) {
             // One prompt at a time, so that Stop is of the one that is seen.
             return;
         }
-        let settings = self.state.playground.clone();
-        let run = self.state.focused().and_then(|id| self.store.get(id));
+        let settings = self.settings.clone();
+        let run = workspace.focused_run();
         let state = run
             .filter(|run| !run.exported.is_empty())
             .map(|run| run.folder.clone());
-        let spec = run.map_or(&self.state.draft, |run| &run.spec).clone();
+        let spec = run.map_or(&workspace.draft, |run| &run.spec).clone();
         let sampling = match settings.is_random {
             false => Sampling::Greedy,
             true => Sampling::Random {
@@ -69,10 +96,10 @@ impl App {
                 seed: settings.seed,
             },
         };
-        self.state.n_played += 1;
-        let name = RunId(format!("prompt {}", self.state.n_played));
-        self.state.playing = Some(name.clone());
-        self.state.plays_tuned = state.is_some();
+        self.n_played += 1;
+        let name = RunId(format!("prompt {}", self.n_played));
+        self.playing = Some(name.clone());
+        self.plays_tuned = state.is_some();
         let request = GenerationRequest {
             spec,
             state,
@@ -85,7 +112,7 @@ impl App {
                 false => Vec::new(),
             },
         };
-        self.send_other(Command::Generate {
+        workspace.send_other(Command::Generate {
             run: name,
             request: Box::new(request),
         });

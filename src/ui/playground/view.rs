@@ -5,29 +5,32 @@ use eframe::egui::{
     Spinner, TextEdit, TextStyle, Ui,
 };
 
-use super::state::PlaygroundSettings;
+use super::state::{Playground, PlaygroundSettings};
 use crate::protocol::event::{Answer, AnswerEnd};
-use crate::runs::RunStore;
 use crate::runs::generation::GeneratedText;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
+use crate::ui::shared::selection::Selection;
+use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::shortcuts::START;
 use crate::ui::shell::theme::{GAP, palette, run_colour};
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::{
     cut_label, cut_middle, from_right, group_title, primary_button, weak_small,
 };
 
 /// Draws the view. `is_run_on` says that a run is on, behind which an answer
-/// waits; `is_on` that the worker is not done with the prompt that was asked last.
+/// waits.
 pub fn playground_ui(
     ui: &mut Ui,
-    store: &RunStore,
-    state: &mut UiState,
+    workspace: &Workspace,
+    playground: &mut Playground,
     is_run_on: bool,
-    is_on: bool,
 ) -> Vec<Action> {
-    let run = state.focused().and_then(|id| store.get(id));
+    let is_on = playground.is_answering(workspace);
+    let Workspace {
+        store, selection, ..
+    } = workspace;
+    let run = workspace.focused_run();
     let tuned = run.filter(|run| !run.exported.is_empty());
     let mut actions = Vec::new();
     ui.horizontal(|ui| {
@@ -36,25 +39,25 @@ pub fn playground_ui(
             ui.menu_button("Examples", |ui| {
                 for example in EXAMPLES {
                     if ui.button(first_line(example)).clicked() {
-                        state.playground.prompt = (*example).to_owned();
+                        playground.settings.prompt = (*example).to_owned();
                         ui.close();
                     }
                 }
             });
         });
     });
-    let field = TextEdit::multiline(&mut state.playground.prompt)
+    let field = TextEdit::multiline(&mut playground.settings.prompt)
         .id(prompt_id())
         .desired_rows(4)
         .hint_text("What the model reads first")
         .desired_width(f32::INFINITY);
     let field = ui.add(field);
     crate::ui::widgets::controls::named(&field, eframe::egui::Role::MultilineTextInput, "Prompt");
-    settings_ui(ui, &mut state.playground, tuned.is_some());
+    settings_ui(ui, &mut playground.settings, tuned.is_some());
     let texts = store
         .generated
         .as_ref()
-        .filter(|texts| state.playing.as_ref() == Some(&texts.run));
+        .filter(|texts| playground.playing.as_ref() == Some(&texts.run));
     ui.horizontal(|ui| {
         if is_on {
             if ui
@@ -73,7 +76,7 @@ pub fn playground_ui(
             }
         } else {
             let keys = ui.ctx().format_shortcut(&START);
-            let can_answer = !state.playground.prompt.is_empty();
+            let can_answer = !playground.settings.prompt.is_empty();
             let answer = primary_button(ui, "Answer", can_answer, 110.0);
             if answer
                 .on_hover_text(format!("{keys} while the prompt is typed"))
@@ -104,9 +107,9 @@ pub fn playground_ui(
             None,
             of(Answer::Untuned),
             is_on,
-            state,
+            selection,
         );
-        let shown = state.plays_tuned || tuned.is_some();
+        let shown = playground.plays_tuned || tuned.is_some();
         if shown {
             answer_ui(
                 &mut columns[1],
@@ -114,7 +117,7 @@ pub fn playground_ui(
                 run,
                 of(Answer::Tuned),
                 is_on,
-                state,
+                selection,
             );
         } else {
             // Columns stretch the texts in them otherwise.
@@ -194,12 +197,12 @@ fn answer_ui(
     run: Option<&Run>,
     text: &GeneratedText,
     is_on: bool,
-    state: &UiState,
+    selection: &Selection,
 ) {
     ui.spacing_mut().item_spacing.x = 8.0;
     // Columns stretch the texts in them otherwise.
     ui.with_layout(Layout::top_down(Align::Min), |ui| {
-        written_ui(ui, title, run, text, is_on, state);
+        written_ui(ui, title, run, text, is_on, selection);
     });
 }
 
@@ -209,12 +212,12 @@ fn written_ui(
     run: Option<&Run>,
     text: &GeneratedText,
     is_on: bool,
-    state: &UiState,
+    selection: &Selection,
 ) {
     ui.horizontal(|ui| {
         group_title(ui, title);
         if let Some(run) = run {
-            let colour = run_colour(state.colour(&run.id), ui.visuals());
+            let colour = run_colour(selection.colour(&run.id), ui.visuals());
             let font = TextStyle::Small.resolve(ui.style());
             let name = cut_middle(ui, run.title(), &font, ui.available_width());
             ui.label(RichText::new(name).small().color(colour))

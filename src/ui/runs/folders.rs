@@ -1,60 +1,108 @@
 //! What people do with runs as folders: write on them, delete them and put them
-//! back, and drop files on the window.
+//! back.
 
 use std::path::{Path, PathBuf};
-
-use eframe::egui::Context;
 
 use crate::error::{Error, Result};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
-use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
-use crate::tuning::spec::{Method, StandardSpec, StartState};
-use crate::ui::app::{App, Notice, Remedy};
-use crate::ui::shared::background::{Dropped, Moved};
-use crate::ui::ui_state::Tab;
+use crate::runs::run::Run;
+use crate::ui::shared::background::{Background, Threads};
+use crate::ui::shared::notice::{Notice, Remedy};
+use crate::ui::shared::workspace::Workspace;
 
 /// The folder, beside the runs, that deleted ones are moved to.
 pub const DELETED: &str = ".deleted";
 
-impl App {
+/// What came of moving a run's folder.
+struct Moved {
+    run: Run,
+    from: PathBuf,
+    to: PathBuf,
+    /// Whether it was put back.
+    is_back: bool,
+    problem: Option<Error>,
+}
+
+/// The folders of runs.
+pub(crate) struct RunFolders {
+    /// Runs that were deleted last, with the folder that each had.
+    deleted: Vec<(Run, PathBuf)>,
+    background: Background<Moved>,
+}
+
+impl RunFolders {
+    /// Nothing is deleted yet.
+    pub fn new(threads: &Threads) -> Self {
+        Self {
+            deleted: Vec::new(),
+            background: Background::new(threads),
+        }
+    }
+
+    /// Whether deleted runs can be put back.
+    pub fn can_undelete(&self) -> bool {
+        !self.deleted.is_empty()
+    }
+
+    /// Moves the folder of a run.
+    fn move_run(&self, run: Run, to: PathBuf, is_back: bool) {
+        self.background.start(move || {
+            let from = run.folder.clone();
+            let problem = move_folder(&from, &to).err();
+            Some(Moved {
+                run,
+                from,
+                to,
+                is_back,
+                problem,
+            })
+        });
+    }
+
+    /// Takes in what was moved.
+    pub fn take_answers(&mut self, workspace: &mut Workspace) {
+        for moved in self.background.answers() {
+            self.take_moved(moved, workspace);
+        }
+    }
+
     /// Writes on a run, in its folder too.
-    pub(crate) fn label(&mut self, run: &RunId, labels: RunLabels) {
-        let Some(folder) = self.store.get(run).map(|run| run.folder.clone()) else {
+    pub fn label(&self, run: &RunId, labels: RunLabels, workspace: &mut Workspace) {
+        let Some(folder) = workspace.store.get(run).map(|run| run.folder.clone()) else {
             return;
         };
-        self.store.label(run, labels.clone());
-        self.background
-            .start_quietly(move || labels.write(&folder).map(|()| None));
+        workspace.store.label(run, labels.clone());
+        workspace.start_quietly(move || labels.write(&folder).map(|()| None));
     }
 
     /// Moves the folders of runs that are over out of the way.
-    pub(crate) fn delete(&mut self, runs: &[RunId]) {
+    pub fn delete(&mut self, runs: &[RunId], workspace: &mut Workspace) {
         self.deleted.clear();
         for id in runs {
-            let Some(run) = self.store.get(id) else {
+            let Some(run) = workspace.store.get(id) else {
                 continue;
             };
             if !run.status.is_over() {
                 let text = format!("{} is on; stop it before it is deleted", run.title());
-                self.notify(Notice::error(text));
+                workspace.notify(Notice::error(text));
                 continue;
             }
-            if let Some(run) = self.store.take(id) {
-                let to = self.runs_dir.join(DELETED).join(&run.id.0);
-                self.background.move_run(run, to, false);
+            if let Some(run) = workspace.store.take(id) {
+                let to = workspace.runs_dir.join(DELETED).join(&run.id.0);
+                self.move_run(run, to, false);
             }
         }
     }
 
     /// Puts the runs back that were deleted last.
-    pub(crate) fn undelete(&mut self) {
+    pub fn undelete(&mut self) {
         for (run, from) in std::mem::take(&mut self.deleted) {
-            self.background.move_run(run, from, true);
+            self.move_run(run, from, true);
         }
     }
 
-    pub(crate) fn take_moved(&mut self, moved: Moved) {
+    fn take_moved(&mut self, moved: Moved, workspace: &mut Workspace) {
         let Moved {
             mut run,
             from,
@@ -64,15 +112,15 @@ impl App {
         } = moved;
         if let Some(error) = problem {
             if !is_back {
-                self.store.add(run);
+                workspace.store.add(run);
             }
-            self.notify(Notice::error(error.to_string()));
+            workspace.notify(Notice::error(error.to_string()));
             return;
         }
         run.folder = to;
         if is_back {
-            self.state.select_only(&run.id.clone());
-            self.store.add(run);
+            workspace.selection.select_only(&run.id.clone());
+            workspace.store.add(run);
             return;
         }
         self.deleted.push((run, from));
@@ -80,88 +128,7 @@ impl App {
             [(run, _)] => format!("{} was moved to {DELETED}", run.title()),
             all => format!("{} runs were moved to {DELETED}", all.len()),
         };
-        self.notify(Notice::info(text).with(Remedy::Undelete));
-    }
-
-    /// Begins to look at files that were dropped on the window.
-    pub(crate) fn take_drops(&mut self, ctx: &Context) {
-        let paths: Vec<PathBuf> = ctx.input(|input| {
-            let files = input.raw.dropped_files.iter();
-            files.map(|file| file.path().to_path_buf()).collect()
-        });
-        for path in paths {
-            self.background.look_at_dropped(path);
-        }
-    }
-
-    pub(crate) fn take_dropped(&mut self, dropped: Dropped) {
-        let draft = &mut self.state.draft;
-        let what = match dropped {
-            Dropped::Run(run) => {
-                let id = run.id.clone();
-                self.store.add(*run);
-                self.state.select_only(&id);
-                return;
-            }
-            Dropped::Sweep(path) => {
-                self.sweep.read(path);
-                self.state.dock.open(Tab::Sweep);
-                return;
-            }
-            Dropped::SweepFolder(path) => {
-                self.sweep.open(path);
-                self.state.dock.open(Tab::Sweep);
-                return;
-            }
-            Dropped::Spec(spec) => {
-                *draft = *spec;
-                "The configuration is that of the file"
-            }
-            Dropped::Model(path) => {
-                draft.model.checkpoint = CheckpointSource::File(path);
-                "The model of the configuration is that file"
-            }
-            Dropped::Vocabulary(path) => {
-                draft.model.vocabulary = VocabularySource::File(path);
-                "The vocabulary of the configuration is that file"
-            }
-            Dropped::State(path) => {
-                start_from(&mut draft.method, path);
-                "The configuration starts from that state"
-            }
-            Dropped::Texts(path) => {
-                let (validation, template) = match &draft.data.source {
-                    DataSource::Jsonl {
-                        validation,
-                        template,
-                        ..
-                    } => (validation.clone(), *template),
-                    DataSource::Mini(_) | DataSource::Official { .. } => Default::default(),
-                };
-                draft.data.source = DataSource::Jsonl {
-                    train: path,
-                    validation,
-                    template,
-                };
-                "The configuration trains on that file"
-            }
-        };
-        self.state.shows_form = true;
-        self.notify(Notice::info(what.into()));
-    }
-}
-
-fn start_from(method: &mut Method, path: PathBuf) {
-    let file = StartState::File(path);
-    match method {
-        Method::Standard(standard) => standard.start = file,
-        Method::Lifted(lift) => lift.start = file,
-        Method::Base | Method::PaperLiteral(_) => {
-            *method = Method::Standard(StandardSpec {
-                start: file,
-                ..StandardSpec::default()
-            });
-        }
+        workspace.notify(Notice::info(text).with(Remedy::Undelete));
     }
 }
 

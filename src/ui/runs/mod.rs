@@ -1,7 +1,7 @@
 //! The list of runs: their state, their menu, the queue, their folders.
 
 pub(crate) mod folders;
-pub(crate) mod header;
-pub(crate) mod menu;
+pub(crate) mod labels;
 pub(crate) mod panel;
 pub(crate) mod queued;
+pub mod state;

@@ -6,20 +6,22 @@ use eframe::egui::{
     TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::menu::run_menu_ui;
 use super::queued::{Queued, run_queue_ui};
+use super::state::{RunSort, RunsPanel};
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::Run;
-use crate::ui::compare::accuracy::headline;
 use crate::ui::shared::action::Action;
+use crate::ui::shared::selection::Selection;
+use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::shortcuts::START;
 use crate::ui::shell::theme::{blend, palette, run_colour};
-use crate::ui::ui_state::{RunSort, UiState};
+use crate::ui::widgets::accuracy::headline;
 use crate::ui::widgets::controls::{cut_middle, empty_state, from_right, group_title, weak_small};
+use crate::ui::widgets::run_menu::run_menu_ui;
 use crate::ui::widgets::status_mark::{
-    paint_status_mark, status_colour, status_share, status_word,
+    paint_status_mark, status_colour, status_sentence, status_share, status_word,
 };
 use crate::words::duration;
 
@@ -28,31 +30,50 @@ const ROW_GAP: f32 = 2.0;
 /// From how many runs on a filter is worth its place.
 const FILTER_FROM: usize = 8;
 
+/// What the list says of the rest of the window.
+pub(crate) struct Told<'a> {
+    /// Whether runs of earlier sessions are still being read.
+    pub is_reading: bool,
+    /// Whether the configuration is shown.
+    pub shows_form: bool,
+    /// The sweep that goes on, which runs wait for.
+    pub sweep: Option<&'a str>,
+}
+
 /// Draws the list.
-pub fn runs_panel_ui(
+pub(crate) fn runs_panel_ui(
     ui: &mut Ui,
-    store: &RunStore,
-    state: &mut UiState,
-    is_reading: bool,
-    queued: &Queued<'_>,
+    workspace: &mut Workspace,
+    panel: &mut RunsPanel,
+    told: &Told<'_>,
 ) -> Vec<Action> {
+    let Workspace {
+        store,
+        selection,
+        queue,
+        ..
+    } = workspace;
+    let queued = Queued {
+        queue,
+        sweep: told.sweep,
+    };
     let n_runs = store.runs().len();
     ui.horizontal(|ui| {
         group_title(ui, "Runs");
         from_right(ui, |ui| {
-            weak_small(ui, counted(n_runs, state.selected.len()))
+            weak_small(ui, counted(n_runs, selection.selected.len()))
         });
     });
     let is_long = n_runs >= FILTER_FROM;
     if is_long {
-        order_ui(ui, state);
+        order_ui(ui, panel);
     }
-    let mut actions = run_queue_ui(ui, queued);
+    let mut actions = run_queue_ui(ui, &queued);
     if n_runs == 0 && queued.queue.is_empty() {
-        if is_reading {
+        if told.is_reading {
             empty_state(ui, "Reading runs", "Those of earlier sessions come first.");
         } else {
-            let how = match state.shows_form {
+            let how = match told.shows_form {
                 true => "Press Start at the lower right.".to_owned(),
                 false => format!("{} starts one.", ui.ctx().format_shortcut(&START)),
             };
@@ -62,13 +83,13 @@ pub fn runs_panel_ui(
         broken_ui(ui, store);
         return actions;
     }
-    let listed = listed(store, state);
+    let listed = listed(store, panel);
     if listed.is_empty() && n_runs > 0 {
         weak_small(ui, "No run has that in its name, its tags or its status.");
     }
     broken_ui(ui, store);
     ui.spacing_mut().item_spacing.y = ROW_GAP;
-    let goes_to = goes_to(&listed, state);
+    let goes_to = goes_to(&listed, selection, &mut panel.stands_at);
     ScrollArea::vertical()
         .auto_shrink([false, false])
         .show_rows(ui, ROW_HEIGHT, listed.len(), |ui, rows| {
@@ -79,7 +100,7 @@ pub fn runs_panel_ui(
                 ui.scroll_to_rect_animation(row, None, ScrollAnimation::none());
             }
             for run in listed.get(rows).unwrap_or_default() {
-                actions.extend(row_ui(ui, run, &listed, state));
+                actions.extend(row_ui(ui, run, &listed, selection));
             }
         });
     actions
@@ -87,27 +108,27 @@ pub fn runs_panel_ui(
 
 /// The place of the run that was chosen since the list was drawn last, as in
 /// another view: the list scrolls to it.
-fn goes_to(listed: &[&Run], state: &mut UiState) -> Option<usize> {
-    if state.focused() == state.listed.as_ref() {
+fn goes_to(listed: &[&Run], selection: &Selection, stands_at: &mut Option<RunId>) -> Option<usize> {
+    if selection.focused() == stands_at.as_ref() {
         return None;
     }
-    state.listed = state.focused().cloned();
-    let chosen = state.listed.as_ref()?;
+    *stands_at = selection.focused().cloned();
+    let chosen = stands_at.as_ref()?;
     listed.iter().position(|run| run.id == *chosen)
 }
 
-fn order_ui(ui: &mut Ui, state: &mut UiState) {
+fn order_ui(ui: &mut Ui, panel: &mut RunsPanel) {
     ui.horizontal(|ui| {
         let sort = ComboBox::from_id_salt("order of runs")
             .width(92.0)
-            .selected_text(state.sort.name())
+            .selected_text(panel.sort.name())
             .show_ui(ui, |ui| {
                 for sort in RunSort::ALL {
-                    ui.selectable_value(&mut state.sort, sort, sort.name());
+                    ui.selectable_value(&mut panel.sort, sort, sort.name());
                 }
             });
         sort.response.on_hover_text("The order of the runs");
-        let field = TextEdit::singleline(&mut state.filter)
+        let field = TextEdit::singleline(&mut panel.filter)
             .hint_text("Filter")
             .desired_width(f32::INFINITY);
         let field = ui.add(field);
@@ -120,8 +141,8 @@ fn order_ui(ui: &mut Ui, state: &mut UiState) {
 }
 
 /// The runs that are listed, in their order.
-pub fn listed<'a>(store: &'a RunStore, state: &UiState) -> Vec<&'a Run> {
-    let wanted = state.filter.trim().to_lowercase();
+pub fn listed<'a>(store: &'a RunStore, panel: &RunsPanel) -> Vec<&'a Run> {
+    let wanted = panel.filter.trim().to_lowercase();
     let newest = store.runs().iter().rev();
     if store.runs().len() < FILTER_FROM {
         return newest.collect();
@@ -135,7 +156,7 @@ pub fn listed<'a>(store: &'a RunStore, state: &UiState) -> Vec<&'a Run> {
             || run.labels.tags.iter().any(|tag| has(tag))
     };
     let mut listed: Vec<&Run> = newest.filter(is_wanted).collect();
-    match state.sort {
+    match panel.sort {
         RunSort::Newest => {}
         RunSort::Title => listed.sort_by_cached_key(|run| run.title().to_lowercase()),
         RunSort::Accuracy => {
@@ -179,22 +200,22 @@ fn broken_ui(ui: &mut Ui, store: &RunStore) {
     }
 }
 
-fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], state: &mut UiState) -> Vec<Action> {
+fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], selection: &mut Selection) -> Vec<Action> {
     let size = vec2(ui.available_width(), ROW_HEIGHT);
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
     let id = Id::unique(("run", &run.id.0));
     let response = ui.interact(rect, id, Sense::click());
-    let is_selected = state.is_selected(&run.id);
+    let is_selected = selection.is_selected(&run.id);
     response.widget_info(|| {
         let name = format!("Run {}, {}", run.title(), status_word(&run.status));
         WidgetInfo::selected(Role::Button, true, is_selected, name)
     });
     if response.clicked() {
         let modifiers = ui.input(|input| input.modifiers);
-        select(run, listed, state, modifiers);
+        select(run, listed, selection, modifiers);
     }
     let palette = palette(ui.visuals());
-    let is_focused = state.focused() == Some(&run.id);
+    let is_focused = selection.focused() == Some(&run.id);
     if is_selected || response.hovered() {
         let share = if is_selected { 0.16 } else { 0.07 };
         let fill = blend(palette.accent, palette.panel, share);
@@ -205,13 +226,13 @@ fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], state: &mut UiState) -> Vec<A
         ui.painter()
             .rect_stroke(rect, 5.0, stroke, StrokeKind::Inside);
     }
-    paint_row(ui, rect, run, state);
+    paint_row(ui, rect, run, selection);
     let mut actions = Vec::new();
     response.context_menu(|ui| {
-        if !state.is_selected(&run.id) {
-            state.select_only(&run.id);
+        if !selection.is_selected(&run.id) {
+            selection.select_only(&run.id);
         }
-        actions.extend(run_menu_ui(ui, run, state));
+        actions.extend(run_menu_ui(ui, run, selection));
     });
     response.on_hover_ui(|ui| hover_ui(ui, run));
     actions
@@ -219,29 +240,29 @@ fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], state: &mut UiState) -> Vec<A
 
 /// As lists of files do it: a click alone, with Ctrl one more, with Shift all
 /// between.
-fn select(run: &Run, listed: &[&Run], state: &mut UiState, modifiers: Modifiers) {
+fn select(run: &Run, listed: &[&Run], selection: &mut Selection, modifiers: Modifiers) {
     let place = |id: &RunId| listed.iter().position(|listed| listed.id == *id);
-    let anchor = state.focused().and_then(place);
+    let anchor = selection.focused().and_then(place);
     if modifiers.shift
         && let (Some(from), Some(to)) = (anchor, place(&run.id))
     {
         for between in &listed[from.min(to)..=from.max(to)] {
-            state.selected.retain(|id| *id != between.id);
-            state.selected.push(between.id.clone());
+            selection.selected.retain(|id| *id != between.id);
+            selection.selected.push(between.id.clone());
         }
-        state.selected.retain(|id| *id != run.id);
-        state.selected.push(run.id.clone());
+        selection.selected.retain(|id| *id != run.id);
+        selection.selected.push(run.id.clone());
     } else if modifiers.command {
-        state.toggle(&run.id);
+        selection.toggle(&run.id);
     } else {
-        state.select_only(&run.id);
+        selection.select_only(&run.id);
     }
 }
 
-fn paint_row(ui: &Ui, rect: Rect, run: &Run, state: &UiState) {
+fn paint_row(ui: &Ui, rect: Rect, run: &Run, selection: &Selection) {
     let colours = palette(ui.visuals());
     let painter = ui.painter().with_clip_rect(rect);
-    let colour = run_colour(state.colour(&run.id), ui.visuals());
+    let colour = run_colour(selection.colour(&run.id), ui.visuals());
     let bar = Rect::from_min_size(rect.min + vec2(6.0, 8.0), vec2(4.0, ROW_HEIGHT - 16.0));
     painter.rect_filled(bar, 2.0, colour);
     let (left, right) = (rect.left() + 18.0, rect.right() - 8.0);
@@ -295,7 +316,7 @@ fn paint_row(ui: &Ui, rect: Rect, run: &Run, state: &UiState) {
         );
         paint_progress(ui, rect, left, right, share, status);
     } else {
-        let is_baseline = state.baseline.as_ref() == Some(&run.id);
+        let is_baseline = selection.baseline.as_ref() == Some(&run.id);
         let text = match (&run.labels.tags[..], is_baseline) {
             (_, true) => "baseline".into(),
             ([], false) => format!("{} steps", run.step),
@@ -333,7 +354,7 @@ fn paint_progress(
 
 fn hover_ui(ui: &mut Ui, run: &Run) {
     ui.strong(run.title());
-    ui.label(super::header::status_sentence(run));
+    ui.label(status_sentence(run));
     for (phase, summary) in &run.evaluations {
         if let Some(accuracy) = headline(run, *phase) {
             ui.label(format!(

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
+use super::evaluations::ItemsPair;
+use super::tab::{Side, Tab};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
 use crate::report::Table;
-use crate::ui::shell::docking::Side;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::theme::Appearance;
-use crate::ui::sweep::state::SweepAction;
-use crate::ui::ui_state::{ItemsPair, Tab};
+use crate::ui::sweep::action::SweepAction;
 use crate::ui::widgets::metric::Metric;
 
 /// Something that people asked for.

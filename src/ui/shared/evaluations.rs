@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::bench::{Comparison, FewShotOrder, Rule};
+use serde::{Deserialize, Serialize};
+
+use super::background::{Background, Threads};
+use crate::bench::{Comparison, FewShotOrder, Rule, compare};
 use crate::error::Result;
 use crate::persist::evaluation_file::{EvaluationFile, read_evaluation};
 use crate::protocol::event::RunId;
@@ -14,12 +17,12 @@ use crate::runs::run::Run;
 
 /// Tells one reading of a run's evaluations from the next: what was measured
 /// when they were read, and whether the run was over.
-pub(crate) type Stamp = (Vec<u64>, bool);
+type Stamp = (Vec<u64>, bool);
 
 /// What came of reading a run's evaluations: those that could be read, and why
 /// the first other one could not.
 #[derive(Debug, Default)]
-pub(crate) struct EvaluationFiles {
+struct EvaluationFiles {
     pub files: Vec<Arc<EvaluationFile>>,
     pub problem: Option<String>,
 }
@@ -62,6 +65,16 @@ impl EvaluationPair {
     }
 }
 
+/// The files of the two evaluations whose items are looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ItemsPair {
+    /// The evaluation that is compared with.
+    pub first: Option<PathBuf>,
+    /// The evaluation that is compared.
+    pub second: Option<PathBuf>,
+}
+
 /// How two evaluations compare.
 #[derive(Debug, Clone)]
 pub(crate) enum Compared {
@@ -78,9 +91,15 @@ enum Reading {
     Done(EvaluationFiles),
 }
 
+/// What came of work beside the window.
+enum Answer {
+    Read(RunId, Stamp, EvaluationFiles),
+    Compared(Box<EvaluationPair>, Result<Comparison>),
+}
+
 /// What is known of evaluations.
-#[derive(Default)]
 pub(crate) struct EvaluationCache {
+    background: Background<Answer>,
     runs: HashMap<RunId, (Stamp, Reading)>,
     pairs: HashMap<Key, (EvaluationPair, Compared)>,
     asked: Vec<EvaluationPair>,
@@ -89,8 +108,56 @@ pub(crate) struct EvaluationCache {
 }
 
 impl EvaluationCache {
+    /// Nothing is known yet.
+    pub fn new(threads: &Threads) -> Self {
+        Self {
+            background: Background::new(threads),
+            runs: HashMap::new(),
+            pairs: HashMap::new(),
+            asked: Vec::new(),
+            revision: 0,
+        }
+    }
+
+    /// Has every evaluation of a run read, if there are any that are not known.
+    pub fn read(&mut self, run: &Run) {
+        if let Some((stamp, folder)) = self.wants(run) {
+            let run = run.id.clone();
+            let read = move || Answer::Read(run, stamp, EvaluationFiles::read(&folder));
+            self.background.start(move || Some(read()));
+        }
+    }
+
+    /// Has compared what was asked for.
+    pub fn compare_asked(&mut self) {
+        for pair in std::mem::take(&mut self.asked) {
+            self.background.start(move || {
+                let EvaluationPair {
+                    first,
+                    second,
+                    rule,
+                } = &pair;
+                let comparison = compare(&first.evaluation, &second.evaluation, *rule);
+                Some(Answer::Compared(Box::new(pair), comparison))
+            });
+        }
+    }
+
+    /// Takes in what was read and worked out.
+    pub fn take_answers(&mut self) {
+        for answer in self.background.answers() {
+            match answer {
+                Answer::Read(run, stamp, files) => {
+                    self.take(&run, &stamp, files);
+                    self.keep_current();
+                }
+                Answer::Compared(pair, comparison) => self.take_pair(&pair, comparison),
+            }
+        }
+    }
+
     /// What to read of a run, once for everything that it has measured.
-    pub fn wants(&mut self, run: &Run) -> Option<(Stamp, PathBuf)> {
+    fn wants(&mut self, run: &Run) -> Option<(Stamp, PathBuf)> {
         let secs = run.evaluations.iter().map(|(_, of)| of.secs.to_bits());
         let stamp: Stamp = (secs.collect(), run.status.is_over());
         if matches!(self.runs.get(&run.id), Some((known, _)) if *known == stamp) {
@@ -116,7 +183,7 @@ impl EvaluationCache {
     }
 
     /// Takes in what was read.
-    pub fn take(&mut self, run: &RunId, stamp: &Stamp, files: EvaluationFiles) {
+    fn take(&mut self, run: &RunId, stamp: &Stamp, files: EvaluationFiles) {
         let Some((known, reading)) = self.runs.get_mut(run) else {
             return;
         };
@@ -162,13 +229,8 @@ impl EvaluationCache {
         Compared::Waiting
     }
 
-    /// The comparisons to work out.
-    pub fn asked_pairs(&mut self) -> Vec<EvaluationPair> {
-        std::mem::take(&mut self.asked)
-    }
-
     /// Takes in a comparison.
-    pub fn take_pair(&mut self, pair: &EvaluationPair, comparison: Result<Comparison>) {
+    fn take_pair(&mut self, pair: &EvaluationPair, comparison: Result<Comparison>) {
         let compared = match comparison {
             Ok(comparison) => Compared::Done(Arc::new(comparison)),
             Err(error) => Compared::Refused(error.to_string()),
@@ -178,7 +240,7 @@ impl EvaluationCache {
     }
 
     /// Forgets comparisons of files that have been replaced.
-    pub fn keep_current(&mut self) {
+    fn keep_current(&mut self) {
         let current: Vec<usize> = self
             .runs
             .values()

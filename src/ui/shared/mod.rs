@@ -3,6 +3,10 @@
 
 pub mod action;
 pub mod background;
-pub(crate) mod evaluations;
-pub(crate) mod notice;
+pub mod evaluations;
+pub mod notice;
 pub mod queue;
+pub mod run_in_sweep;
+pub mod selection;
+pub mod tab;
+pub mod workspace;

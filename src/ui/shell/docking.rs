@@ -6,14 +6,12 @@ use egui_tiles::{
     Behavior, Container, Linear, LinearDir, SimplificationOptions, Tile, TileId, Tiles, Tree,
 };
 
-use crate::ui::ui_state::Tab;
+use crate::ui::shared::tab::{Side, Tab};
 
 mod saved;
-mod tabs;
+pub(crate) mod tabs;
 #[cfg(test)]
 mod tests;
-
-pub(crate) use tabs::{docked_ui, view_menu_ui};
 
 /// What is tidied up after views were moved.
 const TIDY: SimplificationOptions = SimplificationOptions {
@@ -26,32 +24,11 @@ const TIDY: SimplificationOptions = SimplificationOptions {
     flatten_tabs_in_tabs: true,
 };
 
-/// The side of the centre that a view is put at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// At the right of all others.
-    Right,
-    /// Below all others.
-    Below,
-}
-
-impl Side {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Right, Self::Below];
-
-    /// What a button says that puts a view there.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Right => "at the right",
-            Self::Below => "below the others",
-        }
-    }
-
-    fn direction(self) -> LinearDir {
-        match self {
-            Self::Right => LinearDir::Horizontal,
-            Self::Below => LinearDir::Vertical,
-        }
+/// The direction in which places stand beside each other.
+fn direction(side: Side) -> LinearDir {
+    match side {
+        Side::Right => LinearDir::Horizontal,
+        Side::Below => LinearDir::Vertical,
     }
 }
 
@@ -272,7 +249,7 @@ impl Dock {
         let mut last = *line
             .children
             .last()
-            .filter(|_| line.dir == side.direction())?;
+            .filter(|_| line.dir == direction(side))?;
         while let Some(Container::Linear(inner)) = self.tree.tiles.get_container(last) {
             last = *inner.children.last()?;
         }
@@ -282,12 +259,12 @@ impl Dock {
     /// Puts a place at the side of all that is below `root`.
     fn add_at(&mut self, root: TileId, place: TileId, side: Side) {
         if let Some(Tile::Container(Container::Linear(line))) = self.tree.tiles.get_mut(root)
-            && line.dir == side.direction()
+            && line.dir == direction(side)
         {
             line.children.push(place);
             return;
         }
-        let line = Linear::new(side.direction(), vec![root, place]);
+        let line = Linear::new(direction(side), vec![root, place]);
         self.tree.root = Some(self.tree.tiles.insert_container(line));
     }
 }

@@ -5,14 +5,28 @@ use eframe::egui::{FontId, RichText, ScrollArea, TextStyle, Ui};
 use super::theme::{palette, run_colour};
 use crate::runs::{LogLevel, LogLine, RunStore};
 use crate::ui::shared::action::Action;
-use crate::ui::ui_state::UiState;
+use crate::ui::shared::selection::Selection;
 use crate::ui::widgets::controls::{cut_middle, from_right, group_title, weak_small};
 
 /// Width of the names of runs.
 const NAME_WIDTH: f32 = 150.0;
 
+/// Which lines are listed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogSettings {
+    /// Those of the selected runs only.
+    pub of_selected: bool,
+    /// Warnings and errors only.
+    pub of_trouble: bool,
+}
+
 /// Draws the log; the newest line is at the bottom and in sight.
-pub fn log_panel_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState) -> Option<Action> {
+pub fn log_panel_ui(
+    ui: &mut Ui,
+    store: &RunStore,
+    selection: &Selection,
+    settings: &mut LogSettings,
+) -> Option<Action> {
     let mut action = None;
     ui.horizontal(|ui| {
         group_title(ui, "Log");
@@ -22,14 +36,14 @@ pub fn log_panel_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState) -> Optio
                 .on_hover_text("The lines that are listed, as text")
                 .clicked()
             {
-                let lines: Vec<String> = shown(store, state).map(written).collect();
+                let lines: Vec<String> = shown(store, selection, *settings).map(written).collect();
                 action = Some(Action::CopyText(lines.join("\n")));
             }
-            ui.checkbox(&mut state.log_of_selected, "Selected runs only");
-            ui.checkbox(&mut state.log_of_trouble, "Warnings and errors only");
+            ui.checkbox(&mut settings.of_selected, "Selected runs only");
+            ui.checkbox(&mut settings.of_trouble, "Warnings and errors only");
         });
     });
-    let lines: Vec<&LogLine> = shown(store, state).collect();
+    let lines: Vec<&LogLine> = shown(store, selection, *settings).collect();
     if lines.is_empty() {
         let text = match store.log().len() {
             0 => "What happens is written here.",
@@ -46,20 +60,24 @@ pub fn log_panel_ui(ui: &mut Ui, store: &RunStore, state: &mut UiState) -> Optio
         .stick_to_bottom(true)
         .show_rows(ui, height, lines.len(), |ui, rows| {
             for line in lines.get(rows).unwrap_or_default() {
-                line_ui(ui, line, state);
+                line_ui(ui, line, selection);
             }
         });
     action
 }
 
 /// The lines that are listed, oldest first.
-fn shown<'a>(store: &'a RunStore, state: &'a UiState) -> impl Iterator<Item = &'a LogLine> {
-    store.log().filter(|line| {
+fn shown<'a>(
+    store: &'a RunStore,
+    selection: &'a Selection,
+    settings: LogSettings,
+) -> impl Iterator<Item = &'a LogLine> {
+    store.log().filter(move |line| {
         let is_of_choice = match &line.run {
-            Some(run) if state.log_of_selected => state.is_selected(run),
+            Some(run) if settings.of_selected => selection.is_selected(run),
             Some(_) | None => true,
         };
-        is_of_choice && (!state.log_of_trouble || line.level >= LogLevel::Warning)
+        is_of_choice && (!settings.of_trouble || line.level >= LogLevel::Warning)
     })
 }
 
@@ -78,7 +96,7 @@ fn written(line: &LogLine) -> String {
     format!("{run}\t{}{}", level_word(line.level), line.text)
 }
 
-fn line_ui(ui: &mut Ui, line: &LogLine, state: &UiState) {
+fn line_ui(ui: &mut Ui, line: &LogLine, selection: &Selection) {
     let palette = palette(ui.visuals());
     let word = level_word(line.level);
     let colour = match line.level {
@@ -90,7 +108,7 @@ fn line_ui(ui: &mut Ui, line: &LogLine, state: &UiState) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 8.0;
         if let Some(run) = &line.run {
-            let colour = run_colour(state.colour(run), ui.visuals());
+            let colour = run_colour(selection.colour(run), ui.visuals());
             let name = cut_middle(ui, &run.0, &FontId::proportional(13.0), NAME_WIDTH);
             ui.label(RichText::new(name).color(colour));
         }

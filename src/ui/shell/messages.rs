@@ -3,12 +3,12 @@
 
 use eframe::egui::{Context, Frame, Grid, Margin, RichText, ScrollArea, Stroke, Ui};
 
-use super::closing::Ending;
+use super::closing::{Closing, Ending};
 use super::shortcuts::SHORTCUTS;
 use super::theme::{GAP, blend, palette};
 use crate::runs::LogLevel;
-use crate::ui::app::{Closing, Notice, Remedy};
 use crate::ui::shared::action::Action;
+use crate::ui::shared::notice::{Notice, Remedy};
 use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small};
 
 /// Room for the buttons of a message.

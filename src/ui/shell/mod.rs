@@ -1,14 +1,15 @@
 //! The window around the features: docking, theme, shortcuts, palette, messages,
 //! the log, closing.
 
-pub(crate) mod closing;
+pub mod closing;
 pub mod docking;
 pub(crate) mod frame_times;
-pub(crate) mod log_panel;
+pub mod log_panel;
 pub(crate) mod messages;
-pub(crate) mod palette;
+pub mod palette;
 pub mod path_dialogs;
 pub mod pictures;
 pub(crate) mod shortcuts;
+pub mod state;
 pub(crate) mod status_bar;
 pub mod theme;

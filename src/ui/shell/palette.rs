@@ -2,21 +2,29 @@
 
 use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 
-use super::docking::Side;
+use super::docking::Dock;
 use super::path_dialogs::PathFor;
 use super::pictures::{PictureOf, is_placed};
-use super::shortcuts::available;
+use super::shortcuts::{ActsOn, available};
 use super::theme::{blend, palette};
 use crate::persist::presets::PRESETS;
-use crate::runs::RunStore;
 use crate::ui::shared::action::{Action, SidePanel};
-use crate::ui::ui_state::{Tab, UiState};
+use crate::ui::shared::tab::{Side, Tab};
 use crate::ui::widgets::controls::{modal, weak_small};
 use crate::ui::widgets::metric::Metric;
 use crate::ui::widgets::status_mark::status_word;
 
 /// Runs that are listed among the entries.
 const MAX_RUNS: usize = 200;
+
+/// The list of everything that can be done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PaletteState {
+    /// What is typed.
+    pub typed: String,
+    /// The number of the entry that Enter takes.
+    pub chosen: usize,
+}
 
 /// Something that can be done.
 struct Entry {
@@ -26,16 +34,17 @@ struct Entry {
 }
 
 /// Draws the list. `can_undelete` says that deleted runs can be put back.
-pub fn palette_ui(
+pub(crate) fn palette_ui(
     ctx: &Context,
-    store: &RunStore,
-    state: &mut UiState,
+    palette: &mut Option<PaletteState>,
+    dock: &Dock,
+    on: &ActsOn<'_>,
     can_undelete: bool,
 ) -> Vec<Action> {
-    let Some(mut typed) = state.palette.clone() else {
+    let Some(mut typed) = palette.clone() else {
         return Vec::new();
     };
-    let entries = entries(ctx, store, state, can_undelete);
+    let entries = entries(ctx, dock, on, can_undelete);
     let mut taken = None;
     let shown = modal(ctx, "palette").show(ctx, |ui| {
         ui.set_width(460.0);
@@ -76,7 +85,7 @@ pub fn palette_ui(
         });
     });
     let is_over = taken.is_some() || shown.should_close();
-    state.palette = (!is_over).then_some(typed);
+    *palette = (!is_over).then_some(typed);
     taken.into_iter().collect()
 }
 
@@ -110,8 +119,11 @@ fn matches(text: &str, typed: &str) -> bool {
         .all(|word| text.contains(word))
 }
 
-fn entries(ctx: &Context, store: &RunStore, state: &UiState, can_undelete: bool) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = available(store, state)
+fn entries(ctx: &Context, dock: &Dock, on: &ActsOn<'_>, can_undelete: bool) -> Vec<Entry> {
+    let ActsOn {
+        store, selection, ..
+    } = on;
+    let mut entries: Vec<Entry> = available(on)
         .map(|(shortcut, action)| Entry {
             text: shortcut.what.into(),
             keys: ctx.format_shortcut(&shortcut.keys),
@@ -138,16 +150,16 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState, can_undelete: bool)
             let text = format!("Show {} {}", tab.name(), side.words());
             add(text, Action::Put(tab, side));
         }
-        if state.dock.is_split() && state.dock.has(tab) {
+        if dock.is_split() && dock.has(tab) {
             let text = format!("Close the view {}", tab.name());
             add(text, Action::CloseView(tab));
         }
     }
-    if state.dock.is_split() {
+    if dock.is_split() {
         add("Show one view alone".into(), Action::JoinViews);
     }
     add("Reset the layout".into(), Action::ResetLayout);
-    let views = Tab::ALL.into_iter().filter(|tab| state.shows(*tab));
+    let views = Tab::ALL.into_iter().filter(|tab| dock.shows(*tab));
     let plots = [Metric::Loss].into_iter().chain(Metric::SMALL);
     let parts =
         plots
@@ -182,7 +194,7 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState, can_undelete: bool)
     add("Find a learning rate".into(), Action::OpenRateSearch);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
     add("Save diagnostics".into(), Action::SaveDiagnostics(None));
-    if let Some(run) = state.focused().and_then(|id| store.get(id)) {
+    if let Some(run) = selection.focused().and_then(|id| store.get(id)) {
         let title = run.title();
         add(
             format!("Write on {title}"),
@@ -212,7 +224,7 @@ fn entries(ctx: &Context, store: &RunStore, state: &UiState, can_undelete: bool)
     if can_undelete {
         add("Put the deleted runs back".into(), Action::Undelete);
     }
-    if state.baseline.is_some() {
+    if selection.baseline.is_some() {
         add("Unpin the baseline".into(), Action::Pin(None));
     }
     for run in store.runs().iter().rev().take(MAX_RUNS) {

@@ -2,6 +2,7 @@
 //! thread, as macOS wants it, and waited for on another.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -9,8 +10,9 @@ use std::thread::{self, Thread};
 
 use rfd::AsyncFileDialog;
 
+use crate::error::Result;
 use crate::report::Table;
-use crate::ui::shared::background::{Answer, Background};
+use crate::ui::shared::background::Background;
 use crate::ui::widgets::metric::Metric;
 use crate::words::shown;
 
@@ -56,139 +58,137 @@ pub enum PathFor {
     Diagnostics,
 }
 
-impl Background {
-    /// Asks where to save a table, `name` at first, and saves it in the format of
-    /// the ending that was chosen.
-    pub fn save_table(&self, table: Table, name: &str) {
-        let dialog = AsyncFileDialog::new()
-            .set_title("Save the table")
-            .set_file_name(format!("{name}.csv"));
-        let formats = [
-            ("CSV", "csv"),
-            ("Markdown", "md"),
-            ("LaTeX", "tex"),
-            ("JSON", "json"),
-            ("Text", "txt"),
-        ];
-        let with = |dialog: AsyncFileDialog, (name, ending): (&str, &str)| {
-            dialog.add_filter(name, &[ending])
-        };
-        let dialog = formats.into_iter().fold(dialog, with).save_file();
-        self.start(move || {
-            let chosen = block_on(dialog)?;
-            let path = chosen.path();
-            let saved = table.write(path);
-            Some(Answer::Done(
-                saved.map(|()| format!("Saved {}", shown(path))),
-            ))
-        });
-    }
+/// Asks where to save a table, `name` at first, and saves it in the format of
+/// the ending that was chosen.
+pub(crate) fn save_table(written: &Background<Result<String>>, table: Table, name: &str) {
+    let dialog = AsyncFileDialog::new()
+        .set_title("Save the table")
+        .set_file_name(format!("{name}.csv"));
+    let formats = [
+        ("CSV", "csv"),
+        ("Markdown", "md"),
+        ("LaTeX", "tex"),
+        ("JSON", "json"),
+        ("Text", "txt"),
+    ];
+    let with =
+        |dialog: AsyncFileDialog, (name, ending): (&str, &str)| dialog.add_filter(name, &[ending]);
+    let dialog = formats.into_iter().fold(dialog, with).save_file();
+    written.start(move || {
+        let chosen = block_on(dialog)?;
+        let path = chosen.path();
+        let saved = table.write(path);
+        Some(saved.map(|()| format!("Saved {}", shown(&path))))
+    });
+}
 
-    /// Asks for a path.
-    pub fn choose(&self, what: PathFor, name: &str) {
-        let dialog = AsyncFileDialog::new();
-        let file = |title: &str, kind: &str, extensions: &[&str]| {
-            let dialog = AsyncFileDialog::new().set_title(title);
-            dialog.add_filter(kind, extensions).pick_file()
-        };
-        match what {
-            PathFor::Checkpoint => {
-                self.wait_for(
-                    what,
-                    file("Choose a model", "RWKV-7 model", &["pth", "safetensors"]),
-                );
-            }
-            PathFor::Vocabulary => {
-                self.wait_for(what, file("Choose a vocabulary", "Vocabulary", &["txt"]))
-            }
-            PathFor::Train => self.wait_for(
+/// Asks for a path.
+pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, name: &str) {
+    let dialog = AsyncFileDialog::new();
+    let file = |title: &str, kind: &str, extensions: &[&str]| {
+        let dialog = AsyncFileDialog::new().set_title(title);
+        dialog.add_filter(kind, extensions).pick_file()
+    };
+    match what {
+        PathFor::Checkpoint => {
+            wait_for(
+                chosen,
                 what,
-                file(
-                    "Choose training examples",
-                    "JSON lines, JSON or CSV",
-                    &TEXTS,
-                ),
-            ),
-            PathFor::Validation => self.wait_for(
-                what,
-                file(
-                    "Choose held-out examples",
-                    "JSON lines, JSON or CSV",
-                    &TEXTS,
-                ),
-            ),
-            PathFor::StartState => self.wait_for(
-                what,
-                file(
-                    "Choose a state",
-                    "Tuned state",
-                    &["safetensors", "pth", "st", "state"],
-                ),
-            ),
-            PathFor::OpenFolder => {
-                let dialog = dialog.set_title("Open the folder of a run or of a sweep");
-                self.wait_for(what, dialog.pick_folder());
-            }
-            PathFor::OpenSpec => self.wait_for(
-                what,
-                file("Open a run specification", "Run specification", &["ron"]),
-            ),
-            PathFor::OpenSweep => {
-                self.wait_for(what, file("Open a sweep", "Sweep", &["ron"]));
-            }
-            PathFor::SaveSweep => {
-                self.wait_for(what, save("Save the sweep", name, "Sweep", "ron"));
-            }
-            PathFor::BenchmarkFolder | PathFor::ScoredFolder => {
-                let dialog = dialog.set_title("Choose the folder of the benchmark's files");
-                self.wait_for(what, dialog.pick_folder());
-            }
-            PathFor::Export => {
-                let dialog = dialog
-                    .set_title("Where to write the state")
-                    .set_file_name(name);
-                self.wait_for(what, dialog.save_file());
-            }
-            PathFor::Numbers => self.wait_for(
-                what,
-                save("Where to write the numbers", name, "Table", "csv"),
-            ),
-            PathFor::Svg(_) => self.wait_for(
-                what,
-                save("Where to write the picture", name, "Picture", "svg"),
-            ),
-            PathFor::Picture => self.wait_for(
-                what,
-                save("Where to write the picture", name, "Picture", "png"),
-            ),
-            PathFor::Diagnostics => self.wait_for(
-                what,
-                save("Where to write the diagnostics", name, "Archive", "zip"),
-            ),
-            PathFor::SaveSpec => {
-                let dialog = dialog
-                    .set_title("Save the run specification")
-                    .set_file_name(format!("{name}.ron"));
-                self.wait_for(
-                    what,
-                    dialog.add_filter("Run specification", &["ron"]).save_file(),
-                );
-            }
+                file("Choose a model", "RWKV-7 model", &["pth", "safetensors"]),
+            );
         }
-    }
-
-    fn wait_for(
-        &self,
-        what: PathFor,
-        dialog: impl Future<Output = Option<rfd::FileHandle>> + Send + 'static,
-    ) {
-        self.start(move || {
-            let chosen = block_on(dialog)?;
-            Some(Answer::Chosen(what, chosen.path().to_path_buf()))
-        });
+        PathFor::Vocabulary => wait_for(
+            chosen,
+            what,
+            file("Choose a vocabulary", "Vocabulary", &["txt"]),
+        ),
+        PathFor::Train => wait_for(
+            chosen,
+            what,
+            file("Choose training examples", "Texts", &TEXTS),
+        ),
+        PathFor::Validation => wait_for(
+            chosen,
+            what,
+            file("Choose held-out examples", "Texts", &TEXTS),
+        ),
+        PathFor::StartState => wait_for(
+            chosen,
+            what,
+            file(
+                "Choose a state",
+                "Tuned state",
+                &["safetensors", "pth", "st", "state"],
+            ),
+        ),
+        PathFor::OpenFolder => {
+            let dialog = dialog.set_title("Open the folder of a run or of a sweep");
+            wait_for(chosen, what, dialog.pick_folder());
+        }
+        PathFor::OpenSpec => wait_for(
+            chosen,
+            what,
+            file("Open a run specification", "Run specification", &["ron"]),
+        ),
+        PathFor::OpenSweep => {
+            wait_for(chosen, what, file("Open a sweep", "Sweep", &["ron"]));
+        }
+        PathFor::SaveSweep => {
+            wait_for(chosen, what, save("Save the sweep", name, "Sweep", "ron"));
+        }
+        PathFor::BenchmarkFolder | PathFor::ScoredFolder => {
+            let dialog = dialog.set_title("Choose the folder of the benchmark's files");
+            wait_for(chosen, what, dialog.pick_folder());
+        }
+        PathFor::Export => {
+            let dialog = dialog
+                .set_title("Where to write the state")
+                .set_file_name(name);
+            wait_for(chosen, what, dialog.save_file());
+        }
+        PathFor::Numbers => wait_for(
+            chosen,
+            what,
+            save("Where to write the numbers", name, "Table", "csv"),
+        ),
+        PathFor::Svg(_) => wait_for(
+            chosen,
+            what,
+            save("Where to write the picture", name, "Picture", "svg"),
+        ),
+        PathFor::Picture => wait_for(
+            chosen,
+            what,
+            save("Where to write the picture", name, "Picture", "png"),
+        ),
+        PathFor::Diagnostics => wait_for(
+            chosen,
+            what,
+            save("Where to write the diagnostics", name, "Archive", "zip"),
+        ),
+        PathFor::SaveSpec => {
+            let dialog = dialog
+                .set_title("Save the run specification")
+                .set_file_name(format!("{name}.ron"));
+            wait_for(
+                chosen,
+                what,
+                dialog.add_filter("Run specification", &["ron"]).save_file(),
+            );
+        }
     }
 }
 
+fn wait_for(
+    chosen: &Background<(PathFor, PathBuf)>,
+    what: PathFor,
+    dialog: impl Future<Output = Option<rfd::FileHandle>> + Send + 'static,
+) {
+    chosen.start(move || {
+        let chosen = block_on(dialog)?;
+        Some((what, chosen.path().to_path_buf()))
+    });
+}
 /// Asks where to write a file of one kind.
 fn save(
     title: &str,

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use eframe::egui::{ColorImage, Context, Id, Rect, Ui, vec2};
 
+use super::docking::Dock;
 use super::path_dialogs::PathFor;
 use crate::error::{Error, Result};
 use crate::persist::heatmap_png::write_rgb_png;
-use crate::ui::app::{App, Notice};
-use crate::ui::ui_state::Tab;
+use crate::ui::shared::notice::Notice;
+use crate::ui::shared::tab::Tab;
+use crate::ui::shared::workspace::{Workspace, start_quietly};
 use crate::ui::widgets::metric::Metric;
 use crate::words::shown;
 
@@ -78,7 +80,7 @@ struct Place {
 
 /// A picture that is to be written.
 #[derive(Debug)]
-pub(crate) struct PendingPicture {
+struct PendingPicture {
     of: PictureOf,
     path: PathBuf,
     n_frames_left: u8,
@@ -115,67 +117,76 @@ fn being_taken() -> Id {
     Id::unique("what a picture is being taken of")
 }
 
-impl App {
+/// Pictures of what the window shows.
+#[derive(Debug, Default)]
+pub(crate) struct Pictures {
+    /// What one is to be of, while the user chooses its file.
+    asked: Option<PictureOf>,
+    /// The one that is to be taken.
+    pending: Option<PendingPicture>,
+}
+
+impl Pictures {
     /// Asks where to write a picture.
-    pub(crate) fn ask_for_picture(&mut self, of: PictureOf) {
-        self.caches.picture_of = Some(of);
-        self.background.choose(PathFor::Picture, &of.file_name());
+    pub fn ask_where(&mut self, of: PictureOf, workspace: &Workspace) {
+        self.asked = Some(of);
+        workspace.choose(PathFor::Picture, &of.file_name());
     }
 
     /// Writes the picture that was asked for where people chose.
-    pub(crate) fn picture_to(&mut self, path: PathBuf) {
-        if let Some(of) = self.caches.picture_of.take() {
-            self.save_picture(of, path);
+    pub fn save_asked(&mut self, path: PathBuf, workspace: &Workspace) {
+        if let Some(of) = self.asked.take() {
+            self.save(of, path, workspace);
         }
     }
 
     /// Takes a picture of what is on the screen in a few frames from now, and
     /// writes it as PNG to `path`.
-    pub fn save_picture(&mut self, of: PictureOf, path: PathBuf) {
-        self.caches.wanted = Some(PendingPicture {
+    pub fn save(&mut self, of: PictureOf, path: PathBuf, workspace: &Workspace) {
+        self.pending = Some(PendingPicture {
             of,
             path,
             n_frames_left: FRAMES_BEFORE + FRAMES_OF_IT,
         });
-        (self.wake)();
+        workspace.threads.wake();
     }
 
     /// Asks for the picture that is wanted once its time has come. What is written
     /// for the picture alone stays until it is taken, which the next frame is for.
-    pub(crate) fn take_picture(&mut self, ctx: &Context) {
-        let Some(wanted) = &mut self.caches.wanted else {
+    pub fn take(&mut self, ctx: &Context, dock: &Dock, workspace: &mut Workspace) {
+        let Some(pending) = &mut self.pending else {
             return;
         };
-        let of = wanted.of;
-        if wanted.n_frames_left == 0 {
-            self.caches.wanted = None;
+        let of = pending.of;
+        if pending.n_frames_left == 0 {
+            self.pending = None;
             ctx.data_mut(|data| data.remove::<PictureOf>(being_taken()));
             ctx.request_repaint();
             return;
         }
         ctx.data_mut(|data| data.insert_temp(being_taken(), of));
         ctx.request_repaint();
-        wanted.n_frames_left -= 1;
-        if wanted.n_frames_left != FRAMES_OF_IT {
+        pending.n_frames_left -= 1;
+        if pending.n_frames_left != FRAMES_OF_IT {
             return;
         }
-        let path = wanted.path.clone();
+        let path = pending.path.clone();
         let place = match of {
             PictureOf::Window => Some((ctx.content_rect(), true)),
-            PictureOf::View(tab) => self.state.dock.rect(tab).map(|rect| (rect, true)),
+            PictureOf::View(tab) => dock.rect(tab).map(|rect| (rect, true)),
             PictureOf::Plot(_) | PictureOf::Matrix | PictureOf::Heads | PictureOf::Sweep => {
                 placed(ctx, of).map(|place| (place.rect, place.is_whole))
             }
         };
         let Some((rect, is_whole)) = place else {
             let text = format!("No picture was taken: {} is not on the screen", of.words());
-            self.notify(Notice::error(text));
+            workspace.notify(Notice::error(text));
             return;
         };
-        let background = self.background.clone();
+        let written = workspace.writer();
         let scale = ctx.pixels_per_point();
         ctx.request_screenshot(move |image| {
-            background.start_quietly(move || {
+            start_quietly(&written, move || {
                 write_picture(&path, &image, rect * scale, &of.words())?;
                 let part = if is_whole { "" } else { ", the part in sight" };
                 Ok(Some(format!("Saved {}{part}", shown(&path))))

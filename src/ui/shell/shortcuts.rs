@@ -1,14 +1,14 @@
 //! Keys that do what buttons do.
 
-use eframe::egui::{Context, Key, KeyboardShortcut, Modifiers};
+use eframe::egui::{Context, Id, Key, KeyboardShortcut, Modifiers};
 
+use super::theme::Appearance;
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::runs::run::RunStatus;
-use crate::ui::playground::view::prompt_id;
-use crate::ui::runs::panel::listed;
 use crate::ui::shared::action::Action;
-use crate::ui::ui_state::{Tab, UiState};
+use crate::ui::shared::selection::Selection;
+use crate::ui::shared::tab::Tab;
 
 /// A key and what it does.
 pub(crate) struct Shortcut {
@@ -230,11 +230,21 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
     command(Key::Q, "Close the window", ShortcutEffect::Close),
 ];
 
+/// What shortcuts act on.
+pub(crate) struct ActsOn<'a> {
+    pub store: &'a RunStore,
+    pub selection: &'a Selection,
+    pub appearance: Appearance,
+    /// Whether there is a prompt to answer.
+    pub has_prompt: bool,
+    /// The field of the prompt.
+    pub prompt: Id,
+    /// The runs that are listed, in their order.
+    pub listed: &'a dyn Fn() -> Vec<RunId>,
+}
+
 /// What can be done now, for a list.
-pub(crate) fn available(
-    store: &RunStore,
-    state: &UiState,
-) -> impl Iterator<Item = (&'static Shortcut, Action)> {
+pub(crate) fn available(on: &ActsOn<'_>) -> impl Iterator<Item = (&'static Shortcut, Action)> {
     let all = SHORTCUTS.iter().filter(|shortcut| match shortcut.does {
         // It is open already, and nothing is typed but what to do.
         ShortcutEffect::Palette | ShortcutEffect::Answer => false,
@@ -258,20 +268,15 @@ pub(crate) fn available(
         | ShortcutEffect::Delete
         | ShortcutEffect::Close => true,
     });
-    all.filter_map(|shortcut| Some((shortcut, action(shortcut.does, store, state)?)))
+    all.filter_map(|shortcut| Some((shortcut, action(shortcut.does, on)?)))
 }
 
 /// What was asked for by keys. A field that is typed in keeps the keys that it has
 /// a use for, and a question in front of everything keeps all that act behind it.
-pub(crate) fn pressed(
-    ctx: &Context,
-    store: &RunStore,
-    state: &UiState,
-    has_dialog: bool,
-) -> Vec<Action> {
+pub(crate) fn pressed(ctx: &Context, on: &ActsOn<'_>, has_dialog: bool) -> Vec<Action> {
     let mut actions = Vec::new();
     let is_typing = ctx.text_edit_focused();
-    let has_prompt = ctx.memory(|memory| memory.has_focus(prompt_id()));
+    let has_prompt = ctx.memory(|memory| memory.has_focus(on.prompt));
     for shortcut in SHORTCUTS {
         let is_meant = match shortcut.does {
             ShortcutEffect::Answer => has_prompt,
@@ -279,7 +284,7 @@ pub(crate) fn pressed(
             does => !(is_typing && does.yields_to_typing()),
         };
         if is_meant && ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
-            actions.extend(action(shortcut.does, store, state));
+            actions.extend(action(shortcut.does, on));
         }
     }
     if !is_typing && ctx.input(|input| input.key_pressed(Key::Questionmark)) {
@@ -288,14 +293,17 @@ pub(crate) fn pressed(
     actions
 }
 
-fn action(does: ShortcutEffect, store: &RunStore, state: &UiState) -> Option<Action> {
+fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Option<Action> {
+    let ActsOn {
+        store, selection, ..
+    } = on;
     use super::path_dialogs::PathFor;
     Some(match does {
-        ShortcutEffect::Answer if state.playground.prompt.is_empty() => return None,
+        ShortcutEffect::Answer if !on.has_prompt => return None,
         ShortcutEffect::Answer => Action::Generate,
         ShortcutEffect::Start => Action::Start,
         ShortcutEffect::PauseOrResume => {
-            let run = store.get(state.focused()?)?;
+            let run = store.get(selection.focused()?)?;
             match run.status {
                 RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
                     Action::Pause(run.id.clone())
@@ -310,7 +318,7 @@ fn action(does: ShortcutEffect, store: &RunStore, state: &UiState) -> Option<Act
             }
         }
         ShortcutEffect::Stop => {
-            let run = store.get(state.focused()?)?;
+            let run = store.get(selection.focused()?)?;
             if run.status.is_over() {
                 return None;
             }
@@ -323,31 +331,28 @@ fn action(does: ShortcutEffect, store: &RunStore, state: &UiState) -> Option<Act
         ShortcutEffect::CopyCommandLine => Action::CopyCommandLine,
         ShortcutEffect::Undo => Action::UndoDraft,
         ShortcutEffect::Redo => Action::RedoDraft,
-        ShortcutEffect::ChangeAppearance => Action::SetAppearance(state.appearance.next()),
+        ShortcutEffect::ChangeAppearance => Action::SetAppearance(on.appearance.next()),
         ShortcutEffect::Shortcuts => Action::ToggleShortcuts,
         ShortcutEffect::Palette => Action::TogglePalette,
         ShortcutEffect::FrameTimes => Action::ToggleFrameTimes,
-        ShortcutEffect::SelectAll => {
-            let listed = listed(store, state);
-            Action::SelectAll(listed.into_iter().map(|run| run.id.clone()).collect())
-        }
-        ShortcutEffect::SelectAbove => Action::Select(beside(store, state, -1)?),
-        ShortcutEffect::SelectBelow => Action::Select(beside(store, state, 1)?),
-        ShortcutEffect::EditLabels => Action::EditLabels(state.focused()?.clone()),
-        ShortcutEffect::Delete if state.selected.is_empty() => return None,
-        ShortcutEffect::Delete => Action::Delete(state.selected.clone()),
+        ShortcutEffect::SelectAll => Action::SelectAll((on.listed)()),
+        ShortcutEffect::SelectAbove => Action::Select(beside(on, -1)?),
+        ShortcutEffect::SelectBelow => Action::Select(beside(on, 1)?),
+        ShortcutEffect::EditLabels => Action::EditLabels(selection.focused()?.clone()),
+        ShortcutEffect::Delete if selection.selected.is_empty() => return None,
+        ShortcutEffect::Delete => Action::Delete(selection.selected.clone()),
         ShortcutEffect::Close => Action::Close,
     })
 }
 
 /// The run that is listed so many places below the one that buttons act on.
-fn beside(store: &RunStore, state: &UiState, by: isize) -> Option<RunId> {
-    let listed = listed(store, state);
-    let focused = state.focused();
-    let at = listed.iter().position(|run| Some(&run.id) == focused);
+fn beside(on: &ActsOn<'_>, by: isize) -> Option<RunId> {
+    let listed = (on.listed)();
+    let focused = on.selection.focused();
+    let at = listed.iter().position(|run| Some(run) == focused);
     let place = match at {
         Some(at) => at.checked_add_signed(by)?,
         None => 0,
     };
-    listed.get(place).map(|run| run.id.clone())
+    listed.get(place).cloned()
 }

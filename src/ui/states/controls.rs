@@ -2,8 +2,8 @@
 
 use eframe::egui::{Button, ComboBox, Id, Ui};
 
+use super::context::{StatesContext, is_of_choice, origin_words, symbol};
 use super::settings::{ColourRange, CompareWith, StatesSettings};
-use super::view::{StatesContext, is_of_choice, origin_words, symbol};
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
 use crate::tuning::head_matrices::MatrixKind;

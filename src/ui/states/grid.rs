@@ -4,9 +4,9 @@ use eframe::egui::{
     Align2, FontId, Id, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
+use super::context::{StatesContext, symbol};
 use super::images::HeadGrid;
 use super::settings::{ColourRange, StatesSettings};
-use super::view::{StatesContext, symbol};
 use crate::colormap::Limits;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::pictures::{PictureOf, is_taken, place};

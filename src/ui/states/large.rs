@@ -8,10 +8,10 @@ use eframe::egui::{
     StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
+use super::context::{StatesContext, caveat, is_of_choice, origin_words, symbol};
 use super::controls::save_ui;
 use super::images::MatrixImage;
 use super::settings::{ColourRange, StatesSettings};
-use super::view::{StatesContext, caveat, is_of_choice, origin_words, symbol};
 use crate::colormap::{ColourMap, Limits, Scale};
 use crate::tuning::head_matrices::MatrixKind;
 use crate::ui::shell::pictures::{PictureOf, is_taken, place};

@@ -1,5 +1,6 @@
 //! S_0 as pictures, layer by layer and head by head.
 
+pub(crate) mod context;
 pub(crate) mod controls;
 pub(crate) mod data;
 pub(crate) mod grid;
@@ -8,6 +9,7 @@ pub(crate) mod large;
 pub(crate) mod numbers;
 pub(crate) mod requests;
 pub mod settings;
+pub mod state;
 pub(crate) mod steps;
 pub(crate) mod tokens;
 pub(crate) mod traced_text;

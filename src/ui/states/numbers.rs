@@ -5,7 +5,7 @@ use eframe::egui::{
     pos2, vec2,
 };
 
-use super::view::{StatesContext, is_of_choice};
+use super::context::{StatesContext, is_of_choice};
 use crate::tuning::matrix_statistics::{Histogram, MatrixStatistics};
 use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::controls::{cut_label, group_title, named};

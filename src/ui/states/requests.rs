@@ -5,53 +5,55 @@ use std::path::PathBuf;
 
 use eframe::egui::Context;
 
-use super::data::{GridKey, MatrixImageKey, Source, StateKey};
+use super::data::{GridKey, MatrixImageKey, Source, StateKey, read};
 use super::images::{HeadGrid, MatrixImage};
 use super::settings::{CompareWith, StatesSettings};
+use super::state::{Answer, States};
 use crate::protocol::command::Command;
 use crate::protocol::trace::{TraceFrom, TraceRequest};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::ui::app::App;
+use crate::ui::shared::workspace::Workspace;
 
-impl App {
+impl States {
     /// Brings what is to be shown of the focused run; called while the view is
     /// on screen, and not otherwise.
-    pub(crate) fn look_at_states(&mut self, ctx: &Context) {
-        let worker = self.worker.as_ref();
-        self.caches
-            .states
-            .take_live(worker.map(|worker| &*worker.snapshots));
-        self.caches
-            .states
-            .take_text(worker.map(|worker| &*worker.traces));
-        let Some(run) = self.state.focused().and_then(|id| self.store.get(id)) else {
+    pub(crate) fn look_ahead(&mut self, workspace: &mut Workspace, ctx: &Context) {
+        let Self { settings, data, .. } = self;
+        let worker = workspace.worker.as_ref();
+        data.take_live(worker.map(|worker| &*worker.snapshots));
+        data.take_text(worker.map(|worker| &*worker.traces));
+        let Some(run) = workspace.focused_run() else {
             return;
         };
-        let settings = &self.state.states;
-        let data = &mut self.caches.states;
         let Some(of) = data.key(run, settings.step) else {
             return;
         };
-        let other = compared(run, settings, &self.store);
+        let other = compared(run, settings, &workspace.store);
         let less = other.and_then(|(run, step)| Some((data.key(run, step)?, run.folder.clone())));
         let wanted = [Some((of.clone(), run.folder.clone())), less.clone()];
         for (key, folder) in wanted.into_iter().flatten() {
             if data.wants(&key) {
-                self.background.read_state(key, folder);
+                self.background.start(move || {
+                    let state = read(&key, folder);
+                    Some(Answer::State(key, state))
+                });
             }
         }
         let request = settings.follows_text.then(|| request(run, settings, &of));
         self.compute(of, less);
         if let Some(request) = request.filter(|request| !request.text.is_empty()) {
-            self.ask_for_text(request, ctx);
+            self.ask_for_text(request, workspace, ctx);
         }
     }
 
     /// Has the matrix and the grid computed, unless they are at hand.
     fn compute(&mut self, of: StateKey, less: Option<(StateKey, PathBuf)>) {
-        let settings = &self.state.states;
-        let data = &mut self.caches.states;
+        let Self {
+            settings,
+            data,
+            background,
+        } = self;
         let kind = settings.kind;
         let Some(tuned) = data.state(&of) else { return };
         let less = less.map(|(key, _)| key);
@@ -67,8 +69,9 @@ impl App {
         };
         if data.grid.wants(&key) {
             let (tuned, less) = (tuned.clone(), taken_off.clone());
-            self.background.make_grid(key, move || {
-                HeadGrid::new(&tuned, less.as_deref(), kind).map(Some)
+            background.start(move || {
+                let grid = HeadGrid::new(&tuned, less.as_deref(), kind).map(Some);
+                Some(Answer::Grid(key, grid))
             });
         }
         if !settings.follows_text {
@@ -79,8 +82,10 @@ impl App {
                 kind,
             };
             if data.shown.wants(&key) {
-                self.background.make_shown(key, move || {
-                    MatrixImage::of_state(&tuned, taken_off.as_deref(), place, kind)
+                background.start(move || {
+                    let less = taken_off.as_deref();
+                    let image = MatrixImage::of_state(&tuned, less, place, kind);
+                    Some(Answer::Matrix(key, image))
                 });
             }
             return;
@@ -99,17 +104,18 @@ impl App {
             kind,
         };
         if data.shown.wants(&key) {
-            self.background.make_shown(key, move || {
-                MatrixImage::of_text(&traced.trajectory, n_tokens, kind)
+            background.start(move || {
+                let image = MatrixImage::of_text(&traced.trajectory, n_tokens, kind);
+                Some(Answer::Matrix(key, image))
             });
         }
     }
 
-    fn ask_for_text(&mut self, request: TraceRequest, ctx: &Context) {
-        match self.caches.states.wants_text(request) {
-            Some(request) => self.send(Command::Trace(request)),
+    fn ask_for_text(&mut self, request: TraceRequest, workspace: &mut Workspace, ctx: &Context) {
+        match self.data.wants_text(request) {
+            Some(request) => workspace.send(Command::Trace(request)),
             // Looks again when nobody has typed for a while.
-            None if self.caches.states.waits_for_typing() => {
+            None if self.data.waits_for_typing() => {
                 ctx.request_repaint_after(std::time::Duration::from_millis(120));
             }
             None => {}

@@ -2,7 +2,7 @@
 
 use eframe::egui::{Slider, Ui};
 
-use super::view::StatesContext;
+use super::context::StatesContext;
 use crate::ui::widgets::controls::weak_small;
 
 /// Draws the scrubber; nothing where there is nothing to go to.

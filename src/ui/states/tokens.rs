@@ -5,8 +5,8 @@ use eframe::egui::{
     Ui, pos2, vec2,
 };
 
+use super::context::StatesContext;
 use super::settings::StatesSettings;
-use super::view::StatesContext;
 use crate::protocol::trace::Traced;
 use crate::ui::shell::theme::{blend, palette};
 use crate::ui::widgets::controls::{named, weak_small};

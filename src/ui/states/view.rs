@@ -12,15 +12,15 @@
 
 use eframe::egui::{RichText, Ui};
 
-use super::data::{MatrixImageKey, StateKey, StatesData};
-use super::settings::{CompareWith, StatesSettings};
-use crate::runs::RunStore;
+use super::context::{StatesContext, symbol};
+use super::data::StateKey;
+use super::settings::CompareWith;
+use super::state::States;
 use crate::runs::run::Run;
-use crate::tuning::head_matrices::MatrixKind;
-use crate::tuning::spec::{Dynamics, Method};
+use crate::tuning::spec::Method;
 use crate::ui::shared::action::Action;
+use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::GAP;
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::{cut_label, empty_state, scrolled, weak_small};
 use crate::ui::widgets::numbers::number;
 
@@ -30,25 +30,10 @@ const SIDE_BY_SIDE_FROM: f32 = 560.0;
 const ALL_SIDE_BY_SIDE_FROM: f32 = 1080.0;
 const NUMBERS_WIDTH: f32 = 270.0;
 
-/// What the parts of the view look at together.
-pub(crate) struct StatesContext<'a> {
-    pub run: &'a Run,
-    pub settings: &'a mut StatesSettings,
-    pub data: &'a StatesData,
-    /// Layers and heads of the state.
-    pub sizes: [usize; 2],
-    /// What people asked for.
-    pub asked: Option<Action>,
-}
-
 /// Draws the view.
-pub fn states_ui(
-    ui: &mut Ui,
-    store: &RunStore,
-    state: &mut UiState,
-    data: &StatesData,
-) -> Option<Action> {
-    let Some(run) = state.focused().and_then(|id| store.get(id)) else {
+pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States) -> Option<Action> {
+    let States { settings, data, .. } = states;
+    let Some(run) = workspace.focused_run() else {
         empty_state(
             ui,
             "No state to look at",
@@ -56,7 +41,7 @@ pub fn states_ui(
         );
         return None;
     };
-    let Some(key) = data.key(run, state.states.step) else {
+    let Some(key) = data.key(run, settings.step) else {
         nothing_ui(ui, run);
         return None;
     };
@@ -69,7 +54,6 @@ pub fn states_ui(
         return None;
     };
     let sizes = [tuned.state.n_layer, tuned.state.n_head];
-    let settings = &mut state.states;
     settings.layer = settings.layer.min(sizes[0].saturating_sub(1));
     settings.head = settings.head.min(sizes[1].saturating_sub(1));
     let mut look = StatesContext {
@@ -80,7 +64,7 @@ pub fn states_ui(
         asked: None,
     };
     heading_ui(ui, &look, &key);
-    super::controls::controls_ui(ui, &mut look, store, tuned.lift.is_some());
+    super::controls::controls_ui(ui, &mut look, &workspace.store, tuned.lift.is_some());
     super::steps::steps_ui(ui, &mut look);
     ui.add_space(4.0);
     scrolled(ui, |ui| {
@@ -147,18 +131,6 @@ fn heading_ui(ui: &mut Ui, look: &StatesContext<'_>, key: &StateKey) {
     ui.add_space(2.0);
 }
 
-/// The symbol of a matrix, at the start or over a text.
-pub(crate) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
-    match (kind, over_text) {
-        (MatrixKind::S0, false) => "S₀",
-        (MatrixKind::S0, true) => "S",
-        (MatrixKind::Z, _) => "Z",
-        (MatrixKind::Lifted, false) => "Q^T Z",
-        (MatrixKind::Lifted, true) => "L",
-        (MatrixKind::R, _) => "R",
-    }
-}
-
 /// The grid, the large picture and the numbers, side by side where there is
 /// room.
 fn pictures_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
@@ -193,60 +165,5 @@ fn pictures_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     if !is_wide {
         ui.add_space(GAP);
         super::numbers::numbers_ui(ui, look, 3);
-    }
-}
-
-/// What people should know of the matrix that is shown.
-pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
-    let Method::Lifted(spec) = &look.run.spec.method else {
-        return None;
-    };
-    let is_constant = spec.dynamics == Dynamics::Constant;
-    let over_text = look.settings.follows_text;
-    match look.settings.kind {
-        MatrixKind::S0 | MatrixKind::R => None,
-        MatrixKind::Z if !over_text => None,
-        MatrixKind::Z => is_constant.then(|| "Constant: it does not change over tokens.".into()),
-        MatrixKind::Lifted => {
-            let unchanging = match (is_constant, over_text) {
-                (true, true) => " Constant: it does not change over tokens.",
-                (true, false) => " Constant dynamics: a static readout, no memory.",
-                (false, _) => "",
-            };
-            Some(format!("Its rank is at most N, the head size.{unchanging}"))
-        }
-    }
-}
-
-/// Whether what was computed last is of the head and matrix that is chosen.
-pub(crate) fn is_of_choice(key: &MatrixImageKey, settings: &StatesSettings) -> bool {
-    match key {
-        MatrixImageKey::State { place, kind, .. } => {
-            *place == settings.place() && *kind == settings.kind && !settings.follows_text
-        }
-        MatrixImageKey::Token { kind, .. } => *kind == settings.kind && settings.follows_text,
-    }
-}
-
-/// Which run and step the matrix is of, for a picture that leaves the heading of
-/// the view behind.
-pub(crate) fn origin_words(key: &MatrixImageKey, run: &Run) -> String {
-    let run = &run.id.0;
-    match key {
-        MatrixImageKey::State { of, less: None, .. } => format!("{run}, after step {}", of.step),
-        MatrixImageKey::State {
-            of,
-            less: Some(less),
-            ..
-        } => {
-            let (step, other) = (of.step, &less.run.0);
-            format!(
-                "{run}, after step {step}, less {other}, after step {}",
-                less.step
-            )
-        }
-        MatrixImageKey::Token { n_tokens, .. } => {
-            format!("{run}, after {n_tokens} tokens of a text")
-        }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::state::{Answer, LiveSweep, OpenSweep, SweepAction, SweepState};
+use super::action::SweepAction;
+use super::opened::{LiveSweep, OpenSweep};
+use super::state::{Answer, SweepState};
 use crate::error::Result;
 use crate::protocol::run_spec::RunSpec;
 use crate::sweep::conduct::{Options, STOP_PATIENCE, SweepCommand};
@@ -10,7 +12,7 @@ use crate::sweep::handle::SweepHandle;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::store::SweepFolder;
 use crate::sweep::sweep_file::read_sweep;
-use crate::ui::app::Notice;
+use crate::ui::shared::notice::Notice;
 
 impl SweepState {
     /// Does what was asked for.

@@ -2,7 +2,7 @@
 
 use eframe::egui::{DragValue, Response, Role, TextEdit, Ui};
 
-use super::view::spoken;
+use super::parts::spoken;
 use crate::persist::spec_file::field_value;
 use crate::protocol::run_spec::RunSpec;
 use crate::sweep::spec::Axis;

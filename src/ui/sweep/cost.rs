@@ -2,9 +2,11 @@
 
 use eframe::egui::{DragValue, RichText, Ui};
 
+use super::action::SweepAction;
 use super::axis::labelled;
 use super::header::behind_ui;
-use super::state::{Planned, SweepAction, SweepState};
+use super::opened::Planned;
+use super::state::SweepState;
 use crate::kernels::device::{DeviceChoice, mebibytes};
 use crate::runs::RunStore;
 use crate::sweep::conduct::MAX_JOBS;

@@ -2,8 +2,8 @@
 
 use eframe::egui::{ComboBox, RichText, Role, Ui};
 
-use super::state::SweepAction;
-use super::view::spoken;
+use super::action::SweepAction;
+use super::parts::spoken;
 use crate::persist::spec_file::fields;
 use crate::protocol::run_spec::{LeadingToken, RunSpec};
 use crate::sweep::spec::Axis;

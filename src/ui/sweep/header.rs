@@ -2,8 +2,10 @@
 
 use eframe::egui::{ComboBox, ProgressBar, RichText, Role, Ui};
 
-use super::state::{OpenSweep, SweepAction, SweepState};
-use super::view::spoken;
+use super::action::SweepAction;
+use super::opened::OpenSweep;
+use super::parts::spoken;
+use super::state::SweepState;
 use crate::runs::RunStore;
 use crate::sweep::conduct::SweepCommand;
 use crate::sweep::results_tables::headline;
@@ -123,7 +125,7 @@ fn progress_ui(ui: &mut Ui, shown: &OpenSweep, store: &RunStore) {
         .rows
         .iter()
         .filter(|row| row.facts.state == TaskState::Going)
-        .filter_map(|row| store.get(&super::view::run_of(row)))
+        .filter_map(|row| store.get(&super::parts::run_of(row)))
         .map(|run| run.step as f32 / run.spec.training.steps.max(1) as f32)
         .sum();
     let share = (n_settled as f32 + 0.95 * under_way) / n_tasks.max(1) as f32;

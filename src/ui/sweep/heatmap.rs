@@ -4,13 +4,13 @@ use eframe::egui::{
     Align2, ComboBox, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 
+use super::parts::{has_fields, run_of, spoken};
 use super::scale::{Of, colour, value};
 use super::settings::ResultsSettings;
-use super::view::{has_fields, run_of, spoken};
 use crate::sweep::results::{Row, SweepResults, label};
 use crate::sweep::values::FieldValue;
+use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::palette;
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::{cut_middle, weak_small};
 use crate::ui::widgets::numbers::number;
 
@@ -22,7 +22,7 @@ pub(super) fn heatmap_ui(
     ui: &mut Ui,
     results: &SweepResults,
     look: &mut ResultsSettings,
-    state: &mut UiState,
+    selection: &mut Selection,
 ) {
     if !has_fields(ui, results) {
         return;
@@ -92,7 +92,7 @@ pub(super) fn heatmap_ui(
             };
             ui.painter().rect_filled(cell, 3.0, fill);
             let is_selected =
-                !rows.is_empty() && rows.iter().all(|row| state.is_selected(&run_of(row)));
+                !rows.is_empty() && rows.iter().all(|row| selection.is_selected(&run_of(row)));
             if is_selected || response.hovered() {
                 let stroke = Stroke::new(2.0, colours.strong);
                 ui.painter()
@@ -116,7 +116,7 @@ pub(super) fn heatmap_ui(
                 ));
             }
             if response.clicked() && !rows.is_empty() {
-                state.selected = rows.iter().map(|row| run_of(row)).collect();
+                selection.selected = rows.iter().map(|row| run_of(row)).collect();
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Many runs over ranges of fields: set up, queued, compared.
 
+pub mod action;
 pub(crate) mod actions;
 pub(crate) mod axis;
 pub(crate) mod cost;
@@ -11,6 +12,7 @@ pub(crate) mod heatmap;
 pub(crate) mod importance;
 pub mod opened;
 pub(crate) mod parallel;
+pub(crate) mod parts;
 pub(crate) mod queue;
 pub mod saved;
 pub(crate) mod scale;

@@ -17,7 +17,8 @@ use crate::sweep::results::SweepResults;
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::store::SweepFolder;
 use crate::sweep::task::{Task, TaskState};
-use crate::ui::app::Notice;
+use crate::ui::shared::notice::Notice;
+use crate::ui::shared::run_in_sweep::SweepTask;
 
 /// The plan of the sweep that is set up.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +118,17 @@ impl OpenSweep {
         let best = (0..self.plan.sweep.parts.len()).map(Task::Best);
         let mut tasks = numbered.into_iter().chain(untuned).chain(best);
         tasks.find(|task| self.run_of(*task).as_ref() == Some(run))
+    }
+
+    /// How the task of a run stands, while the sweep goes on.
+    pub fn tell_of(&self, run: &RunId) -> Option<SweepTask<'_>> {
+        let (live, task) = (self.live.as_ref()?, self.task_of(run)?);
+        Some(SweepTask {
+            task,
+            state: self.queue.state(task),
+            is_held: live.is_held,
+            is_stopping: live.is_stopping,
+        })
     }
 
     /// The task whose run it is, if a process of this sweep works on it.

@@ -8,12 +8,12 @@ use eframe::egui::{
     WidgetInfo, pos2, vec2,
 };
 
+use super::parts::{metric_range, run_of, select};
 use super::scale::{Of, Scale, colour, value};
 use super::settings::ResultsSettings;
-use super::view::{metric_range, run_of, select};
 use crate::sweep::results::{Metric, Row, SweepResults};
+use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{blend, palette};
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::{cut_middle, weak_small};
 
 /// Room above the axes for their names, below for their scales.
@@ -32,7 +32,7 @@ pub(super) fn parallel_ui(
     ui: &mut Ui,
     results: &SweepResults,
     look: &mut ResultsSettings,
-    state: &mut UiState,
+    selection: &mut Selection,
 ) {
     let axes = axes(results, look);
     let size = ui.available_size() - vec2(0.0, LINE);
@@ -57,7 +57,15 @@ pub(super) fn parallel_ui(
         })
         .collect();
     let spacing = x(1) - x(0);
-    lines_ui(ui, results, look.metric, &lines, spacing, &is_kept, state);
+    lines_ui(
+        ui,
+        results,
+        look.metric,
+        &lines,
+        spacing,
+        &is_kept,
+        selection,
+    );
     let kept = results.rows.iter().filter(|row| is_kept(row));
     let kept: HashSet<usize> = kept.map(|row| row.idx).collect();
     let n_kept = kept.len();
@@ -65,7 +73,7 @@ pub(super) fn parallel_ui(
         let name_width = (spacing - 8.0).clamp(24.0, MAX_NAME_WIDTH);
         axis_ui(ui, (idx, axis), (x(idx), name_width), plot, look);
     }
-    pick(ui, &response, &lines, state);
+    pick(ui, &response, &lines, selection);
     ui.horizontal(|ui| {
         weak_small(ui, format!("{n_kept} of {} runs.", results.rows.len()));
         if look.brushes.is_empty() {
@@ -78,7 +86,7 @@ pub(super) fn parallel_ui(
         let select = ui.add_enabled(n_kept > 0, Button::new("Select these").small());
         if select.on_hover_text("In every view").clicked() {
             let kept = results.rows.iter().filter(|row| kept.contains(&row.idx));
-            state.selected = kept.map(run_of).collect();
+            selection.selected = kept.map(run_of).collect();
         }
         if ui.small_button("Keep all").clicked() {
             look.brushes.clear();
@@ -103,7 +111,7 @@ fn lines_ui(
     lines: &[(&Row, Vec<Pos2>)],
     spacing: f32,
     is_kept: &dyn Fn(&Row) -> bool,
-    state: &UiState,
+    selection: &Selection,
 ) {
     let colours = palette(ui.visuals());
     let faint = blend(colours.text, colours.surface, 0.1);
@@ -117,12 +125,13 @@ fn lines_ui(
         }
     };
     // Those that are looked at lie above the others, those that are not kept below.
-    let layer =
-        |row: &Row| usize::from(is_kept(row)) + 2 * usize::from(state.is_selected(&run_of(row)));
+    let layer = |row: &Row| {
+        usize::from(is_kept(row)) + 2 * usize::from(selection.is_selected(&run_of(row)))
+    };
     let mut order: Vec<&(&Row, Vec<Pos2>)> = lines.iter().collect();
     order.sort_by_key(|(row, _)| layer(row));
     for (row, points) in order {
-        let width = if state.is_selected(&run_of(row)) {
+        let width = if selection.is_selected(&run_of(row)) {
             3.0
         } else {
             1.3
@@ -202,7 +211,7 @@ fn axis_ui(
 }
 
 /// Selects the line that was clicked, and names the one under the pointer.
-fn pick(ui: &Ui, response: &Response, lines: &[(&Row, Vec<Pos2>)], state: &mut UiState) {
+fn pick(ui: &Ui, response: &Response, lines: &[(&Row, Vec<Pos2>)], selection: &mut Selection) {
     let Some(at) = response.hover_pos() else {
         return;
     };
@@ -213,7 +222,7 @@ fn pick(ui: &Ui, response: &Response, lines: &[(&Row, Vec<Pos2>)], state: &mut U
         .min_by(|a, b| a.1.total_cmp(&b.1));
     let Some((row, _)) = nearest else { return };
     if response.clicked() {
-        select(ui, state, &run_of(row));
+        select(ui, selection, &run_of(row));
     }
     response.clone().on_hover_text_at_pointer(&row.name);
 }

@@ -4,14 +4,15 @@ use eframe::egui::{
     Align2, FontId, ProgressBar, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::state::{OpenSweep, SweepAction};
-use super::view::select;
+use super::action::SweepAction;
+use super::opened::OpenSweep;
+use super::parts::select;
 use crate::runs::RunStore;
 use crate::sweep::conduct::SweepCommand;
 use crate::sweep::task::{Task, TaskState};
 use crate::ui::shared::action::Action;
+use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{blend, palette};
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::{cut_middle, from_right, weak_small};
 
 const ROW_HEIGHT: f32 = 28.0;
@@ -22,7 +23,7 @@ pub(super) fn queue_ui(
     ui: &mut Ui,
     shown: &OpenSweep,
     store: &RunStore,
-    state: &mut UiState,
+    selection: &mut Selection,
     actions: &mut Vec<Action>,
 ) {
     let tasks = &shown.queue.order;
@@ -31,7 +32,7 @@ pub(super) fn queue_ui(
         .auto_shrink([false, false])
         .show_rows(ui, ROW_HEIGHT, tasks.len(), |ui, rows| {
             for idx in rows {
-                row_ui(ui, shown, idx, store, state, actions);
+                row_ui(ui, shown, idx, store, selection, actions);
             }
         });
 }
@@ -41,7 +42,7 @@ fn row_ui(
     shown: &OpenSweep,
     idx: usize,
     store: &RunStore,
-    state: &mut UiState,
+    selection: &mut Selection,
     actions: &mut Vec<Action>,
 ) {
     let task = shown.queue.order[idx];
@@ -49,7 +50,7 @@ fn row_ui(
     let (rect, row) =
         ui.allocate_exact_size(vec2(ui.available_width(), ROW_HEIGHT), Sense::click());
     let colours = palette(ui.visuals());
-    let is_selected = run.as_ref().is_some_and(|run| state.is_selected(run));
+    let is_selected = run.as_ref().is_some_and(|run| selection.is_selected(run));
     if is_selected {
         ui.painter()
             .rect_filled(rect, 4.0, ui.visuals().selection.bg_fill);
@@ -60,7 +61,7 @@ fn row_ui(
     if row.clicked()
         && let Some(run) = &run
     {
-        select(ui, state, run);
+        select(ui, selection, run);
     }
     let font = FontId::proportional(13.0);
     let name = cut_middle(ui, &title, &font, NAME_WIDTH);

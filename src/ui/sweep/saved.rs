@@ -72,8 +72,9 @@ mod tests {
     use crate::runs::RunStore;
     use crate::sweep::results::Metric;
     use crate::sweep::store::SweepFolder;
+    use crate::ui::sweep::action::SweepAction;
+    use crate::ui::sweep::opened::OpenSweep;
     use crate::ui::sweep::settings::{Column, ResultsView};
-    use crate::ui::sweep::state::{OpenSweep, SweepAction};
 
     const SWEEP: &str = r#"(name: "night", base: Preset("standard"), parts: [
         (name: "first", set: ["training.batch=8"], search: Grid([

@@ -3,12 +3,12 @@
 use eframe::egui::{Align2, FontId, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use super::heatmap::field_ui;
+use super::parts::{has_fields, run_of, select};
 use super::scale::{Of, Scale, value};
 use super::settings::ResultsSettings;
-use super::view::{has_fields, run_of, select};
 use crate::sweep::results::{Row, SweepResults};
+use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{palette, run_colour};
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::{cut_middle, weak_small};
 use crate::ui::widgets::numbers::number;
 
@@ -22,7 +22,7 @@ pub(super) fn scatter_ui(
     ui: &mut Ui,
     results: &SweepResults,
     look: &mut ResultsSettings,
-    state: &mut UiState,
+    selection: &mut Selection,
 ) {
     if !has_fields(ui, results) {
         return;
@@ -91,7 +91,7 @@ pub(super) fn scatter_ui(
         );
     }
     for (row, at) in &points {
-        let is_selected = state.is_selected(&run_of(row));
+        let is_selected = selection.is_selected(&run_of(row));
         painter.circle_filled(
             *at,
             4.0,
@@ -111,7 +111,7 @@ pub(super) fn scatter_ui(
         .min_by(|a, b| a.1.total_cmp(&b.1));
     let Some((row, _)) = nearest else { return };
     if response.clicked() {
-        select(ui, state, &run_of(row));
+        select(ui, selection, &run_of(row));
     }
     let metric = value(row, Of::Metric(look.metric)).map_or_else(String::new, number);
     let text = format!(

@@ -2,11 +2,12 @@
 
 use eframe::egui::{ComboBox, DragValue, Role, TextEdit, Ui};
 
+use super::action::SweepAction;
 use super::axis::{axis_ui, labelled};
 use super::cost::bottom_ui;
 use super::fields::{add_axis_ui, first_ui};
-use super::state::{SweepAction, SweepState};
-use super::view::spoken;
+use super::parts::spoken;
+use super::state::SweepState;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::sweep::spec::{Halving, Search, SweepPart};

@@ -8,44 +8,24 @@ use std::thread::Builder;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::opened::plan;
-pub use super::opened::{LiveSweep, OpenSweep, Planned};
+use super::opened::{LiveSweep, OpenSweep, Planned, plan};
 use super::settings::ResultsSettings;
 use crate::error::Result;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::sweep::conduct::{SweepCommand, SweepEnd, SweepEvent};
+use crate::sweep::conduct::{SweepEnd, SweepEvent};
 use crate::sweep::handle::SweepMessage;
 use crate::sweep::spec::{BaseRun, SweepPart, SweepSpec};
 use crate::sweep::store::{SweepFolder, sweeps_in};
 use crate::sweep::task::Task;
-use crate::ui::app::Notice;
 use crate::ui::shared::background::WakeUp;
+use crate::ui::shared::notice::Notice;
+use crate::ui::shared::run_in_sweep::RunInSweep;
 
 /// Runs of the past that times are read from.
 const MAX_LEARNED: usize = 24;
-
-/// Something that people asked of sweeps.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SweepAction {
-    /// Begin the one that is set up.
-    Start,
-    /// Go on with the one that is looked at.
-    GoOn {
-        /// Try failed runs again.
-        retry: bool,
-    },
-    /// Tell the one that goes on something.
-    Tell(SweepCommand),
-    /// Look at the one in this folder.
-    Open(PathBuf),
-    /// Set up a new one.
-    New,
-    /// Set up one that ships with the program.
-    UseShipped(&'static str),
-}
 
 /// What came of work beside the window.
 pub(crate) enum Answer {
@@ -160,6 +140,14 @@ impl SweepState {
         let (sweep, _) = run.0.rsplit_once('.')?;
         let is_of = |path: &&PathBuf| path.file_name().is_some_and(|name| name == sweep);
         self.known.iter().find(is_of).map(PathBuf::as_path)
+    }
+
+    /// What sweeps have to do with a run.
+    pub fn role_of(&self, run: &RunId) -> RunInSweep<'_> {
+        RunInSweep {
+            folder: self.sweep_of(run),
+            task: self.on().and_then(|on| on.tell_of(run)),
+        }
     }
 
     /// The sweep that is set up, of `base`.

@@ -6,11 +6,11 @@ use eframe::egui::{
     Align2, Color32, FontId, Pos2, Rect, ScrollArea, Sense, Shape, Stroke, Ui, pos2, vec2,
 };
 
+use super::parts::{run_of, select};
 use super::settings::{Column, ResultsSettings};
-use super::view::{run_of, select};
 use crate::sweep::results::{Metric, Row, SweepResults, label};
+use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{blend, palette};
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::cut_middle;
 use crate::ui::widgets::numbers::number;
 
@@ -21,7 +21,7 @@ pub(super) fn table_ui(
     ui: &mut Ui,
     results: &SweepResults,
     look: &mut ResultsSettings,
-    state: &mut UiState,
+    selection: &mut Selection,
 ) {
     let columns = columns(results, &look.columns);
     let natural: f32 = columns.iter().map(|(_, _, width)| width).sum();
@@ -41,7 +41,7 @@ pub(super) fn table_ui(
                 .auto_shrink([false, false])
                 .show_rows(ui, ROW_HEIGHT, rows.len(), |ui, range| {
                     for row in rows.get(range).unwrap_or_default() {
-                        row_ui(ui, results, row, &columns, &widths, state);
+                        row_ui(ui, results, row, &columns, &widths, selection);
                     }
                 });
         });
@@ -136,7 +136,7 @@ fn row_ui(
     row: &Row,
     columns: &[(Column, String, f32)],
     widths: &[f32],
-    state: &mut UiState,
+    selection: &mut Selection,
 ) {
     let colours = palette(ui.visuals());
     let run = run_of(row);
@@ -150,7 +150,7 @@ fn row_ui(
             format!("Run {}", row.name),
         )
     });
-    if state.is_selected(&run) {
+    if selection.is_selected(&run) {
         ui.painter()
             .rect_filled(rect, 3.0, ui.visuals().selection.bg_fill);
     } else if response.hovered() {
@@ -158,7 +158,7 @@ fn row_ui(
         ui.painter().rect_filled(rect, 3.0, fill);
     }
     if response.clicked() {
-        select(ui, state, &run);
+        select(ui, selection, &run);
     }
     let mut left = rect.left();
     for ((column, _, _), width) in columns.iter().zip(widths) {

@@ -10,32 +10,35 @@
 //! | `scale.rs` | values on an axis |
 
 use eframe::egui::containers::menu::{MenuButton, MenuConfig};
-use eframe::egui::{ComboBox, Modifiers, PopupCloseBehavior, Rect, Response, Role, Ui, WidgetInfo};
+use eframe::egui::{ComboBox, PopupCloseBehavior, Rect, Role, Ui};
 
+use super::opened::OpenSweep;
+use super::parts::spoken;
 use super::settings::ResultsView;
-use super::state::{OpenSweep, SweepState};
-use crate::protocol::event::RunId;
+use super::state::SweepState;
 use crate::report::Table;
 use crate::runs::RunStore;
-use crate::sweep::results::{Metric, Row, SweepResults};
+use crate::sweep::results::Metric;
 use crate::ui::shared::action::Action;
+use crate::ui::shared::selection::Selection;
+use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::pictures::{PictureOf, place};
-use crate::ui::ui_state::UiState;
-use crate::ui::widgets::controls::{choice, empty_state, from_right, weak_small};
+use crate::ui::widgets::controls::{choice, from_right, weak_small};
 
 /// Draws the view.
-pub fn sweep_ui(
-    ui: &mut Ui,
-    panel: &mut SweepState,
-    store: &RunStore,
-    state: &mut UiState,
-) -> Vec<Action> {
+pub fn sweep_ui(ui: &mut Ui, panel: &mut SweepState, workspace: &mut Workspace) -> Vec<Action> {
+    let Workspace {
+        store,
+        selection,
+        draft,
+        ..
+    } = workspace;
     let mut actions = Vec::new();
     if panel.is_setting_up || panel.shown.is_none() {
-        super::setup::setup_ui(ui, panel, &state.draft, store, &mut actions);
+        super::setup::setup_ui(ui, panel, draft, store, &mut actions);
     } else {
         super::header::header_ui(ui, panel, store, &mut actions);
-        results_ui(ui, panel, store, state, &mut actions);
+        results_ui(ui, panel, store, selection, &mut actions);
     }
     actions
 }
@@ -44,7 +47,7 @@ fn results_ui(
     ui: &mut Ui,
     panel: &mut SweepState,
     store: &RunStore,
-    state: &mut UiState,
+    selection: &mut Selection,
     actions: &mut Vec<Action>,
 ) {
     let SweepState { shown, look, .. } = panel;
@@ -80,11 +83,11 @@ fn results_ui(
     let corner = ui.cursor().min;
     let results = &shown.results;
     match look.view {
-        ResultsView::Queue => super::queue::queue_ui(ui, shown, store, state, actions),
-        ResultsView::Table => super::table::table_ui(ui, results, look, state),
-        ResultsView::Parallel => super::parallel::parallel_ui(ui, results, look, state),
-        ResultsView::Heatmap => super::heatmap::heatmap_ui(ui, results, look, state),
-        ResultsView::Scatter => super::scatter::scatter_ui(ui, results, look, state),
+        ResultsView::Queue => super::queue::queue_ui(ui, shown, store, selection, actions),
+        ResultsView::Table => super::table::table_ui(ui, results, look, selection),
+        ResultsView::Parallel => super::parallel::parallel_ui(ui, results, look, selection),
+        ResultsView::Heatmap => super::heatmap::heatmap_ui(ui, results, look, selection),
+        ResultsView::Scatter => super::scatter::scatter_ui(ui, results, look, selection),
         ResultsView::Importance => {
             super::importance::importance_ui(ui, &shown.plan, results, look.metric)
         }
@@ -158,43 +161,4 @@ fn metric_ui(ui: &mut Ui, metric: &mut Metric) {
         }
     });
     spoken(&shown.response, Role::ComboBox, "Metric");
-}
-
-/// Gives a control that shows its value a name for those who do not see it.
-pub(super) fn spoken(response: &Response, role: Role, name: &str) {
-    response.widget_info(|| WidgetInfo::labeled(role, true, name));
-}
-
-/// Whether there is a field to draw a metric against; says so where there is none.
-pub(super) fn has_fields(ui: &mut Ui, results: &SweepResults) -> bool {
-    let has_some = !results.fields.is_empty();
-    if !has_some {
-        let what = "This sweep has no field that differs between its runs.";
-        empty_state(ui, "No fields", what);
-    }
-    has_some
-}
-
-/// The run of a row.
-pub(super) fn run_of(row: &Row) -> RunId {
-    RunId(row.name.clone())
-}
-
-/// Selects a run everywhere; with Ctrl or Shift beside those that are.
-pub(super) fn select(ui: &Ui, state: &mut UiState, run: &RunId) {
-    let modifiers: Modifiers = ui.input(|input| input.modifiers);
-    if modifiers.command || modifiers.shift {
-        state.toggle(run);
-    } else {
-        state.select_only(run);
-    }
-}
-
-/// The lowest and the highest of a metric over the runs that have it.
-pub(super) fn metric_range(rows: &[Row], metric: Metric) -> Option<(f64, f64)> {
-    let values = rows.iter().filter_map(|row| metric.of(&row.facts));
-    values.fold(None, |range, value| match range {
-        None => Some((value, value)),
-        Some((low, high)) => Some((f64::min(low, value), f64::max(high, value))),
-    })
 }

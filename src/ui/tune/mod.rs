@@ -1,12 +1,13 @@
 //! The metrics of the steps as plots.
 
 pub(crate) mod curve_mesh;
-pub(crate) mod diagnoses;
+pub(crate) mod header;
 pub(crate) mod plot;
 pub(crate) mod plot_cache;
 pub(crate) mod plot_lines;
 pub(crate) mod plot_marks;
-pub(crate) mod plot_settings;
+pub mod plot_settings;
 pub(crate) mod plot_svg;
+pub mod state;
 pub(crate) mod ticks;
 pub(crate) mod view;

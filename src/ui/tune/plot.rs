@@ -12,12 +12,13 @@ use egui_plot::{
 use super::plot_cache::{PlotCache, is_bold};
 use super::plot_lines::{Canvas, Drawn, Extent, Scales};
 use super::plot_marks::marks;
+use super::plot_settings::PlotSettings;
 use super::ticks::round_step;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
+use crate::ui::shared::selection::Selection;
 use crate::ui::shell::pictures::{PictureOf, is_taken, place};
 use crate::ui::shell::theme::{Palette, blend, palette, run_colour};
-use crate::ui::ui_state::UiState;
 use crate::ui::widgets::controls::{cut_label, from_right, group_title, named, weak_small};
 use crate::ui::widgets::metric::Metric;
 use crate::ui::widgets::numbers::number;
@@ -35,8 +36,10 @@ pub struct Plotted<'a> {
     /// The run that the others are compared with, whether it is among them or
     /// not.
     pub baseline: Option<&'a Run>,
-    /// What people look at.
-    pub state: &'a UiState,
+    /// The colours of runs.
+    pub selection: &'a Selection,
+    /// How plots are drawn.
+    pub settings: PlotSettings,
 }
 
 impl<'a> Plotted<'a> {
@@ -46,7 +49,7 @@ impl<'a> Plotted<'a> {
         let is_baseline = |run: &Run| self.baseline.is_some_and(|of| of.id == run.id);
         let shown = self.runs.iter().map(|run| Drawn {
             run,
-            colour: run_colour(self.state.colour(&run.id), visuals),
+            colour: run_colour(self.selection.colour(&run.id), visuals),
             is_baseline: is_baseline(run),
         });
         let is_shown = |of: &&Run| self.runs.iter().any(|run| run.id == of.id);
@@ -96,7 +99,7 @@ pub fn metric_plot_ui(
     let visuals = ui.visuals().clone();
     let colours = palette(&visuals);
     let drawn = plotted.drawn(&visuals);
-    let settings = &plotted.state.plots;
+    let settings = &plotted.settings;
     let scales = Scales::of(settings, metric);
     let extent = cache.make(metric, &drawn, settings, scales, size.x);
     let end = scales.x(last_step(plotted.runs));

@@ -1,37 +1,41 @@
 //! The numbers of the steps, live.
 
-use eframe::egui::{ComboBox, Slider, Ui, Vec2};
+use eframe::egui::{ComboBox, RichText, Slider, Ui, Vec2};
 
-use super::diagnoses::diagnoses_ui;
+use super::header::run_header_ui;
 use super::plot::{Handled, Plotted, metric_plot_ui};
 use super::plot_cache::PlotCache;
 use super::plot_settings::PlotSettings;
+use super::state::Tune;
 use crate::protocol::event::RunId;
-use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::ui::compare::accuracy::accuracy_ui;
-use crate::ui::runs::header::run_header_ui;
 use crate::ui::shared::action::Action;
+use crate::ui::shared::run_in_sweep::RunInSweep;
+use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::shortcuts::START;
-use crate::ui::shell::theme::GAP;
-use crate::ui::sweep::state::SweepState;
-use crate::ui::ui_state::UiState;
+use crate::ui::shell::theme::{GAP, palette};
+use crate::ui::widgets::accuracy::accuracy_ui;
 use crate::ui::widgets::controls::{empty_state, group_title, scrolled, weak_small};
 use crate::ui::widgets::metric::Metric;
 
 /// Last steps that plots can follow.
 const TAILS: [usize; 4] = [50, 200, 1000, 10_000];
 
-/// Draws the view.
-pub fn tune_ui(
+/// Draws the view. `role_of` tells what sweeps have to do with the run that buttons
+/// act on.
+pub fn tune_ui<'a>(
     ui: &mut Ui,
-    store: &RunStore,
-    state: &mut UiState,
-    sweep: &SweepState,
-    cache: &mut PlotCache,
+    workspace: &Workspace,
+    tune: &mut Tune,
+    role_of: impl FnOnce(&RunId) -> RunInSweep<'a>,
+    shows_form: bool,
 ) -> Vec<Action> {
-    let runs: Vec<&Run> = state
+    let Tune { settings, cache } = tune;
+    let Workspace {
+        store, selection, ..
+    } = workspace;
+    let runs: Vec<&Run> = selection
         .selected
         .iter()
         .filter_map(|id| store.get(id))
@@ -39,7 +43,7 @@ pub fn tune_ui(
     let Some(focused) = runs.last() else {
         if store.runs().is_empty() {
             let keys = ui.ctx().format_shortcut(&START);
-            let advice = match state.shows_form {
+            let advice = match shows_form {
                 true => "The mini model and gsm8k-mini are chosen on the right. Press Start, and watch the loss fall here; accuracy is measured before and after.".to_owned(),
                 false => format!("Press {keys}, or open the configuration above. The loss falls here; accuracy is measured before and after."),
             };
@@ -53,16 +57,15 @@ pub fn tune_ui(
         }
         return Vec::new();
     };
-    let mut actions = run_header_ui(ui, focused, state, sweep);
+    let mut actions = run_header_ui(ui, focused, selection, &role_of(&focused.id));
     ui.add_space(4.0);
     let height = ui.available_height();
     scrolled(ui, |ui| {
         if !focused.evaluations.is_empty() {
-            accuracy_ui(ui, focused, state);
+            accuracy_ui(ui, focused, selection);
             ui.add_space(GAP);
         }
-        let selected = &state.selected;
-        actions.extend(settings_ui(ui, &mut state.plots, selected));
+        actions.extend(settings_ui(ui, settings, &selection.selected));
         let is_empty = runs.iter().all(|run| run.series.loss.is_empty());
         if is_empty {
             weak_small(
@@ -70,17 +73,18 @@ pub fn tune_ui(
                 "The first step has not been taken yet; the untuned model is measured first.",
             );
         }
-        let baseline = state.baseline.as_ref().and_then(|id| store.get(id));
+        let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
         let plotted = Plotted {
             runs: &runs,
             baseline,
-            state,
+            selection,
+            settings: *settings,
         };
         let Handled { is_moved, asked } = plots_ui(ui, &plotted, cache, height);
         actions.extend(asked);
-        cache.was_following = state.plots.tail.is_some();
+        cache.was_following = settings.tail.is_some();
         if is_moved {
-            state.plots.tail = None;
+            settings.tail = None;
             // Where people moved to is where it stays.
             cache.was_following = false;
         }
@@ -175,5 +179,26 @@ fn notes_ui(ui: &mut Ui, run: &Run) {
     group_title(ui, "Notes");
     for note in &run.notes {
         ui.label(note);
+    }
+}
+
+/// What is wrong with a run, and which field to change: one line each, nothing where
+/// all is well.
+fn diagnoses_ui(ui: &mut Ui, run: &Run) {
+    if run.diagnoses.is_empty() {
+        return;
+    }
+    group_title(ui, "Diagnosis");
+    let warning = palette(ui.visuals()).warning;
+    for diagnosis in &run.diagnoses {
+        ui.horizontal_wrapped(|ui| {
+            let when = match diagnosis.step {
+                0 => "before step 1".to_owned(),
+                step => format!("step {step}"),
+            };
+            ui.label(RichText::new(when).strong().color(warning));
+            ui.label(&diagnosis.advice);
+            weak_small(ui, format!("change {}", diagnosis.field));
+        });
     }
 }

@@ -1,5 +1,6 @@
-//! Parts of views that know little of runs.
+//! Parts of views that several features are made of.
 
+pub(super) mod accuracy;
 pub(super) mod accuracy_bars;
 pub(super) mod columns;
 pub(super) mod controls;
@@ -8,4 +9,6 @@ pub(super) mod heatmap_gpu;
 pub(super) mod metric;
 pub(super) mod numbers;
 pub(super) mod player;
+pub(super) mod run_menu;
 pub(super) mod status_mark;
+pub(super) mod steps;

@@ -28,6 +28,14 @@ pub fn plain(value: f64) -> String {
     if text.len() > 9 { number(value) } else { text }
 }
 
+/// `0.031`, and `1.2e-9` below a thousandth.
+pub fn p_value(p: f64) -> String {
+    match p < 0.001 {
+        true => format!("{p:.0e}"),
+        false => format!("{p:.3}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

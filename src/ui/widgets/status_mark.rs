@@ -3,8 +3,10 @@
 use eframe::egui::{Color32, Painter, Pos2, Shape, Stroke, Visuals, vec2};
 
 use crate::protocol::event::EvaluationPhase;
-use crate::runs::run::RunStatus;
+use crate::runs::eta::secs_left;
+use crate::runs::run::{Run, RunStatus};
 use crate::ui::shell::theme::palette;
+use crate::words::duration;
 
 /// The word for a status.
 pub fn status_word(status: &RunStatus) -> &'static str {
@@ -97,5 +99,30 @@ pub fn paint_status_mark(painter: &Painter, centre: Pos2, status: &RunStatus, co
             line((-3.5, -3.5), (3.5, 3.5));
             line((-3.5, 3.5), (3.5, -3.5));
         }
+    }
+}
+
+/// What a run does, in a sentence.
+pub fn status_sentence(run: &Run) -> String {
+    let left = secs_left(run).map_or(String::new(), |secs| format!(", {} left", duration(secs)));
+    let word = status_word(&run.status);
+    match &run.status {
+        RunStatus::Running { step: 0, .. } => word.into(),
+        RunStatus::Running { step, total } => format!("{word}, step {step} of {total}{left}"),
+        RunStatus::Paused { step, total } => format!("{word} after step {step} of {total}{left}"),
+        RunStatus::Evaluating { done, total, .. } => {
+            format!("{word}, {done} of {total} items{left}")
+        }
+        RunStatus::Finished => format!("{word} after {} steps", run.step),
+        RunStatus::StoppedEarly { best_step } => {
+            format!(
+                "{word} after step {}, the state of step {best_step} is kept",
+                run.step
+            )
+        }
+        RunStatus::Stopped { step } => format!("{word} after step {step}"),
+        RunStatus::Diverged { step, detail } => format!("{word} at step {step}, {detail}"),
+        RunStatus::Interrupted { step } => format!("{word} after step {step}, and can be resumed"),
+        RunStatus::Failed(reason) => format!("{word}, {reason}"),
     }
 }

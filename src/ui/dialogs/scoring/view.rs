@@ -11,9 +11,9 @@ use crate::ui::config::choices as choose;
 use crate::ui::config::field::{Field, Range, field};
 use crate::ui::config::row::{FieldContext, count, optional, row};
 use crate::ui::shared::action::Action;
+use crate::ui::shared::tab::Tab;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, palette};
-use crate::ui::ui_state::Tab;
 use crate::ui::widgets::controls::{
     choice, from_right, modal, primary_button, reserved, small_lines, weak_small,
 };

@@ -5,7 +5,7 @@ use egui_tiles::{Container, Linear, LinearDir, Tabs, Tile, TileId, Tiles};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Dock, TIDY};
-use crate::ui::ui_state::Tab;
+use crate::ui::shared::tab::Tab;
 
 /// A place has at least and at most this share of an even one, whatever a file says.
 const SHARES: (f32, f32) = (0.05, 20.0);

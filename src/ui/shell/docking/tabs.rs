@@ -8,11 +8,11 @@ use egui_tiles::{
     Behavior, ResizeState, SimplificationOptions, TabState, Tile, TileId, Tiles, UiResponse,
 };
 
-use super::{Dock, Side, TIDY};
+use super::{Dock, TIDY};
 use crate::ui::shared::action::Action;
+use crate::ui::shared::tab::{Side, Tab};
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::theme::{MARGIN, blend, palette};
-use crate::ui::ui_state::Tab;
 use crate::ui::widgets::controls::named;
 
 /// Height of a row of tabs.

@@ -1,8 +1,9 @@
 use egui_tiles::{Container, TileId};
 
-use super::{Dock, Side};
+use super::Dock;
+use crate::ui::app::saved::SavedState;
+use crate::ui::shared::tab::{Side, Tab};
 use crate::ui::shell::theme::Appearance;
-use crate::ui::ui_state::{Tab, UiState};
 
 fn shown(dock: &Dock) -> Vec<Tab> {
     let all = Tab::ALL.into_iter();
@@ -76,15 +77,15 @@ fn a_view_that_was_closed_comes_back_and_the_last_stays() {
 
 #[test]
 fn a_layout_is_kept() {
-    let mut state = UiState {
+    let mut state = SavedState {
         appearance: Appearance::Light,
-        ..UiState::default()
+        ..SavedState::default()
     };
     state.dock.put(Tab::States, Side::Right);
     state.dock.put(Tab::Items, Side::Below);
     state.dock.open(Tab::Compare);
     let text = ron::to_string(&state).unwrap();
-    let read: UiState = ron::from_str(&text).unwrap();
+    let read: SavedState = ron::from_str(&text).unwrap();
     assert_eq!(read.appearance, Appearance::Light);
     assert_eq!(read.dock.text().unwrap(), state.dock.text().unwrap());
     assert_eq!(shown(&read.dock), [Tab::States, Tab::Compare, Tab::Items]);
@@ -131,7 +132,7 @@ fn layouts_of_other_versions_lose_no_view() {
         assert_eq!(shown(&Dock::from_text(text)), [Tab::Tune], "{text}");
     }
     let before_docking = "(appearance:Dark,tab:States,beside:Some(Tune),filter:\"a\")";
-    let read: UiState = ron::from_str(before_docking).unwrap();
+    let read: SavedState = ron::from_str(before_docking).unwrap();
     assert_eq!(
         (shown(&read.dock), read.filter),
         (vec![Tab::Tune], "a".into())

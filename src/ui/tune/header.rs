@@ -4,55 +4,35 @@ use std::path::Path;
 
 use eframe::egui::{Button, ProgressBar, RichText, Ui, Vec2, vec2};
 
-use super::menu::run_menu_ui;
-use crate::runs::eta::secs_left;
 use crate::runs::run::{Run, RunStatus};
 use crate::sweep::conduct::SweepCommand;
-use crate::sweep::task::{Task, TaskState};
+use crate::sweep::task::TaskState;
 use crate::ui::shared::action::Action;
+use crate::ui::shared::run_in_sweep::{RunInSweep, SweepTask};
+use crate::ui::shared::selection::Selection;
+use crate::ui::shared::tab::Tab;
 use crate::ui::shell::theme::{blend, palette, run_colour};
-use crate::ui::sweep::state::{OpenSweep, SweepAction, SweepState};
-use crate::ui::ui_state::{Tab, UiState};
+use crate::ui::sweep::action::SweepAction;
 use crate::ui::widgets::controls::{cut_label, from_right, weak_small};
+use crate::ui::widgets::run_menu::run_menu_ui;
 use crate::ui::widgets::status_mark::{
-    paint_status_mark, status_colour, status_share, status_word,
+    paint_status_mark, status_colour, status_sentence, status_share,
 };
-use crate::words::duration;
-
-/// What a run does, in a sentence.
-pub fn status_sentence(run: &Run) -> String {
-    let left = secs_left(run).map_or(String::new(), |secs| format!(", {} left", duration(secs)));
-    let word = status_word(&run.status);
-    match &run.status {
-        RunStatus::Running { step: 0, .. } => word.into(),
-        RunStatus::Running { step, total } => format!("{word}, step {step} of {total}{left}"),
-        RunStatus::Paused { step, total } => format!("{word} after step {step} of {total}{left}"),
-        RunStatus::Evaluating { done, total, .. } => {
-            format!("{word}, {done} of {total} items{left}")
-        }
-        RunStatus::Finished => format!("{word} after {} steps", run.step),
-        RunStatus::StoppedEarly { best_step } => {
-            format!(
-                "{word} after step {}, the state of step {best_step} is kept",
-                run.step
-            )
-        }
-        RunStatus::Stopped { step } => format!("{word} after step {step}"),
-        RunStatus::Diverged { step, detail } => format!("{word} at step {step}, {detail}"),
-        RunStatus::Interrupted { step } => format!("{word} after step {step}, and can be resumed"),
-        RunStatus::Failed(reason) => format!("{word}, {reason}"),
-    }
-}
 
 /// Draws the header.
-pub fn run_header_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepState) -> Vec<Action> {
+pub fn run_header_ui(
+    ui: &mut Ui,
+    run: &Run,
+    selection: &Selection,
+    sweep: &RunInSweep<'_>,
+) -> Vec<Action> {
     let mut actions = Vec::new();
     ui.horizontal(|ui| {
         let (spot, _) = ui.allocate_exact_size(Vec2::splat(12.0), eframe::egui::Sense::hover());
-        let colour = run_colour(state.colour(&run.id), ui.visuals());
+        let colour = run_colour(selection.colour(&run.id), ui.visuals());
         ui.painter().circle_filled(spot.center(), 5.5, colour);
         from_right(ui, |ui| {
-            actions = buttons_ui(ui, run, state, sweep);
+            actions = buttons_ui(ui, run, selection, sweep);
             ui.with_layout(
                 eframe::egui::Layout::left_to_right(eframe::egui::Align::Center),
                 |ui| {
@@ -73,10 +53,10 @@ pub fn run_header_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepState
         let fill = blend(colours.accent, colours.surface, 0.85);
         ui.add(ProgressBar::new(share).desired_height(4.0).fill(fill));
     }
-    if let Some(path) = sweep.sweep_of(&run.id) {
+    if let Some(path) = sweep.folder {
         actions.extend(sweep_ui(ui, path));
     }
-    if sweep.on().is_none_or(|on| on.task_of(&run.id).is_none()) {
+    if sweep.task.is_none() {
         way_on_ui(ui, run);
     }
     actions
@@ -98,20 +78,25 @@ fn sweep_ui(ui: &mut Ui, path: &Path) -> Vec<Action> {
 
 /// What can be done with a run of the sweep that goes on: the sweep does it, and
 /// holds all of its runs or none.
-fn in_sweep_ui(ui: &mut Ui, sweep: &OpenSweep, task: Task, actions: &mut Vec<Action>) {
-    let Some(live) = &sweep.live else { return };
+fn in_sweep_ui(ui: &mut Ui, told: &SweepTask<'_>, actions: &mut Vec<Action>) {
+    let SweepTask {
+        task,
+        state,
+        is_held,
+        is_stopping,
+    } = *told;
     let mut button = |ui: &mut Ui, text: &str, hint: &str, command: SweepCommand| {
         let button = Button::new(text).min_size(vec2(68.0, 26.0));
-        let button = ui.add_enabled(!live.is_stopping, button);
+        let button = ui.add_enabled(!is_stopping, button);
         if button.on_hover_text(hint).clicked() {
             actions.push(Action::Sweep(SweepAction::Tell(command)));
         }
     };
-    match sweep.queue.state(task) {
+    match state {
         TaskState::Going => {
             let hint = "Save it and leave it out; the sweep goes on with the next one";
             button(ui, "Skip", hint, SweepCommand::Skip(task));
-            if live.is_held {
+            if is_held {
                 let hint = "Go on with every run that was held";
                 button(ui, "Resume sweep", hint, SweepCommand::Resume);
             } else {
@@ -132,11 +117,15 @@ fn in_sweep_ui(ui: &mut Ui, sweep: &OpenSweep, task: Task, actions: &mut Vec<Act
     }
 }
 
-fn buttons_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepState) -> Vec<Action> {
+fn buttons_ui(
+    ui: &mut Ui,
+    run: &Run,
+    selection: &Selection,
+    sweep: &RunInSweep<'_>,
+) -> Vec<Action> {
     let mut actions = Vec::new();
-    let on = sweep.on();
-    if let Some((on, task)) = on.and_then(|on| Some((on, on.task_of(&run.id)?))) {
-        in_sweep_ui(ui, on, task, &mut actions);
+    if let Some(task) = &sweep.task {
+        in_sweep_ui(ui, task, &mut actions);
         if !run.exported.is_empty() && run.status.is_over() {
             let hint = "Write its state for another program";
             let export = Button::new("Export…").min_size(vec2(68.0, 26.0));
@@ -144,7 +133,7 @@ fn buttons_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepState) -> Ve
                 actions.push(Action::OpenExport(run.id.clone()));
             }
         }
-        ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, state)));
+        ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, selection)));
         return actions;
     }
     let mut button = |ui: &mut Ui, text: &str, hint: &str, action: Action| {
@@ -190,7 +179,7 @@ fn buttons_ui(ui: &mut Ui, run: &Run, state: &UiState, sweep: &SweepState) -> Ve
             }
         }
     }
-    ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, state)));
+    ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, selection)));
     actions
 }
 

@@ -1,19 +1,16 @@
-//! What can be done with a run besides starting and stopping it, and what people
-//! write on it.
+//! What can be done with a run besides starting and stopping it.
 
-use eframe::egui::{Context, TextEdit, Ui};
+use eframe::egui::Ui;
 
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
-use crate::ui::shell::theme::GAP;
-use crate::ui::ui_state::{LabelEditor, UiState};
-use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small};
+use crate::ui::shared::selection::Selection;
 
 /// Draws the entries of a run's menu.
-pub fn run_menu_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
+pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action> {
     let mut actions = Vec::new();
     let id = || run.id.clone();
-    let is_baseline = state.baseline.as_ref() == Some(&run.id);
+    let is_baseline = selection.baseline.as_ref() == Some(&run.id);
     let (pin, pinned) = if is_baseline {
         ("Unpin the baseline", None)
     } else {
@@ -107,8 +104,8 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
         Action::CopyText(run.folder.display().to_string()),
     );
     ui.separator();
-    let chosen = match state.is_selected(&run.id) {
-        true => state.selected.clone(),
+    let chosen = match selection.is_selected(&run.id) {
+        true => selection.selected.clone(),
         false => vec![id()],
     };
     let text = match chosen.len() {
@@ -123,68 +120,4 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, state: &UiState) -> Vec<Action> {
         Action::Delete(chosen),
     );
     actions
-}
-
-/// Draws the question for a title, tags and a note.
-pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action> {
-    let Some(edited) = editing else {
-        return Vec::new();
-    };
-    let mut actions = Vec::new();
-    let mut is_done = false;
-    let shown = modal(ctx, "labels").show(ctx, |ui| {
-        ui.set_width(380.0);
-        ui.heading("Name, tags and note");
-        weak_small(ui, format!("Its folder stays {}", edited.run.0));
-        ui.add_space(6.0);
-        let hint = edited.run.0.clone();
-        field(ui, "Name", |ui| {
-            TextEdit::singleline(&mut edited.labels.title)
-                .hint_text(hint)
-                .desired_width(f32::INFINITY)
-                .show(ui)
-                .response
-                .response
-        });
-        field(ui, "Tags, with commas between them", |ui| {
-            TextEdit::singleline(&mut edited.tags)
-                .desired_width(f32::INFINITY)
-                .show(ui)
-                .response
-                .response
-        });
-        field(ui, "Note", |ui| {
-            TextEdit::multiline(&mut edited.labels.note)
-                .desired_rows(4)
-                .desired_width(f32::INFINITY)
-                .show(ui)
-                .response
-                .response
-        });
-        ui.add_space(GAP);
-        ui.horizontal(|ui| {
-            from_right(ui, |ui| {
-                if primary_button(ui, "Save", true, 90.0).clicked() {
-                    let tags = edited.tags.clone();
-                    edited.labels.set_tags(&tags);
-                    edited.labels.title = edited.labels.title.trim().to_owned();
-                    actions.push(Action::Label(edited.run.clone(), edited.labels.clone()));
-                    is_done = true;
-                }
-                if ui.button("Cancel").clicked() {
-                    is_done = true;
-                }
-            });
-        });
-    });
-    if is_done || shown.should_close() {
-        *editing = None;
-    }
-    actions
-}
-
-fn field(ui: &mut Ui, name: &str, control: impl FnOnce(&mut Ui) -> eframe::egui::Response) {
-    let label = ui.label(name).id;
-    control(ui).labelled_by(label);
-    ui.add_space(4.0);
 }

@@ -1,0 +1,162 @@
+//! What the form keeps beside the configuration: what it was before, its defaults,
+//! and what is known of its model, data and device.
+
+use std::path::PathBuf;
+
+use super::defaults::Defaults;
+use super::forecast::DraftForecast;
+use super::history::DraftHistory;
+use super::kernel_preview::Distances;
+use crate::error::Result;
+use crate::kernels::device::{AdapterSummary, DeviceChoice, list_adapters, memory_of};
+use crate::persist::spec_file::{read_spec, set_field};
+use crate::protocol::command::Command;
+use crate::protocol::run_spec::RunSpec;
+use crate::runs::RunStore;
+use crate::tuning::spec::Method;
+use crate::ui::shared::background::{Background, Threads};
+use crate::ui::shared::workspace::Workspace;
+use crate::worker::foresight::Foresight;
+
+/// What came of work beside the window.
+enum Answer {
+    Adapters(Vec<AdapterSummary>),
+    Spec(Result<Box<RunSpec>>),
+    Forecast(Box<RunSpec>, Result<Box<Foresight>>),
+    Memory(DeviceChoice, Option<u64>),
+}
+
+/// The configuration form.
+pub struct Config {
+    /// What the draft was before.
+    pub(crate) history: DraftHistory,
+    /// What the fields of the draft are by default.
+    pub(crate) defaults: Defaults,
+    pub(crate) forecast: DraftForecast,
+    /// The GPUs of this machine, once they are known.
+    pub(crate) adapters: Option<Vec<AdapterSummary>>,
+    /// Whether distances are being measured.
+    pub(crate) measures: bool,
+    background: Background<Answer>,
+}
+
+impl Config {
+    /// Of a configuration with nothing before it.
+    pub(crate) fn new(draft: &RunSpec, threads: &Threads) -> Self {
+        Self {
+            history: DraftHistory::new(draft.clone()),
+            defaults: Defaults::default(),
+            forecast: DraftForecast::default(),
+            adapters: None,
+            measures: false,
+            background: Background::new(threads),
+        }
+    }
+
+    /// Looks for GPUs, which starts their drivers.
+    pub(crate) fn list_adapters(&self) {
+        self.background
+            .start(|| Some(Answer::Adapters(list_adapters())));
+    }
+
+    /// Reads a specification, which becomes the configuration.
+    pub(crate) fn read_spec(&self, path: PathBuf) {
+        self.background
+            .start(move || Some(Answer::Spec(read_spec(path).map(Box::new))));
+    }
+
+    /// Has read what the form will want.
+    pub(crate) fn look_ahead(&mut self, workspace: &Workspace) {
+        let draft = &workspace.draft;
+        self.defaults.look_at(draft);
+        if let Some(spec) = self.forecast.wants(draft) {
+            self.background.start(move || {
+                let seen = Foresight::read(&spec).map(Box::new);
+                Some(Answer::Forecast(Box::new(spec), seen))
+            });
+        }
+        // A window without a worker knows no machine.
+        if workspace.worker.is_some()
+            && let Some(device) = self.forecast.wants_memory_of(draft)
+        {
+            self.background
+                .start(move || Some(Answer::Memory(device, memory_of(device))));
+        }
+    }
+
+    /// Takes in what was read; whether the configuration is that of a file now.
+    pub(crate) fn take_answers(&mut self, workspace: &mut Workspace) -> bool {
+        let mut is_replaced = false;
+        for answer in self.background.answers() {
+            match answer {
+                Answer::Adapters(adapters) => self.adapters = Some(adapters),
+                Answer::Spec(Ok(spec)) => {
+                    workspace.draft = *spec;
+                    is_replaced = true;
+                }
+                Answer::Spec(Err(error)) => workspace.complain(&error),
+                Answer::Forecast(spec, seen) => self.forecast.take(*spec, seen),
+                Answer::Memory(device, bytes) => self.forecast.take_memory(device, bytes),
+            }
+        }
+        is_replaced
+    }
+
+    /// Makes the configuration what it was before its last change; whether there
+    /// was one.
+    pub(crate) fn undo(&mut self, draft: &mut RunSpec) -> bool {
+        replace(draft, self.history.undo())
+    }
+
+    /// Makes that change again; whether there is one.
+    pub(crate) fn redo(&mut self, draft: &mut RunSpec) -> bool {
+        replace(draft, self.history.redo())
+    }
+
+    /// Puts a field back as it is by default, by its dotted path.
+    pub(crate) fn reset_field(&self, path: &str, workspace: &mut Workspace) {
+        let Some(value) = self.defaults.value(path) else {
+            return;
+        };
+        let assignment = format!("{path}={value}");
+        if let Err(error) = set_field(&mut workspace.draft, &assignment) {
+            workspace.complain(&error);
+        }
+    }
+
+    /// Has the worker measure what the kernels of the configuration would see.
+    pub(crate) fn measure_distances(&mut self, workspace: &mut Workspace) {
+        let spec = Box::new(workspace.draft.clone());
+        self.measures = true;
+        workspace.send_other(Command::MeasureDistances(spec));
+    }
+
+    /// What is known of the distances of the draft's kernels.
+    pub(crate) fn distances<'a>(&self, store: &'a RunStore, draft: &RunSpec) -> Distances<'a> {
+        let is_same = |of: &RunSpec| {
+            let (Method::Lifted(known), Method::Lifted(wanted)) = (&of.method, &draft.method)
+            else {
+                return false;
+            };
+            let (a, b) = (&known.features, &wanted.features);
+            a.upscaled_size == b.upscaled_size
+                && a.support_vectors == b.support_vectors
+                && known.layers == wanted.layers
+                && of.model == draft.model
+                && of.data == draft.data
+        };
+        match &store.distances {
+            Some((of, known)) if is_same(of) => Distances::Known(known),
+            Some(_) | None if self.measures => Distances::Measuring,
+            Some(_) | None => Distances::Unknown,
+        }
+    }
+}
+
+fn replace(draft: &mut RunSpec, other: Option<RunSpec>) -> bool {
+    let is_there = other.is_some();
+    if let Some(other) = other {
+        *draft = other;
+    }
+    is_there
+}

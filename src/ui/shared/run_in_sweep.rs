@@ -1,0 +1,27 @@
+//! What sweeps have to do with a run.
+
+use std::path::Path;
+
+use crate::sweep::task::{Task, TaskState};
+
+/// What sweeps have to do with a run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunInSweep<'a> {
+    /// The folder of the sweep that it is a part of.
+    pub folder: Option<&'a Path>,
+    /// How it stands in the sweep that goes on, if it is a part of that.
+    pub task: Option<SweepTask<'a>>,
+}
+
+/// A task of the sweep that goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct SweepTask<'a> {
+    /// The task.
+    pub task: Task,
+    /// How it stands.
+    pub state: &'a TaskState,
+    /// Whether the sweep is held.
+    pub is_held: bool,
+    /// Whether the sweep is ending.
+    pub is_stopping: bool,
+}

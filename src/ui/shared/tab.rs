@@ -1,0 +1,84 @@
+//! The views of the centre, and where one can be put.
+
+use serde::{Deserialize, Serialize};
+
+/// A view of the centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub enum Tab {
+    /// The numbers of the steps.
+    #[default]
+    Tune,
+    /// S_0 as pictures.
+    States,
+    /// Many runs over ranges of fields.
+    Sweep,
+    /// Accuracy side by side.
+    Compare,
+    /// The questions that were scored, one by one.
+    Items,
+    /// A prompt, answered with and without the state.
+    Playground,
+}
+
+impl Tab {
+    /// Every view, in order.
+    pub const ALL: [Self; 6] = [
+        Self::Tune,
+        Self::States,
+        Self::Sweep,
+        Self::Compare,
+        Self::Items,
+        Self::Playground,
+    ];
+
+    /// The view of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tab| tab.name() == name)
+    }
+
+    /// The name people see.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tune => "Tune",
+            Self::States => "States",
+            Self::Sweep => "Sweep",
+            Self::Compare => "Compare",
+            Self::Items => "Items",
+            Self::Playground => "Playground",
+        }
+    }
+
+    /// What it shows, for a tooltip.
+    pub fn purpose(self) -> &'static str {
+        match self {
+            Self::Tune => "The numbers of the steps, live",
+            Self::States => "What the state looks like, layer by layer and head by head",
+            Self::Sweep => "Many runs over ranges of fields, queued and compared",
+            Self::Compare => "Accuracy of several runs side by side, with intervals",
+            Self::Items => "The questions that were scored, and which ones tuning fixed or broke",
+            Self::Playground => "A prompt of your own, answered with and without the state",
+        }
+    }
+}
+
+/// The side of the centre that a view is put at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// At the right of all others.
+    Right,
+    /// Below all others.
+    Below,
+}
+
+impl Side {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::Right, Self::Below];
+
+    /// What a button says that puts a view there.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Right => "at the right",
+            Self::Below => "below the others",
+        }
+    }
+}

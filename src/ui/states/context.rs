@@ -1,0 +1,86 @@
+//! What the parts of the view look at together.
+
+use super::data::{MatrixImageKey, StatesData};
+use super::settings::StatesSettings;
+use crate::runs::run::Run;
+use crate::tuning::head_matrices::MatrixKind;
+use crate::tuning::spec::{Dynamics, Method};
+use crate::ui::shared::action::Action;
+
+/// What the parts of the view look at together.
+pub(crate) struct StatesContext<'a> {
+    pub run: &'a Run,
+    pub settings: &'a mut StatesSettings,
+    pub data: &'a StatesData,
+    /// Layers and heads of the state.
+    pub sizes: [usize; 2],
+    /// What people asked for.
+    pub asked: Option<Action>,
+}
+
+/// The symbol of a matrix, at the start or over a text.
+pub(crate) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
+    match (kind, over_text) {
+        (MatrixKind::S0, false) => "S₀",
+        (MatrixKind::S0, true) => "S",
+        (MatrixKind::Z, _) => "Z",
+        (MatrixKind::Lifted, false) => "Q^T Z",
+        (MatrixKind::Lifted, true) => "L",
+        (MatrixKind::R, _) => "R",
+    }
+}
+
+/// What people should know of the matrix that is shown.
+pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
+    let Method::Lifted(spec) = &look.run.spec.method else {
+        return None;
+    };
+    let is_constant = spec.dynamics == Dynamics::Constant;
+    let over_text = look.settings.follows_text;
+    match look.settings.kind {
+        MatrixKind::S0 | MatrixKind::R => None,
+        MatrixKind::Z if !over_text => None,
+        MatrixKind::Z => is_constant.then(|| "Constant: it does not change over tokens.".into()),
+        MatrixKind::Lifted => {
+            let unchanging = match (is_constant, over_text) {
+                (true, true) => " Constant: it does not change over tokens.",
+                (true, false) => " Constant dynamics: a static readout, no memory.",
+                (false, _) => "",
+            };
+            Some(format!("Its rank is at most N, the head size.{unchanging}"))
+        }
+    }
+}
+
+/// Whether what was computed last is of the head and matrix that is chosen.
+pub(crate) fn is_of_choice(key: &MatrixImageKey, settings: &StatesSettings) -> bool {
+    match key {
+        MatrixImageKey::State { place, kind, .. } => {
+            *place == settings.place() && *kind == settings.kind && !settings.follows_text
+        }
+        MatrixImageKey::Token { kind, .. } => *kind == settings.kind && settings.follows_text,
+    }
+}
+
+/// Which run and step the matrix is of, for a picture that leaves the heading of
+/// the view behind.
+pub(crate) fn origin_words(key: &MatrixImageKey, run: &Run) -> String {
+    let run = &run.id.0;
+    match key {
+        MatrixImageKey::State { of, less: None, .. } => format!("{run}, after step {}", of.step),
+        MatrixImageKey::State {
+            of,
+            less: Some(less),
+            ..
+        } => {
+            let (step, other) = (of.step, &less.run.0);
+            format!(
+                "{run}, after step {step}, less {other}, after step {}",
+                less.step
+            )
+        }
+        MatrixImageKey::Token { n_tokens, .. } => {
+            format!("{run}, after {n_tokens} tokens of a text")
+        }
+    }
+}

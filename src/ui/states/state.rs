@@ -1,0 +1,45 @@
+//! What the view of states keeps: how states are looked at, and what was read.
+
+use super::data::{GridKey, MatrixImageKey, StateKey, StatesData};
+use super::images::{HeadGrid, MatrixImage};
+use super::settings::StatesSettings;
+use crate::error::Result;
+use crate::tuning::tuned::Tuned;
+use crate::ui::shared::background::{Background, Threads};
+
+/// What came of work beside the window.
+pub(super) enum Answer {
+    State(StateKey, Result<Tuned>),
+    Matrix(MatrixImageKey, Result<Option<MatrixImage>>),
+    Grid(GridKey, Result<Option<HeadGrid>>),
+}
+
+/// The view of states.
+pub struct States {
+    /// Which part of a state is looked at.
+    pub settings: StatesSettings,
+    pub(crate) data: StatesData,
+    pub(super) background: Background<Answer>,
+}
+
+impl States {
+    /// Nothing is read yet.
+    pub(crate) fn new(settings: StatesSettings, threads: &Threads) -> Self {
+        Self {
+            settings,
+            data: StatesData::default(),
+            background: Background::new(threads),
+        }
+    }
+
+    /// Takes in what was read and computed.
+    pub(crate) fn take_answers(&mut self) {
+        for answer in self.background.answers() {
+            match answer {
+                Answer::State(key, state) => self.data.take_state(key, state),
+                Answer::Matrix(key, image) => self.data.shown.take(key, image),
+                Answer::Grid(key, grid) => self.data.grid.take(key, grid),
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The plots of the steps: how they are drawn, and what is kept of them.
+
+use std::collections::HashSet;
+
+use eframe::egui::Visuals;
+
+use super::plot::Plotted;
+use super::plot_cache::PlotCache;
+use super::plot_settings::PlotSettings;
+use super::plot_svg::metric_svg;
+use crate::protocol::event::RunId;
+use crate::runs::run::Run;
+use crate::ui::shared::selection::Selection;
+use crate::ui::shared::workspace::Workspace;
+use crate::ui::widgets::metric::Metric;
+
+/// The plots of the steps.
+#[derive(Debug, Default)]
+pub struct Tune {
+    /// How plots are drawn.
+    pub settings: PlotSettings,
+    pub(crate) cache: PlotCache,
+}
+
+impl Tune {
+    /// Begins a frame in which these runs may be drawn.
+    pub(crate) fn begin_frame(&mut self, selection: &Selection) {
+        let drawn = selection.selected.iter().chain(&selection.baseline);
+        let drawn: HashSet<&RunId> = drawn.collect();
+        self.cache.keep(|run| drawn.contains(run));
+        self.cache.begin_frame();
+    }
+
+    /// A plot of these runs as a picture that scales.
+    pub(crate) fn svg(&self, metric: Metric, runs: &[Run], workspace: &Workspace) -> String {
+        let Workspace {
+            store, selection, ..
+        } = workspace;
+        let baseline = selection.baseline.as_ref();
+        let plotted = Plotted {
+            runs: &runs.iter().collect::<Vec<_>>(),
+            baseline: baseline.and_then(|id| store.get(id)),
+            selection,
+            settings: self.settings,
+        };
+        let drawn = plotted.drawn(&Visuals::light());
+        metric_svg(metric, &drawn, &self.settings, self.cache.in_sight())
+    }
+}
