@@ -4,6 +4,7 @@
 mod actions;
 mod answers;
 mod closing;
+mod dropped;
 mod drops;
 mod layout;
 pub mod saved;
@@ -14,7 +15,7 @@ use std::time::Instant;
 use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
-use self::drops::Dropped;
+use self::dropped::Dropped;
 use self::saved::SavedState;
 use super::compare::paired_rows::Comparisons;
 use super::config::history::held;

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::card::Card;
 use super::field::{Field, Takes};
-use super::method::Card;
 use super::names;
 use crate::data::Template;
 use crate::persist::spec_file::fields;

@@ -1,5 +1,6 @@
 //! The configuration: the form, its fields, its history and the memory forecast.
 
+pub(crate) mod card;
 pub(crate) mod choices;
 pub(crate) mod defaults;
 pub(crate) mod field;

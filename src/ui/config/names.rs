@@ -1,6 +1,6 @@
 //! What people see of the choices of a specification.
 
-use super::method::Card;
+use super::card::Card;
 use crate::data::{MmluTemplate, Template};
 use crate::kernels::device::{AdapterSummary, DeviceChoice};
 use crate::protocol::run_spec::{

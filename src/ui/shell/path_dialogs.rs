@@ -78,7 +78,7 @@ pub(crate) fn save_table(written: &Background<Result<String>>, table: Table, nam
         let chosen = block_on(dialog)?;
         let path = chosen.path();
         let saved = table.write(path);
-        Some(saved.map(|()| format!("Saved {}", shown(&path))))
+        Some(saved.map(|()| format!("Saved {}", shown(path))))
     });
 }
 

@@ -10,7 +10,7 @@ use crate::tuning::head_matrices::{Matrix, MatrixKind, lifted};
 use crate::tuning::matrix_statistics::MatrixStatistics;
 use crate::tuning::trajectory::{Place, Trajectory};
 use crate::tuning::tuned::Tuned;
-use crate::ui::widgets::heatmap::HeatmapData;
+use crate::ui::widgets::heatmap_data::HeatmapData;
 
 /// Cells of a head in the grid of all, a side.
 const THUMB_SIDE: usize = 64;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::Mesh;
 
-use super::plot_lines::{Canvas, Drawn, Extent, Layer, Lines, Made, Scales};
+use super::plot_lines::{Canvas, Drawn, Extent, Layer, Lines, MIN_BUCKETS, Made, Scales};
 use super::plot_settings::PlotSettings;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
@@ -17,8 +17,6 @@ use crate::ui::widgets::metric::Metric;
 const BUCKET_WIDTH: f32 = 3.0;
 /// Stretches for every point of width, of all lines of a plot together.
 const ALL_BUCKETS_PER_WIDTH: f32 = 2.0;
-/// Stretches that a line is cut into at least.
-pub(crate) const MIN_BUCKETS: usize = 16;
 /// More runs than this are drawn with thin lines and without their raw numbers.
 const MAX_BOLD_RUNS: usize = 12;
 /// What lines that were never drawn may take of a frame; the rest come in the

@@ -7,12 +7,14 @@ use eframe::egui::{Color32, Mesh, Pos2, Rect};
 use egui_plot::{PlotPoint, PlotTransform};
 
 use super::curve_mesh::{Pen, add_dashed, add_dot, add_line};
-use super::plot_cache::MIN_BUCKETS;
 use super::plot_settings::PlotSettings;
 use crate::runs::run::Run;
 use crate::runs::series::{Series, Smoothed};
 use crate::ui::shell::theme::blend;
 use crate::ui::widgets::metric::Metric;
+
+/// Stretches that a line is cut into at least.
+pub(crate) const MIN_BUCKETS: usize = 16;
 
 /// The scale of the steps and of the values of a plot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use eframe::egui_wgpu::{CallbackResources, CallbackTrait, ScreenDescriptor};
 use eframe::wgpu;
 use wgpu::util::DeviceExt as _;
 
-use super::heatmap::HeatmapData;
+use super::heatmap_data::HeatmapData;
 use crate::colormap::{ColourMap, Limits, N_COLOURS, NOT_FINITE, Rgb, Scale};
 
 /// Frames after which what is not shown any more is given back.

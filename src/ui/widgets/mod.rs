@@ -5,6 +5,7 @@ pub(super) mod accuracy_bars;
 pub(super) mod columns;
 pub(super) mod controls;
 pub(super) mod heatmap;
+pub(super) mod heatmap_data;
 pub(super) mod heatmap_gpu;
 pub(super) mod metric;
 pub(super) mod numbers;
