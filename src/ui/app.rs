@@ -6,13 +6,13 @@ mod answers;
 mod closing;
 mod dropped;
 mod drops;
+mod events;
 mod layout;
 pub mod saved;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use crossbeam_channel::TryRecvError;
 use eframe::egui::{self, Context, ViewportCommand};
 
 use self::dropped::Dropped;
@@ -30,7 +30,7 @@ use super::playground::view::prompt_id;
 use super::runs::panel::listed;
 use super::runs::state::RunsPanel;
 use super::shared::background::{Background, WakeUp};
-use super::shared::notice::{Notice, Remedy};
+use super::shared::notice::Notice;
 use super::shared::tab::Tab;
 use super::shared::workspace::Workspace;
 use super::shell::closing::{Closing, ClosingState};
@@ -43,9 +43,8 @@ use super::sweep::state::SweepState;
 use super::tune::state::Tune;
 use crate::error::Result;
 use crate::protocol::command::Command;
-use crate::protocol::event::{Event, RunId};
+use crate::protocol::event::RunId;
 use crate::runs::RunStore;
-use crate::runs::news::News;
 use crate::worker::WorkerHandle;
 
 /// The window: what its features work with, and a field for each of them.
@@ -255,90 +254,6 @@ impl App {
         if is_done {
             ctx.send_viewport_cmd(ViewportCommand::Close);
         }
-    }
-
-    fn take_events(&mut self) {
-        loop {
-            let event = match &self.workspace.worker {
-                None => break,
-                Some(worker) => worker.events.try_recv(),
-            };
-            match event {
-                Ok(event) => self.take_event(event),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => {
-                    self.worker_gone();
-                    break;
-                }
-            }
-        }
-        if self.closing.stage == Closing::No
-            && self.workspace.worker.is_some()
-            && let Some(command) = self.workspace.next_run(self.sweep.is_on())
-        {
-            self.workspace.send(command);
-        }
-        self.look_for_worker();
-    }
-
-    /// Finds out whether a command found no worker.
-    fn look_for_worker(&mut self) {
-        if self.workspace.take_loss() && self.closing.stage == Closing::No {
-            self.worker_gone();
-        }
-    }
-
-    fn take_event(&mut self, event: Event) {
-        match self.workspace.store.take_in(event) {
-            Some(News::Began(run)) => {
-                self.workspace.selection.select_only(&run);
-                if self.closing.stage == Closing::Saving {
-                    self.began_while_closing(&run);
-                }
-                if self.workspace.queue.began() {
-                    self.workspace.send(Command::Stop(run));
-                }
-            }
-            Some(News::Failed { run, message, .. }) => {
-                if !self.rate_search.take_unfound(run.as_ref(), &message) {
-                    self.workspace.notify(Notice::error(message));
-                }
-            }
-            Some(News::JobDone) => {
-                self.workspace.queue.job_done();
-                if self.workspace.queue.is_idle() {
-                    self.config.measures = false;
-                    self.rate_search
-                        .none_is_on("the search was given up", &mut self.workspace);
-                }
-            }
-            Some(News::Diagnosed(diagnosis)) => {
-                self.workspace
-                    .notify(Notice::warning(diagnosis.to_string()));
-            }
-            Some(News::Scored(of)) => self.workspace.evaluations.read_again(&of),
-            Some(News::RateFound(run)) => self.rate_search.take_found(&run, &self.workspace.store),
-            Some(News::Ended { .. }) | None => {}
-        }
-    }
-
-    /// A worker that ended by itself: its runs have failed and can be resumed.
-    pub(crate) fn worker_gone(&mut self) {
-        self.workspace.worker = None;
-        self.workspace.queue.worker_gone();
-        let why = "the worker ended; start it again and resume the run";
-        let sweep = &self.sweep;
-        let is_elsewhere = |run: &RunId| sweep.under_way(run).is_some();
-        self.workspace.store.worker_gone(why, is_elsewhere);
-        self.rate_search
-            .none_is_on("the worker ended; start it again", &mut self.workspace);
-        // On the way out it ends because it was told to.
-        if self.closing.stage == Closing::Saving {
-            return;
-        }
-        let text = "The worker is gone. What was written is safe, and runs can be resumed.";
-        self.workspace
-            .notify(Notice::error(text.into()).with(Remedy::RestartWorker));
     }
 
     /// Whether a question stands in front of everything.

@@ -19,7 +19,8 @@
 //! | `widgets/` | parts of views |
 //!
 //! Features name `shell`, `widgets` and `shared`, never each other's insides and
-//! never `app`.
+//! never `app`. In a feature `state.rs` is what it keeps and asks for beside the
+//! window, and `view.rs` what it shows.
 
 pub mod app;
 pub mod dialogs;

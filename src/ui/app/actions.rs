@@ -14,6 +14,7 @@ use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::sweep::conduct::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
+use crate::ui::config::names;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
 use crate::ui::runs::folders::reveal;
@@ -58,7 +59,10 @@ impl App {
             Action::Withdraw(key) => workspace.queue.withdraw(key),
             Action::Advance(key) => workspace.queue.advance(key),
             Action::BeginBeside(key) => workspace.queue.begin_beside(key),
-            Action::LookAtData => self.data_preview.open(&workspace.draft),
+            Action::LookAtData => {
+                let source = names::source(&workspace.draft.data.source);
+                self.data_preview.open(&workspace.draft, source);
+            }
             Action::OpenRateSearch => self.rate_search.open(&workspace.draft),
             Action::FindRate => self.rate_search.find(workspace),
             Action::StopFinding => self.rate_search.stop(workspace),

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::card::Card;
-use super::field::{Field, Takes};
 use super::names;
 use crate::data::Template;
 use crate::persist::spec_file::fields;
 use crate::protocol::run_spec::{DataSource, RunSpec};
 use crate::tuning::spec::{DecorrelationRule, DecorrelationSpec, Method, OptimizerSpec, Schedule};
+use crate::ui::widgets::field::{Field, Takes};
+use crate::ui::widgets::field_row::FieldDefaults;
 
 /// Choices with fields of their own: they are as by default where the choice is,
 /// whatever those fields are.
@@ -98,8 +99,15 @@ impl Defaults {
         self.known.get(path).map(|default| default.value.as_str())
     }
 
+    /// The field that people want back, once.
+    pub fn take_asked(&self) -> Option<&'static str> {
+        self.asked.take()
+    }
+}
+
+impl FieldDefaults for Defaults {
     /// Whether the draft has something else than the default.
-    pub fn is_other(&self, field: &Field) -> bool {
+    fn is_other(&self, field: &Field) -> bool {
         field.takes != Takes::Own
             && self
                 .known
@@ -108,7 +116,7 @@ impl Defaults {
     }
 
     /// The default as people see it.
-    pub fn words(&self, field: &Field) -> String {
+    fn words(&self, field: &Field) -> String {
         let Some(default) = self.known.get(field.path) else {
             return String::new();
         };
@@ -134,18 +142,13 @@ impl Defaults {
     }
 
     /// What people are told of the default, and of what else can be put there.
-    pub fn told(&self, field: &Field) -> String {
+    fn told(&self, field: &Field) -> String {
         field.told(&self.words(field))
     }
 
     /// Notes that people want a field back as it is by default.
-    pub fn ask_back(&self, field: &Field) {
+    fn ask_back(&self, field: &Field) {
         self.asked.set(Some(field.path));
-    }
-
-    /// The field that people want back, once.
-    pub fn take_asked(&self) -> Option<&'static str> {
-        self.asked.take()
     }
 }
 

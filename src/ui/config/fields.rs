@@ -6,7 +6,6 @@ use super::choices as choose;
 use super::hints;
 use super::kernel_preview::Distances;
 use super::names;
-use super::row::{FieldContext, count, log_slider, optional, real, row, seed, within};
 use super::training_hints as training;
 use crate::data::Benchmark;
 use crate::kernels::device::AdapterSummary;
@@ -17,6 +16,10 @@ use crate::protocol::run_spec::{
 use crate::tuning::spec::{EarlyStopping, OptimizerSpec, Schedule, TrainingSpec};
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
+use crate::ui::widgets::choices;
+use crate::ui::widgets::field_row::{
+    FieldContext, count, log_slider, optional, real, row, seed, within,
+};
 
 /// What every group is drawn with.
 pub struct Form<'a> {
@@ -63,7 +66,7 @@ impl Form<'_> {
                 ui,
                 &hints::MODEL_CHECKPOINT_DETAIL,
                 beside.within(),
-                |ui, _| choose::path(ui, path, PathFor::Checkpoint, actions),
+                |ui, _| choices::path(ui, path, PathFor::Checkpoint, actions),
             );
         }
         row(ui, &hints::MODEL_VOCABULARY, *beside, |ui, _| {
@@ -74,11 +77,11 @@ impl Form<'_> {
                 ui,
                 &hints::MODEL_VOCABULARY_DETAIL,
                 beside.within(),
-                |ui, _| choose::path(ui, path, PathFor::Vocabulary, actions),
+                |ui, _| choices::path(ui, path, PathFor::Vocabulary, actions),
             );
         }
         row(ui, &hints::MODEL_PRECISION, *beside, |ui, _| {
-            choose::combo(ui, "precision", &mut model.precision, &names::PRECISIONS)
+            choices::combo(ui, "precision", &mut model.precision, &names::PRECISIONS)
         });
     }
 
@@ -94,7 +97,7 @@ impl Form<'_> {
             DataSource::Mini(_) => {}
             DataSource::Official { folder, .. } => {
                 row(ui, &hints::SOURCE_FOLDER, *beside, |ui, _| {
-                    choose::path(ui, folder, PathFor::BenchmarkFolder, actions)
+                    choices::path(ui, folder, PathFor::BenchmarkFolder, actions)
                 });
             }
             DataSource::Jsonl {
@@ -103,13 +106,13 @@ impl Form<'_> {
                 template,
             } => {
                 row(ui, &hints::SOURCE_TRAIN, *beside, |ui, _| {
-                    choose::path(ui, train, PathFor::Train, actions)
+                    choices::path(ui, train, PathFor::Train, actions)
                 });
                 row(ui, &hints::SOURCE_VALIDATION, *beside, |ui, field| {
-                    choose::optional_path(ui, field.name, validation, PathFor::Validation, actions)
+                    choices::optional_path(ui, field.name, validation, PathFor::Validation, actions)
                 });
                 row(ui, &hints::SOURCE_TEMPLATE, *beside, |ui, _| {
-                    choose::combo(ui, "template", template, &names::TEMPLATES)
+                    choices::combo(ui, "template", template, &names::TEMPLATES)
                 });
                 row(ui, &hints::DATA_APPEND_END, *beside, |ui, _| {
                     ui.checkbox(&mut data.append_end, "on")
@@ -126,7 +129,7 @@ impl Form<'_> {
             optional(ui, field, &mut data.train_limit, 500, count)
         });
         row(ui, &hints::DATA_LOSS_ON, *beside, |ui, _| {
-            choose::combo(ui, "loss on", &mut data.loss_on, &names::LOSS_ON)
+            choices::combo(ui, "loss on", &mut data.loss_on, &names::LOSS_ON)
         });
         row(ui, &hints::DATA_LEADING_TOKEN, *beside, |ui, _| {
             let chosen = &mut data.leading_token;
@@ -210,7 +213,7 @@ impl Form<'_> {
             |ui, field| optional(ui, field, &mut training.validation_limit, 100, count),
         );
         row(ui, &training::TRAINING_SELECT_BY, beside, |ui, _| {
-            choose::combo(ui, "select_by", &mut training.select_by, &names::SELECT_BY)
+            choices::combo(ui, "select_by", &mut training.select_by, &names::SELECT_BY)
         });
         row(
             ui,
@@ -255,7 +258,7 @@ impl Form<'_> {
             optional(ui, field, &mut evaluation.limit, 200, count)
         });
         row(ui, &training::EVALUATION_SPLIT, beside, |ui, _| {
-            choose::combo(ui, "split", &mut evaluation.split, &names::SPLITS)
+            choices::combo(ui, "split", &mut evaluation.split, &names::SPLITS)
         });
         let benchmark = match source {
             DataSource::Mini(benchmark) | DataSource::Official { benchmark, .. } => {
@@ -284,7 +287,7 @@ impl Form<'_> {
         }
         if is_worded {
             row(ui, &training::EVALUATION_MMLU, beside, |ui, _| {
-                choose::combo(ui, "mmlu", &mut evaluation.mmlu, &names::MMLU)
+                choices::combo(ui, "mmlu", &mut evaluation.mmlu, &names::MMLU)
             });
         }
     }

@@ -1,12 +1,12 @@
 //! What the draft would have to do with, read once for every choice of model
 //! and data.
 
-use super::row::Problem;
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
 use crate::protocol::run_spec::{CheckpointSource, RunSpec, VocabularySource};
 use crate::tuning::memory::MemoryEstimate;
 use crate::tuning::spec::TrainingSpec;
+use crate::ui::widgets::field_row::Problem;
 use crate::worker::foresight::Foresight;
 
 /// The last answer, and whether another is under way.

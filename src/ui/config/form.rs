@@ -6,7 +6,6 @@ use eframe::egui::{Button, CollapsingHeader, Panel, RichText, TextStyle, Ui};
 use super::fields::Form;
 use super::history::DraftHistory;
 use super::kernel_preview::Distances;
-use super::row::{FieldContext, Problem};
 use super::state::Config;
 use crate::error::Error;
 use crate::persist::presets::PRESETS;
@@ -21,6 +20,7 @@ use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::controls::{
     cut_label, from_right, group_title, primary_button, reserved, scrolled, small_lines,
 };
+use crate::ui::widgets::field_row::{FieldContext, Problem};
 use crate::words::duration;
 
 /// Lines above Start: the data, the memory and the time, or what is wrong.

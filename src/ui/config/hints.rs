@@ -1,6 +1,6 @@
 //! What people are told of the run, the model, the data and the method.
 
-use super::field::{Field, Range, field};
+use crate::ui::widgets::field::{Field, Range, field};
 use crate::worker::validate::MAX_CONTEXT;
 
 pub const NAME: Field = field(

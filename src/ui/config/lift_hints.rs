@@ -1,6 +1,6 @@
 //! What people are told of the fields of the kernel-lifted state.
 
-use super::field::{Field, Range, field};
+use crate::ui::widgets::field::{Field, Range, field};
 use crate::worker::validate::method::{MAX_GAMMA, MAX_SIZE};
 use crate::worker::validate::{MAX_RATE, MAX_STEPS};
 

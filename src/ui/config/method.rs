@@ -6,21 +6,22 @@ use eframe::egui::{Atom, Button, FontId, Response, Slider, SliderClamping, TextE
 
 use super::card::Card;
 use super::choices as choose;
-use super::field::Field;
 use super::fields::Form;
 use super::hints;
 use super::kernel_preview::kernel_preview_ui;
 use super::lift_hints;
 use super::names;
-use super::row::{
-    FieldContext, count, hint, log_slider, optional_note, row, set_check, share_slider,
-};
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, FeatureSpec, Gamma, Layers, LiftSpec, Method,
     PaperLiteralSpec, StartState,
 };
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::palette;
+use crate::ui::widgets::choices;
+use crate::ui::widgets::field::Field;
+use crate::ui::widgets::field_row::{
+    FieldContext, count, hint, log_slider, optional_note, row, set_check, share_slider,
+};
 
 impl Form<'_> {
     /// What is trained.
@@ -68,7 +69,7 @@ impl Form<'_> {
             StartState::Zero => {}
             StartState::File(path) => {
                 row(ui, &hints::METHOD_START_DETAIL, beside.within(), |ui, _| {
-                    choose::path(ui, path, PathFor::StartState, actions)
+                    choices::path(ui, path, PathFor::StartState, actions)
                 });
             }
             StartState::Text(text) => {
@@ -97,7 +98,7 @@ impl Form<'_> {
             ui.add(slider.logarithmic(true).step_by(16.0))
         });
         row(ui, &lift_hints::SUPPORT_VECTORS, beside, |ui, _| {
-            choose::combo(
+            choices::combo(
                 ui,
                 "support vectors",
                 &mut features.support_vectors,
@@ -127,7 +128,7 @@ impl Form<'_> {
         let beside = self.beside;
         self.features_ui(ui, &mut lift.features);
         row(ui, &lift_hints::DYNAMICS, beside, |ui, _| {
-            choose::combo(ui, "dynamics", &mut lift.dynamics, &names::DYNAMICS)
+            choices::combo(ui, "dynamics", &mut lift.dynamics, &names::DYNAMICS)
         });
         row(ui, &lift_hints::LEARNING_RATE, beside, |ui, field| {
             log_slider(ui, field, &mut lift.learning_rate_lift, 1e-4..=1.0)

@@ -3,7 +3,6 @@
 pub(crate) mod card;
 pub(crate) mod choices;
 pub(crate) mod defaults;
-pub(crate) mod field;
 pub(crate) mod fields;
 pub(crate) mod forecast;
 pub(crate) mod form;
@@ -13,6 +12,5 @@ pub(crate) mod kernel_preview;
 pub(crate) mod lift_hints;
 pub(crate) mod method;
 pub(crate) mod names;
-pub(crate) mod row;
 pub mod state;
 pub(crate) mod training_hints;

@@ -1,6 +1,6 @@
 //! What people are told of training, of measuring accuracy and of writing down.
 
-use super::field::{Field, Range, field};
+use crate::ui::widgets::field::{Field, Range, field};
 use crate::worker::validate::{
     MAX_BATCH, MAX_CONTEXT, MAX_FEW_SHOT, MAX_RATE, MAX_SNAPSHOT_MIB, MAX_STEPS,
 };

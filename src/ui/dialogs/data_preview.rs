@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::data::Preview;
 use crate::error::Result;
-use crate::protocol::run_spec::{DataSource, RunSpec};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::LossOn;
 use crate::ui::shared::background::{Background, Threads};
 use crate::worker::data_look::look_at_data;
@@ -21,7 +21,7 @@ pub(crate) struct DataPreview {
     /// The number of the look, by which an answer is known.
     pub key: usize,
     /// Where the data come from.
-    pub source: DataSource,
+    pub source: String,
     /// Which tokens count.
     pub loss_on: LossOn,
     /// The number of the example that is shown.
@@ -57,8 +57,9 @@ impl DataPreviews {
         }
     }
 
-    /// Has the training data of the draft read, to look at them.
-    pub fn open(&mut self, draft: &RunSpec) {
+    /// Has the training data of the draft read, to look at them. `source` is the name of
+    /// where they come from.
+    pub fn open(&mut self, draft: &RunSpec, source: String) {
         self.n_asked += 1;
         let is_unwanted = Arc::new(AtomicBool::new(false));
         let (key, spec, gives_up) = (self.n_asked, draft.clone(), is_unwanted.clone());
@@ -68,7 +69,7 @@ impl DataPreviews {
         });
         self.open = Some(DataPreview {
             key: self.n_asked,
-            source: draft.data.source.clone(),
+            source,
             loss_on: draft.data.loss_on,
             shown: 0,
             outcome: None,

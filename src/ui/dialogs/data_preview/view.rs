@@ -10,7 +10,6 @@ use eframe::egui::{
 use super::DataPreview;
 use crate::data::{BadLine, Preview, ShownToken};
 use crate::tuning::spec::LossOn;
-use crate::ui::config::names;
 use crate::ui::shell::theme::{GAP, Palette, blend, palette};
 use crate::ui::widgets::controls::{cut_label, from_right, modal, named, weak_small};
 
@@ -30,8 +29,10 @@ pub fn data_ui(ctx: &Context, look: &mut Option<DataPreview>) {
     let shown = modal(ctx, "data").show(ctx, |ui| {
         ui.set_width(WIDTH.min(ctx.content_rect().width() - 80.0));
         ui.heading("The training data");
-        let source = names::source(&open.source);
-        weak_small(ui, format!("of {source}, in the tokens of the model"));
+        weak_small(
+            ui,
+            format!("of {}, in the tokens of the model", open.source),
+        );
         ui.add_space(GAP);
         let height = (ctx.content_rect().height() - 200.0).clamp(160.0, 480.0);
         let size = vec2(ui.available_width(), height);

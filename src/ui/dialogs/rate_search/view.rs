@@ -11,13 +11,13 @@ use egui_plot::{
 use super::{RateSearch, rounded};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::rate_finder::{RateFinding, RatePoint};
-use crate::ui::config::field::{Field, Range, field};
-use crate::ui::config::row::{FieldContext, count, real, row};
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, Palette, blend, palette};
 use crate::ui::widgets::controls::{
     cut_label, from_right, modal, named, primary_button, reserved, small_lines, weak_small, wrong,
 };
+use crate::ui::widgets::field::{Field, Range, field};
+use crate::ui::widgets::field_row::{FieldContext, count, real, row};
 use crate::ui::widgets::numbers::{number, plain};
 use crate::worker::validate::MAX_RATE;
 

@@ -7,16 +7,16 @@ use super::ScoringDialog;
 use crate::data::{Benchmark, Split};
 use crate::protocol::log_line::score_line;
 use crate::runs::scoring::Scoring;
-use crate::ui::config::choices as choose;
-use crate::ui::config::field::{Field, Range, field};
-use crate::ui::config::row::{FieldContext, count, optional, row};
 use crate::ui::shared::action::Action;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, palette};
+use crate::ui::widgets::choices as choose;
 use crate::ui::widgets::controls::{
     choice, from_right, modal, primary_button, reserved, small_lines, weak_small,
 };
+use crate::ui::widgets::field::{Field, Range, field};
+use crate::ui::widgets::field_row::{FieldContext, count, optional, row};
 use crate::worker::validate::MAX_FEW_SHOT;
 
 const MODEL: Field = field(

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::ui::widgets::numbers::plain;
+use super::numbers::plain;
 
 /// What people are told of a field.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! One field of the configuration: its name, symbol and unit, what it does, the
+//! One field of a form: its name, symbol and unit, what it does, the
 //! control, whether it is as by default, and what is wrong with its value.
 
 use std::ops::RangeInclusive;
@@ -8,11 +8,10 @@ use eframe::egui::{
     Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2,
 };
 
-use super::defaults::Defaults;
+use super::controls::{cut_label, named, wrong};
 use super::field::Field;
+use super::numbers::plain;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, palette};
-use crate::ui::widgets::controls::{cut_label, named, wrong};
-use crate::ui::widgets::numbers::plain;
 
 /// Width of the names.
 const NAME_WIDTH: f32 = 132.0;
@@ -49,13 +48,25 @@ impl Problem {
     }
 }
 
+/// What fields are by default.
+pub trait FieldDefaults {
+    /// Whether a field has something else than its default.
+    fn is_other(&self, field: &Field) -> bool;
+    /// The default as the user sees it.
+    fn words(&self, field: &Field) -> String;
+    /// What the user is told of the default, and of what else can be put there.
+    fn told(&self, field: &Field) -> String;
+    /// Notes that the user wants a field back as it is by default.
+    fn ask_back(&self, field: &Field);
+}
+
 /// What is known of the fields besides their values.
 #[derive(Clone, Copy, Default)]
 pub struct FieldContext<'a> {
     /// What is wrong, and at which field.
     pub problem: Option<&'a Problem>,
     /// What the fields are by default, where they are those of a draft.
-    pub defaults: Option<&'a Defaults>,
+    pub defaults: Option<&'a dyn FieldDefaults>,
 }
 
 impl FieldContext<'_> {
@@ -108,7 +119,7 @@ pub fn within(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
 }
 
 /// The name and the symbol, and a way back where the field is not as by default.
-fn name_ui(ui: &mut Ui, field: &Field, defaults: Option<&Defaults>) -> Response {
+fn name_ui(ui: &mut Ui, field: &Field, defaults: Option<&dyn FieldDefaults>) -> Response {
     let other = defaults.filter(|defaults| defaults.is_other(field));
     let of_back = match other {
         Some(_) => BACK_WIDTH + ui.spacing().item_spacing.x,
@@ -172,7 +183,7 @@ fn back_button(ui: &mut Ui) -> Response {
 
 /// What people are told of a field that they point at; the last line is of its
 /// default.
-pub fn hint(field: &Field, defaults: Option<&Defaults>) -> String {
+pub fn hint(field: &Field, defaults: Option<&dyn FieldDefaults>) -> String {
     let Field { path, hint, .. } = field;
     match defaults {
         Some(defaults) => format!("{hint}\n\n{path}\n{}", defaults.told(field)),
