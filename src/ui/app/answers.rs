@@ -121,7 +121,7 @@ impl App {
             PathFor::Svg(metric) => {
                 let runs = self.export.take_runs(&self.workspace.store);
                 let svg = self.tune.svg(metric, &runs, &self.workspace);
-                let saved = format!("Saved {}", shown(path));
+                let saved = format!("Saved {}", shown(&path));
                 self.workspace
                     .start_quietly(move || write_text(&path, &svg).map(|()| Some(saved)));
             }

@@ -133,7 +133,7 @@ impl Form<'_> {
         });
         row(ui, &hints::DATA_LEADING_TOKEN, *beside, |ui, _| {
             let chosen = &mut data.leading_token;
-            choose::combo(ui, "leading token", chosen, &names::LEADING_TOKENS)
+            choices::combo(ui, "leading token", chosen, &names::LEADING_TOKENS)
         });
         row(ui, &hints::DATA_CONTEXT_LENGTH, *beside, |ui, field| {
             count(ui, field, &mut data.context_length)
