@@ -26,7 +26,7 @@ pub fn write_atomic(
 ) -> Result<()> {
     let path = path.as_ref();
     let fail = |source| Error::io("write", path, source);
-    let scratch = Scratch::beside(path).map_err(fail)?;
+    let scratch = Scratch::sibling_of(path).map_err(fail)?;
     let file = File::create(&scratch.0).map_err(fail)?;
     let mut writer = BufWriter::new(file);
     fill(&mut writer).map_err(fail)?;
@@ -50,7 +50,7 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 struct Scratch(PathBuf);
 
 impl Scratch {
-    fn beside(path: &Path) -> io::Result<Self> {
+    fn sibling_of(path: &Path) -> io::Result<Self> {
         let name = path.file_name().ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidInput,

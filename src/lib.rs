@@ -36,6 +36,9 @@ pub mod cli;
 pub mod colormap;
 pub mod data;
 pub mod error;
+mod format;
+#[cfg(test)]
+mod fuzz;
 pub mod kernels;
 #[cfg(test)]
 mod layers;
@@ -52,9 +55,6 @@ mod text_file;
 pub mod tuning;
 #[cfg(feature = "gui")]
 pub mod ui;
-#[cfg(test)]
-mod under_fire;
-mod words;
 pub mod worker;
 
 pub use error::{Error, Result};

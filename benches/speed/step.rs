@@ -5,10 +5,10 @@ use burn::tensor::{Device, Tensor, TensorData};
 use divan::Bencher;
 use gosling::data::Example;
 use gosling::model::state::ModelState;
-use gosling::tuning::batch::Batch;
 use gosling::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
-use gosling::tuning::state_file::TunedState;
-use gosling::tuning::trainer::Trainer;
+use gosling::tuning::states::state_file::TunedState;
+use gosling::tuning::train::batch::Batch;
+use gosling::tuning::train::trainer::Trainer;
 
 const BATCH: usize = 8;
 const TOKENS: usize = 128;

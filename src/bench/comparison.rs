@@ -250,8 +250,8 @@ fn difference_of_item(a: &ItemRecord, b: &ItemRecord) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::options::FewShotOrder;
     use super::*;
+    use crate::bench::evaluation::FewShotOrder;
     use crate::data::{Benchmark, Protocol, Split};
     use crate::model::TextStart;
 

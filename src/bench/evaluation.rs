@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::accuracy::Accuracy;
 use super::extract::INVALID;
-use super::options::FewShotOrder;
 use crate::data::{Benchmark, MmluTemplate, Protocol, Split};
 use crate::model::TextStart;
 
@@ -324,6 +323,16 @@ mod nan_as_null {
             .map(|value| value.unwrap_or(f64::NAN))
             .collect())
     }
+}
+
+/// Which solved questions stand in front of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FewShotOrder {
+    /// Others in front of every question, drawn as lm-evaluation-harness draws them.
+    Drawn,
+    /// The first ones, of every subject where there are subjects, in front of all.
+    First,
 }
 
 #[cfg(test)]

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::answer_cap::{HARNESS_CAP, answer_cap};
+use super::evaluation::FewShotOrder;
 use crate::data::{Benchmark, Item, Protocol, few_shot, few_shot_draws, mini_few_shot};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -29,16 +28,6 @@ pub enum FewShot {
         /// How many of it.
         n: usize,
     },
-}
-
-/// Which solved questions stand in front of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FewShotOrder {
-    /// Others in front of every question, drawn as lm-evaluation-harness draws them.
-    Drawn,
-    /// The first ones, of every subject where there are subjects, in front of all.
-    First,
 }
 
 impl Default for FewShot {

@@ -22,7 +22,7 @@ use super::{LanguageModel, Request};
 use crate::error::{Error, Result};
 use crate::model::state::{ModelState, Start};
 use crate::model::{Rwkv7, TextStart};
-use lengths::Layout;
+use lengths::BatchLayout;
 use questions::{Cluster, Question, clusters};
 use reading::{read, tokens};
 
@@ -101,7 +101,7 @@ impl<'a> Runner<'a> {
     pub fn forward_only(&mut self, texts: &[Vec<u32>]) -> Result<()> {
         let mut texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         texts.sort_by_key(|text| text.len());
-        let batch_tokens = Layout::of(self.device).batch_tokens;
+        let batch_tokens = BatchLayout::of(self.device).batch_tokens;
         let mut rest = &texts[..];
         while !rest.is_empty() {
             let sizes = rest.iter().map(|text| (text.len(), 1));
@@ -134,7 +134,7 @@ impl LanguageModel for Runner<'_> {
             .flat_map(|(idx, group)| Question::of(idx, group, self.text_start))
             .collect();
         let shared: Vec<&[u32]> = questions.iter().map(|q| q.shared.as_slice()).collect();
-        let layout = Layout::of(self.device);
+        let layout = BatchLayout::of(self.device);
         let mut scores: Vec<Vec<f64>> = groups.iter().map(|of| vec![0.0; of.len()]).collect();
         let mut n_done = 0;
         progress(0, groups.len())?;
@@ -182,7 +182,7 @@ impl LanguageModel for Runner<'_> {
         for Cluster {
             n_shared,
             mut members,
-        } in clusters(&texts, Layout::of(self.device).min_saved_by_short)
+        } in clusters(&texts, BatchLayout::of(self.device).min_saved_by_short)
         {
             let prefix = self.read_shared(&texts[members[0]][..n_shared]);
             members.sort_by_key(|text| texts[*text].len());
@@ -236,8 +236,8 @@ fn read_ints(tensor: Tensor<2, Int>) -> Result<Vec<u32>> {
 mod tests {
     use super::*;
     use crate::model::mini;
-    use crate::tuning::state_file::TunedState;
-    use crate::tuning::tuned::Tuned;
+    use crate::tuning::method::tuned::Tuned;
+    use crate::tuning::states::state_file::TunedState;
 
     #[test]
     fn batches_are_bounded_by_tokens_and_by_rows() {

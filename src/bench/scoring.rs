@@ -5,8 +5,7 @@ use super::options::ScoreOptions;
 use super::{LanguageModel, Request, judge};
 use crate::data::{Benchmark, Item, Split};
 use crate::error::{Error, Result};
-use crate::model::generate::END_OF_DOCUMENT;
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 
 /// The items of a split that are scored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,15 +58,15 @@ pub fn evaluate(
     let solved = options.few_shot_of(&set.items);
     let few_shot = solved.iter().map(Vec::len).max().unwrap_or(0);
     let items = set.items.iter().zip(&solved);
-    let asked = items.map(|(item, solved)| Asked::new(item, solved, tokenizer, options));
+    let prompted = items.map(|(item, solved)| PromptedItem::new(item, solved, tokenizer, options));
     let (mut fitting, mut left_out) = (Vec::new(), Vec::new());
-    for asked in asked {
-        match (options.context_length, asked.n_tokens(options)) {
+    for prompted in prompted {
+        match (options.context_length, prompted.n_tokens(options)) {
             (Some(most), n_tokens) if n_tokens > most => left_out.push(LeftOut {
-                id: asked.item.id.clone(),
+                id: prompted.item.id.clone(),
                 reason: format!("{n_tokens} tokens with its answer, the context has {most}"),
             }),
-            (Some(_) | None, _) => fitting.push(asked),
+            (Some(_) | None, _) => fitting.push(prompted),
         }
     }
     if let (true, Some(first)) = (fitting.is_empty(), left_out.first()) {
@@ -105,7 +104,7 @@ pub fn evaluate(
 }
 
 /// An item as the model is asked it.
-struct Asked<'a> {
+struct PromptedItem<'a> {
     item: &'a Item,
     /// What it reads; where options have contexts of their own, the first.
     prompt: String,
@@ -114,7 +113,7 @@ struct Asked<'a> {
     requests: Vec<Request>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> PromptedItem<'a> {
     fn new(
         item: &'a Item,
         solved: &[&Item],
@@ -160,13 +159,13 @@ impl<'a> Asked<'a> {
 fn write_answers(
     model: &mut dyn LanguageModel,
     tokenizer: &Tokenizer,
-    asked: Vec<Asked<'_>>,
+    prompted: Vec<PromptedItem<'_>>,
     options: &ScoreOptions,
     progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Vec<ItemRecord>> {
-    let prompts: Vec<Vec<u32>> = asked
+    let prompts: Vec<Vec<u32>> = prompted
         .iter()
-        .flat_map(|asked| asked.requests.iter().map(|(prompt, _)| prompt.clone()))
+        .flat_map(|prompted| prompted.requests.iter().map(|(prompt, _)| prompt.clone()))
         .collect();
     let stops = options.stops();
     let stop = |tokens: &[u32]| {
@@ -174,11 +173,11 @@ fn write_answers(
         stops.iter().any(|stop| text.contains(stop))
     };
     let outputs = model.generate(&prompts, options.max_new_tokens, &stop, progress)?;
-    check_count(outputs.len(), asked.len())?;
-    asked
+    check_count(outputs.len(), prompted.len())?;
+    prompted
         .into_iter()
         .zip(outputs)
-        .map(|(Asked { item, prompt, .. }, tokens)| {
+        .map(|(PromptedItem { item, prompt, .. }, tokens)| {
             let output = tokenizer.decode(&tokens);
             // What came to its end at the last token that it may have was not cut.
             let ended = tokens.len() < options.max_new_tokens
@@ -192,19 +191,19 @@ fn write_answers(
 /// Lets the model weigh the options of each item.
 fn choose_answers(
     model: &mut dyn LanguageModel,
-    mut asked: Vec<Asked<'_>>,
+    mut prompted: Vec<PromptedItem<'_>>,
     progress: &mut dyn FnMut(usize, usize) -> Result<()>,
 ) -> Result<Vec<ItemRecord>> {
-    let groups: Vec<_> = asked
+    let groups: Vec<_> = prompted
         .iter_mut()
-        .map(|asked| std::mem::take(&mut asked.requests))
+        .map(|prompted| std::mem::take(&mut prompted.requests))
         .collect();
     let scores = model.log_likelihoods(&groups, progress)?;
-    check_count(scores.len(), asked.len())?;
-    asked
+    check_count(scores.len(), prompted.len())?;
+    prompted
         .into_iter()
         .zip(scores)
-        .map(|(Asked { item, prompt, .. }, scores)| judge::chosen(item, prompt, scores))
+        .map(|(PromptedItem { item, prompt, .. }, scores)| judge::chosen(item, prompt, scores))
         .collect()
 }
 

@@ -15,11 +15,11 @@ use crate::error::Result;
 #[derive(Args)]
 pub struct BenchArguments {
     #[command(subcommand)]
-    what: What,
+    command: BenchCommand,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum BenchCommand {
     /// Time tuning steps, and on a GPU say which kernels their time goes to.
     Step(step::StepArguments),
     /// Time the recurrence alone, forward and back.
@@ -36,10 +36,10 @@ enum What {
 /// A device that cannot be used, numbers that cannot be run, or a file that
 /// cannot be written.
 pub fn run(arguments: &BenchArguments) -> Result<()> {
-    match &arguments.what {
-        What::Step(arguments) => step::run(arguments),
-        What::Wkv(arguments) => wkv::run(arguments),
-        What::Eval(arguments) => eval::run(arguments),
-        What::Decode(arguments) => decode::run(arguments),
+    match &arguments.command {
+        BenchCommand::Step(arguments) => step::run(arguments),
+        BenchCommand::Wkv(arguments) => wkv::run(arguments),
+        BenchCommand::Eval(arguments) => eval::run(arguments),
+        BenchCommand::Decode(arguments) => decode::run(arguments),
     }
 }

@@ -7,7 +7,8 @@ use clap::Args;
 use crate::bench::{Answer, Change, ItemRecord, Rule};
 use crate::error::{Error, Result};
 use crate::report::TableFormat;
-use crate::report::compared::{Contender, Side, against, compared, reported};
+use crate::report::compared::{against, compared, reported};
+use crate::report::contender::{Contender, Side};
 
 /// What to compare.
 #[derive(Args)]

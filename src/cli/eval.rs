@@ -14,8 +14,8 @@ use crate::bench::{
 };
 use crate::data::{Benchmark, Item, MmluTemplate, Protocol, Split, load, mini};
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::persist::evaluation_file::{Scored, later_name, write_evaluation};
-use crate::words::shown;
 use crate::worker::validate::MAX_CONTEXT;
 
 /// What to score.

@@ -6,12 +6,12 @@ use clap::Args;
 
 use super::model_arguments::times;
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::model::checkpoint::Checkpoint;
-use crate::tuning::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
-use crate::tuning::state_file::{
+use crate::tuning::states::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
+use crate::tuning::states::state_file::{
     ExportFormat, Orientation, PthDType, export, left_out, locate_state,
 };
-use crate::words::shown;
 
 /// Which state, and what becomes of it.
 #[derive(Args)]

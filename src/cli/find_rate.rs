@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::protocol::command::Command;
 use crate::protocol::event::{FailureKind, RunId};
 use crate::runs::RunStore;
-use crate::tuning::rate_finder::{RateFinding, RatePoint, RateRange};
+use crate::tuning::train::rate_finder::{RateFinding, RatePoint, RateRange};
 use crate::worker::Worker;
 
 /// Rows of the table at most.

@@ -9,9 +9,10 @@ use clap::Args;
 use super::model_arguments::ModelArguments;
 use super::output::is_lost;
 use crate::error::{Error, Result};
-use crate::model::generate::{END_OF_DOCUMENT, Generation};
+use crate::model::generate::Generation;
 use crate::model::sampling::{Sampler, Sampling};
 use crate::model::text_stream::TextStream;
+use crate::model::tokenizer::END_OF_DOCUMENT;
 use crate::text_file::as_utf8;
 
 /// What to continue, and how.

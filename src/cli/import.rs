@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::model_arguments::{BareModel, ModelChoice};
+use super::quoted;
 use super::table::table;
-use super::tune::{print, quoted};
+use super::tune::print;
 use crate::data::{Example, Template, load_text_set};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::text_file::read_text;
-use crate::tuning::state_file::{ExportFormat, Metadata, Orientation, export};
-use crate::tuning::state_import::evidence::{
+use crate::tuning::states::import::evidence::{
     Difference, Evidence, ImportTexts, MARGIN, MIN_TEXTS, STANDARD_ERRORS,
 };
-use crate::tuning::state_import::{Decision, StoredState};
+use crate::tuning::states::import::{Decision, StoredState};
+use crate::tuning::states::state_file::{ExportFormat, Metadata, Orientation, export};
 
 /// The longest text that tells.
 const MAX_TEXT_BYTES: u64 = 16 << 20;

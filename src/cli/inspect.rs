@@ -14,10 +14,10 @@ use crate::data::{
     endless_note, load, load_text_set, mini, recognise,
 };
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::run_spec::VocabularySource;
-use crate::tuning::state_file::Orientation;
-use crate::words::shown;
+use crate::tuning::states::state_file::Orientation;
 
 /// What to show.
 #[derive(Args)]

@@ -13,12 +13,12 @@ use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{Checkpoint, CheckpointFormat, TensorDType};
 use crate::text_file::Kind;
-use crate::tuning::lift_bundle::read_tuned;
-use crate::tuning::state_file::{
+use crate::tuning::inspect::state_statistics::layer_statistics;
+use crate::tuning::method::tuned::Tuned;
+use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::state_file::{
     Orientation, TunedState, is_state, left_out, locate_state, stored_orientation,
 };
-use crate::tuning::state_statistics::layer_statistics;
-use crate::tuning::tuned::Tuned;
 
 /// Names that checkpoints and states go by.
 const ENDINGS: [&str; 5] = ["pth", "pt", "safetensors", "st", "state"];
@@ -199,7 +199,7 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
 
 /// The file, what it is, and its properties.
 fn listed(checkpoint: &Checkpoint, what: &str, rows: &[(&str, String)]) -> String {
-    let mut text = format!("{}: {what}\n", crate::words::shown(checkpoint.file()));
+    let mut text = format!("{}: {what}\n", crate::format::shown(checkpoint.file()));
     for (name, value) in rows {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<14} {value}");
@@ -240,7 +240,7 @@ fn grouped(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tuning::state_file::Metadata;
+    use crate::tuning::states::state_file::Metadata;
 
     #[test]
     fn numbers_are_grouped() {
@@ -304,7 +304,7 @@ mod tests {
             metrics_json: Some("{\"steps\":60,\"best\":{\"loss\":1.5},\"a\":[1,2]}".into()),
             ..Metadata::default()
         };
-        crate::tuning::state_file::write_safetensors(&state, &path, &metadata).unwrap();
+        crate::tuning::states::state_file::write_safetensors(&state, &path, &metadata).unwrap();
         let text = describe(folder.path(), None).unwrap();
         for part in [
             "a tuned state",

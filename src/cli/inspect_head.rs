@@ -14,13 +14,13 @@ use crate::error::{Error, Result};
 use crate::model::TextStart;
 use crate::persist::heatmap_png::Heatmap;
 use crate::persist::run_folder::{snapshot_file, snapshot_steps};
-use crate::tuning::head_matrices::{Matrix, MatrixKind};
-use crate::tuning::lift_bundle::read_tuned;
-use crate::tuning::matrix_statistics::{Histogram, MatrixStatistics};
+use crate::tuning::inspect::head_matrices::{Matrix, MatrixKind};
+use crate::tuning::inspect::matrix_statistics::{Histogram, MatrixStatistics};
+use crate::tuning::inspect::trajectory::{LiftedCourse, Place, Trajectory};
+use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
-use crate::tuning::state_file::{Metadata, Orientation, locate_state};
-use crate::tuning::trajectory::{LiftedCourse, Place, Trajectory};
-use crate::tuning::tuned::Tuned;
+use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::state_file::{Metadata, Orientation, locate_state};
 
 /// Singular values that are printed.
 const N_SHOWN: usize = 8;

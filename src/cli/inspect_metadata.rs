@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::table::columns;
 use crate::model::checkpoint::shown;
-use crate::tuning::state_file::Metadata;
+use crate::tuning::states::state_file::Metadata;
 
 /// Figures that are printed at most; a run has some dozens.
 const MAX_FIGURES: usize = 200;

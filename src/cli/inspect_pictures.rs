@@ -5,8 +5,8 @@ use std::path::Path;
 use crate::colormap::{Limits, Scale};
 use crate::error::{Error, Result};
 use crate::persist::heatmap_png::Heatmap;
-use crate::tuning::head_matrices::{Matrix, lifted};
-use crate::tuning::trajectory::{LiftedCourse, Place, Trajectory};
+use crate::tuning::inspect::head_matrices::{Matrix, lifted};
+use crate::tuning::inspect::trajectory::{LiftedCourse, Place, Trajectory};
 
 /// The pictures that are written, if a folder for them was given.
 pub(super) struct Pictures<'a> {
@@ -105,7 +105,7 @@ impl<'a> Pictures<'a> {
             Some(folder) => format!(
                 "{} pictures in {}\n",
                 self.n_written,
-                crate::words::shown(folder)
+                crate::format::shown(folder)
             ),
             None => String::new(),
         }

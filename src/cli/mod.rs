@@ -32,12 +32,14 @@ mod tune;
 mod tune_report;
 mod window;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::kernels::device::quiet_drivers;
+use crate::shell::Shell;
 
 /// A workbench for RWKV-7 state tuning.
 #[derive(Parser)]
@@ -120,4 +122,14 @@ pub fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// The program that is running, whose processes do the runs.
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().map_err(|source| Error::io("find", "the running program", source))
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    Shell::HERE.quoted_path(path)
 }

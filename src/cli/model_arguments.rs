@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::state::Start;
@@ -14,10 +15,9 @@ use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Precision, Rwkv7, TextStart, mini};
 use crate::persist::spec_file::parse_spec;
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
-use crate::tuning::lift_bundle::read_tuned;
-use crate::tuning::state_file::{Metadata, Orientation, left_out, locate_state};
-use crate::tuning::tuned::Tuned;
-use crate::words::shown;
+use crate::tuning::method::tuned::Tuned;
+use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::state_file::{Metadata, Orientation, left_out, locate_state};
 use crate::worker::session::{check_precision, check_vocabulary, fitting_tokenizer};
 
 /// Which model and device.

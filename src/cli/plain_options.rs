@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::data::{Benchmark, Split, Template, load};
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec};
-use crate::words::shown;
 use crate::worker::allow_memory;
 
 /// The model and the data.

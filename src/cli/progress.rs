@@ -4,12 +4,12 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::{Duration, Instant};
 
+pub(super) use crate::format::{duration, short};
 use crate::protocol::event::{EvaluationPhase, Event, RunId};
 use crate::protocol::log_line::log_line;
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::{Run, RunStatus};
-pub(super) use crate::words::{duration, short};
 
 /// How often the live line is drawn.
 const LIVE: Duration = Duration::from_millis(100);

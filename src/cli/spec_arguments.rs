@@ -6,13 +6,13 @@ use clap::Args;
 
 use super::plain_options::{SourceOptions, StepOptions};
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, list_adapters};
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{read_spec, set_field};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::StartState;
-use crate::tuning::state_file::locate_state;
-use crate::words::shown;
+use crate::tuning::states::state_file::locate_state;
 
 /// Which run, and what is different about it.
 #[derive(Args)]

@@ -12,17 +12,18 @@ use super::progress::Progress;
 use super::sweep_forecast::forecast;
 use super::sweep_task::do_task;
 use super::sweep_tell::Teller;
-use super::tune::{print, quoted};
+use super::tune::print;
+use super::{quoted, this_program};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
 use crate::report::TableFormat;
-use crate::sweep::conduct::{
-    MAX_JOBS, Options, STOP_PATIENCE, SweepCommand, SweepEnd, SweepEvent, conduct,
-};
 use crate::sweep::plan::SweepPlan;
 use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
+use crate::sweep::scheduler::{
+    MAX_JOBS, Options, STOP_PATIENCE, SweepCommand, SweepEnd, SweepEvent, run_sweep,
+};
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::store::SweepFolder;
 use crate::sweep::sweep_file::{print_sweep, read_sweep};
@@ -265,11 +266,6 @@ impl SweepArguments {
     }
 }
 
-/// The program that is running, whose processes do the runs.
-pub(super) fn this_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|source| Error::io("find", "the running program", source))
-}
-
 /// Conducts the sweep to its end, or until it is interrupted.
 fn follow(
     folder: &SweepFolder,
@@ -295,7 +291,7 @@ fn follow(
             let mut send = |event| {
                 let _ = events_to.send(event);
             };
-            let _ = ended_to.send(conduct(folder, &options, &taken, &mut send));
+            let _ = ended_to.send(run_sweep(folder, &options, &taken, &mut send));
         });
         watch(&events, &ended, &interrupts, &commands, &mut teller)
     })?;

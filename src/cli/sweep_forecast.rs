@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use super::progress::duration;
-use super::sweep::this_program;
+use super::this_program;
 use crate::error::Result;
 use crate::kernels::device::{DeviceChoice, mebibytes, memory_of};
 use crate::persist::run_history::past_runs;
-use crate::sweep::conduct::threads_for;
-use crate::sweep::estimate::{Estimator, SweepEstimate};
+use crate::sweep::estimate::{Estimator, SweepEstimate, time_steps};
 use crate::sweep::plan::SweepPlan;
-use crate::sweep::timing::time_steps;
+use crate::sweep::scheduler::threads_for;
 
 /// Number of runs, the memory of each against the device's, and the time: that
 /// of runs in `runs_dir`, else of a few steps that are timed now.

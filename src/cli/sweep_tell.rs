@@ -8,10 +8,10 @@ use super::progress::{Progress, duration};
 use crate::protocol::event::Event;
 use crate::runs::RunStore;
 use crate::runs::run::RunStatus;
-use crate::sweep::conduct::SweepEvent;
 use crate::sweep::plan::SweepPlan;
 use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
+use crate::sweep::scheduler::SweepEvent;
 use crate::sweep::task::{Facts, Task, TaskState};
 
 /// Tells of a sweep.

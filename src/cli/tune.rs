@@ -1,6 +1,6 @@
 //! `gosling tune`: a run from its specification to its state.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,6 +8,7 @@ use clap::Args;
 use super::follow::{Ending, INTERRUPTED, follow, interrupts};
 use super::plain_options::{MemoryOptions, StepOptions};
 use super::progress::Progress;
+use super::quoted;
 use super::spec_arguments::{ChosenSpec, SpecArguments};
 use super::tune_report::report;
 use crate::error::{Error, Result};
@@ -17,7 +18,6 @@ use crate::protocol::command::{Command, ResumeChanges};
 use crate::protocol::event::{FailureKind, RunOutcome};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::shell::Shell;
 use crate::worker::Worker;
 
 /// What to tune.
@@ -145,11 +145,6 @@ fn say_how_to_resume(run: &Run) {
         "gosling: go on with gosling tune --resume {}",
         quoted(&run.folder)
     );
-}
-
-/// A path as a shell takes it.
-pub(super) fn quoted(path: &Path) -> String {
-    Shell::HERE.quoted_path(path)
 }
 
 /// Writes to the output.

@@ -1,8 +1,8 @@
 //! What came of a run, as a table for people.
 
 use super::progress::{duration, short};
+use super::quoted;
 use super::table::columns;
-use super::tune::quoted;
 use crate::bench::Accuracy;
 use crate::model::TextStart;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};

@@ -54,6 +54,6 @@ fn open(runs: PathBuf, run: Option<PathBuf>) -> Result<(), String> {
 fn open(runs: PathBuf, _run: Option<PathBuf>) -> Result<(), String> {
     Err(format!(
         "this build has no window; gosling tune --runs {} does the same on the command line",
-        crate::words::shown(&runs)
+        crate::format::shown(&runs)
     ))
 }

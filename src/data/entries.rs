@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::json_values::for_each_value;
+use super::json_values::{Place, for_each_value};
 use super::lines::{Source, shorten};
 use super::loaded::Loaded;
 use super::row::{Fault, Row};
@@ -24,17 +24,6 @@ pub(super) enum Form {
     Objects,
     /// A table with a header, and what stands between its cells.
     Table(u8),
-}
-
-/// Where an entry stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    /// From 1: the line of JSON lines, else which entry it is.
-    pub number: u64,
-    /// The line that it starts in, from 1.
-    pub line: u64,
-    /// Whether the line alone does not say which entry it is.
-    pub is_entry: bool,
 }
 
 impl Form {

@@ -4,7 +4,6 @@
 use std::io::BufRead as _;
 use std::path::Path;
 
-use super::entries::Place;
 use super::lines::{MAX_LINE_BYTES, Source, TOO_LONG};
 use crate::error::{Error, Result};
 use crate::text_file::not_utf8;
@@ -192,6 +191,17 @@ impl Splitter {
             visit(place, Err(NO_END.into()));
         }
     }
+}
+
+/// Where an entry stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// From 1: the line of JSON lines, else which entry it is.
+    pub number: u64,
+    /// The line that it starts in, from 1.
+    pub line: u64,
+    /// Whether the line alone does not say which entry it is.
+    pub is_entry: bool,
 }
 
 #[cfg(test)]

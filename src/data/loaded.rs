@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::words::shown;
+use crate::format::shown;
 
 /// How many bad lines are listed one by one; the rest are counted.
 const MAX_LISTED: usize = 1_000;

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::benchmark::Split;
-use super::item::{Item, Task};
-use super::lines::{require, shorten};
+use super::item::Item;
 use super::loaded::Loaded;
+use super::mmlu_item::{gold, task};
 use super::mmlu_table::read_table;
 use super::row::{Row, kind, label_of};
 use super::rows::Rows;
@@ -20,8 +20,6 @@ use crate::error::{Error, Result};
 
 /// The fields of an entry.
 pub(super) const NAMES: [&str; 4] = ["question", "subject", "choices", "answer"];
-/// The words that end the names of tables, after an underscore.
-const NAME_ENDS: [&str; 5] = ["train", "val", "validation", "test", "dev"];
 
 /// The names that the folder of a split goes by, best first.
 pub(super) fn folders(split: Split) -> &'static [&'static str] {
@@ -85,40 +83,6 @@ fn hub_item(subject: String, mut row: Row, number: usize) -> Result<Item, String
     })
 }
 
-/// The index of the right answer: a letter, or a number from 0.
-pub(super) fn gold(answer: &str) -> Result<usize, String> {
-    match answer.trim() {
-        "A" | "a" | "0" => Ok(0),
-        "B" | "b" | "1" => Ok(1),
-        "C" | "c" | "2" => Ok(2),
-        "D" | "d" | "3" => Ok(3),
-        other => Err(format!(
-            "answer `{}` is not A, B, C or D, nor 0, 1, 2 or 3",
-            shorten(other)
-        )),
-    }
-}
-
-/// What is asked, where nothing of it is blank.
-pub(super) fn task(
-    subject: String,
-    question: String,
-    options: [String; 4],
-    gold: usize,
-) -> Result<Task, String> {
-    require("subject", &subject)?;
-    require("question", &question)?;
-    for (option, name) in options.iter().zip(["A", "B", "C", "D"]) {
-        require(name, option)?;
-    }
-    Ok(Task::ChooseLetter {
-        subject,
-        question,
-        options,
-        gold,
-    })
-}
-
 /// The tables in a folder, sorted by name.
 fn tables(folder: &Path) -> Result<Vec<PathBuf>> {
     let fail = |source| Error::io("list", folder, source);
@@ -134,20 +98,11 @@ fn tables(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(tables)
 }
 
-/// `high_school_biology` of `high_school_biology_test.csv`.
-pub(super) fn subject_of(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let stem = stem.strip_suffix(".csv").unwrap_or(&stem);
-    match stem.rsplit_once('_') {
-        Some((subject, end)) if NAME_ENDS.contains(&end) => subject.to_owned(),
-        Some(_) | None => stem.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::lines::Source;
     use super::*;
+    use crate::data::mmlu_item::subject_of;
 
     fn check_hub(row: &str, expected: Result<&str, &str>) {
         let mut loaded = Loaded::default();

@@ -7,7 +7,7 @@ use csv::ByteRecord;
 use super::item::{Item, Task};
 use super::lines::{Source, shorten};
 use super::loaded::Loaded;
-use super::mmlu::{gold, subject_of, task};
+use super::mmlu_item::{gold, subject_of, task};
 use super::python_list::parse_list;
 use super::table::{DELIMITERS, first_record, for_each_record};
 use crate::error::{Error, Result};

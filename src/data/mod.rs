@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `benchmark.rs` | which benchmark and which split |
 //! | `item.rs` | one question of a benchmark |
-//! | `example.rs` | one training example in tokens |
 //! | `gsm8k.rs`, `arc.rs`, `mmlu.rs`, `winogrande.rs` | the official file formats |
 //! | `files.rs`, `rows.rs` | where a split's files are, as their publishers or the Hugging Face hub have them |
 //! | `parquet_rows.rs` | rows of Parquet files, with the feature `parquet` |
@@ -17,13 +16,12 @@
 //! | `recognised.rs` | which benchmark a file is, and in which form |
 //! | `python_random.rs` | which solved questions lm-evaluation-harness draws |
 //! | `protocol.rs` | prompts, and which tokens are context and which target |
-//! | `pairing.rs` | how two texts that follow each other become tokens |
+//! | `pairing.rs` | one training example in tokens, and how two texts that follow each other become tokens |
 //! | `preview.rs` | what a training set looks like in tokens |
 
 mod arc;
 mod benchmark;
 mod entries;
-mod example;
 mod files;
 mod gsm8k;
 mod item;
@@ -33,6 +31,7 @@ mod loaded;
 mod mended;
 mod mini;
 mod mmlu;
+mod mmlu_item;
 mod mmlu_table;
 mod pairing;
 #[cfg(feature = "parquet")]
@@ -54,11 +53,10 @@ use std::path::Path;
 use crate::error::Result;
 
 pub use benchmark::{Benchmark, Split};
-pub use example::Example;
 pub use item::{Item, Task};
 pub use loaded::{BadLine, Loaded};
 pub use mini::{mini, mini_few_shot};
-pub use pairing::Pairing;
+pub use pairing::{Example, Pairing};
 pub use preview::{Marking, Preview, ShownToken};
 pub use prompt_format::PromptFormat;
 pub use protocol::{MmluTemplate, Protocol};

@@ -1,4 +1,4 @@
-//! How two texts that follow each other become tokens.
+//! Examples in tokens, and how two texts that follow each other become tokens.
 
 use crate::model::tokenizer::Tokenizer;
 
@@ -38,6 +38,23 @@ impl Pairing {
 /// What Python's `str.strip` takes off: white space and the four separators.
 pub(super) fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\x1c'..='\x1f').contains(&c)
+}
+
+/// One training example in tokens. Token 0, which starts a document, is not in
+/// it: batching puts it in front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// What is given: `[n_context]`, possibly empty.
+    pub context: Vec<u32>,
+    /// What is to be learned: `[n_target]`.
+    pub target: Vec<u32>,
+}
+
+impl Example {
+    /// Tokens of context and target together.
+    pub fn n_tokens(&self) -> usize {
+        self.context.len() + self.target.len()
+    }
 }
 
 #[cfg(test)]

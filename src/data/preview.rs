@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::example::Example;
 use super::loaded::{BadLine, Loaded};
-use crate::model::generate::END_OF_DOCUMENT;
-use crate::model::tokenizer::Tokenizer;
-use crate::words::is_hidden;
+use super::pairing::Example;
+use crate::format::is_hidden;
+use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 
 /// The upper edge of the first length bucket; each next one is twice as wide.
 const FIRST_EDGE: usize = 16;

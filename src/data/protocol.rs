@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::example::Example;
 use super::item::{Item, Task};
-use super::pairing::{Pairing, is_python_space};
+use super::pairing::{Example, Pairing, is_python_space};
 use crate::model::tokenizer::Tokenizer;
 
 const LETTERS: [&str; 4] = ["A", "B", "C", "D"];

@@ -5,15 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::example::Example;
 use super::lines::{Source, require};
 use super::loaded::Loaded;
-use super::pairing::Pairing;
+use super::pairing::{Example, Pairing};
 use super::row::Row;
 use super::rows::Rows;
 use crate::error::Result;
-use crate::model::generate::END_OF_DOCUMENT;
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 
 /// What is put around a prompt and its completion. Lines with `text` are used
 /// as they are.

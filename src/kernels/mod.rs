@@ -5,30 +5,38 @@
 //! Operators here are plain functions, forward and backward apart: state tuning
 //! needs no weight gradients, so the model writes its backward pass out and
 //! keeps only what that pass reads.
+//!
+//! | folder | operator |
+//! |---|---|
+//! | [`wkv7`] | the recurrence, its inputs (`prepare`) and what follows it (`readout`) |
+//! | [`lifted`] | the recurrence with a rectangular state, and its vectors |
+//! | [`features`] | kernel features of a vector |
+//! | [`norm`], [`token_mix`] | layer norm; layer norm and token shift in one |
+//! | [`product`] | products of matrices, with what is done before and after |
+//! | [`loss`] | cross entropy and its gradient |
+//!
+//! In every folder `mod.rs` has the types, the choice between CPU and GPU and the
+//! reference, `cpu` the code for the CPU, `gpu/mod.rs` the launches and the other
+//! files of `gpu` what runs on the device.
+//!
+//! | shared | what |
+//! |---|---|
+//! | [`device`] | adapters, limits, memory, and what a device can do |
+//! | `op.rs` | how a kernel is queued |
+//! | [`measure`] | how long kernels take |
+//! | `cpu` | tensors as slices, rows for threads, SIMD |
+//! | `sums.rs` | sums over the units of a cube |
 
-pub mod copy_rate;
-pub mod cross_entropy;
 pub mod device;
-pub mod layer_norm;
-pub mod lifted_vectors;
-pub mod lifted_wkv;
-pub mod matmul;
+pub mod features;
+pub mod lifted;
+pub mod loss;
 pub mod measure;
-pub mod radial_features;
-pub mod squared_relu;
+pub mod norm;
+pub mod product;
 pub mod token_mix;
 pub mod wkv7;
-pub mod wkv7_prepare;
-pub mod wkv7_readout;
 
-mod cpu_tensor;
-mod fused_gpu;
-pub(crate) mod gpu_op;
-mod lifted_wkv_cpu;
-mod lifted_wkv_gpu;
-mod product_gpu;
-mod rows;
-mod segments;
-mod simd;
-mod wkv7_cpu;
-mod wkv7_gpu;
+mod cpu;
+pub(crate) mod op;
+mod sums;

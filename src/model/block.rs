@@ -3,10 +3,9 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::branch::BranchGradients;
 use super::channel_mix::{ChannelMix, ChannelMixTape};
 use super::state::LayerState;
-use super::time_mix::{Keep, TimeMix, TimeMixState, TimeMixTape};
+use super::time_mix::{BlockGradients, Keep, TimeMix, TimeMixState, TimeMixTape};
 
 /// The frozen parameters of one layer.
 #[derive(Debug, Clone)]
@@ -32,16 +31,6 @@ impl BlockTape {
     pub fn n_values(&self) -> usize {
         self.time_mix.n_values() + self.channel_mix.n_values()
     }
-}
-
-/// What the backward pass of a layer gives.
-pub(super) struct BlockGradients {
-    /// Of the initial state of every batch entry, [B, H, N, N].
-    pub state: Tensor<4>,
-    /// Of the branch, where there is one.
-    pub branch: Option<BranchGradients>,
-    /// Of the stream in front, where the tape goes on below, [B, T, C].
-    pub x: Option<Tensor<3>>,
 }
 
 /// What a layer gives.

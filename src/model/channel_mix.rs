@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use super::linear::{
     linear, linear_backward, linear_backward_through_squared_relu, linear_onto, n_values,
 };
-use crate::kernels::matmul::Start;
+use crate::kernels::product::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 
 /// The frozen parameters of one layer's channel mixing.

@@ -6,9 +6,6 @@ use super::state::{ModelState, Start};
 use super::{Rwkv7, TextStart};
 use crate::error::{Error, Result};
 
-/// Stands before every document and ends it.
-pub const END_OF_DOCUMENT: u32 = 0;
-
 /// Tokens of a prompt that are read at once: bounds the memory of a long one.
 const PROMPT_PART: usize = 512;
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::generate::END_OF_DOCUMENT;
+use super::tokenizer::END_OF_DOCUMENT;
 use crate::error::{Error, Result};
 use crate::random::SplitMix64;
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::matmul::{Finish, Start, Stored, product};
+use crate::kernels::product::{Finish, Start, Stored, product};
 
 /// `x` [.., in] by a weight stored as [out, in] → [.., out].
 pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {

@@ -9,10 +9,10 @@ use super::checkpoint::Checkpoint;
 use super::linear::{Between, LowRank};
 use super::time_mix::TimeMix;
 use crate::error::{Error, Result};
-use crate::kernels::layer_norm::LayerNorm;
+use crate::kernels::norm::LayerNorm;
 use crate::kernels::token_mix::TokenMix;
-use crate::kernels::wkv7_prepare::Prepare;
-use crate::kernels::wkv7_readout::Readout;
+use crate::kernels::wkv7::prepare::Prepare;
+use crate::kernels::wkv7::readout::Readout;
 
 /// LayerNorm's epsilon (RWKV-LM x070).
 const LAYER_NORM_EPSILON: f64 = 1e-5;

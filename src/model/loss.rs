@@ -4,7 +4,7 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
 use super::Rwkv7;
 use super::linear::{linear_backward, rows, tokens};
-use crate::kernels::cross_entropy::{Gradient, cross_entropy};
+use crate::kernels::loss::{Gradient, cross_entropy};
 
 /// Logits that are held at once, as 32-bit numbers: the vocabulary is large,
 /// and so are the logits of every position.

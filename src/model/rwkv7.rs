@@ -10,7 +10,7 @@ use super::loader::Loader;
 use super::state::ModelState;
 use super::time_mix::Keep;
 use crate::error::Result;
-use crate::kernels::layer_norm::LayerNorm;
+use crate::kernels::norm::LayerNorm;
 
 /// An RWKV-7 model on a device.
 #[derive(Debug, Clone)]

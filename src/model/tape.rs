@@ -4,10 +4,10 @@
 use burn::tensor::{Int, Tensor};
 
 use super::Rwkv7;
-use super::block::{BlockGradients, BlockTape};
+use super::block::BlockTape;
 use super::branch::BranchGradients;
 use super::state::{LayerState, ModelState};
-use super::time_mix::Keep;
+use super::time_mix::{BlockGradients, Keep};
 use crate::error::Result;
 
 /// What the backward pass will be asked for.

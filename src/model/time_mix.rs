@@ -7,18 +7,17 @@ mod tape;
 
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
-use gradients::{add, no_gradients, only_beside};
-use tape::Below;
+use gradients::{add, no_gradients, only_direct};
+use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
 
-use super::block::BlockGradients;
-use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
+use super::branch::{Branch, BranchGradients, BranchInputs, BranchOutput, BranchTape};
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
-use crate::kernels::matmul::Start;
+use crate::kernels::product::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
-use crate::kernels::wkv7::{Beside, wkv7, wkv7_backward, wkv7_state_gradient};
-use crate::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
-use crate::kernels::wkv7_readout::{Readout, ReadoutInputs};
+use crate::kernels::wkv7::prepare::{Prepare, Prepared, Projections};
+use crate::kernels::wkv7::readout::{Readout, ReadoutInputs};
+use crate::kernels::wkv7::{DirectGradients, wkv7, wkv7_backward, wkv7_state_gradient};
 
 /// The frozen parameters of one layer's time mixing.
 #[derive(Debug, Clone)]
@@ -154,7 +153,7 @@ impl TimeMix {
         };
         let out = self.readout.forward(&read);
         let behind = linear_onto(out, &self.output, Start::Plain, x.clone());
-        let below = (keep == Keep::Everything).then_some(Below {
+        let below = (keep == Keep::Everything).then_some(InputsTape {
             x,
             wkv_tape,
             projections,
@@ -265,14 +264,14 @@ impl TimeMix {
                 x: None,
             };
         };
-        let beside = Beside {
+        let direct = DirectGradients {
             r: read.r,
             k: read.k,
             v: read.v,
         };
         let mut through = match &below.wkv_tape {
-            Some(tape) => wkv7_backward(&wkv, tape, read.y, Some(beside)),
-            None => only_beside(&wkv, beside),
+            Some(tape) => wkv7_backward(&wkv, tape, read.y, Some(direct)),
+            None => only_direct(&wkv, direct),
         };
         let diclr = through_branch.and_then(|inputs| add(&mut through, inputs));
         // Through the sigmoid of the in-context learning rate.
@@ -301,7 +300,7 @@ impl TimeMix {
     /// that of the low-rank part of the in-context learning rate.
     fn project_backward(
         &self,
-        below: &Below,
+        below: &InputsTape,
         dr: Tensor<3>,
         dgate: Tensor<3>,
         diclr: Option<Tensor<3>>,
@@ -334,4 +333,14 @@ impl TimeMix {
             self.gate.lower_backward(dgate),
         ]
     }
+}
+
+/// What the backward pass of a layer gives.
+pub(super) struct BlockGradients {
+    /// Of the initial state of every batch entry, [B, H, N, N].
+    pub state: Tensor<4>,
+    /// Of the branch, where there is one.
+    pub branch: Option<BranchGradients>,
+    /// Of the stream in front, where the tape goes on below, [B, T, C].
+    pub x: Option<Tensor<3>>,
 }

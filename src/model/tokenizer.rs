@@ -280,6 +280,9 @@ fn check_bytes(entries: &[Entry]) -> Result<(), String> {
     }
 }
 
+/// Stands before every document and ends it.
+pub const END_OF_DOCUMENT: u32 = 0;
+
 #[cfg(test)]
 mod tests {
     use std::fmt::Write as _;

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::atomic::write_atomic;
 use crate::colormap::{ColourMap, Limits, Rgb, Scale};
 use crate::error::Result;
-use crate::tuning::head_matrices::Matrix;
-use crate::tuning::state_file::TunedState;
+use crate::tuning::inspect::head_matrices::Matrix;
+use crate::tuning::states::state_file::TunedState;
 
 /// Pixels that a side of a picture has at least, so that cells can be seen.
 const MIN_SIDE: usize = 512;

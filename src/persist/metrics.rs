@@ -14,7 +14,7 @@ use crate::protocol::event::{
     EvaluationPhase, EvaluationSummary, Event, FailureKind, LiftMetrics, RunId, RunOutcome, Score,
     StepMetrics,
 };
-use crate::tuning::diagnosis::Diagnosis;
+use crate::tuning::inspect::diagnosis::Diagnosis;
 
 /// No line that is written comes near this; a longer one is no record.
 const MAX_LINE_BYTES: u64 = 1 << 20;

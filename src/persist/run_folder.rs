@@ -30,7 +30,7 @@ use crate::bench::Evaluation;
 use crate::error::{Error, Result};
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::run_spec::{LeadingToken, RunSpec, VocabularySource};
-use crate::tuning::state_file::{LIFTED_FILE, VOCABULARY_FILE};
+use crate::tuning::states::state_file::{LIFTED_FILE, VOCABULARY_FILE};
 
 /// The specification's file name.
 pub const SPEC_FILE: &str = "spec.ron";

@@ -126,7 +126,7 @@ mod tests {
     use crate::persist::spec_file::print_spec;
     use crate::protocol::event::{RunId, RunOutcome, StepMetrics};
     use crate::protocol::run_spec::{LeadingToken, RunSpec, VocabularySource};
-    use crate::tuning::state_file::VOCABULARY_FILE;
+    use crate::tuning::states::state_file::VOCABULARY_FILE;
 
     fn step(step: usize, loss: f64) -> MetricRecord {
         MetricRecord::Step(StepMetrics {

@@ -8,7 +8,7 @@ use ron::ser::PrettyConfig;
 
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
-pub use crate::runs::labels::RunLabels;
+pub use crate::runs::run::RunLabels;
 
 /// The file of the labels in a run's folder.
 const LABELS_FILE: &str = "labels.ron";

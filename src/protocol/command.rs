@@ -7,7 +7,7 @@ use super::run_spec::RunSpec;
 use super::trace::TraceRequest;
 use crate::data::{Benchmark, Split};
 use crate::model::sampling::Sampling;
-use crate::tuning::rate_finder::RateRange;
+use crate::tuning::train::rate_finder::RateRange;
 
 /// A request to the worker. Requests are taken in order; [`Command::Pause`],
 /// [`Command::Resume`] and [`Command::Stop`] also reach a run that is under way.

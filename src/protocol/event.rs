@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 pub use super::evaluation_summary::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use super::run_spec::RunSpec;
 pub use super::step_metrics::{DecorrelationMetrics, LiftMetrics, LiteralMetrics, StepMetrics};
-use crate::tuning::diagnosis::Diagnosis;
-use crate::tuning::rate_finder::RateFinding;
+use crate::tuning::inspect::diagnosis::Diagnosis;
+use crate::tuning::train::rate_finder::RateFinding;
 
 /// Names a run; also the name of its folder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

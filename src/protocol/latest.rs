@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::event::RunId;
-use crate::tuning::tuned::Tuned;
+use crate::tuning::method::tuned::Tuned;
 
 /// A slot for one value, of which the newest wins.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::event::{
     EvaluationPhase, EvaluationSummary, Event, LiftMetrics, LiteralMetrics, RunOutcome, StepMetrics,
 };
-use crate::tuning::diagnosis::Diagnosis;
-use crate::words::shown;
+use crate::format::shown;
+use crate::tuning::inspect::diagnosis::Diagnosis;
 
 /// The line of an event; none of those that come many times a second.
 pub fn log_line(event: &Event) -> Option<String> {

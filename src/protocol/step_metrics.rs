@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::any_float;
-use crate::tuning::trainer::LiftNumbers;
+use crate::tuning::train::trainer::LiftNumbers;
 
 /// Numbers of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::event::RunId;
 use super::run_spec::RunSpec;
-use crate::tuning::trajectory::{Place, Trajectory};
+use crate::tuning::inspect::trajectory::{Place, Trajectory};
 
 /// What is to be followed.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,87 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
+use super::contender::{Contender, p_value, shares};
 use super::seed_groups::{group_rows, seed_groups};
-use crate::bench::{
-    Accuracy, Change, Comparison, Evaluation, Reported, Rule, common_items, compare,
-};
+use crate::bench::{Accuracy, Change, Comparison, Reported, Rule, common_items, compare};
 use crate::data::Protocol;
 use crate::error::{Error, Result};
-use crate::persist::evaluation_file::{EvaluationFile, read_evaluation};
-use crate::persist::run_folder::{SPEC_FILE, read_run_spec};
-use crate::protocol::run_spec::RunSpec;
 use crate::report::{Cell, Estimate, Table};
-use crate::words::shown;
-
-/// An evaluation with the run that it belongs to.
-#[derive(Debug, Clone)]
-pub struct Contender {
-    /// What people call it: the run, or the file.
-    pub name: String,
-    /// The run's specification, where it is one.
-    pub spec: Option<RunSpec>,
-    /// The evaluation.
-    pub file: EvaluationFile,
-}
-
-/// Which evaluation of a run is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Of the untuned model.
-    Untuned,
-    /// Of the tuned one.
-    Tuned,
-}
-
-impl Contender {
-    /// The evaluation at `path`: a file, or the one of a run's folder that
-    /// `side` means.
-    ///
-    /// # Errors
-    /// What [`read_evaluation`] reports; [`Error::Input`] for a folder without
-    /// that evaluation.
-    pub fn open(path: &Path, side: Side) -> Result<Self> {
-        if !path.is_dir() {
-            let file = read_evaluation(path)?;
-            let name = format!("{} ({})", file.scored.start, shown(path));
-            return Ok(Self {
-                name,
-                spec: None,
-                file,
-            });
-        }
-        let (name, what) = match side {
-            Side::Untuned => ("before.jsonl", "untuned"),
-            Side::Tuned => ("after.jsonl", "tuned"),
-        };
-        let of_run = path.join("eval").join(name);
-        if !of_run.is_file() {
-            let reason = format!("the run has no evaluation of the {what} model");
-            return Err(Error::input(
-                path,
-                Path::new("eval").join(name).display().to_string(),
-                reason,
-            ));
-        }
-        let spec = match path.join(SPEC_FILE).is_file() {
-            true => Some(read_run_spec(path)?),
-            false => None,
-        };
-        let run = path
-            .file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy();
-        Ok(Self {
-            name: format!("{run}, {what}"),
-            spec,
-            file: read_evaluation(&of_run)?,
-        })
-    }
-
-    pub(super) fn evaluation(&self) -> &Evaluation {
-        &self.file.evaluation
-    }
-}
 
 /// The files of the evaluations in a run's folder, sorted by name; none where it
 /// has none yet.
@@ -151,17 +76,6 @@ pub fn compared(contenders: &[Contender], common: bool, n_first: Option<usize>) 
     Ok(table)
 }
 
-/// The shares of written answers that ended and that have an answer; nothing where
-/// options were chosen from.
-pub(super) fn shares(contender: &Contender) -> Vec<Cell> {
-    let evaluation = contender.evaluation();
-    if !evaluation.conditions.has_written_answers() {
-        return Vec::new();
-    }
-    let share = |of: Option<Accuracy>| of.map_or(Cell::Empty, |of| Cell::number(of.value(), 3));
-    vec![share(evaluation.ended()), share(evaluation.extracted())]
-}
-
 /// Compares two contenders.
 ///
 /// # Errors
@@ -220,32 +134,6 @@ fn row(of: &Contender, comparison: &Comparison, n_total: usize) -> Vec<Cell> {
         p_value(comparison.p_value),
     ]);
     cells
-}
-
-/// People see 0.031 and 1.2e-9, programs the number in full.
-pub(super) fn p_value(p: f64) -> Cell {
-    match p < 0.001 {
-        true => Cell::Scientific(p),
-        false => Cell::number(p, 3),
-    }
-}
-
-/// What a run does apart from its seed, its name and where it computes.
-pub fn without_seed(spec: &RunSpec) -> RunSpec {
-    let mut spec = spec.clone();
-    let RunSpec {
-        name,
-        device,
-        training,
-        intervals,
-        ..
-    } = &mut spec;
-    let default = RunSpec::default();
-    name.clone_from(&default.name);
-    *device = default.device;
-    *intervals = default.intervals;
-    training.seed = default.training.seed;
-    spec
 }
 
 fn notes(contenders: &[Contender], first: &Contender, has_groups: bool) -> Vec<String> {

@@ -10,6 +10,7 @@
 //! n = 500`; in those for programs it is a column for each of its numbers.
 
 pub mod compared;
+pub mod contender;
 mod format;
 mod seed_groups;
 mod table;

@@ -1,6 +1,6 @@
 //! Runs that differ in their seed alone, as one row of a comparison.
 
-use super::compared::{Contender, p_value, shares, without_seed};
+use super::contender::{Contender, p_value, shares, without_seed};
 use super::{Cell, Estimate};
 use crate::bench::{
     Accuracy, Evaluation, GroupComparison, MeanInterval, Rule, common_items, compare_groups,

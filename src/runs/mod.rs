@@ -3,7 +3,6 @@
 
 pub mod eta;
 pub mod generation;
-pub mod labels;
 pub mod news;
 pub mod run;
 pub mod scoring;
@@ -18,8 +17,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use self::generation::GeneratedTexts;
-use self::labels::RunLabels;
-use self::run::{ExportedState, Run, RunStatus};
+use self::run::{ExportedState, Run, RunLabels, RunStatus};
 use self::scoring::Scoring;
 use crate::protocol::event::{Event, KernelDistances, RunId, RunOutcome, Score};
 use crate::protocol::log_line::{
@@ -27,7 +25,7 @@ use crate::protocol::log_line::{
     score_line, start_line,
 };
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::rate_finder::RateFinding;
+use crate::tuning::train::rate_finder::RateFinding;
 
 /// Log lines that are kept; older ones go.
 const MAX_LOG_LINES: usize = 5000;

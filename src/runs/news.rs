@@ -4,7 +4,7 @@
 use super::RunStore;
 use crate::protocol::event::{Event, FailureKind, RunId, RunOutcome};
 use crate::protocol::log_line::failure_line;
-use crate::tuning::diagnosis::Diagnosis;
+use crate::tuning::inspect::diagnosis::Diagnosis;
 
 /// Something that a client acts on.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use crate::data::Benchmark;
 use crate::model::ModelConfig;
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::run_spec::{DataSource, RunSpec};
-use crate::tuning::cost::token_cost;
+use crate::tuning::plan::cost::token_cost;
 use crate::tuning::spec::Method;
 
 /// What is known of a run before it begins.

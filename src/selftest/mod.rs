@@ -19,7 +19,7 @@ use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::kernels::gpu_op::multiplies_in_half;
+use crate::kernels::device::matrix_units::multiplies_in_half;
 
 /// Numbers with the name under which they are compared.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device};
 use super::inputs::{numbers, tensor};
 use super::{Check, Named};
 use crate::error::Result;
-use crate::kernels::matmul::{Finish, Start, Stored, product};
+use crate::kernels::product::{Finish, Start, Stored, product};
 
 /// Rounding of 32-bit numbers, in sums of up to 1100 terms.
 const BOUND: f64 = 1e-5;

@@ -8,13 +8,13 @@ use crate::data::{Benchmark, Protocol, Split, mini as mini_set};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{Precision, Rwkv7, mini};
-use crate::tuning::batch::Batch;
 use crate::tuning::spec::{
     DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, LossOn, Method, OptimizerSpec,
     StandardSpec, SupportVectors, TrainingSpec,
 };
-use crate::tuning::state_file::TunedState;
-use crate::tuning::trainer::{StepNumbers, Trainer};
+use crate::tuning::states::state_file::TunedState;
+use crate::tuning::train::batch::Batch;
+use crate::tuning::train::trainer::{StepNumbers, Trainer};
 
 /// Rounding through six layers, there and back, and two steps.
 const BOUND: f64 = 2e-4;

@@ -5,7 +5,8 @@ use burn::tensor::{Device, Tensor};
 use super::inputs::tensor;
 use super::{Check, Named};
 use crate::error::{Error, Result};
-use crate::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward, wkv7_reference};
+use crate::kernels::wkv7::reference::wkv7_reference;
+use crate::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
 
 /// Sums of both signs over N and T; measured 3e-7 on the CPU and on llvmpipe.
 const BOUND: f64 = 2e-5;

@@ -1,10 +1,9 @@
 //! The combinations of values that a search takes.
 
-use super::plan::{MAX_RUNS, in_use, set};
 use super::spec::{Axis, Search};
 use super::values::{FieldValue, Rounding, Values};
 use crate::error::{Error, Result};
-use crate::persist::spec_file::field_value;
+use crate::persist::spec_file::{field_value, set_field};
 use crate::protocol::run_spec::RunSpec;
 use crate::random::SplitMix64;
 
@@ -122,4 +121,40 @@ fn random(axes: &[Axis], n_runs: usize, seed: u64, base: &RunSpec) -> Result<Vec
         }
     }
     Ok(combinations)
+}
+
+/// Runs of a sweep at most.
+pub(super) const MAX_RUNS: usize = 10_000;
+
+/// Sets a field; of the two weights of decorrelation only the one in use.
+pub(super) fn set(spec: &mut RunSpec, field: &str, value: &str) -> Result<()> {
+    set_field(spec, &format!("{field}={value}")).map_err(|error| match error {
+        Error::Spec { field: at, reason } => {
+            let reason = in_use(spec, field).unwrap_or(reason);
+            Error::Spec { field: at, reason }
+        }
+        other => other,
+    })
+}
+
+/// What to change in place of a weight of the rule that is not in use.
+pub(super) fn in_use(spec: &RunSpec, field: &str) -> Option<String> {
+    let (parent, last) = field.rsplit_once('.')?;
+    let (other, rule) = match last {
+        "lambda" => ("eta", "Joint"),
+        "eta" => ("lambda", "LocalRule"),
+        _ => return None,
+    };
+    let present = field_value(spec, parent).ok();
+    Some(match present {
+        Some(present) if !present.starts_with(rule) => format!(
+            "is not in use, for the rule of decorrelation is {}; change {parent}.{other}, \
+             or set {parent} to {rule}",
+            present.split('(').next().unwrap_or_default()
+        ),
+        Some(_) => return None,
+        None => "is not in use, for these runs do not decorrelate; set method.decorrelation \
+                 first, as in method.decorrelation=(rule: LocalRule(eta: 0.05, kappa: 0.5))"
+            .to_owned(),
+    })
 }

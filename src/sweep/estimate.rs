@@ -1,15 +1,21 @@
 //! What a sweep will take, told before it starts: memory by arithmetic, time
 //! from steps that were timed.
 
+use std::path::Path;
+
+use crossbeam_channel::unbounded;
+
 use super::plan::SweepPlan;
-use crate::error::Result;
+use super::process::{END_PATIENCE, MessageBody, Process};
+use super::protocol::{Failure, Order, Report};
+use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::run::Run;
-use crate::tuning::cost::token_cost;
-use crate::tuning::memory::{BranchShape, MemoryEstimate};
-use crate::worker::foresight::Foresight;
+use crate::tuning::plan::cost::token_cost;
+use crate::tuning::plan::memory::{BranchShape, MemoryEstimate};
+use crate::worker::memory_forecast::MemoryForecast;
 
 /// Steps of a past run that its time is read from, at least.
 const MIN_STEPS: usize = 5;
@@ -18,7 +24,7 @@ const MIN_STEPS: usize = 5;
 #[derive(Debug)]
 pub struct Estimator {
     /// One for each choice of model and data.
-    foresights: Vec<(RunSpec, Foresight)>,
+    forecasts: Vec<(RunSpec, MemoryForecast)>,
     timings: Vec<Timing>,
     /// Seconds an item of an evaluation takes.
     item_secs: Option<f64>,
@@ -50,42 +56,42 @@ impl Estimator {
     /// model does not allow.
     pub fn new(plan: &SweepPlan) -> Result<Self> {
         let mut estimator = Self {
-            foresights: Vec::new(),
+            forecasts: Vec::new(),
             timings: Vec::new(),
             item_secs: None,
         };
         for run in &plan.runs {
-            if estimator.foresight(&run.spec).is_none() {
-                let foresight = Foresight::read(&run.spec)?;
-                estimator.foresights.push((run.spec.clone(), foresight));
+            if estimator.forecast(&run.spec).is_none() {
+                let forecast = MemoryForecast::read(&run.spec)?;
+                estimator.forecasts.push((run.spec.clone(), forecast));
             }
         }
         Ok(estimator)
     }
 
-    fn foresight(&self, spec: &RunSpec) -> Option<&Foresight> {
-        let is_same = |(known, _): &&(RunSpec, Foresight)| {
+    fn forecast(&self, spec: &RunSpec) -> Option<&MemoryForecast> {
+        let is_same = |(known, _): &&(RunSpec, MemoryForecast)| {
             known.model == spec.model
                 && known.data == spec.data
                 && known.evaluation.limit == spec.evaluation.limit
                 && known.evaluation.split == spec.evaluation.split
                 && known.training.validation_limit == spec.training.validation_limit
         };
-        self.foresights
+        self.forecasts
             .iter()
             .find(is_same)
-            .map(|(_, foresight)| foresight)
+            .map(|(_, forecast)| forecast)
     }
 
     /// Takes the times of steps of earlier runs on the same device.
     pub fn learn(&mut self, runs: &[Run]) {
         for run in runs {
-            let is_like = |(known, _): &(RunSpec, Foresight)| {
+            let is_like = |(known, _): &(RunSpec, MemoryForecast)| {
                 known.device == run.spec.device
                     && known.model == run.spec.model
                     && known.data.source == run.spec.data.source
             };
-            if !self.foresights.iter().any(is_like) {
+            if !self.forecasts.iter().any(is_like) {
                 continue;
             }
             let mut secs: Vec<f64> = run
@@ -141,7 +147,7 @@ impl Estimator {
             .iter()
             .map(|run| Some(run.spec.training.steps as f64 * self.step_secs(&run.spec)?));
         let items = |spec: &RunSpec| {
-            let n_items = self.foresight(spec).and_then(|foresight| foresight.n_items);
+            let n_items = self.forecast(spec).and_then(|forecast| forecast.n_items);
             n_items.filter(|_| spec.evaluation.after).unwrap_or(0) as f64
         };
         let n_items: f64 = plan.runs.iter().map(|run| items(&run.spec)).sum();
@@ -154,7 +160,7 @@ impl Estimator {
 
     /// The memory of the largest step of a run.
     pub fn memory(&self, spec: &RunSpec) -> Option<MemoryEstimate> {
-        self.foresight(spec)?.memory(spec)
+        self.forecast(spec)?.memory(spec)
     }
 
     /// Seconds a step of a run takes: those of a like run, else on the line
@@ -186,15 +192,59 @@ impl Estimator {
     /// Multiplications of a step by arithmetic, to compare runs with.
     fn cost(&self, spec: &RunSpec) -> f64 {
         let config = self
-            .foresight(spec)
-            .or(self.foresights.first().map(|(_, of)| of));
-        config.map_or(1.0, |foresight| cost(&foresight.model, spec))
+            .forecast(spec)
+            .or(self.forecasts.first().map(|(_, of)| of));
+        config.map_or(1.0, |forecast| cost(&forecast.model, spec))
     }
 }
 
 fn cost(model: &ModelConfig, spec: &RunSpec) -> f64 {
     let n_examples = (spec.training.batch * spec.training.accumulate) as f64;
     n_examples * token_cost(model, &spec.method)
+}
+
+/// Seconds a step of each run takes; in place of them why a run cannot begin or
+/// that its steps break.
+///
+/// # Errors
+/// [`Error::Device`] where the process is lost.
+pub fn time_steps(
+    program: &Path,
+    n_threads: usize,
+    specs: &[RunSpec],
+    log: &Path,
+) -> Result<Vec<Result<f64, String>>> {
+    let (sender, messages) = unbounded();
+    let mut process = Process::start(program, 0, n_threads, log, sender)?;
+    let mut times = Vec::new();
+    for spec in specs {
+        process.tell(&Order::Time(Box::new(spec.clone())));
+        loop {
+            let message = messages.recv().map(|message| message.body);
+            match message {
+                Ok(MessageBody::Report(Report::Event(_))) => {}
+                Ok(MessageBody::Report(Report::Timed { secs })) => {
+                    times.push(Ok(secs));
+                    break;
+                }
+                Ok(MessageBody::Report(Report::Over { failure: None })) => {
+                    times.push(Err("its first steps break".into()));
+                    break;
+                }
+                Ok(MessageBody::Report(Report::Over {
+                    failure: Some(Failure { message, .. }),
+                })) => {
+                    times.push(Err(message));
+                    break;
+                }
+                Ok(MessageBody::Ended) | Err(_) => {
+                    return Err(Error::Device(process.wait(END_PATIENCE)));
+                }
+            }
+        }
+    }
+    process.wait(END_PATIENCE);
+    Ok(times)
 }
 
 #[cfg(test)]

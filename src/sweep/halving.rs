@@ -21,7 +21,7 @@ pub(super) enum Step {
     /// Others were better at its last rung.
     Drop,
     /// Nothing.
-    Rest,
+    Done,
 }
 
 /// What each run of a part may do. `n_rungs` lie below the end; at each of
@@ -37,7 +37,7 @@ pub(super) fn steps(runs: &[Climber], n_rungs: usize, factor: usize) -> Vec<Step
             for &idx in &field {
                 steps[idx] = match (has_reached(idx), runs[idx].is_settled) {
                     (true, _) => Step::Wait,
-                    (false, true) => Step::Rest,
+                    (false, true) => Step::Done,
                     (false, false) => Step::Climb(Some(rung)),
                 };
             }
@@ -50,7 +50,7 @@ pub(super) fn steps(runs: &[Climber], n_rungs: usize, factor: usize) -> Vec<Step
             .collect();
         for &idx in &field {
             if !has_reached(idx) {
-                steps[idx] = Step::Rest;
+                steps[idx] = Step::Done;
             }
         }
         // Losses that are not finite come last; ties go to the earlier run.
@@ -66,7 +66,7 @@ pub(super) fn steps(runs: &[Climber], n_rungs: usize, factor: usize) -> Vec<Step
         arrived.sort_by(|a, b| loss(*a).total_cmp(&loss(*b)).then(a.cmp(b)));
         for &idx in arrived.iter().skip(n_kept) {
             steps[idx] = if runs[idx].is_settled {
-                Step::Rest
+                Step::Done
             } else {
                 Step::Drop
             };
@@ -76,7 +76,7 @@ pub(super) fn steps(runs: &[Climber], n_rungs: usize, factor: usize) -> Vec<Step
     }
     for idx in field {
         steps[idx] = if runs[idx].is_settled {
-            Step::Rest
+            Step::Done
         } else {
             Step::Climb(None)
         };
@@ -86,7 +86,7 @@ pub(super) fn steps(runs: &[Climber], n_rungs: usize, factor: usize) -> Vec<Step
 
 #[cfg(test)]
 mod tests {
-    use super::Step::{Climb, Drop, Rest, Wait};
+    use super::Step::{Climb, Done, Drop, Wait};
     use super::*;
 
     fn at(losses: &[f64]) -> Climber {
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn all_climb_to_the_first_rung_and_wait_there() {
         let runs = [at(&[]), at(&[0.5]), settled(&[])];
-        assert_eq!(steps(&runs, 2, 2), [Climb(Some(0)), Wait, Rest]);
+        assert_eq!(steps(&runs, 2, 2), [Climb(Some(0)), Wait, Done]);
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
         ];
         assert_eq!(
             steps(&runs, 2, 2),
-            [Drop, Climb(Some(1)), Drop, Climb(Some(1)), Rest]
+            [Drop, Climb(Some(1)), Drop, Climb(Some(1)), Done]
         );
         let runs = [
             at(&[0.5]),
@@ -129,7 +129,7 @@ mod tests {
             at(&[0.3, 0.2]),
             settled(&[]),
         ];
-        assert_eq!(steps(&runs, 2, 2), [Drop, Drop, Drop, Climb(None), Rest]);
+        assert_eq!(steps(&runs, 2, 2), [Drop, Drop, Drop, Climb(None), Done]);
         let runs = [
             at(&[0.5]),
             at(&[0.1, 0.4]),
@@ -137,7 +137,7 @@ mod tests {
             settled(&[0.3, 0.2]),
             settled(&[]),
         ];
-        assert_eq!(steps(&runs, 2, 2), [Drop, Drop, Drop, Rest, Rest]);
+        assert_eq!(steps(&runs, 2, 2), [Drop, Drop, Drop, Done, Done]);
     }
 
     #[test]
@@ -147,7 +147,7 @@ mod tests {
         // A run that fails at a rung does not hold the others up.
         assert_eq!(
             steps(&[settled(&[]), at(&[0.1])], 1, 2),
-            [Rest, Climb(None)]
+            [Done, Climb(None)]
         );
     }
 }

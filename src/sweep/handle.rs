@@ -4,7 +4,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::conduct::{Options, SweepCommand, SweepEnd, SweepEvent, conduct};
+use super::scheduler::{Options, SweepCommand, SweepEnd, SweepEvent, run_sweep};
 use super::store::SweepFolder;
 use crate::error::{Error, Result};
 
@@ -46,7 +46,7 @@ impl SweepHandle {
                 let _ = messages_to.send(SweepMessage::Event(event));
                 wake();
             };
-            let end = conduct(&folder, &options, &taken, &mut send);
+            let end = run_sweep(&folder, &options, &taken, &mut send);
             // Before the end is told, so that the sweep can be opened again.
             drop(folder);
             let _ = messages_to.send(SweepMessage::Ended(end));

@@ -6,19 +6,18 @@
 //! |---|---|
 //! | `spec.rs`, `values.rs` | what a sweep is, as plain data |
 //! | `plan.rs`, `combinations.rs` | from a sweep to its runs |
-//! | `estimate.rs`, `timing.rs` | memory and time, told before the start |
+//! | `estimate.rs` | memory and time, told before the start |
 //! | `store.rs`, `journal.rs` | a sweep on the disk |
 //! | `task.rs` | how a task stands, read from its folder |
 //! | `queue.rs`, `halving.rs` | which run is next |
 //! | `protocol.rs`, `process.rs`, `serve.rs` | a process that does runs, from both ends |
-//! | `conduct.rs`, `messages.rs`, `handle.rs` | a sweep from its first run to its last |
+//! | `scheduler.rs`, `messages.rs`, `handle.rs` | a sweep from its first run to its last |
 //! | `results.rs`, `results_tables.rs`, `results_best.rs`, `parallel_coordinates.rs`, `importance.rs` | what came of it |
 //! | `emit.rs` | the same runs as jobs of a cluster |
 //!
 //! The folders of the runs are the truth. What they cannot tell (a run that was
 //! skipped, one that could not begin) is in the sweep's journal.
 
-pub mod conduct;
 pub mod emit;
 pub mod estimate;
 pub mod handle;
@@ -29,12 +28,12 @@ pub mod queue;
 pub mod results;
 mod results_best;
 pub mod results_tables;
+pub mod scheduler;
 pub mod serve;
 pub mod spec;
 pub mod store;
 pub mod sweep_file;
 pub mod task;
-pub mod timing;
 pub mod values;
 
 mod combinations;

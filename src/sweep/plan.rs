@@ -3,17 +3,15 @@
 
 use std::collections::HashSet;
 
-use super::combinations::combinations;
+use super::combinations::{MAX_RUNS, combinations, set};
 use super::spec::{BaseRun, Halving, SweepPart, SweepSpec};
 use super::values::FieldValue;
 use crate::error::{Error, Result};
 use crate::persist::presets::preset;
-use crate::persist::spec_file::{field_value, print_compact, read_spec, set_field};
+use crate::persist::spec_file::{field_value, print_compact, read_spec};
 use crate::protocol::run_spec::{DataSource, EvaluationSplit, RunSpec};
 use crate::tuning::spec::Method;
 
-/// Runs of a sweep at most.
-pub(super) const MAX_RUNS: usize = 10_000;
 const MAX_NAME_CHARS: usize = 48;
 
 /// The runs of a sweep, in order.
@@ -264,39 +262,6 @@ fn apply(spec: &mut RunSpec, assignments: &[String], place: &str) -> Result<()> 
         set(spec, field.trim(), value.trim())?;
     }
     Ok(())
-}
-
-/// Sets a field; of the two weights of decorrelation only the one in use.
-pub(super) fn set(spec: &mut RunSpec, field: &str, value: &str) -> Result<()> {
-    set_field(spec, &format!("{field}={value}")).map_err(|error| match error {
-        Error::Spec { field: at, reason } => {
-            let reason = in_use(spec, field).unwrap_or(reason);
-            Error::Spec { field: at, reason }
-        }
-        other => other,
-    })
-}
-
-/// What to change in place of a weight of the rule that is not in use.
-pub(super) fn in_use(spec: &RunSpec, field: &str) -> Option<String> {
-    let (parent, last) = field.rsplit_once('.')?;
-    let (other, rule) = match last {
-        "lambda" => ("eta", "Joint"),
-        "eta" => ("lambda", "LocalRule"),
-        _ => return None,
-    };
-    let present = field_value(spec, parent).ok();
-    Some(match present {
-        Some(present) if !present.starts_with(rule) => format!(
-            "is not in use, for the rule of decorrelation is {}; change {parent}.{other}, \
-             or set {parent} to {rule}",
-            present.split('(').next().unwrap_or_default()
-        ),
-        Some(_) => return None,
-        None => "is not in use, for these runs do not decorrelate; set method.decorrelation \
-                 first, as in method.decorrelation=(rule: LocalRule(eta: 0.05, kappa: 0.5))"
-            .to_owned(),
-    })
 }
 
 fn check(spec: &RunSpec, settings: &[(String, FieldValue)]) -> Result<()> {

@@ -44,22 +44,22 @@ pub(super) struct Process {
 
 /// What came from process `of`.
 #[derive(Debug)]
-pub(super) struct Said {
+pub(super) struct ChildMessage {
     pub of: usize,
-    pub what: What,
+    pub body: MessageBody,
 }
 
 /// What came from a process.
 #[derive(Debug)]
-pub(super) enum What {
+pub(super) enum MessageBody {
     Report(Report),
     /// Nothing more: it has ended, or it is about to.
-    Gone,
+    Ended,
 }
 
 impl Process {
     /// Starts `program` as process number `of`, which may compute with
-    /// `n_threads`. What it says goes to `said`, its complaints to `log`.
+    /// `n_threads`. What it says goes to `messages`, its complaints to `log`.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be started.
@@ -68,7 +68,7 @@ impl Process {
         of: usize,
         n_threads: usize,
         log: &Path,
-        said: Sender<Said>,
+        messages: Sender<ChildMessage>,
     ) -> Result<Self> {
         let fail = |source| Error::io("start", program, source);
         let mut options = OpenOptions::new();
@@ -91,7 +91,7 @@ impl Process {
         if let Some(output) = child.stdout.take() {
             Builder::new()
                 .name(format!("sweep-{of}"))
-                .spawn(move || listen(output, of, &said))
+                .spawn(move || listen(output, of, &messages))
                 .map_err(fail)?;
         }
         Ok(Self {
@@ -176,7 +176,7 @@ fn words(status: ExitStatus, complaints: &str) -> String {
     format!("its process ended without a word, {status}")
 }
 
-fn listen(output: ChildStdout, of: usize, said: &Sender<Said>) {
+fn listen(output: ChildStdout, of: usize, messages: &Sender<ChildMessage>) {
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
     loop {
@@ -190,15 +190,15 @@ fn listen(output: ChildStdout, of: usize, said: &Sender<Said>) {
         }
         // A driver may write to the output too; such lines are no reports.
         if let Ok(report) = serde_json::from_slice(&line) {
-            let what = What::Report(report);
-            if said.send(Said { of, what }).is_err() {
+            let body = MessageBody::Report(report);
+            if messages.send(ChildMessage { of, body }).is_err() {
                 return;
             }
         }
     }
     // A sweep that is over does not listen.
-    let _ = said.send(Said {
+    let _ = messages.send(ChildMessage {
         of,
-        what: What::Gone,
+        body: MessageBody::Ended,
     });
 }

@@ -137,7 +137,7 @@ impl Queue {
                     (Step::Climb(_) | Step::Wait, TaskState::Dropped { .. }) => {
                         facts.state = TaskState::Held { step: done };
                     }
-                    (Step::Drop | Step::Climb(_) | Step::Wait | Step::Rest, _) => {}
+                    (Step::Drop | Step::Climb(_) | Step::Wait | Step::Done, _) => {}
                 }
             }
         }
@@ -207,7 +207,7 @@ impl Queue {
                     Some(Step::Climb(Some(rung))) => {
                         Some((task, plan.runs[idx].rungs.get(*rung).copied()))
                     }
-                    Some(Step::Wait | Step::Drop | Step::Rest) => None,
+                    Some(Step::Wait | Step::Drop | Step::Done) => None,
                 },
                 Task::Best(part) => {
                     let is_chosen = self.is_part_settled(plan, part)

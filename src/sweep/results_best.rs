@@ -3,9 +3,9 @@
 use super::results::{Row, SweepResults};
 use super::results_tables::{score_cell, validation_cell, written_cells};
 use super::task::TaskState;
+use crate::format::duration;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
 use crate::report::{Cell, Table};
-use crate::words::duration;
 
 impl SweepResults {
     /// The best run of each part on the test split, and the untuned model.

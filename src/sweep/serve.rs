@@ -15,7 +15,7 @@ use crate::persist::folder_lock::FolderLock;
 use crate::protocol::command::{Command, ResumeChanges};
 use crate::protocol::event::{Event, FailureKind, RunId};
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::rate_finder::RateRange;
+use crate::tuning::train::rate_finder::RateRange;
 use crate::worker::{Worker, WorkerHandle};
 
 /// How long a run's folder may still be held by the process of a sweep that was

@@ -23,13 +23,13 @@ use super::plan::SweepPlan;
 use super::task::Task;
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::persist::folder_lock::FolderLock;
 use crate::persist::metrics::MetricsFile;
 use crate::persist::run_folder::{METRICS_FILE, RunFolder, SPEC_FILE};
 use crate::persist::run_history::past_run;
 use crate::protocol::run_spec::{EvaluationSplit, RunSpec};
 use crate::sweep::sweep_file::{parse_sweep, print_sweep, read_sweep};
-use crate::words::shown;
 
 /// The folder of the sweeps in a folder of runs.
 pub const SWEEPS_FOLDER: &str = "sweeps";

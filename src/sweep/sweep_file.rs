@@ -6,8 +6,8 @@ use strsim::damerau_levenshtein;
 
 use super::spec::SweepSpec;
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::persist::spec_file::{parse_ron, print_ron, read_text};
-use crate::words::shown;
 
 const HEADER: &str = "// A sweep of Gosling: many runs, each a change of one.\n";
 

@@ -8,8 +8,8 @@ use super::tuning_loop::{Sources, Tuning, TuningEnd};
 use crate::error::{Error, Result};
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
 use crate::protocol::run_spec::RunSpec;
+use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::SelectBy;
-use crate::tuning::tuned::Tuned;
 
 /// A run that has begun.
 pub(super) struct ActiveRun<'a> {

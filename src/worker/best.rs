@@ -6,9 +6,9 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::tuning::checkpoint_file::TrainerCheckpoint;
+use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::SelectBy;
-use crate::tuning::tuned::Tuned;
+use crate::tuning::states::checkpoint_file::TrainerCheckpoint;
 
 const VALIDATED_STEP: &str = "validated_step";
 const BEST_STEP: &str = "best_step";
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn checkpoint() -> TrainerCheckpoint {
-        let state = crate::tuning::state_file::TunedState {
+        let state = crate::tuning::states::state_file::TunedState {
             n_layer: 1,
             n_head: 1,
             head_size: 1,

@@ -30,14 +30,14 @@ pub(super) struct Context<'w> {
     /// A run without a folder, which can be stopped by this name.
     pub unwritten: Option<RunId>,
     /// What is being done, for the message of a failure.
-    pub during: Doing,
+    pub during: JobPhase,
     /// Seconds spent in pauses.
     pub held_secs: f64,
 }
 
 /// What a job is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(super) enum JobPhase {
     CheckingSpec,
     LoadingModel,
     LoadingData,
@@ -55,7 +55,7 @@ pub(super) enum Doing {
     MeasuringDistances,
 }
 
-impl Doing {
+impl JobPhase {
     /// In words, the beginning of a sentence that ends in "failed".
     fn words(self) -> &'static str {
         match self {

@@ -11,7 +11,7 @@ use crate::protocol::command::{Command, GenerationRequest, ResumeChanges, ScoreR
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::protocol::trace::TraceRequest;
-use crate::tuning::rate_finder::RateRange;
+use crate::tuning::train::rate_finder::RateRange;
 
 /// Work that is done from its start to its end.
 #[derive(Debug, Clone, PartialEq)]
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn a_pause_is_left_for_a_text_and_held_again_after_it() {
         use crate::protocol::trace::TraceFrom;
-        use crate::tuning::trajectory::Place;
+        use crate::tuning::inspect::trajectory::Place;
         let (sender, mut control) = control();
         let run = id("a");
         let request = TraceRequest {

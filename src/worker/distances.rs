@@ -1,17 +1,17 @@
 //! How far receptance vectors and support vectors lie apart: what gamma is
 //! chosen by, measured before a run.
 
-use super::context::{Context, Doing};
-use super::run_loop::load_data;
+use super::context::{Context, JobPhase};
+use super::loading::load_data;
 use super::session::Session;
 use crate::error::{Error, Result};
+use crate::kernels::device::read_back::read_f32;
 use crate::protocol::event::{Event, KernelDistances};
 use crate::protocol::run_spec::RunSpec;
 use crate::random::SplitMix64;
-use crate::tuning::kernel_projector::KernelProjector;
-use crate::tuning::receptance_sample::ReceptanceSample;
+use crate::tuning::method::projector::KernelProjector;
+use crate::tuning::method::receptance_sample::ReceptanceSample;
 use crate::tuning::spec::{LiftSpec, Method};
-use crate::tuning::trainer::read_f32;
 
 /// Training examples that are looked at.
 const MAX_EXAMPLES: usize = 64;
@@ -34,10 +34,10 @@ pub(super) fn measure_distances(
     let lift = lift_of(&spec.method)?;
     spec.check()?;
     let (data, _) = load_data(spec, context)?;
-    context.during = Doing::LoadingModel;
+    context.during = JobPhase::LoadingModel;
     let (loaded, _) = context.load(session, spec)?;
     context.poll(0)?;
-    context.during = Doing::MeasuringDistances;
+    context.during = JobPhase::MeasuringDistances;
     let examples = &data.train[..data.train.len().min(MAX_EXAMPLES)];
     if examples.is_empty() {
         return Err(Error::spec("data", "has no training example to measure"));

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::context::{Context, Doing, Throttle};
+use super::context::{Context, JobPhase, Throttle};
 use super::run_data::BenchmarkSet;
 use super::session::LoadedModel;
 use crate::bench::{Evaluation, ItemSet, Runner, ScoreOptions, evaluate};
@@ -12,7 +12,7 @@ use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::evaluation_file::{Scored, written_answers};
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, Score};
-use crate::tuning::tuned::Tuned;
+use crate::tuning::method::tuned::Tuned;
 
 /// Seconds between two reports of progress.
 const PROGRESS_SECS: f64 = 0.1;
@@ -104,7 +104,7 @@ impl Measurement<'_> {
     /// [`crate::error::Error::Stopped`] when the run is to end; what the device
     /// or the disk reports.
     pub fn take(&self, context: &mut Context<'_>) -> Result<EvaluationSummary> {
-        context.during = Doing::Evaluating(self.phase);
+        context.during = JobPhase::Evaluating(self.phase);
         let told = |done, total| Event::EvaluationProgress {
             run: self.run.clone(),
             phase: self.phase,

@@ -3,19 +3,19 @@
 use std::path::Path;
 use std::time::Instant;
 
-use super::context::{Context, Doing};
+use super::context::{Context, JobPhase};
 use super::session::{LoadedModel, Session};
 use crate::error::{Error, Result};
 use crate::model::TextStart;
-use crate::model::generate::{END_OF_DOCUMENT, Generation};
+use crate::model::generate::Generation;
 use crate::model::sampling::Sampler;
 use crate::model::state::Start;
 use crate::model::text_stream::TextStream;
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 use crate::protocol::command::GenerationRequest;
 use crate::protocol::event::{Answer, AnswerEnd, Event, RunId};
-use crate::tuning::lift_bundle::read_tuned;
-use crate::tuning::state_file::locate_state;
+use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::state_file::locate_state;
 
 /// Answers the prompt until both answers have ended.
 ///
@@ -27,12 +27,12 @@ pub(super) fn generate(
     context: &mut Context<'_>,
 ) -> Result<()> {
     let run = context.run().unwrap_or(RunId(String::new()));
-    context.during = Doing::LoadingModel;
+    context.during = JobPhase::LoadingModel;
     let (loaded, tokenizer) = match context.load(session, &request.spec) {
         Err(Error::Stopped) => return end_all(request, &run, context),
         other => other?,
     };
-    context.during = Doing::Generating;
+    context.during = JobPhase::Generating;
     if !request.alpha.is_finite() {
         let reason = format!("must be a number, is {}", request.alpha);
         return Err(Error::spec("alpha", reason));

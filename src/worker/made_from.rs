@@ -17,7 +17,7 @@ use crate::persist::run_folder::RunFolder;
 use crate::persist::run_inputs::{Input, RunInputs};
 use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::spec::StartState;
-use crate::tuning::state_file::{Metadata, VOCABULARY_FILE, VocabularyMark, read_state};
+use crate::tuning::states::state_file::{Metadata, VOCABULARY_FILE, VocabularyMark, read_state};
 
 /// The key of the inputs in a checkpoint.
 pub(super) const INPUTS: &str = "inputs";

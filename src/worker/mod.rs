@@ -7,7 +7,7 @@
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs` | the model and the data of a run |
 //! | `run_loop.rs`, `active_run.rs` | a run from its specification to its state |
-//! | `step_memory.rs`, `memory_permission.rs`, `snapshot_plan.rs`, `foresight.rs` | what a run takes, told before it starts |
+//! | `step_memory.rs`, `memory_permission.rs`, `snapshot_plan.rs`, `memory_forecast.rs` | what a run takes, told before it starts |
 //! | `data_look.rs` | the training data in tokens, to look at |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
@@ -18,7 +18,7 @@
 //! | `tracer.rs` | the state over a text, for those who look on |
 
 pub mod data_look;
-pub mod foresight;
+pub mod memory_forecast;
 pub mod snapshot_plan;
 
 mod active_run;
@@ -38,6 +38,7 @@ mod scoring;
 pub(crate) mod session;
 pub use memory_permission::{ALLOW_MEMORY, allow_memory, is_memory_allowed};
 pub(crate) use session::check_precision;
+mod loading;
 mod step_memory;
 mod tracer;
 mod tuning_loop;
@@ -50,7 +51,7 @@ use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use self::context::{Context, Doing, failure_kind};
+use self::context::{Context, JobPhase, failure_kind};
 use self::control::{Control, Job};
 use self::session::Session;
 use crate::error::{Error, Result};
@@ -142,7 +143,7 @@ fn work(
             traces,
             folder: None,
             unwritten: None,
-            during: Doing::CheckingSpec,
+            during: JobPhase::CheckingSpec,
             held_secs: 0.0,
         };
         // What an earlier job ran into is none of this one's.
@@ -165,7 +166,7 @@ fn work(
                 context.report_failure(kind, message);
             }
             Err(panic) => {
-                let message = said(&*panic);
+                let message = panic_message(&*panic);
                 // It may have left the device in any state.
                 let message = match session.lose(message) {
                     Some(trouble) => with(one_line(message), Some(trouble)),
@@ -191,7 +192,7 @@ fn with(message: String, trouble: Option<&str>) -> String {
 }
 
 /// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> &str {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("without a word")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::persist::run_folder::RunFolder;
 use crate::runs::run::{Run, RunStatus};
-use crate::tuning::checkpoint_file::{TrainerCheckpoint, read_checkpoint};
+use crate::tuning::states::checkpoint_file::{TrainerCheckpoint, read_checkpoint};
 
 /// Whether anything is left to do of a run.
 ///

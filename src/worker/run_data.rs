@@ -9,8 +9,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::model::LeadingToken;
-use crate::model::generate::END_OF_DOCUMENT;
-use crate::model::tokenizer::Tokenizer;
+use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSpec, EvaluationSplit, RunSpec};
 

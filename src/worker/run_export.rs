@@ -3,17 +3,17 @@
 
 use serde::Serialize;
 
-use super::context::{Context, Doing};
+use super::context::{Context, JobPhase};
 use crate::error::Result;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, write_bundle};
+use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
-use crate::tuning::state_file::{
+use crate::tuning::states::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, write_bundle};
+use crate::tuning::states::state_file::{
     ExportReport, Metadata, PthDType, write_companions, write_pth, write_safetensors,
 };
-use crate::tuning::tuned::Tuned;
 
 /// A state and what is known of it.
 pub(super) struct Handover<'a> {
@@ -45,7 +45,7 @@ impl Handover<'_> {
     /// [`crate::error::Error::Io`] if a file cannot be written, and
     /// [`crate::error::Error::Input`] if it reads back otherwise.
     pub fn write(&self, context: &mut Context<'_>) -> Result<()> {
-        context.during = Doing::Saving;
+        context.during = JobPhase::Saving;
         let metadata = Metadata {
             spec_ron: Some(print_spec(self.spec)?),
             metrics_json: serde_json::to_string(&self.figures).ok(),

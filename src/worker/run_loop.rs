@@ -5,15 +5,16 @@ use std::path::Path;
 
 use super::active_run::ActiveRun;
 use super::best::Validations;
-use super::context::{Context, Doing};
+use super::context::{Context, JobPhase};
 use super::control::Job;
 use super::distances::measure_distances;
 use super::generating::generate;
+use super::loading::load_data;
 use super::made_from::{INPUTS, MadeFrom, check_model_is_there};
 use super::resume;
 use super::run_data::RunData;
 use super::scoring::score;
-use super::session::{LoadedModel, Session, tokenizer_of};
+use super::session::{LoadedModel, Session};
 use super::snapshot_plan::SnapshotPlan;
 use super::step_memory::memory_note;
 use super::tracer::trace;
@@ -26,10 +27,10 @@ use crate::persist::run_inputs::has_inputs;
 use crate::protocol::command::ResumeChanges;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
 use crate::protocol::run_spec::{CheckpointSource, RunSpec};
-use crate::tuning::batch::DataOrder;
-use crate::tuning::rate_finder::{RateFinding, RateRange, find_rate};
-use crate::tuning::start::start_state;
-use crate::tuning::trainer::Trainer;
+use crate::tuning::states::start::start_state;
+use crate::tuning::train::batch::DataOrder;
+use crate::tuning::train::rate_finder::{RateFinding, RateRange, find_rate};
+use crate::tuning::train::trainer::Trainer;
 
 /// Does a job. What goes wrong before its run has begun leaves nothing behind.
 ///
@@ -47,7 +48,7 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
             let check = StartCheck::New { accept_changes };
             start(&spec.with_absolute_paths(), &runs, check, session, context)
         }
-        Job::Resume { folder, changes } => take_up(&folder, &changes, session, context),
+        Job::Resume { folder, changes } => resume_run(&folder, &changes, session, context),
         Job::Trace(request) => trace(request, session, context),
         Job::FindRate { run, spec, range } => {
             context.unwritten = Some(run.clone());
@@ -71,7 +72,7 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
 
 /// Reads the model ahead of the runs that will want it.
 fn load(spec: &RunSpec, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
-    context.during = Doing::LoadingModel;
+    context.during = JobPhase::LoadingModel;
     context.load(session, spec).map(|_| ())
 }
 
@@ -94,34 +95,23 @@ struct Prepared<'a> {
     trainer: Option<Trainer<'a>>,
 }
 
-/// The data of a run in the tokens of its model, before the weights, which take
-/// their time.
-pub(super) fn load_data(spec: &RunSpec, context: &mut Context<'_>) -> Result<(RunData, Tokenizer)> {
-    context.during = Doing::LoadingModel;
-    let tokenizer = tokenizer_of(&spec.model)?;
-    context.during = Doing::LoadingData;
-    let data = RunData::load(spec, &tokenizer)?;
-    context.poll(0)?;
-    Ok((data, tokenizer))
-}
-
 fn prepare<'a>(
     spec: &RunSpec,
     check: StartCheck,
     session: &'a mut Session,
     context: &mut Context<'_>,
 ) -> Result<Prepared<'a>> {
-    context.during = Doing::CheckingSpec;
+    context.during = JobPhase::CheckingSpec;
     spec.check()?;
     let (mut data, tokenizer) = load_data(spec, context)?;
-    context.during = Doing::LoadingModel;
+    context.during = JobPhase::LoadingModel;
     let (loaded, _) = context.load(session, spec)?;
     context.poll(0)?;
     data.notes.extend(loaded.notes.iter().cloned());
     data.notes.extend(memory_note(spec, loaded, &data)?);
     let snapshots = SnapshotPlan::new(spec, loaded.model.config());
     data.notes.extend(snapshots.map(|plan| plan.note()));
-    context.during = Doing::Preparing;
+    context.during = JobPhase::Preparing;
     let mut made_from = MadeFrom::new(spec, loaded, &tokenizer, &data);
     if let (StartCheck::New { accept_changes }, Some((_, start))) = (check, spec.method.tuned()) {
         made_from.check_start(start, accept_changes, &mut data.notes)?;
@@ -162,7 +152,7 @@ fn start(
 ) -> Result<()> {
     let mut prepared = prepare(spec, check, session, context)?;
     context.poll(0)?;
-    context.during = Doing::CreatingRun;
+    context.during = JobPhase::CreatingRun;
     let folder = RunFolder::create(runs, spec)?;
     prepared.made_from.keep(&folder, &prepared.tokenizer)?;
     folder.append_log(&prepared.loaded.lines.join("\n"))?;
@@ -194,13 +184,13 @@ fn start(
     active.finish(context)
 }
 
-fn take_up(
+fn resume_run(
     path: &Path,
     changes: &ResumeChanges,
     session: &mut Session,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    context.during = Doing::OpeningRun;
+    context.during = JobPhase::OpeningRun;
     let (mut folder, mut spec) = RunFolder::open(path)?;
     if let Some(model) = &changes.model {
         spec.model.checkpoint = CheckpointSource::File(model.clone());
@@ -223,7 +213,7 @@ fn take_up(
         made_from,
         trainer,
     } = &mut prepare(&spec, check, session, context)?;
-    context.during = Doing::OpeningRun;
+    context.during = JobPhase::OpeningRun;
     let mut validations = Validations::default();
     let mut notes = Vec::new();
     let mut inputs = None;
@@ -307,7 +297,7 @@ fn search_rate(
         let reason = "is Base, which trains nothing; choose Standard";
         return Err(Error::spec("method", reason));
     };
-    context.during = Doing::FindingRate;
+    context.during = JobPhase::FindingRate;
     let (data, training) = (&prepared.data, &spec.training);
     let order = DataOrder::new(data.train.len(), training.batch, training.seed);
     find_rate(

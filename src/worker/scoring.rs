@@ -4,7 +4,7 @@
 use std::fs::create_dir_all;
 use std::path::PathBuf;
 
-use super::context::{Context, Doing};
+use super::context::{Context, JobPhase};
 use super::evaluating::Work;
 use super::session::Session;
 use crate::bench::{FewShot, ItemSet, ScoreOptions, gold_answers};
@@ -15,8 +15,8 @@ use crate::persist::run_folder::read_run_spec;
 use crate::protocol::command::ScoreRequest;
 use crate::protocol::event::{EvaluationSummary, Event, RunId};
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::lift_bundle::read_tuned;
-use crate::tuning::state_file::locate_state;
+use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::state_file::locate_state;
 
 /// Scores, writes and reports; a stop is reported as an end without figures.
 ///
@@ -45,7 +45,7 @@ fn take(
     session: &mut Session,
     context: &mut Context<'_>,
 ) -> Result<(EvaluationSummary, PathBuf)> {
-    context.during = Doing::OpeningRun;
+    context.during = JobPhase::OpeningRun;
     let spec = read_run_spec(&request.folder)?;
     let (tuned, own_vocabulary) = match request.is_tuned {
         true => {
@@ -56,14 +56,14 @@ fn take(
         }
         false => (None, None),
     };
-    context.during = Doing::LoadingData;
+    context.during = JobPhase::LoadingData;
     let (set, mut options) = items(request, &spec)?;
     let gold = gold_answers(request.benchmark, request.official.as_deref())?;
-    context.during = Doing::LoadingModel;
+    context.during = JobPhase::LoadingModel;
     let (loaded, tokenizer) = context.load(session, &spec)?;
     let tokenizer = own_vocabulary.unwrap_or(tokenizer);
     options.cut_answers(spec.evaluation.max_new_tokens, &gold, &tokenizer);
-    context.during = Doing::Scoring;
+    context.during = JobPhase::Scoring;
     if let Some((tuned, _)) = &tuned {
         let fits = tuned.check_fits(loaded.model.config());
         fits.map_err(|error| error.at_file(&request.folder))?;

@@ -7,8 +7,9 @@ use std::time::{Instant, SystemTime};
 use burn::tensor::Device;
 
 use crate::error::{Error, Result};
+use crate::format::shown;
+use crate::kernels::device::matrix_units::multiplies_in_half;
 use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
-use crate::kernels::gpu_op::multiplies_in_half;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
@@ -16,7 +17,6 @@ use crate::protocol::event::Event;
 use crate::protocol::run_spec::{
     CheckpointSource, ModelSpec, Precision, RunSpec, VocabularySource,
 };
-use crate::words::shown;
 
 /// Ids that a vocabulary may be short of the embedding's rows: released models
 /// have 65536 rows for the World vocabulary's 65530 ids.

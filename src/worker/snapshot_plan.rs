@@ -4,8 +4,8 @@
 use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::snapshot_file::snapshot_bytes;
 use crate::tuning::spec::{LiftKind, Lifting, Method};
+use crate::tuning::states::snapshot_file::snapshot_bytes;
 
 /// When snapshots are stored, and what they take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

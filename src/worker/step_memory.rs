@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::kernels::device::{machine_memory, mebibytes, memory_of};
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{Layers, LossOn};
 
 /// The longest of the training examples, in tokens.

@@ -2,7 +2,7 @@
 //! looks on: answered between two steps of a run, or at once while there is
 //! none. Of several requests the newest is answered.
 
-use super::context::{Context, Doing};
+use super::context::{Context, JobPhase};
 use super::session::{LoadedModel, Session};
 use crate::error::{Error, Result};
 use crate::model::TextStart;
@@ -11,11 +11,11 @@ use crate::persist::run_folder::snapshot_file;
 use crate::protocol::event::{Event, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::protocol::trace::{TraceAnswer, TraceFrom, TraceRequest, Traced};
-use crate::tuning::lift_bundle::read_tuned;
-use crate::tuning::snapshot_file::read_snapshot;
-use crate::tuning::state_file::locate_state;
-use crate::tuning::trajectory::Trajectory;
-use crate::tuning::tuned::Tuned;
+use crate::tuning::inspect::trajectory::Trajectory;
+use crate::tuning::method::tuned::Tuned;
+use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::snapshot_file::read_snapshot;
+use crate::tuning::states::state_file::locate_state;
 
 /// What follows a text.
 pub(super) struct Tracer<'a> {
@@ -104,7 +104,7 @@ pub(super) fn trace(
     session: &mut Session,
     context: &mut Context<'_>,
 ) -> Result<()> {
-    context.during = Doing::Tracing;
+    context.during = JobPhase::Tracing;
     let spec = request.spec.clone();
     let loaded = context.load(session, &spec);
     match loaded {

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::best::{Check, Validations};
-use super::context::{Context, Doing, Throttle};
+use super::context::{Context, JobPhase, Throttle};
 use super::evaluating::held_out_score;
 use super::made_from::{INPUTS, MadeFrom};
 use super::run_data::RunData;
@@ -14,15 +14,15 @@ use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::{Event, RunId, StepMetrics};
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::batch::{Batch, DataOrder};
-use crate::tuning::checkpoint_file::write_checkpoint;
-use crate::tuning::condition_number::Conditions;
-use crate::tuning::diagnosis::Sign;
-use crate::tuning::evidence::Evidence;
+use crate::tuning::inspect::condition_number::Conditions;
+use crate::tuning::inspect::diagnosis::Sign;
+use crate::tuning::inspect::evidence::Evidence;
 use crate::tuning::spec::SelectBy;
-use crate::tuning::trainer::{Divergence, StepNumbers, Trainer};
+use crate::tuning::states::checkpoint_file::write_checkpoint;
+use crate::tuning::train::batch::{Batch, DataOrder};
+use crate::tuning::train::trainer::{Divergence, StepNumbers, Trainer};
 
-mod onlookers;
+mod reporting;
 
 /// Checkpoints that are kept: one to go on from, one should that be damaged.
 const KEPT_CHECKPOINTS: usize = 2;
@@ -137,7 +137,7 @@ impl<'a> Tuning<'a> {
                 return Ok(TuningEnd::Finished);
             }
             self.listen(step, context)?;
-            context.during = Doing::Tuning;
+            context.during = JobPhase::Tuning;
             self.step(step)?;
         }
     }
@@ -268,7 +268,7 @@ impl<'a> Tuning<'a> {
 
     /// Measures the loss on the examples that are held out.
     fn validate(&mut self, step: usize, context: &mut Context<'_>) -> Result<()> {
-        context.during = Doing::Validating;
+        context.during = JobPhase::Validating;
         let (mut nats, mut n_tokens) = (0.0, 0);
         for batch in &self.held_out {
             context.poll(step)?;
@@ -324,7 +324,7 @@ impl<'a> Tuning<'a> {
         if self.saved_step == Some(step) {
             return Ok(());
         }
-        context.during = Doing::Saving;
+        context.during = JobPhase::Saving;
         let mut checkpoint = self.trainer.checkpoint()?;
         self.validations.store(&mut checkpoint);
         let inputs = self.made_from.inputs.to_json();

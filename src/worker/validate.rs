@@ -5,6 +5,7 @@ use std::fmt::{Debug, Display};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::kernels::device::DeviceChoice;
 use crate::persist::spec_file::PATH_HINT;
 use crate::protocol::run_spec::{
@@ -12,7 +13,6 @@ use crate::protocol::run_spec::{
     RunSpec, VocabularySource,
 };
 use crate::tuning::spec::{OptimizerSpec, Schedule, SelectBy, TrainingSpec};
-use crate::words::shown;
 
 const MAX_NAME_CHARS: usize = 64;
 pub(crate) const MAX_STEPS: usize = 100_000_000;

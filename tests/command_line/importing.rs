@@ -24,12 +24,13 @@ fn arc_lines(n_lines: usize) -> String {
 
 #[test]
 fn a_state_against_its_formats_convention_is_asked_about() {
-    use gosling::tuning::state_file::{Metadata, read_state, write_safetensors};
+    use gosling::tuning::states::state_file::{Metadata, read_state, write_safetensors};
     let folder = folder();
     let file = |name: &str| folder.path().join(name);
     let (state, _) = read_state(root("tests/golden/states/arc-0.3.st"), None).unwrap();
     let write = |name: &str, state| {
-        gosling::tuning::state_file::write_pth(state, file(name), Default::default()).unwrap();
+        gosling::tuning::states::state_file::write_pth(state, file(name), Default::default())
+            .unwrap();
     };
     write("usual.pth", &state);
     write("openmose.pth", &state.transposed());

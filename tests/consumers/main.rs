@@ -9,19 +9,18 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::HashMap;
-use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use burn::tensor::Device;
 use gosling::model::checkpoint::{Checkpoint, TensorDType};
 use gosling::model::generate::Generation;
 use gosling::model::tokenizer::Tokenizer;
 use gosling::model::{Rwkv7, mini};
-use gosling::tuning::state_file::{PthDType, TunedState, write_pth, write_st};
-use gosling::tuning::tuned::Tuned;
+use gosling::tuning::method::tuned::Tuned;
+use gosling::tuning::states::state_file::{PthDType, TunedState, write_pth, write_st};
 use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 

@@ -1,7 +1,7 @@
 //! The fused loss and its gradient.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use gosling::kernels::cross_entropy::{Gradient, cross_entropy, cross_entropy_reference};
+use gosling::kernels::loss::{Gradient, cross_entropy, cross_entropy_reference};
 
 use crate::fused::{check, gradient, leaf};
 use crate::support::{assert_close, values};

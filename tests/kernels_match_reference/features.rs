@@ -1,12 +1,11 @@
 //! The kernel features of a lifted state, and their limits.
 
 use burn::tensor::{Device, Tensor};
-use gosling::kernels::radial_features::RadialFeatures;
+use gosling::kernels::features::RadialFeatures;
 
 use crate::fused::{check, constant, gradient, leaf};
-use crate::software_gpu;
 use crate::support::{assert_close, values};
-use crate::u;
+use crate::{software_gpu, u};
 
 /// H, rows, N and M, none of which divides another.
 const SHAPE: [usize; 4] = [2, 37, 32, 48];

@@ -1,11 +1,13 @@
 //! The fused element-wise operators of a layer.
 
 use burn::tensor::{Device, Gradients, Tensor};
-use gosling::kernels::layer_norm::LayerNorm;
-use gosling::kernels::squared_relu::{squared_relu, squared_relu_backward, squared_relu_reference};
+use gosling::kernels::norm::LayerNorm;
+use gosling::kernels::product::squared_relu::{
+    squared_relu, squared_relu_backward, squared_relu_reference,
+};
 use gosling::kernels::token_mix::TokenMix;
-use gosling::kernels::wkv7_prepare::{Prepare, Prepared, Projections};
-use gosling::kernels::wkv7_readout::{Readout, ReadoutInputs};
+use gosling::kernels::wkv7::prepare::{Prepare, Prepared, Projections};
+use gosling::kernels::wkv7::readout::{Readout, ReadoutInputs};
 
 use crate::support::values;
 use crate::{Named, check_equal, software_gpu, u};

@@ -1,10 +1,9 @@
 //! The lifted operator: a rectangular state, outputs and all gradients.
 
 use burn::tensor::{Device, Tensor};
-use gosling::kernels::lifted_vectors::{KeySide, LiftedVectors};
-use gosling::kernels::lifted_wkv::{
-    checkpoint_interval, lifted_wkv, lifted_wkv_backward, lifted_wkv_reference,
-};
+use gosling::kernels::lifted::vectors::{KeySide, LiftedVectors};
+use gosling::kernels::lifted::{checkpoint_interval, lifted_wkv, lifted_wkv_backward};
+use gosling::kernels::wkv7::reference::lifted_wkv_reference;
 use gosling::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
 
 use crate::fused::{check, constant, gradient, leaf};

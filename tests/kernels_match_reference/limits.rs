@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::Tensor;
 use gosling::kernels::device::{list_adapters, says_out_of_memory, says_too_large};
-use gosling::kernels::matmul::{Finish, Start, Stored, product};
+use gosling::kernels::product::{Finish, Start, Stored, product};
 
 use crate::support::values;
 use crate::{software_gpu, u};

@@ -1,8 +1,10 @@
 //! The WKV-7 operator, also against golden values from PyTorch in f64.
 
 use burn::tensor::{Device, Tensor};
+use gosling::kernels::device::is_cpu;
+use gosling::kernels::wkv7::reference::wkv7_reference;
 use gosling::kernels::wkv7::{
-    Beside, Wkv7Inputs, is_cpu, wkv7, wkv7_backward, wkv7_reference, wkv7_state_gradient,
+    DirectGradients, Wkv7Inputs, wkv7, wkv7_backward, wkv7_state_gradient,
 };
 
 use crate::support::{Golden, values};
@@ -32,12 +34,12 @@ fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
     let state_alone = wkv7_state_gradient(&inputs, dy.clone());
     // What reaches r, k and v past the operator is added, and taken off again below.
     let Wkv7Inputs { r, k, v, .. } = inputs.clone();
-    let beside = Beside {
+    let direct = DirectGradients {
         r: r.clone(),
         k: k.clone(),
         v: v.clone(),
     };
-    let g = wkv7_backward(&inputs, &tape, dy, Some(beside));
+    let g = wkv7_backward(&inputs, &tape, dy, Some(direct));
     vec![
         ("y", values(forward.y)),
         ("s_last", values(forward.last_state)),

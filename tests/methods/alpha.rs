@@ -4,15 +4,15 @@
 use burn::tensor::Device;
 use gosling::model::Rwkv7;
 use gosling::model::generate::Generation;
-use gosling::tuning::batch::Batch;
-use gosling::tuning::lift_bundle::{read_tuned, write_bundle};
+use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::spec::{
     DecorrelationSpec, Dynamics, FeatureSpec, LiftSpec, LossOn, Method, StandardSpec,
     SupportVectors, TrainingSpec,
 };
-use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
-use gosling::tuning::trainer::Trainer;
-use gosling::tuning::tuned::Tuned;
+use gosling::tuning::states::lift_bundle::{read_tuned, write_bundle};
+use gosling::tuning::states::state_file::{Metadata, TunedState, write_safetensors};
+use gosling::tuning::train::batch::Batch;
+use gosling::tuning::train::trainer::Trainer;
 
 use crate::{examples, model};
 

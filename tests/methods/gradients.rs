@@ -3,9 +3,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use gosling::model::state::Start;
 use gosling::model::{LossOptions, Rwkv7, TapeOptions};
-use gosling::tuning::decorrelation_matrix::DecorrelationMatrix;
+use gosling::tuning::method::decorrelation::DecorrelationMatrix;
+use gosling::tuning::method::tuned::{LiftValues, Tuned};
 use gosling::tuning::spec::{DecorrelationSpec, Dynamics, Layers, LiftKind, LiftSpec, Method};
-use gosling::tuning::tuned::{LiftValues, Tuned};
 
 use crate::reference::differentiate;
 use crate::support::{assert_close, values};

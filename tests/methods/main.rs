@@ -17,13 +17,13 @@ use gosling::model::generate::Generation;
 use gosling::model::state::{ModelState, Start};
 use gosling::model::tokenizer::Tokenizer;
 use gosling::model::{Rwkv7, mini};
+use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, Method,
     PaperLiteralSpec, SupportVectors, TrainingSpec,
 };
-use gosling::tuning::state_file::TunedState;
-use gosling::tuning::trainer::Trainer;
-use gosling::tuning::tuned::Tuned;
+use gosling::tuning::states::state_file::TunedState;
+use gosling::tuning::train::trainer::Trainer;
 
 use support::values;
 

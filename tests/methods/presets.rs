@@ -5,9 +5,9 @@ use gosling::data::Example;
 use gosling::model::random::{SHAPE_0_1B, random_checkpoint};
 use gosling::model::{ModelConfig, Rwkv7};
 use gosling::persist::presets::{PRESETS, preset};
-use gosling::tuning::batch::Batch;
-use gosling::tuning::state_file::TunedState;
-use gosling::tuning::trainer::Trainer;
+use gosling::tuning::states::state_file::TunedState;
+use gosling::tuning::train::batch::Batch;
+use gosling::tuning::train::trainer::Trainer;
 
 #[test]
 fn every_preset_takes_a_step() {

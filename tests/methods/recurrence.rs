@@ -1,12 +1,13 @@
 //! The lifted recurrences against the WKV-7 operator, and their compression.
 
 use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};
-use gosling::kernels::lifted_wkv::{lifted_wkv, lifted_wkv_backward, lifted_wkv_reference};
+use gosling::kernels::lifted::{lifted_wkv, lifted_wkv_backward};
+use gosling::kernels::wkv7::reference::lifted_wkv_reference;
 use gosling::kernels::wkv7::{Wkv7Inputs, wkv7, wkv7_backward};
 use gosling::model::branch::reference::{
     HeadFeatures, LiteralMap, TokenVectors, paper_literal, recurrent,
 };
-use gosling::tuning::projection_matrix::ProjectionMatrix;
+use gosling::tuning::method::projection_matrix::ProjectionMatrix;
 
 use crate::support::values;
 

@@ -3,22 +3,22 @@
 
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use gosling::kernels::cross_entropy::cross_entropy_reference;
-use gosling::kernels::layer_norm::LayerNorm;
-use gosling::kernels::lifted_wkv::lifted_wkv_reference;
-use gosling::kernels::squared_relu::squared_relu_reference;
+use gosling::kernels::loss::cross_entropy_reference;
+use gosling::kernels::norm::LayerNorm;
+use gosling::kernels::product::squared_relu::squared_relu_reference;
 use gosling::kernels::token_mix::TokenMix;
-use gosling::kernels::wkv7::{Wkv7Inputs, wkv7_reference};
-use gosling::kernels::wkv7_prepare::{Prepare, Projections};
-use gosling::kernels::wkv7_readout::{Readout, ReadoutInputs};
+use gosling::kernels::wkv7::Wkv7Inputs;
+use gosling::kernels::wkv7::prepare::{Prepare, Projections};
+use gosling::kernels::wkv7::readout::{Readout, ReadoutInputs};
+use gosling::kernels::wkv7::reference::{lifted_wkv_reference, wkv7_reference};
 use gosling::model::branch::reference::{
     HeadFeatures, LiteralMap, TokenVectors, paper_literal, recurrent,
 };
 use gosling::model::checkpoint::Checkpoint;
 use gosling::model::{ModelConfig, mini};
-use gosling::tuning::lift_tensors::LiftTensors;
+use gosling::tuning::method::lift_tensors::LiftTensors;
+use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::spec::LiftKind;
-use gosling::tuning::tuned::Tuned;
 
 use crate::support::values;
 

@@ -38,7 +38,7 @@ pub fn long_at_the_third_step(n_digits: usize) -> (String, u64) {
     let lines: String = (2..7).map(short).collect();
     let lines = format!("{lines}{{\"prompt\": \"{long}\", \"completion\": \" 7\"}}\n");
     let is_third = |seed: &u64| {
-        let order = gosling::tuning::batch::DataOrder::new(6, 1, *seed);
+        let order = gosling::tuning::train::batch::DataOrder::new(6, 1, *seed);
         (0..3)
             .map(|step| order.batch(step)[0] == 5)
             .eq([false, false, true])

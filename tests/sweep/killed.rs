@@ -74,7 +74,7 @@ fn check_whole(folder: &Path, straight: &Path) {
         assert_eq!(steps(run), steps(expected), "{}", run.display());
         assert_eq!(counts(run), (1, 1), "{}", run.display());
         let state = |run: &Path| {
-            gosling::tuning::state_file::read_state(run.join("state.safetensors"), None)
+            gosling::tuning::states::state_file::read_state(run.join("state.safetensors"), None)
         };
         if let Ok((expected, _)) = state(expected) {
             assert_eq!(state(run).unwrap().0, expected, "{}", run.display());
@@ -188,7 +188,7 @@ fn a_process_that_hangs_does_not_keep_a_sweep_that_stops() {
     use std::os::unix::fs::PermissionsExt as _;
 
     use crossbeam_channel::unbounded;
-    use gosling::sweep::conduct::{Options, SweepCommand, SweepEnd, SweepEvent, conduct};
+    use gosling::sweep::scheduler::{Options, SweepCommand, SweepEnd, SweepEvent, conduct};
     use gosling::sweep::store::SweepFolder;
     use gosling::sweep::sweep_file::read_sweep;
 

@@ -1,13 +1,12 @@
 //! Ends that nobody announced: kill -9 at any moment, and SIGTERM.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use gosling::tuning::state_file::read_state;
+use gosling::tuning::states::state_file::read_state;
 
 use crate::program::*;
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use gosling::persist::metrics::{MetricRecord, read_metrics};
-use gosling::tuning::checkpoint_file::read_checkpoint;
+use gosling::tuning::states::checkpoint_file::read_checkpoint;
 
 /// Longer than any of these runs takes.
 const PATIENCE: Duration = Duration::from_secs(240);

@@ -8,7 +8,7 @@ use gosling::protocol::event::{
 };
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
-use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
+use gosling::tuning::states::state_file::{Metadata, TunedState, write_safetensors};
 
 /// Numbers that look like noise, the same every time.
 pub struct Noise(u64);

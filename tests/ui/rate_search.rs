@@ -1,13 +1,12 @@
 //! The search for a learning rate, on the real worker and as a picture.
 
 use eframe::egui::vec2;
-use egui_kittest::Harness;
-use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
+use egui_kittest::{Harness, SnapshotResults};
 use gosling::data::Template;
 use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::runs::RunStore;
-use gosling::tuning::rate_finder::{RateFinding, RatePoint, RateRange};
+use gosling::tuning::train::rate_finder::{RateFinding, RatePoint, RateRange};
 use gosling::ui::app::App;
 use gosling::ui::dialogs::rate_search::RateSearch;
 use gosling::ui::shared::tab::Tab;

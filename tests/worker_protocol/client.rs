@@ -13,7 +13,7 @@ use gosling::protocol::event::{EvaluationPhase, Event, FailureKind, RunId, RunOu
 use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::runs::RunStore;
 use gosling::runs::run::Run;
-use gosling::tuning::state_file::{TunedState, read_state};
+use gosling::tuning::states::state_file::{TunedState, read_state};
 use gosling::worker::{Worker, WorkerHandle};
 
 /// Longer than any of these runs takes; a worker that hangs is found out.

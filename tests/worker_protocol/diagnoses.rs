@@ -7,7 +7,7 @@ use gosling::persist::run_history::past_run;
 use gosling::protocol::event::Event;
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::run::Run;
-use gosling::tuning::diagnosis::Sign;
+use gosling::tuning::inspect::diagnosis::Sign;
 use gosling::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, FeatureSpec, Gamma, LiftSpec, Method, Schedule,
     SupportVectors,

@@ -10,13 +10,13 @@ use gosling::model::tokenizer::Tokenizer;
 use gosling::model::{Rwkv7, mini as mini_model};
 use gosling::protocol::event::RunOutcome;
 use gosling::tuning::MomentValues;
-use gosling::tuning::batch::{Batch, DataOrder};
-use gosling::tuning::schedule::learning_rate;
 use gosling::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, LiftSpec, LossOn, Method, StandardSpec, TrainingSpec,
 };
-use gosling::tuning::state_file::TunedState;
-use gosling::tuning::trainer::Trainer;
+use gosling::tuning::states::state_file::TunedState;
+use gosling::tuning::train::batch::{Batch, DataOrder};
+use gosling::tuning::train::schedule::learning_rate;
+use gosling::tuning::train::trainer::Trainer;
 
 use crate::client::*;
 
@@ -159,13 +159,14 @@ fn every_part_of_a_checkpoint_matters() {
     let mut trainer = setting.trainer(&setting.training);
     setting.go(&mut trainer, STOP);
     let whole = trainer.checkpoint().unwrap();
-    let resumed = |change: &dyn Fn(&mut gosling::tuning::checkpoint_file::TrainerCheckpoint)| {
-        let mut checkpoint = whole.clone();
-        change(&mut checkpoint);
-        let mut trainer = setting.trainer(&setting.training);
-        trainer.restore(&checkpoint).unwrap();
-        trainer
-    };
+    let resumed =
+        |change: &dyn Fn(&mut gosling::tuning::states::checkpoint_file::TrainerCheckpoint)| {
+            let mut checkpoint = whole.clone();
+            change(&mut checkpoint);
+            let mut trainer = setting.trainer(&setting.training);
+            trainer.restore(&checkpoint).unwrap();
+            trainer
+        };
     let mut with_all = resumed(&|_| ());
     assert_eq!(setting.go(&mut with_all, N_STEPS), rest);
     // The optimiser's moments, the first and the second.

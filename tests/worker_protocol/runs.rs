@@ -12,10 +12,10 @@ use gosling::protocol::command::Command;
 use gosling::protocol::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome, Score};
 use gosling::protocol::run_spec::DataSource;
 use gosling::runs::run::{Run, RunStatus};
-use gosling::tuning::rate_finder::RateRange;
-use gosling::tuning::snapshot_file::read_snapshot;
 use gosling::tuning::spec::{EarlyStopping, Method, SelectBy};
-use gosling::tuning::state_file::read_state;
+use gosling::tuning::states::snapshot_file::read_snapshot;
+use gosling::tuning::states::state_file::read_state;
+use gosling::tuning::train::rate_finder::RateRange;
 
 use crate::client::*;
 

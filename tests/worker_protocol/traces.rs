@@ -5,8 +5,8 @@ use gosling::protocol::command::Command;
 use gosling::protocol::event::Event;
 use gosling::protocol::run_spec::{CheckpointSource, RunSpec};
 use gosling::protocol::trace::{TraceAnswer, TraceFrom, TraceRequest};
-use gosling::tuning::snapshot_file::read_snapshot;
-use gosling::tuning::trajectory::Place;
+use gosling::tuning::inspect::trajectory::Place;
+use gosling::tuning::states::snapshot_file::read_snapshot;
 
 use crate::client::*;
 

@@ -11,7 +11,7 @@ use gosling::protocol::event::{Event, FailureKind, RunOutcome};
 use gosling::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
 use gosling::runs::run::RunStatus;
 use gosling::tuning::spec::{Layers, Method, OptimizerSpec, Schedule, StandardSpec, StartState};
-use gosling::tuning::state_file::{Metadata, TunedState, write_safetensors};
+use gosling::tuning::states::state_file::{Metadata, TunedState, write_safetensors};
 
 use crate::client::*;
 

@@ -2,12 +2,12 @@
 
 use burn::tensor::Tensor;
 
-use super::lengths::{BATCH_TOKENS, Layout};
-use super::reading::{Reached, indices, read, step};
+use super::lengths::{BATCH_TOKENS, BatchLayout};
+use super::reading::{ReadTexts, indices, read, step};
 use super::{Runner, batch_len, read_ints};
 use crate::error::{Error, Result};
-use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::state::ModelState;
+use crate::model::tokenizer::END_OF_DOCUMENT;
 
 impl Runner<'_> {
     /// Continues one batch of prompts, sorted by length, from the state `prefix`. `progress`
@@ -23,11 +23,11 @@ impl Runner<'_> {
         let mut outputs = vec![Vec::new(); prompts.len()];
         // The text of each row of the batch, and whether it still goes on.
         let mut rows: Vec<(usize, bool)> = (0..prompts.len()).map(|text| (text, true)).collect();
-        let Reached {
+        let ReadTexts {
             mut hidden,
             mut state,
         } = self.read_prompts(prompts, prefix, progress)?;
-        let layout = Layout::of(self.device);
+        let layout = BatchLayout::of(self.device);
         for n_written in 1..=max_new_tokens {
             let next = self.likeliest(hidden)?;
             for ((text, is_live), token) in rows.iter_mut().zip(next) {
@@ -55,7 +55,7 @@ impl Runner<'_> {
                 .iter()
                 .map(|(text, _)| outputs[*text].last_chunk::<1>().map_or(&[][..], |t| t))
                 .collect();
-            Reached { hidden, state } = step(self.model, self.device, &last, state);
+            ReadTexts { hidden, state } = step(self.model, self.device, &last, state);
         }
         Ok(outputs)
     }
@@ -66,8 +66,8 @@ impl Runner<'_> {
         prompts: &[&[u32]],
         prefix: &ModelState,
         progress: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<Reached> {
-        let mut reached: Option<Reached> = None;
+    ) -> Result<ReadTexts> {
+        let mut reached: Option<ReadTexts> = None;
         let mut rest = prompts;
         while !rest.is_empty() {
             progress(0)?;

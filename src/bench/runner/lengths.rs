@@ -4,7 +4,7 @@
 
 use burn::tensor::Device;
 
-use crate::kernels::wkv7::is_cpu;
+use crate::kernels::device::is_cpu;
 
 /// Tokens of one batch, padding included: bounds the memory of an evaluation.
 pub(super) const BATCH_TOKENS: usize = 16_384;
@@ -17,7 +17,7 @@ const STEPS_PER_OCTAVE: usize = 8;
 
 /// How texts are laid out for a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Layout {
+pub(super) struct BatchLayout {
     /// Tokens of one batch whose texts are padded to the longest.
     pub batch_tokens: usize,
     /// Tokens that are saved where a short beginning is read once and not with
@@ -27,7 +27,7 @@ pub(super) struct Layout {
     rounds: bool,
 }
 
-impl Layout {
+impl BatchLayout {
     const GPU: Self = Self {
         batch_tokens: BATCH_TOKENS,
         min_saved_by_short: 8192,
@@ -114,18 +114,18 @@ mod tests {
     #[test]
     fn texts_that_have_ended_leave_the_batch() {
         for n_live in 1..=64 {
-            let kept = Layout::CPU.kept(64, n_live);
+            let kept = BatchLayout::CPU.kept(64, n_live);
             assert!(
                 kept == n_live || (kept == 64 && n_live > 56),
                 "{n_live}: {kept}"
             );
-            let kept = Layout::GPU.kept(64, n_live);
+            let kept = BatchLayout::GPU.kept(64, n_live);
             assert!(
                 (n_live..=64).contains(&kept) && kept * 2 <= n_live * 3,
                 "{n_live}: {kept}"
             );
         }
-        assert_eq!(Layout::GPU.kept(5, 5), 5);
+        assert_eq!(BatchLayout::GPU.kept(5, 5), 5);
     }
 
     #[test]

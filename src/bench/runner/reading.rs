@@ -2,19 +2,19 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::lengths::Layout;
+use super::lengths::BatchLayout;
 use crate::model::Rwkv7;
 use crate::model::state::ModelState;
 
 /// Where texts of a batch have got to.
-pub(super) struct Reached {
+pub(super) struct ReadTexts {
     /// The normalised residual stream at the last token of each, [B, C].
     pub hidden: Tensor<2>,
     /// The state there.
     pub state: ModelState,
 }
 
-impl Reached {
+impl ReadTexts {
     fn select(&self, rows: &[usize], device: &Device) -> Self {
         let rows = indices(rows, device);
         Self {
@@ -42,9 +42,9 @@ pub(super) fn read(
     device: &Device,
     texts: &[&[u32]],
     start: &ModelState,
-) -> Reached {
+) -> ReadTexts {
     let shortest = texts.iter().map(|text| text.len()).min().unwrap_or(1);
-    let mut n_read = vec![Layout::of(device).whole_part(shortest); texts.len()];
+    let mut n_read = vec![BatchLayout::of(device).whole_part(shortest); texts.len()];
     let first: Vec<&[u32]> = texts
         .iter()
         .zip(&n_read)
@@ -97,10 +97,15 @@ pub(super) fn read(
 }
 
 /// Reads texts of one length.
-pub(super) fn step(model: &Rwkv7, device: &Device, texts: &[&[u32]], state: ModelState) -> Reached {
+pub(super) fn step(
+    model: &Rwkv7,
+    device: &Device,
+    texts: &[&[u32]],
+    state: ModelState,
+) -> ReadTexts {
     let n_tokens = texts.first().map_or(1, |text| text.len());
     let (hidden, state) = model.hidden(tokens(texts, n_tokens, device), state);
-    Reached {
+    ReadTexts {
         hidden: hidden.narrow(1, n_tokens - 1, 1).squeeze_dim(1),
         state,
     }

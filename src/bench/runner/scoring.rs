@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation::log_softmax};
 
-use super::lengths::Layout;
+use super::lengths::BatchLayout;
 use super::questions::Question;
 use super::reading::{indices, read, tokens};
 use super::{Runner, read_floats};
@@ -28,7 +28,7 @@ impl Runner<'_> {
         let (hidden, n_option_tokens) = match n_inputs {
             0 => (self.last_hidden(&shared, prefix), 0),
             longest => {
-                let longest = Layout::of(self.device).padded(longest);
+                let longest = BatchLayout::of(self.device).padded(longest);
                 (
                     self.with_options(questions, &shared, longest, prefix),
                     longest,
@@ -66,7 +66,7 @@ impl Runner<'_> {
     /// behind them does no harm.
     fn last_hidden(&self, texts: &[&[u32]], prefix: &ModelState) -> Tensor<2> {
         let longest = texts.iter().map(|text| text.len()).max().unwrap_or(1);
-        let n_tokens = Layout::of(self.device).padded(longest);
+        let n_tokens = BatchLayout::of(self.device).padded(longest);
         let ids = tokens(texts, n_tokens, self.device);
         let (hidden, _) = self.model.hidden(ids, prefix.fork(texts.len()));
         let [n_batch, _, n_embd] = hidden.dims();

@@ -7,11 +7,11 @@ use clap::Args;
 use super::report::{Spread, report};
 use super::target::{ModelArguments, TargetArguments, check_counts};
 use crate::error::{Error, Result};
-use crate::kernels::copy_rate::copy_rate;
+use crate::kernels::device::copy_rate::copy_rate;
 use crate::model::Rwkv7;
 use crate::model::state::ModelState;
 use crate::report::{Cell, Table};
-use crate::tuning::memory::weight_bytes;
+use crate::tuning::plan::memory::weight_bytes;
 
 /// What is measured.
 #[derive(Args)]

@@ -12,14 +12,14 @@ use crate::error::Result;
 use crate::kernels::measure::{self, Measured};
 use crate::model::ModelConfig;
 use crate::report::{Cell, Table};
-use crate::tuning::batch::Batch;
-use crate::tuning::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{
     DecorrelationSpec, Dynamics, FeatureSpec, LiftSpec, LossOn, Method, PaperLiteralSpec,
     StandardSpec, TrainingSpec,
 };
-use crate::tuning::state_file::TunedState;
-use crate::tuning::trainer::Trainer;
+use crate::tuning::states::state_file::TunedState;
+use crate::tuning::train::batch::Batch;
+use crate::tuning::train::trainer::Trainer;
 
 /// What is measured.
 #[derive(Args)]

@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 use cubecl::future::block_on;
 use cubecl::wgpu::{WgpuBackend, WgpuDevice, WgpuDeviceKind};
 
-use super::memory::adapter_memory;
+use super::AdapterKind;
+use super::memory::usable;
 
 /// What sort of adapter it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -262,4 +263,31 @@ fn is_same(one: &wgpu::AdapterInfo, other: &wgpu::AdapterInfo) -> bool {
     let has_numbers = one.vendor != 0 && one.device != 0;
     let same_numbers = (one.vendor, one.device) == (other.vendor, other.device);
     (is_software(one) && is_software(other)) || (has_numbers && same_numbers)
+}
+
+/// The memory that a GPU can use, of its Vulkan heaps.
+#[cfg(any(target_os = "linux", target_os = "windows"))]
+fn adapter_memory(adapter: &wgpu::Adapter, kind: AdapterKind) -> Option<u64> {
+    /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
+    const DEVICE_LOCAL: u32 = 1;
+    // SAFETY: the adapter is only asked for its properties and outlives the answer.
+    let vulkan = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
+    let device = vulkan.raw_physical_device();
+    let instance = vulkan.shared_instance().raw_instance();
+    // SAFETY: the device is the adapter's own, of this instance.
+    let properties = unsafe { instance.get_physical_device_memory_properties(device) };
+    let heaps = properties
+        .memory_heaps
+        .iter()
+        .take(properties.memory_heap_count as usize);
+    usable(
+        kind,
+        heaps.map(|heap| (heap.size, heap.flags.as_raw() & DEVICE_LOCAL != 0)),
+    )
+}
+
+/// Other interfaces do not say.
+#[cfg(not(any(target_os = "linux", target_os = "windows")))]
+fn adapter_memory(_adapter: &wgpu::Adapter, _kind: AdapterKind) -> Option<u64> {
+    None
 }

@@ -25,27 +25,6 @@ pub fn memory_of(choice: DeviceChoice) -> Option<u64> {
     }
 }
 
-/// The memory that a GPU can use, of its Vulkan heaps.
-#[cfg(any(target_os = "linux", target_os = "windows"))]
-pub(super) fn adapter_memory(adapter: &wgpu::Adapter, kind: AdapterKind) -> Option<u64> {
-    /// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
-    const DEVICE_LOCAL: u32 = 1;
-    // SAFETY: the adapter is only asked for its properties and outlives the answer.
-    let vulkan = unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }?;
-    let device = vulkan.raw_physical_device();
-    let instance = vulkan.shared_instance().raw_instance();
-    // SAFETY: the device is the adapter's own, of this instance.
-    let properties = unsafe { instance.get_physical_device_memory_properties(device) };
-    let heaps = properties
-        .memory_heaps
-        .iter()
-        .take(properties.memory_heap_count as usize);
-    usable(
-        kind,
-        heaps.map(|heap| (heap.size, heap.flags.as_raw() & DEVICE_LOCAL != 0)),
-    )
-}
-
 /// Of heaps, each with its bytes and whether it is local to the device: the largest
 /// local one, which is a card's own memory. An integrated GPU uses every heap as well;
 /// what is local to it may be a small part that the firmware has set aside.
@@ -53,7 +32,7 @@ pub(super) fn adapter_memory(adapter: &wgpu::Adapter, kind: AdapterKind) -> Opti
     not(any(target_os = "linux", target_os = "windows", test)),
     expect(dead_code, reason = "other interfaces have no heaps")
 )]
-fn usable(kind: AdapterKind, heaps: impl Iterator<Item = (u64, bool)>) -> Option<u64> {
+pub(crate) fn usable(kind: AdapterKind, heaps: impl Iterator<Item = (u64, bool)>) -> Option<u64> {
     match kind {
         AdapterKind::Integrated => heaps.map(|(bytes, _)| bytes).reduce(u64::saturating_add),
         AdapterKind::Discrete
@@ -63,12 +42,6 @@ fn usable(kind: AdapterKind, heaps: impl Iterator<Item = (u64, bool)>) -> Option
             .filter_map(|(bytes, is_local)| is_local.then_some(bytes))
             .max(),
     }
-}
-
-/// Other interfaces do not say.
-#[cfg(not(any(target_os = "linux", target_os = "windows")))]
-pub(super) fn adapter_memory(_adapter: &wgpu::Adapter, _kind: AdapterKind) -> Option<u64> {
-    None
 }
 
 /// What the programs on this machine share, in bytes.

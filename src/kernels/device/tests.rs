@@ -202,7 +202,7 @@ fn a_choice_takes_what_it_says() {
 fn the_cpu_opens_and_has_no_limits() {
     let open = open(DeviceChoice::Cpu).unwrap();
     assert!(open.description.contains("(asked for)"), "{open:?}");
-    assert!(crate::kernels::wkv7::is_cpu(&open.device));
+    assert!(super::is_cpu(&open.device));
     open.check_tensor("head.weight", u64::MAX).unwrap();
     open.check_dtype(DType::F32).unwrap();
 }
@@ -239,7 +239,7 @@ fn the_listed_adapter_is_the_one_that_opens() {
         let open = open(DeviceChoice::GpuIndex(pipe.index)).unwrap();
         assert!(open.is_software);
         assert!(open.name.starts_with(&pipe.name), "{}", open.name);
-        assert!(!crate::kernels::wkv7::is_cpu(&open.device));
+        assert!(!super::is_cpu(&open.device));
         assert_eq!(
             open.limits.unwrap().max_tensor_bytes,
             pipe.max_storage_bytes.min(pipe.max_buffer_bytes)

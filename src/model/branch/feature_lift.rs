@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::super::linear::n_values;
-use crate::kernels::radial_features::RadialFeatures;
+use crate::kernels::features::RadialFeatures;
 
 /// `mixing (features(x) - mean)`, where `mean` and `mixing` are optional.
 #[derive(Debug, Clone)]

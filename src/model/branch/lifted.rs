@@ -6,7 +6,7 @@ use burn::tensor::{Int, Tensor};
 use super::feature_lift::{FeatureLift, LiftedRows};
 use super::lifted_inputs::{LiftedRule, stacked, unstacked};
 use super::{BranchGradients, BranchGuard, BranchInputGradients, BranchInputs, moments};
-use crate::kernels::lifted_wkv::{lifted_wkv, lifted_wkv_backward};
+use crate::kernels::lifted::{lifted_wkv, lifted_wkv_backward};
 use crate::kernels::wkv7::{Wkv7Tape, largest};
 
 /// The recurrence of one layer.

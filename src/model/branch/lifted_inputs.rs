@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::{BranchInputGradients, BranchInputs, heads_first, tokens_first};
-use crate::kernels::lifted_vectors::{KeySide, LiftedVectors};
+use crate::kernels::lifted::vectors::{KeySide, LiftedVectors};
 use crate::kernels::wkv7::{Wkv7Gradients, Wkv7Inputs};
 
 /// Smallest norm that a vector is divided by.

@@ -5,8 +5,8 @@ use burn::tensor::{Device, Distribution};
 
 use super::reference::{HeadFeatures, LiteralMap, TokenVectors, paper_literal, recurrent};
 use super::*;
-use crate::kernels::lifted_wkv::lifted_wkv_reference;
-use crate::kernels::radial_features::RadialFeatures;
+use crate::kernels::features::RadialFeatures;
+use crate::kernels::wkv7::reference::lifted_wkv_reference;
 use crate::kernels::wkv7::{wkv7, wkv7_backward};
 
 /// B, T, H, N and M.

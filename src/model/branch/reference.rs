@@ -1,5 +1,5 @@
 //! The lifted recurrences as inputs of one operator with a state of N x M
-//! (`kernels/lifted_wkv.rs`), in plain, differentiable operations: the truth
+//! (`kernels/lifted/mod.rs`), in plain, differentiable operations: the truth
 //! that [`super::LiftedBranch`] is compared with.
 //!
 //! Every recurrence acts on the columns of the lifted state L [M, M] and Q on

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Distribution, TensorData};
 
 use super::readout::ReadoutTape;
 use super::*;
-use crate::kernels::radial_features::RadialFeatures;
+use crate::kernels::features::RadialFeatures;
 
 /// B, T, H, N and M.
 const SIZES: [usize; 5] = [2, 7, 3, 16, 32];

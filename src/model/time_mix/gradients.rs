@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernels::wkv7::{Beside, Wkv7Gradients, Wkv7Inputs};
+use crate::kernels::wkv7::{DirectGradients, Wkv7Gradients, Wkv7Inputs};
 use crate::model::branch::BranchInputGradients;
 
 /// The gradients of a recurrence that did not take place.
@@ -22,8 +22,8 @@ pub(super) fn no_gradients(inputs: &Wkv7Inputs) -> Wkv7Gradients {
 }
 
 /// What reaches r, k and v past a recurrence that did not take place.
-pub(super) fn only_beside(inputs: &Wkv7Inputs, beside: Beside) -> Wkv7Gradients {
-    let Beside { r, k, v } = beside;
+pub(super) fn only_direct(inputs: &Wkv7Inputs, direct: DirectGradients) -> Wkv7Gradients {
+    let DirectGradients { r, k, v } = direct;
     Wkv7Gradients {
         r,
         k,

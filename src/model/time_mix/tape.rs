@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernels::wkv7::prepare::Projections;
 use crate::kernels::wkv7::{Wkv7Inputs, Wkv7Tape};
-use crate::kernels::wkv7_prepare::Projections;
 use crate::model::branch::BranchTape;
 use crate::model::linear::n_values;
 
@@ -17,12 +17,12 @@ pub(in crate::model) struct TimeMixTape {
     pub(super) gate: Tensor<3>,
     pub(super) branch: Option<BranchTape>,
     /// Where the pass goes on below.
-    pub(super) below: Option<Below>,
+    pub(super) below: Option<InputsTape>,
 }
 
 /// What the backward pass reads to get past the state.
 #[derive(Debug, Clone)]
-pub(super) struct Below {
+pub(super) struct InputsTape {
     /// The residual stream in front, [B, T, C].
     pub(super) x: Tensor<3>,
     /// Where no branch stands in the place of the recurrence.
@@ -43,13 +43,13 @@ impl TimeMixTape {
     /// Numbers that it holds; the first layer's value is counted once, there.
     pub fn n_values(&self) -> usize {
         let inputs = self.wkv.each().map(n_values);
-        let below = self.below.as_ref().map_or(0, Below::n_values);
+        let below = self.below.as_ref().map_or(0, InputsTape::n_values);
         let branch = self.branch.as_ref().map_or(0, BranchTape::n_values);
         inputs.iter().sum::<usize>() + n_values(&self.y) + n_values(&self.gate) + branch + below
     }
 }
 
-impl Below {
+impl InputsTape {
     fn n_values(&self) -> usize {
         let Projections {
             key,

@@ -12,7 +12,7 @@ use crate::persist::spec_file::print_spec;
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
-use crate::sweep::conduct::SweepCommand;
+use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
 use crate::ui::config::names;
 use crate::ui::dialogs::export::ExportDialog;

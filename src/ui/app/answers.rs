@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::App;
 use crate::error::Result;
+use crate::format::shown;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
@@ -13,7 +14,6 @@ use crate::tuning::spec::StartState;
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::workspace::write_text;
 use crate::ui::shell::path_dialogs::PathFor;
-use crate::words::shown;
 
 impl App {
     /// Takes in what came of work beside the window.

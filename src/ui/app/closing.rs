@@ -5,7 +5,7 @@ use super::App;
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
-use crate::sweep::conduct::SweepCommand;
+use crate::sweep::scheduler::SweepCommand;
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::queue::{PersistedRequest, QueueRequest};
 use crate::ui::shell::closing::{Closing, Ending};

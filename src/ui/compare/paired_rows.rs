@@ -10,7 +10,7 @@ use crate::bench::{Accuracy, Change, Rule, mean_interval95};
 use crate::persist::evaluation_file::{EvaluationFile, written_answers};
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
-use crate::report::compared::without_seed;
+use crate::report::contender::without_seed;
 use crate::report::{Cell, Estimate, Table};
 use crate::runs::run::Run;
 use crate::ui::shared::evaluations::{Compared, EvaluationCache, EvaluationPair, name_of};

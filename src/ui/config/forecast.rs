@@ -4,16 +4,16 @@
 use crate::error::{Error, Result};
 use crate::kernels::device::DeviceChoice;
 use crate::protocol::run_spec::{CheckpointSource, RunSpec, VocabularySource};
-use crate::tuning::memory::MemoryEstimate;
+use crate::tuning::plan::memory::MemoryEstimate;
 use crate::tuning::spec::TrainingSpec;
 use crate::ui::widgets::field_row::Problem;
-use crate::worker::foresight::Foresight;
+use crate::worker::memory_forecast::MemoryForecast;
 
 /// The last answer, and whether another is under way.
 #[derive(Default)]
 pub(crate) struct DraftForecast {
     asked: Option<RunSpec>,
-    answer: Option<(RunSpec, Result<Box<Foresight>, Problem>)>,
+    answer: Option<(RunSpec, Result<Box<MemoryForecast>, Problem>)>,
     /// The memory of the device that was asked about last, once it is known.
     device: Option<(DeviceChoice, Option<u64>)>,
 }
@@ -32,7 +32,7 @@ impl DraftForecast {
     }
 
     /// Takes an answer in.
-    pub fn take(&mut self, key: RunSpec, seen: Result<Box<Foresight>>) {
+    pub fn take(&mut self, key: RunSpec, seen: Result<Box<MemoryForecast>>) {
         self.asked = None;
         let seen = seen.map_err(|error| problem(&key, error));
         self.answer = Some((key, seen));
@@ -64,7 +64,7 @@ impl DraftForecast {
     }
 
     /// What is known of the draft's model and data, or why they cannot be used.
-    pub fn of(&self, draft: &RunSpec) -> Option<Result<&Foresight, &Problem>> {
+    pub fn of(&self, draft: &RunSpec) -> Option<Result<&MemoryForecast, &Problem>> {
         match &self.answer {
             Some((known, seen)) if *known == key(draft) => Some(seen.as_deref()),
             Some(_) | None => None,

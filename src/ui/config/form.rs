@@ -8,6 +8,7 @@ use super::history::DraftHistory;
 use super::kernel_preview::Distances;
 use super::state::Config;
 use crate::error::Error;
+use crate::format::duration;
 use crate::persist::presets::PRESETS;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::run::Run;
@@ -21,7 +22,6 @@ use crate::ui::widgets::controls::{
     cut_label, from_right, group_title, primary_button, reserved, scrolled, small_lines,
 };
 use crate::ui::widgets::field_row::{FieldContext, Problem};
-use crate::words::duration;
 
 /// Lines above Start: the data, the memory and the time, or what is wrong.
 const N_LINES: usize = 3;

@@ -16,13 +16,13 @@ use crate::runs::RunStore;
 use crate::tuning::spec::Method;
 use crate::ui::shared::background::{Background, Threads};
 use crate::ui::shared::workspace::Workspace;
-use crate::worker::foresight::Foresight;
+use crate::worker::memory_forecast::MemoryForecast;
 
 /// What came of work beside the window.
 enum Answer {
     Adapters(Vec<AdapterSummary>),
     Spec(Result<Box<RunSpec>>),
-    Forecast(Box<RunSpec>, Result<Box<Foresight>>),
+    Forecast(Box<RunSpec>, Result<Box<MemoryForecast>>),
     Memory(DeviceChoice, Option<u64>),
 }
 
@@ -71,7 +71,7 @@ impl Config {
         self.defaults.look_at(draft);
         if let Some(spec) = self.forecast.wants(draft) {
             self.background.start(move || {
-                let seen = Foresight::read(&spec).map(Box::new);
+                let seen = MemoryForecast::read(&spec).map(Box::new);
                 Some(Answer::Forecast(Box::new(spec), seen))
             });
         }

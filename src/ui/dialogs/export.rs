@@ -6,18 +6,18 @@ pub(crate) mod view;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use crate::format::shown;
 use crate::persist::diagnostics::write_diagnostics;
 use crate::persist::run_numbers::write_numbers;
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::tuning::lift_bundle::{Exportable, NO_S0_NOTE, ONLY_S0_NOTE, exportable};
 use crate::tuning::spec::Method;
-use crate::tuning::state_file::{ExportFormat, PthDType, export, locate_state};
+use crate::tuning::states::lift_bundle::{Exportable, NO_S0_NOTE, ONLY_S0_NOTE, exportable};
+use crate::tuning::states::state_file::{ExportFormat, PthDType, export, locate_state};
 use crate::ui::shared::background::{Background, Threads};
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::path_dialogs::PathFor;
-use crate::words::shown;
 
 /// The formats in the order in which they are offered.
 pub const FORMATS: [ExportFormat; 5] = [

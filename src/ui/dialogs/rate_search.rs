@@ -6,8 +6,8 @@ use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
-use crate::tuning::rate_finder::{RateFinding, RateRange};
 use crate::tuning::spec::{DecorrelationRule, DecorrelationSpec, Method, TrainingSpec};
+use crate::tuning::train::rate_finder::{RateFinding, RateRange};
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::workspace::Workspace;
 

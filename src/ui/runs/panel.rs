@@ -8,6 +8,7 @@ use eframe::egui::{
 
 use super::queued::{Queued, run_queue_ui};
 use super::state::{RunSort, RunsPanel};
+use crate::format::duration;
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
@@ -23,7 +24,6 @@ use crate::ui::widgets::run_menu::run_menu_ui;
 use crate::ui::widgets::status_mark::{
     paint_status_mark, status_colour, status_sentence, status_share, status_word,
 };
-use crate::words::duration;
 
 const ROW_HEIGHT: f32 = 46.0;
 const ROW_GAP: f32 = 2.0;

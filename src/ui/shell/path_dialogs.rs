@@ -11,10 +11,10 @@ use std::thread::{self, Thread};
 use rfd::AsyncFileDialog;
 
 use crate::error::Result;
+use crate::format::shown;
 use crate::report::Table;
 use crate::ui::shared::background::Background;
 use crate::ui::widgets::metric::Metric;
-use crate::words::shown;
 
 /// The endings of training sets.
 const TEXTS: [&str; 5] = ["jsonl", "json", "csv", "tsv", "gz"];

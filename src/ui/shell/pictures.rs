@@ -8,12 +8,12 @@ use eframe::egui::{ColorImage, Context, Id, Rect, Ui, vec2};
 use super::docking::Dock;
 use super::path_dialogs::PathFor;
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::persist::heatmap_png::write_rgb_png;
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::{Workspace, start_quietly};
 use crate::ui::widgets::metric::Metric;
-use crate::words::shown;
 
 /// Frames from the wish to the picture: menus and dialogs are gone by then, and
 /// what is written for the picture alone is there.

@@ -2,12 +2,12 @@
 
 use eframe::egui::{ProgressBar, RichText, Ui};
 
+use crate::format::{duration, short};
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::Run;
 use crate::runs::scoring::Scoring;
 use crate::ui::widgets::controls::{cut_label, from_right};
-use crate::words::{duration, short};
 
 /// Steps whose time makes the rates that are shown.
 const RECENT_STEPS: usize = 16;

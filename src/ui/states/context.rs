@@ -3,7 +3,7 @@
 use super::data::{MatrixImageKey, StatesData};
 use super::settings::StatesSettings;
 use crate::runs::run::Run;
-use crate::tuning::head_matrices::MatrixKind;
+use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::spec::{Dynamics, Method};
 use crate::ui::shared::action::Action;
 

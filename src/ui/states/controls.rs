@@ -6,7 +6,7 @@ use super::context::{StatesContext, is_of_choice, origin_words, symbol};
 use super::settings::{ColourRange, CompareWith, StatesSettings};
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
-use crate::tuning::head_matrices::MatrixKind;
+use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::widgets::controls::{choice, from_right, within};

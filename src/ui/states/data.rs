@@ -14,11 +14,11 @@ use crate::protocol::event::RunId;
 use crate::protocol::latest::{Latest, StateSnapshot};
 use crate::protocol::trace::{TraceAnswer, TraceRequest};
 use crate::runs::run::Run;
-use crate::tuning::head_matrices::MatrixKind;
-use crate::tuning::lift_bundle::read_tuned;
-use crate::tuning::state_file::locate_state;
-use crate::tuning::trajectory::Place;
-use crate::tuning::tuned::Tuned;
+use crate::tuning::inspect::head_matrices::MatrixKind;
+use crate::tuning::inspect::trajectory::Place;
+use crate::tuning::method::tuned::Tuned;
+use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::state_file::locate_state;
 
 /// States that are kept for going to and fro.
 const N_KEPT: usize = 12;
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
     use crate::protocol::run_spec::RunSpec;
     use crate::runs::run::{ExportedState, RunStatus};
-    use crate::tuning::state_file::TunedState;
+    use crate::tuning::states::state_file::TunedState;
 
     fn run() -> Run {
         let mut run = Run::new(RunId("a".into()), RunSpec::default(), "a".into());

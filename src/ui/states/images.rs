@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::colormap::{Limits, Scale};
 use crate::error::Result;
 use crate::report::{Cell, Table};
-use crate::tuning::head_matrices::{Matrix, MatrixKind, lifted};
-use crate::tuning::matrix_statistics::MatrixStatistics;
-use crate::tuning::trajectory::{Place, Trajectory};
-use crate::tuning::tuned::Tuned;
+use crate::tuning::inspect::head_matrices::{Matrix, MatrixKind, lifted};
+use crate::tuning::inspect::matrix_statistics::MatrixStatistics;
+use crate::tuning::inspect::trajectory::{Place, Trajectory};
+use crate::tuning::method::tuned::Tuned;
 use crate::ui::widgets::heatmap_data::HeatmapData;
 
 /// Cells of a head in the grid of all, a side.
@@ -244,7 +244,7 @@ fn thumbnail(matrix: &Matrix, side: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::report::TableFormat;
-    use crate::tuning::state_file::TunedState;
+    use crate::tuning::states::state_file::TunedState;
 
     fn matrix(values: &[f32], columns: usize) -> Matrix {
         Matrix {

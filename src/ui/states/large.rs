@@ -13,7 +13,7 @@ use super::controls::save_ui;
 use super::images::MatrixImage;
 use super::settings::{ColourRange, StatesSettings};
 use crate::colormap::{ColourMap, Limits, Scale};
-use crate::tuning::head_matrices::MatrixKind;
+use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::ui::shell::pictures::{PictureOf, is_taken, place};
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::controls::{group_title, named, weak_small};

@@ -6,7 +6,7 @@ use eframe::egui::{
 };
 
 use super::context::{StatesContext, is_of_choice};
-use crate::tuning::matrix_statistics::{Histogram, MatrixStatistics};
+use crate::tuning::inspect::matrix_statistics::{Histogram, MatrixStatistics};
 use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::controls::{cut_label, group_title, named};
 use crate::ui::widgets::numbers::number;

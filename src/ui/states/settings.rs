@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::colormap::{Limits, Scale};
 use crate::protocol::event::RunId;
-use crate::tuning::head_matrices::MatrixKind;
-use crate::tuning::trajectory::Place;
+use crate::tuning::inspect::head_matrices::MatrixKind;
+use crate::tuning::inspect::trajectory::Place;
 use crate::ui::widgets::player::Player;
 
 /// What the ends of the colours of a state's picture stand for.

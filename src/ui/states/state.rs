@@ -4,7 +4,7 @@ use super::data::{GridKey, MatrixImageKey, StateKey, StatesData};
 use super::images::{HeadGrid, MatrixImage};
 use super::settings::StatesSettings;
 use crate::error::Result;
-use crate::tuning::tuned::Tuned;
+use crate::tuning::method::tuned::Tuned;
 use crate::ui::shared::background::{Background, Threads};
 
 /// What came of work beside the window.

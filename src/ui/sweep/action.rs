@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::sweep::conduct::SweepCommand;
+use crate::sweep::scheduler::SweepCommand;
 
 /// Something that people asked of sweeps.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,14 +7,14 @@ use super::axis::labelled;
 use super::header::behind_ui;
 use super::opened::Planned;
 use super::state::SweepState;
+use crate::format::duration;
 use crate::kernels::device::{DeviceChoice, mebibytes};
 use crate::runs::RunStore;
-use crate::sweep::conduct::MAX_JOBS;
+use crate::sweep::scheduler::MAX_JOBS;
 use crate::sweep::spec::ChooseBy;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::controls::{choice, from_right, primary_button, weak_small};
-use crate::words::duration;
 
 /// What the sweep takes, and Start.
 pub(super) fn bottom_ui(

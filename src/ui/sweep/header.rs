@@ -6,14 +6,14 @@ use super::action::SweepAction;
 use super::opened::OpenSweep;
 use super::parts::spoken;
 use super::state::SweepState;
+use crate::format::duration;
 use crate::runs::RunStore;
-use crate::sweep::conduct::SweepCommand;
 use crate::sweep::results_tables::headline;
+use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::task::TaskState;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::controls::{from_right, primary_button, weak_small};
-use crate::words::duration;
 
 /// Draws it.
 pub(super) fn header_ui(

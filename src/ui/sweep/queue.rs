@@ -8,7 +8,7 @@ use super::action::SweepAction;
 use super::opened::OpenSweep;
 use super::parts::select;
 use crate::runs::RunStore;
-use crate::sweep::conduct::SweepCommand;
+use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::task::{Task, TaskState};
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;

@@ -5,7 +5,7 @@ use std::path::Path;
 use eframe::egui::{Button, ProgressBar, RichText, Ui, Vec2, vec2};
 
 use crate::runs::run::{Run, RunStatus};
-use crate::sweep::conduct::SweepCommand;
+use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::task::TaskState;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::run_in_sweep::{RunInSweep, SweepTask};

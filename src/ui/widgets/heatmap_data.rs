@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::tuning::head_matrices::Matrix;
+use crate::tuning::inspect::head_matrices::Matrix;
 
 /// Numbers on their way to the GPU, told apart by their own number.
 #[derive(Debug)]

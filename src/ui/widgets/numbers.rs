@@ -2,7 +2,7 @@
 
 use eframe::egui::emath;
 
-use crate::words::short;
+use crate::format::short;
 
 /// A number as it stands at an axis.
 pub fn number(value: f64) -> String {

@@ -2,11 +2,11 @@
 
 use eframe::egui::{Color32, Painter, Pos2, Shape, Stroke, Visuals, vec2};
 
+use crate::format::duration;
 use crate::protocol::event::EvaluationPhase;
 use crate::runs::eta::secs_left;
 use crate::runs::run::{Run, RunStatus};
 use crate::ui::shell::theme::palette;
-use crate::words::duration;
 
 /// The word for a status.
 pub fn status_word(status: &RunStatus) -> &'static str {

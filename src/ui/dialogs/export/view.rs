@@ -6,7 +6,7 @@ use std::path::Path;
 use eframe::egui::{Context, DragValue, RichText, Spinner, TextEdit, Ui};
 
 use super::{ExportDialog, FORMATS, NotExported, format_words};
-use crate::tuning::state_file::LIFTED_FILE;
+use crate::tuning::states::state_file::LIFTED_FILE;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::{GAP, palette};

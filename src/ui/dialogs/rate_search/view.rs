@@ -10,7 +10,7 @@ use egui_plot::{
 
 use super::{RateSearch, rounded};
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::rate_finder::{RateFinding, RatePoint};
+use crate::tuning::train::rate_finder::{RateFinding, RatePoint};
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, Palette, blend, palette};
 use crate::ui::widgets::controls::{

@@ -1,0 +1,127 @@
+//! Good files of each format, as their writers make them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::tuning::MomentValues;
+use crate::tuning::method::tuned::{LiftValues, Tuned};
+use crate::tuning::spec::LiftKind;
+use crate::tuning::states::checkpoint_file::{TrainerCheckpoint, write_checkpoint};
+use crate::tuning::states::state_file::{
+    Metadata, PthDType, TunedState, write_pth, write_safetensors, write_st,
+};
+
+/// What a writer makes of a file in a folder of its own.
+pub(super) fn written(name: &str, write: impl FnOnce(&Path)) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    write(&path);
+    std::fs::read(path).unwrap()
+}
+
+pub(super) fn state() -> TunedState {
+    let layer = |layer: usize| (0..8).map(|i| (layer * 8 + i) as f32 * 0.25).collect();
+    TunedState {
+        n_layer: 2,
+        n_head: 2,
+        head_size: 2,
+        layers: (0..2).map(layer).collect(),
+    }
+}
+
+pub(super) fn lift() -> LiftValues {
+    LiftValues {
+        layers: vec![1],
+        n_head: 2,
+        head_size: 2,
+        upscaled_size: 3,
+        kind: LiftKind::Recurrent,
+        gate: Some(vec![0.5; 2]),
+        projection_seed: 9,
+        weights: vec![0.5; 12],
+        support_vectors: vec![0.25; 12],
+        gamma: vec![1.0; 2],
+        decorrelation: Some(vec![1.0; 18]),
+        mean: Some(vec![0.0; 6]),
+    }
+}
+
+pub(super) fn tuned(lift: Option<LiftValues>) -> Tuned {
+    Tuned {
+        state: state(),
+        lift,
+    }
+}
+
+pub(super) fn metadata() -> Metadata {
+    Metadata {
+        base_fingerprint: Some("ab".into()),
+        spec_ron: Some("()".into()),
+        metrics_json: Some("{}".into()),
+        ..Metadata::default()
+    }
+}
+
+pub(super) fn torch_seeds() -> Vec<Vec<u8>> {
+    let pth = |dtype| {
+        written("a.pth", |path| {
+            write_pth(&state(), path, dtype).unwrap();
+        })
+    };
+    // What torch itself writes for trainers: `tests/golden/torch/make.py`.
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch");
+    let foreign = [
+        "lightning.ckpt",
+        "mp_rank_00_model_states.pt",
+        "attributes.pth",
+        "package_list.pth",
+    ];
+    let foreign = foreign.map(|name| std::fs::read(golden.join(name)).unwrap());
+    let mut seeds = vec![pth(PthDType::F32), pth(PthDType::BF16)];
+    seeds.extend(foreign);
+    seeds
+}
+
+pub(super) fn state_seeds() -> Vec<Vec<u8>> {
+    let own = written("a.safetensors", |path| {
+        write_safetensors(&state(), path, &metadata()).unwrap();
+    });
+    let other = written("a.st", |path| {
+        write_st(&state(), path).unwrap();
+    });
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch");
+    let numbers = std::fs::read(golden.join("numbers.st")).unwrap();
+    vec![own, other, numbers]
+}
+
+pub(super) fn checkpoint_seeds() -> Vec<Vec<u8>> {
+    let seed = |lift: Option<LiftValues>| {
+        let n_parameters = 1 + usize::from(lift.is_some());
+        let moments = MomentValues {
+            first: vec![0.1; 8],
+            second: vec![0.2; 8],
+        };
+        let checkpoint = TrainerCheckpoint {
+            step: 3,
+            best: lift.is_some().then(|| tuned(lift.clone())),
+            tuned: tuned(lift),
+            layers: vec![0, 1],
+            moments: vec![moments; n_parameters],
+            extra: BTreeMap::from([("best_step".to_owned(), "2".to_owned())]),
+        };
+        written("step-000003.safetensors", |path| {
+            write_checkpoint(path, &checkpoint).unwrap();
+        })
+    };
+    vec![seed(None), seed(Some(lift()))]
+}
+
+/// One token for every byte, and a few more.
+pub(super) fn vocabulary() -> Vec<u8> {
+    let bytes = (0..256).map(|byte| format!("{} b'\\x{byte:02x}' 1\n", byte + 1));
+    let more = "257 'ab' 2\n258 \"\\u00e9'\" 3\n259 b'\\xff\\n' 2\n260 '\\U0001f600' 4\n";
+    bytes
+        .chain([more.to_owned()])
+        .collect::<String>()
+        .into_bytes()
+}

@@ -1,0 +1,36 @@
+//! Whether a device has units that multiply matrices.
+
+use burn::tensor::{Device, Tensor};
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::ir::{ElemType, FloatKind};
+
+use super::is_cpu;
+use crate::kernels::op::on_gpu;
+
+/// Whether the device multiplies matrices of 16-bit factors with 32-bit sums.
+pub fn multiplies_in_half(device: &Device) -> bool {
+    if is_cpu(device) {
+        return false;
+    }
+    has_matrix_units(&on_gpu(Tensor::<1>::zeros([1], device)))
+}
+
+/// Whether the device multiplies 16-bit matrices with 32-bit sums in planes of
+/// 32 units, and has shared memory for them.
+pub fn has_matrix_units(like: &CubeTensor) -> bool {
+    let properties = like.client.properties();
+    let (half, single) = (
+        ElemType::Float(FloatKind::F16),
+        ElemType::Float(FloatKind::F32),
+    );
+    let fits = properties.features.matmul.cmma.iter().any(|config| {
+        (config.a_type, config.b_type, config.cd_type) == (half, half, single)
+            && (config.m, config.n, config.k) == (16, 16, 16)
+    });
+    let hardware = &properties.hardware;
+    let has_room = hardware.max_shared_memory_size >= SHARED_BYTES;
+    fits && has_room && (hardware.plane_size_min, hardware.plane_size_max) == (32, 32)
+}
+
+/// Shared memory that the largest tile takes.
+const SHARED_BYTES: usize = 40 << 10;

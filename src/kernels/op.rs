@@ -1,0 +1,141 @@
+//! Kernels as operations on tensors of Burn: any number of inputs and outputs,
+//! and a function that launches.
+//!
+//! Burn's fusion is off (`Cargo.toml`): what is worth fusing is fused by hand
+//! here, and an operation that fusion schedules costs the host about twice what
+//! its launch does (`benches/gpu/README.md`).
+
+use burn::backend::Wgpu;
+use burn::tensor::{DType, Device, Int, Shape, Tensor};
+use burn_cubecl::kernel::into_contiguous;
+use burn_cubecl::tensor::CubeTensor;
+use cubecl::prelude::{CubeCount, TensorArg};
+
+use super::{device, measure};
+
+/// A tensor on a GPU, of any rank and element type.
+pub(crate) type GpuTensor = CubeTensor;
+
+/// The GPU's part of a tensor.
+///
+/// # Panics
+/// Where the tensor is tracked or lives on the CPU.
+pub(crate) fn on_gpu<const D: usize>(tensor: Tensor<D>) -> GpuTensor {
+    match tensor.try_into_primitive::<Wgpu>() {
+        Ok(tensor) => tensor,
+        Err(error) => panic!("a kernel of the GPU was given another tensor: {error:?}"),
+    }
+}
+
+/// As [`on_gpu`], of whole numbers.
+pub(crate) fn integers_on_gpu<const D: usize>(tensor: Tensor<D, Int>) -> GpuTensor {
+    match tensor.try_into_primitive::<Wgpu>() {
+        Ok(tensor) => tensor,
+        Err(error) => panic!("a kernel of the GPU was given another tensor: {error:?}"),
+    }
+}
+
+/// The other way round; `D` must be the rank.
+pub(crate) fn from_gpu<const D: usize>(tensor: GpuTensor) -> Tensor<D> {
+    Tensor::from_primitive::<Wgpu>(tensor)
+}
+
+/// Runs `launch`, which is given the inputs, contiguous, and the outputs, f32
+/// and not yet written. The device does its work later.
+///
+/// # Panics
+/// Where an input or an output is larger than the device binds: the kernel would
+/// compute wrong numbers and nothing would say so.
+pub(crate) fn queue<const OUT: usize>(
+    name: &'static str,
+    inputs: Vec<GpuTensor>,
+    outputs: [Shape; OUT],
+    launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT]) + Send,
+) -> [GpuTensor; OUT] {
+    for input in &inputs {
+        let n_values = input.meta.shape().num_elements();
+        check_size(name, input, n_values * input.dtype.size());
+    }
+    let inputs: Vec<_> = inputs.into_iter().map(into_contiguous).collect();
+    let written = outputs.map(|shape| empty(name, &inputs[0], shape));
+    measure::launched(name, &inputs[0].client, || launch(&inputs, &written));
+    written
+}
+
+/// As [`queue`], with one more output.
+///
+/// # Panics
+/// As [`queue`].
+pub(crate) fn queue_and_one<const OUT: usize>(
+    name: &'static str,
+    inputs: Vec<GpuTensor>,
+    outputs: [Shape; OUT],
+    one: Shape,
+    launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT], &CubeTensor) + Send,
+) -> ([GpuTensor; OUT], GpuTensor) {
+    let one = empty(name, &inputs[0], one);
+    let written = queue(name, inputs, outputs, |inputs, outputs| {
+        launch(inputs, outputs, &one);
+    });
+    (written, one)
+}
+
+/// A tensor as a kernel takes it.
+pub(crate) fn arg(x: &CubeTensor) -> TensorArg {
+    x.clone().into_tensor_arg()
+}
+
+/// Panics, in words that [`super::device::says_too_large`] knows, where the
+/// kernel `name` would bind a tensor of `n_bytes` and the device of `like` cannot.
+fn check_size(name: &str, like: &CubeTensor, n_bytes: usize) {
+    let opened = device::max_tensor_bytes(&Device::new(like.device.clone()));
+    let most = opened.unwrap_or_else(|| like.client.properties().memory.max_page_size);
+    assert!(
+        n_bytes as u64 <= most,
+        "{}",
+        device::too_large(name, n_bytes as u64, most)
+    );
+}
+
+/// An uninitialised f32 tensor on the device of `like`, for the kernel `name`.
+///
+/// # Panics
+/// Where the device cannot bind so much.
+pub(crate) fn empty(name: &str, like: &CubeTensor, shape: Shape) -> CubeTensor {
+    let n_bytes = shape.num_elements() * size_of::<f32>();
+    check_size(name, like, n_bytes);
+    let buffer = like.client.empty(n_bytes);
+    CubeTensor::new_contiguous(
+        like.client.clone(),
+        like.device.clone(),
+        shape,
+        buffer,
+        DType::F32,
+    )
+}
+
+/// The numbers of a contiguous tensor in another shape.
+pub(crate) fn shaped(x: &CubeTensor, shape: Shape) -> CubeTensor {
+    CubeTensor::new_contiguous(
+        x.client.clone(),
+        x.device.clone(),
+        shape,
+        x.handle.clone(),
+        x.dtype,
+    )
+}
+
+/// Cubes of a kernel with one for each of `n`, as a device takes so many.
+pub fn cubes(n: usize) -> CubeCount {
+    const WIDEST: usize = 65_535;
+    if n <= WIDEST {
+        CubeCount::Static(n as u32, 1, 1)
+    } else {
+        let height = n.div_ceil(WIDEST);
+        CubeCount::Static(n.div_ceil(height) as u32, height as u32, 1)
+    }
+}
+
+pub(crate) fn len(shape: &Shape) -> usize {
+    shape.num_elements()
+}

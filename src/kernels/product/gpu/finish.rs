@@ -1,0 +1,128 @@
+//! What is done to the factors of a product on the way in, and to the product
+//! on the way out, so that no pass over memory is spent on it.
+
+use cubecl::prelude::*;
+
+/// Four columns of a row.
+type Four = Vector<f32, Const<4>>;
+
+/// The largest number that a 16-bit factor holds.
+const LARGEST: f32 = 65_504.0;
+
+/// What is done to the first factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// Nothing.
+    Plain,
+    /// `max(x, 0)^2`.
+    SquaredRelu,
+    /// Nothing, but it is a gradient, whose small numbers 16 bits would lose:
+    /// it is taken `GRADIENT_SCALE` times, and the product divided by that.
+    Gradient,
+}
+
+/// Gradients of a mean over thousands of tokens come near one by it.
+const GRADIENT_SCALE: f32 = 4096.0;
+
+/// What is done to the product `x`, some of it with another tensor `o`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Finish {
+    /// Nothing.
+    Plain,
+    /// `x + o`.
+    Add,
+    /// `tanh x`.
+    Tanh,
+    /// `1 / (1 + exp -x)`.
+    Sigmoid,
+    /// `x (1 - o^2)`: the gradient through a tanh that gave o.
+    ThroughTanh,
+    /// `x o (1 - o)`: the gradient through a sigmoid that gave o.
+    ThroughSigmoid,
+    /// `2 x max(o, 0)`: the gradient through the squared ReLU of o.
+    ThroughSquaredRelu,
+}
+
+impl Finish {
+    /// Whether there is another tensor.
+    pub const fn reads_other(self) -> bool {
+        match self {
+            Self::Plain | Self::Tanh | Self::Sigmoid => false,
+            Self::Add | Self::ThroughTanh | Self::ThroughSigmoid | Self::ThroughSquaredRelu => true,
+        }
+    }
+}
+
+/// Numbers of the first factor, kept in the range of 16 bits where they are
+/// `narrow`.
+#[cube]
+pub fn started(x: Four, #[comptime] start: Start, #[comptime] narrow: bool) -> Four {
+    let mut value = x;
+    if comptime!(start == Start::SquaredRelu) {
+        let positive = max(x, Four::new(0.0f32));
+        value = positive * positive;
+    }
+    if comptime!(narrow) {
+        if comptime!(start == Start::Gradient) {
+            value *= Four::new(GRADIENT_SCALE);
+        }
+        value = clamp(value, Four::new(-LARGEST), Four::new(LARGEST));
+    }
+    value
+}
+
+/// Numbers of the product before it is finished, without what [`started`] did to
+/// save it from 16 bits.
+#[cube]
+pub fn restored(x: Four, #[comptime] start: Start) -> Four {
+    let mut value = x;
+    if comptime!(start == Start::Gradient) {
+        value *= Four::new(comptime!(1.0 / GRADIENT_SCALE));
+    }
+    value
+}
+
+/// Numbers of the product, and those of the other tensor in their place.
+#[cube]
+pub fn finished(x: Four, other: Four, #[comptime] finish: Finish) -> Four {
+    let one = Four::new(1.0f32);
+    let mut value = x;
+    if comptime!(finish == Finish::Add) {
+        value = x + other;
+    }
+    if comptime!(finish == Finish::Tanh) {
+        // By exp of a negative number, which cannot overflow.
+        let e = (x.abs() * Four::new(-2.0f32)).exp();
+        let magnitude = (one - e) / (one + e);
+        value = select_many(x.less_than(&Four::new(0.0f32)), -magnitude, magnitude);
+    }
+    if comptime!(finish == Finish::Sigmoid) {
+        value = one / (one + (-x).exp());
+    }
+    if comptime!(finish == Finish::ThroughTanh) {
+        value = x * (one - other * other);
+    }
+    if comptime!(finish == Finish::ThroughSigmoid) {
+        value = x * other * (one - other);
+    }
+    if comptime!(finish == Finish::ThroughSquaredRelu) {
+        value = x * max(other, Four::new(0.0f32)) * Four::new(2.0f32);
+    }
+    value
+}
+
+/// Units of a cube.
+pub const UNITS: usize = 256;
+
+/// `parts` [n_parts, total fours] → `out` [total fours].
+#[cube(launch_unchecked)]
+pub fn add_up(parts: &Tensor<Four>, out: &mut Tensor<Four>, total: usize, n_parts: usize) {
+    let place = CUBE_POS * UNITS + UNIT_POS_X as usize;
+    if place < total {
+        let mut sum = parts[place];
+        for part in 1..n_parts {
+            sum += parts[part * total + place];
+        }
+        out[place] = sum;
+    }
+}

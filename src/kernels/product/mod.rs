@@ -1,0 +1,193 @@
+//! Products of matrices. On the CPU this is the library that Burn's Flex calls
+//! too, without Flex's pass to clear the result and its copy to align it.
+
+pub mod squared_relu;
+
+mod gpu;
+
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{DType, Shape, Tensor};
+
+use super::cpu::rows::Unwritten;
+use super::cpu::tensor::{Flat, written};
+use super::device::is_cpu;
+use super::op::{from_gpu, on_gpu, queue};
+use squared_relu::{squared_relu, squared_relu_backward};
+
+pub use gpu::{Finish, Start};
+
+/// Multiplications below which one thread is faster than handing out work.
+const PARALLEL_FROM: usize = 1 << 21;
+
+/// How the second factor is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// [inner, columns].
+    Plain,
+    /// [columns, inner]: the product takes its transpose.
+    Transposed,
+}
+
+/// `a` [.., inner] by `b` → [.., columns]: of what `start` makes of `a`, and
+/// what `finish` makes of that, with the numbers of `other` [.., columns] where
+/// it wants some. A GPU takes the
+/// product in 16-bit factors and 32-bit sums where `b` is stored in 16 bits.
+///
+/// # Panics
+/// Where the inner dimensions differ.
+pub fn product<const D: usize>(
+    a: Tensor<D>,
+    b: &Tensor<2>,
+    stored: Stored,
+    start: Start,
+    finish: Finish,
+    other: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let mut shape = a.dims();
+    let [inner, n_columns] = inner_and_columns(b, stored);
+    assert_eq!(inner, shape[D - 1], "inner dimensions of a product");
+    shape[D - 1] = n_columns;
+    // Kernels take 16 bytes at once.
+    let together = if b.dtype() == DType::F32 { 4 } else { 8 };
+    let fits = inner.is_multiple_of(together) && n_columns.is_multiple_of(together);
+    if !is_cpu(&a.device()) && fits {
+        return on_device(a, b, stored, start, finish, other);
+    }
+    let n_rows = shape[..D - 1].iter().product::<usize>();
+    let a = a.reshape([n_rows, inner]);
+    let other = other.map(|other| other.reshape([n_rows, n_columns]));
+    in_turn(a, b, stored, start, finish, other).reshape(shape)
+}
+
+/// [`product`], one thing after the other.
+fn in_turn(
+    a: Tensor<2>,
+    b: &Tensor<2>,
+    stored: Stored,
+    start: Start,
+    finish: Finish,
+    other: Option<Tensor<2>>,
+) -> Tensor<2> {
+    let a = match start {
+        Start::Plain | Start::Gradient => a,
+        Start::SquaredRelu => squared_relu(a),
+    };
+    let made = plain(a, b, stored);
+    match (finish, other) {
+        (Finish::Tanh, _) => made.tanh(),
+        (Finish::Sigmoid, _) => sigmoid(made),
+        (Finish::Add, Some(other)) => made + other,
+        (Finish::ThroughTanh, Some(o)) => made * (o.powi_scalar(2).neg() + 1.0),
+        (Finish::ThroughSigmoid, Some(o)) => made * (o.clone() * (o.neg() + 1.0)),
+        (Finish::ThroughSquaredRelu, Some(o)) => squared_relu_backward(o, made),
+        (_, None) | (Finish::Plain, _) => made,
+    }
+}
+
+/// Rows and columns of `b` as a product takes it.
+fn inner_and_columns(b: &Tensor<2>, stored: Stored) -> [usize; 2] {
+    let [first, second] = b.dims();
+    match stored {
+        Stored::Plain => [first, second],
+        Stored::Transposed => [second, first],
+    }
+}
+
+fn on_device<const D: usize>(
+    a: Tensor<D>,
+    b: &Tensor<2>,
+    stored: Stored,
+    start: Start,
+    finish: Finish,
+    other: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let [_, n_columns] = inner_and_columns(b, stored);
+    let mut shape = a.dims();
+    shape[D - 1] = n_columns;
+    let shape = Shape::from(shape);
+    let mut inputs = vec![on_gpu(a), on_gpu(b.clone())];
+    inputs.extend(other.map(on_gpu));
+    let [out] = queue("product", inputs, [shape], move |x, out| {
+        let transposed = stored == Stored::Transposed;
+        gpu::product(&x[0], &x[1], transposed, start, finish, x.get(2), &out[0]);
+    });
+    from_gpu(out)
+}
+
+fn plain(a: Tensor<2>, b: &Tensor<2>, stored: Stored) -> Tensor<2> {
+    let [n_rows, n_inner] = a.dims();
+    let [_, n_columns] = inner_and_columns(b, stored);
+    if !is_cpu(&a.device()) {
+        let b = b.clone().cast(DType::F32);
+        return match stored {
+            Stored::Plain => a.matmul(b),
+            Stored::Transposed => a.matmul(b.transpose()),
+        };
+    }
+    let (a, b) = (Flat::new(&a), Flat::new(b));
+    let mut out = Unwritten::new(n_rows * n_columns);
+    let (b_column, b_row) = match stored {
+        Stored::Plain => (1, n_columns as isize),
+        Stored::Transposed => (n_inner as isize, 1),
+    };
+    let parallelism = if n_rows * n_columns * n_inner >= PARALLEL_FROM {
+        gemm::Parallelism::Rayon(0)
+    } else {
+        gemm::Parallelism::None
+    };
+    // SAFETY: the strides stay inside the three buffers, whose sizes follow from
+    // the dimensions; the result is written and not read.
+    unsafe {
+        gemm::gemm(
+            n_rows,
+            n_columns,
+            n_inner,
+            out.rows().slice(0, n_rows * n_columns).as_mut_ptr(),
+            1,
+            n_columns as isize,
+            false,
+            a.slice().as_ptr(),
+            1,
+            n_inner as isize,
+            b.slice().as_ptr(),
+            b_column,
+            b_row,
+            0.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+    // SAFETY: the product has written every element.
+    unsafe { written(out, [n_rows, n_columns]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+
+    #[test]
+    fn products_are_those_of_burn() {
+        let device = Device::flex();
+        let random = |shape: [usize; 2]| {
+            Tensor::<2>::random(shape, Distribution::Uniform(-1.0, 1.0), &device)
+        };
+        for [rows, inner, columns] in [[1, 5, 3], [33, 64, 17], [200, 128, 256]] {
+            let (a, b) = (random([rows, inner]), random([inner, columns]));
+            let want = a.clone().matmul(b.clone()).into_data();
+            let want = want.try_to_vec::<f32>().unwrap();
+            let transposed = Tensor::from_data(b.clone().transpose().into_data(), &device);
+            for (b, stored) in [(b, Stored::Plain), (transposed, Stored::Transposed)] {
+                let got =
+                    product(a.clone(), &b, stored, Start::Plain, Finish::Plain, None).into_data();
+                for (got, want) in got.try_to_vec::<f32>().unwrap().iter().zip(&want) {
+                    assert!((got - want).abs() < 1e-4, "{stored:?}: {got}, not {want}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The matrices of one head that people look at.
+
+use super::trajectory::Place;
+use crate::error::{Error, Result};
+use crate::tuning::method::projection_matrix::ProjectionMatrix;
+use crate::tuning::method::tuned::Tuned;
+
+/// A matrix of a head.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+pub enum MatrixKind {
+    /// S_0, [value channel, key channel].
+    #[default]
+    S0,
+    /// Z, [value channel, feature].
+    Z,
+    /// Q^T Z = L_0, [lifted channel, feature], of rank N at most.
+    Lifted,
+    /// R, [feature, feature].
+    R,
+}
+
+/// A matrix with its rows below each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Matrix {
+    /// Row-major.
+    pub values: Vec<f32>,
+    /// Numbers a row.
+    pub columns: usize,
+}
+
+impl MatrixKind {
+    /// Every kind, in the order in which they are shown.
+    pub const ALL: [Self; 4] = [Self::S0, Self::Z, Self::Lifted, Self::R];
+
+    /// The symbol, in letters that every system has.
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::S0 => "S_0",
+            Self::Z => "Z",
+            Self::Lifted => "Q^T Z",
+            Self::R => "R",
+        }
+    }
+
+    /// The symbol as a part of a file's name.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::S0 => "S0",
+            Self::Z => "Z",
+            Self::Lifted => "QtZ",
+            Self::R => "R",
+        }
+    }
+
+    /// What its rows and columns are.
+    pub fn axes(self) -> [&'static str; 2] {
+        match self {
+            Self::S0 => ["value channel", "key channel"],
+            Self::Z => ["value channel", "feature"],
+            Self::Lifted => ["lifted channel", "feature"],
+            Self::R => ["feature", "feature"],
+        }
+    }
+
+    /// The matrix of a head; none where this state has none there.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a place that the model does not have.
+    pub fn of(self, tuned: &Tuned, place: Place) -> Result<Option<Matrix>> {
+        let Tuned { state, lift } = tuned;
+        let Place { layer, head } = place;
+        for (name, idx, n) in [
+            ("layer", layer, state.n_layer),
+            ("head", head, state.n_head),
+        ] {
+            if idx >= n {
+                let reason = format!("must be 0 to {}, is {idx}", n.saturating_sub(1));
+                return Err(Error::spec(name, reason));
+            }
+        }
+        let matrix = |values: &[f32], columns| Matrix {
+            values: values.to_vec(),
+            columns,
+        };
+        if self == Self::S0 {
+            let values = state.head(layer, head);
+            return Ok(values.map(|values| matrix(values, state.head_size)));
+        }
+        let Some(lift) = lift else { return Ok(None) };
+        let Some(idx) = lift.layers.iter().position(|of| *of == layer) else {
+            return Ok(None);
+        };
+        let m = lift.upscaled_size;
+        Ok(match self {
+            Self::S0 => None,
+            Self::Z => lift.head_weights(idx, head).map(|z| matrix(z, m)),
+            Self::R => lift.head_decorrelation(idx, head).map(|r| matrix(r, m)),
+            Self::Lifted => match lift.head_weights(idx, head) {
+                Some(z) => Some(lifted(z, lift.head_size, m, lift.projection_seed)?),
+                None => None,
+            },
+        })
+    }
+}
+
+/// Q^T Z, [M, M], of Z [N, M].
+///
+/// # Errors
+/// [`Error::Spec`] where M is below N.
+pub fn lifted(z: &[f32], head_size: usize, upscaled_size: usize, seed: u64) -> Result<Matrix> {
+    let projection = ProjectionMatrix::new(head_size, upscaled_size, seed)?;
+    Ok(Matrix {
+        values: projection.lifted_picture(z),
+        columns: upscaled_size,
+    })
+}
+
+impl Matrix {
+    /// How many rows it has.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.columns.max(1)
+    }
+
+    /// This one less another of the same shape; none where the shapes differ.
+    pub fn less(&self, other: &Self) -> Option<Self> {
+        let is_alike = self.columns == other.columns && self.values.len() == other.values.len();
+        is_alike.then(|| Self {
+            values: (self.values.iter().zip(&other.values))
+                .map(|(a, b)| a - b)
+                .collect(),
+            columns: self.columns,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuning::inspect::matrix_statistics::MatrixStatistics;
+    use crate::tuning::method::tuned::LiftValues;
+    use crate::tuning::spec::LiftKind;
+    use crate::tuning::states::state_file::TunedState;
+
+    fn tuned(shares_r: bool) -> Tuned {
+        let numbers = |n: usize, from: f32| (0..n).map(|i| from + i as f32).collect::<Vec<_>>();
+        let (h, n, m) = (2, 2, 3);
+        let n_matrices = if shares_r { 1 } else { h };
+        Tuned {
+            state: TunedState {
+                n_layer: 2,
+                n_head: h,
+                head_size: n,
+                layers: vec![numbers(8, 0.0), numbers(8, 100.0)],
+            },
+            lift: Some(LiftValues {
+                layers: vec![1],
+                n_head: h,
+                head_size: n,
+                upscaled_size: m,
+                kind: LiftKind::Constant,
+                gate: None,
+                projection_seed: 4,
+                weights: numbers(h * n * m, 0.0),
+                support_vectors: numbers(h * n * m, 0.0),
+                gamma: vec![1.0; h],
+                decorrelation: Some(numbers(n_matrices * m * m, 50.0)),
+                mean: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn the_matrices_of_a_head_are_found() {
+        let place = |layer, head| Place { layer, head };
+        let own = tuned(false);
+        let of = |kind: MatrixKind, tuned: &Tuned, layer, head| {
+            kind.of(tuned, place(layer, head)).unwrap()
+        };
+        let first = |matrix: Option<Matrix>| matrix.map(|of| (of.values[0], of.rows(), of.columns));
+        assert_eq!(first(of(MatrixKind::S0, &own, 1, 1)), Some((104.0, 2, 2)));
+        assert_eq!(first(of(MatrixKind::Z, &own, 1, 1)), Some((6.0, 2, 3)));
+        assert_eq!(first(of(MatrixKind::R, &own, 1, 1)), Some((59.0, 3, 3)));
+        assert_eq!(
+            first(of(MatrixKind::R, &tuned(true), 1, 1)),
+            Some((50.0, 3, 3))
+        );
+        // Layer 0 has no branch.
+        assert_eq!(of(MatrixKind::Z, &own, 0, 1), None);
+        let error = MatrixKind::R.of(&own, place(1, 2)).unwrap_err().to_string();
+        assert_eq!(error, "head: must be 0 to 1, is 2");
+    }
+
+    #[test]
+    fn the_lifted_picture_has_the_norm_of_z_and_at_most_its_rank() {
+        let place = Place { layer: 1, head: 0 };
+        let lifted = MatrixKind::Lifted
+            .of(&tuned(false), place)
+            .unwrap()
+            .unwrap();
+        let z = MatrixKind::Z.of(&tuned(false), place).unwrap().unwrap();
+        let lifted = MatrixStatistics::of(&lifted.values, 3);
+        let z = MatrixStatistics::of(&z.values, 3);
+        assert!((lifted.norm - z.norm).abs() < 1e-5);
+        assert_eq!(z.singular_values.len(), 2);
+        assert!(lifted.singular_values[2] < 1e-6 * lifted.singular_values[0]);
+    }
+
+    #[test]
+    fn a_difference_needs_one_shape() {
+        let matrix = |values: [f32; 4], columns| Matrix {
+            values: values.to_vec(),
+            columns,
+        };
+        let a = matrix([1.0, 2.0, 3.0, 4.0], 2);
+        let got = a.less(&matrix([1.0, 1.0, 1.0, 1.0], 2)).unwrap();
+        assert_eq!(got.values, [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(a.less(&matrix([1.0; 4], 4)), None);
+    }
+}

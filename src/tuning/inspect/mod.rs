@@ -1,0 +1,19 @@
+//! Looking at states and runs.
+//!
+//! | file | what |
+//! |---|---|
+//! | `head_matrices.rs`, `trajectory.rs` | the matrices of a head, and its state over a text |
+//! | `state_statistics.rs`, `matrix_statistics.rs`, `singular_values.rs` | matrices in a few numbers |
+//! | `condition_number.rs` | how far R is from losing a direction |
+//! | `feature_activity.rs`, `evidence.rs` | what a run shows of itself |
+//! | `diagnosis.rs` | what is wrong with it, and which field to change |
+
+pub mod condition_number;
+pub mod diagnosis;
+pub mod evidence;
+pub mod feature_activity;
+pub mod head_matrices;
+pub mod matrix_statistics;
+pub mod singular_values;
+pub mod state_statistics;
+pub mod trajectory;

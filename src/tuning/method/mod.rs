@@ -1,0 +1,11 @@
+#![doc = include_str!("method.md")]
+#![doc = include_str!("method.md")]
+
+pub mod decorrelation;
+pub(crate) mod lift;
+pub mod lift_start;
+pub mod lift_tensors;
+pub mod projection_matrix;
+pub mod projector;
+pub mod receptance_sample;
+pub mod tuned;

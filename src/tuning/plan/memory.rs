@@ -1,0 +1,393 @@
+//! The memory of a step, by arithmetic, so that it is known before a run
+//! starts. No gradient of a weight is in it: none is ever formed.
+
+use std::fmt;
+
+use half::f16;
+
+use crate::kernels::lifted::checkpoint_interval;
+use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
+use crate::model::{ModelConfig, Precision, positions_of_a_part};
+use crate::tuning::spec::{LiftKind, Method};
+
+/// Bytes of a number that is computed.
+const BYTES: u64 = size_of::<f32>() as u64;
+
+/// Rows of a head's state that a backward pass makes anew at a time.
+const MAX_SCRATCH_ROWS: usize = 32;
+
+/// What a step is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepShape {
+    /// Examples of one micro-batch.
+    pub batch: usize,
+    /// Tokens of the longest of them.
+    pub tokens: usize,
+    /// Predictions that are counted.
+    pub counted: usize,
+    /// The first layer whose S_0 is tuned.
+    pub first_layer: usize,
+    /// How many layers are tuned.
+    pub tuned_layers: usize,
+    /// Whether activations are computed again on the way back.
+    pub recompute: bool,
+    /// Storage of the frozen matrices.
+    pub precision: Precision,
+    /// The branch of a lifted run, if it is one.
+    pub branch: Option<BranchShape>,
+}
+
+/// What the branch of a tuned layer is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BranchShape {
+    /// M.
+    pub upscaled_size: usize,
+    /// Whether R mixes the features.
+    pub has_decorrelation: bool,
+    /// Whether the mean of the features is taken off.
+    pub is_centred: bool,
+    /// What happens from token to token.
+    pub kind: LiftKind,
+}
+
+impl BranchShape {
+    /// Of a method; none where it has no branch.
+    pub fn of(method: &Method) -> Option<Self> {
+        let lifting = method.lifting()?;
+        Some(Self {
+            upscaled_size: lifting.features.upscaled_size,
+            has_decorrelation: lifting.decorrelation.is_some(),
+            is_centred: lifting.decorrelation.is_some_and(|of| of.center),
+            kind: lifting.kind,
+        })
+    }
+
+    /// Whether there is a branch whose recurrence stands in the place of the
+    /// model's own.
+    fn replaces(shape: &StepShape) -> bool {
+        shape
+            .branch
+            .is_some_and(|branch| branch.kind == LiftKind::PaperLiteral)
+    }
+
+    /// Numbers that the tape of one layer keeps: the features of all vectors
+    /// that are lifted and what R makes of them, then a factor and a product of
+    /// decays, or the removed values and the states of every chunk.
+    fn layer_values(&self, config: &ModelConfig, shape: &StepShape) -> u64 {
+        let (n, m) = (config.head_size, self.upscaled_size);
+        // A constant branch has R folded into its readout.
+        let mixes = self.has_decorrelation && self.kind != LiftKind::Constant;
+        let per_vector = 1 + usize::from(self.is_centred || mixes);
+        let tokens = shape.batch * shape.tokens;
+        let lifted = self.kind.n_lifted() * per_vector * tokens * m;
+        let moving = match self.kind {
+            LiftKind::Constant => 0,
+            LiftKind::Decayed => 2 * tokens * m,
+            LiftKind::Recurrent | LiftKind::PaperLiteral => {
+                let chunks = shape.batch * shape.tokens.div_ceil(checkpoint_interval(n, m));
+                tokens * n + chunks * n * m
+            }
+        };
+        (config.n_head * (lifted + moving)) as u64
+    }
+
+    /// Numbers that one layer needs besides while it goes back: what the
+    /// operator reads and its gradients, those of the lifted vectors, and the
+    /// states of a chunk.
+    fn working_values(&self, config: &ModelConfig, shape: &StepShape) -> u64 {
+        let m = self.upscaled_size;
+        let tokens = shape.batch * shape.tokens;
+        let of_operator = match self.kind.is_recurrence() {
+            true => {
+                let states = checkpoint_interval(config.head_size, m) * MAX_SCRATCH_ROWS;
+                10 * tokens + shape.batch * states
+            }
+            false => 0,
+        };
+        let of_vectors = 3 * self.kind.n_lifted() * tokens;
+        (config.n_head * m * (of_operator + of_vectors)) as u64
+    }
+
+    /// Z, its gradient, two moments and the support vectors; R, its successor
+    /// and two moments of the features.
+    fn parameter_values(&self, config: &ModelConfig) -> u64 {
+        let m = self.upscaled_size;
+        let of_r = if self.has_decorrelation { 4 * m * m } else { 0 };
+        (config.n_head * (5 * m * config.head_size + of_r)) as u64
+    }
+}
+
+/// Bytes of a step by what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryEstimate {
+    /// The frozen weights.
+    pub weights: u64,
+    /// S_0, its gradient and two moments.
+    pub state: u64,
+    /// Activations that the backward pass reads.
+    pub activations: u64,
+    /// What one layer and the logits need while they are computed.
+    pub working: u64,
+    /// The largest single tensor, which some devices bound.
+    pub largest_tensor: u64,
+}
+
+impl MemoryEstimate {
+    /// Of a step of this shape.
+    pub fn new(config: &ModelConfig, shape: &StepShape) -> Self {
+        let per_layer = (config.n_head * config.head_size * config.head_size) as u64;
+        let tokens = (shape.batch * shape.tokens) as u64;
+        let stream = tokens * config.n_embd as u64;
+        let above = config.n_layer.saturating_sub(shape.first_layer + 1) as u64;
+        let tuned_layers = shape.tuned_layers as u64;
+        let branch = shape.branch.as_ref();
+        let of_branch = branch.map_or(0, |branch| branch.layer_values(config, shape));
+        let activations = if shape.recompute {
+            stream * (above + 1) + layer_values(config, shape) + of_branch
+        } else {
+            let all = tuned_layers * of_branch;
+            first_layer_values(config, shape) + above * layer_values(config, shape) + all
+        };
+        let parameters = branch.map_or(0, |branch| branch.parameter_values(config));
+        // Six gradients of the operator, six mixed inputs, the feed-forward
+        // layer's gradient and a few of the stream's width.
+        let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;
+        let layer = layer + branch.map_or(0, |branch| branch.working_values(config, shape));
+        // The logits of a part, their gradient and the product that made them.
+        let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
+        let logits = 3 * (counted * config.vocab_size) as u64;
+        Self {
+            weights: weight_bytes(config, shape.precision),
+            state: tuned_layers * (4 * per_layer + parameters) * BYTES,
+            activations: activations * BYTES,
+            working: layer.max(logits) * BYTES,
+            largest_tensor: largest_tensor(config, shape) * BYTES,
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        let Self {
+            weights,
+            state,
+            activations,
+            working,
+            largest_tensor: _,
+        } = self;
+        weights + state + activations + working
+    }
+}
+
+impl fmt::Display for MemoryEstimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        write!(
+            f,
+            "{:.0} MB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1})",
+            mb(self.total()),
+            mb(self.weights),
+            mb(self.activations),
+            mb(self.working),
+            mb(self.state)
+        )
+    }
+}
+
+/// Bytes of the frozen weights: matrices in `precision`, but for the embedding,
+/// which multiplies nothing, and vectors in 32 bits.
+pub fn weight_bytes(config: &ModelConfig, precision: Precision) -> u64 {
+    let all = config.n_params() as u64 * BYTES;
+    let of_matrix = match precision {
+        Precision::F32 => return all,
+        Precision::F16 => size_of::<f16>() as u64,
+    };
+    let c = config.n_embd;
+    let ranks = config.decay_rank + config.iclr_rank + config.value_rank + config.gate_rank;
+    let of_layer = 4 * c * c + 2 * c * config.n_ffn + 2 * c * ranks;
+    let matrices = config.n_layer * of_layer + config.vocab_size * c;
+    all - matrices as u64 * (BYTES - of_matrix)
+}
+
+/// Numbers of the largest tensor: the inside of channel mixing, the states of
+/// every chunk, the logits of a part, or the features.
+fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
+    let tokens = shape.batch * shape.tokens;
+    let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
+    let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
+    let features = shape.branch.map_or(0, |branch| branch.upscaled_size);
+    let all = [
+        tokens * config.n_ffn,
+        chunks * config.n_embd * config.head_size,
+        counted * config.vocab_size,
+        tokens * config.n_head * features,
+    ];
+    all.into_iter().max().unwrap_or(0) as u64
+}
+
+/// Numbers that the first tuned layer keeps: the six inputs of the operator, its
+/// output, the gate, and those of channel mixing.
+fn first_layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
+    let tokens = (shape.batch * shape.tokens) as u64;
+    tokens * (8 * config.n_embd + config.n_embd + config.n_ffn) as u64
+}
+
+/// Numbers that a layer above it keeps: also the stream in front, the five
+/// projections, the removed values, the states of every chunk, and the inside
+/// of two low-rank maps. Where another recurrence stands in its place, the
+/// operator keeps nothing.
+fn layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
+    let tokens = shape.batch * shape.tokens;
+    let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
+    let states = chunks * config.n_embd * config.head_size;
+    let of_operator = match BranchShape::replaces(shape) {
+        true => 0,
+        false => tokens * config.n_embd + states,
+    };
+    let wide = 6 * config.n_embd + config.decay_rank + config.gate_rank;
+    first_layer_values(config, shape) + (tokens * wide + of_operator) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor, TensorData};
+
+    use super::*;
+    use crate::model::random::SHAPE_0_1B;
+    use crate::model::{Rwkv7, TapeOptions, mini};
+    use crate::tuning::method::tuned::{LiftValues, Tuned};
+    use crate::tuning::states::state_file::TunedState;
+
+    /// Lifted states of every kind, with every part that a tape may hold.
+    fn all_branches() -> Vec<Option<LiftValues>> {
+        let kinds = [
+            LiftKind::Constant,
+            LiftKind::Decayed,
+            LiftKind::Recurrent,
+            LiftKind::PaperLiteral,
+        ];
+        let parts = [(false, false), (true, false), (true, true)];
+        let mut all = vec![None];
+        for kind in kinds {
+            all.extend(parts.map(|(has_r, centres)| Some(lifted(kind, has_r, centres))));
+        }
+        all
+    }
+
+    fn lifted(kind: LiftKind, has_r: bool, centres: bool) -> LiftValues {
+        let (l, h, n, m) = (6, 4, 64, 144);
+        LiftValues {
+            layers: (0..l).collect(),
+            n_head: h,
+            head_size: n,
+            upscaled_size: m,
+            kind,
+            projection_seed: 0,
+            weights: vec![0.0; l * h * n * m],
+            gate: (kind == LiftKind::Recurrent).then(|| vec![0.0; l * h]),
+            support_vectors: vec![0.125; l * h * m * n],
+            gamma: vec![1.0; l * h],
+            decorrelation: has_r.then(|| vec![0.0; l * h * m * m]),
+            mean: centres.then(|| vec![0.0; l * h * m]),
+        }
+    }
+
+    /// The estimate against the tensors that a forward pass really keeps.
+    #[test]
+    fn activations_are_those_that_are_kept() {
+        let device = Device::flex();
+        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+        for lift in all_branches() {
+            check_activations(&model, lift);
+        }
+    }
+
+    fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
+        let device = Device::flex();
+        let config = model.config();
+        let branch = lift.as_ref().map(|lift| BranchShape {
+            upscaled_size: lift.upscaled_size,
+            has_decorrelation: lift.decorrelation.is_some(),
+            is_centred: lift.mean.is_some(),
+            kind: lift.kind,
+        });
+        let mut tuned = Tuned::from(TunedState::zero(config));
+        tuned.lift = lift;
+        for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33), (5, 3, 16)] {
+            let ids = vec![1_i32; batch * tokens];
+            let ids = Tensor::from_data(TensorData::new(ids, [batch, tokens]), &device);
+            let options = TapeOptions {
+                first_layer,
+                recompute: false,
+            };
+            if let Some(lift) = &mut tuned.lift {
+                let kept = config.n_layer - first_layer;
+                let per_layer = |values: &mut Vec<f32>| {
+                    values.truncate(values.len() / lift.layers.len() * kept);
+                };
+                let optional = [&mut lift.gate, &mut lift.decorrelation, &mut lift.mean];
+                optional.into_iter().flatten().for_each(per_layer);
+                let own = [
+                    &mut lift.weights,
+                    &mut lift.support_vectors,
+                    &mut lift.gamma,
+                ];
+                own.into_iter().for_each(per_layer);
+                lift.layers = (first_layer..config.n_layer).collect();
+            }
+            let state = tuned.start(&device).state(config, batch, &device);
+            let (_, tape) = model.forward_taped(ids, state, options);
+            let shape = StepShape {
+                batch,
+                tokens,
+                counted: 10,
+                first_layer,
+                tuned_layers: config.n_layer - first_layer,
+                recompute: false,
+                precision: Precision::F32,
+                branch,
+            };
+            let estimate = MemoryEstimate::new(config, &shape);
+            assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn sixteen_bits_halve_what_multiplies() {
+        let config = SHAPE_0_1B;
+        let is_matrix = |name: &str| !name.ends_with("emb.weight") && !name.ends_with("att.r_k");
+        let tensors = config.expected_tensors();
+        let matrices = tensors
+            .iter()
+            .filter(|(name, shape)| shape.len() == 2 && is_matrix(name));
+        let n_values: usize = matrices
+            .map(|(_, shape)| shape.iter().product::<usize>())
+            .sum();
+        // Official files hold a pair of the first layer that nothing reads.
+        let n_values = n_values + 2 * config.n_embd * config.value_rank;
+        let saved = weight_bytes(&config, Precision::F32) - weight_bytes(&config, Precision::F16);
+        assert_eq!(saved, 2 * n_values as u64);
+    }
+
+    #[test]
+    fn memory_grows_as_the_batch_and_not_as_the_weights() {
+        let config = crate::model::ModelConfig::from_checkpoint(&mini::checkpoint().unwrap());
+        let config = config.unwrap();
+        let of = |batch, recompute| {
+            let shape = StepShape {
+                batch,
+                tokens: 128,
+                counted: 64,
+                first_layer: 0,
+                tuned_layers: 6,
+                recompute,
+                precision: Precision::F32,
+                branch: None,
+            };
+            MemoryEstimate::new(&config, &shape)
+        };
+        assert_eq!(of(8, false).activations, 8 * of(1, false).activations);
+        assert_eq!(of(8, false).weights, of(1, false).weights);
+        assert_eq!(of(1, false).state, 4 * 6 * 4 * 64 * 64 * 4);
+        assert!(of(8, true).total() < of(8, false).total() / 2);
+    }
+}

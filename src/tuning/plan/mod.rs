@@ -1,0 +1,4 @@
+//! What a step needs and costs, by arithmetic.
+
+pub mod cost;
+pub mod memory;

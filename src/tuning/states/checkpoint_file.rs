@@ -1,0 +1,333 @@
+//! What a run goes on from: a `.safetensors` file with a checksum.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | `state.{i}` | S_0 of layer i, [H, N, N] |
+//! | `lift.*` | the branch of a lifted run (`lift_file.rs`) |
+//! | `first_moment.{p}`, `second_moment.{p}` | the optimiser's, of parameter p, flat |
+//! | `best.{i}`, `best_lift.*` | the same at the best validation, where there is one |
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write as _;
+use std::path::Path;
+
+use safetensors::{Dtype, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
+use super::state_file::TunedState;
+use crate::atomic::{sha256_hex, write_atomic};
+use crate::error::{Error, Result};
+use crate::model::checkpoint::Checkpoint;
+use crate::tuning::method::tuned::Tuned;
+use crate::tuning::train::parameter::MomentValues;
+
+const FORMAT: &str = "gosling-checkpoint";
+
+/// Everything a trainer needs to go on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainerCheckpoint {
+    /// Steps taken.
+    pub step: usize,
+    /// S_0 of every layer, and the branch.
+    pub tuned: Tuned,
+    /// The layers that are tuned.
+    pub layers: Vec<usize>,
+    /// The optimiser's moments: of S_0, [tuned layers, H, N, N], then of what
+    /// a branch trains.
+    pub moments: Vec<MomentValues>,
+    /// What was there at the best validation so far.
+    pub best: Option<Tuned>,
+    /// What the owner of the run wants to find again.
+    pub extra: BTreeMap<String, String>,
+}
+
+/// What the metadata says beside the tensors.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    step: usize,
+    layers: Vec<usize>,
+    n_layer: usize,
+    n_head: usize,
+    head_size: usize,
+    has_best: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lift: Option<LiftHeader>,
+    n_parameters: usize,
+    extra: BTreeMap<String, String>,
+}
+
+/// Writes the checkpoint; a reader sees all of it or the file that was there.
+///
+/// # Errors
+/// [`Error::Io`] if it cannot be written.
+pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) -> Result<()> {
+    let path = path.as_ref();
+    let refuse = |reason: String| Error::input(path, "checkpoint", reason);
+    let state = &checkpoint.tuned.state;
+    let header = Header {
+        step: checkpoint.step,
+        layers: checkpoint.layers.clone(),
+        n_layer: state.n_layer,
+        n_head: state.n_head,
+        head_size: state.head_size,
+        has_best: checkpoint.best.is_some(),
+        lift: checkpoint.tuned.lift.as_ref().map(LiftHeader::new),
+        n_parameters: checkpoint.moments.len(),
+        extra: checkpoint.extra.clone(),
+    };
+    let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
+    let tensors = tensors(checkpoint);
+    let metadata = HashMap::from([
+        ("format".to_owned(), FORMAT.to_owned()),
+        ("sha256".to_owned(), checksum(&header, &tensors)),
+        ("header".to_owned(), header),
+    ]);
+    let views = tensors
+        .iter()
+        .map(|(name, shape, values)| {
+            let bytes = bytemuck::cast_slice(values);
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| refuse(error.to_string()))?;
+    let bytes =
+        safetensors::serialize(views, Some(metadata)).map_err(|error| refuse(error.to_string()))?;
+    write_atomic(path, |file| file.write_all(&bytes))
+}
+
+/// Reads a checkpoint and compares its checksum.
+///
+/// # Errors
+/// [`Error::Input`] if the file is none, or is damaged; [`Error::Io`] if it
+/// cannot be read.
+pub fn read_checkpoint(path: impl AsRef<Path>) -> Result<TrainerCheckpoint> {
+    checkpoint_in(&Checkpoint::open(path)?)
+}
+
+/// [`read_checkpoint`] of a file that is open.
+///
+/// # Errors
+/// As [`read_checkpoint`], less those of the system.
+pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
+    let path = file.file();
+    let metadata = |key: &str| {
+        let missing = || {
+            Error::input(
+                path,
+                "metadata",
+                format!("has no `{key}`; this is no checkpoint of a run"),
+            )
+        };
+        file.metadata().get(key).cloned().ok_or_else(missing)
+    };
+    if metadata("format")? != FORMAT {
+        let reason = format!("format is not `{FORMAT}`; this is no checkpoint of a run");
+        return Err(Error::input(path, "metadata", reason));
+    }
+    let text = metadata("header")?;
+    let header: Header = serde_json::from_str(&text)
+        .map_err(|error| Error::input(path, "metadata, header", error.to_string()))?;
+    let values = |name: &str| {
+        let view = file
+            .tensor(name)
+            .ok_or_else(|| Error::input(path, name, "is missing; the checkpoint is damaged"))?;
+        Ok(view.to_f32())
+    };
+    let checkpoint = TrainerCheckpoint {
+        step: header.step,
+        tuned: read_tuned(&header, path, ["state", "lift"], &values)?,
+        moments: (0..header.n_parameters)
+            .map(|idx| {
+                Ok(MomentValues {
+                    first: values(&format!("first_moment.{idx}"))?,
+                    second: values(&format!("second_moment.{idx}"))?,
+                })
+            })
+            .collect::<Result<_>>()?,
+        best: match header.has_best {
+            true => Some(read_tuned(&header, path, ["best", "best_lift"], &values)?),
+            false => None,
+        },
+        layers: header.layers,
+        extra: header.extra,
+    };
+    if metadata("sha256")? != checksum(&text, &tensors(&checkpoint)) {
+        let reason = "does not match the contents; the file is damaged";
+        return Err(Error::input(path, "sha256", reason));
+    }
+    Ok(checkpoint)
+}
+
+fn read_tuned(
+    header: &Header,
+    path: &Path,
+    [state, lift]: [&str; 2],
+    values: &dyn Fn(&str) -> Result<Vec<f32>>,
+) -> Result<Tuned> {
+    let of_lift = header.lift.clone();
+    Ok(Tuned {
+        state: read_state(header, path, state, values)?,
+        lift: of_lift
+            .map(|header| header.read(path, lift, values))
+            .transpose()?,
+    })
+}
+
+fn read_state(
+    header: &Header,
+    path: &Path,
+    prefix: &str,
+    values: &dyn Fn(&str) -> Result<Vec<f32>>,
+) -> Result<TunedState> {
+    let n_values = [header.n_head, header.head_size, header.head_size]
+        .iter()
+        .try_fold(1_usize, |product, n| product.checked_mul(*n));
+    let mut layers = Vec::new();
+    for layer in 0..header.n_layer {
+        let name = format!("{prefix}.{layer}");
+        let values = values(&name)?;
+        if Some(values.len()) != n_values {
+            let reason = format!(
+                "has {} numbers, which does not fit the header",
+                values.len()
+            );
+            return Err(Error::input(path, name, reason));
+        }
+        layers.push(values);
+    }
+    Ok(TunedState {
+        n_layer: header.n_layer,
+        n_head: header.n_head,
+        head_size: header.head_size,
+        layers,
+    })
+}
+
+/// Names, shapes and values in the order of the checksum.
+fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<NamedValues<'_>> {
+    let mut tensors = Vec::new();
+    let all = [
+        ("state", "lift", Some(&checkpoint.tuned)),
+        ("best", "best_lift", checkpoint.best.as_ref()),
+    ];
+    for (prefix, lift_prefix, tuned) in all {
+        let Some(Tuned { state, lift }) = tuned else {
+            continue;
+        };
+        let shape = vec![state.n_head, state.head_size, state.head_size];
+        for (layer, values) in state.layers.iter().enumerate() {
+            tensors.push((
+                format!("{prefix}.{layer}"),
+                shape.clone(),
+                values.as_slice(),
+            ));
+        }
+        tensors.extend(lift.iter().flat_map(|lift| lift_tensors(lift_prefix, lift)));
+    }
+    for (idx, moments) in checkpoint.moments.iter().enumerate() {
+        let both = [
+            ("first_moment", &moments.first),
+            ("second_moment", &moments.second),
+        ];
+        for (name, values) in both {
+            let name = format!("{name}.{idx}");
+            tensors.push((name, vec![values.len()], values.as_slice()));
+        }
+    }
+    tensors
+}
+
+fn checksum(header: &str, tensors: &[NamedValues<'_>]) -> String {
+    let mut text = header.to_owned();
+    for (name, shape, values) in tensors {
+        let hash = sha256_hex(bytemuck::cast_slice(values));
+        text.push_str(&format!("\n{name} {shape:?} {hash}"));
+    }
+    sha256_hex(text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuning::method::tuned::LiftValues;
+    use crate::tuning::spec::LiftKind;
+
+    fn sample() -> TrainerCheckpoint {
+        let state = |offset: f32| TunedState {
+            n_layer: 2,
+            n_head: 1,
+            head_size: 2,
+            layers: vec![vec![offset, 1.0, 2.0, 3.0], vec![4.0, 5.0, 6.0, 7.5]],
+        };
+        let lift = |first: f32| LiftValues {
+            layers: vec![1],
+            n_head: 1,
+            head_size: 2,
+            upscaled_size: 3,
+            kind: LiftKind::Recurrent,
+            projection_seed: 7,
+            weights: vec![first, 0.0, 1.0, 2.0, 3.0, 4.0],
+            gate: Some(vec![-0.5]),
+            support_vectors: vec![1.0; 6],
+            gamma: vec![0.5],
+            decorrelation: Some(vec![2.0; 9]),
+            mean: Some(vec![0.25; 3]),
+        };
+        TrainerCheckpoint {
+            step: 12,
+            tuned: Tuned {
+                state: state(0.5),
+                lift: Some(lift(0.5)),
+            },
+            layers: vec![1],
+            moments: [4, 6]
+                .map(|n| MomentValues {
+                    first: vec![0.1; n],
+                    second: vec![0.2; n],
+                })
+                .to_vec(),
+            best: Some(Tuned {
+                state: state(-1.0),
+                lift: Some(lift(-2.0)),
+            }),
+            extra: BTreeMap::from([("best_step".to_owned(), "10".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_reads_back_equal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("step-000012.safetensors");
+        let mut checkpoint = sample();
+        for best in [checkpoint.best.clone(), None] {
+            checkpoint.best = best;
+            write_checkpoint(&path, &checkpoint).unwrap();
+            assert_eq!(read_checkpoint(&path).unwrap(), checkpoint);
+        }
+    }
+
+    #[test]
+    fn any_changed_byte_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("step-000012.safetensors");
+        write_checkpoint(&path, &sample()).unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(7) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            std::fs::write(&path, &bytes).unwrap();
+            // Padding of the header is the only byte that carries nothing.
+            if let Ok(read) = read_checkpoint(&path) {
+                assert_eq!(read, sample(), "byte {at}");
+                assert_eq!(whole[at], b' ', "byte {at}");
+            }
+        }
+        for len in [0, 7, 100, whole.len() - 1] {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            let error = read_checkpoint(&path).unwrap_err().to_string();
+            assert!(error.contains("step-000012"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! A lifted run as one `.safetensors` file: S_0, Z, write gates, U, gamma, R, the
+//! mean of the features and the seed of Q. Only Gosling reads it; S_0 alone, in the
+//! formats of `state_file.rs`, is what other programs load.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | `state.{i}` | S_0 of layer i, [H, value, key] |
+//! | `lift.z` | [layers, H, N, M] |
+//! | `lift.gate` | [layers, H], of a recurrent one |
+//! | `lift.support_vectors` | [layers, H, M, N] |
+//! | `lift.gamma` | [layers, H] |
+//! | `lift.decorrelation` | R, [layers, H or 1, M, M], where there is one |
+//! | `lift.mean` | [layers, H, M], where it is taken off |
+
+use std::io::Write as _;
+use std::path::Path;
+
+use safetensors::{Dtype, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+
+use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
+use super::snapshot_file::{is_snapshot, snapshot_in};
+use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
+use crate::atomic::write_atomic;
+use crate::error::{Error, Result};
+use crate::model::checkpoint::Checkpoint;
+use crate::tuning::method::tuned::{LiftValues, Tuned};
+use crate::tuning::spec::LiftKind;
+
+const FORMAT: &str = "gosling-lifted-state";
+
+/// What people should know who hand a lifted run to another program.
+pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support vectors, \
+     gamma and Q of a lifted run work in Gosling only";
+
+/// The same of a run of the paper's recurrence as it is printed.
+pub const NO_S0_NOTE: &str = "the paper's recurrence works in Gosling only; it stands in the place \
+     of the model's own, so there is no S_0 for other programs";
+
+/// What the metadata says of the tensors.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    n_layer: usize,
+    n_head: usize,
+    head_size: usize,
+    lift: LiftHeader,
+}
+
+/// Writes the bundle, reads it back and compares it.
+///
+/// # Errors
+/// [`Error::Input`] if it is no lifted state, is not finite or reads back
+/// otherwise; [`Error::Io`] if it cannot be written.
+pub fn write_bundle(
+    tuned: &Tuned,
+    path: impl AsRef<Path>,
+    metadata: &Metadata,
+) -> Result<ExportReport> {
+    let path = path.as_ref();
+    let refuse = |reason: String| Error::input(path, "lifted state", reason);
+    let Tuned { state, lift } = tuned;
+    let Some(lift) = lift else {
+        return Err(refuse("there is none, the run was not lifted".into()));
+    };
+    check_finite(path, lift)?;
+    let header = Header {
+        n_layer: state.n_layer,
+        n_head: state.n_head,
+        head_size: state.head_size,
+        lift: LiftHeader::new(lift),
+    };
+    let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
+    let mut text = metadata.to_text();
+    text.extend([
+        ("format".to_owned(), FORMAT.to_owned()),
+        ("header".to_owned(), header),
+        ("note".to_owned(), ONLY_S0_NOTE.to_owned()),
+    ]);
+    let tensors = tensors(state, lift);
+    let views = tensors
+        .iter()
+        .map(|(name, shape, values)| {
+            let bytes = bytemuck::cast_slice(values);
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+        })
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|error| refuse(error.to_string()))?;
+    let bytes =
+        safetensors::serialize(views, Some(text)).map_err(|error| refuse(error.to_string()))?;
+    write_atomic(path, |file| file.write_all(&bytes))?;
+    let (read, _) = read_bundle(path)?;
+    if read != *tuned {
+        return Err(refuse("reads back otherwise than it was written".into()));
+    }
+    Ok(ExportReport {
+        path: path.to_path_buf(),
+        bytes: bytes.len() as u64,
+        max_abs_rounding: 0.0,
+    })
+}
+
+/// Reads a bundle.
+///
+/// # Errors
+/// [`Error::Input`] if the file is none or holds numbers that are not finite.
+pub fn read_bundle(path: impl AsRef<Path>) -> Result<(Tuned, Metadata)> {
+    bundle_in(&Checkpoint::open(path)?)
+}
+
+/// [`read_bundle`] of a file that is open.
+///
+/// # Errors
+/// As [`read_bundle`], less those of the system.
+pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
+    let path = file.file();
+    let text = |key: &str| file.metadata().get(key).cloned();
+    if !is_bundle(file) {
+        let reason = "format is not that of a lifted state of Gosling";
+        return Err(Error::input(path, "metadata", reason));
+    }
+    let header = text("header").unwrap_or_default();
+    let header: Header = serde_json::from_str(&header)
+        .map_err(|error| Error::input(path, "metadata, header", error.to_string()))?;
+    let values = |name: &str| {
+        let missing = || Error::input(path, name, "is missing; the file is damaged");
+        Ok(file.tensor(name).ok_or_else(missing)?.to_f32())
+    };
+    let n_values = [header.n_head, header.head_size, header.head_size];
+    let n_values = n_values
+        .iter()
+        .try_fold(1_usize, |product, n| product.checked_mul(*n));
+    let mut layers = Vec::new();
+    for layer in 0..header.n_layer {
+        let name = format!("state.{layer}");
+        let values = values(&name)?;
+        if Some(values.len()) != n_values || values.iter().any(|x| !x.is_finite()) {
+            let reason = "has the wrong size, or numbers that are not finite";
+            return Err(Error::input(path, name, reason));
+        }
+        layers.push(values);
+    }
+    let lift = header.lift.read(path, "lift", &values)?;
+    check_finite(path, &lift)?;
+    let tuned = Tuned {
+        state: TunedState {
+            n_layer: header.n_layer,
+            n_head: header.n_head,
+            head_size: header.head_size,
+            layers,
+        },
+        lift: Some(lift),
+    };
+    let metadata = Metadata::from_text(path, file.metadata())?;
+    Ok((tuned, metadata))
+}
+
+/// Reads what a run made: a bundle, a snapshot or a state file of any program.
+///
+/// # Errors
+/// As [`read_bundle`] and [`state_in`].
+pub fn read_tuned(
+    path: impl AsRef<Path>,
+    orientation: Option<Orientation>,
+) -> Result<(Tuned, Metadata)> {
+    let file = Checkpoint::open(path)?;
+    if is_snapshot(&file) {
+        let metadata = Metadata::from_text(file.file(), file.metadata())?;
+        return Ok((snapshot_in(&file)?.tuned, metadata));
+    }
+    if is_bundle(&file) {
+        return bundle_in(&file);
+    }
+    let (state, metadata) = state_in(&file, orientation)?;
+    Ok((state.into(), metadata))
+}
+
+/// What other programs can load of what a run made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exportable {
+    /// S_0, scaled.
+    pub state: TunedState,
+    /// What it was made from; without figures where it was scaled.
+    pub metadata: Metadata,
+    /// Whether more was trained, which works in Gosling only: [`ONLY_S0_NOTE`].
+    pub is_lifted: bool,
+}
+
+/// S_0 times `alpha` of what a run made: of a bundle, a snapshot or a state file
+/// of any program.
+///
+/// # Errors
+/// As [`read_tuned`]; [`Error::Input`] with [`NO_S0_NOTE`] where there is no S_0,
+/// [`Error::Spec`] if `alpha` is not finite.
+pub fn exportable(
+    path: impl AsRef<Path>,
+    orientation: Option<Orientation>,
+    alpha: f32,
+) -> Result<Exportable> {
+    if !alpha.is_finite() {
+        let reason = format!("must be a number, is {alpha}");
+        return Err(Error::spec("alpha", reason));
+    }
+    let path = path.as_ref();
+    let (Tuned { state, lift }, mut metadata) = read_tuned(path, orientation)?;
+    let beside = metadata.vocabulary.as_ref().and_then(|of| of.beside(path));
+    metadata.vocabulary_file = beside.map(|(file, _)| file);
+    let is_lifted = match lift.map(|lift| lift.kind) {
+        None => false,
+        Some(LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent) => true,
+        Some(LiftKind::PaperLiteral) => return Err(Error::input(path, "S_0", NO_S0_NOTE)),
+    };
+    let metadata = if alpha == 1.0 {
+        metadata
+    } else {
+        // The figures are those of the state as it was tuned.
+        Metadata {
+            metrics_json: None,
+            ..metadata
+        }
+    };
+    Ok(Exportable {
+        state: state.scaled(alpha),
+        metadata,
+        is_lifted,
+    })
+}
+
+/// Whether the file says that it is one.
+pub(super) fn is_bundle(file: &Checkpoint) -> bool {
+    file.metadata().get("format").map(String::as_str) == Some(FORMAT)
+}
+
+fn check_finite(path: &Path, lift: &LiftValues) -> Result<()> {
+    for (name, _, values) in lift_tensors("lift", lift) {
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            let reason = format!("has the number {value}; the run that made it diverged");
+            return Err(Error::input(path, name, reason));
+        }
+    }
+    Ok(())
+}
+
+fn tensors<'a>(state: &'a TunedState, lift: &'a LiftValues) -> Vec<NamedValues<'a>> {
+    let shape = vec![state.n_head, state.head_size, state.head_size];
+    let layers = state.layers.iter().enumerate();
+    let mut tensors: Vec<NamedValues<'a>> = layers
+        .map(|(layer, values)| {
+            let name = format!("state.{layer}");
+            (name, shape.clone(), values.as_slice())
+        })
+        .collect();
+    tensors.extend(lift_tensors("lift", lift));
+    tensors
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuning::spec::LiftKind;
+    use crate::tuning::states::state_file::read_state;
+
+    fn tuned() -> Tuned {
+        let numbers = |n: usize, offset: f32| (0..n).map(|i| offset + i as f32 * 0.37).collect();
+        Tuned {
+            state: TunedState {
+                n_layer: 2,
+                n_head: 1,
+                head_size: 2,
+                layers: vec![numbers(4, 0.5), numbers(4, -1.0)],
+            },
+            lift: Some(LiftValues {
+                layers: vec![1],
+                n_head: 1,
+                head_size: 2,
+                upscaled_size: 3,
+                kind: LiftKind::Recurrent,
+                projection_seed: 9,
+                weights: numbers(6, 0.1),
+                gate: Some(vec![0.75]),
+                support_vectors: numbers(6, 0.2),
+                gamma: vec![1.0],
+                decorrelation: Some(numbers(9, 0.3)),
+                mean: Some(numbers(3, 0.4)),
+            }),
+        }
+    }
+
+    #[test]
+    fn a_bundle_reads_back_equal_with_all_its_parts_and_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lifted.safetensors");
+        let mut tuned = tuned();
+        let metadata = Metadata {
+            base_fingerprint: Some("abc".into()),
+            spec_ron: Some("()".into()),
+            ..Metadata::default()
+        };
+        for parts in 0..2 {
+            if let (1, Some(lift)) = (parts, &mut tuned.lift) {
+                (lift.decorrelation, lift.mean, lift.gate) = (None, None, None);
+                lift.kind = LiftKind::PaperLiteral;
+            }
+            write_bundle(&tuned, &path, &metadata).unwrap();
+            let (read, of_file) = read_tuned(&path, None).unwrap();
+            assert_eq!(read, tuned);
+            assert_eq!(of_file.base_fingerprint.as_deref(), Some("abc"));
+            assert_eq!(of_file.spec_ron.as_deref(), Some("()"));
+        }
+    }
+
+    #[test]
+    fn other_programs_do_not_take_a_bundle_for_a_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lifted.safetensors");
+        write_bundle(&tuned(), &path, &Metadata::default()).unwrap();
+        assert!(read_state(&path, Some(Orientation::ValueKey)).is_err());
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lifted.safetensors");
+        let mut tuned = tuned();
+        if let Some(lift) = &mut tuned.lift {
+            lift.weights[3] = f32::NAN;
+        }
+        let error = write_bundle(&tuned, &path, &Metadata::default()).unwrap_err();
+        assert!(error.to_string().contains("lift.z"), "{error}");
+        assert!(!path.exists());
+    }
+}

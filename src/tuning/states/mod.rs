@@ -1,0 +1,19 @@
+//! Every file that a tuned state can be in.
+//!
+//! | file | what |
+//! |---|---|
+//! | `state_file.rs` | tuned states for this and other programs |
+//! | `lift_bundle.rs`, `lift_file.rs` | lifted states |
+//! | `import.rs` | states of other programs, and which way round they are |
+//! | `start.rs` | what S_0 starts from |
+//! | `checkpoint_file.rs` | what a run resumes from |
+//! | `snapshot_file.rs` | a run after a step, to look at |
+
+pub mod checkpoint_file;
+pub mod import;
+pub mod lift_bundle;
+pub mod snapshot_file;
+pub mod start;
+pub mod state_file;
+
+mod lift_file;

@@ -1,0 +1,98 @@
+//! What S_0 starts from: zero, a file, or the state after a text.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::state_file::{TunedState, check_fits, read_state};
+use crate::error::Result;
+use crate::kernels::device::read_back::read_f32;
+use crate::model::state::ModelState;
+use crate::model::tokenizer::Tokenizer;
+use crate::model::{ModelConfig, Rwkv7, TextStart};
+use crate::tuning::spec::StartState;
+
+impl TunedState {
+    /// The state of the untuned model.
+    pub fn zero(model: &ModelConfig) -> Self {
+        let n_values = model.n_head * model.head_size * model.head_size;
+        Self {
+            n_layer: model.n_layer,
+            n_head: model.n_head,
+            head_size: model.head_size,
+            layers: vec![vec![0.0; n_values]; model.n_layer],
+        }
+    }
+}
+
+/// Tokens of a text that are read at once: a text of any length takes the memory
+/// of one part.
+const TOKENS_OF_A_PART: usize = 1024;
+
+/// The state that tuning starts from. After a text, behind `text_start`, it is S
+/// alone: the last token's shift is no part of a state file.
+///
+/// # Errors
+/// [`crate::error::Error::Input`] or [`crate::error::Error::Io`] for a file that cannot be used,
+/// [`crate::error::Error::Spec`] for the state of another model.
+pub fn start_state(
+    start: &StartState,
+    model: &Rwkv7,
+    device: &Device,
+    tokenizer: &Tokenizer,
+    text_start: TextStart,
+) -> Result<TunedState> {
+    let config = model.config();
+    match start {
+        StartState::Zero => Ok(TunedState::zero(config)),
+        StartState::File(path) => {
+            let (state, _) = read_state(path, None)?;
+            check_fits(&state, config).map_err(|error| error.at_file(path))?;
+            Ok(state)
+        }
+        StartState::Text(text) => {
+            let ids = text_start.with(&tokenizer.encode(text));
+            let ids: Vec<i32> = ids.iter().map(|id| id.cast_signed()).collect();
+            let mut after = ModelState::zero(config, 1, device);
+            for part in ids.chunks(TOKENS_OF_A_PART) {
+                let tokens = TensorData::new(part.to_vec(), [1, part.len()]);
+                (_, after) = model.hidden(Tensor::from_data(tokens, device), after);
+            }
+            let layers = after.layers.into_iter().map(|layer| read_f32(layer.wkv));
+            Ok(TunedState {
+                layers: layers.collect::<Result<_>>()?,
+                ..TunedState::zero(config)
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::mini;
+
+    /// More than two parts, the last of them short.
+    #[test]
+    fn a_text_in_parts_ends_in_the_state_of_the_whole() {
+        let device = Device::flex();
+        let checkpoint = mini::checkpoint().unwrap();
+        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let tokenizer = Tokenizer::mini().unwrap();
+        let text: String = (0..700).map(|n| format!("{n} birds sang. ")).collect();
+        let mut ids = vec![0_i32];
+        ids.extend(tokenizer.encode(&text).iter().map(|id| id.cast_signed()));
+        assert!(ids.len() > 2 * TOKENS_OF_A_PART && !ids.len().is_multiple_of(TOKENS_OF_A_PART));
+        let start = StartState::Text(text);
+        let got = start_state(&start, &model, &device, &tokenizer, TextStart::Zero).unwrap();
+        let shape = [1, ids.len()];
+        let ids = Tensor::from_data(TensorData::new(ids, shape), &device);
+        let (_, want) = model.hidden(ids, ModelState::zero(model.config(), 1, &device));
+        for (got, want) in got.layers.iter().zip(want.layers) {
+            let want = read_f32(want.wkv).unwrap();
+            assert_eq!(got.len(), want.len());
+            let largest = want.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+            let off = got.iter().zip(&want).map(|(a, b)| (a - b).abs());
+            let off = off.fold(0.0_f32, f32::max);
+            assert!(off <= 1e-5 * largest, "{off} of {largest}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Tuned states as files.
+//!
+//! | File | Element | Last two axes | Read by |
+//! |---|---|---|---|
+//! | `.pth` | f32 or bf16 | value, key | RWKV-Runner, the `rwkv` package (by [`python_snippet`]) |
+//! | `.safetensors` | f32 | value, key | Gosling; carries what the state was made from |
+//! | `.st` | f16 | **key, value** | Ai00, web-rwkv |
+//! | `.bin` | f32 | value, key | rwkv.cpp, as its `state_in` (`raw.rs`) |
+//!
+//! All but the last have one tensor per layer, `blocks.{i}.att.time_state`, and
+//! nothing else, since RWKV-Runner counts the tensors. What is read may have a
+//! prefix before these names and other tensors beside them (`tensors.rs`).
+//! Value-key order is RWKV-PEFT's (`rwkvt/rwkv7/att.py`); the transposed one is
+//! what web-rwkv's `read_state` expects (`src/runtime/v7.rs`). Read the wrong way
+//! round, a state still loads and silently gives another model.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::model::checkpoint::{Checkpoint, CheckpointFormat};
+use crate::model::config::ModelConfig;
+
+mod export;
+mod export_format;
+#[cfg(test)]
+mod foreign_tests;
+mod metadata;
+mod orientation;
+mod pth_writer;
+mod python_snippet;
+mod raw;
+pub(crate) mod sidecar;
+mod tensors;
+#[cfg(test)]
+mod tests;
+
+use export::check_sound;
+pub use export::{ExportReport, write_pth, write_safetensors, write_st};
+pub use export_format::{ExportFormat, export, write_companions};
+pub use metadata::{Metadata, VOCABULARY_FILE, VocabularyMark, exported_vocabulary};
+pub use orientation::{Convention, Orientation, declared_orientation, stored_orientation};
+pub use pth_writer::PthDType;
+pub use python_snippet::{python_snippet, write_python_snippet};
+pub use raw::{raw_in, read_raw, write_raw};
+use tensors::{StateTensors, tensor_name};
+pub use tensors::{is_state, left_out};
+
+/// The state that a model starts from: one matrix per layer and head.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TunedState {
+    /// L.
+    pub n_layer: usize,
+    /// H.
+    pub n_head: usize,
+    /// N.
+    pub head_size: usize,
+    /// For each layer the matrices of its heads, [n_head, value, key]
+    /// row-major: `n_head * head_size * head_size` numbers.
+    pub layers: Vec<Vec<f32>>,
+}
+
+/// Keys and values of a `.safetensors` state beside its metadata.
+mod keys {
+    pub(super) const FORMAT: &str = "format";
+    pub(super) const FORMAT_VALUE: &str = "gosling-state";
+    pub(super) const ORIENTATION: &str = "orientation";
+}
+
+impl TunedState {
+    /// S_0 of a head, [value, key] row-major.
+    pub fn head(&self, layer: usize, head: usize) -> Option<&[f32]> {
+        let n_values = self.head_size * self.head_size;
+        self.layers.get(layer)?.chunks_exact(n_values).nth(head)
+    }
+
+    /// Numbers in one layer: `n_head * head_size * head_size`.
+    pub fn n_per_layer(&self) -> usize {
+        self.n_head * self.head_size * self.head_size
+    }
+
+    /// Every head's matrix with its two axes exchanged.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let layers = self.layers.iter();
+        Self {
+            layers: layers
+                .map(|layer| transposed(layer, self.head_size))
+                .collect(),
+            ..*self
+        }
+    }
+
+    /// Every number times `alpha`: 1 is the state itself, 0 the untuned model.
+    pub fn scaled(mut self, alpha: f32) -> Self {
+        for value in self.layers.iter_mut().flatten() {
+            *value *= alpha;
+        }
+        self
+    }
+}
+
+/// The file of a run's folder that holds all that a lifted run trained.
+pub const LIFTED_FILE: &str = "lifted.safetensors";
+
+/// The state file that a path stands for: itself, or that of a run's folder.
+///
+/// # Errors
+/// [`Error::Input`] for a folder without one.
+pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
+    const NAME: &str = "state.safetensors";
+    let path = path.as_ref();
+    if !path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    // A lifted run has both, and S_0 is a part of it.
+    for inside in [path.join(LIFTED_FILE), path.join(NAME)] {
+        if inside.is_file() {
+            return Ok(inside);
+        }
+    }
+    let reason = "is not in the folder; a run that has finished has one";
+    Err(Error::input(path, NAME, reason))
+}
+
+/// Reads a tuned state, whichever program wrote it.
+///
+/// `orientation` says what the last two axes are; `None` leaves it to the file:
+/// its metadata, else value-key for `.pth` and key-value for files named `.st`
+/// or `.state`.
+///
+/// # Errors
+/// [`Error::Input`] when the file is no state, or holds numbers that are not
+/// finite, or when its orientation is unknown or contradicts `orientation`.
+pub fn read_state(
+    path: impl AsRef<Path>,
+    orientation: Option<Orientation>,
+) -> Result<(TunedState, Metadata)> {
+    state_in(&Checkpoint::open(path)?, orientation)
+}
+
+/// [`read_state`] of a file that is open.
+///
+/// # Errors
+/// As [`read_state`], less those of the system.
+pub fn state_in(
+    checkpoint: &Checkpoint,
+    orientation: Option<Orientation>,
+) -> Result<(TunedState, Metadata)> {
+    let orientation = stored_orientation(checkpoint, orientation)?;
+    let (mut state, metadata) = state_as_stored(checkpoint)?;
+    if orientation == Orientation::KeyValue {
+        for values in &mut state.layers {
+            *values = transposed(values, state.head_size);
+        }
+    }
+    Ok((state, metadata))
+}
+
+/// Whether the file holds token shifts other than zero, which are left out.
+pub fn has_shifts(checkpoint: &Checkpoint) -> bool {
+    StateTensors::find(checkpoint).is_ok_and(|tensors| tensors.has_shifts())
+}
+
+/// The state as it lies in the file, its last two axes in whichever order.
+///
+/// # Errors
+/// [`Error::Input`] when the file is no state, or holds numbers that are not
+/// finite.
+pub fn state_as_stored(checkpoint: &Checkpoint) -> Result<(TunedState, Metadata)> {
+    let tensors = StateTensors::find(checkpoint)?;
+    let mut state = tensors.empty_state()?;
+    for layer in 0..state.n_layer {
+        let values = tensors.layer_values(layer, &state)?;
+        state.layers.push(values);
+    }
+    if let Some(found) = first_not_finite(&state) {
+        return Err(refuse_not_finite(checkpoint.file(), found));
+    }
+    let own = Metadata::from_text(checkpoint.file(), checkpoint.metadata())?;
+    let metadata = match own == Metadata::default() {
+        true => sidecar::read_sidecar(checkpoint.file())?.map_or(own, |(beside, _)| beside),
+        false => own,
+    };
+    Ok((state, metadata))
+}
+
+/// Checks that `state` has the dimensions of the model.
+///
+/// # Errors
+/// [`Error::Spec`] on `state`, with both sets of dimensions.
+pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
+    let of_state = (state.n_layer, state.n_head, state.head_size);
+    let of_model = (model.n_layer, model.n_head, model.head_size);
+    if of_state == of_model {
+        return Ok(());
+    }
+    let said =
+        |(n_layer, n_head, size)| format!("{n_layer} layers of {n_head} heads of {size}x{size}");
+    Err(Error::spec(
+        "state",
+        format!(
+            "has {}, the model {}; it was tuned for another model",
+            said(of_state),
+            said(of_model)
+        ),
+    ))
+}
+
+/// Every head's matrix with its two axes exchanged.
+fn transposed(values: &[f32], head_size: usize) -> Vec<f32> {
+    let heads = values.chunks_exact(head_size * head_size);
+    heads
+        .flat_map(|head| {
+            (0..head.len()).map(move |i| head[i % head_size * head_size + i / head_size])
+        })
+        .collect()
+}
+
+/// Where in the state the number `index` of `layer` is, for messages.
+fn place_of(state: &TunedState, layer: usize, index: usize) -> String {
+    let size = state.head_size;
+    let (row, key) = (index / size, index % size);
+    let (head, value) = (row / size, row % size);
+    format!("layer {layer}, head {head}, value {value}, key {key}")
+}
+
+fn refuse_not_finite(file: &Path, (place, value): (String, f32)) -> Error {
+    Error::input(
+        file,
+        place,
+        format!("is {value}; the run that made it diverged"),
+    )
+}
+
+fn first_not_finite(state: &TunedState) -> Option<(String, f32)> {
+    for (layer, values) in state.layers.iter().enumerate() {
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            return Some((place_of(state, layer, index), values[index]));
+        }
+    }
+    None
+}

@@ -1,0 +1,227 @@
+//! From examples to the batches of a step.
+
+use crate::data::Example;
+use crate::model::TextStart;
+use crate::random::SplitMix64;
+use crate::tuning::spec::LossOn;
+
+/// Batches are padded to a multiple of this, so that few shapes occur.
+const LENGTH_STEP: usize = 16;
+
+/// Examples padded to a common length, each behind what it begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Ids the model reads, [B, T] row-major.
+    pub(crate) tokens: Vec<i32>,
+    /// B.
+    pub(crate) n_batch: usize,
+    /// T.
+    pub(crate) n_tokens: usize,
+    /// Positions whose prediction is counted, `batch_idx * T + t`.
+    pub(crate) at: Vec<u32>,
+    /// What should be predicted there.
+    pub(super) targets: Vec<u32>,
+    /// Tokens of every row that are no padding.
+    lengths: Vec<usize>,
+}
+
+impl Batch {
+    /// As [`Self::of`], token 0 in front of each example.
+    pub fn new(examples: &[&Example], loss_on: LossOn) -> Self {
+        let examples = examples.iter().map(|example| (*example, TextStart::Zero));
+        Self::of(&examples.collect::<Vec<_>>(), loss_on)
+    }
+
+    /// Joins the examples; what follows the last token of one is padding, which
+    /// comes after everything that is counted and so changes nothing. The first
+    /// token of an example that nothing stands in front of is not predicted.
+    pub fn of(examples: &[(&Example, TextStart)], loss_on: LossOn) -> Self {
+        let longest = examples.iter().map(|(example, _)| example.n_tokens()).max();
+        // The last token is only predicted, and token 0 may stand in front.
+        let n_tokens = longest.unwrap_or(1).max(1).next_multiple_of(LENGTH_STEP);
+        let mut batch = Self {
+            tokens: vec![0; examples.len() * n_tokens],
+            n_batch: examples.len(),
+            n_tokens,
+            at: Vec::new(),
+            targets: Vec::new(),
+            lengths: vec![0; examples.len()],
+        };
+        for (row, (example, start)) in examples.iter().enumerate() {
+            batch.add(row, example, *start, loss_on);
+        }
+        batch
+    }
+
+    fn add(&mut self, row: usize, example: &Example, start: TextStart, loss_on: LossOn) {
+        let Example { context, target } = example;
+        let text = context.iter().chain(target).copied();
+        let in_front = start.tokens();
+        let inputs = in_front.iter().copied().chain(text.clone());
+        let first_predicted = 1 - in_front.len();
+        let first_counted = match loss_on {
+            LossOn::Answer => context.len(),
+            LossOn::Everything => 0,
+        };
+        let first = row * self.n_tokens;
+        for (t, (input, next)) in inputs.zip(text.skip(first_predicted)).enumerate() {
+            self.tokens[first + t] = input.cast_signed();
+            self.lengths[row] += 1;
+            if t + first_predicted >= first_counted {
+                self.at.push((first + t) as u32);
+                self.targets.push(next);
+            }
+        }
+    }
+
+    /// Tokens that the model computes for a reason, padding left out.
+    pub fn n_real_tokens(&self) -> usize {
+        self.lengths.iter().sum()
+    }
+
+    /// The positions that are no padding, `batch_idx * T + t`.
+    pub fn real_positions(&self) -> Vec<u32> {
+        let rows = self.lengths.iter().enumerate();
+        rows.flat_map(|(row, len)| {
+            let start = row * self.n_tokens;
+            (start..start + len).map(|at| at as u32)
+        })
+        .collect()
+    }
+
+    /// Tokens whose prediction is counted.
+    pub fn n_counted(&self) -> usize {
+        self.at.len()
+    }
+
+    /// B and T.
+    pub fn shape(&self) -> [usize; 2] {
+        [self.n_batch, self.n_tokens]
+    }
+}
+
+/// Which examples a batch has: every epoch is a fresh permutation that depends
+/// on the seed and the epoch alone, so that a run can go on from any step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataOrder {
+    n_examples: usize,
+    batch: usize,
+    seed: u64,
+}
+
+impl DataOrder {
+    /// Batches of `batch` of `n_examples` examples.
+    ///
+    /// # Panics
+    /// Without examples.
+    pub fn new(n_examples: usize, batch: usize, seed: u64) -> Self {
+        assert!(n_examples > 0, "no examples to order");
+        Self {
+            n_examples,
+            batch,
+            seed,
+        }
+    }
+
+    /// The examples of batch number `idx`, counted from 0. A batch may end one
+    /// epoch and begin the next.
+    pub fn batch(&self, idx: usize) -> Vec<usize> {
+        let first = idx * self.batch;
+        let mut epoch = first / self.n_examples;
+        let mut order = self.permutation(epoch);
+        (first..first + self.batch)
+            .map(|position| {
+                if position / self.n_examples != epoch {
+                    epoch = position / self.n_examples;
+                    order = self.permutation(epoch);
+                }
+                order[position % self.n_examples]
+            })
+            .collect()
+    }
+
+    /// Fisher and Yates' shuffle.
+    fn permutation(&self, epoch: usize) -> Vec<usize> {
+        let mut random =
+            SplitMix64::new(self.seed ^ (epoch as u64).wrapping_mul(0xD1B5_4A32_D192_ED03));
+        let mut order: Vec<usize> = (0..self.n_examples).collect();
+        for last in (1..order.len()).rev() {
+            order.swap(last, random.below(last + 1));
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(context: &[u32], target: &[u32]) -> Example {
+        Example {
+            context: context.to_vec(),
+            target: target.to_vec(),
+        }
+    }
+
+    #[test]
+    fn token_0_stands_in_front_and_answers_are_counted() {
+        let (a, b) = (example(&[5, 6], &[7, 8]), example(&[], &[9]));
+        let batch = Batch::new(&[&a, &b], LossOn::Answer);
+        assert_eq!(batch.shape(), [2, 16]);
+        assert_eq!(batch.tokens[..5], [0, 5, 6, 7, 0]);
+        assert_eq!(batch.tokens[16..18], [0, 0]);
+        assert_eq!(batch.at, [2, 3, 16]);
+        assert_eq!(batch.targets, [7, 8, 9]);
+        assert_eq!((batch.n_real_tokens(), batch.n_counted()), (5, 3));
+        assert_eq!(batch.real_positions(), [0, 1, 2, 3, 16]);
+    }
+
+    #[test]
+    fn everything_counts_from_the_first_token() {
+        let a = example(&[5, 6], &[7]);
+        let batch = Batch::new(&[&a], LossOn::Everything);
+        assert_eq!(batch.at, [0, 1, 2]);
+        assert_eq!(batch.targets, [5, 6, 7]);
+    }
+
+    /// Row by row what is read, and what is to be predicted after which of it.
+    #[test]
+    fn without_token_0_the_first_token_is_read_and_not_predicted() {
+        let (a, b) = (example(&[5, 6], &[7, 8]), example(&[], &[9, 4, 3]));
+        let (without, with) = (TextStart::None, TextStart::Zero);
+        let both = [(&a, without), (&b, without), (&a, with)];
+        let batch = Batch::of(&both, LossOn::Answer);
+        assert_eq!(batch.tokens[..4], [5, 6, 7, 0]);
+        assert_eq!(batch.tokens[16..19], [9, 4, 0]);
+        assert_eq!(batch.tokens[32..36], [0, 5, 6, 7]);
+        assert_eq!(batch.at, [1, 2, 16, 17, 34, 35]);
+        assert_eq!(batch.targets, [7, 8, 4, 3, 7, 8]);
+        assert_eq!(batch.real_positions(), [0, 1, 2, 16, 17, 32, 33, 34, 35]);
+        let all = Batch::of(&both[..1], LossOn::Everything);
+        assert_eq!(
+            (&all.at[..], &all.targets[..]),
+            (&[0, 1, 2][..], &[6, 7, 8][..])
+        );
+        let one = example(&[], &[9]);
+        assert_eq!(Batch::of(&[(&one, without)], LossOn::Answer).n_counted(), 0);
+    }
+
+    #[test]
+    fn every_epoch_has_every_example_once() {
+        let order = DataOrder::new(10, 4, 3);
+        let mut seen: Vec<usize> = (0..5).flat_map(|idx| order.batch(idx)).collect();
+        assert_eq!(seen.len(), 20);
+        assert_ne!(seen[..10], seen[10..]);
+        for epoch in seen.chunks_mut(10) {
+            epoch.sort_unstable();
+            assert_eq!(epoch, (0..10).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_order_depends_on_seed_and_index_alone() {
+        let order = DataOrder::new(100, 8, 1);
+        assert_eq!(order.batch(30), DataOrder::new(100, 8, 1).batch(30));
+        assert_ne!(order.batch(30), DataOrder::new(100, 8, 2).batch(30));
+    }
+}

@@ -1,0 +1,21 @@
+//! Training: batches in, optimizer steps on the state, and their numbers.
+//!
+//! | file | what |
+//! |---|---|
+//! | `batch.rs` | examples as batches, and their order |
+//! | `optimizer.rs`, `schedule.rs`, `parameter.rs` | how a step is taken |
+//! | `trainer.rs`, `trainer/stepping.rs` | S_0 and the branch of a run, step by step |
+//! | `step_gradients.rs`, `step_record.rs` | the numbers of steps, and where they break |
+//! | `rate_finder.rs` | which learning rate to begin with |
+//! | `text_loss.rs` | the loss of a batch, without a gradient |
+
+pub mod batch;
+pub mod optimizer;
+pub(crate) mod parameter;
+pub mod rate_finder;
+pub mod schedule;
+pub(crate) mod step_gradients;
+pub(crate) mod text_loss;
+pub mod trainer;
+
+mod step_record;

@@ -1,0 +1,319 @@
+//! State tuning: steps of an optimiser on S_0 and on the branch of a lifted
+//! state, every weight frozen. No threads, no clock, no files.
+
+use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
+
+use super::batch::Batch;
+use super::parameter::Parameter;
+use super::step_record::{Limits, Pending};
+use super::text_loss::text_loss;
+use crate::data::Example;
+use crate::error::{Error, Result};
+use crate::model::state::Start;
+use crate::model::{LeadingToken, Rwkv7};
+use crate::tuning::inspect::condition_number::Conditions;
+use crate::tuning::inspect::feature_activity::FeatureActivity;
+use crate::tuning::method::lift::Lift;
+use crate::tuning::method::lift_start::LiftStart;
+use crate::tuning::method::tuned::Tuned;
+use crate::tuning::spec::{Method, TrainingSpec};
+use crate::tuning::states::checkpoint_file::TrainerCheckpoint;
+use crate::tuning::states::state_file::TunedState;
+
+mod stepping;
+
+pub use super::step_record::{
+    DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, StepNumbers,
+};
+use crate::kernels::device::read_back::read_f32;
+use crate::tuning::method::tuned::state_tensors;
+
+/// A head whose root mean square is above this has left the range in which a
+/// recurrence of 32-bit numbers says anything.
+const MAX_STATE_RMS: f64 = 1e4;
+
+/// Trains S_0, the branch of a lifted state, or both, of the chosen layers of a
+/// frozen model.
+///
+/// Steps are queued on the device and their numbers stay there until
+/// [`Self::read_steps`]. A step whose gradient or state is not finite changes
+/// nothing, and neither does any step after it.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    model: &'a Rwkv7,
+    device: &'a Device,
+    training: TrainingSpec,
+    /// The tuned layers, ascending.
+    layers: Vec<usize>,
+    /// S_0 of every layer at the start, [1, H, N, N] each.
+    start: Vec<Tensor<4>>,
+    /// S_0 of the tuned layers, [layers, H, N, N].
+    state: Parameter,
+    tunes_state: bool,
+    lift: Option<Lift>,
+    activity: Option<FeatureActivity>,
+    /// Whether every step so far was sound, [1, 1, 1, 1].
+    sound: Tensor<4, Bool>,
+    steps_taken: usize,
+    pending: Pending,
+}
+
+impl<'a> Trainer<'a> {
+    /// As [`Self::with_leading_token`], token 0 in front of `examples`.
+    ///
+    /// # Errors
+    /// As [`Self::with_leading_token`].
+    pub fn new(
+        model: &'a Rwkv7,
+        device: &'a Device,
+        method: &Method,
+        training: &TrainingSpec,
+        start: &TunedState,
+        examples: &[Example],
+    ) -> Result<Self> {
+        let leading = LeadingToken::Zero;
+        Self::with_leading_token(model, device, method, training, start, examples, leading)
+    }
+
+    /// A trainer of `model`, which lives on `device`, from the state `start`. A
+    /// lifted state takes its support vectors from what the model makes of
+    /// `examples` behind `leading`; standard tuning needs none here.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if the method trains nothing, does not fit the model or
+    /// names a layer that is not there, or the start state is that of another
+    /// model.
+    pub fn with_leading_token(
+        model: &'a Rwkv7,
+        device: &'a Device,
+        method: &Method,
+        training: &TrainingSpec,
+        start: &TunedState,
+        examples: &[Example],
+        leading: LeadingToken,
+    ) -> Result<Self> {
+        crate::tuning::states::state_file::check_fits(start, model.config())?;
+        let Some((layers, _)) = method.tuned() else {
+            let reason = "Base trains nothing; choose Standard to tune a state";
+            return Err(Error::spec("method", reason));
+        };
+        let layers = layers.chosen(model.config().n_layer)?;
+        let (tunes_state, lift, activity) = match method.lifting() {
+            None => (true, None, None),
+            Some(lifting) => {
+                let start = LiftStart::new(model, device, &lifting, examples, leading, training)?;
+                let activity = start.activity;
+                let lift = Lift::new(start, &lifting, training, layers.clone());
+                (lifting.tune_s0, Some(lift), Some(activity))
+            }
+        };
+        let start = state_tensors(start, device);
+        let chosen = layers.iter().map(|layer| start[*layer].clone()).collect();
+        Ok(Self {
+            model,
+            device,
+            training: training.clone(),
+            sound: sound(device),
+            pending: Pending::new(layers.clone(), model.config().n_head),
+            layers,
+            start,
+            state: Parameter::new(Tensor::cat(chosen, 0), training.optimizer),
+            tunes_state,
+            lift,
+            activity,
+            steps_taken: 0,
+        })
+    }
+
+    /// The dimensions of the model.
+    pub fn model_config(&self) -> &crate::model::ModelConfig {
+        self.model.config()
+    }
+
+    /// Optimiser steps taken since the start of the run.
+    pub fn steps_taken(&self) -> usize {
+        self.steps_taken
+    }
+
+    /// What gamma made of the kernels, of a lifted run.
+    pub fn feature_activity(&self) -> Option<FeatureActivity> {
+        self.activity
+    }
+
+    /// The numbers of every step since the last call, in one read-back.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if they cannot be read.
+    pub fn read_steps(&mut self) -> Result<Vec<StepNumbers>> {
+        let n = self.model.config().head_size as f64;
+        let m = self
+            .lift
+            .as_ref()
+            .map_or(0, |lift| lift.weights().dims()[3]);
+        self.pending.read(Limits {
+            state: MAX_STATE_RMS * n,
+            lift: MAX_STATE_RMS * (n * m as f64).sqrt(),
+        })
+    }
+
+    /// The first step that was not sound, known after [`Self::read_steps`]; the
+    /// state is that of the step before it.
+    pub fn divergence(&self) -> Option<&Divergence> {
+        self.pending.divergence()
+    }
+
+    /// Summed nats and number of the counted tokens of a batch, at the present state.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the loss cannot be read.
+    pub fn loss(&self, batch: &Batch) -> Result<(f64, usize)> {
+        text_loss(self.model, self.device, &self.start(), batch)
+    }
+
+    /// The largest condition number of an R over layers and heads; none without
+    /// R. The processor works it out at the present state for the layer whose turn
+    /// it is, or for `all` of them; `known` has those of the others.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if R cannot be read.
+    pub fn condition_number(&self, known: &mut Conditions, all: bool) -> Result<Option<f64>> {
+        let Some(lift) = &self.lift else {
+            return Ok(None);
+        };
+        for layer_idx in known.due(lift.n_with_r(), all) {
+            known.see(layer_idx, lift.condition_number(layer_idx)?);
+        }
+        Ok(known.largest())
+    }
+
+    /// The present state of every layer.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it cannot be read.
+    pub fn state(&self) -> Result<TunedState> {
+        let config = self.model.config();
+        let layers = self.layer_states().into_iter().map(read_f32);
+        Ok(TunedState {
+            n_layer: config.n_layer,
+            n_head: config.n_head,
+            head_size: config.head_size,
+            layers: layers.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The present state and branch.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if they cannot be read.
+    pub fn tuned(&self) -> Result<Tuned> {
+        Ok(Tuned {
+            state: self.state()?,
+            lift: self.lift.as_ref().map(Lift::values).transpose()?,
+        })
+    }
+
+    /// Everything a later run needs to go on from here.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it cannot be read.
+    pub fn checkpoint(&self) -> Result<TrainerCheckpoint> {
+        let mut moments = vec![self.state.moments()?];
+        if let Some(lift) = &self.lift {
+            moments.extend(lift.parameter_moments()?);
+        }
+        Ok(TrainerCheckpoint {
+            step: self.steps_taken,
+            tuned: self.tuned()?,
+            layers: self.layers.clone(),
+            moments,
+            best: None,
+            extra: std::collections::BTreeMap::new(),
+        })
+    }
+
+    /// Goes on from a checkpoint of the same run.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if it is that of another model, other layers or another
+    /// method.
+    pub fn restore(&mut self, checkpoint: &TrainerCheckpoint) -> Result<()> {
+        checkpoint.tuned.check_fits(self.model.config())?;
+        if checkpoint.layers != self.layers {
+            let reason = format!(
+                "tunes layers {:?}, this run layers {:?}",
+                checkpoint.layers, self.layers
+            );
+            return Err(Error::spec("checkpoint", reason));
+        }
+        let Some((of_state, of_lift)) = checkpoint.moments.split_first() else {
+            return Err(Error::spec("checkpoint", "has no moments"));
+        };
+        match (&mut self.lift, &checkpoint.tuned.lift) {
+            (Some(lift), Some(values)) => lift.restore(values, of_lift)?,
+            (None, None) => {}
+            (Some(_), None) => {
+                let reason = "has no lifted state, which this run has";
+                return Err(Error::spec("checkpoint", reason));
+            }
+            (None, Some(_)) => {
+                let reason = "has a lifted state, which this run has not";
+                return Err(Error::spec("checkpoint", reason));
+            }
+        }
+        let whole = state_tensors(&checkpoint.tuned.state, self.device);
+        let chosen = self.layers.iter().map(|layer| whole[*layer].clone());
+        self.state
+            .set(Tensor::cat(chosen.collect(), 0), of_state, "checkpoint")?;
+        self.sound = sound(self.device);
+        self.steps_taken = checkpoint.step;
+        self.pending = Pending::new(self.layers.clone(), self.model.config().n_head);
+        Ok(())
+    }
+
+    /// S_0 of every layer, [1, H, N, N] each.
+    fn layer_states(&self) -> Vec<Tensor<4>> {
+        let mut states = self.start.clone();
+        for (idx, layer) in self.layers.iter().enumerate() {
+            states[*layer] = self.state.value.clone().narrow(0, idx, 1);
+        }
+        states
+    }
+
+    fn start_of_tuned(&self) -> Tensor<4> {
+        let chosen = self.layers.iter().map(|layer| self.start[*layer].clone());
+        Tensor::cat(chosen.collect(), 0)
+    }
+
+    /// What every text starts from.
+    fn start(&self) -> Start {
+        let n_layer = self.model.config().n_layer;
+        let branches = self.lift.as_ref().map(|lift| lift.branches(n_layer));
+        Start {
+            wkv: self.layer_states(),
+            branches: branches.unwrap_or_default(),
+        }
+    }
+
+    /// 1 for the tokens of a batch, 0 for its padding, [B, T].
+    fn real(&self, batch: &Batch) -> Tensor<2> {
+        let mut real = vec![0.0_f32; batch.tokens.len()];
+        for at in batch.real_positions() {
+            real[at as usize] = 1.0;
+        }
+        Tensor::from_data(TensorData::new(real, batch.shape()), self.device)
+    }
+
+    fn tokens(&self, batch: &Batch) -> Tensor<2, Int> {
+        let data = TensorData::new(batch.tokens.clone(), batch.shape());
+        Tensor::from_data(data, self.device)
+    }
+}
+
+fn sound(device: &Device) -> Tensor<4, Bool> {
+    Tensor::<4>::zeros([1, 1, 1, 1], device).lower_equal_elem(0.0)
+}
+
+#[cfg(test)]
+mod lifted_tests;
+#[cfg(test)]
+mod tests;

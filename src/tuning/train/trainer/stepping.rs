@@ -1,0 +1,258 @@
+//! One step: gradients of all parameters, one clipping, one judgement.
+
+use burn::tensor::Tensor;
+
+use super::{MAX_STATE_RMS, Trainer};
+use crate::error::{Error, Result};
+use crate::model::branch::BranchGuard;
+use crate::model::{LossOptions, TapeOptions};
+use crate::tuning::method::decorrelation::SecondMoments;
+use crate::tuning::method::lift::{Lift, LiftGradients};
+use crate::tuning::train::batch::Batch;
+use crate::tuning::train::parameter::head_squares;
+use crate::tuning::train::schedule::learning_rate;
+use crate::tuning::train::step_gradients::{LiftSums, StepGradients};
+use crate::tuning::train::step_record::{BranchSquares, MAX_LITERAL_STATE, StepTensors};
+
+/// What a step knows of the branch: sums over its batches, moments of the
+/// features with A = R E R^T, and the gradients of its parameters.
+struct LiftStep {
+    sums: LiftSums,
+    moments: Option<(SecondMoments, Tensor<4>)>,
+    gradients: LiftGradients,
+}
+
+impl LiftStep {
+    /// Sums of squares of the gradients: of every head in Z, [layers, H], and
+    /// of R, `[1]`, where it is trained.
+    fn gradient_squares(&self) -> (Tensor<2>, Option<Tensor<1>>) {
+        let LiftGradients {
+            weights,
+            gate: _,
+            r,
+        } = &self.gradients;
+        let r = r.as_ref().map(|r| r.clone().powi_scalar(2).sum());
+        (head_squares(weights), r)
+    }
+}
+
+impl Trainer<'_> {
+    /// Takes one optimiser step on the mean loss of all counted tokens of these
+    /// batches, at the rate of the schedule. Nothing is read back.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] if no token is counted.
+    pub fn step(&mut self, micro_batches: &[Batch]) -> Result<()> {
+        self.step_at(
+            micro_batches,
+            learning_rate(&self.training, self.steps_taken),
+        )
+    }
+
+    /// As [`Self::step`], at a rate of its own; that of a branch keeps its
+    /// share of it.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn step_at(&mut self, micro_batches: &[Batch], learning_rate: f64) -> Result<()> {
+        let n_counted: usize = micro_batches.iter().map(Batch::n_counted).sum();
+        if n_counted == 0 {
+            let reason = "no token of the batch is counted; answers are empty";
+            return Err(Error::spec("data.loss_on", reason));
+        }
+        let scale = 1.0 / n_counted as f32;
+        let StepGradients { loss, state, lift } = self.gradient(micro_batches, scale);
+        let state = self.pulled(state);
+        let mut lift_step = self.lift_step(lift);
+        let heads = self.state_gradient_squares(&state);
+        let lift_squares = lift_step.as_ref().map(LiftStep::gradient_squares);
+        let mut square = heads.clone().sum();
+        if let Some(LiftStep { gradients, .. }) = &lift_step
+            && let Some(gate) = &gradients.gate
+        {
+            square = square + gate.clone().powi_scalar(2).sum();
+        }
+        if let Some((weights, r)) = &lift_squares {
+            square = square + weights.clone().sum();
+            if let Some(r) = r {
+                square = square + r.clone();
+            }
+        }
+        let norm = square.sqrt();
+        let state = self.clipped(state, &norm);
+        if let Some(LiftStep { gradients, .. }) = &mut lift_step {
+            gradients.weights = self.clipped(gradients.weights.clone(), &norm);
+            for gradient in [&mut gradients.gate, &mut gradients.r] {
+                let own = gradient.take();
+                *gradient = own.map(|own| self.clipped(own, &norm));
+            }
+        }
+        let guard = lift_step.as_ref().and_then(|step| step.sums.guard());
+        let (of_state, weights, decorrelation) =
+            self.update(state, lift_step, &norm, learning_rate);
+        self.steps_taken += 1;
+        let record = StepTensors {
+            loss: loss * scale,
+            norm,
+            gradient: heads,
+            state: of_state,
+            lift: weights
+                .zip(lift_squares)
+                .map(|(weights, (gradient, r))| BranchSquares {
+                    gradient,
+                    weights,
+                    r_gradient: r,
+                }),
+            gate: self.lift.as_ref().and_then(Lift::mean_gate),
+            guard,
+            decorrelation,
+        };
+        self.pending.push(self.steps_taken, learning_rate, record);
+        Ok(())
+    }
+
+    fn lift_step(&self, sums: Option<LiftSums>) -> Option<LiftStep> {
+        let (lift, sums) = (self.lift.as_ref()?, sums?);
+        let moments = lift.moments(&sums);
+        let gradients = lift.gradients(&sums, moments.as_ref());
+        Some(LiftStep {
+            sums,
+            moments,
+            gradients,
+        })
+    }
+
+    /// The sum of squares of the gradient of every head in S_0, [layers, H].
+    fn state_gradient_squares(&self, state: &Tensor<4>) -> Tensor<2> {
+        let of_state = head_squares(state);
+        match self.tunes_state {
+            true => of_state,
+            false => of_state.zeros_like(),
+        }
+    }
+
+    /// Takes the step if it is sound. Gives the sums of squares of S_0 and Z
+    /// that it leads to, [layers, H] each, and the numbers of the decorrelation.
+    fn update(
+        &mut self,
+        state: Tensor<4>,
+        lift: Option<LiftStep>,
+        norm: &Tensor<1>,
+        learning_rate: f64,
+    ) -> (Tensor<2>, Option<Tensor<2>>, Option<Tensor<1>>) {
+        let step_idx = self.steps_taken;
+        let trained = self.tunes_state;
+        let proposal = trained.then(|| self.state.propose(state, learning_rate, step_idx));
+        let after = proposal.as_ref().map_or(&self.state.value, |p| &p.value);
+        let of_state = head_squares(after);
+        let of_lift = match (&self.lift, lift) {
+            (Some(own), Some(step)) => {
+                let proposal = own.propose(step.gradients, learning_rate, step_idx);
+                Some((proposal, step.sums, step.moments))
+            }
+            _ => None,
+        };
+        let squares = of_lift
+            .as_ref()
+            .map(|(p, ..)| head_squares(&p.weights.value));
+        let guard = of_lift.as_ref().and_then(|(_, sums, _)| sums.guard());
+        self.judge(norm, &of_state, squares.as_ref(), guard.as_ref());
+        if let Some(proposal) = proposal {
+            self.state.accept(proposal, &self.sound);
+        }
+        let numbers = match (&mut self.lift, of_lift) {
+            (Some(own), Some((proposal, sums, moments))) => {
+                own.accept(proposal, &sums, moments.as_ref(), &self.sound)
+            }
+            _ => None,
+        };
+        (of_state, squares, numbers)
+    }
+
+    /// With the gradient of the pull to the start.
+    fn pulled(&self, gradient: Tensor<4>) -> Tensor<4> {
+        if self.training.pull_to_start > 0.0 {
+            let gap = self.state.value.clone() - self.start_of_tuned();
+            gradient + gap * self.training.pull_to_start
+        } else {
+            gradient
+        }
+    }
+
+    /// Scaled down where the global `norm` [1] is too large.
+    fn clipped(&self, gradient: Tensor<4>, norm: &Tensor<1>) -> Tensor<4> {
+        match self.training.clip_norm {
+            Some(limit) => {
+                let scale = (norm.clone() + 1e-6).recip() * limit;
+                gradient * scale.clamp_max(1.0).unsqueeze()
+            }
+            None => gradient,
+        }
+    }
+
+    /// Whether a step to these sums of squares, [layers, H], is sound, and all
+    /// steps before it were.
+    fn judge(
+        &mut self,
+        norm: &Tensor<1>,
+        state: &Tensor<2>,
+        lift: Option<&Tensor<2>>,
+        guard: Option<&BranchGuard>,
+    ) {
+        let n = self.model.config().head_size;
+        // Comparisons are false for what is not a number.
+        let mut now = norm.clone().lower_equal_elem(f32::MAX);
+        let limit = |n_values: usize| (MAX_STATE_RMS * MAX_STATE_RMS * n_values as f64) as f32;
+        now = now.bool_and(state.clone().max().lower_equal_elem(limit(n * n)));
+        if let (Some(squares), Some(lift)) = (lift, &self.lift) {
+            let [_, _, _, m] = lift.weights().dims();
+            now = now.bool_and(squares.clone().max().lower_equal_elem(limit(n * m)));
+        }
+        if let Some(guard) = guard {
+            let largest = guard.largest.clone();
+            now = now.bool_and(largest.lower_equal_elem(MAX_LITERAL_STATE as f32));
+        }
+        self.sound = self.sound.clone().bool_and(now.reshape([1, 1, 1, 1]));
+    }
+
+    /// The loss and its gradients in what is tuned, summed over the batches;
+    /// each batch's gradient is taken times `scale`.
+    fn gradient(&self, micro_batches: &[Batch], scale: f32) -> StepGradients {
+        let tape = TapeOptions {
+            first_layer: self.layers[0],
+            recompute: self.training.activation_checkpointing,
+        };
+        let options = LossOptions {
+            gradient_scale: Some(scale),
+            l2wrap: self.training.l2wrap,
+        };
+        let mut total: Option<StepGradients> = None;
+        let start = self.start();
+        let counted = micro_batches.iter().enumerate();
+        for (idx, batch) in counted.filter(|(_, batch)| batch.n_counted() > 0) {
+            let state = start.state(self.model.config(), batch.n_batch, self.device);
+            let state = state.with_padding(self.real(batch));
+            let (x, tape) = self.model.forward_taped(self.tokens(batch), state, tape);
+            let loss = self.model.loss(x, &batch.at, &batch.targets, options);
+            let Some(dx) = loss.dx else {
+                unreachable!("a gradient was asked for")
+            };
+            let lift = self.lift.as_ref();
+            let at = lift.and_then(|lift| lift.positions(batch, self.steps_taken, idx));
+            let n_positions = at.as_ref().map_or(0, Vec::len);
+            let at = at.map(|at| Lift::indices(&at, self.device));
+            let gradients = self.model.backward(tape, dx, at.as_ref());
+            let first = self.layers[0];
+            let chosen = self
+                .layers
+                .iter()
+                .map(|layer| gradients[layer - first].clone());
+            let part = StepGradients::new(loss.sum, chosen.collect(), n_positions);
+            total = Some(match total {
+                None => part,
+                Some(total) => total.add(part),
+            });
+        }
+        total.unwrap_or_else(|| unreachable!("some batch has a counted token"))
+    }
+}
