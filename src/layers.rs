@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+mod rings;
+
 /// The layers from the ground up. A layer names those in earlier rows only, so
 /// that no two of them need each other.
 const LAYERS: &[&[&str]] = &[

@@ -27,6 +27,7 @@ mod torch_index;
 mod zip_entries;
 
 pub use content::CheckpointFormat;
+pub(crate) use tensor_view::shown;
 pub use tensor_view::{TensorDType, TensorView};
 
 /// A checkpoint whose tensors can be looked at by name.
@@ -102,9 +103,6 @@ impl Refusal {
 
 /// Bytes of each end of a tensor that go into the fingerprint.
 const FINGERPRINT_EDGE: usize = 4096;
-
-/// The longest part of a foreign name that a message repeats, in characters.
-const SHOWN_CHARS: usize = 80;
 
 impl Checkpoint {
     /// Maps the file at `path` and reads its table of tensors.
@@ -252,12 +250,4 @@ impl std::fmt::Debug for Checkpoint {
             .field("n_tensors", &self.tensors.len())
             .finish_non_exhaustive()
     }
-}
-
-/// A name from a file as it may stand in a message: on one line, not too long.
-pub(crate) fn shown(name: &str) -> String {
-    let mut chars = name.chars();
-    let head = chars.by_ref().take(SHOWN_CHARS).collect::<String>();
-    let dots = if chars.next().is_some() { "…" } else { "" };
-    format!("{}{dots}", head.escape_debug())
 }

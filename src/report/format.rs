@@ -1,11 +1,13 @@
 //! The same table as text, for people and for programs.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde_json::{Map, Value, json};
 
 use super::table::{Cell, Estimate, Table};
+use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 
 /// What a table is written as.
@@ -100,6 +102,17 @@ impl Table {
             TableFormat::Csv => self.csv(),
             TableFormat::Json => self.json(),
         }
+    }
+
+    /// Writes the table to `path` in the format of its extension.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] for another extension, [`crate::Error::Io`]
+    /// where it cannot be written; an older file is then as it was.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let text = self.render(TableFormat::of_path(path)?);
+        write_atomic(path, |writer| writer.write_all(text.as_bytes()))
     }
 
     /// Whether every cell of a column is a number.

@@ -1,13 +1,8 @@
 //! Columns and rows.
 
 use std::fmt;
-use std::io::Write as _;
-use std::path::Path;
 
-use super::format::TableFormat;
-use crate::atomic::write_atomic;
 use crate::bench::Accuracy;
-use crate::error::Result;
 
 /// Named columns and rows of cells.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -79,17 +74,6 @@ impl Table {
         let row: Vec<Cell> = row.into_iter().collect();
         assert_eq!(row.len(), self.columns.len(), "cells of a row");
         self.rows.push(row);
-    }
-
-    /// Writes the table to `path` in the format of its extension.
-    ///
-    /// # Errors
-    /// [`crate::Error::Input`] for another extension, [`crate::Error::Io`]
-    /// where it cannot be written; an older file is then as it was.
-    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let text = self.render(TableFormat::of_path(path)?);
-        write_atomic(path, |writer| writer.write_all(text.as_bytes()))
     }
 }
 

@@ -144,6 +144,17 @@ fn f16_to_f32(bytes: &[u8], out: &mut [f32]) {
     }
 }
 
+/// The longest part of a foreign name that a message repeats, in characters.
+const SHOWN_CHARS: usize = 80;
+
+/// A name from a file as it may stand in a message: on one line, not too long.
+pub(crate) fn shown(name: &str) -> String {
+    let mut chars = name.chars();
+    let head = chars.by_ref().take(SHOWN_CHARS).collect::<String>();
+    let dots = if chars.next().is_some() { "…" } else { "" };
+    format!("{}{dots}", head.escape_debug())
+}
+
 #[cfg(test)]
 mod tests {
     use half::bf16;
