@@ -266,7 +266,7 @@ impl SweepArguments {
     }
 }
 
-/// Conducts the sweep to its end, or until it is interrupted.
+/// Runs the sweep to its end, or until it is interrupted.
 fn follow(
     folder: &SweepFolder,
     arguments: &SweepArguments,

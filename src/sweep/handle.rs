@@ -1,4 +1,4 @@
-//! A sweep conducted on a thread of its own, for a client that must not wait.
+//! A sweep on a thread of its own, for a client that must not wait.
 
 use std::thread::{Builder, JoinHandle};
 

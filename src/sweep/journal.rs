@@ -30,7 +30,7 @@ pub(super) enum Mark {
     Died(Task, String),
     /// Failed tasks are to be tried again.
     Retried,
-    /// A process conducted the sweep and ended in good order.
+    /// A process ran the sweep and ended in good order.
     Session {
         /// Tenths of a second that it took.
         tenths: u64,

@@ -20,7 +20,7 @@ pub struct Queue {
     pub order: Vec<Task>,
     /// What is known of each.
     pub facts: BTreeMap<Task, Facts>,
-    /// What the processes took that conducted the sweep before.
+    /// What the processes took that ran the sweep before.
     pub sessions: Vec<Session>,
 }
 

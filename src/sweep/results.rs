@@ -34,7 +34,7 @@ pub struct SweepResults {
     pub untuned: Vec<(String, Vec<(EvaluationPhase, EvaluationSummary)>)>,
     /// What the best runs are chosen by.
     pub choose_by: ChooseBy,
-    /// What the processes took that conducted the sweep.
+    /// What the processes took that ran the sweep.
     pub sessions: Vec<Session>,
 }
 

@@ -29,7 +29,7 @@ pub const STOP_PATIENCE: Duration = Duration::from_secs(300);
 /// Processes at most.
 pub const MAX_JOBS: usize = 64;
 
-/// How a sweep is conducted.
+/// How a sweep is run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The program whose processes do the runs: this one.
@@ -43,7 +43,7 @@ pub struct Options {
     pub patience: Duration,
 }
 
-/// Conducts a sweep until it is complete or stopped.
+/// Runs a sweep until it is complete or stopped.
 ///
 /// # Errors
 /// What keeps every run from being done: a program that cannot be started, a

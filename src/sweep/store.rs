@@ -10,7 +10,7 @@
 //!     journal.txt        what the folders of the runs cannot tell
 //!     results.*          what came of it
 //!     process-0.txt      what a process said
-//!     lock, lock.pid     held by the process that conducts it
+//!     lock, lock.pid     held by the process that runs it
 //! ```
 
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ pub struct SweepFolder {
     lock: Option<FolderLock>,
 }
 
-/// What a process that conducted a sweep took.
+/// What a process that ran a sweep took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Tenths of a second.
@@ -68,7 +68,7 @@ pub(super) struct Marks {
     pub died: BTreeMap<Task, (usize, String)>,
     /// The order of the tasks, where someone changed it.
     pub order: Vec<Task>,
-    /// Seconds, runs side by side and device of the processes that conducted it.
+    /// Seconds, runs side by side and device of the processes that ran it.
     pub sessions: Vec<Session>,
     /// Lines that a crash cut short.
     pub n_torn: usize,
@@ -99,11 +99,11 @@ impl SweepFolder {
         Self::new(&path, plan, Some(lock))
     }
 
-    /// Opens the folder of a sweep to go on with it. No other process conducts
+    /// Opens the folder of a sweep to go on with it. No other process runs
     /// it while this value lives.
     ///
     /// # Errors
-    /// [`Error::Input`] if it is no sweep's folder or another process conducts
+    /// [`Error::Input`] if it is no sweep's folder or another process runs
     /// it, and what [`super::spec::SweepSpec::plan`] refuses.
     pub fn open(path: &Path) -> Result<Self> {
         let mut folder = Self::read(path)?;

@@ -1,5 +1,6 @@
-//! What is known of a run before it starts: read on the processor, without
-//! the compute device, so that a form can say it while people fill it in.
+//! What is known of a run before it starts: its data, and the memory of its
+//! largest step. Read on the processor, without the compute device, so that a
+//! form can show it while it is filled in.
 
 use super::run_data::RunData;
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
@@ -10,7 +11,7 @@ use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::memory::MemoryEstimate;
 
-/// What a run would have to do with.
+/// The model and the data of a run, and the memory that it would take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemoryForecast {
     /// The dimensions of the model.

@@ -14,7 +14,7 @@
 //! | `scoring.rs` | the accuracy of a run that is over, on any benchmark |
 //! | `generating.rs` | a prompt, answered with and without a state |
 //! | `distances.rs` | what the kernels would see |
-//! | `resume.rs` | where a run is taken up again |
+//! | `resume.rs` | where a run is resumed |
 //! | `tracer.rs` | the state over a text, for those who look on |
 
 pub mod data_look;
@@ -191,7 +191,7 @@ fn with(message: String, trouble: Option<&str>) -> String {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());

@@ -192,8 +192,8 @@ pub struct DirectGradients {
     pub v: Tensor<4>,
 }
 
-/// The gradients for `dy`, [B, T, H, N], of the loss by y, and those `direct`
-/// them added.
+/// The gradients for `dy`, [B, T, H, N], of the loss by y, and those that
+/// reach the inputs past the operator, `direct`, added.
 pub fn wkv7_backward(
     inputs: &Wkv7Inputs,
     tape: &Wkv7Tape,

@@ -1,5 +1,5 @@
-//! What a run does for those who look on: it says what is wrong, keeps and shows
-//! its state, and follows their texts.
+//! What a run reports between its steps: what is wrong with it, its state, and
+//! what its clients ask for.
 
 use std::time::Instant;
 

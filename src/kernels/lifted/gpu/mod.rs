@@ -66,7 +66,7 @@ pub(crate) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) ->
 
 /// One dispatch of the backward pass; `dlast`, [B, H, N, M], is the gradient of
 /// the last state, where something reads it, and nothing reaches the inputs
-/// `direct` this operator.
+/// past this operator (`direct`).
 pub(crate) fn backward(
     inputs: &Wkv7Inputs,
     tape: &SegmentTape,
