@@ -188,7 +188,7 @@ fn a_process_that_hangs_does_not_keep_a_sweep_that_stops() {
     use std::os::unix::fs::PermissionsExt as _;
 
     use crossbeam_channel::unbounded;
-    use gosling::sweep::scheduler::{Options, SweepCommand, SweepEnd, SweepEvent, conduct};
+    use gosling::sweep::scheduler::{Options, SweepCommand, SweepEnd, SweepEvent, run_sweep};
     use gosling::sweep::store::SweepFolder;
     use gosling::sweep::sweep_file::read_sweep;
 
@@ -217,7 +217,7 @@ fn a_process_that_hangs_does_not_keep_a_sweep_that_stops() {
     });
     let mut notes = Vec::new();
     let start = Instant::now();
-    let end = conduct(&sweep, &options, &taken, &mut |event| {
+    let end = run_sweep(&sweep, &options, &taken, &mut |event| {
         if let SweepEvent::Note(note) = event {
             notes.push(note);
         }

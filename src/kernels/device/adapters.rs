@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use cubecl::future::block_on;
 use cubecl::wgpu::{WgpuBackend, WgpuDevice, WgpuDeviceKind};
 
-use super::AdapterKind;
 use super::memory::usable;
 
 /// What sort of adapter it is.
