@@ -8,7 +8,6 @@ use crate::data::{
     load_text_set, mini,
 };
 use crate::error::{Error, Result};
-use crate::model::generate::END_OF_DOCUMENT;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSplit, RunSpec};
@@ -85,8 +84,8 @@ impl RunData {
             }
         };
         if spec.data.append_end {
-            append_end(&mut train);
-            append_end(&mut validation);
+            let all = train.iter_mut().chain(&mut validation);
+            all.for_each(Example::append_end);
         }
         let (benchmark, held_out) = benchmarks;
         let mut data = Self {
@@ -281,13 +280,6 @@ fn note_loaded<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
     ));
 }
 
-/// Lets every example end in the token that ends a document.
-pub(super) fn append_end(examples: &mut [Example]) {
-    for example in examples {
-        example.target.push(END_OF_DOCUMENT);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -388,33 +380,23 @@ mod tests {
 
     #[test]
     fn an_end_is_appended_to_every_example() {
-        let (file, source) = jsonl("{\"text\": \"a b\"}\n{\"text\": \"a\"}\n", None);
-        let read = |append_end| {
+        let (_file, source) = jsonl("{\"text\": \"a b\"}\n{\"text\": \"a\"}\n", None);
+        let read = |append_end, source: &DataSource| {
             load(|spec| {
-                spec.data.source = match &source {
-                    DataSource::Jsonl { train, .. } => DataSource::Jsonl {
-                        train: train.clone(),
-                        validation: Some(train.clone()),
-                        template: Template::Plain,
-                    },
-                    other => other.clone(),
-                };
+                spec.data.source = source.clone();
                 spec.data.append_end = append_end;
             })
             .unwrap()
         };
-        let (without, with) = (read(false), read(true));
-        assert_eq!(with.train, with.validation);
-        for (without, with) in without.train.iter().zip(&with.train) {
-            assert_eq!(with.context, without.context);
-            assert_eq!(with.target, [&without.target[..], &[0]].concat());
+        for source in [source, DataSource::Mini(Benchmark::Arc)] {
+            let (without, with) = (read(false, &source), read(true, &source));
+            let all = |data: &RunData| [&data.train[..], &data.validation].concat();
+            for (without, with) in all(&without).iter().zip(all(&with)) {
+                assert_eq!(with.context, without.context);
+                assert_eq!(with.target, [&without.target[..], &[0]].concat());
+            }
+            assert!(!with.notes.iter().any(|note| note.contains("append_end")));
         }
-        let is_told = |data: &RunData| data.notes.iter().any(|it| it.contains("append_end"));
-        assert_eq!((is_told(&without), is_told(&with)), (true, false));
-        drop(file);
-        // A benchmark's examples too.
-        let data = load(|spec| spec.data.append_end = true).unwrap();
-        assert!(data.train.iter().all(|it| it.target.last() == Some(&0)));
     }
 
     #[test]
