@@ -172,14 +172,12 @@ fn data_of_every_form_are_shown() {
 #[test]
 fn data_are_looked_at_before_the_model() {
     let folder = folder();
-    // A model whose weights are not there, but whose table is whole.
     let arguments = "tune --set model.checkpoint=File(\"model.pth\") --set \
                      data.source=Jsonl(train:\"absent.jsonl\",template:Plain) --set device=Cpu";
     let output = gosling(folder.path(), arguments);
     let (text, errors) = texts(&output);
     assert_eq!(output.status.code(), Some(2), "{errors}");
-    let absent = "absent.jsonl: no such file or folder";
-    assert!(errors.contains(absent), "{errors}");
+    assert!(errors.contains("absent.jsonl: no such file"), "{errors}");
     assert!(
         !text.contains("loaded in") && !errors.contains("loaded in"),
         "{text}{errors}"

@@ -108,7 +108,11 @@ fn what(arguments: &InspectArguments, found: &Recognised) -> String {
             let split = split_of(arguments, found);
             format!("the {split} split of {}, {form}", benchmark.title())
         }
-        (Some(benchmark), None) => format!("a file of {}, {form}", benchmark.title()),
+        (Some(benchmark), None) => {
+            let is_folder = arguments.path.as_ref().is_some_and(|path| path.is_dir());
+            let what = if is_folder { "files" } else { "a file" };
+            format!("{what} of {}, {form}", benchmark.title())
+        }
         (None, _) => format!("a data set, {form}"),
     }
 }
@@ -166,6 +170,11 @@ fn texts(
         let reason = "a folder without a run's state and without the files of a benchmark; name a \
                       file, or say --benchmark";
         return Err(Error::input(path, "path", reason));
+    }
+    if path.extension().is_some_and(|ending| ending == "ron") {
+        let reason = "a run's or a sweep's specification, no data; gosling tune or gosling sweep \
+                      runs it";
+        return Err(Error::input(path, "content", reason));
     }
     let template = match arguments.chat {
         true => Template::UserAssistant,

@@ -1,5 +1,6 @@
 //! Examples in tokens, and how two texts that follow each other become tokens.
 
+use crate::model::tokenizer::END_OF_DOCUMENT;
 use crate::model::tokenizer::Tokenizer;
 
 /// How a context and a continuation become tokens.
@@ -51,6 +52,11 @@ pub struct Example {
 }
 
 impl Example {
+    /// Lets the target end in token 0, which ends a document.
+    pub fn append_end(&mut self) {
+        self.target.push(END_OF_DOCUMENT);
+    }
+
     /// Tokens of context and target together.
     pub fn n_tokens(&self) -> usize {
         self.context.len() + self.target.len()

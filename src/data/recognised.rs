@@ -39,10 +39,14 @@ pub fn recognise(path: &Path) -> Result<Recognised> {
             let Some(rows) = files.ok().and_then(|files| files.into_iter().next()) else {
                 continue;
             };
+            // Tables that are not in the folder of a split say none.
+            let is_table = matches!(rows, Rows::Table(_));
+            let mut folders = mmlu::folders(split).iter();
+            let is_split = !is_table || folders.any(|name| path.join(name).is_dir());
             let found = of_rows(rows);
             if found.benchmark == Some(benchmark) {
                 return Ok(Recognised {
-                    split: Some(split),
+                    split: is_split.then_some(split),
                     ..found
                 });
             }
@@ -222,5 +226,12 @@ mod tests {
         let tables = [("test/a_test.csv", "q,a,b,c,d,A\n")];
         check(&tables, Some((Benchmark::Mmlu, Split::Test)));
         check(&[("train.jsonl", "{\"text\": \"a\"}\n")], None);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a_test.csv"), "q,a,b,c,d,A\n").unwrap();
+        let found = recognise(folder.path()).unwrap();
+        assert_eq!(
+            (found.benchmark, found.split),
+            (Some(Benchmark::Mmlu), None)
+        );
     }
 }

@@ -113,7 +113,10 @@ fn other_form(row: &Row) -> String {
     } else if has(&["question", "answerKey"]) {
         "; this is ARC, which is read as a benchmark: \
          data.source=Official(benchmark: arc, folder: ..)"
-    } else if has(&["question", "choices", "answer"]) {
+    } else if has(&["question", "choices", "answer"])
+        || has(&["question", "choice1", "answer"])
+        || has(&["question", "A", "B", "answer"])
+    {
         "; this is MMLU, which is read as a benchmark: \
          data.source=Official(benchmark: mmlu, folder: ..)"
     } else if has(&["question", "answer"]) {
@@ -245,6 +248,10 @@ mod tests {
         );
         check(
             r#"{"question": "a", "choices": [], "answer": 1}"#,
+            "this is MMLU",
+        );
+        check(
+            r#"{"question": "a", "A": "b", "B": "c", "answer": 1}"#,
             "this is MMLU",
         );
         check(r#"{"question": {}, "answerKey": "A"}"#, "this is ARC");

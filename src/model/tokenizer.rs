@@ -4,13 +4,12 @@ mod literal;
 mod trie;
 mod vocabulary_file;
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::model::tokenizer::trie::Trie;
-use crate::text_file::{as_utf8, no_plain_text};
+use crate::text_file::{as_utf8, no_plain_text, open_file};
 
 pub use vocabulary_file::{MINI_FINGERPRINT, WORLD_FINGERPRINT};
 
@@ -92,7 +91,7 @@ impl Tokenizer {
     /// where it is not a vocabulary, and where a byte has no token.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
+        let (file, _) = open_file(path)?;
         let mut bytes = Vec::new();
         file.take(MAX_FILE_BYTES + 1)
             .read_to_end(&mut bytes)

@@ -140,6 +140,12 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
         if bad.is_some() {
             return;
         }
+        // What is read takes a list of its fields for an object.
+        let is_object = |text: &&str| text.trim_start().starts_with('{');
+        let text = text.and_then(|text| match is_object(&text) {
+            true => Ok(text),
+            false => Err("no JSON object".into()),
+        });
         let read = text.and_then(|text| match &about {
             None => {
                 about = Some(first_line(text)?);
@@ -352,6 +358,7 @@ mod tests {
             |text| text.replace("\"version\":1", "\"version\":2"),
             "line 1: version 2 of the format; this program reads version 1",
         );
+        check_bad(|text| format!("{text}[1]\n"), "no JSON object");
         check_bad(
             |text| text[..text.len() - 20].into(),
             "x.jsonl: line 2: EOF while parsing",

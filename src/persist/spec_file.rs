@@ -60,6 +60,10 @@ pub fn parse_spec(text: &str, origin: impl AsRef<Path>) -> Result<RunSpec> {
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     let what = "a run specification is a short RON file";
     let text = text_file::read_text(path, MAX_BYTES, what)?;
+    if text.trim().is_empty() {
+        let reason = "is empty; a RON file of a run or a sweep is needed";
+        return Err(Error::input(path, "line 1", reason));
+    }
     // RON begins with a parenthesis, a name or a comment.
     if text.trim_start().starts_with(['{', '[']) {
         let reason = "is JSON; a run or a sweep is a RON file, and a data set is named in one or \

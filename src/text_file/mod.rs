@@ -27,7 +27,7 @@ const MAX_FILE_BYTES: u64 = 4 << 30;
 /// How much a packed file may hold, as a multiple of its own size. Lines of text
 /// are a tenth of their size when packed; a file made to fill the memory is a
 /// thousandth.
-const MAX_RATIO: u64 = 100;
+const MAX_RATIO: u64 = 40;
 /// What every packed file may hold.
 const MIN_UNPACKED_BYTES: u64 = 1 << 20;
 /// Bytes of the text that can be looked at before it is read.
@@ -163,7 +163,10 @@ impl BufRead for Text<'_> {
 }
 
 /// Opens a file that is no folder; its length, where it has one.
-fn open_file(path: &Path) -> Result<(File, Option<u64>)> {
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Input`] for a folder and above 4 GiB.
+pub(crate) fn open_file(path: &Path) -> Result<(File, Option<u64>)> {
     let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
     let metadata = file
         .metadata()
@@ -345,7 +348,7 @@ mod tests {
         // 8 MiB of one letter take 8 KiB.
         check_refused(
             &gzip(&[b'a'; 8 << 20]),
-            "more than 4 GiB or 100 times its size",
+            "more than 4 GiB or 40 times its size",
         );
         check(&gzip(&[b'a'; 1 << 20]), &"a".repeat(1 << 20));
     }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::run_data::{append_end, hold_out, is_held_out};
+use super::run_data::{hold_out, is_held_out};
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
 use crate::data::{
     Example, Item, Loaded, Preview, Protocol, Split, endless_note, load, load_text_set, mini,
@@ -29,7 +29,7 @@ pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) ->
         .items
         .truncate(spec.data.train_limit.unwrap_or(usize::MAX));
     if spec.data.append_end {
-        append_end(&mut loaded.items);
+        loaded.items.iter_mut().for_each(Example::append_end);
     }
     let limit = spec.data.context_length.saturating_sub(1);
     Ok(Preview::new(&loaded, &tokenizer, limit, n_shown))

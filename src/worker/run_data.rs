@@ -9,7 +9,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::model::LeadingToken;
-use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
+use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSpec, EvaluationSplit, RunSpec};
 
@@ -87,8 +87,8 @@ impl RunData {
             }
         };
         if spec.data.append_end {
-            append_end(&mut train);
-            append_end(&mut validation);
+            let all = train.iter_mut().chain(&mut validation);
+            all.for_each(Example::append_end);
         }
         let (benchmark, held_out) = benchmarks;
         let mut data = Self {
@@ -322,13 +322,6 @@ fn note_loaded<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
     notes.push(format!(
         "{n_bad} lines cannot be used and are left out, the first is {first}"
     ));
-}
-
-/// Lets every example end in the token that ends a document.
-pub(super) fn append_end(examples: &mut [Example]) {
-    for example in examples {
-        example.target.push(END_OF_DOCUMENT);
-    }
 }
 
 #[cfg(test)]

@@ -200,6 +200,10 @@ fn files_that_are_no_specs() {
         "line 1: is JSON; a run or a sweep is a RON file, and a data set is named in one or with \
          --set data.source='Jsonl(train: \"FILE\", template: Plain)'",
     );
+    check(
+        b"\n",
+        "line 1: is empty; a RON file of a run or a sweep is needed",
+    );
     let message = read_spec(folder.path()).unwrap_err().to_string();
     assert!(
         message.ends_with("path: a folder; a file is needed"),
