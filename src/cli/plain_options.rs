@@ -16,7 +16,7 @@ use crate::worker::allow_memory;
 #[derive(Args, Debug, Default)]
 pub(super) struct SourceOptions {
     /// The model: an official x070 checkpoint (.pth or .safetensors), or mini for
-    /// the one that ships with the program.
+    /// the one that ships with the program. With --resume, where the weights are now.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// What to tune on: a file of JSON lines; gsm8k, arc, mmlu or winogrande for the

@@ -24,7 +24,7 @@ pub(super) struct SpecArguments {
     #[arg(long, conflicts_with = "run")]
     preset: Option<String>,
     #[command(flatten)]
-    pub sources: SourceOptions,
+    pub(super) source: SourceOptions,
     /// A short name, the start of the run's folder name.
     #[arg(long)]
     name: Option<String>,

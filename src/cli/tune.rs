@@ -34,12 +34,9 @@ pub struct TuneArguments {
     runs: PathBuf,
     /// Go on with the run in this folder.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = [
-        "run", "preset", "set", "start", "device", "model", "data", "train", "validation", "batch", "rate", "steps", "name",
+        "run", "preset", "set", "start", "device", "data", "train", "validation", "batch", "rate", "steps", "name",
     ])]
     resume: Option<PathBuf>,
-    /// With --resume, where the weights are now, for a run whose model was moved.
-    #[arg(long, value_name = "FILE", requires = "resume")]
-    model: Option<PathBuf>,
     /// Go on though the weights, the vocabulary or the data have changed, or begin from a state of other weights; the run notes it.
     #[arg(long)]
     accept_changes: bool,
@@ -65,7 +62,7 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
             store.add(past_run(folder)?);
             let folder = folder.clone();
             let changes = ResumeChanges {
-                model: arguments.model.clone(),
+                model: arguments.spec.source.model.clone(),
                 accept: arguments.accept_changes,
             };
             Command::ResumeRun { folder, changes }

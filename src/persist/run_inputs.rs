@@ -48,7 +48,7 @@ impl RunInputs {
         if !path.is_file() {
             return Ok(None);
         }
-        let text = super::spec_file::read_text(&path)?;
+        let text = crate::text_file::read_text(&path, 1 << 20, "hashes take a few lines")?;
         Self::from_json(&text)
             .map(Some)
             .map_err(|reason| Error::input(&path, "JSON", reason))

@@ -103,7 +103,9 @@ fn a_state_goes_through_every_format_and_scores_the_same() {
     assert_ne!(tuned, accuracy(""));
     // The wrong way round shows.
     check("export runs/a-0001 --to pth -o a.pth", &["saved a.pth"]);
-    assert_ne!(tuned, accuracy("--state a.pth --orientation key-value"));
+    let alone = folder.path().join("alone.pth");
+    std::fs::copy(folder.path().join("a.pth"), alone).unwrap();
+    assert_ne!(tuned, accuracy("--state alone.pth --orientation key-value"));
     check("export runs/a-0001 --to st -o a.st", &["saved a.st"]);
     check("export runs/a-0001 --to bin -o a.bin", &["saved a.bin"]);
     check(

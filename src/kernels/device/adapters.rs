@@ -6,8 +6,6 @@ use std::sync::OnceLock;
 use cubecl::future::block_on;
 use cubecl::wgpu::{WgpuBackend, WgpuDevice, WgpuDeviceKind};
 
-use super::memory::usable;
-
 /// What sort of adapter it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
@@ -289,4 +287,16 @@ fn adapter_memory(adapter: &wgpu::Adapter, kind: AdapterKind) -> Option<u64> {
 #[cfg(not(any(target_os = "linux", target_os = "windows")))]
 fn adapter_memory(_adapter: &wgpu::Adapter, _kind: AdapterKind) -> Option<u64> {
     None
+}
+
+pub(crate) fn usable(kind: AdapterKind, heaps: impl Iterator<Item = (u64, bool)>) -> Option<u64> {
+    match kind {
+        AdapterKind::Integrated => heaps.map(|(bytes, _)| bytes).reduce(u64::saturating_add),
+        AdapterKind::Discrete
+        | AdapterKind::Virtual
+        | AdapterKind::Other
+        | AdapterKind::Software => heaps
+            .filter_map(|(bytes, is_local)| is_local.then_some(bytes))
+            .max(),
+    }
 }

@@ -32,18 +32,6 @@ pub fn memory_of(choice: DeviceChoice) -> Option<u64> {
     not(any(target_os = "linux", target_os = "windows", test)),
     expect(dead_code, reason = "other interfaces have no heaps")
 )]
-pub(crate) fn usable(kind: AdapterKind, heaps: impl Iterator<Item = (u64, bool)>) -> Option<u64> {
-    match kind {
-        AdapterKind::Integrated => heaps.map(|(bytes, _)| bytes).reduce(u64::saturating_add),
-        AdapterKind::Discrete
-        | AdapterKind::Virtual
-        | AdapterKind::Other
-        | AdapterKind::Software => heaps
-            .filter_map(|(bytes, is_local)| is_local.then_some(bytes))
-            .max(),
-    }
-}
-
 /// What the programs on this machine share, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MachineMemory {
@@ -75,6 +63,7 @@ pub fn machine_memory() -> MachineMemory {
 
 #[cfg(test)]
 mod tests {
+    use super::super::adapters::usable;
     use super::*;
 
     #[test]

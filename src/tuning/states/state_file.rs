@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, CheckpointFormat};
 use crate::model::config::ModelConfig;
 
+mod declared;
 mod export;
 mod export_format;
 #[cfg(test)]
@@ -34,11 +35,12 @@ mod tensors;
 #[cfg(test)]
 mod tests;
 
+pub use declared::{declared_orientation, stored_orientation};
 use export::check_sound;
 pub use export::{ExportReport, write_pth, write_safetensors, write_st};
 pub use export_format::{ExportFormat, export, write_companions};
 pub use metadata::{Metadata, VOCABULARY_FILE, VocabularyMark, exported_vocabulary};
-pub use orientation::{Convention, Orientation, declared_orientation, stored_orientation};
+pub use orientation::{Convention, Orientation};
 pub use pth_writer::PthDType;
 pub use python_snippet::{python_snippet, write_python_snippet};
 pub use raw::{raw_in, read_raw, write_raw};

@@ -3,10 +3,9 @@
 
 use std::str::FromStr;
 
-use super::sidecar::read_sidecar;
-use super::{CheckpointFormat, keys};
+use super::CheckpointFormat;
 use crate::error::{Error, Result};
-use crate::model::checkpoint::{Checkpoint, shown};
+use crate::model::checkpoint::Checkpoint;
 
 /// What the last two axes of a stored state are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,66 +97,5 @@ impl Convention {
             }),
             (CheckpointFormat::Safetensors, _) => None,
         }
-    }
-}
-
-/// What the last two axes in a state file are, by its own word or by what it
-/// was `told`.
-///
-/// # Errors
-/// [`Error::Input`] when they contradict each other.
-pub fn declared_orientation(
-    checkpoint: &Checkpoint,
-    told: Option<Orientation>,
-) -> Result<Option<Orientation>> {
-    let refuse = |reason: String| Err(Error::input(checkpoint.file(), "orientation", reason));
-    let said = match checkpoint.metadata().get(keys::ORIENTATION) {
-        Some(text) => match by_name(text) {
-            Some(said) => Some(said),
-            None => return refuse(format!("\"{}\" is not known", shown(text))),
-        },
-        None => read_sidecar(checkpoint.file())?.map(|(_, orientation)| orientation),
-    };
-    if let (Some(said), Some(told)) = (said, told)
-        && said != told
-    {
-        return refuse(format!(
-            "the file itself says {}, not {}",
-            said.name(),
-            told.name()
-        ));
-    }
-    Ok(said.or(told))
-}
-
-/// `value,key`, `[head,value,key]` and the like.
-fn by_name(text: &str) -> Option<Orientation> {
-    let plain: String = text.chars().filter(|c| !" []()".contains(*c)).collect();
-    let plain = plain.replace('-', ",");
-    let plain = plain.strip_prefix("head,").unwrap_or(&plain);
-    [Orientation::ValueKey, Orientation::KeyValue]
-        .into_iter()
-        .find(|known| known.name() == plain)
-}
-
-/// What the last two axes in a state file are, by its own word, by what it was
-/// `told`, else by the convention of its format.
-///
-/// # Errors
-/// [`Error::Input`] when that is unknown or contradictory.
-pub fn stored_orientation(
-    checkpoint: &Checkpoint,
-    told: Option<Orientation>,
-) -> Result<Orientation> {
-    if let Some(known) = declared_orientation(checkpoint, told)? {
-        return Ok(known);
-    }
-    match Convention::of(checkpoint) {
-        Some(convention) => Ok(convention.orientation),
-        None => Err(Error::input(
-            checkpoint.file(),
-            "orientation",
-            "the file does not say; gosling import compares both on texts of the state's kind, or choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)",
-        )),
     }
 }
