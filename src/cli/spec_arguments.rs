@@ -24,7 +24,7 @@ pub(super) struct SpecArguments {
     #[arg(long, conflicts_with = "run")]
     preset: Option<String>,
     #[command(flatten)]
-    pub(super) source: SourceOptions,
+    pub sources: SourceOptions,
     /// A short name, the start of the run's folder name.
     #[arg(long)]
     name: Option<String>,

@@ -62,7 +62,7 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
             store.add(past_run(folder)?);
             let folder = folder.clone();
             let changes = ResumeChanges {
-                model: arguments.spec.source.model.clone(),
+                model: arguments.spec.sources.model.clone(),
                 accept: arguments.accept_changes,
             };
             Command::ResumeRun { folder, changes }
