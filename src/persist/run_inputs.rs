@@ -21,7 +21,7 @@ pub struct RunInputs {
     pub model: Input,
     /// The vocabulary: [`crate::model::tokenizer::Tokenizer::fingerprint`].
     pub vocabulary: Input,
-    /// The training, validation and scored examples, in tokens.
+    /// The training and validation examples, in tokens.
     pub data: Input,
     /// Changes that the run went on with, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -9,7 +9,6 @@ use sha2::{Digest as _, Sha256};
 use super::run_data::RunData;
 use super::session::LoadedModel;
 use crate::atomic::write_atomic;
-use crate::bench::ItemSet;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::tokenizer::{Tokenizer, WORLD_FINGERPRINT};
@@ -39,7 +38,7 @@ impl MadeFrom {
     ) -> Self {
         let name = spec.model.vocabulary.name(tokenizer.vocab_size());
         let vocabulary = VocabularyMark::new(name, tokenizer);
-        let data = data_fingerprint(data, tokenizer);
+        let data = data_fingerprint(data);
         let metadata = Metadata {
             base_fingerprint: Some(loaded.fingerprint.clone()),
             base_model: Some(loaded.file.clone()),
@@ -199,13 +198,14 @@ impl MadeFrom {
     }
 }
 
-/// The hash of everything that a run learns from and is measured on.
-fn data_fingerprint(data: &RunData, tokenizer: &Tokenizer) -> String {
+/// The hash of everything that a run learns from and keeps its state by. What it is
+/// scored on is not in it: the best run of a sweep is scored on another split.
+fn data_fingerprint(data: &RunData) -> String {
     let mut hash = Sha256::new();
     let RunData {
         train,
         validation,
-        benchmark,
+        benchmark: _,
         held_out: _,
         notes: _,
     } = data;
@@ -214,20 +214,6 @@ fn data_fingerprint(data: &RunData, tokenizer: &Tokenizer) -> String {
         for Example { context, target } in examples {
             add_tokens(&mut hash, context);
             add_tokens(&mut hash, target);
-        }
-    }
-    if let Some(set) = benchmark {
-        let ItemSet { items, .. } = &set.items;
-        for item in items {
-            let Example { context, target } = set.protocol.training_example(item, tokenizer);
-            add_tokens(&mut hash, &context);
-            add_tokens(&mut hash, &target);
-            for (context, option) in set.protocol.pairs(item) {
-                hash.update((context.len() as u64).to_le_bytes());
-                hash.update(context);
-                hash.update((option.len() as u64).to_le_bytes());
-                hash.update(option);
-            }
         }
     }
     format!("{:x}", hash.finalize())

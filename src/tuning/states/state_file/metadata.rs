@@ -31,7 +31,7 @@ pub struct Metadata {
     pub leading_token: Option<LeadingToken>,
     /// What was trained: the name of [`crate::tuning::spec::Method`]'s variant.
     pub method: Option<String>,
-    /// The hash of the training, validation and scored examples.
+    /// The hash of the training and validation examples.
     pub data_fingerprint: Option<String>,
     /// The specification of the run, as RON.
     pub spec_ron: Option<String>,
