@@ -157,7 +157,7 @@ def spec(model, benchmark, method, training, evaluation, train_limit=None):
     limit = "" if train_limit is None else f", train_limit: {train_limit}"
     return (
         f"    model: (checkpoint: {{{model.name}}}),\n"
-        f"    data: (source: Mini({benchmark}){limit}),\n"
+        f"    data: (source: Mini({benchmark}), leading_token: None{limit}),\n"
         f"    method: {method},\n"
         f"    training: ({training}),\n"
         f"    evaluation: ({evaluation}),\n"
