@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "command_line/travel.rs"]
+mod travel;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

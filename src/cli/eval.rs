@@ -84,7 +84,9 @@ pub fn run(arguments: &EvalArguments) -> Result<()> {
     let gold = arguments.gold_answers()?;
     arguments.check_out()?;
     let loaded = arguments.model.load()?;
+    let as_tuned = arguments.model.run_spec()?.map(|spec| spec.evaluation);
     let asked = arguments.max_new_tokens.map(|cap| cap as usize);
+    let asked = asked.or(as_tuned.and_then(|of| of.max_new_tokens));
     options.cut_answers(asked, &gold, &loaded.tokenizer);
     let start = Instant::now();
     let mut progress = |done, total| {

@@ -43,7 +43,7 @@ pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> 
         ("vocabulary", vocabulary.as_ref().map(|of| of.to_string())),
         (
             "template",
-            template.map(|of| format!("{}, {:?}", shown(&of.name), shown(&of.around("…")))),
+            template.map(|of| format!("{}, \"{}\"", shown(&of.name), shown(&of.around("…")))),
         ),
         (
             "leading token",

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::data::Template;
+use crate::model::LeadingToken;
 use crate::tuning::MomentValues;
 use crate::tuning::method::tuned::{LiftValues, Tuned};
 use crate::tuning::spec::LiftKind;
 use crate::tuning::states::checkpoint_file::{TrainerCheckpoint, write_checkpoint};
 use crate::tuning::states::state_file::{
-    Metadata, PthDType, TunedState, write_pth, write_safetensors, write_st,
+    Metadata, PthDType, TunedState, VocabularyMark, write_pth, write_safetensors, write_st,
 };
 
 /// What a writer makes of a file in a folder of its own.
@@ -58,6 +60,13 @@ pub(super) fn metadata() -> Metadata {
         base_fingerprint: Some("ab".into()),
         spec_ron: Some("()".into()),
         metrics_json: Some("{}".into()),
+        base_model: Some("m.pth".into()),
+        leading_token: Some(LeadingToken::Both),
+        template: Some(Template::UserAssistant.prompt_format()),
+        vocabulary: Some(VocabularyMark {
+            name: "mini".into(),
+            sha256: "ab".into(),
+        }),
         ..Metadata::default()
     }
 }

@@ -24,7 +24,10 @@ use crate::tuning::spec::{LiftSpec, Method};
 use crate::tuning::states::checkpoint_file::checkpoint_in;
 use crate::tuning::states::lift_bundle::{bundle_in, write_bundle};
 use crate::tuning::states::snapshot_file::{Snapshot, snapshot_in, write_snapshot};
-use crate::tuning::states::state_file::{Orientation, raw_in, state_in, write_raw};
+use crate::tuning::states::state_file::sidecar::is_description;
+use crate::tuning::states::state_file::{
+    Orientation, PthDType, raw_in, state_in, write_companions, write_pth, write_raw,
+};
 
 fn check(name: &'static str, seeds: Vec<Vec<u8>>, words: &[&[u8]], read: &dyn Fn(&[u8]) -> bool) {
     feed(&Reader {
@@ -108,6 +111,16 @@ fn states() {
             Err(_) => false,
         })
     });
+}
+
+#[test]
+fn descriptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.pth");
+    write_pth(&tuned(None).state, &path, PthDType::F32).unwrap();
+    write_companions(&path, &metadata()).unwrap();
+    let seed = std::fs::read(folder.path().join("a.pth.json")).unwrap();
+    check("description", vec![seed], &JSON_WORDS, &is_description);
 }
 
 #[test]

@@ -25,7 +25,9 @@ const STREAM: u64 = 0x5EAD_0F0D_D0C5_0001;
 pub enum LeadingToken {
     /// Token 0.
     Zero,
-    /// Nothing: the first word meets the state.
+    /// Nothing: the first word meets the state. `None` alone reads as an absent value
+    /// in RON, which prints it as `r#None`.
+    #[serde(rename = "Nothing", alias = "None")]
     None,
     /// Either, drawn for every example.
     Both,
@@ -55,14 +57,17 @@ impl LeadingToken {
     pub fn name(self) -> &'static str {
         match self {
             Self::Zero => "Zero",
-            Self::None => "None",
+            Self::None => "Nothing",
             Self::Both => "Both",
         }
     }
 
-    /// The choice of that name.
+    /// The choice of that name, or of its short one.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|of| of.name() == name)
+        match name {
+            "None" => Some(Self::None),
+            name => Self::ALL.into_iter().find(|of| of.name() == name),
+        }
     }
 
     /// What texts begin with when the state is used: as it was trained, and for
@@ -179,6 +184,7 @@ mod tests {
         for of in LeadingToken::ALL {
             assert_eq!(LeadingToken::named(of.name()), Some(of));
         }
+        assert_eq!(LeadingToken::named("None"), Some(LeadingToken::None));
         assert_eq!(LeadingToken::named("zero"), None);
         assert_eq!("none".parse::<TextStart>().unwrap(), TextStart::None);
         let message = "both".parse::<TextStart>().unwrap_err().to_string();

@@ -11,6 +11,24 @@ pub use crate::model::{LeadingToken, Precision};
 use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
 
 /// A whole run. Fields that are left out of a RON file take their defaults.
+///
+/// A state is worth what its use shares with its training. What each field decides
+/// beyond its run, where that is written down and what follows it:
+///
+/// | field | stands in | is followed by |
+/// |---|---|---|
+/// | `model.checkpoint` | the state's name and hash of the weights, `inputs.json`, checkpoints | `--model` of later commands by default; other weights are told, at a resumption and at `--start` refused |
+/// | `model.vocabulary` | the state's name and hash, `inputs.json`; the run's `vocabulary.txt`, an export's `_vocab.txt` | later commands, the window, the exported script; another one is told, at a resumption refused |
+/// | `model.precision` | the state's specification | `eval` and `generate`, where the device has it |
+/// | `data.source` | the state's hash of the examples, `inputs.json` | other data are refused at a resumption |
+/// | `data.source.template`, a benchmark's wording | the state's template | the exported script, `generate --template`; a prompt that reads otherwise is told |
+/// | `data.leading_token` | the state | everything that feeds a text to the state |
+/// | `data.context_length`, `data.train_limit`, `data.loss_on` | the state's specification | nothing: a state has no length of its own |
+/// | `method` | the state, and the format of its file | everything, since the file holds what was trained |
+/// | `training` | the state's specification | nothing but a resumption |
+/// | `evaluation.context_length`, `.max_new_tokens`, `.mmlu` | the state's specification, the evaluation's conditions | `eval` and the scoring of a run, unless they are told otherwise |
+/// | `evaluation.few_shot`, `.limit`, `.split` | the evaluation's conditions | nothing: an evaluation is asked for with its own; others do not compare |
+/// | `name`, `device`, `intervals` | the run's specification | nothing |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunSpec {

@@ -6,6 +6,7 @@
 #[cfg(target_os = "linux")]
 #[path = "../support/addresses.rs"]
 mod addresses;
+mod changes;
 mod client;
 mod device_trouble;
 mod diagnoses;

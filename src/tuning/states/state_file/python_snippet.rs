@@ -15,7 +15,7 @@ use crate::model::TextStart;
 use crate::model::checkpoint::shown;
 use crate::model::tokenizer::{MINI_FINGERPRINT, Tokenizer, WORLD_FINGERPRINT};
 
-const TEMPLATE: &str = include_str!("../../state_file/snippet.py");
+const TEMPLATE: &str = include_str!("snippet.py");
 
 /// The script for the `.pth` at `pth`, to be kept in the same folder as
 /// `{stem}_rwkv_pip.py`. It needs `rwkv` 0.8 or newer. Where the vocabulary is not

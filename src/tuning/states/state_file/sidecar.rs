@@ -13,7 +13,7 @@ use super::{Metadata, Orientation, VocabularyMark};
 use crate::atomic::write_atomic;
 use crate::data::PromptFormat;
 use crate::error::{Error, Result};
-use crate::model::LeadingToken;
+use crate::model::{LeadingToken, TextStart};
 
 const FORMAT: &str = "gosling-state-description";
 /// It is a page of text with a specification in it.
@@ -96,7 +96,11 @@ pub(in crate::tuning) fn write_sidecar(
         vocabulary: metadata.vocabulary.clone(),
         template: metadata.template.clone(),
         leading_token: metadata.leading_token,
-        feed: format!("texts of the state begin {}", metadata.text_start()),
+        feed: match metadata.text_start() {
+            TextStart::Zero => "token 0, then the text",
+            TextStart::None => "the text, without token 0 in front",
+        }
+        .into(),
         orientation: orientation.name().into(),
         method: metadata.method.clone(),
         data_sha256: metadata.data_fingerprint.clone(),
@@ -175,6 +179,12 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Option<(Sidecar, Metadata, Orienta
         gosling_version: sidecar.gosling_version.clone(),
     };
     Ok(Some((sidecar, metadata, orientation)))
+}
+
+/// Whether the bytes are a description that can be used.
+#[cfg(test)]
+pub(crate) fn is_description(bytes: &[u8]) -> bool {
+    parse(Path::new("a.pth.json"), bytes).is_ok_and(|parsed| parsed.is_some())
 }
 
 /// What a run measured of its tuned model.
@@ -279,7 +289,7 @@ mod tests {
             assert_eq!(json["accuracy"][0]["n"], 4, "{text}");
             assert_eq!(json["accuracy"].as_array().unwrap().len(), 1);
             assert_eq!(json["accuracy"][0]["accuracy"], 0.75);
-            assert_eq!(json["feed"], "texts of the state begin without token 0");
+            assert_eq!(json["feed"], "the text, without token 0 in front");
             // Another state under the same name is told, not taken for this one.
             write_pth(&state(0.25), &path, PthDType::F32).unwrap();
             let message = read_state(&path, None).unwrap_err().to_string();

@@ -19,9 +19,11 @@ os.environ["RWKV_V7_ON"] = "1"  # before rwkv is imported
 os.environ.setdefault("RWKV_JIT_ON", "1")
 os.environ.setdefault("RWKV_CUDA_ON", "0")
 
-import rwkv
 import torch
-from rwkv.model import RWKV
+
+with contextlib.redirect_stdout(sys.stderr):  # the package has its say
+    import rwkv
+    from rwkv.model import RWKV
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 STATE_FILE = os.path.join(HERE, @FILE_LITERAL@)
@@ -138,7 +140,7 @@ if __name__ == "__main__":
     parser.add_argument("--plain", action="store_true", help="put nothing around the prompt")
     arguments = parser.parse_args()
     tokenizer = load_tokenizer()
-    with contextlib.redirect_stdout(sys.stderr):  # the package says what it loads
+    with contextlib.redirect_stdout(sys.stderr):
         model = RWKV(model=arguments.model.removesuffix(".pth"), strategy=arguments.strategy)
     text = arguments.prompt if arguments.plain else around(arguments.prompt)
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")
