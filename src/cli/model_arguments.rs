@@ -1,11 +1,11 @@
 //! Which model, state and device: what several subcommands ask for alike.
 
 use std::convert::Infallible;
-use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::progress::show_share;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
@@ -396,15 +396,4 @@ pub(super) fn times(alpha: f32) -> String {
     } else {
         format!(" times {alpha}")
     }
-}
-
-/// The share of the model that is read, on one line of a terminal.
-fn show_share(done: f32) -> Result<()> {
-    if stderr().is_terminal() {
-        let end = if done >= 1.0 { "\r\x1b[K" } else { "" };
-        eprint!("\rreading the model, {:.0}%{end}", 100.0 * done);
-        // A progress line that cannot be shown is no reason to stop.
-        let _ = stderr().flush();
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::{Duration, Instant};
 
+use crate::error::Result;
 pub(super) use crate::format::{duration, short};
 use crate::protocol::event::{EvaluationPhase, Event, RunId};
 use crate::protocol::log_line::log_line;
@@ -210,6 +211,17 @@ fn bar(share: f32) -> String {
     let share = if share.is_nan() { 0.0 } else { share };
     let n_full = (share.clamp(0.0, 1.0) * BAR_CELLS as f32).round() as usize;
     format!("[{}{}]", "=".repeat(n_full), " ".repeat(BAR_CELLS - n_full))
+}
+
+/// The share of the model that is read, on one line of a terminal.
+pub(super) fn show_share(done: f32) -> Result<()> {
+    if stderr().is_terminal() {
+        let end = if done >= 1.0 { "\r\x1b[K" } else { "" };
+        eprint!("\rreading the model, {:.0}%{end}", 100.0 * done);
+        // A progress line that cannot be shown is no reason to stop.
+        let _ = stderr().flush();
+    }
+    Ok(())
 }
 
 #[cfg(test)]
