@@ -15,16 +15,19 @@ import math
 import queue
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from rows import BENCHMARKS  # noqa: E402
+from tables import of_shares  # noqa: E402
+
 FORMS = ["Zero", "None", "Both"]
-BENCHMARKS = ["gsm8k", "arc", "mmlu", "winogrande"]
 # Rates that the validation split prefers, benches/RESULTS.md.
 RATES = {"gsm8k": 0.8, "arc": 0.303, "mmlu": 0.303, "winogrande": 0.303}
-# Student's 97.5% quantiles by degrees of freedom.
-STUDENT = {1: 12.71, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
 
 
 def figures(file):
@@ -140,15 +143,11 @@ class Study:
         shares = [entry[scored]["right"] / entry[scored]["n"] for entry in entries]
         if not shares:
             return ""
-        mean, n = sum(shares) / len(shares), len(shares)
-        if n == 1:
-            return f"{mean:.3f} (1 seed)"
-        spread = math.sqrt(sum((share - mean) ** 2 for share in shares) / (n - 1) / n)
-        text = f"{mean:.3f} ± {STUDENT.get(n - 1, 1.96) * spread:.3f}"
+        n, text = len(shares), of_shares(shares)
         ended = [e[scored]["ended"] / e[scored]["n"] for e in entries if e[scored]["ended"] is not None]
         if ended:
             text += f" ({100 * (1 - sum(ended) / len(ended)):.1f}% cut)"
-        return text + ("" if n == self.options.seeds else f" ({n} seeds)")
+        return text + ("" if n == self.options.seeds else f" ({n} seed{'s' if n > 1 else ''})")
 
     def table(self):
         columns = [b + "-mini" for b in self.options.benchmarks]

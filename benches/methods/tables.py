@@ -56,7 +56,11 @@ def share(run):
 
 def of_seeds(runs):
     """A mean over seeds with Student's 95% interval."""
-    shares = [share(run) for run in runs]
+    return of_shares([share(run) for run in runs])
+
+
+def of_shares(shares):
+    """A mean with Student's 95% interval."""
     mean = statistics.mean(shares)
     if len(shares) < 2:
         return f"{mean:.3f}"

@@ -11,6 +11,7 @@ use super::session::LoadedModel;
 use crate::atomic::write_atomic;
 use crate::data::Example;
 use crate::error::{Error, Result};
+use crate::format::shown;
 use crate::model::tokenizer::{Tokenizer, WORLD_FINGERPRINT};
 use crate::persist::run_folder::RunFolder;
 use crate::persist::run_inputs::{Input, RunInputs};
@@ -150,7 +151,7 @@ impl MadeFrom {
             StartState::File(path) => path,
         };
         let (_, of_start) = read_state(path, None)?;
-        let shown = path.display();
+        let shown = shown(path);
         match &of_start.base_fingerprint {
             None => notes.push(format!(
                 "{shown} does not say which weights it was tuned for"

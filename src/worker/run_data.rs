@@ -37,7 +37,7 @@ pub(super) struct RunData {
 #[derive(Debug)]
 pub(super) struct BenchmarkSet {
     pub items: ItemSet,
-    pub protocol: Protocol,
+    protocol: Protocol,
     few_shot: FewShot,
     context_length: Option<usize>,
     /// Where written answers are cut off, in tokens.
