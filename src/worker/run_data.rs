@@ -2,21 +2,15 @@
 
 use std::path::Path;
 
+use super::held_out::{hold_out, is_held_out};
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
-    Benchmark, Example, Item, Loaded, Protocol, Split, endless_note, has_split, load,
-    load_text_set, mini,
+    Benchmark, Example, Item, Loaded, Protocol, Split, endless_note, load, load_text_set, mini,
 };
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSplit, RunSpec};
-
-/// Training examples held out, one of so many, where a benchmark has no
-/// validation split that could be used.
-const HELD_OUT_SHARE: usize = 10;
-/// The most that are held out.
-const MAX_HELD_OUT: usize = 200;
 
 /// The sets of a run.
 #[derive(Debug)]
@@ -251,24 +245,6 @@ fn split(split: EvaluationSplit) -> Split {
     }
 }
 
-/// Whether the validation loss of official files is measured on training items.
-pub(super) fn is_held_out(benchmark: Benchmark, folder: &Path) -> bool {
-    match benchmark {
-        Benchmark::Gsm8k => !has_split(benchmark, folder, Split::Validation),
-        Benchmark::WinoGrande => true,
-        Benchmark::Arc | Benchmark::Mmlu => false,
-    }
-}
-
-/// Takes the last training items out, to measure the validation loss on.
-pub(super) fn hold_out(train: &mut Vec<Item>, notes: &mut Vec<String>) -> Vec<Item> {
-    let n_held_out = (train.len() / HELD_OUT_SHARE).min(MAX_HELD_OUT);
-    notes.push(format!(
-        "there is no validation split, so the last {n_held_out} training items are held out"
-    ));
-    train.split_off(train.len() - n_held_out)
-}
-
 fn note_loaded<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
     notes.extend(loaded.notes.iter().cloned());
     let Some(first) = loaded.bad_lines.first() else {
@@ -397,14 +373,5 @@ mod tests {
             }
             assert!(!with.notes.iter().any(|note| note.contains("append_end")));
         }
-    }
-
-    #[test]
-    fn the_last_items_are_held_out() {
-        let mut items = mini(Benchmark::Arc, Split::Train).unwrap();
-        let mut notes = Vec::new();
-        let held_out = hold_out(&mut items, &mut notes);
-        assert_eq!((items.len(), held_out.len()), (1800, 200));
-        assert_eq!(notes.len(), 1);
     }
 }
