@@ -61,8 +61,19 @@ pub(super) fn find(
     wanted: Wanted,
 ) -> Result<Vec<Rows<'static>>> {
     let is_table = benchmark == Benchmark::Mmlu;
+    let found = paths(path, benchmark, wanted)?;
+    let opened = found.iter().map(|file| Rows::open(file, is_table));
+    opened.collect()
+}
+
+/// As [`find`], without a look into the files.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn paths(path: &Path, benchmark: Benchmark, wanted: Wanted) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
-        return Ok(vec![Rows::open(path, is_table)?]);
+        let there = std::fs::metadata(path).map_err(|source| Error::io("open", path, source));
+        return there.map(|_| vec![path.to_path_buf()]);
     }
     let mut found = match (benchmark, wanted) {
         (Benchmark::Mmlu, _) => mmlu::tables_of(path, wanted.table_folders())?,
@@ -72,13 +83,10 @@ pub(super) fn find(
     if found.is_empty() {
         found = parquet_files(path, benchmark, wanted)?;
     }
-    if found.is_empty() {
-        return Err(missing(path, benchmark, wanted));
+    match found.is_empty() {
+        true => Err(missing(path, benchmark, wanted)),
+        false => Ok(found),
     }
-    found
-        .iter()
-        .map(|file| Rows::open(file, is_table))
-        .collect()
 }
 
 /// The first of the files that is there, packed or not.
@@ -203,6 +211,13 @@ mod tests {
             "main/train-00000-of-00001.parquet",
         ];
         check(Benchmark::Gsm8k, test, &hub, Ok(&hub[..1]));
+        // An empty file is none of gzip, but it is there.
+        check(
+            Benchmark::Gsm8k,
+            test,
+            &["test.jsonl.gz"],
+            Ok(&["test.jsonl.gz"]),
+        );
         check(
             Benchmark::Gsm8k,
             test,

@@ -106,9 +106,9 @@ pub fn read_items(
     loaded.check(name)
 }
 
-/// Whether the files of a split are there.
+/// Whether the files of a split are there, whatever is in them.
 pub fn has_split(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> bool {
-    files::find(path.as_ref(), benchmark, Wanted::of(split)).is_ok()
+    files::paths(path.as_ref(), benchmark, Wanted::of(split)).is_ok()
 }
 
 /// The first `n` solved questions that go in front of a prompt: from the
@@ -202,6 +202,18 @@ mod tests {
         let train = few_shot(Benchmark::Gsm8k, official.join("gsm8k"), 5).unwrap();
         assert_eq!(train.len(), 5);
         assert_eq!(train[0].id, "train/1");
+    }
+
+    #[test]
+    fn a_split_that_cannot_be_read_is_there_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("validation.jsonl");
+        std::fs::write(file, b"GGUF\x03\0\0\0").unwrap();
+        let (benchmark, split) = (Benchmark::Gsm8k, Split::Validation);
+        assert!(has_split(benchmark, folder.path(), split));
+        assert!(!has_split(benchmark, folder.path(), Split::Test));
+        let message = load(benchmark, folder.path(), split).unwrap_err();
+        assert!(message.to_string().contains("is a GGUF model"), "{message}");
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
         let is_object = |text: &&str| text.trim_start().starts_with('{');
         let text = text.and_then(|text| match is_object(&text) {
             true => Ok(text),
-            false => Err("no JSON object".into()),
+            false => Err("not a JSON object".into()),
         });
         let read = text.and_then(|text| match &about {
             None => {
@@ -358,7 +358,7 @@ mod tests {
             |text| text.replace("\"version\":1", "\"version\":2"),
             "line 1: version 2 of the format; this program reads version 1",
         );
-        check_bad(|text| format!("{text}[1]\n"), "no JSON object");
+        check_bad(|text| format!("{text}[1]\n"), "not a JSON object");
         check_bad(
             |text| text[..text.len() - 20].into(),
             "x.jsonl: line 2: EOF while parsing",

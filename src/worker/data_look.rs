@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::run_data::{hold_out, is_held_out};
+use super::held_out::{hold_out, is_held_out};
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
 use crate::data::{
     Example, Item, Loaded, Preview, Protocol, Split, endless_note, load, load_text_set, mini,

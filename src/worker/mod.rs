@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `control.rs` | commands, as a run sees them |
 //! | `context.rs` | what a job reports to, and how a failure is told |
-//! | `session.rs`, `run_data.rs` | the model and the data of a run |
+//! | `session.rs`, `run_data.rs`, `held_out.rs` | the model and the data of a run |
 //! | `run_loop.rs`, `active_run.rs` | a run from its specification to its state |
 //! | `step_memory.rs`, `memory_permission.rs`, `snapshot_plan.rs`, `memory_forecast.rs` | what a run takes, told before it starts |
 //! | `data_look.rs` | the training data in tokens, to look at |
@@ -28,6 +28,7 @@ mod control;
 mod distances;
 mod evaluating;
 mod generating;
+mod held_out;
 mod made_from;
 mod memory_permission;
 mod resume;

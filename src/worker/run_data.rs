@@ -2,22 +2,16 @@
 
 use std::path::Path;
 
+use super::held_out::{hold_out, is_held_out};
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
-    Benchmark, Example, Item, Loaded, Protocol, Split, endless_note, has_split, load,
-    load_text_set, mini,
+    Benchmark, Example, Item, Loaded, Protocol, Split, endless_note, load, load_text_set, mini,
 };
 use crate::error::{Error, Result};
 use crate::model::LeadingToken;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSpec, EvaluationSplit, RunSpec};
-
-/// Training examples held out, one of so many, where a benchmark has no
-/// validation split that could be used.
-const HELD_OUT_SHARE: usize = 10;
-/// The most that are held out.
-const MAX_HELD_OUT: usize = 200;
 
 /// The sets of a run.
 #[derive(Debug)]
@@ -293,24 +287,6 @@ fn split(split: EvaluationSplit) -> Split {
         EvaluationSplit::Validation => Split::Validation,
         EvaluationSplit::Test => Split::Test,
     }
-}
-
-/// Whether the validation loss of official files is measured on training items.
-pub(super) fn is_held_out(benchmark: Benchmark, folder: &Path) -> bool {
-    match benchmark {
-        Benchmark::Gsm8k => !has_split(benchmark, folder, Split::Validation),
-        Benchmark::WinoGrande => true,
-        Benchmark::Arc | Benchmark::Mmlu => false,
-    }
-}
-
-/// Takes the last training items out, to measure the validation loss on.
-pub(super) fn hold_out(train: &mut Vec<Item>, notes: &mut Vec<String>) -> Vec<Item> {
-    let n_held_out = (train.len() / HELD_OUT_SHARE).min(MAX_HELD_OUT);
-    notes.push(format!(
-        "there is no validation split, so the last {n_held_out} training items are held out"
-    ));
-    train.split_off(train.len() - n_held_out)
 }
 
 fn note_loaded<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {

@@ -78,6 +78,21 @@ fn the_longest_item_is_asked_only_where_items_are_scored() {
 }
 
 #[test]
+fn texts_can_end_in_token_0() {
+    let mut harness = form(DataSource::Jsonl {
+        train: "texts.jsonl".into(),
+        validation: None,
+        template: gosling::data::Template::default(),
+    });
+    assert!(!harness.state().workspace.draft.data.append_end);
+    wait_for(&mut harness, "Token 0 at the end");
+    click(&mut harness, "Token 0 at the end");
+    assert!(harness.state().workspace.draft.data.append_end);
+    let benchmark = form(DataSource::Mini(Benchmark::Gsm8k));
+    assert!(benchmark.query_by_label("Token 0 at the end").is_none());
+}
+
+#[test]
 fn half_precision_is_chosen_and_refused_where_the_processor_computes() {
     let mut harness = form(DataSource::Mini(Benchmark::Gsm8k));
     harness

@@ -87,7 +87,9 @@ impl CheckpointFormat {
             Some(_) | None if Kind::of(bytes) == Kind::Parquet => {
                 refuse("is a Parquet file, a data set; choose the file with the weights")
             }
-            Some(_) | None if is_text(bytes) => refuse("is text; choose the file with the weights"),
+            Some(_) | None if is_text(bytes) => {
+                refuse("is text, where a .pth or .safetensors file is needed")
+            }
             Some(_) | None => {
                 let start = &bytes[..bytes.len().min(8)];
                 Err(Refusal::new(

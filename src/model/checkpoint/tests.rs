@@ -152,9 +152,12 @@ fn foreign_files_are_named() {
     check_refused(b"\x80\x04\x95", "bare Python pickle");
     check_refused(b"\x1f\x8b\x08", "gzip");
     check_refused([0; 5000], "begins with zeros");
-    check_refused(b"hello world, hello", "is text; choose");
-    check_refused(b"\xff\xfe{\0\"\0", "is text; choose");
-    check_refused(b"prompt,completion\n\xe4\xbd\xa0,b\n", "is text; choose");
+    check_refused(b"hello world, hello", "is text, where a .pth");
+    check_refused(b"\xff\xfe{\0\"\0", "is text, where a .pth");
+    check_refused(
+        b"prompt,completion\n\xe4\xbd\xa0,b\n",
+        "is text, where a .pth",
+    );
     check_refused(b"PAR1\x15\x04\x15\x10", "is a Parquet file");
     check_refused(b"hello\x01wo\xff, hello", r#"begins with "hello\x01wo""#);
     let other: [(&str, &[u8]); 1] = [("word/document.xml", b"<xml/>")];

@@ -177,12 +177,3 @@ fn an_end_is_appended_to_every_example() {
     let data = load(|spec| spec.data.append_end = true).unwrap();
     assert!(data.train.iter().all(|it| it.target.last() == Some(&0)));
 }
-
-#[test]
-fn the_last_items_are_held_out() {
-    let mut items = mini(Benchmark::Arc, Split::Train).unwrap();
-    let mut notes = Vec::new();
-    let held_out = hold_out(&mut items, &mut notes);
-    assert_eq!((items.len(), held_out.len()), (1800, 200));
-    assert_eq!(notes.len(), 1);
-}
