@@ -87,7 +87,7 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     );
     if report.max_abs_rounding > 0.0 {
         println!(
-            "rounding changed numbers by at most {:.2e}",
+            "rounding changed values by at most {:.2e}",
             report.max_abs_rounding
         );
     }

@@ -94,12 +94,12 @@ fn runs_wait_are_taken_back_and_a_state_is_exported_and_tried() {
     let mut harness = window(runs.path(), small_spec());
     start(&mut harness);
     wait_until(&mut harness, "tuning", |run| run.step >= 2);
-    click(&mut harness, "Start after the one that is on");
+    click(&mut harness, "Start after the current run");
     wait(&mut harness, "waiting", |app| {
         app.workspace.queue.waiting().len() == 1
     });
     wait_for(&mut harness, "1. click waits");
-    click(&mut harness, "Take click, number 1, out of the queue");
+    click(&mut harness, "Remove click (position 1) from the queue");
     assert_eq!(harness.state().workspace.queue.waiting().len(), 0);
 
     click(&mut harness, "Stop");
@@ -111,7 +111,7 @@ fn runs_wait_are_taken_back_and_a_state_is_exported_and_tried() {
     let ctx = harness.ctx.clone();
     harness.state_mut().apply(Action::OpenExport(id), &ctx);
     wait_for(&mut harness, "Export the state");
-    click(&mut harness, "Write the file");
+    click(&mut harness, "Export state");
     wait_for(&mut harness, "read back and compared");
     let folder = harness.state().workspace.store.runs()[0].folder.clone();
     assert!(folder.join("click-0001-export.pth").is_file());

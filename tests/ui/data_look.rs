@@ -19,7 +19,7 @@ fn looking<'a>(look: Appearance, change: impl FnOnce(&mut App)) -> Harness<'a, A
     change(&mut app);
     let mut harness = harness(app, vec2(1000.0, 700.0), look);
     wait_for(&mut harness, "held out");
-    harness.get_by_label("Look at the data…").click_accesskit();
+    harness.get_by_label("Preview data…").click_accesskit();
     harness.run_steps(2);
     harness
 }
@@ -40,7 +40,7 @@ fn the_first_examples_are_shown_in_tokens() {
         click(&mut harness, "Back");
         wait_for(&mut harness, "Example 1 of the first 20");
         click(&mut harness, "Close");
-        assert!(harness.query_by_label("The training data").is_none());
+        assert!(harness.query_by_label("Training data").is_none());
         results.extend_harness(&mut harness);
     }
 }
@@ -81,7 +81,7 @@ fn files_that_are_gone_are_said() {
         template: Template::Plain,
     };
     harness.run_steps(2);
-    harness.get_by_label("Look at the data…").click_accesskit();
+    harness.get_by_label("Preview data…").click_accesskit();
     harness.run_steps(2);
     wait_for(&mut harness, "texts.jsonl");
     wait_for(&mut harness, "× cannot open");

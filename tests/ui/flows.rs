@@ -68,7 +68,7 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
     wait_until(&mut harness, "finished", |run| run.status.is_over());
     wait(&mut harness, "idle", |app| app.workspace.queue.is_idle());
     click(&mut harness, "Compare");
-    wait_for(&mut harness, "Nothing measured yet");
+    wait_for(&mut harness, "No results yet");
     click(&mut harness, "Measure accuracy…");
     wait_for(&mut harness, "every item is kept");
     let asked = harness.state_mut().scoring.open.as_mut().unwrap();
@@ -88,7 +88,7 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
     let folder = harness.state().workspace.store.runs()[0].folder.clone();
     let file = folder.join("eval/arc-mini-validation-first-6.jsonl");
     assert!(file.is_file());
-    click(&mut harness, "Show it in Compare");
+    click(&mut harness, "Show in Compare");
     wait_for(&mut harness, "arc-mini, validation");
 
     // One that is stopped leaves nothing behind.
@@ -149,13 +149,13 @@ fn what_is_dropped_on_the_window_is_used() {
     let app = app(fixtures::running(), Tab::Tune, Appearance::Dark);
     let mut harness = harness(app, vec2(1000.0, 620.0), Appearance::Dark);
     drop_on(&mut harness, &at("run.ron"));
-    wait_for(&mut harness, "is that of the file");
+    wait_for(&mut harness, "is loaded from the file");
     assert_eq!(harness.state().workspace.draft.name, "dropped");
     let sweep = r#"(name: "night", base: Preset("standard"), set: ["training.steps=90"], parts: [(
         search: Grid([(field: "training.seed", values: List([0, 1]))]))])"#;
     std::fs::write(at("sweep.ron"), sweep).unwrap();
     drop_on(&mut harness, &at("sweep.ron"));
-    wait_for(&mut harness, "The sweep is set up");
+    wait_for(&mut harness, "The sweep is loaded");
     wait_for(&mut harness, "2 runs");
     assert_eq!(harness.state().sweep.draft.name, "night");
     let draft = &harness.state().workspace.draft;
@@ -169,31 +169,31 @@ fn what_is_dropped_on_the_window_is_used() {
     wait_for(&mut harness, "did you mean `Grid`");
     click(&mut harness, "Tune");
     drop_on(&mut harness, &model);
-    wait_for(&mut harness, "The model of the configuration is that file");
+    wait_for(&mut harness, "The configuration uses this model file");
     let draft = |harness: &Harness<'_, App>| harness.state().workspace.draft.clone();
     assert_eq!(
         draft(&harness).model.checkpoint,
         CheckpointSource::File(model)
     );
     drop_on(&mut harness, &at("vocab.txt"));
-    wait_for(&mut harness, "The vocabulary of the configuration");
+    wait_for(&mut harness, "The configuration uses this vocabulary");
     let vocabulary = VocabularySource::File(at("vocab.txt"));
     assert_eq!(draft(&harness).model.vocabulary, vocabulary);
     drop_on(&mut harness, &at("texts.jsonl"));
-    wait_for(&mut harness, "trains on that file");
+    wait_for(&mut harness, "trains on this file");
     let DataSource::Jsonl { train, .. } = draft(&harness).data.source else {
         panic!("texts are the data");
     };
     assert_eq!(train, at("texts.jsonl"));
     let state = run.join("state.safetensors");
     drop_on(&mut harness, &state);
-    wait_for(&mut harness, "starts from that state");
+    wait_for(&mut harness, "starts from this state");
     let Method::Standard(standard) = draft(&harness).method else {
         panic!("the method is standard");
     };
     assert_eq!(standard.start, StartState::File(state));
     drop_on(&mut harness, &at("notes.docx"));
-    wait_for(&mut harness, "is none that Gosling knows");
+    wait_for(&mut harness, "is not a supported file");
     drop_on(&mut harness, &run);
     wait(&mut harness, "the run of the folder", |app| {
         let focused = app
@@ -238,11 +238,11 @@ fn a_worker_that_ended_is_started_again() {
     let app = App::new(Some(worker), state, runs.path().into(), Arc::new(|| ()));
     let mut harness = harness(app, vec2(1280.0, 800.0), Appearance::Dark);
     commands.send(Command::Shutdown).unwrap();
-    wait_for(&mut harness, "The worker is gone");
-    click(&mut harness, "Start it again");
+    wait_for(&mut harness, "The worker stopped");
+    click(&mut harness, "Restart worker");
     assert!(
         harness
-            .query_by_label_contains("The worker is gone")
+            .query_by_label_contains("The worker stopped")
             .is_none()
     );
     start(&mut harness);
@@ -268,7 +268,7 @@ fn a_folder_that_vanished_is_said_where_it_is_needed() {
     let ctx = harness.ctx.clone();
     harness.state_mut().apply(Action::OpenExport(id), &ctx);
     wait_for(&mut harness, "Export the state");
-    click(&mut harness, "Write the file");
+    click(&mut harness, "Export state");
     wait(&mut harness, "refused", |app| {
         let exporting = app.export.open.as_ref();
         exporting.is_some_and(|asked| matches!(&asked.outcome, Some(Err(_))))

@@ -121,7 +121,7 @@ fn a_held_out_file_can_be_taken_out_again() {
         template: gosling::data::Template::default(),
     });
     wait_for(&mut harness, "held-out.jsonl");
-    click(&mut harness, "Held-out file, take it out");
+    click(&mut harness, "Remove Held-out file");
     let DataSource::Jsonl {
         train, validation, ..
     } = &harness.state().workspace.draft.data.source
@@ -129,11 +129,7 @@ fn a_held_out_file_can_be_taken_out_again() {
         panic!("the data are still texts");
     };
     assert_eq!((train.to_str(), validation), (Some("texts.jsonl"), &None));
-    assert!(
-        harness
-            .query_by_label("Held-out file, take it out")
-            .is_none()
-    );
+    assert!(harness.query_by_label("Remove Held-out file").is_none());
 }
 
 #[test]

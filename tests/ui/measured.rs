@@ -261,7 +261,7 @@ fn items_one_by_one() {
         "items_none_dark",
         empty,
         look,
-        "No items to look at",
+        "No items to show",
     );
 }
 
@@ -296,7 +296,7 @@ fn from_a_comparison_to_its_items() {
     harness.run_steps(2);
     assert_eq!(harness.state().shell.dock.front(), Tab::Items);
     assert_eq!(harness.state().items.settings.change, Some(Change::Fixed));
-    wait_for(&mut harness, "right answer");
+    wait_for(&mut harness, "correct answer");
     harness.get_by_label_contains("Wrong in both").click();
     harness.run_steps(2);
     assert_eq!(

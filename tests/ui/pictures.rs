@@ -96,7 +96,7 @@ pub fn settle(harness: &mut Harness<'_, App>) {
     let mut n_still = 0;
     // Work beside the window is asked for by one frame and comes with a later one.
     while n_still < 5 {
-        let waits = ["Reading", "being computed"]
+        let waits = ["Reading", "computing"]
             .into_iter()
             .any(|text| harness.query_all_by_label_contains(text).next().is_some());
         let is_waiting = waits || harness.state().reads_evaluations();
@@ -113,7 +113,10 @@ pub fn settle(harness: &mut Harness<'_, App>) {
 pub fn picture(harness: &mut Harness<'_, App>, name: &str) {
     let start = Instant::now();
     while harness.query_all_by_label("…").next().is_some() {
-        assert!(start.elapsed() < Duration::from_secs(120), "{name} waits");
+        assert!(
+            start.elapsed() < Duration::from_secs(120),
+            "{name} still waits"
+        );
         std::thread::sleep(Duration::from_millis(20));
         harness.step();
     }
@@ -183,8 +186,8 @@ fn no_runs() {
         check(&mut results, name, app, look, "No runs yet");
     }
     for (tab, name, label) in [
-        (Tab::States, "empty_states", "No state to look at"),
-        (Tab::Compare, "empty_compare", "Nothing measured yet"),
+        (Tab::States, "empty_states", "No state selected"),
+        (Tab::Compare, "empty_compare", "No results yet"),
     ] {
         let app = app(RunStore::default(), tab, Appearance::Dark);
         check(&mut results, name, app, Appearance::Dark, label);
@@ -365,7 +368,13 @@ fn dialogs() {
         typed: "the".into(),
         chosen: 1,
     });
-    check(&mut results, "palette_dark", palette, dark, "What to do");
+    check(
+        &mut results,
+        "palette_dark",
+        palette,
+        dark,
+        "Search commands",
+    );
     let mut labels = finished(light);
     let run = RunId("standard-0001".into());
     let mut written = RunLabels {
@@ -381,7 +390,7 @@ fn dialogs() {
         "labels_light",
         labels,
         light,
-        "Tags, with commas",
+        "Tags, separated by commas",
     );
 }
 

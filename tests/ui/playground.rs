@@ -44,7 +44,7 @@ fn a_prompt_behind_a_run_is_called_off_at_once() {
     harness.state_mut().shell.dock.open(Tab::Playground);
     harness.run_steps(2);
     click(&mut harness, "Answer");
-    wait_for(&mut harness, "Waits until the run is over");
+    wait_for(&mut harness, "Waiting for the run to end");
     click(&mut harness, "Stop");
     assert!(harness.query_by_label("Answer").is_some());
     assert!(!harness.state().workspace.store.runs()[0].status.is_over());

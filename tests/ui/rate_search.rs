@@ -22,7 +22,9 @@ fn search<'a>(harness: &'a Harness<'_, App>) -> &'a RateSearch {
 /// Opens the dialog, with few rates to try.
 fn open(harness: &mut Harness<'_, App>) {
     // It may be scrolled out of sight.
-    harness.get_by_label("Find a rate…").click_accesskit();
+    harness
+        .get_by_label("Find learning rate…")
+        .click_accesskit();
     harness.run_steps(2);
     wait_for(harness, "Find a learning rate");
     let search = harness.state_mut().rate_search.search.as_mut().unwrap();
@@ -47,7 +49,11 @@ fn a_rate_is_found_and_taken() {
         panic!("{:?}", search(&harness).outcome);
     };
     assert!(found.points.len() > 5);
-    assert!(harness.query_by_label("Loss over learning rates").is_some());
+    assert!(
+        harness
+            .query_by_label("Loss against learning rate")
+            .is_some()
+    );
     assert_eq!(harness.get_by_label("Close").rect(), close);
     let expected = found.tenth_of_lowest.unwrap();
     let before = harness.state().workspace.draft.clone();
@@ -75,7 +81,7 @@ fn a_search_waits_for_a_run_and_is_cancelled_there() {
     wait_until(&mut harness, "tuning", |run| run.step >= 2);
     open(&mut harness);
     click(&mut harness, "Try rates");
-    wait_for(&mut harness, "It waits for the worker");
+    wait_for(&mut harness, "Waiting for the worker");
     click(&mut harness, "Cancel");
     wait_for(&mut harness, "Cancelled");
     assert!(!search(&harness).is_on);
@@ -107,7 +113,7 @@ fn a_search_that_is_under_way_is_cancelled_and_keeps_what_it_found() {
             .is_some_and(|(done, _)| done > 10)
     });
     click(&mut harness, "Cancel");
-    wait_for(&mut harness, "It ended early: stopped.");
+    wait_for(&mut harness, "The trial ended early: stopped.");
     wait(&mut harness, "idle", |app| app.workspace.queue.is_idle());
     let outcome = search(&harness).outcome.as_ref().unwrap();
     let n_points = outcome.as_ref().unwrap().points.len();
@@ -182,7 +188,7 @@ fn what_was_found_is_drawn() {
         app.rate_search.search = Some(search);
         let mut harness = harness(app, vec2(1000.0, 620.0), look);
         wait_for(&mut harness, "2000 examples");
-        wait_for(&mut harness, "It ended early");
+        wait_for(&mut harness, "The trial ended early");
         picture(&mut harness, name);
         results.extend_harness(&mut harness);
     }

@@ -230,7 +230,7 @@ fn steps_and_heads_are_chosen_by_their_controls() {
     wait_for(&mut harness, "S₀ after step 150");
     harness.state_mut().states.settings.step = Some(50);
     wait_for(&mut harness, "S₀ after step 50");
-    harness.get_by_label("Handed over").click();
+    harness.get_by_label("Kept").click();
     wait_for(&mut harness, "S₀ after step 150");
     harness.get_by_label("Q^T Z").click();
     wait_for(&mut harness, "Q^T Z, 64 x 64");

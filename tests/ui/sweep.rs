@@ -135,7 +135,7 @@ pub fn check(results: &mut SnapshotResults, name: &str, app: App, look: Appearan
 fn sweeps_are_set_up() {
     let mut results = SnapshotResults::new();
     let first = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
-    let label = "Nothing differs";
+    let label = "No fields to vary";
     check(&mut results, "sweep_first", first, Appearance::Dark, label);
     for (look, name) in [
         (Appearance::Dark, "sweep_setup_dark"),
@@ -170,7 +170,7 @@ fn a_first_sweep_is_set_up_by_its_fields_and_saved() {
     let folder = tempfile::tempdir().unwrap();
     let app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
     let mut harness = harness(app, SIZE, Appearance::Dark);
-    wait_for(&mut harness, "Nothing differs between the runs yet");
+    wait_for(&mut harness, "No fields to vary yet");
     assert!(
         harness
             .query_by_label("Add Number of support vectors")
@@ -180,7 +180,11 @@ fn a_first_sweep_is_set_up_by_its_fields_and_saved() {
     click(&mut harness, "Add Three seeds, for means and intervals");
     wait_for(&mut harness, "15 runs");
     assert!(harness.query_by_label("Add Learning rate").is_none());
-    assert!(harness.query_by_label_contains("Nothing differs").is_none());
+    assert!(
+        harness
+            .query_by_label_contains("No fields to vary")
+            .is_none()
+    );
 
     let path = folder.path().join("mine.ron");
     let chosen = harness.state_mut();
@@ -192,7 +196,7 @@ fn a_first_sweep_is_set_up_by_its_fields_and_saved() {
     chosen.workspace.draft.training.steps += 1;
     let base = saved.base_run().unwrap();
     chosen.use_path(PathFor::OpenSweep, path);
-    wait_for(&mut harness, "The sweep is set up");
+    wait_for(&mut harness, "The sweep is loaded");
     assert_eq!(harness.state().sweep.draft.parts, draft);
     assert_eq!(harness.state().workspace.draft, base);
 }
@@ -201,8 +205,8 @@ fn a_first_sweep_is_set_up_by_its_fields_and_saved() {
 fn a_sweep_that_ships_brings_its_base_run() {
     let app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
     let mut harness = harness(app, SIZE, Appearance::Dark);
-    wait_for(&mut harness, "Nothing differs between the runs yet");
-    click(&mut harness, "Begin with the sweep gsm8k-mini");
+    wait_for(&mut harness, "No fields to vary yet");
+    click(&mut harness, "Start from the sweep gsm8k-mini");
     wait_for(&mut harness, "51 runs");
     let base = &harness.state().workspace.draft;
     assert_eq!(
@@ -247,7 +251,13 @@ fn a_sweep_that_failed() {
         shown.failure = Some("cannot write sweep.ron: the disk is full".into());
         let mut app = app(RunStore::default(), Tab::Sweep, look);
         app.sweep.show(shown);
-        check(&mut results, name, app, look, "The sweep could not go on");
+        check(
+            &mut results,
+            name,
+            app,
+            look,
+            "The sweep could not continue",
+        );
     }
 }
 
@@ -335,10 +345,10 @@ fn numbers_are_columns_and_brushed_runs_are_selected() {
         .brushes
         .insert(brush.0, brush.1);
     harness.run_steps(2);
-    click(&mut harness, "Select these");
+    click(&mut harness, "Select these runs");
     assert_eq!(harness.state().workspace.selection.selected, names[2..]);
     // The list of runs, newest first, came to where it stands.
     wait_for(&mut harness, "Run sizes-and-rates.0002");
     click(&mut harness, "Keep all");
-    assert!(harness.query_by_label("Select these").is_none());
+    assert!(harness.query_by_label("Select these runs").is_none());
 }

@@ -59,13 +59,13 @@ fn a_run_of_a_sweep_is_held_by_the_sweep() {
     harness.key_press_modifiers(Modifiers::COMMAND, Key::P);
     harness.run_steps(2);
     assert!(is_held(harness.state()));
-    wait_for(&mut harness, "is paused with all of its runs");
+    wait_for(&mut harness, "is paused");
     harness.key_press_modifiers(Modifiers::COMMAND, Key::Period);
     wait_for(
         &mut harness,
-        "goes on without sizes-and-rates.0008, which is saved",
+        "continues without sizes-and-rates.0008, which is saved",
     );
-    let gone = harness.query_by_label_contains("The worker is gone");
+    let gone = harness.query_by_label_contains("The worker stopped");
     assert!(gone.is_none());
 
     click(&mut harness, "Show the sweep");
@@ -80,7 +80,7 @@ fn a_run_of_a_sweep_that_goes_on_is_not_taken_up_by_itself() {
     let run = RunId("sizes-and-rates.0008".into());
     let ctx = harness.ctx.clone();
     harness.state_mut().apply(Action::ResumeFromDisk(run), &ctx);
-    wait_for(&mut harness, "stop the sweep before the run is taken up");
+    wait_for(&mut harness, "stop the sweep before you resume the run");
     assert!(harness.state().workspace.queue.is_empty());
 }
 
@@ -95,7 +95,7 @@ fn a_run_waits_for_the_sweep_and_can_begin_beside_it() {
     harness.run_steps(2);
     assert!(harness.query_by_label("Start").is_none());
     harness
-        .get_by_label("Start after the one that is on")
+        .get_by_label("Start after the current run")
         .click_accesskit();
     wait_for(&mut harness, "After the sweep sizes-and-rates");
     wait_for(&mut harness, "1. click waits");
@@ -151,13 +151,13 @@ fn another_sweep_is_looked_at_while_one_goes_on() {
     assert_eq!(sweep.shown.as_ref().unwrap().path, other);
     assert_eq!(sweep.on().unwrap().path, path);
     // One at a time, whichever is looked at.
-    click(&mut harness, "Go on");
+    click(&mut harness, "Resume");
     assert_eq!(harness.state().sweep.on().unwrap().path, path);
     click(&mut harness, "New sweep");
     wait_for(&mut harness, "The sweep sizes-and-rates goes on");
     click(&mut harness, "Back");
 
-    click(&mut harness, "Show it");
+    click(&mut harness, "Show sweep");
     let sweep = &harness.state().sweep;
     assert_eq!(sweep.shown.as_ref().unwrap().path, path);
     assert!(sweep.on().unwrap().live.is_some());

@@ -42,16 +42,16 @@ impl App {
                     .apply(action, &workspace.draft, &workspace.runs_dir);
             }
             Action::Pause(run) => match self.sweep.under_way(&run) {
-                Some(_) => self.tell_sweep(SweepCommand::Pause, "is paused with all of its runs"),
+                Some(_) => self.tell_sweep(SweepCommand::Pause, "is paused"),
                 None => workspace.send(Command::Pause(run)),
             },
             Action::Resume(run) => match self.sweep.under_way(&run) {
-                Some(_) => self.tell_sweep(SweepCommand::Resume, "goes on"),
+                Some(_) => self.tell_sweep(SweepCommand::Resume, "is resumed"),
                 None => workspace.send(Command::Resume(run)),
             },
             Action::Stop(run) => match self.sweep.under_way(&run) {
                 Some(task) => {
-                    let what = format!("goes on without {}, which is saved", run.0);
+                    let what = format!("continues without {}, which is saved", run.0);
                     self.tell_sweep(SweepCommand::Skip(task), &what);
                 }
                 None => workspace.send(Command::Stop(run)),
@@ -214,7 +214,7 @@ impl App {
             && sweep.task_of(run).is_some()
         {
             let text = format!(
-                "{} is a run of the sweep {}, which goes on; stop the sweep before the run is taken up by itself",
+                "{} belongs to the sweep {}, which is running; stop the sweep before you resume the run alone",
                 run.0, sweep.plan.sweep.name
             );
             return self.workspace.notify(Notice::error(text));

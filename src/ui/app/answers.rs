@@ -52,7 +52,7 @@ impl App {
         }
         if let Some(base) = self.sweep.base.take() {
             self.workspace.draft = *base;
-            let text = "The sweep is set up, and the configuration is its base run";
+            let text = "The sweep is loaded, and the configuration is its base run";
             self.workspace.notify(Notice::info(text.into()));
         }
     }

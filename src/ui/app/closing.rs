@@ -104,7 +104,7 @@ impl App {
                 PersistedRequest::Start(text) => match QueueRequest::from_text(&text) {
                     Ok(asked) => self.workspace.queue.push(asked),
                     Err(error) => self.workspace.notify(Notice::error(format!(
-                        "a run that waited cannot be read by this version, {error}"
+                        "this version cannot read a queued run, {error}"
                     ))),
                 },
                 PersistedRequest::ResumeFromDisk(run) => self.resume_from_disk(&run),

@@ -58,7 +58,7 @@ impl Dropped {
                 })
             }
             _ => {
-                let reason = "is none that Gosling knows; drop a model (.pth, .safetensors), a state, a vocabulary (.txt), texts (.jsonl, .json, .csv), a specification (.ron) or a run's folder";
+                let reason = "is not a supported file; drop a model (.pth, .safetensors), a state, a vocabulary (.txt), a data set (.jsonl, .json, .csv), a specification (.ron) or a run's folder";
                 Err(Error::input(path, "kind", reason))
             }
         }

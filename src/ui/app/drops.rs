@@ -49,19 +49,19 @@ impl App {
             }
             Dropped::Spec(spec) => {
                 *draft = *spec;
-                "The configuration is that of the file"
+                "The configuration is loaded from the file"
             }
             Dropped::Model(path) => {
                 draft.model.checkpoint = CheckpointSource::File(path);
-                "The model of the configuration is that file"
+                "The configuration uses this model file"
             }
             Dropped::Vocabulary(path) => {
                 draft.model.vocabulary = VocabularySource::File(path);
-                "The vocabulary of the configuration is that file"
+                "The configuration uses this vocabulary file"
             }
             Dropped::State(path) => {
                 start_from(&mut draft.method, path);
-                "The configuration starts from that state"
+                "The configuration starts from this state"
             }
             Dropped::Texts(path) => {
                 let (validation, template) = match &draft.data.source {
@@ -77,7 +77,7 @@ impl App {
                     validation,
                     template,
                 };
-                "The configuration trains on that file"
+                "The configuration trains on this file"
             }
         };
         self.shell.shows_form = true;

@@ -63,7 +63,7 @@ impl App {
                 if self.workspace.queue.is_idle() {
                     self.config.measures = false;
                     self.rate_search
-                        .none_is_on("the search was given up", &mut self.workspace);
+                        .none_is_on("search cancelled", &mut self.workspace);
                 }
             }
             Some(News::Diagnosed(diagnosis)) => {
@@ -80,17 +80,17 @@ impl App {
     pub(super) fn worker_gone(&mut self) {
         self.workspace.worker = None;
         self.workspace.queue.worker_gone();
-        let why = "the worker ended; start it again and resume the run";
+        let why = "the worker stopped; restart it and resume the run";
         let sweep = &self.sweep;
         let is_elsewhere = |run: &RunId| sweep.under_way(run).is_some();
         self.workspace.store.worker_gone(why, is_elsewhere);
         self.rate_search
-            .none_is_on("the worker ended; start it again", &mut self.workspace);
+            .none_is_on("the worker stopped; restart it", &mut self.workspace);
         // On the way out it ends because it was told to.
         if self.closing.stage == Closing::Saving {
             return;
         }
-        let text = "The worker is gone. What was written is safe, and runs can be resumed.";
+        let text = "The worker stopped. Saved files are safe, and runs can be resumed.";
         self.workspace
             .notify(Notice::error(text.into()).with(Remedy::RestartWorker));
     }

@@ -251,7 +251,7 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
                 shell.dock.drag(tab, ui.ctx());
             }
             let hint = format!(
-                "{}. Drag it into the centre to see it beside another; a right click has ways without dragging",
+                "{}. Drag it into the centre to see two views side by side, or right-click for a menu",
                 tab.purpose()
             );
             if label.on_hover_text(hint).clicked() {
@@ -273,7 +273,7 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
                     }
                 }
             });
-            look.response.on_hover_text("Light or dark");
+            look.response.on_hover_text("Theme");
             ui.separator();
             ui.toggle_value(&mut shell.shows_form, "Configuration");
             ui.toggle_value(&mut shell.shows_log, "Log");

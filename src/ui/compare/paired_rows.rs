@@ -297,14 +297,13 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
         }
     }
     table.notes = vec![
-        "accuracy with its 95% interval (Wilson; of a mean of runs Student's t over runs, whose \
-         number is n)"
+        "accuracy with its 95% interval (Wilson; for a mean of runs, Student's t over its n runs)"
             .into(),
         "difference with its 95% bootstrap interval over items; p of McNemar's exact test, \
          two-sided"
             .into(),
-        "ended: the share of written answers that the model ended, the others were cut off; \
-         extracted: the share that an answer could be read out of"
+        "ended: the share of written answers that the model ended itself, the others were cut \
+         off; extracted: the share from which an answer could be read"
             .into(),
     ];
     table

@@ -24,43 +24,43 @@ const WHOLE_UP_TO: usize = 100;
 const COLUMNS: [(&str, &str, Align, f32); 8] = [
     (
         "Run",
-        "The run; what was evaluated and what counts as right",
+        "The run, what was evaluated, and the rule for correct answers",
         Align::Min,
         104.0,
     ),
     (
         "Accuracy",
-        "With the number of items and its 95% interval (Wilson); for means of runs Student's t over runs",
+        "With its 95% interval (Wilson) and the number of items; for means of runs, Student's t over runs",
         Align::Min,
         142.0,
     ),
     (
         "Ended",
-        "The share of written answers that the model ended itself, the others were cut off; below it the share that an answer could be read out of",
+        "The share of written answers that the model ended itself (the others were cut off); below it, the share from which an answer could be read",
         Align::Min,
         46.0,
     ),
     (
         "Difference",
-        "To the baseline, with its 95% bootstrap interval over items",
+        "Difference to the baseline, with its 95% bootstrap interval over items",
         Align::Min,
         112.0,
     ),
     (
         "Fixed",
-        "Items that the baseline has wrong and this one right",
+        "Items that the baseline answers wrongly and this one correctly",
         Align::Max,
         38.0,
     ),
     (
         "Broken",
-        "Items that the baseline has right and this one wrong",
+        "Items that the baseline answers correctly and this one wrongly",
         Align::Max,
         42.0,
     ),
     (
         "p",
-        "McNemar's exact test, two-sided: how likely so uneven a split is by chance",
+        "McNemar's exact test, two-sided: the probability of a split at least this uneven by chance",
         Align::Max,
         42.0,
     ),
@@ -116,7 +116,7 @@ fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, selection: &Selection) -> Opti
         Against::Baseline(Compared::Done(comparison)) => comparison,
         Against::Baseline(Compared::Refused(reason)) => {
             cells.cell(Align::Min, |ui| {
-                ui.label(RichText::new("does not compare").weak())
+                ui.label(RichText::new("not comparable").weak())
                     .on_hover_text(reason);
             });
             return None;
@@ -151,7 +151,7 @@ fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, selection: &Selection) -> Opti
     }
     let pair = row.pair.as_ref()?;
     let button = cells.cell(Align::Max, |ui| ui.small_button("Items"));
-    let button = button.on_hover_text("Look at the items that were fixed and broken");
+    let button = button.on_hover_text("Show the items that were fixed and broken");
     button.clicked().then(|| {
         Action::LookAtItems(ItemsPair {
             first: Some(pair.first.path.clone()),

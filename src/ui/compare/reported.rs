@@ -18,9 +18,9 @@ pub fn reported_ui(ui: &mut Ui) {
     CollapsingHeader::new(title).default_open(true).show_unindented(ui, |ui| {
         weak_small(
             ui,
-            "arXiv 2504.05097, of the official benchmarks and a model that is not public, without \
-             items, intervals or prompts. They compare with nothing above; WinoGrande and ARC \
-             figures are not known to us.",
+            "From arXiv 2504.05097: official benchmarks and a model that is not public, without \
+             items, intervals or prompts. Not comparable with the figures above. We know no \
+             figures for WinoGrande and ARC.",
         );
         for reported in &PAPER {
             let Reported {

@@ -43,7 +43,7 @@ pub fn compared_steps_ui(
         group_title(ui, &format!("{title}, by steps"));
         weak_small(
             ui,
-            "accuracy by the steps of the gold answer, tuned, with 95% intervals",
+            "tuned accuracy by the steps of the gold answer, with 95% intervals",
         );
     });
     let groups: Vec<BarGroup> = steps

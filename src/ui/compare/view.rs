@@ -47,8 +47,8 @@ pub fn compare_ui(
     if n_without == runs.len() && !runs.iter().any(has_files) {
         empty_state(
             ui,
-            "Nothing measured yet",
-            "Select runs on the left, several with Ctrl or Shift. Those whose accuracy was measured stand here side by side.",
+            "No results yet",
+            "Select runs on the left, several with Ctrl or Shift. Runs with a measured accuracy are compared here.",
         );
         if let Some(run) = runs.last().filter(|run| run.status.is_over()) {
             let measure = |ui: &mut Ui| primary_button(ui, "Measure accuracy…", true, 170.0);
@@ -75,7 +75,7 @@ pub fn compare_ui(
         if selection.selected.len() == 1 {
             weak_small(
                 ui,
-                "Select more runs on the left with Ctrl or Shift to see them side by side.",
+                "Select more runs on the left with Ctrl or Shift to compare them.",
             );
         }
         for (benchmark, runs) in &bars {
@@ -152,7 +152,7 @@ fn heading_ui(
             }
         }));
         combo.response.labelled_by(label.id).on_hover_text(
-            "What differences are taken to. A run that is chosen here stays the baseline whatever is selected.",
+            "Baseline for differences. A run chosen here stays the baseline when the selection changes.",
         );
         from_right(ui, |ui| {
             let has_rows = groups.iter().any(|(_, rows)| !rows.is_empty());

@@ -41,15 +41,13 @@ impl Card {
     /// What it adds to the one above it.
     pub fn adds(self) -> &'static str {
         match self {
-            Self::Base => "Trains nothing and measures the model as it is.",
-            Self::Standard => "Trains S₀, which every text starts from: y = S r",
+            Self::Base => "Trains nothing; measures the untuned model.",
+            Self::Standard => "Trains the initial state S₀: y = S r",
             Self::Lifted => {
                 "Adds a readout of M kernel features of the receptance: y = S r + Z φ(r)"
             }
-            Self::Decorrelated => {
-                "Adds R, which takes the features\u{2019} correlations away: z = R φ(r)"
-            }
-            Self::Literal => "Replaces the model\u{2019}s recurrence by one of R φ: y = Z R φ(r)",
+            Self::Decorrelated => "Adds R, which decorrelates the features: z = R φ(r)",
+            Self::Literal => "Replaces the model\u{2019}s recurrence by one over R φ: y = Z R φ(r)",
         }
     }
 

@@ -120,8 +120,8 @@ impl Form<'_> {
             }
         }
         within(ui, |ui| {
-            let hint = "Reads the training data and shows them as the model would see them: how long they are, the first ones in tokens, and what is left out";
-            if ui.button("Look at the data…").on_hover_text(hint).clicked() {
+            let hint = "Reads the training data and shows it as the model sees it: lengths, the first examples in tokens, and what is left out";
+            if ui.button("Preview data…").on_hover_text(hint).clicked() {
                 actions.push(Action::LookAtData);
             }
         });
@@ -160,10 +160,10 @@ impl Form<'_> {
         );
         within(ui, |ui| {
             let text = match self.searches {
-                true => "Finding a rate…",
-                false => "Find a rate…",
+                true => "Finding learning rate…",
+                false => "Find learning rate…",
             };
-            let hint = "Tries rising rates on this configuration, after what the worker does now, and shows the loss over them; nothing is written";
+            let hint = "Tries increasing rates on this configuration when the worker is free and plots the loss; nothing is written";
             if ui.button(text).on_hover_text(hint).clicked() {
                 self.actions.push(Action::OpenRateSearch);
             }

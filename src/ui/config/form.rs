@@ -90,7 +90,7 @@ pub(crate) fn config_form_ui(
         group(ui, "Accuracy", true, |ui| {
             form.evaluation_ui(ui, &mut draft.evaluation, &draft.data.source)
         });
-        group(ui, "Writing down", false, |ui| {
+        group(ui, "Logging and checkpoints", false, |ui| {
             form.intervals_ui(ui, &mut draft.intervals)
         });
         ui.add_space(GAP);
@@ -159,7 +159,7 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
             });
             presets
                 .response
-                .on_hover_text("Runs that ship with the program");
+                .on_hover_text("Presets that ship with the program");
         });
     });
     actions
@@ -191,13 +191,13 @@ fn start_ui(
         None => estimate_ui(ui, draft, config, known.runs),
     });
     let text = if is_busy {
-        "Start after the one that is on"
+        "Start after the current run"
     } else {
         "Start"
     };
     let width = ui.available_width();
     let button = primary_button(ui, text, problem.is_none(), width);
-    let hint = "Tune in a new folder, and measure before and after";
+    let hint = "Tune in a new folder; measure before and after";
     if button.on_hover_text(hint).clicked() {
         return vec![Action::Start];
     }
@@ -247,7 +247,7 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, runs: &[Run]) {
         let is_too_large = device.is_some_and(|bytes| total > bytes);
         let text = format!("Largest step about {:.0} MB{of_device}", total as f64 / 1e6);
         let hint = format!(
-            "{memory}\n\nEstimated from the model's dimensions and the longest example. No gradient of a weight is in it, since none is formed."
+            "{memory}\n\nEstimated from the model's dimensions and the longest example. It has no weight gradients, since none are computed."
         );
         if is_too_large {
             let warning = palette(ui.visuals()).warning;
@@ -271,9 +271,9 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, runs: &[Run]) {
         }
         None => {
             let text = match draft.method {
-                Method::Base => "No step is taken",
+                Method::Base => "No training steps",
                 Method::Standard(_) | Method::Lifted(_) | Method::PaperLiteral(_) => {
-                    "Time is known after a run like this one"
+                    "Time is known after a similar run"
                 }
             };
             line_ui(ui, text);
@@ -294,20 +294,24 @@ fn time_words(told: &TimeAhead<'_>) -> (String, String) {
     } else {
         " for the steps"
     };
-    let scaled = if is_scaled { ", by a like run" } else { "" };
+    let scaled = if is_scaled {
+        ", from a similar run"
+    } else {
+        ""
+    };
     let text = format!("About {}{part}{scaled}", duration(secs));
     let mut hint = match is_scaled {
         false => format!(
-            "From the steps of {}, which had the same model, data, device, method and batch.",
+            "Measured on {}, which had the same model, data, device, method and batch.",
             from.0
         ),
         true => format!(
-            "Scaled from the steps of {}, which had the same model and device: in proportion to the tokens of a step and to what each costs by arithmetic.",
+            "Scaled from {}, which had the same model and device, by the tokens of a step and the computed cost of a token.",
             from.0
         ),
     };
     if !has_evaluations {
-        hint.push_str(" How long the accuracy takes to measure is not known yet.");
+        hint.push_str(" The time to measure accuracy is not known yet.");
     }
     (text, hint)
 }

@@ -79,8 +79,8 @@ pub fn kernel_preview_ui(
         let at = pos2(x, rect.bottom() - 1.0);
         painter.text(at, align, text, FontId::proportional(10.5), colours.weak);
     }
-    named(&response, Role::Image, "Kernel over distances");
-    response.on_hover_text("Squared distance between receptance vectors and support vectors, both of unit length. Grey, all pairs; green, the nearest support vector of each; the line is φ, from 1 down to 0.");
+    named(&response, Role::Image, "Kernel against distance");
+    response.on_hover_text("Squared distance between receptance vectors and support vectors, both of unit length. Grey: all pairs. Green: the nearest support vector of each receptance vector. Line: φ, from 1 down to 0.");
     let mut actions = Vec::new();
     let height = small_lines(ui, 2);
     reserved(ui, height, |ui| match (distances, gamma) {
@@ -93,7 +93,7 @@ pub fn kernel_preview_ui(
         }
         (Distances::Unknown, _) => {
             let measure = ui.small_button("Measure distances");
-            let hint = "Reads some training examples with the model, after what it does now; nothing is written";
+            let hint = "Reads some training examples with the model when the worker is free; nothing is written";
             if measure.on_hover_text(hint).clicked() {
                 actions.push(Action::MeasureDistances);
             }
@@ -121,9 +121,9 @@ fn sentence(known: &KernelDistances, gamma: f64) -> String {
     let share = n_faint as f64 / known.pairs.len().max(1) as f64;
     let (near, any) = (phi(middle(&known.nearest)), phi(middle(&known.pairs)));
     let verdict = if share > 0.9 {
-        "; nearly every kernel is silent, try a smaller γ"
+        "; almost no kernel responds, try a smaller γ"
     } else if any > 0.9 {
-        "; all kernels answer alike, try a larger γ"
+        "; all kernels respond alike, try a larger γ"
     } else {
         ""
     };

@@ -133,28 +133,28 @@ pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
     match format {
         ExportFormat::Pth(PthDType::F32) => [
             "PyTorch, 32 bits (.pth)",
-            "RWKV-Runner and the rwkv Python package; a script that loads it is written beside it",
-            "Carries S₀ exactly, and nothing of what made it.",
+            "RWKV-Runner and the rwkv Python package; a script that loads it is saved next to it",
+            "Holds S₀ exactly, without the settings that made it.",
         ],
         ExportFormat::Pth(PthDType::BF16) => [
             "PyTorch, bfloat16 (.pth)",
-            "RWKV-Runner and the rwkv Python package, as RWKV-PEFT saves",
-            "Half the size; numbers keep 8 bits of mantissa. Nothing of what made it.",
+            "RWKV-Runner and the rwkv Python package, in the precision that RWKV-PEFT saves",
+            "Half the size; values keep 8 bits of mantissa. Without the settings that made it.",
         ],
         ExportFormat::St => [
             "Safetensors for web-rwkv, 16 bits (.st)",
             "Ai00 and web-rwkv",
-            "Transposed as they expect it; numbers keep 11 bits and may not exceed 65504. Nothing of what made it.",
+            "Transposed as these programs expect; values keep 11 bits of mantissa and may not exceed 65504. Without the settings that made it.",
         ],
         ExportFormat::Raw => [
             "Raw, 32 bits (.bin)",
             "rwkv.cpp",
-            "Bare numbers, exact: the file says neither sizes nor model, so it fits one model only.",
+            "Raw values, exact. The file holds neither sizes nor a model name, so it fits one model only.",
         ],
         ExportFormat::Safetensors => [
             "Gosling, 32 bits (.safetensors)",
-            "This program: to go on from, to compare, to look at",
-            "Carries S₀ exactly, with the settings and figures of the run. Other programs do not know it.",
+            "This program: to continue tuning, compare and inspect",
+            "Holds S₀ exactly, with the settings and results of the run. Other programs cannot read it.",
         ],
     }
 }
@@ -267,11 +267,11 @@ fn write(exporting: &ExportDialog) -> Result<String> {
     )?;
     let rounding = if report.max_abs_rounding > 0.0 {
         format!(
-            "rounding changed numbers by at most {:.1e}",
+            "rounding changed values by at most {:.1e}",
             report.max_abs_rounding
         )
     } else {
-        "every number is exact".into()
+        "all values are exact".into()
     };
     let script = script.map_or(String::new(), |script| {
         format!("; {} loads it", shown(&script))

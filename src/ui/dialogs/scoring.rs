@@ -69,7 +69,7 @@ impl ScoringDialog {
             return Some("Choose the folder of the official files");
         }
         if self.request.limit == Some(0) {
-            return Some("No item is scored; raise the number");
+            return Some("No items would be scored; raise the number");
         }
         None
     }

@@ -39,7 +39,7 @@ pub fn item_detail_ui(ui: &mut Ui, pair: &EvaluationPair, idx: usize, names: [&s
             ui.horizontal(|ui| {
                 let palette = palette(ui.visuals());
                 let (word, colour) = match pair.rule.is_right(record) {
-                    true => ("right", palette.good),
+                    true => ("correct", palette.good),
                     false => ("wrong", palette.bad),
                 };
                 ui.label(RichText::new(word).color(colour).strong());
@@ -62,7 +62,7 @@ fn answer_ui(ui: &mut Ui, record: &ItemRecord) {
             text_ui(ui, "Output", output);
             weak_small(
                 ui,
-                format!("strict {extracted}, flexible {extracted_flexible}, right answer {gold}"),
+                format!("strict {extracted}, flexible {extracted_flexible}, correct answer {gold}"),
             );
         }
         Answer::Chosen {
@@ -86,7 +86,7 @@ fn answer_ui(ui: &mut Ui, record: &ItemRecord) {
             for (idx, option) in options.iter().enumerate() {
                 let mut marks = Vec::new();
                 if *gold == idx {
-                    marks.push("right answer");
+                    marks.push("correct answer");
                 }
                 if *chosen == Some(idx) {
                     marks.push("chosen");

@@ -66,7 +66,7 @@ pub fn change_mark(change: Change, palette: &Palette) -> (&'static str, Color32)
     match change {
         Change::Fixed => ("fixed", palette.good),
         Change::Broken => ("broken", palette.bad),
-        Change::BothRight => ("right", palette.weak),
+        Change::BothRight => ("correct", palette.weak),
         Change::BothWrong => ("wrong", palette.weak),
     }
 }

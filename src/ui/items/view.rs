@@ -56,8 +56,8 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
         } else {
             empty_state(
                 ui,
-                "No items to look at",
-                "Select a run on the left whose accuracy was measured. The questions that tuning fixed and broke stand here, with prompts and answers.",
+                "No items to show",
+                "Select a run on the left with a measured accuracy. The questions that tuning fixed and broke are listed here, with prompts and answers.",
             );
         }
         return;
@@ -94,7 +94,9 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
     };
     match measured.compared(&pair) {
         Compared::Waiting => empty_state(ui, "Comparing", "It takes a moment."),
-        Compared::Refused(reason) => empty_state(ui, "These do not compare", &reason),
+        Compared::Refused(reason) => {
+            empty_state(ui, "These evaluations are not comparable", &reason)
+        }
         Compared::Done(comparison) => {
             filter_ui(ui, settings, &comparison, &rules, &pair);
             steps_of_pair_ui(ui, &pair, [&first.name, &second.name]);
@@ -116,8 +118,8 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
                     match listed.is_empty() {
                         true => empty_state(
                             ui,
-                            "No such item",
-                            "Choose another kind above, or clear the search.",
+                            "No matching items",
+                            "Choose another filter above, or clear the search.",
                         ),
                         false => {
                             item_detail_ui(ui, &pair, settings.chosen, [&first.name, &second.name])

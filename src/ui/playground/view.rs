@@ -49,7 +49,7 @@ pub fn playground_ui(
     let field = TextEdit::multiline(&mut playground.settings.prompt)
         .id(prompt_id())
         .desired_rows(4)
-        .hint_text("What the model reads first")
+        .hint_text("Text for the model to continue")
         .desired_width(f32::INFINITY);
     let field = ui.add(field);
     crate::ui::widgets::controls::named(&field, eframe::egui::Role::MultilineTextInput, "Prompt");
@@ -62,7 +62,7 @@ pub fn playground_ui(
         if is_on {
             if ui
                 .button("Stop")
-                .on_hover_text("End both answers after this token")
+                .on_hover_text("Stop both answers after this token")
                 .clicked()
             {
                 actions.push(Action::StopGenerating);
@@ -71,7 +71,7 @@ pub fn playground_ui(
             if is_run_on && texts.is_none() {
                 weak_small(
                     ui,
-                    "Waits until the run is over; the model answers one thing at a time",
+                    "Waiting for the run to end; the worker does one job at a time",
                 );
             }
         } else {
@@ -79,7 +79,7 @@ pub fn playground_ui(
             let can_answer = !playground.settings.prompt.is_empty();
             let answer = primary_button(ui, "Answer", can_answer, 110.0);
             if answer
-                .on_hover_text(format!("{keys} while the prompt is typed"))
+                .on_hover_text(format!("{keys} in the prompt field"))
                 .clicked()
             {
                 actions.push(Action::Generate);
@@ -87,11 +87,12 @@ pub fn playground_ui(
             let text = match (run, tuned) {
                 (_, Some(run)) => format!("untuned and with the state of {}", run.title()),
                 (Some(run), None) => {
-                    format!("untuned only; {} has handed over no state yet", run.title())
+                    format!(
+                        "{} has no saved state yet; showing the untuned model",
+                        run.title()
+                    )
                 }
-                (None, None) => {
-                    "untuned only; select a run on the left to compare with its state".into()
-                }
+                (None, None) => "untuned only; select a run on the left to compare".into(),
             };
             cut_label(ui, RichText::new(text).small().weak());
         }
@@ -125,7 +126,7 @@ pub fn playground_ui(
             columns[1].with_layout(layout, |ui| {
                 ui.horizontal(|ui| group_title(ui, "Tuned"));
                 let advice =
-                    "Select a run that has finished or was stopped; its state answers here.";
+                    "Select a finished or stopped run; the answer with its state appears here.";
                 weak_small(ui, advice);
             });
         }
@@ -152,39 +153,39 @@ fn first_line(text: &str) -> &str {
 fn settings_ui(ui: &mut Ui, settings: &mut PlaygroundSettings, has_state: bool) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().slider_width = 76.0;
-        let label = ui.label("State times").id;
+        let label = ui.label("State scale").id;
         let alpha = Slider::new(&mut settings.alpha, -1.0..=2.0).fixed_decimals(2);
         ui.add_enabled(has_state, alpha)
             .labelled_by(label)
-            .on_hover_text("α: every number of the state is multiplied by it. 1 is the state as it was tuned, 0 the untuned model, below 0 away from it");
-        if ui.add_enabled(has_state, eframe::egui::Button::new("1").small()).on_hover_text("The state as it was tuned").clicked() {
+            .on_hover_text("α multiplies the state: 1 is the tuned state, 0 the untuned model; negative values reverse the state");
+        if ui.add_enabled(has_state, eframe::egui::Button::new("1").small()).on_hover_text("Reset to the tuned state").clicked() {
             settings.alpha = 1.0;
         }
-        let label = ui.label("At most").id;
+        let label = ui.label("Max tokens").id;
         ui.add(DragValue::new(&mut settings.max_tokens).range(1..=4096).speed(0.5))
             .labelled_by(label);
         ui.label("tokens");
     });
-    CollapsingHeader::new("How tokens are chosen").show_unindented(ui, |ui| {
+    CollapsingHeader::new("Settings of the answer").show_unindented(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
-            ui.add(Checkbox::new(&mut settings.is_random, "By chance"))
+            ui.add(Checkbox::new(&mut settings.is_random, "Sampling"))
                 .on_hover_text(
-                    "Off takes the likeliest token each time, so that an answer is always the same",
+                    "Off: greedy decoding, always the most likely token, so the answer is always the same",
                 );
             ui.add_enabled_ui(settings.is_random, |ui| {
                 ui.spacing_mut().slider_width = 80.0;
                 let label = ui.label("Temperature").id;
                 ui.add(Slider::new(&mut settings.temperature, 0.05..=2.0).fixed_decimals(2))
                     .labelled_by(label)
-                    .on_hover_text("What logits are divided by: below 1 the likely grow likelier");
+                    .on_hover_text("Divisor of the logits; below 1, likely tokens become more likely");
                 let label = ui.label("Top p").id;
                 ui.add(Slider::new(&mut settings.top_p, 0.05..=1.0).fixed_decimals(2))
                     .labelled_by(label)
-                    .on_hover_text("Only the likeliest tokens that together have this share");
+                    .on_hover_text("Sample only from the most likely tokens that together have this probability");
                 let label = ui.label("Seed").id;
                 ui.add(DragValue::new(&mut settings.seed).speed(0.1))
                     .labelled_by(label)
-                    .on_hover_text("The same seed draws the same tokens");
+                    .on_hover_text("The same seed gives the same tokens");
             });
             ui.checkbox(&mut settings.stops_at_blank, "Stop at a blank line");
         });
@@ -225,14 +226,14 @@ fn written_ui(
         }
     });
     let status = match text.end {
-        None if is_on => "being written".into(),
+        None if is_on => "generating".into(),
         None if text.text.is_empty() => String::new(),
         None => "not ended".into(),
         Some(end) => {
             let why = match end {
                 AnswerEnd::EndOfDocument => "the model ended it",
                 AnswerEnd::StopText => "ended at a blank line",
-                AnswerEnd::MaxTokens => "as long as it may be",
+                AnswerEnd::MaxTokens => "token limit reached",
                 AnswerEnd::Stopped => "stopped",
             };
             let speed = text.n_tokens as f64 / text.secs.max(1e-9);

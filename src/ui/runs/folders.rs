@@ -84,7 +84,7 @@ impl RunFolders {
                 continue;
             };
             if !run.status.is_over() {
-                let text = format!("{} is on; stop it before it is deleted", run.title());
+                let text = format!("{} is running; stop it before you delete it", run.title());
                 workspace.notify(Notice::error(text));
                 continue;
             }
@@ -138,7 +138,7 @@ pub(crate) fn move_folder(from: &Path, to: &Path) -> Result<()> {
         std::fs::create_dir_all(parent).map_err(|error| Error::io("create", parent, error))?;
     }
     if to.exists() {
-        let reason = "is there already; move it out of the way";
+        let reason = "exists already; move it away first";
         return Err(Error::input(to, "folder", reason));
     }
     std::fs::rename(from, to).map_err(|error| Error::io("move", from, error))

@@ -17,7 +17,7 @@ pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action
     let shown = modal(ctx, "labels").show(ctx, |ui| {
         ui.set_width(380.0);
         ui.heading("Name, tags and note");
-        weak_small(ui, format!("Its folder stays {}", edited.run.0));
+        weak_small(ui, format!("The folder keeps its name, {}", edited.run.0));
         ui.add_space(6.0);
         let hint = edited.run.0.clone();
         field(ui, "Name", |ui| {
@@ -28,7 +28,7 @@ pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action
                 .response
                 .response
         });
-        field(ui, "Tags, with commas between them", |ui| {
+        field(ui, "Tags, separated by commas", |ui| {
             TextEdit::singleline(&mut edited.tags)
                 .desired_width(f32::INFINITY)
                 .show(ui)

@@ -71,13 +71,17 @@ pub(crate) fn runs_panel_ui(
     let mut actions = run_queue_ui(ui, &queued);
     if n_runs == 0 && queued.queue.is_empty() {
         if told.is_reading {
-            empty_state(ui, "Reading runs", "Those of earlier sessions come first.");
+            empty_state(
+                ui,
+                "Reading runs",
+                "Runs of earlier sessions are read first.",
+            );
         } else {
             let how = match told.shows_form {
                 true => "Press Start at the lower right.".to_owned(),
                 false => format!("{} starts one.", ui.ctx().format_shortcut(&START)),
             };
-            let advice = format!("{how} Every run is kept here, over restarts too.");
+            let advice = format!("{how} All runs stay here, also after a restart.");
             empty_state(ui, "No runs yet", &advice);
         }
         broken_ui(ui, store);
@@ -85,7 +89,7 @@ pub(crate) fn runs_panel_ui(
     }
     let listed = listed(store, panel);
     if listed.is_empty() && n_runs > 0 {
-        weak_small(ui, "No run has that in its name, its tags or its status.");
+        weak_small(ui, "No matching runs.");
     }
     broken_ui(ui, store);
     ui.spacing_mut().item_spacing.y = ROW_GAP;
@@ -127,7 +131,7 @@ fn order_ui(ui: &mut Ui, panel: &mut RunsPanel) {
                     ui.selectable_value(&mut panel.sort, sort, sort.name());
                 }
             });
-        sort.response.on_hover_text("The order of the runs");
+        sort.response.on_hover_text("Order of the runs");
         let field = TextEdit::singleline(&mut panel.filter)
             .hint_text("Filter")
             .desired_width(f32::INFINITY);

@@ -27,9 +27,9 @@ pub fn run_queue_ui(ui: &mut Ui, queued: &Queued<'_>) -> Vec<Action> {
     if let Some(name) = queue.starting() {
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
-                let give_up = ui.small_button("Give up");
+                let give_up = ui.small_button("Cancel");
                 if give_up
-                    .on_hover_text("End it before it has begun; nothing is written")
+                    .on_hover_text("Cancel before it starts; nothing is written")
                     .clicked()
                 {
                     actions.push(Action::GiveUp);
@@ -52,30 +52,30 @@ pub fn run_queue_ui(ui: &mut Ui, queued: &Queued<'_>) -> Vec<Action> {
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
                 let remove = ui.small_button("×");
-                let label = format!("Take {name}, number {}, out of the queue", idx + 1);
+                let label = format!("Remove {name} (position {}) from the queue", idx + 1);
                 named(&remove, Role::Button, &label);
-                if remove.on_hover_text("Take it out of the queue").clicked() {
+                if remove.on_hover_text("Remove from the queue").clicked() {
                     actions.push(Action::Withdraw(waiting.key));
                 }
                 if idx == 0 && sweep.is_some() && !waiting.is_beside {
-                    let beside = ui.small_button("Beside");
-                    let label = format!("Begin {name} beside the sweep");
+                    let beside = ui.small_button("Start now");
+                    let label = format!("Start {name} now, alongside the sweep");
                     named(&beside, Role::Button, &label);
-                    let hint = "Begin it beside the sweep and not after it; they share the device";
+                    let hint = "Start now, alongside the sweep (both use the device)";
                     if beside.on_hover_text(hint).clicked() {
                         actions.push(Action::BeginBeside(waiting.key));
                     }
                 }
                 if idx > 0 {
-                    let earlier = ui.small_button("Earlier");
-                    let label = format!("Begin {name}, number {}, earlier", idx + 1);
+                    let earlier = ui.small_button("Move up");
+                    let label = format!("Move {name} (position {}) up", idx + 1);
                     named(&earlier, Role::Button, &label);
-                    if earlier.on_hover_text("Begin it earlier").clicked() {
+                    if earlier.on_hover_text("Move up in the queue").clicked() {
                         actions.push(Action::Advance(waiting.key));
                     }
                 }
                 left(ui, |ui| {
-                    let text = RichText::new(format!("{}. {name} waits", idx + 1));
+                    let text = RichText::new(format!("{}. {name}, queued", idx + 1));
                     cut_label(ui, text.weak())
                 });
             });

@@ -82,7 +82,7 @@ impl<A: Send + 'static> Background<A> {
         };
         let thread = Builder::new().name("beside the window".into()).spawn(work);
         if let Err(error) = thread {
-            let error = Error::Device(format!("no thread to read files on, {error}"));
+            let error = Error::Device(format!("cannot start the thread that reads files, {error}"));
             let _ = self.threads.failures.send(error);
         }
     }

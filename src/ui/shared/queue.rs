@@ -105,7 +105,7 @@ impl QueueRequest {
     /// # Errors
     /// [`crate::error::Error::Input`] if this version cannot read it.
     pub fn from_text(text: &str) -> Result<Self> {
-        let spec = parse_spec(text, "run that waits")?;
+        let spec = parse_spec(text, "queued run")?;
         Ok(Self::Start(Box::new(spec)))
     }
 }

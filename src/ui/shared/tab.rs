@@ -51,12 +51,12 @@ impl Tab {
     /// What it shows, for a tooltip.
     pub fn purpose(self) -> &'static str {
         match self {
-            Self::Tune => "The numbers of the steps, live",
-            Self::States => "What the state looks like, layer by layer and head by head",
-            Self::Sweep => "Many runs over ranges of fields, queued and compared",
+            Self::Tune => "Training curves, live",
+            Self::States => "Heatmaps of the state, by layer and head",
+            Self::Sweep => "Many runs over ranges of settings, queued and compared",
             Self::Compare => "Accuracy of several runs side by side, with intervals",
-            Self::Items => "The questions that were scored, and which ones tuning fixed or broke",
-            Self::Playground => "A prompt of your own, answered with and without the state",
+            Self::Items => "Scored questions, and which ones tuning fixed or broke",
+            Self::Playground => "Your own prompt, answered with and without the state",
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn log_panel_ui(
         from_right(ui, |ui| {
             let copy = ui.small_button("Copy");
             if copy
-                .on_hover_text("The lines that are listed, as text")
+                .on_hover_text("Copy the listed lines as text")
                 .clicked()
             {
                 let lines: Vec<String> = shown(store, selection, *settings).map(written).collect();
@@ -46,8 +46,8 @@ pub fn log_panel_ui(
     let lines: Vec<&LogLine> = shown(store, selection, *settings).collect();
     if lines.is_empty() {
         let text = match store.log().len() {
-            0 => "What happens is written here.",
-            _ => "No line is of that kind.",
+            0 => "Events are listed here.",
+            _ => "No matching lines.",
         };
         weak_small(ui, text);
         return action;

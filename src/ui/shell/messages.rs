@@ -40,7 +40,7 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
                 });
                 if let Some(remedy) = notice.remedy {
                     let (text, action) = match remedy {
-                        Remedy::RestartWorker => ("Start it again", Action::RestartWorker),
+                        Remedy::RestartWorker => ("Restart worker", Action::RestartWorker),
                         Remedy::Undelete => ("Undo", Action::Undelete),
                     };
                     if ui.button(text).clicked() {
@@ -64,26 +64,27 @@ pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
 fn ending_words(ending: &Ending, goes_on: bool) -> (&'static str, String) {
     let (title, mut words) = match (&ending.sweep, ending.has_run) {
         (Some(name), false) => (
-            "A sweep is on",
-            format!("Closing stops the runs of {name} that are on after this step and saves them."),
+            "A sweep is running",
+            format!(
+                "Closing stops the active runs of {name} after their current step and saves them."
+            ),
         ),
         (Some(name), true) => (
-            "A sweep and a run are on",
-            format!("Closing stops the run, and those of {name}, after this step and saves them."),
+            "A sweep and a run are active",
+            format!(
+                "Closing stops the run and the runs of {name} after their current step and saves them."
+            ),
         ),
         (None, true) => (
-            "A run is on",
-            "Closing stops it after this step and saves it.".to_owned(),
+            "A run is active",
+            "Closing stops the run after its current step and saves it.".to_owned(),
         ),
-        (None, false) => (
-            "A run is about to begin",
-            "Nothing of it is done yet.".to_owned(),
-        ),
+        (None, false) => ("A run is about to start", "It has not started.".to_owned()),
     };
     words += match (ending.n_waiting, goes_on) {
         (0, _) => "",
-        (_, true) => " Runs that wait are kept, and wait again.",
-        (_, false) => " Runs that wait are taken out of the queue.",
+        (_, true) => " Queued runs are kept.",
+        (_, false) => " Queued runs are removed.",
     };
     (title, words)
 }
@@ -104,7 +105,7 @@ pub fn closing_ui(
                 let (title, words) = ending_words(ending, *goes_on);
                 ui.heading(title);
                 ui.label(words);
-                ui.checkbox(goes_on, "Go on when Gosling is opened again");
+                ui.checkbox(goes_on, "Resume when Gosling is opened again");
                 ui.add_space(GAP);
                 ui.horizontal(|ui| {
                     from_right(ui, |ui| {
@@ -125,7 +126,7 @@ pub fn closing_ui(
             modal(ctx, "saving").show(ctx, |ui| {
                 ui.set_width(320.0);
                 ui.heading("Saving");
-                ui.label("The window closes when the steps under way are done and saved.");
+                ui.label("The window closes when the current steps are finished and saved.");
             });
         }
     }
@@ -149,7 +150,7 @@ pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
             });
         });
         ui.add_space(6.0);
-        weak_small(ui, "In the list of runs, Ctrl-click adds one and Shift-click all between. Tab goes through every control.");
+        weak_small(ui, "In the list of runs, Ctrl-click adds a run and Shift-click selects a range. Tab moves through all controls.");
         ui.add_space(6.0);
         ui.button("Close").clicked()
     });

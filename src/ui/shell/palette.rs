@@ -52,10 +52,14 @@ pub(crate) fn palette_ui(
         let down = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowDown));
         let enter = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
         let field = TextEdit::singleline(&mut typed.typed)
-            .hint_text("What to do")
+            .hint_text("Search commands")
             .desired_width(f32::INFINITY);
         let field = ui.add(field);
-        crate::ui::widgets::controls::named(&field, eframe::egui::Role::TextInput, "What to do");
+        crate::ui::widgets::controls::named(
+            &field,
+            eframe::egui::Role::TextInput,
+            "Search commands",
+        );
         field.request_focus();
         if field.changed() {
             typed.chosen = 0;
@@ -73,7 +77,7 @@ pub(crate) fn palette_ui(
         }
         ui.add_space(4.0);
         if found.is_empty() {
-            weak_small(ui, "Nothing has that in its name.");
+            weak_small(ui, "No matching commands.");
         }
         ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
             for (idx, entry) in found.iter().enumerate() {
@@ -156,7 +160,7 @@ fn entries(ctx: &Context, dock: &Dock, on: &ActsOn<'_>, can_undelete: bool) -> V
         }
     }
     if dock.is_split() {
-        add("Show one view alone".into(), Action::JoinViews);
+        add("Show only one view".into(), Action::JoinViews);
     }
     add("Reset the layout".into(), Action::ResetLayout);
     let views = Tab::ALL.into_iter().filter(|tab| dock.shows(*tab));
@@ -190,14 +194,14 @@ fn entries(ctx: &Context, dock: &Dock, on: &ActsOn<'_>, can_undelete: bool) -> V
         "Save the sweep as RON".into(),
         Action::Choose(PathFor::SaveSweep),
     );
-    add("Look at the training data".into(), Action::LookAtData);
+    add("Preview the training data".into(), Action::LookAtData);
     add("Find a learning rate".into(), Action::OpenRateSearch);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
     add("Save diagnostics".into(), Action::SaveDiagnostics(None));
     if let Some(run) = selection.focused().and_then(|id| store.get(id)) {
         let title = run.title();
         add(
-            format!("Write on {title}"),
+            format!("Edit name, tags and note of {title}"),
             Action::EditLabels(run.id.clone()),
         );
         add(
@@ -222,7 +226,7 @@ fn entries(ctx: &Context, dock: &Dock, on: &ActsOn<'_>, can_undelete: bool) -> V
         }
     }
     if can_undelete {
-        add("Put the deleted runs back".into(), Action::Undelete);
+        add("Restore the deleted runs".into(), Action::Undelete);
     }
     if selection.baseline.is_some() {
         add("Unpin the baseline".into(), Action::Pin(None));

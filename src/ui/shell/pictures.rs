@@ -179,7 +179,7 @@ impl Pictures {
             }
         };
         let Some((rect, is_whole)) = place else {
-            let text = format!("No picture was taken: {} is not on the screen", of.words());
+            let text = format!("No picture was saved: {} is not on the screen", of.words());
             workspace.notify(Notice::error(text));
             return;
         };
@@ -188,7 +188,7 @@ impl Pictures {
         ctx.request_screenshot(move |image| {
             start_quietly(&written, move || {
                 write_picture(&path, &image, rect * scale, &of.words())?;
-                let part = if is_whole { "" } else { ", the part in sight" };
+                let part = if is_whole { "" } else { " (the visible part)" };
                 Ok(Some(format!("Saved {}{part}", shown(&path))))
             });
         });
@@ -210,7 +210,7 @@ fn write_picture(path: &Path, image: &ColorImage, rect: Rect, caption: &str) -> 
         return Err(Error::input(
             path,
             "picture",
-            "nothing of it is on the screen",
+            "no part of it is on the screen",
         ));
     }
     let rows = (top..bottom).map(|row| &image.pixels[row * width + left..row * width + right]);

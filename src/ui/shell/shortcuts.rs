@@ -108,14 +108,10 @@ pub(crate) const REDO: KeyboardShortcut =
 
 /// Every shortcut, in the order in which they are listed.
 pub(crate) const SHORTCUTS: &[Shortcut] = &[
+    command(Key::Enter, "Answer the prompt", ShortcutEffect::Answer),
     command(
         Key::Enter,
-        "Answer the prompt that is being typed",
-        ShortcutEffect::Answer,
-    ),
-    command(
-        Key::Enter,
-        "Start the run that is configured",
+        "Start the configured run",
         ShortcutEffect::Start,
     ),
     command(
@@ -174,7 +170,7 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
     // Before the one that has fewer keys, which would take it.
     Shortcut {
         keys: REDO,
-        what: "Change the configuration again",
+        what: "Redo the last change of the configuration",
         does: ShortcutEffect::Redo,
     },
     Shortcut {
@@ -184,19 +180,11 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
     },
     command(
         Key::T,
-        "Change between system, light and dark",
+        "Switch between system, light and dark theme",
         ShortcutEffect::ChangeAppearance,
     ),
-    command(
-        Key::K,
-        "List everything that can be done",
-        ShortcutEffect::Palette,
-    ),
-    command(
-        Key::A,
-        "Select every run that is listed",
-        ShortcutEffect::SelectAll,
-    ),
+    command(Key::K, "Search all commands", ShortcutEffect::Palette),
+    command(Key::A, "Select all listed runs", ShortcutEffect::SelectAll),
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowUp),
         what: "Select the run above",
@@ -209,7 +197,7 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
     },
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F2),
-        what: "Write a name, tags and a note on the selected run",
+        what: "Edit name, tags and note of the selected run",
         does: ShortcutEffect::EditLabels,
     },
     command(
@@ -219,12 +207,12 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
     ),
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F12),
-        what: "Show how long frames take",
+        what: "Show frame times",
         does: ShortcutEffect::FrameTimes,
     },
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F1),
-        what: "Show this list; ? does too",
+        what: "Show this list (also ?)",
         does: ShortcutEffect::Shortcuts,
     },
     command(Key::Q, "Close the window", ShortcutEffect::Close),

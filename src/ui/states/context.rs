@@ -75,7 +75,7 @@ pub(crate) fn origin_words(key: &MatrixImageKey, run: &Run) -> String {
         } => {
             let (step, other) = (of.step, &less.run.0);
             format!(
-                "{run}, after step {step}, less {other}, after step {}",
+                "{run}, after step {step}, minus {other}, after step {}",
                 less.step
             )
         }

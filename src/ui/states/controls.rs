@@ -29,12 +29,12 @@ pub(super) fn controls_ui(
         picker(ui, "Layer", &mut settings.layer, n_layer);
         picker(ui, "Head", &mut settings.head, n_head);
         ui.separator();
-        ui.toggle_value(&mut settings.follows_text, "Over a text")
-            .on_hover_text("Follow the state over the tokens of a text that you type");
+        ui.toggle_value(&mut settings.follows_text, "Follow text")
+            .on_hover_text("Show how the state changes over the tokens of your text");
         from_right(ui, |ui| {
             let save = ui.menu_button("Save", |ui| save_ui(ui, look));
             save.response.on_hover_text(
-                "The matrix or the grid of every head as a picture, its numbers as a table",
+                "Save the matrix or the grid of all heads as a picture, or the values as a table",
             );
         });
     });
@@ -75,7 +75,7 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         let table = shown.table(&title, settings.kind.axes());
         Some(Action::SaveTable(Box::new(table), "matrix"))
     };
-    entry(ui, "Save the numbers…", &numbers);
+    entry(ui, "Save the values…", &numbers);
     ui.separator();
     entry(ui, "Save every head as PNG…", &picture(PictureOf::Heads));
 }
@@ -101,10 +101,12 @@ fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {
 
 fn meaning(kind: MatrixKind) -> &'static str {
     match kind {
-        MatrixKind::S0 => "The state: value channels down, key channels across",
-        MatrixKind::Z => "The trained readout of the branch: value channels down, features across",
+        MatrixKind::S0 => "The state: rows are value channels, columns are key channels",
+        MatrixKind::Z => {
+            "The trained readout of the branch: rows are value channels, columns are features"
+        }
         MatrixKind::Lifted => "The lifted state L, M x M. Its rank is at most N",
-        MatrixKind::R => "The decorrelation of the features; the identity at the start",
+        MatrixKind::R => "The decorrelation matrix of the features; starts as the identity",
     }
 }
 
@@ -119,7 +121,7 @@ fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings, is_wide: bool) {
     };
     let before = settings.scale;
     let label = ui.label("Colours").on_hover_text(
-        "Symmetric: zero is the ground, two colours for the two signs. Sequential: from the smallest number to the largest",
+        "Symmetric: diverging colours, zero is neutral. Sequential: from the smallest value to the largest",
     );
     if is_wide {
         choice(ui, &mut settings.scale, &scales);
@@ -161,7 +163,7 @@ fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     };
     let label = ui
         .label("Limits")
-        .on_hover_text("What the ends of the colours stand for: the numbers of all heads, of each head by itself, or those of now whatever is shown later");
+        .on_hover_text("Range of the colours: the values of all heads, the values of each head, or locked at the current range");
     ComboBox::from_id_salt("limits")
         .width(78.0)
         .selected_text(name)
@@ -188,7 +190,7 @@ fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
         CompareWith::Run(run) => run.0.clone(),
     };
     let label = ui
-        .label("Less")
+        .label("Minus")
         .on_hover_text("Show the difference from another step or another run");
     let width = 96.0;
     let list = ComboBox::from_id_salt("less")

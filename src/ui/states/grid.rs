@@ -23,7 +23,7 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let corner = ui.cursor().min;
     group_title(ui, "Every head");
     let Some((key, grid)) = look.data.grid.newest() else {
-        weak_small(ui, "being computed");
+        weak_small(ui, "computing");
         return;
     };
     let (n_layer, n_head) = (grid.n_layer, grid.n_head);

@@ -121,7 +121,7 @@ fn title_ui(ui: &mut Ui, look: &mut StatesContext<'_>, shown: &MatrixImage) {
     let kind = symbol(settings.kind, settings.follows_text);
     ui.horizontal(|ui| {
         weak_small(ui, format!("{kind}, {rows} x {columns}"))
-            .on_hover_text("Ctrl and the wheel zoom, dragging moves, a double click shows all, a right click saves a picture");
+            .on_hover_text("Ctrl + wheel to zoom, drag to move, double-click to see all, right-click to save a picture");
         if settings.is_zoomed() && ui.small_button("Whole").clicked() {
             settings.zoom = StatesSettings::WHOLE;
         }
@@ -140,7 +140,7 @@ fn missing_ui(ui: &mut Ui, look: &StatesContext<'_>) {
     let kind = symbol(settings.kind, settings.follows_text);
     let text = match settings.kind {
         _ if settings.follows_text => "Type a text above to follow the state over it.".to_owned(),
-        MatrixKind::S0 => "being computed".to_owned(),
+        MatrixKind::S0 => "computing".to_owned(),
         MatrixKind::Z | MatrixKind::Lifted => {
             format!("There is no {kind} in layer {}.", settings.layer)
         }

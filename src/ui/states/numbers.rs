@@ -48,7 +48,7 @@ fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
             (
                 "Effective rank",
                 number(of.effective_rank),
-                "How many directions it uses: |A|^4 / |A^T A|^2, from 1 to its smaller side",
+                "Number of directions in use: |A|^4 / |A^T A|^2, from 1 to its smaller side",
             ),
             (
                 "Condition",

@@ -19,7 +19,7 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     ui.horizontal(|ui| {
         let label = ui
             .label("Step")
-            .on_hover_text("Snapshots that the run stored; the arrow keys go from one to the next");
+            .on_hover_text("Stored snapshots of the run; the arrow keys move between them");
         // The last place is the newest state, stored or not.
         let mut place = look.settings.step.map_or(stored.len(), |step| {
             stored.iter().position(|of| *of == step).unwrap_or(0)
@@ -36,11 +36,11 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         if has_moved || slid {
             *step = stored.get(place).copied();
         }
-        let newest = if is_over { "Handed over" } else { "Live" };
+        let newest = if is_over { "Kept" } else { "Live" };
         let hint = if is_over {
-            "The state that the run handed over"
+            "The state that the run kept"
         } else {
-            "The newest state, several times a second"
+            "The current state, updated several times a second"
         };
         if ui
             .selectable_label(step.is_none(), newest)

@@ -21,13 +21,13 @@ const MAX_WORDS: usize = 400;
 pub(super) fn words_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     ui.horizontal(|ui| {
         let label = ui.label("Text").id;
-        let hint = "Type a text to see the state take up its words";
+        let hint = "Type a text to see the state change over its tokens";
         let edit = TextEdit::singleline(&mut look.settings.text)
             .hint_text(hint)
             .desired_width((ui.available_width() - 210.0).max(120.0));
         ui.add(edit).labelled_by(label);
         ui.checkbox(&mut look.settings.from_untuned, "From the untuned model")
-            .on_hover_text("Begin with S = 0 instead of the state that is chosen");
+            .on_hover_text("Start from S = 0 instead of the selected state");
     });
     if look.settings.text.is_empty() {
         return;

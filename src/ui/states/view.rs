@@ -36,8 +36,8 @@ pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States)
     let Some(run) = workspace.focused_run() else {
         empty_state(
             ui,
-            "No state to look at",
-            "Start a run or choose one on the left. Its S₀ appears here as it is trained.",
+            "No state selected",
+            "Start a run or select one on the left. Its S₀ appears here during training.",
         );
         return None;
     };
@@ -83,13 +83,13 @@ fn nothing_ui(ui: &mut Ui, run: &Run) {
         empty_state(
             ui,
             "This run has no state",
-            "Base trains nothing, so there is nothing to look at.",
+            "Base trains nothing, so there is no tuned state.",
         );
     } else if run.status.is_over() {
         empty_state(
             ui,
             "This run has no state",
-            "Nothing of its state was saved. Choose another one on the left.",
+            "No state was saved. Select another run on the left.",
         );
     } else {
         empty_state(
@@ -115,8 +115,8 @@ fn heading_ui(ui: &mut Ui, look: &StatesContext<'_>, key: &StateKey) {
     });
     let less = match &settings.compare {
         CompareWith::Nothing => String::new(),
-        CompareWith::Step(step) => format!(", less that after step {step}"),
-        CompareWith::Run(run) => format!(", less that of {}", run.0),
+        CompareWith::Step(step) => format!(", minus that after step {step}"),
+        CompareWith::Run(run) => format!(", minus that of {}", run.0),
     };
     let step = shown.map_or(key.step, |(of, _)| of.of.step);
     let what = match (settings.follows_text, settings.from_untuned) {

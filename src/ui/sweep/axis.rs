@@ -45,7 +45,7 @@ pub(super) fn axis_ui(
             from_right(ui, |ui| {
                 let remove = ui.small_button("Remove");
                 is_removed = remove
-                    .on_hover_text(format!("Take {} out", axis.field))
+                    .on_hover_text(format!("Remove {}", axis.field))
                     .clicked();
             });
         });

@@ -27,9 +27,9 @@ pub(super) fn bottom_ui(
     let is_ready = matches!(panel.planned, Some(Ok(_)));
     ui.horizontal(|ui| {
         let jobs = DragValue::new(&mut panel.n_jobs).range(1..=MAX_JOBS);
-        let jobs = labelled(ui, "Side by side", jobs);
-        jobs.on_hover_text("Runs at a time, each in a process of its own. On one GPU they take turns and are usually slower: 1 is best there. On the CPU they share its cores.");
-        weak_small(ui, "Choose by");
+        let jobs = labelled(ui, "Parallel runs", jobs);
+        jobs.on_hover_text("Number of runs at the same time, each in its own process. On one GPU they take turns: two runs took 33 ms a step each where one alone took 14 ms (H200, mini model), so 1 is best there. On the CPU they share the cores.");
+        weak_small(ui, "Selection metric");
         let chosen = &mut panel.draft.choose_by;
         choice(
             ui,
@@ -60,7 +60,7 @@ pub(super) fn bottom_ui(
     if !panel.is_on() && store.runs().iter().any(|run| !run.status.is_over()) {
         weak_small(
             ui,
-            "A run is on; the sweep begins beside it, and they share the device.",
+            "A run is active. The sweep will run at the same time on the same device.",
         );
     }
 }
@@ -104,7 +104,7 @@ fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
             let total = largest.unwrap_or(0).saturating_mul(n_jobs as u64);
             if planned.memory.is_some_and(|has| total > has) {
                 let text =
-                    format!("{n_jobs} side by side may not fit into the memory of the device");
+                    format!("{n_jobs} parallel runs may not fit into the memory of the device");
                 ui.colored_label(colours.warning, text);
             }
         }
@@ -122,12 +122,12 @@ fn time_words(secs: f64, n_jobs: usize, device: DeviceChoice) -> String {
         (0 | 1, _) => format!("about {whole} one after another"),
         // They share its cores, so that all of them take what they took alone.
         (_, DeviceChoice::Cpu) => {
-            format!("about {whole}, {n_jobs} side by side on the same cores")
+            format!("about {whole}, {n_jobs} parallel runs on the same cores")
         }
         // Processes take turns on a GPU: two took 33 ms a step each on an H200, one
         // alone 14 ms (`benches/RESULTS.md`).
         (_, DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_)) => {
-            format!("{whole} or more, {n_jobs} take turns on one device")
+            format!("{whole} or more, {n_jobs} parallel runs take turns on one device")
         }
     }
 }

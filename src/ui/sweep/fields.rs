@@ -63,23 +63,23 @@ pub(super) fn add_axis_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, base: 
 /// Says what a sweep does where nothing is chosen yet, and what to begin with.
 pub(super) fn first_ui(ui: &mut Ui, actions: &mut Vec<Action>) {
     ui.add_space(2.0 * GAP);
-    ui.label(RichText::new("Nothing differs between the runs yet").heading());
+    ui.label(RichText::new("No fields to vary yet").heading());
     ui.add_space(2.0);
     ui.label(
         RichText::new(
-            "A sweep does a run for every combination of the values of its fields. Add a field above; its range starts around the value that the configuration has.",
+            "A sweep runs every combination of the values of its fields. Add a field above; its range starts around the value in the configuration.",
         )
         .weak(),
     );
     ui.add_space(GAP);
-    weak_small(ui, "Or begin with a sweep that ships with Gosling");
+    weak_small(ui, "Or start from a sweep that ships with Gosling");
     for (name, text) in SWEEPS {
         ui.horizontal(|ui| {
             let button = ui.button(*name);
             named(
                 &button,
                 Role::Button,
-                &format!("Begin with the sweep {name}"),
+                &format!("Start from the sweep {name}"),
             );
             if button.clicked() {
                 actions.push(Action::Sweep(SweepAction::UseShipped(name)));

@@ -35,7 +35,7 @@ pub(super) fn header_ui(
                 }
             }
         });
-        let chosen = chosen.response.on_hover_text("The sweep that is looked at");
+        let chosen = chosen.response.on_hover_text("Sweep to show");
         spoken(&chosen, Role::ComboBox, "Sweep");
         if ui.button("New sweep").clicked() {
             asked.push(SweepAction::New);
@@ -49,7 +49,7 @@ pub(super) fn header_ui(
     if let Some(reason) = &shown.failure {
         ui.colored_label(
             palette(ui.visuals()).bad,
-            format!("The sweep could not go on, {reason}"),
+            format!("The sweep could not continue, {reason}"),
         );
     }
     for line in headline(&shown.results) {
@@ -65,7 +65,7 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
         Some(live) => {
             let stop = ui.add_enabled(!live.is_stopping, eframe::egui::Button::new("Stop"));
             let stop =
-                stop.on_hover_text("Save the runs under way and stop; the sweep can go on later");
+                stop.on_hover_text("Save the active runs and stop; the sweep can be resumed later");
             if stop.clicked() {
                 asked.push(SweepAction::Tell(SweepCommand::Stop));
             }
@@ -83,10 +83,10 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
             let failed = failed.filter(|row| matches!(row.facts.state, TaskState::Failed(_)));
             if n_settled < n_tasks {
                 let hint = match is_on {
-                    true => "When the sweep that goes on has ended",
-                    false => "Do the runs that are left",
+                    true => "Available when the active sweep has ended",
+                    false => "Run the remaining runs",
                 };
-                let go_on = primary_button(ui, "Go on", !is_on, 90.0);
+                let go_on = primary_button(ui, "Resume", !is_on, 90.0);
                 if go_on
                     .on_hover_text(hint)
                     .on_disabled_hover_text(hint)
@@ -94,7 +94,7 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
                 {
                     asked.push(SweepAction::GoOn { retry: false });
                 }
-            } else if failed.count() > 0 && !is_on && ui.button("Try failed runs again").clicked() {
+            } else if failed.count() > 0 && !is_on && ui.button("Retry failed runs").clicked() {
                 asked.push(SweepAction::GoOn { retry: true });
             }
         }
@@ -109,9 +109,9 @@ pub(super) fn behind_ui(ui: &mut Ui, panel: &SweepState, asked: &mut Vec<SweepAc
     ui.horizontal(|ui| {
         weak_small(
             ui,
-            format!("The sweep {name} goes on, {n_settled} of {n_tasks} done"),
+            format!("The sweep {name} is running, {n_settled} of {n_tasks} done"),
         );
-        if ui.small_button("Show it").clicked() {
+        if ui.small_button("Show sweep").clicked() {
             asked.push(SweepAction::Open(on.path.clone()));
         }
     });
@@ -137,7 +137,7 @@ fn progress_ui(ui: &mut Ui, shown: &OpenSweep, store: &RunStore) {
     });
     let mut text = format!("{n_settled} of {n_tasks} done");
     match &shown.live {
-        Some(live) if live.is_stopping => text += ", saving the runs under way",
+        Some(live) if live.is_stopping => text += ", saving the active runs",
         Some(live) if live.is_held => text += ", paused",
         Some(_) => {}
         None if n_settled < n_tasks => text += ", stopped",

@@ -34,7 +34,7 @@ pub(super) fn heatmap_ui(
         field_ui(ui, "up", results, &mut look.up);
         weak_small(
             ui,
-            "Means over all runs of a cell; click one to select its runs.",
+            "Each cell is the mean of its runs; click a cell to select its runs.",
         );
     });
     let (across, up) = (values(results, look.across), values(results, look.up));

@@ -19,7 +19,7 @@ pub(super) fn importance_ui(ui: &mut Ui, plan: &SweepPlan, results: &SweepResult
             if found.is_empty() {
                 weak_small(
                     ui,
-                    "Fewer than four runs of this part are measured, or they do not differ.",
+                    "This needs at least four measured runs of this part with different results.",
                 );
             }
             for (field, importance) in found {
@@ -37,7 +37,7 @@ pub(super) fn importance_ui(ui: &mut Ui, plan: &SweepPlan, results: &SweepResult
         }
         weak_small(
             ui,
-            "Rank correlation (Spearman) says whether the number rises or falls with the field. The rank ratio also sees a best value in the middle; it is adjusted for the number of values. Fields that vary together share the credit; no model is fitted.",
+            "Rank correlation (Spearman) shows whether the metric rises or falls with the field. The rank ratio also detects a best value in the middle; it is adjusted for the number of values. Fields that vary together share the credit; no model is fitted.",
         );
     });
 }

@@ -79,12 +79,12 @@ pub(super) fn parallel_ui(
         if look.brushes.is_empty() {
             weak_small(
                 ui,
-                "Drag along an axis to keep those that pass there, click its name for another scale.",
+                "Drag along an axis to keep the runs in that range; click its name to change its scale.",
             );
             return;
         }
-        let select = ui.add_enabled(n_kept > 0, Button::new("Select these").small());
-        if select.on_hover_text("In every view").clicked() {
+        let select = ui.add_enabled(n_kept > 0, Button::new("Select these runs").small());
+        if select.on_hover_text("Select them in all views").clicked() {
             let kept = results.rows.iter().filter(|row| kept.contains(&row.idx));
             selection.selected = kept.map(run_of).collect();
         }

@@ -134,7 +134,7 @@ fn status_ui(ui: &mut Ui, shown: &OpenSweep, task: Task, run: Option<&crate::run
         }
         TaskState::Dropped { step } => {
             let text = weak_small(ui, format!("dropped at step {step}"));
-            text.on_hover_text("Others of its part had a lower validation loss there.");
+            text.on_hover_text("Other runs of its part had a lower validation loss at that step.");
         }
         TaskState::Held { step } => {
             weak_small(ui, format!("interrupted at step {step}"));
@@ -168,8 +168,8 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Acti
                 .position(is_open)
                 .map(|at| idx + 1 + at);
             for (other, text, hint) in [
-                (after, "Later", "After the next one that waits"),
-                (before, "Sooner", "Before the one that waits above"),
+                (after, "Move down", "Move down in the queue"),
+                (before, "Move up", "Move up in the queue"),
             ] {
                 let button =
                     ui.add_enabled(other.is_some(), eframe::egui::Button::new(text).small());
@@ -184,15 +184,12 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Acti
         }
         TaskState::Going => {
             let skip = ui.small_button("Skip");
-            if skip
-                .on_hover_text("Save the run and leave it out")
-                .clicked()
-            {
+            if skip.on_hover_text("Save the run and skip it").clicked() {
                 tell(SweepCommand::Skip(task));
             }
         }
         TaskState::Skipped => {
-            if ui.small_button("Do it after all").clicked() {
+            if ui.small_button("Include again").clicked() {
                 tell(SweepCommand::Unskip(task));
             }
         }

@@ -85,7 +85,7 @@ pub(super) fn scatter_ui(
         painter.text(
             at,
             Align2::CENTER_CENTER,
-            "Nothing measured yet",
+            "No results yet",
             FontId::proportional(13.0),
             colours.weak,
         );

@@ -53,7 +53,7 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
         let name = TextEdit::singleline(&mut panel.draft.name).desired_width(130.0);
         let name = ui
             .add(name)
-            .on_hover_text("The start of the names of its runs");
+            .on_hover_text("Prefix of the names of its runs");
         name.widget_info(|| {
             eframe::egui::WidgetInfo::labeled(
                 eframe::egui::Role::TextInput,
@@ -79,7 +79,7 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
             let known = ComboBox::from_id_salt("known sweep").width(150.0);
             let opened = known.selected_text("Open a sweep").show_ui(ui, |ui| {
                 if panel.known.is_empty() {
-                    weak_small(ui, "There are none yet.");
+                    weak_small(ui, "No sweeps yet.");
                 }
                 for path in &panel.known {
                     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -102,17 +102,17 @@ fn file_ui(ui: &mut Ui) -> Option<Action> {
     let entries = [
         (
             "Open…",
-            "A sweep as RON; its base run becomes the configuration",
+            "Open a sweep (RON); its base run becomes the configuration",
             Action::Choose(PathFor::OpenSweep),
         ),
         (
             "Save…",
-            "The configuration and these fields as RON, as gosling sweep takes it",
+            "Save the configuration and these fields as RON for gosling sweep",
             Action::Choose(PathFor::SaveSweep),
         ),
         (
             "Copy as RON",
-            "The same on the clipboard",
+            "Copy the sweep as RON to the clipboard",
             Action::CopySweepRon,
         ),
     ];
@@ -148,7 +148,7 @@ fn parts_ui(ui: &mut Ui, panel: &mut SweepState, base: &RunSpec) {
     }
     let add = ui.button("Add a part");
     if add
-        .on_hover_text("A second search, such as another method, whose best run is found apart")
+        .on_hover_text("Add a second search, such as another method, with a best run of its own")
         .clicked()
     {
         panel.draft.parts.push(SweepPart {
@@ -211,7 +211,7 @@ fn part_ui(ui: &mut Ui, panel: &mut SweepState, idx: usize, base: &RunSpec) -> b
 fn set_ui(ui: &mut Ui, part: &mut SweepPart) {
     let mut text = part.set.join("; ");
     let field = TextEdit::singleline(&mut text)
-        .hint_text("changes of this part, as training.batch=8; …")
+        .hint_text("changes in this part, such as training.batch=8; …")
         .desired_width(ui.available_width() - 110.0);
     let field = ui.add(field);
     spoken(&field, Role::TextInput, "Changes of the part");
@@ -248,9 +248,9 @@ fn kind_ui(ui: &mut Ui, part: &mut SweepPart) {
         labelled(ui, "seed", DragValue::new(seed));
     }
     let mut halves = part.halving.is_some();
-    let hint = "Successive halving: all runs take a few steps, those with the lowest validation loss go on";
+    let hint = "Successive halving: all runs train for a few steps; those with the lowest validation loss continue";
     if ui
-        .checkbox(&mut halves, "Drop the worse early")
+        .checkbox(&mut halves, "Stop poor runs early")
         .on_hover_text(hint)
         .changed()
     {
@@ -263,7 +263,7 @@ fn kind_ui(ui: &mut Ui, part: &mut SweepPart) {
         let first = DragValue::new(&mut halving.first_steps)
             .range(1..=1_000_000)
             .suffix(" steps");
-        labelled(ui, "first after", first);
+        labelled(ui, "first check after", first);
         let factor = DragValue::new(&mut halving.factor).range(2..=16);
         labelled(ui, "keep 1 of", factor);
     }

@@ -252,7 +252,7 @@ impl SweepState {
                 let name = &ended.plan.sweep.name;
                 let (n_settled, n_tasks) = ended.queue.progress(&ended.plan);
                 let text = match &ended.failure {
-                    Some(reason) => format!("The sweep {name} could not go on, {reason}"),
+                    Some(reason) => format!("The sweep {name} could not continue, {reason}"),
                     None => format!("The sweep {name} has ended, {n_settled} of {n_tasks} done"),
                 };
                 self.notices.push(match ended.failure {

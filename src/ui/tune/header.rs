@@ -94,19 +94,19 @@ fn in_sweep_ui(ui: &mut Ui, told: &SweepTask<'_>, actions: &mut Vec<Action>) {
     };
     match state {
         TaskState::Going => {
-            let hint = "Save it and leave it out; the sweep goes on with the next one";
+            let hint = "Save this run and skip it; the sweep continues with the next one";
             button(ui, "Skip", hint, SweepCommand::Skip(task));
             if is_held {
-                let hint = "Go on with every run that was held";
+                let hint = "Resume all paused runs";
                 button(ui, "Resume sweep", hint, SweepCommand::Resume);
             } else {
-                let hint = "Hold every run of the sweep after its step";
+                let hint = "Pause all runs of the sweep after their current step";
                 button(ui, "Pause sweep", hint, SweepCommand::Pause);
             }
         }
         TaskState::Skipped => {
-            let hint = "Let the sweep go on with it";
-            button(ui, "Do it after all", hint, SweepCommand::Unskip(task));
+            let hint = "Include this run in the sweep again";
+            button(ui, "Include again", hint, SweepCommand::Unskip(task));
         }
         TaskState::Waiting
         | TaskState::Held { .. }
@@ -127,7 +127,7 @@ fn buttons_ui(
     if let Some(task) = &sweep.task {
         in_sweep_ui(ui, task, &mut actions);
         if !run.exported.is_empty() && run.status.is_over() {
-            let hint = "Write its state for another program";
+            let hint = "Save its state for another program";
             let export = Button::new("Export…").min_size(vec2(68.0, 26.0));
             if ui.add(export).on_hover_text(hint).clicked() {
                 actions.push(Action::OpenExport(run.id.clone()));
@@ -148,33 +148,28 @@ fn buttons_ui(
         button(
             ui,
             "Stop",
-            "End after this step, save and measure nothing more",
+            "Stop after this step and save; skip the final evaluation",
             Action::Stop(id()),
         );
     }
     match run.status {
         RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
-            button(ui, "Pause", "Hold after this step", Action::Pause(id()));
+            button(ui, "Pause", "Pause after this step", Action::Pause(id()));
         }
         RunStatus::Paused { .. } => {
-            button(
-                ui,
-                "Resume",
-                "Go on where it was held",
-                Action::Resume(id()),
-            );
+            button(ui, "Resume", "Resume", Action::Resume(id()));
         }
         RunStatus::Interrupted { .. } | RunStatus::Stopped { .. } | RunStatus::Failed(_) => {
             button(
                 ui,
                 "Resume",
-                "Go on from the newest checkpoint",
+                "Resume from the newest checkpoint",
                 Action::ResumeFromDisk(id()),
             );
         }
         RunStatus::Finished | RunStatus::StoppedEarly { .. } | RunStatus::Diverged { .. } => {
             if !run.exported.is_empty() {
-                let hint = "Write its state for another program";
+                let hint = "Save its state for another program";
                 button(ui, "Export…", hint, Action::OpenExport(id()));
             }
         }
@@ -195,7 +190,7 @@ fn way_on_ui(ui: &mut Ui, run: &Run) {
         RunStatus::Failed(_) => {
             weak_small(
                 ui,
-                "What was saved is in the run's folder. When the cause is gone, Resume goes on from the newest checkpoint.",
+                "Saved files are in the run's folder. After you fix the cause, Resume continues from the newest checkpoint.",
             );
         }
         RunStatus::Running { .. }

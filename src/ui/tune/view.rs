@@ -44,15 +44,15 @@ pub fn tune_ui<'a>(
         if store.runs().is_empty() {
             let keys = ui.ctx().format_shortcut(&START);
             let advice = match shows_form {
-                true => "The mini model and gsm8k-mini are chosen on the right. Press Start, and watch the loss fall here; accuracy is measured before and after.".to_owned(),
-                false => format!("Press {keys}, or open the configuration above. The loss falls here; accuracy is measured before and after."),
+                true => "The mini model and gsm8k-mini are selected on the right. Press Start and watch the loss fall here; accuracy is measured before and after.".to_owned(),
+                false => format!("Press {keys} or open the configuration above. The loss is plotted here; accuracy is measured before and after."),
             };
-            empty_state(ui, "Tune the state that a model starts from", &advice);
+            empty_state(ui, "Tune a model's initial state", &advice);
         } else {
             empty_state(
                 ui,
                 "No run selected",
-                "Choose one on the left, or start another.",
+                "Select a run on the left or start a new one.",
             );
         }
         return Vec::new();
@@ -70,7 +70,7 @@ pub fn tune_ui<'a>(
         if is_empty {
             weak_small(
                 ui,
-                "The first step has not been taken yet; the untuned model is measured first.",
+                "No training steps yet; the untuned model is measured first.",
             );
         }
         let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
@@ -126,15 +126,15 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> 
         let slider = Slider::new(&mut settings.smoothing, 0.0..=0.99).fixed_decimals(2);
         ui.add(slider)
             .labelled_by(label)
-            .on_hover_text("Share of the average before that each point keeps (exponential moving average, corrected for its start)");
+            .on_hover_text("Weight of the previous average in each point (exponential moving average with bias correction)");
         ui.checkbox(&mut settings.shows_raw, "Raw")
-            .on_hover_text("The numbers as they are, faint, behind the smoothed ones");
+            .on_hover_text("Show the raw values, faint, behind the smoothed curves");
         ui.checkbox(&mut settings.is_log, "Log values")
             .on_hover_text("Losses, norms and rates on a logarithmic axis");
         ui.checkbox(&mut settings.is_log_x, "Log steps")
-            .on_hover_text("Steps on a logarithmic axis, so that the first ones have room");
+            .on_hover_text("Steps on a logarithmic axis, which gives the first steps more room");
         let shown = tail_words(settings.tail);
-        let tail = ComboBox::from_id_salt("steps in sight")
+        let tail = ComboBox::from_id_salt("visible steps")
             .width(118.0)
             .selected_text(shown)
             .show_ui(ui, |ui| {
@@ -152,14 +152,14 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> 
                 actions.push(Action::SavePicture(PictureOf::Plot(Metric::Loss)));
                 ui.close();
             }
-            if ui.button("All numbers as a table…").clicked() {
+            if ui.button("All metrics as a table…").clicked() {
                 actions.push(Action::SaveNumbers(selected.to_vec()));
                 ui.close();
             }
         })
         .response
-        .on_hover_text("Of the selected runs: a picture, or CSV for other programs. A right click on a plot saves that one");
-        tail.response.on_hover_text("The steps in sight, moving along with the run. In a plot, drag to move, Ctrl and wheel to zoom, double-click to see all");
+        .on_hover_text("Save a picture or a CSV of the selected runs. Right-click a plot to save that plot only");
+        tail.response.on_hover_text("Range of visible steps; it moves with the run. In a plot, drag to move, Ctrl + wheel to zoom, double-click to see all");
     });
     ui.allocate_space(Vec2::new(0.0, 2.0));
     actions
@@ -167,7 +167,7 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> 
 
 fn tail_words(tail: Option<usize>) -> String {
     match tail {
-        None => "Every step".into(),
+        None => "All steps".into(),
         Some(n_steps) => format!("Last {n_steps} steps"),
     }
 }

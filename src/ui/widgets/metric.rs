@@ -73,7 +73,7 @@ impl Metric {
     /// Its symbol or unit, or what it is.
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Loss => "nats a token; dots are held-out examples",
+            Self::Loss => "nats per token; dots are held-out examples",
             Self::GradNorm => "before clipping",
             Self::StateNorm => "|S₀| over all layers",
             Self::DecorrelationLoss => "L_decor",
@@ -84,8 +84,8 @@ impl Metric {
             Self::LearningRate => "η of S₀",
             Self::LiftRate => "η of the lifted state",
             Self::DecorrelationRate => "η of its schedule or rule",
-            Self::HeldOutAccuracy => "share of right answers, from 0 to 1",
-            Self::TokensPerSec => "tokens a second",
+            Self::HeldOutAccuracy => "share of correct answers, from 0 to 1",
+            Self::TokensPerSec => "tokens per second",
         }
     }
 

@@ -27,28 +27,28 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     entry(
         ui,
         "Name, tags and note…",
-        "Write on the run; its folder keeps its name",
+        "Edit the labels of the run; its folder keeps its name",
         true,
         Action::EditLabels(id()),
     );
     entry(
         ui,
-        "Use its settings",
-        "Make the configuration that of this run",
+        "Use these settings",
+        "Copy the settings of this run into the configuration",
         true,
         Action::UseSpecOf(id()),
     );
     entry(
         ui,
         "Run again",
-        "Begin a run with the same settings in a new folder",
+        "Start a run with the same settings in a new folder",
         true,
         Action::RunAgain(id()),
     );
     entry(
         ui,
         pin,
-        "The others are compared with the baseline, which plots show dashed",
+        "Other runs are compared with the baseline; plots show it dashed",
         true,
         Action::Pin(pinned),
     );
@@ -56,28 +56,28 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     entry(
         ui,
         "Export the state…",
-        "Write its state for another program",
+        "Save its state for another program",
         has_state,
         Action::OpenExport(id()),
     );
     entry(
         ui,
         "Measure accuracy…",
-        "On any benchmark, from its state or untuned",
+        "On any benchmark, with its tuned state or untuned",
         run.status.is_over(),
         Action::OpenScoring(id()),
     );
     entry(
         ui,
         "Numbers as CSV…",
-        "Every number of every step as a table",
+        "All metrics of all steps as a table",
         true,
         Action::SaveNumbers(vec![id()]),
     );
     entry(
         ui,
         "Diagnostics…",
-        "Its log, settings and labels, and what this machine computes on, in one file",
+        "Save its log, settings and labels, and the devices of this machine, in one file",
         true,
         Action::SaveDiagnostics(Some(id())),
     );
@@ -85,7 +85,7 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     entry(
         ui,
         "Copy as command line",
-        "The same run with gosling tune",
+        "Copy a gosling tune command for the same run",
         true,
         Action::CopyCommandLineOf(id()),
     );
@@ -115,7 +115,7 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     entry(
         ui,
         &text,
-        "Move it out of the way; it can be put back",
+        "Move to the deleted runs; it can be restored",
         run.status.is_over(),
         Action::Delete(chosen),
     );

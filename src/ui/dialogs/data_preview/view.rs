@@ -28,10 +28,10 @@ pub fn data_ui(ctx: &Context, look: &mut Option<DataPreview>) {
     let mut is_done = false;
     let shown = modal(ctx, "data").show(ctx, |ui| {
         ui.set_width(WIDTH.min(ctx.content_rect().width() - 80.0));
-        ui.heading("The training data");
+        ui.heading("Training data");
         weak_small(
             ui,
-            format!("of {}, in the tokens of the model", open.source),
+            format!("{}, as the tokens that the model sees", open.source),
         );
         ui.add_space(GAP);
         let height = (ctx.content_rect().height() - 200.0).clamp(160.0, 480.0);
@@ -87,7 +87,7 @@ fn preview_ui(ui: &mut Ui, preview: &Preview, loss_on: LossOn, shown: &mut usize
     if *n_over_limit > 0 {
         let warning = palette(ui.visuals()).warning;
         let text = format!(
-            "! {n_over_limit} have more than {context_limit} tokens, have no room in the context, and are left out; the numbers above have them in."
+            "! {n_over_limit} examples are longer than the context of {context_limit} tokens and are left out; the numbers above include them."
         );
         ui.label(RichText::new(text).color(warning));
     }
@@ -158,16 +158,16 @@ fn example_ui(ui: &mut Ui, examples: &[Vec<ShownToken>], loss_on: LossOn, shown:
     *shown = (*shown).min(last);
     ui.horizontal(|ui| {
         let before = ui.add_enabled(*shown > 0, eframe::egui::Button::new("Back"));
-        if before.on_hover_text("The example before").clicked() {
+        if before.on_hover_text("Previous example").clicked() {
             *shown -= 1;
         }
         let next = ui.add_enabled(*shown < last, eframe::egui::Button::new("Next"));
-        if next.on_hover_text("The next example").clicked() {
+        if next.on_hover_text("Next example").clicked() {
             *shown += 1;
         }
         let n_tokens = examples[*shown].len();
         let text = format!(
-            "Example {} of the first {}, {n_tokens} tokens; what the loss counts is green and underlined",
+            "Example {} of the first {}, {n_tokens} tokens; tokens that count in the loss are green and underlined",
             *shown + 1,
             last + 1
         );

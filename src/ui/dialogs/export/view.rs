@@ -29,7 +29,7 @@ pub fn export_ui(ctx: &Context, exporting: &mut Option<ExportDialog>) -> Vec<Act
             let warning = palette(ui.visuals()).warning;
             ui.label(RichText::new(format!("Note that {note}.")).color(warning));
             let whole = asked.folder.join(LIFTED_FILE);
-            weak_small(ui, format!("The whole of it is in {}.", whole.display()));
+            weak_small(ui, format!("The complete state is in {}.", whole.display()));
         }
         ui.add_space(GAP);
         where_ui(ui, asked, &mut actions);
@@ -39,7 +39,7 @@ pub fn export_ui(ctx: &Context, exporting: &mut Option<ExportDialog>) -> Vec<Act
             from_right(ui, |ui| {
                 let is_there = asked.stays != NotExported::Everything;
                 let can_write = is_there && !asked.is_busy && !asked.path.trim().is_empty();
-                if primary_button(ui, "Write the file", can_write, 130.0).clicked() {
+                if primary_button(ui, "Export state", can_write, 130.0).clicked() {
                     actions.push(Action::Export);
                 }
                 if ui.button("Close").clicked() {
@@ -98,12 +98,14 @@ fn where_ui(ui: &mut Ui, asked: &mut ExportDialog, actions: &mut Vec<Action>) {
         });
     });
     ui.horizontal(|ui| {
-        let label = ui.label("Times").id;
-        let alpha = DragValue::new(&mut asked.alpha).speed(0.01).range(-8.0..=8.0);
+        let label = ui.label("Scale").id;
+        let alpha = DragValue::new(&mut asked.alpha)
+            .speed(0.01)
+            .range(-8.0..=8.0);
         ui.add(alpha)
             .labelled_by(label)
-            .on_hover_text("Every number of the state is multiplied by this; 1 is the state as it was tuned, 0 the untuned model");
-        ui.checkbox(&mut asked.overwrites, "Replace a file that is there");
+            .on_hover_text("Multiplies the state: 1 is the tuned state, 0 the untuned model");
+        ui.checkbox(&mut asked.overwrites, "Overwrite an existing file");
     });
 }
 
@@ -116,7 +118,7 @@ fn outcome_ui(ui: &mut Ui, asked: &ExportDialog, actions: &mut Vec<Action>) {
             ui.label(RichText::new(text.as_str()).color(colours.good));
             let folder = Path::new(&asked.path).parent().map(Path::to_path_buf);
             if let Some(folder) = folder
-                && ui.button("Open the folder").clicked()
+                && ui.button("Open folder").clicked()
             {
                 actions.push(Action::Reveal(folder));
             }

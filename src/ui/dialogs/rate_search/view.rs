@@ -22,7 +22,8 @@ use crate::ui::widgets::numbers::{number, plain};
 use crate::worker::validate::MAX_RATE;
 
 /// What is said where the configuration was changed since.
-const OF_ANOTHER: &str = "These rates are of another configuration; try those of the present one.";
+const OF_ANOTHER: &str =
+    "These rates belong to another configuration. Try rates again for the current one.";
 const PLOT_HEIGHT: f32 = 170.0;
 /// The names of what is suggested, at the plot and in words.
 const STEEPEST: (&str, &str) = ("steepest", "where the loss falls most steeply");
@@ -35,7 +36,7 @@ const LAST: Field = field(
     "Last rate",
     "",
     "",
-    "The rate of the last step. The search ends before it where the loss breaks.",
+    "The rate of the last step. The search ends earlier if the loss diverges.",
 )
 .number(Range::above(0.0).up_to(MAX_RATE));
 const STEPS: Field = field(
@@ -43,7 +44,7 @@ const STEPS: Field = field(
     "Steps",
     "",
     "steps",
-    "How many rates are tried, each with one step.",
+    "Number of rates to try, one step each.",
 )
 .number(Range::whole(10, 1000));
 
@@ -65,7 +66,7 @@ pub fn rate_ui(
         ui.heading("Find a learning rate");
         weak_small(
             ui,
-            "The rate rises by the same factor at every step of a short trial. Where the loss falls most steeply the state learns fastest; where it is lowest the rate is about to be too large. Nothing is written.",
+            "A short trial raises the rate by the same factor at every step. The state learns fastest where the loss falls most steeply; where the loss is lowest, the rate is almost too large. Nothing is written.",
         );
         ui.add_space(GAP);
         ui.add_enabled_ui(!open.is_on, |ui| {
@@ -90,7 +91,7 @@ pub fn rate_ui(
                 weak_small(ui, problem.as_str());
             }
             (None, None) if open.name.is_some() => {
-                weak_small(ui, "Cancelled; nothing was found.");
+                weak_small(ui, "Cancelled; no rate was found.");
             }
             (None, None) => {}
             (None, Some(Err(message))) => {
@@ -111,7 +112,7 @@ pub fn rate_ui(
                     actions.push(Action::FindRate);
                 }
                 let close = ui.button("Close");
-                if close.on_hover_text("What goes on is not stopped").clicked() {
+                if close.on_hover_text("Closing does not stop the job").clicked() {
                     is_done = true;
                 }
             });
@@ -130,7 +131,7 @@ fn progress_ui(ui: &mut Ui, progress: Option<(usize, usize)>) {
         // Before the first step, or behind what the worker does at the moment.
         None => (
             0.0,
-            "It waits for the worker, or reads the model".to_owned(),
+            "Waiting for the worker or loading the model".to_owned(),
         ),
     };
     ui.add(ProgressBar::new(share).desired_height(6.0));
@@ -156,7 +157,7 @@ fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool) -> Vec<Action> 
                 let text = plain(rate);
                 let button = ui.add_enabled(is_of_draft, Button::new("Use it"));
                 named(&button, Role::Button, &format!("Use {text}, {words}"));
-                let hint = "Makes it the learning rate of the configuration; the rate of a branch stays in proportion, as it was tried";
+                let hint = "Sets the learning rate of the configuration; the rate of a branch keeps its ratio to it, as in the trial";
                 if button.on_hover_text(hint).clicked() {
                     actions.push(Action::UseRate(rate));
                 }
@@ -172,17 +173,17 @@ fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool) -> Vec<Action> 
         weak_small(ui, OF_ANOTHER);
     }
     if let Some(why) = broke {
-        weak_small(ui, format!("It ended early: {why}."));
+        weak_small(ui, format!("The trial ended early: {why}."));
     }
     if *still_falls {
         weak_small(
             ui,
-            "The loss still falls at the last rate; a larger one tells more.",
+            "The loss is still falling at the last rate. Try a larger last rate.",
         );
     }
     weak_small(
         ui,
-        "Both are first guesses: choose a rate on the validation split.",
+        "Both are first guesses. Choose the final rate on the validation split.",
     );
     actions
 }
@@ -196,7 +197,7 @@ fn plot_ui(ui: &mut Ui, points: &[RatePoint], suggested: &[((&str, &str), Option
     let low = smoothed().fold(f64::INFINITY, f64::min);
     let high = smoothed().fold(f64::NEG_INFINITY, f64::max);
     if points.len() < 2 || !(low.is_finite() && high.is_finite()) {
-        weak_small(ui, "It ended before there was anything to draw.");
+        weak_small(ui, "The trial ended before there was anything to plot.");
         return;
     }
     // A single loss may lie far above; what is averaged is in sight.
@@ -220,7 +221,7 @@ fn plot_ui(ui: &mut Ui, points: &[RatePoint], suggested: &[((&str, &str), Option
         curves(plot, points, colours);
         marks(plot, suggested, top - 0.6 * margin, colours.good);
     });
-    named(&shown.response, Role::Image, "Loss over learning rates");
+    named(&shown.response, Role::Image, "Loss against learning rate");
 }
 
 /// Where the suggestions are. They may lie close together, so the names stand on

@@ -24,7 +24,7 @@ const MODEL: Field = field(
     "Model",
     "",
     "",
-    "The model from the run's state, or the untuned model of the run.",
+    "Whether the run's tuned state or its untuned model is scored.",
 );
 const BENCHMARK: Field = field(
     "",
@@ -52,15 +52,15 @@ const ITEMS: Field = field(
     "Items",
     "n",
     "",
-    "The first so many items. Fewer are faster and give wider intervals.",
+    "Number of items, from the start of the split. Fewer are faster and give wider intervals.",
 )
 .optional(Range::from(1.0), "all");
 const FEW_SHOT: Field = field(
     "",
-    "In front",
+    "Few-shot examples",
     "",
     "examples",
-    "Solved questions in front of every question.",
+    "Solved questions before every question.",
 )
 .number(Range::whole(0, MAX_FEW_SHOT));
 
@@ -108,14 +108,17 @@ pub fn score_ui(
                     // As large as what it stands in place of.
                     let button = Button::new("Stop").min_size(vec2(110.0, CONTROL_HEIGHT + 6.0));
                     let stop = ui.add(button);
-                    if stop.on_hover_text("Nothing is written then").clicked() {
+                    if stop.on_hover_text("Stop; no results are written").clicked() {
                         actions.push(Action::StopScoring);
                     }
                 } else if primary_button(ui, "Measure", problem.is_none(), 110.0).clicked() {
                     actions.push(Action::Score);
                 }
                 let close = ui.button("Close");
-                if close.on_hover_text("What goes on is not stopped").clicked() {
+                if close
+                    .on_hover_text("Closing does not stop the job")
+                    .clicked()
+                {
                     is_done = true;
                 }
             });
@@ -186,7 +189,7 @@ fn progress_ui(ui: &mut Ui, own: Option<&Scoring>) {
         // Before the first item, or behind what the worker does at the moment.
         Some(_) | None => (
             0.0,
-            "It waits for the worker, or reads the model".to_owned(),
+            "Waiting for the worker or loading the model".to_owned(),
         ),
     };
     ui.add(ProgressBar::new(share).desired_height(6.0));
@@ -202,7 +205,7 @@ fn outcome_ui(ui: &mut Ui, own: &Scoring, actions: &mut Vec<Action>) {
     let text = format!("{}, in {:.1} s", score_line(summary), summary.secs);
     ui.label(RichText::new(text).color(colours.good));
     weak_small(ui, path.display().to_string());
-    if ui.button("Show it in Compare").clicked() {
+    if ui.button("Show in Compare").clicked() {
         actions.push(Action::Open(Tab::Compare));
         actions.push(Action::CloseScoring);
     }

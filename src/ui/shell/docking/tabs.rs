@@ -85,7 +85,7 @@ fn menu_ui(ui: &mut Ui, tab: Tab, is_so: [bool; 3]) -> Option<Action> {
         if can_close {
             entry(ui, "Close the view", Action::CloseView(tab));
         }
-        entry(ui, "One view alone", Action::JoinViews);
+        entry(ui, "Show only one view", Action::JoinViews);
     }
     ui.separator();
     let picture = Action::SavePicture(PictureOf::View(tab));
@@ -151,7 +151,7 @@ impl<F: FnMut(&mut Ui, Tab)> Docked<F> {
         ui.painter()
             .text(at, Align2::CENTER_CENTER, "×", font, colour);
         cross
-            .on_hover_text("Take the view off the centre; its name at the top brings it back")
+            .on_hover_text("Close this view. Its name at the top opens it again")
             .clicked()
     }
 }
@@ -225,7 +225,7 @@ impl<F: FnMut(&mut Ui, Tab)> Behavior<Tab> for Docked<F> {
             ));
         });
         let hint = format!(
-            "{}. Drag it to where it is to stand; a right click has ways without dragging",
+            "{}. Drag it to move the view, or right-click for a menu",
             tab.purpose()
         );
         response.on_hover_text(hint)
