@@ -65,9 +65,31 @@ pub(crate) fn duration(secs: f64) -> String {
     }
 }
 
+/// Bytes done of all, in the unit of all: `1.2 of 3.1 GB`.
+pub(crate) fn part_of_bytes(done: u64, total: u64) -> String {
+    let (unit, name) = match total {
+        0..1_000_000 => (1e3, "kB"),
+        1_000_000..1_000_000_000 => (1e6, "MB"),
+        1_000_000_000.. => (1e9, "GB"),
+    };
+    let (done, total) = (done as f64 / unit, total as f64 / unit);
+    format!("{done:.1} of {total:.1} {name}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_in_the_unit_of_all_of_them() {
+        for (done, total, expected) in [
+            (0, 0, "0.0 of 0.0 kB"),
+            (1_550_000, 999_999_999, "1.6 of 1000.0 MB"),
+            (14_736, 3_100_000_000, "0.0 of 3.1 GB"),
+        ] {
+            assert_eq!(part_of_bytes(done, total), expected);
+        }
+    }
 
     #[test]
     fn durations_read_as_people_say_them() {

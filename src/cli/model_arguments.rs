@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::progress::show_share;
+use super::progress::show_read;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
@@ -132,11 +132,11 @@ impl ModelChoice {
                 Precision::F32
             }
         };
-        let model = Rwkv7::load(&checkpoint, &device.device, &mut show_share)?;
+        let model = Rwkv7::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
         Ok(BareModel {
             fingerprint: checkpoint.fingerprint(),
             device,
-            model: model.stored_in(precision),
+            model,
             tokenizer,
         })
     }

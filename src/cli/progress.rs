@@ -5,7 +5,9 @@ use std::io::{IsTerminal as _, Write as _, stderr};
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
+use crate::format::part_of_bytes;
 pub(super) use crate::format::{duration, short};
+use crate::model::BytesRead;
 use crate::protocol::event::{EvaluationPhase, Event, RunId};
 use crate::protocol::log_line::log_line;
 use crate::runs::RunStore;
@@ -147,9 +149,8 @@ fn write(text: &str) {
 
 /// What goes on, on one line.
 fn status_line(store: &RunStore, run: Option<&RunId>) -> Option<String> {
-    if let Some(done) = store.loading {
-        let percent = 100.0 * done;
-        return Some(format!("reading the model {} {percent:.0}%", bar(done)));
+    if let Some(read) = store.loading {
+        return Some(loading_line(read));
     }
     if let Some((done, total)) = store.rate_search {
         let share = done as f32 / total.max(1) as f32;
@@ -213,11 +214,16 @@ fn bar(share: f32) -> String {
     format!("[{}{}]", "=".repeat(n_full), " ".repeat(BAR_CELLS - n_full))
 }
 
-/// The share of the model that is read, on one line of a terminal.
-pub(super) fn show_share(done: f32) -> Result<()> {
+fn loading_line(read: BytesRead) -> String {
+    let bytes = part_of_bytes(read.done, read.total);
+    format!("reading the model {} {bytes}", bar(read.share()))
+}
+
+/// How much of the model is read, on one line of a terminal.
+pub(super) fn show_read(read: BytesRead) -> Result<()> {
     if stderr().is_terminal() {
-        let end = if done >= 1.0 { "\r\x1b[K" } else { "" };
-        eprint!("\rreading the model, {:.0}%{end}", 100.0 * done);
+        let end = if read.done >= read.total { CLEAR } else { "" };
+        eprint!("\r{}{end}", loading_line(read));
         // A progress line that cannot be shown is no reason to stop.
         let _ = stderr().flush();
     }
@@ -235,8 +241,12 @@ mod tests {
         let mut store = RunStore::default();
         let run = RunId("a-0001".into());
         assert_eq!(status_line(&store, Some(&run)), None);
-        store.apply(Event::Loading { done: 0.5 });
-        let line = "reading the model [============            ] 50%";
+        let read = BytesRead {
+            done: 7_400_000,
+            total: 14_800_000,
+        };
+        store.apply(Event::Loading { read });
+        let line = "reading the model [============            ] 7.4 of 14.8 MB";
         assert_eq!(status_line(&store, None).as_deref(), Some(line));
         store.apply(Event::RunStarted {
             run: run.clone(),

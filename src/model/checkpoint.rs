@@ -219,7 +219,7 @@ impl Checkpoint {
             for size in tensor.shape {
                 hash.update(number(*size));
             }
-            let bytes = tensor.bytes;
+            let bytes = tensor.stored_bytes();
             if bytes.len() < 2 * FINGERPRINT_EDGE {
                 hash.update(bytes);
             } else {
@@ -231,15 +231,11 @@ impl Checkpoint {
     }
 
     fn view<'a>(&'a self, name: &'a str, entry: &'a Entry) -> TensorView<'a> {
-        TensorView {
-            name,
-            dtype: entry.dtype,
-            shape: &entry.shape,
-            bytes: match &entry.place {
-                Place::InFile(range) => &self.bytes.bytes()[range.clone()],
-                Place::Gathered(bytes) => bytes,
-            },
-        }
+        let bytes = match &entry.place {
+            Place::InFile(range) => &self.bytes.bytes()[range.clone()],
+            Place::Gathered(bytes) => bytes,
+        };
+        TensorView::new(name, entry.dtype, &entry.shape, bytes)
     }
 }
 

@@ -1,13 +1,15 @@
 //! From the tensors of a checkpoint to the parameters of a model on a device.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 
-use super::ModelConfig;
 use super::block::Block;
 use super::channel_mix::ChannelMix;
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, TensorView};
 use super::linear::{Between, LowRank};
+use super::matrix_storage::stored_matrix;
 use super::time_mix::TimeMix;
+use super::{ModelConfig, Precision};
 use crate::error::{Error, Result};
 use crate::kernels::norm::LayerNorm;
 use crate::kernels::token_mix::TokenMix;
@@ -19,57 +21,101 @@ const LAYER_NORM_EPSILON: f64 = 1e-5;
 /// The group norm's epsilon (RWKV-LM x070).
 const GROUP_NORM_EPSILON: f64 = 64e-5;
 
-/// Reads parameters by name and reports the share that is done.
+/// How much of a model is read, in bytes of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BytesRead {
+    /// Read so far.
+    pub done: u64,
+    /// In all.
+    pub total: u64,
+}
+
+impl BytesRead {
+    /// The share that is done, 0 to 1.
+    pub fn share(self) -> f32 {
+        (self.done as f64 / self.total.max(1) as f64) as f32
+    }
+}
+
+/// Reads parameters by name and reports what is done.
 pub(super) struct Loader<'a> {
     checkpoint: &'a Checkpoint,
     device: &'a Device,
-    n_params: usize,
-    n_read: usize,
-    progress: &'a mut dyn FnMut(f32) -> Result<()>,
+    precision: Precision,
+    read: BytesRead,
+    progress: &'a mut dyn FnMut(BytesRead) -> Result<()>,
 }
 
 impl<'a> Loader<'a> {
+    /// Of a checkpoint whose names and shapes are those of `config`.
     pub fn new(
         checkpoint: &'a Checkpoint,
+        config: &ModelConfig,
         device: &'a Device,
-        n_params: usize,
-        progress: &'a mut dyn FnMut(f32) -> Result<()>,
+        precision: Precision,
+        progress: &'a mut dyn FnMut(BytesRead) -> Result<()>,
     ) -> Self {
+        let tensors = config.expected_tensors();
+        let views = tensors
+            .iter()
+            .filter_map(|(name, _)| checkpoint.tensor(name));
+        let total = views.map(|view| view.stored_bytes().len() as u64).sum();
         Self {
             checkpoint,
             device,
-            n_params,
-            n_read: 0,
+            precision,
+            read: BytesRead { done: 0, total },
             progress,
         }
     }
 
     /// A tensor of a checkpoint whose names and shapes were checked before.
+    fn view(&self, name: &str) -> Result<TensorView<'a>> {
+        let absent = || Error::input(self.checkpoint.file(), name, "is missing");
+        self.checkpoint.tensor(name).ok_or_else(absent)
+    }
+
+    /// Says that a tensor is on the device.
+    fn add(&mut self, view: &TensorView<'_>) -> Result<()> {
+        self.read.done += view.stored_bytes().len() as u64;
+        (self.progress)(self.read)
+    }
+
+    /// In 32 bits.
     fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
-        let view = self
-            .checkpoint
-            .tensor(name)
-            .ok_or_else(|| Error::input(self.checkpoint.file(), name, "is missing"))?;
-        let values = view.to_f32();
-        self.n_read += values.len();
-        (self.progress)(self.n_read as f32 / self.n_params as f32)?;
-        let data = TensorData::new(values, shape);
-        Ok(Tensor::from_data(data, self.device))
+        let view = self.view(name)?;
+        let data = TensorData::new(view.to_f32(), shape);
+        let tensor = Tensor::from_data(data, self.device);
+        self.add(&view)?;
+        Ok(tensor)
     }
 
     fn shape(&self, name: &str) -> &'a [usize] {
         self.checkpoint.tensor(name).map_or(&[], |view| view.shape)
     }
 
-    /// A parameter of [out, in] or [in, out], as the file has it.
+    /// A parameter of [out, in] or [in, out], as the file has it, stored as the
+    /// precision of the model says.
     pub fn matrix(&mut self, name: &str) -> Result<Tensor<2>> {
-        match *self.shape(name) {
-            [rows, columns] => self.tensor(name, [rows, columns]),
-            ref other => {
-                let reason = format!("has the shape {other:?}, not that of a matrix");
-                Err(Error::input(self.checkpoint.file(), name, reason))
-            }
-        }
+        let view = self.view(name)?;
+        let shape = self.matrix_shape(&view)?;
+        let matrix = stored_matrix(&view, shape, self.precision, self.device);
+        self.add(&view)?;
+        Ok(matrix)
+    }
+
+    /// The embedding, [V, C], in 32 bits always: its rows are looked up and
+    /// multiplied with nothing.
+    pub fn embedding(&mut self, name: &str) -> Result<Tensor<2>> {
+        let shape = self.matrix_shape(&self.view(name)?)?;
+        self.tensor(name, shape)
+    }
+
+    fn matrix_shape(&self, view: &TensorView<'_>) -> Result<[usize; 2]> {
+        view.shape.try_into().map_err(|_| {
+            let reason = format!("has the shape {:?}, not that of a matrix", view.shape);
+            Error::input(self.checkpoint.file(), view.name, reason)
+        })
     }
 
     /// A parameter of one number a channel, [C] or [1, 1, C] in the file.

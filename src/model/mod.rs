@@ -13,6 +13,7 @@ pub mod leading_token;
 mod linear;
 mod loader;
 mod loss;
+mod matrix_storage;
 pub mod mini;
 pub(crate) mod pickle;
 mod precision;
@@ -27,6 +28,7 @@ pub mod tokenizer;
 
 pub use config::ModelConfig;
 pub use leading_token::{LeadingToken, TextStart};
+pub use loader::BytesRead;
 pub(crate) use loss::positions_of_a_part;
 pub use loss::{Loss, LossOptions};
 pub use precision::Precision;

@@ -2,13 +2,13 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
-use super::ModelConfig;
 use super::block::Block;
 use super::checkpoint::Checkpoint;
 use super::linear::{linear, rows, tokens as per_token};
 use super::loader::Loader;
 use super::state::ModelState;
 use super::time_mix::Keep;
+use super::{BytesRead, ModelConfig, Precision};
 use crate::error::Result;
 use crate::kernels::norm::LayerNorm;
 
@@ -26,20 +26,34 @@ pub struct Rwkv7 {
 }
 
 impl Rwkv7 {
-    /// Reads a checkpoint onto a device, one tensor after the other, so that no
-    /// more than the largest one is held twice. `progress` hears the share done
-    /// and can end the loading with an error.
+    /// [`Self::load_stored`] in 32 bits.
     ///
     /// # Errors
-    /// As [`ModelConfig::from_checkpoint`], and what `progress` says.
+    /// As there.
     pub fn load(
         checkpoint: &Checkpoint,
         device: &Device,
-        progress: &mut dyn FnMut(f32) -> Result<()>,
+        progress: &mut dyn FnMut(BytesRead) -> Result<()>,
+    ) -> Result<Self> {
+        Self::load_stored(checkpoint, device, Precision::F32, progress)
+    }
+
+    /// Reads a checkpoint onto a device, its matrices stored as `precision` says,
+    /// one tensor after the other: beside what stays, no more than the largest one
+    /// is held. `progress` hears of every tensor and can end the loading with an
+    /// error.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::from_checkpoint`], and what `progress` says.
+    pub fn load_stored(
+        checkpoint: &Checkpoint,
+        device: &Device,
+        precision: Precision,
+        progress: &mut dyn FnMut(BytesRead) -> Result<()>,
     ) -> Result<Self> {
         let config = ModelConfig::from_checkpoint(checkpoint)?;
-        let mut loader = Loader::new(checkpoint, device, config.n_params(), progress);
-        let embedding = loader.matrix("emb.weight")?;
+        let mut loader = Loader::new(checkpoint, &config, device, precision, progress);
+        let embedding = loader.embedding("emb.weight")?;
         let ln0 = loader.layer_norm("blocks.0.ln0")?;
         let blocks = (0..config.n_layer)
             .map(|layer| loader.block(layer, &config))

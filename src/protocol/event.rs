@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use super::evaluation_summary::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use super::run_spec::RunSpec;
 pub use super::step_metrics::{DecorrelationMetrics, LiftMetrics, LiteralMetrics, StepMetrics};
+use crate::model::BytesRead;
 use crate::tuning::inspect::diagnosis::Diagnosis;
 use crate::tuning::train::rate_finder::RateFinding;
 
@@ -24,8 +25,8 @@ pub enum Event {
     },
     /// A checkpoint is being read.
     Loading {
-        /// Share done, 0 to 1.
-        done: f32,
+        /// What is read of it.
+        read: BytesRead,
     },
     /// The model is on the device.
     ModelLoaded {

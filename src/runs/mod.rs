@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use self::generation::GeneratedTexts;
 use self::run::{ExportedState, Run, RunLabels, RunStatus};
 use self::scoring::Scoring;
+use crate::model::BytesRead;
 use crate::protocol::event::{Event, KernelDistances, RunId, RunOutcome, Score};
 use crate::protocol::log_line::{
     diagnosis_line, evaluation_line, export_line, failure_line, outcome_line, pause_line,
@@ -41,8 +42,8 @@ pub struct RunStore {
     pub broken: Vec<BrokenFolder>,
     /// Name and reason of the compute device, once it is ready.
     pub device: Option<String>,
-    /// Share of the checkpoint that is read, while it is being read.
-    pub loading: Option<f32>,
+    /// What is read of the checkpoint, while it is being read.
+    pub loading: Option<BytesRead>,
     /// The model on the device.
     pub model: Option<LoadedModel>,
     /// Steps done and in all of the search for a learning rate that goes on.
@@ -178,7 +179,7 @@ impl RunStore {
                 self.info(None, format!("device {device}"));
                 self.device = Some(device);
             }
-            Event::Loading { done } => self.loading = Some(done),
+            Event::Loading { read } => self.loading = Some(read),
             Event::ModelLoaded { model, bytes, secs } => {
                 self.info(None, format!("{model} loaded in {secs:.1} s"));
                 self.loading = None;

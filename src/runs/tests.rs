@@ -236,8 +236,9 @@ fn the_log_says_what_happened_and_has_an_end() {
 
 #[test]
 fn loading_ends_with_the_model_or_a_failure() {
-    let loading = || Event::Loading { done: 0.5 };
-    assert_eq!(store_of([loading()]).loading, Some(0.5));
+    let read = BytesRead { done: 1, total: 2 };
+    let loading = || Event::Loading { read };
+    assert_eq!(store_of([loading()]).loading, Some(read));
     assert_eq!(store_of([loading(), failed(None)]).loading, None);
     let loaded = Event::ModelLoaded {
         model: "mini".into(),
@@ -312,7 +313,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 bytes: 1,
             },
             11 => Event::Loading {
-                done: number as f32,
+                read: BytesRead::default(),
             },
             _ => step(name, at, number),
         },

@@ -40,7 +40,7 @@ pub(super) fn checks_of_halves() -> Vec<Check> {
 
 /// From the zero state and from another one.
 fn logits(device: &Device, precision: Precision) -> Result<Vec<Named>> {
-    let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?.stored_in(precision);
+    let model = Rwkv7::load_stored(&mini::checkpoint()?, device, precision, &mut |_| Ok(()))?;
     let config = model.config();
     let ids: Vec<i32> = std::iter::once(0)
         .chain(

@@ -98,7 +98,7 @@ fn lifted(dynamics: Dynamics) -> LiftSpec {
 }
 
 fn steps(device: &Device, method: &Method, precision: Precision) -> Result<Vec<Named>> {
-    let model = Rwkv7::load(&mini::checkpoint()?, device, &mut |_| Ok(()))?.stored_in(precision);
+    let model = Rwkv7::load_stored(&mini::checkpoint()?, device, precision, &mut |_| Ok(()))?;
     let tokenizer = Tokenizer::mini()?;
     let items = mini_set(Benchmark::Gsm8k, Split::Train)?;
     let examples: Vec<_> = items[..N_EXAMPLES]

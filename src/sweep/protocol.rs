@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::BytesRead;
 use crate::persist::metrics::MetricRecord;
 use crate::protocol::event::{EvaluationPhase, Event, FailureKind, RunId};
 use crate::protocol::run_spec::RunSpec;
@@ -57,7 +58,7 @@ pub(super) enum WireEvent {
         device: String,
     },
     Loading {
-        done: f32,
+        read: BytesRead,
     },
     ModelLoaded {
         model: String,
@@ -97,7 +98,7 @@ impl WireEvent {
     pub fn of(event: &Event) -> Option<Self> {
         let run = match event.clone() {
             Event::DeviceReady { device } => return Some(Self::DeviceReady { device }),
-            Event::Loading { done } => return Some(Self::Loading { done }),
+            Event::Loading { read } => return Some(Self::Loading { read }),
             Event::ModelLoaded { model, bytes, secs } => {
                 return Some(Self::ModelLoaded { model, bytes, secs });
             }
@@ -161,7 +162,7 @@ impl WireEvent {
     pub fn into_event(self) -> Option<Event> {
         Some(match self {
             Self::DeviceReady { device } => Event::DeviceReady { device },
-            Self::Loading { done } => Event::Loading { done },
+            Self::Loading { read } => Event::Loading { read },
             Self::ModelLoaded { model, bytes, secs } => Event::ModelLoaded { model, bytes, secs },
             Self::Started {
                 run,

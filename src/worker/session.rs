@@ -217,10 +217,9 @@ fn load_model(
         Vec::new()
     };
     let start = Instant::now();
-    let model = Rwkv7::load(checkpoint, &device, &mut |done| {
-        report(Event::Loading { done })
-    })?
-    .stored_in(precision);
+    let model = Rwkv7::load_stored(checkpoint, &device, precision, &mut |read| {
+        report(Event::Loading { read })
+    })?;
     let config = model.config();
     let file = checkpoint.file().file_name().unwrap_or_default();
     let file = file.to_string_lossy().into_owned();

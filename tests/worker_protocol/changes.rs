@@ -112,7 +112,7 @@ fn change_weights(path: &Path) {
     let archive = String::from_utf8_lossy(&bytes).into_owned();
     assert!(archive.contains("emb.weight"));
     let checkpoint = gosling::model::checkpoint::Checkpoint::open(path).unwrap();
-    let first = checkpoint.tensor("emb.weight").unwrap().bytes[..64].to_vec();
+    let first = checkpoint.tensor("emb.weight").unwrap().stored_bytes()[..64].to_vec();
     drop(checkpoint);
     let at = bytes.windows(64).position(|part| part == first).unwrap();
     bytes[at] ^= 1;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use clap::{Args, ValueEnum};
 
 use crate::cli::output::is_lost;
+use crate::cli::progress::show_read;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::model::checkpoint::Checkpoint;
@@ -93,8 +94,8 @@ impl ModelArguments {
         config.check_device(opened)?;
         check_precision(self.precision(), opened)?;
         let start = Instant::now();
-        let model = Rwkv7::load(&checkpoint, &opened.device, &mut |_| Ok(()))?;
-        let model = model.stored_in(self.precision());
+        let precision = self.precision();
+        let model = Rwkv7::load_stored(&checkpoint, &opened.device, precision, &mut show_read)?;
         println!(
             "{} parameters loaded in {:.2} s",
             config.n_params(),

@@ -1,7 +1,10 @@
 //! One tensor of a checkpoint, seen in place, and its conversion to `f32`.
 
+use std::ops::Range;
+
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
+use rayon::prelude::*;
 
 /// The element type of a stored tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,13 +79,37 @@ pub struct TensorView<'a> {
     pub shape: &'a [usize],
     /// The elements, little-endian, of any alignment:
     /// product of `shape` times [`TensorDType::n_bytes`] bytes.
-    pub bytes: &'a [u8],
+    bytes: &'a [u8],
 }
+
+/// Elements that one thread converts at a time.
+const PARALLEL_BLOCK: usize = 1 << 16;
 
 /// Elements converted at a time when the file's bytes are not aligned.
 const BLOCK: usize = 1024;
 
-impl TensorView<'_> {
+impl<'a> TensorView<'a> {
+    /// Elements of `shape` at `bytes`, row-major and little-endian.
+    pub fn new(name: &'a str, dtype: TensorDType, shape: &'a [usize], bytes: &'a [u8]) -> Self {
+        Self {
+            name,
+            dtype,
+            shape,
+            bytes,
+        }
+    }
+
+    /// The elements as they are, row-major, little-endian, of any alignment:
+    /// [`TensorDType::n_bytes`] for each. None where the file has them otherwise.
+    pub fn plain_bytes(&self) -> Option<&'a [u8]> {
+        Some(self.bytes)
+    }
+
+    /// The bytes that hold the elements, in the order of the file.
+    pub fn stored_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// How many elements the tensor has.
     pub fn n_elements(&self) -> usize {
         self.bytes.len() / self.dtype.n_bytes()
@@ -101,20 +128,51 @@ impl TensorView<'_> {
     /// When `out` has another length than [`Self::n_elements`].
     pub fn write_f32(&self, out: &mut [f32]) {
         assert_eq!(out.len(), self.n_elements(), "elements of {}", self.name);
-        match self.dtype {
-            TensorDType::F16 => f16_to_f32(self.bytes, out),
-            TensorDType::BF16 => convert(self.bytes, out, |bytes| {
-                f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16)
-            }),
-            TensorDType::F32 => convert(self.bytes, out, f32::from_le_bytes),
-            TensorDType::F64 => convert(self.bytes, out, |bytes| f64::from_le_bytes(bytes) as f32),
-            TensorDType::I64 => convert(self.bytes, out, |bytes| i64::from_le_bytes(bytes) as f32),
-            TensorDType::I32 => convert(self.bytes, out, |bytes| i32::from_le_bytes(bytes) as f32),
-            TensorDType::I16 => convert(self.bytes, out, |bytes| i16::from_le_bytes(bytes).into()),
-            TensorDType::I8 => convert(self.bytes, out, |bytes| i8::from_le_bytes(bytes).into()),
-            TensorDType::U8 | TensorDType::Bool => {
-                convert(self.bytes, out, |bytes: [u8; 1]| bytes[0].into());
-            }
+        widen(self.dtype, self.bytes, out);
+    }
+
+    /// The elements of some rows as `f32`: all that share their first index.
+    ///
+    /// # Panics
+    /// When the tensor has no such rows, and when `out` has another length than
+    /// they have.
+    pub fn write_f32_rows(&self, rows: Range<usize>, out: &mut [f32]) {
+        let n_rows = self.shape.first().map_or(1, |rows| *rows);
+        let of_row = self.n_elements() / n_rows.max(1);
+        assert!(rows.end <= n_rows, "row {} of {}", rows.end, self.name);
+        assert_eq!(out.len(), rows.len() * of_row, "rows of {}", self.name);
+        let of_row = of_row * self.dtype.n_bytes();
+        let bytes = &self.bytes[rows.start * of_row..rows.end * of_row];
+        widen(self.dtype, bytes, out);
+    }
+}
+
+/// Converts `bytes` to as many numbers, with several threads where that pays.
+fn widen(dtype: TensorDType, bytes: &[u8], out: &mut [f32]) {
+    if out.len() < 2 * PARALLEL_BLOCK {
+        return widen_block(dtype, bytes, out);
+    }
+    let blocks = bytes.par_chunks(PARALLEL_BLOCK * dtype.n_bytes());
+    let out = out.par_chunks_mut(PARALLEL_BLOCK);
+    blocks
+        .zip(out)
+        .for_each(|(bytes, out)| widen_block(dtype, bytes, out));
+}
+
+fn widen_block(dtype: TensorDType, bytes: &[u8], out: &mut [f32]) {
+    match dtype {
+        TensorDType::F16 => f16_to_f32(bytes, out),
+        TensorDType::BF16 => convert(bytes, out, |bytes| {
+            f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16)
+        }),
+        TensorDType::F32 => convert(bytes, out, f32::from_le_bytes),
+        TensorDType::F64 => convert(bytes, out, |bytes| f64::from_le_bytes(bytes) as f32),
+        TensorDType::I64 => convert(bytes, out, |bytes| i64::from_le_bytes(bytes) as f32),
+        TensorDType::I32 => convert(bytes, out, |bytes| i32::from_le_bytes(bytes) as f32),
+        TensorDType::I16 => convert(bytes, out, |bytes| i16::from_le_bytes(bytes).into()),
+        TensorDType::I8 => convert(bytes, out, |bytes| i8::from_le_bytes(bytes).into()),
+        TensorDType::U8 | TensorDType::Bool => {
+            convert(bytes, out, |bytes: [u8; 1]| bytes[0].into());
         }
     }
 }

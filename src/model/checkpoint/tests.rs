@@ -69,8 +69,11 @@ fn the_mini_model_opens_in_place() {
     let embedding = checkpoint.tensor("emb.weight").unwrap();
     assert_eq!(embedding.dtype, TensorDType::F16);
     assert_eq!(embedding.shape, [4096, 256]);
-    assert_eq!(embedding.bytes.len(), 2 * embedding.n_elements());
-    assert!(MINI.as_ptr_range().contains(&embedding.bytes.as_ptr()));
+    assert_eq!(embedding.stored_bytes().len(), 2 * embedding.n_elements());
+    assert!(
+        MINI.as_ptr_range()
+            .contains(&embedding.stored_bytes().as_ptr())
+    );
     assert!(embedding.to_f32().iter().all(|value| value.is_finite()));
     assert!(checkpoint.tensor("absent").is_none());
 }

@@ -2,7 +2,7 @@
 
 use eframe::egui::{ProgressBar, RichText, Ui};
 
-use crate::format::{duration, short};
+use crate::format::{duration, part_of_bytes, short};
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::Run;
@@ -33,13 +33,15 @@ pub fn status_bar_ui(ui: &mut Ui, store: &RunStore) {
 }
 
 fn device_ui(ui: &mut Ui, store: &RunStore) {
-    if let Some(done) = store.loading {
+    if let Some(read) = store.loading {
         ui.label(RichText::new("Loading the model").small());
         ui.add(
-            ProgressBar::new(done)
+            ProgressBar::new(read.share())
                 .desired_width(140.0)
                 .desired_height(6.0),
         );
+        let bytes = part_of_bytes(read.done, read.total);
+        ui.label(RichText::new(bytes).small().weak());
     }
     let device = store.device.as_deref().unwrap_or("No device opened yet");
     cut_label(ui, RichText::new(device).small().weak()).on_hover_text(device);

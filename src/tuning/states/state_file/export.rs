@@ -284,7 +284,7 @@ impl Export<'_> {
             written.tensor(&layer.name).is_some_and(|tensor| {
                 tensor.dtype == self.element.dtype()
                     && tensor.shape == self.shape()
-                    && tensor.bytes == layer.bytes
+                    && tensor.plain_bytes() == Some(&layer.bytes)
             })
         };
         match layers.iter().find(|layer| !same(layer)) {
