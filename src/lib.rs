@@ -57,4 +57,7 @@ pub mod tuning;
 pub mod ui;
 pub mod worker;
 
+#[doc = include_str!("guide.md")]
+pub mod guide {}
+
 pub use error::{Error, Result};

@@ -264,7 +264,7 @@ fn states_of_other_programs_are_taken_over() {
     let (_, errors) = texts(&output);
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(
-        errors.contains("silent.safetensors: orientation: the file does not say, its format has no convention, and the built-in text only advises"),
+        errors.contains("silent.safetensors: orientation: the file does not state it, its format has no convention, and the built-in text is only a hint"),
         "{errors}"
     );
     assert!(!folder.path().join("out.safetensors").exists());
@@ -418,7 +418,7 @@ fn devices_are_listed_and_a_missing_one_is_named() {
     check_output(
         folder.path(),
         "devices",
-        &["device", "cpu", "thread", "auto takes "],
+        &["device", "cpu", "thread", "auto selects "],
     );
     check_refused(folder.path(), "selftest --device gpu:99", 1, "device: ");
     let output = gosling(folder.path(), "eval --device cuda");

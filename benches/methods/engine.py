@@ -89,7 +89,7 @@ class Process:
                 continue
             if isinstance(report, dict) and "Over" in report:
                 self.reports.put(report["Over"])
-        self.reports.put({"failure": {"kind": "Work", "message": "its process ended without a word"}})
+        self.reports.put({"failure": {"kind": "Work", "message": "its process exited without an error message"}})
 
     def run(self, folder, deadline, stopping):
         """Does the run of a folder. Its failure, or None; raises TimeoutError at the deadline."""

@@ -6,7 +6,7 @@ each scored behind token 0 and without it.
     python3 benches/methods/leading_token.py --devices gpu:0 gpu:1 --jobs 3 --budget 540 --out leading
 
 The same command goes on where it was ended: what is measured stands in `leading/journal.jsonl`. The last lines
-are the table, for README.md and RESULTS.md. Needs Python 3.9 and nothing else.
+are the table, for RESULTS.md. Needs Python 3.9 and nothing else.
 """
 
 import argparse

@@ -10,7 +10,7 @@
 be stopped at any time; runs are done by processes of the program that stay, one on each GPU, so that kernels
 are compiled once. Every method gets the same number of rate trials on the validation split (seed 0), on a
 grid that grows while its best point lies at an edge; the best rates are used with seeds 0 to 4 on the test
-split. `write` puts the tables between the markers of README.md and RESULTS.md; `tables` prints them, and reads
+split. `write` puts the tables between the markers of RESULTS.md; `tables` prints them, and reads
 several journals as one. Needs Python 3.9 and nothing else.
 """
 
@@ -92,24 +92,20 @@ def run(arguments):
 def tables(arguments):
     journal = journals(arguments)
     made = written.Tables(units(arguments), journal)
-    return written.readme(made), written.results(made, written.cost_table(costs(arguments)))
+    return written.results(made, written.cost_table(costs(arguments)))
 
 
 def show(arguments):
-    readme, results = tables(arguments)
-    for name, blocks in [("README.md", readme), ("RESULTS.md", results)]:
-        for block, text in blocks.items():
-            print(f"\n## {name}, {block}\n\n{text}")
+    for block, text in tables(arguments).items():
+        print(f"\n## {block}\n\n{text}")
 
 
 def write(arguments):
-    readme, results = tables(arguments)
-    for file, blocks in [(arguments.readme, readme), (arguments.results, results)]:
-        text = Path(file).read_text()
-        for name, block in blocks.items():
-            # A block without figures leaves what stands there.
-            text = written.put(text, name, block) if block else text
-        Path(file).write_text(text)
+    text = Path(arguments.results).read_text()
+    for name, block in tables(arguments).items():
+        # A block without figures leaves what stands there.
+        text = written.put(text, name, block) if block else text
+    Path(arguments.results).write_text(text)
 
 
 def costs(arguments):
@@ -188,7 +184,6 @@ def parsed():
     what.add_argument("--trial-items", type=int, help="validation items that a trial is scored on; 0: the loss alone")
     what.add_argument("--items", type=int, help="test items; all by default")
     files = parser.add_argument_group("write")
-    files.add_argument("--readme", default=ROOT / "README.md")
     files.add_argument("--results", default=ROOT / "benches/RESULTS.md")
     arguments = parser.parse_args()
     arguments.started = time.monotonic()

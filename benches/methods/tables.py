@@ -1,4 +1,4 @@
-"""The tables of README.md and RESULTS.md, from the journal."""
+"""The tables of RESULTS.md, from the journal."""
 
 import math
 import random
@@ -272,20 +272,6 @@ def section(title, *parts):
 
 def title(place):
     return f"{place[1]}-mini, {place[0]} model"
-
-
-def readme(tables):
-    """The blocks of README.md by their names."""
-    first = [place for place in tables.places() if place[1] == BENCHMARKS[0]]
-    main = [
-        "\n\n".join(part for part in [f"**{title(place)}**", tables.accuracy(place, {"untuned", "main", "controls", "others"}), tables.note(place)] if part)
-        for place in first
-    ]
-    others = []
-    for place in tables.places():
-        if place[1] != BENCHMARKS[0]:
-            others.append("\n\n".join([f"**{title(place)}**", tables.accuracy(place, {"untuned", "main"})]))
-    return {"methods": "\n\n".join(main), "other benchmarks": "\n\n".join(others)}
 
 
 def results(tables, cost):

@@ -94,7 +94,7 @@ impl Change {
         match self {
             Self::Fixed => "fixed",
             Self::Broken => "broken",
-            Self::BothRight => "right in both",
+            Self::BothRight => "correct in both",
             Self::BothWrong => "wrong in both",
         }
     }
@@ -149,7 +149,7 @@ pub(super) fn check_same(
     let refuse = |reason: String| Error::spec("comparison", reason);
     let figure = rule.figure(&before.conditions).ok_or_else(|| {
         let name = before.name();
-        refuse(format!("{name} has one figure only"))
+        refuse(format!("{name} has only one accuracy"))
     })?;
     let (n_before, n_after) = (before.records.len(), after.records.len());
     let pairs = before.records.iter().zip(&after.records);
@@ -172,8 +172,8 @@ pub(super) fn check_same(
     }
     if n_before != n_after {
         let reason = format!(
-            "different items: {n_before} against {n_after}; score both on the same, or compare \
-             those that both have with --common"
+            "different items: {n_before} against {n_after}; score both on the same items, or \
+             compare the items that both have with --common"
         );
         return Err(refuse(reason));
     }
@@ -245,7 +245,7 @@ fn difference_of_item(a: &ItemRecord, b: &ItemRecord) -> Option<&'static str> {
         (Answer::Written { .. }, Answer::Chosen { .. })
         | (Answer::Chosen { .. }, Answer::Written { .. }) => false,
     };
-    (!is_same).then_some("different answers to choose from")
+    (!is_same).then_some("different answer options")
 }
 
 #[cfg(test)]
@@ -355,7 +355,7 @@ mod tests {
                 Answer::Written { gold, .. } => gold.push('0'),
                 Answer::Chosen { .. } => panic!(),
             },
-            "comparison: item test/1 has different answers to choose from",
+            "comparison: item test/1 has different answer options",
         );
     }
 
@@ -374,8 +374,8 @@ mod tests {
         }
         assert_eq!(
             compared(first, drawn).unwrap_err().to_string(),
-            "comparison: different prompts: gsm8k-mini, test, the first 5 examples in front \
-             against gsm8k-mini, test, 5 drawn examples in front"
+            "comparison: different prompts: gsm8k-mini, test, 5-shot (the first) \
+             against gsm8k-mini, test, 5-shot (drawn)"
         );
     }
 

@@ -203,12 +203,11 @@ impl fmt::Display for Conditions {
                 MmluTemplate::Rwkv => f.write_str(", RWKV's wording")?,
             }
         }
-        let s = if *few_shot == 1 { "" } else { "s" };
         match (few_shot, few_shot_order) {
             (0, _) => Ok(()),
-            (n, None) => write!(f, ", {n} example{s} in front"),
-            (n, Some(FewShotOrder::Drawn)) => write!(f, ", {n} drawn example{s} in front"),
-            (n, Some(FewShotOrder::First)) => write!(f, ", the first {n} example{s} in front"),
+            (n, None) => write!(f, ", {n}-shot"),
+            (n, Some(FewShotOrder::Drawn)) => write!(f, ", {n}-shot (drawn)"),
+            (n, Some(FewShotOrder::First)) => write!(f, ", {n}-shot (the first)"),
         }
     }
 }

@@ -20,13 +20,13 @@ pub struct BenchArguments {
 
 #[derive(Subcommand)]
 enum BenchCommand {
-    /// Time tuning steps, and on a GPU say which kernels their time goes to.
+    /// Time tuning steps; on a GPU also the share of each kernel.
     Step(step::StepArguments),
-    /// Time the recurrence alone, forward and back.
+    /// Time the recurrence alone, forward and backward.
     Wkv(wkv::WkvArguments),
     /// Time evaluations of the mini benchmarks.
     Eval(eval::EvalArguments),
-    /// Time writing token by token, beside the time of reading the weights.
+    /// Time generation token by token, next to the time that reading the weights takes.
     Decode(decode::DecodeArguments),
 }
 

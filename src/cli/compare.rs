@@ -13,25 +13,25 @@ use crate::report::contender::{Contender, Side};
 /// What to compare.
 #[derive(Args)]
 pub struct CompareArguments {
-    /// Runs' folders or files of gosling eval; each is compared with the first.
-    /// A single run is compared with its untuned model.
+    /// Run folders or files of gosling eval; each is compared with the first. A single
+    /// run is compared with its untuned model.
     #[arg(required = true, value_name = "RUN or FILE.jsonl")]
     evaluations: Vec<PathBuf>,
-    /// The second of two groups, such as the seeds of one method: those in front are
-    /// the first. Without it, runs that differ in their seed alone are a group.
+    /// The second of two groups, such as the seeds of one method; the runs before this
+    /// option are the first group. Without it, runs that differ only in their seed form
+    /// a group.
     #[arg(long, num_args = 1.., value_name = "RUN or FILE.jsonl")]
     with: Vec<PathBuf>,
-    /// Compare the items that both have, where they are not the same.
+    /// Compare only the items that both have, if the items differ.
     #[arg(long)]
     common: bool,
-    /// Print so many of the items that were fixed and broken, of the last
-    /// against the first.
+    /// Print this many fixed and broken items of the last evaluation against the first.
     #[arg(long, value_name = "N", default_value_t = 0)]
     items: usize,
     /// Also write the table: .csv, .json, .tex, .md or .txt.
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// How it is printed: text, markdown, latex, csv or json.
+    /// Output format: text, markdown, latex, csv or json.
     #[arg(long, default_value = "text")]
     format: TableFormat,
 }
@@ -109,7 +109,9 @@ fn print_items(first: &Contender, last: &Contender, common: bool, n: usize) -> R
 /// What the model answered, on one line.
 fn answer(record: &ItemRecord) -> String {
     match &record.answer {
-        Answer::Written { output, gold, .. } => format!("{}  [right: {gold}]", on_one_line(output)),
+        Answer::Written { output, gold, .. } => {
+            format!("{}  [correct: {gold}]", on_one_line(output))
+        }
         Answer::Chosen {
             options,
             log_likelihoods,
@@ -124,7 +126,7 @@ fn answer(record: &ItemRecord) -> String {
             });
             let likelihood = log_likelihoods.get(*gold).copied().unwrap_or(f64::NAN);
             format!(
-                "{chosen}  [right: {}, {likelihood:.2} nats]",
+                "{chosen}  [correct: {}, {likelihood:.2} nats]",
                 on_one_line(text(*gold))
             )
         }

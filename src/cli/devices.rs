@@ -27,7 +27,7 @@ pub fn run() {
         "f16",
     ];
     print!("{}", table(heading, &rows, &[5, 6]));
-    println!("auto takes {}", describe_auto());
+    println!("auto selects {}", describe_auto());
 }
 
 fn row(adapter: AdapterSummary) -> [String; 8] {

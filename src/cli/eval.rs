@@ -21,38 +21,41 @@ use crate::worker::validate::MAX_CONTEXT;
 /// What to score.
 #[derive(Args)]
 pub struct EvalArguments {
-    /// gsm8k, arc, mmlu or winogrande.
+    /// Benchmark: gsm8k, arc, mmlu or winogrande.
     #[arg(default_value = "gsm8k")]
     benchmark: Benchmark,
     #[command(flatten)]
     model: ModelArguments,
-    /// The folder of the benchmark's official files; without it its mini set.
+    /// Folder with the benchmark's official files; default: the mini set.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// train, validation or test.
+    /// Split: train, validation or test.
     #[arg(long, default_value = "test")]
     split: Split,
-    /// Score the first so many items only.
+    /// Score only this many items, from the start of the split.
     #[arg(long)]
     limit: Option<usize>,
-    /// Solved questions in front of every question.
+    /// Number of few-shot examples: solved questions before every question.
     #[arg(long, default_value_t = 0)]
     few_shot: usize,
-    /// Which solved questions; drawn for official GSM8K, ARC and WinoGrande, else the first.
+    /// Choice of the few-shot examples; default: drawn for official GSM8K, ARC and
+    /// WinoGrande, else the first.
     #[arg(long, value_enum, requires = "few_shot")]
     few_shot_order: Option<Order>,
-    /// Leave out, and list, items of more tokens than this, answer included; without it as the run of --state did.
+    /// Leave out and list items of more tokens than this, answer included; default: as
+    /// in the run of --state.
     #[arg(long, value_name = "TOKENS")]
     context_length: Option<usize>,
-    /// Cut written answers off after so many tokens; by default after the longest
-    /// gold answer of the training split and a quarter more.
+    /// Cut generated answers off after this many tokens; default: the longest gold
+    /// answer of the training split plus a quarter.
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=MAX_CONTEXT as i64))]
     max_new_tokens: Option<u32>,
-    /// How official MMLU questions are worded; without it as in the run of --state, else as lm-eval.
+    /// Prompt template of official MMLU questions; default: as in the run of --state,
+    /// else lm-eval.
     #[arg(long, value_enum)]
     mmlu_template: Option<Wording>,
-    /// Where every item is written down; by default in the folder eval of the
-    /// run that --state names.
+    /// File for the results of every item; default: in the folder eval of the run that
+    /// --state names.
     #[arg(long, short, value_name = "FILE.jsonl")]
     out: Option<PathBuf>,
 }
@@ -60,18 +63,20 @@ pub struct EvalArguments {
 /// Which solved questions stand in front of a question.
 #[derive(Clone, Copy, ValueEnum)]
 enum Order {
-    /// Others in front of every question, drawn as lm-evaluation-harness draws them.
+    /// Different examples for every question, drawn as lm-evaluation-harness draws
+    /// them.
     Drawn,
-    /// The first of their split in front of all; a recurrent model reads them once.
+    /// The first examples of their split for all questions; a recurrent model reads
+    /// them once.
     First,
 }
 
 /// How MMLU questions are worded.
 #[derive(Clone, Copy, ValueEnum)]
 enum Wording {
-    /// As lm-evaluation-harness words them.
+    /// The template of lm-evaluation-harness.
     LmEval,
-    /// As RWKV's own evaluation words them.
+    /// The template of RWKV's own evaluation.
     Rwkv,
 }
 

@@ -16,24 +16,26 @@ use crate::tuning::states::state_file::{
 /// Which state, and what becomes of it.
 #[derive(Args)]
 pub struct ExportArguments {
-    /// A state file, or a run's folder.
+    /// A state file or a run folder.
     state: PathBuf,
-    /// pth (RWKV-Runner, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp) or safetensors (Gosling).
+    /// Format: pth (RWKV-Runner, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp)
+    /// or safetensors (Gosling).
     #[arg(long)]
     to: ExportFormat,
     /// The file to write.
     #[arg(short, long)]
     output: PathBuf,
-    /// Half the size and 8 bits of mantissa; for pth.
+    /// Write bfloat16: half the size, 8 bits of mantissa; only for pth.
     #[arg(long)]
     bf16: bool,
-    /// The state is written times this.
+    /// Multiply the state by this factor.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     alpha: f32,
-    /// The order of the last two axes in STATE, value-key or key-value, where it does not say.
+    /// The order of the last two axes in STATE, value-key or key-value, if the file
+    /// does not state it.
     #[arg(long)]
     orientation: Option<Orientation>,
-    /// Overwrite a file that is there.
+    /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
 }

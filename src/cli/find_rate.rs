@@ -21,10 +21,10 @@ use crate::worker::Worker;
 const MAX_ROWS: usize = 30;
 
 const RULE: &str = "\
-The rate rises by the same factor at every step, and each loss is averaged with
-its neighbours. Where it falls most steeply the state learns fastest; where it is
-lowest the rate is about to be too large, so one tenth of that is safe. Both are
-first guesses: a rate is chosen on the validation split.
+The rate rises by the same factor at every step, and each loss is smoothed over
+its neighbours. The state learns fastest where the loss falls most steeply. Where
+the loss is lowest the rate is almost too large, so one tenth of it is safe. Both
+are first guesses: choose the final rate on the validation split.
 ";
 
 /// What to try rates on.
@@ -40,10 +40,10 @@ pub struct FindRateArguments {
     /// The last rate.
     #[arg(long, default_value_t = RateRange::default().last)]
     last: f64,
-    /// How many rates, each one step.
+    /// Number of rates to try, one step each.
     #[arg(long, default_value_t = RateRange::default().steps)]
     steps: usize,
-    /// Say nothing but the result.
+    /// Print only the result.
     #[arg(long)]
     quiet: bool,
 }
@@ -61,7 +61,7 @@ pub fn run(arguments: &FindRateArguments) -> Result<ExitCode> {
     range.check()?;
     arguments.memory.apply();
     if arguments.spec.sources.rate.is_some() {
-        let reason = "is what find-rate looks for; bound it with --first and --last";
+        let reason = "is what find-rate searches for; set its bounds with --first and --last";
         return Err(Error::spec("--rate", reason));
     }
     let ChosenSpec { spec, origin } = arguments.spec.spec(&StepOptions::default())?;
@@ -78,7 +78,7 @@ pub fn run(arguments: &FindRateArguments) -> Result<ExitCode> {
     worker
         .commands
         .send(command)
-        .map_err(|_| Error::Device("the worker is gone".into()))?;
+        .map_err(|_| Error::Device("the worker stopped".into()))?;
     let mut store = RunStore::default();
     let ending = follow(&worker, &interrupts, Some(name), &mut store, &mut progress);
     Ok(match ending {
@@ -125,7 +125,7 @@ fn report(finding: &RateFinding) -> String {
         text.push_str(&format!("ended early, {why}\n"));
     }
     if *still_falls {
-        text.push_str("the loss still falls at the last rate; a larger --last tells more\n");
+        text.push_str("the loss is still falling at the last rate; try a larger --last\n");
     }
     text.push('\n');
     let suggestions = [
@@ -179,15 +179,17 @@ mod tests {
             still_falls: true,
             broke: Some("stopped".into()),
         });
-        let expected = "\
-rate   loss    smoothed
+        let expected = "rate   loss    smoothed
 0.010  3.0000  3.0000
 0.10   2.0000  2.0000
-ended early, stopped
-the loss still falls at the last rate; a larger --last tells more
+ended \
+early, stopped
+the loss is still falling at the last rate; try a larger --last
 
-steepest fall                             --rate 0.050
-one tenth of the rate at the lowest loss  not found; try other rates
+steepest fall     \
+                        --rate 0.050
+one tenth of the rate at the lowest loss  not found; try \
+other rates
 
 ";
         assert_eq!(text, format!("{expected}{RULE}"));

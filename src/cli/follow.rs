@@ -91,7 +91,7 @@ pub(super) fn follow(
 }
 
 fn interrupt(worker: &WorkerHandle, run: Option<&RunId>, progress: &mut Progress) {
-    progress.say("stopping and saving; Ctrl-C again ends the program at once");
+    progress.say("stopping and saving; press Ctrl-C again to quit at once");
     let command = match run {
         Some(run) => Command::Stop(run.clone()),
         None => Command::Shutdown,

@@ -20,28 +20,29 @@ use crate::text_file::as_utf8;
 pub struct GenerateArguments {
     #[command(flatten)]
     model: ModelArguments,
-    /// Write at most so many tokens.
+    /// Maximum number of tokens to generate.
     #[arg(long, default_value_t = 200)]
     max_tokens: usize,
-    /// Draw tokens at this temperature instead of taking the likeliest.
+    /// Sample at this temperature; default: greedy decoding.
     #[arg(long, allow_negative_numbers = true)]
     temperature: Option<f32>,
-    /// Draw only from the likeliest tokens that together have this share.
+    /// Sample only from the most likely tokens that together have this probability
+    /// (top-p).
     #[arg(long, requires = "temperature", default_value_t = 1.0)]
     top_p: f32,
-    /// The same seed draws the same tokens.
+    /// Seed of the sampling; the same seed gives the same tokens.
     #[arg(long, requires = "temperature", default_value_t = 0)]
     seed: u64,
-    /// End before this text; can be repeated. \n stands for a line's end.
+    /// Stop before this text; can be repeated. \n stands for a line break.
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Put around the prompt what stood around prompts when the state was tuned, as a question's heading.
+    /// Format the prompt with the template that the state was tuned with.
     #[arg(long, requires = "state")]
     template: bool,
-    /// Read \n in the prompt as a line's end.
+    /// Read \n in the prompt as a line break.
     #[arg(short, long)]
     escapes: bool,
-    /// The text to continue; - reads it from the standard input.
+    /// The text to continue; - reads it from standard input.
     prompt: String,
 }
 
@@ -119,7 +120,7 @@ impl GenerateArguments {
                     && prompt.ends_with(template.after.as_bytes());
                 if !is_in_it {
                     eprintln!(
-                        "gosling: prompts read {:?} when the state was tuned; --template puts that around yours",
+                        "gosling: prompts had the form {:?} when the state was tuned; --template formats yours like that",
                         template.around("…")
                     );
                 }

@@ -29,22 +29,25 @@ pub struct ImportArguments {
     state: PathBuf,
     #[command(flatten)]
     model: ModelChoice,
-    /// A text of the kind that the state was tuned on; give several.
+    /// A text like the data that the state was tuned on; can be repeated, several are
+    /// better.
     #[arg(long)]
     text: Vec<String>,
-    /// A file with such a text, or JSON lines with several (.jsonl), as training reads them.
+    /// A file with such a text, or a .jsonl file with several, in the format of
+    /// training data.
     #[arg(long, value_name = "FILE")]
     text_file: Vec<PathBuf>,
-    /// Wrap prompts and completions of JSON lines as User and Assistant turns.
+    /// Format prompts and completions of JSON lines as User and Assistant turns.
     #[arg(long)]
     chat: bool,
-    /// The order of the last two axes, value-key or key-value, against what the file's format holds by convention.
+    /// The order of the last two axes, value-key or key-value; overrides the convention
+    /// of the file's format.
     #[arg(long)]
     orientation: Option<Orientation>,
-    /// The .safetensors to write, to go on from; without it the losses are only shown.
+    /// The .safetensors file to write; without it, only the losses are shown.
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// Overwrite a file that is there.
+    /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
 }
@@ -78,7 +81,7 @@ pub fn run(arguments: &ImportArguments) -> Result<()> {
     warn_of_other_weights(&stored, &fingerprint);
     let orientation = decided(arguments, &stored, &evidence)?;
     let Some(output) = &arguments.output else {
-        print("name a file with -o to write it the right way round\n");
+        print("name a file with -o to write it in the right orientation\n");
         return Ok(());
     };
     // Weights that the file names are not replaced by those it is tried with.
@@ -181,7 +184,7 @@ fn decided(
         ),
         Decision::Contradicted { convention, found } => {
             return refuse(format!(
-                "a {} holds {}, but the texts say {}: {}; nothing is written, say --orientation {} if the texts are of the state's kind and {} if they are not",
+                "a {} holds {}, but the texts indicate {}: {}; nothing is written. Use --orientation {} if the texts are like the data that the state was tuned on, and {} if they are not",
                 convention.format,
                 convention.orientation.name(),
                 found.name(),
@@ -192,12 +195,12 @@ fn decided(
         }
         Decision::Unknown => {
             return refuse(format!(
-                "the file does not say, its format has no convention, and {}; say --orientation value-key (RWKV-PEFT, RWKV-Runner) or key-value (Ai00, web-rwkv), or give {MIN_TEXTS} or more texts of the kind that the state was tuned on (--text-file)",
+                "the file does not state it, its format has no convention, and {}; set --orientation value-key (RWKV-PEFT, RWKV-Runner) or key-value (Ai00, web-rwkv), or give {MIN_TEXTS} or more texts like the data that the state was tuned on (--text-file)",
                 if evidence.is_built_in {
-                    "the built-in text only advises".to_owned()
+                    "the built-in text is only a hint".to_owned()
                 } else {
                     format!(
-                        "no way round is better than the other and than no state by {MARGIN} nats a token, less {STANDARD_ERRORS} standard errors, on {} texts",
+                        "neither orientation is better than the other and than no state by {MARGIN} nats per token, minus {STANDARD_ERRORS} standard errors, on {} texts",
                         evidence.n_texts
                     )
                 }
@@ -216,7 +219,7 @@ fn decided(
 /// state`.
 fn better(evidence: &Evidence, orientation: Orientation) -> String {
     format!(
-        "better by {} nats a token than the other way round and by {} than no state",
+        "better by {} nats per token than the other orientation and by {} than no state",
         interval(evidence.lead(orientation)),
         interval(evidence.gain(orientation))
     )
@@ -227,7 +230,7 @@ fn advise(evidence: &Evidence, orientation: Orientation) {
     let other = orientation.other();
     if evidence.verdict() == Some(other) {
         eprintln!(
-            "gosling: the texts say {}: {}",
+            "gosling: the texts indicate {}: {}",
             other.name(),
             better(evidence, other)
         );
@@ -238,12 +241,12 @@ fn advise(evidence: &Evidence, orientation: Orientation) {
             "on the texts"
         };
         eprintln!(
-            "gosling: {text} the loss is lower as {}, which says little: a right state may do worse on texts of another kind; compare on {MIN_TEXTS} or more texts of its own kind (--text-file)",
+            "gosling: {text} the loss is lower as {}, which is weak evidence: a correct state may do worse on other texts; compare on {MIN_TEXTS} or more texts like the data that it was tuned on (--text-file)",
             other.name()
         );
     } else if evidence.gain(orientation).mean < 0.0 && !evidence.is_built_in {
         eprintln!(
-            "gosling: the untuned model does better on these texts; are they of the kind that the state was tuned on, and is this its model?"
+            "gosling: the untuned model does better on these texts; are they like the data that the state was tuned on, and is this its model?"
         );
     }
 }

@@ -22,28 +22,30 @@ use crate::tuning::states::state_file::Orientation;
 /// What to show.
 #[derive(Args)]
 pub struct InspectArguments {
-    /// A model, a tuned state, a run's folder or a data set; without it the
-    /// mini benchmark that ships with the program.
+    /// A model, a tuned state, a run folder or a data set; default: the mini benchmark
+    /// that ships with the program.
     path: Option<PathBuf>,
-    /// A model or a tuned state, whatever its name.
+    /// A model or a tuned state with any file name.
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     checkpoint: Option<PathBuf>,
-    /// The order of a state's last two axes, value-key or key-value, where the file does not say.
+    /// The order of a state's last two axes, value-key or key-value, if the file does
+    /// not state it.
     #[arg(long)]
     orientation: Option<Orientation>,
-    /// gsm8k, arc, mmlu or winogrande; left out, the fields of the data say it.
+    /// Benchmark: gsm8k, arc, mmlu or winogrande; default: detected from the fields of
+    /// the data.
     #[arg(long)]
     benchmark: Option<Benchmark>,
-    /// train, validation or test; left out, the first that a folder has.
+    /// Split: train, validation or test; default: the first that the folder has.
     #[arg(long)]
     split: Option<Split>,
-    /// Wrap prompts and completions as User and Assistant turns.
+    /// Format prompts and completions as User and Assistant turns.
     #[arg(long)]
     chat: bool,
-    /// Examples longer than this many tokens are counted as too long.
+    /// Count examples of more tokens than this as too long.
     #[arg(long, default_value_t = 512)]
     context_length: usize,
-    /// How many examples to print token by token.
+    /// Number of examples to print token by token.
     #[arg(long, default_value_t = 3)]
     show: usize,
     #[command(flatten)]
@@ -168,12 +170,12 @@ fn texts(
 ) -> Result<Loaded<Example>> {
     if path.is_dir() {
         let reason = "a folder without a run's state and without the files of a benchmark; name a \
-                      file, or say --benchmark";
+                      file, or set --benchmark";
         return Err(Error::input(path, "path", reason));
     }
     if path.extension().is_some_and(|ending| ending == "ron") {
-        let reason = "a run's or a sweep's specification, no data; gosling tune or gosling sweep \
-                      runs it";
+        let reason = "a specification of a run or a sweep, not data; run it with gosling tune or \
+                      gosling sweep";
         return Err(Error::input(path, "content", reason));
     }
     let template = match arguments.chat {

@@ -173,7 +173,7 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         rows.push(("lifted branch", branches));
     }
     if let Some(left_out) = left_out(checkpoint) {
-        rows.push(("beside it", left_out));
+        rows.push(("left out", left_out));
     }
     rows.extend(metadata_rows(&metadata));
     let mut text = listed(checkpoint, what, &rows);

@@ -33,10 +33,10 @@ pub(super) struct HeadArguments {
     /// Show the matrices of this layer of a tuned state, counted from 0.
     #[arg(long)]
     layer: Option<usize>,
-    /// Which head of the layer, counted from 0.
+    /// Head of the layer, counted from 0.
     #[arg(long)]
     head: Option<usize>,
-    /// Of a run's folder, the snapshot after this many steps.
+    /// Use the run's snapshot after this many steps.
     #[arg(long)]
     step: Option<usize>,
     /// Follow the head's state over the tokens of this text.
@@ -45,7 +45,7 @@ pub(super) struct HeadArguments {
     /// Write heatmaps into this folder.
     #[arg(long, value_name = "DIR")]
     png: Option<PathBuf>,
-    /// For --text, what computes it.
+    /// Device for --text.
     #[command(flatten)]
     pub model: ModelChoice,
 }
@@ -197,7 +197,7 @@ fn matrices(tuned: &Tuned, place: Place, pictures: &mut Pictures<'_>) -> Result<
         let n = lift.head_size;
         text.push_str(&format!("Q^T Z has rank {n} at most\n"));
         if lift.kind == LiftKind::Constant {
-            text.push_str("Z does not change over the tokens: the dynamics is Constant\n");
+            text.push_str("Z does not change over the tokens: the dynamics are Constant\n");
         }
     }
     Ok(text)
@@ -298,7 +298,7 @@ fn course(trajectory: &Trajectory, words: &dyn Fn(u32) -> String) -> String {
     if let Some(lifted) = &trajectory.lifted
         && lifted.course == LiftedCourse::Unchanging
     {
-        text.push_str("L_t does not change over the tokens: the dynamics is Constant\n");
+        text.push_str("L_t does not change over the tokens: the dynamics are Constant\n");
     }
     text
 }

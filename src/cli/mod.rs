@@ -22,6 +22,7 @@ mod model_arguments;
 mod plain_options;
 mod progress;
 mod selftest;
+mod selftest_report;
 mod spec_arguments;
 mod sweep;
 mod sweep_forecast;
@@ -45,39 +46,41 @@ use crate::shell::Shell;
 #[derive(Parser)]
 #[command(version, about)]
 struct Arguments {
-    /// Without one the window opens.
+    /// Without a command the window opens.
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Time tuning steps, the recurrence, evaluations or writing on a device.
+    /// Time tuning steps, the recurrence, evaluations or generation on a device.
     Bench(bench::BenchArguments),
-    /// Compare evaluations item by item: what tuning fixed and broke, and whether it is chance.
+    /// Compare evaluations item by item: fixed and broken answers, and whether the
+    /// difference is chance.
     Compare(compare::CompareArguments),
-    /// List what this machine can compute on.
+    /// List the devices of this machine.
     Devices,
     /// Measure the accuracy of a model on a benchmark, untuned or from a tuned state.
     Eval(eval::EvalArguments),
-    /// Write a tuned state for another program.
+    /// Export a tuned state for another program.
     Export(export::ExportArguments),
-    /// Try rising learning rates for a few steps each and suggest one.
+    /// Try increasing learning rates, one step each, and suggest one.
     FindRate(find_rate::FindRateArguments),
     /// Continue a text, untuned or from a tuned state.
     Generate(generate::GenerateArguments),
-    /// Find out which way round the state of another program is, and take it over.
+    /// Import a state of another program and detect its orientation.
     Import(import::ImportArguments),
-    /// Say what a model or a tuned state is, look into a head of it, or show a data set as the model would see it.
+    /// Describe a model or a tuned state, show the matrices of a head, or show a data
+    /// set as the model sees it.
     Inspect(inspect::InspectArguments),
-    /// Check that a device computes what it should.
+    /// Check that a device computes correctly, and write a report of it.
     Selftest(selftest::SelftestArguments),
-    /// Do runs for a sweep, which orders them on the input.
+    /// Execute runs for a sweep, which sends them on standard input.
     #[command(name = crate::sweep::serve::SERVE, hide = true)]
     ServeRuns,
-    /// Do many runs, each a change of one, and compare them.
+    /// Run many configurations and compare them.
     Sweep(sweep::SweepArguments),
-    /// Tune the state that a model starts from, and measure it.
+    /// Tune a model's initial state and measure the accuracy.
     Tune(tune::TuneArguments),
     /// Open the window, as gosling without a subcommand does.
     Window(window::WindowArguments),
@@ -132,4 +135,49 @@ fn this_program() -> Result<PathBuf> {
 /// A path as a shell takes it.
 fn quoted(path: &Path) -> String {
     Shell::HERE.quoted_path(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commands of the README and of the guide, one in a list.
+    fn documented() -> Vec<Vec<String>> {
+        let texts = concat!(include_str!("../../README.md"), include_str!("../guide.md"));
+        let texts = texts.replace("\\\n", " ");
+        let lines = texts.lines().filter_map(|line| {
+            let line = line.trim_start();
+            let arguments = match line.strip_prefix("cargo run --release") {
+                Some(arguments) => arguments.trim_start().trim_start_matches("--"),
+                None => line.strip_prefix("gosling ")?,
+            };
+            Some(words(arguments))
+        });
+        lines.collect()
+    }
+
+    /// The words of a command line; those in quotes are one.
+    fn words(line: &str) -> Vec<String> {
+        let line = line.split(" #").next().unwrap();
+        let mut words = vec!["gosling".to_owned()];
+        for (idx, part) in line.split(['"', '\'']).enumerate() {
+            if idx % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn documented_commands_have_options_that_exist() {
+        let commands = documented();
+        assert!(commands.len() >= 15, "{commands:?}");
+        for command in commands {
+            if let Err(error) = Arguments::try_parse_from(&command) {
+                panic!("{command:?}: {error}");
+            }
+        }
+    }
 }

@@ -23,10 +23,12 @@ use crate::worker::session::{check_precision, check_vocabulary, fitting_tokenize
 /// Which model and device.
 #[derive(Args, Clone)]
 pub(super) struct ModelChoice {
-    /// An official x070 checkpoint; without it the one that the state was tuned for, else the mini model.
+    /// An official x070 checkpoint; default: the one that the state was tuned for, else
+    /// the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// auto, mini, world, or a vocabulary file in the official text format; without it the one that the state was tuned with.
+    /// auto, mini, world, or a vocabulary file in the official text format; default:
+    /// the one that the state was tuned with.
     #[arg(long, value_name = "VOCABULARY", value_parser = vocabulary_source)]
     vocabulary: Option<VocabularySource>,
     /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
@@ -82,7 +84,7 @@ impl ModelChoice {
         {
             if !path.exists() {
                 let reason = format!(
-                    "the state was tuned for {}, which is not there; name it with --model",
+                    "the state was tuned for {}, which is missing; name its file with --model",
                     path.display()
                 );
                 return Err(Error::input(state.0, "base model", reason));
@@ -168,7 +170,7 @@ impl ModelChoice {
             && mark.sha256 != tokenizer.fingerprint()
         {
             eprintln!(
-                "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; it may do harm",
+                "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
                 path.display(),
                 asked.name(tokenizer.vocab_size())
             );
@@ -209,10 +211,10 @@ fn run_spec(metadata: &Metadata) -> Option<RunSpec> {
 pub(super) struct ModelArguments {
     #[command(flatten)]
     choice: ModelChoice,
-    /// The tuned state to start from: a state file, a lifted state or a run's folder.
+    /// The tuned state to start from: a state file, a lifted state or a run folder.
     #[arg(long)]
     state: Option<PathBuf>,
-    /// The state is taken times this; 0 is the untuned model.
+    /// Multiply the state by this factor; 0 is the untuned model.
     #[arg(
         long,
         requires = "state",
@@ -220,13 +222,15 @@ pub(super) struct ModelArguments {
         allow_negative_numbers = true
     )]
     alpha: f32,
-    /// The order of a state's last two axes, value-key or key-value, where the file does not say.
+    /// The order of a state's last two axes, value-key or key-value, if the file does
+    /// not state it.
     #[arg(long, requires = "state")]
     orientation: Option<Orientation>,
-    /// What texts begin with behind the state. The untuned model always reads token 0 first.
+    /// First token of every text after the state. The untuned model always reads token
+    /// 0 first.
     #[arg(long, value_enum, requires = "state", default_value = "as-trained")]
     leading_token: Leading,
-    /// f32 or f16, how the weights are stored; without it as the state was tuned.
+    /// Weight precision, f32 or f16; default: as the state was tuned.
     #[arg(long, value_parser = precision)]
     precision: Option<Precision>,
 }
@@ -234,11 +238,11 @@ pub(super) struct ModelArguments {
 /// What texts begin with.
 #[derive(Clone, Copy, ValueEnum)]
 enum Leading {
-    /// What they began with when the state was tuned; where both were drawn, their first word.
+    /// As when the state was tuned; if both were drawn, no token 0.
     AsTrained,
     /// Token 0.
     Zero,
-    /// Their first word, as most other programs have it.
+    /// No token 0, as in most other programs.
     None,
 }
 
@@ -309,7 +313,7 @@ impl ModelArguments {
                 let is_other = |made_for: &String| *made_for != fingerprint;
                 if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                     eprintln!(
-                        "gosling: {}: base model: the state was tuned for other weights than {}; it may do harm",
+                        "gosling: {}: base model: the state was tuned for other weights than {}; results may be worse",
                         shown(&path),
                         choice.name()
                     );

@@ -15,21 +15,21 @@ use crate::worker::allow_memory;
 /// The model and the data.
 #[derive(Args, Debug, Default)]
 pub(super) struct SourceOptions {
-    /// The model: an official x070 checkpoint (.pth or .safetensors), or mini for
-    /// the one that ships with the program. With --resume, where the weights are now.
+    /// The model: an official x070 checkpoint (.pth or .safetensors), or mini for the
+    /// one that ships with the program. With --resume: the new path of the weights.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// What to tune on: a file of JSON lines; gsm8k, arc, mmlu or winogrande for the
-    /// mini set of that name; or a folder of a benchmark's official files.
+    /// Training data: a file of JSON lines; gsm8k, arc, mmlu or winogrande for the mini
+    /// set of that name; or a folder with a benchmark's official files.
     #[arg(long, value_name = "FILE, NAME or FOLDER", conflicts_with = "train")]
     data: Option<String>,
-    /// Training examples as JSON lines; a --validation file goes with it.
+    /// Training examples as JSON lines; use it with --validation.
     #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
-    /// Held-out examples as JSON lines; by their loss the best state is kept.
+    /// Held-out examples as JSON lines; the state with the lowest loss on them is kept.
     #[arg(long, value_name = "FILE")]
     validation: Option<PathBuf>,
-    /// Examples a step (training.batch).
+    /// Batch size (training.batch).
     #[arg(long, value_name = "N", alias = "batch-size")]
     batch: Option<usize>,
     /// Peak learning rate of S_0 (training.learning_rate).
@@ -40,8 +40,8 @@ pub(super) struct SourceOptions {
 /// How many steps. A search for a rate has steps of its own.
 #[derive(Args, Debug, Default)]
 pub(super) struct StepOptions {
-    /// Steps of the run (training.steps); a warm-up that is as long becomes a tenth
-    /// of them.
+    /// Number of steps (training.steps); a warm-up that would take all of them is cut
+    /// to a tenth.
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
 }
@@ -49,8 +49,8 @@ pub(super) struct StepOptions {
 /// What is done where memory looks too small.
 #[derive(Args, Debug, Default)]
 pub(super) struct MemoryOptions {
-    /// Begin also where the forecast says that a step does not fit into memory;
-    /// GOSLING_ALLOW_MEMORY=1 does the same.
+    /// Start even if a step is estimated not to fit into memory; GOSLING_ALLOW_MEMORY=1
+    /// does the same.
     #[arg(long)]
     allow_memory: bool,
 }

@@ -174,7 +174,7 @@ fn run_line(run: &Run) -> Option<String> {
         RunStatus::Evaluating { phase, done, total } => {
             let what = match phase {
                 EvaluationPhase::Before => "untuned",
-                EvaluationPhase::FewShot => "untuned with examples",
+                EvaluationPhase::FewShot => "untuned, few-shot",
                 EvaluationPhase::After => "tuned",
             };
             let share = done as f32 / total.max(1) as f32;

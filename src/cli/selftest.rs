@@ -1,14 +1,17 @@
 //! `gosling selftest`: whether a device computes what it should.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
 
+use super::selftest_report::SelftestReport;
 use super::table::table;
 use crate::error::{Error, Result};
-use crate::kernels::device::{DeviceChoice, open};
+use crate::format::shown;
+use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::selftest::{Outcome, checks, run as run_check};
 
 /// Which device, and how the result is printed.
@@ -17,12 +20,16 @@ pub struct SelftestArguments {
     /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
     #[arg(long, default_value_t)]
     device: DeviceChoice,
-    /// Run only the checks whose name has this text in it; any number of times.
+    /// Run only the checks whose name contains this text; can be repeated.
     #[arg(long, value_name = "TEXT")]
     only: Vec<String>,
-    /// Print JSON with every set of numbers that was compared.
+    /// Print JSON with all compared values.
     #[arg(long)]
     json: bool,
+    /// Also write a report to send to the authors: adapters, drivers, features, limits
+    /// and every check, without names of users or folders.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
 /// The whole result, as JSON.
@@ -40,7 +47,10 @@ struct Report<'a> {
 /// # Errors
 /// A device that cannot be opened, and a choice that no check is in.
 pub fn run(arguments: &SelftestArguments) -> Result<ExitCode> {
-    let device = open(arguments.device)?;
+    let mut report = ReportFile::new(arguments);
+    report.write()?;
+    let device = open(arguments.device).inspect_err(|error| report.failed(error))?;
+    report.opened(&device)?;
     let only = &arguments.only;
     let is_chosen = |name: &str| only.is_empty() || only.iter().any(|text| name.contains(text));
     let checks = checks(&device.device);
@@ -50,16 +60,18 @@ pub fn run(arguments: &SelftestArguments) -> Result<ExitCode> {
         .collect();
     if chosen.is_empty() {
         let names: Vec<&str> = checks.iter().map(|check| check.name).collect();
-        let reason = format!("is in none of: {}", names.join("; "));
+        let reason = format!("matches no check; the checks are: {}", names.join("; "));
         return Err(Error::spec("--only", reason));
     }
-    let outcomes: Vec<Outcome> = chosen
-        .into_iter()
-        .map(|check| {
-            show(check.name);
-            run_check(check, &device.device)
-        })
-        .collect();
+    let mut outcomes = Vec::new();
+    for check in chosen {
+        show(check.name);
+        report.begins(check.name)?;
+        let outcome = run_check(check, &device.device);
+        report.add(&outcome);
+        outcomes.push(outcome);
+    }
+    report.ends(only.is_empty())?;
     show("");
     let passed = outcomes.iter().all(|o| o.passed || !o.is_needed);
     if arguments.json {
@@ -77,6 +89,9 @@ pub fn run(arguments: &SelftestArguments) -> Result<ExitCode> {
         println!("{}", device.description);
         print!("{}", rows(&outcomes));
         println!("{}", verdict(&outcomes, only.is_empty()));
+        if let Some(file) = &arguments.report {
+            println!("report written to {}", shown(file));
+        }
     }
     Ok(if passed {
         ExitCode::SUCCESS
@@ -101,8 +116,8 @@ fn rows(outcomes: &[Outcome]) -> String {
     let rows: Vec<_> = outcomes.iter().map(row).collect();
     let heading = [
         "check",
-        "furthest off",
-        "by",
+        "largest error",
+        "size",
         "bound",
         "first ms",
         "ms",
@@ -113,7 +128,7 @@ fn rows(outcomes: &[Outcome]) -> String {
 
 fn result(outcome: &Outcome) -> String {
     match (&outcome.error, outcome.passed, outcome.is_needed) {
-        (None, true, _) => "right".into(),
+        (None, true, _) => "ok".into(),
         (None, false, true) => "WRONG".into(),
         (None, false, false) => "wrong, but not used".into(),
         (Some(error), _, _) => format!("FAILED, {error}"),
@@ -123,10 +138,60 @@ fn result(outcome: &Outcome) -> String {
 fn verdict(outcomes: &[Outcome], are_all: bool) -> String {
     let failed = outcomes.iter().filter(|o| !o.passed && o.is_needed);
     match failed.count() {
-        0 if are_all => "the device computes what Gosling needs".into(),
-        0 => "the device is right where it was asked; other checks were not run".into(),
+        0 if are_all => "all checks passed; the device computes what Gosling needs".into(),
+        0 => "all selected checks passed; other checks were not run".into(),
         1 => "1 check failed; do not train on this device".into(),
         n => format!("{n} checks failed; do not train on this device"),
+    }
+}
+
+/// The report, where one is asked for. It is written before every check, so that it
+/// says which one was running when a driver ends the program.
+struct ReportFile<'a>(Option<(&'a Path, SelftestReport)>);
+
+impl<'a> ReportFile<'a> {
+    fn new(arguments: &'a SelftestArguments) -> Self {
+        let file = arguments.report.as_deref();
+        Self(file.map(|file| (file, SelftestReport::new(arguments.device))))
+    }
+
+    /// Before anything is tried, for opening a device may end the program.
+    fn write(&mut self) -> Result<()> {
+        self.change(|_| ())
+    }
+
+    fn failed(&mut self, error: &Error) {
+        if let Some((file, report)) = &mut self.0 {
+            report.failed(error);
+            // The error of the device is the one to report.
+            let _ = report.write(file);
+        }
+    }
+
+    fn opened(&mut self, device: &OpenDevice) -> Result<()> {
+        self.change(|report| report.opened(device))
+    }
+
+    fn begins(&mut self, check: &'static str) -> Result<()> {
+        self.change(|report| report.next(Some(check), false))
+    }
+
+    fn add(&mut self, outcome: &Outcome) {
+        if let Some((_, report)) = &mut self.0 {
+            report.add(outcome);
+        }
+    }
+
+    fn ends(&mut self, are_all: bool) -> Result<()> {
+        self.change(|report| report.next(None, are_all))
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut SelftestReport)) -> Result<()> {
+        let Some((file, report)) = &mut self.0 else {
+            return Ok(());
+        };
+        change(report);
+        report.write(file)
     }
 }
 

@@ -17,23 +17,24 @@ use crate::tuning::states::state_file::locate_state;
 /// Which run, and what is different about it.
 #[derive(Args)]
 pub(super) struct SpecArguments {
-    /// A run specification, a RON file; without one, a preset.
+    /// A run specification (RON file); default: a preset.
     run: Option<PathBuf>,
-    /// A run that ships with the program: standard, cpu, lifted,
-    /// lifted-decorrelation or lifted-cpu; chosen by the device if left out.
+    /// A preset that ships with the program, such as standard, cpu, lifted,
+    /// lifted-decorrelation or lifted-cpu; default: chosen by the device.
     #[arg(long, conflicts_with = "run")]
     preset: Option<String>,
     #[command(flatten)]
     pub sources: SourceOptions,
-    /// A short name, the start of the run's folder name.
+    /// A short name, the prefix of the run folder's name.
     #[arg(long)]
     name: Option<String>,
-    /// Change one field, as in training.schedule.last=0.1 or
-    /// data.source.template=UserAssistant, after every other option; can be
-    /// repeated. --print-spec shows all fields. Text may stand in single quotes.
+    /// Set one field, such as training.schedule.last=0.1 or
+    /// data.source.template=UserAssistant; applied after all other options; can be
+    /// repeated. --print-spec shows all fields. Text can be put in single quotes.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Start from this tuned state instead of zero; gosling import takes those of other programs.
+    /// Start from this tuned state instead of zero; gosling import converts states of
+    /// other programs.
     #[arg(long, value_name = "STATE")]
     start: Option<PathBuf>,
     /// auto, cpu, gpu, or gpu:N as `gosling devices` lists them.
@@ -64,7 +65,7 @@ impl SpecArguments {
         }
         if let Some(path) = &self.start {
             let Some(start) = spec.method.start_mut() else {
-                let reason = "the run's method tunes no S_0 that starts from a file";
+                let reason = "the run's method has no S_0, so it cannot start from a state file";
                 return Err(Error::spec("--start", reason));
             };
             *start = StartState::File(locate_state(path)?);

@@ -31,22 +31,23 @@ use crate::sweep::sweep_file::{print_sweep, read_sweep};
 /// Which sweep, and what to do with it.
 #[derive(Args)]
 pub struct SweepArguments {
-    /// A sweep, a RON file; one that ships with the program: four-runs or
-    /// gsm8k-mini; or the folder of one that was begun.
+    /// A sweep: a RON file; four-runs or gsm8k-mini, which ship with the program; or
+    /// the folder of a sweep that has started.
     sweep: PathBuf,
-    /// Say how many runs it has, their memory and their time, and write nothing.
+    /// Print the number of runs, their memory and time, and write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// Do not time steps first where no earlier run tells how long they take.
+    /// Do not time steps first if no earlier run shows how long they take.
     #[arg(long)]
     untimed: bool,
-    /// Go on with a sweep that was begun.
+    /// Resume a sweep that has started.
     #[arg(long)]
     resume: bool,
-    /// With --resume, try runs again that failed.
+    /// With --resume: retry failed runs.
     #[arg(long, requires = "resume")]
     retry: bool,
-    /// Runs side by side, each in a process of its own.
+    /// Number of parallel runs, each in its own process. On one GPU they take turns,
+    /// and 1 is best.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS as i64))]
     jobs: u16,
     /// The folder that holds the runs' folders.
@@ -58,35 +59,35 @@ pub struct SweepArguments {
     steps: StepOptions,
     #[command(flatten)]
     memory: MemoryOptions,
-    /// Change one field of every run, as in training.schedule.last=0.1, after every
-    /// other option; can be repeated. Text may stand in single quotes.
+    /// Set one field of every run, such as training.schedule.last=0.1; applied after
+    /// all other options; can be repeated. Text can be put in single quotes.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Where every run computes: auto, cpu, gpu or gpu:N.
+    /// Device of every run: auto, cpu, gpu or gpu:N.
     #[arg(long)]
     device: Option<DeviceChoice>,
     /// Give the sweep another name.
     #[arg(long)]
     name: Option<String>,
-    /// Write the runs as jobs of a cluster instead of doing them: slurm or jobs.
+    /// Write the runs as cluster jobs instead of running them: slurm or jobs.
     #[arg(long, value_name = "KIND", conflicts_with_all = ["dry_run", "resume"])]
     emit: Option<EmitKind>,
-    /// Where --emit writes; the output without it.
+    /// File for --emit; default: standard output.
     #[arg(long, requires = "emit")]
     output: Option<PathBuf>,
-    /// Write the tables of what is done, and do nothing else.
+    /// Write the tables of the finished runs and exit.
     #[arg(long, conflicts_with_all = ["dry_run", "resume", "emit"])]
     gather: bool,
-    /// Do one task of the sweep, as jobs of a cluster do.
+    /// Run one task of the sweep, as cluster jobs do.
     #[arg(long, conflicts_with_all = ["dry_run", "resume", "emit", "gather"])]
     task: Option<usize>,
-    /// Leave out the run of this number; can be repeated.
+    /// Skip the run with this number; can be repeated.
     #[arg(long, value_name = "N", requires = "resume")]
     skip: Vec<usize>,
-    /// Print the sweep and do nothing else.
+    /// Print the sweep and exit.
     #[arg(long)]
     print_spec: bool,
-    /// Say nothing but the result.
+    /// Print only the result.
     #[arg(long)]
     quiet: bool,
 }
@@ -188,8 +189,7 @@ impl SweepArguments {
                 below.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             };
             if let Some(field) = searched.iter().find(is_same) {
-                let reason =
-                    format!("is {field} here, which the sweep itself changes; leave it out");
+                let reason = format!("sets {field}, which the sweep itself changes; leave it out");
                 return Err(Error::spec(*option, reason));
             }
         }
@@ -202,8 +202,8 @@ impl SweepArguments {
         if !self.is_folder() || !has_changes {
             return Ok(());
         }
-        let reason = "a sweep that was begun has its runs; leave out what would change them, or \
-                      begin a new one";
+        let reason = "a sweep that has started keeps its runs; leave out the options that change \
+                      them, or start a new sweep";
         Err(Error::input(&self.sweep, "options", reason))
     }
 
@@ -228,7 +228,7 @@ impl SweepArguments {
         let folder = SweepFolder::open(&path)?;
         if let Some(idx) = self.skip.iter().find(|idx| **idx >= folder.plan.runs.len()) {
             let last = folder.plan.runs.len() - 1;
-            let reason = format!("must be a run of 0 to {last}, is {idx}");
+            let reason = format!("must be a run from 0 to {last}, is {idx}");
             return Err(Error::spec("--skip", reason));
         }
         Ok(folder)
@@ -302,7 +302,7 @@ fn follow(
         SweepEnd::Complete => Ok(code),
         SweepEnd::Stopped => {
             eprintln!(
-                "gosling: stopped and saved; go on with gosling sweep {} --resume",
+                "gosling: stopped and saved; resume with gosling sweep {} --resume",
                 quoted(folder.path())
             );
             Ok(ExitCode::from(INTERRUPTED))
@@ -325,11 +325,11 @@ fn watch(
                 for event in events.try_iter() {
                     teller.tell(event);
                 }
-                let gone = || Error::Device("the sweep ended without a word".into());
+                let gone = || Error::Device("the sweep exited without an error message".into());
                 return end.unwrap_or_else(|_| Err(gone()));
             }
             recv(interrupts) -> _ => {
-                teller.say("saving the runs under way; Ctrl-C again ends the program at once");
+                teller.say("saving the active runs; press Ctrl-C again to quit at once");
                 let _ = commands.send(SweepCommand::Stop);
             }
             default(super::follow::TICK) => {}

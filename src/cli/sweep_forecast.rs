@@ -23,9 +23,9 @@ pub(super) fn forecast(
     estimator.learn(&past_runs(runs_dir)?);
     let wanted = estimator.wants(plan);
     let mut warnings = String::new();
-    let mut basis = "by runs that were done before";
+    let mut basis = "measured on earlier runs";
     if is_timed && !wanted.is_empty() {
-        basis = "by five steps that were timed";
+        basis = "measured over five steps";
         let log = tempfile_beside();
         let program = this_program()?;
         let times = time_steps(&program, threads_for(n_jobs), &wanted, &log)?;
@@ -35,7 +35,7 @@ pub(super) fn forecast(
             match secs {
                 Ok(secs) => estimator.add_timing(spec, secs),
                 Err(reason) => {
-                    warnings += &format!("warning: {} cannot be done, {reason}\n", spec.name)
+                    warnings += &format!("warning: {} cannot run, {reason}\n", spec.name)
                 }
             }
         }
@@ -89,11 +89,14 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
     };
     let device = plan.runs[idx].spec.device;
     match memory_of(device) {
-        None => text += "; the device does not say how much it has\n",
+        None => text += "; the device does not report its memory\n",
         Some(has) => {
             let jobs = match n_jobs {
                 1 => String::new(),
-                n => format!(", {n} side by side up to {}", mebibytes(largest * n as u64)),
+                n => format!(
+                    ", {n} parallel runs up to {}",
+                    mebibytes(largest * n as u64)
+                ),
             };
             text += &format!("{jobs}; the device has {}\n", mebibytes(has));
             let too_large: Vec<String> = known
@@ -102,11 +105,11 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
                 .collect();
             if !too_large.is_empty() {
                 text += &format!(
-                    "warning: these runs will not fit, {}; take smaller batches\n",
+                    "warning: these runs will not fit, {}; use smaller batches\n",
                     too_large.join(", ")
                 );
             } else if largest.saturating_mul(n_jobs as u64) > has {
-                text += &format!("warning: {n_jobs} of them side by side may not fit\n");
+                text += &format!("warning: {n_jobs} parallel runs may not fit\n");
             }
         }
     }
@@ -115,19 +118,21 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
 
 fn time(estimate: &SweepEstimate, basis: &str, n_jobs: usize, is_on_cpu: bool) -> String {
     let Some(secs) = estimate.steps_secs else {
-        return "the time is not known before the first steps\n".into();
+        return "the time is unknown until the first steps\n".into();
     };
     // Neither saves time as a rule (`benches/RESULTS.md`, runs on one GPU).
     let side_by_side = match (n_jobs, is_on_cpu) {
         (0 | 1, _) => String::new(),
-        (n, true) => format!("; {n} side by side share the cores"),
+        (n, true) => format!("; {n} parallel runs share the cores"),
         (n, false) => {
-            format!("; {n} side by side on one GPU take turns and are usually slower, 1 is best")
+            format!(
+                "; {n} parallel runs on one GPU take turns and are usually slower, --jobs 1 is best"
+            )
         }
     };
     let scoring = match estimate.evaluation_secs {
         Some(secs) => format!("scoring about {}", duration(secs)),
-        None => "scoring comes on top".into(),
+        None => "plus scoring".into(),
     };
     format!(
         "steps take about {} one run after another{side_by_side}, {basis}; {scoring}\n",
@@ -155,10 +160,10 @@ mod tests {
         );
         let (gpu, cpu) = (words(4, false), words(4, true));
         assert!(
-            gpu.contains("4 side by side on one GPU take turns"),
+            gpu.contains("4 parallel runs on one GPU take turns"),
             "{gpu}"
         );
-        assert!(cpu.contains("4 side by side share the cores"), "{cpu}");
+        assert!(cpu.contains("4 parallel runs share the cores"), "{cpu}");
         for text in [gpu, cpu] {
             assert!(!text.contains(&duration(150.0)), "{text}");
         }

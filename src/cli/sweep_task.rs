@@ -57,7 +57,7 @@ pub(super) fn do_task(folder: &SweepFolder, number: usize, is_quiet: bool) -> Re
     worker
         .commands
         .send(command)
-        .map_err(|_| Error::Device("the worker is gone".into()))?;
+        .map_err(|_| Error::Device("the worker stopped".into()))?;
     let ending = follow(&worker, &interrupts, None, &mut store, &mut progress);
     Ok(match ending {
         Ending::Ended { outcome, .. } => match outcome {
@@ -65,7 +65,7 @@ pub(super) fn do_task(folder: &SweepFolder, number: usize, is_quiet: bool) -> Re
             | RunOutcome::StoppedEarly { .. }
             | RunOutcome::Diverged { .. } => ExitCode::SUCCESS,
             RunOutcome::Stopped { step } => {
-                eprintln!("gosling: stopped after step {step}; the same task goes on from there");
+                eprintln!("gosling: stopped after step {step}; run the same task again to resume");
                 ExitCode::from(INTERRUPTED)
             }
         },

@@ -32,7 +32,7 @@ pub struct TuneArguments {
     /// The folder that holds the runs' folders.
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
-    /// Go on with the run in this folder.
+    /// Resume the run in this folder.
     #[arg(long, value_name = "FOLDER", conflicts_with_all = [
         "run", "preset", "set", "start", "device", "data", "train", "validation", "batch", "rate", "steps", "name",
     ])]
@@ -43,7 +43,7 @@ pub struct TuneArguments {
     /// Print the specification and do nothing else.
     #[arg(long, conflicts_with = "resume")]
     print_spec: bool,
-    /// Say nothing but the result.
+    /// Print only the result.
     #[arg(long)]
     quiet: bool,
 }
@@ -87,7 +87,7 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
     worker
         .commands
         .send(command)
-        .map_err(|_| Error::Device("the worker is gone".into()))?;
+        .map_err(|_| Error::Device("the worker stopped".into()))?;
     let ending = follow(&worker, &interrupts, None, &mut store, &mut progress);
     Ok(conclude(&ending, &store))
 }
@@ -104,7 +104,7 @@ fn conclude(ending: &Ending, store: &RunStore) -> ExitCode {
         }
         Ending::RateFound => ExitCode::SUCCESS,
         Ending::NotBegun => {
-            eprintln!("gosling: interrupted; nothing was begun");
+            eprintln!("gosling: interrupted before the run started");
             ExitCode::from(INTERRUPTED)
         }
         Ending::Failed { kind, message } => {
@@ -131,7 +131,9 @@ fn outcome_code(run: &Run, outcome: &RunOutcome) -> ExitCode {
             ExitCode::from(INTERRUPTED)
         }
         RunOutcome::Diverged { step, detail } => {
-            eprintln!("gosling: diverged at step {step}, {detail}; the state before it is kept");
+            eprintln!(
+                "gosling: diverged at step {step}, {detail}; the state of the step before is kept"
+            );
             ExitCode::FAILURE
         }
     }
@@ -139,7 +141,7 @@ fn outcome_code(run: &Run, outcome: &RunOutcome) -> ExitCode {
 
 fn say_how_to_resume(run: &Run) {
     eprintln!(
-        "gosling: go on with gosling tune --resume {}",
+        "gosling: resume with gosling tune --resume {}",
         quoted(&run.folder)
     );
 }

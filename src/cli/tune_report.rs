@@ -73,7 +73,7 @@ fn accuracies(run: &Run) -> String {
 fn title(phase: EvaluationPhase, summary: &EvaluationSummary, run: &Run) -> String {
     match phase {
         EvaluationPhase::Before => "untuned".into(),
-        EvaluationPhase::FewShot => format!("untuned, {} examples in front", summary.few_shot),
+        EvaluationPhase::FewShot => format!("untuned, {}-shot", summary.few_shot),
         EvaluationPhase::After => match run.spec.data.leading_token.in_use() {
             TextStart::Zero => "tuned".into(),
             start @ TextStart::None => format!("tuned, {start}"),
@@ -121,7 +121,7 @@ fn speed(run: &Run) -> String {
                 let series = run.series.validation_accuracy.points().iter();
                 let right = series.copied().find(|(at, _)| at == step);
                 right.map_or(String::new(), |(_, share)| {
-                    format!(", which answers most held-out items right, {share:.3}")
+                    format!(", which answers the most held-out items correctly, {share:.3}")
                 })
             }
             SelectBy::LastStep => String::new(),
@@ -154,7 +154,10 @@ fn files(run: &Run) -> String {
         } else if is_lifted {
             rows.push(vec![path, "S_0 alone, and so are the files below".into()]);
         } else {
-            rows.push(vec![path, "for Gosling, with what it was made from".into()]);
+            rows.push(vec![
+                path,
+                "for Gosling, with the settings that made it".into(),
+            ]);
         }
     }
     let folder = quoted(&run.folder);

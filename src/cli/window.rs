@@ -53,7 +53,7 @@ fn open(runs: PathBuf, run: Option<PathBuf>) -> Result<(), String> {
 #[cfg(not(feature = "gui"))]
 fn open(runs: PathBuf, _run: Option<PathBuf>) -> Result<(), String> {
     Err(format!(
-        "this build has no window; gosling tune --runs {} does the same on the command line",
+        "this build has no window; use gosling tune --runs {} on the command line",
         crate::format::shown(&runs)
     ))
 }

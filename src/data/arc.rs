@@ -27,7 +27,7 @@ pub(super) fn read(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
         let item = item(row)?;
         if !seen.insert(item.id.clone()) {
             return Err(format!(
-                "id `{}` stands in an earlier line",
+                "id `{}` appears in an earlier line",
                 shorten(&item.id)
             ));
         }
@@ -203,7 +203,7 @@ mod tests {
         let good = line(&["A", "B", "C"], "A");
         check_bad(
             &format!("{good}\n{good}"),
-            "id `x` stands in an earlier line",
+            "id `x` appears in an earlier line",
         );
         check_bad(
             &good.replace("stem", "stalk"),

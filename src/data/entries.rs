@@ -203,8 +203,8 @@ fn named(header: &[String], record: &csv::ByteRecord) -> Result<Row, String> {
     if record.len() != header.len() {
         let (n_cells, n_columns) = (record.len(), header.len());
         return Err(format!(
-            "{n_cells} cells, where the header names {n_columns} columns; a cell with commas or \
-             line ends stands in quotes"
+            "{n_cells} cells, where the header names {n_columns} columns; put quotes around a \
+             cell that has commas or line breaks"
         ));
     }
     let mut fields = Map::new();
@@ -331,8 +331,8 @@ mod tests {
         check_bad(
             "a",
             b"text,note\na,b,c\n",
-            "line 2: 3 cells, where the header names 2 columns; a cell with commas or line ends \
-             stands in quotes",
+            "line 2: 3 cells, where the header names 2 columns; put quotes around a cell that has \
+             commas or line breaks",
         );
         check_bad(
             "a",

@@ -157,7 +157,7 @@ fn missing(path: &Path, benchmark: Benchmark, wanted: Wanted) -> Error {
         .copied()
         .unwrap_or("test");
     let reason = format!(
-        "no file of it here; save it as {own} or {hub}-00000-of-00001.parquet; {} is published at {}",
+        "no file for it here; save it as {own} or {hub}-00000-of-00001.parquet; {} is published at {}",
         benchmark.title(),
         benchmark.published_at()
     );
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_place_and_source() {
-        let expected = "validation split: no file of it here; save it as validation.jsonl or \
+        let expected = "validation split: no file for it here; save it as validation.jsonl or \
                         dev.jsonl or validation-00000-of-00001.parquet; WinoGrande is published \
                         at winogrande.allenai.org (winogrande_1.1), and the Hugging Face data set \
                         allenai/winogrande (winogrande_xl)";
@@ -261,7 +261,7 @@ mod tests {
             &["test.jsonl"],
             Err(expected),
         );
-        let expected = "dev split: no file of it here; save it as dev/<subject>_dev.csv or";
+        let expected = "dev split: no file for it here; save it as dev/<subject>_dev.csv or";
         check(
             Benchmark::Mmlu,
             Wanted::FewShot,

@@ -205,7 +205,7 @@ impl Columns {
                 let text = cell(column, "choices")?;
                 let list = parse_list(&text).ok_or_else(|| {
                     let text = shorten(&text);
-                    format!("`choices` is no list of four texts in quotes: {text}")
+                    format!("`choices` is not a list of four texts in quotes: {text}")
                 })?;
                 let n = list.len();
                 <[String; 4]>::try_from(list)

@@ -222,14 +222,14 @@ mod tests {
         let message = load(Benchmark::Gsm8k, folder.path(), Split::Test)
             .unwrap_err()
             .to_string();
-        let expected = "test split: no file of it here; save it as test.jsonl or \
+        let expected = "test split: no file for it here; save it as test.jsonl or \
                         test-00000-of-00001.parquet; GSM8K is published at \
                         github.com/openai/grade-school-math";
         assert!(message.contains(expected), "{message}");
         let message = load(Benchmark::Mmlu, folder.path(), Split::Validation)
             .unwrap_err()
             .to_string();
-        let expected = "validation split: no file of it here; save it as val/<subject>_val.csv or";
+        let expected = "validation split: no file for it here; save it as val/<subject>_val.csv or";
         assert!(message.contains(expected), "{message}");
         let missing = folder.path().join("nowhere");
         let message = load(Benchmark::Arc, &missing, Split::Test).unwrap_err();

@@ -138,9 +138,9 @@ pub fn endless_note(examples: &[Example], tokenizer: &Tokenizer) -> Option<Strin
         .count();
     (n_endless > 0).then(|| {
         format!(
-            "{n_endless} of {} examples end in neither a blank line nor token 0, so no end is \
-             learned of them and the model will not know where to stop; end them with \\n\\n, or \
-             set data.append_end=true, which puts token 0 after every example",
+            "{n_endless} of {} examples end in neither a blank line nor token 0, so the model \
+             does not learn where to stop; end them with \\n\\n, or set data.append_end=true, \
+             which puts token 0 after every example",
             examples.len()
         )
     })

@@ -38,7 +38,7 @@ pub(super) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> R
         let item = item(id, row, &answer)?;
         if !seen.insert(item.id.clone()) {
             return Err(format!(
-                "qID `{}` stands in an earlier line",
+                "qID `{}` appears in an earlier line",
                 shorten(&item.id)
             ));
         }
@@ -125,7 +125,7 @@ mod tests {
         let good = line("x", "the _ is", r#", "answer": "1""#);
         check_bad(
             &format!("{good}\n{good}"),
-            "qID `x` stands in an earlier line",
+            "qID `x` appears in an earlier line",
         );
         check_bad(
             &good.replace("option2", "other"),

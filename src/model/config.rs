@@ -311,7 +311,7 @@ fn n_layer(checkpoint: &Checkpoint) -> Result<usize, String> {
             checkpoint.names().len()
         )),
         None => Err(format!(
-            "no tensor is named \"blocks.0…\", so this is no RWKV-7 model (there is {})",
+            "no tensor is named \"blocks.0…\", so this is not an RWKV-7 model (found {})",
             first_names(checkpoint)
         )),
     }

@@ -71,7 +71,7 @@ impl Sampler {
         match picked {
             Some(token) => Ok(token as u32),
             None => Err(Error::Device(
-                "the model gives no numbers; a state that diverged does that".into(),
+                "the model's logits are not finite; a state that diverged can cause this".into(),
             )),
         }
     }

@@ -120,7 +120,7 @@ impl Tokenizer {
             at_line(n_lines + 1, "not UTF-8 text".into())
         })?;
         if text.trim_start().starts_with(['{', '[']) {
-            let reason = "is JSON, as other models' are; RWKV's has lines `id 'token' byte_length`";
+            let reason = "is JSON, as for other models; an RWKV vocabulary has lines `id 'token' byte_length`";
             return Err(at_line(1, reason.into()));
         }
         let entries =
@@ -374,11 +374,7 @@ mod tests {
         check_refused(b"\n\r\n", "line 1", "empty");
         check_refused(b"1 'a' 1\n2 '\xff' 1\n", "line 2", "not UTF-8");
         check_refused(b"1 'a' 1\n", "vocabulary", "byte 0x00 has no token");
-        check_refused(
-            b"{\"model\": {}}",
-            "line 1",
-            "is JSON, as other models' are",
-        );
+        check_refused(b"{\"model\": {}}", "line 1", "is JSON, as for other models");
         check_refused(b"\x1f\x8b\x08\0", "line 1", "packed by gzip");
         let huge = vec![b'\n'; MAX_FILE_BYTES as usize + 1];
         check_refused(&huge, "size", "64 MiB");

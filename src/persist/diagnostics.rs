@@ -1,5 +1,5 @@
 //! What helps to find a fault, in one file: the log, the machine, the configuration
-//! and a run's settings. No examples that people train on, no weights and no state.
+//! and a run's settings. No training examples, no weights and no state.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -8,6 +8,7 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use super::privacy::without_names;
 use super::run_folder::{METRICS_FILE, SPEC_FILE};
 use super::spec_file::print_spec;
 use crate::atomic::write_atomic;
@@ -21,8 +22,7 @@ const MAX_BYTES: usize = 4 << 20;
 const RUN_FILES: [&str; 3] = [SPEC_FILE, METRICS_FILE, "log.txt"];
 
 /// Writes a zip archive with `log`, what the machine is, the configuration and, of
-/// a run, its specification, numbers and log. The folder of the person stands as
-/// `~`.
+/// a run, its specification, numbers and log. The folders of users appear as `~`.
 ///
 /// # Errors
 /// [`crate::error::Error::Io`].
@@ -32,12 +32,6 @@ pub fn write_diagnostics(
     configuration: &RunSpec,
     run: Option<&Path>,
 ) -> Result<()> {
-    let home = std::env::home_dir();
-    let home = home.and_then(|home| home.to_str().map(str::to_owned));
-    let hidden = |text: String| match home.as_deref() {
-        Some(home) if home.len() > 1 => text.replace(home, "~"),
-        Some(_) | None => text,
-    };
     // A path that is not Unicode has no text, which is no reason to write nothing.
     let configuration = print_spec(configuration).unwrap_or_else(|error| error.to_string());
     let mut files = vec![
@@ -57,7 +51,7 @@ pub fn write_diagnostics(
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         for (name, text) in files {
             zip.start_file(name, options).map_err(io::Error::other)?;
-            zip.write_all(hidden(text).as_bytes())?;
+            zip.write_all(without_names(&text).as_bytes())?;
         }
         zip.finish().map_err(io::Error::other)?;
         Ok(())

@@ -188,7 +188,7 @@ pub fn read_evaluation(path: &Path) -> Result<EvaluationFile> {
 
 fn first_line(text: &str) -> Result<About, String> {
     let FirstLine { evaluation } = serde_json::from_str(text).map_err(|error| {
-        format!("no evaluation of this program, whose first line says what was scored ({error})")
+        format!("not an evaluation of Gosling, whose first line says what was scored ({error})")
     })?;
     match evaluation.version {
         VERSION => Ok(evaluation),
@@ -352,7 +352,7 @@ mod tests {
         check_bad(|_| String::new(), "line 1: there is nothing in it");
         check_bad(
             |_| "{\"id\": 1}\n".into(),
-            "line 1: no evaluation of this program",
+            "line 1: not an evaluation of Gosling",
         );
         check_bad(
             |text| text.replace("\"version\":1", "\"version\":2"),

@@ -60,7 +60,7 @@ fn holder(pid_path: &Path, what: &str) -> String {
         Some(pid) if pid == std::process::id() => {
             format!("the {what} is open in this process already; stop it there first")
         }
-        Some(pid) => format!("process {pid} works on this {what}; stop it first"),
-        None => format!("another process works on this {what}; stop it first"),
+        Some(pid) => format!("process {pid} uses this {what}; stop it first"),
+        None => format!("another process uses this {what}; stop it first"),
     }
 }

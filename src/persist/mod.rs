@@ -9,6 +9,7 @@ pub mod heatmap_png;
 pub mod metrics;
 pub mod presets;
 mod printed_fields;
+pub mod privacy;
 pub mod run_folder;
 pub mod run_history;
 pub mod run_inputs;

@@ -125,7 +125,7 @@ pub fn print_compact(spec: &RunSpec) -> Result<String> {
 /// specification is then as it was.
 pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
     let Some((path, value)) = assignment.split_once('=') else {
-        let reason = "is no assignment; write path=value, as in training.batch=8";
+        let reason = "is not an assignment; use path=value, as in training.batch=8";
         return Err(Error::spec(shorten(assignment), reason));
     };
     let (path, value) = (path.trim(), value.trim());

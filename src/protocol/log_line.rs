@@ -34,7 +34,7 @@ pub fn log_line(event: &Event) -> Option<String> {
                 (true, Some(_)) => ", the best so far",
             };
             let right = accuracy.as_ref().map_or(String::new(), |score| {
-                format!(", {} of {} right", score.n_correct, score.n_items)
+                format!(", {} of {} correct", score.n_correct, score.n_items)
             });
             format!("validation loss {loss:.4}{right} after step {step}{best}")
         }
@@ -84,7 +84,7 @@ pub fn pause_line(step: usize) -> String {
 
 /// What is said of something that is wrong with a run.
 pub fn diagnosis_line(diagnosis: &Diagnosis) -> String {
-    format!("look here: {diagnosis}")
+    format!("diagnosis: {diagnosis}")
 }
 
 /// What is said of a failure.
@@ -183,7 +183,7 @@ impl EvaluationPhase {
     pub fn words(self) -> &'static str {
         match self {
             Self::Before => "untuned",
-            Self::FewShot => "untuned with examples",
+            Self::FewShot => "untuned, few-shot",
             Self::After => "tuned",
         }
     }

@@ -154,7 +154,7 @@ fn notes(contenders: &[Contender], first: &Contender, has_groups: bool) -> Vec<S
     if first.evaluation().conditions.has_written_answers() {
         notes.push(
             "ended: the share of answers that the model ended, the others were cut off; \
-             extracted: the share that an answer could be read out of"
+             extracted: the share from which an answer could be read"
                 .into(),
         );
     }

@@ -23,7 +23,7 @@ pub(super) fn combinations(search: &Search, base: &RunSpec) -> Result<Vec<Settin
 fn listed(assignments: &[String]) -> Result<Settings> {
     let split = |assignment: &String| {
         let (field, value) = assignment.split_once('=').ok_or_else(|| {
-            let reason = format!("`{assignment}` is no assignment; write path=value");
+            let reason = format!("`{assignment}` is not an assignment; use path=value");
             Error::spec("parts.search", reason)
         })?;
         Ok((field.trim().to_owned(), FieldValue(value.trim().to_owned())))
@@ -74,7 +74,7 @@ fn grid(axes: &[Axis], base: &RunSpec) -> Result<Vec<Settings>> {
     for axis in axes {
         let values = axis.values.all(&axis.field, rounding(axis, axes, base)?)?;
         if combinations.len().saturating_mul(values.len()) > MAX_RUNS {
-            let reason = format!("makes more than {MAX_RUNS} runs; take fewer values");
+            let reason = format!("makes more than {MAX_RUNS} runs; use fewer values");
             return Err(Error::spec(&axis.field, reason));
         }
         combinations = combinations
@@ -114,7 +114,7 @@ fn random(axes: &[Axis], n_runs: usize, seed: u64, base: &RunSpec) -> Result<Vec
             n_draws = 0;
         } else if n_draws >= MAX_DRAWS {
             let reason = format!(
-                "is {n_runs}, but there are hardly more than {} combinations",
+                "is {n_runs}, but there are only about {} combinations",
                 combinations.len()
             );
             return Err(Error::spec("parts.search.n_runs", reason));
@@ -148,12 +148,12 @@ pub(super) fn in_use(spec: &RunSpec, field: &str) -> Option<String> {
     let present = field_value(spec, parent).ok();
     Some(match present {
         Some(present) if !present.starts_with(rule) => format!(
-            "is not in use, for the rule of decorrelation is {}; change {parent}.{other}, \
-             or set {parent} to {rule}",
+            "is not used, since the decorrelation rule is {}; change {parent}.{other}, or set \
+             {parent} to {rule}",
             present.split('(').next().unwrap_or_default()
         ),
         Some(_) => return None,
-        None => "is not in use, for these runs do not decorrelate; set method.decorrelation \
+        None => "is not used, since these runs do not decorrelate; set method.decorrelation \
                  first, as in method.decorrelation=(rule: LocalRule(eta: 0.05, kappa: 0.5))"
             .to_owned(),
     })

@@ -22,8 +22,8 @@ impl SweepFolder {
             .find(|part| part.halving.is_some())
         {
             let reason = format!(
-                "of part {:?} decides between runs while they go, which jobs of a cluster \
-                 cannot; leave it out, or run the sweep in one process",
+                "of part {:?} compares runs while they train, which separate cluster jobs cannot \
+                 do; leave it out, or run the sweep in one process",
                 part.name
             );
             return Err(Error::spec("parts.halving", reason));
@@ -57,22 +57,17 @@ impl SweepFolder {
         let call = self.call(program);
         let log = shell_quoted(&self.path().join("slurm-%a.txt").display().to_string());
         Ok(format!(
-            "#!/bin/bash\n\
-             # One task of the array for every run of the sweep {name}. A task that is ended goes on\n\
-             # from its last checkpoint when it is submitted again: sbatch this file once more, and\n\
-             # what is complete ends at once. When all have ended:\n\
-             #   {call} --gather     writes the tables\n\
-             #   {call} --resume     also scores the best runs on the test split\n\
-             # Add what your cluster asks for, such as --partition, --gres=gpu:1, --time.\n\
-             #SBATCH --job-name={name}\n\
-             #SBATCH --array=0-{last}{throttle}\n\
-             #SBATCH --output={log}\n\
-             #SBATCH --open-mode=append\n\
-             #SBATCH --requeue\n\
-             # An interrupt a minute before the time is up has the run saved.\n\
-             #SBATCH --signal=B:INT@60\n\
-             export RAYON_NUM_THREADS=\"${{SLURM_CPUS_PER_TASK:-${{SLURM_CPUS_ON_NODE:-1}}}}\"\n\
-             exec {call} --task \"$SLURM_ARRAY_TASK_ID\"\n"
+            "#!/bin/bash\n# One array task for each run of the sweep {name}. A task that was \
+             interrupted resumes\n# from its last checkpoint: submit this file again with sbatch, \
+             and tasks that are\n# complete end at once. When all have ended:\n#   {call} \
+             --gather     writes the tables\n#   {call} --resume     also scores the best runs on \
+             the test split\n# Add the options that your cluster needs, such as --partition, \
+             --gres=gpu:1, --time.\n#SBATCH --job-name={name}\n#SBATCH \
+             --array=0-{last}{throttle}\n#SBATCH --output={log}\n#SBATCH \
+             --open-mode=append\n#SBATCH --requeue\n# An interrupt one minute before the time \
+             limit saves the run.\n#SBATCH --signal=B:INT@60\nexport \
+             RAYON_NUM_THREADS=\"${{SLURM_CPUS_PER_TASK:-${{SLURM_CPUS_ON_NODE:-1}}}}\"\nexec \
+             {call} --task \"$SLURM_ARRAY_TASK_ID\"\n"
         ))
     }
 
@@ -135,9 +130,6 @@ mod tests {
         let text =
             r#"(parts: [(name: "h", search: Grid([]), halving: (first_steps: 50, factor: 2))])"#;
         let message = folder(runs.path(), text).tasks().unwrap_err().to_string();
-        assert!(
-            message.contains("of part \"h\" decides between runs"),
-            "{message}"
-        );
+        assert!(message.contains("of part \"h\" compares runs"), "{message}");
     }
 }

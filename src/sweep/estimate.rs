@@ -228,7 +228,7 @@ pub fn time_steps(
                     break;
                 }
                 Ok(MessageBody::Report(Report::Over { failure: None })) => {
-                    times.push(Err("its first steps break".into()));
+                    times.push(Err("its first steps fail".into()));
                     break;
                 }
                 Ok(MessageBody::Report(Report::Over {

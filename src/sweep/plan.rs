@@ -128,7 +128,7 @@ impl SweepPlan {
                 continue;
             }
             if self.runs.len() >= MAX_RUNS {
-                let reason = format!("have more than {MAX_RUNS} runs; take fewer values");
+                let reason = format!("have more than {MAX_RUNS} runs; use fewer values");
                 return Err(Error::spec("parts", reason));
             }
             spec.name = format!("{}.{:04}", self.sweep.name, self.runs.len());
@@ -146,7 +146,7 @@ impl SweepPlan {
         }
         if n_same > 0 {
             self.notes.push(format!(
-                "{}: {n_same} runs are the same as others and are left out",
+                "{}: {n_same} duplicate runs are left out",
                 self.sweep.part_name(part_idx)
             ));
         }
@@ -256,7 +256,7 @@ fn check_name(name: &str) -> Result<()> {
 fn apply(spec: &mut RunSpec, assignments: &[String], place: &str) -> Result<()> {
     for assignment in assignments {
         let Some((field, value)) = assignment.split_once('=') else {
-            let reason = format!("`{assignment}` is no assignment; write path=value");
+            let reason = format!("`{assignment}` is not an assignment; use path=value");
             return Err(Error::spec(place, reason));
         };
         set(spec, field.trim(), value.trim())?;

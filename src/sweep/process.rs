@@ -30,7 +30,7 @@ const MAX_COMPLAINT_BYTES: u64 = 1 << 16;
 const REFUSED_MEMORY: &str = "memory allocation of ";
 /// What people can do about it.
 const LESS_MEMORY: &str =
-    "choose a smaller training.batch, training.accumulate for it, or fewer runs at a time";
+    "choose a smaller training.batch (training.accumulate makes up for it) or fewer parallel runs";
 
 /// A process, and what it was last told.
 #[derive(Debug)]
@@ -123,9 +123,9 @@ impl Process {
                 Ok(None) if start.elapsed() < patience => sleep(LOOK),
                 Ok(None) => {
                     self.kill();
-                    return "its process did not end and was ended".into();
+                    return "its process did not exit and was killed".into();
                 }
-                Err(error) => return format!("its process is lost, {error}"),
+                Err(error) => return format!("the connection to its process was lost, {error}"),
             }
         }
     }
@@ -159,21 +159,21 @@ fn words(status: ExitStatus, complaints: &str) -> String {
         .lines()
         .find(|line| line.starts_with(REFUSED_MEMORY));
     if let Some(line) = refusal {
-        return format!("its process got no more memory ({line}); {LESS_MEMORY}");
+        return format!("its process ran out of memory ({line}); {LESS_MEMORY}");
     }
     #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt as _;
         if let Some(signal) = status.signal() {
             let why = if signal == 9 {
-                format!(", which the system does when memory runs out; if so, {LESS_MEMORY}")
+                format!(", which the system does when memory runs out; in that case {LESS_MEMORY}")
             } else {
                 String::new()
             };
-            return format!("its process was ended by signal {signal}{why}");
+            return format!("its process was killed by signal {signal}{why}");
         }
     }
-    format!("its process ended without a word, {status}")
+    format!("its process exited without an error message, {status}")
 }
 
 fn listen(output: ChildStdout, of: usize, messages: &Sender<ChildMessage>) {

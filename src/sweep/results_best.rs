@@ -53,7 +53,7 @@ impl SweepResults {
             for (phase, summary) in evaluations {
                 let what = match phase {
                     EvaluationPhase::FewShot => {
-                        format!("untuned, {} examples in front", summary.few_shot)
+                        format!("untuned, {}-shot", summary.few_shot)
                     }
                     EvaluationPhase::Before | EvaluationPhase::After => "untuned".to_owned(),
                 };
@@ -94,15 +94,15 @@ impl SweepResults {
             }
         }
         table.notes.push(format!(
-            "The best run of each part is the one with {}; only it was scored on the test \
-             split, once. Picking the best of the test column would be picking by chance.",
+            "The best run of each part is the one with {}; only it was scored on the test split, \
+             once. Choosing the best of the test column would be choosing by chance.",
             self.choose_by.words()
         ));
         if has_fewer {
             let most = most_trials.unwrap_or_default();
             table.notes.push(format!(
-                "The best of few is no fair match for the best of many: parts with fewer trials \
-                 than {most} are marked."
+                "Parts with fewer than {most} trials are marked: the best of few trials is not a \
+                 fair match for the best of many."
             ));
         }
         if has_written {
@@ -117,7 +117,7 @@ impl SweepResults {
         let cap = self.measured().find_map(|summary| summary.written)?;
         Some(format!(
             "Ended: the share of answers that the model ended within {} tokens; extracted: the \
-             share that an answer could be read out of.",
+             share from which an answer could be read.",
             cap.max_new_tokens
         ))
     }
@@ -235,7 +235,7 @@ mod tests {
         assert_eq!(what(0), Cell::text("best of many"));
         assert_eq!(what(1), Cell::text("best of few (1 trials, others 2)"));
         let notes = table.notes.join("\n");
-        assert!(notes.contains("fewer trials than 2 are marked"), "{notes}");
+        assert!(notes.contains("fewer than 2 trials are marked"), "{notes}");
         assert!(notes.contains("within 123 tokens"), "{notes}");
         let n = table.columns.len();
         assert_eq!(table.columns[n - 2..], ["test, ended", "test, extracted"]);

@@ -81,7 +81,7 @@ impl SweepResults {
             "rank ratio",
             "runs",
         ];
-        let mut table = Table::new(format!("{}, what matters", self.name), columns);
+        let mut table = Table::new(format!("{}, importance of fields", self.name), columns);
         let digits = |value: Option<f64>| value.map_or(Cell::Empty, |value| Cell::number(value, 2));
         for (part, name) in self.parts.iter().enumerate() {
             for metric in [Metric::Accuracy, Metric::ValidationLoss] {

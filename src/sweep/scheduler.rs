@@ -161,7 +161,7 @@ impl Scheduler<'_> {
             process.kill();
             let Some(task) = task else { continue };
             let note = format!(
-                "{}: did not stop within {} and was ended; it goes on from its last checkpoint",
+                "{}: did not stop within {} and was killed; it resumes from its last checkpoint",
                 self.name(task),
                 duration(self.options.patience.as_secs_f64())
             );

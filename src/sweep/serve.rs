@@ -70,7 +70,11 @@ fn orders() -> Result<Receiver<Order>> {
     Builder::new()
         .name("orders".into())
         .spawn(read)
-        .map_err(|error| Error::Device(format!("no thread for the orders, {error}")))?;
+        .map_err(|error| {
+            Error::Device(format!(
+                "cannot start the thread that reads commands, {error}"
+            ))
+        })?;
     Ok(orders)
 }
 

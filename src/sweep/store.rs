@@ -88,8 +88,8 @@ impl SweepFolder {
         let file = path.join(SWEEP_FILE);
         if file.is_file() {
             let reason = format!(
-                "there is a sweep of this name already; go on with it by --resume, or give \
-                 the new one another name (name: {name:?})"
+                "a sweep with this name exists already; resume it with --resume, or give the new \
+                 one another name (name: {name:?})"
             );
             return Err(Error::input(&path, "name", reason));
         }
@@ -152,14 +152,14 @@ impl SweepFolder {
         let text = match fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let reason = "there is no such sweep to go on with; start it without --resume";
+                let reason = "there is no such sweep to resume; start it without --resume";
                 return Err(Error::input(&path, "name", reason));
             }
             Err(source) => return Err(Error::io("read", file, source)),
         };
         if parse_sweep(&text, &file)? != plan.sweep {
             let reason = format!(
-                "is of another sweep; go on with {} itself, or give the new one another name",
+                "belongs to another sweep; resume {} itself, or give the new one another name",
                 shown(&path)
             );
             return Err(Error::input(&file, "sweep", reason));

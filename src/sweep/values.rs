@@ -89,7 +89,7 @@ impl Values {
     pub fn all(&self, field: &str, rounding: Rounding) -> Result<Vec<FieldValue>> {
         let (from, to, count, is_log) = match self {
             Self::List(values) if values.is_empty() => {
-                return Err(Error::spec(field, "has no values to take; list at least 1"));
+                return Err(Error::spec(field, "has no values; list at least 1"));
             }
             Self::List(values) => {
                 let mut seen = Vec::new();
@@ -143,7 +143,7 @@ impl Values {
         let refuse = |reason: String| Err(Error::spec(field, reason));
         match self {
             Self::List(values) if values.is_empty() => {
-                refuse("has no values to take; list at least 1".into())
+                refuse("has no values; list at least 1".into())
             }
             Self::List(_) => Ok(()),
             Self::Linear { from, to, .. } | Self::Log { from, to, .. }

@@ -63,13 +63,16 @@ const FOREIGN: [(&[u8], &str); 25] = [
     ),
     (
         b"\x28\xb5\x2f\xfd",
-        "is packed by zstd; unpack it with unzstd",
+        "is compressed with zstd; unpack it with unzstd",
     ),
-    (b"BZh91AY&SY", "is packed by bzip2; unpack it with bunzip2"),
-    (b"\xfd7zXZ", "is packed by xz; unpack it with unxz"),
+    (
+        b"BZh91AY&SY",
+        "is compressed with bzip2; unpack it with bunzip2",
+    ),
+    (b"\xfd7zXZ", "is compressed with xz; unpack it with unxz"),
     (
         b"\x04\x22\x4d\x18",
-        "is packed by lz4; unpack it with unlz4",
+        "is compressed with lz4; unpack it with unlz4",
     ),
     (
         b"7z\xbc\xaf\x27\x1c",
@@ -148,7 +151,7 @@ impl Kind {
 pub(crate) fn no_plain_text(bytes: &[u8]) -> Option<&'static str> {
     match Kind::of(bytes) {
         Kind::Text | Kind::Utf16(_) => None,
-        Kind::Gzip => Some("is packed by gzip; unpack it with gunzip"),
+        Kind::Gzip => Some("is compressed with gzip; unpack it with gunzip"),
         Kind::Parquet => Some("is a Parquet file, where text is needed"),
         Kind::Foreign(reason) => Some(reason),
     }

@@ -93,7 +93,7 @@ impl<'a> Text<'a> {
                 packing.push("UTF-16");
                 Box::new(BufReader::new(Utf16Reader::new(all, order)))
             }
-            Kind::Gzip => return refuse("is packed by gzip twice; unpack it with gunzip"),
+            Kind::Gzip => return refuse("is compressed with gzip twice; unpack it with gunzip"),
             Kind::Parquet => {
                 return refuse(
                     "is a Parquet file; write its rows as JSON lines (in Python: \
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn what_is_no_text_is_named() {
         check_refused(b"PAR1\x15\x04\x15", "content: is a Parquet file");
-        check_refused(&gzip(&gzip(b"a")), "packed by gzip twice");
+        check_refused(&gzip(&gzip(b"a")), "compressed with gzip twice");
         check_refused(b"GGUF\x03\0\0\0", "content: is a GGUF model");
         let gbk = b"first\n\xc4\xe3\xba\xc3\n";
         check_refused(gbk, "line 2: not UTF-8 text at byte 1; it looks like GBK");

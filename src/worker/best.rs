@@ -136,7 +136,7 @@ fn number<T: FromStr>(
         return Ok(None);
     };
     let number = text.parse().map(Some);
-    number.map_err(|_| Error::input(file, key, format!("is no number, {text:?}")))
+    number.map_err(|_| Error::input(file, key, format!("is not a number, {text:?}")))
 }
 
 #[cfg(test)]
@@ -228,7 +228,7 @@ mod tests {
         let mut stored = checkpoint();
         stored.extra.insert(N_WORSE.into(), "many".into());
         let error = Validations::restore(&stored, Path::new("a.safetensors")).unwrap_err();
-        let message = "a.safetensors: checks_without_improvement: is no number, \"many\"";
+        let message = "a.safetensors: checks_without_improvement: is not a number, \"many\"";
         assert_eq!(error.to_string(), message);
     }
 }

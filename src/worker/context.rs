@@ -67,7 +67,7 @@ impl JobPhase {
             Self::CreatingRun => "creating the run",
             Self::Evaluating(EvaluationPhase::Before) => "scoring the untuned model",
             Self::Evaluating(EvaluationPhase::FewShot) => {
-                "scoring the untuned model with examples in front"
+                "scoring the untuned model with few-shot examples"
             }
             Self::Evaluating(EvaluationPhase::After) => "scoring the tuned model",
             Self::Tuning => "tuning",

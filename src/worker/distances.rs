@@ -91,7 +91,7 @@ fn lift_of(method: &Method) -> Result<&LiftSpec> {
     match method {
         Method::Lifted(lift) => Ok(lift),
         Method::PaperLiteral(_) => {
-            let reason = "is PaperLiteral, whose kernels look at six vectors of a token that are not made unit vectors; distances are measured of the receptance of Lifted only";
+            let reason = "is PaperLiteral, whose kernels use six vectors of a token that are not scaled to unit length; distances are measured for the receptance of Lifted only";
             Err(Error::spec("method", reason))
         }
         Method::Base | Method::Standard(_) => {

@@ -111,8 +111,8 @@ impl MadeFrom {
             .unwrap_or_default();
         let Some(then) = of_checkpoint.or(of_folder) else {
             notes.push(
-                "the run does not say which weights, vocabulary and data it was made from; it \
-                 goes on with these"
+                "the run does not record its weights, vocabulary and data; it continues with the \
+                 current ones"
                     .into(),
             );
             return Ok(());
@@ -124,12 +124,12 @@ impl MadeFrom {
         let changes = changes.join("; ");
         if !is_accepted {
             let reason = format!(
-                "{changes}; put back what it was made from, or go on with gosling tune --resume \
-                 and --accept-changes"
+                "{changes}; restore the original files, or resume with gosling tune --resume and \
+                 --accept-changes"
             );
             return Err(Error::input(folder, "inputs", reason));
         }
-        notes.push(format!("went on though {changes}"));
+        notes.push(format!("continued although {changes}"));
         self.inputs.accepted.push(changes);
         Ok(())
     }
@@ -154,7 +154,7 @@ impl MadeFrom {
         let shown = shown(path);
         match &of_start.base_fingerprint {
             None => notes.push(format!(
-                "{shown} does not say which weights it was tuned for"
+                "{shown} does not record which weights it was tuned for"
             )),
             Some(then) if *then != self.inputs.model.fingerprint => {
                 let then = Input {
@@ -170,12 +170,12 @@ impl MadeFrom {
                 if !is_accepted {
                     let reason = format!(
                         "was tuned for {then}, the model is {}; choose a state of this model, or \
-                         go on with --accept-changes",
+                         continue with --accept-changes",
                         self.inputs.model
                     );
                     return Err(Error::input(path, "base model", reason));
                 }
-                notes.push(format!("went on though {changes}"));
+                notes.push(format!("continued although {changes}"));
                 self.inputs.accepted.push(changes);
             }
             Some(_) => {}
@@ -238,7 +238,7 @@ pub(super) fn check_model_is_there(folder: &Path, spec: &RunSpec) -> Result<()> 
         None => Ok(()),
         Some(path) => {
             let reason = format!(
-                "{} is not there; say where it is with gosling tune --resume {} --model FILE",
+                "{} is missing; name its new path with gosling tune --resume {} --model FILE",
                 path.display(),
                 folder.display()
             );

@@ -107,7 +107,7 @@ impl Worker {
             .name("worker".into())
             .stack_size(STACK_BYTES)
             .spawn(move || work(Control::new(commands_end), &send, &slots.0, &slots.1))
-            .map_err(|error| Error::Device(format!("no thread for the worker, {error}")))?;
+            .map_err(|error| Error::Device(format!("cannot start the worker thread, {error}")))?;
         Ok(WorkerHandle {
             commands,
             events,
@@ -171,7 +171,7 @@ fn work(
                 // It may have left the device in any state.
                 let message = match session.lose(message) {
                     Some(trouble) => with(one_line(message), Some(trouble)),
-                    None => format!("a fault in the program, {}", one_line(message)),
+                    None => format!("internal error (please report), {}", one_line(message)),
                 };
                 context.report_failure(FailureKind::Work, message);
             }
@@ -196,7 +196,7 @@ fn with(message: String, trouble: Option<&str>) -> String {
 pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("without a word")
+    text.unwrap_or("without an error message")
 }
 
 /// The beginning of a text that may hold a whole backtrace, on one line.

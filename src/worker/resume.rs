@@ -22,7 +22,7 @@ pub(super) fn check_resumable(past: &Run) -> Result<()> {
             "is finished, it stopped early; the state of step {best_step} is in state.safetensors"
         )),
         RunStatus::Diverged { step, detail } => refuse(format!(
-            "diverged at step {step}, {detail}; it would again, so start a new run"
+            "diverged at step {step}, {detail}; a resumed run would diverge again, so start a new one"
         )),
         RunStatus::Running { .. }
         | RunStatus::Paused { .. }
@@ -51,7 +51,7 @@ pub(super) fn newest_whole(
         }
     }
     if !notes.is_empty() {
-        notes.push("no checkpoint is whole, so the run begins again".into());
+        notes.push("no checkpoint is complete, so the run starts again from step 0".into());
     }
     Ok(None)
 }

@@ -66,7 +66,7 @@ impl RunData {
                 validation,
                 template,
             } => {
-                notes.push("texts have no right answer; the loss alone is measured".into());
+                notes.push("texts have no correct answer; only the loss is measured".into());
                 let mut read = |path: &Path| {
                     let loaded = load_text_set(path, *template, tokenizer)?;
                     note_loaded(&loaded, &mut notes);
@@ -119,8 +119,8 @@ impl RunData {
             if n_before > examples.len() {
                 let n = n_before - examples.len();
                 let reason = format!(
-                    "{n} of {n_before} {name} examples have one token, of which nothing can be \
-                     learnt with data.leading_token {}",
+                    "{n} of {n_before} {name} examples have a single token and nothing to predict \
+                     with data.leading_token {}",
                     leading.name()
                 );
                 if examples.is_empty() {
@@ -154,8 +154,8 @@ impl RunData {
             held_out.items.items.truncate(limit);
         }
         if self.validation.is_empty() && spec.training.validate_every > 0 {
-            let reason = "there are no validation examples, so nothing is held against \
-                          over-fitting and the last state is kept";
+            let reason = "there are no validation examples, so over-fitting is not noticed and \
+                          the last state is kept";
             self.notes.push(reason.into());
         }
         Ok(())

@@ -23,15 +23,15 @@ use crate::protocol::run_spec::{
 const MAX_SPARE_ROWS: usize = 64;
 
 /// What people are told of a lost device.
-const LOST: &str = "the GPU was lost, as when its driver starts anew or the machine sleeps; \
-    the next run opens it again";
+const LOST: &str = "the GPU was lost (a driver restart or a sleeping machine can cause this); the \
+    next run opens it again";
 /// What people are told where memory ran out.
-const NO_MEMORY: &str = "the device has no memory left; close other programs, or choose a \
-    smaller training.batch, training.accumulate for it, or training.activation_checkpointing";
+const NO_MEMORY: &str = "the device has no memory left; close other programs, choose a smaller \
+    training.batch (training.accumulate makes up for it), or use training.activation_checkpointing";
 
 /// What people should do about a tensor that is larger than the device binds.
-const TOO_LARGE: &str = "a tensor is too large for this device; choose a smaller training.batch, \
-    training.accumulate for it, or a shorter data.context_length";
+const TOO_LARGE: &str = "a tensor is too large for this device; choose a smaller training.batch \
+    (training.accumulate makes up for it) or a shorter data.context_length";
 
 /// What stays loaded between runs.
 #[derive(Default)]
@@ -210,9 +210,7 @@ fn load_model(
         device: description.clone(),
     })?;
     let notes = if is_software {
-        vec![format!(
-            "{name} is a processor that plays a GPU; --device cpu is faster"
-        )]
+        vec![format!("{name} is a software GPU; --device cpu is faster")]
     } else {
         Vec::new()
     };

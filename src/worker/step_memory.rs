@@ -89,17 +89,17 @@ pub(super) fn memory_note(
 fn judged(note: &str, too_little: &str, is_allowed: bool) -> Result<String> {
     match is_allowed {
         true => Ok(format!(
-            "{note}; training.batch {too_little}, and is tried all the same, as asked"
+            "{note}; training.batch {too_little}; tried anyway, as requested"
         )),
         false => {
-            let or = ", or try it all the same with --allow-memory";
+            let or = ", or try it anyway with --allow-memory";
             Err(too_much(too_little, or))
         }
     }
 }
 
 fn too_much(what: &str, or: &str) -> Error {
-    let less = "choose a smaller one, training.accumulate for it, or a shorter data.context_length";
+    let less = "choose a smaller one (training.accumulate makes up for it) or a shorter data.context_length";
     Error::spec("training.batch", format!("{what}; {less}{or}"))
 }
 
@@ -196,10 +196,10 @@ mod tests {
             "needs about 2, the device has 1",
         );
         let refused = judged(note, reason, false).unwrap_err().to_string();
-        let start = format!("training.batch: {reason}; choose a smaller one, ");
+        let start = format!("training.batch: {reason}; choose a smaller one (");
         assert!(refused.starts_with(&start), "{refused}");
         assert!(
-            refused.ends_with(", or try it all the same with --allow-memory"),
+            refused.ends_with(", or try it anyway with --allow-memory"),
             "{refused}"
         );
         let told = judged(note, reason, true).unwrap();

@@ -55,7 +55,7 @@ impl Tracer<'_> {
         context: &mut Context<'_>,
     ) -> Result<Traced> {
         if (&request.spec.model, request.spec.device) != (&self.spec.model, self.spec.device) {
-            let reason = "is another one than that of the run that is on; wait for its end";
+            let reason = "differs from the model of the active run; wait until the run ends";
             return Err(Error::spec("model", reason));
         }
         let tuned = match &request.from {

@@ -190,7 +190,7 @@ fn check_selection(training: &TrainingSpec, data: &DataSpec) -> Result<()> {
     let field = "training.select_by";
     let reason = match (training.select_by, &data.source) {
         (SelectBy::ValidationAccuracy, DataSource::Jsonl { .. }) => {
-            "is ValidationAccuracy, but texts have no right answer; choose ValidationLoss"
+            "is ValidationAccuracy, but texts have no correct answer; choose ValidationLoss"
         }
         (SelectBy::ValidationAccuracy, _) if training.validate_every == 0 => {
             "is ValidationAccuracy, but training.validate_every is 0; raise that"

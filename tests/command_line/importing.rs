@@ -46,8 +46,8 @@ fn a_state_against_its_formats_convention_is_asked_about() {
     assert_eq!(code, Some(2), "{text} {errors}");
     assert!(text.contains("tokens of 16 texts"), "{text}");
     for part in [
-        "openmose.pth: orientation: a .pth holds value,key, but the texts say key,value: better by ",
-        "nothing is written, say --orientation key-value if",
+        "openmose.pth: orientation: a .pth holds value,key, but the texts indicate key,value: better by ",
+        "nothing is written. Use --orientation key-value if",
     ] {
         assert!(errors.contains(part), "{errors}");
     }

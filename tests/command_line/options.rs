@@ -75,11 +75,11 @@ fn a_run_begins_without_ron() {
     );
     refused(
         "find-rate --preset cpu --rate 0.1",
-        "--rate: is what find-rate looks for; bound it with --first and --last",
+        "--rate: is what find-rate searches for; set its bounds with --first and --last",
     );
     refused(
         "sweep four-runs --dry-run --untimed --rate 0.1",
-        "--rate: is training.learning_rate here, which the sweep itself changes",
+        "--rate: sets training.learning_rate, which the sweep itself changes",
     );
     check_output(
         folder,
@@ -154,4 +154,54 @@ fn nothing_is_said_but_by_the_program() {
     assert!(said.starts_with("preset "), "{said}");
     assert!(!said.contains("XDG_RUNTIME_DIR"), "{said}");
     assert_eq!(run(&format!("{tune} --quiet")), "");
+}
+
+#[test]
+fn a_report_says_what_the_machine_is_and_what_was_checked() {
+    let folder = folder();
+    let output = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .args("selftest --device cpu --only sums --report report.json".split(' '))
+        .current_dir(folder.path())
+        .env("HOME", "/home/zebedee")
+        .env("USER", "zebedee")
+        .output()
+        .unwrap();
+    let (text, errors) = texts(&output);
+    assert!(output.status.success(), "{errors}");
+    assert!(text.contains("report written to report.json"), "{text}");
+    let report = fs::read_to_string(folder.path().join("report.json")).unwrap();
+    assert!(!report.contains("zebedee"), "{report}");
+    assert!(
+        !report.contains(folder.path().to_str().unwrap()),
+        "{report}"
+    );
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["passed"], true);
+    // Only some checks ran.
+    assert_eq!(report["is_complete"], false);
+    assert_eq!(report["asked_for"], "cpu");
+    assert!(report["running"].is_null());
+    let threads = report["machine"]["processor"].as_str().unwrap();
+    assert!(threads.starts_with("CPU, "), "{threads}");
+    let checks = report["checks"].as_array().unwrap();
+    assert!(!checks.is_empty());
+    for check in checks {
+        assert!(check["name"].as_str().unwrap().contains("sums"), "{check}");
+        assert!(check["ms"].as_f64().unwrap() > 0.0, "{check}");
+        let off = check["differences"][0]["max_difference"].as_f64().unwrap();
+        assert!(off <= check["bound"].as_f64().unwrap(), "{check}");
+    }
+    for adapter in report["adapters"].as_array().unwrap() {
+        let limit = &adapter["limits"]["max_storage_buffers_per_shader_stage"];
+        assert!(limit.as_str().unwrap().parse::<u32>().is_ok(), "{adapter}");
+        assert!(!adapter["driver"].is_null(), "{adapter}");
+    }
+    // A device that is not there is in the report too.
+    let gone = "selftest --device gpu:99 --report gone.json";
+    check_refused(folder.path(), gone, 1, "there is no gpu:99");
+    let report = fs::read_to_string(folder.path().join("gone.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["passed"], false);
+    let error = report["error"].as_str().unwrap();
+    assert!(error.contains("there is no gpu:99"), "{error}");
 }

@@ -184,11 +184,11 @@ fn a_prompt_that_reads_otherwise_than_in_training_is_told() {
     };
     let (_, told) = generate("", "Why?");
     assert!(
-        told.contains("prompts read \"Question: …\\nAnswer:\""),
+        told.contains("prompts had the form \"Question: …\\nAnswer:\""),
         "{told}"
     );
     let (wrapped, told) = generate("--template", "Why?");
-    assert!(!told.contains("prompts read"), "{told}");
+    assert!(!told.contains("prompts had the form"), "{told}");
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_gosling"))
         .args(["generate", "--device", "cpu", "--max-tokens", "12"])
         .args(["--state", "runs/a-0001", "Question: Why?\nAnswer:"])
@@ -197,7 +197,7 @@ fn a_prompt_that_reads_otherwise_than_in_training_is_told() {
         .unwrap();
     let (by_hand, told) = texts(&output);
     assert_eq!(wrapped, by_hand);
-    assert!(!told.contains("prompts read"), "{told}");
+    assert!(!told.contains("prompts had the form"), "{told}");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn the_model_of_a_state_is_found_where_it_was_or_asked_for() {
         "eval arc --limit 2 --device cpu --state runs/a-0001",
     );
     assert!(
-        message.contains("which is not there; name it with --model"),
+        message.contains("which is missing; name its file with --model"),
         "{message}"
     );
     scored(folder, "runs/a-0001", "--model moved.pth");

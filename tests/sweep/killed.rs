@@ -130,7 +130,7 @@ fn a_process_that_is_killed_takes_no_other_run_with_it_and_one_sweep_has_one_con
     until(|| run.join("metrics.jsonl").is_file() && !steps(&run).is_empty());
     let line = refused(folder, "sweep runs/sweeps/four-runs --resume");
     let held = format!(
-        "lock: process {} works on this sweep; stop it first",
+        "lock: process {} uses this sweep; stop it first",
         child.id()
     );
     assert!(line.contains(&held), "{line}");
@@ -146,7 +146,7 @@ fn a_process_that_is_killed_takes_no_other_run_with_it_and_one_sweep_has_one_con
         assert_eq!(counts(&run), (1, 1), "{}", run.display());
     }
     let journal = fs::read_to_string(folder.join("runs/sweeps/four-runs/journal.txt")).unwrap();
-    assert!(journal.contains("ended by signal 9"), "{journal}");
+    assert!(journal.contains("killed by signal 9"), "{journal}");
 }
 
 #[cfg(unix)]
@@ -167,7 +167,7 @@ fn an_interrupt_saves_and_says_how_to_go_on() {
     assert_eq!(status.code(), Some(130), "{log}");
     let path = folder.join("runs/sweeps/four-runs").canonicalize().unwrap();
     let line = format!(
-        "stopped and saved; go on with gosling sweep {} --resume",
+        "stopped and saved; resume with gosling sweep {} --resume",
         path.display()
     );
     assert!(log.contains(&line), "{log}");

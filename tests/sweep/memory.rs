@@ -54,7 +54,7 @@ fn a_process_that_gets_no_more_memory_takes_no_other_run_with_it() {
     wait(child, folder);
     let journal = fs::read_to_string(folder.join("runs/sweeps/tight/journal.txt")).unwrap();
     assert!(
-        journal.contains("its process got no more memory (memory allocation of "),
+        journal.contains("its process ran out of memory (memory allocation of "),
         "{journal}"
     );
     for run in runs_of(folder, "tight") {

@@ -72,7 +72,7 @@ fn four_runs_end_in_tables() {
     );
     let line = refused(folder, &format!("sweep {FOUR}"));
     assert!(
-        line.contains("there is a sweep of this name already; go on with it by --resume"),
+        line.contains("a sweep with this name exists already; resume it with --resume"),
         "{line}"
     );
 }
@@ -153,7 +153,7 @@ fn bad_sweeps_end_in_one_line_and_leave_nothing() {
         ),
         (
             "method.decorrelation.rule.lambda",
-            "method.decorrelation.rule.lambda: is not in use",
+            "method.decorrelation.rule.lambda: is not used",
         ),
     ] {
         write_sweep(folder, "x", &grid(field));

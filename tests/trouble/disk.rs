@@ -180,9 +180,7 @@ fn a_second_process_is_told_whose_run_it_is() {
     let id = child.id();
     check_says(
         &said,
-        &[&format!(
-            "lock: process {id} works on this run; stop it first"
-        )],
+        &[&format!("lock: process {id} uses this run; stop it first")],
     );
     assert!(child.try_wait().unwrap().is_none(), "the first one goes on");
     child.kill().unwrap();

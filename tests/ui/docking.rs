@@ -141,7 +141,7 @@ fn keys_and_commands_bring_views_where_they_stand() {
     );
     command(&mut harness, "Close the view Playground");
     assert_eq!(shown(&harness), [Tab::States, Tab::Compare]);
-    command(&mut harness, "one view alone");
+    command(&mut harness, "only one view");
     assert_eq!(shown(&harness).len(), 1);
     harness.state_mut().shell.shows_form = false;
     command(&mut harness, "Show Sweep at the right");

@@ -193,7 +193,7 @@ impl<'a> Told<'a> {
 
 fn ready(store: &mut RunStore) {
     store.apply(Event::DeviceReady {
-        device: "A processor, 8 threads (asked for)".into(),
+        device: "A processor, 8 threads (as requested)".into(),
     });
     store.apply(Event::ModelLoaded {
         model: "rwkv7-mini-7m-f16.pth, 7.3 M parameters, 6 layers, 4 heads of 64".into(),

@@ -192,7 +192,7 @@ fn a_difference_of_two_steps_in_sequential_colours() {
         state.states.scale = Scale::Sequential;
         state.states.zoom.max = (0.5, 0.5).into();
     });
-    let labels = ["less that after step 0", "R, 64 x 64", "Whole"];
+    let labels = ["minus that after step 0", "R, 64 x 64", "Whole"];
     check(
         &mut results,
         "states_difference_dark",

@@ -102,7 +102,7 @@ fn a_run_waits_for_the_sweep_and_can_begin_beside_it() {
     harness.run_steps(10);
     assert_eq!(harness.state().workspace.queue.waiting().len(), 1);
     assert!(harness.state().workspace.queue.starting().is_none());
-    click(&mut harness, "Begin click beside the sweep");
+    click(&mut harness, "Start click now, alongside the sweep");
     wait_until(&mut harness, "tuning", |run| run.step >= 1);
     assert_eq!(harness.state().workspace.queue.waiting().len(), 0);
     click(&mut harness, "Stop");
@@ -145,7 +145,7 @@ fn another_sweep_is_looked_at_while_one_goes_on() {
     wait_for(&mut harness, "0 of 4 done");
     wait_for(
         &mut harness,
-        "The sweep sizes-and-rates goes on, 9 of 24 done",
+        "The sweep sizes-and-rates is running, 9 of 24 done",
     );
     let sweep = &harness.state().sweep;
     assert_eq!(sweep.shown.as_ref().unwrap().path, other);
@@ -154,7 +154,7 @@ fn another_sweep_is_looked_at_while_one_goes_on() {
     click(&mut harness, "Resume");
     assert_eq!(harness.state().sweep.on().unwrap().path, path);
     click(&mut harness, "New sweep");
-    wait_for(&mut harness, "The sweep sizes-and-rates goes on");
+    wait_for(&mut harness, "The sweep sizes-and-rates is running");
     click(&mut harness, "Back");
 
     click(&mut harness, "Show sweep");

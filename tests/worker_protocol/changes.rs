@@ -140,7 +140,7 @@ fn other_data_are_refused_with_both_named_and_go_on_where_they_are_accepted() {
     let note = run
         .notes
         .iter()
-        .find(|note| note.starts_with("went on though the data were "));
+        .find(|note| note.starts_with("continued although the data were "));
     assert!(note.is_some(), "{:?}", run.notes);
     let inputs = fs::read_to_string(run.folder.join("inputs.json")).unwrap();
     assert!(inputs.contains("\"accepted\""), "{inputs}");
@@ -151,7 +151,8 @@ fn a_run_goes_on_with_the_same_data_without_a_word() {
     let mut setting = Setting::new();
     let run = setting.stopped();
     let run = setting.gone_on(&run.folder.clone(), ResumeChanges::default());
-    let is_told = |note: &String| note.contains("went on") || note.contains("does not say");
+    let is_told =
+        |note: &String| note.contains("continued although") || note.contains("does not record");
     assert!(!run.notes.iter().any(is_told), "{:?}", run.notes);
 }
 
@@ -194,7 +195,7 @@ fn a_run_that_was_moved_goes_on_where_it_is_with_a_model_that_was_moved() {
     fs::rename(setting.file("model.pth"), setting.file("moved.pth")).unwrap();
     let message = setting.refused(&folder);
     assert!(
-        message.contains("model.pth is not there; say where it is"),
+        message.contains("model.pth is missing; name its new path"),
         "{message}"
     );
     let changes = ResumeChanges {
@@ -243,7 +244,8 @@ fn a_state_of_other_weights_does_not_start_a_run_unless_that_is_accepted() {
     // Its own weights take it without a word.
     setting.client.start(&spec);
     let (_, run) = setting.client.until_ended();
-    let is_told = |note: &String| note.contains("was tuned for") || note.contains("went on");
+    let is_told =
+        |note: &String| note.contains("was tuned for") || note.contains("continued although");
     assert!(!run.notes.iter().any(is_told), "{:?}", run.notes);
     change_weights(&setting.file("model.pth"));
     let n_runs = setting.client.run_folders();
@@ -265,7 +267,7 @@ fn a_state_of_other_weights_does_not_start_a_run_unless_that_is_accepted() {
         accept_changes: true,
     });
     let (_, run) = setting.client.until_ended();
-    let is_noted = |note: &String| note.starts_with("went on though ");
+    let is_noted = |note: &String| note.starts_with("continued although ");
     assert!(run.notes.iter().any(is_noted), "{:?}", run.notes);
     // A state that does not say is told, and goes on.
     let pth = setting.file("theirs.pth");
@@ -273,6 +275,6 @@ fn a_state_of_other_weights_does_not_start_a_run_unless_that_is_accepted() {
     *spec.method.start_mut().unwrap() = StartState::File(pth);
     setting.client.start(&spec);
     let (_, run) = setting.client.until_ended();
-    let is_told = |note: &String| note.ends_with("does not say which weights it was tuned for");
+    let is_told = |note: &String| note.ends_with("does not record which weights it was tuned for");
     assert!(run.notes.iter().any(is_told), "{:?}", run.notes);
 }

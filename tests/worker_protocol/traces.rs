@@ -67,7 +67,7 @@ fn a_text_is_followed_between_the_steps_of_a_run_and_in_a_pause() {
     other.model.checkpoint = CheckpointSource::File("other.pth".into());
     client.send(request(&other, TraceFrom::Untuned));
     let refused = answer(&mut client).traced.unwrap_err();
-    assert!(refused.contains("wait for its end"), "{refused}");
+    assert!(refused.contains("wait until the run ends"), "{refused}");
 
     client.send(Command::Resume(run));
     let (_, run) = client.until_ended();

@@ -215,7 +215,10 @@ fn a_run_that_diverges_keeps_the_last_good_state_and_says_where() {
     client.resume(&run.folder);
     let (_, kind, message) = client.until_failed();
     assert_eq!(kind, FailureKind::Input);
-    assert!(message.contains("it would again"), "{message}");
+    assert!(
+        message.contains("a resumed run would diverge again"),
+        "{message}"
+    );
 }
 
 /// A run whose numbers leave the finite ones hands over the state of the step

@@ -77,13 +77,13 @@ fn conditions_read_as_people_write_them() {
         n_total: 9,
         left_out: Vec::new(),
     };
-    let expected = "mmlu, test, RWKV's wording, 5 examples in front";
+    let expected = "mmlu, test, RWKV's wording, 5-shot";
     assert_eq!(conditions.to_string(), expected);
     conditions.protocol = Protocol::Mini;
     for (few_shot, order, expected) in [
-        (5, FewShotOrder::Drawn, "5 drawn examples in front"),
-        (1, FewShotOrder::Drawn, "1 drawn example in front"),
-        (5, FewShotOrder::First, "the first 5 examples in front"),
+        (5, FewShotOrder::Drawn, "5-shot (drawn)"),
+        (1, FewShotOrder::Drawn, "1-shot (drawn)"),
+        (5, FewShotOrder::First, "5-shot (the first)"),
     ] {
         conditions.few_shot = few_shot;
         conditions.few_shot_order = Some(order);

@@ -20,7 +20,7 @@ pub(super) struct DecodeArguments {
     target: TargetArguments,
     #[command(flatten)]
     model: ModelArguments,
-    /// Texts that are written side by side; any number of times.
+    /// Number of texts that are generated in parallel; can be repeated.
     #[arg(long, default_values_t = [1, 64])]
     batch: Vec<usize>,
     /// Tokens that are timed, of every text.

@@ -25,7 +25,7 @@ pub(super) struct EvalArguments {
     target: TargetArguments,
     #[command(flatten)]
     model: ModelArguments,
-    /// Score so many items of each benchmark.
+    /// Number of items to score of each benchmark.
     #[arg(long)]
     limit: Option<usize>,
 }
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &EvalArguments) -> Result<()> {
             let n_items = set.items.len();
             let name = match n_solved {
                 0 => benchmark.mini_name().to_owned(),
-                n => format!("{}, {n} examples in front", benchmark.mini_name()),
+                n => format!("{}, {n}-shot", benchmark.mini_name()),
             };
             table.push([
                 Cell::text(name),

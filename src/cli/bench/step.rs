@@ -28,7 +28,7 @@ pub(super) struct StepArguments {
     target: TargetArguments,
     #[command(flatten)]
     model: ModelArguments,
-    /// Examples a step.
+    /// Examples per step.
     #[arg(long, default_value_t = 8)]
     batch: usize,
     /// Tokens of every example.
@@ -46,7 +46,7 @@ pub(super) struct StepArguments {
     /// Add the branch of a lifted state with so many support vectors.
     #[arg(long, value_name = "M")]
     lifted: Option<usize>,
-    /// What the lifted state does from token to token.
+    /// How the lifted state changes from token to token.
     #[arg(long, value_enum, requires = "lifted", default_value_t = Recurrence::Constant)]
     dynamics: Recurrence,
     /// Decorrelate the features of the branch.
@@ -57,13 +57,13 @@ pub(super) struct StepArguments {
 /// What a lifted state does from token to token.
 #[derive(Clone, Copy, ValueEnum)]
 enum Recurrence {
-    /// Nothing: a readout.
+    /// Constant: a readout without memory.
     Constant,
     /// It decays.
     Decayed,
     /// It decays, removes and writes.
     Recurrent,
-    /// The paper's recurrence, in the place of the model's own.
+    /// The paper's recurrence, in place of the model's own.
     PaperLiteral,
 }
 

@@ -20,7 +20,7 @@ pub(super) struct TargetArguments {
     /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
     #[arg(long, default_value_t)]
     device: DeviceChoice,
-    /// Also write the tables, and what they were measured on, to a file.
+    /// Also write the tables and the device to a JSON file.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 }
@@ -43,7 +43,7 @@ pub(super) struct ModelArguments {
     /// The mini model, or random weights of an official size.
     #[arg(long, value_enum, default_value_t = Shape::Mini)]
     shape: Shape,
-    /// A checkpoint in its place.
+    /// A checkpoint to use instead.
     #[arg(long, value_name = "FILE", conflicts_with = "shape")]
     checkpoint: Option<PathBuf>,
     /// Storage of the frozen matrices; f16 needs a GPU that multiplies them.

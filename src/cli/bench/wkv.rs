@@ -14,7 +14,7 @@ use crate::report::{Cell, Table};
 pub(super) struct WkvArguments {
     #[command(flatten)]
     target: TargetArguments,
-    /// Batch entries, tokens and heads of 64, as 8,512,12; any number of times.
+    /// Batch size, tokens and heads of 64, such as 8,512,12; can be repeated.
     #[arg(long, value_name = "B,T,H", default_values = ["8,512,12", "1,4096,12", "1,512,12", "32,128,4"])]
     shape: Vec<String>,
     /// Calls between two waits for the device.

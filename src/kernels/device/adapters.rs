@@ -101,7 +101,7 @@ pub(super) fn listed() -> &'static [Listed] {
 
 /// The interfaces, best first. OpenGL comes last and only where none before it
 /// has a GPU: it tells too little of an adapter to know it again.
-fn interfaces() -> Vec<(WgpuBackend, wgpu::Backend)> {
+pub(super) fn interfaces() -> Vec<(WgpuBackend, wgpu::Backend)> {
     if cfg!(target_os = "macos") {
         return vec![(WgpuBackend::Metal, wgpu::Backend::Metal)];
     }
@@ -135,7 +135,7 @@ fn find() -> Vec<Listed> {
     arrange(all)
 }
 
-fn instance(backend: wgpu::Backend) -> wgpu::Instance {
+pub(super) fn instance(backend: wgpu::Backend) -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: backend.into(),
         ..wgpu::InstanceDescriptor::new_without_display_handle()
@@ -248,7 +248,7 @@ fn selector(kind: AdapterKind, n_before: usize) -> Option<WgpuDeviceKind> {
     }
 }
 
-fn is_usable(limits: &wgpu::Limits) -> bool {
+pub(super) fn is_usable(limits: &wgpu::Limits) -> bool {
     limits.max_compute_invocations_per_workgroup > 0
         && limits.max_storage_buffers_per_shader_stage >= MIN_STORAGE_BUFFERS
 }

@@ -6,6 +6,7 @@ pub(crate) mod matrix_units;
 pub(crate) mod read_back;
 
 mod adapters;
+mod details;
 mod memory;
 mod open;
 mod processor;
@@ -26,6 +27,7 @@ use adapters::{Listed, listed};
 use open::open_adapter;
 
 pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
+pub use details::{AdapterDetails, adapter_details};
 pub use memory::{MachineMemory, machine_memory, memory_of};
 pub(super) use open::max_tensor_bytes;
 pub use open::{destroy_open_devices, is_lost, suspect_open_devices};
@@ -196,11 +198,11 @@ fn choose(choice: DeviceChoice, adapters: &'static [Listed]) -> Result<Chosen> {
     };
     let on_cpu = |why: String| Ok(Chosen { adapter: None, why });
     match (choice, best) {
-        (DeviceChoice::Cpu, _) => on_cpu("asked for".into()),
+        (DeviceChoice::Cpu, _) => on_cpu("as requested".into()),
         (DeviceChoice::Auto, None) => on_cpu("no GPU was found".into()),
         (DeviceChoice::Auto, Some(best)) => match best.summary.kind {
             AdapterKind::Software => on_cpu(format!(
-                "the only GPU, {}, is a software one and slower than this",
+                "the only GPU, {}, is a software GPU and slower than the CPU",
                 best.summary.name
             )),
             AdapterKind::Discrete => on(best, "the first discrete GPU"),
@@ -210,9 +212,9 @@ fn choose(choice: DeviceChoice, adapters: &'static [Listed]) -> Result<Chosen> {
         (DeviceChoice::Gpu | DeviceChoice::GpuIndex(_), None) => refuse(
             "no GPU was found; install its driver (Vulkan on Linux) or use --device cpu".into(),
         ),
-        (DeviceChoice::Gpu, Some(best)) => on(best, "asked for"),
+        (DeviceChoice::Gpu, Some(best)) => on(best, "as requested"),
         (DeviceChoice::GpuIndex(index), Some(_)) => match adapters.get(index) {
-            Some(adapter) => on(adapter, "asked for by number"),
+            Some(adapter) => on(adapter, "as requested"),
             None => refuse(format!(
                 "there is no gpu:{index}; `gosling devices` lists gpu:0 to gpu:{}",
                 adapters.len() - 1

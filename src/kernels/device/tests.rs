@@ -175,13 +175,9 @@ fn a_choice_takes_what_it_says() {
         arrange(vec![(WgpuBackend::Vulkan, vec![pipe])])
     };
     check_choice(DeviceChoice::Auto, machine(), "card (the first discrete");
-    check_choice(DeviceChoice::Gpu, machine(), "card (asked for)");
-    check_choice(DeviceChoice::Cpu, machine(), "CPU (asked for)");
-    check_choice(
-        DeviceChoice::GpuIndex(2),
-        machine(),
-        "pipe (asked for by number)",
-    );
+    check_choice(DeviceChoice::Gpu, machine(), "card (as requested)");
+    check_choice(DeviceChoice::Cpu, machine(), "CPU (as requested)");
+    check_choice(DeviceChoice::GpuIndex(2), machine(), "pipe (as requested)");
     check_choice(
         DeviceChoice::GpuIndex(5),
         machine(),
@@ -190,9 +186,9 @@ fn a_choice_takes_what_it_says() {
     check_choice(
         DeviceChoice::Auto,
         software(),
-        "CPU (the only GPU, pipe, is a software one",
+        "CPU (the only GPU, pipe, is a software GPU",
     );
-    check_choice(DeviceChoice::Gpu, software(), "pipe (asked for)");
+    check_choice(DeviceChoice::Gpu, software(), "pipe (as requested)");
     check_choice(DeviceChoice::Auto, Vec::new(), "CPU (no GPU was found)");
     check_choice(DeviceChoice::Gpu, Vec::new(), "no GPU was found; install");
     check_choice(DeviceChoice::GpuIndex(0), Vec::new(), "use --device cpu");
@@ -201,7 +197,7 @@ fn a_choice_takes_what_it_says() {
 #[test]
 fn the_cpu_opens_and_has_no_limits() {
     let open = open(DeviceChoice::Cpu).unwrap();
-    assert!(open.description.contains("(asked for)"), "{open:?}");
+    assert!(open.description.contains("(as requested)"), "{open:?}");
     assert!(super::is_cpu(&open.device));
     open.check_tensor("head.weight", u64::MAX).unwrap();
     open.check_dtype(DType::F32).unwrap();

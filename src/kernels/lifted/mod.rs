@@ -72,7 +72,7 @@ fn check(inputs: &Wkv7Inputs, state: &Tensor<4>) {
     assert_eq!(v.dims(), [n_batch, n_tokens, n_head, n_values]);
     assert!(
         HEAD_SIZES.contains(&n_values) && n_keys.is_multiple_of(KEY_STEP),
-        "a state of {n_values} x {n_keys} is none that the operator is made for"
+        "a state of {n_values} x {n_keys} is not supported by the operator"
     );
     let [n_states, ..] = state.dims();
     assert!(

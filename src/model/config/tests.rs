@@ -185,7 +185,7 @@ fn other_models_are_named() {
     check_refused(&named(&["blocks.0.rosa.q.weight"]), &["RWKV-8"]);
     check_refused(
         &named(&["bert.embeddings"]),
-        &["no RWKV-7 model", "bert.embeddings"],
+        &["not an RWKV-7 model", "bert.embeddings"],
     );
     let mut deep = tiny_shapes();
     deep.insert("blocks.0.ffn.s_emb.weight".into(), vec![40, 4]);

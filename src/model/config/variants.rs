@@ -32,9 +32,9 @@ pub(super) fn refusal(checkpoint: &Checkpoint) -> Option<String> {
             "its names begin with \"{prefix}\"; save it again without that (key.removeprefix(\"{prefix}\"))"
         ));
     } else if has(".att.time_maa") || has(".att.time_mix_w1") {
-        "is RWKV-6 (x060), whose recurrence is another; Gosling runs RWKV-7 (x070)"
+        "is RWKV-6 (x060), which has another recurrence; Gosling runs RWKV-7 (x070)"
     } else if has(".att.time_decay") && has(".att.ln_x.") {
-        "is RWKV-5 (x050 to x052), whose recurrence is another; Gosling runs RWKV-7 (x070)"
+        "is RWKV-5 (x050 to x052), which has another recurrence; Gosling runs RWKV-7 (x070)"
     } else if has(".att.time_decay") {
         "is RWKV-4, which has no matrix state to tune; Gosling runs RWKV-7 (x070)"
     } else if has(".rosa.") {

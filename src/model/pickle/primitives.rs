@@ -38,7 +38,10 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn remember(&mut self, slot: u32) -> Result<(), String> {
-        let value = *self.stack.last().ok_or("remembers a value that is none")?;
+        let value = *self
+            .stack
+            .last()
+            .ok_or("remembers a value where there is none")?;
         self.count(1)?;
         self.memo.insert(slot, value);
         Ok(())
@@ -177,5 +180,5 @@ impl<'a> Machine<'a> {
 }
 
 pub(super) fn size_of_int(int: i64) -> Result<usize, String> {
-    usize::try_from(int).map_err(|_| format!("{int} is no size"))
+    usize::try_from(int).map_err(|_| format!("{int} is not a size"))
 }

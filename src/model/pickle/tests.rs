@@ -149,7 +149,7 @@ fn malformed_programs_are_refused() {
     check_refused(b"\x80\x09.", "protocol 9");
     check_refused(b".", "takes a value where there is none");
     check_refused(b"j\xff\xff\xff\xff.", "memo entry 4294967295");
-    check_refused(b"q\x00.", "remembers a value that is none");
+    check_refused(b"q\x00.", "remembers a value where there is none");
     check_refused(b"t.", "takes a mark");
     check_refused(b"N(0t.", "takes a mark");
     check_refused(b"N\x87.", "more values than there are");
@@ -180,9 +180,9 @@ fn impossible_tensors_are_refused() {
         let pickle = Pickle::dict().tensor("a", "HalfStorage", ("0", n_elements), place);
         check_refused(&pickle.end(), want);
     };
-    check(-1, 0, &[1], &[1], "-1 is no size");
-    check(1, -1, &[1], &[1], "-1 is no size");
-    check(1, 0, &[-7], &[1], "tensor a: -7 is no size");
+    check(-1, 0, &[1], &[1], "-1 is not a size");
+    check(1, -1, &[1], &[1], "-1 is not a size");
+    check(1, 0, &[-7], &[1], "tensor a: -7 is not a size");
     check(1, 0, &[1, 1], &[1], "2 sizes and 1 strides");
     check(1, 0, &[1; 9], &[1; 9], "at most 8");
 }

@@ -40,7 +40,9 @@ pub(super) fn parse(literal: &str) -> Result<Vec<u8>, String> {
         if next == '\\' {
             body = escape(kind, body, &mut bytes)?;
         } else if kind == Kind::Bytes && !next.is_ascii() {
-            return Err(format!("a bytes literal holds {next:?}, which is no byte"));
+            return Err(format!(
+                "a bytes literal holds {next:?}, which is not a byte"
+            ));
         } else {
             push_char(next, &mut bytes);
         }
@@ -103,7 +105,7 @@ fn push_code<'a>(
         Kind::Bytes => bytes
             .push(u8::try_from(code).map_err(|_| format!("the escape {code:#o} is above a byte"))?),
         Kind::Text => push_char(
-            char::from_u32(code).ok_or_else(|| format!("{code:#x} is no Unicode character"))?,
+            char::from_u32(code).ok_or_else(|| format!("{code:#x} is not a Unicode character"))?,
             bytes,
         ),
     }
@@ -158,10 +160,10 @@ mod tests {
         check(r"'\x4'", Err("2 digits"));
         check(r"'\xé1'", Err("2 digits"));
         check(r"'\u12'", Err("4 digits"));
-        check(r"'\ud800'", Err("no Unicode character"));
-        check(r"'\U00110000'", Err("no Unicode character"));
+        check(r"'\ud800'", Err("not a Unicode character"));
+        check(r"'\U00110000'", Err("not a Unicode character"));
         check(r"b'\777'", Err("above a byte"));
-        check("b'é'", Err("no byte"));
+        check("b'é'", Err("not a byte"));
         check(r"'\N{DASH}'", Err("not supported"));
     }
 }

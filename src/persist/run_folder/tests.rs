@@ -109,13 +109,13 @@ fn a_folder_is_held_once() {
     fs::write(path.join("lock.pid"), "4294967295").unwrap();
     let error = RunFolder::open(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with("process 4294967295 works on this run; stop it first"),
+        error.ends_with("process 4294967295 uses this run; stop it first"),
         "{error}"
     );
     fs::write(path.join("lock.pid"), "?").unwrap();
     let error = RunFolder::open(&path).unwrap_err().to_string();
     assert!(
-        error.ends_with("another process works on this run; stop it first"),
+        error.ends_with("another process uses this run; stop it first"),
         "{error}"
     );
     drop(folder);

@@ -382,7 +382,7 @@ fn wrong_assignments_name_what_would_be_right() {
         ),
         (
             "training.batch",
-            "training.batch: is no assignment; write path=value, as in training.batch=8",
+            "training.batch: is not an assignment; use path=value, as in training.batch=8",
         ),
         (
             "training.batch=x",

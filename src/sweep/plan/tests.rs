@@ -102,7 +102,7 @@ fn random_runs_are_fixed_by_their_seed_and_differ() {
     refused(
         r#"(name: "r", parts: [(search: Random(axes: [
             (field: "training.batch", values: List([8, 16]))], n_runs: 3, seed: 0))])"#,
-        "hardly more than 2 combinations",
+        "only about 2 combinations",
     );
 }
 
@@ -120,10 +120,7 @@ fn listed_runs_are_taken_as_they_are_and_the_same_run_once() {
         settings(&plan),
         ["learning_rate=0.2 batch=8", "method=Lifted()"]
     );
-    assert_eq!(
-        plan.notes,
-        ["part 1: 1 runs are the same as others and are left out"]
-    );
+    assert_eq!(plan.notes, ["part 1: 1 duplicate runs are left out"]);
 }
 
 #[test]
@@ -137,7 +134,7 @@ fn the_weight_that_is_not_in_use_is_refused_with_the_others_name() {
     plan(&sweep("lifted-decorrelation", "eta")).unwrap();
     refused(
         &sweep("lifted-decorrelation", "lambda"),
-        "method.decorrelation.rule.lambda: is not in use, for the rule of decorrelation is \
+        "method.decorrelation.rule.lambda: is not used, since the decorrelation rule is \
          LocalRule; change method.decorrelation.rule.eta",
     );
     refused(

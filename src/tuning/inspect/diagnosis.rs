@@ -224,11 +224,11 @@ fn dead_gradient(evidence: &Evidence, part: Part) -> Option<Diagnosis> {
     let (field, advice) = match part {
         Part::S0 => (
             "data.loss_on",
-            "no gradient reaches S_0; look whether the loss counts the right tokens",
+            "no gradient reaches S_0; check that the loss counts the right tokens",
         ),
         Part::Z => (
             "method.features.gamma",
-            "no gradient reaches Z; wider kernels, a smaller gamma, fire more often",
+            "no gradient reaches Z; a smaller gamma makes the kernels wider, so that they fire more often",
         ),
         Part::R => (
             "method.decorrelation.rule.lambda",
@@ -284,8 +284,8 @@ fn over_fitting(evidence: &Evidence) -> Option<Diagnosis> {
         return None;
     }
     let advice = format!(
-        "the validation loss turned after step {best_step}, from {best:.4} to {last:.4}; \
-         stop early, or use a lower rate or fewer layers"
+        "the validation loss has risen since step {best_step}, from {best:.4} to {last:.4}; stop \
+         early, or use a lower rate or fewer layers"
     );
     let sign = Sign::OverFits { best_step };
     found(sign, step, "training.early_stopping", advice)
@@ -300,7 +300,7 @@ fn plateau(evidence: &Evidence) -> Option<Diagnosis> {
     if !is_still || !is_early || now < NEARLY_NOTHING {
         return None;
     }
-    let stands = format!("the loss stands still at {now:.3} over {WINDOW} steps");
+    let stands = format!("the loss has been stuck at {now:.3} for {WINDOW} steps");
     let (field, advice) = match (lifted(evidence), evidence.activity) {
         (Some(_), Some(activity)) => (
             "method.features.gamma",
@@ -313,7 +313,7 @@ fn plateau(evidence: &Evidence) -> Option<Diagnosis> {
         ),
         _ => (
             "training.learning_rate",
-            format!("{stands}; a larger rate may get it going"),
+            format!("{stands}; a larger rate may help"),
         ),
     };
     found(Sign::Plateau { loss: now }, last.step, field, advice)

@@ -117,13 +117,13 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
             Error::input(
                 path,
                 "metadata",
-                format!("has no `{key}`; this is no checkpoint of a run"),
+                format!("has no `{key}`; this is not the checkpoint of a run"),
             )
         };
         file.metadata().get(key).cloned().ok_or_else(missing)
     };
     if metadata("format")? != FORMAT {
-        let reason = format!("format is not `{FORMAT}`; this is no checkpoint of a run");
+        let reason = format!("format is not `{FORMAT}`; this is not the checkpoint of a run");
         return Err(Error::input(path, "metadata", reason));
     }
     let text = metadata("header")?;

@@ -34,8 +34,8 @@ pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support
      gamma and Q of a lifted run work in Gosling only";
 
 /// The same of a run of the paper's recurrence as it is printed.
-pub const NO_S0_NOTE: &str = "the paper's recurrence works in Gosling only; it stands in the place \
-     of the model's own, so there is no S_0 for other programs";
+pub const NO_S0_NOTE: &str = "the paper's recurrence works in Gosling only; it replaces the \
+     model's own recurrence, so there is no S_0 for other programs";
 
 /// What the metadata says of the tensors.
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,7 +91,9 @@ pub fn write_bundle(
     write_atomic(path, |file| file.write_all(&bytes))?;
     let (read, _) = read_bundle(path)?;
     if read != *tuned {
-        return Err(refuse("reads back otherwise than it was written".into()));
+        return Err(refuse(
+            "differs from what was written when it is read back".into(),
+        ));
     }
     Ok(ExportReport {
         path: path.to_path_buf(),

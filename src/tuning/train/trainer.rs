@@ -252,11 +252,11 @@ impl<'a> Trainer<'a> {
             (Some(lift), Some(values)) => lift.restore(values, of_lift)?,
             (None, None) => {}
             (Some(_), None) => {
-                let reason = "has no lifted state, which this run has";
+                let reason = "has no lifted state, but this run has one";
                 return Err(Error::spec("checkpoint", reason));
             }
             (None, Some(_)) => {
-                let reason = "has a lifted state, which this run has not";
+                let reason = "has a lifted state, but this run has none";
                 return Err(Error::spec("checkpoint", reason));
             }
         }

@@ -13,6 +13,13 @@ use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small
 
 /// Room for the buttons of a message.
 const BUTTONS_WIDTH: f32 = 144.0;
+/// What the program is and where it was run.
+const ABOUT: &str = concat!(
+    "Gosling ",
+    env!("CARGO_PKG_VERSION"),
+    ". It was run on Linux with NVIDIA H100 and H200 GPUs, with Mesa's software adapter and on the CPU. \
+     Other systems and GPUs are untested; gosling selftest --report FILE checks one and writes a report."
+);
 
 /// Draws the messages, newest last.
 pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
@@ -139,7 +146,7 @@ pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
         ui.set_width(400.0);
         ui.heading("Keyboard shortcuts");
         ui.add_space(6.0);
-        let height = (ctx.content_rect().height() - 180.0).max(120.0);
+        let height = (ctx.content_rect().height() - 240.0).max(120.0);
         ScrollArea::vertical().max_height(height).show(ui, |ui| {
             Grid::new("shortcuts").spacing([24.0, 6.0]).striped(true).show(ui, |ui| {
                 for shortcut in SHORTCUTS {
@@ -151,6 +158,8 @@ pub fn shortcuts_ui(ctx: &Context) -> Vec<Action> {
         });
         ui.add_space(6.0);
         weak_small(ui, "In the list of runs, Ctrl-click adds a run and Shift-click selects a range. Tab moves through all controls.");
+        ui.add_space(6.0);
+        weak_small(ui, ABOUT);
         ui.add_space(6.0);
         ui.button("Close").clicked()
     });

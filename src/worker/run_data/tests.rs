@@ -95,7 +95,7 @@ fn examples_of_which_nothing_can_be_learnt_are_left_out() {
         let data = with(leading).unwrap();
         assert_eq!(data.train.len(), 1);
         let note = format!(
-            "1 of 2 training examples have one token, of which nothing can be learnt with \
+            "1 of 2 training examples have a single token and nothing to predict with \
              data.leading_token {}, and are left out",
             leading.name()
         );

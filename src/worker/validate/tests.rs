@@ -212,7 +212,7 @@ fn what_the_state_is_selected_by_is_measured() {
             s.training.select_by = SelectBy::ValidationAccuracy;
             s.data.source = texts();
         },
-        "training.select_by: is ValidationAccuracy, but texts have no right answer; choose \
+        "training.select_by: is ValidationAccuracy, but texts have no correct answer; choose \
          ValidationLoss",
     );
     check_error(

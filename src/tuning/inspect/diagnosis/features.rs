@@ -71,8 +71,8 @@ pub(super) fn ill_conditioned(evidence: &Evidence) -> Option<Diagnosis> {
     }
     let (field, smaller) = r_field(spec.decorrelation?.rule);
     let advice = format!(
-        "R is ill-conditioned (condition number {condition:.1e}): it has all but lost a direction \
-         of the features and exaggerates others; {smaller}"
+        "R is ill-conditioned (condition number {condition:.1e}): it has almost lost a direction \
+         of the features and amplifies others; {smaller}"
     );
     found(Sign::IllConditioned { condition }, step, field, advice)
 }

@@ -63,7 +63,7 @@ pub fn stored_orientation(
         None => Err(Error::input(
             checkpoint.file(),
             "orientation",
-            "the file does not say; gosling import compares both on texts of the state's kind, or choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)",
+            "the file does not state it; gosling import compares both on texts like those that it was tuned on, or choose value-key (RWKV-PEFT order) or key-value (Ai00 and web-rwkv)",
         )),
     }
 }

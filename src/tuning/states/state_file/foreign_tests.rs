@@ -33,7 +33,7 @@ fn check(name: &str, others: Option<&str>) {
 fn trainers_checkpoints_are_read() {
     check("lightning.ckpt", None);
     check("mp_rank_00_model_states.pt", None);
-    let other = "1 tensor that is no part of a state is left out: epoch";
+    let other = "1 tensor that is not part of a state is left out: epoch";
     check("attributes.pth", Some(other));
     check("protocol_4.pth", None);
     check("protocol_5.pth", None);

@@ -54,10 +54,10 @@ pub fn left_out(checkpoint: &Checkpoint) -> Option<String> {
     match n_others {
         0 => None,
         1 => Some(format!(
-            "1 tensor that is no part of a state is left out: {list}"
+            "1 tensor that is not part of a state is left out: {list}"
         )),
         _ => Some(format!(
-            "{n_others} tensors that are no part of a state are left out: {list}{more}"
+            "{n_others} tensors that are not part of a state are left out: {list}{more}"
         )),
     }
 }
