@@ -158,7 +158,7 @@ mod tests {
 
     /// The words of a command line; those in quotes are one.
     fn words(line: &str) -> Vec<String> {
-        let line = line.split(" #").next().unwrap();
+        let line = line.split('#').next().unwrap();
         let mut words = vec!["gosling".to_owned()];
         for (idx, part) in line.split(['"', '\'']).enumerate() {
             if idx % 2 == 1 {
