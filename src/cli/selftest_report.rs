@@ -135,7 +135,7 @@ impl SelftestReport {
             max_difference: difference.max_difference,
         });
         self.checks.push(CheckReport {
-            name: *name,
+            name,
             passed: *passed,
             is_needed: *is_needed,
             bound: *bound,
