@@ -1,4 +1,4 @@
-//! Numbers, times and foreign text as people read them, on the command line and in
+//! Numbers, times and foreign text as the user reads them, on the command line and in
 //! the window.
 
 use std::fmt::{self, Display, Formatter, Write};
@@ -12,7 +12,7 @@ pub(crate) fn is_hidden(c: char) -> bool {
 }
 
 /// What is shown of text from outside, such as a path or a field of a file: on one
-/// line, with `\u{a}` in the place of a line's end. It is not `\n`, which cannot be
+/// line, with `\u{a}` in place of a line's end. It is not `\n`, which cannot be
 /// told from the folder `n` of a path on Windows.
 pub(crate) struct Visible<T>(pub T);
 
@@ -54,7 +54,7 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
-/// Seconds as people say them.
+/// Seconds as the user says them.
 pub(crate) fn duration(secs: f64) -> String {
     let secs = if secs.is_finite() { secs.max(0.0) } else { 0.0 };
     let whole = secs.round() as u64;

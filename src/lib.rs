@@ -11,7 +11,7 @@
 //! - [`protocol`]: what a run is, and what is said of it, as plain data.
 //! - [`worker`] owns the compute device: commands in, events out.
 //! - [`runs`] folds events into what is known of each run.
-//! - [`report`]: tables of results in formats for people and for programs.
+//! - [`report`]: tables of results in formats for users and for programs.
 //! - [`persist`] is the only place that writes documents.
 //! - [`sweep`]: many runs, each in a process beside this one, and what came of them.
 //! - `ui`, with the feature `gui`: the window, the only place that names egui.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// A shell that people type into.
+/// A shell that the user types into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shell {
     /// sh, bash, zsh and their like.

@@ -1,4 +1,4 @@
-//! The program as people run it: what it prints, and that bad input ends in one
+//! The program as a user runs it: what it prints, and that bad input ends in one
 //! line and exit code 2.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]

@@ -124,7 +124,7 @@ pub enum Answer {
 /// One figure of an evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// As people know it: "strict", "acc_norm", or a subject.
+    /// As the user knows it: "strict", "acc_norm", or a subject.
     pub name: String,
     /// The figure.
     pub accuracy: Accuracy,

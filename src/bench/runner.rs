@@ -1,5 +1,5 @@
 //! A model that scores and continues texts in batches: what a benchmark asks of
-//! it. A recurrent model reads what texts share once and goes on from the state
+//! it. A recurrent model reads what texts share once and continues from the state
 //! there: the solved questions in front of a subject's questions, and the
 //! question in front of its options.
 //!

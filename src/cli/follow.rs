@@ -33,7 +33,7 @@ pub(super) enum Ending {
         /// Why, in one line.
         message: String,
     },
-    /// It was interrupted before it had begun.
+    /// It was interrupted before it had started.
     NotBegun,
 }
 

@@ -146,7 +146,7 @@ impl GenerateArguments {
     }
 }
 
-/// The text with \n as line ends, which few shells let people type.
+/// The text with \n as line ends, which few shells let a user type.
 fn with_line_ends(text: &str) -> String {
     text.replace("\\n", "\n")
 }

@@ -1,4 +1,4 @@
-//! `gosling import`: the state of another program, the right way round.
+//! `gosling import`: the state of another program, in the right orientation.
 
 use std::path::PathBuf;
 
@@ -53,7 +53,7 @@ pub struct ImportArguments {
 }
 
 /// Shows the loss from zero, from the state as it is and transposed, and writes
-/// the state the right way round.
+/// the state in the right orientation.
 ///
 /// # Errors
 /// Bad input: what it is, and where; [`Error::Input`] where nothing tells which

@@ -162,7 +162,7 @@ fn examples(
     })
 }
 
-/// A training set of people's own.
+/// A training set of the user's own.
 fn texts(
     arguments: &InspectArguments,
     path: &Path,

@@ -1,4 +1,4 @@
-//! The command line: one subcommand a file. It prints for people and returns
+//! The command line: one subcommand a file. It prints for the user and returns
 //! exit code 2 for bad input.
 
 #[macro_use]
@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => output::code_after(code),
-        // Nobody reads what it would go on to measure.
+        // Nobody reads what it would continue to measure.
         Err(Error::Stopped) if output::is_lost() => output::code_after(ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("gosling: {error}");

@@ -263,7 +263,7 @@ pub(super) struct LoadedModel {
     pub start: Option<Start>,
     /// What texts begin with.
     pub text_start: TextStart,
-    /// What the model starts from, for people.
+    /// What the model starts from, for the user.
     pub start_name: String,
     /// The checkpoint's file name.
     pub file: String,
@@ -387,7 +387,7 @@ impl ModelArguments {
     }
 }
 
-/// The last part of a path, for people.
+/// The last part of a path, for the user.
 pub(super) fn file_name(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str());
     name.to_string_lossy().into_owned()

@@ -182,7 +182,7 @@ impl StepOptions {
     }
 }
 
-/// A file of one's own in the place of the run's; what else is said of such files
+/// A file of one's own in place of the run's; what else is said of such files
 /// stays.
 fn trained_on(train: PathBuf, base: &DataSource) -> DataSource {
     match base {

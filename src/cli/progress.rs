@@ -1,4 +1,4 @@
-//! A run on the way, for people: one live line on a terminal, a plain line
+//! A run on the way, for the user: one live line on a terminal, a plain line
 //! every few seconds elsewhere.
 
 use std::io::{IsTerminal as _, Write as _, stderr};
@@ -32,7 +32,7 @@ enum Style {
     Quiet,
 }
 
-/// Shows how a run goes on, on the error stream: results go to the output.
+/// Shows the progress of a run on the error stream: results go to the output.
 pub(super) struct Progress {
     style: Style,
     last: Option<Instant>,
@@ -147,7 +147,7 @@ fn write(text: &str) {
     let _ = stderr.flush();
 }
 
-/// What goes on, on one line.
+/// What is happening, on one line.
 fn status_line(store: &RunStore, run: Option<&RunId>) -> Option<String> {
     if let Some(read) = store.loading {
         return Some(loading_line(read));

@@ -45,7 +45,7 @@ pub(super) struct SpecArguments {
 /// A specification and where it came from.
 pub(super) struct ChosenSpec {
     pub spec: RunSpec,
-    /// Why it is this one, for people.
+    /// Why it is this one, for the user.
     pub origin: String,
 }
 

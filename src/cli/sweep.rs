@@ -219,7 +219,7 @@ impl SweepArguments {
         }
     }
 
-    /// The folder of the sweep, to go on with it.
+    /// The folder of the sweep, to continue with it.
     fn open(&self) -> Result<SweepFolder> {
         let path = match self.is_folder() {
             true => self.sweep.clone(),

@@ -1,4 +1,4 @@
-//! A sweep on the way, for people: a line for every run that ends, and one for
+//! A sweep on the way, for the user: a line for every run that ends, and one for
 //! where things stand.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What came of a run, as a table for people.
+//! What came of a run, as a table for the user.
 
 use super::progress::{duration, short};
 use super::quoted;

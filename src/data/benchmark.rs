@@ -22,7 +22,7 @@ pub enum Benchmark {
 }
 
 impl Benchmark {
-    /// Every benchmark, in the order in which they are listed to people.
+    /// Every benchmark, in the order in which they are listed to the user.
     pub const ALL: [Self; 4] = [Self::Gsm8k, Self::Arc, Self::Mmlu, Self::WinoGrande];
 
     /// The name used in specifications and on the command line.
@@ -88,7 +88,7 @@ impl Benchmark {
     }
 
     /// The folders that a Hugging Face data set keeps its `.parquet` files in,
-    /// below the one that people name; that one itself is looked in first.
+    /// below the one that the user names; that one itself is looked in first.
     pub(super) fn hub_folders(self) -> &'static [&'static str] {
         match self {
             Self::Gsm8k => &["main"],

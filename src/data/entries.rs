@@ -62,7 +62,7 @@ fn is_array(text: &[u8]) -> bool {
     next.is_none_or(|byte| matches!(byte, b'{' | b'[' | b']' | b'"' | b'-' | b'0'..=b'9'))
 }
 
-/// Whether an object goes on after its first line: that ends outside of a
+/// Whether an object continues after its first line: that ends outside of a
 /// string, in what must be followed by something.
 fn is_over_lines(text: &[u8]) -> bool {
     let Some(end) = text.iter().position(|byte| *byte == b'\n') else {

@@ -135,7 +135,7 @@ fn check_parts(folder: &Path, first: &str, n_found: usize) -> Result<()> {
         .and_then(|(_, n)| n.parse::<usize>().ok());
     match n_parts {
         Some(n_parts) if n_parts != n_found => {
-            let reason = format!("{n_found} of its {n_parts} parts are here; fetch them all");
+            let reason = format!("{n_found} of its {n_parts} parts are here; download all of them");
             Err(Error::input(folder.join(first), "parts", reason))
         }
         Some(_) | None => Ok(()),
@@ -211,7 +211,7 @@ mod tests {
             "main/train-00000-of-00001.parquet",
         ];
         check(Benchmark::Gsm8k, test, &hub, Ok(&hub[..1]));
-        // An empty file is none of gzip, but it is there.
+        // An empty file is not gzip, but it is there.
         check(
             Benchmark::Gsm8k,
             test,

@@ -45,7 +45,7 @@ type Visit<'a> = &'a mut dyn FnMut(Place, Result<&str, String>);
 /// Finds where values begin and end.
 #[derive(Default)]
 struct Splitter {
-    /// The value under way; it has begun where there is something in it.
+    /// The value under way; it has started where there is something in it.
     value: Vec<u8>,
     is_too_long: bool,
     /// The line that it began in.
@@ -81,8 +81,8 @@ impl Splitter {
         self.n_lines += u64::from(byte == b'\n');
     }
 
-    /// Whether a value that goes on in a line that begins with a brace has lost
-    /// its end: nothing that it ends in can go on so.
+    /// Whether a value that continues in a line that begins with a brace has lost
+    /// its end: nothing that it ends in can continue so.
     fn is_torn(&self) -> bool {
         !self.is_in_array && !matches!(self.last, b'{' | b'[' | b',' | b':')
     }

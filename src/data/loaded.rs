@@ -18,7 +18,7 @@ pub struct Loaded<T> {
     pub bad_lines: Vec<BadLine>,
     /// How many lines were left out.
     pub n_bad_lines: usize,
-    /// Other things people should know, a sentence each.
+    /// Other things the user should know, a sentence each.
     pub notes: Vec<String>,
 }
 

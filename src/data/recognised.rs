@@ -16,7 +16,7 @@ use crate::error::Result;
 /// What a file or a folder of data is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recognised {
-    /// The benchmark that it is of; none for training sets of people's own.
+    /// The benchmark that it is of; none for training sets of the user's own.
     pub benchmark: Option<Benchmark>,
     /// How it is written, in words: `JSON lines, gzip`.
     pub form: String,
@@ -27,7 +27,7 @@ pub struct Recognised {
 /// Looks at the start of a file, or of the files of a folder.
 ///
 /// # Errors
-/// What cannot be read at all. That a file is no benchmark is none.
+/// What cannot be read at all. That a file is not a benchmark does not count.
 pub fn recognise(path: &Path) -> Result<Recognised> {
     if !path.is_dir() {
         return Ok(of_rows(Rows::open(path, false)?));

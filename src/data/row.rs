@@ -1,4 +1,4 @@
-//! One entry of a file as named fields, and what is said of one that is none.
+//! One entry of a file as named fields, and the message for an entry that is not one.
 
 use serde_json::{Map, Value};
 

@@ -18,7 +18,7 @@ impl Source<'_> {
     /// # Errors
     /// [`Error::Io`], and [`Error::Input`] where it is too large.
     pub(super) fn read_table(self) -> Result<Vec<u8>> {
-        let what = "a table of that size is not read; split it, or write it as JSON lines";
+        let what = "tables of this size are not supported; split it, or write it as JSON lines";
         self.text.read_all(&self.file, MAX_TABLE_BYTES, what)
     }
 }

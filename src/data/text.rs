@@ -129,7 +129,7 @@ fn other_form(row: &Row) -> String {
     format!("a line has either `text` or `prompt` and `completion`; this one has {names}{advice}")
 }
 
-/// What people should know where examples do not end in a blank line or in token
+/// What the user should know where examples do not end in a blank line or in token
 /// 0: nothing is learned of where to stop. None where all do.
 pub fn endless_note(examples: &[Example], tokenizer: &Tokenizer) -> Option<String> {
     let n_endless = examples

@@ -106,7 +106,7 @@ fn hunt(reader: &Reader<'_>) -> Result<(), Finding> {
     }
 }
 
-/// A seed with a few changes: some bytes in the place of some others.
+/// A seed with a few changes: some bytes in place of some others.
 fn inputs(reader: &Reader<'_>) -> impl Strategy<Value = Vec<u8>> + use<> {
     let seeds = reader.seeds.clone();
     let words: Vec<Vec<u8>> = reader.words.iter().map(|word| word.to_vec()).collect();

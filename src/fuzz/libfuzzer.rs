@@ -28,7 +28,7 @@ static READER: AtomicPtr<Reader<'static>> = AtomicPtr::new(ptr::null_mut());
 /// the process: a reader that holds its bounds with 0. An input that breaks one
 /// is kept in the folder for temporary files.
 pub(super) fn run(reader: &Reader<'_>, arguments: &str) {
-    // What was reached before is where the next run goes on from.
+    // What was reached before is where the next run continues from.
     let folder = env::temp_dir().join("gosling-fuzz").join(reader.name);
     let corpus = folder.join("corpus");
     fs::create_dir_all(&corpus).unwrap();

@@ -5,7 +5,7 @@
 //! `.ci/fuzz SECONDS` has libFuzzer make them, which follows the code that they
 //! reach: for that the last compilation alone, that of this crate, is told to
 //! count its edges. Its inputs are kept in `gosling-fuzz` in the folder for temporary
-//! files, from where the next run goes on. What a run finds lies beside them, and
+//! files, from where the next run continues. What a run finds lies beside them, and
 //! belongs into `readers.rs` as a seed.
 //!
 //! Not bolero: it chooses its engine by a `--cfg` for all crates, so that those

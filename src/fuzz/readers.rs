@@ -52,7 +52,7 @@ fn pth() {
         for tensor in file.tensors() {
             assert_eq!(tensor.to_f32().len(), tensor.n_elements());
         }
-        // Models are read from the same bytes; these are none.
+        // Models are read from the same bytes; these are not models.
         let _ = ModelConfig::from_checkpoint(&file);
         let _ = file.fingerprint();
         state_in(&file, None).is_ok()

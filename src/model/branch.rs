@@ -126,7 +126,7 @@ impl BranchInputGradients {
 }
 
 impl Branch {
-    /// Whether it stands in the place of the model's own recurrence.
+    /// Whether it stands in place of the model's own recurrence.
     pub fn replaces_recurrence(&self) -> bool {
         match self {
             Self::Readout(_) => false,

@@ -81,7 +81,7 @@ impl LeadingToken {
 
     /// What the training example at `position` of the order of the data begins
     /// with; for [`Self::Both`] a draw that `seed` and `position` fix, so that a run
-    /// can go on from any step.
+    /// can continue from any step.
     pub fn of_example(self, seed: u64, position: usize) -> TextStart {
         match self {
             Self::Zero => TextStart::Zero,

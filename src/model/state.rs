@@ -96,7 +96,7 @@ impl ModelState {
         self
     }
 
-    /// The state of one text as that of `n_batch` texts which go on from it.
+    /// The state of one text as that of `n_batch` texts which continue from it.
     pub fn fork(&self, n_batch: usize) -> Self {
         let spread = |shift: &Tensor<2>| {
             let [_, n_embd] = shift.dims();

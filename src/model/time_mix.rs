@@ -50,7 +50,7 @@ pub(super) enum Keep {
     Nothing,
     /// It ends here, at the initial state.
     State,
-    /// It goes on below this layer.
+    /// It continues below this layer.
     Everything,
 }
 
@@ -142,7 +142,7 @@ impl TimeMix {
         let y = match (own_y, branch_y) {
             (Some(own), Some(added)) => own + added,
             (Some(y), None) | (None, Some(y)) => y,
-            (None, None) => unreachable!("only a branch stands in the place of the recurrence"),
+            (None, None) => unreachable!("only a branch replaces the recurrence"),
         };
         let read = ReadoutInputs {
             y,
@@ -341,6 +341,6 @@ pub(super) struct BlockGradients {
     pub state: Tensor<4>,
     /// Of the branch, where there is one.
     pub branch: Option<BranchGradients>,
-    /// Of the stream in front, where the tape goes on below, [B, T, C].
+    /// Of the stream in front, where the tape continues below, [B, T, C].
     pub x: Option<Tensor<3>>,
 }

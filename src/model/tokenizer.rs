@@ -218,7 +218,7 @@ fn parse_lines(text: &str) -> Result<Vec<Entry>, (usize, String)> {
         let (id, bytes) = parse_line(line_text).map_err(|reason| (line, reason))?;
         let earlier = std::mem::replace(&mut line_of_id[usize::from(id)], line);
         if earlier != 0 {
-            return Err((line, format!("id {id} already stands in line {earlier}")));
+            return Err((line, format!("id {id} is already in line {earlier}")));
         }
         entries.push(Entry { id, line, bytes });
     }
@@ -229,7 +229,7 @@ fn parse_lines(text: &str) -> Result<Vec<Entry>, (usize, String)> {
     for pair in entries.windows(2) {
         if pair[0].bytes == pair[1].bytes {
             let earlier = pair[0].line;
-            let reason = format!("the token already stands in line {earlier}");
+            let reason = format!("the token is already in line {earlier}");
             return Err((pair[1].line, reason));
         }
     }
@@ -367,8 +367,8 @@ mod tests {
         check_line("99999999999 'ab' 2", "not of the form");
         check_line("257", "not of the form");
         check_line("257 'ab'", "not of the form");
-        check_line("256 'ab' 2", "id 256 already stands in line 256");
-        check_line("257 'a' 1", "token already stands in line 98");
+        check_line("256 'ab' 2", "id 256 is already in line 256");
+        check_line("257 'a' 1", "token is already in line 98");
         check_line(&format!("257 '{}' 257", "x".repeat(257)), "1 to 256");
         check_refused(b"", "line 1", "empty");
         check_refused(b"\n\r\n", "line 1", "empty");

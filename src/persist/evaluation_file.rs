@@ -28,7 +28,7 @@ pub struct Scored {
     pub model: String,
     /// [`crate::model::checkpoint::Checkpoint::fingerprint`] of its weights.
     pub fingerprint: String,
-    /// What every text started from, for people: "untuned", a run, a file.
+    /// What every text started from, for the user: "untuned", a run, a file.
     pub start: String,
     /// Whether that was a tuned state.
     pub is_tuned: bool,

@@ -33,7 +33,7 @@ impl FolderLock {
             .map_err(|source| Error::io("lock", &path, source))?;
         match file.try_lock() {
             Ok(()) => {}
-            // Some network disks have no locks; better to go on than not to run.
+            // Some network disks have no locks; better to run than not.
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", path, error)),
             Err(TryLockError::WouldBlock) => {

@@ -51,7 +51,7 @@ pub enum MetricRecord {
         /// What was measured.
         summary: EvaluationSummary,
     },
-    /// Something people should know.
+    /// Something the user should know.
     Note {
         /// The line.
         text: String,
@@ -70,7 +70,7 @@ pub enum MetricRecord {
     Failure {
         /// What was being done.
         during: String,
-        /// One line for people.
+        /// One line for the user.
         message: String,
     },
     /// The run is over.
@@ -180,7 +180,7 @@ impl MetricRecord {
         })
     }
 
-    /// Whether the record still holds when the run goes on from `step`.
+    /// Whether the record still holds when the run continues from `step`.
     fn holds_at(&self, step: usize) -> bool {
         match self {
             Self::Step(metrics) => metrics.step <= step,
@@ -196,7 +196,7 @@ impl MetricRecord {
     }
 }
 
-/// Reads every whole record, and counts the lines that are none: the last one
+/// Reads every whole record, and counts the damaged lines: the last one
 /// of a run that was killed, or those that a failing disk left. A file that is
 /// not there has no records.
 ///
@@ -254,7 +254,7 @@ impl MetricsFile {
         Ok(())
     }
 
-    /// Drops what no longer holds when the run goes on from `step`: the steps
+    /// Drops what no longer holds when the run continues from `step`: the steps
     /// and validations past it, the tuned model's evaluation and the end.
     ///
     /// # Errors

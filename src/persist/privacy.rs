@@ -10,7 +10,7 @@ static HOMES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r#"(?i)(?:/home/|/Users/|[a-z]:[\\/]+Users[\\/]+)[^/\\\s"']+"#).ok()
 });
 
-/// The text with `~` in the place of the folder of every user.
+/// The text with `~` in place of the folder of every user.
 pub fn without_names(text: &str) -> String {
     let home = std::env::home_dir();
     let home = home.as_deref().and_then(|home| home.to_str());

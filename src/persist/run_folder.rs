@@ -7,12 +7,12 @@
 //!   inputs.json         hashes of the weights, the vocabulary and the data
 //!   vocabulary.txt      the vocabulary, unless it is World's
 //!   metrics.jsonl       its numbers, one record a line
-//!   checkpoints/        step-000050.safetensors, to go on from
+//!   checkpoints/        step-000050.safetensors, to continue from
 //!   snapshots/          step-000050.safetensors, to look at
 //!   eval/               before.jsonl, few_shot.jsonl, after.jsonl, and one of each later
 //!                       evaluation of its state, one item a line
 //!   state.safetensors   the tuned state
-//!   log.txt             for people
+//!   log.txt             for the user
 //!   lock, lock.pid      held by the process that writes here
 //! ```
 
@@ -87,7 +87,7 @@ impl RunFolder {
         fill(path, &text).map(|_| ())
     }
 
-    /// Opens the folder of a run to go on with it.
+    /// Opens the folder of a run to continue with it.
     ///
     /// # Errors
     /// [`Error::Input`] if it is no run's folder, if another process holds it
@@ -154,7 +154,7 @@ impl RunFolder {
         self.path.join("state.safetensors")
     }
 
-    /// Where the whole of a lifted run is handed over.
+    /// The file of a whole lifted run.
     pub fn lifted_path(&self) -> PathBuf {
         self.state_path().with_file_name(LIFTED_FILE)
     }
@@ -207,7 +207,7 @@ impl RunFolder {
             .map_err(|source| Error::io("write", path, source))
     }
 
-    /// Drops the records that no longer hold when the run goes on from `step`.
+    /// Drops the records that no longer hold when the run continues from `step`.
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read or replaced.
@@ -242,7 +242,7 @@ impl RunFolder {
         step_files(&self.path.join(SNAPSHOTS))
     }
 
-    /// Removes the snapshots after `step`, which the run that goes on from there
+    /// Removes the snapshots after `step`, which the run that continues from there
     /// takes anew.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ pub struct RunInputs {
     pub vocabulary: Input,
     /// The training and validation examples, in tokens.
     pub data: Input,
-    /// Changes that the run went on with, in words.
+    /// Changes that the run continued with, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<String>,
 }
@@ -31,14 +31,14 @@ pub struct RunInputs {
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// What people call it.
+    /// What the user calls it.
     pub name: String,
     /// Its hash.
     pub fingerprint: String,
 }
 
 impl RunInputs {
-    /// What a run's folder says; none of a run that has not begun, and of runs of
+    /// What a run's folder says; none of a run that has not started, and of runs of
     /// versions that did not write it.
     ///
     /// # Errors

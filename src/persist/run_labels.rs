@@ -1,4 +1,4 @@
-//! What people write on a run: a title, tags and a note, beside its other files.
+//! What the user writes on a run: a title, tags and a note, beside its other files.
 
 use std::fs;
 use std::io::{self, Write as _};

@@ -228,7 +228,7 @@ fn place(text: &str, start: &Position) -> Position {
     at
 }
 
-/// One line for people about an error of RON.
+/// One line for the user about an error of RON.
 fn reason(text: &str, code: &RonError) -> String {
     let reason = match code {
         RonError::NoSuchStructField {

@@ -67,7 +67,7 @@ pub enum Command {
     /// features that this specification would have.
     MeasureDistances(Box<RunSpec>),
     /// Give up what waits and what is being prepared: the reading of a model, a
-    /// run that has not begun. A run that has begun goes on.
+    /// run that has not started. A run that has started continues.
     Abandon,
     /// Hold the run after the step or batch under way.
     Pause(RunId),
@@ -100,7 +100,7 @@ impl Command {
     }
 }
 
-/// What may be another than it was when a run goes on.
+/// What may be another than it was when a run continues.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResumeChanges {
     /// Where the weights are now; the run's own file if none.

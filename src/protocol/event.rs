@@ -20,7 +20,7 @@ pub struct RunId(pub String);
 pub enum Event {
     /// The compute device is ready.
     DeviceReady {
-        /// Name and reason of the choice, for people.
+        /// Name and reason of the choice, for the user.
         device: String,
     },
     /// A checkpoint is being read.
@@ -37,7 +37,7 @@ pub enum Event {
         /// Seconds it took.
         secs: f64,
     },
-    /// A run has begun, at step 0 or where it had stopped.
+    /// A run has started, at step 0 or where it had stopped.
     RunStarted {
         /// The run.
         run: RunId,
@@ -47,7 +47,7 @@ pub enum Event {
         folder: PathBuf,
         /// The step it continues from.
         first_step: usize,
-        /// Things people should know: examples left out, memory.
+        /// Things the user should know: examples left out, memory.
         notes: Vec<String>,
     },
     /// Steps were taken and their numbers read back.
@@ -95,7 +95,7 @@ pub enum Event {
         /// The file.
         path: PathBuf,
     },
-    /// An evaluation goes on.
+    /// An evaluation made progress.
     EvaluationProgress {
         /// The run.
         run: RunId,
@@ -140,7 +140,7 @@ pub enum Event {
         /// How.
         outcome: RunOutcome,
     },
-    /// A search for a learning rate goes on.
+    /// A search for a learning rate made progress.
     RateProgress {
         /// Steps done.
         done: usize,
@@ -178,7 +178,7 @@ pub enum Event {
         /// Why it ended.
         end: AnswerEnd,
     },
-    /// An evaluation of a run that is over goes on.
+    /// An evaluation of a finished run made progress.
     ScoreProgress {
         /// The name of the evaluation.
         run: RunId,
@@ -214,7 +214,7 @@ pub enum Event {
         kind: FailureKind,
         /// What was being done.
         during: String,
-        /// One line for people.
+        /// One line for the user.
         message: String,
     },
 }
@@ -280,7 +280,7 @@ pub enum RunOutcome {
     Diverged {
         /// The step at which it was seen; the state is that of the step before.
         step: usize,
-        /// Layer, head and numbers, for people.
+        /// Layer, head and numbers, for the user.
         detail: String,
     },
 }

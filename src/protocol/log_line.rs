@@ -1,4 +1,4 @@
-//! What the log of a run says of an event, as plain sentences for people.
+//! What the log of a run says of an event, as plain sentences for the user.
 
 use std::path::Path;
 
@@ -64,7 +64,7 @@ pub fn log_line(event: &Event) -> Option<String> {
     })
 }
 
-/// What is said of a run that begins or goes on.
+/// What is said of a run that begins or continues.
 pub fn start_line(first_step: usize) -> String {
     match first_step {
         0 => "started".to_owned(),

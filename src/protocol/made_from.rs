@@ -17,7 +17,7 @@ impl RunSpec {
         }
     }
 
-    /// What people call the data.
+    /// What the user calls the data.
     pub fn data_name(&self) -> String {
         match &self.data.source {
             DataSource::Mini(benchmark) => benchmark.mini_name().to_owned(),
@@ -33,7 +33,7 @@ impl RunSpec {
 }
 
 impl VocabularySource {
-    /// What people call the vocabulary of `n_ids` ids.
+    /// What the user calls the vocabulary of `n_ids` ids.
     pub fn name(&self, n_ids: usize) -> String {
         const MINI_IDS: usize = 4096;
         match self {

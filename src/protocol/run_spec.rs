@@ -118,7 +118,7 @@ pub enum DataSource {
         /// The folder that holds the files.
         folder: PathBuf,
     },
-    /// Texts of people's own, `text` or `prompt` and `completion`: JSON lines, a
+    /// Texts of the user's own, `text` or `prompt` and `completion`: JSON lines, a
     /// JSON array, or a table with a header.
     Jsonl {
         /// The training examples.

@@ -1,5 +1,5 @@
 //! The state of a head over the tokens of a text, asked for by someone who
-//! looks on.
+//! watches.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub struct TraceRequest {
 pub enum TraceFrom {
     /// The untuned model.
     Untuned,
-    /// What a run is just now, or what it handed over.
+    /// What a run is just now, or what it kept.
     Newest {
         /// The run.
         run: RunId,
@@ -46,7 +46,7 @@ pub enum TraceFrom {
 pub struct TraceAnswer {
     /// The request.
     pub request: TraceRequest,
-    /// The states and the text of every token; why not, in one line for people.
+    /// The states and the text of every token; why not, in one line for the user.
     pub traced: std::result::Result<Traced, String>,
 }
 

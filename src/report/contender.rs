@@ -13,7 +13,7 @@ use crate::protocol::run_spec::RunSpec;
 /// An evaluation with the run that it belongs to.
 #[derive(Debug, Clone)]
 pub struct Contender {
-    /// What people call it: the run, or the file.
+    /// What the user calls it: the run, or the file.
     pub name: String,
     /// The run's specification, where it is one.
     pub spec: Option<RunSpec>,
@@ -91,7 +91,7 @@ pub(super) fn shares(contender: &Contender) -> Vec<Cell> {
     vec![share(evaluation.ended()), share(evaluation.extracted())]
 }
 
-/// People see 0.031 and 1.2e-9, programs the number in full.
+/// The user sees 0.031 and 1.2e-9, programs the number in full.
 pub(super) fn p_value(p: f64) -> Cell {
     match p < 0.001 {
         true => Cell::Scientific(p),

@@ -1,4 +1,4 @@
-//! The same table as text, for people and for programs.
+//! The same table as text, for users and for programs.
 
 use std::io::Write as _;
 use std::path::Path;

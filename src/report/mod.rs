@@ -1,4 +1,4 @@
-//! Tables of results, for people and for programs.
+//! Tables of results, for users and for programs.
 //!
 //! | file | what |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | `compared.rs`, `seed_groups.rs` | evaluations side by side, as a table |
 //! | `format.rs` | [`TableFormat`]: terminal text, Markdown, LaTeX, CSV, JSON |
 //!
-//! In the formats for people an estimate is one cell, `0.462 [0.419, 0.506]
+//! In the formats for users an estimate is one cell, `0.462 [0.419, 0.506]
 //! n = 500`; in those for programs it is a column for each of its numbers.
 
 pub mod compared;

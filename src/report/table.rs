@@ -26,14 +26,14 @@ pub enum Cell {
     Text(String),
     /// A count.
     Count(u64),
-    /// A number, and the digits behind its point that people see.
+    /// A number, and the digits behind its point that the user sees.
     Number {
         /// The number.
         value: f64,
         /// Digits behind the point.
         digits: usize,
     },
-    /// A number that people see as `1.2e-9`.
+    /// A number that the user sees as `1.2e-9`.
     Scientific(f64),
     /// A number with its uncertainty.
     Estimate(Estimate),
@@ -83,7 +83,7 @@ impl Cell {
         Self::Text(text.into())
     }
 
-    /// A number of which people see `digits` behind the point.
+    /// A number of which the user sees `digits` behind the point.
     pub fn number(value: f64, digits: usize) -> Self {
         Self::Number { value, digits }
     }
@@ -127,7 +127,7 @@ impl From<Accuracy> for Cell {
 }
 
 impl fmt::Display for Cell {
-    /// As people read it.
+    /// As the user reads it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => Ok(()),

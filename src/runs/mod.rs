@@ -46,13 +46,13 @@ pub struct RunStore {
     pub loading: Option<BytesRead>,
     /// The model on the device.
     pub model: Option<LoadedModel>,
-    /// Steps done and in all of the search for a learning rate that goes on.
+    /// Steps done and in all of the current search for a learning rate.
     pub rate_search: Option<(usize, usize)>,
     /// What the last search for a learning rate found.
     pub rate: Option<RateFinding>,
     /// The answers to the last prompt.
     pub generated: Option<GeneratedTexts>,
-    /// The evaluation of a run that is over that goes on or was made last.
+    /// The current or last evaluation of a finished run.
     pub scoring: Option<Scoring>,
     /// How far receptance vectors and support vectors lay apart when that was
     /// measured last, and of which specification.
@@ -99,7 +99,7 @@ pub enum LogLevel {
     Info,
     /// Something worth knowing about how they go.
     Note,
-    /// Something people should look at.
+    /// Something the user should look at.
     Warning,
     /// Something could not be done.
     Error,
@@ -153,7 +153,7 @@ impl RunStore {
         is_known
     }
 
-    /// Says of every run that is on that it cannot go on, since the worker is
+    /// Says of every run that is on that it cannot continue, since the worker is
     /// gone; but for those that `is_elsewhere` says another process does.
     pub fn worker_gone(&mut self, why: &str, is_elsewhere: impl Fn(&RunId) -> bool) {
         let on: Vec<RunId> = self
@@ -314,7 +314,7 @@ impl RunStore {
         }
     }
 
-    /// Adds the run, or takes up the one of that name again.
+    /// Adds the run, or resumes the one of that name.
     fn start(&mut self, new: Run, first_step: usize, notes: Vec<String>) {
         let idx = match self.places.get(&new.id) {
             Some(idx) => *idx,

@@ -9,7 +9,7 @@ use crate::tuning::inspect::diagnosis::Diagnosis;
 /// Something that a client acts on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
-    /// A run has begun.
+    /// A run has started.
     Began(RunId),
     /// A run is over.
     Ended {
@@ -26,7 +26,7 @@ pub enum News {
         run: Option<RunId>,
         /// Whose fault it is.
         kind: FailureKind,
-        /// Why, in one line for people.
+        /// Why, in one line for the user.
         message: String,
     },
     /// Something is wrong with a run.

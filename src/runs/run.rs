@@ -26,7 +26,7 @@ pub struct Run {
     pub series: RunSeries,
     /// What was measured, in the order of measuring; one of each phase.
     pub evaluations: Vec<(EvaluationPhase, EvaluationSummary)>,
-    /// Things people should know.
+    /// Things the user should know.
     pub notes: Vec<String>,
     /// What is wrong with it, in the order of seeing; one of each sign.
     pub diagnoses: Vec<Diagnosis>,
@@ -38,7 +38,7 @@ pub struct Run {
     pub snapshot_step: Option<usize>,
     /// Steps of the snapshots on the disk, ascending.
     pub snapshots: Vec<usize>,
-    /// What people wrote on it.
+    /// What the user wrote on it.
     pub labels: RunLabels,
 }
 
@@ -84,7 +84,7 @@ pub enum RunStatus {
     Diverged {
         /// The step at which it was seen.
         step: usize,
-        /// Layer, head and numbers, for people.
+        /// Layer, head and numbers, for the user.
         detail: String,
     },
     /// Its process ended without a word; it can be resumed.
@@ -92,7 +92,7 @@ pub enum RunStatus {
         /// Steps that were written down.
         step: usize,
     },
-    /// It could not go on, and why.
+    /// It could not continue, and why.
     Failed(String),
 }
 
@@ -155,7 +155,7 @@ impl Run {
         }
     }
 
-    /// The title that people gave it, else its name.
+    /// The title that the user gave it, else its name.
     pub fn title(&self) -> &str {
         if self.labels.title.is_empty() {
             &self.id.0
@@ -164,7 +164,7 @@ impl Run {
         }
     }
 
-    /// Whether it can be taken up again from its newest checkpoint.
+    /// Whether it can be resumed from its newest checkpoint.
     pub fn can_be_resumed(&self) -> bool {
         match self.status {
             RunStatus::Interrupted { .. } | RunStatus::Stopped { .. } | RunStatus::Failed(_) => {
@@ -216,7 +216,7 @@ impl Run {
         tokens.map(|&(_, n_tokens)| n_tokens).sum()
     }
 
-    /// Goes back to `step`, from which the run is taken up again.
+    /// Goes back to `step`, from which the run is resumed.
     pub(super) fn restart_at(&mut self, step: usize) {
         self.series.truncate_after(step);
         self.evaluations
@@ -328,7 +328,7 @@ impl Run {
     }
 }
 
-/// What people write on a run.
+/// What the user writes on a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunLabels {

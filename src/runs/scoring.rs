@@ -1,10 +1,10 @@
-//! An evaluation of a run that is over, as it goes on.
+//! An evaluation of a run that is over, while it runs.
 
 use std::path::PathBuf;
 
 use crate::protocol::event::{EvaluationSummary, RunId};
 
-/// The evaluation that goes on or was made last.
+/// The current or last evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scoring {
     /// Its name.
@@ -13,7 +13,7 @@ pub struct Scoring {
     pub done: usize,
     /// Items in all; 0 before they are known.
     pub total: usize,
-    /// Whether it goes on.
+    /// Whether it is running.
     pub is_on: bool,
     /// What was measured, and the file of the items.
     pub scored: Option<(EvaluationSummary, PathBuf)>,

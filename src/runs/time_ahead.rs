@@ -1,4 +1,4 @@
-//! How long a run will take that has not begun, from runs that were done.
+//! How long a run will take that has not started, from runs that were done.
 
 use super::eta::{RECENT_STEPS, median_step_secs};
 use super::run::Run;

@@ -45,7 +45,7 @@ impl Named {
 
 /// One thing that a device is asked to compute.
 pub struct Check {
-    /// What it is, for people.
+    /// What it is, for the user.
     pub name: &'static str,
     /// The largest difference that is still right, as a share of the largest
     /// expected number.
@@ -67,7 +67,7 @@ pub struct Difference {
     /// How many they are.
     pub n_values: usize,
     /// The largest difference, as a share of the largest expected number;
-    /// infinite where a number is missing or is none.
+    /// infinite where a number is missing or not finite.
     pub max_difference: f64,
 }
 

@@ -1,5 +1,5 @@
 //! Successive halving (Jamieson and Talwalkar 2016, Hyperband's inner loop):
-//! which runs of a part go on past a rung.
+//! which runs of a part continue past a rung.
 
 /// A run as halving sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub(super) enum Step {
 }
 
 /// What each run of a part may do. `n_rungs` lie below the end; at each of
-/// them one run of `factor` goes on, at least one.
+/// them one run of `factor` continues, at least one.
 pub(super) fn steps(runs: &[Climber], n_rungs: usize, factor: usize) -> Vec<Step> {
     let mut steps = vec![Step::Wait; runs.len()];
     // Those that may climb to the rung in question.

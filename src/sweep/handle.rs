@@ -17,7 +17,7 @@ pub enum SweepMessage {
     Ended(Result<SweepEnd>),
 }
 
-/// A sweep that goes on. Dropping it saves what is under way and waits for it.
+/// An active sweep. Dropping it saves what is under way and waits for it.
 #[derive(Debug)]
 pub struct SweepHandle {
     /// Requests, taken in order.

@@ -1,9 +1,9 @@
-//! What is asked of a sweep that goes on, and what it tells.
+//! What is asked of an active sweep, and what it tells.
 
 use super::task::{Facts, Task};
 use crate::protocol::event::Event;
 
-/// A request to a sweep that goes on.
+/// A request to an active sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SweepCommand {
     /// Hold the runs under way, and begin no other.
@@ -34,7 +34,7 @@ pub enum SweepEvent {
     Order(Vec<Task>),
     /// What a worker reports.
     Worker(Box<Event>),
-    /// Something people should know.
+    /// Something the user should know.
     Note(String),
 }
 

@@ -23,7 +23,7 @@ pub struct SweepPlan {
     pub runs: Vec<PlannedRun>,
     /// Untuned models, each measured once for all runs that share it.
     pub untuned: Vec<RunSpec>,
-    /// Things people should know.
+    /// Things the user should know.
     pub notes: Vec<String>,
 }
 

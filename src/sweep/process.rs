@@ -28,7 +28,7 @@ const MAX_LINE_BYTES: u64 = 1 << 20;
 const MAX_COMPLAINT_BYTES: u64 = 1 << 16;
 /// How the standard library begins its last line where memory is refused.
 const REFUSED_MEMORY: &str = "memory allocation of ";
-/// What people can do about it.
+/// What the user can do about it.
 const LESS_MEMORY: &str =
     "choose a smaller training.batch (training.accumulate makes up for it) or fewer parallel runs";
 
@@ -130,7 +130,7 @@ impl Process {
         }
     }
 
-    /// Ends it at once. What it was doing goes on from its last checkpoint.
+    /// Ends it at once. What it was doing continues from its last checkpoint.
     pub fn kill(mut self) {
         // A process that has ended already cannot be killed.
         let _ = self.child.kill();

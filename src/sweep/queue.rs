@@ -122,7 +122,7 @@ impl Queue {
         facts.state = TaskState::Going;
     }
 
-    /// Marks runs that halving gives up.
+    /// Marks runs that halving drops.
     fn settle(&mut self, plan: &SweepPlan) {
         for part in 0..plan.sweep.parts.len() {
             for (idx, step) in self.halving(plan, part) {
@@ -187,7 +187,7 @@ impl Queue {
         Climber { losses, is_settled }
     }
 
-    /// The next task that can be begun, and the step at which it is to stop.
+    /// The next task that can be started, and the step at which it is to stop.
     pub fn next(&self, plan: &SweepPlan) -> Option<(Task, Option<usize>)> {
         let climbs: BTreeMap<usize, Step> = (0..plan.sweep.parts.len())
             .flat_map(|part| self.halving(plan, part))

@@ -23,7 +23,7 @@ use crate::protocol::run_spec::RunSpec;
 mod tell;
 
 /// Longer than a step or the writing of a checkpoint takes. A process that is silent
-/// for longer hangs in its driver, and its run goes on from its last checkpoint.
+/// for longer hangs in its driver, and its run continues from its last checkpoint.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Processes at most.

@@ -207,7 +207,7 @@ impl Serving {
         }
     }
 
-    /// Ends the run, or what comes before it has begun.
+    /// Ends the run, or what comes before it has started.
     fn stop(&self, run: Option<&RunId>) {
         match run {
             Some(run) => self.command(Command::Stop(run.clone())),

@@ -83,7 +83,7 @@ pub struct Axis {
 }
 
 /// Successive halving (Jamieson and Talwalkar 2016): all runs of a part take
-/// `first_steps`, those with the lowest validation loss go on to `factor` times
+/// `first_steps`, those with the lowest validation loss continue to `factor` times
 /// as many, and so on to the end. The learning rate of every run follows the
 /// schedule of its whole length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ pub struct Axis {
 pub struct Halving {
     /// Steps that every run takes; a multiple of `training.validate_every`.
     pub first_steps: usize,
-    /// One run of so many goes on, with so many times the steps.
+    /// One run of so many continues, with so many times the steps.
     pub factor: usize,
 }
 

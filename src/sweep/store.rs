@@ -99,7 +99,7 @@ impl SweepFolder {
         Self::new(&path, plan, Some(lock))
     }
 
-    /// Opens the folder of a sweep to go on with it. No other process runs
+    /// Opens the folder of a sweep to continue with it. No other process runs
     /// it while this value lives.
     ///
     /// # Errors
@@ -256,7 +256,7 @@ impl SweepFolder {
     }
 
     /// Copies what a finished run is into a new run's folder, from which it is
-    /// taken up after its last step: its state is scored on the test split.
+    /// resumed after its last step: its state is scored on the test split.
     ///
     /// # Errors
     /// [`Error::Io`] if something cannot be copied, [`Error::Input`] if the run

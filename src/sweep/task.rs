@@ -41,7 +41,7 @@ pub enum TaskState {
     Waiting,
     /// A process of this sweep works on it.
     Going,
-    /// It is begun and can go on.
+    /// It is started and can continue.
     Held {
         /// Steps done.
         step: usize,
@@ -52,7 +52,7 @@ pub enum TaskState {
     Diverged {
         /// The step at which it was seen.
         step: usize,
-        /// Layer, head and numbers, for people.
+        /// Layer, head and numbers, for the user.
         detail: String,
     },
     /// It could not be done, and why.
@@ -113,7 +113,7 @@ impl From<&RunStatus> for TaskState {
     }
 }
 
-/// The run in a folder; none where no run has begun.
+/// The run in a folder; none where no run has started.
 ///
 /// # Errors
 /// What is there but cannot be read.
@@ -129,7 +129,7 @@ pub fn run_in(folder: &Path) -> Result<Option<Run>> {
 pub struct Facts {
     /// How it stands.
     pub state: TaskState,
-    /// Numbers of its run, once it has begun.
+    /// Numbers of its run, once it has started.
     pub run: Option<RunFacts>,
 }
 

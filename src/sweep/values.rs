@@ -53,7 +53,7 @@ impl FieldValue {
         number.is_finite().then_some(number)
     }
 
-    /// A number as people write it.
+    /// A number as the user writes it.
     pub fn of(number: f64, is_whole: bool) -> Self {
         if is_whole {
             return Self(format!("{:.0}", number.round()));

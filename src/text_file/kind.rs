@@ -32,7 +32,7 @@ const ZIP: &str = "is a zip archive; unpack it and name the file in it";
 const TORCH: &str = "is a PyTorch checkpoint (.pth), a model or a state, where text is needed";
 const OFFICE: &str = "is an Office document; save its table as CSV in UTF-8";
 
-/// Files that people pick by mistake: how they begin, what they are, and what
+/// Files that users pick by mistake: how they begin, what they are, and what
 /// to do.
 const FOREIGN: [(&[u8], &str); 25] = [
     (b"PK\x05\x06", "is an empty zip archive"),

@@ -1,4 +1,4 @@
-//! Text files of people: recognised by their first bytes, unpacked, and read as
+//! Text files of users: recognised by their first bytes, unpacked, and read as
 //! UTF-8.
 //!
 //! | file | what |

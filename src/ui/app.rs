@@ -53,7 +53,7 @@ pub struct App {
     pub workspace: Workspace,
     /// The window around the features.
     pub shell: Shell,
-    /// The end of the window, and what goes on after it.
+    /// The end of the window, and what continues after it.
     pub closing: ClosingState,
     /// The list of runs.
     pub runs: RunsPanel,
@@ -268,7 +268,7 @@ impl App {
             || self.closing.stage != Closing::No
     }
 
-    /// Draws the window and does what people asked for.
+    /// Draws the window and does what the user asked for.
     pub fn show(&mut self, ui: &mut egui::Ui) {
         let start = Instant::now();
         let ctx = ui.ctx().clone();

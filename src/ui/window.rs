@@ -26,7 +26,7 @@ const DRAFT_KEY: &str = "draft";
 /// configured for that run, else as it was left.
 ///
 /// # Errors
-/// A sentence for people where there is no display, with what to do instead.
+/// A sentence for the user where there is no display, with what to do instead.
 pub fn open(runs_dir: PathBuf, draft: Option<RunSpec>) -> Result<(), String> {
     if !has_display() {
         return Err(no_window("there is no display"));

@@ -1,4 +1,4 @@
-//! A run that has begun, to its end: measure, tune, measure, hand over.
+//! A run that has started, to its end: measure, tune, measure, write the state.
 
 use super::best::Best;
 use super::context::Context;
@@ -11,7 +11,7 @@ use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::SelectBy;
 
-/// A run that has begun.
+/// A run that has started.
 pub(super) struct ActiveRun<'a> {
     pub run: RunId,
     pub spec: &'a RunSpec,
@@ -20,7 +20,7 @@ pub(super) struct ActiveRun<'a> {
     pub evaluations: Vec<(EvaluationPhase, EvaluationSummary)>,
 }
 
-/// The state that a run hands over.
+/// The state that a run keeps.
 struct Outcome {
     tuned: Tuned,
     step: usize,

@@ -25,7 +25,7 @@ pub(super) struct Context<'w> {
     pub snapshots: &'w Latest<StateSnapshot>,
     /// States over texts out.
     pub traces: &'w Latest<TraceAnswer>,
-    /// The folder of the run, once it has begun.
+    /// The folder of the run, once it has started.
     pub folder: Option<RunFolder>,
     /// A run without a folder, which can be stopped by this name.
     pub unwritten: Option<RunId>,
@@ -92,7 +92,7 @@ impl Context<'_> {
     /// The folder of the run.
     ///
     /// # Errors
-    /// [`Error::Device`] before the run has begun, which is a mistake of ours.
+    /// [`Error::Device`] before the run has started, which is a mistake of ours.
     pub fn folder(&mut self) -> Result<&mut RunFolder> {
         let missing = || Error::Device("the run has no folder yet".into());
         self.folder.as_mut().ok_or_else(missing)
@@ -174,7 +174,7 @@ impl Context<'_> {
     }
 }
 
-/// The kind of a failure: bad input only where nothing was begun.
+/// The kind of a failure: bad input only where nothing was started.
 pub(super) fn failure_kind(error: &Error, has_begun: bool) -> FailureKind {
     match error {
         Error::Input { .. } | Error::Spec { .. } | Error::Io { .. } if !has_begun => {

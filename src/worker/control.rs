@@ -78,7 +78,7 @@ pub(super) struct Control {
     pub(super) attention: Attention,
     /// Whether the run that polls is held.
     holds: bool,
-    /// Jobs that were given up before they began.
+    /// Jobs that were cancelled before they began.
     n_abandoned: usize,
     is_shut_down: bool,
 }
@@ -122,7 +122,7 @@ impl Control {
     pub(super) fn next_job(&mut self) -> Option<Job> {
         (self.attention, self.holds) = (Attention::Work, false);
         while !self.is_shut_down {
-            // People wait for it, and it is short.
+            // The user waits for it, and it is short.
             if let Some(request) = self.trace.take() {
                 return Some(Job::Trace(request));
             }
@@ -152,7 +152,7 @@ impl Control {
         self.n_abandoned += n_before - self.waiting.len();
     }
 
-    /// The number of jobs that were given up since this was asked last.
+    /// The number of jobs that were cancelled since this was asked last.
     pub(super) fn take_abandoned(&mut self) -> usize {
         std::mem::take(&mut self.n_abandoned)
     }

@@ -1,5 +1,5 @@
 //! The training set of a run in the tokens of its model, read on the processor
-//! without the compute device, so that people can look at it before they start.
+//! without the compute device, so that the user can look at it before a run starts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

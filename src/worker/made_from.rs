@@ -1,5 +1,5 @@
 //! What a run is made from: noted with the run and its state, and compared when the
-//! run goes on or begins from a state.
+//! run continues or begins from a state.
 
 use std::io::Write as _;
 use std::path::Path;

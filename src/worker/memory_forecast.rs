@@ -24,7 +24,7 @@ pub struct MemoryForecast {
     pub n_items: Option<usize>,
     /// Tokens of a training example, on the average.
     pub example_tokens: f64,
-    /// Things people should know: examples left out.
+    /// Things the user should know: examples left out.
     pub notes: Vec<String>,
     longest: Option<Longest>,
 }

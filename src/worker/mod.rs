@@ -10,12 +10,12 @@
 //! | `step_memory.rs`, `memory_permission.rs`, `snapshot_plan.rs`, `memory_forecast.rs` | what a run takes, told before it starts |
 //! | `data_look.rs` | the training data in tokens, to look at |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
-//! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are handed over |
+//! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are written |
 //! | `scoring.rs` | the accuracy of a run that is over, on any benchmark |
 //! | `generating.rs` | a prompt, answered with and without a state |
 //! | `distances.rs` | what the kernels would see |
 //! | `resume.rs` | where a run is resumed |
-//! | `tracer.rs` | the state over a text, for those who look on |
+//! | `tracer.rs` | the state over a text, for those who watch |
 
 pub mod data_look;
 pub mod memory_forecast;
@@ -147,9 +147,9 @@ fn work(
             during: JobPhase::CheckingSpec,
             held_secs: 0.0,
         };
-        // What an earlier job ran into is none of this one's.
+        // The trouble of an earlier job is not that of this one.
         device::take_refusal();
-        // Texts are followed beside the jobs and are none.
+        // Texts are followed beside the jobs and are not jobs.
         let is_counted = !matches!(job, Job::Trace(_));
         let job = || run_loop::run_job(job, &mut session, &mut context);
         match catch_unwind(AssertUnwindSafe(job)) {
@@ -184,7 +184,7 @@ fn work(
     }
 }
 
-/// What people should know first, then what was reported.
+/// What the user should know first, then what was reported.
 fn with(message: String, trouble: Option<&str>) -> String {
     match trouble {
         Some(trouble) => format!("{trouble} ({message})"),

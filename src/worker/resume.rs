@@ -1,4 +1,4 @@
-//! Where a run is taken up again.
+//! Where a run is resumed.
 
 use std::path::{Path, PathBuf};
 

@@ -23,7 +23,7 @@ pub(super) struct RunData {
     pub benchmark: Option<BenchmarkSet>,
     /// The held-out items, for runs that select by their accuracy.
     pub held_out: Option<BenchmarkSet>,
-    /// What was left out, and other things people should know.
+    /// What was left out, and other things the user should know.
     pub notes: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a run hands over: its state for this program and for others, each
+//! What a run keeps: its state for this program and for others, each
 //! read back before it is reported.
 
 use serde::Serialize;

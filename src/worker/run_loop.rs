@@ -1,4 +1,4 @@
-//! From a job to a run that has begun: load, check, create. What can be refused
+//! From a job to a run that has started: load, check, create. What can be refused
 //! is refused before anything is written.
 
 use std::path::Path;
@@ -32,11 +32,11 @@ use crate::tuning::train::batch::DataOrder;
 use crate::tuning::train::rate_finder::{RateFinding, RateRange, find_rate};
 use crate::tuning::train::trainer::Trainer;
 
-/// Does a job. What goes wrong before its run has begun leaves nothing behind.
+/// Does a job. What goes wrong before its run has started leaves nothing behind.
 ///
 /// # Errors
 /// Why it could not be done; [`Error::Stopped`] where there is nothing to
-/// report, since no run had begun.
+/// report, since no run had started.
 pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>) -> Result<()> {
     match job {
         Job::Load(spec) => load(&spec, session, context),
@@ -79,7 +79,7 @@ fn load(spec: &RunSpec, session: &mut Session, context: &mut Context<'_>) -> Res
 /// Whether the state that a run starts from is held against its model.
 #[derive(Clone, Copy)]
 enum StartCheck {
-    /// Of a run that has not begun.
+    /// Of a run that has not started.
     New { accept_changes: bool },
     /// Not again.
     Done,

@@ -22,14 +22,14 @@ use crate::protocol::run_spec::{
 /// have 65536 rows for the World vocabulary's 65530 ids.
 const MAX_SPARE_ROWS: usize = 64;
 
-/// What people are told of a lost device.
+/// What the user is told of a lost device.
 const LOST: &str = "the GPU was lost (a driver restart or a sleeping machine can cause this); the \
     next run opens it again";
-/// What people are told where memory ran out.
+/// What the user is told where memory ran out.
 const NO_MEMORY: &str = "the device has no memory left; close other programs, choose a smaller \
     training.batch (training.accumulate makes up for it), or use training.activation_checkpointing";
 
-/// What people should do about a tensor that is larger than the device binds.
+/// What the user should do about a tensor that is larger than the device binds.
 const TOO_LARGE: &str = "a tensor is too large for this device; choose a smaller training.batch \
     (training.accumulate makes up for it) or a shorter data.context_length";
 
@@ -48,7 +48,7 @@ pub(super) struct LoadedModel {
     pub fingerprint: String,
     /// One line about the device and one about the model, for the log.
     pub lines: [String; 2],
-    /// Things people should know about the device.
+    /// Things the user should know about the device.
     pub notes: Vec<String>,
     /// What a GPU refuses to hold; none on the CPU.
     pub limits: Option<DeviceLimits>,
@@ -68,7 +68,7 @@ struct Key {
 
 impl Session {
     /// Lets go of the model, for what is on the device cannot be trusted; what
-    /// people should know beside `message`, which told that something failed.
+    /// the user should know beside `message`, which told that something failed.
     pub fn lose(&mut self, message: &str) -> Option<&'static str> {
         let ran_out = device::take_refusal() || device::says_out_of_memory(message);
         let loaded = self.loaded.take();
@@ -262,7 +262,7 @@ pub(crate) fn fitting_tokenizer(
     Ok(tokenizer)
 }
 
-/// Whether the vocabulary that people call `name` can be that of `model`, whose
+/// Whether the vocabulary that the user calls `name` can be that of `model`, whose
 /// embedding has `n_rows` rows.
 ///
 /// # Errors

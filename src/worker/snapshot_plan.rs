@@ -10,7 +10,7 @@ use crate::tuning::states::snapshot_file::snapshot_bytes;
 /// When snapshots are stored, and what they take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotPlan {
-    /// Steps between two that people asked for.
+    /// Steps between two that the user asked for.
     wanted: usize,
     /// Steps between two that fit.
     interval: usize,

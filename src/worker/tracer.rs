@@ -1,5 +1,5 @@
 //! The state of a head over the tokens of a text, asked for by someone who
-//! looks on: answered between two steps of a run, or at once while there is
+//! watches: answered between two steps of a run, or at once while there is
 //! none. Of several requests the newest is answered.
 
 use super::context::{Context, JobPhase};

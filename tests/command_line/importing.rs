@@ -64,7 +64,7 @@ fn a_state_against_its_formats_convention_is_asked_about() {
         "{text}"
     );
     assert_eq!(read_state(file("out.safetensors"), None).unwrap().0, state);
-    // A state that names other weights is told, and goes on naming them.
+    // A state that names other weights is told, and continues naming them.
     let metadata = Metadata {
         base_fingerprint: Some("0123456789abcdef".into()),
         ..Metadata::default()

@@ -97,7 +97,7 @@ fn a_vocabulary_of_its_own_follows_a_state_wherever_it_goes() {
         folder,
         "eval arc --limit 2 --device cpu --state away/c.safetensors",
     );
-    let expected = "which is not beside it; name the file with --vocabulary";
+    let expected = "which is not next to it; name the file with --vocabulary";
     assert!(message.contains(expected), "{message}");
     let named = scored(folder, "away/c.safetensors", "--vocabulary renamed.txt");
     assert_eq!(named.1, by_tune);

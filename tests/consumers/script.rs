@@ -1,4 +1,4 @@
-//! The script beside an exported state, run as people run it: the text that it
+//! The script beside an exported state, run as a user runs it: the text that it
 //! writes with the real `rwkv` package has to be ours.
 
 use std::collections::BTreeSet;

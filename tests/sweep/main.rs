@@ -1,4 +1,4 @@
-//! Sweeps as people run them: real processes, killed at any moment.
+//! Sweeps as a user runs them: real processes, killed at any moment.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

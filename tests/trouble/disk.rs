@@ -108,7 +108,7 @@ fn a_folder_that_turns_read_only_fails_the_run_and_keeps_what_it_has() {
     );
     let newest = checkpoints(&run_folder).last().copied().unwrap();
     allow(&kept, 0o777);
-    // Where the rights are back, it goes on from the last checkpoint.
+    // Where the rights are back, it continues from the last checkpoint.
     goes_on_from(newest, folder.path(), &run_folder);
 }
 

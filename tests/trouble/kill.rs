@@ -73,7 +73,7 @@ fn chain(n: &AtomicUsize, straight: &Straight) -> usize {
         let arguments = match kept.is_run {
             true => "tune --quiet --resume runs/short-0001",
             false => {
-                // A folder without a specification is none, and the next one
+                // A folder without a specification is not a run, and the next one
                 // would have the next number.
                 let _ = fs::remove_dir_all(folder.path().join("runs"));
                 "tune --quiet run.ron"

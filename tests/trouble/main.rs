@@ -1,5 +1,5 @@
 //! What happens to a run when its program, its disk or its folder fails: the
-//! program is run as people run it, and hurt.
+//! program is run as a user runs it, and hurt.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(unix)]

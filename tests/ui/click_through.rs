@@ -176,7 +176,7 @@ fn a_run_is_started_paused_resumed_and_stopped() {
     assert!(!stopped.exported.is_empty());
     let stopped_at = stopped.step;
 
-    // What was stopped can be taken up again, and be stopped again.
+    // What was stopped can be resumed, and be stopped again.
     click(&mut harness, "Resume");
     wait_until(&mut harness, "taken up", |run| {
         !run.status.is_over() && run.step > stopped_at

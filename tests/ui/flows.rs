@@ -274,7 +274,7 @@ fn a_folder_that_vanished_is_said_where_it_is_needed() {
         exporting.is_some_and(|asked| matches!(&asked.outcome, Some(Err(_))))
     });
     click(&mut harness, "Close");
-    // The rest of the window goes on.
+    // The rest of the window continues.
     click(&mut harness, "Tune");
     wait_for(&mut harness, "Loss");
 }

@@ -348,7 +348,7 @@ fn a_lifted_run_is_configured() {
             ..LiftSpec::default()
         });
         fixtures::distances(&mut app.workspace.store, &app.workspace.draft);
-        // As people see it after scrolling to it.
+        // As the user sees it after scrolling to it.
         let mut harness = harness(app, vec2(1000.0, 1100.0), look);
         wait_for(&mut harness, "2000 examples");
         wait_for(&mut harness, "at a typical support vector");

@@ -18,7 +18,7 @@ use crate::pictures::{app, harness, settle, wait_for};
 
 /// Draws a view as large as the window opens. Where `GOSLING_SCREENSHOTS` names
 /// a folder of runs, the picture is of those and is kept: no figure that was not
-/// measured stands in a picture that people are shown.
+/// measured stands in a picture that the user is shown.
 fn screenshot(name: &str, tab: Tab, look: Appearance, label: &str) {
     let folder = tempfile::tempdir().unwrap();
     fixtures::write_state(folder.path());

@@ -1,4 +1,4 @@
-//! A sweep that goes on in the window: its runs, what waits for it, another one
+//! An active sweep in the window: its runs, what waits for it, another one
 //! beside it, and real ones by the names of the controls.
 
 use std::path::Path;

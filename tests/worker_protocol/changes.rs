@@ -1,4 +1,4 @@
-//! What a run was made from, and what becomes of one that goes on with something
+//! What a run was made from, and what becomes of one that continues with something
 //! else, from another place, or from a state of other weights.
 
 use std::fs;
@@ -80,7 +80,7 @@ impl Setting {
         run
     }
 
-    /// Why the run in `folder` does not go on.
+    /// Why the run in `folder` does not continue.
     fn refused(&mut self, folder: &Path) -> String {
         self.client.resume(folder);
         let (_, kind, message) = self.client.until_failed();
@@ -89,7 +89,7 @@ impl Setting {
         message
     }
 
-    /// The run in `folder`, which goes on to its end.
+    /// The run in `folder`, which continues to its end.
     fn gone_on(&mut self, folder: &Path, changes: ResumeChanges) -> Run {
         self.client.resume_with(folder, changes);
         let (outcome, run) = self.client.until_ended();
@@ -269,7 +269,7 @@ fn a_state_of_other_weights_does_not_start_a_run_unless_that_is_accepted() {
     let (_, run) = setting.client.until_ended();
     let is_noted = |note: &String| note.starts_with("continued although ");
     assert!(run.notes.iter().any(is_noted), "{:?}", run.notes);
-    // A state that does not say is told, and goes on.
+    // A state that does not say is told, and continues.
     let pth = setting.file("theirs.pth");
     fs::copy(first.folder.join("state.pth"), &pth).unwrap();
     *spec.method.start_mut().unwrap() = StartState::File(pth);

@@ -105,7 +105,7 @@ impl Client {
         self.send(Command::ResumeRun { folder, changes });
     }
 
-    /// Lets the worker go on from the last event.
+    /// Lets the worker continue from the last event.
     pub fn look(&mut self) {
         if std::mem::take(&mut self.owes_look) {
             self.looked.send(()).unwrap();

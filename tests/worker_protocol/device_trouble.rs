@@ -36,7 +36,7 @@ fn a_lost_gpu_ends_the_run_and_the_next_one_opens_it_again() {
     let folder = client.store.get(&run).unwrap().folder.clone();
     let status = past_run(&folder).unwrap().status;
     assert!(matches!(status, RunStatus::Failed(_)), "{status:?}");
-    // Its last checkpoint is what it goes on from, on the same GPU.
+    // Its last checkpoint is what it continues from, on the same GPU.
     client.resume(&folder);
     let started = client.until(|event| matches!(event, Event::RunStarted { .. }));
     assert!(

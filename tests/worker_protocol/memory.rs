@@ -95,7 +95,7 @@ fn run_out_of_memory() {
     // The program lives: a run that needs less is done under the same limit.
     client.start(&run_spec(&folder, 200));
     assert_eq!(client.until_ended().0, RunOutcome::Finished);
-    // And the first one would go on from its last checkpoint.
+    // And the first one would continue from its last checkpoint.
     limit_addresses(id(), None);
     client.resume(&folder_of_run);
     let started = client.until(|event| matches!(event, Event::RunStarted { .. }));

@@ -1,5 +1,5 @@
 //! A run that goes on is the run that never stopped, bit for bit on the CPU;
-//! and it is not where any part of what it goes on from is left out.
+//! and it is not where any part of what it continues from is left out.
 
 use std::fs;
 
@@ -89,7 +89,7 @@ impl Setting {
         (bits, trainer.state().unwrap().layers)
     }
 
-    /// The run with stops, each of which goes on in a fresh trainer.
+    /// The run with stops, each of which continues in a fresh trainer.
     fn stopped(&self, stops: &[usize]) -> (Vec<Bits>, Vec<Vec<f32>>) {
         let mut trainer = self.trainer(&self.training);
         let mut bits = Vec::new();
@@ -187,13 +187,13 @@ fn every_part_of_a_checkpoint_matters() {
             .for_each(|layer| layer.fill(0.0));
     });
     assert_ne!(setting.go(&mut untuned, N_STEPS), rest);
-    // The order of the data: it begins again, all else goes on.
+    // The order of the data: it begins again, all else continues.
     let mut again = resumed(&|_| ());
     for idx in 0..N_STEPS - STOP {
         again.step(&[setting.batch(idx)]).unwrap();
     }
     assert_ne!(bits_of(&mut again), rest);
-    // The schedule: the rate begins again, all else goes on.
+    // The schedule: the rate begins again, all else continues.
     let mut fast = resumed(&|_| ());
     for idx in STOP..N_STEPS {
         let rate = learning_rate(&setting.training, idx - STOP);
@@ -293,7 +293,7 @@ fn a_run_that_is_stopped_twice_ends_as_the_straight_one() {
     client.until(|event| is_step(event, 4));
     client.send(gosling::protocol::command::Command::Stop(id));
     client.until_ended();
-    // Without its newest checkpoint it goes on from the one before.
+    // Without its newest checkpoint it continues from the one before.
     fs::remove_file(run.folder.join("checkpoints/step-000004.safetensors")).unwrap();
     client.resume(&run.folder);
     let (outcome, resumed) = client.until_ended();

@@ -221,7 +221,7 @@ fn a_run_that_diverges_keeps_the_last_good_state_and_says_where() {
     );
 }
 
-/// A run whose numbers leave the finite ones hands over the state of the step
+/// A run whose numbers leave the finite ones keeps the state of the step
 /// before, which is that of a run that ends there.
 #[test]
 fn a_diverged_run_keeps_the_state_of_the_step_before() {

@@ -21,7 +21,7 @@ impl Runner<'_> {
         progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<Vec<u32>>> {
         let mut outputs = vec![Vec::new(); prompts.len()];
-        // The text of each row of the batch, and whether it still goes on.
+        // The text of each row of the batch, and whether it still continues.
         let mut rows: Vec<(usize, bool)> = (0..prompts.len()).map(|text| (text, true)).collect();
         let ReadTexts {
             mut hidden,

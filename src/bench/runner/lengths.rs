@@ -8,7 +8,9 @@ use crate::kernels::device::is_cpu;
 
 /// Tokens of one batch, padding included: bounds the memory of an evaluation.
 pub(super) const BATCH_TOKENS: usize = 16_384;
-/// Enough for every thread of a CPU; texts of like length stand together in few.
+/// Enough for every thread of a CPU; texts of like length stand together in few. With
+/// 16,384 the padding made the options of mmlu-mini take up to 1.6 times as long as one
+/// pass over their contexts, with 4096 it is 0.7 times (`benches/RESULTS.md`).
 const CPU_BATCH_TOKENS: usize = 4096;
 /// Texts leave a batch on the CPU when one in so many has ended.
 const CPU_ENDED_SHARE: usize = 8;
@@ -49,7 +51,7 @@ impl BatchLayout {
         if self.rounds { padded(n) } else { n }
     }
 
-    /// How many of `n_rows` rows a batch of texts keeps where `n_live` of them go on.
+    /// How many of `n_rows` rows a batch of texts keeps where `n_live` of them continue.
     /// The CPU drops the others when they are one in eight, since it copies the rest.
     pub fn kept(self, n_rows: usize, n_live: usize) -> usize {
         if self.rounds {

@@ -51,7 +51,7 @@ impl fmt::Display for AdapterKind {
     }
 }
 
-/// A GPU, as it is listed to people.
+/// A GPU, as it is listed to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdapterSummary {
     /// N of `gpu:N`.

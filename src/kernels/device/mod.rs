@@ -96,7 +96,7 @@ pub struct OpenDevice {
     pub device: Device,
     /// Its name, without the reason for choosing it.
     pub name: String,
-    /// Its name and why it was chosen, as a sentence for people.
+    /// Its name and why it was chosen, as a sentence for the user.
     pub description: String,
     /// Whether a processor plays the GPU.
     pub is_software: bool,

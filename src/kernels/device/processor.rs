@@ -1,4 +1,4 @@
-//! The processor, as it is listed to people.
+//! The processor, as it is listed to the user.
 
 use std::fmt;
 use std::num::NonZero;

@@ -120,7 +120,7 @@ impl Wkv7Tape {
     }
 
     /// The largest magnitude in the states that it holds, `[1]`; not a number
-    /// where one of them is none.
+    /// where one of them is NaN.
     pub fn largest(&self) -> Tensor<1> {
         let of_segment = |segment: &SegmentTape| largest(segment.checkpoints.clone());
         let all: Vec<_> = self.segments.iter().map(of_segment).collect();
@@ -139,7 +139,7 @@ impl Wkv7Tape {
 }
 
 /// The largest magnitude of a tensor, `[1]`; not a number where one of its
-/// numbers is none.
+/// numbers is NaN.
 pub fn largest<const D: usize>(x: Tensor<D>) -> Tensor<1> {
     // A maximum may pass over what is not a number; a sum does not.
     let poison = x.clone().sum() * 0.0;

@@ -32,7 +32,7 @@ pub enum LiftedRule {
         /// beta, `[H]`.
         gate: Tensor<1>,
     },
-    /// The paper's, in the place of the model's own:
+    /// The paper's, in place of the model's own:
     ///
     /// ```text
     /// Z_t = Z_{t-1} (diag(R phi(w)) - R phi(kk) (R phi(a) * R phi(kk))^T) + Q R phi(v) (R phi(k))^T
@@ -66,7 +66,7 @@ pub(super) struct DirectGradients {
 }
 
 impl LiftedRule {
-    /// Whether it stands in the place of the model's own recurrence.
+    /// Whether it stands in place of the model's own recurrence.
     pub fn is_literal(&self) -> bool {
         match self {
             Self::Recurrent { .. } => false,

@@ -12,7 +12,7 @@ pub enum CheckpointFormat {
     Safetensors,
 }
 
-/// Files that people pick by mistake: how they begin, and what to say. These
+/// Files that users pick by mistake: how they begin, and what to say. These
 /// beginnings, read as the length of a `.safetensors` header, are too large for
 /// one, so they come first.
 const FOREIGN: [(&[u8], &str); 10] = [

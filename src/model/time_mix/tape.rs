@@ -16,7 +16,7 @@ pub(in crate::model) struct TimeMixTape {
     /// [B, T, C].
     pub(super) gate: Tensor<3>,
     pub(super) branch: Option<BranchTape>,
-    /// Where the pass goes on below.
+    /// Where the pass continues below.
     pub(super) below: Option<InputsTape>,
 }
 
@@ -25,7 +25,7 @@ pub(in crate::model) struct TimeMixTape {
 pub(super) struct InputsTape {
     /// The residual stream in front, [B, T, C].
     pub(super) x: Tensor<3>,
-    /// Where no branch stands in the place of the recurrence.
+    /// Where no branch stands in place of the recurrence.
     pub(super) wkv_tape: Option<Wkv7Tape>,
     pub(super) projections: Projections,
     /// tanh between the factors of the decay, [B, T, rank].

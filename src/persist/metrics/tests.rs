@@ -235,7 +235,7 @@ proptest! {
         prop_assert!(n_torn <= 1);
         let n_lines = text[..n_bytes].iter().filter(|&&byte| byte == b'\n').count();
         prop_assert!(records.len() >= n_lines);
-        // And it can be gone on with.
+        // And it can be resumed.
         MetricsFile::new(folder.path()).append(&step(7, 7.0)).unwrap();
         let (longer, _) = read_metrics(folder.path()).unwrap();
         prop_assert_eq!(longer.len(), records.len() + 1);

@@ -1,7 +1,7 @@
 //! Text in single quotes, `File('C:\new\rwkv7.pth')`: it is taken as it stands, and
 //! needs no double quotes, which every shell of Windows treats in another way.
 
-/// The value as RON, with raw strings in the place of single quotes; none where it
+/// The value as RON, with raw strings in place of single quotes; none where it
 /// has no pair of them.
 pub(super) fn from_single(value: &str) -> Option<String> {
     let mut text = String::new();
@@ -31,7 +31,7 @@ pub(super) fn from_single(value: &str) -> Option<String> {
     is_other.then_some(text)
 }
 
-/// A printed value with single quotes in the place of double ones; none where a
+/// A printed value with single quotes in place of double ones; none where a
 /// text in it cannot stand in such.
 pub(in crate::persist) fn to_single(value: &str) -> Option<String> {
     let mut text = String::new();

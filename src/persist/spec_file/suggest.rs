@@ -90,7 +90,7 @@ fn nearest<'a>(found: &str, expected: impl Iterator<Item = &'a str> + Clone) -> 
         .map(|(_, name)| name)
 }
 
-/// What is said of a name that is none, with the one that was perhaps meant.
+/// What is said of an unknown name, with the one that was perhaps meant.
 pub(super) fn unknown(what: &str, found: &str, expected: &[&str]) -> String {
     let found = shorten(found);
     match nearest(&found, expected.iter().copied()) {

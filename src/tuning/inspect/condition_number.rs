@@ -6,7 +6,7 @@ use super::singular_values::singular_values;
 
 /// The largest singular value of `matrix`, [n, n] row-major, over the smallest:
 /// 1 where it only turns and scales, infinite where it cannot be inverted, not a
-/// number where it holds one that is none.
+/// number where it holds a NaN.
 pub fn condition_number(matrix: &[f32], n: usize) -> f64 {
     let Some(values) = singular_values(matrix, n) else {
         return f64::NAN;

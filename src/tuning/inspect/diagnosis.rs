@@ -42,7 +42,7 @@ pub struct Diagnosis {
     pub step: usize,
     /// The field of the specification to change, by its path.
     pub field: String,
-    /// What it is and how to change it, for people.
+    /// What it is and how to change it, for the user.
     pub advice: String,
 }
 
@@ -252,8 +252,8 @@ fn no_improvement(evidence: &Evidence) -> Option<Diagnosis> {
         format!("the state hardly moves at the rate {rate}, try ten times as much")
     };
     let advice = format!(
-        "no validation beat the untuned model, {best:.4} against {untuned:.4}; {}{cause}, \
-         or let gosling find-rate choose",
+        "no validation beat the untuned model, {best:.4} against {untuned:.4}; {}{cause}, or let \
+         gosling find-rate suggest one",
         reach(evidence)
     );
     let sign = Sign::NoImprovement { best, untuned };

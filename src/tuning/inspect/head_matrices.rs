@@ -1,4 +1,4 @@
-//! The matrices of one head that people look at.
+//! The matrices of one head that the user looks at.
 
 use super::trajectory::Place;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! The state of one head over the tokens of a text: how it takes up the words.
+//! The state of one head over the tokens of a text: how it changes with the words.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 

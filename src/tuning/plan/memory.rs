@@ -62,7 +62,7 @@ impl BranchShape {
         })
     }
 
-    /// Whether there is a branch whose recurrence stands in the place of the
+    /// Whether there is a branch whose recurrence stands in place of the
     /// model's own.
     fn replaces(shape: &StepShape) -> bool {
         shape

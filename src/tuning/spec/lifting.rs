@@ -8,7 +8,7 @@ use super::{
     StartState,
 };
 
-/// The paper's recurrence as it is printed, in the place of the model's own:
+/// The paper's recurrence as it is printed, in place of the model's own:
 ///
 /// ```text
 /// S_t = S_{t-1} (diag(R phi(w)) - R phi(kk) (R phi(a) * R phi(kk))^T) + R phi(v) (R phi(k))^T

@@ -30,7 +30,7 @@ pub enum Method {
     Standard(StandardSpec),
     /// The kernel-lifted state beside the plain one, and S_0 if wanted.
     Lifted(LiftSpec),
-    /// The paper's recurrence as it is printed, in the place of the plain one.
+    /// The paper's recurrence as it is printed, in place of the plain one.
     PaperLiteral(PaperLiteralSpec),
 }
 
@@ -270,7 +270,7 @@ pub struct TrainingSpec {
     pub l2wrap: bool,
     /// Recompute activations in the backward pass: less memory, more time.
     pub activation_checkpointing: bool,
-    /// Which state the run hands over.
+    /// Which state the run keeps.
     pub select_by: SelectBy,
     /// Stop when the checks have not improved for some time.
     pub early_stopping: Option<EarlyStopping>,
@@ -331,7 +331,7 @@ pub enum Schedule {
     Constant,
 }
 
-/// Which of the states that a run passes through it hands over.
+/// Which of the states that a run passes through it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum SelectBy {
     /// The one with the lowest loss on held-out examples. Step 0 takes part: a

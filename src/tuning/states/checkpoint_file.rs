@@ -1,4 +1,4 @@
-//! What a run goes on from: a `.safetensors` file with a checksum.
+//! What a run continues from: a `.safetensors` file with a checksum.
 //!
 //! | tensor | shape |
 //! |---|---|
@@ -24,7 +24,7 @@ use crate::tuning::train::parameter::MomentValues;
 
 const FORMAT: &str = "gosling-checkpoint";
 
-/// Everything a trainer needs to go on.
+/// Everything a trainer needs to continue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainerCheckpoint {
     /// Steps taken.
@@ -100,7 +100,7 @@ pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) 
 /// Reads a checkpoint and compares its checksum.
 ///
 /// # Errors
-/// [`Error::Input`] if the file is none, or is damaged; [`Error::Io`] if it
+/// [`Error::Input`] if the file is not one, or is damaged; [`Error::Io`] if it
 /// cannot be read.
 pub fn read_checkpoint(path: impl AsRef<Path>) -> Result<TrainerCheckpoint> {
     checkpoint_in(&Checkpoint::open(path)?)

@@ -29,7 +29,7 @@ use crate::tuning::spec::LiftKind;
 
 const FORMAT: &str = "gosling-lifted-state";
 
-/// What people should know who hand a lifted run to another program.
+/// What a user should know who gives a lifted run to another program.
 pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support vectors, \
      gamma and Q of a lifted run work in Gosling only";
 
@@ -105,7 +105,7 @@ pub fn write_bundle(
 /// Reads a bundle.
 ///
 /// # Errors
-/// [`Error::Input`] if the file is none or holds numbers that are not finite.
+/// [`Error::Input`] if the file is not one or holds numbers that are not finite.
 pub fn read_bundle(path: impl AsRef<Path>) -> Result<(Tuned, Metadata)> {
     bundle_in(&Checkpoint::open(path)?)
 }

@@ -142,7 +142,7 @@ pub fn is_snapshot(file: &Checkpoint) -> bool {
 /// picture of a run that diverged shows.
 ///
 /// # Errors
-/// [`Error::Input`] if the file is none or is damaged; [`Error::Io`] if it
+/// [`Error::Input`] if the file is not one or is damaged; [`Error::Io`] if it
 /// cannot be read.
 pub fn read_snapshot(path: impl AsRef<Path>) -> Result<Snapshot> {
     snapshot_in(&Checkpoint::open(path)?)

@@ -101,7 +101,7 @@ impl Batch {
 }
 
 /// Which examples a batch has: every epoch is a fresh permutation that depends
-/// on the seed and the epoch alone, so that a run can go on from any step.
+/// on the seed and the epoch alone, so that a run can continue from any step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DataOrder {
     n_examples: usize,

@@ -71,7 +71,7 @@ pub struct DecorrelationNumbers {
 pub struct Divergence {
     /// The step, from 1.
     pub step: usize,
-    /// Layer, head and numbers, for people.
+    /// Layer, head and numbers, for the user.
     pub detail: String,
 }
 

@@ -212,7 +212,7 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// Everything a later run needs to go on from here.
+    /// Everything a later run needs to continue from here.
     ///
     /// # Errors
     /// [`Error::Device`] if it cannot be read.

@@ -1,4 +1,4 @@
-//! What people ask for is done here. [`App::apply`] is the only place that sends a
+//! What the user asks for is done here. [`App::apply`] is the only place that sends a
 //! command.
 
 use eframe::egui::containers::panel::PanelState;
@@ -198,7 +198,7 @@ impl App {
         }
     }
 
-    /// Tells the sweep that goes on something about a run, and people what it does.
+    /// Sends the active sweep a command about a run, and tells the user what it does.
     fn tell_sweep(&mut self, command: SweepCommand, what: &str) {
         if let Some(sweep) = self.sweep.on() {
             let text = format!("The sweep {} {what}", sweep.plan.sweep.name);

@@ -1,4 +1,4 @@
-//! What ends with the window while something is on, and how it goes on when the
+//! What ends with the window while something is on, and how it continues when the
 //! window opens again.
 
 use super::App;
@@ -42,7 +42,7 @@ impl App {
         self.workspace.send(Command::Shutdown);
     }
 
-    /// Notes what is to go on when the window opens again: runs of a sweep with
+    /// Notes what is to continue when the window opens again: runs of a sweep with
     /// their sweep and not one by one.
     fn keep_what_is_on(&mut self) {
         if !self.closing.goes_on || self.closing.has_gone_on {
@@ -70,7 +70,7 @@ impl App {
     }
 
     /// A run that was being prepared when the window was to close has a folder
-    /// by now, and is taken up and not begun a second time.
+    /// by now, and is resumed and not started a second time.
     pub(crate) fn began_while_closing(&mut self, run: &RunId) {
         if self.closing.goes_on
             && self.workspace.queue.starting().is_some()

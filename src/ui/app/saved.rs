@@ -50,13 +50,13 @@ pub struct SavedState {
     pub filter: String,
     /// The order in which they are listed.
     pub sort: RunSort,
-    /// Whether what closing the window stops goes on when it opens again.
+    /// Whether what closing the window stops continues when it opens again.
     pub goes_on: bool,
-    /// Runs to take up when the window opens.
+    /// Runs to resume when the window opens.
     pub resumes: Vec<RunId>,
     /// Runs to queue when the window opens, since they waited when it closed.
     pub waits: Vec<PersistedRequest>,
-    /// The folder of the sweep to go on with when the window opens.
+    /// The folder of the sweep to continue with when the window opens.
     pub sweep_resumes: Option<PathBuf>,
     /// Whether the times of frames are shown.
     pub shows_frame_times: bool,
@@ -132,7 +132,7 @@ impl SavedState {
         }
     }
 
-    /// What is to go on.
+    /// What is to continue.
     pub(super) fn closing(&self) -> ClosingState {
         ClosingState {
             goes_on: self.goes_on,

@@ -2,7 +2,7 @@
 
 use crate::tuning::spec::{Layers, LiftSpec, Method, PaperLiteralSpec, StandardSpec, StartState};
 
-/// A method as people choose it.
+/// A method as the user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Card {
     Base,
@@ -27,7 +27,7 @@ impl Card {
         }
     }
 
-    /// The name people see.
+    /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
             Self::Base => "Base, untuned",

@@ -1,5 +1,5 @@
 //! What every field of the configuration is by default, as a specification has
-//! it and as people see it.
+//! it and as the user sees it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ pub struct Defaults {
     of: Option<RunSpec>,
     /// By the dotted paths of the fields.
     known: BTreeMap<String, Known>,
-    /// The field that people want back.
+    /// The field that the user wants back.
     asked: Cell<Option<&'static str>>,
 }
 
@@ -43,7 +43,7 @@ struct Known {
     value: String,
     /// Whether the draft has something else.
     is_other: bool,
-    /// What people see of a choice.
+    /// What the user sees of a choice.
     name: Option<String>,
 }
 
@@ -99,7 +99,7 @@ impl Defaults {
         self.known.get(path).map(|default| default.value.as_str())
     }
 
-    /// The field that people want back, once.
+    /// The field that the user wants back, once.
     pub fn take_asked(&self) -> Option<&'static str> {
         self.asked.take()
     }
@@ -115,7 +115,7 @@ impl FieldDefaults for Defaults {
                 .is_some_and(|default| default.is_other)
     }
 
-    /// The default as people see it.
+    /// The default as the user sees it.
     fn words(&self, field: &Field) -> String {
         let Some(default) = self.known.get(field.path) else {
             return String::new();
@@ -141,12 +141,12 @@ impl FieldDefaults for Defaults {
         }
     }
 
-    /// What people are told of the default, and of what else can be put there.
+    /// What the user is told of the default, and of what else can be put there.
     fn told(&self, field: &Field) -> String {
         field.told(&self.words(field))
     }
 
-    /// Notes that people want a field back as it is by default.
+    /// Notes that the user wants a field back as it is by default.
     fn ask_back(&self, field: &Field) {
         self.asked.set(Some(field.path));
     }
@@ -196,7 +196,7 @@ fn decorrelation_mut(method: &mut Method) -> Option<&mut DecorrelationSpec> {
     }
 }
 
-/// Texts of people's own, before any file is chosen.
+/// Texts of the user's own, before any file is chosen.
 pub fn texts() -> DataSource {
     DataSource::Jsonl {
         train: PathBuf::new(),

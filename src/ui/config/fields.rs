@@ -31,7 +31,7 @@ pub struct Form<'a> {
     pub distances: Distances<'a>,
     /// Whether a learning rate is being looked for.
     pub searches: bool,
-    /// What people ask for.
+    /// What the user asks for.
     pub actions: Vec<Action>,
 }
 
@@ -140,7 +140,7 @@ impl Form<'_> {
         });
     }
 
-    /// How it is trained: what people change most.
+    /// How it is trained: what users change most.
     pub fn training_ui(&mut self, ui: &mut Ui, training: &mut TrainingSpec) {
         let beside = self.beside;
         row(ui, &training::TRAINING_STEPS, beside, |ui, field| {

@@ -1,4 +1,4 @@
-//! What people are told of the run, the model, the data and the method.
+//! What the user is told of the run, the model, the data and the method.
 
 use crate::ui::widgets::field::{Field, Range, field};
 use crate::worker::validate::MAX_CONTEXT;

@@ -106,7 +106,7 @@ pub fn held(ctx: &Context) -> Option<Id> {
     focused.filter(|_| ctx.text_edit_focused())
 }
 
-/// A number that is none is the same as itself here, or it would be noted again
+/// A number that is NaN is the same as itself here, or it would be noted again
 /// in every frame.
 fn is_same(a: &RunSpec, b: &RunSpec) -> bool {
     a == b || format!("{a:?}") == format!("{b:?}")
@@ -155,7 +155,7 @@ mod tests {
             history.note(&with_steps(n), held);
         }
         assert!(!history.can_undo());
-        // It goes on through there.
+        // It continues through there.
         for n in [4, 5] {
             history.note(&with_steps(n), held);
         }

@@ -1,4 +1,4 @@
-//! What people are told of the fields of the kernel-lifted state.
+//! What the user is told of the fields of the kernel-lifted state.
 
 use crate::ui::widgets::field::{Field, Range, field};
 use crate::worker::validate::method::{MAX_GAMMA, MAX_SIZE};

@@ -1,4 +1,4 @@
-//! What people see of the choices of a specification.
+//! What the user sees of the choices of a specification.
 
 use super::card::Card;
 use crate::data::{MmluTemplate, Template};
@@ -44,7 +44,7 @@ pub const MMLU: [(MmluTemplate, &str); 2] = [
     (MmluTemplate::LmEval, "As lm-eval"),
     (MmluTemplate::Rwkv, "As RWKV-LM"),
 ];
-/// Which state a run hands over.
+/// Which state a run keeps.
 pub const SELECT_BY: [(SelectBy, &str); 3] = [
     (SelectBy::ValidationLoss, "lowest loss"),
     (SelectBy::ValidationAccuracy, "most right"),
@@ -170,7 +170,7 @@ pub fn rule(rule: &DecorrelationRule) -> usize {
     }
 }
 
-/// What people see of the choice at a dotted path; nothing where there is none.
+/// What the user sees of the choice at a dotted path; nothing where there is none.
 pub fn name_at(path: &str, spec: &RunSpec) -> Option<String> {
     let lifting = spec.method.lifting();
     let name = match path {

@@ -1,4 +1,4 @@
-//! What people are told of training, of measuring accuracy and of writing down.
+//! What the user is told of training, of measuring accuracy and of writing down.
 
 use crate::ui::widgets::field::{Field, Range, field};
 use crate::worker::validate::{

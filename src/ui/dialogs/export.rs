@@ -40,7 +40,7 @@ pub enum NotExported {
 }
 
 impl NotExported {
-    /// What people should know before they export.
+    /// What the user should know before exporting.
     pub fn note(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
@@ -50,7 +50,7 @@ impl NotExported {
     }
 }
 
-/// What people are exporting.
+/// What the user is exporting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportDialog {
     /// The run.
@@ -74,7 +74,7 @@ pub struct ExportDialog {
 }
 
 impl ExportDialog {
-    /// Of a run, in the folder of the run until people say otherwise.
+    /// Of a run, in the folder of the run until the user says otherwise.
     pub fn new(run: &Run) -> Self {
         let mut exporting = Self {
             run: run.id.clone(),

@@ -11,14 +11,14 @@ use crate::tuning::train::rate_finder::{RateFinding, RateRange};
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::workspace::Workspace;
 
-/// A search that people asked for, or are about to.
+/// A search that the user asked for, or is about to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RateSearch {
     /// What is trained, and on what.
     pub spec: RunSpec,
     /// The rates.
     pub range: RateRange,
-    /// Its name, once it was begun.
+    /// Its name, once it was started.
     pub name: Option<RunId>,
     /// Whether the worker has it, waiting or under way.
     pub is_on: bool,
@@ -29,7 +29,7 @@ pub struct RateSearch {
 }
 
 impl RateSearch {
-    /// One that is not begun.
+    /// One that is not started.
     pub fn new(spec: RunSpec) -> Self {
         Self {
             spec,

@@ -1,4 +1,4 @@
-//! The accuracy of a run that is over, on a benchmark that people choose.
+//! The accuracy of a run that is over, on a benchmark that the user chooses.
 
 pub(crate) mod view;
 
@@ -11,11 +11,11 @@ use crate::protocol::run_spec::{DataSource, EvaluationSplit};
 use crate::runs::run::Run;
 use crate::ui::shared::workspace::Workspace;
 
-/// Items that are scored until people say otherwise: enough for an interval of
+/// Items that are scored until the user says otherwise: enough for an interval of
 /// a few points, in a minute on two cores.
 const USUAL_LIMIT: usize = 200;
 
-/// What people are measuring.
+/// What the user is measuring.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoringDialog {
     /// What is scored, and on what.
@@ -24,12 +24,12 @@ pub struct ScoringDialog {
     pub has_state: bool,
     /// Whether official files are read; the folder is in the request.
     pub is_official: bool,
-    /// The name of the evaluation, once it was begun.
+    /// The name of the evaluation, once it was started.
     pub name: Option<RunId>,
 }
 
 impl ScoringDialog {
-    /// Of a run, on what it was tuned for until people say otherwise.
+    /// Of a run, on what it was tuned for until the user says otherwise.
     pub fn new(run: &Run) -> Self {
         let (benchmark, official) = match &run.spec.data.source {
             DataSource::Mini(benchmark) => (*benchmark, None),
@@ -103,7 +103,7 @@ impl Scoring {
         });
     }
 
-    /// Ends the evaluation that goes on.
+    /// Ends the current evaluation.
     pub(crate) fn stop(&self, workspace: &mut Workspace) {
         let asked = self.open.as_ref();
         if let Some(name) = asked.and_then(|asked| asked.name.clone()) {

@@ -159,7 +159,7 @@ fn offered(runs: &[&Run], measured: &EvaluationCache) -> Vec<Offered> {
     runs.iter().flat_map(of_run).collect()
 }
 
-/// Keeps what people chose as long as it is there; else the untuned and the
+/// Keeps what the user chose as long as it is there; else the untuned and the
 /// tuned model of the run that buttons act on.
 fn choose_pair(settings: &mut ItemsSettings, offered: &[Offered], focused: &str) {
     let is_there = |path: &Option<PathBuf>| {

@@ -1,5 +1,4 @@
-//! What people do with runs as folders: write on them, delete them and put them
-//! back.
+//! What the user does with runs as folders: label, delete and restore them.
 
 use std::path::{Path, PathBuf};
 

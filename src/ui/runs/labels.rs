@@ -1,4 +1,4 @@
-//! What people write on a run.
+//! What the user writes on a run.
 
 use eframe::egui::{Context, TextEdit, Ui};
 

@@ -36,7 +36,7 @@ pub(crate) struct Told<'a> {
     pub is_reading: bool,
     /// Whether the configuration is shown.
     pub shows_form: bool,
-    /// The sweep that goes on, which runs wait for.
+    /// The active sweep, which runs wait for.
     pub sweep: Option<&'a str>,
 }
 

@@ -13,7 +13,7 @@ const MAX_QUEUE_ROWS: usize = 5;
 pub struct Queued<'a> {
     /// The runs.
     pub queue: &'a Queue,
-    /// The sweep that goes on, which they wait for.
+    /// The active sweep, which they wait for.
     pub sweep: Option<&'a str>,
 }
 

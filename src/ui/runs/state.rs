@@ -25,7 +25,7 @@ impl RunSort {
     /// Every order.
     pub const ALL: [Self; 4] = [Self::Newest, Self::Title, Self::Accuracy, Self::Loss];
 
-    /// The name people see.
+    /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
             Self::Newest => "Newest",
@@ -36,7 +36,7 @@ impl RunSort {
     }
 }
 
-/// What people are writing on a run.
+/// What the user is writing on a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelEditor {
     /// The run.

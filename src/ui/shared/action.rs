@@ -1,4 +1,4 @@
-//! What people ask for. Views return it, and `app/actions.rs` does it.
+//! What the user asks for. Views return it, and `app/actions.rs` does it.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::ui::shell::theme::Appearance;
 use crate::ui::sweep::action::SweepAction;
 use crate::ui::widgets::metric::Metric;
 
-/// Something that people asked for.
+/// Something that the user asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Tune by the draft.
@@ -62,7 +62,7 @@ pub enum Action {
     Reveal(PathBuf),
     /// Show a run alone.
     Select(RunId),
-    /// Show these runs; buttons go on acting on the same one, if it is among them.
+    /// Show these runs; buttons keep acting on the same one, if it is among them.
     SelectAll(Vec<RunId>),
     /// Ask what to export the state of a run as.
     OpenExport(RunId),

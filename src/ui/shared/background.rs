@@ -80,7 +80,7 @@ impl<A: Send + 'static> Background<A> {
                 wake();
             }
         };
-        let thread = Builder::new().name("beside the window".into()).spawn(work);
+        let thread = Builder::new().name("background".into()).spawn(work);
         if let Err(error) = thread {
             let error = Error::Device(format!("cannot start the thread that reads files, {error}"));
             let _ = self.threads.failures.send(error);

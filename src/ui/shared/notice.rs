@@ -41,7 +41,7 @@ impl Notice {
         }
     }
 
-    /// Something people should look at.
+    /// Something the user should look at.
     pub fn warning(text: String) -> Self {
         Self {
             text,

@@ -18,7 +18,7 @@ use crate::protocol::run_spec::RunSpec;
 pub enum QueueRequest {
     /// One in a new folder.
     Start(Box<RunSpec>),
-    /// One that is taken up again.
+    /// One that is resumed.
     ResumeFromDisk {
         /// Its name.
         run: RunId,
@@ -33,7 +33,7 @@ pub enum QueueRequest {
 pub enum PersistedRequest {
     /// One in a new folder, by its specification.
     Start(String),
-    /// One that is taken up again.
+    /// One that is resumed.
     #[serde(alias = "TakeUp")]
     ResumeFromDisk(RunId),
 }
@@ -52,7 +52,7 @@ pub struct QueuedRun {
 /// A job that the worker has.
 #[derive(Debug, Clone, PartialEq)]
 enum Sent {
-    /// A run that has not begun.
+    /// A run that has not started.
     Starting(QueueRequest),
     /// A run that has.
     Begun,
@@ -159,7 +159,7 @@ impl Queue {
         });
     }
 
-    /// Lets a run that waits be the next one, beside a sweep that goes on.
+    /// Lets a run that waits be the next one, beside an active sweep.
     pub fn begin_beside(&mut self, key: u64) {
         let idx = self.waiting.iter().position(|waiting| waiting.key == key);
         if let Some(mut waiting) = idx.and_then(|idx| self.waiting.remove(idx)) {
@@ -237,12 +237,12 @@ impl Queue {
         }
     }
 
-    /// Notes that the run being prepared is to be given up.
+    /// Notes that the run being prepared is to be cancelled.
     pub fn give_up(&mut self) {
         self.is_giving_up = true;
     }
 
-    /// Notes that a run has begun; whether it was given up and has to be
+    /// Notes that a run has started; whether it was cancelled and has to be
     /// stopped, since that came too late.
     pub fn began(&mut self) -> bool {
         if let Some(sent) = self.sent.iter_mut().find(|sent| sent.is_run()) {
@@ -258,7 +258,7 @@ impl Queue {
         }
     }
 
-    /// Forgets what the worker had, since it is gone; runs go on waiting.
+    /// Forgets what the worker had, since it is gone; runs keep waiting.
     pub fn worker_gone(&mut self) {
         self.sent.clear();
         self.is_giving_up = false;

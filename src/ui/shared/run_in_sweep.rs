@@ -9,11 +9,11 @@ use crate::sweep::task::{Task, TaskState};
 pub struct RunInSweep<'a> {
     /// The folder of the sweep that it is a part of.
     pub folder: Option<&'a Path>,
-    /// How it stands in the sweep that goes on, if it is a part of that.
+    /// How it stands in the active sweep, if it is a part of that.
     pub task: Option<SweepTask<'a>>,
 }
 
-/// A task of the sweep that goes on.
+/// A task of the active sweep.
 #[derive(Debug, Clone, Copy)]
 pub struct SweepTask<'a> {
     /// The task.

@@ -33,7 +33,7 @@ impl Selection {
         self.selected = vec![run.clone()];
     }
 
-    /// Looks at these runs; buttons go on acting on the same one, if it is among
+    /// Looks at these runs; buttons keep acting on the same one, if it is among
     /// them.
     pub fn select_all(&mut self, mut runs: Vec<RunId>) {
         if let Some(focused) = self.focused()

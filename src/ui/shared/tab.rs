@@ -36,7 +36,7 @@ impl Tab {
         Self::ALL.into_iter().find(|tab| tab.name() == name)
     }
 
-    /// The name people see.
+    /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
             Self::Tune => "Tune",

@@ -1,4 +1,4 @@
-//! The end of the window while something is on: where it stands, and what is to go on
+//! The end of the window while something is on: where it stands, and what is to continue
 //! when the window opens again.
 
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ pub enum Closing {
     /// Nobody wants to close it.
     #[default]
     No,
-    /// A run is on, and people are asked.
+    /// A run is on, and the user is asked.
     Asking,
     /// The run is being saved.
     Saving,
@@ -21,7 +21,7 @@ pub enum Closing {
 /// What ends with the window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
-    /// The sweep that goes on.
+    /// The active sweep.
     pub sweep: Option<String>,
     /// Whether the worker of the window has a run.
     pub has_run: bool,
@@ -29,20 +29,20 @@ pub struct Ending {
     pub n_waiting: usize,
 }
 
-/// The end of the window, and what goes on after it.
+/// The end of the window, and what continues after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClosingState {
     /// Where the window is on its way out.
     pub stage: Closing,
-    /// Whether what closing the window stops goes on when it opens again.
+    /// Whether what closing the window stops continues when it opens again.
     pub goes_on: bool,
-    /// Runs to take up when the window opens.
+    /// Runs to resume when the window opens.
     pub resumes: Vec<RunId>,
     /// Runs to queue when the window opens, since they waited when it closed.
     pub waits: Vec<PersistedRequest>,
-    /// The folder of the sweep to go on with when the window opens.
+    /// The folder of the sweep to continue with when the window opens.
     pub sweep_resumes: Option<PathBuf>,
-    /// Whether what was on when the window closed last time was taken up.
+    /// Whether what was on when the window closed last time was resumed.
     pub(crate) has_gone_on: bool,
 }
 

@@ -74,7 +74,7 @@ impl Dock {
         self.tile(tab).is_some()
     }
 
-    /// The view that people look at: that of those on the screen which was chosen
+    /// The view that the user looks at: that of those on the screen which was chosen
     /// last.
     pub fn front(&self) -> Tab {
         let mut shown = Tab::ALL.into_iter().filter(|tab| self.shows(*tab));
@@ -107,7 +107,7 @@ impl Dock {
         self.tree.make_active(|id, _| Some(id) == tile);
     }
 
-    /// Says which view people look at.
+    /// Says which view the user looks at.
     fn look_at(&mut self, tab: Tab) {
         self.last = tab;
     }
@@ -174,7 +174,7 @@ impl Dock {
         self.tree.dragged_id(ctx).is_some()
     }
 
-    /// Draws the tree and does what people do to it.
+    /// Draws the tree and does what the user does to it.
     fn ui(&mut self, behavior: &mut dyn Behavior<Tab>, ui: &mut Ui) {
         let dragged = self.tree.dragged_id(ui.ctx());
         let dragged = dragged.map(|tile| self.views_of(tile)).unwrap_or_default();

@@ -39,7 +39,7 @@ pub enum PictureOf {
 }
 
 impl PictureOf {
-    /// What people call it.
+    /// What the user calls it.
     pub fn words(self) -> String {
         match self {
             Self::Window => "the window".into(),
@@ -133,7 +133,7 @@ impl Pictures {
         workspace.choose(PathFor::Picture, &of.file_name());
     }
 
-    /// Writes the picture that was asked for where people chose.
+    /// Writes the picture that was asked for where the user chose.
     pub fn save_asked(&mut self, path: PathBuf, workspace: &Workspace) {
         if let Some(of) = self.asked.take() {
             self.save(of, path, workspace);

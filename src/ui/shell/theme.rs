@@ -14,7 +14,7 @@ pub const MARGIN: i8 = 12;
 /// Height of a control.
 pub const CONTROL_HEIGHT: f32 = 24.0;
 
-/// Which look people asked for.
+/// Which look the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Appearance {
     /// As the system has it.
@@ -30,7 +30,7 @@ impl Appearance {
     /// Every look, in the order in which they are offered.
     pub const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
 
-    /// The name people see.
+    /// The name the user sees.
     pub fn name(self) -> &'static str {
         match self {
             Self::System => "System",

@@ -14,7 +14,7 @@ pub(crate) struct StatesContext<'a> {
     pub data: &'a StatesData,
     /// Layers and heads of the state.
     pub sizes: [usize; 2],
-    /// What people asked for.
+    /// What the user asked for.
     pub asked: Option<Action>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
     }
 }
 
-/// What people should know of the matrix that is shown.
+/// What the user should know of the matrix that is shown.
 pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
     let Method::Lifted(spec) = &look.run.spec.method else {
         return None;

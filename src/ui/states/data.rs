@@ -41,7 +41,7 @@ pub(crate) enum Source {
     Live,
     /// In the run's snapshots.
     Snapshot,
-    /// What the run handed over.
+    /// What the run kept.
     Final,
 }
 
@@ -226,7 +226,7 @@ impl StatesData {
         self.states.truncate(N_KEPT);
     }
 
-    /// What is to be asked of the worker for a text that people may still be
+    /// What is to be asked of the worker for a text that the user may still be
     /// typing; once, and not before they pause.
     pub fn wants_text(&mut self, request: TraceRequest) -> Option<TraceRequest> {
         let is_new = !matches!(&self.typed, Some((typed, _)) if *typed == request);
@@ -243,7 +243,7 @@ impl StatesData {
         self.asked_text.clone()
     }
 
-    /// Whether a text waits for people to pause.
+    /// Whether a text waits for the user to pause.
     pub fn waits_for_typing(&self) -> bool {
         let typed = self.typed.as_ref().map(|(request, _)| request);
         typed.is_some() && typed != self.asked_text.as_ref()
@@ -322,7 +322,7 @@ mod tests {
         data.take_live(Some(&slot));
         assert_eq!(source(&data, &run, None), Some((61, Source::Live)));
         assert_eq!(source(&data, &run, Some(50)), Some((50, Source::Snapshot)));
-        // A step without a snapshot is none that can be looked at.
+        // A step without a snapshot cannot be shown.
         assert_eq!(source(&data, &run, Some(7)), Some((61, Source::Live)));
         run.status = RunStatus::Finished;
         assert_eq!(source(&data, &run, None), Some((50, Source::Snapshot)));

@@ -62,7 +62,7 @@ pub struct StatesSettings {
     /// Tokens of the text that are done; all without.
     #[serde(skip)]
     pub token: Option<usize>,
-    /// Whether the tokens go on by themselves.
+    /// Whether the tokens continue by themselves.
     #[serde(skip)]
     pub tokens: Player,
     /// Whether the snapshots do.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::sweep::scheduler::SweepCommand;
 
-/// Something that people asked of sweeps.
+/// Something that the user asked of sweeps.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SweepAction {
     /// Begin the one that is set up.
@@ -14,7 +14,7 @@ pub enum SweepAction {
         /// Try failed runs again.
         retry: bool,
     },
-    /// Tell the one that goes on something.
+    /// Tell the active one something.
     Tell(SweepCommand),
     /// Look at the one in this folder.
     Open(PathBuf),

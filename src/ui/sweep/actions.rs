@@ -1,4 +1,4 @@
-//! What is done with sweeps when people ask for it.
+//! What is done with sweeps when the user asks for it.
 
 use std::path::{Path, PathBuf};
 
@@ -136,7 +136,7 @@ impl SweepState {
         self.beside(move || Answer::Opened(OpenSweep::read(&path).map(Box::new)));
     }
 
-    /// Looks at the sweep in `path` if it is the one that goes on; whether it is.
+    /// Looks at the sweep in `path` if it is the active one; whether it is.
     pub(crate) fn bring_forward(&mut self, path: &Path) -> bool {
         if self.on().is_none_or(|on| on.path != path) {
             return false;

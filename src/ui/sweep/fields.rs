@@ -13,7 +13,7 @@ use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::controls::{cut_label, named, weak_small};
 
-/// Fields that people search most: what the button says, what it is, path.
+/// Fields that users search most: what the button says, what it is, path.
 const FIRST: [(&str, &str, &str); 6] = [
     ("Learning rate η", "Learning rate", "training.learning_rate"),
     (

@@ -6,7 +6,7 @@ use crate::sweep::queue::Queue;
 use crate::sweep::results::SweepResults;
 use crate::sweep::sweep_file::parse_sweep;
 
-/// Six runs, rates 0.01, 0.1 and 1 by two gammas, none begun.
+/// Six runs, rates 0.01, 0.1 and 1 by two gammas, none started.
 pub fn results() -> SweepResults {
     let text = r#"(base: Preset("lifted"), parts: [(search: Grid([
         (field: "method.features.gamma", values: List([Median, 0.5])),

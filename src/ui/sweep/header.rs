@@ -101,7 +101,7 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
     }
 }
 
-/// The sweep that goes on while another one is looked at, and a way back to it.
+/// The active sweep while another one is looked at, and a way back to it.
 pub(super) fn behind_ui(ui: &mut Ui, panel: &SweepState, asked: &mut Vec<SweepAction>) {
     let Some(on) = panel.on() else { return };
     let (n_settled, n_tasks) = on.queue.progress(&on.plan);

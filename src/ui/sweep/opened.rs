@@ -41,13 +41,13 @@ pub struct OpenSweep {
     pub queue: Queue,
     /// What came of them so far.
     pub results: SweepResults,
-    /// What happens in it, if it goes on.
+    /// What happens in it, if it is active.
     pub live: Option<LiveSweep>,
-    /// Why it ended, if it could not go on.
+    /// Why it ended, if it could not continue.
     pub failure: Option<String>,
 }
 
-/// A sweep that goes on.
+/// An active sweep.
 pub struct LiveSweep {
     /// None in a picture of one.
     pub(crate) handle: Option<SweepHandle>,
@@ -55,7 +55,7 @@ pub struct LiveSweep {
     pub is_held: bool,
     /// Whether it is ending.
     pub is_stopping: bool,
-    /// When it began or went on.
+    /// When it began or continued.
     pub since: Instant,
     /// Tasks that were settled then.
     pub n_before: usize,
@@ -120,7 +120,7 @@ impl OpenSweep {
         tasks.find(|task| self.run_of(*task).as_ref() == Some(run))
     }
 
-    /// How the task of a run stands, while the sweep goes on.
+    /// The state of the task of a run, while the sweep is active.
     pub fn tell_of(&self, run: &RunId) -> Option<SweepTask<'_>> {
         let (live, task) = (self.live.as_ref()?, self.task_of(run)?);
         Some(SweepTask {

@@ -74,7 +74,7 @@ pub struct ResultsSettings {
     /// Ranges that are brushed on axes of parallel coordinates, as shares of
     /// their height.
     pub brushes: BTreeMap<usize, (f32, f32)>,
-    /// Axes whose scale people changed: whether it is logarithmic.
+    /// Axes whose scale the user changed: whether it is logarithmic.
     pub log_axes: BTreeMap<usize, bool>,
 }
 

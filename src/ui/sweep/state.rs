@@ -52,19 +52,19 @@ pub struct SweepState {
     pub planned: Option<std::result::Result<Box<Planned>, String>>,
     /// The sweep that is looked at.
     pub shown: Option<OpenSweep>,
-    /// The sweep that goes on while another one is looked at.
+    /// The active sweep while another one is looked at.
     pub(crate) behind: Option<OpenSweep>,
     /// Folders of the sweeps of the store.
     pub known: Vec<PathBuf>,
     /// How its results are looked at.
     pub look: ResultsSettings,
-    /// Messages for people that are not shown yet.
+    /// Messages for the user that are not shown yet.
     pub notices: Vec<Notice>,
     /// The program whose processes do the runs.
     pub program: PathBuf,
     /// Whether a sweep was asked to begin or to go on and does not yet.
     pub(crate) is_beginning: bool,
-    /// The folder of one that is to go on, until it does.
+    /// The folder of one that is to continue, until it does.
     pub(crate) beginning: Option<PathBuf>,
     /// The sweep that was looked at when the window closed.
     pub(crate) reopens: Option<PathBuf>,
@@ -113,7 +113,7 @@ impl SweepState {
         }
     }
 
-    /// The sweep that goes on, whether it is looked at or not.
+    /// The active sweep, whether it is looked at or not.
     pub fn on(&self) -> Option<&OpenSweep> {
         let mut sweeps = self.shown.iter().chain(&self.behind);
         sweeps.find(|sweep| sweep.live.is_some())
@@ -124,12 +124,12 @@ impl SweepState {
         sweeps.find(|sweep| sweep.live.is_some())
     }
 
-    /// Whether a sweep goes on or is about to.
+    /// Whether a sweep is active or about to start.
     pub fn is_on(&self) -> bool {
         self.is_beginning || self.on().is_some()
     }
 
-    /// The task of the sweep that goes on whose run it is, if a process of the
+    /// The task of the active sweep whose run it is, if a process of the
     /// sweep works on it. The worker of the window does not know such a run.
     pub fn under_way(&self, run: &RunId) -> Option<Task> {
         self.on()?.under_way(run)
@@ -284,7 +284,7 @@ impl SweepState {
             }
             Answer::Read(Err(error)) => self.notices.push(Notice::error(error.to_string())),
             Answer::Known(known) => {
-                // The one that was looked at is what people come back to, else
+                // The one that was looked at is what the user returns to, else
                 // the newest one.
                 let reopened = self.reopens.take().filter(|path| known.contains(path));
                 let last = reopened.or_else(|| known.last().cloned());
@@ -299,7 +299,7 @@ impl SweepState {
         }
     }
 
-    /// Looks at a sweep; one that goes on goes on behind it.
+    /// Looks at a sweep; an active one continues behind it.
     pub fn show(&mut self, shown: OpenSweep) {
         self.look.fit(&shown.path, &shown.results);
         let before = self.shown.replace(shown);

@@ -99,7 +99,7 @@ fn results_ui(
     );
 }
 
-/// Which numbers of runs are shown; those that people switched.
+/// Which numbers of runs are shown; those that the user switched.
 fn numbers_ui(ui: &mut Ui, name: &str, chosen: &[Metric]) -> Vec<Metric> {
     let mut toggled = Vec::new();
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);

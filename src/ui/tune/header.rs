@@ -76,7 +76,7 @@ fn sweep_ui(ui: &mut Ui, path: &Path) -> Vec<Action> {
     actions
 }
 
-/// What can be done with a run of the sweep that goes on: the sweep does it, and
+/// What can be done with a run of the active sweep: the sweep does it, and
 /// holds all of its runs or none.
 fn in_sweep_ui(ui: &mut Ui, told: &SweepTask<'_>, actions: &mut Vec<Action>) {
     let SweepTask {

@@ -62,7 +62,7 @@ impl<'a> Plotted<'a> {
     }
 }
 
-/// What people did to the steps that are in sight.
+/// What the user did to the steps that are in sight.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Handled {
     /// They moved or zoomed by hand, which ends following the newest steps.

@@ -31,7 +31,7 @@ pub struct PlotCache {
     first_since: Option<Instant>,
     /// Whether lines were left for the next frame.
     has_more: bool,
-    /// The steps that are in sight, where people zoomed in.
+    /// The steps that are in sight, where the user zoomed in.
     in_sight: Option<(usize, usize)>,
     n_stamps: u64,
     /// Whether the plots followed the newest steps in the last frame.
@@ -133,12 +133,12 @@ impl PlotCache {
         self.has_more
     }
 
-    /// The steps that people zoomed in on.
+    /// The steps that the user zoomed in on.
     pub fn in_sight(&self) -> Option<(usize, usize)> {
         self.in_sight
     }
 
-    /// Remembers what people zoomed in on; points are made for that.
+    /// Remembers what the user zoomed in on; points are made for that.
     pub fn look_at(&mut self, sight: Option<(f64, f64)>) {
         // One step more at each side, so that lines leave the picture.
         self.in_sight = sight.map(|(first, last)| {

@@ -85,7 +85,7 @@ pub fn tune_ui<'a>(
         cache.was_following = settings.tail.is_some();
         if is_moved {
             settings.tail = None;
-            // Where people moved to is where it stays.
+            // Where the user moved to is where it stays.
             cache.was_following = false;
         }
         diagnoses_ui(ui, focused);
@@ -94,7 +94,7 @@ pub fn tune_ui<'a>(
     actions
 }
 
-/// The loss, and below it the others two a row; what people did to them.
+/// The loss, and below it the others two a row; what the user did to them.
 fn plots_ui(ui: &mut Ui, plotted: &Plotted<'_>, cache: &mut PlotCache, height: f32) -> Handled {
     let large = (height * 0.36).clamp(150.0, 340.0);
     let mut handled = metric_plot_ui(ui, Metric::Loss, plotted, cache, large);

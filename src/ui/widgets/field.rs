@@ -1,11 +1,11 @@
-//! A field of the configuration as people are told of it, and the numbers that
+//! A field of the configuration as the user is told of it, and the numbers that
 //! can be put into it.
 
 use std::ops::RangeInclusive;
 
 use super::numbers::plain;
 
-/// What people are told of a field.
+/// What the user is told of a field.
 #[derive(Debug, Clone, Copy)]
 pub struct Field {
     /// Its dotted path in a specification; empty where it is of none.
@@ -25,7 +25,7 @@ pub struct Field {
 /// What can be put into a field.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Takes {
-    /// What is people's own: a file, a text. Nothing stands there by default.
+    /// What is the user's own: a file, a text. Nothing stands there by default.
     Own,
     /// A word.
     Text,
@@ -48,7 +48,7 @@ pub struct Range {
     has_last: bool,
 }
 
-/// A field of a specification that holds something of people's own.
+/// A field of a specification that holds something of the user's own.
 pub const fn field(
     path: &'static str,
     name: &'static str,
@@ -114,7 +114,7 @@ impl Field {
         }
     }
 
-    /// The default, as people see it, and what else can be put there.
+    /// The default, as the user sees it, and what else can be put there.
     pub fn told(&self, default: &str) -> String {
         match self.takes {
             Takes::Own => "No default.".to_owned(),
@@ -205,7 +205,7 @@ impl Range {
         }
     }
 
-    /// As people say it.
+    /// As the user says it.
     pub fn words(&self) -> String {
         let Self {
             first,

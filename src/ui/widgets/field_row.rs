@@ -181,7 +181,7 @@ fn back_button(ui: &mut Ui) -> Response {
     response
 }
 
-/// What people are told of a field that they point at; the last line is of its
+/// What the user is told of the field under the pointer; the last line is of its
 /// default.
 pub fn hint(field: &Field, defaults: Option<&dyn FieldDefaults>) -> String {
     let Field { path, hint, .. } = field;

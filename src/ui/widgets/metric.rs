@@ -51,7 +51,7 @@ impl Metric {
         Self::TokensPerSec,
     ];
 
-    /// What people see above the plot.
+    /// What the user sees above the plot.
     pub fn title(self) -> &'static str {
         match self {
             Self::Loss => "Loss",

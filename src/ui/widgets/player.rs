@@ -1,4 +1,4 @@
-//! A scrubber that goes on by itself.
+//! A scrubber that continues by itself.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::controls::named;
 /// Seconds that a place is shown.
 const SECS: f64 = 0.25;
 
-/// Whether a scrubber goes on by itself.
+/// Whether a scrubber continues by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Player {
     is_on: bool,
@@ -23,7 +23,7 @@ impl Player {
         self.is_on = false;
     }
 
-    /// Draws the button, which is called "Play `what`", and goes on from `at`
+    /// Draws the button, which is called "Play `what`", and continues from `at`
     /// towards `last` when it is time to; whether it moved.
     pub fn ui(&mut self, ui: &mut Ui, what: &str, at: &mut usize, last: usize) -> bool {
         let before = *at;

@@ -1,7 +1,7 @@
 //! What texts say about which way round a state is.
 //!
 //! The wrong way round usually makes the model worse, but not always: on a text
-//! of another kind than the state was tuned on, the right way round may do more
+//! of another kind than the state was tuned on, in the right orientation may do more
 //! harm than the wrong one, and any change of the state moves the loss of some
 //! texts a little. So nothing is concluded from the built-in text, and from
 //! others only what is wide of chance: see [`Evidence::verdict`].

@@ -7,7 +7,7 @@ use super::sidecar::read_sidecar;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::{Checkpoint, shown};
 
-/// What the last two axes in a state file are, by its own word or by what it
+/// What the last two axes in a state file are, by its metadata or by what it
 /// was `told`.
 ///
 /// # Errors
@@ -46,7 +46,7 @@ fn by_name(text: &str) -> Option<Orientation> {
         .find(|known| known.name() == plain)
 }
 
-/// What the last two axes in a state file are, by its own word, by what it was
+/// What the last two axes in a state file are, by its metadata, by what it was
 /// `told`, else by the convention of its format.
 ///
 /// # Errors

@@ -168,7 +168,7 @@ impl Metadata {
             Some((_, tokenizer)) => Ok(Some(tokenizer)),
             None => {
                 let reason = format!(
-                    "the state was tuned with {mark}, which is not beside it; name the file with \
+                    "the state was tuned with {mark}, which is not next to it; name the file with \
                      --vocabulary"
                 );
                 Err(Error::input(state, "vocabulary", reason))
@@ -178,7 +178,7 @@ impl Metadata {
 }
 
 impl VocabularyMark {
-    /// Of a vocabulary that people call `name`.
+    /// Of a vocabulary that the user calls `name`.
     pub fn new(name: String, tokenizer: &Tokenizer) -> Self {
         Self {
             name,

@@ -67,7 +67,7 @@ impl FromStr for Orientation {
 pub struct Convention {
     /// The order.
     pub orientation: Orientation,
-    /// The format, for people.
+    /// The format, for the user.
     pub format: &'static str,
 }
 

@@ -19,7 +19,7 @@ const FORMAT: &str = "gosling-state-description";
 /// It is a page of text with a specification in it.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// What the file holds; people and other programs read it too.
+/// What the file holds; the user and other programs read it too.
 #[derive(Debug, Serialize, Deserialize)]
 struct Sidecar {
     format: String,
@@ -136,7 +136,7 @@ pub(in crate::tuning) fn read_sidecar(state: &Path) -> Result<Option<(Metadata, 
     };
     if sidecar.sha256 != file_sha256(state)? {
         let reason = format!(
-            "is not that of {}, which has changed since; remove the description, or export anew",
+            "is not that of {}, which has changed since; remove the description, or export again",
             state.display()
         );
         return Err(Error::input(&path, "sha256", reason));
@@ -158,7 +158,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Option<(Sidecar, Metadata, Orienta
         Error::input(
             path,
             place,
-            format!("{error}; remove the file, or export anew"),
+            format!("{error}; remove the file, or export again"),
         )
     })?;
     let both = [Orientation::ValueKey, Orientation::KeyValue];

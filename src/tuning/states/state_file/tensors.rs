@@ -209,13 +209,13 @@ fn prefix_of(name: &str) -> Option<&str> {
     (is_whole && layer.parse::<usize>().is_ok()).then_some(prefix)
 }
 
-/// Why a file without a layer's state is none.
+/// Why a file without a layer's state is not a state.
 fn what_else(checkpoint: &Checkpoint) -> &'static str {
     let format = checkpoint.metadata().get("format").map(String::as_str);
     if checkpoint.names().any(|name| name.ends_with("emb.weight")) {
         "it is a model, not a tuned state"
     } else if format == Some("gosling-checkpoint") {
-        "it is the checkpoint of a run, which gosling tune --resume goes on with"
+        "it is the checkpoint of a run; resume the run with gosling tune --resume"
     } else {
         "it is not a tuned state, which has only blocks.….att.time_state"
     }

@@ -37,7 +37,7 @@ struct Kept {
     /// The name of the view that was chosen last.
     last: String,
     /// The names of those that were closed, so that a view which the version that
-    /// wrote this did not have is told from one that people closed.
+    /// wrote this did not have is told from one that the user closed.
     closed: Vec<String>,
     root: Part,
 }

@@ -1,4 +1,4 @@
-//! What people see of the tree of views, and how they handle it.
+//! How the tree of views looks, and how the user handles it.
 
 use eframe::egui::{
     Align2, Color32, FontId, Frame, Id, Margin, Painter, PointerButton, Rect, Response, Role,
@@ -103,7 +103,7 @@ struct Docked<F> {
     can_close: bool,
     /// Whether the pointer is over the centre.
     is_over: bool,
-    /// The view that people chose or pressed in.
+    /// The view that the user chose or pressed in.
     looked_at: Option<Tab>,
     actions: Vec<Action>,
 }

@@ -113,7 +113,7 @@ fn runs_are_told_apart_with_any_colour_vision() {
     }
 }
 
-/// What people see of a colour, in [`oklab`].
+/// What the user sees of a colour, in [`oklab`].
 type Seeing = Box<dyn Fn(Color32) -> [f64; 3]>;
 
 /// Every way of seeing, with its name.
