@@ -116,8 +116,8 @@ fn rows(outcomes: &[Outcome]) -> String {
     let rows: Vec<_> = outcomes.iter().map(row).collect();
     let heading = [
         "check",
-        "largest error",
-        "size",
+        "largest error in",
+        "error",
         "bound",
         "first ms",
         "ms",

@@ -29,7 +29,7 @@ pub(super) fn bottom_ui(
         let jobs = DragValue::new(&mut panel.n_jobs).range(1..=MAX_JOBS);
         let jobs = labelled(ui, "Parallel runs", jobs);
         jobs.on_hover_text("Number of runs at the same time, each in its own process. On one GPU they take turns: two runs took 33 ms a step each where one alone took 14 ms (H200, mini model), so 1 is best there. On the CPU they share the cores.");
-        weak_small(ui, "Selection metric");
+        weak_small(ui, "Select by");
         let chosen = &mut panel.draft.choose_by;
         choice(
             ui,

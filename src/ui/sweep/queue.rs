@@ -167,13 +167,12 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Acti
                 .iter()
                 .position(is_open)
                 .map(|at| idx + 1 + at);
-            for (other, text, hint) in [
-                (after, "Move down", "Move down in the queue"),
-                (before, "Move up", "Move up in the queue"),
-            ] {
+            // Arrows, since the words leave a narrow row no room for its state.
+            for (other, arrow, name) in [(after, "⬇", "Move down"), (before, "⬆", "Move up")] {
                 let button =
-                    ui.add_enabled(other.is_some(), eframe::egui::Button::new(text).small());
-                if button.on_hover_text(hint).clicked()
+                    ui.add_enabled(other.is_some(), eframe::egui::Button::new(arrow).small());
+                button.widget_info(|| WidgetInfo::labeled(Role::Button, other.is_some(), name));
+                if button.on_hover_text(name).clicked()
                     && let Some(other) = other
                 {
                     let mut order = shown.queue.order.clone();
