@@ -61,7 +61,7 @@ fn has_display() -> bool {
 }
 
 fn no_window(reason: &str) -> String {
-    format!("no window can be opened, {reason}; gosling tune does the same on the command line")
+    format!("cannot open a window, {reason}; use gosling tune on the command line")
 }
 
 /// The application as the toolkit runs it.

@@ -265,12 +265,11 @@ pub(crate) fn name_of(file: &EvaluationFile) -> String {
         false => "untuned",
     };
     let drawn = match conditions.few_shot_order {
-        Some(FewShotOrder::Drawn) => "drawn ",
+        Some(FewShotOrder::Drawn) => " (drawn)",
         Some(FewShotOrder::First) | None => "",
     };
     match conditions.few_shot {
         0 => tuned.into(),
-        1 => format!("{tuned}, 1 {drawn}example"),
-        n => format!("{tuned}, {n} {drawn}examples"),
+        n => format!("{tuned}, {n}-shot{drawn}"),
     }
 }

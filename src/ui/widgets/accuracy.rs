@@ -33,7 +33,7 @@ fn accuracy(score: &Score) -> Accuracy {
 fn phase_label(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
     match phase {
         EvaluationPhase::Before => "untuned".into(),
-        EvaluationPhase::FewShot => format!("untuned, {} examples", summary.few_shot),
+        EvaluationPhase::FewShot => format!("untuned, {}-shot", summary.few_shot),
         EvaluationPhase::After => "tuned".into(),
     }
 }

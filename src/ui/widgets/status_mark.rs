@@ -16,7 +16,7 @@ pub fn status_word(status: &RunStatus) -> &'static str {
         RunStatus::Paused { .. } => "Paused",
         RunStatus::Evaluating { phase, .. } => match phase {
             EvaluationPhase::Before => "Scoring untuned",
-            EvaluationPhase::FewShot => "Scoring with examples",
+            EvaluationPhase::FewShot => "Scoring few-shot",
             EvaluationPhase::After => "Scoring tuned",
         },
         RunStatus::Finished => "Finished",
