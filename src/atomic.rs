@@ -1,5 +1,5 @@
-//! Files that are either whole or absent: written under a scratch name, forced
-//! to disk, then renamed over the old one.
+//! Files that are either complete or absent: written under a scratch name, synced to
+//! disk, then renamed over the old one.
 
 use std::ffi::OsString;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! What came of an evaluation: one record per item, and the figures.
+//! The result of an evaluation: one record per item, and the accuracies.
 
 use std::collections::BTreeMap;
 use std::fmt;

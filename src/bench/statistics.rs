@@ -1,5 +1,4 @@
-//! The tests and intervals that comparisons of two evaluations, and of several
-//! seeds, are read by.
+//! The tests and intervals of comparisons between evaluations and between seeds.
 
 use crate::random::SplitMix64;
 

@@ -1,5 +1,4 @@
-//! What a client of the worker does: take its events in, show them, and pass
-//! an interrupt on.
+//! The loop of a client of the worker: shows events and passes an interrupt on.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which model, state and device: what several subcommands ask for alike.
+//! Arguments for model, state and device, which several subcommands share.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! From arguments to the specification of a run.
+//! Builds the specification of a run from arguments.
 
 use std::path::PathBuf;
 

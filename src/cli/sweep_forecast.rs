@@ -1,4 +1,4 @@
-//! What a sweep will take, as it is told before it starts.
+//! The forecast of a sweep's cost.
 
 use std::path::Path;
 

@@ -1,5 +1,4 @@
-//! A sweep on the way, for the user: a line for every run that ends, and one for
-//! where things stand.
+//! The progress of a sweep: a line for every run that ends, and one for the whole.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What came of a run, as a table for the user.
+//! The result of a run as a table.
 
 use super::progress::{duration, short};
 use super::quoted;

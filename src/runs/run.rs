@@ -328,7 +328,7 @@ impl Run {
     }
 }
 
-/// What the user writes on a run.
+/// The labels of a run: title, tags and note.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunLabels {

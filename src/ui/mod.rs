@@ -1,5 +1,5 @@
-//! The window: a client of the worker that reads what is known of runs, shows
-//! it and asks for more. The only place that names egui.
+//! The window: a client of the worker that shows runs and sends commands. The only
+//! place that names egui.
 //!
 //! | where | what |
 //! |---|---|

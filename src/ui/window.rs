@@ -1,4 +1,4 @@
-//! The window of the system, and what is kept from one to the next.
+//! The native window, and the settings that are kept over restarts.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A run that has started, to its end: measure, tune, measure, write the state.
+//! A started run, to its end: measure, tune, measure, write the state.
 
 use super::best::Best;
 use super::context::Context;

@@ -1,4 +1,4 @@
-//! What a job uses of its worker: where it reports to and is asked from.
+//! The context of a job: its events and its commands.
 
 use std::time::Instant;
 

@@ -1,5 +1,5 @@
-//! The commands as a run sees them: taken between steps and batches, where a
-//! pause holds and a stop ends.
+//! The commands during a run: they are taken between steps and batches, where a pause
+//! holds and a stop ends it.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

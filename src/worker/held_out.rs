@@ -1,5 +1,5 @@
-//! Training items that a validation loss is measured on, where a benchmark has no
-//! split for it.
+//! Training items that are held out for the validation loss if a benchmark has no
+//! validation split.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! What a run is made from: noted with the run and its state, and compared when the
-//! run continues or begins from a state.
+//! The inputs of a run (weights, vocabulary, data): recorded with the run and its
+//! state, and compared when a run resumes or starts from a state.
 
 use std::io::Write as _;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! What is known of a run before it starts: its data, and the memory of its
-//! largest step. Read on the processor, without the compute device, so that a
-//! form can show it while it is filled in.
+//! The forecast of a run: its data, and the memory of its largest step. Computed on the
+//! processor, without the compute device, so that a form can show it while it is filled
+//! in.
 
 use super::run_data::RunData;
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};

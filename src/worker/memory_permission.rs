@@ -1,5 +1,5 @@
-//! Whether runs may begin whose memory looks too small. The forecast is an estimate,
-//! and what drivers say of their memory is not always so; who knows better can say so.
+//! Whether runs may start although memory seems too small. The forecast is an estimate,
+//! and what drivers report is not always right, so the user can override it.
 
 use std::env;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! What a run keeps: its state for this program and for others, each
-//! read back before it is reported.
+//! Writes the state of a run for this program and for others; each file is read back
+//! before it is reported.
 
 use serde::Serialize;
 

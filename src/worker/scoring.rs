@@ -1,5 +1,5 @@
-//! A run that is over, scored on any benchmark: every item is written into its
-//! folder, as `gosling eval` does.
+//! Scores a finished run on a benchmark: every item is written into its folder, as
+//! `gosling eval` does.
 
 use std::fs::create_dir_all;
 use std::path::PathBuf;

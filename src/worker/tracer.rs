@@ -1,6 +1,6 @@
-//! The state of a head over the tokens of a text, asked for by someone who
-//! watches: answered between two steps of a run, or at once while there is
-//! none. Of several requests the newest is answered.
+//! The state of a head over the tokens of a text, for a view: computed between two
+//! steps of a run, or at once if there is none. Of several requests the newest is
+//! answered.
 
 use super::context::{Context, JobPhase};
 use super::session::{LoadedModel, Session};

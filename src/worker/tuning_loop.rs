@@ -1,4 +1,4 @@
-//! The steps of a run, with what happens between them.
+//! The training loop of a run.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What drivers print of their own accord.
+//! Silences what drivers print by themselves.
 
 use std::env;
 use std::path::Path;

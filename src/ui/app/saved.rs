@@ -64,7 +64,7 @@ pub struct SavedState {
     pub plots: PlotSettings,
     /// Which part of a state is looked at.
     pub states: StatesSettings,
-    /// Which items are looked at.
+    /// The selected comparison, filter and item.
     pub items: ItemsSettings,
     /// The sweep that is set up, and how one is looked at.
     pub sweep: SavedSweep,

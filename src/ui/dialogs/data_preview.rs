@@ -1,4 +1,4 @@
-//! A look at the training data of the configuration, read beside the window.
+//! A preview of the training data, read on a thread of its own.
 
 pub(crate) mod view;
 

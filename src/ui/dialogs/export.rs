@@ -1,5 +1,5 @@
-//! What leaves the window as a file: states for other programs, numbers,
-//! pictures, and what helps to find a fault.
+//! Files that the window exports: states for other programs, metrics, pictures and
+//! diagnostics.
 
 pub(crate) mod view;
 

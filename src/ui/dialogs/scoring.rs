@@ -1,4 +1,4 @@
-//! The accuracy of a run that is over, on a benchmark that the user chooses.
+//! The dialog that measures a finished run on a benchmark.
 
 pub(crate) mod view;
 

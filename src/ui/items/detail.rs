@@ -1,4 +1,4 @@
-//! One item: what was asked, and what both models answered.
+//! One item: the prompt and the answers of both models.
 
 use eframe::egui::{
     Align2, FontId, Frame, Label, Margin, Rect, RichText, Role, ScrollArea, Sense, Ui, pos2, vec2,

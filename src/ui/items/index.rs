@@ -1,5 +1,5 @@
-//! Which items of a comparison are listed: worked out when what is asked for
-//! changes, not in every frame.
+//! The items that match the filter: computed when the filter changes, not in every
+//! frame.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The items that are listed, one a line; only those in sight are drawn.
+//! The list of items, one per line; only visible lines are drawn.
 
 use eframe::egui::{
     Align2, Color32, FontId, Key, Rect, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,

@@ -1,4 +1,4 @@
-//! Which items are looked at.
+//! The selected comparison, filter and item.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::index::ItemIndex;
 use crate::bench::{Change, Rule};
 use crate::ui::shared::evaluations::ItemsPair;
 
-/// Which items are looked at.
+/// The selected comparison, filter and item.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ItemsSettings {
@@ -25,7 +25,7 @@ pub struct ItemsSettings {
 /// The view of items.
 #[derive(Default)]
 pub struct Items {
-    /// Which items are looked at.
+    /// The selected comparison, filter and item.
     pub settings: ItemsSettings,
     /// Which of their items are listed.
     pub(crate) index: ItemIndex,

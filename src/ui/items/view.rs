@@ -1,5 +1,4 @@
-//! The questions of two evaluations: which ones were fixed and broken, what was
-//! asked and what was answered.
+//! The items of two evaluations: fixed and broken ones, with prompts and answers.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A prompt, answered with and without the state.
+//! The playground: a prompt, answered with and without the tuned state.
 
 pub mod state;
 pub(crate) mod view;

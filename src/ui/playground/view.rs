@@ -1,4 +1,4 @@
-//! A prompt, answered with and without the state.
+//! The playground: a prompt, answered with and without the tuned state.
 
 use eframe::egui::{
     Align, Checkbox, CollapsingHeader, DragValue, Id, Label, Layout, RichText, ScrollArea, Slider,

@@ -1,4 +1,4 @@
-//! What the user writes on a run.
+//! The labels of a run: title, tags and note.
 
 use eframe::egui::{Context, TextEdit, Ui};
 

@@ -1,4 +1,4 @@
-//! The runs that wait for others, above the list of runs.
+//! The queued runs, above the list of runs.
 
 use eframe::egui::{Align, Layout, RichText, Role, Ui};
 

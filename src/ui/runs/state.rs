@@ -1,4 +1,4 @@
-//! The list of runs: how it is looked at, and what is written on one of them.
+//! The list of runs: its order and filter, and the labels that are being edited.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! What the window does beside drawing: files are read on threads of their own,
-//! so that no frame waits for them. Every feature has its own answers.
+//! Work on other threads: files are read there, so that no frame waits for them. Every
+//! feature has its own answers.
 
 use std::sync::Arc;
 use std::thread::Builder;

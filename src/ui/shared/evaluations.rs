@@ -1,5 +1,4 @@
-//! The evaluations of runs, read from their folders beside the window, and their
-//! comparisons, which are worked out there too.
+//! The evaluations of runs and their comparisons, read and computed on other threads.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,5 @@
-//! What was asked of the worker and is not done. Runs wait here and not with
-//! the worker, which gets one at a time, so that they can be put in another
-//! order and be taken back.
+//! The queue of runs. They wait here and not in the worker, which gets one at a time,
+//! so that they can be reordered and removed.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

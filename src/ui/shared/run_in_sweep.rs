@@ -1,10 +1,10 @@
-//! What sweeps have to do with a run.
+//! The place of a run in a sweep.
 
 use std::path::Path;
 
 use crate::sweep::task::{Task, TaskState};
 
-/// What sweeps have to do with a run.
+/// The place of a run in a sweep.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunInSweep<'a> {
     /// The folder of the sweep that it is a part of.

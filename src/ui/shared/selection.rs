@@ -1,4 +1,4 @@
-//! The runs that are looked at, and the colour of each.
+//! The selected runs and their colours.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,7 @@ pub enum Tab {
     Compare,
     /// The questions that were scored, one by one.
     Items,
-    /// A prompt, answered with and without the state.
+    /// The playground: a prompt, answered with and without the tuned state.
     Playground,
 }
 

@@ -1,5 +1,4 @@
-//! Which views of the centre stand where: tabs in places, and places beside or
-//! below each other.
+//! The layout of the centre: tabs in panes, and panes next to or below each other.
 
 use eframe::egui::{Context, Id, Rect, Ui};
 use egui_tiles::{

@@ -1,4 +1,4 @@
-//! What has happened, line by line.
+//! The log, line by line.
 
 use eframe::egui::{FontId, RichText, ScrollArea, TextStyle, Ui};
 

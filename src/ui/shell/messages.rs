@@ -1,5 +1,4 @@
-//! What the window has to say by itself: messages, the question before it
-//! closes, and the list of shortcuts.
+//! Notices, the question before the window closes, and the list of shortcuts.
 
 use eframe::egui::{Context, Frame, Grid, Margin, RichText, ScrollArea, Stroke, Ui};
 

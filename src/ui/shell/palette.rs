@@ -1,4 +1,4 @@
-//! Everything that can be done, by typing a part of it.
+//! The command palette.
 
 use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 

@@ -1,4 +1,4 @@
-//! What the window around the features keeps.
+//! The state of the window around the features.
 
 use super::docking::Dock;
 use super::frame_times::FrameTimes;

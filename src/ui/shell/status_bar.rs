@@ -1,4 +1,4 @@
-//! One line at the bottom: what computes, and how fast.
+//! The status bar: the device and its speed.
 
 use eframe::egui::{ProgressBar, RichText, Ui};
 

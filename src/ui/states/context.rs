@@ -1,4 +1,4 @@
-//! What the parts of the view look at together.
+//! What all parts of the states view share.
 
 use super::data::{MatrixImageKey, StatesData};
 use super::settings::StatesSettings;
@@ -7,7 +7,7 @@ use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::spec::{Dynamics, Method};
 use crate::ui::shared::action::Action;
 
-/// What the parts of the view look at together.
+/// What all parts of the states view share.
 pub(crate) struct StatesContext<'a> {
     pub run: &'a Run,
     pub settings: &'a mut StatesSettings,

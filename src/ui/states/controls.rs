@@ -1,4 +1,5 @@
-//! Which matrix of which head, in which colours, and less what.
+//! The controls of the states view: matrix, layer, head, colours and the state to
+//! subtract.
 
 use eframe::egui::{Button, ComboBox, Id, Ui};
 

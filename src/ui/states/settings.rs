@@ -1,4 +1,4 @@
-//! How the states are looked at, kept over restarts.
+//! The settings of the states view, kept over restarts.
 
 use eframe::egui::{Pos2, Rect};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What the view of states keeps: how states are looked at, and what was read.
+//! The state of the states view: its settings and the data that was read.
 
 use super::data::{GridKey, MatrixImageKey, StateKey, StatesData};
 use super::images::{HeadGrid, MatrixImage};

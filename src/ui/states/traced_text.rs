@@ -1,4 +1,4 @@
-//! A text whose state was followed, and what is drawn of it as a whole.
+//! The state over a text, and the curves that are drawn of all its tokens.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What can be done with sweeps.
+//! The actions on sweeps.
 
 use std::path::PathBuf;
 

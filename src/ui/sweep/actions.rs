@@ -1,4 +1,4 @@
-//! What is done with sweeps when the user asks for it.
+//! How the actions on sweeps are carried out.
 
 use std::path::{Path, PathBuf};
 

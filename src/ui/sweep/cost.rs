@@ -1,4 +1,4 @@
-//! What a sweep takes, and its start.
+//! The cost of a sweep, and the button that starts it.
 
 use eframe::egui::{DragValue, RichText, Ui};
 

@@ -1,4 +1,4 @@
-//! Which fields a sweep ranges over.
+//! The fields that a sweep varies.
 
 use eframe::egui::{ComboBox, RichText, Role, Ui};
 

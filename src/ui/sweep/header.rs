@@ -1,4 +1,4 @@
-//! The sweep that is looked at: how far it is, and what can be done with it.
+//! The open sweep: its progress and its buttons.
 
 use eframe::egui::{ComboBox, ProgressBar, RichText, Role, Ui};
 

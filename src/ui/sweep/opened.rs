@@ -1,4 +1,4 @@
-//! A sweep that is looked at, and the plan of one that is set up.
+//! An open sweep, and the plan of a new one.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;

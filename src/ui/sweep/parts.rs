@@ -1,4 +1,4 @@
-//! What several parts of the view do alike.
+//! Helpers of several parts of the sweep view.
 
 use eframe::egui::{Modifiers, Response, Role, Ui, WidgetInfo};
 

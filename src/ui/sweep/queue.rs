@@ -1,4 +1,4 @@
-//! The tasks of a sweep in their order, with what can be done to each.
+//! The tasks of a sweep in their order, with buttons for each.
 
 use eframe::egui::{
     Align2, FontId, ProgressBar, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,

@@ -1,4 +1,4 @@
-//! What is kept of sweeps from one window to the next.
+//! The settings of sweeps that are kept over restarts.
 
 use std::path::PathBuf;
 

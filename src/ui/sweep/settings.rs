@@ -1,4 +1,4 @@
-//! How the results of a sweep are looked at.
+//! The settings of the views of a sweep's results.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

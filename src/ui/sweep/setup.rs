@@ -1,4 +1,4 @@
-//! A sweep before it starts: its parts, their axes, and what all of it takes.
+//! The set-up of a sweep: its parts, their axes and the cost.
 
 use eframe::egui::{ComboBox, DragValue, Role, TextEdit, Ui};
 

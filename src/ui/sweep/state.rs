@@ -1,6 +1,5 @@
-//! What the window knows of sweeps: the one that is being set up, and the one
-//! that is looked at. Plans are made and folders are read on threads of their
-//! own.
+//! The state of the sweep view: the draft and the open sweep. Plans are made and
+//! folders are read on other threads.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -142,7 +141,7 @@ impl SweepState {
         self.known.iter().find(is_of).map(PathBuf::as_path)
     }
 
-    /// What sweeps have to do with a run.
+    /// The place of a run in a sweep.
     pub fn role_of(&self, run: &RunId) -> RunInSweep<'_> {
         RunInSweep {
             folder: self.sweep_of(run),

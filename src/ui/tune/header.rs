@@ -1,4 +1,4 @@
-//! The run that buttons act on: what it does, and what can be done with it.
+//! The selected run: its status and its buttons.
 
 use std::path::Path;
 

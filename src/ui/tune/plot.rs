@@ -1,4 +1,4 @@
-//! A number of several runs over their steps.
+//! A plot of one metric of several runs.
 
 use std::ops::RangeInclusive;
 

@@ -1,5 +1,5 @@
-//! What plots are drawn from, kept until it changes: few points of every run,
-//! and the triangles of their lines.
+//! The cache of the plots, kept until the data changes: a few points of every run, and
+//! the triangles of their lines.
 
 use std::collections::HashMap;
 use std::sync::Arc;

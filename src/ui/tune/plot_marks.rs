@@ -1,4 +1,4 @@
-//! Steps of a run that mean something, as lines in its plots.
+//! Marks in plots: divergence, the best step, checkpoints.
 
 use eframe::egui::{Align2, Color32, FontId, Rect, Ui, Visuals, pos2};
 use egui_plot::PlotTransform;

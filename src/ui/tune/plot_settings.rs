@@ -1,4 +1,4 @@
-//! How the numbers of the steps are drawn, kept over restarts.
+//! The settings of the plots, kept over restarts.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The plots of the steps: how they are drawn, and what is kept of them.
+//! The state of the plots: their settings and caches.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! The numbers of the steps, live.
+//! The training curves, live.
 
 use eframe::egui::{ComboBox, RichText, Slider, Ui, Vec2};
 

@@ -1,4 +1,4 @@
-//! Accuracy before, with examples and after.
+//! Accuracy untuned, few-shot and tuned.
 
 use eframe::egui::Ui;
 

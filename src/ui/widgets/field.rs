@@ -1,5 +1,4 @@
-//! A field of the configuration as the user is told of it, and the numbers that
-//! can be put into it.
+//! A field of the configuration: its texts and the range of its values.
 
 use std::ops::RangeInclusive;
 

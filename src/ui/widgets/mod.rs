@@ -1,4 +1,4 @@
-//! Parts of views that several features are made of.
+//! Widgets that several features use.
 
 pub(super) mod accuracy;
 pub(super) mod accuracy_bars;

@@ -1,4 +1,4 @@
-//! What can be done with a run besides starting and stopping it.
+//! The menu of a run.
 
 use eframe::egui::Ui;
 

@@ -1,4 +1,4 @@
-//! What a run does, as a word, a shape and a colour.
+//! The status of a run as a word, a shape and a colour.
 
 use eframe::egui::{Color32, Painter, Pos2, Shape, Stroke, Visuals, vec2};
 

@@ -1,5 +1,5 @@
-//! What a run reports between its steps: what is wrong with it, its state, and
-//! what its clients ask for.
+//! What a run reports between its steps: diagnoses, snapshots of its state, and answers
+//! to its clients.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! The rules of what is trained.
+//! The rules of the method.
 
 use super::{MAX_RATE, MAX_STEPS, check, check_count, check_path, check_strength};
 use crate::error::{Error, Result};

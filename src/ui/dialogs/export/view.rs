@@ -1,5 +1,4 @@
-//! A state for another program: which one, what it cannot carry, and what was
-//! written.
+//! The dialog that exports a state: the format, its limits, and what was written.
 
 use std::path::Path;
 

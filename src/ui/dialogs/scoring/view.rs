@@ -1,5 +1,4 @@
-//! The accuracy of a run that is over, on any benchmark: what to measure, how
-//! far it is, and what came of it.
+//! How the dialog that measures a finished run looks: settings, progress and result.
 
 use eframe::egui::{Button, Context, ProgressBar, RichText, Ui, vec2};
 

@@ -1,5 +1,5 @@
-//! How the layout is kept over restarts: as a text of its own, so that a layout
-//! that this version cannot read costs the layout and none of the other settings.
+//! The saved layout: a text of its own, so that one that this version cannot read costs
+//! only the layout and no other settings.
 
 use egui_tiles::{Container, Linear, LinearDir, Tabs, Tile, TileId, Tiles};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,4 +1,4 @@
-//! How the tree of views looks, and how the user handles it.
+//! Tabs and menus of the layout.
 
 use eframe::egui::{
     Align2, Color32, FontId, Frame, Id, Margin, Painter, PointerButton, Rect, Response, Role,
