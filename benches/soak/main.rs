@@ -10,7 +10,7 @@ use clap::Parser;
 use gosling::data::Benchmark;
 use gosling::kernels::device::DeviceChoice;
 use gosling::protocol::command::Command;
-use gosling::protocol::event::{Event, RunOutcome};
+use gosling::protocol::event::{Event, JobEvent, RunEvent, RunOutcome};
 use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::worker::Worker;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -95,10 +95,10 @@ fn spec(device: DeviceChoice, n: usize) -> RunSpec {
 fn follow(worker: &gosling::worker::WorkerHandle, n: usize) {
     loop {
         match worker.events.recv().unwrap() {
-            Event::RunStarted { run, .. } if n % 10 == 9 => {
+            Event::Run(run, RunEvent::Started { .. }) if n % 10 == 9 => {
                 worker.commands.send(Command::Stop(run)).unwrap();
             }
-            Event::RunEnded { outcome, .. } => {
+            Event::Run(_, RunEvent::Ended(outcome)) => {
                 let is_stopped = matches!(outcome, RunOutcome::Stopped { .. });
                 assert!(
                     is_stopped || outcome == RunOutcome::Finished,
@@ -108,7 +108,8 @@ fn follow(worker: &gosling::worker::WorkerHandle, n: usize) {
                 worker.snapshots.take();
                 return;
             }
-            Event::Failed { message, .. } => panic!("run {n}: {message}"),
+            Event::Run(_, RunEvent::Failed { message, .. })
+            | Event::Job(JobEvent::Failed { message, .. }) => panic!("run {n}: {message}"),
             _ => {}
         }
     }

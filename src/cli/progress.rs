@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::format::part_of_bytes;
 pub(super) use crate::format::{duration, short};
 use crate::model::BytesRead;
-use crate::protocol::event::{EvaluationPhase, Event, RunId};
+use crate::protocol::event::{EvaluationPhase, Event, RunEvent, RunId};
 use crate::protocol::log_line::log_line;
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
@@ -60,30 +60,11 @@ impl Progress {
     pub fn tell(&mut self, event: &Event) {
         match event {
             // Too many, or said where the command ends.
-            Event::Step { .. }
-            | Event::CheckpointSaved { .. }
-            | Event::RateFound { .. }
-            | Event::TraceReady
-            | Event::Generated { .. }
-            | Event::GenerationEnded { .. }
-            | Event::ScoreProgress { .. }
-            | Event::ScoreEnded { .. }
-            | Event::DistancesMeasured { .. }
-            | Event::JobDone
-            | Event::Failed { .. } => {}
-            Event::DeviceReady { .. }
-            | Event::Loading { .. }
-            | Event::ModelLoaded { .. }
-            | Event::RunStarted { .. }
-            | Event::Validated { .. }
-            | Event::Diagnosed { .. }
-            | Event::SnapshotReady { .. }
-            | Event::EvaluationProgress { .. }
-            | Event::EvaluationFinished { .. }
-            | Event::StateExported { .. }
-            | Event::Paused { .. }
-            | Event::RunEnded { .. }
-            | Event::RateProgress { .. } => {
+            Event::Run(
+                _,
+                RunEvent::Step(_) | RunEvent::CheckpointSaved { .. } | RunEvent::Failed { .. },
+            ) => {}
+            event => {
                 if let Some(line) = log_line(event) {
                     self.say(&line);
                 }
@@ -233,7 +214,7 @@ pub(super) fn show_read(read: BytesRead) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::event::StepMetrics;
+    use crate::protocol::event::{DeviceEvent, StepMetrics};
     use crate::protocol::run_spec::RunSpec;
 
     #[test]
@@ -245,20 +226,22 @@ mod tests {
             done: 7_400_000,
             total: 14_800_000,
         };
-        store.apply(Event::Loading { read });
+        store.apply(Event::Device(DeviceEvent::Loading { read }));
         let line = "reading the model [============            ] 7.4 of 14.8 MB";
         assert_eq!(status_line(&store, None).as_deref(), Some(line));
-        store.apply(Event::RunStarted {
-            run: run.clone(),
-            spec: Box::new(RunSpec::default()),
-            folder: "runs/a-0001".into(),
-            first_step: 0,
-            notes: Vec::new(),
-        });
+        store.apply(Event::Run(
+            run.clone(),
+            RunEvent::Started {
+                spec: Box::new(RunSpec::default()),
+                folder: "runs/a-0001".into(),
+                first_step: 0,
+                notes: Vec::new(),
+            },
+        ));
         for step in 1..=150 {
-            store.apply(Event::Step {
-                run: run.clone(),
-                metrics: StepMetrics {
+            store.apply(Event::Run(
+                run.clone(),
+                RunEvent::Step(StepMetrics {
                     step,
                     loss: 1.5,
                     grad_norm: 1.0,
@@ -267,8 +250,8 @@ mod tests {
                     tokens: 1000,
                     secs: 0.5,
                     lift: None,
-                },
-            });
+                }),
+            ));
         }
         let line = "step 150 of 300 [============            ] loss 1.5000, 2.00 steps/s, \
                     2000 tokens/s, 1 min 15 s left";

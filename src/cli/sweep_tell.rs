@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::progress::{Progress, duration};
-use crate::protocol::event::Event;
+use crate::protocol::event::{DeviceEvent, Event};
 use crate::runs::RunStore;
 use crate::runs::run::RunStatus;
 use crate::sweep::plan::SweepPlan;
@@ -58,7 +58,7 @@ impl<'a> Teller<'a> {
     }
 
     fn hear(&mut self, event: Event) {
-        if let Event::DeviceReady { device } = &event
+        if let Event::Device(DeviceEvent::Ready { device }) = &event
             && self.device.as_ref() != Some(device)
         {
             self.device = Some(device.clone());

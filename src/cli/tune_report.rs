@@ -188,7 +188,7 @@ fn files(run: &Run) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::event::{Event, RunId, StepMetrics};
+    use crate::protocol::event::{Event, RunEvent, RunId, StepMetrics};
     use crate::protocol::run_spec::RunSpec;
     use crate::runs::RunStore;
 
@@ -218,27 +218,28 @@ mod tests {
     fn a_run_is_reported_in_columns() {
         let id = RunId("a-0001".into());
         let mut store = RunStore::default();
-        store.apply(Event::RunStarted {
-            run: id.clone(),
-            spec: Box::new(RunSpec::default()),
-            folder: "my runs/a-0001".into(),
-            first_step: 0,
-            notes: Vec::new(),
-        });
+        store.apply(Event::Run(
+            id.clone(),
+            RunEvent::Started {
+                spec: Box::new(RunSpec::default()),
+                folder: "my runs/a-0001".into(),
+                first_step: 0,
+                notes: Vec::new(),
+            },
+        ));
         for (phase, summary) in [
             (EvaluationPhase::Before, summary(0, 0)),
             (EvaluationPhase::After, summary(0, 231)),
         ] {
-            store.apply(Event::EvaluationFinished {
-                run: id.clone(),
-                phase,
-                summary,
-            });
+            store.apply(Event::Run(
+                id.clone(),
+                RunEvent::EvaluationFinished { phase, summary },
+            ));
         }
         for step in 1..=2 {
-            store.apply(Event::Step {
-                run: id.clone(),
-                metrics: StepMetrics {
+            store.apply(Event::Run(
+                id.clone(),
+                RunEvent::Step(StepMetrics {
                     step,
                     loss: 1.0,
                     grad_norm: 1.0,
@@ -247,8 +248,8 @@ mod tests {
                     tokens: 1000,
                     secs: 0.5,
                     lift: None,
-                },
-            });
+                }),
+            ));
         }
         let mut run = store.take(&id).unwrap();
         run.exported.push(ExportedState {

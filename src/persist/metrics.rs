@@ -11,7 +11,7 @@ use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::protocol::any_float;
 use crate::protocol::event::{
-    EvaluationPhase, EvaluationSummary, Event, FailureKind, LiftMetrics, RunId, RunOutcome, Score,
+    EvaluationPhase, EvaluationSummary, FailureKind, LiftMetrics, RunEvent, RunOutcome, Score,
     StepMetrics,
 };
 use crate::tuning::inspect::diagnosis::Diagnosis;
@@ -82,15 +82,14 @@ pub enum MetricRecord {
 
 impl MetricRecord {
     /// What is to be written down of an event of a run.
-    pub fn from_event(event: &Event) -> Vec<Self> {
+    pub fn from_event(event: &RunEvent) -> Vec<Self> {
         match event.clone() {
-            Event::RunStarted { notes, .. } => {
+            RunEvent::Started { notes, .. } => {
                 let note = |text| Self::Note { text };
                 notes.into_iter().map(note).collect()
             }
-            Event::Step { run: _, metrics } => vec![Self::Step(metrics)],
-            Event::Validated {
-                run: _,
+            RunEvent::Step(metrics) => vec![Self::Step(metrics)],
+            RunEvent::Validated {
                 step,
                 loss,
                 accuracy,
@@ -101,82 +100,49 @@ impl MetricRecord {
                 accuracy,
                 best,
             }],
-            Event::Diagnosed { run: _, diagnosis } => vec![Self::Diagnosis { diagnosis }],
-            Event::EvaluationFinished {
-                run: _,
-                phase,
-                summary,
-            } => vec![Self::Evaluation { phase, summary }],
-            Event::StateExported {
-                run: _,
-                step,
-                path,
-                bytes,
-            } => vec![Self::Export { step, path, bytes }],
-            Event::RunEnded { run: _, outcome } => vec![Self::End { outcome }],
-            Event::Failed {
-                run: Some(_),
+            RunEvent::Diagnosed(diagnosis) => vec![Self::Diagnosis { diagnosis }],
+            RunEvent::EvaluationFinished { phase, summary } => {
+                vec![Self::Evaluation { phase, summary }]
+            }
+            RunEvent::StateExported { step, path, bytes } => {
+                vec![Self::Export { step, path, bytes }]
+            }
+            RunEvent::Ended(outcome) => vec![Self::End { outcome }],
+            RunEvent::Failed {
                 kind: _,
                 during,
                 message,
             } => vec![Self::Failure { during, message }],
-            Event::DeviceReady { .. }
-            | Event::Loading { .. }
-            | Event::ModelLoaded { .. }
-            | Event::SnapshotReady { .. }
-            | Event::CheckpointSaved { .. }
-            | Event::EvaluationProgress { .. }
-            | Event::Paused { .. }
-            | Event::RateProgress { .. }
-            | Event::RateFound { .. }
-            | Event::TraceReady
-            | Event::Generated { .. }
-            | Event::GenerationEnded { .. }
-            | Event::ScoreProgress { .. }
-            | Event::ScoreEnded { .. }
-            | Event::DistancesMeasured { .. }
-            | Event::JobDone
-            | Event::Failed { run: None, .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
     /// The event that was written down; a note is part of a start and has none.
-    pub fn into_event(self, run: RunId) -> Option<Event> {
+    pub fn into_event(self) -> Option<RunEvent> {
         Some(match self {
-            Self::Step(metrics) => Event::Step { run, metrics },
+            Self::Step(metrics) => RunEvent::Step(metrics),
             Self::Validation {
                 step,
                 loss,
                 accuracy,
                 best,
-            } => Event::Validated {
-                run,
+            } => RunEvent::Validated {
                 step,
                 loss,
                 accuracy,
                 best,
             },
-            Self::Diagnosis { diagnosis } => Event::Diagnosed { run, diagnosis },
-            Self::Evaluation { phase, summary } => Event::EvaluationFinished {
-                run,
-                phase,
-                summary,
-            },
+            Self::Diagnosis { diagnosis } => RunEvent::Diagnosed(diagnosis),
+            Self::Evaluation { phase, summary } => RunEvent::EvaluationFinished { phase, summary },
             Self::Note { text: _ } => return None,
-            Self::Export { step, path, bytes } => Event::StateExported {
-                run,
-                step,
-                path,
-                bytes,
-            },
-            Self::Failure { during, message } => Event::Failed {
-                run: Some(run),
+            Self::Export { step, path, bytes } => RunEvent::StateExported { step, path, bytes },
+            Self::Failure { during, message } => RunEvent::Failed {
                 // Bad input has no run whose numbers could say so.
                 kind: FailureKind::Work,
                 during,
                 message,
             },
-            Self::End { outcome } => Event::RunEnded { run, outcome },
+            Self::End { outcome } => RunEvent::Ended(outcome),
         })
     }
 

@@ -8,7 +8,7 @@ use super::metrics::{MetricRecord, read_metrics};
 use super::run_folder::{METRICS_FILE, SPEC_FILE, read_run_spec, run_id, snapshot_steps};
 use super::run_labels::RunLabels;
 use crate::error::{Error, Result};
-use crate::protocol::event::Event;
+use crate::protocol::event::{Event, RunEvent};
 use crate::runs::run::{Run, RunStatus};
 use crate::runs::{BrokenFolder, RunStore};
 
@@ -68,21 +68,23 @@ pub fn past_run(folder: &Path) -> Result<Run> {
                     None => path,
                 };
                 let here = MetricRecord::Export { step, path, bytes };
-                events.extend(here.into_event(id.clone()));
+                events.extend(here.into_event());
             }
-            record => events.extend(record.into_event(id.clone())),
+            record => events.extend(record.into_event()),
         }
     }
     let mut store = RunStore::default();
-    store.apply(Event::RunStarted {
-        run: id.clone(),
-        spec: Box::new(spec),
-        folder: folder.to_path_buf(),
-        first_step: 0,
-        notes,
-    });
+    store.apply(Event::Run(
+        id.clone(),
+        RunEvent::Started {
+            spec: Box::new(spec),
+            folder: folder.to_path_buf(),
+            first_step: 0,
+            notes,
+        },
+    ));
     for event in events {
-        store.apply(event);
+        store.apply(Event::Run(id.clone(), event));
     }
     let mut run = store
         .take(&id)

@@ -15,11 +15,22 @@ use crate::tuning::train::rate_finder::RateFinding;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunId(pub String);
 
-/// What happened in the worker.
+/// What happened in the worker. A receiver names the branch that it cares for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// To the compute device or the model on it.
+    Device(DeviceEvent),
+    /// To a job that is no run, or to a run before it has a folder.
+    Job(JobEvent),
+    /// To a run.
+    Run(RunId, RunEvent),
+}
+
+/// What happened to the compute device or the model on it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DeviceEvent {
     /// The compute device is ready.
-    DeviceReady {
+    Ready {
         /// Name and reason of the choice, for the user.
         device: String,
     },
@@ -37,10 +48,13 @@ pub enum Event {
         /// Seconds it took.
         secs: f64,
     },
-    /// A run has started, at step 0 or where it had stopped.
-    RunStarted {
-        /// The run.
-        run: RunId,
+}
+
+/// What happened to a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunEvent {
+    /// It has started, at step 0 or where it had stopped.
+    Started {
         /// What it does.
         spec: Box<RunSpec>,
         /// Its folder.
@@ -50,17 +64,10 @@ pub enum Event {
         /// Things the user should know: examples left out, memory.
         notes: Vec<String>,
     },
-    /// Steps were taken and their numbers read back.
-    Step {
-        /// The run.
-        run: RunId,
-        /// The numbers of one step.
-        metrics: StepMetrics,
-    },
+    /// A step was taken and its numbers read back.
+    Step(StepMetrics),
     /// What held-out examples say.
     Validated {
-        /// The run.
-        run: RunId,
         /// The step it was measured after.
         step: usize,
         /// Mean nats a counted token.
@@ -70,17 +77,11 @@ pub enum Event {
         /// Whether it is the best so far.
         best: bool,
     },
-    /// Something about the run is wrong; told once a sign.
-    Diagnosed {
-        /// The run.
-        run: RunId,
-        /// What, and which field to change.
-        diagnosis: Diagnosis,
-    },
+    /// Something about the run is wrong, and which field to change; told once a
+    /// sign.
+    Diagnosed(Diagnosis),
     /// A newer snapshot lies in the latest-wins slot.
     SnapshotReady {
-        /// The run.
-        run: RunId,
         /// The step it was taken after.
         step: usize,
         /// Whether it is on the disk too.
@@ -88,8 +89,6 @@ pub enum Event {
     },
     /// A checkpoint is on the disk.
     CheckpointSaved {
-        /// The run.
-        run: RunId,
         /// The step it holds.
         step: usize,
         /// The file.
@@ -97,8 +96,6 @@ pub enum Event {
     },
     /// An evaluation made progress.
     EvaluationProgress {
-        /// The run.
-        run: RunId,
         /// Which evaluation.
         phase: EvaluationPhase,
         /// Items done.
@@ -108,8 +105,6 @@ pub enum Event {
     },
     /// An evaluation is complete.
     EvaluationFinished {
-        /// The run.
-        run: RunId,
         /// Which evaluation.
         phase: EvaluationPhase,
         /// What was measured.
@@ -117,8 +112,6 @@ pub enum Event {
     },
     /// A state was written, read back and found equal.
     StateExported {
-        /// The run.
-        run: RunId,
         /// Steps that made it.
         step: usize,
         /// The file.
@@ -128,18 +121,25 @@ pub enum Event {
     },
     /// The run waits for [`super::command::Command::Resume`].
     Paused {
-        /// The run.
-        run: RunId,
         /// Steps done.
         step: usize,
     },
-    /// The run is over.
-    RunEnded {
-        /// The run.
-        run: RunId,
-        /// How.
-        outcome: RunOutcome,
+    /// Something could not be done, and the run with it.
+    Failed {
+        /// Whose fault it is.
+        kind: FailureKind,
+        /// What was being done.
+        during: String,
+        /// One line for the user.
+        message: String,
     },
+    /// The run is over.
+    Ended(RunOutcome),
+}
+
+/// What happened to a job that is no run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobEvent {
     /// A search for a learning rate made progress.
     RateProgress {
         /// Steps done.
@@ -150,7 +150,7 @@ pub enum Event {
     /// A search for a learning rate is over.
     RateFound {
         /// The name of the search.
-        run: RunId,
+        name: RunId,
         /// What it found.
         finding: RateFinding,
     },
@@ -159,7 +159,7 @@ pub enum Event {
     /// More of an answer to a prompt.
     Generated {
         /// The name of the text.
-        run: RunId,
+        name: RunId,
         /// Which of the two.
         answer: Answer,
         /// What comes after what came before.
@@ -168,7 +168,7 @@ pub enum Event {
     /// An answer is complete.
     GenerationEnded {
         /// The name of the text.
-        run: RunId,
+        name: RunId,
         /// Which of the two.
         answer: Answer,
         /// Tokens of it.
@@ -181,7 +181,7 @@ pub enum Event {
     /// An evaluation of a finished run made progress.
     ScoreProgress {
         /// The name of the evaluation.
-        run: RunId,
+        name: RunId,
         /// Items done.
         done: usize,
         /// Items in all.
@@ -190,7 +190,7 @@ pub enum Event {
     /// An evaluation of a run that is over has ended.
     ScoreEnded {
         /// The name of the evaluation.
-        run: RunId,
+        name: RunId,
         /// The run that was scored.
         of: RunId,
         /// What was measured and the file of the items; none if it was stopped.
@@ -203,13 +203,10 @@ pub enum Event {
         /// The distances.
         distances: KernelDistances,
     },
-    /// A job is over, whatever came of it: one for each
-    /// [`super::command::Command`] that is more than a word to a run.
-    JobDone,
-    /// Something outside a run, or the run itself, could not be done.
+    /// It could not be done. A run fails in this way while it has no folder.
     Failed {
-        /// The run, if it was one.
-        run: Option<RunId>,
+        /// The name of the job, if it has one.
+        name: Option<RunId>,
         /// Whose fault it is.
         kind: FailureKind,
         /// What was being done.
@@ -217,6 +214,9 @@ pub enum Event {
         /// One line for the user.
         message: String,
     },
+    /// It is over, whatever came of it: one for each
+    /// [`super::command::Command`] that is more than a word to a run.
+    Done,
 }
 
 /// One of two answers to a prompt.

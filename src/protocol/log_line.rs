@@ -3,26 +3,36 @@
 use std::path::Path;
 
 use super::event::{
-    EvaluationPhase, EvaluationSummary, Event, LiftMetrics, LiteralMetrics, RunOutcome, StepMetrics,
+    DeviceEvent, EvaluationPhase, EvaluationSummary, Event, LiftMetrics, LiteralMetrics, RunEvent,
+    RunOutcome, StepMetrics,
 };
 use crate::format::shown;
 use crate::tuning::inspect::diagnosis::Diagnosis;
 
-/// The line of an event; none of those that come many times a second.
+/// The line of an event; none of those that come many times a second, and none
+/// of jobs, whose clients show what comes of them.
 pub fn log_line(event: &Event) -> Option<String> {
+    match event {
+        Event::Device(DeviceEvent::Ready { device }) => Some(format!("device {device}")),
+        Event::Device(DeviceEvent::ModelLoaded { model, secs, .. }) => {
+            Some(format!("{model}, loaded in {secs:.1} s"))
+        }
+        Event::Run(_, event) => run_line(event),
+        Event::Device(DeviceEvent::Loading { .. }) | Event::Job(_) => None,
+    }
+}
+
+fn run_line(event: &RunEvent) -> Option<String> {
     Some(match event {
-        Event::DeviceReady { device } => format!("device {device}"),
-        Event::ModelLoaded { model, secs, .. } => format!("{model}, loaded in {secs:.1} s"),
-        Event::RunStarted {
+        RunEvent::Started {
             first_step, notes, ..
         } => {
             let mut lines = vec![start_line(*first_step)];
             lines.extend(notes.iter().map(|note| format!("note: {note}")));
             lines.join("\n")
         }
-        Event::Step { metrics, .. } => step_line(metrics),
-        Event::Validated {
-            run: _,
+        RunEvent::Step(metrics) => step_line(metrics),
+        RunEvent::Validated {
             step,
             loss,
             accuracy,
@@ -38,29 +48,18 @@ pub fn log_line(event: &Event) -> Option<String> {
             });
             format!("validation loss {loss:.4}{right} after step {step}{best}")
         }
-        Event::Diagnosed { diagnosis, .. } => diagnosis_line(diagnosis),
-        Event::CheckpointSaved { step, path, .. } => {
+        RunEvent::Diagnosed(diagnosis) => diagnosis_line(diagnosis),
+        RunEvent::CheckpointSaved { step, path } => {
             format!("checkpoint after step {step} in {}", shown(path))
         }
-        Event::EvaluationFinished { phase, summary, .. } => evaluation_line(*phase, summary),
-        Event::StateExported { step, path, .. } => export_line(*step, path),
-        Event::Paused { step, .. } => pause_line(*step),
-        Event::RunEnded { outcome, .. } => outcome_line(outcome),
-        Event::Failed {
+        RunEvent::EvaluationFinished { phase, summary } => evaluation_line(*phase, summary),
+        RunEvent::StateExported { step, path, .. } => export_line(*step, path),
+        RunEvent::Paused { step } => pause_line(*step),
+        RunEvent::Failed {
             during, message, ..
         } => failure_line(during, message),
-        Event::Loading { .. }
-        | Event::SnapshotReady { .. }
-        | Event::EvaluationProgress { .. }
-        | Event::RateProgress { .. }
-        | Event::RateFound { .. }
-        | Event::TraceReady
-        | Event::Generated { .. }
-        | Event::GenerationEnded { .. }
-        | Event::ScoreProgress { .. }
-        | Event::ScoreEnded { .. }
-        | Event::DistancesMeasured { .. }
-        | Event::JobDone => return None,
+        RunEvent::Ended(outcome) => outcome_line(outcome),
+        _ => return None,
     })
 }
 

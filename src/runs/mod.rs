@@ -20,7 +20,9 @@ use self::generation::GeneratedTexts;
 use self::run::{ExportedState, Run, RunLabels, RunStatus};
 use self::scoring::Scoring;
 use crate::model::BytesRead;
-use crate::protocol::event::{Event, KernelDistances, RunId, RunOutcome, Score};
+use crate::protocol::event::{
+    DeviceEvent, Event, FailureKind, JobEvent, KernelDistances, RunEvent, RunId, RunOutcome, Score,
+};
 use crate::protocol::log_line::{
     diagnosis_line, evaluation_line, export_line, failure_line, outcome_line, pause_line,
     score_line, start_line,
@@ -163,7 +165,12 @@ impl RunStore {
             .map(|run| run.id.clone())
             .collect();
         for run in on {
-            self.fail(Some(run), "tuning", why.to_owned());
+            let failure = RunEvent::Failed {
+                kind: FailureKind::Work,
+                during: "tuning".into(),
+                message: why.to_owned(),
+            };
+            self.apply_to_run(&run, failure);
         }
         if let Some(scoring) = &mut self.scoring {
             scoring.is_on = false;
@@ -175,35 +182,47 @@ impl RunStore {
     /// left out; late and repeated ones never undo what is known.
     pub fn apply(&mut self, event: Event) {
         match event {
-            Event::DeviceReady { device } => {
+            Event::Device(event) => self.apply_to_device(event),
+            Event::Job(event) => self.apply_to_job(event),
+            Event::Run(run, event) => self.apply_to_run(&run, event),
+        }
+    }
+
+    fn apply_to_device(&mut self, event: DeviceEvent) {
+        match event {
+            DeviceEvent::Ready { device } => {
                 self.info(None, format!("device {device}"));
                 self.device = Some(device);
             }
-            Event::Loading { read } => self.loading = Some(read),
-            Event::ModelLoaded { model, bytes, secs } => {
+            DeviceEvent::Loading { read } => self.loading = Some(read),
+            DeviceEvent::ModelLoaded { model, bytes, secs } => {
                 self.info(None, format!("{model} loaded in {secs:.1} s"));
                 self.loading = None;
                 self.model = Some(LoadedModel { model, bytes, secs });
             }
-            Event::RunStarted {
-                run,
+        }
+    }
+
+    fn apply_to_run(&mut self, run: &RunId, event: RunEvent) {
+        match event {
+            RunEvent::Started {
                 spec,
                 folder,
                 first_step,
                 notes,
             } => {
-                self.log_start(&run, first_step, &notes);
+                self.log_start(run, first_step, &notes);
                 self.loading = None;
-                self.start(Run::new(run, *spec, folder), first_step, notes);
+                let new = Run::new(run.clone(), *spec, folder);
+                self.start(new, first_step, notes);
             }
-            Event::Step { run, metrics } => self.with_run(&run, |run| run.add_step(&metrics)),
-            Event::Validated {
-                run,
+            RunEvent::Step(metrics) => self.with_run(run, |run| run.add_step(&metrics)),
+            RunEvent::Validated {
                 step,
                 loss,
                 accuracy,
                 best: _,
-            } => self.with_run(&run, |run| {
+            } => self.with_run(run, |run| {
                 run.series.validation_loss.push(step, loss);
                 if let Some(Score {
                     n_correct, n_items, ..
@@ -213,93 +232,97 @@ impl RunStore {
                     run.series.validation_accuracy.push(step, share);
                 }
             }),
-            Event::Diagnosed { run, diagnosis } => {
-                self.write(Some(&run), LogLevel::Warning, diagnosis_line(&diagnosis));
-                self.with_run(&run, |run| run.add_diagnosis(diagnosis));
+            RunEvent::Diagnosed(diagnosis) => {
+                self.write(Some(run), LogLevel::Warning, diagnosis_line(&diagnosis));
+                self.with_run(run, |run| run.add_diagnosis(diagnosis));
             }
-            Event::SnapshotReady {
-                run,
-                step,
-                is_stored,
-            } => self.with_run(&run, |run| run.add_snapshot(step, is_stored)),
-            Event::CheckpointSaved { run, step, path } => {
-                self.with_run(&run, |run| run.checkpoint = Some((step, path)));
+            RunEvent::SnapshotReady { step, is_stored } => {
+                self.with_run(run, |run| run.add_snapshot(step, is_stored));
             }
-            Event::EvaluationProgress {
-                run,
-                phase,
-                done,
-                total,
-            } => self.with_run(&run, |run| {
+            RunEvent::CheckpointSaved { step, path } => {
+                self.with_run(run, |run| run.checkpoint = Some((step, path)));
+            }
+            RunEvent::EvaluationProgress { phase, done, total } => self.with_run(run, |run| {
                 run.go_on(RunStatus::Evaluating { phase, done, total });
             }),
-            Event::EvaluationFinished {
-                run,
-                phase,
-                summary,
-            } => {
-                self.info(Some(&run), evaluation_line(phase, &summary));
-                self.with_run(&run, |run| run.add_evaluation(phase, summary));
+            RunEvent::EvaluationFinished { phase, summary } => {
+                self.info(Some(run), evaluation_line(phase, &summary));
+                self.with_run(run, |run| run.add_evaluation(phase, summary));
             }
-            Event::StateExported {
-                run,
-                step,
-                path,
-                bytes,
-            } => {
-                self.info(Some(&run), export_line(step, &path));
+            RunEvent::StateExported { step, path, bytes } => {
+                self.info(Some(run), export_line(step, &path));
                 let state = ExportedState { step, path, bytes };
-                self.with_run(&run, |run| run.add_export(state));
+                self.with_run(run, |run| run.add_export(state));
             }
-            Event::Paused { run, step } => {
-                self.info(Some(&run), pause_line(step));
-                self.with_run(&run, |run| {
+            RunEvent::Paused { step } => {
+                self.info(Some(run), pause_line(step));
+                self.with_run(run, |run| {
                     let total = run.spec.training.steps;
                     run.go_on(RunStatus::Paused { step, total });
                 });
             }
-            Event::RunEnded { run, outcome } => {
-                self.write(Some(&run), outcome_level(&outcome), outcome_line(&outcome));
-                self.with_run(&run, |run| run.end(outcome.into()));
+            RunEvent::Failed {
+                kind: _,
+                during,
+                message,
+            } => {
+                self.log_failure(Some(run), &during, &message);
+                self.with_run(run, |run| run.go_on(RunStatus::Failed(message)));
             }
+            RunEvent::Ended(outcome) => {
+                self.write(Some(run), outcome_level(&outcome), outcome_line(&outcome));
+                self.with_run(run, |run| run.end(outcome.into()));
+            }
+        }
+    }
+
+    fn apply_to_job(&mut self, event: JobEvent) {
+        match event {
             // What it is about lies in the slot.
-            Event::TraceReady => {}
-            Event::RateProgress { done, total } => self.rate_search = Some((done, total)),
-            Event::RateFound { run: _, finding } => {
+            JobEvent::TraceReady => {}
+            JobEvent::RateProgress { done, total } => self.rate_search = Some((done, total)),
+            JobEvent::RateFound { name: _, finding } => {
                 self.rate_search = None;
                 self.rate = Some(finding);
             }
-            Event::Generated { run, answer, text } => {
-                GeneratedTexts::of(&mut self.generated, run).add(answer, &text);
+            JobEvent::Generated { name, answer, text } => {
+                GeneratedTexts::of(&mut self.generated, name).add(answer, &text);
             }
-            Event::GenerationEnded {
-                run,
+            JobEvent::GenerationEnded {
+                name,
                 answer,
                 n_tokens,
                 secs,
                 end,
-            } => GeneratedTexts::of(&mut self.generated, run).end(answer, n_tokens, secs, end),
-            Event::ScoreProgress { run, done, total } => {
-                let scoring = Scoring::of(&mut self.scoring, run);
+            } => GeneratedTexts::of(&mut self.generated, name).end(answer, n_tokens, secs, end),
+            JobEvent::ScoreProgress { name, done, total } => {
+                let scoring = Scoring::of(&mut self.scoring, name);
                 (scoring.done, scoring.total) = (done, total);
             }
-            Event::ScoreEnded { run, of, scored } => {
+            JobEvent::ScoreEnded { name, of, scored } => {
                 if let Some((summary, _)) = &scored {
                     self.info(Some(&of), score_line(summary));
                 }
-                let scoring = Scoring::of(&mut self.scoring, run);
+                let scoring = Scoring::of(&mut self.scoring, name);
                 (scoring.is_on, scoring.scored) = (false, scored);
             }
-            Event::DistancesMeasured { spec, distances } => {
+            JobEvent::DistancesMeasured { spec, distances } => {
                 self.distances = Some((spec, distances));
             }
-            Event::JobDone => self.loading = None,
-            Event::Failed {
-                run,
+            JobEvent::Failed {
+                name,
                 kind: _,
                 during,
                 message,
-            } => self.fail(run, &during, message),
+            } => {
+                self.log_failure(name.as_ref(), &during, &message);
+                if let Some(scoring) = &mut self.scoring
+                    && name.as_ref() == Some(&scoring.name)
+                {
+                    scoring.is_on = false;
+                }
+            }
+            JobEvent::Done => self.loading = None,
         }
     }
 
@@ -330,20 +353,10 @@ impl RunStore {
         run.add_notes(notes);
     }
 
-    fn fail(&mut self, run: Option<RunId>, during: &str, message: String) {
-        let line = failure_line(during, &message);
-        self.write(run.as_ref(), LogLevel::Error, line);
+    fn log_failure(&mut self, name: Option<&RunId>, during: &str, message: &str) {
+        self.write(name, LogLevel::Error, failure_line(during, message));
         self.loading = None;
         self.rate_search = None;
-        if let Some(scoring) = &mut self.scoring
-            && run.as_ref() == Some(&scoring.name)
-        {
-            scoring.is_on = false;
-            return;
-        }
-        if let Some(run) = run {
-            self.with_run(&run, |run| run.go_on(RunStatus::Failed(message)));
-        }
     }
 
     fn log_start(&mut self, run: &RunId, first_step: usize, notes: &[String]) {

@@ -2,7 +2,7 @@
 //! the worker, the window and the command line, take their events in this way.
 
 use super::RunStore;
-use crate::protocol::event::{Event, FailureKind, RunId, RunOutcome};
+use crate::protocol::event::{Event, FailureKind, JobEvent, RunEvent, RunId, RunOutcome};
 use crate::protocol::log_line::failure_line;
 use crate::tuning::inspect::diagnosis::Diagnosis;
 
@@ -22,7 +22,7 @@ pub enum News {
     RateFound(RunId),
     /// Something could not be done.
     Failed {
-        /// The run, if it was one.
+        /// The run or the job, if it has a name.
         run: Option<RunId>,
         /// Whose fault it is.
         kind: FailureKind,
@@ -49,46 +49,44 @@ impl RunStore {
 impl News {
     fn of(event: &Event) -> Option<Self> {
         match event {
-            Event::RunStarted { run, .. } => Some(Self::Began(run.clone())),
-            Event::RunEnded { run, outcome } => Some(Self::Ended {
+            Event::Run(run, RunEvent::Started { .. }) => Some(Self::Began(run.clone())),
+            Event::Run(run, RunEvent::Ended(outcome)) => Some(Self::Ended {
                 run: run.clone(),
                 outcome: outcome.clone(),
             }),
-            Event::RateFound { run, .. } => Some(Self::RateFound(run.clone())),
-            Event::Failed {
+            Event::Run(_, RunEvent::Diagnosed(diagnosis)) => {
+                Some(Self::Diagnosed(diagnosis.clone()))
+            }
+            Event::Run(
                 run,
+                RunEvent::Failed {
+                    kind,
+                    during,
+                    message,
+                },
+            ) => Some(Self::failed(Some(run), *kind, during, message)),
+            Event::Job(JobEvent::RateFound { name, .. }) => Some(Self::RateFound(name.clone())),
+            Event::Job(JobEvent::ScoreEnded { of, .. }) => Some(Self::Scored(of.clone())),
+            Event::Job(JobEvent::Done) => Some(Self::JobDone),
+            Event::Job(JobEvent::Failed {
+                name,
                 kind,
                 during,
                 message,
-            } => Some(Self::Failed {
-                run: run.clone(),
-                kind: *kind,
-                message: match kind {
-                    // It names the file or the field itself.
-                    FailureKind::Input => message.clone(),
-                    FailureKind::Work => failure_line(during, message),
-                },
-            }),
-            Event::Diagnosed { diagnosis, .. } => Some(Self::Diagnosed(diagnosis.clone())),
-            Event::ScoreEnded { of, .. } => Some(Self::Scored(of.clone())),
-            Event::JobDone => Some(Self::JobDone),
-            Event::DeviceReady { .. }
-            | Event::Loading { .. }
-            | Event::ModelLoaded { .. }
-            | Event::Step { .. }
-            | Event::Validated { .. }
-            | Event::SnapshotReady { .. }
-            | Event::CheckpointSaved { .. }
-            | Event::EvaluationProgress { .. }
-            | Event::EvaluationFinished { .. }
-            | Event::StateExported { .. }
-            | Event::Paused { .. }
-            | Event::RateProgress { .. }
-            | Event::Generated { .. }
-            | Event::GenerationEnded { .. }
-            | Event::ScoreProgress { .. }
-            | Event::DistancesMeasured { .. }
-            | Event::TraceReady => None,
+            }) => Some(Self::failed(name.as_ref(), *kind, during, message)),
+            Event::Device(_) | Event::Job(_) | Event::Run(..) => None,
+        }
+    }
+
+    fn failed(run: Option<&RunId>, kind: FailureKind, during: &str, message: &str) -> Self {
+        Self::Failed {
+            run: run.cloned(),
+            kind,
+            message: match kind {
+                // It names the file or the field itself.
+                FailureKind::Input => message.to_owned(),
+                FailureKind::Work => failure_line(during, message),
+            },
         }
     }
 }

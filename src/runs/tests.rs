@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, FailureKind, Score, StepMetrics};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, StepMetrics};
 use crate::protocol::run_spec::RunSpec;
 
 fn id(name: &str) -> RunId {
@@ -11,19 +11,21 @@ fn id(name: &str) -> RunId {
 }
 
 fn started(name: &str, first_step: usize) -> Event {
-    Event::RunStarted {
-        run: id(name),
-        spec: Box::default(),
-        folder: "runs/a".into(),
-        first_step,
-        notes: vec!["2 examples left out".into()],
-    }
+    Event::Run(
+        id(name),
+        RunEvent::Started {
+            spec: Box::default(),
+            folder: "runs/a".into(),
+            first_step,
+            notes: vec!["2 examples left out".into()],
+        },
+    )
 }
 
 fn step(name: &str, step: usize, loss: f64) -> Event {
-    Event::Step {
-        run: id(name),
-        metrics: StepMetrics {
+    Event::Run(
+        id(name),
+        RunEvent::Step(StepMetrics {
             step,
             loss,
             grad_norm: 1.0,
@@ -32,38 +34,42 @@ fn step(name: &str, step: usize, loss: f64) -> Event {
             tokens: 100,
             secs: 0.5,
             lift: None,
-        },
-    }
+        }),
+    )
 }
 
 fn validated(name: &str, step: usize, loss: f64) -> Event {
-    Event::Validated {
-        run: id(name),
-        step,
-        loss,
-        accuracy: None,
-        best: true,
-    }
+    Event::Run(
+        id(name),
+        RunEvent::Validated {
+            step,
+            loss,
+            accuracy: None,
+            best: true,
+        },
+    )
 }
 
 fn evaluated(name: &str, phase: EvaluationPhase) -> Event {
-    Event::EvaluationFinished {
-        run: id(name),
-        phase,
-        summary: EvaluationSummary {
-            benchmark: "arc-mini".into(),
-            few_shot: 0,
-            scores: vec![Score {
-                name: "strict".into(),
-                n_correct: 3,
-                n_items: 4,
-            }],
-            n_total: 500,
-            written: None,
-            left_out: 0,
-            secs: 2.0,
+    Event::Run(
+        id(name),
+        RunEvent::EvaluationFinished {
+            phase,
+            summary: EvaluationSummary {
+                benchmark: "arc-mini".into(),
+                few_shot: 0,
+                scores: vec![Score {
+                    name: "strict".into(),
+                    n_correct: 3,
+                    n_items: 4,
+                }],
+                n_total: 500,
+                written: None,
+                left_out: 0,
+                secs: 2.0,
+            },
         },
-    }
+    )
 }
 
 fn store_of(events: impl IntoIterator<Item = Event>) -> RunStore {
@@ -80,34 +86,47 @@ fn check_status(events: Vec<Event>, want: &RunStatus) {
 }
 
 fn ended(outcome: RunOutcome) -> Event {
-    Event::RunEnded {
-        run: id("a"),
-        outcome,
-    }
+    Event::Run(id("a"), RunEvent::Ended(outcome))
 }
 
 fn failed(run: Option<&str>) -> Event {
-    Event::Failed {
-        run: run.map(id),
-        kind: FailureKind::Work,
-        during: "a step".into(),
-        message: "device lost".into(),
+    let (kind, during) = (FailureKind::Work, "a step".to_owned());
+    let message = "device lost".to_owned();
+    match run {
+        Some(run) => Event::Run(
+            id(run),
+            RunEvent::Failed {
+                kind,
+                during,
+                message,
+            },
+        ),
+        None => Event::Job(JobEvent::Failed {
+            name: None,
+            kind,
+            during,
+            message,
+        }),
     }
 }
 
 fn paused(step: usize) -> Event {
-    Event::Paused { run: id("a"), step }
+    Event::Run(id("a"), RunEvent::Paused { step })
 }
 
 #[test]
 fn statuses() {
     let running = |step| RunStatus::Running { step, total: 300 };
     let after = EvaluationPhase::After;
-    let progress = |phase| Event::EvaluationProgress {
-        run: id("a"),
-        phase,
-        done: 1,
-        total: 4,
+    let progress = |phase| {
+        Event::Run(
+            id("a"),
+            RunEvent::EvaluationProgress {
+                phase,
+                done: 1,
+                total: 4,
+            },
+        )
     };
     let cases = [
         (vec![started("a", 0)], running(0)),
@@ -237,14 +256,14 @@ fn the_log_says_what_happened_and_has_an_end() {
 #[test]
 fn loading_ends_with_the_model_or_a_failure() {
     let read = BytesRead { done: 1, total: 2 };
-    let loading = || Event::Loading { read };
+    let loading = || Event::Device(DeviceEvent::Loading { read });
     assert_eq!(store_of([loading()]).loading, Some(read));
     assert_eq!(store_of([loading(), failed(None)]).loading, None);
-    let loaded = Event::ModelLoaded {
+    let loaded = Event::Device(DeviceEvent::ModelLoaded {
         model: "mini".into(),
         bytes: 1,
         secs: 0.1,
-    };
+    });
     assert_eq!(store_of([loading(), loaded]).loading, None);
 }
 
@@ -280,41 +299,43 @@ fn any_event() -> impl Strategy<Value = Event> {
             0 => started(name, at),
             1 => validated(name, at, number),
             2 => evaluated(name, phase),
-            3 => Event::Paused {
-                run: id(name),
-                step: at,
-            },
-            4 => Event::RunEnded {
-                run: id(name),
-                outcome,
-            },
+            3 => Event::Run(id(name), RunEvent::Paused { step: at }),
+            4 => Event::Run(id(name), RunEvent::Ended(outcome)),
             5 => failed(Some(name)),
             6 => failed(None),
-            7 => Event::EvaluationProgress {
-                run: id(name),
-                phase,
-                done: at,
-                total: 3,
-            },
-            8 => Event::SnapshotReady {
-                run: id(name),
-                step: at,
-                is_stored: at % 2 == 0,
-            },
-            9 => Event::CheckpointSaved {
-                run: id(name),
-                step: at,
-                path: "c".into(),
-            },
-            10 => Event::StateExported {
-                step: 7,
-                run: id(name),
-                path: "s".into(),
-                bytes: 1,
-            },
-            11 => Event::Loading {
+            7 => Event::Run(
+                id(name),
+                RunEvent::EvaluationProgress {
+                    phase,
+                    done: at,
+                    total: 3,
+                },
+            ),
+            8 => Event::Run(
+                id(name),
+                RunEvent::SnapshotReady {
+                    step: at,
+                    is_stored: at % 2 == 0,
+                },
+            ),
+            9 => Event::Run(
+                id(name),
+                RunEvent::CheckpointSaved {
+                    step: at,
+                    path: "c".into(),
+                },
+            ),
+            10 => Event::Run(
+                id(name),
+                RunEvent::StateExported {
+                    step: 7,
+                    path: "s".into(),
+                    bytes: 1,
+                },
+            ),
+            11 => Event::Device(DeviceEvent::Loading {
                 read: BytesRead::default(),
-            },
+            }),
             _ => step(name, at, number),
         },
     )
@@ -338,7 +359,7 @@ proptest! {
 
     #[test]
     fn repeated_events_change_nothing(mut events in prop::collection::vec(any_event(), 0..40)) {
-        let metrics = |event: &Event| matches!(event, Event::Step { .. } | Event::Validated { .. });
+        let metrics = |event: &Event| matches!(event, Event::Run(_, RunEvent::Step(_)) | Event::Run(_, RunEvent::Validated { .. }));
         events.retain(metrics);
         events.insert(0, started("a", 0));
         let once = store_of(events.clone());

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::BytesRead;
 use crate::persist::metrics::MetricRecord;
-use crate::protocol::event::{EvaluationPhase, Event, FailureKind, RunId};
+use crate::protocol::event::{DeviceEvent, EvaluationPhase, Event, FailureKind, RunEvent, RunId};
 use crate::protocol::run_spec::RunSpec;
 
 /// To the process. It does one thing at a time.
@@ -96,109 +96,90 @@ pub(super) enum WireEvent {
 impl WireEvent {
     /// The event as it is told; none of those that only its process can use.
     pub fn of(event: &Event) -> Option<Self> {
-        let run = match event.clone() {
-            Event::DeviceReady { device } => return Some(Self::DeviceReady { device }),
-            Event::Loading { read } => return Some(Self::Loading { read }),
-            Event::ModelLoaded { model, bytes, secs } => {
+        let (run, event) = match event.clone() {
+            Event::Device(DeviceEvent::Ready { device }) => {
+                return Some(Self::DeviceReady { device });
+            }
+            Event::Device(DeviceEvent::Loading { read }) => return Some(Self::Loading { read }),
+            Event::Device(DeviceEvent::ModelLoaded { model, bytes, secs }) => {
                 return Some(Self::ModelLoaded { model, bytes, secs });
             }
-            Event::RunStarted {
+            Event::Job(_) => return None,
+            Event::Run(run, event) => (run, event),
+        };
+        Some(match event {
+            RunEvent::Started {
+                spec,
+                folder,
+                first_step,
+                notes,
+            } => Self::Started {
                 run,
                 spec,
                 folder,
                 first_step,
                 notes,
-            } => {
-                return Some(Self::Started {
-                    run,
-                    spec,
-                    folder,
-                    first_step,
-                    notes,
-                });
-            }
-            Event::CheckpointSaved { run, step, path } => {
-                return Some(Self::Saved { run, step, path });
-            }
-            Event::EvaluationProgress {
+            },
+            RunEvent::CheckpointSaved { step, path } => Self::Saved { run, step, path },
+            RunEvent::EvaluationProgress { phase, done, total } => Self::Scoring {
                 run,
                 phase,
                 done,
                 total,
-            } => {
-                return Some(Self::Scoring {
-                    run,
-                    phase,
-                    done,
-                    total,
-                });
-            }
-            Event::Paused { run, step } => return Some(Self::Paused { run, step }),
-            Event::SnapshotReady { .. }
-            | Event::RateProgress { .. }
-            | Event::RateFound { .. }
-            | Event::TraceReady
-            | Event::Generated { .. }
-            | Event::GenerationEnded { .. }
-            | Event::ScoreProgress { .. }
-            | Event::ScoreEnded { .. }
-            | Event::DistancesMeasured { .. }
-            | Event::JobDone
-            | Event::Failed { run: None, .. } => return None,
-            Event::Step { run, .. }
-            | Event::Validated { run, .. }
-            | Event::Diagnosed { run, .. }
-            | Event::EvaluationFinished { run, .. }
-            | Event::StateExported { run, .. }
-            | Event::RunEnded { run, .. }
-            | Event::Failed { run: Some(run), .. } => run,
-        };
-        // Numbers that are not finite stand in lines as they do in files.
-        let record = MetricRecord::from_event(event).into_iter().next()?;
-        Some(Self::Record { run, record })
+            },
+            RunEvent::Paused { step } => Self::Paused { run, step },
+            // Numbers that are not finite stand in lines as they do in files.
+            event => Self::Record {
+                run,
+                record: MetricRecord::from_event(&event).into_iter().next()?,
+            },
+        })
     }
 
     /// The event again.
     pub fn into_event(self) -> Option<Event> {
-        Some(match self {
-            Self::DeviceReady { device } => Event::DeviceReady { device },
-            Self::Loading { read } => Event::Loading { read },
-            Self::ModelLoaded { model, bytes, secs } => Event::ModelLoaded { model, bytes, secs },
+        let device = |event| Some(Event::Device(event));
+        let (run, event) = match self {
+            Self::DeviceReady { device: name } => {
+                return device(DeviceEvent::Ready { device: name });
+            }
+            Self::Loading { read } => return device(DeviceEvent::Loading { read }),
+            Self::ModelLoaded { model, bytes, secs } => {
+                return device(DeviceEvent::ModelLoaded { model, bytes, secs });
+            }
             Self::Started {
                 run,
                 spec,
                 folder,
                 first_step,
                 notes,
-            } => Event::RunStarted {
-                run,
-                spec,
-                folder,
-                first_step,
-                notes,
-            },
-            Self::Record { run, record } => return record.into_event(run),
-            Self::Saved { run, step, path } => Event::CheckpointSaved { run, step, path },
+            } => {
+                let event = RunEvent::Started {
+                    spec,
+                    folder,
+                    first_step,
+                    notes,
+                };
+                (run, event)
+            }
+            Self::Record { run, record } => (run, record.into_event()?),
+            Self::Saved { run, step, path } => (run, RunEvent::CheckpointSaved { step, path }),
             Self::Scoring {
                 run,
                 phase,
                 done,
                 total,
-            } => Event::EvaluationProgress {
-                run,
-                phase,
-                done,
-                total,
-            },
-            Self::Paused { run, step } => Event::Paused { run, step },
-        })
+            } => (run, RunEvent::EvaluationProgress { phase, done, total }),
+            Self::Paused { run, step } => (run, RunEvent::Paused { step }),
+        };
+        Some(Event::Run(run, event))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::event::StepMetrics;
+    use crate::protocol::event::{RunOutcome, StepMetrics};
 
     #[test]
     fn events_pass_through_a_line_with_numbers_that_are_not_finite() {
@@ -214,18 +195,17 @@ mod tests {
             lift: None,
         };
         for event in [
-            Event::Step {
-                run: run.clone(),
-                metrics,
-            },
-            Event::RunStarted {
-                run: run.clone(),
-                spec: Box::default(),
-                folder: "runs/a".into(),
-                first_step: 2,
-                notes: vec!["x\ny".into()],
-            },
-            Event::Paused { run, step: 4 },
+            Event::Run(run.clone(), RunEvent::Step(metrics)),
+            Event::Run(
+                run.clone(),
+                RunEvent::Started {
+                    spec: Box::default(),
+                    folder: "runs/a".into(),
+                    first_step: 2,
+                    notes: vec!["x\ny".into()],
+                },
+            ),
+            Event::Run(run, RunEvent::Paused { step: 4 }),
         ] {
             let report = Report::Event(Box::new(WireEvent::of(&event).unwrap()));
             let line = serde_json::to_string(&report).unwrap();
@@ -235,11 +215,59 @@ mod tests {
             };
             assert_eq!(again.into_event(), Some(event));
         }
-        let unseen = Event::SnapshotReady {
-            run: RunId("a".into()),
-            step: 1,
-            is_stored: false,
-        };
+        let unseen = Event::Run(
+            RunId("a".into()),
+            RunEvent::SnapshotReady {
+                step: 1,
+                is_stored: false,
+            },
+        );
         assert_eq!(WireEvent::of(&unseen), None);
+    }
+
+    #[test]
+    fn lines_of_an_earlier_process_are_read() {
+        let run = || RunId("a".into());
+        let read = |line: &str| match serde_json::from_str(line).unwrap() {
+            Report::Event(event) => event.into_event().unwrap(),
+            other => panic!("{other:?}"),
+        };
+        for (line, event) in [
+            (
+                r#"{"Event":{"DeviceReady":{"device":"A processor"}}}"#,
+                Event::Device(DeviceEvent::Ready {
+                    device: "A processor".into(),
+                }),
+            ),
+            (
+                r#"{"Event":{"Saved":{"run":"a","step":50,"path":"runs/a/checkpoints/50"}}}"#,
+                Event::Run(
+                    run(),
+                    RunEvent::CheckpointSaved {
+                        step: 50,
+                        path: "runs/a/checkpoints/50".into(),
+                    },
+                ),
+            ),
+            (
+                r#"{"Event":{"Record":{"run":"a","record":{"kind":"validation","step":50,"loss":"NaN","best":false}}}}"#,
+                Event::Run(
+                    run(),
+                    RunEvent::Validated {
+                        step: 50,
+                        loss: f64::NAN,
+                        accuracy: None,
+                        best: false,
+                    },
+                ),
+            ),
+            (
+                r#"{"Event":{"Record":{"run":"a","record":{"kind":"end","outcome":"Finished"}}}}"#,
+                Event::Run(run(), RunEvent::Ended(RunOutcome::Finished)),
+            ),
+        ] {
+            // Numbers that are none are not equal to themselves.
+            assert_eq!(format!("{:?}", read(line)), format!("{event:?}"));
+        }
     }
 }

@@ -17,7 +17,7 @@ use super::task::{Task, TaskState};
 use crate::error::{Error, Result};
 use crate::format::duration;
 use crate::persist::run_folder::RunFolder;
-use crate::protocol::event::{Event, FailureKind};
+use crate::protocol::event::{DeviceEvent, Event, FailureKind};
 use crate::protocol::run_spec::RunSpec;
 
 mod tell;
@@ -260,7 +260,7 @@ impl Scheduler<'_> {
         match body {
             MessageBody::Report(Report::Event(event)) => {
                 if let Some(event) = event.into_event() {
-                    if let Event::DeviceReady { device } = &event {
+                    if let Event::Device(DeviceEvent::Ready { device }) = &event {
                         self.device.clone_from(device);
                     }
                     (self.send)(SweepEvent::Worker(Box::new(event)));

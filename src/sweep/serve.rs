@@ -13,7 +13,7 @@ use super::protocol::{Failure, Order, Report, WireEvent};
 use crate::error::{Error, Result};
 use crate::persist::folder_lock::FolderLock;
 use crate::protocol::command::{Command, ResumeChanges};
-use crate::protocol::event::{Event, FailureKind, RunId};
+use crate::protocol::event::{Event, FailureKind, JobEvent, RunEvent, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::train::rate_finder::RateRange;
 use crate::worker::{Worker, WorkerHandle};
@@ -118,10 +118,10 @@ impl Serving {
                     if let Some(event) = WireEvent::of(&event) {
                         report(&Report::Event(Box::new(event)));
                     }
-                    if let Event::RunStarted { run: started, .. } = &event {
+                    if let Event::Run(started, RunEvent::Started { .. }) = &event {
                         run = Some(started.clone());
                     }
-                    if let (Event::Step { metrics, .. }, Some(until)) = (&event, until)
+                    if let (Event::Run(_, RunEvent::Step(metrics)), Some(until)) = (&event, until)
                         && metrics.step >= until
                         && !was_stopped
                     {
@@ -131,7 +131,7 @@ impl Serving {
                     failure = failure_of(&event).or(failure);
                     let _ = self.looked.send(());
                     // Not before, for until then the worker holds the run's folder.
-                    if event == Event::JobDone {
+                    if event == Event::Job(JobEvent::Done) {
                         report(&Report::Over { failure });
                         return false;
                     }
@@ -181,7 +181,7 @@ impl Serving {
             select! {
                 recv(self.worker.events) -> event => {
                     let Ok(event) = event else { return true };
-                    if let Event::RateProgress { done, .. } = &event {
+                    if let Event::Job(JobEvent::RateProgress { done, .. }) = &event {
                         match *done {
                             WARM_STEPS => start = Some(Instant::now()),
                             LAST_STEP => secs = start.map(since),
@@ -190,7 +190,7 @@ impl Serving {
                     }
                     failure = failure_of(&event).or(failure);
                     let _ = self.looked.send(());
-                    if event == Event::JobDone {
+                    if event == Event::Job(JobEvent::Done) {
                         report(&match secs {
                             Some(secs) if failure.is_none() => Report::Timed { secs },
                             Some(_) | None => Report::Over { failure },
@@ -223,13 +223,14 @@ impl Serving {
 
 /// Why a job could not be done.
 fn failure_of(event: &Event) -> Option<Failure> {
-    let Event::Failed { kind, message, .. } = event else {
-        return None;
-    };
-    Some(Failure {
-        kind: *kind,
-        message: message.clone(),
-    })
+    match event {
+        Event::Job(JobEvent::Failed { kind, message, .. })
+        | Event::Run(_, RunEvent::Failed { kind, message, .. }) => Some(Failure {
+            kind: *kind,
+            message: message.clone(),
+        }),
+        _ => None,
+    }
 }
 
 /// Waits until no other process holds the run.

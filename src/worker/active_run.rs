@@ -6,7 +6,9 @@ use super::evaluating::Measurement;
 use super::run_export::{Figures, Handover};
 use super::tuning_loop::{Sources, Tuning, TuningEnd};
 use crate::error::{Error, Result};
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, RunOutcome};
+use crate::protocol::event::{
+    EvaluationPhase, EvaluationSummary, Event, RunEvent, RunId, RunOutcome,
+};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::SelectBy;
@@ -35,7 +37,7 @@ impl ActiveRun<'_> {
             other => other?,
         };
         let run = self.run;
-        context.report(Event::RunEnded { run, outcome })
+        context.report(Event::Run(run, RunEvent::Ended(outcome)))
     }
 
     fn go(&mut self, context: &mut Context<'_>) -> Result<RunOutcome> {

@@ -8,8 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::metrics::MetricRecord;
 use crate::persist::run_folder::RunFolder;
-use crate::protocol::event::EvaluationPhase;
-use crate::protocol::event::{Event, FailureKind, RunId};
+use crate::protocol::event::{EvaluationPhase, Event, FailureKind, JobEvent, RunEvent, RunId};
 use crate::protocol::latest::{Latest, StateSnapshot};
 use crate::protocol::log_line::log_line;
 use crate::protocol::run_spec::RunSpec;
@@ -105,8 +104,10 @@ impl Context<'_> {
     /// [`Error::Io`] if it cannot be written.
     pub fn report(&mut self, event: Event) -> Result<()> {
         if let Some(folder) = &mut self.folder {
-            for record in MetricRecord::from_event(&event) {
-                folder.append_metric(&record)?;
+            if let Event::Run(_, event) = &event {
+                for record in MetricRecord::from_event(event) {
+                    folder.append_metric(&record)?;
+                }
             }
             if let Some(line) = log_line(&event) {
                 folder.append_log(&line)?;
@@ -119,11 +120,22 @@ impl Context<'_> {
     /// Reports that the job failed. What cannot be written any more is sent
     /// all the same.
     pub fn report_failure(&mut self, kind: FailureKind, message: String) {
-        let failure = Event::Failed {
-            run: self.run(),
-            kind,
-            during: self.during.words().into(),
-            message,
+        let during = self.during.words().into();
+        let failure = match &self.folder {
+            Some(folder) => {
+                let failure = RunEvent::Failed {
+                    kind,
+                    during,
+                    message,
+                };
+                Event::Run(folder.id().clone(), failure)
+            }
+            None => Event::Job(JobEvent::Failed {
+                name: self.unwritten.clone(),
+                kind,
+                during,
+                message,
+            }),
         };
         if self.report(failure.clone()).is_err() {
             (self.send)(failure);
@@ -157,10 +169,7 @@ impl Context<'_> {
         let polled = self.control.poll(run.as_ref(), &mut || {
             pause_start = Some(Instant::now());
             let Some(run) = &run else { return Ok(()) };
-            let event = Event::Paused {
-                run: run.clone(),
-                step,
-            };
+            let event = Event::Run(run.clone(), RunEvent::Paused { step });
             if let (Some(folder), Some(line)) = (folder.as_mut(), log_line(&event)) {
                 folder.append_log(&line)?;
             }

@@ -6,7 +6,7 @@ use super::loading::load_data;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::kernels::device::read_back::read_f32;
-use crate::protocol::event::{Event, KernelDistances};
+use crate::protocol::event::{Event, JobEvent, KernelDistances};
 use crate::protocol::run_spec::RunSpec;
 use crate::random::SplitMix64;
 use crate::tuning::method::projector::KernelProjector;
@@ -80,10 +80,10 @@ pub(super) fn measure_distances(
     }
     distances.pairs.sort_unstable_by(f32::total_cmp);
     distances.nearest.sort_unstable_by(f32::total_cmp);
-    context.report(Event::DistancesMeasured {
+    context.report(Event::Job(JobEvent::DistancesMeasured {
         spec: Box::new(spec.clone()),
         distances,
-    })
+    }))
 }
 
 /// The lift whose distances can be measured.

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::evaluation_file::{Scored, written_answers};
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId, Score};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunEvent, RunId, Score};
 use crate::tuning::method::tuned::Tuned;
 
 /// Seconds between two reports of progress.
@@ -105,11 +105,15 @@ impl Measurement<'_> {
     /// or the disk reports.
     pub fn take(&self, context: &mut Context<'_>) -> Result<EvaluationSummary> {
         context.during = JobPhase::Evaluating(self.phase);
-        let told = |done, total| Event::EvaluationProgress {
-            run: self.run.clone(),
-            phase: self.phase,
-            done,
-            total,
+        let told = |done, total| {
+            Event::Run(
+                self.run.clone(),
+                RunEvent::EvaluationProgress {
+                    phase: self.phase,
+                    done,
+                    total,
+                },
+            )
         };
         let work = Work {
             loaded: self.loaded,
@@ -123,11 +127,13 @@ impl Measurement<'_> {
         let folder = context.folder()?;
         let scored = work.scored(folder.id(), summary.secs);
         folder.write_evaluation(self.phase, &evaluation, &scored)?;
-        context.report(Event::EvaluationFinished {
-            run: self.run.clone(),
-            phase: self.phase,
-            summary: summary.clone(),
-        })?;
+        context.report(Event::Run(
+            self.run.clone(),
+            RunEvent::EvaluationFinished {
+                phase: self.phase,
+                summary: summary.clone(),
+            },
+        ))?;
         Ok(summary)
     }
 }

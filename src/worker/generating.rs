@@ -13,7 +13,7 @@ use crate::model::state::Start;
 use crate::model::text_stream::TextStream;
 use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 use crate::protocol::command::GenerationRequest;
-use crate::protocol::event::{Answer, AnswerEnd, Event, RunId};
+use crate::protocol::event::{Answer, AnswerEnd, Event, JobEvent, RunId};
 use crate::tuning::states::lift_bundle::read_tuned;
 use crate::tuning::states::state_file::locate_state;
 
@@ -86,13 +86,13 @@ fn answers(request: &GenerationRequest) -> impl Iterator<Item = Answer> {
 
 fn end_all(request: &GenerationRequest, run: &RunId, context: &mut Context<'_>) -> Result<()> {
     for answer in answers(request) {
-        context.report(Event::GenerationEnded {
-            run: run.clone(),
+        context.report(Event::Job(JobEvent::GenerationEnded {
+            name: run.clone(),
             answer,
             n_tokens: 0,
             secs: 0.0,
             end: AnswerEnd::Stopped,
-        })?;
+        }))?;
     }
     Ok(())
 }
@@ -184,22 +184,22 @@ impl<'a> Writer<'a> {
         if text.is_empty() {
             return Ok(());
         }
-        context.report(Event::Generated {
-            run: run.clone(),
+        context.report(Event::Job(JobEvent::Generated {
+            name: run.clone(),
             answer: self.answer,
             text,
-        })
+        }))
     }
 
     fn end(mut self, end: AnswerEnd, run: &RunId, context: &mut Context<'_>) -> Result<()> {
         let rest = self.stream.rest();
         self.report(rest, run, context)?;
-        context.report(Event::GenerationEnded {
-            run: run.clone(),
+        context.report(Event::Job(JobEvent::GenerationEnded {
+            name: run.clone(),
             answer: self.answer,
             n_tokens: self.n_tokens,
             secs: self.since.elapsed().as_secs_f64(),
             end,
-        })
+        }))
     }
 }

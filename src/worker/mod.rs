@@ -58,7 +58,7 @@ use self::session::Session;
 use crate::error::{Error, Result};
 use crate::kernels::device;
 use crate::protocol::command::Command;
-use crate::protocol::event::{Event, FailureKind};
+use crate::protocol::event::{Event, FailureKind, JobEvent};
 use crate::protocol::latest::{Latest, StateSnapshot};
 use crate::protocol::trace::TraceAnswer;
 
@@ -78,10 +78,11 @@ pub struct WorkerHandle {
     /// Reports. They are never held back, so a client that does not look never
     /// blocks the worker.
     pub events: Receiver<Event>,
-    /// The newest state, announced by [`Event::SnapshotReady`].
+    /// The newest state, announced by
+    /// [`RunEvent::SnapshotReady`](crate::protocol::event::RunEvent::SnapshotReady).
     pub snapshots: Arc<Latest<StateSnapshot>>,
     /// What came of the newest [`Command::Trace`], announced by
-    /// [`Event::TraceReady`].
+    /// [`JobEvent::TraceReady`].
     pub traces: Arc<Latest<TraceAnswer>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -179,7 +180,7 @@ fn work(
         // A client that hears of the end may have another process take the run up.
         drop(context);
         for _ in 0..usize::from(is_counted) + control.take_abandoned() {
-            send(Event::JobDone);
+            send(Event::Job(JobEvent::Done));
         }
     }
 }

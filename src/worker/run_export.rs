@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::context::{Context, JobPhase};
 use crate::error::Result;
 use crate::persist::spec_file::print_spec;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunEvent, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
@@ -71,11 +71,13 @@ impl Handover<'_> {
     }
 
     fn report(&self, written: ExportReport, context: &mut Context<'_>) -> Result<()> {
-        context.report(Event::StateExported {
-            run: self.run.clone(),
-            step: self.figures.step,
-            path: written.path,
-            bytes: written.bytes,
-        })
+        context.report(Event::Run(
+            self.run.clone(),
+            RunEvent::StateExported {
+                step: self.figures.step,
+                path: written.path,
+                bytes: written.bytes,
+            },
+        ))
     }
 }

@@ -25,7 +25,9 @@ use crate::persist::run_folder::RunFolder;
 use crate::persist::run_history::past_run;
 use crate::persist::run_inputs::has_inputs;
 use crate::protocol::command::ResumeChanges;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunId};
+use crate::protocol::event::{
+    EvaluationPhase, EvaluationSummary, Event, JobEvent, RunEvent, RunId,
+};
 use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::states::start::start_state;
 use crate::tuning::train::batch::DataOrder;
@@ -56,7 +58,7 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
                 Err(Error::Stopped) => RateFinding::default(),
                 other => other?,
             };
-            context.report(Event::RateFound { run, finding })
+            context.report(Event::Job(JobEvent::RateFound { name: run, finding }))
         }
         Job::Generate { run, request } => {
             context.unwritten = Some(run);
@@ -274,13 +276,15 @@ fn begin(
     let run = folder.id().clone();
     let path = folder.path().to_path_buf();
     context.folder = Some(folder);
-    context.report(Event::RunStarted {
-        run: run.clone(),
-        spec: Box::new(spec.clone()),
-        folder: path,
-        first_step,
-        notes,
-    })?;
+    context.report(Event::Run(
+        run.clone(),
+        RunEvent::Started {
+            spec: Box::new(spec.clone()),
+            folder: path,
+            first_step,
+            notes,
+        },
+    ))?;
     Ok(run)
 }
 
@@ -306,7 +310,7 @@ fn search_rate(
         &mut |step| micro_batches(&order, data, spec, step),
         &mut |done, total| {
             context.poll(done)?;
-            context.report(Event::RateProgress { done, total })
+            context.report(Event::Job(JobEvent::RateProgress { done, total }))
         },
     )
 }

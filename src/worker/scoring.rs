@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::persist::evaluation_file::{later_name, write_evaluation};
 use crate::persist::run_folder::read_run_spec;
 use crate::protocol::command::ScoreRequest;
-use crate::protocol::event::{EvaluationSummary, Event, RunId};
+use crate::protocol::event::{EvaluationSummary, Event, JobEvent, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::states::lift_bundle::read_tuned;
 use crate::tuning::states::state_file::locate_state;
@@ -32,11 +32,11 @@ pub(super) fn score(
         Err(Error::Stopped) => None,
         other => Some(other?),
     };
-    context.report(Event::ScoreEnded {
-        run,
+    context.report(Event::Job(JobEvent::ScoreEnded {
+        name: run,
         of: request.of.clone(),
         scored,
-    })
+    }))
 }
 
 fn take(
@@ -70,7 +70,11 @@ fn take(
     }
     let told = |done, total| {
         let run = run.clone();
-        Event::ScoreProgress { run, done, total }
+        Event::Job(JobEvent::ScoreProgress {
+            name: run,
+            done,
+            total,
+        })
     };
     let work = Work {
         loaded,

@@ -13,7 +13,7 @@ use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
-use crate::protocol::event::Event;
+use crate::protocol::event::{DeviceEvent, Event};
 use crate::protocol::run_spec::{
     CheckpointSource, ModelSpec, Precision, RunSpec, VocabularySource,
 };
@@ -206,9 +206,9 @@ fn load_model(
         is_software,
         limits,
     } = open;
-    report(Event::DeviceReady {
+    report(Event::Device(DeviceEvent::Ready {
         device: description.clone(),
-    })?;
+    }))?;
     let notes = if is_software {
         vec![format!("{name} is a software GPU; --device cpu is faster")]
     } else {
@@ -216,7 +216,7 @@ fn load_model(
     };
     let start = Instant::now();
     let model = Rwkv7::load_stored(checkpoint, &device, precision, &mut |read| {
-        report(Event::Loading { read })
+        report(Event::Device(DeviceEvent::Loading { read }))
     })?;
     let config = model.config();
     let file = checkpoint.file().file_name().unwrap_or_default();
@@ -229,11 +229,11 @@ fn load_model(
         config.n_head,
         config.head_size
     );
-    report(Event::ModelLoaded {
+    report(Event::Device(DeviceEvent::ModelLoaded {
         model: line.clone(),
         bytes: config.n_params() as u64 * size_of::<f32>() as u64,
         secs: start.elapsed().as_secs_f64(),
-    })?;
+    }))?;
     Ok(LoadedModel {
         device,
         file,
@@ -338,7 +338,10 @@ mod tests {
         let mut n_loaded = 0;
         for _ in 0..2 {
             let mut report = |event| {
-                n_loaded += usize::from(matches!(event, Event::ModelLoaded { .. }));
+                n_loaded += usize::from(matches!(
+                    event,
+                    Event::Device(DeviceEvent::ModelLoaded { .. })
+                ));
                 Ok(())
             };
             session.load(&spec, &mut report).unwrap();

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::run_folder::snapshot_file;
-use crate::protocol::event::{Event, RunId};
+use crate::protocol::event::{Event, JobEvent, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::protocol::trace::{TraceAnswer, TraceFrom, TraceRequest, Traced};
 use crate::tuning::inspect::trajectory::Trajectory;
@@ -132,5 +132,5 @@ fn answer(
     context: &mut Context<'_>,
 ) -> Result<()> {
     context.traces.publish(TraceAnswer { request, traced });
-    context.report(Event::TraceReady)
+    context.report(Event::Job(JobEvent::TraceReady))
 }

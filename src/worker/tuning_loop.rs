@@ -12,7 +12,7 @@ use super::snapshot_plan::SnapshotPlan;
 use crate::data::Example;
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
-use crate::protocol::event::{Event, RunId, StepMetrics};
+use crate::protocol::event::{Event, RunEvent, RunId, StepMetrics};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::inspect::condition_number::Conditions;
 use crate::tuning::inspect::diagnosis::Sign;
@@ -244,7 +244,7 @@ impl<'a> Tuning<'a> {
                 decorrelation.condition = Some(condition);
             }
             let run = self.run.clone();
-            context.report(Event::Step { run, metrics })?;
+            context.report(Event::Run(run, RunEvent::Step(metrics)))?;
         }
         Ok(divergence)
     }
@@ -307,13 +307,15 @@ impl<'a> Tuning<'a> {
         };
         self.validations.add(step, check, tuned);
         self.evidence.see_validation(step, loss);
-        context.report(Event::Validated {
-            run: self.run.clone(),
-            step,
-            loss,
-            accuracy,
-            best,
-        })
+        context.report(Event::Run(
+            self.run.clone(),
+            RunEvent::Validated {
+                step,
+                loss,
+                accuracy,
+                best,
+            },
+        ))
     }
 
     /// Writes a checkpoint of the steps so far, unless there is one.
@@ -333,11 +335,10 @@ impl<'a> Tuning<'a> {
         let path = context.folder()?.checkpoint_path(step);
         write_checkpoint(&path, &checkpoint)?;
         self.saved_step = Some(step);
-        context.report(Event::CheckpointSaved {
-            run: self.run.clone(),
-            step,
-            path,
-        })?;
+        context.report(Event::Run(
+            self.run.clone(),
+            RunEvent::CheckpointSaved { step, path },
+        ))?;
         context.folder()?.prune(KEPT_CHECKPOINTS, None)?;
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use gosling::protocol::event::{
-    Answer, AnswerEnd, EvaluationPhase, EvaluationSummary, Event, FailureKind, KernelDistances,
-    RunId, RunOutcome, Score, StepMetrics, WrittenAnswers,
+    Answer, AnswerEnd, DeviceEvent, EvaluationPhase, EvaluationSummary, Event, FailureKind,
+    JobEvent, KernelDistances, RunEvent, RunId, RunOutcome, Score, StepMetrics, WrittenAnswers,
 };
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
@@ -47,13 +47,15 @@ impl<'a> Told<'a> {
         let mut spec = RunSpec::default();
         spec.training.steps = n_steps;
         let noise = Noise::new(name.bytes().map(u64::from).sum());
-        store.apply(Event::RunStarted {
-            run: run.clone(),
-            spec: Box::new(spec),
-            folder: folder.to_path_buf(),
-            first_step: 0,
-            notes: vec!["the largest step takes about 264 MB of memory".into()],
-        });
+        store.apply(Event::Run(
+            run.clone(),
+            RunEvent::Started {
+                spec: Box::new(spec),
+                folder: folder.to_path_buf(),
+                first_step: 0,
+                notes: vec!["the largest step takes about 264 MB of memory".into()],
+            },
+        ));
         let mut told = Self { store, run, noise };
         told.score(EvaluationPhase::Before, 0);
         told.score(EvaluationPhase::FewShot, 9);
@@ -74,13 +76,15 @@ impl<'a> Told<'a> {
         };
         let (mut spec, folder) = (run.spec.clone(), run.folder.clone());
         change(&mut spec);
-        self.store.apply(Event::RunStarted {
-            run: self.run.clone(),
-            spec: Box::new(spec),
-            folder,
-            first_step: 0,
-            notes: Vec::new(),
-        });
+        self.store.apply(Event::Run(
+            self.run.clone(),
+            RunEvent::Started {
+                spec: Box::new(spec),
+                folder,
+                first_step: 0,
+                notes: Vec::new(),
+            },
+        ));
     }
 
     /// An accuracy of the first 200 items.
@@ -110,23 +114,25 @@ impl<'a> Told<'a> {
             n_correct,
             n_items,
         };
-        self.store.apply(Event::EvaluationFinished {
-            run: self.run.clone(),
-            phase,
-            summary: EvaluationSummary {
-                benchmark: "gsm8k-mini".into(),
-                few_shot: if phase == EvaluationPhase::FewShot {
-                    5
-                } else {
-                    0
+        self.store.apply(Event::Run(
+            self.run.clone(),
+            RunEvent::EvaluationFinished {
+                phase,
+                summary: EvaluationSummary {
+                    benchmark: "gsm8k-mini".into(),
+                    few_shot: if phase == EvaluationPhase::FewShot {
+                        5
+                    } else {
+                        0
+                    },
+                    scores: vec![score("strict", n_correct), score("flexible", n_correct + 8)],
+                    n_total: 500,
+                    written,
+                    left_out: 0,
+                    secs: 25.0,
                 },
-                scores: vec![score("strict", n_correct), score("flexible", n_correct + 8)],
-                n_total: 500,
-                written,
-                left_out: 0,
-                secs: 25.0,
             },
-        });
+        ));
     }
 
     /// Steps up to `last`, with validation losses every 50.
@@ -138,39 +144,45 @@ impl<'a> Told<'a> {
             if step % 50 == 0 {
                 let loss = 4.0 * (-age / 35.0).exp() + 0.36 + (age - 150.0).max(0.0) * 1e-3;
                 let run = self.run.clone();
-                self.store.apply(Event::Validated {
+                self.store.apply(Event::Run(
                     run,
-                    step,
-                    loss,
-                    accuracy: None,
-                    best: true,
-                });
+                    RunEvent::Validated {
+                        step,
+                        loss,
+                        accuracy: None,
+                        best: true,
+                    },
+                ));
             }
         }
         let run = self.run.clone();
         let path = PathBuf::from("checkpoint");
-        self.store.apply(Event::CheckpointSaved {
+        self.store.apply(Event::Run(
             run,
-            step: last - last % 50,
-            path,
-        });
+            RunEvent::CheckpointSaved {
+                step: last - last % 50,
+                path,
+            },
+        ));
     }
 
     /// The state of a step as a file.
     pub fn export(&mut self, step: usize) {
-        self.store.apply(Event::StateExported {
-            run: self.run.clone(),
-            step,
-            path: PathBuf::from("state.safetensors"),
-            bytes: 393_216,
-        });
+        self.store.apply(Event::Run(
+            self.run.clone(),
+            RunEvent::StateExported {
+                step,
+                path: PathBuf::from("state.safetensors"),
+                bytes: 393_216,
+            },
+        ));
     }
 
     pub fn step(&mut self, step: usize, loss: f64) {
         let age = step as f64;
-        self.store.apply(Event::Step {
-            run: self.run.clone(),
-            metrics: StepMetrics {
+        self.store.apply(Event::Run(
+            self.run.clone(),
+            RunEvent::Step(StepMetrics {
                 step,
                 loss,
                 grad_norm: 0.12 * (-age / 20.0).exp() + 0.012 + 0.002 * self.noise.next(),
@@ -179,27 +191,25 @@ impl<'a> Told<'a> {
                 tokens: 2000,
                 secs: 0.5 + 0.02 * self.noise.next(),
                 lift: None,
-            },
-        });
+            }),
+        ));
     }
 
     pub fn end(self, outcome: RunOutcome) {
-        self.store.apply(Event::RunEnded {
-            run: self.run,
-            outcome,
-        });
+        self.store
+            .apply(Event::Run(self.run, RunEvent::Ended(outcome)));
     }
 }
 
 fn ready(store: &mut RunStore) {
-    store.apply(Event::DeviceReady {
+    store.apply(Event::Device(DeviceEvent::Ready {
         device: "A processor, 8 threads (as requested)".into(),
-    });
-    store.apply(Event::ModelLoaded {
+    }));
+    store.apply(Event::Device(DeviceEvent::ModelLoaded {
         model: "rwkv7-mini-7m-f16.pth, 7.3 M parameters, 6 layers, 4 heads of 64".into(),
         bytes: 29_349_888,
         secs: 0.3,
-    });
+    }));
 }
 
 pub fn running() -> RunStore {
@@ -238,12 +248,12 @@ pub fn diverged() -> RunStore {
 
 pub fn failed() -> RunStore {
     let mut store = running();
-    store.apply(Event::Failed {
-        run: Some(RunId("standard-0001".into())),
+    let failure = RunEvent::Failed {
         kind: FailureKind::Work,
         during: "saving".into(),
         message: "cannot write runs/standard-0001/checkpoints: the disk is full; free some space and resume".into(),
-    });
+    };
+    store.apply(Event::Run(RunId("standard-0001".into()), failure));
     store
 }
 
@@ -302,22 +312,22 @@ pub fn answers(store: &mut RunStore) -> RunId {
         (Answer::Tuned, " 3 + 4 = 7\n#### 7", 11),
     ];
     for (answer, text, n_tokens) in texts {
-        store.apply(Event::Generated {
-            run: run.clone(),
+        store.apply(Event::Job(JobEvent::Generated {
+            name: run.clone(),
             answer,
             text: text.into(),
-        });
+        }));
         let end = match answer {
             Answer::Untuned => AnswerEnd::MaxTokens,
             Answer::Tuned => AnswerEnd::EndOfDocument,
         };
-        store.apply(Event::GenerationEnded {
-            run: run.clone(),
+        store.apply(Event::Job(JobEvent::GenerationEnded {
+            name: run.clone(),
             answer,
             n_tokens,
             secs: 0.25,
             end,
-        });
+        }));
     }
     run
 }
@@ -336,8 +346,8 @@ pub fn distances(store: &mut RunStore, spec: &RunSpec) {
         pairs: around(1.7, 0.3),
         nearest: around(0.6, 0.12),
     };
-    store.apply(Event::DistancesMeasured {
+    store.apply(Event::Job(JobEvent::DistancesMeasured {
         spec: Box::new(spec.clone()),
         distances,
-    });
+    }));
 }

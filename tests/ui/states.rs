@@ -10,7 +10,7 @@ use egui_kittest::kittest::Queryable as _;
 use gosling::colormap::Scale;
 use gosling::kernels::device::DeviceChoice;
 use gosling::persist::run_folder::snapshot_file;
-use gosling::protocol::event::{Event, RunId, RunOutcome};
+use gosling::protocol::event::{Event, RunEvent, RunId, RunOutcome};
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
 use gosling::tuning::inspect::head_matrices::MatrixKind;
@@ -101,28 +101,32 @@ fn store(folder: &Path, is_over: bool) -> RunStore {
     std::fs::create_dir_all(folder.join("snapshots")).unwrap();
     let run = RunId("lifted-0001".into());
     let mut store = RunStore::default();
-    store.apply(Event::RunStarted {
-        run: run.clone(),
-        spec: Box::new(spec()),
-        folder: folder.to_path_buf(),
-        first_step: 0,
-        notes: Vec::new(),
-    });
+    store.apply(Event::Run(
+        run.clone(),
+        RunEvent::Started {
+            spec: Box::new(spec()),
+            folder: folder.to_path_buf(),
+            first_step: 0,
+            notes: Vec::new(),
+        },
+    ));
     for step in STEPS {
         let snapshot = Snapshot {
             step,
             tuned: tuned(step),
         };
         write_snapshot(snapshot_file(folder, step), &snapshot).unwrap();
-        store.apply(Event::SnapshotReady {
-            run: run.clone(),
-            step,
-            is_stored: true,
-        });
+        store.apply(Event::Run(
+            run.clone(),
+            RunEvent::SnapshotReady {
+                step,
+                is_stored: true,
+            },
+        ));
     }
     if is_over {
         let outcome = RunOutcome::Stopped { step: 150 };
-        store.apply(Event::RunEnded { run, outcome });
+        store.apply(Event::Run(run, RunEvent::Ended(outcome)));
     }
     store
 }

@@ -9,7 +9,9 @@ use crossbeam_channel::{Sender, bounded};
 use gosling::data::Benchmark;
 use gosling::kernels::device::{DeviceChoice, list_adapters};
 use gosling::protocol::command::{Command, ResumeChanges};
-use gosling::protocol::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome};
+use gosling::protocol::event::{
+    EvaluationPhase, Event, FailureKind, JobEvent, RunEvent, RunId, RunOutcome,
+};
 use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::runs::RunStore;
 use gosling::runs::run::Run;
@@ -123,35 +125,42 @@ impl Client {
             if wanted(&event) {
                 return event;
             }
-            assert!(
-                !matches!(event, Event::Failed { .. }),
-                "failed while waiting, {event:?}"
-            );
+            assert!(!is_failure(&event), "failed while waiting, {event:?}");
         }
     }
 
     pub fn until_started(&mut self) -> RunId {
-        match self.until(|event| matches!(event, Event::RunStarted { .. })) {
-            Event::RunStarted { run, .. } => run,
+        match self.until(|event| matches!(event, Event::Run(_, RunEvent::Started { .. }))) {
+            Event::Run(run, RunEvent::Started { .. }) => run,
             other => panic!("{other:?}"),
         }
     }
 
     pub fn until_ended(&mut self) -> (RunOutcome, Run) {
-        match self.until(|event| matches!(event, Event::RunEnded { .. })) {
-            Event::RunEnded { run, outcome } => (outcome, self.store.get(&run).unwrap().clone()),
+        match self.until(|event| matches!(event, Event::Run(_, RunEvent::Ended(_)))) {
+            Event::Run(run, RunEvent::Ended(outcome)) => {
+                (outcome, self.store.get(&run).unwrap().clone())
+            }
             other => panic!("{other:?}"),
         }
     }
 
     pub fn until_failed(&mut self) -> (Option<RunId>, FailureKind, String) {
-        match self.until(|event| matches!(event, Event::Failed { .. })) {
-            Event::Failed {
+        match self.until(is_failure) {
+            Event::Run(
                 run,
+                RunEvent::Failed {
+                    kind,
+                    during,
+                    message,
+                },
+            ) => (Some(run), kind, format!("{during}: {message}")),
+            Event::Job(JobEvent::Failed {
+                name,
                 kind,
                 during,
                 message,
-            } => (run, kind, format!("{during}: {message}")),
+            }) => (name, kind, format!("{during}: {message}")),
             other => panic!("{other:?}"),
         }
     }
@@ -179,12 +188,19 @@ impl Client {
     }
 }
 
+pub fn is_failure(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Run(_, RunEvent::Failed { .. }) | Event::Job(JobEvent::Failed { .. })
+    )
+}
+
 pub fn is_step(event: &Event, wanted: usize) -> bool {
-    matches!(event, Event::Step { metrics, .. } if metrics.step == wanted)
+    matches!(event, Event::Run(_, RunEvent::Step(metrics)) if metrics.step == wanted)
 }
 
 pub fn is_scoring(event: &Event, wanted: EvaluationPhase) -> bool {
-    matches!(event, Event::EvaluationProgress { phase, .. } if *phase == wanted)
+    matches!(event, Event::Run(_, RunEvent::EvaluationProgress { phase, .. }) if *phase == wanted)
 }
 
 /// The bits of everything that a run's steps and validations measured.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use burn::tensor::{Device, Tensor};
 use gosling::kernels::device::{DeviceChoice, destroy_open_devices, open, suspect_open_devices};
 use gosling::persist::run_history::past_run;
-use gosling::protocol::event::{Event, FailureKind, RunOutcome};
+use gosling::protocol::event::{Event, FailureKind, RunEvent, RunOutcome};
 use gosling::runs::run::RunStatus;
 
 use crate::client::*;
@@ -23,7 +23,12 @@ fn a_lost_gpu_ends_the_run_and_the_next_one_opens_it_again() {
     spec.intervals.checkpoint = 1;
     client.start(&spec);
     let run = client.until_started();
-    client.until(|event| matches!(event, Event::CheckpointSaved { step: 1, .. }));
+    client.until(|event| {
+        matches!(
+            event,
+            Event::Run(_, RunEvent::CheckpointSaved { step: 1, .. })
+        )
+    });
     destroy_open_devices();
     let (failed, kind, message) = client.until_failed();
     assert_eq!(
@@ -38,9 +43,12 @@ fn a_lost_gpu_ends_the_run_and_the_next_one_opens_it_again() {
     assert!(matches!(status, RunStatus::Failed(_)), "{status:?}");
     // Its last checkpoint is what it continues from, on the same GPU.
     client.resume(&folder);
-    let started = client.until(|event| matches!(event, Event::RunStarted { .. }));
+    let started = client.until(|event| matches!(event, Event::Run(_, RunEvent::Started { .. })));
     assert!(
-        matches!(started, Event::RunStarted { first_step: 1, .. }),
+        matches!(
+            started,
+            Event::Run(_, RunEvent::Started { first_step: 1, .. })
+        ),
         "{started:?}"
     );
     let (outcome, resumed) = client.until_ended();

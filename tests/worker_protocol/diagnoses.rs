@@ -4,7 +4,7 @@
 use std::fs;
 
 use gosling::persist::run_history::past_run;
-use gosling::protocol::event::Event;
+use gosling::protocol::event::{Event, RunEvent};
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::run::Run;
 use gosling::tuning::inspect::diagnosis::Sign;
@@ -46,7 +46,7 @@ fn provoke(spec: &RunSpec, wanted: impl Fn(&Sign) -> bool) -> (Run, String) {
     client.start(spec);
     let (_, run) = client.until_ended();
     let n_told = client.count(|event| match event {
-        Event::Diagnosed { diagnosis, .. } => wanted(&diagnosis.sign),
+        Event::Run(_, RunEvent::Diagnosed(diagnosis)) => wanted(&diagnosis.sign),
         _ => false,
     });
     assert_eq!(n_told, 1, "{:?}", run.diagnoses);

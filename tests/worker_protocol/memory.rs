@@ -11,7 +11,7 @@ use gosling::data::Template;
 use gosling::kernels::device::{DeviceChoice, open};
 use gosling::persist::run_history::past_run;
 use gosling::protocol::command::Command;
-use gosling::protocol::event::{Event, FailureKind, RunOutcome};
+use gosling::protocol::event::{Event, FailureKind, RunEvent, RunOutcome};
 use gosling::protocol::run_spec::{DataSource, RunSpec};
 use gosling::runs::run::RunStatus;
 
@@ -74,7 +74,12 @@ fn run_out_of_memory() {
 
     client.start(&run_spec(&folder, 2000));
     let run = client.until_started();
-    client.until(|event| matches!(event, Event::CheckpointSaved { step: 2, .. }));
+    client.until(|event| {
+        matches!(
+            event,
+            Event::Run(_, RunEvent::CheckpointSaved { step: 2, .. })
+        )
+    });
     limit_addresses(id(), Some(48 << 20));
     let (failed, kind, message) = client.until_failed();
     println!("{message}");
@@ -98,9 +103,12 @@ fn run_out_of_memory() {
     // And the first one would continue from its last checkpoint.
     limit_addresses(id(), None);
     client.resume(&folder_of_run);
-    let started = client.until(|event| matches!(event, Event::RunStarted { .. }));
+    let started = client.until(|event| matches!(event, Event::Run(_, RunEvent::Started { .. })));
     assert!(
-        matches!(started, Event::RunStarted { first_step: 2, .. }),
+        matches!(
+            started,
+            Event::Run(_, RunEvent::Started { first_step: 2, .. })
+        ),
         "{started:?}"
     );
     client.send(Command::Stop(run));

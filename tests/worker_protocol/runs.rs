@@ -9,7 +9,9 @@ use gosling::persist::evaluation_file::read_evaluation;
 use gosling::persist::run_folder::snapshot_file;
 use gosling::persist::run_history::past_run;
 use gosling::protocol::command::Command;
-use gosling::protocol::event::{EvaluationPhase, Event, FailureKind, RunId, RunOutcome, Score};
+use gosling::protocol::event::{
+    DeviceEvent, EvaluationPhase, Event, FailureKind, JobEvent, RunEvent, RunId, RunOutcome, Score,
+};
 use gosling::protocol::run_spec::DataSource;
 use gosling::runs::run::{Run, RunStatus};
 use gosling::tuning::spec::{EarlyStopping, Method, SelectBy};
@@ -138,8 +140,8 @@ fn a_pause_holds_and_a_resume_goes_on() {
     let run = client.until_started();
     client.until(|event| is_step(event, 1));
     client.send(Command::Pause(run.clone()));
-    let paused = client.until(|event| matches!(event, Event::Paused { .. }));
-    let Event::Paused { step, .. } = paused else {
+    let paused = client.until(|event| matches!(event, Event::Run(_, RunEvent::Paused { .. })));
+    let Event::Run(_, RunEvent::Paused { step, .. }) = paused else {
         panic!("{paused:?}");
     };
     let quiet = client
@@ -155,7 +157,7 @@ fn a_pause_holds_and_a_resume_goes_on() {
     // A pause holds inside an evaluation as well.
     client.until(|event| is_scoring(event, EvaluationPhase::After));
     client.send(Command::Pause(run.clone()));
-    client.until(|event| matches!(event, Event::Paused { .. }));
+    client.until(|event| matches!(event, Event::Run(_, RunEvent::Paused { .. })));
     client.send(Command::Resume(run));
     let (outcome, run) = client.until_ended();
     assert_eq!(outcome, RunOutcome::Finished);
@@ -212,7 +214,10 @@ fn a_run_stops_inside_an_evaluation() {
     let (outcome, run) = client.until_ended();
     assert_eq!(outcome, RunOutcome::Finished);
     assert_eq!(client.count(before), 0);
-    assert_eq!(client.count(|event| matches!(event, Event::Step { .. })), 0);
+    assert_eq!(
+        client.count(|event| matches!(event, Event::Run(_, RunEvent::Step(_)))),
+        0
+    );
     assert!(run.evaluation(EvaluationPhase::After).is_some());
 }
 
@@ -228,7 +233,8 @@ fn runs_wait_for_their_turn_and_share_the_model() {
     for name in ["a-0001", "b-0001"] {
         assert_eq!(client.until_ended().1.id, RunId(name.into()));
     }
-    let n_loaded = client.count(|event| matches!(event, Event::ModelLoaded { .. }));
+    let n_loaded =
+        client.count(|event| matches!(event, Event::Device(DeviceEvent::ModelLoaded { .. })));
     assert_eq!(n_loaded, 1);
 }
 
@@ -356,16 +362,16 @@ fn a_rate_is_found_and_nothing_is_written() {
         });
     };
     find(&client, 12);
-    client.until(|event| matches!(event, Event::RateFound { .. }));
+    client.until(|event| matches!(event, Event::Job(JobEvent::RateFound { .. })));
     let finding = client.store.rate.take().unwrap();
     assert_eq!(finding.points.len(), 12, "{:?}", finding.broke);
     assert!((finding.points[11].learning_rate - 1.0).abs() < 1e-9);
     assert!(finding.tenth_of_lowest.is_some());
     // It ends early by its name, and keeps what it has.
     find(&client, 100_000);
-    client.until(|event| matches!(event, Event::RateProgress { done: 10, .. }));
+    client.until(|event| matches!(event, Event::Job(JobEvent::RateProgress { done: 10, .. })));
     client.send(Command::Stop(RunId("search".into())));
-    client.until(|event| matches!(event, Event::RateFound { .. }));
+    client.until(|event| matches!(event, Event::Job(JobEvent::RateFound { .. })));
     let finding = client.store.rate.take().unwrap();
     assert!(finding.points.len() >= 10);
     assert_eq!(finding.broke.as_deref(), Some("stopped"));

@@ -2,7 +2,7 @@
 
 use gosling::persist::run_folder::snapshot_file;
 use gosling::protocol::command::Command;
-use gosling::protocol::event::Event;
+use gosling::protocol::event::{Event, JobEvent, RunEvent};
 use gosling::protocol::run_spec::{CheckpointSource, RunSpec};
 use gosling::protocol::trace::{TraceAnswer, TraceFrom, TraceRequest};
 use gosling::tuning::inspect::trajectory::Place;
@@ -20,7 +20,7 @@ fn request(spec: &RunSpec, from: TraceFrom) -> Command {
 }
 
 fn answer(client: &mut Client) -> TraceAnswer {
-    client.until(|event| *event == Event::TraceReady);
+    client.until(|event| *event == Event::Job(JobEvent::TraceReady));
     client.worker.traces.take().unwrap()
 }
 
@@ -44,7 +44,7 @@ fn a_text_is_followed_between_the_steps_of_a_run_and_in_a_pause() {
     assert_eq!(live.trajectory.states.len(), live.words.len() + 1);
 
     client.send(Command::Pause(run.clone()));
-    client.until(|event| matches!(event, Event::Paused { .. }));
+    client.until(|event| matches!(event, Event::Run(_, RunEvent::Paused { .. })));
     client.send(request(&spec, TraceFrom::Untuned));
     let untuned = answer(&mut client).traced.unwrap();
     assert!(is_zero(&untuned.trajectory.states[0]));
@@ -59,7 +59,7 @@ fn a_text_is_followed_between_the_steps_of_a_run_and_in_a_pause() {
     let first = answer(&mut client).traced.unwrap();
     assert_eq!(first.trajectory.states, untuned.trajectory.states);
     assert_eq!(
-        client.count(|event| matches!(event, Event::Paused { .. })),
+        client.count(|event| matches!(event, Event::Run(_, RunEvent::Paused { .. }))),
         1
     );
     // Another model waits for the run to end.

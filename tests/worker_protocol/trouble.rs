@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gosling::data::Template;
 use gosling::persist::metrics::{MetricRecord, read_metrics};
 use gosling::persist::run_history::past_run;
-use gosling::protocol::event::{Event, FailureKind, RunOutcome};
+use gosling::protocol::event::{Event, FailureKind, RunEvent, RunOutcome};
 use gosling::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
 use gosling::runs::run::RunStatus;
 use gosling::tuning::spec::{Layers, Method, OptimizerSpec, Schedule, StandardSpec, StartState};
@@ -29,12 +29,15 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
     client.resume(&run.folder);
     let (outcome, resumed) = client.until_ended();
     assert_eq!(outcome, RunOutcome::Finished);
-    let Some(Event::RunStarted {
-        first_step, notes, ..
-    }) = client
+    let Some(Event::Run(
+        _,
+        RunEvent::Started {
+            first_step, notes, ..
+        },
+    )) = client
         .events
         .iter()
-        .find(|event| matches!(event, Event::RunStarted { .. }))
+        .find(|event| matches!(event, Event::Run(_, RunEvent::Started { .. })))
     else {
         panic!("not started");
     };

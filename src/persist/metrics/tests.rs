@@ -202,16 +202,34 @@ fn truncation_keeps_what_still_holds() {
 }
 
 #[test]
+fn lines_keep_their_form() {
+    for line in [
+        r#"{"kind":"step","step":3,"loss":0.75,"grad_norm":"inf","state_norm":1.5,"learning_rate":0.8,"tokens":12,"secs":0.25}"#,
+        r#"{"kind":"validation","step":50,"loss":"NaN","best":false}"#,
+        r#"{"kind":"validation","step":50,"loss":0.5,"accuracy":{"name":"strict","n_correct":1,"n_items":2},"best":true}"#,
+        r#"{"kind":"export","step":7,"path":"state.safetensors","bytes":393216}"#,
+        r#"{"kind":"failure","during":"tuning","message":"the GPU was lost"}"#,
+        r#"{"kind":"end","outcome":"Finished"}"#,
+        r#"{"kind":"end","outcome":{"Stopped":{"step":4}}}"#,
+    ] {
+        let record: MetricRecord = serde_json::from_str(line).unwrap();
+        let event = record.into_event().unwrap();
+        let [again] = &MetricRecord::from_event(&event)[..] else {
+            panic!("{event:?}");
+        };
+        assert_eq!(serde_json::to_string(again).unwrap(), line);
+    }
+}
+
+#[test]
 fn events_are_written_and_read() {
-    let run = || RunId("a-0001".into());
     for record in one_of_each() {
-        match record.clone().into_event(run()) {
+        match record.clone().into_event() {
             Some(event) => assert_eq!(MetricRecord::from_event(&event), [record]),
             None => assert!(matches!(record, MetricRecord::Note { .. })),
         }
     }
-    let started = Event::RunStarted {
-        run: run(),
+    let started = RunEvent::Started {
         spec: Box::default(),
         folder: "a".into(),
         first_step: 0,

@@ -119,7 +119,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::protocol::event::Event;
+    use crate::protocol::event::{Event, RunEvent};
     use crate::protocol::run_spec::RunSpec;
     use crate::runs::RunStore;
     use crate::sweep::store::SweepFolder;
@@ -129,13 +129,15 @@ mod tests {
     use crate::ui::sweep::opened::{LiveSweep, OpenSweep};
 
     fn start(name: &str) -> Event {
-        Event::RunStarted {
-            run: RunId(name.into()),
-            spec: Box::default(),
-            folder: PathBuf::from(name),
-            first_step: 0,
-            notes: Vec::new(),
-        }
+        Event::Run(
+            RunId(name.into()),
+            RunEvent::Started {
+                spec: Box::default(),
+                folder: PathBuf::from(name),
+                first_step: 0,
+                notes: Vec::new(),
+            },
+        )
     }
 
     fn spec(name: &str) -> RunSpec {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Tuning;
 use crate::error::Result;
-use crate::protocol::event::{Event, RunId};
+use crate::protocol::event::{Event, RunEvent, RunId};
 use crate::protocol::latest::StateSnapshot;
 use crate::runs::run::Run;
 use crate::tuning::inspect::diagnosis::diagnose;
@@ -61,7 +61,7 @@ impl Tuning<'_> {
             }
             self.told.push(diagnosis.sign.clone());
             let run = self.run.clone();
-            context.report(Event::Diagnosed { run, diagnosis })?;
+            context.report(Event::Run(run, RunEvent::Diagnosed(diagnosis)))?;
         }
         Ok(())
     }
@@ -107,10 +107,9 @@ impl Tuning<'_> {
         let run = self.run.clone();
         let snapshot = StateSnapshot { run, step, tuned };
         context.snapshots.publish(snapshot);
-        context.report(Event::SnapshotReady {
-            run: self.run.clone(),
-            step,
-            is_stored,
-        })
+        context.report(Event::Run(
+            self.run.clone(),
+            RunEvent::SnapshotReady { step, is_stored },
+        ))
     }
 }
