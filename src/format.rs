@@ -65,15 +65,42 @@ pub(crate) fn duration(secs: f64) -> String {
     }
 }
 
-/// Bytes done of all, in the unit of all: `1.2 of 3.1 GB`.
+/// Bytes done of all, in the unit of all: `1.2 of 3.1 GiB`.
 pub(crate) fn part_of_bytes(done: u64, total: u64) -> String {
+    const KIB: f64 = 1024.0;
     let (unit, name) = match total {
-        0..1_000_000 => (1e3, "kB"),
-        1_000_000..1_000_000_000 => (1e6, "MB"),
-        1_000_000_000.. => (1e9, "GB"),
+        0..0x10_0000 => (KIB, "KiB"),
+        0x10_0000..0x4000_0000 => (KIB * KIB, "MiB"),
+        0x4000_0000.. => (KIB * KIB * KIB, "GiB"),
     };
     let (done, total) = (done as f64 / unit, total as f64 / unit);
     format!("{done:.1} of {total:.1} {name}")
+}
+
+/// A range of seconds as people say it: with one unit, and no more exactly than it is
+/// known.
+pub(crate) fn duration_range(low: f64, high: f64) -> String {
+    let low = if low.is_finite() { low.max(0.0) } else { 0.0 };
+    let high = if high.is_finite() { high.max(low) } else { low };
+    let (low, high, unit) = match high {
+        high if high < 90.0 => (low, high, "s"),
+        high if high < 5400.0 => (low / 60.0, high / 60.0, "min"),
+        high if high < 172_800.0 => (low / 3600.0, high / 3600.0, "h"),
+        high => (low / 86_400.0, high / 86_400.0, "days"),
+    };
+    let number = |value: f64| match (unit, value) {
+        ("s", value) => format!("{value:.0}"),
+        (_, value) if value >= 9.95 => format!("{value:.0}"),
+        (_, value) => {
+            let text = format!("{value:.1}");
+            text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+        }
+    };
+    let (low, high) = (number(low), number(high));
+    match low == high {
+        true => format!("{high} {unit}"),
+        false => format!("{low} to {high} {unit}"),
+    }
 }
 
 #[cfg(test)]
@@ -83,11 +110,26 @@ mod tests {
     #[test]
     fn bytes_are_in_the_unit_of_all_of_them() {
         for (done, total, expected) in [
-            (0, 0, "0.0 of 0.0 kB"),
-            (1_550_000, 999_999_999, "1.6 of 1000.0 MB"),
-            (14_736, 3_100_000_000, "0.0 of 3.1 GB"),
+            (0, 0, "0.0 of 0.0 KiB"),
+            (1_550_000, 999_999_999, "1.5 of 953.7 MiB"),
+            (14_736, 3_100_000_000, "0.0 of 2.9 GiB"),
         ] {
             assert_eq!(part_of_bytes(done, total), expected);
+        }
+    }
+
+    #[test]
+    fn ranges_of_time_are_no_more_exact_than_they_are_known() {
+        for (low, high, expected) in [
+            (10.0, 30.0, "10 to 30 s"),
+            (0.0, 0.2, "0 s"),
+            (70.0, 100.0, "1.2 to 1.7 min"),
+            (640.0, 900.0, "11 to 15 min"),
+            (3000.0, 7200.0, "0.8 to 2 h"),
+            (50_000.0, 260_000.0, "0.6 to 3 days"),
+            (f64::NAN, f64::INFINITY, "0 s"),
+        ] {
+            assert_eq!(duration_range(low, high), expected);
         }
     }
 

@@ -61,7 +61,7 @@ pub trait LanguageModel {
     /// Summed log-likelihood (nats) of each continuation given its context, in
     /// the order of `groups` and of what is in them. The requests of a group
     /// are the options of one question, whose contexts begin alike. `progress`
-    /// is told how many groups are done, and of how many; its error ends the
+    /// is told how many tokens are read, and of how many; its error ends the
     /// work.
     ///
     /// # Errors
@@ -74,7 +74,8 @@ pub trait LanguageModel {
 
     /// Greedy continuation of each prompt until `stop`, which is shown the
     /// tokens written so far, says so, or token 0, or `max_new_tokens`. The
-    /// token that ends it may be part of the result.
+    /// token that ends it may be part of the result. `progress` is told how many tokens
+    /// are read and written, and of how many at most.
     ///
     /// # Errors
     /// What the device or `progress` reports.

@@ -137,7 +137,9 @@ impl LanguageModel for Runner<'_> {
         let layout = BatchLayout::of(self.device);
         let mut scores: Vec<Vec<f64>> = groups.iter().map(|of| vec![0.0; of.len()]).collect();
         let mut n_done = 0;
-        progress(0, groups.len())?;
+        let n_tokens = |q: &Question| q.shared.len() + q.options.len() * q.n_inputs();
+        let total: usize = questions.iter().map(n_tokens).sum();
+        progress(0, total)?;
         for Cluster { n_shared, members } in clusters(&shared, layout.min_saved_by_short) {
             let prefix = self.read_shared(&shared[members[0]][..n_shared]);
             let mut members: Vec<&Question> = members.iter().map(|q| &questions[*q]).collect();
@@ -155,9 +157,9 @@ impl LanguageModel for Runner<'_> {
                 for (question, score) in batch.iter().zip(self.score(batch, n_shared, &prefix)?) {
                     scores[question.idx][question.first..][..score.len()].copy_from_slice(&score);
                 }
-                n_done += batch.len();
-                // A group may be several questions.
-                progress(n_done * groups.len() / questions.len(), groups.len())?;
+                // What many share is read once, and counts for each of them.
+                n_done += batch.iter().map(|q| n_tokens(q)).sum::<usize>();
+                progress(n_done, total)?;
                 rest = others;
             }
         }
@@ -178,7 +180,9 @@ impl LanguageModel for Runner<'_> {
         let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         let mut outputs = vec![Vec::new(); prompts.len()];
         let mut n_before = 0;
-        progress(0, prompts.len())?;
+        let work = |text: &&[u32]| text.len() + max_new_tokens;
+        let total: usize = texts.iter().map(work).sum();
+        progress(0, total)?;
         for Cluster {
             n_shared,
             mut members,
@@ -191,16 +195,16 @@ impl LanguageModel for Runner<'_> {
                 let n = self.most_rows().min(BATCH_TEXTS).min(rest.len());
                 let (batch, others) = rest.split_at(n);
                 let own: Vec<&[u32]> = batch.iter().map(|text| &texts[*text][n_shared..]).collect();
-                let mut progress = |n_done| progress(n_before + n_done, prompts.len());
+                let mut progress = |n_done| progress(n_before + n_done, total);
                 let written = self.decode(&own, &prefix, max_new_tokens, stop, &mut progress)?;
                 for (text, output) in batch.iter().zip(written) {
                     outputs[*text] = output;
                 }
-                n_before += batch.len();
+                n_before += batch.iter().map(|text| work(&texts[*text])).sum::<usize>();
                 rest = others;
             }
         }
-        progress(prompts.len(), prompts.len())?;
+        progress(total, total)?;
         Ok(outputs)
     }
 }
@@ -305,15 +309,16 @@ mod tests {
     }
 
     fn check_log_likelihoods(mut runner: Runner<'_>, groups: &[Vec<Request>]) {
-        let mut heard = Vec::new();
-        let together = runner.log_likelihoods(groups, &mut |done, _| {
+        let (mut heard, mut totals) = (Vec::new(), Vec::new());
+        let together = runner.log_likelihoods(groups, &mut |done, total| {
             heard.push(done);
+            totals.push(total);
             Ok(())
         });
         let together = together.unwrap();
         assert!(
-            heard.is_sorted() && heard.last() == Some(&groups.len()),
-            "{heard:?}"
+            heard.is_sorted() && heard.last() == totals.last() && totals[0] > groups.len(),
+            "{heard:?} of {totals:?}"
         );
         let answer = |scores: &[f64]| {
             let places = scores.iter().enumerate();

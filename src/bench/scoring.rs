@@ -39,8 +39,8 @@ impl ItemSet {
     }
 }
 
-/// Scores `model` on the items of `set`. `progress` is told how many items are
-/// done, and of how many; its error ends the work, as [`Error::Stopped`] does.
+/// Scores `model` on the items of `set`. `progress` is told how many tokens are
+/// done, and of how many at most; its error ends the work, as [`Error::Stopped`] does.
 ///
 /// # Errors
 /// What the model or `progress` reports, and [`Error::Spec`] where there are no

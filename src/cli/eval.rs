@@ -311,7 +311,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Items done and time left, on one line of a terminal.
+/// Tokens done and time left, on one line of a terminal.
 fn show_progress(done: usize, total: usize, start: Instant) {
     if !stderr().is_terminal() || done == 0 {
         return;
@@ -319,7 +319,8 @@ fn show_progress(done: usize, total: usize, start: Instant) {
     let spent = start.elapsed().as_secs_f64();
     let left = spent / done as f64 * (total - done) as f64;
     let end = if done == total { "\n" } else { "" };
-    eprint!("\r{done} of {total} items, {left:.0} s left {end}");
+    let share = 100.0 * done as f64 / total.max(1) as f64;
+    eprint!("\r{share:.0}% of the tokens, {left:.0} s left {end}");
     // A progress line that cannot be shown is no reason to stop.
     let _ = stderr().flush();
 }

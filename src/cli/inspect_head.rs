@@ -12,6 +12,7 @@ use super::table::table;
 use super::tune::print;
 use crate::error::{Error, Result};
 use crate::model::TextStart;
+use crate::model::tokenizer::TokenText;
 use crate::persist::heatmap_png::Heatmap;
 use crate::persist::run_folder::{snapshot_file, snapshot_steps};
 use crate::tuning::inspect::head_matrices::{Matrix, MatrixKind};
@@ -146,10 +147,7 @@ impl HeadArguments {
         let mut progress = |_, _| Ok(());
         let trajectory =
             Trajectory::follow(model, device, tuned, start, &tokens, place, &mut progress)?;
-        let words = |token: u32| {
-            let bytes = loaded.tokenizer.token_bytes(token);
-            String::from_utf8_lossy(bytes).into_owned()
-        };
+        let words = loaded.tokenizer.token_texts(&trajectory.tokens);
         Ok((course(&trajectory, &words), trajectory))
     }
 }
@@ -264,7 +262,7 @@ fn sparkline(counts: &[usize]) -> String {
 }
 
 /// The states over a text, one line a token.
-fn course(trajectory: &Trajectory, words: &dyn Fn(u32) -> String) -> String {
+fn course(trajectory: &Trajectory, words: &[TokenText]) -> String {
     let n = trajectory.head_size;
     let mut rows = Vec::new();
     for (idx, state) in trajectory.states.iter().enumerate() {
@@ -274,14 +272,14 @@ fn course(trajectory: &Trajectory, words: &dyn Fn(u32) -> String) -> String {
             let squares = pairs.map(|(a, b)| f64::from(a - b).powi(2));
             squares.sum::<f64>().sqrt()
         });
-        let token = idx.checked_sub(1).map(|before| trajectory.tokens[before]);
+        let word = idx.checked_sub(1).map(|before| &words[before].text);
         let lifted = trajectory.lifted_at(idx).map(|z| {
             let squares = z.iter().map(|x| f64::from(*x).powi(2));
             format!("{:.4}", squares.sum::<f64>().sqrt())
         });
         rows.push([
             idx.to_string(),
-            token.map_or("start".into(), |token| shown(token, words)),
+            word.map_or("start".into(), |word| shown(word)),
             format!("{:.4}", statistics.norm),
             change.map_or("-".into(), |change| format!("{change:.4}")),
             format!("{:.1}", statistics.effective_rank),
@@ -304,11 +302,12 @@ fn course(trajectory: &Trajectory, words: &dyn Fn(u32) -> String) -> String {
 }
 
 /// A token as it can be printed on one line.
-fn shown(token: u32, words: &dyn Fn(u32) -> String) -> String {
-    if token == 0 {
+fn shown(word: &str) -> String {
+    // Every other token has a text.
+    if word.is_empty() {
         return "token 0".into();
     }
-    let escaped = words(token).escape_debug().to_string();
+    let escaped = word.escape_debug().to_string();
     let kept: String = escaped.chars().take(MAX_TOKEN_CHARS).collect();
     format!("\"{kept}\"")
 }
@@ -325,8 +324,8 @@ mod tests {
 
     #[test]
     fn tokens_are_shown_on_one_line() {
-        let words = |_| "a\n\"b\" and so on and on".to_owned();
-        assert_eq!(shown(5, &words), "\"a\\n\\\"b\\\" and so \"");
-        assert_eq!(shown(0, &words), "token 0");
+        let word = "a\n\"b\" and so on and on";
+        assert_eq!(shown(word), "\"a\\n\\\"b\\\" and so \"");
+        assert_eq!(shown(""), "token 0");
     }
 }

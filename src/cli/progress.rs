@@ -160,9 +160,7 @@ fn run_line(run: &Run) -> Option<String> {
             };
             let share = done as f32 / total.max(1) as f32;
             let bar = bar(share);
-            Some(format!(
-                "scoring, {what} {bar} {done} of {total} items{left}"
-            ))
+            Some(format!("scoring, {what} {bar} {:.0}%{left}", 100.0 * share))
         }
         RunStatus::Finished
         | RunStatus::StoppedEarly { .. }
@@ -227,7 +225,7 @@ mod tests {
             total: 14_800_000,
         };
         store.apply(Event::Device(DeviceEvent::Loading { read }));
-        let line = "reading the model [============            ] 7.4 of 14.8 MB";
+        let line = "reading the model [============            ] 7.1 of 14.1 MiB";
         assert_eq!(status_line(&store, None).as_deref(), Some(line));
         store.apply(Event::Run(
             run.clone(),

@@ -364,26 +364,9 @@ const MAX_ROWS: usize = 60;
 
 /// How many tasks came out how, and where the tables are.
 fn counts(queue: &Queue, plan: &SweepPlan, path: &Path) -> String {
-    let (n_settled, n_tasks) = queue.progress(plan);
-    let mut words = vec![format!("{n_settled} of {n_tasks} done")];
-    for word in [
-        "interrupted",
-        "diverged",
-        "failed",
-        "skipped",
-        "dropped",
-        "waiting",
-    ] {
-        let n = (0..plan.runs.len())
-            .filter(|idx| queue.state(crate::sweep::task::Task::Run(*idx)).word() == word)
-            .count();
-        if n > 0 {
-            words.push(format!("{n} {word}"));
-        }
-    }
     format!(
         "{}; tables as .csv, .json, .md and .tex in {}",
-        words.join(", "),
+        queue.done_words(plan),
         quoted(path)
     )
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::progress::duration;
 use super::this_program;
 use crate::error::Result;
 use crate::kernels::device::{DeviceChoice, mebibytes, memory_of};
@@ -117,7 +116,7 @@ fn memory(plan: &SweepPlan, estimate: &SweepEstimate, n_jobs: usize) -> String {
 }
 
 fn time(estimate: &SweepEstimate, basis: &str, n_jobs: usize, is_on_cpu: bool) -> String {
-    let Some(secs) = estimate.steps_secs else {
+    let Some(time) = &estimate.time else {
         return "the time is unknown until the first steps\n".into();
     };
     // Neither saves time as a rule (`benches/RESULTS.md`, runs on one GPU).
@@ -130,32 +129,37 @@ fn time(estimate: &SweepEstimate, basis: &str, n_jobs: usize, is_on_cpu: bool) -
             )
         }
     };
-    let scoring = match estimate.evaluation_secs {
-        Some(secs) => format!("scoring about {}", duration(secs)),
-        None => "plus scoring".into(),
+    let scoring = match estimate.has_evaluations {
+        true => "",
+        false => ", plus scoring",
     };
     format!(
-        "steps take about {} one run after another{side_by_side}, {basis}; {scoring}\n",
-        duration(secs)
+        "the sweep takes {} one run after another{side_by_side}, {basis}{scoring}\n",
+        time.words()
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::time_ahead::TimeRange;
 
     #[test]
     fn several_runs_on_one_device_are_promised_no_time() {
         let estimate = SweepEstimate {
             memory: Vec::new(),
-            steps_secs: Some(600.0),
-            evaluation_secs: None,
+            time: Some(TimeRange {
+                secs: 600.0,
+                low: 540.0,
+                high: 660.0,
+            }),
+            has_evaluations: false,
         };
         let words = |n_jobs, is_on_cpu| time(&estimate, "by a test", n_jobs, is_on_cpu);
         let alone = words(1, false);
         assert_eq!(alone, words(1, true));
         assert!(
-            alone.contains(&duration(600.0)) && !alone.contains("side"),
+            alone.contains("9 to 11 min one run") && !alone.contains("side"),
             "{alone}"
         );
         let (gpu, cpu) = (words(4, false), words(4, true));
@@ -165,7 +169,7 @@ mod tests {
         );
         assert!(cpu.contains("4 parallel runs share the cores"), "{cpu}");
         for text in [gpu, cpu] {
-            assert!(!text.contains(&duration(150.0)), "{text}");
+            assert!(text.contains("9 to 11 min"), "{text}");
         }
     }
 }

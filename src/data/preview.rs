@@ -50,8 +50,11 @@ pub struct Preview {
 /// One token of a shown example.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownToken {
-    /// Its text, with control characters and broken UTF-8 escaped.
+    /// The characters that begin in it, with control characters and broken UTF-8
+    /// escaped; see [`Tokenizer::token_texts`].
     pub text: String,
+    /// Its bytes as `e4 b8`, where they are not whole characters.
+    pub bytes: Option<String>,
     /// Whether it belongs to the target.
     pub is_target: bool,
 }
@@ -164,36 +167,29 @@ impl Preview {
 }
 
 fn show(example: &Example, tokenizer: &Tokenizer) -> Vec<ShownToken> {
-    let context = example.context.iter().map(|id| (id, false));
-    let target = example.target.iter().map(|id| (id, true));
-    context
-        .chain(target)
-        .map(|(id, is_target)| ShownToken {
-            text: match *id {
-                END_OF_DOCUMENT => "<token 0>".into(),
-                id => escape(tokenizer.token_bytes(id)),
-            },
-            is_target,
-        })
-        .collect()
+    let ids: Vec<u32> = [example.context.as_slice(), &example.target].concat();
+    let texts = tokenizer.token_texts(&ids).into_iter().zip(&ids);
+    let shown = texts.enumerate().map(|(idx, (of, id))| ShownToken {
+        text: match *id {
+            END_OF_DOCUMENT => "<token 0>".into(),
+            _ => escape(&of.text),
+        },
+        bytes: of.bytes,
+        is_target: idx >= example.context.len(),
+    });
+    shown.collect()
 }
 
 /// Readable text that cannot drive a terminal.
-fn escape(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if is_hidden(c) {
-                text.extend(c.escape_default());
-            } else {
-                text.push(c);
-            }
-        }
-        for byte in chunk.invalid() {
-            let _ = write!(text, "\\x{byte:02x}");
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match is_hidden(c) {
+            true => escaped.extend(c.escape_default()),
+            false => escaped.push(c),
         }
     }
-    text
+    escaped
 }
 
 /// Tokens with `|` between them and brackets around targets. Of a long example
@@ -246,17 +242,16 @@ mod tests {
         (loaded, tokenizer)
     }
 
-    fn check_escape(bytes: &[u8], expected: &str) {
-        assert_eq!(escape(bytes), expected);
+    fn check_escape(text: &str, expected: &str) {
+        assert_eq!(escape(text), expected);
     }
 
     #[test]
     fn tokens_cannot_drive_a_terminal() {
-        check_escape(b"\n", "\\n");
-        check_escape(b"\x1b[31m", "\\u{1b}[31m");
-        check_escape("é".as_bytes(), "é");
-        check_escape(b"\xc3", "\\xc3");
-        check_escape("\u{202e}".as_bytes(), "\\u{202e}");
+        check_escape("\n", "\\n");
+        check_escape("\x1b[31m", "\\u{1b}[31m");
+        check_escape("é", "é");
+        check_escape("\u{202e}", "\\u{202e}");
     }
 
     #[test]
@@ -290,6 +285,16 @@ mod tests {
         );
         assert!(text.contains("1 lines left out\n  set.jsonl: line 7: `text` is empty"));
         assert!(preview.render(Marking::Colour).contains("\x1b[4;32m["));
+    }
+
+    #[test]
+    fn a_character_of_several_tokens_is_read_as_one() {
+        let (loaded, tokenizer) = loaded(&[("天", "1")]);
+        let preview = Preview::new(&loaded, &tokenizer, 512, 1);
+        let text = preview.render(Marking::Brackets);
+        assert!(text.contains("\n天|·|·[1]\n"), "{text}");
+        let first = &preview.examples[0][0];
+        assert_eq!(first.bytes.as_deref(), Some("e5"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The tokenizer of RWKV models: greedy longest match over bytes.
 
 mod literal;
+mod token_text;
 mod trie;
 mod vocabulary_file;
 
@@ -11,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::tokenizer::trie::Trie;
 use crate::text_file::{as_utf8, no_plain_text, open_file};
 
+pub use token_text::{GOES_ON, TokenText};
 pub use vocabulary_file::{MINI_FINGERPRINT, WORLD_FINGERPRINT};
 
 /// The largest vocabulary file that is read. The World vocabulary has 1.2 MB.

@@ -38,7 +38,9 @@ pub const SPEC_FILE: &str = "spec.ron";
 pub const METRICS_FILE: &str = "metrics.jsonl";
 
 const SNAPSHOTS: &str = "snapshots";
-const FOLDERS: [&str; 3] = ["checkpoints", SNAPSHOTS, "eval"];
+/// The folder of the evaluations.
+pub(crate) const EVALUATIONS: &str = "eval";
+const FOLDERS: [&str; 3] = ["checkpoints", SNAPSHOTS, EVALUATIONS];
 
 /// Numbers above this are not taken for those of runs.
 const MAX_NUMBER: u32 = 999_999_999;
@@ -181,7 +183,7 @@ impl RunFolder {
             EvaluationPhase::FewShot => "few_shot.jsonl",
             EvaluationPhase::After => "after.jsonl",
         };
-        self.path.join("eval").join(name)
+        self.path.join(EVALUATIONS).join(name)
     }
 
     /// Adds a record to the run's numbers and hands it to the system at once.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::folder_lock::holder_of;
 use super::metrics::{MetricRecord, read_metrics};
 use super::run_folder::{METRICS_FILE, SPEC_FILE, read_run_spec, run_id, snapshot_steps};
 use super::run_labels::RunLabels;
@@ -13,7 +14,8 @@ use crate::runs::run::{Run, RunStatus};
 use crate::runs::{BrokenFolder, RunStore};
 
 impl RunStore {
-    /// Every run below `runs_dir`, oldest first. Folders that hold a broken run
+    /// Every run below `runs_dir`, oldest first; those that another process works on
+    /// as far as they are. Folders that hold a broken run
     /// are listed in [`RunStore::broken`]; folders without a specification are
     /// no runs, and a `runs_dir` that is not there has none.
     ///
@@ -22,7 +24,7 @@ impl RunStore {
     pub fn from_folder(runs_dir: impl AsRef<Path>) -> Result<Self> {
         let mut store = Self::default();
         for folder in run_folders(runs_dir.as_ref())? {
-            match past_run(&folder) {
+            match observed_run(&folder) {
                 Ok(run) => store.add(run),
                 Err(error) => store.broken.push(BrokenFolder {
                     folder,
@@ -42,12 +44,37 @@ pub fn past_runs(runs_dir: &Path) -> Result<Vec<Run>> {
     Ok(RunStore::from_folder(runs_dir)?.runs().to_vec())
 }
 
-/// Reads one run back from its folder.
+/// Reads one run back from its folder; nobody works on it.
 ///
 /// # Errors
 /// [`Error::Input`] or [`Error::Io`] if its specification or its numbers
 /// cannot be read.
 pub fn past_run(folder: &Path) -> Result<Run> {
+    let mut run = read_run(folder)?;
+    if !run.status.is_over() {
+        run.status = RunStatus::Interrupted { step: run.step };
+    }
+    Ok(run)
+}
+
+/// Reads one run from its folder as it stands just now, where another process may
+/// work on it: [`Run::elsewhere`] says which one.
+///
+/// # Errors
+/// As [`past_run`].
+pub fn observed_run(folder: &Path) -> Result<Run> {
+    // Before the numbers are read: a run that ends meanwhile has its end among them.
+    let holder = holder_of(folder);
+    let mut run = read_run(folder)?;
+    match (run.status.is_over(), holder) {
+        (false, Some(pid)) => run.elsewhere = Some(pid),
+        (false, None) => run.status = RunStatus::Interrupted { step: run.step },
+        (true, _) => {}
+    }
+    Ok(run)
+}
+
+fn read_run(folder: &Path) -> Result<Run> {
     let spec = read_run_spec(folder)?;
     let id = run_id(folder)?;
     let (records, n_torn) = read_metrics(folder.join(METRICS_FILE))?;
@@ -94,9 +121,6 @@ pub fn past_run(folder: &Path) -> Result<Run> {
         Ok(labels) => run.labels = labels,
         // The run is whole without them.
         Err(error) => run.notes.push(error.to_string()),
-    }
-    if !run.status.is_over() {
-        run.status = RunStatus::Interrupted { step: run.step };
     }
     Ok(run)
 }
@@ -183,6 +207,23 @@ mod tests {
         assert_eq!(first.series.loss.points(), &[(1, 0.5)]);
         assert_eq!(store.runs()[1].first_non_finite(), Some(2));
         assert_eq!(store.log().len(), 0);
+    }
+
+    #[test]
+    fn a_run_that_another_process_works_on_is_on() {
+        let runs = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(runs.path(), &RunSpec::default()).unwrap();
+        folder.append_metric(&step(7, 0.5)).unwrap();
+        let path = folder.path().to_path_buf();
+        let seen = observed_run(&path).unwrap();
+        let total = RunSpec::default().training.steps;
+        assert_eq!(seen.status, RunStatus::Running { step: 7, total });
+        assert_eq!(seen.elsewhere, Some(std::process::id()));
+        assert!(!seen.is_on_here());
+        drop(folder);
+        let seen = observed_run(&path).unwrap();
+        assert_eq!(seen.status, RunStatus::Interrupted { step: 7 });
+        assert_eq!(seen.elsewhere, None);
     }
 
     #[test]

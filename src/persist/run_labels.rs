@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 pub use crate::runs::run::RunLabels;
 
 /// The file of the labels in a run's folder.
-const LABELS_FILE: &str = "labels.ron";
+pub(crate) const LABELS_FILE: &str = "labels.ron";
 /// Labels are short; what is longer is no file of ours.
 const MAX_BYTES: u64 = 1 << 20;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::event::RunId;
 use super::run_spec::RunSpec;
+use super::state_import::ImportRequest;
 use super::trace::TraceRequest;
 use crate::data::{Benchmark, Split};
 use crate::model::sampling::Sampling;
@@ -63,6 +64,9 @@ pub enum Command {
         /// What to score, and on what.
         request: Box<ScoreRequest>,
     },
+    /// Compare a state of another program with the zero state, as it is and transposed,
+    /// into `WorkerHandle::imports`; nothing is written.
+    CompareState(Box<ImportRequest>),
     /// Measure how far receptance vectors and support vectors lie apart, of the
     /// features that this specification would have.
     MeasureDistances(Box<RunSpec>),
@@ -75,6 +79,9 @@ pub enum Command {
     Resume(RunId),
     /// End the run after the step or batch under way and save it.
     Stop(RunId),
+    /// End the scoring of the run that is under way, without figures; the run goes on.
+    /// Nothing where it is not being scored.
+    SkipScoring(RunId),
     /// End the worker.
     Shutdown,
 }
@@ -90,11 +97,13 @@ impl Command {
             | Self::StartRun { .. }
             | Self::ResumeRun { .. }
             | Self::Trace(_)
+            | Self::CompareState(_)
             | Self::MeasureDistances(_)
             | Self::Abandon
             | Self::Pause(_)
             | Self::Resume(_)
             | Self::Stop(_)
+            | Self::SkipScoring(_)
             | Self::Shutdown => None,
         }
     }

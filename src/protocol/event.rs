@@ -98,9 +98,9 @@ pub enum RunEvent {
     EvaluationProgress {
         /// Which evaluation.
         phase: EvaluationPhase,
-        /// Items done.
+        /// Tokens read and written.
         done: usize,
-        /// Items in all.
+        /// Tokens in all, with those that answers have room for.
         total: usize,
     },
     /// An evaluation is complete.
@@ -182,9 +182,9 @@ pub enum JobEvent {
     ScoreProgress {
         /// The name of the evaluation.
         name: RunId,
-        /// Items done.
+        /// Tokens read and written.
         done: usize,
-        /// Items in all.
+        /// Tokens in all, with those that answers have room for.
         total: usize,
     },
     /// An evaluation of a run that is over has ended.

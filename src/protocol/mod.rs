@@ -7,6 +7,7 @@ pub mod event;
 pub mod latest;
 pub mod log_line;
 pub mod run_spec;
+pub mod state_import;
 pub mod trace;
 
 mod absolute;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::event::RunId;
 use super::run_spec::RunSpec;
+use crate::model::tokenizer::TokenText;
 use crate::tuning::inspect::trajectory::{Place, Trajectory};
 
 /// What is to be followed.
@@ -56,5 +57,5 @@ pub struct Traced {
     /// The states.
     pub trajectory: Trajectory,
     /// The text of every token; that of token 0 is empty.
-    pub words: Vec<String>,
+    pub words: Vec<TokenText>,
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `table.rs` | [`Table`]: columns and rows of [`Cell`]s |
 //! | `compared.rs`, `seed_groups.rs` | evaluations side by side, as a table |
+//! | `page.rs` | [`page::Page`]: texts, tables and pictures as HTML or Markdown |
 //! | `format.rs` | [`TableFormat`]: terminal text, Markdown, LaTeX, CSV, JSON |
 //!
 //! In the formats for users an estimate is one cell, `0.462 [0.419, 0.506]
@@ -12,6 +13,7 @@
 pub mod compared;
 pub mod contender;
 mod format;
+pub mod page;
 mod seed_groups;
 mod table;
 

@@ -4,6 +4,17 @@ use super::run::{Run, RunStatus};
 use crate::protocol::event::EvaluationPhase;
 use crate::tuning::spec::Method;
 
+/// Share of something below which its pace is not known yet.
+const LEAST_SHARE: f64 = 0.02;
+
+/// Seconds that are left of what has come to `share` in `secs`, at the same pace; none
+/// before there is a pace.
+pub fn secs_at_pace(share: f64, secs: f64) -> Option<f64> {
+    (LEAST_SHARE..=1.0)
+        .contains(&share)
+        .then(|| secs * (1.0 - share) / share)
+}
+
 /// Steps whose median stands for those to come: enough to pass over a step
 /// that wrote a checkpoint, few enough to follow a machine that slows down.
 pub(super) const RECENT_STEPS: usize = 32;
@@ -17,15 +28,7 @@ pub fn secs_left(run: &Run) -> Option<f64> {
         RunStatus::Running { .. } | RunStatus::Paused { .. } => {
             Some(steps_left()? + evaluation_secs(run))
         }
-        RunStatus::Evaluating { phase, done, total } => match phase {
-            // Before the first step there is no time of one.
-            EvaluationPhase::Before | EvaluationPhase::FewShot => None,
-            EvaluationPhase::After => {
-                let before = run.evaluation(EvaluationPhase::Before)?.secs;
-                let left = total.saturating_sub(done) as f64 / total.max(1) as f64;
-                Some(before * left)
-            }
-        },
+        RunStatus::Evaluating { done, total, .. } => scoring_secs_left(run, done, total),
         RunStatus::Finished
         | RunStatus::StoppedEarly { .. }
         | RunStatus::Stopped { .. }
@@ -35,8 +38,21 @@ pub fn secs_left(run: &Run) -> Option<f64> {
     }
 }
 
+/// Seconds until what is scored just now is scored; the steps before or behind it are
+/// not in it. By its own pace, else by that of the untuned model.
+pub fn scoring_secs_left(run: &Run, done: usize, total: usize) -> Option<f64> {
+    let share = done as f64 / total.max(1) as f64;
+    let own = run
+        .scoring
+        .and_then(|(_, since)| secs_at_pace(share, since.secs()));
+    own.or_else(|| {
+        let before = run.evaluation(EvaluationPhase::Before)?;
+        Some(before.secs * (1.0 - share).max(0.0))
+    })
+}
+
 /// Seconds of a step, the median of the recent ones.
-pub(super) fn median_step_secs(run: &Run) -> Option<f64> {
+fn median_step_secs(run: &Run) -> Option<f64> {
     let recent = run.series.step_secs.recent(RECENT_STEPS);
     let mut secs: Vec<f64> = recent.filter(|s| s.is_finite() && *s >= 0.0).collect();
     secs.sort_unstable_by(f64::total_cmp);
@@ -66,6 +82,14 @@ fn evaluation_secs(run: &Run) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_left_follows_the_pace() {
+        assert_eq!(secs_at_pace(0.25, 10.0), Some(30.0));
+        assert_eq!(secs_at_pace(1.0, 10.0), Some(0.0));
+        assert_eq!(secs_at_pace(0.001, 10.0), None);
+        assert_eq!(secs_at_pace(f64::NAN, 10.0), None);
+    }
     use crate::protocol::event::{EvaluationSummary, RunId, StepMetrics};
     use crate::protocol::run_spec::RunSpec;
 

@@ -7,6 +7,7 @@ pub mod news;
 pub mod run;
 pub mod scoring;
 pub mod series;
+pub mod since;
 pub mod spec_difference;
 pub mod time_ahead;
 
@@ -161,7 +162,7 @@ impl RunStore {
         let on: Vec<RunId> = self
             .runs
             .iter()
-            .filter(|run| !run.status.is_over() && !is_elsewhere(&run.id))
+            .filter(|run| run.is_on_here() && !is_elsewhere(&run.id))
             .map(|run| run.id.clone())
             .collect();
         for run in on {
@@ -243,6 +244,7 @@ impl RunStore {
                 self.with_run(run, |run| run.checkpoint = Some((step, path)));
             }
             RunEvent::EvaluationProgress { phase, done, total } => self.with_run(run, |run| {
+                run.note_scoring(phase);
                 run.go_on(RunStatus::Evaluating { phase, done, total });
             }),
             RunEvent::EvaluationFinished { phase, summary } => {
@@ -349,6 +351,7 @@ impl RunStore {
         let run = &mut self.runs[idx];
         run.spec = new.spec;
         run.folder = new.folder;
+        run.elsewhere = None;
         run.restart_at(first_step);
         run.add_notes(notes);
     }

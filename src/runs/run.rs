@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 pub use super::run_series::RunSeries;
 use super::series::Series;
+use super::since::Since;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, StepMetrics};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::inspect::diagnosis::Diagnosis;
@@ -40,6 +41,10 @@ pub struct Run {
     pub snapshots: Vec<usize>,
     /// What the user wrote on it.
     pub labels: RunLabels,
+    /// The other process that works on it just now, by its number.
+    pub elsewhere: Option<u32>,
+    /// What of it is scored just now or was last, and since when.
+    pub scoring: Option<(EvaluationPhase, Since)>,
 }
 
 /// What a run does now, or how it ended.
@@ -63,9 +68,9 @@ pub enum RunStatus {
     Evaluating {
         /// Which evaluation.
         phase: EvaluationPhase,
-        /// Items done.
+        /// Tokens read and written.
         done: usize,
-        /// Items in all.
+        /// Tokens in all, with those that answers have room for.
         total: usize,
     },
     /// All steps were taken.
@@ -152,7 +157,14 @@ impl Run {
             snapshot_step: None,
             snapshots: Vec::new(),
             labels: RunLabels::default(),
+            elsewhere: None,
+            scoring: None,
         }
+    }
+
+    /// Whether it is on and heeds this process.
+    pub fn is_on_here(&self) -> bool {
+        !self.status.is_over() && self.elsewhere.is_none()
     }
 
     /// The title that the user gave it, else its name.
@@ -296,6 +308,13 @@ impl Run {
     pub(super) fn add_export(&mut self, state: ExportedState) {
         self.exported.retain(|old| old.path != state.path);
         self.exported.push(state);
+    }
+
+    /// Notes that something of it is scored.
+    pub(super) fn note_scoring(&mut self, phase: EvaluationPhase) {
+        if self.scoring.is_none_or(|(of, _)| of != phase) {
+            self.scoring = Some((phase, Since::now()));
+        }
     }
 
     /// What the run does from now on, unless it is over.

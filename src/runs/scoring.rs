@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::since::Since;
 use crate::protocol::event::{EvaluationSummary, RunId};
 
 /// The current or last evaluation.
@@ -9,12 +10,14 @@ use crate::protocol::event::{EvaluationSummary, RunId};
 pub struct Scoring {
     /// Its name.
     pub name: RunId,
-    /// Items done.
+    /// Tokens read and written.
     pub done: usize,
-    /// Items in all; 0 before they are known.
+    /// Tokens in all; 0 before they are known.
     pub total: usize,
     /// Whether it is running.
     pub is_on: bool,
+    /// When it began.
+    pub since: Since,
     /// What was measured, and the file of the items.
     pub scored: Option<(EvaluationSummary, PathBuf)>,
 }
@@ -28,7 +31,13 @@ impl Scoring {
             done: 0,
             total: 0,
             is_on: true,
+            since: Since::now(),
             scored: None,
         })
+    }
+
+    /// The share that is done.
+    pub fn share(&self) -> f64 {
+        self.done as f64 / self.total.max(1) as f64
     }
 }

@@ -1,13 +1,32 @@
-//! How long a run will take that has not started, from runs that were done.
+//! How long a run will take that has not started, from steps and scoring that were
+//! measured on the same device: one answer for Start, for sweeps and for the command
+//! line.
 
-use super::eta::{RECENT_STEPS, median_step_secs};
+use super::eta::RECENT_STEPS;
 use super::run::Run;
 use crate::data::Benchmark;
+use crate::format::duration_range;
 use crate::model::ModelConfig;
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::run_spec::{DataSource, RunSpec};
 use crate::tuning::plan::cost::token_cost;
-use crate::tuning::spec::Method;
+use crate::tuning::spec::{Method, SelectBy};
+
+/// Runs alike whose times make a range.
+const MAX_ALIKE: usize = 5;
+/// A machine that does other things too takes so much more or less the next time.
+const LEAST_SPREAD: f64 = 1.1;
+/// The same where the steps that were timed were other ones.
+const SCALED_SPREAD: f64 = 1.25;
+/// How much the spread grows with the factor between the two: 16 times the work is
+/// told within 1.25 x 1.5.
+const SPREAD_POWER: f64 = 0.15;
+/// Share of a training step that its forward pass takes: the weights have no gradient,
+/// and the backward pass to the activations costs what the forward pass does.
+const FORWARD_SHARE: f64 = 0.5;
+/// Checks on held-out examples beside the regular ones: before the first step and
+/// after the last.
+const MORE_CHECKS: usize = 2;
 
 /// What is known of a run before it begins.
 #[derive(Debug, Clone, Copy)]
@@ -16,235 +35,331 @@ pub struct Ahead<'a> {
     pub model: &'a ModelConfig,
     /// Tokens of a training example, on the average.
     pub example_tokens: f64,
+    /// Held-out examples that the loss is measured on.
+    pub n_validation: usize,
     /// Items that each evaluation has.
     pub n_items: usize,
 }
 
-/// How long a run will take.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TimeAhead<'a> {
-    /// Seconds of its steps, and of its evaluations where they are known.
+/// Seconds: as a rule, at least, at most.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct TimeRange {
+    /// As a rule.
     pub secs: f64,
-    /// The run whose steps tell it.
-    pub from: &'a RunId,
+    /// At least, about.
+    pub low: f64,
+    /// At most, about.
+    pub high: f64,
+}
+
+impl TimeRange {
+    fn times(self, n: f64) -> Self {
+        Self {
+            secs: n * self.secs,
+            low: n * self.low,
+            high: n * self.high,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            secs: self.secs + other.secs,
+            low: self.low + other.low,
+            high: self.high + other.high,
+        }
+    }
+
+    /// As wide as `spread` times up and down at least.
+    fn spread(self, spread: f64) -> Self {
+        Self {
+            secs: self.secs,
+            low: self.low.min(self.secs / spread),
+            high: self.high.max(self.secs * spread),
+        }
+    }
+
+    /// As people say it.
+    pub fn words(&self) -> String {
+        duration_range(self.low, self.high)
+    }
+}
+
+impl std::iter::Sum for TimeRange {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Self::plus)
+    }
+}
+
+/// How long a run will take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimeAhead {
+    /// Its steps with the checks between them, and its evaluations where they are
+    /// known.
+    pub time: TimeRange,
+    /// The run or the timed steps that tell it; none where no step is taken.
+    pub from: Option<RunId>,
     /// Whether those steps were other ones, so that their time was scaled.
     pub is_scaled: bool,
     /// Whether the time of the evaluations is in it.
     pub has_evaluations: bool,
 }
 
-/// The time of a run by `spec`: by the newest run that took like steps, of the
-/// same model, data, device, method and batch; else by the run of the same model
-/// on the same device whose steps cost most nearly the same, its time in
-/// proportion to the tokens of a step and to what each costs by arithmetic. None
-/// where no such run is known.
-pub fn time_ahead<'a>(runs: &'a [Run], spec: &RunSpec, ahead: Ahead<'_>) -> Option<TimeAhead<'a>> {
-    let of_same = |run: &&Run| run.spec.model == spec.model && run.spec.device == spec.device;
-    let known: Vec<&Run> = runs.iter().rev().filter(of_same).collect();
-    let evaluations = evaluation_secs(&known, spec, ahead.n_items);
-    let (step_secs, from, is_scaled) = match known.iter().find_map(|run| like_steps(run, spec)) {
-        Some((secs, run)) => (secs, run, false),
-        None => {
-            let (secs, run) = scaled_steps(&known, spec, ahead)?;
-            (secs, run, true)
+/// What steps and scoring took on this machine.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// The newest first.
+    runs: Vec<MeasuredRun>,
+}
+
+/// What one run took.
+#[derive(Debug, Clone)]
+struct MeasuredRun {
+    id: RunId,
+    spec: RunSpec,
+    /// Seconds of a step, with the tokens that it had.
+    steps: Option<(TimeRange, f64)>,
+    /// Seconds of an item in each phase.
+    items: Vec<(EvaluationPhase, f64)>,
+}
+
+/// Seconds of a step, and how they are known.
+struct StepTime {
+    time: TimeRange,
+    from: RunId,
+    is_scaled: bool,
+}
+
+impl Measured {
+    /// What these runs took, of which the last is the newest.
+    pub fn of<'a>(runs: impl DoubleEndedIterator<Item = &'a Run>) -> Self {
+        Self {
+            runs: runs.rev().map(MeasuredRun::of).collect(),
         }
+    }
+
+    /// Adds steps of `spec` that were timed by themselves: seconds and tokens of each.
+    pub fn add_steps(&mut self, spec: RunSpec, secs: f64, tokens: f64) {
+        let time = TimeRange {
+            secs,
+            low: secs,
+            high: secs,
+        };
+        let timed = MeasuredRun {
+            id: RunId("steps that were timed".into()),
+            steps: Some((time, tokens)),
+            items: Vec::new(),
+            spec,
+        };
+        self.runs.insert(0, timed);
+    }
+
+    /// The time of a run by `spec`: by the newest runs that took like steps, of the
+    /// same model, data, device and batch and with a method of the same cost; else on
+    /// the line through the runs of the same model on the same device whose steps cost
+    /// a little less and a little more, or in proportion to the nearest one. None
+    /// where no such run is known.
+    pub fn ahead(&self, spec: &RunSpec, ahead: Ahead<'_>) -> Option<TimeAhead> {
+        let of_same =
+            |run: &&MeasuredRun| run.spec.model == spec.model && run.spec.device == spec.device;
+        let known: Vec<&MeasuredRun> = self.runs.iter().filter(of_same).collect();
+        let evaluations = evaluations(&known, spec, ahead.n_items);
+        if spec.method == Method::Base {
+            return Some(TimeAhead {
+                time: evaluations?,
+                from: None,
+                is_scaled: false,
+                has_evaluations: true,
+            });
+        }
+        let step = like_steps(&known, spec, ahead).or_else(|| other_steps(&known, spec, ahead))?;
+        let training = &spec.training;
+        let checks = match training.validate_every {
+            0 => TimeRange::default(),
+            every => {
+                let n_checks = (training.steps / every + MORE_CHECKS) * ahead.n_validation;
+                let of_step = (training.batch * training.accumulate).max(1) as f64;
+                let share = FORWARD_SHARE * n_checks as f64 / of_step;
+                let scored = match training.select_by {
+                    SelectBy::ValidationAccuracy => {
+                        let secs = item_secs(&known, spec, &[EvaluationPhase::After], None);
+                        secs.unwrap_or(0.0) * n_checks as f64
+                    }
+                    SelectBy::ValidationLoss | SelectBy::LastStep => 0.0,
+                };
+                step.time.times(share).plus(exactly(scored))
+            }
+        };
+        let steps = step.time.times(training.steps as f64).plus(checks);
+        Some(TimeAhead {
+            time: steps.plus(evaluations.unwrap_or_default()),
+            from: Some(step.from),
+            is_scaled: step.is_scaled,
+            has_evaluations: evaluations.is_some(),
+        })
+    }
+}
+
+impl MeasuredRun {
+    fn of(run: &Run) -> Self {
+        let recent = |series: &super::series::Series, least: f64| {
+            let recent = series.recent(RECENT_STEPS);
+            let mut values: Vec<f64> = recent.filter(|x| x.is_finite() && *x >= least).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            values
+        };
+        let (secs, tokens) = (
+            recent(&run.series.step_secs, 0.0),
+            recent(&run.series.tokens, 1.0),
+        );
+        let at = |values: &[f64], share: f64| {
+            let last = values.len().checked_sub(1)?;
+            values.get((share * last as f64).round() as usize).copied()
+        };
+        let time = || {
+            let time = TimeRange {
+                secs: at(&secs, 0.5)?,
+                low: at(&secs, 0.25)?,
+                high: at(&secs, 0.75)?,
+            };
+            Some((time, at(&tokens, 0.5)?))
+        };
+        let items = run.evaluations.iter().filter_map(|(phase, summary)| {
+            let n_items = summary.scores.first()?.n_items;
+            (n_items > 0).then(|| (*phase, summary.secs / n_items as f64))
+        });
+        Self {
+            id: run.id.clone(),
+            spec: run.spec.clone(),
+            steps: time(),
+            items: items.collect(),
+        }
+    }
+}
+
+fn exactly(secs: f64) -> TimeRange {
+    TimeRange {
+        secs,
+        low: secs,
+        high: secs,
+    }
+}
+
+/// Seconds of a step of the runs that take the steps of `spec`.
+fn like_steps(known: &[&MeasuredRun], spec: &RunSpec, ahead: Ahead<'_>) -> Option<StepTime> {
+    let cost = |spec: &RunSpec| token_cost(ahead.model, &spec.method);
+    let is_alike = |run: &&&MeasuredRun| {
+        let (a, b) = (&run.spec, spec);
+        a.data == b.data
+            && (cost(a) - cost(b)).abs() <= 1e-9 * cost(b)
+            && a.training.batch == b.training.batch
+            && a.training.accumulate == b.training.accumulate
+            && a.training.activation_checkpointing == b.training.activation_checkpointing
     };
-    Some(TimeAhead {
-        secs: spec.training.steps as f64 * step_secs + evaluations.unwrap_or(0.0),
-        from: &from.id,
-        is_scaled,
-        has_evaluations: evaluations.is_some(),
+    let mut alike = known
+        .iter()
+        .filter(is_alike)
+        .filter_map(|run| Some((run.steps?.0, &run.id)))
+        .take(MAX_ALIKE);
+    let (newest, from) = alike.next()?;
+    let time = alike.fold(newest, |time, (other, _)| TimeRange {
+        secs: time.secs,
+        low: time.low.min(other.low),
+        high: time.high.max(other.high),
+    });
+    Some(StepTime {
+        time: time.spread(LEAST_SPREAD),
+        from: from.clone(),
+        is_scaled: false,
     })
 }
 
-/// Seconds of a step of a run that takes the steps of `spec`.
-fn like_steps<'a>(run: &&'a Run, spec: &RunSpec) -> Option<(f64, &'a Run)> {
-    let (a, b) = (&run.spec, spec);
-    let is_alike = a.data == b.data
-        && a.method == b.method
-        && a.training.batch == b.training.batch
-        && a.training.accumulate == b.training.accumulate
-        && a.training.activation_checkpointing == b.training.activation_checkpointing;
-    is_alike.then_some(())?;
-    Some((median_step_secs(run)?, run))
-}
-
-/// Seconds of a step by that of the run whose steps cost most nearly the same.
-fn scaled_steps<'a>(known: &[&'a Run], spec: &RunSpec, ahead: Ahead<'_>) -> Option<(f64, &'a Run)> {
-    if spec.method == Method::Base {
-        return None;
-    }
+/// Seconds of a step by those of runs that took other ones.
+fn other_steps(known: &[&MeasuredRun], spec: &RunSpec, ahead: Ahead<'_>) -> Option<StepTime> {
     let training = &spec.training;
     let n_tokens = (training.batch * training.accumulate) as f64 * ahead.example_tokens;
     let cost = n_tokens * token_cost(ahead.model, &spec.method);
-    let scaled = known.iter().filter_map(|run| {
+    let costs = known.iter().filter_map(|run| {
         // Computing activations twice takes its own time.
         let is_recomputed = run.spec.training.activation_checkpointing;
         if is_recomputed != training.activation_checkpointing {
             return None;
         }
-        let of_run = median_tokens(run)? * token_cost(ahead.model, &run.spec.method);
+        let (time, tokens) = run.steps?;
+        let of_run = tokens * token_cost(ahead.model, &run.spec.method);
         let factor = cost / of_run;
-        let secs = median_step_secs(run)? * factor;
-        (factor.is_finite() && factor > 0.0).then_some((factor.ln().abs(), secs, *run))
+        (factor.is_finite() && factor > 0.0).then_some((of_run, time, &run.id))
     });
+    let costs: Vec<(f64, TimeRange, &RunId)> = costs.collect();
+    let distance = |of: f64| (cost / of).ln().abs();
     // Of equals the first, which is the newest.
-    let nearest = scaled.min_by(|a, b| a.0.total_cmp(&b.0));
-    nearest.map(|(_, secs, run)| (secs, run))
+    let nearest = |is_meant: &dyn Fn(f64) -> bool| {
+        let meant = costs.iter().filter(|(of, ..)| is_meant(*of));
+        meant.min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)))
+    };
+    let (of, time, from) = nearest(&|_| true)?;
+    let spread = SCALED_SPREAD * (cost / of).max(of / cost).powf(SPREAD_POWER);
+    let time = match (nearest(&|of| of <= cost), nearest(&|of| of > cost)) {
+        (Some((low, below, _)), Some((high, above, _))) => {
+            let share = (cost - low) / (high - low);
+            below.times(1.0 - share).plus(above.times(share))
+        }
+        (Some(_), None) | (None, Some(_)) | (None, None) => time.times(cost / of),
+    };
+    Some(StepTime {
+        time: time.spread(spread),
+        from: (*from).clone(),
+        is_scaled: true,
+    })
 }
 
-fn median_tokens(run: &Run) -> Option<f64> {
-    let recent = run.series.tokens.recent(RECENT_STEPS);
-    let mut tokens: Vec<f64> = recent.filter(|n| n.is_finite() && *n > 0.0).collect();
-    tokens.sort_unstable_by(f64::total_cmp);
-    tokens.get(tokens.len() / 2).copied()
+/// The benchmark of a run, and whether it is the official one.
+fn benchmark(spec: &RunSpec) -> Option<(Benchmark, bool)> {
+    match &spec.data.source {
+        DataSource::Mini(benchmark) => Some((*benchmark, false)),
+        DataSource::Official { benchmark, .. } => Some((*benchmark, true)),
+        DataSource::Jsonl { .. } => None,
+    }
+}
+
+/// Seconds of an item in one of `phases`, by the newest run that was measured on the
+/// same benchmark.
+fn item_secs(
+    known: &[&MeasuredRun],
+    spec: &RunSpec,
+    phases: &[EvaluationPhase],
+    few_shot: Option<usize>,
+) -> Option<f64> {
+    let of = benchmark(spec);
+    let like = |run: &&&MeasuredRun| {
+        benchmark(&run.spec) == of && few_shot.is_none_or(|n| n == run.spec.evaluation.few_shot)
+    };
+    known.iter().filter(like).find_map(|run| {
+        let of_phase = |phase| run.items.iter().find(|(of, _)| of == phase);
+        phases.iter().find_map(of_phase).map(|(_, secs)| *secs)
+    })
 }
 
 /// Seconds of all evaluations by those of runs on the same benchmark; none where
 /// one of them was never made.
-fn evaluation_secs(known: &[&Run], spec: &RunSpec, n_items: usize) -> Option<f64> {
+fn evaluations(known: &[&MeasuredRun], spec: &RunSpec, n_items: usize) -> Option<TimeRange> {
     use EvaluationPhase::{After, Before, FewShot};
-    let benchmark = |spec: &RunSpec| -> Option<(Benchmark, bool)> {
-        match &spec.data.source {
-            DataSource::Mini(benchmark) => Some((*benchmark, false)),
-            DataSource::Official { benchmark, .. } => Some((*benchmark, true)),
-            DataSource::Jsonl { .. } => None,
-        }
-    };
-    let of = benchmark(spec);
-    if of.is_none() {
-        return Some(0.0);
+    if benchmark(spec).is_none() {
+        return Some(TimeRange::default());
     }
     let evaluation = &spec.evaluation;
-    let like = |run: &&&Run| benchmark(&run.spec) == of;
-    let item_secs = |phases: &[EvaluationPhase], few_shot: Option<usize>| {
-        known.iter().filter(like).find_map(|run| {
-            if few_shot.is_some_and(|n| n != run.spec.evaluation.few_shot) {
-                return None;
-            }
-            let measured = phases.iter().find_map(|phase| run.evaluation(*phase))?;
-            let n_scored = measured.scores.first()?.n_items;
-            (n_scored > 0).then(|| measured.secs / n_scored as f64)
-        })
-    };
     let mut secs = 0.0;
     if evaluation.before {
-        secs += n_items as f64 * item_secs(&[Before, After], None)?;
+        secs += item_secs(known, spec, &[Before, After], None)?;
     }
     if evaluation.after {
-        secs += n_items as f64 * item_secs(&[After, Before], None)?;
+        secs += item_secs(known, spec, &[After, Before], None)?;
     }
     if evaluation.few_shot > 0 {
-        secs += n_items as f64 * item_secs(&[FewShot], Some(evaluation.few_shot))?;
+        secs += item_secs(known, spec, &[FewShot], Some(evaluation.few_shot))?;
     }
-    Some(secs)
+    let time = exactly(n_items as f64 * secs);
+    Some(time.spread(LEAST_SPREAD))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::device::DeviceChoice;
-    use crate::model::random::SHAPE_0_1B;
-    use crate::protocol::event::{EvaluationSummary, Score, StepMetrics};
-    use crate::tuning::spec::LiftSpec;
-
-    const AHEAD: Ahead<'_> = Ahead {
-        model: &SHAPE_0_1B,
-        example_tokens: 60.0,
-        n_items: 100,
-    };
-
-    /// A run of `batch` examples of 60 tokens, whose steps took `secs`.
-    fn run(name: &str, batch: usize, secs: f64) -> Run {
-        let mut spec = RunSpec::default();
-        spec.training.batch = batch;
-        let mut run = Run::new(RunId(name.into()), spec, name.into());
-        for step in 1..=9 {
-            run.add_step(&StepMetrics {
-                step,
-                loss: 1.0,
-                grad_norm: 1.0,
-                state_norm: 1.0,
-                learning_rate: 0.1,
-                tokens: 60 * batch,
-                secs,
-                lift: None,
-            });
-        }
-        run
-    }
-
-    fn measure(run: &mut Run, phase: EvaluationPhase, secs: f64) {
-        let summary = EvaluationSummary {
-            benchmark: "gsm8k-mini".into(),
-            few_shot: 0,
-            scores: vec![Score {
-                name: "strict".into(),
-                n_correct: 1,
-                n_items: 50,
-            }],
-            n_total: 500,
-            written: None,
-            left_out: 0,
-            secs,
-        };
-        run.add_evaluation(phase, summary);
-    }
-
-    #[test]
-    fn a_like_run_tells_the_time_of_the_next() {
-        let mut done = run("a", 32, 2.0);
-        measure(&mut done, EvaluationPhase::Before, 5.0);
-        let mut spec = done.spec.clone();
-        spec.training.steps = 10;
-        spec.evaluation.few_shot = 0;
-        let runs = [done];
-        let told = time_ahead(&runs, &spec, AHEAD).unwrap();
-        // 10 steps of 2 s, and twice 100 items of 0.1 s.
-        assert_eq!(told.secs, 40.0);
-        assert_eq!(told.from, &runs[0].id);
-        assert!(!told.is_scaled && told.has_evaluations);
-    }
-
-    #[test]
-    fn the_nearest_run_is_scaled_by_the_tokens_of_a_step() {
-        let runs = [run("small", 4, 0.5), run("large", 64, 4.0)];
-        let mut spec = RunSpec::default();
-        spec.training.steps = 10;
-        let told = |spec: &RunSpec| {
-            let told = time_ahead(&runs, spec, AHEAD).unwrap();
-            assert!(told.is_scaled && !told.has_evaluations);
-            (told.secs, told.from.0.as_str())
-        };
-        spec.training.batch = 32;
-        assert_eq!(told(&spec), (20.0, "large"));
-        spec.training.batch = 8;
-        assert_eq!(told(&spec), (10.0, "small"));
-        spec.training.accumulate = 4;
-        assert_eq!(told(&spec), (20.0, "large"));
-        // A branch takes more than none.
-        spec.method = Method::Lifted(LiftSpec::default());
-        assert!(told(&spec).0 > 20.0);
-    }
-
-    #[test]
-    fn nothing_is_told_where_nothing_is_known() {
-        let runs = [run("a", 32, 2.0)];
-        let refused = |change: &dyn Fn(&mut RunSpec)| {
-            let mut spec = RunSpec::default();
-            spec.training.batch = 8;
-            change(&mut spec);
-            time_ahead(&runs, &spec, AHEAD).is_none()
-        };
-        assert!(!refused(&|_| ()));
-        assert!(refused(&|spec| spec.device = DeviceChoice::Cpu));
-        assert!(refused(&|spec| {
-            spec.model.checkpoint = crate::protocol::run_spec::CheckpointSource::File("m".into());
-        }));
-        assert!(refused(
-            &|spec| spec.training.activation_checkpointing = true
-        ));
-        assert!(refused(&|spec| spec.method = Method::Base));
-        assert!(time_ahead(&[], &RunSpec::default(), AHEAD).is_none());
-    }
-}
+mod tests;

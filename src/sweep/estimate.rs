@@ -9,32 +9,19 @@ use super::plan::SweepPlan;
 use super::process::{END_PATIENCE, MessageBody, Process};
 use super::protocol::{Failure, Order, Report};
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
-use crate::protocol::event::EvaluationPhase;
-use crate::protocol::run_spec::RunSpec;
+use crate::protocol::run_spec::{DataSource, EvaluationSplit, RunSpec};
 use crate::runs::run::Run;
+use crate::runs::time_ahead::{Ahead, Measured, TimeRange};
 use crate::tuning::plan::cost::token_cost;
-use crate::tuning::plan::memory::{BranchShape, MemoryEstimate};
+use crate::tuning::plan::memory::MemoryEstimate;
 use crate::worker::memory_forecast::MemoryForecast;
-
-/// Steps of a past run that its time is read from, at least.
-const MIN_STEPS: usize = 5;
 
 /// Knows the models and the data of a sweep's runs, and what steps take.
 #[derive(Debug)]
 pub struct Estimator {
     /// One for each choice of model and data.
     forecasts: Vec<(RunSpec, MemoryForecast)>,
-    timings: Vec<Timing>,
-    /// Seconds an item of an evaluation takes.
-    item_secs: Option<f64>,
-}
-
-/// A step that was timed.
-#[derive(Debug, Clone, PartialEq)]
-struct Timing {
-    spec: RunSpec,
-    secs: f64,
+    measured: Measured,
 }
 
 /// What a sweep will take.
@@ -42,10 +29,10 @@ struct Timing {
 pub struct SweepEstimate {
     /// Memory of the largest step of each run; none where nothing is trained.
     pub memory: Vec<Option<MemoryEstimate>>,
-    /// Seconds that the steps of all runs take, one run after another.
-    pub steps_secs: Option<f64>,
-    /// Seconds that all evaluations take.
-    pub evaluation_secs: Option<f64>,
+    /// Time of all runs, one after another; none where that of one is not known.
+    pub time: Option<TimeRange>,
+    /// Whether the time of the scoring is in it.
+    pub has_evaluations: bool,
 }
 
 impl Estimator {
@@ -57,13 +44,17 @@ impl Estimator {
     pub fn new(plan: &SweepPlan) -> Result<Self> {
         let mut estimator = Self {
             forecasts: Vec::new(),
-            timings: Vec::new(),
-            item_secs: None,
+            measured: Measured::default(),
         };
+        for spec in plan.runs.iter().map(|run| &run.spec).chain(&plan.untuned) {
+            if estimator.forecast(spec).is_none() {
+                let forecast = MemoryForecast::read(spec)?;
+                estimator.forecasts.push((spec.clone(), forecast));
+            }
+        }
         for run in &plan.runs {
-            if estimator.forecast(&run.spec).is_none() {
-                let forecast = MemoryForecast::read(&run.spec)?;
-                estimator.forecasts.push((run.spec.clone(), forecast));
+            if let Some(forecast) = estimator.forecast(&run.spec) {
+                forecast.check(&run.spec).map_err(|error| run.at(error))?;
             }
         }
         Ok(estimator)
@@ -83,47 +74,19 @@ impl Estimator {
             .map(|(_, forecast)| forecast)
     }
 
-    /// Takes the times of steps of earlier runs on the same device.
+    /// Takes what earlier runs took, of which the last is the newest.
     pub fn learn(&mut self, runs: &[Run]) {
-        for run in runs {
-            let is_like = |(known, _): &(RunSpec, MemoryForecast)| {
-                known.device == run.spec.device
-                    && known.model == run.spec.model
-                    && known.data.source == run.spec.data.source
-            };
-            if !self.forecasts.iter().any(is_like) {
-                continue;
-            }
-            let mut secs: Vec<f64> = run
-                .series
-                .step_secs
-                .points()
-                .iter()
-                .map(|(_, secs)| *secs)
-                .collect();
-            if secs.len() >= MIN_STEPS {
-                secs.sort_by(f64::total_cmp);
-                let secs = secs[secs.len() / 2];
-                let spec = run.spec.clone();
-                self.timings.push(Timing { spec, secs });
-            }
-            let summary = run.evaluation(EvaluationPhase::After);
-            let score = summary.and_then(|summary| summary.scores.first());
-            if let (Some(summary), Some(score)) = (summary, score)
-                && score.n_items > 0
-            {
-                self.item_secs = Some(summary.secs / score.n_items as f64);
-            }
-        }
+        self.measured = Measured::of(runs.iter());
     }
 
     /// The cheapest and the costliest run, whose steps are to be timed; none
     /// where enough is known.
     pub fn wants(&self, plan: &SweepPlan) -> Vec<RunSpec> {
-        if !self.timings.is_empty() {
+        let mut runs: Vec<&RunSpec> = plan.runs.iter().map(|run| &run.spec).collect();
+        let is_known = |spec: &&RunSpec| self.time(spec).is_some();
+        if runs.iter().all(is_known) {
             return Vec::new();
         }
-        let mut runs: Vec<&RunSpec> = plan.runs.iter().map(|run| &run.spec).collect();
         runs.sort_by(|a, b| self.cost(a).total_cmp(&self.cost(b)));
         let (Some(first), Some(last)) = (runs.first(), runs.last()) else {
             return Vec::new();
@@ -136,26 +99,49 @@ impl Estimator {
 
     /// Takes the time of a step.
     pub fn add_timing(&mut self, spec: RunSpec, secs: f64) {
-        self.timings.push(Timing { spec, secs });
+        let tokens = self.step_tokens(&spec);
+        self.measured.add_steps(spec, secs, tokens);
     }
 
-    /// What the sweep will take, as far as it is known.
+    /// What the sweep will take, as far as it is known: its runs, the untuned models,
+    /// and the best run of each part on the test split.
     pub fn estimate(&self, plan: &SweepPlan) -> SweepEstimate {
         let memory = plan.runs.iter().map(|run| self.memory(&run.spec));
-        let steps = plan
-            .runs
-            .iter()
-            .map(|run| Some(run.spec.training.steps as f64 * self.step_secs(&run.spec)?));
-        let items = |spec: &RunSpec| {
-            let n_items = self.forecast(spec).and_then(|forecast| forecast.n_items);
-            n_items.filter(|_| spec.evaluation.after).unwrap_or(0) as f64
+        let mut has_evaluations = true;
+        let mut time_of = |spec: &RunSpec| {
+            let (time, is_whole) = self.time(spec)?;
+            has_evaluations &= is_whole;
+            Some(time)
         };
-        let n_items: f64 = plan.runs.iter().map(|run| items(&run.spec)).sum();
+        let runs: Option<TimeRange> = plan.runs.iter().map(|run| time_of(&run.spec)).sum();
+        let scored: Vec<RunSpec> = plan
+            .untuned
+            .iter()
+            .cloned()
+            .chain(self.best(plan))
+            .collect();
+        let scoring: Option<TimeRange> = scored.iter().map(time_of).sum();
         SweepEstimate {
             memory: memory.collect(),
-            steps_secs: steps.sum(),
-            evaluation_secs: self.item_secs.map(|secs| secs * n_items),
+            time: runs.map(|runs| [runs, scoring.unwrap_or_default()].into_iter().sum()),
+            has_evaluations: has_evaluations && scoring.is_some(),
         }
+    }
+
+    /// What scores the best run of each part, which takes no step.
+    fn best(&self, plan: &SweepPlan) -> Vec<RunSpec> {
+        let parts = 0..plan.sweep.parts.len();
+        let first = |part: usize| plan.runs.iter().find(|run| run.part == part);
+        let best = parts.filter(|_| plan.sweep.test).filter_map(first);
+        let best = best.filter(|run| !matches!(run.spec.data.source, DataSource::Jsonl { .. }));
+        let scored = best.map(|run| {
+            let mut spec = run.spec.clone();
+            spec.method = crate::tuning::spec::Method::Base;
+            spec.evaluation.split = EvaluationSplit::Test;
+            spec.evaluation.after = true;
+            spec
+        });
+        scored.collect()
     }
 
     /// The memory of the largest step of a run.
@@ -163,44 +149,38 @@ impl Estimator {
         self.forecast(spec)?.memory(spec)
     }
 
-    /// Seconds a step of a run takes: those of a like run, else on the line
-    /// through the steps that were timed.
-    fn step_secs(&self, spec: &RunSpec) -> Option<f64> {
-        let like = |timing: &&Timing| {
-            timing.spec.training.batch == spec.training.batch
-                && timing.spec.training.accumulate == spec.training.accumulate
-                && BranchShape::of(&timing.spec.method) == BranchShape::of(&spec.method)
+    /// The time of a run, and whether that of its scoring is in it.
+    fn time(&self, spec: &RunSpec) -> Option<(TimeRange, bool)> {
+        // The test split has about as many items as the other, where it was not read.
+        let forecast = self.forecast(spec).or_else(|| {
+            let mut other = spec.clone();
+            other.evaluation.split = EvaluationSplit::Validation;
+            self.forecast(&other)
+        })?;
+        let ahead = Ahead {
+            model: &forecast.model,
+            example_tokens: forecast.example_tokens,
+            n_validation: forecast.n_validation,
+            n_items: forecast.n_items.unwrap_or_default(),
         };
-        if let Some(timing) = self.timings.iter().rfind(like) {
-            return Some(timing.secs);
-        }
-        let cost = self.cost(spec);
-        let mut known: Vec<(f64, f64)> = self
-            .timings
-            .iter()
-            .map(|timing| (self.cost(&timing.spec), timing.secs))
-            .collect();
-        known.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (first, last) = (*known.first()?, *known.last()?);
-        if last.0 <= first.0 {
-            return Some(first.1 * cost / first.0);
-        }
-        let slope = (last.1 - first.1) / (last.0 - first.0);
-        Some((first.1 + slope * (cost - first.0)).max(0.0))
+        let told = self.measured.ahead(spec, ahead)?;
+        Some((told.time, told.has_evaluations))
+    }
+
+    /// Tokens of a step, on the average.
+    fn step_tokens(&self, spec: &RunSpec) -> f64 {
+        let n_examples = (spec.training.batch * spec.training.accumulate) as f64;
+        let forecast = self.forecast(spec);
+        n_examples * forecast.map_or(1.0, |forecast| forecast.example_tokens)
     }
 
     /// Multiplications of a step by arithmetic, to compare runs with.
     fn cost(&self, spec: &RunSpec) -> f64 {
-        let config = self
+        let of_token = self
             .forecast(spec)
-            .or(self.forecasts.first().map(|(_, of)| of));
-        config.map_or(1.0, |forecast| cost(&forecast.model, spec))
+            .map_or(1.0, |forecast| token_cost(&forecast.model, &spec.method));
+        self.step_tokens(spec) * of_token
     }
-}
-
-fn cost(model: &ModelConfig, spec: &RunSpec) -> f64 {
-    let n_examples = (spec.training.batch * spec.training.accumulate) as f64;
-    n_examples * token_cost(model, &spec.method)
 }
 
 /// Seconds a step of each run takes; in place of them why a run cannot begin or
@@ -269,7 +249,7 @@ mod tests {
             wants,
             [plan.runs[0].spec.clone(), plan.runs[2].spec.clone()]
         );
-        assert_eq!(estimator.estimate(&plan).steps_secs, None);
+        assert_eq!(estimator.estimate(&plan).time, None);
         for (spec, secs) in wants.into_iter().zip([0.1, 0.4]) {
             estimator.add_timing(spec, secs);
         }
@@ -280,10 +260,46 @@ mod tests {
             .map(|it| it.unwrap().total())
             .collect();
         assert!(memory[0] < memory[1] && memory[1] < memory[2]);
-        // 300 steps each; the one between is on the line.
-        let between = estimate.steps_secs.unwrap() / 300.0 - 0.5;
-        assert!(between > 0.1 && between < 0.25, "{between}");
-        assert_eq!(estimate.evaluation_secs, None);
+        // 300 steps each and some checks; the one between is on the line.
+        let time = estimate.time.unwrap();
+        let between = time.secs / 300.0 - 0.5;
+        assert!(between > 0.1 && between < 0.3, "{between}");
+        assert!(time.low < time.secs && time.secs < time.high);
+        assert!(!estimate.has_evaluations);
+    }
+
+    /// A sweep of one run takes what the run takes, however it is asked.
+    #[test]
+    fn a_sweep_takes_as_long_as_its_runs() {
+        let plan = plan(
+            r#"(base: Preset("cpu"), test: false, parts: [(search: Grid([
+                (field: "training.learning_rate", values: List([0.1, 0.2, 0.4])),
+            ]))])"#,
+        );
+        let mut estimator = Estimator::new(&plan).unwrap();
+        let spec = &plan.runs[0].spec;
+        estimator.add_timing(spec.clone(), 2.0);
+        let (of_one, _) = estimator.time(spec).unwrap();
+        let steps = spec.training.steps as f64;
+        assert!(of_one.secs >= 2.0 * steps && of_one.secs < 3.0 * steps);
+        let of_all = estimator.estimate(&plan).time.unwrap();
+        assert!((of_all.secs - 3.0 * of_one.secs).abs() < 1e-6 * of_all.secs);
+    }
+
+    #[test]
+    fn every_combination_is_checked_against_the_model() {
+        let plan = plan(
+            r#"(base: Preset("lifted"), parts: [(search: Grid([
+                (field: "method.features.upscaled_size", values: List([64, 16])),
+                (field: "training.batch", values: List([4, 8])),
+            ]))])"#,
+        );
+        let error = Estimator::new(&plan).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "method.features.upscaled_size: must be at least the model's head size, 64, is 16 \
+             (in the run with method.features.upscaled_size=16, training.batch=4)"
+        );
     }
 
     #[test]
@@ -307,6 +323,11 @@ mod tests {
         }
         estimator.learn(&[run]);
         assert!(estimator.wants(&plan).is_empty());
-        assert_eq!(estimator.estimate(&plan).steps_secs, Some(150.0));
+        let time = estimator.estimate(&plan).time.unwrap();
+        let steps = plan.runs[0].spec.training.steps as f64;
+        assert!(
+            time.secs >= 0.5 * steps && time.secs < 0.75 * steps,
+            "{time:?}"
+        );
     }
 }

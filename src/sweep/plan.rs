@@ -214,6 +214,11 @@ impl SweepPlan {
 }
 
 impl PlannedRun {
+    /// The same error with the settings of this run.
+    pub(super) fn at(&self, error: Error) -> Error {
+        in_run(error, &self.settings)
+    }
+
     /// The value of a field, also where another part searches it.
     pub fn value(&self, field: &str) -> Option<FieldValue> {
         let own = self.settings.iter().find(|(of, _)| of == field);
@@ -266,8 +271,13 @@ fn apply(spec: &mut RunSpec, assignments: &[String], place: &str) -> Result<()> 
 
 fn check(spec: &RunSpec, settings: &[(String, FieldValue)]) -> Result<()> {
     // The name comes later.
-    spec.check().map_err(|error| match error {
-        Error::Spec { field, reason } => {
+    spec.check().map_err(|error| in_run(error, settings))
+}
+
+/// The same error with the settings of the run that has it.
+fn in_run(error: Error, settings: &[(String, FieldValue)]) -> Error {
+    match error {
+        Error::Spec { field, reason } if !settings.is_empty() => {
             let run: Vec<String> = settings
                 .iter()
                 .map(|(field, value)| format!("{field}={}", value.0))
@@ -276,7 +286,7 @@ fn check(spec: &RunSpec, settings: &[(String, FieldValue)]) -> Result<()> {
             Error::Spec { field, reason }
         }
         other => other,
-    })
+    }
 }
 
 /// The steps at which runs are compared, below the last.

@@ -8,10 +8,21 @@ use super::spec::ChooseBy;
 use super::store::{Marks, Session, SweepFolder};
 use super::task::{Facts, Task, TaskState, run_in};
 use crate::error::Result;
+use crate::persist::folder_lock::holder_of;
 use crate::protocol::run_spec::DataSource;
 
 /// How often a task's process may end without a word.
 const MAX_DEATHS: usize = 2;
+
+/// Ends and states that are counted beside what is finished, by [`TaskState::word`].
+const APART: [&str; 6] = [
+    "running",
+    "interrupted",
+    "diverged",
+    "failed",
+    "skipped",
+    "dropped",
+];
 
 /// The tasks of a sweep and how they stand.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,6 +131,23 @@ impl Queue {
     pub fn set_going(&mut self, task: Task) {
         let facts = self.facts.entry(task).or_insert_with(|| Facts::of(None));
         facts.state = TaskState::Going;
+    }
+
+    /// Says of every task whose folder a process holds that it is worked on, for one
+    /// who only looks at a sweep that another process runs.
+    pub fn see_going(&mut self, folder: &SweepFolder) {
+        for task in self.order.clone() {
+            let path = match task {
+                Task::Untuned(_) | Task::Run(_) => folder.task_path(task),
+                Task::Best(part) => self
+                    .best_of(&folder.plan, part)
+                    .map(|idx| folder.best_path(idx)),
+            };
+            let is_open = !self.state(task).is_settled();
+            if is_open && path.is_some_and(|path| holder_of(&path).is_some()) {
+                self.set_going(task);
+            }
+        }
     }
 
     /// Marks runs that halving drops.
@@ -254,6 +282,29 @@ impl Queue {
         let tasks: Vec<&Task> = self.order.iter().filter(counts).collect();
         let settled = tasks.iter().filter(|task| self.state(***task).is_settled());
         (settled.count(), tasks.len())
+    }
+}
+
+impl Queue {
+    /// How many tasks of all are finished, and how many ended in another way or are
+    /// not at their end, each kind apart: `7 of 12 done, 2 failed, 1 diverged`.
+    pub fn done_words(&self, plan: &SweepPlan) -> String {
+        let (_, n_tasks) = self.progress(plan);
+        let counts = |word: &str| {
+            let states = self.facts.values().map(|facts| &facts.state);
+            states.filter(|state| state.word() == word).count()
+        };
+        let mut words = vec![format!(
+            "{} of {n_tasks} done",
+            counts(TaskState::Done.word())
+        )];
+        for word in APART {
+            let n = counts(word);
+            if n > 0 {
+                words.push(format!("{n} {word}"));
+            }
+        }
+        words.join(", ")
     }
 }
 

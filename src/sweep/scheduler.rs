@@ -310,6 +310,7 @@ impl Scheduler<'_> {
                 self.fail(task, message)
             }
             Some(_) | None => {
+                self.note_failure(task);
                 self.tell_part(task);
                 Ok(())
             }
@@ -319,6 +320,7 @@ impl Scheduler<'_> {
     fn fail(&mut self, task: Task, message: String) -> Result<()> {
         self.folder.mark(&Mark::Failed(task, message))?;
         self.queue.look_again(task, self.folder)?;
+        self.note_failure(task);
         self.tell_part(task);
         Ok(())
     }

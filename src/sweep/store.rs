@@ -35,7 +35,8 @@ use crate::sweep::sweep_file::{parse_sweep, print_sweep, read_sweep};
 pub const SWEEPS_FOLDER: &str = "sweeps";
 /// The file that makes a folder a sweep's.
 pub const SWEEP_FILE: &str = "sweep.ron";
-const JOURNAL_FILE: &str = "journal.txt";
+/// What the folders of its runs cannot tell.
+pub(crate) const JOURNAL_FILE: &str = "journal.txt";
 
 /// A sweep in its folder.
 #[derive(Debug)]

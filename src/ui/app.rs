@@ -9,6 +9,7 @@ mod drops;
 mod events;
 mod layout;
 pub mod saved;
+mod seen;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -24,16 +25,20 @@ use super::dialogs::data_preview::DataPreviews;
 use super::dialogs::export::Exports;
 use super::dialogs::rate_search::RateSearches;
 use super::dialogs::scoring::Scoring;
+use super::dialogs::state_import::StateImports;
 use super::items::state::Items;
 use super::playground::state::Playground;
 use super::playground::view::prompt_id;
 use super::runs::panel::listed;
 use super::runs::state::RunsPanel;
 use super::shared::background::{Background, WakeUp};
+use super::shared::folder_watch::FolderWatch;
 use super::shared::notice::Notice;
 use super::shared::tab::Tab;
 use super::shared::workspace::Workspace;
+use super::shell::areas::Area;
 use super::shell::closing::{Closing, ClosingState};
+use super::shell::letters::MissingLetters;
 use super::shell::pictures::PictureOf;
 use super::shell::shortcuts::{ActsOn, pressed};
 use super::shell::state::Shell;
@@ -45,6 +50,7 @@ use crate::error::Result;
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
+use crate::runs::run::Run;
 use crate::worker::WorkerHandle;
 
 /// The window: what its features work with, and a field for each of them.
@@ -72,6 +78,8 @@ pub struct App {
     pub playground: Playground,
     /// What leaves the window as a file.
     pub export: Exports,
+    /// States of other programs that come into the window.
+    pub import: StateImports,
     /// The accuracy of runs that are over.
     pub scoring: Scoring,
     /// The search for a learning rate.
@@ -81,6 +89,10 @@ pub struct App {
     past_runs: Background<Result<Box<RunStore>>>,
     /// What was dropped on the window.
     drops: Background<Result<Dropped>>,
+    /// What looks at the disk, once the window has begun.
+    watch: Option<FolderWatch>,
+    /// Whether a question stood in front of everything in the last frame.
+    had_dialog: bool,
     since: Instant,
     reads_past_runs: bool,
     has_been_set_up: bool,
@@ -125,11 +137,14 @@ impl App {
                 ..Playground::default()
             },
             export: Exports::new(threads),
+            import: StateImports::new(threads),
             scoring: Scoring::default(),
             rate_search: RateSearches::default(),
             data_preview: DataPreviews::new(threads),
             past_runs: Background::new(threads),
             drops: Background::new(threads),
+            watch: None,
+            had_dialog: false,
             since: Instant::now(),
             reads_past_runs: false,
             has_been_set_up: false,
@@ -175,6 +190,7 @@ impl App {
         let runs_dir = self.workspace.runs_dir.clone();
         self.past_runs
             .start(move || Some(RunStore::from_folder(runs_dir).map(Box::new)));
+        self.begin_to_watch();
         self.config.list_adapters();
         if let Some(sweep) = self.closing.sweep_resumes.take() {
             self.sweep.go_on(sweep, false);
@@ -217,12 +233,7 @@ impl App {
     pub fn is_busy(&self) -> bool {
         self.workspace.queue.has_run()
             || self.sweep.is_on()
-            || self
-                .workspace
-                .store
-                .runs()
-                .iter()
-                .any(|run| !run.status.is_over())
+            || self.workspace.store.runs().iter().any(Run::is_on_here)
     }
 
     /// Takes in what has happened since the last frame.
@@ -234,6 +245,11 @@ impl App {
         }
         self.take_events();
         self.take_answers();
+        self.take_seen();
+        self.tell_missing_letters(ctx);
+        if let Some(left) = self.workspace.drop_old_notices() {
+            ctx.request_repaint_after(left);
+        }
         self.take_in_sweep();
         self.config.history.note_whole(&self.workspace.draft);
         self.workspace.take_in_runs();
@@ -248,11 +264,19 @@ impl App {
                         .store
                         .runs()
                         .iter()
-                        .all(|run| run.status.is_over())
+                        .all(|run| !run.is_on_here())
             }
         };
         if is_done {
             ctx.send_viewport_cmd(ViewportCommand::Close);
+        }
+    }
+
+    fn tell_missing_letters(&mut self, ctx: &Context) {
+        let letters = ctx.plugin_or_default::<MissingLetters>();
+        let sentences = letters.lock().take_sentences();
+        for sentence in sentences {
+            self.workspace.notify(Notice::warning(sentence));
         }
     }
 
@@ -261,6 +285,7 @@ impl App {
         self.shell.shows_shortcuts
             || self.runs.editing.is_some()
             || self.export.open.is_some()
+            || self.import.open.is_some()
             || self.scoring.open.is_some()
             || self.rate_search.is_open()
             || self.shell.palette.is_some()
@@ -273,6 +298,7 @@ impl App {
         let start = Instant::now();
         let ctx = ui.ctx().clone();
         self.ask_before_closing(&ctx);
+        self.look_when_focused(&ctx);
         self.look_ahead(&ctx);
         self.take_drops(&ctx);
         let Self {
@@ -280,7 +306,14 @@ impl App {
         } = self;
         shell.pictures.take(&ctx, &shell.dock, workspace);
         let has_dialog = self.has_dialog();
-        let mut actions = pressed(&ctx, &self.acts_on(&|| self.listed()), has_dialog);
+        if has_dialog && !std::mem::replace(&mut self.had_dialog, has_dialog) {
+            // Else the tooltip of what lies below would stay above the dialog.
+            ctx.input_mut(|input| input.pointer = Default::default());
+        }
+        self.had_dialog = has_dialog;
+        self.shell.areas.take_in(&ctx);
+        let area = self.shell.areas.now(&ctx, &self.shell.dock);
+        let mut actions = pressed(&ctx, &self.acts_on(area, &|| self.listed()), has_dialog);
         self.draw(ui, &mut actions);
         self.config.history.note(&self.workspace.draft, held(&ctx));
         if !actions.is_empty() {
@@ -313,8 +346,11 @@ impl App {
     }
 
     /// What shortcuts act on.
-    fn acts_on<'a>(&'a self, listed: &'a dyn Fn() -> Vec<RunId>) -> ActsOn<'a> {
+    fn acts_on<'a>(&'a self, area: Area, listed: &'a dyn Fn() -> Vec<RunId>) -> ActsOn<'a> {
+        let is_front = self.shell.dock.front() == Tab::Sweep || area == Area::Sweep;
         ActsOn {
+            area,
+            sweep: is_front.then(|| self.sweep.can_begin()),
             store: &self.workspace.store,
             selection: &self.workspace.selection,
             appearance: self.shell.appearance,

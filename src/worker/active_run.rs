@@ -112,7 +112,9 @@ impl ActiveRun<'_> {
             tuned: tuned.map(|tuned| (tuned, self.spec.data.leading_token.in_use())),
             step: self.n_steps(),
         };
-        self.evaluations.push((phase, measurement.take(context)?));
+        let measured = measurement.take(context)?;
+        self.evaluations
+            .extend(measured.map(|summary| (phase, summary)));
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::protocol::event::{EvaluationPhase, Event, FailureKind, JobEvent, RunE
 use crate::protocol::latest::{Latest, StateSnapshot};
 use crate::protocol::log_line::log_line;
 use crate::protocol::run_spec::RunSpec;
+use crate::protocol::state_import::ImportAnswer;
 use crate::protocol::trace::TraceAnswer;
 
 /// The outside of a job.
@@ -24,6 +25,8 @@ pub(super) struct Context<'w> {
     pub snapshots: &'w Latest<StateSnapshot>,
     /// States over texts out.
     pub traces: &'w Latest<TraceAnswer>,
+    /// What was found of states of other programs.
+    pub imports: &'w Latest<ImportAnswer>,
     /// The folder of the run, once it has started.
     pub folder: Option<RunFolder>,
     /// A run without a folder, which can be stopped by this name.
@@ -52,6 +55,7 @@ pub(super) enum JobPhase {
     Generating,
     Scoring,
     MeasuringDistances,
+    ComparingState,
 }
 
 impl JobPhase {
@@ -77,6 +81,7 @@ impl JobPhase {
             Self::Generating => "answering the prompt",
             Self::Scoring => "scoring the run",
             Self::MeasuringDistances => "measuring distances",
+            Self::ComparingState => "comparing the state",
         }
     }
 }

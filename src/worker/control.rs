@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::protocol::command::{Command, GenerationRequest, ResumeChanges, ScoreRequest};
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
+use crate::protocol::state_import::ImportRequest;
 use crate::protocol::trace::TraceRequest;
 use crate::tuning::train::rate_finder::RateRange;
 
@@ -47,6 +48,8 @@ pub(super) enum Job {
         run: RunId,
         request: Box<ScoreRequest>,
     },
+    /// See [`Command::CompareState`].
+    CompareState(Box<ImportRequest>),
     /// See [`Command::MeasureDistances`].
     MeasureDistances(Box<RunSpec>),
 }
@@ -62,6 +65,7 @@ impl Job {
             | Self::Start { .. }
             | Self::Resume { .. }
             | Self::Trace(_)
+            | Self::CompareState(_)
             | Self::MeasureDistances(_) => None,
         }
     }
@@ -80,6 +84,8 @@ pub(super) struct Control {
     holds: bool,
     /// Jobs that were cancelled before they began.
     n_abandoned: usize,
+    /// Whether the scoring of the run that polls is to be skipped.
+    skips: bool,
     is_shut_down: bool,
 }
 
@@ -101,6 +107,7 @@ enum Taken {
     Pause(RunId),
     Resume(RunId),
     Stop(RunId),
+    Skip(RunId),
     Abandon,
     Shutdown,
 }
@@ -114,6 +121,7 @@ impl Control {
             attention: Attention::Work,
             holds: false,
             n_abandoned: 0,
+            skips: false,
             is_shut_down: false,
         }
     }
@@ -134,7 +142,13 @@ impl Control {
                 Ok(Taken::Trace(request)) => return Some(Job::Trace(request)),
                 Ok(Taken::Shutdown) | Err(_) => self.is_shut_down = true,
                 // The run that was meant is over, or nothing is being prepared.
-                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Stop(_) | Taken::Abandon) => {}
+                Ok(
+                    Taken::Pause(_)
+                    | Taken::Resume(_)
+                    | Taken::Stop(_)
+                    | Taken::Skip(_)
+                    | Taken::Abandon,
+                ) => {}
             }
         }
         None
@@ -150,6 +164,11 @@ impl Control {
         let n_before = self.waiting.len();
         self.waiting.retain(|job| job.name() != Some(id));
         self.n_abandoned += n_before - self.waiting.len();
+    }
+
+    /// Whether the scoring under way is to be skipped, since this was asked last.
+    pub(super) fn take_skip(&mut self) -> bool {
+        std::mem::take(&mut self.skips)
     }
 
     /// The number of jobs that were cancelled since this was asked last.
@@ -200,8 +219,12 @@ impl Control {
                     self.holds = true;
                 }
                 Ok(Taken::Stop(id)) => self.call_off(&id),
+                // What is skipped is not held any longer.
+                Ok(Taken::Skip(id)) if Some(&id) == run => {
+                    (self.skips, self.holds) = (true, false);
+                }
                 // Another run was meant, which is over.
-                Ok(Taken::Pause(_) | Taken::Resume(_)) => {}
+                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Skip(_)) => {}
             }
         }
         Err(Error::Stopped)
@@ -226,170 +249,17 @@ impl From<Command> for Taken {
             Command::Trace(request) => Self::Trace(request),
             Command::Generate { run, request } => Self::Job(Job::Generate { run, request }),
             Command::Score { run, request } => Self::Job(Job::Score { run, request }),
+            Command::CompareState(request) => Self::Job(Job::CompareState(request)),
             Command::MeasureDistances(spec) => Self::Job(Job::MeasureDistances(spec)),
             Command::Abandon => Self::Abandon,
             Command::Pause(run) => Self::Pause(run),
             Command::Resume(run) => Self::Resume(run),
             Command::Stop(run) => Self::Stop(run),
+            Command::SkipScoring(run) => Self::Skip(run),
             Command::Shutdown => Self::Shutdown,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use crossbeam_channel::{Sender, unbounded};
-
-    use super::*;
-
-    fn control() -> (Sender<Command>, Control) {
-        let (sender, receiver) = unbounded();
-        (sender, Control::new(receiver))
-    }
-
-    fn id(name: &str) -> RunId {
-        RunId(name.into())
-    }
-
-    fn resumed(folder: PathBuf) -> Job {
-        let changes = ResumeChanges::default();
-        Job::Resume { folder, changes }
-    }
-
-    fn resume_run(name: &str) -> Command {
-        Command::ResumeRun {
-            folder: name.into(),
-            changes: ResumeChanges::default(),
-        }
-    }
-
-    /// What polling run `a` gives, and how many pauses were told.
-    fn check(commands: &[Command], stopped: bool, n_pauses: usize) {
-        let (sender, mut control) = control();
-        for command in commands {
-            sender.send(command.clone()).unwrap();
-        }
-        let mut n_told = 0;
-        let outcome = control.poll(Some(&id("a")), &mut || {
-            n_told += 1;
-            Ok(())
-        });
-        assert_eq!(outcome.is_err(), stopped, "{commands:?}");
-        assert_eq!(n_told, n_pauses, "{commands:?}");
-    }
-
-    #[test]
-    fn a_run_is_paused_resumed_and_stopped() {
-        use Command::{Pause, Resume, Shutdown, Stop};
-        check(&[], false, 0);
-        check(&[Stop(id("a"))], true, 0);
-        check(&[Stop(id("b")), Resume(id("a"))], false, 0);
-        check(&[Pause(id("a")), Resume(id("a"))], false, 1);
-        check(&[Pause(id("a")), Pause(id("a")), Resume(id("a"))], false, 1);
-        check(&[Pause(id("a")), Resume(id("b")), Stop(id("a"))], true, 1);
-        check(&[Pause(id("a")), Shutdown], true, 1);
-        check(&[Pause(id("b"))], false, 0);
-    }
-
-    #[test]
-    fn a_client_that_is_gone_ends_the_run() {
-        let (sender, mut control) = control();
-        sender.send(Command::Pause(id("a"))).unwrap();
-        drop(sender);
-        assert!(control.poll(Some(&id("a")), &mut || Ok(())).is_err());
-        assert_eq!(control.next_job(), None);
-    }
-
-    #[test]
-    fn jobs_wait_for_their_turn() {
-        let (sender, mut control) = control();
-        sender.send(resume_run("a")).unwrap();
-        sender.send(resume_run("b")).unwrap();
-        control.poll(None, &mut || Ok(())).unwrap();
-        sender.send(Command::Stop(id("c"))).unwrap();
-        sender.send(resume_run("c")).unwrap();
-        for name in ["a", "b", "c"] {
-            let folder = name.into();
-            assert_eq!(control.next_job(), Some(resumed(folder)));
-        }
-    }
-
-    #[test]
-    fn a_job_that_waits_is_called_off_by_its_name() {
-        let (sender, mut control) = control();
-        let search = |name| Command::FindRate {
-            run: id(name),
-            spec: Box::default(),
-            range: RateRange::default(),
-        };
-        for command in [search("b"), search("c"), Command::Stop(id("b"))] {
-            sender.send(command).unwrap();
-        }
-        assert!(control.poll(Some(&id("a")), &mut || Ok(())).is_ok());
-        assert_eq!(control.take_abandoned(), 1);
-        let next = control.next_job();
-        assert!(matches!(&next, Some(Job::FindRate { run, .. }) if *run == id("c")));
-    }
-
-    #[test]
-    fn a_pause_is_left_for_a_text_and_held_again_after_it() {
-        use crate::protocol::trace::TraceFrom;
-        use crate::tuning::inspect::trajectory::Place;
-        let (sender, mut control) = control();
-        let run = id("a");
-        let request = TraceRequest {
-            spec: Box::default(),
-            from: TraceFrom::Untuned,
-            text: "a".into(),
-            place: Place { layer: 0, head: 0 },
-        };
-        sender.send(Command::Pause(run.clone())).unwrap();
-        sender.send(Command::Trace(request.clone())).unwrap();
-        let mut n_told = 0;
-        let mut poll = |control: &mut Control, attention| {
-            control.attention = attention;
-            let mut paused = || {
-                n_told += 1;
-                Ok(())
-            };
-            let polled = control.poll(Some(&run), &mut paused).is_ok();
-            (polled, n_told)
-        };
-        assert_eq!(poll(&mut control, Attention::WorkOrText), (true, 1));
-        assert_eq!(control.take_trace(), Some(request));
-        assert_eq!(
-            poll(&mut control, Attention::Text),
-            (true, 1),
-            "never holds"
-        );
-        // It would hold here; the stop ends that, and no pause is told again.
-        sender.send(Command::Stop(run.clone())).unwrap();
-        assert_eq!(poll(&mut control, Attention::WorkOrText), (false, 1));
-    }
-
-    #[test]
-    fn what_has_not_begun_is_given_up_and_a_run_goes_on() {
-        let (sender, mut control) = control();
-        for command in [resume_run("a"), resume_run("b"), Command::Abandon] {
-            sender.send(command).unwrap();
-        }
-        assert!(control.poll(Some(&id("run")), &mut || Ok(())).is_ok());
-        assert_eq!(control.take_abandoned(), 2);
-        assert_eq!(control.take_abandoned(), 0);
-        sender.send(Command::Abandon).unwrap();
-        assert!(control.poll(None, &mut || Ok(())).is_err());
-        sender.send(Command::Abandon).unwrap();
-        sender.send(resume_run("c")).unwrap();
-        let folder = "c".into();
-        assert_eq!(control.next_job(), Some(resumed(folder)));
-    }
-
-    #[test]
-    fn nothing_is_begun_after_a_shutdown() {
-        let (sender, mut control) = control();
-        sender.send(resume_run("a")).unwrap();
-        sender.send(Command::Shutdown).unwrap();
-        assert!(control.poll(None, &mut || Ok(())).is_err());
-        assert_eq!(control.next_job(), None);
-    }
-}
+mod tests;

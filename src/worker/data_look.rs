@@ -35,7 +35,8 @@ pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) ->
     Ok(Preview::new(&loaded, &tokenizer, limit, n_shown))
 }
 
-fn examples(
+/// The training set of a run, or why it cannot be read.
+pub(super) fn examples(
     spec: &RunSpec,
     tokenizer: &Tokenizer,
     is_unwanted: &AtomicBool,

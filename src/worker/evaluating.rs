@@ -7,7 +7,7 @@ use super::context::{Context, JobPhase, Throttle};
 use super::run_data::BenchmarkSet;
 use super::session::LoadedModel;
 use crate::bench::{Evaluation, ItemSet, Runner, ScoreOptions, evaluate};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::evaluation_file::{Scored, written_answers};
@@ -31,7 +31,8 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Scores the items and reports as what is `told` of items done and in all.
+    /// Scores the items and reports as what is `told` of tokens done and in all. None
+    /// where people skip it.
     ///
     /// # Errors
     /// [`crate::error::Error::Stopped`] when it is to end; what the device or the
@@ -40,11 +41,18 @@ impl Work<'_> {
         &self,
         told: &dyn Fn(usize, usize) -> Event,
         context: &mut Context<'_>,
-    ) -> Result<(Evaluation, EvaluationSummary)> {
+    ) -> Result<Option<(Evaluation, EvaluationSummary)>> {
         let (start, held_before) = (Instant::now(), context.held_secs);
         let mut throttle = Throttle::new(PROGRESS_SECS);
+        // One that came too late for what was scored before is not meant here.
+        context.control.take_skip();
+        let mut is_skipped = false;
         let mut progress = |done, total| {
             context.poll(self.step)?;
+            is_skipped = context.control.take_skip();
+            if is_skipped {
+                return Err(Error::Stopped);
+            }
             // The first and the last are always seen.
             if done == 0 || done == total || throttle.is_due() {
                 context.report(told(done, total))?;
@@ -62,10 +70,14 @@ impl Work<'_> {
             self.items,
             self.options,
             &mut progress,
-        )?;
+        );
+        let evaluation = match evaluation {
+            Err(Error::Stopped) if is_skipped => return Ok(None),
+            evaluation => evaluation?,
+        };
         let held_secs = context.held_secs - held_before;
         let summary = summary(&evaluation, start.elapsed().as_secs_f64() - held_secs);
-        Ok((evaluation, summary))
+        Ok(Some((evaluation, summary)))
     }
 
     /// What was scored, if the state is that of `run`.
@@ -98,12 +110,13 @@ pub(super) struct Measurement<'a> {
 }
 
 impl Measurement<'_> {
-    /// Scores the items, writes one line for each and reports the figures.
+    /// Scores the items, writes one line for each and reports the figures; none where
+    /// people skip it.
     ///
     /// # Errors
     /// [`crate::error::Error::Stopped`] when the run is to end; what the device
     /// or the disk reports.
-    pub fn take(&self, context: &mut Context<'_>) -> Result<EvaluationSummary> {
+    pub fn take(&self, context: &mut Context<'_>) -> Result<Option<EvaluationSummary>> {
         context.during = JobPhase::Evaluating(self.phase);
         let told = |done, total| {
             Event::Run(
@@ -123,7 +136,11 @@ impl Measurement<'_> {
             tuned: self.tuned,
             step: self.step,
         };
-        let (evaluation, summary) = work.take(&told, context)?;
+        let Some((evaluation, summary)) = work.take(&told, context)? else {
+            let line = format!("{}: skipped, without figures", self.phase.words());
+            context.folder()?.append_log(&line)?;
+            return Ok(None);
+        };
         let folder = context.folder()?;
         let scored = work.scored(folder.id(), summary.secs);
         folder.write_evaluation(self.phase, &evaluation, &scored)?;
@@ -134,7 +151,7 @@ impl Measurement<'_> {
                 summary: summary.clone(),
             },
         ))?;
-        Ok(summary)
+        Ok(Some(summary))
     }
 }
 

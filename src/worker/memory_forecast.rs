@@ -6,10 +6,11 @@ use super::run_data::RunData;
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
 use super::step_memory::{Longest, step_memory};
 use crate::data::Example;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::memory::MemoryEstimate;
+use crate::tuning::spec::Layers;
 
 /// The model and the data of a run, and the memory that it would take.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +53,30 @@ impl MemoryForecast {
         })
     }
 
+    /// Whether the model allows what `spec` trains: a run would be refused when its
+    /// model is loaded.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] with the field that the model does not allow.
+    pub fn check(&self, spec: &RunSpec) -> Result<()> {
+        let n = self.model.head_size;
+        if let Some(lifting) = spec.method.lifting()
+            && lifting.features.upscaled_size < n
+        {
+            let m = lifting.features.upscaled_size;
+            let reason = format!("must be at least the model's head size, {n}, is {m}");
+            return Err(Error::spec("method.features.upscaled_size", reason));
+        }
+        if let Some((Layers::Only(chosen), _)) = spec.method.tuned()
+            && let Some(layer) = chosen.iter().find(|layer| **layer >= self.model.n_layer)
+        {
+            let last = self.model.n_layer - 1;
+            let reason = format!("has {layer}, but the model's layers are 0 to {last}");
+            return Err(Error::spec("method.layers", reason));
+        }
+        Ok(())
+    }
+
     /// The memory of the largest step; none where nothing is trained. `spec`
     /// may differ from the one that was read in what is trained and how.
     pub fn memory(&self, spec: &RunSpec) -> Option<MemoryEstimate> {
@@ -82,5 +107,27 @@ mod tests {
         spec.data.context_length = 4;
         let message = MemoryForecast::read(&spec).unwrap_err().to_string();
         assert!(message.starts_with("data.context_length: "), "{message}");
+    }
+
+    #[test]
+    fn what_the_model_does_not_allow_is_said_before_it_is_loaded() {
+        let mut spec = crate::persist::presets::preset("lifted").unwrap();
+        let seen = MemoryForecast::read(&spec).unwrap();
+        assert!(seen.check(&spec).is_ok());
+        let change = |assignment: &str| {
+            let mut spec = spec.clone();
+            crate::persist::spec_file::set_field(&mut spec, assignment).unwrap();
+            seen.check(&spec).unwrap_err().to_string()
+        };
+        assert_eq!(
+            change("method.features.upscaled_size=16"),
+            "method.features.upscaled_size: must be at least the model's head size, 64, is 16"
+        );
+        assert_eq!(
+            change("method.layers=Only([1, 6])"),
+            "method.layers: has 6, but the model's layers are 0 to 5"
+        );
+        spec.method = crate::tuning::spec::Method::Base;
+        assert!(seen.check(&spec).is_ok());
     }
 }

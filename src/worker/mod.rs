@@ -18,6 +18,7 @@
 //! | `tracer.rs` | the state over a text, for those who watch |
 
 pub mod data_look;
+pub mod importing;
 pub mod memory_forecast;
 pub mod snapshot_plan;
 
@@ -60,6 +61,7 @@ use crate::kernels::device;
 use crate::protocol::command::Command;
 use crate::protocol::event::{Event, FailureKind, JobEvent};
 use crate::protocol::latest::{Latest, StateSnapshot};
+use crate::protocol::state_import::ImportAnswer;
 use crate::protocol::trace::TraceAnswer;
 
 /// Room for the recursion of compilers inside the compute libraries.
@@ -84,6 +86,9 @@ pub struct WorkerHandle {
     /// What came of the newest [`Command::Trace`], announced by
     /// [`JobEvent::TraceReady`].
     pub traces: Arc<Latest<TraceAnswer>>,
+    /// What came of the newest [`Command::CompareState`]; the end of its job tells that
+    /// it is there.
+    pub imports: Arc<Latest<ImportAnswer>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -98,7 +103,8 @@ impl Worker {
         let (events_end, events) = unbounded();
         let snapshots = Arc::new(Latest::default());
         let traces = Arc::new(Latest::default());
-        let slots = (snapshots.clone(), traces.clone());
+        let imports = Arc::new(Latest::default());
+        let slots = (snapshots.clone(), traces.clone(), imports.clone());
         let send = move |event| {
             // A client that is gone has asked for nothing any more.
             let _ = events_end.send(event);
@@ -107,13 +113,23 @@ impl Worker {
         let thread = Builder::new()
             .name("worker".into())
             .stack_size(STACK_BYTES)
-            .spawn(move || work(Control::new(commands_end), &send, &slots.0, &slots.1))
+            .spawn(move || {
+                let (snapshots, traces, imports) = &slots;
+                work(
+                    Control::new(commands_end),
+                    &send,
+                    snapshots,
+                    traces,
+                    imports,
+                );
+            })
             .map_err(|error| Error::Device(format!("cannot start the worker thread, {error}")))?;
         Ok(WorkerHandle {
             commands,
             events,
             snapshots,
             traces,
+            imports,
             thread: Some(thread),
         })
     }
@@ -135,6 +151,7 @@ fn work(
     send: &dyn Fn(Event),
     snapshots: &Latest<StateSnapshot>,
     traces: &Latest<TraceAnswer>,
+    imports: &Latest<ImportAnswer>,
 ) {
     let mut session = Session::default();
     while let Some(job) = control.next_job() {
@@ -143,6 +160,7 @@ fn work(
             send,
             snapshots,
             traces,
+            imports,
             folder: None,
             unwritten: None,
             during: JobPhase::CheckingSpec,

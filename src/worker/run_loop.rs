@@ -9,6 +9,7 @@ use super::context::{Context, JobPhase};
 use super::control::Job;
 use super::distances::measure_distances;
 use super::generating::generate;
+use super::importing::compare_state;
 use super::loading::load_data;
 use super::made_from::{INPUTS, MadeFrom, check_model_is_there};
 use super::resume;
@@ -68,6 +69,7 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
             context.unwritten = Some(run);
             score(&request, session, context)
         }
+        Job::CompareState(request) => compare_state(*request, session, context),
         Job::MeasureDistances(spec) => measure_distances(&spec, session, context),
     }
 }

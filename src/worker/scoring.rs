@@ -84,7 +84,8 @@ fn take(
         tuned: tuned.as_ref().map(|(tuned, start)| (tuned, *start)),
         step: 0,
     };
-    let (evaluation, summary) = work.take(&told, context)?;
+    // It is stopped by its name, and not skipped.
+    let (evaluation, summary) = work.take(&told, context)?.ok_or(Error::Stopped)?;
     let scored = work.scored(&request.of, summary.secs);
     let folder = request.folder.join("eval");
     create_dir_all(&folder).map_err(|error| Error::io("create", &folder, error))?;

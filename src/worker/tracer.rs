@@ -11,11 +11,15 @@ use crate::persist::run_folder::snapshot_file;
 use crate::protocol::event::{Event, JobEvent, RunId};
 use crate::protocol::run_spec::RunSpec;
 use crate::protocol::trace::{TraceAnswer, TraceFrom, TraceRequest, Traced};
-use crate::tuning::inspect::trajectory::Trajectory;
+use crate::tuning::inspect::trajectory::{Follow, Trajectory};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::lift_bundle::read_tuned;
 use crate::tuning::states::snapshot_file::read_snapshot;
 use crate::tuning::states::state_file::locate_state;
+
+/// Memory that the states of every head over a text may take; those of fewer tokens are
+/// kept where there is not enough for all.
+const EVERY_HEAD_BYTES: usize = 256 << 20;
 
 /// What follows a text.
 pub(super) struct Tracer<'a> {
@@ -83,14 +87,13 @@ impl Tracer<'_> {
             tuned.as_ref(),
             text_start,
             &tokens,
-            request.place,
+            Follow {
+                place: request.place,
+                every_head_bytes: EVERY_HEAD_BYTES,
+            },
             &mut |_, _| context.poll(self.step),
         )?;
-        let word = |token: &u32| match token {
-            0 => String::new(),
-            token => String::from_utf8_lossy(self.tokenizer.token_bytes(*token)).into_owned(),
-        };
-        let words = trajectory.tokens.iter().map(word).collect();
+        let words = self.tokenizer.token_texts(&trajectory.tokens);
         Ok(Traced { trajectory, words })
     }
 }

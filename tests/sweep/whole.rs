@@ -170,7 +170,7 @@ fn bad_sweeps_end_in_one_line_and_leave_nothing() {
         "{text}"
     );
     assert!(
-        text.contains("of memory") && text.contains("steps take about"),
+        text.contains("of memory") && text.contains("the sweep takes"),
         "{text}"
     );
     assert!(!folder.join("runs").exists());

@@ -135,6 +135,13 @@ impl<'a> Told<'a> {
         ));
     }
 
+    /// Something of it is scored just now.
+    pub fn scores(&mut self, phase: EvaluationPhase, done: usize, total: usize) {
+        let run = self.run.clone();
+        let progress = RunEvent::EvaluationProgress { phase, done, total };
+        self.store.apply(Event::Run(run, progress));
+    }
+
     /// Steps up to `last`, with validation losses every 50.
     pub fn steps(&mut self, last: usize) {
         for step in 1..=last {

@@ -74,12 +74,13 @@ fn every_control_has_a_name() {
     split.shell.dock.put(Tab::Compare, Side::Below);
     let found = unnamed(split, |_| ());
     assert!(found.is_empty(), "beside each other: {found:#?}");
-    let dialogs: [fn(&App) -> Action; 6] = [
+    let dialogs: [fn(&App) -> Action; 7] = [
         |app| Action::OpenExport(app.workspace.selection.selected[0].clone()),
         |app| Action::OpenScoring(app.workspace.selection.selected[0].clone()),
         |app| Action::EditLabels(app.workspace.selection.selected[0].clone()),
         |_| Action::TogglePalette,
         |_| Action::OpenRateSearch,
+        |_| Action::OpenImport,
         |_| Action::LookAtData,
     ];
     for dialog in dialogs {

@@ -70,7 +70,7 @@ fn a_run_of_a_sweep_is_held_by_the_sweep() {
 
     click(&mut harness, "Show the sweep");
     assert_eq!(harness.state().shell.dock.front(), Tab::Sweep);
-    wait_for(&mut harness, "9 of 24 done");
+    wait_for(&mut harness, "8 of 24 done");
 }
 
 #[test]
@@ -138,14 +138,14 @@ fn another_sweep_is_looked_at_while_one_goes_on() {
     app.sweep.known = vec![path.clone(), other.clone()];
     app.sweep.show(on);
     let mut harness = harness(app, SIZE, Appearance::Dark);
-    wait_for(&mut harness, "9 of 24 done");
+    wait_for(&mut harness, "8 of 24 done");
     let ctx = harness.ctx.clone();
     let open = Action::Sweep(SweepAction::Open(other.clone()));
     harness.state_mut().apply(open, &ctx);
     wait_for(&mut harness, "0 of 4 done");
     wait_for(
         &mut harness,
-        "The sweep sizes-and-rates is running, 9 of 24 done",
+        "The sweep sizes-and-rates is running, 8 of 24 done, 1 diverged",
     );
     let sweep = &harness.state().sweep;
     assert_eq!(sweep.shown.as_ref().unwrap().path, other);

@@ -40,7 +40,10 @@ fn a_text_is_followed_between_the_steps_of_a_run_and_in_a_pause() {
     let live = answer(&mut client).traced.unwrap();
     let is_zero = |state: &[f32]| state.iter().all(|x| *x == 0.0);
     assert!(!is_zero(&live.trajectory.states[0]), "the state of step 1");
-    assert_eq!(live.words.concat(), "Two and two");
+    let words: String = live.words.iter().map(|word| word.text.as_str()).collect();
+    assert_eq!(words, "Two and two");
+    let heads = live.trajectory.heads.as_ref().unwrap();
+    assert_eq!(heads.nearest(live.words.len()), Some(live.words.len()));
     assert_eq!(live.trajectory.states.len(), live.words.len() + 1);
 
     client.send(Command::Pause(run.clone()));

@@ -11,7 +11,8 @@ use crate::model::tokenizer::END_OF_DOCUMENT;
 
 impl Runner<'_> {
     /// Continues one batch of prompts, sorted by length, from the state `prefix`. `progress`
-    /// hears, before every token, how many are complete.
+    /// hears, before every token, how many tokens are read and written; those that a
+    /// complete text had room for count too.
     pub(super) fn decode(
         &self,
         prompts: &[&[u32]],
@@ -28,6 +29,7 @@ impl Runner<'_> {
             mut state,
         } = self.read_prompts(prompts, prefix, progress)?;
         let layout = BatchLayout::of(self.device);
+        let n_read: usize = prompts.iter().map(|prompt| prompt.len()).sum();
         for n_written in 1..=max_new_tokens {
             let next = self.likeliest(hidden)?;
             for ((text, is_live), token) in rows.iter_mut().zip(next) {
@@ -38,7 +40,8 @@ impl Runner<'_> {
                 }
             }
             let n_live = rows.iter().filter(|(_, is_live)| *is_live).count();
-            progress(prompts.len() - n_live)?;
+            let n_complete = prompts.len() - n_live;
+            progress(n_read + n_complete * max_new_tokens + n_live * n_written)?;
             if n_live == 0 || n_written == max_new_tokens {
                 break;
             }
@@ -69,11 +72,13 @@ impl Runner<'_> {
     ) -> Result<ReadTexts> {
         let mut reached: Option<ReadTexts> = None;
         let mut rest = prompts;
+        let mut n_read = 0;
         while !rest.is_empty() {
-            progress(0)?;
+            progress(n_read)?;
             let sizes = rest.iter().map(|prompt| (prompt.len(), 1));
             let (part, others) = rest.split_at(batch_len(sizes, BATCH_TOKENS, usize::MAX));
             let of_part = read(self.model, self.device, part, prefix);
+            n_read += part.iter().map(|prompt| prompt.len()).sum::<usize>();
             reached = Some(match reached {
                 Some(before) => before.behind(of_part),
                 None => of_part,

@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use super::Scheduler;
+use crate::persist::metrics::MetricRecord;
+use crate::persist::run_folder::RunFolder;
+use crate::runs::run::RunStatus;
 use crate::sweep::messages::SweepEvent;
 use crate::sweep::queue::runs_of;
-use crate::sweep::task::Task;
+use crate::sweep::task::{Task, TaskState, run_in};
 
 impl Scheduler<'_> {
     /// The name of a task's run.
@@ -16,6 +19,36 @@ impl Scheduler<'_> {
             || task.to_string(),
             |name| name.to_string_lossy().into_owned(),
         )
+    }
+
+    /// Writes why a task failed into the folder of its run, where whoever looks at the
+    /// run finds it, unless its process has.
+    pub(super) fn note_failure(&mut self, task: Task) {
+        let TaskState::Failed(reason) = self.queue.state(task).clone() else {
+            return;
+        };
+        let path = match task {
+            Task::Untuned(_) | Task::Run(_) => self.folder.task_path(task),
+            Task::Best(part) => {
+                let best = self.queue.best_of(&self.folder.plan, part);
+                best.map(|idx| self.folder.best_path(idx))
+            }
+        };
+        let Some(path) = path else { return };
+        let is_open = matches!(run_in(&path), Ok(Some(run))
+            if matches!(run.status, RunStatus::Interrupted { .. }));
+        if !is_open {
+            return;
+        }
+        let record = MetricRecord::Failure {
+            during: "the sweep".into(),
+            message: reason,
+        };
+        let written = RunFolder::open(&path).and_then(|(mut run, _)| run.append_metric(&record));
+        if let Err(error) = written {
+            // The journal of the sweep has the reason too.
+            (self.send)(SweepEvent::Note(error.to_string()));
+        }
     }
 
     /// Tells how a task stands.

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `head_matrices.rs`, `trajectory.rs` | the matrices of a head, and its state over a text |
+//! | `every_head.rs` | the states of all heads over a text |
 //! | `state_statistics.rs`, `matrix_statistics.rs`, `singular_values.rs` | matrices in a few numbers |
 //! | `condition_number.rs` | how far R is from losing a direction |
 //! | `feature_activity.rs`, `evidence.rs` | what a run shows of itself |
@@ -10,6 +11,7 @@
 
 pub mod condition_number;
 pub mod diagnosis;
+pub mod every_head;
 pub mod evidence;
 pub mod feature_activity;
 pub mod head_matrices;

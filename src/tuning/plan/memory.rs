@@ -180,15 +180,15 @@ impl MemoryEstimate {
 
 impl fmt::Display for MemoryEstimate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mb = |bytes: u64| bytes as f64 / 1e6;
+        let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
         write!(
             f,
-            "{:.0} MB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1})",
-            mb(self.total()),
-            mb(self.weights),
-            mb(self.activations),
-            mb(self.working),
-            mb(self.state)
+            "{:.0} MiB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1})",
+            mib(self.total()),
+            mib(self.weights),
+            mib(self.activations),
+            mib(self.working),
+            mib(self.state)
         )
     }
 }

@@ -17,6 +17,7 @@ use crate::sweep::sweep_file::print_sweep;
 use crate::ui::config::names;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
+use crate::ui::dialogs::state_import::ImportDialog;
 use crate::ui::runs::folders::reveal;
 use crate::ui::runs::state::LabelEditor;
 use crate::ui::shared::action::{Action, SidePanel};
@@ -56,12 +57,15 @@ impl App {
                 }
                 None => workspace.send(Command::Stop(run)),
             },
+            Action::SkipScoring(run) => workspace.send(Command::SkipScoring(run)),
             Action::Withdraw(key) => workspace.queue.withdraw(key),
             Action::Advance(key) => workspace.queue.advance(key),
             Action::BeginBeside(key) => workspace.queue.begin_beside(key),
             Action::LookAtData => {
                 let source = names::source(&workspace.draft.data.source);
                 self.data_preview.open(&workspace.draft, source);
+                // People look because of what is said of the data, or changed them.
+                self.files_changed();
             }
             Action::OpenRateSearch => self.rate_search.open(&workspace.draft),
             Action::FindRate => self.rate_search.find(workspace),
@@ -101,6 +105,7 @@ impl App {
             }
             Action::Export => self.export.export(),
             Action::SaveNumbers(runs) => self.export.ask_where(PathFor::Numbers, runs, workspace),
+            Action::SaveReport(runs) => self.export.ask_where(PathFor::Report, runs, workspace),
             Action::SaveSvg(metric) => {
                 let runs = workspace.selection.selected.clone();
                 self.export.ask_where(PathFor::Svg(metric), runs, workspace);
@@ -110,6 +115,9 @@ impl App {
                 let runs = run.into_iter().collect();
                 self.export.ask_where(PathFor::Diagnostics, runs, workspace);
             }
+            Action::OpenImport => self.import.open = Some(ImportDialog::new(None)),
+            Action::CompareState => self.import.compare(workspace),
+            Action::WriteImport => self.import.write(),
             Action::OpenScoring(run) => {
                 self.scoring.open = workspace.store.get(&run).map(ScoringDialog::new);
             }
@@ -146,6 +154,10 @@ impl App {
             Action::RedoDraft => self.shell.shows_form |= self.config.redo(&mut workspace.draft),
             Action::Choose(what @ PathFor::SaveSweep) => {
                 workspace.choose(what, &self.sweep.draft.name);
+            }
+            Action::GoToField(path) => {
+                self.shell.shows_form = true;
+                self.config.goes_to = Some(path);
             }
             Action::ResetField(path) => self.config.reset_field(path, workspace),
             Action::Choose(what) => workspace.choose(what, &workspace.draft.name),
@@ -189,12 +201,20 @@ impl App {
 
     fn start(&mut self) {
         let spec = self.workspace.draft.clone();
-        match spec.check() {
+        // As the button has it, which keys pass by.
+        let unusable = self.config.forecast.problem(&spec);
+        let check = spec.check();
+        let checked = match (check, unusable) {
+            (Err(error), _) => Err(error.to_string()),
+            (Ok(()), Some(problem)) => Err(format!("{} {}", problem.field, problem.reason)),
+            (Ok(()), None) => Ok(()),
+        };
+        match checked {
             Ok(()) => self
                 .workspace
                 .queue
                 .push(QueueRequest::Start(Box::new(spec))),
-            Err(error) => self.workspace.notify(Notice::error(error.to_string())),
+            Err(reason) => self.workspace.notify(Notice::error(reason)),
         }
     }
 

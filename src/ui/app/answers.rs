@@ -11,9 +11,11 @@ use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
 use crate::sweep::sweep_file::print_sweep;
 use crate::tuning::spec::StartState;
+use crate::ui::dialogs::state_import::ImportDialog;
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::workspace::write_text;
 use crate::ui::shell::path_dialogs::PathFor;
+use crate::ui::tune::report::report;
 
 impl App {
     /// Takes in what came of work beside the window.
@@ -42,6 +44,9 @@ impl App {
             }
         }
         self.states.take_answers();
+        if self.import.take_answers(&mut self.workspace) {
+            self.shell.shows_form = true;
+        }
     }
 
     /// Takes in what sweeps have come to.
@@ -101,6 +106,11 @@ impl App {
                     *start = StartState::File(path);
                 }
             }
+            PathFor::ImportedState => {
+                let open = &mut self.import.open;
+                open.get_or_insert_with(|| ImportDialog::new(None))
+                    .choose(&path);
+            }
             PathFor::ScoredFolder => self.scoring.files_in(path),
             PathFor::OpenSpec => self.config.read_spec(path),
             // As if it had been dropped on the window.
@@ -118,6 +128,14 @@ impl App {
             PathFor::Export => self.export.export_to(&path),
             PathFor::Numbers => self.export.write_numbers(path, &self.workspace),
             PathFor::Diagnostics => self.export.write_diagnostics(path, &self.workspace),
+            PathFor::Report => {
+                let runs = self.export.take_runs(&self.workspace.store);
+                let svg = |metric| self.tune.svg(metric, &runs, &self.workspace);
+                let page = report(&runs, svg);
+                let saved = format!("Saved {}", shown(&path));
+                self.workspace
+                    .start_quietly(move || page.write(&path).map(|()| Some(saved)));
+            }
             PathFor::Svg(metric) => {
                 let runs = self.export.take_runs(&self.workspace.store);
                 let svg = self.tune.svg(metric, &runs, &self.workspace);

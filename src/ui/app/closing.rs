@@ -28,7 +28,7 @@ impl App {
 
     /// Whether the worker of the window does a run at the moment.
     fn is_own(&self, run: &Run) -> bool {
-        !run.status.is_over() && self.sweep.under_way(&run.id).is_none()
+        run.is_on_here() && self.sweep.under_way(&run.id).is_none()
     }
 
     pub(crate) fn stop_and_close(&mut self) {

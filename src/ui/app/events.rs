@@ -61,6 +61,9 @@ impl App {
             Some(News::JobDone) => {
                 self.workspace.queue.job_done();
                 if self.workspace.queue.is_idle() {
+                    // What it found is taken before it is given up.
+                    self.import.take_answers(&mut self.workspace);
+                    self.import.none_is_on();
                     self.config.measures = false;
                     self.rate_search
                         .none_is_on("search cancelled", &mut self.workspace);
@@ -80,6 +83,7 @@ impl App {
     pub(super) fn worker_gone(&mut self) {
         self.workspace.worker = None;
         self.workspace.queue.worker_gone();
+        self.import.none_is_on();
         let why = "the worker stopped; restart it and resume the run";
         let sweep = &self.sweep;
         let is_elsewhere = |run: &RunId| sweep.under_way(run).is_some();

@@ -6,14 +6,17 @@ use eframe::egui::{
 };
 
 use super::App;
+use crate::persist::spec_file::fields;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::ui::compare::view::compare_ui;
 use crate::ui::config::form::{FormContext, config_form_ui};
+use crate::ui::config::names;
 use crate::ui::dialogs::data_preview::view::data_ui;
 use crate::ui::dialogs::export::view::export_ui;
 use crate::ui::dialogs::rate_search::view::rate_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
+use crate::ui::dialogs::state_import::view::import_ui;
 use crate::ui::items::view::items_ui;
 use crate::ui::playground::view::playground_ui;
 use crate::ui::runs::labels::labels_ui;
@@ -21,11 +24,12 @@ use crate::ui::runs::panel::{Told, runs_panel_ui};
 use crate::ui::shared::action::Action;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::areas::Area;
 use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::tabs::{docked_ui, view_menu_ui};
 use crate::ui::shell::log_panel::log_panel_ui;
 use crate::ui::shell::messages::{closing_ui, notices_ui, shortcuts_ui};
-use crate::ui::shell::palette::palette_ui;
+use crate::ui::shell::palette::{Listed, palette_ui};
 use crate::ui::shell::state::Shell;
 use crate::ui::shell::status_bar::status_bar_ui;
 use crate::ui::shell::theme::{Appearance, MARGIN, palette};
@@ -91,35 +95,38 @@ impl App {
             rate_search,
             ..
         } = self;
+        (shell.areas.runs, shell.areas.form) = (None, None);
         if shell.shows_runs {
             let told = Told {
                 is_reading: self.reads_past_runs,
                 shows_form: shell.shows_form,
                 sweep: sweep.on().map(|on| on.plan.sweep.name.as_str()),
             };
-            Panel::left("runs")
+            let panel = Panel::left("runs")
                 .frame(side)
                 .default_size(236.0)
                 .size_range(180.0..=460.0)
                 .show(ui, |ui| {
                     actions.extend(runs_panel_ui(ui, workspace, runs, &told));
                 });
+            shell.areas.runs = Some(panel.response.rect);
         }
         if shell.shows_form {
             let is_busy = workspace.queue.has_run() || sweep.is_on() || is_on(&workspace.store);
             let Workspace { store, draft, .. } = workspace;
             let known = FormContext {
-                runs: store.runs(),
                 distances: config.distances(store, draft),
                 searches: rate_search.is_on(),
             };
-            Panel::right("configuration")
+            let panel = Panel::right("configuration")
                 .frame(side)
                 .default_size(318.0)
                 .size_range(280.0..=520.0)
                 .show(ui, |ui| {
                     actions.extend(config_form_ui(ui, draft, config, &known, is_busy));
                 });
+            shell.areas.form = Some(panel.response.rect);
+            config.goes_to = None;
         }
         if shell.shows_log {
             let Workspace {
@@ -138,16 +145,8 @@ impl App {
 
     /// Messages, and the views where they stand.
     fn centre_ui(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
-        let notices = &self.workspace.notices;
-        if self.shell.dock.is_split() && !notices.is_empty() {
-            let around = Frame::new().inner_margin(Margin {
-                bottom: 0,
-                ..Margin::same(MARGIN)
-            });
-            around.show(ui, |ui| actions.extend(notices_ui(ui, notices)));
-        } else {
-            actions.extend(notices_ui(ui, notices));
-        }
+        // Over the views, which stay where they are when a message comes.
+        actions.extend(notices_ui(ui, &self.workspace.notices));
         // Views look at what else is kept, and not at where they stand.
         let mut dock = std::mem::take(&mut self.shell.dock);
         let mut asked = Vec::new();
@@ -193,8 +192,7 @@ impl App {
             Tab::Playground => {
                 // The worker of the window, which answers prompts, is free while a
                 // sweep is on.
-                let is_own =
-                    |run: &Run| !run.status.is_over() && sweep.under_way(&run.id).is_none();
+                let is_own = |run: &Run| run.is_on_here() && sweep.under_way(&run.id).is_none();
                 let is_run_on = workspace.store.runs().iter().any(is_own);
                 let playground = &mut self.playground;
                 actions.extend(playground_ui(ui, workspace, playground, is_run_on));
@@ -220,20 +218,36 @@ impl App {
         let scored = scoring.as_ref().and_then(|asked| asked.name.as_ref());
         let is_scoring = scored.is_some_and(|name| queue.has_job(name));
         actions.extend(score_ui(ctx, scoring, store.scoring.as_ref(), is_scoring));
+        actions.extend(import_ui(ctx, &mut self.import.open, draft));
         data_ui(ctx, &mut self.data_preview.open);
         let search = &mut self.rate_search.search;
         actions.extend(rate_ui(ctx, search, draft, store.rate_search));
         let mut palette = self.shell.palette.take();
         let can_undelete = self.runs.folders.can_undelete();
         let listed = || self.listed();
-        let (dock, on) = (&self.shell.dock, self.acts_on(&listed));
-        actions.extend(palette_ui(ctx, &mut palette, dock, &on, can_undelete));
+        // From the list everything can be chosen, wherever people were.
+        if palette.is_some() {
+            let on = self.acts_on(Area::Nowhere, &listed);
+            // A path that is not Unicode has no text, and then no field is listed.
+            let fields = fields(&self.workspace.draft).unwrap_or_default();
+            let named = fields.into_iter().map(|(path, value)| {
+                let name = names::field_name(&path);
+                [path, name, value]
+            });
+            let listed = Listed {
+                dock: &self.shell.dock,
+                can_undelete,
+                fields: &named.collect::<Vec<_>>(),
+                sweep: self.sweep.can_go_on(),
+            };
+            actions.extend(palette_ui(ctx, &mut palette, &on, &listed));
+        }
         self.shell.palette = palette;
     }
 }
 
 fn is_on(store: &RunStore) -> bool {
-    store.runs().iter().any(|run| !run.status.is_over())
+    store.runs().iter().any(Run::is_on_here)
 }
 
 /// The name of the program, the views, and what is shown of the panels.

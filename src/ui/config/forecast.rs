@@ -14,6 +14,8 @@ use crate::worker::memory_forecast::MemoryForecast;
 pub(crate) struct DraftForecast {
     asked: Option<RunSpec>,
     answer: Option<(RunSpec, Result<Box<MemoryForecast>, Problem>)>,
+    /// How often the files changed, when it was asked, and when the answer was.
+    n_changes: [u64; 3],
     /// The memory of the device that was asked about last, once it is known.
     device: Option<(DeviceChoice, Option<u64>)>,
 }
@@ -23,17 +25,26 @@ impl DraftForecast {
     /// data than what is known. One is read at a time.
     pub fn wants(&mut self, draft: &RunSpec) -> Option<RunSpec> {
         let key = key(draft);
-        let is_known = matches!(&self.answer, Some((known, _)) if *known == key);
+        let [now, asked, answered] = &mut self.n_changes;
+        let is_known = matches!(&self.answer, Some((known, _)) if *known == key && now == answered);
         if is_known || self.asked.is_some() || draft.check().is_err() {
             return None;
         }
+        *asked = *now;
         self.asked = Some(key.clone());
         Some(key)
+    }
+
+    /// Has the files read again, since they may have changed; what is known of them
+    /// stays until then.
+    pub fn forget(&mut self) {
+        self.n_changes[0] += 1;
     }
 
     /// Takes an answer in.
     pub fn take(&mut self, key: RunSpec, seen: Result<Box<MemoryForecast>>) {
         self.asked = None;
+        self.n_changes[2] = self.n_changes[1];
         let seen = seen.map_err(|error| problem(&key, error));
         self.answer = Some((key, seen));
     }
@@ -73,7 +84,10 @@ impl DraftForecast {
 
     /// Why the draft's model and data cannot be used.
     pub fn problem(&self, draft: &RunSpec) -> Option<Problem> {
-        self.of(draft)?.err().cloned()
+        match self.of(draft)? {
+            Err(problem) => Some(problem.clone()),
+            Ok(seen) => seen.check(draft).err().map(|error| problem(draft, error)),
+        }
     }
 
     /// The memory of the draft's largest step.

@@ -1,23 +1,22 @@
 //! The configuration of the run that Start begins.
 
 use eframe::egui::text::LayoutJob;
-use eframe::egui::{Button, CollapsingHeader, Panel, RichText, TextStyle, Ui};
+use eframe::egui::{Button, CollapsingHeader, Panel, RichText, TextStyle, Ui, UiBuilder};
 
 use super::fields::Form;
 use super::history::DraftHistory;
 use super::kernel_preview::Distances;
 use super::state::Config;
 use crate::error::Error;
-use crate::format::duration;
+use crate::kernels::device::mebibytes;
 use crate::persist::presets::PRESETS;
 use crate::protocol::run_spec::RunSpec;
-use crate::runs::run::Run;
-use crate::runs::time_ahead::{Ahead, TimeAhead, time_ahead};
+use crate::runs::time_ahead::{Ahead, TimeAhead};
 use crate::tuning::spec::Method;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::shortcuts::{REDO, UNDO};
-use crate::ui::shell::theme::{GAP, palette};
+use crate::ui::shell::theme::{GAP, MARGIN, palette};
 use crate::ui::widgets::controls::{
     cut_label, from_right, group_title, primary_button, reserved, scrolled, small_lines,
 };
@@ -28,8 +27,6 @@ const N_LINES: usize = 3;
 
 /// What is known that the form shows.
 pub(crate) struct FormContext<'a> {
-    /// Runs of before, which tell how long one will take.
-    pub runs: &'a [Run],
     /// How far receptance vectors and support vectors lie apart.
     pub distances: Distances<'a>,
     /// Whether a learning rate is being looked for.
@@ -62,35 +59,46 @@ pub(crate) fn config_form_ui(
             problem: problem.as_ref(),
             is_busy,
         };
-        actions.extend(start_ui(ui, draft, config, known, &asked));
+        actions.extend(start_ui(ui, draft, config, &asked));
     });
     let mut form = Form {
         beside: FieldContext {
             problem: problem.as_ref(),
             defaults: Some(&config.defaults),
+            goes_to: config.goes_to.as_deref(),
         },
         adapters: config.adapters.as_deref(),
         distances: known.distances,
         searches: known.searches,
         actions,
     };
-    scrolled(ui, |ui| {
+    // The scroll bar lies in the margin of the panel, so that the fields end where
+    // everything else does.
+    let mut room = ui.available_rect_before_wrap();
+    room.max.x += f32::from(MARGIN);
+    let mut room = ui.new_child(UiBuilder::new().max_rect(room));
+    let opens = config.goes_to.is_some();
+    scrolled(&mut room, |ui| {
         form.run_ui(ui, draft);
-        group(ui, "Model", true, |ui| form.model_ui(ui, &mut draft.model));
-        group(ui, "Data", true, |ui| form.data_ui(ui, &mut draft.data));
-        group(ui, "Method", true, |ui| {
+        group(ui, "Model", true, opens, |ui| {
+            form.model_ui(ui, &mut draft.model)
+        });
+        group(ui, "Data", true, opens, |ui| {
+            form.data_ui(ui, &mut draft.data)
+        });
+        group(ui, "Method", true, opens, |ui| {
             form.method_ui(ui, &mut draft.method)
         });
-        group(ui, "Training", true, |ui| {
+        group(ui, "Training", true, opens, |ui| {
             form.training_ui(ui, &mut draft.training)
         });
-        group(ui, "Optimiser and early stopping", false, |ui| {
+        group(ui, "Optimiser and early stopping", false, opens, |ui| {
             form.more_training_ui(ui, &mut draft.training)
         });
-        group(ui, "Accuracy", true, |ui| {
+        group(ui, "Accuracy", true, opens, |ui| {
             form.evaluation_ui(ui, &mut draft.evaluation, &draft.data.source)
         });
-        group(ui, "Logging and checkpoints", false, |ui| {
+        group(ui, "Logging and checkpoints", false, opens, |ui| {
             form.intervals_ui(ui, &mut draft.intervals)
         });
         ui.add_space(GAP);
@@ -100,10 +108,12 @@ pub(crate) fn config_form_ui(
     form.actions
 }
 
-fn group(ui: &mut Ui, title: &str, is_open: bool, content: impl FnOnce(&mut Ui)) {
+/// A group of fields; `opens` where one of them is to be seen, whichever it is.
+fn group(ui: &mut Ui, title: &str, is_open: bool, opens: bool, content: impl FnOnce(&mut Ui)) {
     ui.add_space(6.0);
     CollapsingHeader::new(RichText::new(title).size(13.5).strong())
         .default_open(is_open)
+        .open(opens.then_some(true))
         .show_unindented(ui, content);
 }
 
@@ -136,6 +146,11 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
                     }
                 }
                 ui.separator();
+                let hint = "Compare a state both ways round, and start from it";
+                if ui.button("Import a state…").on_hover_text(hint).clicked() {
+                    actions.push(Action::OpenImport);
+                    ui.close();
+                }
                 let items = [
                     ("Open…", Action::Choose(PathFor::OpenSpec)),
                     ("Save as…", Action::Choose(PathFor::SaveSpec)),
@@ -175,20 +190,14 @@ fn about(text: &str) -> String {
 }
 
 /// What the run takes, and the button that begins it.
-fn start_ui(
-    ui: &mut Ui,
-    draft: &RunSpec,
-    config: &Config,
-    known: &FormContext<'_>,
-    asked: &Asked<'_>,
-) -> Vec<Action> {
+fn start_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, asked: &Asked<'_>) -> Vec<Action> {
     let Asked { problem, is_busy } = *asked;
     ui.add_space(6.0);
     // Start stays where it is while these come and go.
     let height = small_lines(ui, N_LINES);
     reserved(ui, height, |ui| match problem {
         Some(problem) => problem_ui(ui, problem),
-        None => estimate_ui(ui, draft, config, known.runs),
+        None => estimate_ui(ui, draft, config),
     });
     let text = if is_busy {
         "Start after the current run"
@@ -222,7 +231,7 @@ fn line_ui(ui: &mut Ui, text: impl Into<String>) -> eframe::egui::Response {
     cut_label(ui, RichText::new(text).small().weak())
 }
 
-fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, runs: &[Run]) {
+fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) {
     let Some(Ok(seen)) = config.forecast.of(draft) else {
         line_ui(ui, "Reading the model's dimensions and the data");
         return;
@@ -241,11 +250,9 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, runs: &[Run]) {
     if let Some(memory) = config.forecast.memory(draft) {
         let total = memory.total();
         let device = config.forecast.device_memory(draft);
-        let of_device = device.map_or(String::new(), |bytes| {
-            format!(" of {:.1} GB", bytes as f64 / 1e9)
-        });
+        let of_device = device.map_or(String::new(), |bytes| format!(" of {}", mebibytes(bytes)));
         let is_too_large = device.is_some_and(|bytes| total > bytes);
-        let text = format!("Largest step about {:.0} MB{of_device}", total as f64 / 1e6);
+        let text = format!("Largest step about {}{of_device}", mebibytes(total));
         let hint = format!(
             "{memory}\n\nEstimated from the model's dimensions and the longest example. It has no weight gradients, since none are computed."
         );
@@ -262,9 +269,10 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, runs: &[Run]) {
     let ahead = Ahead {
         model: &seen.model,
         example_tokens: seen.example_tokens,
+        n_validation: seen.n_validation,
         n_items: seen.n_items.unwrap_or_default(),
     };
-    match time_ahead(runs, draft, ahead) {
+    match config.measured.ahead(draft, ahead) {
         Some(told) => {
             let (text, hint) = time_words(&told);
             line_ui(ui, text).on_hover_text(hint);
@@ -282,31 +290,26 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, runs: &[Run]) {
 }
 
 /// How long it takes, and what that is known from.
-fn time_words(told: &TimeAhead<'_>) -> (String, String) {
+fn time_words(told: &TimeAhead) -> (String, String) {
     let TimeAhead {
-        secs,
+        time,
         from,
         is_scaled,
         has_evaluations,
-    } = *told;
-    let part = if has_evaluations {
-        ""
-    } else {
-        " for the steps"
+    } = told;
+    let part = match has_evaluations {
+        true => "",
+        false => " for the steps",
     };
-    let scaled = if is_scaled {
-        ", from a similar run"
-    } else {
-        ""
-    };
-    let text = format!("About {}{part}{scaled}", duration(secs));
-    let mut hint = match is_scaled {
-        false => format!(
-            "Measured on {}, which had the same model, data, device, method and batch.",
+    let text = format!("About {}{part}", time.words());
+    let mut hint = match (from, is_scaled) {
+        (None, _) => "From the scoring of earlier runs.".to_owned(),
+        (Some(from), false) => format!(
+            "Measured on {} and on other runs with the same model, data, device and batch. The validation checks are included.",
             from.0
         ),
-        true => format!(
-            "Scaled from {}, which had the same model and device, by the tokens of a step and the computed cost of a token.",
+        (Some(from), true) => format!(
+            "Scaled from {} and other runs with the same model and device, by the tokens of a step and the computed cost of a token.",
             from.0
         ),
     };

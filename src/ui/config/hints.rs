@@ -182,7 +182,6 @@ pub const METHOD_START_DETAIL_2: Field = field(
 );
 
 /// All of them.
-#[cfg(test)]
 pub const ALL: [Field; 23] = [
     NAME,
     DEVICE,

@@ -126,7 +126,6 @@ pub const SHARED: Field = field(
 .switch();
 
 /// All of them.
-#[cfg(test)]
 pub const ALL: [Field; 15] = [
     TUNE_S0,
     UPSCALED_SIZE,

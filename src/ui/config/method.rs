@@ -2,7 +2,7 @@
 //! fields.
 
 use eframe::egui::text::{LayoutJob, TextFormat};
-use eframe::egui::{Atom, Button, FontId, Response, Slider, SliderClamping, TextEdit, Ui, vec2};
+use eframe::egui::{Atom, Button, FontId, Response, TextEdit, Ui, vec2};
 
 use super::card::Card;
 use super::choices as choose;
@@ -20,7 +20,7 @@ use crate::ui::shell::theme::palette;
 use crate::ui::widgets::choices;
 use crate::ui::widgets::field::Field;
 use crate::ui::widgets::field_row::{
-    FieldContext, count, hint, log_slider, optional_note, row, set_check, share_slider,
+    FieldContext, count, hint, log_slider, optional_note, row, set_check, share_slider, size_slider,
 };
 
 impl Form<'_> {
@@ -92,10 +92,7 @@ impl Form<'_> {
     fn features_ui(&mut self, ui: &mut Ui, features: &mut FeatureSpec) {
         let beside = self.beside;
         row(ui, &lift_hints::UPSCALED_SIZE, beside, |ui, field| {
-            ui.spacing_mut().slider_width = 92.0;
-            let slider = Slider::new(&mut features.upscaled_size, field.range().whole_span());
-            let slider = slider.clamping(SliderClamping::Edits);
-            ui.add(slider.logarithmic(true).step_by(16.0))
+            size_slider(ui, field, &mut features.upscaled_size, 16.0)
         });
         row(ui, &lift_hints::SUPPORT_VECTORS, beside, |ui, _| {
             choices::combo(

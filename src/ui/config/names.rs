@@ -1,6 +1,7 @@
 //! What the user sees of the choices of a specification.
 
 use super::card::Card;
+use super::{hints, lift_hints, training_hints};
 use crate::data::{MmluTemplate, Template};
 use crate::kernels::device::{AdapterSummary, DeviceChoice};
 use crate::protocol::run_spec::{
@@ -11,6 +12,7 @@ use crate::tuning::spec::{
     DecorrelationRule, Dynamics, Layers, LossOn, Method, OptimizerSpec, Schedule, SelectBy,
     StartState, SupportVectors,
 };
+use crate::ui::widgets::field::Field;
 use crate::ui::widgets::numbers::plain;
 
 /// How the frozen matrices are stored.
@@ -210,4 +212,33 @@ pub fn name_at(path: &str, spec: &RunSpec) -> Option<String> {
 /// A number of a specification as a control shows it.
 pub fn printed(value: &str) -> String {
     value.parse().map_or_else(|_| value.to_owned(), plain)
+}
+
+/// What the user is told of the field at a dotted path, where the form has it.
+pub fn field_at(path: &str) -> Option<Field> {
+    let all = hints::ALL.iter().chain(&training_hints::ALL);
+    let mut all = all.chain(&lift_hints::ALL);
+    all.find(|field| field.path == path).copied()
+}
+
+/// The name of a field with its symbol: `Learning rate η`; its dotted path where the
+/// form has no such field.
+pub fn field_name(path: &str) -> String {
+    match field_at(path) {
+        None => path.to_owned(),
+        Some(field) if field.symbol.is_empty() => field.name.to_owned(),
+        Some(field) => format!("{} {}", field.name, field.symbol),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_have_names_and_symbols() {
+        let rate = field_name("training.learning_rate");
+        assert!(rate.starts_with("Learning rate "), "{rate}");
+        assert_eq!(field_name("no.such.field"), "no.such.field");
+    }
 }

@@ -1,6 +1,7 @@
 //! What the form keeps beside the configuration: what it was before, its defaults,
 //! and what is known of its model, data and device.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 use super::defaults::Defaults;
@@ -13,10 +14,16 @@ use crate::persist::spec_file::{read_spec, set_field};
 use crate::protocol::command::Command;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
+use crate::runs::time_ahead::Measured;
 use crate::tuning::spec::Method;
 use crate::ui::shared::background::{Background, Threads};
 use crate::ui::shared::workspace::Workspace;
 use crate::worker::memory_forecast::MemoryForecast;
+
+/// Runs that times are learned from, the newest ones.
+const MAX_LEARNED: usize = 100;
+/// Steps of a run after which it is learned from again.
+const LEARN_EVERY: usize = 10;
 
 /// What came of work beside the window.
 enum Answer {
@@ -33,10 +40,16 @@ pub struct Config {
     /// What the fields of the draft are by default.
     pub(crate) defaults: Defaults,
     pub(crate) forecast: DraftForecast,
+    /// What runs of before took.
+    pub(crate) measured: Measured,
+    /// Tells what they took from what they take later.
+    measured_of: u64,
     /// The GPUs of this machine, once they are known.
     pub(crate) adapters: Option<Vec<AdapterSummary>>,
     /// Whether distances are being measured.
     pub(crate) measures: bool,
+    /// The field that the form goes to when it is drawn next, by its dotted path.
+    pub(crate) goes_to: Option<String>,
     background: Background<Answer>,
 }
 
@@ -47,8 +60,11 @@ impl Config {
             history: DraftHistory::new(draft.clone()),
             defaults: Defaults::default(),
             forecast: DraftForecast::default(),
+            measured: Measured::default(),
+            measured_of: 0,
             adapters: None,
             measures: false,
+            goes_to: None,
             background: Background::new(threads),
         }
     }
@@ -69,6 +85,7 @@ impl Config {
     pub(crate) fn look_ahead(&mut self, workspace: &Workspace) {
         let draft = &workspace.draft;
         self.defaults.look_at(draft);
+        self.measure(&workspace.store);
         if let Some(spec) = self.forecast.wants(draft) {
             self.background.start(move || {
                 let seen = MemoryForecast::read(&spec).map(Box::new);
@@ -81,6 +98,21 @@ impl Config {
         {
             self.background
                 .start(move || Some(Answer::Memory(device, memory_of(device))));
+        }
+    }
+
+    /// Learns what steps and scoring take, when there is something new.
+    fn measure(&mut self, store: &RunStore) {
+        let mut hasher = DefaultHasher::new();
+        for run in store.runs() {
+            // Steps of a run that is on tell little that is new.
+            (run.step / LEARN_EVERY, run.evaluations.len()).hash(&mut hasher);
+        }
+        let of = hasher.finish();
+        if self.measured_of != of {
+            self.measured_of = of;
+            let newest = store.runs().len().saturating_sub(MAX_LEARNED);
+            self.measured = Measured::of(store.runs()[newest..].iter());
         }
     }
 

@@ -279,7 +279,6 @@ pub const OPTIMIZER_MOMENTUM: Field = field(
 .number(Range::from(0.0).below(1.0));
 
 /// All of them.
-#[cfg(test)]
 pub const ALL: [Field; 34] = [
     TRAINING_STEPS,
     TRAINING_BATCH,

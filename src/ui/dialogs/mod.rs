@@ -1,7 +1,8 @@
 //! Questions in front of the window: exporting, scoring, the search for a learning
-//! rate, a preview of the training data.
+//! rate, a preview of the training data, importing.
 
 pub(crate) mod data_preview;
 pub mod export;
 pub mod rate_search;
 pub mod scoring;
+pub mod state_import;

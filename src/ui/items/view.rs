@@ -15,7 +15,7 @@ use crate::ui::shared::evaluations::{Compared, EvaluationCache, EvaluationPair, 
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::controls::{
-    choice, cut_label, empty_state, from_right, within, wrong_text,
+    choice, cut_label, empty_state, weak_small, within, wrong_text,
 };
 use crate::ui::widgets::numbers::p_value;
 use crate::ui::widgets::steps::steps_of_pair_ui;
@@ -266,23 +266,25 @@ fn filter_ui(
     ui.horizontal(|ui| {
         let width = (LIST_WIDTH - GAP).min(ui.available_width() * 0.4);
         let hint = RichText::new("Search ids, prompts and answers").weak();
-        let edit = TextEdit::singleline(&mut settings.search).hint_text(hint).desired_width(width);
-        ui.add(edit).on_hover_text("Search ids, prompts and answers");
-        from_right(ui, |ui| {
-            let (low, high) = comparison.interval95;
-            let text = format!(
-                "{} {} to {}, {:+.3} [{low:+.3}, {high:+.3}], p {}",
-                comparison.figure,
-                short(comparison.before.value()),
-                comparison.after,
-                comparison.difference(),
-                p_value(comparison.p_value),
-            );
-            cut_label(ui, RichText::new(text).small().weak()).on_hover_text(
-                "Accuracy of both with the 95% interval (Wilson) of the second, their difference with its bootstrap interval over items, McNemar's exact test",
-            );
-        });
+        let edit = TextEdit::singleline(&mut settings.search)
+            .hint_text(hint)
+            .desired_width(width);
+        ui.add(edit)
+            .on_hover_text("Search ids, prompts and answers");
     });
+    // On lines of its own: no number of it may be cut.
+    let (low, high) = comparison.interval95;
+    let text = format!(
+        "{} {} to {}, {:+.3} [{low:+.3}, {high:+.3}], p {}",
+        comparison.figure,
+        short(comparison.before.value()),
+        comparison.after,
+        comparison.difference(),
+        p_value(comparison.p_value),
+    );
+    weak_small(ui, text).on_hover_text(
+        "Accuracy of both with the 95% interval (Wilson) of the second, their difference with its bootstrap interval over items, McNemar's exact test",
+    );
 }
 
 fn short(value: f64) -> String {

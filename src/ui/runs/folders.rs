@@ -83,7 +83,13 @@ impl RunFolders {
                 continue;
             };
             if !run.status.is_over() {
-                let text = format!("{} is running; stop it before you delete it", run.title());
+                let text = match run.elsewhere {
+                    None => format!("{} is running; stop it before you delete it", run.title()),
+                    Some(_) => format!(
+                        "{} is running in another process; stop it there before you delete it",
+                        run.title()
+                    ),
+                };
                 workspace.notify(Notice::error(text));
                 continue;
             }

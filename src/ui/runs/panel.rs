@@ -2,8 +2,8 @@
 
 use eframe::egui::style::ScrollAnimation;
 use eframe::egui::{
-    Align2, ComboBox, FontId, Id, Modifiers, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind,
-    TextEdit, Ui, WidgetInfo, pos2, vec2,
+    Align2, ComboBox, FontId, Frame, Id, Modifiers, Panel, Rect, Role, ScrollArea, Sense, Stroke,
+    StrokeKind, TextEdit, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::queued::{Queued, run_queue_ui};
@@ -17,7 +17,7 @@ use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::shortcuts::START;
-use crate::ui::shell::theme::{blend, palette, run_colour};
+use crate::ui::shell::theme::{FOCUS_RING, blend, palette, run_colour};
 use crate::ui::widgets::accuracy::headline;
 use crate::ui::widgets::controls::{cut_middle, empty_state, from_right, group_title, weak_small};
 use crate::ui::widgets::run_menu::run_menu_ui;
@@ -68,7 +68,14 @@ pub(crate) fn runs_panel_ui(
     if is_long {
         order_ui(ui, panel);
     }
-    let mut actions = run_queue_ui(ui, &queued);
+    let mut actions = Vec::new();
+    if !queued.queue.is_empty() {
+        // Below the list, whose rows stay where they are when a run is prepared.
+        Panel::bottom("run queue")
+            .frame(Frame::new())
+            .resizable(false)
+            .show(ui, |ui| actions.extend(run_queue_ui(ui, &queued)));
+    }
     if n_runs == 0 && queued.queue.is_empty() {
         if told.is_reading {
             empty_state(
@@ -226,7 +233,12 @@ fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], selection: &mut Selection) ->
         ui.painter().rect_filled(rect, 5.0, fill);
     }
     if is_focused || response.has_focus() {
-        let stroke = Stroke::new(1.0, palette.accent);
+        let width = if response.has_focus() {
+            FOCUS_RING
+        } else {
+            1.0
+        };
+        let stroke = Stroke::new(width, palette.accent);
         ui.painter()
             .rect_stroke(rect, 5.0, stroke, StrokeKind::Inside);
     }

@@ -1,4 +1,4 @@
-//! The queued runs, above the list of runs.
+//! The queued runs, below the list of runs.
 
 use eframe::egui::{Align, Layout, RichText, Role, Ui};
 
@@ -24,6 +24,7 @@ pub fn run_queue_ui(ui: &mut Ui, queued: &Queued<'_>) -> Vec<Action> {
     if queue.is_empty() {
         return actions;
     }
+    ui.add_space(4.0);
     if let Some(name) = queue.starting() {
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
@@ -84,7 +85,6 @@ pub fn run_queue_ui(ui: &mut Ui, queued: &Queued<'_>) -> Vec<Action> {
     if n_waiting > MAX_QUEUE_ROWS {
         weak_small(ui, format!("and {} more", n_waiting - MAX_QUEUE_ROWS));
     }
-    ui.separator();
     actions
 }
 

@@ -24,6 +24,8 @@ pub enum Action {
     Resume(RunId),
     /// End a run and save it; a sweep that does it leaves it out.
     Stop(RunId),
+    /// Go on with a run without the accuracy that is measured just now.
+    SkipScoring(RunId),
     /// Take a run back that waits, by its key.
     Withdraw(u64),
     /// Put a run that waits before the one before it.
@@ -70,12 +72,20 @@ pub enum Action {
     Export,
     /// Write every number of runs as a table.
     SaveNumbers(Vec<RunId>),
+    /// Write a report of runs.
+    SaveReport(Vec<RunId>),
     /// Write a plot as a picture that scales.
     SaveSvg(Metric),
     /// Write a picture of what the window shows.
     SavePicture(PictureOf),
     /// Write what helps to find a fault, of a run too.
     SaveDiagnostics(Option<RunId>),
+    /// Ask which state of another program to import.
+    OpenImport,
+    /// Compare it both ways round.
+    CompareState,
+    /// Write it the way round that was chosen, and start from it.
+    WriteImport,
     /// Ask what to measure the accuracy of a run on.
     OpenScoring(RunId),
     /// Measure it.
@@ -108,6 +118,8 @@ pub enum Action {
     RedoDraft,
     /// Put a field of the configuration back as it is by default, by its dotted path.
     ResetField(&'static str),
+    /// Show a field of the configuration, by its dotted path.
+    GoToField(String),
     /// Ask for a path.
     Choose(PathFor),
     /// Put the draft on the clipboard, as a command line.

@@ -70,6 +70,13 @@ impl<A: Send + 'static> Background<A> {
         self.receiver.try_iter().collect()
     }
 
+    /// Adds an answer that work came to before its end.
+    pub fn send(&self, answer: A) {
+        // A window that is gone wants no answer.
+        let _ = self.sender.send(answer);
+        self.threads.wake();
+    }
+
     /// Does work on a thread of its own; what comes of it is an answer, if any.
     pub fn start(&self, work: impl FnOnce() -> Option<A> + Send + 'static) {
         let (sender, wake) = (self.sender.clone(), self.threads.wake.clone());

@@ -4,6 +4,7 @@
 pub mod action;
 pub mod background;
 pub mod evaluations;
+pub(crate) mod folder_watch;
 pub mod notice;
 pub mod queue;
 pub mod run_in_sweep;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
-use crate::ui::shell::theme::N_RUN_COLOURS;
+use crate::ui::shell::theme::{N_DISTINCT_COLOURS, N_RUN_COLOURS};
 
 /// The runs that are looked at.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -61,12 +61,36 @@ impl Selection {
     }
 
     /// Gives runs that are new a colour, the one that fewest runs of the list
-    /// have, and forgets those that are gone from it.
+    /// have, and forgets those that are gone from it. No two of those that are looked
+    /// at have the same one, as far as there are enough.
     pub fn take_in(&mut self, store: &RunStore) {
         let is_known = |id: &RunId| store.get(id).is_some();
         if self.selected.iter().any(|id| !is_known(id)) {
             self.selected.retain(is_known);
         }
+        self.give_colours(store);
+        self.tell_apart();
+    }
+
+    /// Gives runs that are looked at together different colours: one that was chosen
+    /// later gets another than it had.
+    fn tell_apart(&mut self) {
+        let mut used = [false; N_DISTINCT_COLOURS];
+        for run in &self.selected {
+            let Some(colour) = self.colours.get_mut(run) else {
+                continue;
+            };
+            if used[*colour % N_DISTINCT_COLOURS]
+                && let Some(free) = used.iter().position(|is_used| !is_used)
+            {
+                *colour = free;
+            }
+            used[*colour % N_DISTINCT_COLOURS] = true;
+        }
+    }
+
+    fn give_colours(&mut self, store: &RunStore) {
+        let is_known = |id: &RunId| store.get(id).is_some();
         if store.runs().len() == self.colours.len() {
             return;
         }
@@ -128,6 +152,31 @@ mod tests {
                 .count();
             assert!(n >= 2, "{idx} is used {n} times");
         }
+    }
+
+    #[test]
+    fn runs_that_are_looked_at_have_different_colours() {
+        let names: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let store = store(&names);
+        let mut selection = Selection::default();
+        selection.take_in(&store);
+        let first = selection.colour(&id("3"));
+        // With eight colours every eighth run has the same one.
+        let chosen: Vec<RunId> = ["3", "11", "19", "27", "0", "8"].map(id).to_vec();
+        selection.selected = chosen.clone();
+        selection.take_in(&store);
+        let colours: Vec<usize> = chosen.iter().map(|run| selection.colour(run)).collect();
+        let different: std::collections::BTreeSet<usize> = colours.iter().copied().collect();
+        assert_eq!(different.len(), chosen.len(), "{colours:?}");
+        assert_eq!(colours[0], first, "the one chosen first keeps its colour");
+        assert!(colours.iter().all(|colour| *colour < N_RUN_COLOURS));
+        selection.selected = names.iter().map(|name| id(name)).collect();
+        selection.take_in(&store);
+        let of = |run: &RunId| selection.colour(run) % N_DISTINCT_COLOURS;
+        let different: std::collections::BTreeSet<usize> =
+            selection.selected.iter().map(of).collect();
+        assert_eq!(different.len(), N_DISTINCT_COLOURS);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! the configuration, and the ways to the worker, to files and to the user.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
@@ -20,6 +21,9 @@ use crate::runs::run::Run;
 use crate::runs::{LogLevel, RunStore};
 use crate::ui::shell::path_dialogs::{self, PathFor};
 use crate::worker::WorkerHandle;
+
+/// For how long a message stays that says no more than that all went well.
+const TIME_TO_READ: Duration = Duration::from_secs(8);
 
 /// The most messages that are shown at once; older ones go.
 const MAX_NOTICES: usize = 4;
@@ -49,6 +53,8 @@ pub struct Workspace {
     failures: Receiver<Error>,
     /// Whether a command found no worker.
     is_worker_lost: bool,
+    /// When people were told something last.
+    notified: Instant,
 }
 
 impl Workspace {
@@ -75,6 +81,7 @@ impl Workspace {
             threads,
             failures,
             is_worker_lost: false,
+            notified: Instant::now(),
         }
     }
 
@@ -92,8 +99,24 @@ impl Workspace {
             *old != notice && stays && !is_replaced
         });
         self.notices.push(notice);
+        self.notified = Instant::now();
         let n_over = self.notices.len().saturating_sub(MAX_NOTICES);
         self.notices.drain(..n_over);
+    }
+
+    /// Takes messages away that say no more than that all went well, once there was
+    /// time to read them; how long that still is, where there are some.
+    pub(crate) fn drop_old_notices(&mut self) -> Option<Duration> {
+        let goes = |notice: &Notice| notice.level <= LogLevel::Info && notice.remedy.is_none();
+        if !self.notices.iter().any(goes) {
+            return None;
+        }
+        let left = TIME_TO_READ.saturating_sub(self.notified.elapsed());
+        if left.is_zero() {
+            self.notices.retain(|notice| !goes(notice));
+            return None;
+        }
+        Some(left)
     }
 
     /// Says that something could not be done.

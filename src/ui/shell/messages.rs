@@ -1,6 +1,8 @@
 //! Notices, the question before the window closes, and the list of shortcuts.
 
-use eframe::egui::{Context, Frame, Grid, Margin, RichText, ScrollArea, Stroke, Ui};
+use eframe::egui::{
+    Align2, Area, Context, Frame, Grid, Id, Margin, Order, RichText, ScrollArea, Stroke, Ui, vec2,
+};
 
 use super::closing::{Closing, Ending};
 use super::shortcuts::SHORTCUTS;
@@ -12,6 +14,9 @@ use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small
 
 /// Room for the buttons of a message.
 const BUTTONS_WIDTH: f32 = 144.0;
+/// Width of a message, where there is that much room, and its height at most.
+const NOTICE_WIDTH: f32 = 560.0;
+const NOTICE_HEIGHT: f32 = 96.0;
 /// What the program is and where it was run.
 const ABOUT: &str = concat!(
     "Gosling ",
@@ -20,49 +25,75 @@ const ABOUT: &str = concat!(
      Other systems and GPUs are untested; gosling selftest --report FILE checks one and writes a report."
 );
 
-/// Draws the messages, newest last.
-pub fn notices_ui(ui: &mut Ui, notices: &[Notice]) -> Vec<Action> {
+/// Draws the messages over the room that `ui` has, at its top and right, newest last.
+pub fn notices_ui(ui: &Ui, notices: &[Notice]) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if notices.is_empty() {
+        return actions;
+    }
+    let room = ui.max_rect();
+    let width = (room.width() - 2.0 * GAP).min(NOTICE_WIDTH);
+    let area = Area::new(Id::unique("messages"))
+        .order(Order::Middle)
+        .pivot(Align2::RIGHT_TOP)
+        .fixed_pos(room.right_top() + vec2(0.0, 2.0))
+        .constrain_to(room.expand(GAP));
+    area.show(ui.ctx(), |ui| {
+        ui.set_width(width);
+        for (idx, notice) in notices.iter().enumerate() {
+            actions.extend(notice_ui(ui, idx, notice));
+            ui.add_space(6.0);
+        }
+    });
+    actions
+}
+
+fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
     let mut actions = Vec::new();
     let colours = palette(ui.visuals());
-    for (idx, notice) in notices.iter().enumerate() {
-        let (colour, word) = match notice.level {
-            LogLevel::Error => (colours.bad, "Error"),
-            LogLevel::Warning => (colours.warning, "Look"),
-            LogLevel::Note | LogLevel::Info => (colours.accent, "Done"),
-        };
-        let frame = Frame::new()
-            .fill(blend(colour, colours.surface, 0.1))
-            .stroke(Stroke::new(1.0, blend(colour, colours.surface, 0.5)))
-            .corner_radius(6.0)
-            .inner_margin(Margin::symmetric(10, 6));
-        frame.show(ui, |ui| {
-            ui.horizontal_top(|ui| {
-                ui.vertical(|ui| {
-                    ui.set_width((ui.available_width() - BUTTONS_WIDTH).max(80.0));
-                    ui.horizontal_wrapped(|ui| {
-                        ui.label(RichText::new(word).color(colour).strong());
-                        ui.label(&notice.text);
+    let (colour, word) = match notice.level {
+        LogLevel::Error => (colours.bad, "Error"),
+        LogLevel::Warning => (colours.warning, "Look"),
+        LogLevel::Note | LogLevel::Info => (colours.accent, "Done"),
+    };
+    let frame = Frame::popup(ui.style())
+        .fill(blend(colour, colours.surface, 0.1))
+        .stroke(Stroke::new(1.0, blend(colour, colours.surface, 0.5)))
+        .corner_radius(6.0)
+        .inner_margin(Margin::symmetric(10, 6));
+    frame.show(ui, |ui| {
+        ui.horizontal_top(|ui| {
+            ui.vertical(|ui| {
+                ui.set_width((ui.available_width() - BUTTONS_WIDTH).max(80.0));
+                // A long one is read by scrolling, and covers no more than this.
+                ScrollArea::vertical()
+                    .id_salt(idx)
+                    .max_height(NOTICE_HEIGHT)
+                    .auto_shrink([false, true])
+                    .show(ui, |ui| {
+                        ui.horizontal_wrapped(|ui| {
+                            ui.label(RichText::new(word).color(colour).strong());
+                            ui.label(&notice.text);
+                        });
                     });
-                });
-                if let Some(remedy) = notice.remedy {
-                    let (text, action) = match remedy {
-                        Remedy::RestartWorker => ("Restart worker", Action::RestartWorker),
-                        Remedy::Undelete => ("Undo", Action::Undelete),
-                    };
-                    if ui.button(text).clicked() {
-                        actions.push(action);
-                        actions.push(Action::Dismiss(idx));
-                    }
-                } else if notice.level > LogLevel::Info && ui.button("Copy").clicked() {
-                    actions.push(Action::CopyText(notice.text.clone()));
-                }
-                if ui.button("Dismiss").clicked() {
+            });
+            if let Some(remedy) = notice.remedy {
+                let (text, action) = match remedy {
+                    Remedy::RestartWorker => ("Restart worker", Action::RestartWorker),
+                    Remedy::Undelete => ("Undo", Action::Undelete),
+                };
+                if ui.button(text).clicked() {
+                    actions.push(action);
                     actions.push(Action::Dismiss(idx));
                 }
-            });
+            } else if notice.level > LogLevel::Info && ui.button("Copy").clicked() {
+                actions.push(Action::CopyText(notice.text.clone()));
+            }
+            if ui.button("Dismiss").clicked() {
+                actions.push(Action::Dismiss(idx));
+            }
         });
-        ui.add_space(6.0);
-    }
+    });
     actions
 }
 

@@ -1,9 +1,11 @@
 //! The window around the features: docking, theme, shortcuts, palette, messages,
 //! the log, closing.
 
+pub(crate) mod areas;
 pub mod closing;
 pub mod docking;
 pub(crate) mod frame_times;
+pub mod letters;
 pub mod log_panel;
 pub(crate) mod messages;
 pub mod palette;

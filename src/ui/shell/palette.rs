@@ -5,17 +5,20 @@ use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdi
 use super::docking::Dock;
 use super::path_dialogs::PathFor;
 use super::pictures::{PictureOf, is_placed};
-use super::shortcuts::{ActsOn, available};
+use super::shortcuts::{ActsOn, listed_shortcuts};
 use super::theme::{blend, palette};
 use crate::persist::presets::PRESETS;
 use crate::ui::shared::action::{Action, SidePanel};
 use crate::ui::shared::tab::{Side, Tab};
+use crate::ui::sweep::action::SweepAction;
 use crate::ui::widgets::controls::{modal, weak_small};
 use crate::ui::widgets::metric::Metric;
 use crate::ui::widgets::status_mark::status_word;
 
 /// Runs that are listed among the entries.
 const MAX_RUNS: usize = 200;
+/// Height of the entries.
+const LIST_HEIGHT: f32 = 320.0;
 
 /// The list of everything that can be done.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,25 +29,36 @@ pub struct PaletteState {
     pub chosen: usize,
 }
 
-/// Something that can be done.
+/// Something that can be done, or why not just now.
 struct Entry {
     text: String,
     keys: String,
-    action: Action,
+    action: Result<Action, &'static str>,
 }
 
-/// Draws the list. `can_undelete` says that deleted runs can be put back.
+/// What the list is of besides what keys act on.
+pub(crate) struct Listed<'a> {
+    /// Where the views stand.
+    pub dock: &'a Dock,
+    /// Whether deleted runs can be put back.
+    pub can_undelete: bool,
+    /// The fields of the configuration: paths, names and values.
+    pub fields: &'a [[String; 3]],
+    /// The sweep that is looked at: its name, and what keeps it from going on.
+    pub sweep: Option<(&'a str, Result<(), &'static str>)>,
+}
+
+/// Draws the list.
 pub(crate) fn palette_ui(
     ctx: &Context,
     palette: &mut Option<PaletteState>,
-    dock: &Dock,
     on: &ActsOn<'_>,
-    can_undelete: bool,
+    listed: &Listed<'_>,
 ) -> Vec<Action> {
     let Some(mut typed) = palette.clone() else {
         return Vec::new();
     };
-    let entries = entries(ctx, dock, on, can_undelete);
+    let entries = entries(ctx, on, listed);
     let mut taken = None;
     let shown = modal(ctx, "palette").show(ctx, |ui| {
         ui.set_width(460.0);
@@ -79,14 +93,21 @@ pub(crate) fn palette_ui(
         if found.is_empty() {
             weak_small(ui, "No matching commands.");
         }
-        ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
-            for (idx, entry) in found.iter().enumerate() {
-                let is_chosen = idx == typed.chosen;
-                if row_ui(ui, entry, is_chosen, up || down) || (enter && is_chosen) {
-                    taken = Some(entry.action.clone());
+        // Of one height, so that what is typed into stays where it is.
+        let height = LIST_HEIGHT.min(ctx.content_rect().height() - 160.0);
+        ScrollArea::vertical()
+            .max_height(height)
+            .min_scrolled_height(height)
+            .auto_shrink([false, false])
+            .show(ui, |ui| {
+                for (idx, entry) in found.iter().enumerate() {
+                    let is_chosen = idx == typed.chosen;
+                    let is_taken = row_ui(ui, entry, is_chosen, up || down);
+                    if is_taken || (enter && is_chosen) {
+                        taken = entry.action.clone().ok().or(taken.take());
+                    }
                 }
-            }
-        });
+            });
     });
     let is_over = taken.is_some() || shown.should_close();
     *palette = (!is_over).then_some(typed);
@@ -101,8 +122,12 @@ fn row_ui(ui: &mut Ui, entry: &Entry, is_chosen: bool, scrolls: bool) -> bool {
     } else {
         eframe::egui::Color32::TRANSPARENT
     };
-    let button = eframe::egui::Button::new(&entry.text)
-        .right_text(RichText::new(&entry.keys).small().weak())
+    let (text, beside) = match &entry.action {
+        Ok(_) => (RichText::new(&entry.text), entry.keys.as_str()),
+        Err(reason) => (RichText::new(&entry.text).weak(), *reason),
+    };
+    let button = eframe::egui::Button::new(text)
+        .right_text(RichText::new(beside).small().weak())
         .fill(fill)
         .stroke(eframe::egui::Stroke::NONE)
         .truncate()
@@ -123,22 +148,37 @@ fn matches(text: &str, typed: &str) -> bool {
         .all(|word| text.contains(word))
 }
 
-fn entries(ctx: &Context, dock: &Dock, on: &ActsOn<'_>, can_undelete: bool) -> Vec<Entry> {
+fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
     let ActsOn {
         store, selection, ..
     } = on;
-    let mut entries: Vec<Entry> = available(on)
+    let Listed {
+        dock,
+        can_undelete,
+        fields,
+        sweep,
+    } = *listed;
+    let mut entries: Vec<Entry> = listed_shortcuts(on)
         .map(|(shortcut, action)| Entry {
             text: shortcut.what.into(),
             keys: ctx.format_shortcut(&shortcut.keys),
             action,
         })
         .collect();
+    // What can be done comes first.
+    entries.sort_by_key(|entry| entry.action.is_err());
+    if let Some((name, can_go_on)) = sweep {
+        entries.push(Entry {
+            text: format!("Continue the sweep {name}"),
+            keys: String::new(),
+            action: can_go_on.map(|()| Action::Sweep(SweepAction::GoOn { retry: false })),
+        });
+    }
     let mut add = |text: String, action: Action| {
         entries.push(Entry {
             text,
             keys: String::new(),
-            action,
+            action: Ok(action),
         });
     };
     let panels = [
@@ -197,7 +237,17 @@ fn entries(ctx: &Context, dock: &Dock, on: &ActsOn<'_>, can_undelete: bool) -> V
     add("Preview the training data".into(), Action::LookAtData);
     add("Find a learning rate".into(), Action::OpenRateSearch);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
+    add(
+        "Import a state of another program".into(),
+        Action::OpenImport,
+    );
     add("Save diagnostics".into(), Action::SaveDiagnostics(None));
+    if !selection.selected.is_empty() {
+        add(
+            "Save a report of the selected runs".into(),
+            Action::SaveReport(selection.selected.clone()),
+        );
+    }
     if let Some(run) = selection.focused().and_then(|id| store.get(id)) {
         let title = run.title();
         add(
@@ -230,6 +280,12 @@ fn entries(ctx: &Context, dock: &Dock, on: &ActsOn<'_>, can_undelete: bool) -> V
     }
     if selection.baseline.is_some() {
         add("Unpin the baseline".into(), Action::Pin(None));
+    }
+    for [path, name, value] in fields {
+        add(
+            format!("Go to the field {name}, {path} = {value}"),
+            Action::GoToField(path.clone()),
+        );
     }
     for run in store.runs().iter().rev().take(MAX_RUNS) {
         let word = status_word(&run.status).to_lowercase();

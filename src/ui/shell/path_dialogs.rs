@@ -34,6 +34,8 @@ pub enum PathFor {
     Validation,
     /// The state that S_0 starts from.
     StartState,
+    /// A state of another program to import.
+    ImportedState,
     /// A specification to open.
     OpenSpec,
     /// The folder of a run or of a sweep to look at.
@@ -50,6 +52,8 @@ pub enum PathFor {
     Numbers,
     /// Where to write a plot as a picture that scales.
     Svg(Metric),
+    /// Where to write a report of runs.
+    Report,
     /// Where to write a picture of what the window shows.
     Picture,
     /// The folder of official files that a run is scored on.
@@ -121,6 +125,15 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
                 &["safetensors", "pth", "st", "state"],
             ),
         ),
+        PathFor::ImportedState => wait_for(
+            chosen,
+            what,
+            file(
+                "Choose a state to import",
+                "State",
+                &["pth", "st", "state", "safetensors", "bin"],
+            ),
+        ),
         PathFor::OpenFolder => {
             let dialog = dialog.set_title("Open the folder of a run or of a sweep");
             wait_for(chosen, what, dialog.pick_folder());
@@ -156,6 +169,14 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
             what,
             save("Where to write the picture", name, "Picture", "svg"),
         ),
+        PathFor::Report => {
+            let dialog = dialog
+                .set_title("Where to write the report")
+                .set_file_name(format!("{name}.html"))
+                .add_filter("Page", &["html"])
+                .add_filter("Markdown", &["md"]);
+            wait_for(chosen, what, dialog.save_file());
+        }
         PathFor::Picture => wait_for(
             chosen,
             what,

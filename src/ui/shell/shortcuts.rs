@@ -2,6 +2,7 @@
 
 use eframe::egui::{Context, Id, Key, KeyboardShortcut, Modifiers};
 
+use super::areas::Area;
 use super::theme::Appearance;
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
@@ -9,6 +10,7 @@ use crate::runs::run::RunStatus;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::tab::Tab;
+use crate::ui::sweep::action::SweepAction;
 
 /// A key and what it does.
 pub(crate) struct Shortcut {
@@ -111,7 +113,7 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
     command(Key::Enter, "Answer the prompt", ShortcutEffect::Answer),
     command(
         Key::Enter,
-        "Start the configured run",
+        "Start the configured run, or the sweep in the Sweep view",
         ShortcutEffect::Start,
     ),
     command(
@@ -184,7 +186,11 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
         ShortcutEffect::ChangeAppearance,
     ),
     command(Key::K, "Search all commands", ShortcutEffect::Palette),
-    command(Key::A, "Select all listed runs", ShortcutEffect::SelectAll),
+    command(
+        Key::A,
+        "Select all listed runs, in the list of runs",
+        ShortcutEffect::SelectAll,
+    ),
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::ALT, Key::ArrowUp),
         what: "Select the run above",
@@ -229,10 +235,16 @@ pub(crate) struct ActsOn<'a> {
     pub prompt: Id,
     /// The runs that are listed, in their order.
     pub listed: &'a dyn Fn() -> Vec<RunId>,
+    /// Where people are.
+    pub area: Area,
+    /// Whether the sweep is in front, and whether the one that is set up can begin.
+    pub sweep: Option<bool>,
 }
 
-/// What can be done now, for a list.
-pub(crate) fn available(on: &ActsOn<'_>) -> impl Iterator<Item = (&'static Shortcut, Action)> {
+/// What keys do now, or why they do nothing, for a list.
+pub(crate) fn listed_shortcuts(
+    on: &ActsOn<'_>,
+) -> impl Iterator<Item = (&'static Shortcut, Result<Action, &'static str>)> {
     let all = SHORTCUTS.iter().filter(|shortcut| match shortcut.does {
         // It is open already, and nothing is typed but what to do.
         ShortcutEffect::Palette | ShortcutEffect::Answer => false,
@@ -256,7 +268,7 @@ pub(crate) fn available(on: &ActsOn<'_>) -> impl Iterator<Item = (&'static Short
         | ShortcutEffect::Delete
         | ShortcutEffect::Close => true,
     });
-    all.filter_map(|shortcut| Some((shortcut, action(shortcut.does, on)?)))
+    all.map(|shortcut| (shortcut, action(shortcut.does, on)))
 }
 
 /// What was asked for by keys. A field that is typed in keeps the keys that it has
@@ -272,7 +284,7 @@ pub(crate) fn pressed(ctx: &Context, on: &ActsOn<'_>, has_dialog: bool) -> Vec<A
             does => !(is_typing && does.yields_to_typing()),
         };
         if is_meant && ctx.input_mut(|input| input.consume_shortcut(&shortcut.keys)) {
-            actions.extend(action(shortcut.does, on));
+            actions.extend(action(shortcut.does, on).ok());
         }
     }
     if !is_typing && ctx.input(|input| input.key_pressed(Key::Questionmark)) {
@@ -281,17 +293,37 @@ pub(crate) fn pressed(ctx: &Context, on: &ActsOn<'_>, has_dialog: bool) -> Vec<A
     actions
 }
 
-fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Option<Action> {
+/// What a key does now, or why it does nothing.
+fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Result<Action, &'static str> {
     let ActsOn {
         store, selection, ..
     } = on;
     use super::path_dialogs::PathFor;
-    Some(match does {
-        ShortcutEffect::Answer if !on.has_prompt => return None,
+    const NO_RUN: &str = "no run is selected";
+    const ELSEWHERE: &str = "the run is in another process";
+    let focused = || {
+        selection
+            .focused()
+            .and_then(|id| store.get(id))
+            .ok_or(NO_RUN)
+    };
+    Ok(match does {
+        ShortcutEffect::Answer if !on.has_prompt => return Err("there is no prompt"),
         ShortcutEffect::Answer => Action::Generate,
-        ShortcutEffect::Start => Action::Start,
+        ShortcutEffect::Start => match (on.area, on.sweep) {
+            (Area::Sweep | Area::Nowhere | Area::Runs | Area::Elsewhere, Some(can_begin)) => {
+                if !can_begin {
+                    return Err("the sweep cannot start; the Sweep view says why");
+                }
+                Action::Sweep(SweepAction::Start)
+            }
+            (_, None) | (Area::Form, Some(_)) => Action::Start,
+        },
         ShortcutEffect::PauseOrResume => {
-            let run = store.get(selection.focused()?)?;
+            let run = focused()?;
+            if run.elsewhere.is_some() {
+                return Err(ELSEWHERE);
+            }
             match run.status {
                 RunStatus::Running { .. } | RunStatus::Evaluating { .. } => {
                     Action::Pause(run.id.clone())
@@ -302,15 +334,16 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Option<Action> {
                 | RunStatus::Failed(_) => Action::ResumeFromDisk(run.id.clone()),
                 RunStatus::Finished
                 | RunStatus::StoppedEarly { .. }
-                | RunStatus::Diverged { .. } => return None,
+                | RunStatus::Diverged { .. } => return Err("the run has ended"),
             }
         }
         ShortcutEffect::Stop => {
-            let run = store.get(selection.focused()?)?;
-            if run.status.is_over() {
-                return None;
+            let run = focused()?;
+            match (run.elsewhere, run.status.is_over()) {
+                (Some(_), _) => return Err(ELSEWHERE),
+                (None, true) => return Err("the run has ended"),
+                (None, false) => Action::Stop(run.id.clone()),
             }
-            Action::Stop(run.id.clone())
         }
         ShortcutEffect::Open(tab) => Action::Open(tab),
         ShortcutEffect::OpenSpec => Action::Choose(PathFor::OpenSpec),
@@ -323,11 +356,16 @@ fn action(does: ShortcutEffect, on: &ActsOn<'_>) -> Option<Action> {
         ShortcutEffect::Shortcuts => Action::ToggleShortcuts,
         ShortcutEffect::Palette => Action::TogglePalette,
         ShortcutEffect::FrameTimes => Action::ToggleFrameTimes,
-        ShortcutEffect::SelectAll => Action::SelectAll((on.listed)()),
-        ShortcutEffect::SelectAbove => Action::Select(beside(on, -1)?),
-        ShortcutEffect::SelectBelow => Action::Select(beside(on, 1)?),
-        ShortcutEffect::EditLabels => Action::EditLabels(selection.focused()?.clone()),
-        ShortcutEffect::Delete if selection.selected.is_empty() => return None,
+        ShortcutEffect::SelectAll => match on.area {
+            Area::Runs | Area::Nowhere => Action::SelectAll((on.listed)()),
+            Area::Form | Area::Sweep | Area::Elsewhere => {
+                return Err("it acts in the list of runs");
+            }
+        },
+        ShortcutEffect::SelectAbove => Action::Select(beside(on, -1).ok_or("none is above")?),
+        ShortcutEffect::SelectBelow => Action::Select(beside(on, 1).ok_or("none is below")?),
+        ShortcutEffect::EditLabels => Action::EditLabels(focused()?.id.clone()),
+        ShortcutEffect::Delete if selection.selected.is_empty() => return Err(NO_RUN),
         ShortcutEffect::Delete => Action::Delete(selection.selected.clone()),
         ShortcutEffect::Close => Action::Close,
     })

@@ -1,5 +1,6 @@
 //! The state of the window around the features.
 
+use super::areas::Areas;
 use super::docking::Dock;
 use super::frame_times::FrameTimes;
 use super::log_panel::LogSettings;
@@ -27,6 +28,8 @@ pub struct Shell {
     pub shows_shortcuts: bool,
     /// The list of everything that can be done, if it is open.
     pub palette: Option<PaletteState>,
+    /// Where people are.
+    pub(crate) areas: Areas,
     pub(crate) pictures: Pictures,
     pub(crate) frames: FrameTimes,
 }
@@ -43,6 +46,7 @@ impl Default for Shell {
             shows_frame_times: false,
             shows_shortcuts: false,
             palette: None,
+            areas: Areas::default(),
             pictures: Pictures::default(),
             frames: FrameTimes::default(),
         }

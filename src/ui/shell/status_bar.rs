@@ -3,6 +3,7 @@
 use eframe::egui::{ProgressBar, RichText, Ui};
 
 use crate::format::{duration, part_of_bytes, short};
+use crate::kernels::device::mebibytes;
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
 use crate::runs::run::Run;
@@ -16,7 +17,7 @@ const RECENT_STEPS: usize = 16;
 pub fn status_bar_ui(ui: &mut Ui, store: &RunStore) {
     ui.horizontal(|ui| {
         from_right(ui, |ui| {
-            let active = store.runs().iter().rev().find(|run| !run.status.is_over());
+            let active = store.runs().iter().rev().find(|run| run.is_on_here());
             if let Some(run) = active {
                 speed_ui(ui, run);
             }
@@ -47,8 +48,7 @@ fn device_ui(ui: &mut Ui, store: &RunStore) {
     cut_label(ui, RichText::new(device).small().weak()).on_hover_text(device);
     if let Some(model) = &store.model {
         ui.separator();
-        let megabytes = model.bytes as f64 / 1e6;
-        let text = format!("{}, {megabytes:.0} MB on the device", model.model);
+        let text = format!("{}, {} on the device", model.model, mebibytes(model.bytes));
         cut_label(ui, RichText::new(&text).small().weak()).on_hover_text(&text);
     }
 }

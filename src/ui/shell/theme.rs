@@ -14,6 +14,9 @@ pub const MARGIN: i8 = 12;
 /// Height of a control.
 pub const CONTROL_HEIGHT: f32 = 24.0;
 
+/// Width of the ring around what has the focus of the keyboard.
+pub const FOCUS_RING: f32 = 2.0;
+
 /// Which look the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Appearance {
@@ -147,13 +150,27 @@ const fn rgb(hex: u32) -> Color32 {
     Color32::from_rgb((hex >> 16) as u8, (hex >> 8) as u8, hex as u8)
 }
 
-/// The number of different colours of runs.
+/// The number of colours that runs are given at first.
 pub const N_RUN_COLOURS: usize = RUN_COLOURS.len();
+
+/// The number of different ones: where more runs are looked at together, the others
+/// have paler ones.
+pub const N_DISTINCT_COLOURS: usize = 2 * N_RUN_COLOURS;
+
+/// How much paler.
+const PALER: f32 = 0.45;
 
 /// The colour of the run with this number.
 pub fn run_colour(idx: usize, visuals: &Visuals) -> Color32 {
     let (on_dark, on_light) = RUN_COLOURS[idx % N_RUN_COLOURS];
-    if visuals.dark_mode { on_dark } else { on_light }
+    let (colour, towards) = match visuals.dark_mode {
+        true => (on_dark, Color32::WHITE),
+        false => (on_light, Color32::GRAY),
+    };
+    match idx / N_RUN_COLOURS % 2 {
+        0 => colour,
+        _ => blend(towards, colour, PALER),
+    }
 }
 
 /// Gives both looks their colours, texts and spacing.
@@ -239,6 +256,9 @@ fn visuals(mut visuals: Visuals, palette: &Palette) -> Visuals {
         state.expansion = 0.0;
     }
     widgets.noninteractive.corner_radius = radius;
+    // What has the focus of the keyboard is seen at once, also beside what is chosen.
+    widgets.active.bg_stroke = Stroke::new(FOCUS_RING, palette.accent);
+    visuals.selection.stroke.width = FOCUS_RING;
     visuals
 }
 

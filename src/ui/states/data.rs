@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::images::{HeadGrid, MatrixImage};
+use super::settings::StatesSettings;
 use super::traced_text::TracedText;
 use crate::error::Result;
 use crate::persist::run_folder::snapshot_file;
 use crate::protocol::event::RunId;
 use crate::protocol::latest::{Latest, StateSnapshot};
-use crate::protocol::trace::{TraceAnswer, TraceRequest};
+use crate::protocol::trace::{TraceAnswer, TraceRequest, Traced};
 use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::inspect::trajectory::Place;
@@ -69,6 +70,8 @@ pub(crate) struct GridKey {
     pub of: StateKey,
     pub less: Option<StateKey>,
     pub kind: MatrixKind,
+    /// The text that is followed, and tokens of it that are done.
+    pub token: Option<(u64, usize)>,
 }
 
 /// Something that is computed beside the window, one at a time.
@@ -177,10 +180,21 @@ impl StatesData {
             .last()
             .map(|state| of(state.step, Source::Final));
         let stored = run.snapshots.last().map(|step| of(*step, Source::Snapshot));
-        match run.status.is_over() {
+        match !run.is_on_here() {
             true => handed_over.or(stored).or(live.cloned()),
             false => live.cloned().or(stored),
         }
+    }
+
+    /// The text that is followed and the tokens of it that are done at the last state
+    /// of every head that is known; none where nothing is followed.
+    pub fn token(&self, settings: &StatesSettings) -> Option<((u64, usize), Arc<Traced>)> {
+        let text = self.text.as_ref().filter(|_| settings.follows_text)?;
+        let traced = text.traced.as_ref().ok()?;
+        let all = traced.words.len();
+        let n_tokens = settings.token.map_or(all, |token| token.min(all));
+        let known = traced.trajectory.heads.as_ref()?.nearest(n_tokens)?;
+        Some(((text.number, known), traced.clone()))
     }
 
     /// A state, if it is at hand.

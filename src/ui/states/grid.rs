@@ -34,7 +34,12 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
             format!("{kind} of {}, after step {}", key.of.run.0, key.of.step),
         );
     }
-    weak_small(ui, "layers down, heads across");
+    let when = match key.token {
+        Some((_, n_tokens)) => format!(", after token {n_tokens}"),
+        None if look.settings.follows_text => ", before the text".to_owned(),
+        None => String::new(),
+    };
+    weak_small(ui, format!("layers down, heads across{when}"));
     let side = ((ui.available_width() - AXIS) / n_head.max(1) as f32)
         .clamp(4.0, 72.0)
         .floor();

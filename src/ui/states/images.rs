@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::colormap::{Limits, Scale};
 use crate::error::Result;
 use crate::report::{Cell, Table};
+use crate::tuning::inspect::every_head::EveryHead;
 use crate::tuning::inspect::head_matrices::{Matrix, MatrixKind, lifted};
 use crate::tuning::inspect::matrix_statistics::MatrixStatistics;
 use crate::tuning::inspect::trajectory::{Place, Trajectory};
@@ -165,6 +166,36 @@ impl HeadGrid {
     /// None that a state which was read could have.
     pub fn new(tuned: &Tuned, less: Option<&Tuned>, kind: MatrixKind) -> Result<Self> {
         let (n_layer, n_head) = (tuned.state.n_layer, tuned.state.n_head);
+        // Q^T Z has the norm of Z and no more in it, but costs M / N times as much; so
+        // the grid shows Z.
+        let kind = match kind {
+            MatrixKind::Lifted => MatrixKind::Z,
+            other => other,
+        };
+        let head = |layer, head| difference(tuned, less, Place { layer, head }, kind);
+        Self::of_heads(n_layer, n_head, head)
+    }
+
+    /// Every head after so many tokens of a text, which are those of a state that is
+    /// known.
+    ///
+    /// # Errors
+    /// None.
+    pub fn of_text(heads: &EveryHead, n_tokens: usize) -> Result<Self> {
+        Self::of_heads(heads.n_layer, heads.n_head, |layer, head| {
+            let values = heads.head(n_tokens, layer, head);
+            Ok(values.map(|values| Matrix {
+                values,
+                columns: heads.head_size,
+            }))
+        })
+    }
+
+    fn of_heads(
+        n_layer: usize,
+        n_head: usize,
+        matrix: impl Fn(usize, usize) -> Result<Option<Matrix>>,
+    ) -> Result<Self> {
         let side = THUMB_SIDE.min(MAX_SIDE / n_layer.max(n_head).max(1)).max(1);
         let width = n_head * side;
         let mut values = vec![0.0; width * n_layer * side];
@@ -172,14 +203,7 @@ impl HeadGrid {
         let mut square = 0.0;
         for layer in 0..n_layer {
             for head in 0..n_head {
-                // Q^T Z has the norm of Z and no more in it, but costs M / N times
-                // as much; so the grid shows Z.
-                let kind = match kind {
-                    MatrixKind::Lifted => MatrixKind::Z,
-                    other => other,
-                };
-                let matrix = difference(tuned, less, Place { layer, head }, kind)?;
-                heads.push(matrix.map(|matrix| {
+                heads.push(matrix(layer, head)?.map(|matrix| {
                     let thumb = thumbnail(&matrix, side);
                     for (row, cells) in thumb.chunks_exact(side).enumerate() {
                         let start = (layer * side + row) * width + head * side;

@@ -33,7 +33,7 @@ pub(super) fn numbers_ui(ui: &mut Ui, look: &StatesContext<'_>, n_columns: usize
 }
 
 fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
-    group_title(ui, "Statistics");
+    titled(ui, "Statistics", "");
     Grid::new("statistics").spacing([18.0, 3.0]).show(ui, |ui| {
         let condition = of.condition();
         let condition = match condition.is_finite() {

@@ -13,6 +13,7 @@ use crate::protocol::command::Command;
 use crate::protocol::trace::{TraceFrom, TraceRequest};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
+use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::ui::shared::workspace::Workspace;
 
 impl States {
@@ -62,16 +63,26 @@ impl States {
             return;
         }
         let place = settings.place();
+        // Over a text the grid follows the token too; a branch is shown as it starts.
+        let over_text = data.token(settings).filter(|_| kind == MatrixKind::S0);
         let key = GridKey {
             of: of.clone(),
             less: less.clone(),
             kind,
+            token: over_text.as_ref().map(|(token, _)| *token),
         };
         if data.grid.wants(&key) {
             let (tuned, less) = (tuned.clone(), taken_off.clone());
             background.start(move || {
-                let grid = HeadGrid::new(&tuned, less.as_deref(), kind).map(Some);
-                Some(Answer::Grid(key, grid))
+                let heads = over_text.as_ref().and_then(|((_, n_tokens), traced)| {
+                    let heads = traced.trajectory.heads.as_ref()?;
+                    Some((heads, *n_tokens))
+                });
+                let grid = match heads {
+                    Some((heads, n_tokens)) => HeadGrid::of_text(heads, n_tokens),
+                    None => HeadGrid::new(&tuned, less.as_deref(), kind),
+                };
+                Some(Answer::Grid(key, grid.map(Some)))
             });
         }
         if !settings.follows_text {

@@ -11,7 +11,7 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     if stored.is_empty() {
         return;
     }
-    let is_over = look.run.status.is_over();
+    let is_over = !look.run.is_on_here();
     let is_gone = |step: usize| !stored.contains(&step);
     if look.settings.step.is_some_and(is_gone) {
         look.settings.step = None;
@@ -36,11 +36,10 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         if has_moved || slid {
             *step = stored.get(place).copied();
         }
-        let newest = if is_over { "Kept" } else { "Live" };
-        let hint = if is_over {
-            "The state that the run kept"
-        } else {
-            "The current state, updated several times a second"
+        let (newest, hint) = match (is_over, look.run.elsewhere) {
+            (false, _) => ("Live", "The current state, updated several times a second"),
+            (true, Some(_)) => ("Newest", "The newest snapshot of a run in another process"),
+            (true, None) => ("Kept", "The state that the run kept"),
         };
         if ui
             .selectable_label(step.is_none(), newest)
@@ -49,8 +48,9 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         {
             *step = None;
         }
-        if let Some(step) = step {
-            weak_small(ui, format!("after step {step}"));
-        }
+        let kept = look.run.exported.last();
+        let newest = kept.filter(|_| is_over).map_or(look.run.step, |of| of.step);
+        let at = step.unwrap_or(newest);
+        weak_small(ui, format!("step {at} of {}", look.run.spec.training.steps));
     });
 }

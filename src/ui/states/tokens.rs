@@ -82,7 +82,7 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
         ui.spacing_mut().item_spacing = vec2(1.0, 2.0);
         for (idx, word) in traced.words.iter().enumerate().take(MAX_WORDS) {
             // Token 0 stands before every text and has no word.
-            let text = match word.as_str() {
+            let text = match word.text.as_str() {
                 "" => "token 0 ".to_owned(),
                 word => word.replace('\n', "\\n").replace('\t', "\\t"),
             };
@@ -97,7 +97,11 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
             };
             let text = RichText::new(text).monospace().color(colour);
             let label = eframe::egui::Label::new(text.background_color(ground));
-            if ui.add(label.sense(Sense::click())).clicked() {
+            let mut label = ui.add(label.sense(Sense::click()));
+            if let Some(bytes) = &word.bytes {
+                label = label.on_hover_text(format!("A part of a character, bytes {bytes}"));
+            }
+            if label.clicked() {
                 settings.token = Some(idx + 1);
                 settings.tokens.stop();
             }

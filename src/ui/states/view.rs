@@ -105,10 +105,10 @@ fn heading_ui(ui: &mut Ui, look: &StatesContext<'_>, key: &StateKey) {
     let settings = &*look.settings;
     let grid = look.data.grid.newest();
     // While a run is on the grid comes a little after the state that it is of.
-    let is_live = settings.step.is_none() && !look.run.status.is_over();
+    let is_live = settings.step.is_none() && look.run.is_on_here();
     let shown = grid.filter(|(of, _)| {
         let is_it = of.of == *key || (is_live && of.of.run == key.run);
-        is_it && of.kind == settings.kind
+        is_it && of.kind == settings.kind && of.token.is_none()
     });
     let norm = shown.map_or(String::new(), |(_, grid)| {
         format!(", norm {} over all heads", number(grid.norm))

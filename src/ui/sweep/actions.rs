@@ -7,6 +7,7 @@ use super::opened::{LiveSweep, OpenSweep};
 use super::state::{Answer, SweepState};
 use crate::error::Result;
 use crate::protocol::run_spec::RunSpec;
+use crate::sweep::estimate::Estimator;
 use crate::sweep::handle::SweepHandle;
 use crate::sweep::scheduler::{Options, STOP_PATIENCE, SweepCommand};
 use crate::sweep::spec::SweepSpec;
@@ -20,7 +21,12 @@ impl SweepState {
         match action {
             SweepAction::Start => {
                 let (spec, runs_dir) = (self.spec(base), runs_dir.to_path_buf());
-                self.begin_beside(false, move || SweepFolder::create(&runs_dir, spec.plan()?));
+                self.begin_beside(false, move || {
+                    let plan = spec.plan()?;
+                    // What would refuse a run refuses the sweep before it is written.
+                    Estimator::new(&plan)?;
+                    SweepFolder::create(&runs_dir, plan)
+                });
             }
             SweepAction::GoOn { retry } => {
                 if let Some(path) = self.shown.as_ref().map(|shown| shown.path.clone()) {

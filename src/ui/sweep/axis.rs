@@ -1,18 +1,18 @@
 //! An axis of a sweep: a field and a range of values, as they are edited.
 
-use eframe::egui::{DragValue, Response, Role, TextEdit, Ui};
+use eframe::egui::{Align, DragValue, Layout, Response, RichText, Role, TextEdit, Ui};
 
 use super::parts::spoken;
 use crate::persist::spec_file::field_value;
 use crate::protocol::run_spec::RunSpec;
 use crate::sweep::spec::Axis;
 use crate::sweep::values::{FieldValue, Rounding, Values};
+use crate::ui::config::names::field_name;
 use crate::ui::shell::theme::palette;
-use crate::ui::widgets::controls::{choice, cut_label, from_right, weak_small};
+use crate::ui::widgets::controls::{choice, cut_label, from_right, weak_small, wrong};
 
 /// Values of a preview at most.
 const MAX_SHOWN: usize = 12;
-const NAME_WIDTH: f32 = 220.0;
 
 /// How the values are given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,34 +22,51 @@ enum Kind {
     Log,
 }
 
-/// Draws an axis; whether it is to go. `text` is the list under the pen.
+/// Draws an axis; whether it is to go. `text` is the list that is edited, `base` the
+/// run that its field is of, where that is known.
 pub(super) fn axis_ui(
     ui: &mut Ui,
     place: (usize, usize),
     axis: &mut Axis,
     text: &mut String,
     is_random: bool,
-    base: &RunSpec,
+    base: Option<&RunSpec>,
 ) -> bool {
     let mut is_removed = false;
-    let present = field_value(base, &axis.field).unwrap_or_default();
+    let present = base.map(|base| field_value(base, &axis.field));
+    let is_foreign = matches!(present, Some(Err(_)));
+    let present = present.and_then(Result::ok).unwrap_or_default();
     let rounding = Rounding::of(&axis.field, &present);
     ui.push_id(place, |ui| {
         ui.horizontal(|ui| {
-            ui.allocate_ui(eframe::egui::vec2(NAME_WIDTH, 20.0), |ui| {
-                ui.set_min_width(NAME_WIDTH);
-                cut_label(ui, axis.field.as_str()).on_hover_text(&axis.field);
-            });
-            kind_ui(ui, axis, text, rounding);
-            values_ui(ui, axis, text, is_random);
+            // From the right, so that nothing covers them in little room.
             from_right(ui, |ui| {
                 let remove = ui.small_button("Remove");
                 is_removed = remove
                     .on_hover_text(format!("Remove {}", axis.field))
                     .clicked();
+                kind_ui(ui, axis, text, rounding);
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    let name = RichText::new(field_name(&axis.field));
+                    let name = match is_foreign {
+                        true => name.color(palette(ui.visuals()).bad),
+                        false => name,
+                    };
+                    cut_label(ui, name).on_hover_text(&axis.field);
+                });
             });
         });
-        preview_ui(ui, axis, rounding, is_random);
+        if is_foreign {
+            wrong(
+                ui,
+                "The method of the configuration has no such field; remove it or choose the method again.",
+            );
+        }
+        ui.horizontal_wrapped(|ui| {
+            values_ui(ui, axis, text, is_random);
+            preview_ui(ui, axis, rounding, is_random);
+        });
+        ui.add_space(4.0);
     });
     is_removed
 }
@@ -110,7 +127,7 @@ fn values_ui(ui: &mut Ui, axis: &mut Axis, text: &mut String, is_random: bool) {
     };
     match &mut axis.values {
         Values::List(values) => {
-            let width = (ui.available_width() - 76.0).max(80.0);
+            let width = ui.available_width();
             let field = TextEdit::singleline(text)
                 .desired_width(width)
                 .hint_text("0.1, 0.2, 0.4");
@@ -166,26 +183,23 @@ fn preview_ui(ui: &mut Ui, axis: &Axis, rounding: Rounding, is_random: bool) {
     if matches!(axis.values, Values::List(_)) || is_random {
         return;
     }
-    ui.horizontal(|ui| {
-        ui.add_space(NAME_WIDTH + 8.0);
-        match axis.values.all(&axis.field, rounding) {
-            Err(error) => {
-                ui.colored_label(palette(ui.visuals()).bad, error.to_string());
-            }
-            Ok(values) => {
-                let shown: Vec<&str> = values
-                    .iter()
-                    .take(MAX_SHOWN)
-                    .map(|value| value.0.as_str())
-                    .collect();
-                let more = match values.len() > MAX_SHOWN {
-                    true => format!(", … ({} values)", values.len()),
-                    false => String::new(),
-                };
-                weak_small(ui, format!("{}{more}", shown.join(", ")));
-            }
+    match axis.values.all(&axis.field, rounding) {
+        Err(error) => {
+            ui.colored_label(palette(ui.visuals()).bad, error.to_string());
         }
-    });
+        Ok(values) => {
+            let shown: Vec<&str> = values
+                .iter()
+                .take(MAX_SHOWN)
+                .map(|value| value.0.as_str())
+                .collect();
+            let more = match values.len() > MAX_SHOWN {
+                true => format!(", … ({} values)", values.len()),
+                false => String::new(),
+            };
+            weak_small(ui, format!("{}{more}", shown.join(", ")));
+        }
+    }
 }
 
 #[cfg(test)]

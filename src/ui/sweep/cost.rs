@@ -1,20 +1,48 @@
 //! The cost of a sweep, and the button that starts it.
 
-use eframe::egui::{DragValue, RichText, Ui};
+use eframe::egui::{Align, DragValue, Layout, RichText, Ui};
 
 use super::action::SweepAction;
 use super::axis::labelled;
 use super::header::behind_ui;
 use super::opened::Planned;
 use super::state::SweepState;
-use crate::format::duration;
 use crate::kernels::device::{DeviceChoice, mebibytes};
 use crate::runs::RunStore;
+use crate::runs::run::Run;
 use crate::sweep::scheduler::MAX_JOBS;
 use crate::sweep::spec::ChooseBy;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::controls::{choice, from_right, primary_button, weak_small};
+
+impl SweepState {
+    /// Whether the sweep that is set up can begin: its runs can be done, something
+    /// differs between them, and no other sweep is on.
+    pub fn can_begin(&self) -> bool {
+        let is_ready = matches!(&self.planned, Some(Ok(planned))
+            if planned.estimate.is_ok() && planned.plan.runs.len() > 1);
+        is_ready && self.is_setting_up && !self.is_on()
+    }
+}
+
+impl SweepState {
+    /// The sweep that is looked at, and what keeps it from going on.
+    pub(crate) fn can_go_on(&self) -> Option<(&str, Result<(), &'static str>)> {
+        let shown = self.shown.as_ref()?;
+        let (n_settled, n_tasks) = shown.queue.progress(&shown.plan);
+        let can = if shown.elsewhere.is_some() {
+            Err("another process runs it")
+        } else if self.is_on() {
+            Err("a sweep is running")
+        } else if n_settled == n_tasks {
+            Err("it is complete")
+        } else {
+            Ok(())
+        };
+        Some((&shown.plan.sweep.name, can))
+    }
+}
 
 /// What the sweep takes, and Start.
 pub(super) fn bottom_ui(
@@ -24,8 +52,7 @@ pub(super) fn bottom_ui(
     actions: &mut Vec<Action>,
 ) {
     ui.separator();
-    let is_ready = matches!(panel.planned, Some(Ok(_)));
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let jobs = DragValue::new(&mut panel.n_jobs).range(1..=MAX_JOBS);
         let jobs = labelled(ui, "Parallel runs", jobs);
         jobs.on_hover_text("Number of runs at the same time, each in its own process. On one GPU they take turns: two runs took 33 ms a step each where one alone took 14 ms (H200, mini model), so 1 is best there. On the CPU they share the cores.");
@@ -39,12 +66,29 @@ pub(super) fn bottom_ui(
                 (ChooseBy::ValidationAccuracy, "validation accuracy"),
             ],
         );
+    });
+    ui.horizontal(|ui| {
         from_right(ui, |ui| {
-            if primary_button(ui, "Start sweep", is_ready && !panel.is_on(), 120.0).clicked() {
+            if primary_button(ui, "Start sweep", panel.can_begin(), 120.0).clicked() {
                 actions.push(Action::Sweep(SweepAction::Start));
             }
+            let layout = Layout::left_to_right(Align::Center).with_main_wrap(true);
+            ui.with_layout(layout, |ui| planned_ui(ui, panel));
         });
     });
+    let mut asked = Vec::new();
+    behind_ui(ui, panel, &mut asked);
+    actions.extend(asked.into_iter().map(Action::Sweep));
+    if !panel.is_on() && store.runs().iter().any(Run::is_on_here) {
+        weak_small(
+            ui,
+            "A run is active. The sweep will run at the same time on the same device.",
+        );
+    }
+}
+
+/// What the sweep takes, or why it cannot begin.
+fn planned_ui(ui: &mut Ui, panel: &SweepState) {
     match &panel.planned {
         None => {
             weak_small(ui, "Counting the runs…");
@@ -52,16 +96,13 @@ pub(super) fn bottom_ui(
         Some(Err(reason)) => {
             ui.colored_label(palette(ui.visuals()).bad, reason);
         }
+        Some(Ok(planned)) if planned.plan.runs.len() < 2 => {
+            weak_small(
+                ui,
+                "Nothing differs between the runs yet; add a field or a value.",
+            );
+        }
         Some(Ok(planned)) => cost_ui(ui, planned, panel.n_jobs),
-    }
-    let mut asked = Vec::new();
-    behind_ui(ui, panel, &mut asked);
-    actions.extend(asked.into_iter().map(Action::Sweep));
-    if !panel.is_on() && store.runs().iter().any(|run| !run.status.is_over()) {
-        weak_small(
-            ui,
-            "A run is active. The sweep will run at the same time on the same device.",
-        );
     }
 }
 
@@ -91,13 +132,16 @@ fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
                 };
                 words.push(format!("up to {}{device} each", mebibytes(largest)));
             }
-            let secs = estimate
-                .steps_secs
-                .map(|secs| secs + estimate.evaluation_secs.unwrap_or(0.0));
-            words.push(match secs {
-                None => "time known after the first steps".to_owned(),
-                Some(secs) => {
-                    time_words(secs, n_jobs.min(n_runs), planned.plan.runs[0].spec.device)
+            words.push(match &estimate.time {
+                None => "the time is known after a run like these".to_owned(),
+                Some(time) => {
+                    let n_jobs = n_jobs.min(n_runs);
+                    let device = planned.plan.runs[0].spec.device;
+                    let scoring = match estimate.has_evaluations {
+                        true => "",
+                        false => ", and scoring",
+                    };
+                    format!("{}{scoring}", time_words(&time.words(), n_jobs, device))
                 }
             });
             ui.label(RichText::new(words.join(", ")).strong());
@@ -114,10 +158,9 @@ fn cost_ui(ui: &mut Ui, planned: &Planned, n_jobs: usize) {
     }
 }
 
-/// How long runs take that would take `secs` one after another, where `n_jobs`
+/// How long runs take that would take `whole` one after another, where `n_jobs`
 /// of them are on at a time.
-fn time_words(secs: f64, n_jobs: usize, device: DeviceChoice) -> String {
-    let whole = duration(secs);
+fn time_words(whole: &str, n_jobs: usize, device: DeviceChoice) -> String {
     match (n_jobs, device) {
         (0 | 1, _) => format!("about {whole} one after another"),
         // They share its cores, so that all of them take what they took alone.
@@ -138,21 +181,15 @@ mod tests {
 
     #[test]
     fn runs_side_by_side_are_promised_no_time_that_is_saved() {
-        let words = |n_jobs, device| time_words(600.0, n_jobs, device);
+        let words = |n_jobs, device| time_words("9 to 11 min", n_jobs, device);
         let alone = words(1, DeviceChoice::Gpu);
-        assert_eq!(
-            alone,
-            format!("about {} one after another", duration(600.0))
-        );
+        assert_eq!(alone, "about 9 to 11 min one after another");
         let cores = words(4, DeviceChoice::Cpu);
         assert!(
-            cores.contains(&duration(600.0)) && cores.contains("same cores"),
+            cores.contains("9 to 11 min") && cores.contains("same cores"),
             "{cores}"
         );
         let shared = words(4, DeviceChoice::Gpu);
-        assert_eq!(
-            shared,
-            format!("{} or more, 4 take turns on one device", duration(600.0))
-        );
+        assert_eq!(shared, "9 to 11 min or more, 4 take turns on one device");
     }
 }

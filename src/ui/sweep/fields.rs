@@ -1,6 +1,7 @@
 //! The fields that a sweep varies.
 
-use eframe::egui::{ComboBox, RichText, Role, Ui};
+use eframe::egui::containers::menu::{MenuButton, MenuConfig};
+use eframe::egui::{PopupCloseBehavior, RichText, Role, ScrollArea, TextEdit, Ui};
 
 use super::action::SweepAction;
 use super::parts::spoken;
@@ -9,6 +10,7 @@ use crate::protocol::run_spec::{LeadingToken, RunSpec};
 use crate::sweep::spec::Axis;
 use crate::sweep::sweep_file::{SWEEPS, about};
 use crate::sweep::values::{FieldValue, Values};
+use crate::ui::config::names::field_name;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::controls::{cut_label, named, weak_small};
@@ -101,25 +103,44 @@ fn axis(field: &str, value: &str) -> Axis {
     }
 }
 
-/// A way to any field that can be searched.
+/// A way to any field that a sweep can vary: the list is searched by name, symbol and
+/// path.
 fn any_field_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, known: &[(String, String)]) {
-    let add = ComboBox::from_id_salt(("add field", part))
-        .width(150.0)
-        .selected_text("Add a field");
-    let add = add.show_ui(ui, |ui| {
-        for (field, value) in known {
-            if !is_searchable(field, value) || has(axes, field) {
-                continue;
-            }
-            if ui
-                .selectable_label(false, format!("{field}   {value}"))
-                .clicked()
-            {
-                axes.push(axis(field, value));
-            }
+    let id = ui.make_persistent_id(("add field", part));
+    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    let (button, _) = MenuButton::new("Add a field").config(config).ui(ui, |ui| {
+        ui.set_min_width(300.0);
+        let mut typed: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+        let search = TextEdit::singleline(&mut typed)
+            .hint_text("Search fields")
+            .desired_width(f32::INFINITY);
+        let search = ui.add(search);
+        spoken(&search, Role::TextInput, "Search fields");
+        if search.changed() {
+            ui.data_mut(|data| data.insert_temp(id, typed.clone()));
         }
+        let wanted = typed.to_lowercase();
+        ScrollArea::vertical().max_height(260.0).show(ui, |ui| {
+            for (field, value) in known {
+                if !is_searchable(field, value) || has(axes, field) {
+                    continue;
+                }
+                let name = field_name(field);
+                let all = format!("{name} {field}").to_lowercase();
+                if !wanted.split_whitespace().all(|word| all.contains(word)) {
+                    continue;
+                }
+                let text = format!("{name}   {value}");
+                let entry = ui.selectable_label(false, text);
+                if entry.on_hover_text(field).clicked() {
+                    axes.push(axis(field, value));
+                    ui.data_mut(|data| data.remove::<String>(id));
+                    ui.close();
+                }
+            }
+        });
     });
-    spoken(&add.response, Role::ComboBox, "Add a field");
+    spoken(&button, Role::ComboBox, "Add a field");
 }
 
 /// Numbers and choices of how the state is trained, and not of where files are.

@@ -13,7 +13,7 @@ use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::task::TaskState;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::{GAP, palette};
-use crate::ui::widgets::controls::{from_right, primary_button, weak_small};
+use crate::ui::widgets::controls::{primary_button, weak_small};
 
 /// Draws it.
 pub(super) fn header_ui(
@@ -24,7 +24,7 @@ pub(super) fn header_ui(
 ) {
     let Some(shown) = &panel.shown else { return };
     let mut asked = Vec::new();
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let name = &shown.plan.sweep.name;
         let chosen = ComboBox::from_id_salt("sweep").selected_text(RichText::new(name).strong());
         let chosen = chosen.width(170.0).show_ui(ui, |ui| {
@@ -40,7 +40,13 @@ pub(super) fn header_ui(
         if ui.button("New sweep").clicked() {
             asked.push(SweepAction::New);
         }
-        from_right(ui, |ui| buttons_ui(ui, shown, panel.is_on(), &mut asked));
+        match shown.elsewhere {
+            Some(_) => {
+                let hint = "Stop it, pause it and skip its runs in the process that runs it";
+                weak_small(ui, "Running in another process").on_hover_text(hint);
+            }
+            None => buttons_ui(ui, shown, panel.is_on(), &mut asked),
+        }
     });
     progress_ui(ui, shown, store);
     if shown.live.is_none() {
@@ -104,13 +110,10 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, is_on: bool, asked: &mut Vec<Sweep
 /// The active sweep while another one is looked at, and a way back to it.
 pub(super) fn behind_ui(ui: &mut Ui, panel: &SweepState, asked: &mut Vec<SweepAction>) {
     let Some(on) = panel.on() else { return };
-    let (n_settled, n_tasks) = on.queue.progress(&on.plan);
     let name = &on.plan.sweep.name;
+    let done = on.queue.done_words(&on.plan);
     ui.horizontal(|ui| {
-        weak_small(
-            ui,
-            format!("The sweep {name} is running, {n_settled} of {n_tasks} done"),
-        );
+        weak_small(ui, format!("The sweep {name} is running, {done}"));
         if ui.small_button("Show sweep").clicked() {
             asked.push(SweepAction::Open(on.path.clone()));
         }
@@ -135,13 +138,21 @@ fn progress_ui(ui: &mut Ui, shown: &OpenSweep, store: &RunStore) {
         let left = n_tasks as f64 - f64::from(n_settled as f32 + under_way);
         (done > 0.3).then(|| secs / f64::from(done) * left)
     });
-    let mut text = format!("{n_settled} of {n_tasks} done");
+    let mut text = shown.queue.done_words(&shown.plan);
+    let elsewhere = match shown.elsewhere {
+        None => None,
+        Some(0) => Some("another process".to_owned()),
+        Some(pid) => Some(format!("process {pid}")),
+    };
     match &shown.live {
         Some(live) if live.is_stopping => text += ", saving the active runs",
         Some(live) if live.is_held => text += ", paused",
         Some(_) => {}
-        None if n_settled < n_tasks => text += ", stopped",
-        None => {}
+        None => match elsewhere {
+            Some(process) => text += &format!(", running in {process}"),
+            None if n_settled < n_tasks => text += ", stopped",
+            None => {}
+        },
     }
     if let Some(secs) = left {
         text += &format!(", about {} left", duration(secs));

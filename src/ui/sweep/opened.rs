@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, memory_of};
+use crate::persist::folder_lock::holder_of;
 use crate::persist::run_history::past_run;
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
@@ -45,6 +46,8 @@ pub struct OpenSweep {
     pub live: Option<LiveSweep>,
     /// Why it ended, if it could not continue.
     pub failure: Option<String>,
+    /// The other process that runs it just now, by its number.
+    pub elsewhere: Option<u32>,
 }
 
 /// An active sweep.
@@ -76,7 +79,14 @@ impl LiveSweep {
 
 impl OpenSweep {
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        Self::new(&SweepFolder::read(path)?)
+        let folder = SweepFolder::read(path)?;
+        let mut opened = Self::new(&folder)?;
+        opened.elsewhere = holder_of(path).filter(|pid| *pid != std::process::id());
+        if opened.elsewhere.is_some() {
+            opened.queue.see_going(&folder);
+            opened.results = SweepResults::new(&folder, &opened.queue);
+        }
+        Ok(opened)
     }
 
     /// Of a sweep in its folder.
@@ -92,6 +102,7 @@ impl OpenSweep {
             queue,
             live: None,
             failure: None,
+            elsewhere: None,
         })
     }
 

@@ -1,7 +1,8 @@
 //! The tasks of a sweep in their order, with buttons for each.
 
 use eframe::egui::{
-    Align2, FontId, ProgressBar, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, pos2, vec2,
+    Align, Align2, FontId, Layout, ProgressBar, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo,
+    pos2, vec2,
 };
 
 use super::action::SweepAction;
@@ -13,10 +14,12 @@ use crate::sweep::task::{Task, TaskState};
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{blend, palette};
-use crate::ui::widgets::controls::{cut_middle, from_right, weak_small};
+use crate::ui::widgets::controls::{cut_label, cut_middle, from_right, weak_small};
 
 const ROW_HEIGHT: f32 = 28.0;
+/// Width of the names, and share of a narrow row that they take.
 const NAME_WIDTH: f32 = 300.0;
+const NAME_SHARE: f32 = 0.42;
 
 /// Draws it.
 pub(super) fn queue_ui(
@@ -64,7 +67,8 @@ fn row_ui(
         select(ui, selection, run);
     }
     let font = FontId::proportional(13.0);
-    let name = cut_middle(ui, &title, &font, NAME_WIDTH);
+    let name_width = NAME_WIDTH.min(NAME_SHARE * rect.width());
+    let name = cut_middle(ui, &title, &font, name_width);
     let at = pos2(rect.left() + 8.0, rect.center().y);
     ui.painter()
         .text(at, Align2::LEFT_CENTER, name, font, colours.text);
@@ -74,11 +78,16 @@ fn row_ui(
     });
     row.on_hover_text(&title);
     let mut inner = rect.shrink2(vec2(6.0, 2.0));
-    inner.min.x += NAME_WIDTH + 12.0;
+    inner.min.x += name_width + 12.0;
     let mut inner = ui.new_child(eframe::egui::UiBuilder::new().max_rect(inner));
     inner.horizontal_centered(|ui| {
-        status_ui(ui, shown, task, run.as_ref().and_then(|run| store.get(run)));
-        from_right(ui, |ui| buttons_ui(ui, shown, idx, actions));
+        // What can be done stays, and the state is cut where there is too little room.
+        from_right(ui, |ui| {
+            buttons_ui(ui, shown, idx, actions);
+            let run = run.as_ref().and_then(|run| store.get(run));
+            let layout = Layout::left_to_right(Align::Center);
+            ui.with_layout(layout, |ui| status_ui(ui, shown, task, run));
+        });
     });
 }
 
@@ -121,16 +130,18 @@ fn status_ui(ui: &mut Ui, shown: &OpenSweep, task: Task, run: Option<&crate::run
             let mut words = vec!["finished".to_owned()];
             words.extend(loss.map(|loss| format!("loss {loss:.4}")));
             words.extend(accuracy.map(|accuracy| format!("accuracy {accuracy}")));
-            ui.label(RichText::new(words.join(", ")).small().color(colours.good));
+            cut_label(
+                ui,
+                RichText::new(words.join(", ")).small().color(colours.good),
+            );
         }
         TaskState::Diverged { step, detail } => {
-            let text = format!("diverged at step {step}");
-            let text = ui.label(RichText::new(text).small().color(colours.warning));
-            text.on_hover_text(detail);
+            let text = format!("diverged at step {step}, {detail}");
+            cut_label(ui, RichText::new(text).small().color(colours.warning));
         }
         TaskState::Failed(reason) => {
-            let text = ui.label(RichText::new("failed").small().color(colours.bad));
-            text.on_hover_text(reason);
+            let text = format!("failed, {reason}");
+            cut_label(ui, RichText::new(text).small().color(colours.bad));
         }
         TaskState::Dropped { step } => {
             let text = weak_small(ui, format!("dropped at step {step}"));

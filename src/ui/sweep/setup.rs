@@ -1,6 +1,6 @@
 //! The set-up of a sweep: its parts, their axes and the cost.
 
-use eframe::egui::{ComboBox, DragValue, Role, TextEdit, Ui};
+use eframe::egui::{ComboBox, DragValue, Frame, Panel, Role, TextEdit, Ui};
 
 use super::action::SweepAction;
 use super::axis::{axis_ui, labelled};
@@ -16,7 +16,7 @@ use crate::sweep::values::Values;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::GAP;
-use crate::ui::widgets::controls::{choice, from_right, group_title, scrolled, weak_small};
+use crate::ui::widgets::controls::{choice, group_title, scrolled, weak_small};
 
 /// Draws it.
 pub(super) fn setup_ui(
@@ -27,28 +27,27 @@ pub(super) fn setup_ui(
     actions: &mut Vec<Action>,
 ) {
     top_ui(ui, panel, actions);
-    weak_small(
-        ui,
-        "Every run is the configuration on the right with these fields changed. Runs are compared on validation data; the best of each part is scored on the test split, once.",
-    );
-    ui.add_space(4.0);
-    let height = ui.available_height() - 96.0;
-    ui.allocate_ui(
-        eframe::egui::vec2(ui.available_width(), height.max(80.0)),
-        |ui| {
-            scrolled(ui, |ui| {
-                parts_ui(ui, panel, base);
-                if is_empty(&panel.draft.parts) {
-                    first_ui(ui, actions);
-                }
-            });
-        },
-    );
-    bottom_ui(ui, panel, store, actions);
+    // What it takes and its start stay in sight, however many lines they need.
+    Panel::bottom("start sweep")
+        .frame(Frame::new())
+        .resizable(false)
+        .show_separator_line(false)
+        .show(ui, |ui| bottom_ui(ui, panel, store, actions));
+    scrolled(ui, |ui| {
+        weak_small(
+            ui,
+            "Every run is the configuration on the right with these fields changed. Runs are compared on validation data; the best of each part is scored on the test split, once.",
+        );
+        ui.add_space(4.0);
+        parts_ui(ui, panel, base);
+        if is_empty(&panel.draft.parts) {
+            first_ui(ui, actions);
+        }
+    });
 }
 
 fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         group_title(ui, "New sweep");
         let name = TextEdit::singleline(&mut panel.draft.name).desired_width(130.0);
         let name = ui
@@ -75,24 +74,22 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
             "Start from a sweep that ships with the program",
         );
         ui.menu_button("File", |ui| actions.extend(file_ui(ui)));
-        from_right(ui, |ui| {
-            let known = ComboBox::from_id_salt("known sweep").width(150.0);
-            let opened = known.selected_text("Open a sweep").show_ui(ui, |ui| {
-                if panel.known.is_empty() {
-                    weak_small(ui, "No sweeps yet.");
+        let known = ComboBox::from_id_salt("known sweep").width(120.0);
+        let opened = known.selected_text("Open a sweep").show_ui(ui, |ui| {
+            if panel.known.is_empty() {
+                weak_small(ui, "No sweeps yet.");
+            }
+            for path in &panel.known {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if ui.selectable_label(false, name).clicked() {
+                    actions.push(Action::Sweep(SweepAction::Open(path.clone())));
                 }
-                for path in &panel.known {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    if ui.selectable_label(false, name).clicked() {
-                        actions.push(Action::Sweep(SweepAction::Open(path.clone())));
-                    }
-                }
-            });
-            spoken(&opened.response, Role::ComboBox, "Open a sweep");
-            if panel.shown.is_some() && ui.button("Back").clicked() {
-                panel.is_setting_up = false;
             }
         });
+        spoken(&opened.response, Role::ComboBox, "Open a sweep");
+        if panel.shown.is_some() && ui.button("Back").clicked() {
+            panel.is_setting_up = false;
+        }
     });
 }
 
@@ -165,17 +162,17 @@ fn part_ui(ui: &mut Ui, panel: &mut SweepState, idx: usize, base: &RunSpec) -> b
     let part = &mut draft.parts[idx];
     let mut is_removed = false;
     if n_parts > 1 || !part.name.is_empty() || !part.set.is_empty() {
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             let hint = format!("part {}", idx + 1);
             let name = TextEdit::singleline(&mut part.name)
                 .hint_text(hint)
                 .desired_width(150.0);
             spoken(&ui.add(name), Role::TextInput, "Name of the part");
-            set_ui(ui, part);
             is_removed = n_parts > 1 && ui.button("Remove part").clicked();
         });
+        set_ui(ui, part);
     }
-    ui.horizontal(|ui| kind_ui(ui, part));
+    ui.horizontal_wrapped(|ui| kind_ui(ui, part));
     let is_random = matches!(part.search, Search::Random { .. });
     match &mut part.search {
         Search::Grid(axes) | Search::Random { axes, .. } => {
@@ -184,6 +181,8 @@ fn part_ui(ui: &mut Ui, panel: &mut SweepState, idx: usize, base: &RunSpec) -> b
                 let text = texts
                     .entry((idx, at))
                     .or_insert_with(|| list_text(&axis.values));
+                // A part with changes of its own may be of another method.
+                let base = part.set.is_empty().then_some(base);
                 if axis_ui(ui, (idx, at), axis, text, is_random, base) {
                     gone = Some(at);
                 }
@@ -212,7 +211,7 @@ fn set_ui(ui: &mut Ui, part: &mut SweepPart) {
     let mut text = part.set.join("; ");
     let field = TextEdit::singleline(&mut text)
         .hint_text("changes in this part, such as training.batch=8; …")
-        .desired_width(ui.available_width() - 110.0);
+        .desired_width(ui.available_width());
     let field = ui.add(field);
     spoken(&field, Role::TextInput, "Changes of the part");
     if field.changed() {

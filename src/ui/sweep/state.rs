@@ -33,6 +33,8 @@ pub(crate) enum Answer {
     /// A sweep from a file, with its base run.
     Read(Result<Box<(SweepSpec, RunSpec)>>),
     Known(Vec<PathBuf>),
+    /// The sweep that is looked at, as the disk has it now.
+    ReadAgain(PathBuf, Result<Box<OpenSweep>>),
     /// A sweep to conduct, and whether failed runs are tried again.
     Begun(Result<Box<(OpenSweep, SweepFolder)>>, bool),
 }
@@ -73,6 +75,12 @@ pub struct SweepState {
     pub(crate) base: Option<Box<RunSpec>>,
     asked: Option<SweepSpec>,
     known_of: Option<SweepSpec>,
+    /// Whether the plan that is being made is of files as they were.
+    is_plan_old: bool,
+    /// Whether sweeps were listed before.
+    has_listed: bool,
+    /// The sweep that is read again, and whether it changed meanwhile.
+    reads_again: Option<(PathBuf, bool)>,
     pub(crate) wake: WakeUp,
     sender: Sender<Answer>,
     answers: Receiver<Answer>,
@@ -106,6 +114,9 @@ impl SweepState {
             stays_in_set_up: false,
             asked: None,
             known_of: None,
+            is_plan_old: false,
+            has_listed: false,
+            reads_again: None,
             wake,
             sender,
             answers,
@@ -176,14 +187,9 @@ impl SweepState {
         }
         self.asked = Some(spec.clone());
         let like = |run: &&Run| run.spec.device == base.device && run.spec.model == base.model;
-        let past: Vec<Run> = store
-            .runs()
-            .iter()
-            .rev()
-            .filter(like)
-            .take(MAX_LEARNED)
-            .cloned()
-            .collect();
+        let newest = store.runs().iter().rev().filter(like);
+        let mut past: Vec<Run> = newest.take(MAX_LEARNED).cloned().collect();
+        past.reverse();
         self.beside(move || {
             let planned = plan(&spec, &past, wants_memory).map(Box::new);
             Answer::Planned(Box::new(spec), planned)
@@ -249,10 +255,10 @@ impl SweepState {
             shown.close(store, &mut self.notices);
             if let Some(ended) = self.behind.take() {
                 let name = &ended.plan.sweep.name;
-                let (n_settled, n_tasks) = ended.queue.progress(&ended.plan);
+                let done = ended.queue.done_words(&ended.plan);
                 let text = match &ended.failure {
                     Some(reason) => format!("The sweep {name} could not continue, {reason}"),
-                    None => format!("The sweep {name} has ended, {n_settled} of {n_tasks} done"),
+                    None => format!("The sweep {name} has ended, {done}"),
                 };
                 self.notices.push(match ended.failure {
                     Some(_) => Notice::error(text),
@@ -262,11 +268,51 @@ impl SweepState {
         }
     }
 
+    /// Has the plan made again, since files that it is of changed.
+    pub(crate) fn plan_again(&mut self) {
+        self.known_of = None;
+        self.is_plan_old = self.asked.is_some();
+    }
+
+    /// Reads the sweep that is looked at again, unless its events come by themselves.
+    pub(crate) fn read_again(&mut self) {
+        let Some(shown) = self.shown.as_ref().filter(|shown| shown.live.is_none()) else {
+            return;
+        };
+        let path = shown.path.clone();
+        if let Some((_, is_old)) = &mut self.reads_again {
+            *is_old = true;
+            return;
+        }
+        self.reads_again = Some((path.clone(), false));
+        self.beside(move || {
+            let read = OpenSweep::read(&path).map(Box::new);
+            Answer::ReadAgain(path, read)
+        });
+    }
+
+    fn take_read_again(&mut self, path: &Path, read: Result<Box<OpenSweep>>) {
+        let is_old = self.reads_again.take().is_some_and(|(_, is_old)| is_old);
+        if let Some(shown) = &mut self.shown
+            && shown.path == path
+            && shown.live.is_none()
+            // One that is half written is whole the next time.
+            && let Ok(read) = read
+        {
+            let failure = shown.failure.take();
+            *shown = OpenSweep { failure, ..*read };
+        }
+        if is_old {
+            self.read_again();
+        }
+    }
+
     fn take_answer(&mut self, answer: Answer) {
         match answer {
             Answer::Planned(spec, planned) => {
                 self.asked = None;
-                self.known_of = Some(*spec);
+                let is_old = std::mem::take(&mut self.is_plan_old);
+                self.known_of = (!is_old).then_some(*spec);
                 self.planned = Some(planned.map_err(|error| error.to_string()));
             }
             Answer::Opened(Ok(shown)) => {
@@ -287,13 +333,15 @@ impl SweepState {
                 // the newest one.
                 let reopened = self.reopens.take().filter(|path| known.contains(path));
                 let last = reopened.or_else(|| known.last().cloned());
-                if let (None, Some(last), true) = (&self.shown, last, self.known.is_empty())
+                let is_first = !std::mem::replace(&mut self.has_listed, true);
+                if let (None, Some(last), true) = (&self.shown, last, is_first)
                     && !self.is_beginning
                 {
                     self.open(last);
                 }
                 self.known = known;
             }
+            Answer::ReadAgain(path, read) => self.take_read_again(&path, read),
             Answer::Begun(begun, retry) => self.take_begun(begun, retry),
         }
     }

@@ -9,6 +9,7 @@ use eframe::egui::{
 use super::parts::{run_of, select};
 use super::settings::{Column, ResultsSettings};
 use crate::sweep::results::{Metric, Row, SweepResults, label};
+use crate::sweep::task::TaskState;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{blend, palette};
 use crate::ui::widgets::controls::cut_middle;
@@ -178,8 +179,22 @@ fn row_ui(
             .text(at, Align2::LEFT_CENTER, text, font, colour);
         left += width;
     }
-    if is_best {
-        response.on_hover_text("The best of its part on validation data");
+    match &row.facts.state {
+        _ if is_best => {
+            response.on_hover_text("The best of its part on validation data");
+        }
+        TaskState::Failed(reason) => {
+            response.on_hover_text(format!("Failed, {reason}"));
+        }
+        TaskState::Diverged { step, detail } => {
+            response.on_hover_text(format!("Diverged at step {step}, {detail}"));
+        }
+        TaskState::Waiting
+        | TaskState::Going
+        | TaskState::Held { .. }
+        | TaskState::Done
+        | TaskState::Skipped
+        | TaskState::Dropped { .. } => {}
     }
 }
 
@@ -190,7 +205,10 @@ fn cell(row: &Row, column: Column) -> String {
             let value = row.values[idx].as_ref();
             value.map_or_else(|| "–".into(), |value| value.0.clone())
         }
-        Column::Status => row.facts.state.word().into(),
+        Column::Status => match &row.facts.state {
+            TaskState::Failed(reason) => format!("failed, {reason}"),
+            state => state.word().into(),
+        },
         Column::Metric(metric @ (Metric::Accuracy | Metric::TestAccuracy)) => metric
             .accuracy(&row.facts)
             .map_or_else(String::new, |accuracy| accuracy.to_string()),

@@ -23,7 +23,7 @@ use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::pictures::{PictureOf, place};
-use crate::ui::widgets::controls::{choice, from_right, weak_small};
+use crate::ui::widgets::controls::{choice, weak_small};
 
 /// Draws the view.
 pub fn sweep_ui(ui: &mut Ui, panel: &mut SweepState, workspace: &mut Workspace) -> Vec<Action> {
@@ -52,7 +52,7 @@ fn results_ui(
 ) {
     let SweepState { shown, look, .. } = panel;
     let Some(shown) = shown else { return };
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         choice(ui, &mut look.view, &ResultsView::ALL);
         match look.view {
             ResultsView::Queue | ResultsView::Table => {}
@@ -61,23 +61,21 @@ fn results_ui(
             | ResultsView::Scatter
             | ResultsView::Importance => metric_ui(ui, &mut look.metric),
         }
-        from_right(ui, |ui| {
-            ui.menu_button("Save", |ui| actions.extend(save_ui(ui, shown)));
-            match look.view {
-                ResultsView::Table => {
-                    let toggled = numbers_ui(ui, "Columns", &look.columns);
-                    toggled.into_iter().for_each(|of| look.toggle_column(of));
-                }
-                ResultsView::Parallel => {
-                    let toggled = numbers_ui(ui, "Axes", &look.axes);
-                    toggled.into_iter().for_each(|of| look.toggle_axis(of));
-                }
-                ResultsView::Queue
-                | ResultsView::Heatmap
-                | ResultsView::Scatter
-                | ResultsView::Importance => {}
+        match look.view {
+            ResultsView::Table => {
+                let toggled = numbers_ui(ui, "Columns", &look.columns);
+                toggled.into_iter().for_each(|of| look.toggle_column(of));
             }
-        });
+            ResultsView::Parallel => {
+                let toggled = numbers_ui(ui, "Axes", &look.axes);
+                toggled.into_iter().for_each(|of| look.toggle_axis(of));
+            }
+            ResultsView::Queue
+            | ResultsView::Heatmap
+            | ResultsView::Scatter
+            | ResultsView::Importance => {}
+        }
+        ui.menu_button("Save", |ui| actions.extend(save_ui(ui, shown)));
     });
     ui.add_space(4.0);
     let corner = ui.cursor().min;

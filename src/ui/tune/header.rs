@@ -136,6 +136,10 @@ fn buttons_ui(
         ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, selection)));
         return actions;
     }
+    if run.elsewhere.is_some() {
+        ui.menu_button("More", |ui| actions.extend(run_menu_ui(ui, run, selection)));
+        return actions;
+    }
     let mut button = |ui: &mut Ui, text: &str, hint: &str, action: Action| {
         let button = Button::new(text).min_size(vec2(68.0, 26.0));
         if ui.add(button).on_hover_text(hint).clicked() {
@@ -150,6 +154,14 @@ fn buttons_ui(
             "Stop",
             "Stop after this step and save; skip the final evaluation",
             Action::Stop(id()),
+        );
+    }
+    if matches!(run.status, RunStatus::Evaluating { .. }) {
+        button(
+            ui,
+            "Skip scoring",
+            "Go on without this accuracy; it can be measured later from the menu More",
+            Action::SkipScoring(id()),
         );
     }
     match run.status {

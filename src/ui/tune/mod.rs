@@ -2,12 +2,15 @@
 
 pub(crate) mod curve_mesh;
 pub(crate) mod header;
+pub(crate) mod legend;
 pub(crate) mod plot;
+pub(crate) mod plot_axes;
 pub(crate) mod plot_cache;
 pub(crate) mod plot_lines;
 pub(crate) mod plot_marks;
 pub mod plot_settings;
 pub(crate) mod plot_svg;
+pub(crate) mod report;
 pub mod state;
 pub(crate) mod ticks;
 pub(crate) mod view;

@@ -1,30 +1,33 @@
 //! A plot of one metric of several runs.
 
-use std::ops::RangeInclusive;
-
 use eframe::egui::{
-    Align, Color32, FontId, Id, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, Visuals, vec2,
+    Align, Color32, FontId, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, Visuals, vec2,
 };
-use egui_plot::{
-    AxisHints, GridInput, GridMark, LineStyle, Plot, PlotResponse, VLine, uniform_grid_spacer,
-};
+use egui_plot::{LineStyle, PlotPoint, PlotResponse, VLine};
 
+use super::plot_axes::plot;
 use super::plot_cache::{PlotCache, is_bold};
-use super::plot_lines::{Canvas, Drawn, Extent, Scales};
+use super::plot_lines::{Canvas, Drawn, Scales};
 use super::plot_marks::marks;
 use super::plot_settings::PlotSettings;
-use super::ticks::round_step;
+use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::pictures::{PictureOf, is_taken, place};
-use crate::ui::shell::theme::{Palette, blend, palette, run_colour};
+use crate::ui::shell::theme::{blend, palette, run_colour};
 use crate::ui::widgets::controls::{cut_label, from_right, group_title, named, weak_small};
 use crate::ui::widgets::metric::Metric;
 use crate::ui::widgets::numbers::number;
 
 /// Height of the title, with the space below it.
 const TITLE_HEIGHT: f32 = 26.0;
+/// Runs that are named beside the plots; more are told by their number.
+pub const MAX_NAMED: usize = 24;
+/// How near a line the pointer is at it.
+const REACH: f32 = 10.0;
+/// Share of its colour that a run has beside one that is pointed at.
+const FAINT: f32 = 0.3;
 /// Runs whose numbers are written beside the pointer.
 const MAX_READ: usize = 10;
 
@@ -40,9 +43,16 @@ pub struct Plotted<'a> {
     pub selection: &'a Selection,
     /// How plots are drawn.
     pub settings: PlotSettings,
+    /// The run that is pointed at, beside which the others are faint.
+    pub highlighted: Option<&'a RunId>,
 }
 
 impl<'a> Plotted<'a> {
+    /// Whether a run is among them.
+    pub fn has(&self, id: &RunId) -> bool {
+        self.runs.iter().any(|run| run.id == *id)
+    }
+
     /// How each run is drawn on a light or a dark ground: the baseline first, so
     /// that the others are drawn over it.
     pub fn drawn(&self, visuals: &Visuals) -> Vec<Drawn<'a>> {
@@ -58,7 +68,17 @@ impl<'a> Plotted<'a> {
             colour: palette(visuals).weak,
             is_baseline: true,
         });
-        apart.into_iter().chain(shown).collect()
+        let mut drawn: Vec<Drawn<'a>> = apart.into_iter().chain(shown).collect();
+        let is_lit = |of: &Drawn<'_>| self.highlighted == Some(&of.run.id);
+        if drawn.iter().any(is_lit) {
+            let ground = palette(visuals).sunken;
+            for of in drawn.iter_mut().filter(|of| !is_lit(of)) {
+                of.colour = blend(of.colour, ground, FAINT);
+            }
+            // Over all others.
+            drawn.sort_by_key(is_lit);
+        }
+        drawn
     }
 }
 
@@ -69,6 +89,8 @@ pub struct Handled {
     pub is_moved: bool,
     /// What they asked for by the menu.
     pub asked: Option<Action>,
+    /// The run whose line they point at.
+    pub pointed: Option<RunId>,
 }
 
 impl Handled {
@@ -76,6 +98,7 @@ impl Handled {
     pub fn add(&mut self, other: Self) {
         self.is_moved |= other.is_moved;
         self.asked = self.asked.take().or(other.asked);
+        self.pointed = self.pointed.take().or(other.pointed);
     }
 }
 
@@ -138,11 +161,13 @@ pub fn metric_plot_ui(
     for mark in &marks {
         mark.write(ui, response.response.rect, &response.transform, scales);
     }
-    if is_taken(ui, of) {
-        names_ui(ui, &drawn, response.response.rect);
-    } else {
-        read_ui(metric, &drawn, scales, &response);
-    }
+    let pointed = match is_taken(ui, of) {
+        true => {
+            names_ui(ui, &drawn, response.response.rect);
+            None
+        }
+        false => read_ui(metric, &drawn, scales, &response),
+    };
     named(&response.response, Role::Image, metric.title());
     if metric == Metric::Loss {
         let bounds = response.transform.bounds();
@@ -165,7 +190,11 @@ pub fn metric_plot_ui(
             }
         }
     });
-    Handled { is_moved, asked }
+    Handled {
+        is_moved,
+        asked,
+        pointed,
+    }
 }
 
 /// The names of the runs, for a picture that leaves the list of them behind.
@@ -220,11 +249,15 @@ fn paint(
     painter.extend(meshes.into_iter().map(Shape::Mesh));
 }
 
-/// The numbers of every run at the step under the pointer.
-fn read_ui(metric: Metric, drawn: &[Drawn<'_>], scales: Scales, response: &PlotResponse<bool>) {
-    let Some(pointer) = response.response.hover_pos() else {
-        return;
-    };
+/// The numbers of every run at the step under the pointer; the run whose line is
+/// there.
+fn read_ui(
+    metric: Metric,
+    drawn: &[Drawn<'_>],
+    scales: Scales,
+    response: &PlotResponse<bool>,
+) -> Option<RunId> {
+    let pointer = response.response.hover_pos()?;
     let x = response.transform.value_from_position(pointer).x;
     let step = scales.step(x).round().max(0.0) as usize;
     let at_step = |drawn: &Drawn<'_>| {
@@ -239,8 +272,25 @@ fn read_ui(metric: Metric, drawn: &[Drawn<'_>], scales: Scales, response: &PlotR
         .filter_map(|drawn| Some((drawn, at_step(drawn)?.1)))
         .collect();
     if found.is_empty() {
-        return;
+        return None;
     }
+    let distance = |value: f64| {
+        let y = if scales.is_log_y {
+            value.log10()
+        } else {
+            value
+        };
+        let at = PlotPoint::new(x, y);
+        (response.transform.position_from_point(&at).y - pointer.y).abs()
+    };
+    let nearest = found
+        .iter()
+        .map(|(of, value)| (distance(*value), &of.run.id))
+        .filter(|(distance, _)| *distance <= REACH)
+        .min_by(|a, b| a.0.total_cmp(&b.0));
+    let pointed = nearest
+        .filter(|_| found.len() > 1 && found.len() <= MAX_NAMED)
+        .map(|(_, run)| run.clone());
     response.response.clone().on_hover_ui_at_pointer(|ui| {
         ui.label(RichText::new(format!("Step {step}")).strong());
         for (drawn, value) in found.iter().take(MAX_READ) {
@@ -258,81 +308,7 @@ fn read_ui(metric: Metric, drawn: &[Drawn<'_>], scales: Scales, response: &PlotR
             weak_small(ui, format!("and {} more", found.len() - MAX_READ));
         }
     });
-}
-
-fn plot<'a>(
-    metric: Metric,
-    scales: Scales,
-    height: f32,
-    colours: &Palette,
-    extent: Option<Extent>,
-) -> Plot<'a> {
-    let (grid, cursor) = (colours.border, blend(colours.weak, colours.sunken, 0.6));
-    let link = Id::unique("steps of runs");
-    let value = move |y: f64| number(if scales.is_log_y { 10_f64.powf(y) } else { y });
-    let step = move |mark: GridMark, _: &RangeInclusive<f64>| {
-        let step = scales.step(mark.value);
-        let is_whole = step >= 0.0 && (step - step.round()).abs() < 1e-6 * step.max(1.0);
-        if is_whole {
-            format!("{step:.0}")
-        } else {
-            String::new()
-        }
-    };
-    let x_axis = AxisHints::new_x()
-        .formatter(step)
-        .label_spacing(34.0..=70.0);
-    let y_axis = AxisHints::new_y()
-        .formatter(move |mark, _| value(mark.value))
-        .min_thickness(46.0)
-        // Small plots have room for few numbers.
-        .label_spacing(14.0..=40.0);
-    let mut plot = Plot::new(metric.title())
-        .height(height)
-        .link_axis(link, Vec2b::new(true, false))
-        .link_cursor(link, Vec2b::new(true, false))
-        .show_y(false)
-        .allow_scroll(false)
-        .allow_drag(Vec2b::new(true, false))
-        .allow_zoom(Vec2b::new(true, false))
-        .set_margin_fraction(vec2(0.01, 0.08))
-        .grid_color(grid)
-        .cursor_color(cursor)
-        .custom_x_axes(vec![x_axis])
-        .x_grid_spacer(spacer(7.0, 1.0))
-        .y_grid_spacer(spacer(3.5, 0.0))
-        .custom_y_axes(vec![y_axis]);
-    if !scales.is_log_x {
-        plot = plot.include_x(0.0);
-    }
-    if let Some(Extent { x, y }) = extent {
-        plot = plot.include_x(x.0).include_x(x.1);
-        let (low, high) = widened(y);
-        plot = plot.include_y(low).include_y(high);
-    }
-    plot
-}
-
-/// A range that is a little wider and moves now and then, and not whenever the
-/// numbers do, which would place every line anew.
-fn widened((low, high): (f64, f64)) -> (f64, f64) {
-    let coarse = ((high - low).log2().floor() - 4.0).exp2();
-    if !coarse.is_normal() {
-        return (low, high);
-    }
-    (
-        (low / coarse).floor() * coarse,
-        (high / coarse).ceil() * coarse,
-    )
-}
-
-/// Lines at 1, 2 or 5 times a power of ten, `wide` times as far apart as the
-/// closest ones could be and not below `smallest`.
-fn spacer(wide: f64, smallest: f64) -> impl Fn(GridInput) -> Vec<GridMark> {
-    uniform_grid_spacer(move |input| {
-        let step = round_step(input.base_step_size * wide).max(smallest);
-        [step, 5.0 * step, 10.0 * step]
-    })
+    pointed
 }
 
 /// The title, and the newest number of the run that buttons act on.
@@ -350,21 +326,4 @@ fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
             });
         });
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_widened_by_little_and_seldom() {
-        for (low, high) in [(0.013, 4.02), (-3.0, 9.9e9), (0.5, 0.500_001)] {
-            let wide = widened((low, high));
-            let range = high - low;
-            assert!(wide.0 <= low && wide.1 >= high, "{wide:?}");
-            assert!(wide.1 - wide.0 <= 1.13 * range, "{wide:?}");
-            assert_eq!(widened((low, high + 1e-5 * range)), wide);
-        }
-        assert_eq!(widened((2.0, 2.0)), (2.0, 2.0));
-    }
 }

@@ -42,6 +42,7 @@ impl Tune {
             baseline: baseline.and_then(|id| store.get(id)),
             selection,
             settings: self.settings,
+            highlighted: None,
         };
         let drawn = plotted.drawn(&Visuals::light());
         metric_svg(metric, &drawn, &self.settings, self.cache.in_sight())

@@ -3,6 +3,7 @@
 use eframe::egui::{ComboBox, RichText, Slider, Ui, Vec2};
 
 use super::header::run_header_ui;
+use super::legend::legend_ui;
 use super::plot::{Handled, Plotted, metric_plot_ui};
 use super::plot_cache::PlotCache;
 use super::plot_settings::PlotSettings;
@@ -74,13 +75,25 @@ pub fn tune_ui<'a>(
             );
         }
         let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
+        let highlighted = cache.highlighted.clone();
         let plotted = Plotted {
             runs: &runs,
             baseline,
             selection,
             settings: *settings,
+            highlighted: highlighted.as_ref(),
         };
-        let Handled { is_moved, asked } = plots_ui(ui, &plotted, cache, height);
+        let named = legend_ui(ui, &plotted);
+        let Handled {
+            is_moved,
+            asked,
+            pointed,
+        } = plots_ui(ui, &plotted, cache, height);
+        let pointed = named.or(pointed);
+        if cache.highlighted != pointed {
+            cache.highlighted = pointed;
+            ui.ctx().request_repaint();
+        }
         actions.extend(asked);
         cache.was_following = settings.tail.is_some();
         if is_moved {
@@ -150,6 +163,10 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> 
             }
             if ui.button("The loss as PNG…").clicked() {
                 actions.push(Action::SavePicture(PictureOf::Plot(Metric::Loss)));
+                ui.close();
+            }
+            if ui.button("A report as HTML or Markdown…").clicked() {
+                actions.push(Action::SaveReport(selected.to_vec()));
                 ui.close();
             }
             if ui.button("All metrics as a table…").clicked() {

@@ -10,6 +10,9 @@ use eframe::egui::{
 
 use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, palette};
 
+/// Space between choices that belong together.
+const CLOSE: f32 = 2.0;
+
 /// The button that is meant to be pressed first.
 pub fn primary_button(ui: &mut Ui, text: &str, is_enabled: bool, width: f32) -> Response {
     let palette = palette(ui.visuals());
@@ -49,13 +52,24 @@ pub fn wrong_text(ui: &Ui, reason: &str) -> RichText {
 
 /// One of several choices side by side; whether another was chosen.
 pub fn choice<T: PartialEq + Copy>(ui: &mut Ui, value: &mut T, choices: &[(T, &str)]) -> bool {
+    if ui.layout().is_vertical() {
+        return ui.horizontal(|ui| choice(ui, value, choices)).inner;
+    }
     let before = *value;
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 2.0;
-        for (choice, name) in choices {
-            ui.selectable_value(value, *choice, *name);
-        }
-    });
+    // Not in a group of their own, so that they wrap where their row does.
+    let spacing = ui.spacing().item_spacing.x;
+    ui.spacing_mut().item_spacing.x = CLOSE;
+    let is_from_right = ui.layout().prefer_right_to_left();
+    for idx in 0..choices.len() {
+        // They read from the left wherever they stand.
+        let (choice, name) = match is_from_right {
+            true => choices[choices.len() - 1 - idx],
+            false => choices[idx],
+        };
+        ui.selectable_value(value, choice, name);
+    }
+    ui.spacing_mut().item_spacing.x = spacing;
+    ui.add_space(spacing - CLOSE);
     before != *value
 }
 

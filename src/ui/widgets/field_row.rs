@@ -11,7 +11,7 @@ use eframe::egui::{
 use super::controls::{cut_label, named, wrong};
 use super::field::Field;
 use super::numbers::plain;
-use crate::ui::shell::theme::{CONTROL_HEIGHT, palette};
+use crate::ui::shell::theme::{CONTROL_HEIGHT, FOCUS_RING, palette};
 
 /// Width of the names.
 const NAME_WIDTH: f32 = 132.0;
@@ -29,6 +29,9 @@ const ARC_RADIUS: f32 = 4.5;
 
 /// Size of numbers that are typed or dragged.
 pub const NUMBER_SIZE: Vec2 = vec2(72.0, CONTROL_HEIGHT);
+
+/// Size of a number beside a slider.
+const VALUE_SIZE: Vec2 = vec2(58.0, CONTROL_HEIGHT);
 
 /// What is wrong with the draft, and at which field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +70,8 @@ pub struct FieldContext<'a> {
     pub problem: Option<&'a Problem>,
     /// What the fields are by default, where they are those of a draft.
     pub defaults: Option<&'a dyn FieldDefaults>,
+    /// The field that people want to see, by its dotted path.
+    pub goes_to: Option<&'a str>,
 }
 
 impl FieldContext<'_> {
@@ -86,7 +91,11 @@ pub fn row(
     beside: FieldContext<'_>,
     control: impl FnOnce(&mut Ui, &Field) -> Response,
 ) {
-    let FieldContext { problem, defaults } = beside;
+    let FieldContext {
+        problem,
+        defaults,
+        goes_to,
+    } = beside;
     let problem = problem.filter(|problem| problem.is_at(field.path));
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = SPACING;
@@ -100,7 +109,11 @@ pub fn row(
             .inner;
         let hint = hint(field, defaults);
         let name = name.on_hover_text(&hint);
-        control(ui, field).labelled_by(name.id).on_hover_text(&hint);
+        let control = control(ui, field).labelled_by(name.id).on_hover_text(&hint);
+        if goes_to == Some(field.path) {
+            control.request_focus();
+            control.scroll_to_me(Some(Align::Center));
+        }
         if !field.unit.is_empty() {
             ui.label(RichText::new(field.unit).small().weak());
         }
@@ -170,7 +183,7 @@ fn back_button(ui: &mut Ui) -> Response {
     ];
     painter.add(Shape::convex_polygon(tip.to_vec(), colour, Stroke::NONE));
     if response.has_focus() {
-        let around = Stroke::new(1.0, colours.accent);
+        let around = Stroke::new(FOCUS_RING, colours.accent);
         painter.rect_stroke(
             rect.shrink2(vec2(0.0, 4.0)),
             3.0,
@@ -240,24 +253,56 @@ pub fn log_slider(
     value: &mut f64,
     usual: RangeInclusive<f64>,
 ) -> Response {
-    ui.spacing_mut().slider_width = 74.0;
     let before = *value;
+    fill_slider(ui);
     let slider = Slider::new(value, usual)
         .logarithmic(true)
         .clamping(SliderClamping::Never)
-        .custom_formatter(|value, _| plain(value));
+        .show_value(false);
     let response = ui.add(slider);
+    let drag = DragValue::new(value)
+        .speed((before.abs() * 0.02).max(1e-6))
+        .custom_formatter(|value, _| plain(value));
+    let typed = ui.add_sized(VALUE_SIZE, drag).accessible_name(field.name);
     keep_within(field, value, before);
-    response
+    response | typed
+}
+
+/// Leaves the room beside a slider that its number takes, and no more: all end at one
+/// edge.
+fn fill_slider(ui: &mut Ui) {
+    let room = ui.available_width() - VALUE_SIZE.x - ui.spacing().item_spacing.x;
+    ui.spacing_mut().slider_width = room.max(40.0);
 }
 
 /// A share of something, on a slider.
 pub fn share_slider(ui: &mut Ui, field: &Field, value: &mut f64) -> Response {
-    ui.spacing_mut().slider_width = 74.0;
-    let slider = Slider::new(value, field.range().span())
+    fill_slider(ui);
+    let span = field.range().span();
+    let slider = Slider::new(value, span.clone())
         .clamping(SliderClamping::Edits)
+        .show_value(false);
+    let response = ui.add(slider);
+    let drag = DragValue::new(value)
+        .speed(0.01)
+        .range(span)
         .fixed_decimals(2);
-    ui.add(slider)
+    response | ui.add_sized(VALUE_SIZE, drag).accessible_name(field.name)
+}
+
+/// A whole number on a logarithmic slider.
+pub fn size_slider(ui: &mut Ui, field: &Field, value: &mut usize, step: f64) -> Response {
+    fill_slider(ui);
+    let span = field.range().whole_span();
+    let slider = Slider::new(value, span.clone())
+        .clamping(SliderClamping::Edits)
+        .logarithmic(true)
+        .step_by(step)
+        .show_value(false);
+    let response = ui.add(slider);
+    let drag = DragValue::new(value).speed(step / 4.0).range(span);
+    let drag = drag.clamp_existing_to_range(false);
+    response | ui.add_sized(VALUE_SIZE, drag).accessible_name(field.name)
 }
 
 fn keep_within(field: &Field, value: &mut f64, before: f64) {

@@ -106,12 +106,18 @@ pub fn paint_status_mark(painter: &Painter, centre: Pos2, status: &RunStatus, co
 pub fn status_sentence(run: &Run) -> String {
     let left = secs_left(run).map_or(String::new(), |secs| format!(", {} left", duration(secs)));
     let word = status_word(&run.status);
+    let left = match run.elsewhere {
+        None => left,
+        Some(0) => format!("{left}; running in another process"),
+        Some(pid) => format!("{left}; running in another process, number {pid}"),
+    };
     match &run.status {
-        RunStatus::Running { step: 0, .. } => word.into(),
+        RunStatus::Running { step: 0, .. } => format!("{word}{left}"),
         RunStatus::Running { step, total } => format!("{word}, step {step} of {total}{left}"),
         RunStatus::Paused { step, total } => format!("{word} after step {step} of {total}{left}"),
         RunStatus::Evaluating { done, total, .. } => {
-            format!("{word}, {done} of {total} items{left}")
+            let share = 100.0 * *done as f64 / (*total).max(1) as f64;
+            format!("{word}, {share:.0}%{left}")
         }
         RunStatus::Finished => format!("{word} after {} steps", run.step),
         RunStatus::StoppedEarly { best_step } => {

@@ -181,8 +181,31 @@ fn example_ui(ui: &mut Ui, examples: &[Vec<ShownToken>], loss_on: LossOn, shown:
     let job = tokens_job(&examples[*shown], loss_on, colours);
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
-        ui.label(job);
+        tokens_ui(ui, &examples[*shown], job);
     });
+}
+
+/// The tokens, and the bytes of the one under the pointer where it is no whole
+/// characters.
+fn tokens_ui(ui: &mut Ui, tokens: &[ShownToken], mut job: LayoutJob) {
+    job.wrap.max_width = ui.available_width();
+    let galley = ui.painter().layout_job(job);
+    let shown = ui.label(galley.clone());
+    let Some(pointer) = shown.hover_pos() else {
+        return;
+    };
+    if tokens.len() > MAX_TOKENS {
+        return;
+    }
+    let at = galley.cursor_from_pos(pointer - shown.rect.min).index.0;
+    let mut end = 0;
+    let under = tokens.iter().find(|token| {
+        end += token.text.chars().count();
+        at < end
+    });
+    if let Some(bytes) = under.and_then(|token| token.bytes.as_ref()) {
+        shown.on_hover_text_at_pointer(format!("A part of a character, bytes {bytes}"));
+    }
 }
 
 /// Tokens on grounds of two shades, so that one sees where each ends.

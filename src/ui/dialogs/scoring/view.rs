@@ -4,7 +4,9 @@ use eframe::egui::{Button, Context, ProgressBar, RichText, Ui, vec2};
 
 use super::ScoringDialog;
 use crate::data::{Benchmark, Split};
+use crate::format::duration;
 use crate::protocol::log_line::score_line;
+use crate::runs::eta::secs_at_pace;
 use crate::runs::scoring::Scoring;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::tab::Tab;
@@ -183,7 +185,10 @@ fn progress_ui(ui: &mut Ui, own: Option<&Scoring>) {
     let (share, text) = match own {
         Some(own) if own.total > 0 => (
             own.done as f32 / own.total as f32,
-            format!("{} of {} items", own.done, own.total),
+            match secs_at_pace(own.share(), own.since.secs()) {
+                Some(secs) => format!("{:.0}%, {} left", 100.0 * own.share(), duration(secs)),
+                None => format!("{:.0}%", 100.0 * own.share()),
+            },
         ),
         // Before the first item, or behind what the worker does at the moment.
         Some(_) | None => (

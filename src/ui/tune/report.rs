@@ -1,0 +1,183 @@
+//! The selected runs as a report: what each is, how they differ, their accuracies and
+//! their plots.
+
+use crate::persist::command_line::command_line;
+use crate::persist::utc::utc_now;
+use crate::protocol::event::EvaluationPhase;
+use crate::report::page::{Page, PagePart};
+use crate::report::{Cell, Table};
+use crate::runs::run::Run;
+use crate::runs::spec_difference::spec_difference;
+use crate::ui::config::names;
+use crate::ui::widgets::accuracy::headline;
+use crate::ui::widgets::metric::Metric;
+use crate::ui::widgets::status_mark::status_sentence;
+
+/// The report of runs; `svg` draws a number of all of them.
+pub fn report(runs: &[Run], svg: impl Fn(Metric) -> String) -> Page {
+    let title = match runs {
+        [run] => format!("Run {}", run.title()),
+        runs => format!("{} runs", runs.len()),
+    };
+    let mut page = Page {
+        title,
+        parts: vec![
+            PagePart::Text(format!(
+                "Written by Gosling {}, {}.",
+                env!("CARGO_PKG_VERSION"),
+                utc_now()
+            )),
+            PagePart::Table(runs_table(runs)),
+        ],
+    };
+    let mut add = |part| page.parts.push(part);
+    if let Some(table) = accuracy_table(runs) {
+        add(PagePart::Table(table));
+    }
+    if let Some(table) = difference_table(runs) {
+        add(PagePart::Table(table));
+    }
+    add(PagePart::Heading("Plots".into()));
+    for metric in [Metric::Loss].into_iter().chain(Metric::SMALL) {
+        if runs.iter().any(|run| !metric.series(run).is_empty()) {
+            add(PagePart::Picture {
+                title: format!("{}, {}", metric.title(), metric.unit()),
+                svg: svg(metric),
+            });
+        }
+    }
+    add(PagePart::Heading("Runs".into()));
+    for run in runs {
+        add(PagePart::Text(format!(
+            "{}: {}.",
+            run.title(),
+            status_sentence(run)
+        )));
+        if !run.labels.note.is_empty() {
+            add(PagePart::Text(run.labels.note.clone()));
+        }
+        for diagnosis in &run.diagnoses {
+            add(PagePart::Text(diagnosis.to_string()));
+        }
+        // A path that is not Unicode has no text.
+        if let Ok(line) = command_line(&run.spec) {
+            add(PagePart::Code(line));
+        }
+    }
+    page
+}
+
+fn runs_table(runs: &[Run]) -> Table {
+    let columns = [
+        "run",
+        "method",
+        "data",
+        "steps",
+        "validation loss",
+        "at step",
+    ];
+    let mut table = Table::new("Runs", columns);
+    for run in runs {
+        let (loss, at) = match run.best_validation() {
+            Some((step, loss)) => (Cell::number(loss, 4), Cell::Count(step as u64)),
+            None => (Cell::Empty, Cell::Empty),
+        };
+        let name = |path| Cell::text(names::name_at(path, &run.spec).unwrap_or_default());
+        table.push([
+            Cell::text(run.title()),
+            name("method"),
+            name("data.source"),
+            Cell::Count(run.step as u64),
+            loss,
+            at,
+        ]);
+    }
+    table
+}
+
+/// Every accuracy with its interval; none where nothing was measured.
+fn accuracy_table(runs: &[Run]) -> Option<Table> {
+    let mut table = Table::new("Accuracy", ["run", "model", "benchmark", "accuracy"]);
+    for run in runs {
+        for (phase, summary) in &run.evaluations {
+            let model = match phase {
+                EvaluationPhase::Before => "untuned".to_owned(),
+                EvaluationPhase::FewShot => format!("untuned, {}-shot", summary.few_shot),
+                EvaluationPhase::After => "tuned".to_owned(),
+            };
+            let accuracy = headline(run, *phase).map_or(Cell::Empty, Cell::from);
+            table.push([
+                Cell::text(run.title()),
+                Cell::text(model),
+                Cell::text(&summary.benchmark),
+                accuracy,
+            ]);
+        }
+    }
+    table.notes.push(
+        "Share of right answers with the 95% interval (Wilson) and the number of items.".into(),
+    );
+    (!table.rows.is_empty()).then_some(table)
+}
+
+/// The settings in which the runs differ; none where there is no such one.
+fn difference_table(runs: &[Run]) -> Option<Table> {
+    let specs: Vec<_> = runs.iter().map(|run| &run.spec).collect();
+    let differences = spec_difference(&specs);
+    if differences.is_empty() {
+        return None;
+    }
+    let titles = runs.iter().map(|run| run.title().to_owned());
+    let mut table = Table::new(
+        "Settings that differ",
+        ["field".to_owned()].into_iter().chain(titles),
+    );
+    for difference in differences {
+        let values = difference.values.into_iter().map(Cell::Text);
+        table.push([Cell::Text(difference.field)].into_iter().chain(values));
+    }
+    Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::event::{RunId, StepMetrics};
+    use crate::protocol::run_spec::RunSpec;
+
+    fn run(name: &str, rate: f64) -> Run {
+        let mut spec = RunSpec::default();
+        spec.training.learning_rate = rate;
+        let mut run = Run::new(RunId(name.into()), spec, name.into());
+        for step in 1..=3 {
+            run.add_step(&StepMetrics {
+                step,
+                loss: 1.0 / step as f64,
+                grad_norm: 1.0,
+                state_norm: 1.0,
+                learning_rate: rate,
+                tokens: 10,
+                secs: 0.5,
+                lift: None,
+            });
+        }
+        run
+    }
+
+    #[test]
+    fn a_report_has_the_runs_their_differences_and_their_plots() {
+        let runs = [run("first", 0.1), run("second", 0.2)];
+        let page = report(&runs, |metric| format!("<svg id={:?}/>", metric.title()));
+        let html = page.html();
+        for text in [
+            "<h1>2 runs</h1>",
+            "<td>first</td>",
+            "<td>training.learning_rate</td><td>0.1</td><td>0.2</td>",
+            "gosling tune",
+            "<svg id=\"Loss\"/>",
+        ] {
+            assert!(html.contains(text), "no {text} in {html}");
+        }
+        assert!(!html.contains("Accuracy"), "nothing was measured");
+    }
+}

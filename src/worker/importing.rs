@@ -1,0 +1,105 @@
+//! A state of another program before it is imported: the loss of the model from zero,
+//! from the state as it is and from the state transposed; and the file that is written
+//! when people have seen them.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use super::context::{Context, JobPhase};
+use super::data_look::examples;
+use super::session::{LoadedModel, Session, open_checkpoint};
+use crate::error::{Error, Result};
+use crate::model::ModelConfig;
+use crate::protocol::run_spec::RunSpec;
+use crate::protocol::state_import::{ImportAnswer, ImportFinding, ImportRequest};
+use crate::tuning::states::import::StoredState;
+use crate::tuning::states::import::evidence::ImportTexts;
+use crate::tuning::states::state_file::{ExportFormat, Metadata, Orientation, export};
+
+/// Compares a state both ways round and puts what is found into the slot.
+///
+/// # Errors
+/// [`Error::Stopped`] when the worker is to end; all else is a part of the answer.
+pub(super) fn compare_state(
+    request: ImportRequest,
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<()> {
+    let found = match find(&request, session, context) {
+        Err(Error::Stopped) => return Err(Error::Stopped),
+        found => found.map_err(|error| error.to_string()),
+    };
+    context.imports.publish(ImportAnswer { request, found });
+    Ok(())
+}
+
+fn find(
+    request: &ImportRequest,
+    session: &mut Session,
+    context: &mut Context<'_>,
+) -> Result<ImportFinding> {
+    let spec = &request.spec;
+    context.during = JobPhase::LoadingModel;
+    // The small file is looked at before the large one is read.
+    read_stored(&request.file, spec)?;
+    let (loaded, tokenizer) = context.load(session, spec)?;
+    context.during = JobPhase::ComparingState;
+    let texts = match request.on_data {
+        false => ImportTexts::built_in(&tokenizer),
+        true => {
+            let data = examples(spec, &tokenizer, &AtomicBool::new(false))?;
+            ImportTexts::of_its_kind(data.items)
+        }
+    };
+    let LoadedModel {
+        device,
+        model,
+        fingerprint,
+        ..
+    } = loaded;
+    let stored = StoredState::read(&request.file, None, model.config())?;
+    let evidence = stored.evidence(model, device, &texts)?;
+    context.poll(0)?;
+    let mut notes: Vec<String> = stored.left_out.iter().cloned().collect();
+    if stored.has_shifts {
+        notes.push("The token shifts in the file are left out; a tuned state has none.".into());
+    }
+    let recorded = stored.metadata.base_fingerprint.as_ref();
+    if recorded.is_some_and(|recorded| recorded != fingerprint) {
+        notes.push("The file says that the state was tuned for other weights than these.".into());
+    }
+    Ok(ImportFinding {
+        decision: stored.decide(&evidence),
+        evidence,
+        notes,
+        fingerprint: fingerprint.clone(),
+    })
+}
+
+fn read_stored(file: &Path, spec: &RunSpec) -> Result<StoredState> {
+    let model = ModelConfig::from_checkpoint(&open_checkpoint(&spec.model.checkpoint)?)?;
+    StoredState::read(file, None, &model)
+}
+
+/// Writes a state of another program as one of our own, its last two axes being
+/// `orientation`, to `output`, where no file may be: it is read back and compared.
+///
+/// # Errors
+/// What the file reports, and what [`export`] does.
+pub fn write_import(
+    request: &ImportRequest,
+    finding: &ImportFinding,
+    orientation: Orientation,
+    output: &Path,
+) -> Result<PathBuf> {
+    let stored = read_stored(&request.file, &request.spec)?;
+    // Weights that the file names are not replaced by those it is tried with.
+    let recorded = stored.metadata.base_fingerprint.clone();
+    let metadata = Metadata {
+        base_fingerprint: recorded.or(Some(finding.fingerprint.clone())),
+        ..stored.metadata.clone()
+    };
+    let state = stored.oriented(orientation);
+    let (report, _) = export(&state, &metadata, ExportFormat::Safetensors, output, false)?;
+    Ok(report.path)
+}
