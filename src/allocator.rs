@@ -93,6 +93,11 @@ pub(crate) mod counted {
             }))
         }
 
+        /// What this thread holds now.
+        pub(crate) fn held() -> usize {
+            usize::try_from(HELD.with(Cell::get).0).unwrap_or(0)
+        }
+
         pub(crate) fn bytes(&self) -> usize {
             let (_, peak) = HELD.with(Cell::get);
             usize::try_from(peak - self.0).unwrap_or(0)

@@ -11,6 +11,8 @@ use std::process::{Command, Output};
 
 #[path = "command_line/closed.rs"]
 mod closed;
+#[path = "command_line/dialects.rs"]
+mod dialects;
 #[path = "command_line/importing.rs"]
 mod importing;
 #[path = "command_line/options.rs"]
@@ -378,7 +380,7 @@ fn bad_input_ends_in_one_line() {
     refused("inspect junk", "junk: line 1: not UTF-8 text");
     refused("inspect cut.pth", "cut.pth: ");
     refused("inspect broken.jsonl", "broken.jsonl: line 1: ");
-    refused("inspect model.gguf", "content: is a GGUF file");
+    refused("inspect model.gguf", "header: the file ends here");
     refused("inspect absent.pth", "cannot open absent.pth: no such file");
     refused("eval --model junk", "junk: content: is neither");
     refused(

@@ -1,23 +1,30 @@
-//! `gosling export`: a tuned state for another program.
+//! `gosling export`: a tuned state for another program, or a model with the
+//! official names.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::model_arguments::times;
 use crate::error::{Error, Result};
 use crate::format::shown;
-use crate::model::checkpoint::Checkpoint;
+use crate::model::checkpoint::{Checkpoint, TensorDType};
+use crate::model::official_file::{OfficialFormat, write_official};
 use crate::tuning::states::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
 use crate::tuning::states::state_file::{
     ExportFormat, Orientation, PthDType, export, left_out, locate_state,
 };
 
-/// Which state, and what becomes of it.
+/// Which state or model, and what becomes of it.
 #[derive(Args)]
 pub struct ExportArguments {
     /// A state file or a run folder.
-    state: PathBuf,
+    #[arg(required_unless_present = "model", conflicts_with = "model")]
+    state: Option<PathBuf>,
+    /// Instead of a state, a model in any dialect: it is written with the official names,
+    /// as pth or safetensors.
+    #[arg(long, value_name = "MODEL")]
+    model: Option<PathBuf>,
     /// Format: pth (RWKV-Runner, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp)
     /// or safetensors (Gosling).
     #[arg(long)]
@@ -25,7 +32,7 @@ pub struct ExportArguments {
     /// The file to write.
     #[arg(short, long)]
     output: PathBuf,
-    /// Write bfloat16: half the size, 8 bits of mantissa; only for pth.
+    /// Write bfloat16: half the size, 8 bits of mantissa; for pth, and for models.
     #[arg(long)]
     bf16: bool,
     /// Multiply the state by this factor.
@@ -45,8 +52,12 @@ pub struct ExportArguments {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &ExportArguments) -> Result<()> {
+    if let Some(model) = &arguments.model {
+        return export_model(arguments, model);
+    }
     let ExportArguments {
         state,
+        model: _,
         to,
         output,
         bf16,
@@ -61,6 +72,9 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             let reason = "is for pth; st is always f16, safetensors and bin always f32";
             return Err(Error::spec("--bf16", reason));
         }
+    };
+    let Some(state) = state else {
+        return Err(Error::spec("STATE", "is missing; name a state or --model"));
     };
     let file = locate_state(state)?;
     if !alpha.is_finite() {
@@ -97,6 +111,44 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         println!(
             "saved {}, which loads it with the rwkv package",
             shown(&script)
+        );
+    }
+    Ok(())
+}
+
+/// Writes a model with the official names.
+fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
+    let format = match arguments.to {
+        ExportFormat::Pth(_) => OfficialFormat::Pth,
+        ExportFormat::Safetensors => OfficialFormat::Safetensors,
+        ExportFormat::St | ExportFormat::Raw => {
+            let reason = "a model is written as pth or safetensors; st and bin are for states";
+            return Err(Error::spec("--to", reason));
+        }
+    };
+    if arguments.alpha != 1.0 || arguments.orientation.is_some() {
+        let reason = "only apply to states";
+        return Err(Error::spec("--alpha and --orientation", reason));
+    }
+    let output = &arguments.output;
+    if output.exists() && !arguments.force {
+        let reason = "exists already; choose another name or overwrite it (--force)";
+        return Err(Error::input(output, "path", reason));
+    }
+    let checkpoint = Checkpoint::open(model)?;
+    let narrow = arguments.bf16.then_some(TensorDType::BF16);
+    let report = write_official(&checkpoint, output, format, narrow)?;
+    println!(
+        "saved {}, {} tensors with the official names, {} bytes, read back and equal",
+        shown(output),
+        report.n_tensors,
+        report.n_bytes
+    );
+    if report.n_widened > 0 {
+        let as_what = narrow.map_or("F16", TensorDType::name);
+        println!(
+            "{} quantised tensors are now {as_what}; this does not make them more exact",
+            report.n_widened
         );
     }
     Ok(())

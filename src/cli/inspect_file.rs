@@ -11,7 +11,9 @@ use super::table::table;
 use crate::error::Result;
 use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
-use crate::model::checkpoint::{Checkpoint, CheckpointFormat, TensorDType};
+use crate::model::checkpoint::{
+    Checkpoint, CheckpointFormat, Dialect, TensorDType, is_model_folder,
+};
 use crate::text_file::Kind;
 use crate::tuning::inspect::state_statistics::layer_statistics;
 use crate::tuning::method::tuned::Tuned;
@@ -21,16 +23,21 @@ use crate::tuning::states::state_file::{
 };
 
 /// Names that checkpoints and states go by.
-const ENDINGS: [&str; 5] = ["pth", "pt", "safetensors", "st", "state"];
+const ENDINGS: [&str; 6] = ["pth", "pt", "safetensors", "st", "state", "gguf"];
 
 /// Whether a path is a checkpoint's or a state's rather than a data set's, by
-/// its name or its first bytes; the folder of a run stands for its state.
+/// its name or its first bytes; the folder of a run stands for its state, one with
+/// the files of a model for that.
 pub(super) fn is_checkpoint(path: &Path) -> bool {
     if path.is_dir() {
-        return path.join("state.safetensors").is_file();
+        return is_run(path) || is_model_folder(path);
     }
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     ENDINGS.contains(&ending.to_ascii_lowercase().as_str()) || has_checkpoint_bytes(path)
+}
+
+fn is_run(folder: &Path) -> bool {
+    folder.join("state.safetensors").is_file()
 }
 
 /// Whether the file is no text. A zip archive is known by its first bytes and
@@ -58,7 +65,10 @@ fn is_data(path: &Path) -> bool {
 /// # Errors
 /// What is wrong with a file that is neither.
 pub(super) fn describe(path: &Path, orientation: Option<Orientation>) -> Result<String> {
-    let path = locate_state(path)?;
+    let path = match path.is_dir() && !is_run(path) && is_model_folder(path) {
+        true => path.to_path_buf(),
+        false => locate_state(path)?,
+    };
     let checkpoint = Checkpoint::open(&path)?;
     if is_state(&checkpoint) || is_part_of_a_run(&checkpoint) {
         describe_state(&checkpoint, orientation)
@@ -110,6 +120,10 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
         (
             "stored as",
             format!("{}, {}", dtypes(checkpoint), format_name(checkpoint)),
+        ),
+        (
+            "dialect",
+            checkpoint.dialect().map_or("", Dialect::name).into(),
         ),
         ("fingerprint", checkpoint.fingerprint()),
         (
@@ -217,10 +231,16 @@ fn dtypes(checkpoint: &Checkpoint) -> String {
     counts.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn format_name(checkpoint: &Checkpoint) -> &'static str {
-    match checkpoint.format() {
+fn format_name(checkpoint: &Checkpoint) -> String {
+    let name = match checkpoint.format() {
         CheckpointFormat::Torch => "torch archive",
         CheckpointFormat::Safetensors => "safetensors",
+        CheckpointFormat::Gguf => "GGUF",
+        CheckpointFormat::Ggml => "ggml",
+    };
+    match checkpoint.n_files() {
+        1 => name.into(),
+        n => format!("{name} in {n} files"),
     }
 }
 
@@ -269,10 +289,15 @@ mod tests {
         check("a.jsonl", b"{\"text\": \"a\"}", false);
         check("a.gz", b"\x1f\x8b\x08\0\0\0\0\0", false);
         check("b.jsonl", b"\xff\xfe{\0\"\0", false);
+        check("a.gguf", b"", true);
+        check("b.bin", b"fmgg\x65\0\0\0", true);
         check("c.jsonl", b"PK\x03\x04.....", false);
         check("d", b"PAR1\x15\0\0\0\0", false);
         check("short", b"{", false);
-        assert!(!is_checkpoint(folder.path()));
+        let empty = tempfile::tempdir().unwrap();
+        assert!(!is_checkpoint(empty.path()));
+        std::fs::write(empty.path().join("a.gguf"), "").unwrap();
+        assert!(is_checkpoint(empty.path()));
         check("state.safetensors", b"", true);
         assert!(is_checkpoint(folder.path()));
         assert!(!is_checkpoint(&folder.path().join("absent")));
@@ -285,6 +310,7 @@ mod tests {
         let text = describe(&mini, None).unwrap();
         for part in [
             "an RWKV-7 model",
+            "dialect        official names",
             "L6 C256 H4 N64",
             "7,337,472",
             "98,304 numbers",

@@ -23,8 +23,8 @@ use crate::worker::session::{check_precision, check_vocabulary, fitting_tokenize
 /// Which model and device.
 #[derive(Args, Clone)]
 pub(super) struct ModelChoice {
-    /// An official x070 checkpoint; default: the one that the state was tuned for, else
-    /// the mini model.
+    /// An RWKV-7 (x070) model: a file (.pth, .safetensors, .st, .gguf, .bin) or a Hugging
+    /// Face folder; default: the one that the state was tuned for, else the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
     /// auto, mini, world, or a vocabulary file in the official text format; default:

@@ -15,8 +15,9 @@ use crate::worker::allow_memory;
 /// The model and the data.
 #[derive(Args, Debug, Default)]
 pub(super) struct SourceOptions {
-    /// The model: an official x070 checkpoint (.pth or .safetensors), or mini for the
-    /// one that ships with the program. With --resume: the new path of the weights.
+    /// The model: an RWKV-7 (x070) file (.pth, .safetensors, .st, .gguf, .bin), a Hugging
+    /// Face folder, or mini for the one that ships with the program. With --resume: the
+    /// new path of the weights.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
     /// Training data: a file of JSON lines; gsm8k, arc, mmlu or winogrande for the mini

@@ -144,3 +144,46 @@ pub(super) const VOCABULARY_WORDS: [&[u8]; 12] = [
     b"65535 ",
     b"\r\n",
 ];
+
+pub(super) const GGUF_WORDS: [&[u8]; 13] = [
+    b"GGUF\x03\0\0\0",
+    b"\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0",
+    b"\x05\0\0\0\0\0\0\0rwkv7",
+    b"general.alignment",
+    b"rwkv7.wkv.head_size",
+    b"\x09\0\0\0\x08\0\0\0",
+    b"\x09\0\0\0\x09\0\0\0",
+    b"time_mix_lerp_fused.weight",
+    b"blk.0.",
+    b"\x0c\0\0\0",
+    b"\x1e\0\0\0",
+    b"\x20\0\0\0\0\0\0\0",
+    b"\x40\0\0\0",
+];
+
+pub(super) const GGML_WORDS: [&[u8]; 7] = [
+    b"fmgg\x65\0\0\0",
+    b"fmgg\x64\0\0\0",
+    b"\x02\0\0\0\x10\0\0\0\x01\0\0\0",
+    b"blocks.0.att.x_rwkvag",
+    b"blocks.0.att.w1",
+    b"\x09\0\0\0",
+    b"\x20\0\0\0",
+];
+
+pub(super) const DIALECT_WORDS: [&[u8]; 14] = [
+    b"\"rwkv7.",
+    b"\"model.",
+    b"\"module.",
+    b"_orig_mod.",
+    b"layers.0.attn.",
+    b"linear_attn.",
+    b"x_x",
+    b"w_lora.lora.0.weight",
+    b"blocks.0.att.w1",
+    b"emb.weight",
+    b"[6,32]",
+    b"[1,32]",
+    b"\"data_offsets\":[0,",
+    b"receptance.weight",
+];

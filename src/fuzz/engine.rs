@@ -19,7 +19,7 @@ use crate::worker::panic_message;
 /// Inputs for a reader in `cargo test`.
 const N_INPUTS: u32 = 3_000;
 /// The longest input. Readers meet their limits of size in their own tests.
-pub(super) const MAX_BYTES: usize = 1 << 13;
+pub(super) const MAX_BYTES: usize = 3 << 12;
 /// Memory that a reader may take for every byte of its input: parsers of JSON
 /// and pickles make tables of what they read.
 const BYTES_PER_BYTE: usize = 192;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::data::Template;
-use crate::model::LeadingToken;
+use crate::model::checkpoint::written_tests::{Stored, ggml, gguf, in_dialect, safetensors};
+use crate::model::checkpoint::{BlockType, Dialect, TensorDType};
+use crate::model::{LeadingToken, ModelConfig};
 use crate::tuning::MomentValues;
 use crate::tuning::method::tuned::{LiftValues, Tuned};
 use crate::tuning::spec::LiftKind;
@@ -133,4 +135,79 @@ pub(super) fn vocabulary() -> Vec<u8> {
         .chain([more.to_owned()])
         .collect::<String>()
         .into_bytes()
+}
+
+/// A model of one layer, small enough to be changed as a whole: official names, f16.
+fn tiny_model() -> Vec<Stored> {
+    let config = ModelConfig {
+        n_layer: 1,
+        n_embd: 32,
+        n_head: 2,
+        head_size: 16,
+        vocab_size: 4,
+        n_ffn: 4,
+        decay_rank: 1,
+        iclr_rank: 1,
+        value_rank: 0,
+        gate_rank: 1,
+    };
+    let tensors = config.expected_tensors().into_iter().map(|(name, shape)| {
+        let n_elements: usize = shape.iter().product();
+        let is_square = shape == [32, 32];
+        // Squares take most of the place.
+        let (dtype, n_bytes) = match is_square {
+            true => (TensorDType::Blocks(BlockType::Q4_0), n_elements / 32 * 18),
+            false => (TensorDType::F16, 2 * n_elements),
+        };
+        let bytes = (0..n_bytes).map(|i| (i % 60) as u8).collect();
+        Stored::new(&name, dtype, &shape, bytes)
+    });
+    tensors.collect()
+}
+
+/// In f16 throughout: safetensors has no blocks.
+fn plain_tiny_model() -> Vec<Stored> {
+    let mut tensors = tiny_model();
+    for tensor in &mut tensors {
+        let n_elements: usize = tensor.shape.iter().product();
+        tensor.dtype = TensorDType::F16;
+        tensor.bytes = (0..2 * n_elements).map(|i| (i % 60) as u8).collect();
+    }
+    tensors
+}
+
+pub(super) fn gguf_seeds() -> Vec<Vec<u8>> {
+    vec![gguf(
+        &in_dialect(Dialect::LlamaCpp, &tiny_model(), true),
+        16,
+    )]
+}
+
+pub(super) fn ggml_seeds() -> Vec<Vec<u8>> {
+    let mut tensors = tiny_model();
+    for tensor in &mut tensors {
+        if tensor.dtype != TensorDType::F16 {
+            tensor.dtype = TensorDType::Blocks(BlockType::Q8_0);
+            tensor.bytes = (0..34 * 32).map(|i| (i % 60) as u8).collect();
+        }
+    }
+    vec![ggml(&in_dialect(Dialect::RwkvCpp, &tensors, true))]
+}
+
+/// The names of Hugging Face and of web-rwkv, without the large matrices.
+pub(super) fn dialect_seeds() -> Vec<Vec<u8>> {
+    let mut whole = plain_tiny_model();
+    let good = safetensors(&in_dialect(Dialect::Official, &whole, false));
+    // What is left is no whole model, and short.
+    whole.retain(|tensor| tensor.shape != [32, 32] || tensor.name.contains("receptance"));
+    let mut seeds = vec![good];
+    for (dialect, fused) in [
+        (Dialect::Fla, true),
+        (Dialect::TransformersRwkv, false),
+        (Dialect::WebRwkv, false),
+        (Dialect::Prefixed, false),
+    ] {
+        seeds.push(safetensors(&in_dialect(dialect, &whole, fused)));
+    }
+    seeds
 }

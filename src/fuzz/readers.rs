@@ -1,5 +1,7 @@
 //! The readers, with good files of each format and the words that it is made of.
 
+mod models;
+
 use std::io::Write as _;
 use std::path::Path;
 
@@ -45,7 +47,10 @@ fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
 
 #[test]
 fn pth() {
-    check("pth", torch_seeds(), &TORCH_WORDS, &|bytes| {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch");
+    let mut seeds = torch_seeds();
+    seeds.push(std::fs::read(golden.join("old_format.pth")).unwrap());
+    check("pth", seeds, &TORCH_WORDS, &|bytes| {
         let Ok(file) = Checkpoint::from_bytes("a.pth", bytes.to_vec()) else {
             return false;
         };

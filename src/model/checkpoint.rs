@@ -2,31 +2,67 @@
 //! memory, so opening reads its table only, and only the tensors that are
 //! converted cost memory.
 //!
-//! Two formats, told apart by their content: the `.pth` of `torch.save` (a zip
-//! archive of stored entries around a pickle, read by `pickle.rs`)
-//! and `.safetensors`. Everything a file claims about itself is compared with
-//! its real size before it is used, and nothing in it is run.
+//! Four formats, told apart by their content: the `.pth` of `torch.save` (a zip
+//! archive of stored entries around a pickle, read by `pickle.rs`),
+//! `.safetensors`, the GGUF of llama.cpp and the `.bin` of rwkv.cpp. Everything a
+//! file claims about itself is compared with its real size before it is used, and
+//! nothing in it is run.
+//!
+//! A model may be in several files, and in any of the dialects in which RWKV-7 is
+//! published. Its tensors are seen by their official names and in their official
+//! shapes; where and how they lie in the files says the table of the [`Dialect`].
+//!
+//! | dialect | files |
+//! |---|---|
+//! | official | `.pth` and `.safetensors` of RWKV-LM, wrapped by a trainer or not |
+//! | official behind `rwkv7.`, `model.`, `module.`, `_orig_mod.` | Hugging Face folders of the RWKV organisation, files of trainers |
+//! | fla, rwkv7-hf | Hugging Face folders, older ones with `x_x` too |
+//! | transformers-rwkv | Hugging Face folders |
+//! | web-rwkv, Ai00 | `.st` |
+//! | rwkv.cpp | `.bin` in FP32, FP16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 |
+//! | llama.cpp | `.gguf` of the architecture `rwkv7` in F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K, Q6_K |
+//!
+//! A Hugging Face folder has `model.safetensors`, or several files with
+//! `model.safetensors.index.json`. Quantised tensors are widened where they are
+//! loaded. The value residual of layer 0 may be absent, for no model uses it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
+mod blocks;
+mod bytes;
 mod content;
+mod dialect;
+mod folder;
+mod ggml_index;
+mod gguf_index;
 mod layout;
 mod safetensors_index;
+mod source;
 mod tensor_view;
 #[cfg(test)]
 mod tests;
 mod torch_index;
+pub(crate) mod torch_writer;
 mod zip_entries;
 
+pub use blocks::BlockType;
 pub use content::CheckpointFormat;
+pub use dialect::Dialect;
+#[cfg(test)]
+pub(crate) use dialect::written_tests;
+#[cfg(test)]
+pub(crate) use folder::files_of;
+use folder::{Shards, Weights, check_config, weights_at};
+pub use folder::{has_ending_of_weights, is_model_folder, stamp};
+use source::Source;
 pub(crate) use tensor_view::shown;
 pub use tensor_view::{TensorDType, TensorView};
 
@@ -36,47 +72,60 @@ pub use tensor_view::{TensorDType, TensorView};
 /// the system would end the process, as for any mapped file.
 pub struct Checkpoint {
     file: PathBuf,
-    bytes: Source,
+    /// The bytes of every file.
+    sources: Vec<Source>,
     format: CheckpointFormat,
+    dialect: Option<Dialect>,
     tensors: BTreeMap<String, Entry>,
     metadata: BTreeMap<String, String>,
 }
 
-enum Source {
-    Mapped(memmap2::Mmap),
-    Held(Cow<'static, [u8]>),
-}
-
-impl Source {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Mapped(map) => map,
-            Self::Held(bytes) => bytes,
-        }
-    }
-}
-
+/// How a tensor is read.
+#[derive(Clone)]
 struct Entry {
+    /// Which file it is in.
+    file: usize,
     dtype: TensorDType,
     shape: Vec<usize>,
     place: Place,
+    /// Whether the two dimensions of `shape` have changed places in the file.
+    is_transposed: bool,
 }
 
 impl Entry {
+    /// A tensor of the first file, row-major.
+    fn new(dtype: TensorDType, shape: Vec<usize>, place: Place) -> Self {
+        Self {
+            file: 0,
+            dtype,
+            shape,
+            place,
+            is_transposed: false,
+        }
+    }
+
     fn n_bytes(&self) -> usize {
         match &self.place {
-            Place::InFile(range) => range.len(),
-            Place::Gathered(bytes) => bytes.len(),
+            Place::InFile(range) | Place::Gathered(_, range) => range.len(),
         }
+    }
+
+    /// The same with these of its bytes only.
+    fn slice(&self, of: Range<usize>) -> Self {
+        let mut slice = self.clone();
+        let (Place::InFile(range) | Place::Gathered(_, range)) = &mut slice.place;
+        *range = range.start + of.start..range.start + of.end;
+        slice
     }
 }
 
-/// Where a tensor's elements are, row-major.
+/// Where a tensor's elements are.
+#[derive(Clone)]
 enum Place {
     /// In the file.
     InFile(Range<usize>),
-    /// Put in order in memory, because the file holds them transposed.
-    Gathered(Vec<u8>),
+    /// Put in order in memory, because the file holds them in another.
+    Gathered(Arc<[u8]>, Range<usize>),
 }
 
 /// What an index reader makes of a file.
@@ -105,35 +154,31 @@ impl Refusal {
 const FINGERPRINT_EDGE: usize = 4096;
 
 impl Checkpoint {
-    /// Maps the file at `path` and reads its table of tensors.
+    /// Maps the files of a model or a state and reads their tables of tensors.
+    /// `path` is a file, the folder of a model, the index of its files, or one of
+    /// them.
     ///
     /// # Errors
-    /// [`Error::Io`] when it cannot be read; [`Error::Input`] when it is no
-    /// checkpoint, is truncated, or claims anything its size contradicts.
+    /// [`Error::Io`] when a file cannot be read; [`Error::Input`] when it is no
+    /// checkpoint, is truncated, or claims anything its size contradicts, and when
+    /// a file of a model is missing.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let fail = |source| Error::io("open", path, source);
-        let metadata = std::fs::metadata(path).map_err(fail)?;
-        if metadata.is_dir() {
-            return Err(Error::input(
-                path,
-                "path",
-                "is a folder; choose the .pth or .safetensors file in it",
-            ));
+        match weights_at(path)? {
+            Weights::Shards(shards) => {
+                let folder = shards.index.parent().unwrap_or(Path::new(""));
+                check_config(folder)?;
+                Self::from_shards(path, &shards)
+            }
+            Weights::File(file) => {
+                if path.is_dir() {
+                    check_config(path)?;
+                }
+                let source = Source::open(&file)?;
+                let (format, index) = source.index(&file)?;
+                Self::translated(path, vec![source], format, index)
+            }
         }
-        if !metadata.is_file() {
-            return Err(Error::input(path, "path", "is not a regular file"));
-        }
-        let file = File::open(path).map_err(fail)?;
-        // An empty file cannot be mapped on every system.
-        if metadata.len() == 0 {
-            return Self::from_source(path, Source::Held(Cow::Borrowed(&[])));
-        }
-        // SAFETY: the map is only read, and as plain bytes, for which any
-        // content is valid. That nobody shortens the file is the documented
-        // condition of this type, which no program can enforce.
-        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
-        Self::from_source(path, Source::Mapped(map))
     }
 
     /// Reads a checkpoint that is in memory; `name` stands for the file in
@@ -145,35 +190,98 @@ impl Checkpoint {
         name: impl AsRef<Path>,
         bytes: impl Into<Cow<'static, [u8]>>,
     ) -> Result<Self> {
-        Self::from_source(name.as_ref(), Source::Held(bytes.into()))
+        let source = Source::Held(bytes.into());
+        let (format, index) = source.index(name.as_ref())?;
+        Self::translated(name.as_ref(), vec![source], format, index)
     }
 
-    fn from_source(file: &Path, source: Source) -> Result<Self> {
-        let bytes = source.bytes();
-        let refuse = |refusal: Refusal| Error::input(file, refusal.place, refusal.reason);
-        let format = CheckpointFormat::of(bytes).map_err(refuse)?;
-        let index = match format {
-            CheckpointFormat::Torch => torch_index::read(bytes),
-            CheckpointFormat::Safetensors => safetensors_index::read(bytes),
+    /// Every tensor from the file that the index names for it.
+    fn from_shards(path: &Path, shards: &Shards) -> Result<Self> {
+        let mut sources = Vec::with_capacity(shards.files.len());
+        let mut formats = Vec::with_capacity(shards.files.len());
+        let mut all = Index::default();
+        for (place, file) in shards.files.iter().enumerate() {
+            let source = Source::open(file)?;
+            let (format, index) = source.index(file)?;
+            let named = |name: &String| shards.file_of.get(name) == Some(&place);
+            for (name, entry) in index.tensors {
+                if named(&name) {
+                    all.tensors.insert(
+                        name,
+                        Entry {
+                            file: place,
+                            ..entry
+                        },
+                    );
+                }
+            }
+            all.metadata.extend(index.metadata);
+            sources.push(source);
+            formats.push(format);
         }
-        .map_err(refuse)?;
+        let absent = shards
+            .file_of
+            .iter()
+            .find(|(name, _)| !all.tensors.contains_key(*name));
+        if let Some((name, place)) = absent {
+            let reason =
+                "is not in this file, although the index lists it here; download both again";
+            let place_in_file = format!("tensor {}", shown(name));
+            return Err(Error::input(&shards.files[*place], place_in_file, reason));
+        }
+        // An index names one file at least.
+        Self::translated(path, sources, formats[0], all)
+    }
+
+    fn translated(
+        file: &Path,
+        sources: Vec<Source>,
+        format: CheckpointFormat,
+        index: Index,
+    ) -> Result<Self> {
+        let head_size = index.metadata.get(gguf_index::HEAD_SIZE);
+        let head_size = head_size.and_then(|size| size.parse::<usize>().ok());
+        let head_size = head_size.filter(|size| *size > 0);
+        let (dialect, tensors) = dialect::translated(format, head_size, index.tensors)
+            .map_err(|refusal| Error::input(file, refusal.place, refusal.reason))?;
         Ok(Self {
             file: file.to_path_buf(),
-            bytes: source,
+            sources,
             format,
-            tensors: index.tensors,
+            dialect,
+            tensors,
             metadata: index.metadata,
         })
     }
 
-    /// The file, or the name that stands for it.
+    /// The file or the folder, or the name that stands for it.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// How the file is stored, by its content.
+    /// How the files are stored, by their content.
     pub fn format(&self) -> CheckpointFormat {
         self.format
+    }
+
+    /// How many files it is in.
+    pub fn n_files(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// The dialect of a model; none where the file is something else.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.dialect
+    }
+
+    /// A tensor's name for messages: the official one, and behind it that of the
+    /// file where it is another.
+    pub fn told_name(&self, official: &str) -> String {
+        let stored = self.dialect.and_then(|it| it.stored_name(official));
+        match stored {
+            Some(stored) => format!("{official} ({stored})"),
+            None => official.to_owned(),
+        }
     }
 
     /// The names of all tensors, in order of bytes.
@@ -194,8 +302,8 @@ impl Checkpoint {
         Some(self.view(name, entry))
     }
 
-    /// The text that a `.safetensors` carries beside its tensors; empty for a
-    /// `.pth`.
+    /// The texts that a file carries beside its tensors: all of a `.safetensors`,
+    /// the short ones of a GGUF; empty for a `.pth`.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
@@ -232,10 +340,14 @@ impl Checkpoint {
 
     fn view<'a>(&'a self, name: &'a str, entry: &'a Entry) -> TensorView<'a> {
         let bytes = match &entry.place {
-            Place::InFile(range) => &self.bytes.bytes()[range.clone()],
-            Place::Gathered(bytes) => bytes,
+            Place::InFile(range) => &self.sources[entry.file].bytes()[range.clone()],
+            Place::Gathered(bytes, range) => &bytes[range.clone()],
         };
-        TensorView::new(name, entry.dtype, &entry.shape, bytes)
+        let view = TensorView::new(name, entry.dtype, &entry.shape, bytes);
+        match entry.is_transposed {
+            true => view.transposed(),
+            false => view,
+        }
     }
 }
 

@@ -47,6 +47,7 @@ const MAX_LISTED: usize = 12;
 
 /// The tensors from which the dimensions are read.
 const EMBEDDING: &str = "emb.weight";
+const HEAD: &str = "head.weight";
 const BONUS: &str = "blocks.0.att.r_k";
 const DECAY: &str = "blocks.0.att.w1";
 const ICLR: &str = "blocks.0.att.a1";
@@ -74,15 +75,12 @@ impl ModelConfig {
         let mut problems = unreadable;
         if problems.is_empty() {
             config.check_dimensions().map_err(refuse)?;
-            if variants::is_transposed(checkpoint, &config) {
-                return Err(refuse(variants::TRANSPOSED.into()));
-            }
             problems = config.wrong_tensors(checkpoint);
         } else {
             // Without dimensions only the names can be compared.
             let absent = |(name, _): &(String, Vec<usize>)| checkpoint.tensor(name).is_none();
             let missing = config.expected_tensors().into_iter().filter(absent);
-            problems.extend(missing.map(|(name, _)| format!("{name} is missing")));
+            problems.extend(missing.map(|(name, _)| missing_tensor(checkpoint, &name)));
             problems.sort();
             problems.dedup();
         }
@@ -120,7 +118,7 @@ impl ModelConfig {
         tensors.extend([
             ("ln_out.weight".to_owned(), vec![width]),
             ("ln_out.bias".to_owned(), vec![width]),
-            ("head.weight".to_owned(), vec![self.vocab_size, width]),
+            (HEAD.to_owned(), vec![self.vocab_size, width]),
         ]);
         tensors
     }
@@ -205,8 +203,11 @@ impl ModelConfig {
         let mut pair = |name: &str, want: &str| {
             match checkpoint.tensor(name).map(|tensor| tensor.shape) {
                 Some([first, second]) => return (*first, *second),
-                Some(shape) => problems.push(format!("{name} is {shape:?}, wanted {want}")),
-                None => problems.push(format!("{name} is missing")),
+                Some(shape) => {
+                    let name = checkpoint.told_name(name);
+                    problems.push(format!("{name} is {shape:?}, wanted {want}"));
+                }
+                None => problems.push(missing_tensor(checkpoint, name)),
             }
             (0, 0)
         };
@@ -257,12 +258,14 @@ impl ModelConfig {
         let mut problems = Vec::new();
         for (name, want) in &expected {
             match checkpoint.tensor(name) {
-                None => problems.push(format!("{name} is missing")),
+                None => problems.push(missing_tensor(checkpoint, name)),
                 Some(tensor) if squeezed(tensor.shape) != squeezed(want) => {
-                    problems.push(format!("{name} is {:?}, wanted {want:?}", tensor.shape));
+                    let (name, shape) = (checkpoint.told_name(name), tensor.shape);
+                    problems.push(format!("{name} is {shape:?}, wanted {want:?}"));
                 }
                 Some(tensor) if !tensor.dtype.is_float() => problems.push(format!(
-                    "{name} holds {}, wanted F16, BF16 or F32",
+                    "{} holds {}, wanted F16, BF16 or F32",
+                    checkpoint.told_name(name),
                     tensor.dtype.name()
                 )),
                 Some(_) => {}
@@ -335,6 +338,17 @@ fn is_unused(name: &str) -> bool {
 fn squeezed(shape: &[usize]) -> &[usize] {
     let n_leading = shape.iter().take_while(|size| **size == 1).count();
     &shape[n_leading..]
+}
+
+/// Says that a tensor is missing, and under which name.
+fn missing_tensor(checkpoint: &Checkpoint, name: &str) -> String {
+    let told = checkpoint.told_name(name);
+    match name {
+        HEAD => format!(
+            "{told} is missing; if the head is tied to the embedding, save the model with its own head.weight"
+        ),
+        _ => format!("{told} is missing"),
+    }
 }
 
 fn listed(problems: &[String]) -> String {

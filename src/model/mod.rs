@@ -15,6 +15,7 @@ mod loader;
 mod loss;
 mod matrix_storage;
 pub mod mini;
+pub mod official_file;
 pub(crate) mod pickle;
 mod precision;
 pub mod random;

@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::model::checkpoint::TensorDType;
+use crate::model::checkpoint::{TensorDType, shown};
 
 mod opcodes;
 mod primitives;
@@ -89,6 +89,81 @@ pub fn read_state_dict(bytes: &[u8]) -> Result<Vec<PickledTensor<'_>>, String> {
     machine.state_dict(top)
 }
 
+/// What a file of torch before 1.6 holds in front of its elements.
+pub struct OldTable<'a> {
+    /// The tensors of its state dict.
+    pub tensors: Vec<PickledTensor<'a>>,
+    /// Key and element type of every storage, in the order of the file.
+    pub storages: Vec<(&'a str, TensorDType)>,
+    /// Where the storages begin.
+    pub end: usize,
+}
+
+/// Reads the pickles of a file of torch before 1.6: a number, the version, the
+/// machine, the state dict, the keys of the storages (`torch/serialization.py`,
+/// `_legacy_save`).
+///
+/// # Errors
+/// As [`read_state_dict`], and a big-endian machine.
+pub fn read_old_table(bytes: &[u8]) -> Result<OldTable<'_>, String> {
+    let mut at = 0;
+    let mut next = || {
+        let rest = &bytes[at..];
+        let mut machine = Machine::new(&rest[..rest.len().min(MAX_PICKLE_BYTES)]);
+        let top = machine.run();
+        let top = top.map_err(|reason| format!("byte {}: {reason}", at + machine.op_at))?;
+        at += machine.at;
+        Ok::<_, String>((machine, top))
+    };
+    next()?;
+    next()?;
+    let (machine, _) = next()?;
+    if is_big_endian(machine.bytes) {
+        return Err(
+            "was saved on a big-endian machine; load it there and save .safetensors".into(),
+        );
+    }
+    let (states, top) = next()?;
+    let (keys, listed) = next()?;
+    let Value::List(listed) = listed else {
+        return Err("the keys of the storages are not a list; the file is damaged".into());
+    };
+    let dtype_of = |key: &str| {
+        let mut storages = states.storages.iter();
+        Some(storages.find(|storage| storage.key == key)?.dtype)
+    };
+    let storages = keys.lists[listed].iter().map(|key| match key {
+        Value::Str(key) => dtype_of(key).map(|dtype| (*key, dtype)).ok_or_else(|| {
+            format!(
+                "the storage {} belongs to no tensor; the file is damaged",
+                shown(key)
+            )
+        }),
+        _ => Err("the key of a storage is not text; the file is damaged".into()),
+    });
+    Ok(OldTable {
+        tensors: states.state_dict(top)?,
+        storages: storages.collect::<Result<_, String>>()?,
+        end: at,
+    })
+}
+
+/// What a pickled dict says of the machine that wrote it; its truth values are not
+/// kept.
+fn is_big_endian(pickle: &[u8]) -> bool {
+    const KEY: &[u8] = b"little_endian";
+    let found = pickle.windows(KEY.len()).position(|it| it == KEY);
+    let Some(behind) = found.map(|at| &pickle[at + KEY.len()..]) else {
+        return false;
+    };
+    // The key may be remembered before its value follows, which is False.
+    let value = match behind {
+        [b'q', _, value, ..] | [value, ..] => *value,
+        [] => 0,
+    };
+    value == 0x89
+}
+
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -147,7 +222,12 @@ impl<'a> Machine<'a> {
     fn persistent(&mut self) -> Result<(), String> {
         const WANT: &str = "a storage reference is not (\"storage\", type, key, device, size)";
         let id = self.pop()?;
-        let storage = match self.items(id).ok_or(WANT)? {
+        // Before 1.6 they end with which part of another storage it is: none.
+        let items = match self.items(id).ok_or(WANT)? {
+            [items @ .., Value::Plain] => items,
+            items => items,
+        };
+        let storage = match items {
             [
                 Value::Str("storage"),
                 Value::Callable(Callable::Storage(dtype)),

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::matrix_units::multiplies_in_half;
 use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
-use crate::model::checkpoint::Checkpoint;
+use crate::model::checkpoint::{Checkpoint, stamp};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
 use crate::protocol::event::{DeviceEvent, Event};
@@ -62,7 +62,7 @@ struct Key {
     device: DeviceChoice,
     checkpoint: CheckpointSource,
     precision: Precision,
-    /// Age and size of the checkpoint's file, which may be replaced.
+    /// Age and size of the checkpoint's files, which may be replaced.
     stamp: Option<(Option<SystemTime>, u64)>,
 }
 
@@ -134,11 +134,7 @@ impl Key {
         } = &spec.model;
         let stamp = match checkpoint {
             CheckpointSource::Mini => None,
-            CheckpointSource::File(path) => {
-                let metadata = std::fs::metadata(path);
-                let metadata = metadata.map_err(|source| Error::io("open", path, source))?;
-                Some((metadata.modified().ok(), metadata.len()))
-            }
+            CheckpointSource::File(path) => Some(stamp(path)?),
         };
         Ok(Self {
             device: spec.device,

@@ -1,40 +1,32 @@
 //! What a file is, by its first bytes. The extension is not asked.
 
-use super::Refusal;
+use super::{Refusal, torch_index};
 use crate::text_file::Kind;
 
 /// How a checkpoint is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CheckpointFormat {
-    /// `.pth`: a zip archive of `torch.save`.
+    /// `.pth`: a zip archive of `torch.save`, or what it wrote before 1.6.
     Torch,
     /// `.safetensors`, `.st`: a header length, a JSON header and data.
     Safetensors,
+    /// `.gguf`: llama.cpp.
+    Gguf,
+    /// `.bin`: rwkv.cpp.
+    Ggml,
 }
 
 /// Files that users pick by mistake: how they begin, and what to say. These
 /// beginnings, read as the length of a `.safetensors` header, are too large for
 /// one, so they come first.
-const FOREIGN: [(&[u8], &str); 10] = [
-    (
-        b"GGUF",
-        "is a GGUF file, whose weights are converted for llama.cpp; get the .pth it was made from",
-    ),
-    (
-        b"fmgg",
-        "is a ggml file of rwkv.cpp; get the .pth it was made from",
-    ),
+const FOREIGN: [(&[u8], &str); 7] = [
     (
         b"lmgg",
-        "is a ggml file of rwkv.cpp; get the .pth it was made from",
+        "is a ggml file of before 2023; get the .pth it was made from",
     ),
     (
         b"version https://git-lfs",
         "is a Git LFS pointer that stands for the real file; run \"git lfs pull\" or download the file itself",
-    ),
-    (
-        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9",
-        "is in torch's old file format (torch before 1.6, or _use_new_zipfile_serialization=False); run in Python: torch.save(torch.load(FILE, map_location='cpu', weights_only=True), NEW)",
     ),
     (b"\x28\xb5\x2f\xfd", "is zstd-compressed; unpack it first"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive; unpack it first"),
@@ -63,6 +55,15 @@ impl CheckpointFormat {
         if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
             return Ok(Self::Torch);
         }
+        if bytes.starts_with(torch_index::OLD) {
+            return Ok(Self::Torch);
+        }
+        if bytes.starts_with(b"GGUF") {
+            return Ok(Self::Gguf);
+        }
+        if bytes.starts_with(b"fmgg") {
+            return Ok(Self::Ggml);
+        }
         let begins = |(start, _): &&(&[u8], &str)| bytes.starts_with(start);
         if let Some((_, reason)) = FOREIGN.iter().find(begins) {
             return refuse(reason);
@@ -78,9 +79,9 @@ impl CheckpointFormat {
             Some(b'<') => refuse(
                 "is a web page, so the download failed; open the address in a browser to see why",
             ),
-            Some(b'{' | b'[') => refuse(
-                "is JSON text; choose the file with the weights (an index lists several: merge them into one)",
-            ),
+            Some(b'{' | b'[') => {
+                refuse("is JSON text; choose the file with the weights, or the folder of a model")
+            }
             Some(_) | None if bytes.iter().take(4096).all(|byte| *byte == 0) => refuse(
                 "begins with zeros: a download that did not finish, or a raw state of rwkv.cpp, which gosling import reads from a .bin",
             ),
@@ -95,7 +96,7 @@ impl CheckpointFormat {
                 Err(Refusal::new(
                     "content",
                     format!(
-                        "is neither a .pth nor a .safetensors file (it begins with \"{}\")",
+                        "is neither a .pth, .safetensors, .gguf nor rwkv.cpp file (it begins with \"{}\")",
                         start.escape_ascii()
                     ),
                 ))

@@ -52,7 +52,8 @@ pub(super) fn place(
             view.shape
         )
     })?;
-    Ok(Place::Gathered(gather(&file[storage], view, n_bytes)))
+    let gathered = gather(&file[storage], view, n_bytes);
+    Ok(Place::Gathered(gathered.into(), 0..n_bytes))
 }
 
 /// Product of the sizes; `None` when it overflows.
@@ -125,7 +126,7 @@ mod tests {
         let mut budget = 16;
         let got = place(&file, 4..16, &view, &mut budget).map(|place| match place {
             Place::InFile(range) => file[range].to_vec(),
-            Place::Gathered(bytes) => bytes,
+            Place::Gathered(bytes, range) => bytes[range].to_vec(),
         });
         match (got, want) {
             (Ok(got), Ok(want)) => assert_eq!(got, want),

@@ -78,11 +78,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
         if range.start > range.end || range.end > bytes.len() {
             return Err(refuse("lies outside the file".into()));
         }
-        let entry = Entry {
-            dtype,
-            shape: info.shape.clone(),
-            place: Place::InFile(range),
-        };
+        let entry = Entry::new(dtype, info.shape.clone(), Place::InFile(range));
         index.tensors.insert(name, entry);
     }
     Ok(index)

@@ -1,8 +1,10 @@
-//! The table of tensors of a `torch.save` archive.
+//! The table of tensors of a `torch.save` archive, and of the files that torch
+//! before 1.6 wrote.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::bytes::Bytes;
 use super::layout::{self, StridedView};
 use super::{Entry, Index, Refusal, shown, zip_entries};
 use crate::model::pickle::{self, PickledTensor};
@@ -12,8 +14,34 @@ use crate::model::pickle::{self, PickledTensor};
 /// storage thousands of times would exhaust the memory of whoever converts it.
 const MAX_SHARING: usize = 2;
 
-/// Reads the index of the zip archive `bytes`.
+/// How a file of torch before 1.6 begins: a pickled number.
+pub(super) const OLD: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9";
+
+/// Reads the index of `bytes`, a zip archive or an older file.
 pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
+    match bytes.starts_with(OLD) {
+        true => read_old(bytes),
+        false => read_archive(bytes),
+    }
+}
+
+/// Behind the pickles every storage: its number of elements, and those.
+fn read_old(bytes: &[u8]) -> Result<Index, Refusal> {
+    let table = pickle::read_old_table(bytes).map_err(|reason| Refusal::new("pickle", reason))?;
+    let mut rest = Bytes::new(bytes, table.end);
+    let mut ranges = BTreeMap::new();
+    for (key, dtype) in &table.storages {
+        let refuse = |reason: String| Refusal::new(format!("storage {}", shown(key)), reason);
+        let n_bytes = rest.size().map(|n_elements| dtype.bytes_of(n_elements));
+        let n_bytes = n_bytes.map_err(refuse)?;
+        let start = rest.at();
+        rest.skip(n_bytes).map_err(refuse)?;
+        ranges.insert(*key, start..rest.at());
+    }
+    index_of(bytes, &table.tensors, &|key| ranges.get(key).cloned())
+}
+
+fn read_archive(bytes: &[u8]) -> Result<Index, Refusal> {
     let entries =
         zip_entries::stored_entries(bytes).map_err(|reason| Refusal::new("archive", reason))?;
     let folder = archive_folder(&entries)?;
@@ -28,13 +56,26 @@ pub(super) fn read(bytes: &[u8]) -> Result<Index, Refusal> {
     let pickle = &bytes[entries[format!("{folder}/data.pkl").as_str()].clone()];
     let tensors =
         pickle::read_state_dict(pickle).map_err(|reason| Refusal::new("data.pkl", reason))?;
+    index_of(bytes, &tensors, &|key| {
+        entries
+            .get(format!("{folder}/data/{key}").as_str())
+            .cloned()
+    })
+}
+
+/// The tensors in their storages, of which `range_of` says where they are.
+fn index_of(
+    bytes: &[u8],
+    tensors: &[PickledTensor<'_>],
+    range_of: &dyn Fn(&str) -> Option<Range<usize>>,
+) -> Result<Index, Refusal> {
     let mut index = Index::default();
     let mut budget = bytes.len();
     let mut n_shared = 0;
-    for tensor in &tensors {
+    for tensor in tensors {
         let refuse =
             |reason: String| Refusal::new(format!("tensor {}", shown(&tensor.name)), reason);
-        let entry = entry(bytes, &entries, folder, tensor, &mut budget).map_err(refuse)?;
+        let entry = entry(bytes, range_of, tensor, &mut budget).map_err(refuse)?;
         n_shared += entry.n_bytes();
         if n_shared > MAX_SHARING.saturating_mul(bytes.len()) {
             return Err(refuse(
@@ -69,20 +110,17 @@ fn archive_folder<'a>(entries: &BTreeMap<&'a str, Range<usize>>) -> Result<&'a s
 
 fn entry(
     bytes: &[u8],
-    entries: &BTreeMap<&str, Range<usize>>,
-    folder: &str,
+    range_of: &dyn Fn(&str) -> Option<Range<usize>>,
     tensor: &PickledTensor<'_>,
     budget: &mut usize,
 ) -> Result<Entry, String> {
     let storage = &tensor.storage;
-    let range = entries
-        .get(format!("{folder}/data/{}", storage.key).as_str())
-        .ok_or_else(|| {
-            format!(
-                "its data/{} is not in the archive; the file is damaged",
-                shown(storage.key)
-            )
-        })?;
+    let range = range_of(storage.key).ok_or_else(|| {
+        format!(
+            "its data/{} is not in the archive; the file is damaged",
+            shown(storage.key)
+        )
+    })?;
     let claimed = storage.n_elements.checked_mul(storage.dtype.n_bytes());
     if claimed != Some(range.len()) {
         return Err(format!(
@@ -98,9 +136,6 @@ fn entry(
         shape: &tensor.shape,
         strides: &tensor.strides,
     };
-    Ok(Entry {
-        dtype: storage.dtype,
-        place: layout::place(bytes, range.clone(), &view, budget)?,
-        shape: tensor.shape.clone(),
-    })
+    let place = layout::place(bytes, range, &view, budget)?;
+    Ok(Entry::new(storage.dtype, tensor.shape.clone(), place))
 }

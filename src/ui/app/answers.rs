@@ -84,7 +84,9 @@ impl App {
     pub fn use_path(&mut self, what: PathFor, path: PathBuf) {
         let draft = &mut self.workspace.draft;
         match what {
-            PathFor::Checkpoint => draft.model.checkpoint = CheckpointSource::File(path),
+            PathFor::Checkpoint | PathFor::CheckpointFolder => {
+                draft.model.checkpoint = CheckpointSource::File(path);
+            }
             PathFor::Vocabulary => draft.model.vocabulary = VocabularySource::File(path),
             PathFor::BenchmarkFolder => {
                 if let DataSource::Official { folder, .. } = &mut draft.data.source {

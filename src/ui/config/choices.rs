@@ -47,6 +47,7 @@ pub fn checkpoint(
     let shown = names[names::checkpoint(value)];
     pick(ui, "checkpoint", shown, &names, |idx| match idx {
         0 => *value = CheckpointSource::Mini,
+        2 => actions.push(Action::Choose(PathFor::CheckpointFolder)),
         _ => actions.push(Action::Choose(PathFor::Checkpoint)),
     })
 }

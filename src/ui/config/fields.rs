@@ -61,12 +61,16 @@ impl Form<'_> {
         row(ui, &hints::MODEL_CHECKPOINT, *beside, |ui, _| {
             choose::checkpoint(ui, &mut model.checkpoint, actions)
         });
+        let what = match names::checkpoint(&model.checkpoint) {
+            2 => PathFor::CheckpointFolder,
+            _ => PathFor::Checkpoint,
+        };
         if let CheckpointSource::File(path) = &model.checkpoint {
             row(
                 ui,
                 &hints::MODEL_CHECKPOINT_DETAIL,
                 beside.within(),
-                |ui, _| choices::path(ui, path, PathFor::Checkpoint, actions),
+                |ui, _| choices::path(ui, path, what, actions),
             );
         }
         row(ui, &hints::MODEL_VOCABULARY, *beside, |ui, _| {

@@ -24,7 +24,7 @@ pub const MODEL_CHECKPOINT: Field = field(
     "Weights",
     "",
     "",
-    "The frozen model, an official RWKV-7 (x070) .pth or .safetensors; or the mini model that ships with the program. No weight is ever changed.",
+    "The frozen model: an RWKV-7 (x070) file (.pth, .safetensors, .st, .gguf, .bin), the folder of a Hugging Face model, or the mini model that ships with the program. No weight is ever changed.",
 )
 .choice();
 pub const MODEL_CHECKPOINT_DETAIL: Field = field(

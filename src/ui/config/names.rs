@@ -4,6 +4,7 @@ use super::card::Card;
 use super::{hints, lift_hints, training_hints};
 use crate::data::{MmluTemplate, Template};
 use crate::kernels::device::{AdapterSummary, DeviceChoice};
+use crate::model::checkpoint::has_ending_of_weights;
 use crate::protocol::run_spec::{
     CheckpointSource, DataSource, EvaluationSplit, LeadingToken, Precision, RunSpec,
     VocabularySource,
@@ -64,7 +65,7 @@ pub const DYNAMICS: [(Dynamics, &str); 3] = [
     (Dynamics::Recurrent, "Recurrent"),
 ];
 /// The checkpoints that can be chosen.
-pub const CHECKPOINTS: [&str; 2] = ["Mini, 7 M", "File"];
+pub const CHECKPOINTS: [&str; 3] = ["Mini, 7 M", "File", "Folder"];
 /// The vocabularies.
 pub const VOCABULARIES: [&str; 4] = ["By the model", "Mini", "World", "File"];
 /// Which layers are trained.
@@ -105,6 +106,8 @@ pub fn device(device: DeviceChoice, adapters: &[AdapterSummary]) -> String {
 pub fn checkpoint(checkpoint: &CheckpointSource) -> usize {
     match checkpoint {
         CheckpointSource::Mini => 0,
+        // By its name, for this is asked in every frame.
+        CheckpointSource::File(path) if !has_ending_of_weights(path) => 2,
         CheckpointSource::File(_) => 1,
     }
 }

@@ -237,6 +237,8 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
     add("Preview the training data".into(), Action::LookAtData);
     add("Find a learning rate".into(), Action::OpenRateSearch);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
+    let folder = Action::Choose(PathFor::CheckpointFolder);
+    add("Choose the folder of a model".into(), folder);
     add(
         "Import a state of another program".into(),
         Action::OpenImport,

@@ -19,11 +19,16 @@ use crate::ui::widgets::metric::Metric;
 /// The endings of training sets.
 const TEXTS: [&str; 5] = ["jsonl", "json", "csv", "tsv", "gz"];
 
+/// The endings of models.
+const MODELS: [&str; 7] = ["pth", "pt", "safetensors", "st", "gguf", "bin", "json"];
+
 /// What a path that is chosen in a dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathFor {
     /// The model of the draft.
     Checkpoint,
+    /// The same as a folder with the files of a model.
+    CheckpointFolder,
     /// Its vocabulary.
     Vocabulary,
     /// The folder of an official benchmark.
@@ -98,8 +103,12 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
             wait_for(
                 chosen,
                 what,
-                file("Choose a model", "RWKV-7 model", &["pth", "safetensors"]),
+                file("Choose a model", "RWKV-7 model", &MODELS),
             );
+        }
+        PathFor::CheckpointFolder => {
+            let dialog = dialog.set_title("Choose the folder of a model");
+            wait_for(chosen, what, dialog.pick_folder());
         }
         PathFor::Vocabulary => wait_for(
             chosen,

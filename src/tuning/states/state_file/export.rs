@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::pth_writer::{PthDType, PthTensor, write_archive};
+use super::pth_dtype::PthDType;
 use super::{
     Metadata, Orientation, TunedState, first_not_finite, keys, place_of, tensor_name, transposed,
 };
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::model::checkpoint::torch_writer::{PthTensor, write_archive};
 use crate::model::checkpoint::{Checkpoint, TensorDType};
 
 /// What was written, after it was read back and compared.
@@ -107,12 +108,13 @@ pub fn write_pth(
             .iter()
             .map(|layer| PthTensor {
                 name: &layer.name,
-                dtype,
-                shape,
-                bytes: &layer.bytes,
+                dtype: export.element.dtype(),
+                shape: &shape,
             })
             .collect();
-        write_atomic(export.path, |file| write_archive(file, &tensors))
+        write_atomic(export.path, |file| {
+            write_archive(file, &tensors, |at, out| out.write_all(&layers[at].bytes))
+        })
     })
 }
 

@@ -95,7 +95,10 @@ impl Convention {
                 orientation: Orientation::KeyValue,
                 format: ".st (Ai00, web-rwkv)",
             }),
-            (CheckpointFormat::Safetensors, _) => None,
+            (
+                CheckpointFormat::Safetensors | CheckpointFormat::Gguf | CheckpointFormat::Ggml,
+                _,
+            ) => None,
         }
     }
 }

@@ -6,21 +6,31 @@ use std::io::{self, Seek, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use super::TensorDType;
+
 /// A tensor for the archive.
-pub(super) struct PthTensor<'a> {
-    pub(super) name: &'a str,
-    pub(super) dtype: PthDType,
-    pub(super) shape: [usize; 3],
-    /// The elements, row-major, little-endian.
-    pub(super) bytes: &'a [u8],
+pub(crate) struct PthTensor<'a> {
+    pub(crate) name: &'a str,
+    /// F32, F16, BF16 or F64.
+    pub(crate) dtype: TensorDType,
+    /// One to three sizes.
+    pub(crate) shape: &'a [usize],
 }
 
 /// Where torch begins the data of each storage, in bytes.
 const STORAGE_ALIGNMENT: u16 = 64;
 
-/// Writes the archive of `tensors` to `file`. The same tensors give the same
+/// From this size on an entry needs the longer fields of zip64.
+const LARGE: u64 = 1 << 32;
+
+/// Writes the archive of `tensors` to `file`; `write` writes the elements of the
+/// one at a place, row-major and little-endian. The same tensors give the same
 /// bytes.
-pub(super) fn write_archive(file: impl Write + Seek, tensors: &[PthTensor<'_>]) -> io::Result<()> {
+pub(crate) fn write_archive<W: Write + Seek>(
+    file: W,
+    tensors: &[PthTensor<'_>],
+    mut write: impl FnMut(usize, &mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let mut zip = ZipWriter::new(file);
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
@@ -30,8 +40,10 @@ pub(super) fn write_archive(file: impl Write + Seek, tensors: &[PthTensor<'_>]) 
     zip.start_file("archive/byteorder", options)?;
     zip.write_all(b"little")?;
     for (key, tensor) in tensors.iter().enumerate() {
+        let n_bytes = tensor.shape.iter().product::<usize>() * tensor.dtype.n_bytes();
+        let options = options.large_file(n_bytes as u64 >= LARGE);
         zip.start_file(format!("archive/data/{key}"), options)?;
-        zip.write_all(tensor.bytes)?;
+        write(key, &mut zip)?;
     }
     zip.start_file("archive/version", options)?;
     zip.write_all(b"3\n")?;
@@ -43,21 +55,24 @@ pub(super) fn write_archive(file: impl Write + Seek, tensors: &[PthTensor<'_>]) 
 fn pickle(tensors: &[PthTensor<'_>]) -> io::Result<Vec<u8>> {
     let mut out = b"\x80\x02}(".to_vec();
     for (key, tensor) in tensors.iter().enumerate() {
-        let [_, rows, columns] = tensor.shape;
         text(&mut out, tensor.name)?;
         out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
         text(&mut out, "storage")?;
         out.extend(match tensor.dtype {
-            PthDType::F32 => b"ctorch\nFloatStorage\n".as_slice(),
-            PthDType::BF16 => b"ctorch\nBFloat16Storage\n".as_slice(),
+            TensorDType::F32 => b"ctorch\nFloatStorage\n".as_slice(),
+            TensorDType::BF16 => b"ctorch\nBFloat16Storage\n".as_slice(),
+            TensorDType::F16 => b"ctorch\nHalfStorage\n".as_slice(),
+            TensorDType::F64 => b"ctorch\nDoubleStorage\n".as_slice(),
+            other => return Err(io::Error::other(format!("no storage of {}", other.name()))),
         });
         text(&mut out, &key.to_string())?;
         text(&mut out, "cpu")?;
         int(&mut out, tensor.shape.iter().product())?;
         // Offset 0; sizes; strides; no gradient; no hooks.
         out.extend(b"tQK\x00");
-        ints(&mut out, &tensor.shape)?;
-        ints(&mut out, &[rows * columns, columns, 1])?;
+        ints(&mut out, tensor.shape)?;
+        let strides = (1..=tensor.shape.len()).map(|from| tensor.shape[from..].iter().product());
+        ints(&mut out, &strides.collect::<Vec<_>>())?;
         out.extend(b"\x89ccollections\nOrderedDict\n)RtR");
     }
     out.extend(b"u.");
@@ -79,20 +94,16 @@ fn int(out: &mut Vec<u8>, int: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn ints(out: &mut Vec<u8>, values: &[usize; 3]) -> io::Result<()> {
+/// A tuple of one to three.
+fn ints(out: &mut Vec<u8>, values: &[usize]) -> io::Result<()> {
     for value in values {
         int(out, *value)?;
     }
-    out.push(0x87);
+    out.push(match values.len() {
+        1 => 0x85,
+        2 => 0x86,
+        3 => 0x87,
+        n => return Err(io::Error::other(format!("{n} dimensions"))),
+    });
     Ok(())
-}
-
-/// The element type of a `.pth` state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub enum PthDType {
-    /// Exact. Every program that loads states converts it.
-    #[default]
-    F32,
-    /// Half the size and 8 bits of mantissa, as RWKV-PEFT saves.
-    BF16,
 }
