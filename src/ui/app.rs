@@ -284,6 +284,7 @@ impl App {
     fn has_dialog(&self) -> bool {
         self.shell.shows_shortcuts
             || self.runs.editing.is_some()
+            || self.runs.details.open.is_some()
             || self.export.open.is_some()
             || self.import.open.is_some()
             || self.scoring.open.is_some()

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use gosling::persist::run_history::past_run;
+use gosling::runs::run::RunStatus;
+
 use crate::program::{FOUR, counts, gosling, refused, runs_of, steps, succeeds, table};
 
 #[test]
@@ -93,7 +96,7 @@ fn a_run_that_cannot_be_done_or_diverges_is_marked_and_the_sweep_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let parts = r#"[(search: List([
-        ["method=Lifted(features: (upscaled_size: 16, support_vectors: Random))"],
+        ["method=Standard(start: File(\"gone.pth\"))"],
         ["training.optimizer=Sgd(momentum: 0.9)", "training.learning_rate=100", "training.clip_norm=None",
          "training.start=0"],
         ["training.learning_rate=0.2"],
@@ -108,6 +111,13 @@ fn a_run_that_cannot_be_done_or_diverges_is_marked_and_the_sweep_goes_on() {
     );
     let text = succeeds(folder, "sweep bad.ron");
     assert!(text.contains("1 failed"), "{text}");
+    // The run itself says the same.
+    let run = past_run(&folder.join("runs/bad.0000")).unwrap();
+    assert!(
+        matches!(&run.status, RunStatus::Failed(reason) if reason.contains("gone.pth")),
+        "{:?}",
+        run.status
+    );
     let runs = table(folder, "bad", "runs");
     let status = |idx: usize| runs[idx]["status"].as_str().unwrap().to_owned();
     assert!(status(0).starts_with("failed, "), "{}", status(0));
@@ -115,6 +125,21 @@ fn a_run_that_cannot_be_done_or_diverges_is_marked_and_the_sweep_goes_on() {
     // What failed is not tried again, unless it is asked for.
     let text = succeeds(folder, "sweep bad.ron --resume");
     assert!(text.contains("1 failed"), "{text}");
+}
+
+#[test]
+fn what_the_model_does_not_allow_refuses_the_sweep_before_it_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let parts = r#"[(search: Grid([(field: "training.seed", values: List([0, 1]))])),
+        (search: List([["method=Lifted(features: (upscaled_size: 16, support_vectors: Random))"]]))]"#;
+    write_sweep(folder, "small", parts);
+    let line = refused(folder, "sweep small.ron");
+    assert!(
+        line.contains("must be at least the model's head size, 64, is 16"),
+        "{line}"
+    );
+    assert!(!folder.join("runs").exists());
 }
 
 #[test]

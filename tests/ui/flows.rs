@@ -105,7 +105,10 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
         .limit = None;
     harness.run_steps(2);
     click(&mut harness, "Measure");
-    wait_for(&mut harness, "of 500 items");
+    wait(&mut harness, "scored", |app| {
+        let scoring = app.workspace.store.scoring.as_ref();
+        scoring.is_some_and(|scoring| scoring.is_on && scoring.total > 0)
+    });
     click(&mut harness, "Stop");
     wait_for(&mut harness, "nothing was written");
     assert_eq!(std::fs::read_dir(folder.join("eval")).unwrap().count(), 1);

@@ -74,9 +74,10 @@ fn every_control_has_a_name() {
     split.shell.dock.put(Tab::Compare, Side::Below);
     let found = unnamed(split, |_| ());
     assert!(found.is_empty(), "beside each other: {found:#?}");
-    let dialogs: [fn(&App) -> Action; 7] = [
+    let dialogs: [fn(&App) -> Action; 8] = [
         |app| Action::OpenExport(app.workspace.selection.selected[0].clone()),
         |app| Action::OpenScoring(app.workspace.selection.selected[0].clone()),
+        |app| Action::OpenDetails(app.workspace.selection.selected[0].clone()),
         |app| Action::EditLabels(app.workspace.selection.selected[0].clone()),
         |_| Action::TogglePalette,
         |_| Action::OpenRateSearch,

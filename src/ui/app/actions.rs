@@ -82,6 +82,11 @@ impl App {
                 }
             }
             Action::Pin(run) => workspace.selection.baseline = run,
+            Action::OpenDetails(run) => {
+                if let Some(run) = workspace.store.get(&run) {
+                    self.runs.details.open(run);
+                }
+            }
             Action::EditLabels(run) => {
                 let labels = workspace.store.get(&run).map(|run| run.labels.clone());
                 self.runs.editing = labels.map(|labels| LabelEditor::new(run, labels));

@@ -19,6 +19,7 @@ use crate::ui::dialogs::scoring::view::score_ui;
 use crate::ui::dialogs::state_import::view::import_ui;
 use crate::ui::items::view::items_ui;
 use crate::ui::playground::view::playground_ui;
+use crate::ui::runs::details::view::details_ui;
 use crate::ui::runs::labels::labels_ui;
 use crate::ui::runs::panel::{Told, runs_panel_ui};
 use crate::ui::shared::action::Action;
@@ -207,6 +208,8 @@ impl App {
             actions.extend(shortcuts_ui(ctx));
         }
         actions.extend(labels_ui(ctx, &mut self.runs.editing));
+        let details = &mut self.runs.details.open;
+        actions.extend(details_ui(ctx, details, &self.workspace.store));
         actions.extend(export_ui(ctx, &mut self.export.open));
         let Workspace {
             store,

@@ -1,5 +1,6 @@
 //! The list of runs: their state, their menu, the queue, their folders.
 
+pub(crate) mod details;
 pub(crate) mod folders;
 pub(crate) mod labels;
 pub(crate) mod panel;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::details::Details;
 use super::folders::RunFolders;
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
@@ -66,6 +67,8 @@ pub struct RunsPanel {
     /// What is written on a run at the moment.
     pub editing: Option<LabelEditor>,
     pub(crate) folders: RunFolders,
+    /// A run that is looked at by itself.
+    pub(crate) details: Details,
 }
 
 impl RunsPanel {
@@ -77,6 +80,7 @@ impl RunsPanel {
             stands_at: None,
             editing: None,
             folders: RunFolders::new(threads),
+            details: Details::new(threads),
         }
     }
 }

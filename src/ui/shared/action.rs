@@ -48,6 +48,8 @@ pub enum Action {
     RunAgain(RunId),
     /// Compare the others with this run, or with none.
     Pin(Option<RunId>),
+    /// Look at a run by itself.
+    OpenDetails(RunId),
     /// Write on a run.
     EditLabels(RunId),
     /// Take what was written on a run.

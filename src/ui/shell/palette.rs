@@ -253,6 +253,10 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
     if let Some(run) = selection.focused().and_then(|id| store.get(id)) {
         let title = run.title();
         add(
+            format!("Show the details of {title}"),
+            Action::OpenDetails(run.id.clone()),
+        );
+        add(
             format!("Edit name, tags and note of {title}"),
             Action::EditLabels(run.id.clone()),
         );

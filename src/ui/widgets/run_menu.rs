@@ -26,6 +26,13 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     let has_state = !run.exported.is_empty();
     entry(
         ui,
+        "Details…",
+        "Its results, files, log and command line",
+        true,
+        Action::OpenDetails(id()),
+    );
+    entry(
+        ui,
         "Name, tags and note…",
         "Edit the labels of the run; its folder keeps its name",
         true,
