@@ -54,6 +54,31 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
+/// A number as it stands at an axis.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 {
+        "0".into()
+    } else if !value.is_finite() {
+        "not finite".into()
+    } else if size >= 1000.0 {
+        short(value)
+    } else if size < 0.001 {
+        format!("{value:.1e}")
+    } else {
+        let n_decimals = (2 - size.log10().floor() as i32).clamp(0, 5) as usize;
+        format!("{value:.n_decimals$}")
+    }
+}
+
+/// As many digits as the number has, few where it is the result of dragging.
+pub fn plain(value: f64) -> String {
+    // What is written is a number again.
+    let rounded: f64 = format!("{value:.8}").parse().unwrap_or(value);
+    let text = format!("{rounded}");
+    if text.len() > 9 { number(value) } else { text }
+}
+
 /// Seconds as the user says them.
 pub(crate) fn duration(secs: f64) -> String {
     let secs = if secs.is_finite() { secs.max(0.0) } else { 0.0 };
@@ -174,6 +199,38 @@ mod tests {
             (f64::INFINITY, "?"),
         ] {
             assert_eq!(short(value), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_have_three_digits() {
+        for (value, expected) in [
+            (0.0, "0"),
+            (0.5, "0.500"),
+            (4.094, "4.09"),
+            (617.4, "617"),
+            (0.0110, "0.0110"),
+            (0.000_02, "2.0e-5"),
+            (12_345.0, "12.3k"),
+            (-0.25, "-0.250"),
+            (f64::NAN, "not finite"),
+        ] {
+            assert_eq!(number(value), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        for (value, expected) in [
+            (0.8, "0.8"),
+            (300.0, "300"),
+            (1e-8, "1.0e-8"),
+            (0.1 + 0.2, "0.3"),
+            (1.0 / 3.0, "0.333"),
+            (100_000_000.0, "100000000"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(plain(value), expected);
         }
     }
 }

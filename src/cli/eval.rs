@@ -16,7 +16,7 @@ use crate::data::{Benchmark, Item, MmluTemplate, Protocol, Split, load, mini};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::persist::evaluation_file::{Scored, later_name, write_evaluation};
-use crate::worker::validate::MAX_CONTEXT;
+use crate::protocol::fields::MAX_CONTEXT;
 
 /// What to score.
 #[derive(Args)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::plain_options::{SourceOptions, StepOptions};
+use super::plain_options::{SourceOptions, StepOptions, field_help};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, list_adapters};
@@ -25,8 +25,7 @@ pub(super) struct SpecArguments {
     preset: Option<String>,
     #[command(flatten)]
     pub sources: SourceOptions,
-    /// A short name, the prefix of the run folder's name.
-    #[arg(long)]
+    #[arg(long, help = field_help("name"))]
     name: Option<String>,
     /// Set one field, such as training.schedule.last=0.1 or
     /// data.source.template=UserAssistant; applied after all other options; can be

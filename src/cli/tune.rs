@@ -13,7 +13,7 @@ use super::spec_arguments::{ChosenSpec, SpecArguments};
 use super::tune_report::report;
 use crate::error::{Error, Result};
 use crate::persist::run_history::past_run;
-use crate::persist::spec_file::print_spec;
+use crate::persist::spec_file::print_commented_spec;
 use crate::protocol::command::{Command, ResumeChanges};
 use crate::protocol::event::{FailureKind, RunOutcome};
 use crate::runs::RunStore;
@@ -70,7 +70,7 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
         None => {
             let ChosenSpec { spec, origin } = arguments.spec.spec(&arguments.steps)?;
             if arguments.print_spec {
-                print(&print_spec(&spec)?);
+                print(&print_commented_spec(&spec)?);
                 return Ok(ExitCode::SUCCESS);
             }
             progress.say(&origin);

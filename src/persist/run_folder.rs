@@ -20,6 +20,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use self::step_files::{step_file, step_files};
 use super::evaluation_file::{Scored, write_evaluation};
 use super::folder_lock::FolderLock;
 use super::metrics::{MetricRecord, MetricsFile};
@@ -31,6 +32,8 @@ use crate::error::{Error, Result};
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::run_spec::{LeadingToken, RunSpec, VocabularySource};
 use crate::tuning::states::state_file::{LIFTED_FILE, VOCABULARY_FILE};
+
+mod step_files;
 
 /// The specification's file name.
 pub const SPEC_FILE: &str = "spec.ron";
@@ -388,29 +391,6 @@ fn create_folders(path: &Path) -> Result<()> {
         fs::create_dir_all(&folder).map_err(|source| Error::io("create", folder, source))?;
     }
     Ok(())
-}
-
-fn step_file(step: usize) -> String {
-    format!("step-{step:06}.safetensors")
-}
-
-fn step_of(file: &str) -> Option<usize> {
-    let step = file.strip_prefix("step-")?.strip_suffix(".safetensors")?;
-    let step = step.parse().ok()?;
-    (step_file(step) == file).then_some(step)
-}
-
-fn step_files(folder: &Path) -> Result<Vec<(usize, PathBuf)>> {
-    let fail = |source| Error::io("read", folder, source);
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        if let Some(step) = step_of(&entry.file_name().to_string_lossy()) {
-            files.push((step, entry.path()));
-        }
-    }
-    files.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(files)
 }
 
 #[cfg(test)]

@@ -16,8 +16,11 @@ use crate::error::{Error, Result};
 use crate::protocol::run_spec::RunSpec;
 use crate::text_file;
 
+mod comments;
 pub(super) mod quotes;
 mod suggest;
+
+pub use comments::print_commented_spec;
 
 use suggest::{no_such_path, unknown};
 
@@ -304,5 +307,7 @@ fn locate(printed: &str, path: &str) -> Result<Range<usize>> {
 
 #[cfg(test)]
 mod lifted_tests;
+#[cfg(test)]
+mod set_tests;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 
 pub mod command;
 pub mod event;
+pub mod fields;
 pub mod latest;
 pub mod log_line;
 pub mod run_spec;

@@ -10,7 +10,8 @@ use crate::kernels::device::DeviceChoice;
 pub use crate::model::{LeadingToken, Precision};
 use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
 
-/// A whole run. Fields that are left out of a RON file take their defaults.
+/// A whole run. Fields that are left out of a RON file take their defaults. What each
+/// is called, does and takes stands in the table of [`super::fields`].
 ///
 /// A state is worth what its use shares with its training. What each field decides
 /// beyond its run, where that is written down and what follows it:

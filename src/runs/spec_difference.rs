@@ -1,94 +1,77 @@
 //! The settings in which runs differ.
 
-use serde_json::Value;
-
+use crate::protocol::fields;
+use crate::protocol::fields::field::Field;
 use crate::protocol::run_spec::RunSpec;
 
+/// What stands where a run has no such field.
+const ABSENT: &str = "–";
+
 /// A setting that is not the same in all of some runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Difference {
-    /// The field's path, as `--set` takes it.
-    pub field: String,
-    /// Its value in each run; "–" where the run has no such field.
+    /// The field.
+    pub field: &'static Field,
+    /// Its value in each run, as the form shows it; "–" where the run has no such
+    /// field.
     pub values: Vec<String>,
 }
 
 /// The settings in which `specs` differ, in the order of the fields.
 pub fn spec_difference(specs: &[&RunSpec]) -> Vec<Difference> {
-    let flat: Vec<Vec<(String, String)>> = specs.iter().map(|spec| flattened(spec)).collect();
-    let mut fields: Vec<&String> = Vec::new();
-    for (field, _) in flat.iter().flatten() {
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
-    let of = |values: &[(String, String)], field: &str| {
-        let found = values.iter().find(|(name, _)| name == field);
-        found.map_or("–".to_owned(), |(_, value)| value.clone())
+    let mut specs: Vec<RunSpec> = specs.iter().map(|spec| (*spec).clone()).collect();
+    let mut values = |field: &Field| -> Vec<String> {
+        let values = specs.iter_mut().map(|spec| field.words(spec));
+        values
+            .map(|value| value.unwrap_or_else(|| ABSENT.to_owned()))
+            .collect()
     };
-    let differences = fields.into_iter().map(|field| Difference {
-        field: field.clone(),
-        values: flat.iter().map(|values| of(values, field)).collect(),
+    let all = fields::all().map(|field| Difference {
+        field,
+        values: values(field),
     });
-    differences
-        .filter(|difference| difference.values.windows(2).any(|pair| pair[0] != pair[1]))
+    all.filter(|of| of.values.windows(2).any(|pair| pair[0] != pair[1]))
         .collect()
-}
-
-fn flattened(spec: &RunSpec) -> Vec<(String, String)> {
-    let mut fields = Vec::new();
-    // A specification has nothing that JSON could not hold.
-    flatten(
-        "",
-        &serde_json::to_value(spec).unwrap_or_default(),
-        &mut fields,
-    );
-    fields
-}
-
-fn flatten(path: &str, value: &Value, fields: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(map) => {
-            for (name, value) in map {
-                let path = match path {
-                    "" => name.clone(),
-                    _ => format!("{path}.{name}"),
-                };
-                flatten(&path, value, fields);
-            }
-        }
-        Value::String(text) => fields.push((path.to_owned(), text.clone())),
-        Value::Null => fields.push((path.to_owned(), "None".into())),
-        other => fields.push((path.to_owned(), other.to_string())),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tuning::spec::Method;
+    use crate::tuning::spec::{Method, MethodKind};
 
     #[test]
     fn only_what_differs_is_told() {
         let a = RunSpec::default();
         let mut b = a.clone();
-        assert_eq!(spec_difference(&[&a, &b]), []);
+        assert!(spec_difference(&[&a, &b]).is_empty());
         b.training.learning_rate = 0.25;
         b.training.seed = 7;
         let mut c = b.clone();
         c.method = Method::Base;
-        let differences = spec_difference(&[&a, &b, &c]);
-        let of = |field: &str| {
-            let found = differences
-                .iter()
-                .find(|difference| difference.field == field);
-            found.map(|difference| difference.values.clone())
+        let mut d = b.clone();
+        d.method = MethodKind::Decorrelated.by_default();
+        let told = |specs: &[&RunSpec]| -> Vec<(String, Vec<String>)> {
+            let differences = spec_difference(specs).into_iter();
+            let named = differences.map(|it| (it.field.name(), it.values));
+            named.collect()
         };
+        let of = |values: &[&str]| values.iter().map(|it| (*it).to_owned()).collect();
         let rate = a.training.learning_rate.to_string();
-        let expected = vec![rate, "0.25".to_owned(), "0.25".to_owned()];
-        assert_eq!(of("training.learning_rate"), Some(expected));
-        assert_eq!(of("training.seed").unwrap()[1..], ["7", "7"]);
-        assert_eq!(of("method").unwrap(), ["–", "–", "Base"]);
-        assert_eq!(of("training.batch"), None);
+        assert_eq!(
+            told(&[&a, &b, &c]),
+            [
+                (
+                    "Method".into(),
+                    of(&["Standard", "Standard", "Base, untuned"])
+                ),
+                ("Layers".into(), of(&["All", "All", "–"])),
+                ("Start state".into(), of(&["Zero", "Zero", "–"])),
+                ("Learning rate η".into(), of(&[&rate, "0.25", "0.25"])),
+                ("Seed".into(), of(&["0", "7", "7"])),
+            ]
+        );
+        let lifted = told(&[&a, &d]);
+        let rule = ("Decorrelation rule".into(), of(&["–", "Local rule"]));
+        assert!(lifted.contains(&rule), "{lifted:?}");
     }
 }

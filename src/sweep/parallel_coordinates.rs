@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::results::{Metric, Row, SweepResults, label};
+use super::results::{Metric, Row, SweepResults};
 use super::values::FieldValue;
+use crate::protocol::fields::short_field_name;
 
 impl SweepResults {
     /// Axes and lines of parallel coordinates: every field, then every metric.
@@ -18,7 +19,7 @@ impl SweepResults {
                 .collect();
             let is_number = values.iter().all(|value| value.number().is_some());
             let choices: BTreeSet<&str> = values.iter().map(|value| value.0.as_str()).collect();
-            json!({"name": field, "label": label(field), "kind": if is_number { "number" } else { "choice" },
+            json!({"name": field, "label": short_field_name(field), "kind": if is_number { "number" } else { "choice" },
                    "is_log": is_number && is_log(values.iter().filter_map(|value| value.number())),
                    "choices": if is_number { Value::Null } else { json!(choices) }})
         };

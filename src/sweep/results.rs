@@ -310,15 +310,3 @@ impl SweepResults {
                 .all(|(_, (a, b))| a == b)
     }
 }
-
-/// What a field is called in a column.
-pub fn label(field: &str) -> &str {
-    match field {
-        "method.features.upscaled_size" => "M",
-        "method.features.gamma" => "gamma",
-        "training.learning_rate" => "rate",
-        "method.learning_rate_lift" => "rate of Z",
-        "method.decorrelation.rule.learning_rate" => "rate of R",
-        other => other.rsplit('.').next().unwrap_or(other),
-    }
-}

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::plan::SweepPlan;
-use super::results::{Best, Metric, Row, SEED, SweepResults, label};
+use super::results::{Best, Metric, Row, SEED, SweepResults};
 use super::task::TaskState;
 use super::values::FieldValue;
 use crate::atomic::write_atomic;
 use crate::bench::{Accuracy, MeanInterval, mean_interval95};
 use crate::error::Result;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
+use crate::protocol::fields::short_field_name;
 use crate::report::{Cell, Estimate, Table, TableFormat};
 
 /// Formats that the tables are written in.
@@ -150,22 +151,21 @@ impl SweepResults {
         Ok(files)
     }
 
-    /// What is different about a run, as `M=64, rate=0.1`.
+    /// What is different about a run, as `M=64, η=0.1`.
     pub fn settings_words(&self, row: &Row) -> String {
         let words = self.fields.iter().zip(&row.values);
-        let words = words
-            .filter_map(|(field, value)| Some(format!("{}={}", label(field), value.as_ref()?.0)));
+        let words = words.filter_map(|(field, value)| {
+            Some(format!("{}={}", short_field_name(field), value.as_ref()?.0))
+        });
         words.collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn columns(&self, full: bool) -> Vec<String> {
-        let short: Vec<&str> = self.fields.iter().map(|field| label(field)).collect();
-        let is_unique = |name: &str| short.iter().filter(|other| **other == name).count() == 1;
-        let column = |(field, name): (&String, &&str)| match !full && is_unique(name) {
-            true => (*name).to_owned(),
-            false => field.clone(),
+        let column = |field: &String| match full {
+            true => field.clone(),
+            false => short_field_name(field).into_owned(),
         };
-        self.fields.iter().zip(&short).map(column).collect()
+        self.fields.iter().map(column).collect()
     }
 }
 

@@ -43,13 +43,13 @@ fn the_wording_of_mmlu_is_asked_only_for_its_official_questions() {
     ] {
         let harness = form(source);
         assert!(harness.query_by_label("Longest item").is_some());
-        assert!(harness.query_by_label("MMLU wording").is_none());
+        assert!(harness.query_by_label("MMLU prompt").is_none());
     }
     let mut harness = form(official(Benchmark::Mmlu));
-    let wording = harness.get_by_role_and_label(Role::ComboBox, "MMLU wording");
+    let wording = harness.get_by_role_and_label(Role::ComboBox, "MMLU prompt");
     wording.click();
     harness.run_steps(4);
-    click(&mut harness, "As RWKV-LM");
+    click(&mut harness, "RWKV-LM");
     assert_eq!(evaluation(&harness).mmlu, MmluTemplate::Rwkv);
 }
 
@@ -85,18 +85,18 @@ fn texts_can_end_in_token_0() {
         template: gosling::data::Template::default(),
     });
     assert!(!harness.state().workspace.draft.data.append_end);
-    wait_for(&mut harness, "Token 0 at the end");
-    click(&mut harness, "Token 0 at the end");
+    wait_for(&mut harness, "End token");
+    click(&mut harness, "End token");
     assert!(harness.state().workspace.draft.data.append_end);
     let benchmark = form(DataSource::Mini(Benchmark::Gsm8k));
-    assert!(benchmark.query_by_label("Token 0 at the end").is_none());
+    assert!(benchmark.query_by_label("End token").is_none());
 }
 
 #[test]
 fn half_precision_is_chosen_and_refused_where_the_processor_computes() {
     let mut harness = form(DataSource::Mini(Benchmark::Gsm8k));
     harness
-        .get_by_role_and_label(Role::ComboBox, "Stored as")
+        .get_by_role_and_label(Role::ComboBox, "Weight precision")
         .click();
     harness.run_steps(4);
     click(&mut harness, "16-bit floats");
@@ -121,7 +121,7 @@ fn a_held_out_file_can_be_taken_out_again() {
         template: gosling::data::Template::default(),
     });
     wait_for(&mut harness, "held-out.jsonl");
-    click(&mut harness, "Remove Held-out file");
+    click(&mut harness, "Remove Validation file");
     let DataSource::Jsonl {
         train, validation, ..
     } = &harness.state().workspace.draft.data.source
@@ -129,7 +129,7 @@ fn a_held_out_file_can_be_taken_out_again() {
         panic!("the data are still texts");
     };
     assert_eq!((train.to_str(), validation), (Some("texts.jsonl"), &None));
-    assert!(harness.query_by_label("Remove Held-out file").is_none());
+    assert!(harness.query_by_label("Remove Validation file").is_none());
 }
 
 #[test]
@@ -260,14 +260,14 @@ fn fields_within_others_have_names() {
     });
     let mut harness = harness(app, vec2(1280.0, 2000.0), Appearance::Dark);
     harness.run_steps(4);
-    click(&mut harness, "Optimiser and early stopping");
+    click(&mut harness, "Optimizer and early stopping");
     harness.run_steps(30);
     for (role, name) in [
-        (Role::TextInput, "Chosen layers"),
+        (Role::TextInput, "Layer numbers"),
         (Role::MultilineTextInput, "Start text"),
-        (Role::SpinButton, "Mean"),
-        (Role::SpinButton, "Mean square"),
-        (Role::SpinButton, "Added"),
+        (Role::SpinButton, "Beta 1"),
+        (Role::SpinButton, "Beta 2"),
+        (Role::SpinButton, "Epsilon"),
     ] {
         assert!(
             harness.query_by_role_and_label(role, name).is_some(),

@@ -157,15 +157,15 @@ fn tab_goes_through_the_window_from_top_to_bottom_and_comes_back() {
         "Presets",
         "Start",
         "Name",
-        "Batch",
-        "Split",
+        "Batch size",
+        "Evaluation split",
         "Selected runs only",
         "Smoothing",
     ];
     let places: Vec<usize> = stops.map(place).to_vec();
     assert!(places.is_sorted(), "{places:?} of {order:?}");
     // Within the configuration downwards.
-    let form = &order[place("Name")..place("Split")];
+    let form = &order[place("Name")..place("Evaluation split")];
     let rows = form.iter();
     let tops: Vec<f32> = rows.map(|(_, rect)| rect.center().y).collect();
     assert!(tops.len() > 10, "{form:?}");

@@ -171,15 +171,11 @@ fn a_first_sweep_is_set_up_by_its_fields_and_saved() {
     let app = app(RunStore::default(), Tab::Sweep, Appearance::Dark);
     let mut harness = harness(app, SIZE, Appearance::Dark);
     wait_for(&mut harness, "No fields to vary yet");
-    assert!(
-        harness
-            .query_by_label("Add Number of support vectors")
-            .is_none()
-    );
-    click(&mut harness, "Add Learning rate");
-    click(&mut harness, "Add Three seeds, for means and intervals");
+    assert!(harness.query_by_label("Add Features M").is_none());
+    click(&mut harness, "Add Learning rate η");
+    click(&mut harness, "Add Seed");
     wait_for(&mut harness, "15 runs");
-    assert!(harness.query_by_label("Add Learning rate").is_none());
+    assert!(harness.query_by_label("Add Learning rate η").is_none());
     assert!(
         harness
             .query_by_label_contains("No fields to vary")

@@ -11,10 +11,10 @@ use crate::persist::presets::preset;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::command::Command;
 use crate::protocol::event::RunId;
+use crate::protocol::fields::choice::Choice as _;
 use crate::runs::run::Run;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
-use crate::ui::config::names;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
 use crate::ui::dialogs::state_import::ImportDialog;
@@ -62,7 +62,7 @@ impl App {
             Action::Advance(key) => workspace.queue.advance(key),
             Action::BeginBeside(key) => workspace.queue.begin_beside(key),
             Action::LookAtData => {
-                let source = names::source(&workspace.draft.data.source);
+                let source = workspace.draft.data.source.name();
                 self.data_preview.open(&workspace.draft, source);
                 // People look because of what is said of the data, or changed them.
                 self.files_changed();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::App;
 use crate::error::Result;
 use crate::format::shown;
-use crate::persist::spec_file::print_spec;
+use crate::persist::spec_file::print_commented_spec;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
 use crate::sweep::sweep_file::print_sweep;
@@ -119,7 +119,7 @@ impl App {
             // As if it had been dropped on the window.
             PathFor::OpenFolder => self.look_at_dropped(path),
             PathFor::SaveSpec => {
-                let text = print_spec(&self.workspace.draft);
+                let text = print_commented_spec(&self.workspace.draft);
                 self.save_text(&path, text);
             }
             PathFor::OpenSweep => self.sweep.read(path),

@@ -7,11 +7,11 @@ use eframe::egui::{
 
 use super::App;
 use crate::persist::spec_file::fields;
+use crate::protocol::fields::field_name;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::ui::compare::view::compare_ui;
 use crate::ui::config::form::{FormContext, config_form_ui};
-use crate::ui::config::names;
 use crate::ui::dialogs::data_preview::view::data_ui;
 use crate::ui::dialogs::export::view::export_ui;
 use crate::ui::dialogs::rate_search::view::rate_ui;
@@ -234,7 +234,7 @@ impl App {
             // A path that is not Unicode has no text, and then no field is listed.
             let fields = fields(&self.workspace.draft).unwrap_or_default();
             let named = fields.into_iter().map(|(path, value)| {
-                let name = names::field_name(&path);
+                let name = field_name(&path).into_owned();
                 [path, name, value]
             });
             let listed = Listed {

@@ -12,7 +12,11 @@ use crate::ui::widgets::controls::{cut_label, cut_middle, group_title, weak_smal
 /// The most runs whose settings stand side by side.
 const MAX_RUNS: usize = 6;
 /// The least width of the names of settings.
-const SETTING_WIDTH: f32 = 150.0;
+const SETTING_WIDTH: f32 = 170.0;
+/// Values of more characters than this may not fit their cells.
+const MAX_CHARS: usize = 16;
+/// Characters that are shown of what long values have in common before they differ.
+const COMMON_CHARS: usize = 4;
 const ROW_HEIGHT: f32 = 22.0;
 
 /// Draws the table; nothing for fewer than two runs.
@@ -60,13 +64,53 @@ pub fn spec_differences_ui(ui: &mut Ui, runs: &[&Run], selection: &Selection) {
         });
         for (idx, difference) in differences.into_iter().enumerate() {
             columns.row_ui(ui, ROW_HEIGHT, idx % 2 == 0, |cells| {
-                cells.cell(Align::Min, |ui| cut_label(ui, difference.field));
-                for value in difference.values {
-                    cells.cell(Align::Min, |ui| {
-                        cut_label(ui, RichText::new(value).monospace());
-                    });
+                let (name, path) = (difference.field.name(), difference.field.path);
+                cells.cell(Align::Min, |ui| cut_label(ui, name).on_hover_text(path));
+                for (value, text) in difference.values.iter().zip(told_apart(&difference.values)) {
+                    cells.cell(Align::Min, |ui| cut_label(ui, text).on_hover_text(value));
                 }
             });
         }
     });
+}
+
+/// Values as they are shown, whose ends may be cut: long ones from where they begin
+/// to differ from the one that is most like them.
+fn told_apart(values: &[String]) -> Vec<String> {
+    let n_common = |a: &str, b: &str| {
+        let both = a.chars().zip(b.chars());
+        both.take_while(|(a, b)| a == b).count()
+    };
+    let shown = |value: &String| {
+        let others = values.iter().filter(|other| *other != value);
+        let n_alike = others.map(|other| n_common(value, other)).max();
+        let n_left_out = n_alike.unwrap_or_default().saturating_sub(COMMON_CHARS);
+        match value.chars().count() > MAX_CHARS && n_left_out > 0 {
+            true => format!("…{}", value.chars().skip(n_left_out).collect::<String>()),
+            false => value.clone(),
+        }
+    };
+    values.iter().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_begin_where_they_differ() {
+        let check = |values: &[&str], expected: &[&str]| {
+            let values: Vec<String> = values.iter().map(|it| (*it).to_owned()).collect();
+            assert_eq!(told_apart(&values), expected);
+        };
+        check(&["0.1", "0.2", "–"], &["0.1", "0.2", "–"]);
+        check(
+            &[
+                "/home/a/data/chats-cleaned-a.jsonl",
+                "/home/a/data/chats-cleaned-b.jsonl",
+                "/home/a/data/gsm.jsonl",
+            ],
+            &["…ned-a.jsonl", "…ned-b.jsonl", "…ata/gsm.jsonl"],
+        );
+    }
 }

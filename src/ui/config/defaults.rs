@@ -2,27 +2,23 @@
 //! it and as the user sees it.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use super::card::Card;
-use super::names;
-use crate::data::Template;
-use crate::persist::spec_file::fields;
-use crate::protocol::run_spec::{DataSource, RunSpec};
-use crate::tuning::spec::{DecorrelationRule, DecorrelationSpec, Method, OptimizerSpec, Schedule};
-use crate::ui::widgets::field::{Field, Takes};
+use crate::persist::spec_file::field_value;
+use crate::protocol::fields;
+use crate::protocol::fields::field::Field;
+use crate::protocol::fields::slot::{Number, Slot};
+use crate::protocol::run_spec::RunSpec;
+use crate::tuning::spec::MethodKind;
 use crate::ui::widgets::field_row::FieldDefaults;
 
-/// Choices with fields of their own: they are as by default where the choice is,
-/// whatever those fields are.
-const WITH_FIELDS: [&str; 3] = [
+/// Choices with fields of their own: those fields are told with the choice of the
+/// draft, and the choice itself with its own default.
+const WITH_FIELDS: [&str; 4] = [
+    "data.source",
     "training.schedule",
     "training.optimizer",
     "method.decorrelation.rule",
 ];
-/// The choice that the fields of data depend on.
-const SOURCE: &str = "data.source";
 /// The method, whose fields are told as it has them first.
 const METHOD: &str = "method";
 
@@ -30,8 +26,8 @@ const METHOD: &str = "method";
 #[derive(Debug, Default)]
 pub struct Defaults {
     of: Option<RunSpec>,
-    /// By the dotted paths of the fields.
-    known: BTreeMap<String, Known>,
+    /// By the labels of the fields.
+    known: Vec<(&'static str, Known)>,
     /// The field that the user wants back.
     asked: Cell<Option<&'static str>>,
 }
@@ -39,12 +35,12 @@ pub struct Defaults {
 /// The default of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
-    /// As a specification has it.
-    value: String,
     /// Whether the draft has something else.
     is_other: bool,
-    /// What the user sees of a choice.
-    name: Option<String>,
+    /// The default as the user sees it; nothing where it has none.
+    words: String,
+    /// What the user is told of it.
+    told: String,
 }
 
 impl Defaults {
@@ -62,88 +58,117 @@ impl Defaults {
             return;
         }
         self.of = Some(draft.clone());
-        let (first, like) = (first_choices(draft), like(draft));
-        // A path that is not Unicode has no text, and then nothing is marked.
-        let present: BTreeMap<String, String> =
-            fields(draft).unwrap_or_default().into_iter().collect();
-        let mut known = BTreeMap::new();
-        for (of, is_choice) in [(&like, false), (&first, true)] {
-            for (path, value) in fields(of).unwrap_or_default() {
-                let is_of_choice = WITH_FIELDS.contains(&path.as_str()) || path == SOURCE;
-                if is_of_choice != is_choice {
-                    continue;
-                }
-                let head = |value: &str| match WITH_FIELDS.contains(&path.as_str()) {
-                    true => value.split('(').next().unwrap_or_default().to_owned(),
-                    false => value.to_owned(),
-                };
-                let is_other = present
-                    .get(&path)
-                    .is_some_and(|present| head(present) != head(&value));
-                let default = Known {
-                    is_other,
-                    name: names::name_at(&path, of),
-                    value,
-                };
-                known.insert(path, default);
+        let (mut first, mut like) = (first_choices(draft), like(draft));
+        let mut draft = draft.clone();
+        let mut default = RunSpec::default();
+        let known = fields::all().map(|field| {
+            let of = match WITH_FIELDS.contains(&field.path) {
+                true => &mut first,
+                false => &mut like,
+            };
+            let mut known = Known::of(field, of, &mut draft);
+            if field.path == METHOD {
+                known = Known::of(field, &mut default, &mut draft);
+                // Other methods are no less usual.
+                known.is_other = false;
             }
-        }
-        if let (Some(method), default) = (known.get_mut(METHOD), RunSpec::default()) {
-            method.name = names::name_at(METHOD, &default);
-        }
-        self.known = known;
+            (field.label, known)
+        });
+        self.known = known.collect();
     }
 
-    /// The default of a field as a specification has it.
-    pub fn value(&self, path: &str) -> Option<&str> {
-        self.known.get(path).map(|default| default.value.as_str())
+    /// The default of a field as a specification has it, by its dotted path.
+    pub fn value(&self, path: &str) -> Option<String> {
+        let draft = self.of.as_ref()?;
+        let of = match WITH_FIELDS.contains(&path) {
+            true => first_choices(draft),
+            false => like(draft),
+        };
+        field_value(&of, path).ok()
     }
 
     /// The field that the user wants back, once.
     pub fn take_asked(&self) -> Option<&'static str> {
         self.asked.take()
     }
+
+    fn known(&self, field: &Field) -> Option<&Known> {
+        let found = self.known.iter().find(|(label, _)| *label == field.label);
+        found.map(|(_, known)| known)
+    }
+}
+
+impl Known {
+    /// The default of a field, which `of` has, beside what the draft has.
+    fn of(field: &Field, of: &mut RunSpec, draft: &mut RunSpec) -> Self {
+        let words = field.words(of).unwrap_or_default();
+        let (Some(default), present) = (field.slot(of), field.slot(draft)) else {
+            return Self::none();
+        };
+        let is_own = match &default {
+            Slot::Path(_) | Slot::Layers(_) => true,
+            Slot::Text(_) => field.path != "name",
+            Slot::Count(_)
+            | Slot::Seed(_)
+            | Slot::Real(_)
+            | Slot::OptionalCount(_)
+            | Slot::OptionalReal(_)
+            | Slot::Patience(_)
+            | Slot::Gamma(_)
+            | Slot::Switch(_)
+            | Slot::Choice(_)
+            | Slot::OptionalPath(_) => false,
+        };
+        if is_own {
+            return Self::none();
+        }
+        let is_same = |present: &Slot<'_>| match (&default, present) {
+            (Slot::Choice(a), Slot::Choice(b)) => a.chosen() == b.chosen(),
+            _ => match (default.number(), present.number()) {
+                (Number::No, Number::No) => default.words() == present.words(),
+                (a, b) => a == b,
+            },
+        };
+        let range = field.range.words();
+        let told = match default.number() {
+            Number::No => format!("Default {words}."),
+            Number::Absent => format!("Default {words}, else {range}."),
+            Number::Is(_) if field.absent.is_empty() => format!("Default {words}, {range}."),
+            Number::Is(_) => format!("Default {words}, {range}, or {}.", field.absent),
+        };
+        Self {
+            is_other: present.is_some_and(|present| !is_same(&present)),
+            words,
+            told,
+        }
+    }
+
+    /// Of what is the user's own.
+    fn none() -> Self {
+        Self {
+            is_other: false,
+            words: String::new(),
+            told: "No default.".to_owned(),
+        }
+    }
 }
 
 impl FieldDefaults for Defaults {
     /// Whether the draft has something else than the default.
     fn is_other(&self, field: &Field) -> bool {
-        field.takes != Takes::Own
-            && self
-                .known
-                .get(field.path)
-                .is_some_and(|default| default.is_other)
+        self.known(field).is_some_and(|known| known.is_other)
     }
 
     /// The default as the user sees it.
     fn words(&self, field: &Field) -> String {
-        let Some(default) = self.known.get(field.path) else {
-            return String::new();
-        };
-        let value = default.value.as_str();
-        match field.takes {
-            Takes::Own => String::new(),
-            Takes::Text => value.trim_matches('"').to_owned(),
-            Takes::Switch => match value {
-                "true" => "on".into(),
-                _ => "off".into(),
-            },
-            Takes::Choice => default.name.clone().unwrap_or_default(),
-            Takes::Number(_) => names::printed(value),
-            Takes::Optional(_, absent) => {
-                let number = value.rsplit(['(', ':']).next().unwrap_or_default();
-                let number = number.trim_end_matches(')');
-                match number.parse::<f64>() {
-                    Ok(_) => names::printed(number),
-                    Err(_) => absent.to_owned(),
-                }
-            }
-        }
+        let known = self.known(field);
+        known.map_or_else(String::new, |known| known.words.clone())
     }
 
     /// What the user is told of the default, and of what else can be put there.
     fn told(&self, field: &Field) -> String {
-        field.told(&self.words(field))
+        let known = self.known(field);
+        known.map_or_else(String::new, |known| known.told.clone())
     }
 
     /// Notes that the user wants a field back as it is by default.
@@ -156,7 +181,7 @@ impl FieldDefaults for Defaults {
 /// have not.
 fn first_choices(draft: &RunSpec) -> RunSpec {
     RunSpec {
-        method: Card::of(&draft.method).by_default(),
+        method: MethodKind::of(&draft.method).by_default(),
         ..RunSpec::default()
     }
 }
@@ -164,119 +189,16 @@ fn first_choices(draft: &RunSpec) -> RunSpec {
 /// The default run with every choice of the draft that has fields of its own.
 fn like(draft: &RunSpec) -> RunSpec {
     let mut like = first_choices(draft);
-    like.data.source = match &draft.data.source {
-        DataSource::Mini(benchmark) => DataSource::Mini(*benchmark),
-        DataSource::Official { benchmark, .. } => DataSource::Official {
-            benchmark: *benchmark,
-            folder: PathBuf::new(),
-        },
-        DataSource::Jsonl { .. } => texts(),
-    };
-    let training = &mut like.training;
-    let (schedule, optimizer) = (&draft.training.schedule, &draft.training.optimizer);
-    training.schedule = schedules(training.schedule)[names::schedule(schedule)];
-    training.optimizer = optimizers(training.optimizer)[names::optimizer(optimizer)];
-    let rule = |method: &Method| {
-        let lifting = method.lifting()?;
-        Some(lifting.decorrelation?.rule)
-    };
-    if let Some(of) = rule(&draft.method)
-        && let Some(decorrelation) = decorrelation_mut(&mut like.method)
-    {
-        decorrelation.rule = rules(decorrelation.rule)[names::rule(&of)];
+    let mut draft = draft.clone();
+    for field in WITH_FIELDS.into_iter().filter_map(fields::find) {
+        if let Some(Slot::Choice(wanted)) = field.slot(&mut draft)
+            && let Some(Slot::Choice(value)) = field.slot(&mut like)
+            && value.chosen() != wanted.chosen()
+        {
+            value.choose(wanted.chosen());
+        }
     }
     like
-}
-
-fn decorrelation_mut(method: &mut Method) -> Option<&mut DecorrelationSpec> {
-    match method {
-        Method::Base | Method::Standard(_) => None,
-        Method::Lifted(lift) => lift.decorrelation.as_mut(),
-        Method::PaperLiteral(literal) => literal.decorrelation.as_mut(),
-    }
-}
-
-/// Texts of the user's own, before any file is chosen.
-pub fn texts() -> DataSource {
-    DataSource::Jsonl {
-        train: PathBuf::new(),
-        validation: None,
-        template: Template::default(),
-    }
-}
-
-/// Every schedule, with the last rate of `beside` where it has one.
-pub fn schedules(beside: Schedule) -> [Schedule; 3] {
-    let of = |schedule| match schedule {
-        Schedule::Cosine { last } | Schedule::Linear { last } => Some(last),
-        Schedule::Constant => None,
-    };
-    let default = || of(RunSpec::default().training.schedule);
-    let last = of(beside).or_else(default).unwrap_or_default();
-    [
-        Schedule::Cosine { last },
-        Schedule::Linear { last },
-        Schedule::Constant,
-    ]
-}
-
-/// Every optimiser, with the constants of Adam of `beside` where it has some.
-pub fn optimizers(beside: OptimizerSpec) -> [OptimizerSpec; 3] {
-    let of = |optimizer| match optimizer {
-        OptimizerSpec::Adam {
-            beta1,
-            beta2,
-            epsilon,
-        }
-        | OptimizerSpec::AdamW {
-            beta1,
-            beta2,
-            epsilon,
-            ..
-        } => Some((beta1, beta2, epsilon)),
-        OptimizerSpec::Sgd { .. } => None,
-    };
-    let default = || of(RunSpec::default().training.optimizer);
-    let (beta1, beta2, epsilon) = of(beside).or_else(default).unwrap_or_default();
-    [
-        OptimizerSpec::Adam {
-            beta1,
-            beta2,
-            epsilon,
-        },
-        OptimizerSpec::AdamW {
-            beta1,
-            beta2,
-            epsilon,
-            weight_decay: 0.01,
-        },
-        OptimizerSpec::Sgd { momentum: 0.9 },
-    ]
-}
-
-/// Every rule of R, with the share of unit variance of `beside` where it has one.
-pub fn rules(beside: DecorrelationRule) -> [DecorrelationRule; 3] {
-    let of = |rule| match rule {
-        DecorrelationRule::LocalRule { kappa, .. } | DecorrelationRule::Joint { kappa, .. } => {
-            Some(kappa)
-        }
-        DecorrelationRule::ScalarRms { .. } => None,
-    };
-    let default = DecorrelationSpec::default().rule;
-    let kappa = of(beside).or(of(default)).unwrap_or_default();
-    let eta = match default {
-        DecorrelationRule::LocalRule { eta, .. } | DecorrelationRule::ScalarRms { eta } => eta,
-        DecorrelationRule::Joint { learning_rate, .. } => learning_rate,
-    };
-    [
-        DecorrelationRule::LocalRule { eta, kappa },
-        DecorrelationRule::Joint {
-            lambda: 1.0,
-            kappa,
-            learning_rate: 0.003,
-        },
-        DecorrelationRule::ScalarRms { eta: 0.025 },
-    ]
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::state::Config;
 use crate::error::Error;
 use crate::kernels::device::mebibytes;
 use crate::persist::presets::PRESETS;
+use crate::protocol::fields::GROUPS;
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::time_ahead::{Ahead, TimeAhead};
 use crate::tuning::spec::Method;
@@ -79,28 +80,14 @@ pub(crate) fn config_form_ui(
     let mut room = ui.new_child(UiBuilder::new().max_rect(room));
     let opens = config.goes_to.is_some();
     scrolled(&mut room, |ui| {
-        form.run_ui(ui, draft);
-        group(ui, "Model", true, opens, |ui| {
-            form.model_ui(ui, &mut draft.model)
-        });
-        group(ui, "Data", true, opens, |ui| {
-            form.data_ui(ui, &mut draft.data)
-        });
-        group(ui, "Method", true, opens, |ui| {
-            form.method_ui(ui, &mut draft.method)
-        });
-        group(ui, "Training", true, opens, |ui| {
-            form.training_ui(ui, &mut draft.training)
-        });
-        group(ui, "Optimiser and early stopping", false, opens, |ui| {
-            form.more_training_ui(ui, &mut draft.training)
-        });
-        group(ui, "Accuracy", true, opens, |ui| {
-            form.evaluation_ui(ui, &mut draft.evaluation, &draft.data.source)
-        });
-        group(ui, "Logging and checkpoints", false, opens, |ui| {
-            form.intervals_ui(ui, &mut draft.intervals)
-        });
+        for of in &GROUPS {
+            match of.title {
+                "" => form.group_ui(ui, of, draft),
+                title => group(ui, title, of.is_common, opens, |ui| {
+                    form.group_ui(ui, of, draft);
+                }),
+            }
+        }
         ui.add_space(GAP);
     });
     let asked = config.defaults.take_asked();

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::error::Result;
 use crate::format::shown;
 use crate::protocol::command::Command;
+use crate::protocol::fields::choice::Choice as _;
 use crate::protocol::run_spec::{DataSource, RunSpec};
 use crate::protocol::state_import::{ImportFinding, ImportRequest};
 use crate::tuning::spec::StartState;
@@ -203,9 +204,7 @@ pub(crate) fn data_name(draft: &RunSpec) -> String {
             let name = train.file_name().unwrap_or_default();
             name.to_string_lossy().into_owned()
         }
-        source @ (DataSource::Mini(_) | DataSource::Official { .. }) => {
-            crate::ui::config::names::source(source)
-        }
+        source @ (DataSource::Mini(_) | DataSource::Official { .. }) => source.name(),
     }
 }
 

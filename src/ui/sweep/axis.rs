@@ -4,10 +4,10 @@ use eframe::egui::{Align, DragValue, Layout, Response, RichText, Role, TextEdit,
 
 use super::parts::spoken;
 use crate::persist::spec_file::field_value;
+use crate::protocol::fields::field_name;
 use crate::protocol::run_spec::RunSpec;
 use crate::sweep::spec::Axis;
 use crate::sweep::values::{FieldValue, Rounding, Values};
-use crate::ui::config::names::field_name;
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::controls::{choice, cut_label, from_right, weak_small, wrong};
 
@@ -43,7 +43,7 @@ pub(super) fn axis_ui(
             from_right(ui, |ui| {
                 let remove = ui.small_button("Remove");
                 is_removed = remove
-                    .on_hover_text(format!("Remove {}", axis.field))
+                    .on_hover_text(format!("Remove {}", field_name(&axis.field)))
                     .clicked();
                 kind_ui(ui, axis, text, rounding);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -135,7 +135,7 @@ fn values_ui(ui: &mut Ui, axis: &mut Axis, text: &mut String, is_random: bool) {
             spoken(
                 &field,
                 Role::TextInput,
-                &format!("Values of {}", axis.field),
+                &format!("Values of {}", field_name(&axis.field)),
             );
             if field.changed() {
                 *values = parse_list(text);

@@ -6,39 +6,23 @@ use eframe::egui::{PopupCloseBehavior, RichText, Role, ScrollArea, TextEdit, Ui}
 use super::action::SweepAction;
 use super::parts::spoken;
 use crate::persist::spec_file::fields;
+use crate::protocol::fields::field_name;
 use crate::protocol::run_spec::{LeadingToken, RunSpec};
 use crate::sweep::spec::Axis;
 use crate::sweep::sweep_file::{SWEEPS, about};
 use crate::sweep::values::{FieldValue, Values};
-use crate::ui::config::names::field_name;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::controls::{cut_label, named, weak_small};
 
-/// Fields that users search most: what the button says, what it is, path.
-const FIRST: [(&str, &str, &str); 6] = [
-    ("Learning rate η", "Learning rate", "training.learning_rate"),
-    (
-        "M",
-        "Number of support vectors",
-        "method.features.upscaled_size",
-    ),
-    (
-        "γ",
-        "Inverse squared width of the kernels",
-        "method.features.gamma",
-    ),
-    (
-        "λ",
-        "Weight of the decorrelation loss",
-        "method.decorrelation.rule.lambda",
-    ),
-    ("η_R", "Step size of R", "method.decorrelation.rule.eta"),
-    (
-        "Seed",
-        "Three seeds, for means and intervals",
-        "training.seed",
-    ),
+/// Fields that users search most.
+const FIRST: [&str; 6] = [
+    "training.learning_rate",
+    "method.features.upscaled_size",
+    "method.features.gamma",
+    "method.decorrelation.rule.lambda",
+    "method.decorrelation.rule.eta",
+    "training.seed",
 ];
 
 /// Draws ways to add a field: those that are searched most, and any other.
@@ -46,16 +30,17 @@ pub(super) fn add_axis_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, base: 
     let known = fields(base).unwrap_or_default();
     ui.horizontal_wrapped(|ui| {
         any_field_ui(ui, part, axes, &known);
-        for (text, what, path) in FIRST {
+        for path in FIRST {
             let Some((field, value)) = known.iter().find(|(field, _)| field == path) else {
                 continue;
             };
             if has(axes, field) {
                 continue;
             }
-            let button = ui.button(text);
-            named(&button, Role::Button, &format!("Add {what}"));
-            if button.on_hover_text(format!("{what}, {field}")).clicked() {
+            let name = field_name(field);
+            let button = ui.button(name.as_ref());
+            named(&button, Role::Button, &format!("Add {name}"));
+            if button.on_hover_text(field).clicked() {
                 axes.push(axis(field, value));
             }
         }
@@ -201,7 +186,7 @@ mod tests {
         for (name, _) in PRESETS {
             let base = preset(name).unwrap();
             let known = fields(&base).unwrap();
-            for (_, _, path) in FIRST {
+            for path in FIRST {
                 let Some((field, value)) = known.iter().find(|(field, _)| field == path) else {
                     continue;
                 };

@@ -7,7 +7,8 @@ use eframe::egui::{
 use super::parts::{has_fields, run_of, spoken};
 use super::scale::{Of, colour, value};
 use super::settings::ResultsSettings;
-use crate::sweep::results::{Row, SweepResults, label};
+use crate::protocol::fields::field_name;
+use crate::sweep::results::{Row, SweepResults};
 use crate::sweep::values::FieldValue;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::palette;
@@ -156,11 +157,12 @@ fn ink_on(fill: eframe::egui::Color32) -> eframe::egui::Color32 {
 pub(super) fn field_ui(ui: &mut Ui, id: &str, results: &SweepResults, chosen: &mut usize) {
     *chosen = (*chosen).min(results.fields.len().saturating_sub(1));
     let shown = ComboBox::from_id_salt(id)
-        .width(110.0)
-        .selected_text(label(&results.fields[*chosen]));
+        .width(150.0)
+        .truncate()
+        .selected_text(field_name(&results.fields[*chosen]));
     let shown = shown.show_ui(ui, |ui| {
         for (idx, field) in results.fields.iter().enumerate() {
-            ui.selectable_value(chosen, idx, label(field))
+            ui.selectable_value(chosen, idx, field_name(field).into_owned())
                 .on_hover_text(field);
         }
     });

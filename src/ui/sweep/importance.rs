@@ -2,6 +2,7 @@
 
 use eframe::egui::{Align2, FontId, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
+use crate::protocol::fields::field_name;
 use crate::sweep::plan::SweepPlan;
 use crate::sweep::results::{Metric, SweepResults};
 use crate::ui::shell::theme::{GAP, palette};
@@ -13,8 +14,8 @@ const NAME_WIDTH: f32 = 230.0;
 /// Draws it.
 pub(super) fn importance_ui(ui: &mut Ui, plan: &SweepPlan, results: &SweepResults, metric: Metric) {
     scrolled(ui, |ui| {
-        for (part, name) in results.parts.iter().enumerate() {
-            group_title(ui, name);
+        for (part, title) in results.parts.iter().enumerate() {
+            group_title(ui, title);
             let found = results.importance(plan, part, metric);
             if found.is_empty() {
                 weak_small(
@@ -31,7 +32,7 @@ pub(super) fn importance_ui(ui: &mut Ui, plan: &SweepPlan, results: &SweepResult
                 let ratio =
                     ratio.map_or_else(String::new, |ratio| format!(", rank ratio {ratio:.2}"));
                 let text = format!("{direction}{ratio}, n = {}", importance.n);
-                bar_ui(ui, &field, importance.strength() as f32, &text);
+                bar_ui(ui, &field_name(&field), importance.strength() as f32, &text);
             }
             ui.add_space(GAP);
         }

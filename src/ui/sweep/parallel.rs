@@ -202,6 +202,7 @@ fn axis_ui(
         colours.strong
     };
     painter.text(name.center(), Align2::CENTER_CENTER, text, font, ink);
+    let click = click.on_hover_text(&axis.title);
     if click.clicked()
         && let Some(is_log) = axis.is_log()
     {

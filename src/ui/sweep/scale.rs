@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 use eframe::egui::{Color32, Visuals};
 
 use crate::colormap::{self, ColourMap, Limits};
+use crate::protocol::fields::{field_name, short_field_name};
 use crate::sweep::parallel_coordinates::is_log;
-use crate::sweep::results::{Metric, Row, SweepResults, label};
+use crate::sweep::results::{Metric, Row, SweepResults};
 use crate::ui::widgets::numbers::number;
 
 /// Values of a field that are still marked one by one.
@@ -24,8 +25,10 @@ pub enum Of {
 /// Values along an axis, from 0 at its start to 1 at its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scale {
-    /// What it is called.
+    /// What it is called: the symbol of a field, if it has one.
     pub name: String,
+    /// The name in full.
+    pub title: String,
     of: Of,
     kind: Kind,
 }
@@ -45,9 +48,13 @@ enum Kind {
 impl Scale {
     /// Over all runs; `wants_log` overrides what the values suggest.
     pub fn new(results: &SweepResults, of: Of, wants_log: Option<bool>) -> Self {
-        let name = match of {
-            Of::Field(idx) => label(&results.fields[idx]).to_owned(),
-            Of::Metric(metric) => metric.words().to_owned(),
+        let (name, title) = match of {
+            Of::Field(idx) => {
+                let path = &results.fields[idx];
+                let title = format!("{}\n{path}", field_name(path));
+                (short_field_name(path).into_owned(), title)
+            }
+            Of::Metric(metric) => (metric.words().to_owned(), metric.words().to_owned()),
         };
         let numbers: Vec<Option<f64>> = results
             .rows
@@ -85,7 +92,12 @@ impl Scale {
             choices.dedup();
             Kind::Choices(choices)
         };
-        Self { name, of, kind }
+        Self {
+            name,
+            title,
+            of,
+            kind,
+        }
     }
 
     /// Whether it is logarithmic; none where it has no numbers.

@@ -8,7 +8,8 @@ use eframe::egui::{
 
 use super::parts::{run_of, select};
 use super::settings::{Column, ResultsSettings};
-use crate::sweep::results::{Metric, Row, SweepResults, label};
+use crate::protocol::fields::{field_name, short_field_name};
+use crate::sweep::results::{Metric, Row, SweepResults};
 use crate::sweep::task::TaskState;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::{blend, palette};
@@ -37,7 +38,7 @@ pub(super) fn table_ui(
         .auto_shrink([false, false])
         .show(ui, |ui| {
             ui.set_min_width(natural * stretch);
-            heading_ui(ui, &columns, &widths, look);
+            heading_ui(ui, results, &columns, &widths, look);
             ScrollArea::vertical()
                 .auto_shrink([false, false])
                 .show_rows(ui, ROW_HEIGHT, rows.len(), |ui, range| {
@@ -52,7 +53,12 @@ pub(super) fn table_ui(
 fn columns(results: &SweepResults, metrics: &[Metric]) -> Vec<(Column, String, f32)> {
     let mut columns = vec![(Column::Name, "run".to_owned(), 140.0)];
     let fields = results.fields.iter().enumerate();
-    columns.extend(fields.map(|(idx, field)| (Column::Field(idx), label(field).to_owned(), 62.0)));
+    columns.extend(fields.map(|(idx, field)| {
+        let name = short_field_name(field).into_owned();
+        // A name is not cut; the triangle of the order stands behind it.
+        let width = 26.0 + 6.6 * name.chars().count() as f32;
+        (Column::Field(idx), name, width.max(62.0))
+    }));
     columns.push((Column::Status, "status".into(), 76.0));
     for &metric in metrics {
         let width = match metric {
@@ -72,6 +78,7 @@ fn columns(results: &SweepResults, metrics: &[Metric]) -> Vec<(Column, String, f
 
 fn heading_ui(
     ui: &mut Ui,
+    results: &SweepResults,
     columns: &[(Column, String, f32)],
     widths: &[f32],
     look: &mut ResultsSettings,
@@ -90,6 +97,13 @@ fn heading_ui(
                 format!("Sort by {name}"),
             )
         });
+        let response = match column {
+            Column::Field(idx) => {
+                let path = &results.fields[*idx];
+                response.on_hover_text(format!("{}\n{path}", field_name(path)))
+            }
+            Column::Name | Column::Status | Column::Metric(_) => response,
+        };
         let (sorted, is_falling) = look.sort;
         if response.clicked() {
             look.sort = (*column, sorted == *column && !is_falling);

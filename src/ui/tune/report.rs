@@ -4,11 +4,11 @@
 use crate::persist::command_line::command_line;
 use crate::persist::utc::utc_now;
 use crate::protocol::event::EvaluationPhase;
+use crate::protocol::fields;
 use crate::report::page::{Page, PagePart};
 use crate::report::{Cell, Table};
 use crate::runs::run::Run;
 use crate::runs::spec_difference::spec_difference;
-use crate::ui::config::names;
 use crate::ui::widgets::accuracy::headline;
 use crate::ui::widgets::metric::Metric;
 use crate::ui::widgets::status_mark::status_sentence;
@@ -82,7 +82,11 @@ fn runs_table(runs: &[Run]) -> Table {
             Some((step, loss)) => (Cell::number(loss, 4), Cell::Count(step as u64)),
             None => (Cell::Empty, Cell::Empty),
         };
-        let name = |path| Cell::text(names::name_at(path, &run.spec).unwrap_or_default());
+        let mut spec = run.spec.clone();
+        let mut name = |path| {
+            let name = fields::find(path).and_then(|field| field.words(&mut spec));
+            Cell::text(name.unwrap_or_default())
+        };
         table.push([
             Cell::text(run.title()),
             name("method"),

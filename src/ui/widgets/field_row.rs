@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 
 use eframe::egui::{
     Align, DragValue, Layout, Response, RichText, Role, Sense, Shape, Slider, SliderClamping,
-    Stroke, StrokeKind, Ui, Vec2, WidgetInfo, vec2,
+    Stroke, StrokeKind, TextStyle, TextWrapMode, Ui, Vec2, WidgetInfo, WidgetText, vec2,
 };
 
-use super::controls::{cut_label, named, wrong};
-use super::field::Field;
+use super::controls::{self, cut_label, named, wrong};
 use super::numbers::plain;
+use crate::protocol::fields::field::Field;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, FOCUS_RING, palette};
 
 /// Width of the names.
@@ -75,10 +75,12 @@ pub struct FieldContext<'a> {
 }
 
 impl FieldContext<'_> {
-    /// The same for a field within another, which says what is wrong with both.
+    /// The same for a field within another, which says what is wrong with both and is
+    /// the one to go to.
     pub fn within(self) -> Self {
         Self {
             problem: None,
+            goes_to: None,
             ..self
         }
     }
@@ -141,15 +143,21 @@ fn name_ui(ui: &mut Ui, field: &Field, defaults: Option<&dyn FieldDefaults>) -> 
     let size = vec2(NAME_WIDTH - of_back, CONTROL_HEIGHT);
     let name = ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
         ui.set_min_width(size.x);
-        let name = cut_label(ui, field.name);
-        if !field.symbol.is_empty() {
-            ui.label(RichText::new(field.symbol).italics().weak());
+        if field.symbol.is_empty() {
+            return cut_label(ui, field.label);
         }
+        let symbol = RichText::new(field.symbol).italics().weak();
+        let symbol = WidgetText::from(symbol);
+        let symbol = symbol.into_galley(ui, Some(TextWrapMode::Extend), 0.0, TextStyle::Body);
+        // What does not fit is cut off the name.
+        let room = size.x - symbol.size().x - ui.spacing().item_spacing.x;
+        let name = controls::within(ui, room, |ui| cut_label(ui, field.label));
+        ui.label(symbol);
         name
     });
     if let Some(defaults) = other {
         let back = back_button(ui);
-        let label = format!("{}, back to the default", field.name);
+        let label = format!("{}, back to the default", field.label);
         named(&back, Role::Button, &label);
         let hint = format!("Back to the default, {}", defaults.words(field));
         if back.on_hover_text(hint).clicked() {
@@ -218,7 +226,7 @@ pub fn count(ui: &mut Ui, field: &Field, value: &mut usize) -> Response {
     let speed = (*value as f64 * 0.02).max(0.1);
     let drag = DragValue::new(value)
         .speed(speed)
-        .range(field.range().span())
+        .range(field.range.span())
         .clamp_existing_to_range(false);
     ui.add_sized(NUMBER_SIZE, drag)
 }
@@ -227,7 +235,7 @@ pub fn count(ui: &mut Ui, field: &Field, value: &mut usize) -> Response {
 pub fn seed(ui: &mut Ui, field: &Field, value: &mut u64) -> Response {
     let drag = DragValue::new(value)
         .speed(0.1)
-        .range(field.range().span())
+        .range(field.range.span())
         .clamp_existing_to_range(false);
     ui.add_sized(NUMBER_SIZE, drag)
 }
@@ -238,7 +246,7 @@ pub fn real(ui: &mut Ui, field: &Field, value: &mut f64) -> Response {
     let drag = DragValue::new(value)
         .speed((before.abs() * 0.02).max(0.001))
         .custom_formatter(|value, _| plain(value))
-        .range(field.range().span())
+        .range(field.range.span())
         .clamp_existing_to_range(false);
     let response = ui.add_sized(NUMBER_SIZE, drag);
     keep_within(field, value, before);
@@ -263,7 +271,7 @@ pub fn log_slider(
     let drag = DragValue::new(value)
         .speed((before.abs() * 0.02).max(1e-6))
         .custom_formatter(|value, _| plain(value));
-    let typed = ui.add_sized(VALUE_SIZE, drag).accessible_name(field.name);
+    let typed = ui.add_sized(VALUE_SIZE, drag).accessible_name(field.label);
     keep_within(field, value, before);
     response | typed
 }
@@ -275,10 +283,11 @@ fn fill_slider(ui: &mut Ui) {
     ui.spacing_mut().slider_width = room.max(40.0);
 }
 
-/// A share of something, on a slider.
-pub fn share_slider(ui: &mut Ui, field: &Field, value: &mut f64) -> Response {
+/// A number on a slider over the range of its field.
+pub fn slider(ui: &mut Ui, field: &Field, value: &mut f64) -> Response {
+    let before = *value;
     fill_slider(ui);
-    let span = field.range().span();
+    let span = field.range.span();
     let slider = Slider::new(value, span.clone())
         .clamping(SliderClamping::Edits)
         .show_value(false);
@@ -287,27 +296,37 @@ pub fn share_slider(ui: &mut Ui, field: &Field, value: &mut f64) -> Response {
         .speed(0.01)
         .range(span)
         .fixed_decimals(2);
-    response | ui.add_sized(VALUE_SIZE, drag).accessible_name(field.name)
+    let typed = ui.add_sized(VALUE_SIZE, drag).accessible_name(field.label);
+    keep_within(field, value, before);
+    response | typed
 }
 
-/// A whole number on a logarithmic slider.
-pub fn size_slider(ui: &mut Ui, field: &Field, value: &mut usize, step: f64) -> Response {
+/// A whole number on a logarithmic slider, which has those of `usual`; any other that
+/// the field takes can be typed.
+pub fn whole_slider(
+    ui: &mut Ui,
+    field: &Field,
+    value: &mut usize,
+    usual: RangeInclusive<usize>,
+) -> Response {
     fill_slider(ui);
-    let span = field.range().whole_span();
-    let slider = Slider::new(value, span.clone())
+    let step = field.range.step().unwrap_or(1.0);
+    let slider = Slider::new(value, usual)
         .clamping(SliderClamping::Edits)
         .logarithmic(true)
         .step_by(step)
         .show_value(false);
     let response = ui.add(slider);
-    let drag = DragValue::new(value).speed(step / 4.0).range(span);
+    let drag = DragValue::new(value)
+        .speed(step / 4.0)
+        .range(field.range.span());
     let drag = drag.clamp_existing_to_range(false);
-    response | ui.add_sized(VALUE_SIZE, drag).accessible_name(field.name)
+    response | ui.add_sized(VALUE_SIZE, drag).accessible_name(field.label)
 }
 
 fn keep_within(field: &Field, value: &mut f64, before: f64) {
     if value.to_bits() != before.to_bits() {
-        *value = field.range().fit(*value, before);
+        *value = field.range.fit(*value, before);
     }
 }
 
@@ -326,7 +345,7 @@ pub fn optional<T: Copy>(
     }
     match value {
         Some(value) => control(ui, field, value) | check,
-        None => ui.label(RichText::new(field.absent()).weak()) | check,
+        None => ui.label(RichText::new(field.absent).weak()) | check,
     }
 }
 
@@ -334,7 +353,7 @@ pub fn optional<T: Copy>(
 pub fn set_check(ui: &mut Ui, field: &Field, is_set: &mut bool) -> Response {
     let check = ui.checkbox(is_set, "");
     check.widget_info(|| {
-        let name = format!("{}, set a value", field.name);
+        let name = format!("{}, set a value", field.label);
         WidgetInfo::selected(Role::CheckBox, true, *is_set, name)
     });
     check

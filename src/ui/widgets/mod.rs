@@ -5,7 +5,6 @@ pub(super) mod accuracy_bars;
 pub(super) mod choices;
 pub(super) mod columns;
 pub(super) mod controls;
-pub(super) mod field;
 pub(super) mod field_row;
 pub(super) mod heatmap;
 pub(super) mod heatmap_data;

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::data::{Benchmark, Template};
+use crate::protocol::run_spec::{CheckpointSource, VocabularySource};
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, EarlyStopping, Gamma, Layers, LiftSpec, Method,
-    PaperLiteralSpec, StandardSpec, StartState,
+    OptimizerSpec, PaperLiteralSpec, Schedule, StandardSpec, StartState,
 };
 
 #[test]
@@ -141,7 +142,7 @@ fn rates() {
     );
     check_error(
         |s| s.training.schedule = Schedule::Linear { last: 1.5 },
-        "training.schedule.last: must be from 0 to 1, a share of the peak rate, is 1.5",
+        "training.schedule.last: must be at most 1, is 1.5",
     );
     check_fits(|s| s.training.schedule = Schedule::Cosine { last: 1.0 });
 }
@@ -195,7 +196,7 @@ fn early_stopping_needs_checks() {
     );
     check_error(
         |s| s.training.early_stopping = Some(EarlyStopping { patience: 0 }),
-        "training.early_stopping.patience: must be at least 1, is 0",
+        "training.early_stopping: must be None or at least 1, is 0",
     );
     check_fits(|s| s.training.validate_every = 0);
 }
@@ -332,7 +333,7 @@ fn lifted_states() {
     };
     for (rule, want) in [
         (rule(0.0, 0.5), "eta: must be above 0 and at most 1, is 0"),
-        (rule(0.1, 1.5), "kappa: must be from 0 to 1, is 1.5"),
+        (rule(0.1, 1.5), "kappa: must be at most 1, is 1.5"),
         (
             DecorrelationRule::ScalarRms { eta: 2.0 },
             "eta: must be above 0 and at most 1, is 2",
@@ -359,11 +360,7 @@ fn lifted_states() {
     }
     for (interval, sample, want) in [
         (0, 1.0, "interval: must be at least 1, is 0"),
-        (
-            1,
-            0.0,
-            "sample: must be above 0 and at most 1, a share of the positions, is 0",
-        ),
+        (1, 0.0, "sample: must be above 0 and at most 1, is 0"),
     ] {
         let spec = DecorrelationSpec {
             interval,

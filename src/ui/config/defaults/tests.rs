@@ -2,16 +2,12 @@
 
 use super::*;
 use crate::data::Benchmark;
-use crate::persist::spec_file::{field_value, set_field};
-use crate::tuning::spec::{EarlyStopping, LiftSpec, PaperLiteralSpec};
-use crate::ui::config::{hints, lift_hints, training_hints};
-
-fn all() -> Vec<Field> {
-    let mut all = hints::ALL.to_vec();
-    all.extend(training_hints::ALL);
-    all.extend(lift_hints::ALL);
-    all
-}
+use crate::persist::spec_file::set_field;
+use crate::protocol::fields::choice::Choice as _;
+use crate::protocol::run_spec::DataSource;
+use crate::tuning::spec::{
+    DecorrelationSpec, EarlyStopping, LiftSpec, Method, OptimizerSpec, PaperLiteralSpec, Schedule,
+};
 
 /// Runs that have every field between them.
 fn drafts() -> Vec<RunSpec> {
@@ -21,7 +17,7 @@ fn drafts() -> Vec<RunSpec> {
         change(&mut draft);
         drafts.push(draft);
     };
-    add(&|draft| draft.data.source = texts());
+    add(&|draft| draft.data.source = DataSource::all().pop().unwrap());
     add(&|draft| {
         draft.data.source = DataSource::Official {
             benchmark: Benchmark::Mmlu,
@@ -29,11 +25,11 @@ fn drafts() -> Vec<RunSpec> {
         };
     });
     for idx in 0..3 {
-        add(&|draft| draft.training.schedule = schedules(draft.training.schedule)[idx]);
-        add(&|draft| draft.training.optimizer = optimizers(draft.training.optimizer)[idx]);
+        add(&|draft| draft.training.schedule.choose(idx));
+        add(&|draft| draft.training.optimizer.choose(idx));
         add(&|draft| {
             let mut decorrelation = DecorrelationSpec::default();
-            decorrelation.rule = rules(decorrelation.rule)[idx];
+            decorrelation.rule.choose(idx);
             draft.method = Method::Lifted(LiftSpec {
                 decorrelation: Some(decorrelation),
                 ..LiftSpec::default()
@@ -55,55 +51,26 @@ fn having(path: &str) -> (RunSpec, Defaults) {
 }
 
 #[test]
-fn no_field_of_the_form_is_left_out_here() {
-    let sources = [
-        (include_str!("../hints.rs"), hints::ALL.len()),
-        (
-            include_str!("../training_hints.rs"),
-            training_hints::ALL.len(),
-        ),
-        (include_str!("../lift_hints.rs"), lift_hints::ALL.len()),
-    ];
-    for (text, n) in sources {
-        assert_eq!(text.matches(": Field =").count(), n);
-    }
-}
-
-#[test]
-fn every_field_of_a_specification_stands_in_the_form() {
-    // The first is chosen with the set, the second is all that early stopping has.
-    let elsewhere = ["data.source.benchmark", "training.early_stopping.patience"];
-    for mut draft in drafts() {
-        draft.training.early_stopping = Some(EarlyStopping { patience: 3 });
-        let fields: Vec<String> = fields(&draft).unwrap().into_iter().map(|it| it.0).collect();
-        let is_leaf = |path: &str| {
-            let below = format!("{path}.");
-            !fields.iter().any(|other| other.starts_with(&below))
-        };
-        for path in fields.iter().filter(|path| is_leaf(path)) {
-            let stands = all().iter().any(|field| field.path == path);
-            assert!(stands || elsewhere.contains(&path.as_str()), "{path}");
-        }
-    }
-}
-
-#[test]
 fn every_field_tells_its_default() {
-    for field in all() {
-        let (_, defaults) = having(field.path);
-        let told = defaults.told(&field);
-        let words = defaults.words(&field);
-        match field.takes {
-            Takes::Own => assert_eq!(told, "No default."),
-            Takes::Text | Takes::Switch | Takes::Choice => {
+    for field in fields::all() {
+        let (mut draft, defaults) = having(field.path);
+        let told = defaults.told(field);
+        let words = defaults.words(field);
+        let Some(slot) = field.slot(&mut draft) else {
+            assert_eq!(told, "No default.", "{}", field.label);
+            continue;
+        };
+        match (&slot, slot.number()) {
+            (Slot::Path(_) | Slot::Layers(_), _) => assert_eq!(told, "No default."),
+            (_, Number::No) => {
                 assert!(!words.is_empty(), "{}", field.path);
                 assert_eq!(told, format!("Default {words}."));
             }
-            Takes::Number(range) | Takes::Optional(range, _) => {
+            (_, Number::Absent | Number::Is(_)) => {
                 assert!(!words.is_empty(), "{}", field.path);
                 let start = format!("Default {words}, ");
                 assert!(told.starts_with(&start), "{told}");
-                assert!(told.contains(&range.words()), "{told}");
+                assert!(told.contains(&field.range.words()), "{told}");
             }
         }
     }
@@ -161,11 +128,11 @@ fn the_defaults_are_those_of_the_specification() {
             limit(training.validation_limit),
         ),
         ("training.l2wrap", switch(training.l2wrap)),
-        ("training.select_by", "lowest loss".into()),
+        ("training.select_by", "Best loss".into()),
         ("evaluation.before", switch(evaluation.before)),
         ("evaluation.few_shot", whole(evaluation.few_shot)),
         ("evaluation.context_length", "unlimited".into()),
-        ("evaluation.max_new_tokens", "automatic".into()),
+        ("evaluation.max_new_tokens", "auto".into()),
         ("intervals.checkpoint", whole(intervals.checkpoint)),
         ("intervals.snapshot_mib", whole(intervals.snapshot_mib)),
         ("method.tune_s0", switch(lift.tune_s0)),
@@ -175,7 +142,7 @@ fn the_defaults_are_those_of_the_specification() {
         ),
         ("method.features.gamma", "1".into()),
         ("method.learning_rate_lift", real(lift.learning_rate_lift)),
-        ("method.decorrelation.rule", "The local rule".into()),
+        ("method.decorrelation.rule", "Local rule".into()),
         ("method.decorrelation.rule.eta", "0.05".into()),
         ("method.decorrelation.rule.kappa", "0.5".into()),
         (
@@ -185,23 +152,23 @@ fn the_defaults_are_those_of_the_specification() {
         ("method.decorrelation.sample", real(decorrelation.sample)),
     ];
     for (path, expected) in expected {
-        let field = all().into_iter().find(|field| field.path == path).unwrap();
+        let field = fields::find(path).unwrap();
         let (_, defaults) = having(path);
-        assert_eq!(defaults.words(&field), expected, "{path}");
+        assert_eq!(defaults.words(field), expected, "{path}");
     }
 }
 
-/// What a control takes can be run, as far as this field goes, at both ends.
+/// What a control takes can be run, as far as this field goes, at both ends, and
+/// what it does not take cannot.
 #[test]
 fn ranges_end_where_the_rules_of_a_run_do() {
-    for field in all() {
-        let (Takes::Number(range) | Takes::Optional(range, _)) = field.takes else {
-            continue;
-        };
+    let mut n_ends = 0;
+    for field in fields::all() {
+        let range = field.range;
         let is_refused = |value: f64| {
             let (mut draft, _) = having(field.path);
             if field.path == "training.warmup_steps" {
-                draft.training.steps = crate::worker::validate::MAX_STEPS;
+                draft.training.steps = fields::MAX_STEPS;
             }
             let value = match field.path {
                 "training.early_stopping" => format!("(patience: {value})"),
@@ -212,21 +179,15 @@ fn ranges_end_where_the_rules_of_a_run_do() {
             error.is_some_and(|error| error.starts_with(field.path))
         };
         let (first, last) = (*range.span().start(), *range.span().end());
-        for end in [first, last].into_iter().filter(|end| range.admits(*end)) {
-            assert!(!is_refused(end), "{} {end}", field.path);
-        }
         for end in [first, last].into_iter().filter(|end| end.is_finite()) {
-            // These are narrower than the rules: heads have 64 channels, and a
-            // slider ends somewhere.
-            let is_narrower = end == first
-                && ["features.upscaled_size", "decorrelation.sample"]
-                    .iter()
-                    .any(|name| field.path.ends_with(name));
-            if !range.admits(end) && !is_narrower {
-                assert!(is_refused(end), "{} {end}", field.path);
-            }
+            assert_eq!(is_refused(end), !range.admits(end), "{} {end}", field.path);
+            n_ends += 1;
+        }
+        if last.is_finite() {
+            assert!(is_refused(last * 2.0), "{}", field.path);
         }
     }
+    assert!(n_ends > 50, "{n_ends}");
 }
 
 #[test]
@@ -239,7 +200,7 @@ fn what_differs_is_marked_and_goes_back() {
     draft.training.early_stopping = Some(EarlyStopping { patience: 2 });
     let marked = |draft: &RunSpec| -> Vec<&'static str> {
         let defaults = Defaults::of(draft);
-        let is_other = all().into_iter().filter(|field| defaults.is_other(field));
+        let is_other = fields::all().filter(|field| defaults.is_other(field));
         is_other.map(|field| field.path).collect()
     };
     let expected = [
@@ -247,12 +208,12 @@ fn what_differs_is_marked_and_goes_back() {
         "training.steps",
         "training.schedule.last",
         "training.optimizer",
-        "training.early_stopping",
         "training.optimizer.momentum",
+        "training.early_stopping",
     ];
     assert_eq!(marked(&draft), expected);
     while let Some(path) = marked(&draft).first().copied() {
-        let value = Defaults::of(&draft).value(path).unwrap().to_owned();
+        let value = Defaults::of(&draft).value(path).unwrap();
         set_field(&mut draft, &format!("{path}={value}")).unwrap();
         assert!(!marked(&draft).contains(&path), "{path}");
     }

@@ -9,6 +9,9 @@ use egui_plot::{
 };
 
 use super::{RateSearch, rounded};
+use crate::protocol::fields::MAX_RATE;
+use crate::protocol::fields::field::Field;
+use crate::protocol::fields::range::Range;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::train::rate_finder::{RateFinding, RatePoint};
 use crate::ui::shared::action::Action;
@@ -16,10 +19,8 @@ use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, Palette, blend, palette};
 use crate::ui::widgets::controls::{
     cut_label, from_right, modal, named, primary_button, reserved, small_lines, weak_small, wrong,
 };
-use crate::ui::widgets::field::{Field, Range, field};
 use crate::ui::widgets::field_row::{FieldContext, count, real, row};
 use crate::ui::widgets::numbers::{number, plain};
-use crate::worker::validate::MAX_RATE;
 
 /// What is said where the configuration was changed since.
 const OF_ANOTHER: &str =
@@ -29,24 +30,16 @@ const PLOT_HEIGHT: f32 = 170.0;
 const STEEPEST: (&str, &str) = ("steepest", "where the loss falls most steeply");
 const TENTH: (&str, &str) = ("a tenth", "a tenth of the rate at the lowest loss");
 
-const FIRST: Field = field("", "First rate", "", "", "The rate of the first step.")
-    .number(Range::above(0.0).up_to(MAX_RATE));
-const LAST: Field = field(
-    "",
+const FIRST: Field = Field::outside("First rate", "The rate of the first step.")
+    .range(Range::above(0.0).up_to(MAX_RATE));
+const LAST: Field = Field::outside(
     "Last rate",
-    "",
-    "",
     "The rate of the last step. The search ends earlier if the loss diverges.",
 )
-.number(Range::above(0.0).up_to(MAX_RATE));
-const STEPS: Field = field(
-    "",
-    "Steps",
-    "",
-    "steps",
-    "Number of rates to try, one step each.",
-)
-.number(Range::whole(10, 1000));
+.range(Range::above(0.0).up_to(MAX_RATE));
+const STEPS: Field = Field::outside("Steps", "Number of rates to try, one step each.")
+    .unit("steps")
+    .range(Range::whole(10, 1000));
 
 /// Draws the dialog, if it is open. `draft` is the configuration that a rate is
 /// for, `progress` the steps done and in all of a search that is under way.

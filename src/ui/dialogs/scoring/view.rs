@@ -5,6 +5,9 @@ use eframe::egui::{Button, Context, ProgressBar, RichText, Ui, vec2};
 use super::ScoringDialog;
 use crate::data::{Benchmark, Split};
 use crate::format::duration;
+use crate::protocol::fields::MAX_FEW_SHOT;
+use crate::protocol::fields::field::Field;
+use crate::protocol::fields::range::Range;
 use crate::protocol::log_line::score_line;
 use crate::runs::eta::secs_at_pace;
 use crate::runs::scoring::Scoring;
@@ -16,54 +19,37 @@ use crate::ui::widgets::choices as choose;
 use crate::ui::widgets::controls::{
     choice, from_right, modal, primary_button, reserved, small_lines, weak_small,
 };
-use crate::ui::widgets::field::{Field, Range, field};
 use crate::ui::widgets::field_row::{FieldContext, count, optional, row};
-use crate::worker::validate::MAX_FEW_SHOT;
 
-const MODEL: Field = field(
-    "",
+const MODEL: Field = Field::outside(
     "Model",
-    "",
-    "",
     "Whether the run's tuned state or its untuned model is scored.",
 );
-const BENCHMARK: Field = field(
-    "",
+const BENCHMARK: Field = Field::outside(
     "Benchmark",
-    "",
-    "",
     "The mini sets ship with the program and are not the official benchmarks; official files are read from a folder of yours.",
 );
-const FOLDER: Field = field(
-    "",
+const FOLDER: Field = Field::outside(
     "Official files",
-    "",
-    "",
     "The folder of the files as their authors publish them.",
 );
-const SPLIT: Field = field(
-    "",
+const SPLIT: Field = Field::outside(
     "Split",
-    "",
-    "",
     "Choose settings on the validation split, and report the test split once.",
 );
-const ITEMS: Field = field(
-    "",
+const ITEMS: Field = Field::outside(
     "Items",
-    "n",
-    "",
     "Number of items, from the start of the split. Fewer are faster and give wider intervals.",
 )
-.optional(Range::from(1.0), "all");
-const FEW_SHOT: Field = field(
-    "",
+.symbol("n")
+.range(Range::from(1.0))
+.optional("all", 200.0);
+const FEW_SHOT: Field = Field::outside(
     "Few-shot examples",
-    "",
-    "examples",
     "Solved questions before every question.",
 )
-.number(Range::whole(0, MAX_FEW_SHOT));
+.unit("examples")
+.range(Range::whole(0, MAX_FEW_SHOT));
 
 /// Draws the dialog, if it is open. `is_begun` says that the worker is not done
 /// with what was asked.

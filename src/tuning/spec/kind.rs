@@ -1,20 +1,31 @@
-//! The cards from which the method is chosen.
+//! The methods as they are chosen, the decorrelated lift as one of its own.
 
-use crate::tuning::spec::{Layers, LiftSpec, Method, PaperLiteralSpec, StandardSpec, StartState};
+use super::{Layers, LiftSpec, Method, PaperLiteralSpec, StandardSpec, StartState};
 
-/// A method as the user chooses it.
+/// A method as it is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Card {
+pub enum MethodKind {
+    /// [`Method::Base`].
     Base,
+    /// [`Method::Standard`].
     Standard,
+    /// [`Method::Lifted`] without decorrelation.
     Lifted,
+    /// [`Method::Lifted`] with decorrelation.
     Decorrelated,
-    Literal,
+    /// [`Method::PaperLiteral`].
+    PaperLiteral,
 }
 
-impl Card {
-    /// The paper's recurrence comes by a preset, and then has a card too.
-    pub const OFFERED: [Self; 4] = [Self::Base, Self::Standard, Self::Lifted, Self::Decorrelated];
+impl MethodKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Base,
+        Self::Standard,
+        Self::Lifted,
+        Self::Decorrelated,
+        Self::PaperLiteral,
+    ];
 
     /// Which one a method is.
     pub fn of(method: &Method) -> Self {
@@ -23,31 +34,18 @@ impl Card {
             Method::Standard(_) => Self::Standard,
             Method::Lifted(lift) if lift.decorrelation.is_none() => Self::Lifted,
             Method::Lifted(_) => Self::Decorrelated,
-            Method::PaperLiteral(_) => Self::Literal,
+            Method::PaperLiteral(_) => Self::PaperLiteral,
         }
     }
 
-    /// The name the user sees.
+    /// The name that the user sees.
     pub fn name(self) -> &'static str {
         match self {
             Self::Base => "Base, untuned",
             Self::Standard => "Standard",
             Self::Lifted => "Lifted",
             Self::Decorrelated => "Lifted and decorrelated",
-            Self::Literal => "The paper as printed",
-        }
-    }
-
-    /// What it adds to the one above it.
-    pub fn adds(self) -> &'static str {
-        match self {
-            Self::Base => "Trains nothing; measures the untuned model.",
-            Self::Standard => "Trains the initial state S₀: y = S r",
-            Self::Lifted => {
-                "Adds a readout of M kernel features of the receptance: y = S r + Z φ(r)"
-            }
-            Self::Decorrelated => "Adds R, which decorrelates the features: z = R φ(r)",
-            Self::Literal => "Replaces the model\u{2019}s recurrence by one over R φ: y = Z R φ(r)",
+            Self::PaperLiteral => "The paper as printed",
         }
     }
 
@@ -85,10 +83,36 @@ impl Card {
                     ..lifted
                 })
             }
-            Self::Literal => Method::PaperLiteral(PaperLiteralSpec {
+            Self::PaperLiteral => Method::PaperLiteral(PaperLiteralSpec {
                 layers,
                 ..PaperLiteralSpec::default()
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_keeps_what_it_has_in_common_with_the_one_before() {
+        let mut method = Method::Standard(StandardSpec {
+            layers: Layers::Only(vec![2]),
+            start: StartState::Text("a".into()),
+        });
+        for kind in [
+            MethodKind::Decorrelated,
+            MethodKind::Lifted,
+            MethodKind::Standard,
+        ] {
+            method = kind.method(&method);
+            assert_eq!(MethodKind::of(&method), kind);
+            let (layers, start) = method.tuned().unwrap();
+            assert_eq!(*layers, Layers::Only(vec![2]));
+            assert_eq!(*start, StartState::Text("a".into()));
+        }
+        let base = MethodKind::Base.method(&method);
+        assert_eq!(MethodKind::of(&base), MethodKind::Base);
     }
 }

@@ -1,0 +1,383 @@
+//! The choices of a specification, with the names that the user sees.
+
+use std::path::PathBuf;
+
+use crate::data::{Benchmark, MmluTemplate, Template};
+use crate::kernels::device::DeviceChoice;
+use crate::model::checkpoint::has_ending_of_weights;
+use crate::protocol::run_spec::{
+    CheckpointSource, DataSource, EvaluationSplit, LeadingToken, Precision, VocabularySource,
+};
+use crate::tuning::spec::{
+    DecorrelationRule, DecorrelationSpec, Dynamics, Layers, LossOn, Method, MethodKind,
+    OptimizerSpec, Schedule, SelectBy, StartState, SupportVectors, TrainingSpec,
+};
+
+/// One of several.
+pub trait Choice {
+    /// The names of all of them.
+    fn names(&self) -> Vec<String>;
+    /// The number of the one that is chosen.
+    fn chosen(&self) -> usize;
+    /// Chooses another by its number; fields that both have keep their values.
+    fn choose(&mut self, idx: usize);
+
+    /// The name of the one that is chosen.
+    fn name(&self) -> String {
+        self.names().swap_remove(self.chosen())
+    }
+}
+
+/// Choices without fields of their own.
+macro_rules! plain_choices {
+    ($($of:ty { $($variant:ident => $name:literal),* $(,)? })*) => {$(
+        impl Choice for $of {
+            fn names(&self) -> Vec<String> {
+                [$($name),*].map(String::from).into()
+            }
+
+            fn chosen(&self) -> usize {
+                let all = [$(Self::$variant),*];
+                all.iter().position(|it| it == self).unwrap_or_default()
+            }
+
+            fn choose(&mut self, idx: usize) {
+                *self = [$(Self::$variant),*][idx];
+            }
+        }
+    )*};
+}
+
+plain_choices! {
+    Precision {
+        F32 => "32-bit floats",
+        F16 => "16-bit floats",
+    }
+    Template {
+        Plain => "Plain",
+        UserAssistant => "User, Assistant",
+    }
+    LossOn {
+        Answer => "The answer",
+        Everything => "Every token",
+    }
+    LeadingToken {
+        Zero => "Token 0",
+        None => "None",
+        Both => "Both, at random",
+    }
+    EvaluationSplit {
+        Test => "Test",
+        Validation => "Validation",
+    }
+    MmluTemplate {
+        LmEval => "lm-eval",
+        Rwkv => "RWKV-LM",
+    }
+    SelectBy {
+        ValidationLoss => "Best loss",
+        ValidationAccuracy => "Best accuracy",
+        LastStep => "Last",
+    }
+    SupportVectors {
+        Cluster => "Clusters",
+        Random => "Random",
+    }
+    Dynamics {
+        Constant => "Constant",
+        Decayed => "Decayed",
+        Recurrent => "Recurrent",
+    }
+}
+
+/// Names as a list of them.
+fn names<const N: usize>(names: [&str; N]) -> Vec<String> {
+    names.map(str::to_owned).into()
+}
+
+impl Choice for DeviceChoice {
+    fn names(&self) -> Vec<String> {
+        let mut all = names(["Automatic", "CPU", "First GPU"]);
+        if let Self::GpuIndex(index) = self {
+            all.push(format!("GPU {index}"));
+        }
+        all
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::Auto => 0,
+            Self::Cpu => 1,
+            Self::Gpu => 2,
+            Self::GpuIndex(_) => 3,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        match idx {
+            0 => *self = Self::Auto,
+            1 => *self = Self::Cpu,
+            2 => *self = Self::Gpu,
+            _ => {}
+        }
+    }
+}
+
+impl Choice for CheckpointSource {
+    fn names(&self) -> Vec<String> {
+        names(["Mini, 7 M", "File", "Folder"])
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::Mini => 0,
+            // By its name, for this is asked in every frame.
+            Self::File(path) if has_ending_of_weights(path) => 1,
+            Self::File(_) => 2,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        *self = match idx {
+            0 => Self::Mini,
+            // Names that stand for what is chosen then.
+            1 => Self::File("model.pth".into()),
+            _ => Self::File("model".into()),
+        };
+    }
+}
+
+impl Choice for VocabularySource {
+    fn names(&self) -> Vec<String> {
+        names(["Auto", "Mini", "World", "File"])
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::Auto => 0,
+            Self::Mini => 1,
+            Self::World => 2,
+            Self::File(_) => 3,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        *self = match idx {
+            0 => Self::Auto,
+            1 => Self::Mini,
+            2 => Self::World,
+            _ => Self::File(PathBuf::new()),
+        };
+    }
+}
+
+impl DataSource {
+    /// Every kind of source, without its files.
+    pub fn all() -> Vec<Self> {
+        let mini = Benchmark::ALL.map(Self::Mini);
+        let official = Benchmark::ALL.map(|benchmark| Self::Official {
+            benchmark,
+            folder: PathBuf::new(),
+        });
+        let texts = Self::Jsonl {
+            train: PathBuf::new(),
+            validation: None,
+            template: Template::default(),
+        };
+        mini.into_iter().chain(official).chain([texts]).collect()
+    }
+}
+
+impl Choice for DataSource {
+    fn names(&self) -> Vec<String> {
+        let name = |of: &Self| match of {
+            Self::Mini(of) => of.mini_name().to_owned(),
+            Self::Official { benchmark, .. } => format!("{} (official files)", benchmark.name()),
+            Self::Jsonl { .. } => "Your own texts".into(),
+        };
+        Self::all().iter().map(name).collect()
+    }
+
+    fn chosen(&self) -> usize {
+        let is_like = |of: &Self| match (of, self) {
+            (Self::Mini(a), Self::Mini(b)) => a == b,
+            (Self::Official { benchmark: a, .. }, Self::Official { benchmark: b, .. }) => a == b,
+            (Self::Jsonl { .. }, Self::Jsonl { .. }) => true,
+            (Self::Mini(_) | Self::Official { .. } | Self::Jsonl { .. }, _) => false,
+        };
+        Self::all().iter().position(is_like).unwrap_or_default()
+    }
+
+    fn choose(&mut self, idx: usize) {
+        *self = Self::all().swap_remove(idx);
+    }
+}
+
+impl Choice for Method {
+    fn names(&self) -> Vec<String> {
+        MethodKind::ALL.map(|kind| kind.name().to_owned()).into()
+    }
+
+    fn chosen(&self) -> usize {
+        let kind = MethodKind::of(self);
+        let all = MethodKind::ALL.iter();
+        all.clone().position(|it| *it == kind).unwrap_or_default()
+    }
+
+    fn choose(&mut self, idx: usize) {
+        *self = MethodKind::ALL[idx].method(self);
+    }
+}
+
+impl Choice for Layers {
+    fn names(&self) -> Vec<String> {
+        names(["All", "Only"])
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::All => 0,
+            Self::Only(_) => 1,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        *self = match idx {
+            0 => Self::All,
+            _ => Self::Only(vec![0]),
+        };
+    }
+}
+
+impl Choice for StartState {
+    fn names(&self) -> Vec<String> {
+        names(["Zero", "State file", "State after a text"])
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::Zero => 0,
+            Self::File(_) => 1,
+            Self::Text(_) => 2,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        *self = match idx {
+            0 => Self::Zero,
+            1 => Self::File(PathBuf::new()),
+            _ => Self::Text(String::new()),
+        };
+    }
+}
+
+impl Choice for OptimizerSpec {
+    fn names(&self) -> Vec<String> {
+        names(["Adam", "AdamW", "SGD"])
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::Adam { .. } => 0,
+            Self::AdamW { .. } => 1,
+            Self::Sgd { .. } => 2,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        let of = |optimizer| match optimizer {
+            Self::Adam {
+                beta1,
+                beta2,
+                epsilon,
+            }
+            | Self::AdamW {
+                beta1,
+                beta2,
+                epsilon,
+                ..
+            } => Some((beta1, beta2, epsilon)),
+            Self::Sgd { .. } => None,
+        };
+        let default = || of(TrainingSpec::default().optimizer);
+        let (beta1, beta2, epsilon) = of(*self).or_else(default).unwrap_or_default();
+        *self = match idx {
+            0 => Self::Adam {
+                beta1,
+                beta2,
+                epsilon,
+            },
+            1 => Self::AdamW {
+                beta1,
+                beta2,
+                epsilon,
+                weight_decay: 0.01,
+            },
+            _ => Self::Sgd { momentum: 0.9 },
+        };
+    }
+}
+
+impl Choice for Schedule {
+    fn names(&self) -> Vec<String> {
+        names(["Cosine", "Linear", "Constant"])
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::Cosine { .. } => 0,
+            Self::Linear { .. } => 1,
+            Self::Constant => 2,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        let of = |schedule| match schedule {
+            Self::Cosine { last } | Self::Linear { last } => Some(last),
+            Self::Constant => None,
+        };
+        let default = || of(TrainingSpec::default().schedule);
+        let last = of(*self).or_else(default).unwrap_or_default();
+        *self = match idx {
+            0 => Self::Cosine { last },
+            1 => Self::Linear { last },
+            _ => Self::Constant,
+        };
+    }
+}
+
+impl Choice for DecorrelationRule {
+    fn names(&self) -> Vec<String> {
+        names(["Local rule", "Joint", "Scalar (control)"])
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::LocalRule { .. } => 0,
+            Self::Joint { .. } => 1,
+            Self::ScalarRms { .. } => 2,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        let of = |rule| match rule {
+            Self::LocalRule { kappa, .. } | Self::Joint { kappa, .. } => Some(kappa),
+            Self::ScalarRms { .. } => None,
+        };
+        let default = DecorrelationSpec::default().rule;
+        let kappa = of(*self).or(of(default)).unwrap_or_default();
+        let eta = match default {
+            Self::LocalRule { eta, .. } | Self::ScalarRms { eta } => eta,
+            Self::Joint { learning_rate, .. } => learning_rate,
+        };
+        *self = match idx {
+            0 => Self::LocalRule { eta, kappa },
+            1 => Self::Joint {
+                lambda: 1.0,
+                kappa,
+                learning_rate: 0.003,
+            },
+            _ => Self::ScalarRms { eta: 0.025 },
+        };
+    }
+}

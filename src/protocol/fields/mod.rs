@@ -1,0 +1,94 @@
+//! One table of the fields of a run's specification: what each is called, what it
+//! does, which numbers it takes and where it lies. The form of the window, the
+//! validation of ranges, the comments of printed specifications, the help of the
+//! command line and the names in sweeps and comparisons are made from it, so that a
+//! new field is one of the structures of the specification, one row here, and its
+//! use.
+
+use std::borrow::Cow;
+
+pub mod choice;
+pub mod field;
+pub mod range;
+pub mod slot;
+
+mod evaluation;
+mod method;
+mod run;
+mod training;
+
+pub use evaluation::MAX_FEW_SHOT;
+pub use run::MAX_CONTEXT;
+pub use training::{MAX_RATE, MAX_STEPS};
+
+use field::Field;
+
+/// Fields that stand together.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// What they are about; nothing for those of the run itself.
+    pub title: &'static str,
+    /// Whether most runs change some of them.
+    pub is_common: bool,
+    /// The fields, in the order of the form. The second of two rows with one path
+    /// is what the choice in the first one needs: a file, a text.
+    pub fields: &'static [Field],
+}
+
+/// Every field, in groups.
+pub static GROUPS: [Group; 8] = [
+    Group::new("", true, run::RUN),
+    Group::new("Model", true, run::MODEL),
+    Group::new("Data", true, run::DATA),
+    Group::new("Method", true, method::METHOD),
+    Group::new("Training", true, training::TRAINING),
+    Group::new("Optimizer and early stopping", false, training::OPTIMIZER),
+    Group::new("Evaluation", true, evaluation::EVALUATION),
+    Group::new("Logging and checkpoints", false, evaluation::INTERVALS),
+];
+
+impl Group {
+    const fn new(title: &'static str, is_common: bool, fields: &'static [Field]) -> Self {
+        Self {
+            title,
+            is_common,
+            fields,
+        }
+    }
+}
+
+/// Every field.
+pub fn all() -> impl Iterator<Item = &'static Field> {
+    GROUPS.iter().flat_map(|group| group.fields)
+}
+
+/// The field at a dotted path.
+pub fn find(path: &str) -> Option<&'static Field> {
+    all().find(|field| field.path == path)
+}
+
+/// The name of what lies at a dotted path, with its symbol if it has one; the path
+/// itself where there is no such field.
+pub fn field_name(path: &str) -> Cow<'_, str> {
+    match find(path) {
+        Some(field) => field.name().into(),
+        None => within(path).unwrap_or(path.into()),
+    }
+}
+
+/// The shortest name of what lies at a dotted path: its symbol, else its name.
+pub fn short_field_name(path: &str) -> Cow<'_, str> {
+    match find(path) {
+        Some(field) => field.short_name().into(),
+        None => within(path).unwrap_or(path.into()),
+    }
+}
+
+/// A part of a field, as in "Early stopping, patience".
+fn within(path: &str) -> Option<Cow<'_, str>> {
+    let (parent, part) = path.rsplit_once('.')?;
+    Some(format!("{}, {part}", find(parent)?.label).into())
+}
+
+#[cfg(test)]
+mod tests;

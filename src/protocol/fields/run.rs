@@ -1,0 +1,111 @@
+//! The fields of the run, its model and its data.
+
+use super::field::{Field, choice, slot};
+use super::range::Range;
+use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
+
+/// The longest text and answer, in tokens.
+pub const MAX_CONTEXT: usize = 1_048_576;
+
+pub(super) const RUN: &[Field] = &[
+    Field::new("name", "Name", |spec| slot(&mut spec.name))
+        .hint("The name of the run's folder begins with this. Use letters, digits, - _ and . (at most 64)."),
+    Field::new("device", "Device", |spec| choice(&mut spec.device))
+        .hint("Where the run computes. Automatic: a real GPU if there is one, else the CPU. A software GPU is used only if you choose it."),
+];
+
+pub(super) const MODEL: &[Field] = &[
+    Field::new("model.checkpoint", "Weights", |spec| {
+        choice(&mut spec.model.checkpoint)
+    })
+    .hint("The frozen model: an RWKV-7 (x070) file (.pth, .safetensors, .st, .gguf, .bin), the folder of a Hugging Face model, or the mini model that ships with Gosling. Its weights never change."),
+    Field::new("model.checkpoint", "Weights path", |spec| {
+        match &mut spec.model.checkpoint {
+            CheckpointSource::Mini => None,
+            CheckpointSource::File(path) => slot(path),
+        }
+    })
+    .hint("The file or the folder with the weights."),
+    Field::new("model.vocabulary", "Vocabulary", |spec| {
+        choice(&mut spec.model.vocabulary)
+    })
+    .hint("How text becomes tokens. Auto: World if the model has 65,536 tokens, mini if 4,096."),
+    Field::new("model.vocabulary", "Vocabulary file", |spec| {
+        match &mut spec.model.vocabulary {
+            VocabularySource::Auto | VocabularySource::Mini | VocabularySource::World => None,
+            VocabularySource::File(path) => slot(path),
+        }
+    })
+    .hint("A vocabulary in the official text format."),
+    Field::new("model.precision", "Weight precision", |spec| {
+        choice(&mut spec.model.precision)
+    })
+    .hint("How the frozen weight matrices are stored, and the precision of the factors of their products. 16-bit floats halve the memory of the weights and are faster, but they need a GPU with matrix units and a program built with fast-gpu. Sums, activations, the state and its recurrence always use 32-bit floats."),
+];
+
+pub(super) const DATA: &[Field] = &[
+    Field::new("data.source", "Data set", |spec| {
+        choice(&mut spec.data.source)
+    })
+    .hint("What the state is tuned on. The -mini sets ship with Gosling and are not the official benchmarks. Official benchmarks are read from their own files."),
+    Field::new("data.source.folder", "Benchmark folder", |spec| {
+        match &mut spec.data.source {
+            DataSource::Official { folder, .. } => slot(folder),
+            DataSource::Mini(_) | DataSource::Jsonl { .. } => None,
+        }
+    })
+    .hint("The folder with the official files of the benchmark."),
+    Field::new("data.source.train", "Training file", |spec| {
+        match &mut spec.data.source {
+            DataSource::Jsonl { train, .. } => slot(train),
+            DataSource::Mini(_) | DataSource::Official { .. } => None,
+        }
+    })
+    .hint("Examples with a text, or with a prompt and a completion: JSON Lines, a JSON array, or a table (CSV) with a header. Files packed with gzip are read too."),
+    Field::new("data.source.validation", "Validation file", |spec| {
+        match &mut spec.data.source {
+            DataSource::Jsonl { validation, .. } => slot(validation),
+            DataSource::Mini(_) | DataSource::Official { .. } => None,
+        }
+    })
+    .optional("none", 0.0)
+    .hint("Held-out examples in the same format. Without them over-fitting is not seen, and the run keeps its last state."),
+    Field::new("data.source.template", "Template", |spec| {
+        match &mut spec.data.source {
+            DataSource::Jsonl { template, .. } => choice(template),
+            DataSource::Mini(_) | DataSource::Official { .. } => None,
+        }
+    })
+    .hint("The text around a prompt and its completion. User, Assistant is the format of the G1 chat models."),
+    Field::new("data.append_end", "End token", |spec| {
+        slot(&mut spec.data.append_end)
+    })
+    .used_if(has_own_texts)
+    .hint("Ends every example with token 0, the end of a document, so that the model learns where to stop. For texts that do not end with a blank line."),
+    Field::new("data.train_limit", "Training examples", |spec| {
+        slot(&mut spec.data.train_limit)
+    })
+    .range(Range::from(1.0))
+    .optional("all", 500.0)
+    .hint("At most this many training examples, the first ones of the set."),
+    Field::new("data.loss_on", "Loss on", |spec| {
+        choice(&mut spec.data.loss_on)
+    })
+    .hint("The tokens that count in the loss: those of the answer, or every token after the first."),
+    Field::new("data.leading_token", "Leading token", |spec| {
+        choice(&mut spec.data.leading_token)
+    })
+    .hint("The token before every text, in training and wherever the state is used. The untuned model always reads token 0 first. Most other programs (RWKV-Runner, Ai00, the rwkv package) feed the text directly to a tuned state, and a state trained with token 0 does worse there. Both: one of the two at random for every example; such a state is evaluated without token 0."),
+    Field::new("data.context_length", "Context length", |spec| {
+        slot(&mut spec.data.context_length)
+    })
+    .symbol("T")
+    .unit("tokens")
+    .range(Range::whole(2, MAX_CONTEXT))
+    .hint("Training examples with more tokens than this are left out, and counted. A larger value makes short examples no more expensive."),
+];
+
+/// Whether the data are the user's own texts.
+fn has_own_texts(spec: &RunSpec) -> bool {
+    matches!(spec.data.source, DataSource::Jsonl { .. })
+}
