@@ -16,7 +16,7 @@ use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
 
 use crate::click_through::click;
-use crate::pictures::{app, harness, wait_for};
+use crate::pictures::{app, harness, picture, wait_for};
 
 /// A window that is high enough for every field.
 fn form<'a>(source: DataSource) -> Harness<'a, App> {
@@ -299,4 +299,14 @@ fn start_stays_where_it_is() {
     harness.state_mut().workspace.draft.name = "a name that no folder can have ".repeat(9);
     harness.step();
     assert_eq!(place(&harness), known);
+}
+
+#[test]
+fn a_value_that_cannot_be_run_is_said_at_its_field() {
+    let look = Appearance::Dark;
+    let mut app = app(RunStore::default(), Tab::Tune, look);
+    app.workspace.draft.training.warmup_steps = 500;
+    let mut harness = harness(app, vec2(1000.0, 620.0), look);
+    wait_for(&mut harness, "must be below training.steps, 200");
+    picture(&mut harness, "invalid_dark");
 }

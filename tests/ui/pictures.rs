@@ -393,13 +393,3 @@ fn dialogs() {
         "Tags, separated by commas",
     );
 }
-
-#[test]
-fn a_value_that_cannot_be_run_is_said_at_its_field() {
-    let look = Appearance::Dark;
-    let mut app = app(RunStore::default(), Tab::Tune, look);
-    app.workspace.draft.training.warmup_steps = 500;
-    let mut harness = harness(app, SIZE, look);
-    wait_for(&mut harness, "must be below training.steps, 200");
-    picture(&mut harness, "invalid_dark");
-}
