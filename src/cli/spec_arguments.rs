@@ -10,9 +10,25 @@ use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, list_adapters};
 use crate::persist::presets::preset;
 use crate::persist::spec_file::{read_spec, set_field};
+use crate::protocol::fields;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::StartState;
 use crate::tuning::states::state_file::locate_state;
+
+/// The fields that `--set` takes, one a line.
+pub(super) fn fields_help() -> String {
+    let mut text = "Fields of --set (those of other methods and choices too):\n".to_owned();
+    let mut above = "";
+    // A second row of one path is a part of the first.
+    for field in fields::all() {
+        if field.path != above {
+            let about = field.about();
+            text.push_str(&format!("  {:<42} {about}\n", field.path));
+        }
+        above = field.path;
+    }
+    text
+}
 
 /// Which run, and what is different about it.
 #[derive(Args)]

@@ -9,7 +9,7 @@ use super::follow::{Ending, INTERRUPTED, follow, interrupts};
 use super::plain_options::{MemoryOptions, StepOptions};
 use super::progress::Progress;
 use super::quoted;
-use super::spec_arguments::{ChosenSpec, SpecArguments};
+use super::spec_arguments::{ChosenSpec, SpecArguments, fields_help};
 use super::tune_report::report;
 use crate::error::{Error, Result};
 use crate::persist::run_history::past_run;
@@ -22,6 +22,7 @@ use crate::worker::Worker;
 
 /// What to tune.
 #[derive(Args)]
+#[command(after_long_help = fields_help())]
 pub struct TuneArguments {
     #[command(flatten)]
     spec: SpecArguments,

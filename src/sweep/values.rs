@@ -4,6 +4,7 @@ use ron::value::RawValue;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Error, Result};
+use crate::protocol::fields;
 use crate::random::SplitMix64;
 
 /// Values of one axis at most.
@@ -178,12 +179,13 @@ impl Rounding {
     /// That of a field whose present value is `present`.
     pub fn of(field: &str, present: &str) -> Self {
         let is_whole = present.parse::<u64>().is_ok();
-        let step = match field {
-            "method.features.upscaled_size" | "method.upscaled_size" => 16,
-            _ => 1,
-        };
+        let step = fields::find(field).and_then(|field| field.range.step());
         Self {
-            step: if is_whole { step } else { 0 },
+            step: if is_whole {
+                step.map_or(1, |step| step as usize)
+            } else {
+                0
+            },
         }
     }
 

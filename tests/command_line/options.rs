@@ -95,6 +95,24 @@ fn a_run_begins_without_ron() {
 }
 
 #[test]
+fn fields_are_explained_where_they_are_set() {
+    let folder = folder();
+    check_output(
+        folder.path(),
+        "tune --help",
+        &[
+            "Examples per step, computed together (training.batch)",
+            "Batch size B, examples: 1 to 65536",
+            "method.features.gamma",
+            "Kernel sharpness γ: above 0 to 10000",
+        ],
+    );
+    let text = printed(folder.path(), "--batch 3");
+    let line = "batch: 3, // Batch size B, examples: 1 to 65536";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
 fn paths_of_windows_are_told_what_is_wrong_with_them() {
     let folder = folder();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();

@@ -40,11 +40,7 @@ fn is_field(line: &str) -> bool {
 }
 
 fn comment(field: &Field, of: &RunSpec) -> String {
-    let unit = match field.unit {
-        "" => String::new(),
-        unit => format!(", {unit}"),
-    };
-    let name = format!("{}{unit}", field.name());
+    let name = field.name_and_unit();
     let mut spec = of.clone();
     let Some(slot) = field.slot(&mut spec) else {
         return name;

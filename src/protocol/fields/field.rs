@@ -143,6 +143,22 @@ impl Field {
         }
     }
 
+    /// The name with the unit, if there is one.
+    pub fn name_and_unit(&self) -> String {
+        match self.unit {
+            "" => self.name(),
+            unit => format!("{}, {unit}", self.name()),
+        }
+    }
+
+    /// The name, the unit and the numbers that it takes, on one line.
+    pub fn about(&self) -> String {
+        match self.range == Range::ALL {
+            true => self.name_and_unit(),
+            false => format!("{}: {}", self.name_and_unit(), self.range.words()),
+        }
+    }
+
     /// The value in a specification as the user sees it; none where it has no such
     /// field.
     pub fn words(&self, spec: &mut RunSpec) -> Option<String> {
