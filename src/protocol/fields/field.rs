@@ -173,11 +173,16 @@ impl Field {
             return None;
         };
         let rule = self.range.rule_against(value)?;
+        let rule = match &slot {
+            Slot::Real(_) | Slot::OptionalReal(_) | Slot::Gamma(_) => rule.as_str(),
+            // A whole number is finite.
+            _ => rule.trim_end_matches(" and finite"),
+        };
         let rule = match (&slot, rule.strip_prefix("must be ")) {
             (Slot::OptionalCount(_) | Slot::OptionalReal(_) | Slot::Patience(_), Some(rest)) => {
                 format!("must be None or {rest}")
             }
-            _ => rule,
+            _ => rule.to_owned(),
         };
         // A number as it was given, which its words may have rounded.
         let value = match &slot {

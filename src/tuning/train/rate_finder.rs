@@ -55,6 +55,11 @@ pub struct RateFinding {
     pub broke: Option<String>,
 }
 
+/// The fewest steps of a search.
+pub const MIN_STEPS: usize = 10;
+/// The most steps of a search.
+pub const MAX_STEPS: usize = 100_000;
+
 impl Default for RateRange {
     fn default() -> Self {
         Self {
@@ -76,8 +81,8 @@ impl RateRange {
             let reason = format!("rates must rise from above 0, are {first} to {last}");
             return Err(Error::spec("rates", reason));
         }
-        if !(10..=100_000).contains(&steps) {
-            let reason = format!("must be from 10 to 100000, is {steps}");
+        if !(MIN_STEPS..=MAX_STEPS).contains(&steps) {
+            let reason = format!("must be from {MIN_STEPS} to {MAX_STEPS}, is {steps}");
             return Err(Error::spec("steps", reason));
         }
         Ok(())

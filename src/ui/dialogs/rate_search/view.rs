@@ -13,7 +13,7 @@ use crate::protocol::fields::MAX_RATE;
 use crate::protocol::fields::field::Field;
 use crate::protocol::fields::range::Range;
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::train::rate_finder::{RateFinding, RatePoint};
+use crate::tuning::train::rate_finder::{MAX_STEPS, MIN_STEPS, RateFinding, RatePoint};
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, Palette, blend, palette};
 use crate::ui::widgets::controls::{
@@ -39,7 +39,7 @@ const LAST: Field = Field::outside(
 .range(Range::above(0.0).up_to(MAX_RATE));
 const STEPS: Field = Field::outside("Steps", "Number of rates to try, one step each.")
     .unit("steps")
-    .range(Range::whole(10, 1000));
+    .range(Range::whole(MIN_STEPS, MAX_STEPS));
 
 /// Draws the dialog, if it is open. `draft` is the configuration that a rate is
 /// for, `progress` the steps done and in all of a search that is under way.
