@@ -138,7 +138,11 @@ fn difference_table(runs: &[Run]) -> Option<Table> {
     );
     for difference in differences {
         let values = difference.values.into_iter().map(Cell::Text);
-        table.push([Cell::Text(difference.field)].into_iter().chain(values));
+        table.push(
+            [Cell::Text(difference.field.name())]
+                .into_iter()
+                .chain(values),
+        );
     }
     Some(table)
 }
