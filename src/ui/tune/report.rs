@@ -180,7 +180,7 @@ mod tests {
         for text in [
             "<h1>2 runs</h1>",
             "<td>first</td>",
-            "<td>training.learning_rate</td><td>0.1</td><td>0.2</td>",
+            "<td>Learning rate η</td><td>0.1</td><td>0.2</td>",
             "gosling tune",
             "<svg id=\"Loss\"/>",
         ] {
