@@ -69,7 +69,7 @@ pub enum CheckpointSource {
     /// The 7 M parameter model that ships with the program.
     #[default]
     Mini,
-    /// An official x070 `.pth` or `.safetensors`.
+    /// An RWKV-7 (x070) file or folder in any dialect.
     File(PathBuf),
 }
 

@@ -198,6 +198,8 @@ impl Entry {
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]
+mod memory_tests;
+#[cfg(test)]
 mod quantising_tests;
 #[cfg(test)]
 mod sharded_tests;
