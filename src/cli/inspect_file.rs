@@ -12,8 +12,9 @@ use crate::error::Result;
 use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
 use crate::model::checkpoint::{
-    Checkpoint, CheckpointFormat, Dialect, TensorDType, is_model_folder,
+    Checkpoint, CheckpointFormat, Dialect, TensorDType, content_digits, is_model_folder,
 };
+use crate::persist::known_weights;
 use crate::text_file::Kind;
 use crate::tuning::inspect::state_statistics::layer_statistics;
 use crate::tuning::method::tuned::Tuned;
@@ -125,7 +126,10 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
             "dialect",
             checkpoint.dialect().map_or("", Dialect::name).into(),
         ),
-        ("fingerprint", checkpoint.fingerprint()),
+        (
+            "fingerprint",
+            content_digits(&known_weights::fingerprint(checkpoint)).to_owned(),
+        ),
         (
             "state",
             format!(
@@ -179,7 +183,10 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
             "stored as",
             format!("{}, {}", dtypes(checkpoint), format_name(checkpoint)),
         ),
-        ("fingerprint", checkpoint.fingerprint()),
+        (
+            "fingerprint",
+            content_digits(&checkpoint.fingerprint()).to_owned(),
+        ),
     ];
     if let Some(lift) = &lift {
         let [n_layer, _, _, m] = lift.sizes();

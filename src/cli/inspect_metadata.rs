@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::table::columns;
-use crate::model::checkpoint::shown;
+use crate::model::checkpoint::{content_digits, shown};
 use crate::tuning::states::state_file::Metadata;
 
 /// Figures that are printed at most; a run has some dozens.
@@ -30,8 +30,8 @@ pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> 
     } = metadata;
     let made_by = gosling_version.as_ref();
     let base = base_fingerprint.as_ref().map(|text| match base_model {
-        Some(name) => format!("{} ({})", shown(name), shown(text)),
-        None => shown(text),
+        Some(name) => format!("{} ({})", shown(name), shown(content_digits(text))),
+        None => shown(content_digits(text)),
     });
     let template = template.as_ref();
     [

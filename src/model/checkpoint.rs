@@ -32,14 +32,13 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::error::{Error, Result};
 
 mod blocks;
 mod bytes;
 mod content;
 mod dialect;
+mod fingerprint;
 mod folder;
 mod ggml_index;
 mod gguf_index;
@@ -60,8 +59,9 @@ pub use dialect::Dialect;
 pub(crate) use dialect::written_tests;
 #[cfg(test)]
 pub(crate) use folder::files_of;
+pub use fingerprint::{content_digits, is_same_content, short_fingerprint};
 use folder::{Shards, Weights, check_config, weights_at};
-pub use folder::{has_ending_of_weights, is_model_folder, stamp};
+pub use folder::{files, has_ending_of_weights, is_model_folder, stamp};
 use source::Source;
 pub(crate) use tensor_view::shown;
 pub use tensor_view::{TensorDType, TensorView};
@@ -149,9 +149,6 @@ impl Refusal {
         }
     }
 }
-
-/// Bytes of each end of a tensor that go into the fingerprint.
-const FINGERPRINT_EDGE: usize = 4096;
 
 impl Checkpoint {
     /// Maps the files of a model or a state and reads their tables of tensors.
@@ -306,36 +303,6 @@ impl Checkpoint {
     /// the short ones of a GGUF; empty for a `.pth`.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
-    }
-
-    /// A cheap identity of the contents, as 64 hexadecimal digits: the SHA-256
-    /// over the name, element type and shape of every tensor in order of names,
-    /// and over the first and the last 4 KiB of its elements (all of them when
-    /// they are fewer than 8 KiB). The same weights have the same fingerprint
-    /// as `.pth` and as `.safetensors`. It tells models apart; it does not
-    /// detect damage in the middle of a large tensor.
-    pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        for tensor in self.tensors() {
-            // Lengths come first, so that no two lists of tensors look alike.
-            let number = |number: usize| (number as u64).to_le_bytes();
-            for text in [tensor.name, tensor.dtype.name()] {
-                hash.update(number(text.len()));
-                hash.update(text);
-            }
-            hash.update(number(tensor.shape.len()));
-            for size in tensor.shape {
-                hash.update(number(*size));
-            }
-            let bytes = tensor.stored_bytes();
-            if bytes.len() < 2 * FINGERPRINT_EDGE {
-                hash.update(bytes);
-            } else {
-                hash.update(&bytes[..FINGERPRINT_EDGE]);
-                hash.update(&bytes[bytes.len() - FINGERPRINT_EDGE..]);
-            }
-        }
-        format!("{:x}", hash.finalize())
     }
 
     fn view<'a>(&'a self, name: &'a str, entry: &'a Entry) -> TensorView<'a> {

@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod evaluation_file;
 pub(crate) mod folder_lock;
 pub mod heatmap_png;
+pub mod known_weights;
 pub mod metrics;
 pub mod presets;
 mod printed_fields;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::model::checkpoint::{is_same_content, short_fingerprint};
 
 const FILE: &str = "inputs.json";
 
@@ -93,7 +94,7 @@ impl RunInputs {
         ];
         let changed = pairs
             .into_iter()
-            .filter(|(_, then, _, now)| then.fingerprint != now.fingerprint);
+            .filter(|(_, then, _, now)| !is_same_content(&then.fingerprint, &now.fingerprint));
         changed
             .map(|(was, then, is, now)| format!("{was} {then} and {is} {now}"))
             .collect()
@@ -103,7 +104,7 @@ impl RunInputs {
 impl std::fmt::Display for Input {
     /// `model.pth (0123456789ab…)`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let start: String = self.fingerprint.chars().take(12).collect();
+        let start = short_fingerprint(&self.fingerprint);
         write!(f, "{} ({start}…)", self.name.escape_debug())
     }
 }

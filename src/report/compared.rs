@@ -8,6 +8,7 @@ use super::seed_groups::{group_rows, seed_groups};
 use crate::bench::{Accuracy, Change, Comparison, Reported, Rule, common_items, compare};
 use crate::data::Protocol;
 use crate::error::{Error, Result};
+use crate::model::checkpoint::is_same_content;
 use crate::report::{Cell, Estimate, Table};
 
 /// The files of the evaluations in a run's folder, sorted by name; none where it
@@ -98,9 +99,11 @@ pub fn against(
             field,
             format!("{} and {}: {reason}", first.name, other.name),
         ),
-        other @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => {
-            other
-        }
+        other @ (Error::Input { .. }
+        | Error::Changed { .. }
+        | Error::Io { .. }
+        | Error::Device(_)
+        | Error::Stopped) => other,
     })
 }
 
@@ -174,8 +177,9 @@ fn notes(contenders: &[Contender], first: &Contender, has_groups: bool) -> Vec<S
                 contender.name
             ));
         }
-        if contender.file.scored.fingerprint != first.file.scored.fingerprint {
-            let (a, b) = (&first.file.scored.model, &contender.file.scored.model);
+        let (own, of_first) = (&contender.file.scored, &first.file.scored);
+        if !is_same_content(&own.fingerprint, &of_first.fingerprint) {
+            let (a, b) = (&of_first.model, &own.model);
             notes.push(format!(
                 "{}: another model, {b} and not {a}",
                 contender.name

@@ -13,6 +13,7 @@ use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
 use crate::model::checkpoint::{Checkpoint, stamp};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, mini};
+use crate::persist::known_weights;
 use crate::protocol::event::{DeviceEvent, Event};
 use crate::protocol::run_spec::{
     CheckpointSource, ModelSpec, Precision, RunSpec, VocabularySource,
@@ -233,7 +234,7 @@ fn load_model(
     Ok(LoadedModel {
         device,
         file,
-        fingerprint: checkpoint.fingerprint(),
+        fingerprint: known_weights::fingerprint(checkpoint),
         model,
         lines: [format!("device {description}"), line],
         notes,

@@ -110,7 +110,7 @@ fn check_handover(run: &Run) {
     assert_eq!(figures["step"], run.best_validation().unwrap().0);
     assert_eq!(figures["evaluations"].as_array().unwrap().len(), 3);
     assert!(metadata.spec_ron.unwrap().contains("tiny"));
-    assert_eq!(metadata.base_fingerprint.unwrap().len(), 64);
+    assert_eq!(metadata.base_fingerprint.unwrap().len(), 64 + 1 + 64);
     let (other, _) = read_state(run.folder.join("state.pth"), None).unwrap();
     assert_eq!(other, state);
     let script = fs::read_to_string(run.folder.join("state_rwkv_pip.py")).unwrap();

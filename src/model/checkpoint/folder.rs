@@ -62,16 +62,24 @@ pub fn is_model_folder(folder: &Path) -> bool {
     has_usual || folder.is_dir() && weights_in(folder).is_ok()
 }
 
+/// The files with the weights that `path` stands for.
+///
+/// # Errors
+/// As [`super::Checkpoint::open`], where it looks for the files.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    Ok(match weights_at(path)? {
+        Weights::File(file) => vec![file],
+        Weights::Shards(shards) => shards.files,
+    })
+}
+
 /// When the newest of a model's files was changed, and how many bytes they are:
 /// what tells that one was replaced.
 ///
 /// # Errors
 /// As [`super::Checkpoint::open`], where it looks for the files.
 pub fn stamp(path: &Path) -> Result<(Option<SystemTime>, u64)> {
-    let files = match weights_at(path)? {
-        Weights::File(file) => vec![file],
-        Weights::Shards(shards) => shards.files,
-    };
+    let files = files(path)?;
     let (mut newest, mut n_bytes) = (None, 0);
     for file in files {
         let metadata = fs::metadata(&file);

@@ -1,0 +1,261 @@
+//! Fingerprints of large files, kept so that a file of gigabytes is read whole once
+//! and not at every start.
+//!
+//! One is taken from here only for a file whose size, times and place on the disk
+//! are what they were and whose tensors begin and end as they did.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::atomic::{sha256_hex, write_atomic};
+use crate::model::checkpoint::Checkpoint;
+
+/// Smaller files are hashed in less than a tenth of a second.
+const MIN_BYTES: u64 = 64 << 20;
+/// A file that changed this shortly ago may change again within the resolution of
+/// its disk's clock.
+const SETTLED: Duration = Duration::from_secs(3);
+/// A note is a few lines.
+const MAX_NOTE_BYTES: u64 = 16 << 10;
+
+/// What is noted of a file.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Note {
+    path: PathBuf,
+    stamp: Stamp,
+    fingerprint: String,
+}
+
+/// What of a file's entry changes when the file does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    n_bytes: u64,
+    /// Seconds and nanoseconds.
+    modified: (u64, u32),
+    /// What copies of a file with its times do not share: its number and when its
+    /// entry last changed. Nothing where the system does not tell.
+    entry: Option<(u64, i64, i64)>,
+}
+
+/// [`Checkpoint::fingerprint`], from the user's cache folder where the file is large
+/// and as it was. Without such a folder it is worked out anew every time.
+pub fn fingerprint(checkpoint: &Checkpoint) -> String {
+    match cache_folder() {
+        Some(folder) => fingerprint_in(checkpoint, &folder, MIN_BYTES),
+        None => checkpoint.fingerprint(),
+    }
+}
+
+fn fingerprint_in(checkpoint: &Checkpoint, folder: &Path, min_bytes: u64) -> String {
+    let path = fs::canonicalize(checkpoint.file()).ok();
+    let before = path.as_deref().and_then(Stamp::of);
+    let (Some(path), Some(before)) = (path, before.filter(|of| of.n_bytes >= min_bytes)) else {
+        return checkpoint.fingerprint();
+    };
+    let place = folder.join(sha256_hex(path.as_os_str().as_encoded_bytes()) + ".json");
+    let known = read(&place).filter(|note| note.path == path && note.stamp == before);
+    if let Some(Note { fingerprint, .. }) = known
+        && fingerprint.ends_with(&format!("-{}", checkpoint.ends()))
+    {
+        return fingerprint;
+    }
+    let fingerprint = checkpoint.fingerprint();
+    if before.is_settled() && Stamp::of(&path).as_ref() == Some(&before) {
+        let note = Note {
+            path,
+            stamp: before,
+            fingerprint: fingerprint.clone(),
+        };
+        // Without the note the next start takes longer, and nothing else.
+        let _ = write(folder, &place, &note);
+    }
+    fingerprint
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::metadata(path).ok()?;
+        let modified = metadata.modified().ok()?;
+        let modified = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some(Self {
+            n_bytes: metadata.len(),
+            modified: (modified.as_secs(), modified.subsec_nanos()),
+            entry: entry(&metadata),
+        })
+    }
+
+    fn is_settled(&self) -> bool {
+        let (secs, nanos) = self.modified;
+        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::new(secs, nanos));
+        let age = modified.and_then(|then| SystemTime::now().duration_since(then).ok());
+        age.is_some_and(|age| age >= SETTLED)
+    }
+}
+
+#[cfg(unix)]
+fn entry(metadata: &fs::Metadata) -> Option<(u64, i64, i64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+}
+
+#[cfg(not(unix))]
+fn entry(_: &fs::Metadata) -> Option<(u64, i64, i64)> {
+    None
+}
+
+fn read(place: &Path) -> Option<Note> {
+    if fs::metadata(place).ok()?.len() > MAX_NOTE_BYTES {
+        return None;
+    }
+    serde_json::from_slice(&fs::read(place).ok()?).ok()
+}
+
+/// Writes the note, and drops those of files that are gone.
+fn write(folder: &Path, place: &Path, note: &Note) -> crate::error::Result<()> {
+    let fail = |source| crate::error::Error::io("create", folder, source);
+    fs::create_dir_all(folder).map_err(fail)?;
+    for entry in fs::read_dir(folder).map_err(fail)?.flatten() {
+        let other = entry.path();
+        if read(&other).is_some_and(|of| !of.path.exists()) {
+            let _ = fs::remove_file(other);
+        }
+    }
+    write_atomic(place, |file| {
+        serde_json::to_writer(&mut *file, note)?;
+        file.write_all(b"\n")
+    })
+}
+
+/// Where the user's programs keep what can be made anew.
+fn cache_folder() -> Option<PathBuf> {
+    let variable = |name: &str| {
+        let value = std::env::var_os(name).filter(|value| !value.is_empty());
+        value.map(PathBuf::from).filter(|path| path.is_absolute())
+    };
+    let home = || std::env::home_dir().filter(|path| path.is_absolute());
+    let caches = if cfg!(windows) {
+        variable("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        home().map(|home| home.join("Library/Caches"))
+    } else {
+        variable("XDG_CACHE_HOME").or_else(|| home().map(|home| home.join(".cache")))
+    };
+    Some(caches?.join("gosling").join("fingerprints"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, FileTimes};
+
+    use super::*;
+
+    /// Writes one F32 tensor of 64 KiB whose number in the middle is `middle`.
+    fn write_tensor(path: &Path, middle: u8) {
+        let n = 64 << 10;
+        let header = format!(
+            r#"{{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{n}]}}}}"#,
+            n / 4
+        );
+        let mut bytes = vec![1; n];
+        bytes[n / 2] = middle;
+        let head = (header.len() as u64).to_le_bytes();
+        fs::write(path, [&head[..], header.as_bytes(), &bytes].concat()).unwrap();
+    }
+
+    /// Lets the file have been written a minute ago.
+    fn age(path: &Path) -> SystemTime {
+        let then = SystemTime::now() - Duration::from_secs(60);
+        set_time(path, then);
+        then
+    }
+
+    fn set_time(path: &Path, then: SystemTime) {
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_times(FileTimes::new().set_modified(then)).unwrap();
+    }
+
+    fn notes(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    #[test]
+    fn a_file_is_read_whole_once_and_again_when_it_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, cache) = (folder.path().join("m.safetensors"), folder.path().join("c"));
+        let known = |min_bytes| {
+            let checkpoint = Checkpoint::open(&path).unwrap();
+            (
+                fingerprint_in(&checkpoint, &cache, min_bytes),
+                checkpoint.fingerprint(),
+            )
+        };
+        write_tensor(&path, 2);
+        let (first, truth) = known(0);
+        assert_eq!(first, truth);
+        assert_eq!(notes(&cache).len(), 0, "it was written only now");
+        age(&path);
+        assert_eq!(known(u64::MAX).0, truth);
+        assert_eq!(notes(&cache).len(), 0, "it is small");
+        assert_eq!(known(0).0, truth);
+        let [place] = &notes(&cache)[..] else {
+            panic!("{:?}", notes(&cache));
+        };
+        // What is noted is used: a note that says another thing is believed.
+        let mut note = read(place).unwrap();
+        let ends = Checkpoint::open(&path).unwrap().ends();
+        note.fingerprint = format!("0f-{ends}");
+        write(&cache, place, &note).unwrap();
+        assert_eq!(known(0).0, note.fingerprint);
+        // Not where the tensors end in another way than the note says.
+        note.fingerprint = "0f-0e".into();
+        write(&cache, place, &note).unwrap();
+        assert_eq!(known(0).0, truth);
+        // A number in the middle, with the size and the time that the file had.
+        let then = age(&path);
+        assert_eq!(known(0).0, truth);
+        write_tensor(&path, 3);
+        set_time(&path, then);
+        let (seen, changed) = known(0);
+        assert_ne!(changed, truth);
+        if cfg!(unix) {
+            assert_eq!(seen, changed);
+        }
+        set_time(&path, then + Duration::from_secs(5));
+        let (seen, changed) = known(0);
+        assert_eq!(seen, changed);
+        assert_ne!(seen, truth);
+    }
+
+    #[test]
+    fn notes_of_files_that_are_gone_are_dropped_and_damaged_ones_do_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("c");
+        let file = |name: &str| folder.path().join(name);
+        let known = |name: &str| {
+            let checkpoint = Checkpoint::open(file(name)).unwrap();
+            assert_eq!(
+                fingerprint_in(&checkpoint, &cache, 0),
+                checkpoint.fingerprint()
+            );
+        };
+        for name in ["a.safetensors", "b.safetensors"] {
+            write_tensor(&file(name), 2);
+            age(&file(name));
+        }
+        known("a.safetensors");
+        fs::write(&notes(&cache)[0], "{").unwrap();
+        known("a.safetensors");
+        fs::remove_file(file("a.safetensors")).unwrap();
+        known("b.safetensors");
+        assert_eq!(notes(&cache).len(), 1);
+        // A file where the folder would be: nothing is kept, and nothing fails.
+        fs::remove_dir_all(&cache).unwrap();
+        fs::write(&cache, "").unwrap();
+        known("b.safetensors");
+    }
+}
