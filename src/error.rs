@@ -22,6 +22,17 @@ pub enum Error {
         /// What is wrong there, and what would be right.
         reason: String,
     },
+    /// A run goes on, or starts from a state, with something else than it was made
+    /// from, and nobody has accepted that.
+    #[error("{}", Visible(format_args!("{}: {place}: {reason}", file.display())))]
+    Changed {
+        /// The run's folder or the state.
+        file: PathBuf,
+        /// What was compared.
+        place: &'static str,
+        /// What it was and what it is.
+        reason: String,
+    },
     /// The operating system refused a file operation.
     #[error("cannot {doing} {}: {}", shown(file), Visible(io_reason(source)))]
     Io {
@@ -62,6 +73,15 @@ impl Error {
         }
     }
 
+    /// An [`Error::Changed`].
+    pub fn changed(file: impl AsRef<Path>, place: &'static str, reason: String) -> Self {
+        Self::Changed {
+            file: file.as_ref().to_path_buf(),
+            place,
+            reason,
+        }
+    }
+
     /// An [`Error::Io`].
     pub fn io(doing: &'static str, file: impl AsRef<Path>, source: io::Error) -> Self {
         Self::Io {
@@ -76,9 +96,11 @@ impl Error {
     pub fn at_file(self, file: impl AsRef<Path>) -> Self {
         match self {
             Self::Spec { field, reason } => Self::input(file, field, reason),
-            other @ (Self::Input { .. } | Self::Io { .. } | Self::Device(_) | Self::Stopped) => {
-                other
-            }
+            other @ (Self::Input { .. }
+            | Self::Changed { .. }
+            | Self::Io { .. }
+            | Self::Device(_)
+            | Self::Stopped) => other,
         }
     }
 

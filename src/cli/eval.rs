@@ -285,9 +285,11 @@ fn naming_flag(error: Error) -> Error {
             let name = field.trim_start_matches("evaluation.").replace('_', "-");
             Error::spec(format!("--{name}"), reason)
         }
-        other @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => {
-            other
-        }
+        other @ (Error::Input { .. }
+        | Error::Changed { .. }
+        | Error::Io { .. }
+        | Error::Device(_)
+        | Error::Stopped) => other,
     }
 }
 

@@ -90,7 +90,7 @@ pub fn run(arguments: &FindRateArguments) -> Result<ExitCode> {
         Ending::Failed { kind, message } => {
             eprintln!("gosling: {message}");
             match kind {
-                FailureKind::Input => ExitCode::from(2),
+                FailureKind::Input | FailureKind::Changed => ExitCode::from(2),
                 FailureKind::Work => ExitCode::FAILURE,
             }
         }

@@ -112,6 +112,10 @@ fn conclude(ending: &Ending, store: &RunStore) -> ExitCode {
             eprintln!("gosling: {message}");
             match kind {
                 FailureKind::Input => ExitCode::from(2),
+                FailureKind::Changed => {
+                    eprintln!("gosling: --accept-changes accepts it and notes it in the run");
+                    ExitCode::from(2)
+                }
                 FailureKind::Work => {
                     if let Some(run) = store.runs().last() {
                         say_how_to_resume(run);

@@ -84,7 +84,7 @@ impl News {
             kind,
             message: match kind {
                 // It names the file or the field itself.
-                FailureKind::Input => message.to_owned(),
+                FailureKind::Input | FailureKind::Changed => message.to_owned(),
                 FailureKind::Work => failure_line(during, message),
             },
         }

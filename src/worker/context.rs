@@ -191,10 +191,12 @@ impl Context<'_> {
 /// The kind of a failure: bad input only where nothing was started.
 pub(super) fn failure_kind(error: &Error, has_begun: bool) -> FailureKind {
     match error {
+        Error::Changed { .. } if !has_begun => FailureKind::Changed,
         Error::Input { .. } | Error::Spec { .. } | Error::Io { .. } if !has_begun => {
             FailureKind::Input
         }
         Error::Input { .. }
+        | Error::Changed { .. }
         | Error::Spec { .. }
         | Error::Io { .. }
         | Error::Device(_)

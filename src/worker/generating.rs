@@ -110,8 +110,11 @@ fn read_start(
         .check_fits(loaded.model.config())
         .map_err(|error| match error {
             Error::Spec { field, reason } => Error::input(&path, field, reason),
-            other
-            @ (Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped) => other,
+            other @ (Error::Input { .. }
+            | Error::Changed { .. }
+            | Error::Io { .. }
+            | Error::Device(_)
+            | Error::Stopped) => other,
         })?;
     let vocabulary = metadata.tokenizer(&path)?;
     let start = tuned.scaled(alpha).start(&loaded.device);

@@ -12,6 +12,7 @@ use crate::atomic::write_atomic;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::model::checkpoint::is_same_content;
 use crate::model::tokenizer::{Tokenizer, WORLD_FINGERPRINT};
 use crate::persist::run_folder::RunFolder;
 use crate::persist::run_inputs::{Input, RunInputs};
@@ -89,7 +90,8 @@ impl MadeFrom {
     /// be noted. `of_checkpoint` is what its checkpoint says.
     ///
     /// # Errors
-    /// [`Error::Input`] with what has changed, unless that is accepted.
+    /// [`Error::Changed`] with what has changed, unless that is accepted;
+    /// [`Error::Input`] for a file that cannot be read.
     pub fn check_unchanged(
         &mut self,
         folder: &Path,
@@ -123,11 +125,8 @@ impl MadeFrom {
         }
         let changes = changes.join("; ");
         if !is_accepted {
-            let reason = format!(
-                "{changes}; restore the original files, or resume with gosling tune --resume and \
-                 --accept-changes"
-            );
-            return Err(Error::input(folder, "inputs", reason));
+            let reason = format!("{changes}; restore the original files, or accept the change");
+            return Err(Error::changed(folder, "inputs", reason));
         }
         notes.push(format!("continued although {changes}"));
         self.inputs.accepted.push(changes);
@@ -138,8 +137,8 @@ impl MadeFrom {
     /// to be noted.
     ///
     /// # Errors
-    /// [`Error::Input`] for a state of other weights, unless that is accepted, and
-    /// for a file that cannot be read.
+    /// [`Error::Changed`] for a state of other weights, unless that is accepted;
+    /// [`Error::Input`] for a file that cannot be read.
     pub fn check_start(
         &mut self,
         start: &StartState,
@@ -156,7 +155,7 @@ impl MadeFrom {
             None => notes.push(format!(
                 "{shown} does not record which weights it was tuned for"
             )),
-            Some(then) if *then != self.inputs.model.fingerprint => {
+            Some(then) if !is_same_content(then, &self.inputs.model.fingerprint) => {
                 let then = Input {
                     name: of_start
                         .base_model
@@ -170,10 +169,10 @@ impl MadeFrom {
                 if !is_accepted {
                     let reason = format!(
                         "was tuned for {then}, the model is {}; choose a state of this model, or \
-                         continue with --accept-changes",
+                         accept the change",
                         self.inputs.model
                     );
-                    return Err(Error::input(path, "base model", reason));
+                    return Err(Error::changed(path, "base model", reason));
                 }
                 notes.push(format!("continued although {changes}"));
                 self.inputs.accepted.push(changes);

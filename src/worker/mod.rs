@@ -179,6 +179,7 @@ fn work(
                 let message = match error {
                     Error::Device(_) => with(one_line(&message), session.lose(&message)),
                     Error::Input { .. }
+                    | Error::Changed { .. }
                     | Error::Io { .. }
                     | Error::Spec { .. }
                     | Error::Stopped => message,

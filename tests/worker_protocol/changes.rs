@@ -84,7 +84,7 @@ impl Setting {
     fn refused(&mut self, folder: &Path) -> String {
         self.client.resume(folder);
         let (_, kind, message) = self.client.until_failed();
-        assert_eq!(kind, FailureKind::Input);
+        assert_eq!(kind, FailureKind::Changed);
         assert!(!message.contains('\n'), "{message}");
         message
     }
@@ -129,7 +129,7 @@ fn other_data_are_refused_with_both_named_and_go_on_where_they_are_accepted() {
         "inputs: the data were ",
         "train.jsonl (",
         " and are ",
-        "--accept-changes",
+        "or accept the change",
     ] {
         assert!(message.contains(part), "{part} in {message}");
     }
@@ -251,11 +251,11 @@ fn a_state_of_other_weights_does_not_start_a_run_unless_that_is_accepted() {
     let n_runs = setting.client.run_folders();
     setting.client.start(&spec);
     let (_, kind, message) = setting.client.until_failed();
-    assert_eq!(kind, FailureKind::Input);
+    assert_eq!(kind, FailureKind::Changed);
     for part in [
         "state.safetensors: base model: was tuned for model.pth (",
         ", the model is model.pth (",
-        "--accept-changes",
+        "or accept the change",
     ] {
         assert!(message.contains(part), "{part} in {message}");
     }

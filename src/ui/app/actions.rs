@@ -145,6 +145,7 @@ impl App {
                 SidePanel::Log => self.shell.shows_log ^= true,
             },
             Action::ResumeFromDisk(run) => self.resume_from_disk(&run),
+            Action::AcceptChanges(asked) => workspace.queue.push_accepting(asked),
             Action::UseSpecOf(run) => {
                 if let Some(run) = workspace.store.get(&run) {
                     workspace.draft = run.spec.clone();

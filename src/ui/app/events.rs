@@ -4,7 +4,7 @@ use crossbeam_channel::TryRecvError;
 
 use super::App;
 use crate::protocol::command::Command;
-use crate::protocol::event::{Event, RunId};
+use crate::protocol::event::{Event, FailureKind, RunId};
 use crate::runs::news::News;
 use crate::ui::shared::notice::{Notice, Remedy};
 use crate::ui::shell::closing::Closing;
@@ -53,9 +53,15 @@ impl App {
                     self.workspace.send(Command::Stop(run));
                 }
             }
-            Some(News::Failed { run, message, .. }) => {
+            Some(News::Failed { run, kind, message }) => {
                 if !self.rate_search.take_unfound(run.as_ref(), &message) {
-                    self.workspace.notify(Notice::error(message));
+                    let refused = match kind {
+                        FailureKind::Changed => self.workspace.queue.prepared().cloned(),
+                        FailureKind::Input | FailureKind::Work => None,
+                    };
+                    let remedy = refused.map(Remedy::AcceptChanges);
+                    let notice = Notice::error(message);
+                    self.workspace.notify(Notice { remedy, ..notice });
                 }
             }
             Some(News::JobDone) => {

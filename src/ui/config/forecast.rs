@@ -103,7 +103,9 @@ fn problem(spec: &RunSpec, error: Error) -> Problem {
             let (field, reason) = (field.clone(), reason.clone());
             return Problem { field, reason };
         }
-        Error::Input { file, .. } | Error::Io { file, .. } => Some(file),
+        Error::Input { file, .. } | Error::Changed { file, .. } | Error::Io { file, .. } => {
+            Some(file)
+        }
         Error::Device(_) | Error::Stopped => None,
     };
     let field = match (&spec.model.checkpoint, &spec.model.vocabulary) {

@@ -108,7 +108,11 @@ fn group(ui: &mut Ui, title: &str, is_open: bool, opens: bool, content: impl FnO
 fn problem(error: Error) -> Problem {
     match error {
         Error::Spec { field, reason } => Problem { field, reason },
-        Error::Input { .. } | Error::Io { .. } | Error::Device(_) | Error::Stopped => Problem {
+        Error::Input { .. }
+        | Error::Changed { .. }
+        | Error::Io { .. }
+        | Error::Device(_)
+        | Error::Stopped => Problem {
             field: String::new(),
             reason: error.to_string(),
         },

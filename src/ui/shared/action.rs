@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::evaluations::ItemsPair;
+use super::queue::QueueRequest;
 use super::tab::{Side, Tab};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
@@ -110,6 +111,8 @@ pub enum Action {
     TogglePanel(SidePanel),
     /// Take up a run of which the program was interrupted.
     ResumeFromDisk(RunId),
+    /// Ask for a run once more and accept what is not what it was made from.
+    AcceptChanges(QueueRequest),
     /// Make the configuration that of a run.
     UseSpecOf(RunId),
     /// Make the configuration that of a preset.

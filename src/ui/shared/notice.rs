@@ -1,9 +1,10 @@
 //! Messages in the window.
 
+use super::queue::QueueRequest;
 use crate::runs::LogLevel;
 
 /// A message in the window.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
     /// What happened and what to do.
     pub text: String,
@@ -14,12 +15,15 @@ pub struct Notice {
 }
 
 /// What can be done about a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Remedy {
     /// Start another worker in place of the one that is gone.
     RestartWorker,
     /// Put the runs back that were deleted last.
     Undelete,
+    /// Ask once more for a run that was refused since something is not what it was
+    /// made from, and accept that.
+    AcceptChanges(QueueRequest),
 }
 
 impl Notice {

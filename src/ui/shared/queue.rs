@@ -1,6 +1,9 @@
 //! The queue of runs. They wait here and not in the worker, which gets one at a time,
 //! so that they can be reordered and removed.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
@@ -46,6 +49,8 @@ pub struct QueuedRun {
     pub asked: QueueRequest,
     /// Whether it begins beside a sweep, and not after it.
     pub is_beside: bool,
+    /// Whether other weights, data or states than it was made from are accepted.
+    pub accepts_changes: bool,
 }
 
 /// A job that the worker has.
@@ -117,19 +122,21 @@ impl Queue {
 
     /// The name of the run that is being prepared.
     pub fn starting(&self) -> Option<&str> {
+        self.prepared().map(QueueRequest::name)
+    }
+
+    /// The run that is being prepared.
+    pub fn prepared(&self) -> Option<&QueueRequest> {
         self.sent.iter().find_map(|sent| match sent {
-            Sent::Starting(asked) => Some(asked.name()),
+            Sent::Starting(asked) => Some(asked),
             Sent::Begun | Sent::Other(_) => None,
         })
     }
 
     /// The run that is being prepared, then those that wait.
     pub fn asked(&self) -> impl Iterator<Item = &QueueRequest> {
-        let starting = self.sent.iter().filter_map(|sent| match sent {
-            Sent::Starting(asked) => Some(asked),
-            Sent::Begun | Sent::Other(_) => None,
-        });
-        starting.chain(self.waiting.iter().map(|waiting| &waiting.asked))
+        let waiting = self.waiting.iter().map(|waiting| &waiting.asked);
+        self.prepared().into_iter().chain(waiting)
     }
 
     /// Whether no run waits or is being prepared.
@@ -149,12 +156,22 @@ impl Queue {
 
     /// Adds a run behind the others.
     pub fn push(&mut self, asked: QueueRequest) {
+        self.add(asked, false);
+    }
+
+    /// Adds a run behind the others that was refused since something is not what it
+    /// was made from, which is accepted now.
+    pub fn push_accepting(&mut self, asked: QueueRequest) {
+        self.add(asked, true);
+    }
+
+    fn add(&mut self, asked: QueueRequest, accepts_changes: bool) {
         self.n_asked += 1;
-        let key = self.n_asked;
         self.waiting.push_back(QueuedRun {
-            key,
+            key: self.n_asked,
             asked,
             is_beside: false,
+            accepts_changes,
         });
     }
 
@@ -196,17 +213,24 @@ impl Queue {
         }
         let may_begin = |waiting: &QueuedRun| waiting.is_beside || !is_sweep_on;
         let idx = self.waiting.iter().position(may_begin)?;
-        let QueuedRun { asked, .. } = self.waiting.remove(idx)?;
+        let QueuedRun {
+            asked,
+            accepts_changes,
+            ..
+        } = self.waiting.remove(idx)?;
         self.sent.push_back(Sent::Starting(asked.clone()));
         Some(match asked {
             QueueRequest::Start(spec) => Command::StartRun {
                 spec,
                 runs: runs.to_path_buf(),
-                accept_changes: false,
+                accept_changes: accepts_changes,
             },
             QueueRequest::ResumeFromDisk { folder, .. } => Command::ResumeRun {
                 folder,
-                changes: ResumeChanges::default(),
+                changes: ResumeChanges {
+                    model: None,
+                    accept: accepts_changes,
+                },
             },
         })
     }
@@ -266,133 +290,5 @@ impl Queue {
     /// Takes every run back that waits.
     pub fn clear(&mut self) {
         self.waiting.clear();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    fn start(name: &str) -> QueueRequest {
-        QueueRequest::Start(Box::new(RunSpec {
-            name: name.into(),
-            ..RunSpec::default()
-        }))
-    }
-
-    fn names(queue: &Queue) -> Vec<&str> {
-        queue
-            .waiting()
-            .map(|waiting| waiting.asked.name())
-            .collect()
-    }
-
-    #[test]
-    fn the_worker_gets_one_run_at_a_time() {
-        let mut queue = Queue::default();
-        queue.sent_other(None);
-        queue.push(start("a"));
-        queue.push(start("b"));
-        let runs = Path::new("runs");
-        assert!(
-            matches!(queue.next(runs, false), Some(Command::StartRun { spec, .. }) if spec.name == "a")
-        );
-        assert_eq!(queue.starting(), Some("a"));
-        assert_eq!(queue.next(runs, false), None);
-        // The model was read.
-        queue.job_done();
-        assert!(!queue.began());
-        assert_eq!(queue.starting(), None);
-        assert_eq!(queue.next(runs, false), None);
-        queue.job_done();
-        assert!(queue.next(runs, false).is_some());
-        queue.job_done();
-        assert!(queue.is_empty() && queue.is_idle());
-    }
-
-    #[test]
-    fn a_run_waits_for_a_sweep_unless_it_is_to_begin_beside_it() {
-        let mut queue = Queue::default();
-        queue.push(start("a"));
-        queue.push(start("b"));
-        let runs = Path::new("runs");
-        assert_eq!(queue.next(runs, true), None);
-        let b = queue.waiting().nth(1).unwrap().key;
-        queue.begin_beside(b);
-        assert_eq!(names(&queue), ["b", "a"]);
-        assert!(queue.next(runs, true).is_some());
-        assert_eq!(queue.starting(), Some("b"));
-        queue.job_done();
-        assert_eq!(queue.next(runs, true), None);
-        assert!(queue.next(runs, false).is_some());
-        assert_eq!(queue.starting(), Some("a"));
-    }
-
-    #[test]
-    fn a_named_job_is_there_until_it_is_done_or_called_off() {
-        let mut queue = Queue::default();
-        let (prompt, other) = (RunId("prompt 1".into()), RunId("prompt 2".into()));
-        queue.sent_other(Some(prompt.clone()));
-        queue.sent_other(Some(other.clone()));
-        assert!(queue.has_job(&prompt) && queue.has_job(&other));
-        queue.called_off(&other);
-        assert!(queue.has_job(&prompt) && !queue.has_job(&other));
-        queue.job_done();
-        assert!(!queue.has_job(&prompt) && !queue.is_idle());
-        queue.job_done();
-        assert!(queue.is_idle());
-    }
-
-    #[test]
-    fn a_job_that_was_called_off_is_done_before_those_that_were_asked_first() {
-        let mut queue = Queue::default();
-        let (score, prompt) = (RunId("evaluation 1".into()), RunId("prompt 1".into()));
-        queue.sent_other(Some(score.clone()));
-        queue.push(start("a"));
-        assert!(queue.next(Path::new("runs"), false).is_some());
-        queue.sent_other(Some(prompt.clone()));
-        queue.called_off(&prompt);
-        // The worker ends the evaluation, and the prompt with it.
-        queue.job_done();
-        queue.job_done();
-        assert!(!queue.has_job(&score) && !queue.has_job(&prompt));
-        assert!(queue.starting().is_some(), "the run is still to come");
-    }
-
-    #[test]
-    fn runs_that_wait_change_places_and_are_taken_back() {
-        let mut queue = Queue::default();
-        for name in ["a", "b", "c"] {
-            queue.push(start(name));
-        }
-        let key = |queue: &Queue, name: &str| {
-            let mut waiting = queue.waiting();
-            waiting
-                .find(|waiting| waiting.asked.name() == name)
-                .unwrap()
-                .key
-        };
-        let c = key(&queue, "c");
-        queue.advance(c);
-        assert_eq!(names(&queue), ["a", "c", "b"]);
-        let a = key(&queue, "a");
-        queue.advance(a);
-        queue.withdraw(c);
-        assert_eq!(names(&queue), ["a", "b"]);
-    }
-
-    #[test]
-    fn a_run_that_began_although_it_was_given_up_is_to_be_stopped() {
-        let mut queue = Queue::default();
-        queue.push(start("a"));
-        queue.next(Path::new("runs"), false);
-        queue.give_up();
-        assert!(queue.began());
-        queue.job_done();
-        queue.push(start("b"));
-        queue.next(Path::new("runs"), false);
-        assert!(!queue.began());
     }
 }

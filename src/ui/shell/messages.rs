@@ -10,6 +10,7 @@ use super::theme::{GAP, blend, palette};
 use crate::runs::LogLevel;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::notice::{Notice, Remedy};
+use crate::ui::shared::queue::QueueRequest;
 use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small};
 
 /// Room for the buttons of a message.
@@ -17,6 +18,8 @@ const BUTTONS_WIDTH: f32 = 144.0;
 /// Width of a message, where there is that much room, and its height at most.
 const NOTICE_WIDTH: f32 = 560.0;
 const NOTICE_HEIGHT: f32 = 96.0;
+/// The same where one of them has more words.
+const WIDE_BUTTONS_WIDTH: f32 = 240.0;
 /// What the program is and where it was run.
 const ABOUT: &str = concat!(
     "Gosling ",
@@ -64,7 +67,11 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
     frame.show(ui, |ui| {
         ui.horizontal_top(|ui| {
             ui.vertical(|ui| {
-                ui.set_width((ui.available_width() - BUTTONS_WIDTH).max(80.0));
+                let buttons = match &notice.remedy {
+                    Some(Remedy::AcceptChanges(_)) => WIDE_BUTTONS_WIDTH,
+                    Some(Remedy::RestartWorker | Remedy::Undelete) | None => BUTTONS_WIDTH,
+                };
+                ui.set_width((ui.available_width() - buttons).max(80.0));
                 // A long one is read by scrolling, and covers no more than this.
                 ScrollArea::vertical()
                     .id_salt(idx)
@@ -77,10 +84,17 @@ fn notice_ui(ui: &mut Ui, idx: usize, notice: &Notice) -> Vec<Action> {
                         });
                     });
             });
-            if let Some(remedy) = notice.remedy {
+            if let Some(remedy) = &notice.remedy {
                 let (text, action) = match remedy {
                     Remedy::RestartWorker => ("Restart worker", Action::RestartWorker),
                     Remedy::Undelete => ("Undo", Action::Undelete),
+                    Remedy::AcceptChanges(asked) => {
+                        let text = match asked {
+                            QueueRequest::ResumeFromDisk { .. } => "Resume with the changes",
+                            QueueRequest::Start(_) => "Start from this state",
+                        };
+                        (text, Action::AcceptChanges(asked.clone()))
+                    }
                 };
                 if ui.button(text).clicked() {
                     actions.push(action);
