@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::leading_token::{TrainedBehind, trained_behind};
 use super::model_arguments::{BareModel, ModelChoice};
 use super::quoted;
 use super::table::table;
 use super::tune::print;
 use crate::data::{Example, Template, load_text_set};
 use crate::error::{Error, Result};
+use crate::model::TextStart;
+use crate::model::checkpoint::{is_same_content, short_fingerprint};
 use crate::model::tokenizer::Tokenizer;
 use crate::text_file::read_text;
 use crate::tuning::states::import::evidence::{
@@ -44,6 +47,10 @@ pub struct ImportArguments {
     /// of the file's format.
     #[arg(long)]
     orientation: Option<Orientation>,
+    /// What training put in front of texts, if the file does not say; default: none, as
+    /// in most other trainers.
+    #[arg(long, value_enum)]
+    leading_token: Option<TrainedBehind>,
     /// The .safetensors file to write; without it, only the losses are shown.
     #[arg(short, long)]
     output: Option<PathBuf>,
@@ -62,7 +69,9 @@ pub struct ImportArguments {
 pub fn run(arguments: &ImportArguments) -> Result<()> {
     let config = arguments.model.config()?;
     // The small file is looked at before the large one is read.
-    let stored = StoredState::read(&arguments.state, arguments.orientation, &config)?;
+    let mut stored = StoredState::read(&arguments.state, arguments.orientation, &config)?;
+    let (leading, why) = trained_behind(arguments.leading_token, &stored.metadata);
+    stored.metadata.leading_token = Some(leading);
     let BareModel {
         device,
         model,
@@ -70,6 +79,13 @@ pub fn run(arguments: &ImportArguments) -> Result<()> {
         fingerprint,
     } = arguments.model.load()?;
     let texts = arguments.texts(&tokenizer)?;
+    print(&format!(
+        "texts begin with {}, {why}\n",
+        match leading.in_use() {
+            TextStart::Zero => "token 0",
+            TextStart::None => "their first word",
+        }
+    ));
     let evidence = stored.evidence(&model, &device.device, &texts)?;
     print(&shown(&evidence, texts.n_given));
     if let Some(left_out) = &stored.left_out {
@@ -148,8 +164,8 @@ fn warn_of_other_weights(stored: &StoredState, fingerprint: &str) {
     let Some(recorded) = &stored.metadata.base_fingerprint else {
         return;
     };
-    if recorded != fingerprint {
-        let start = |text: &str| text.chars().take(12).collect::<String>();
+    if !is_same_content(recorded, fingerprint) {
+        let start = short_fingerprint;
         eprintln!(
             "gosling: the state was tuned for other weights than this model's (fingerprint {}…, not {}…); choose the model it was tuned for with --model",
             start(recorded).escape_debug(),

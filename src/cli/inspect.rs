@@ -15,6 +15,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::model::LeadingToken;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::run_spec::VocabularySource;
 use crate::tuning::states::state_file::Orientation;
@@ -79,7 +80,8 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
         }
     };
     let found = arguments.path.as_deref().map(recognise).transpose()?;
-    let loaded = examples(arguments, found.as_ref(), &tokenizer)?;
+    let mut loaded = examples(arguments, found.as_ref(), &tokenizer)?;
+    loaded.learn_behind(LeadingToken::default());
     let preview = Preview::new(
         &loaded,
         &tokenizer,

@@ -18,6 +18,7 @@ mod inspect_file;
 mod inspect_head;
 mod inspect_metadata;
 mod inspect_pictures;
+mod leading_token;
 mod model_arguments;
 mod plain_options;
 mod progress;
@@ -120,7 +121,10 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("gosling: {error}");
             match error {
-                Error::Input { .. } | Error::Io { .. } | Error::Spec { .. } => ExitCode::from(2),
+                Error::Input { .. }
+                | Error::Changed { .. }
+                | Error::Io { .. }
+                | Error::Spec { .. } => ExitCode::from(2),
                 Error::Device(_) | Error::Stopped => ExitCode::FAILURE,
             }
         }

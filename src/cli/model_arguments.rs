@@ -3,16 +3,18 @@
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use super::leading_token::FedBehind;
 use super::progress::show_read;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
-use crate::model::checkpoint::Checkpoint;
+use crate::model::checkpoint::{Checkpoint, is_same_content};
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Precision, Rwkv7, TextStart, mini};
+use crate::persist::known_weights;
 use crate::persist::spec_file::parse_spec;
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
 use crate::tuning::method::tuned::Tuned;
@@ -136,7 +138,7 @@ impl ModelChoice {
         };
         let model = Rwkv7::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
         Ok(BareModel {
-            fingerprint: checkpoint.fingerprint(),
+            fingerprint: known_weights::fingerprint(&checkpoint),
             device,
             model,
             tokenizer,
@@ -229,21 +231,10 @@ pub(super) struct ModelArguments {
     /// First token of every text after the state. The untuned model always reads token
     /// 0 first.
     #[arg(long, value_enum, requires = "state", default_value = "as-trained")]
-    leading_token: Leading,
+    leading_token: FedBehind,
     /// Weight precision, f32 or f16; default: as the state was tuned.
     #[arg(long, value_parser = precision)]
     precision: Option<Precision>,
-}
-
-/// What texts begin with.
-#[derive(Clone, Copy, ValueEnum)]
-enum Leading {
-    /// As when the state was tuned; if both were drawn, no token 0.
-    AsTrained,
-    /// Token 0.
-    Zero,
-    /// No token 0, as in most other programs.
-    None,
 }
 
 fn precision(text: &str) -> Result<Precision, String> {
@@ -302,7 +293,7 @@ impl ModelArguments {
             tokenizer,
             fingerprint,
         } = choice.load_for(says, self.precision)?;
-        let text_start = self.text_start(state.as_ref().map(|of| &of.metadata));
+        let text_start = self.leading_token.text_start(says);
         let (start, start_name) = match state {
             None => (None, "untuned".into()),
             Some(ReadState {
@@ -310,7 +301,7 @@ impl ModelArguments {
                 tuned,
                 metadata,
             }) => {
-                let is_other = |made_for: &String| *made_for != fingerprint;
+                let is_other = |made_for: &String| !is_same_content(made_for, &fingerprint);
                 if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                     eprintln!(
                         "gosling: {}: base model: the state was tuned for other weights than {}; results may be worse",
@@ -356,14 +347,6 @@ impl ModelArguments {
     /// What is wrong with the file.
     pub fn run_spec(&self) -> Result<Option<RunSpec>> {
         Ok(self.metadata()?.as_ref().and_then(run_spec))
-    }
-
-    fn text_start(&self, metadata: Option<&Metadata>) -> TextStart {
-        match (self.leading_token, metadata) {
-            (_, None) | (Leading::Zero, Some(_)) => TextStart::Zero,
-            (Leading::None, Some(_)) => TextStart::None,
-            (Leading::AsTrained, Some(metadata)) => metadata.text_start(),
-        }
     }
 
     fn read_state(&self) -> Result<Option<ReadState>> {

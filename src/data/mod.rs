@@ -56,6 +56,7 @@ pub use benchmark::{Benchmark, Split};
 pub use item::{Item, Task};
 pub use loaded::{BadLine, Loaded};
 pub use mini::{mini, mini_few_shot};
+pub(crate) use pairing::leave_out_single_tokens;
 pub use pairing::{Example, Pairing};
 pub use preview::{Marking, Preview, ShownToken};
 pub use prompt_format::PromptFormat;

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use super::journal::{Journal, Mark};
 use super::plan::SweepPlan;
+use super::spec::BaseRun;
 use super::task::Task;
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ use crate::persist::folder_lock::FolderLock;
 use crate::persist::metrics::MetricsFile;
 use crate::persist::run_folder::{METRICS_FILE, RunFolder, SPEC_FILE};
 use crate::persist::run_history::past_run;
-use crate::protocol::run_spec::{EvaluationSplit, RunSpec};
+use crate::protocol::run_spec::{EvaluationSplit, LeadingToken, RunSpec};
 use crate::sweep::sweep_file::{parse_sweep, print_sweep, read_sweep};
 
 /// The folder of the sweeps in a folder of runs.
@@ -58,6 +59,25 @@ pub struct Session {
     pub n_jobs: usize,
     /// What computed; empty where no run began.
     pub device: String,
+}
+
+/// Says in a sweep's file what its runs have that say nothing, so that they keep it
+/// where a later version has another default.
+fn leading_token_note() -> String {
+    let default = LeadingToken::default().name();
+    format!("// Runs that say nothing else have data.leading_token {default}.\n")
+}
+
+/// Whether the file of a sweep, or that of its base run, says what stands in front of
+/// texts.
+fn says_leading_token(file: &Path, base: &BaseRun) -> bool {
+    let says =
+        |path: &Path| fs::read_to_string(path).is_ok_and(|text| text.contains("leading_token"));
+    let of_base = match base {
+        BaseRun::File(path) => says(path),
+        BaseRun::Preset(_) | BaseRun::Run(_) => false,
+    };
+    of_base || says(file)
 }
 
 /// What the journal says of the tasks.
@@ -94,7 +114,7 @@ impl SweepFolder {
             );
             return Err(Error::input(&path, "name", reason));
         }
-        let text = print_sweep(&plan.sweep)?;
+        let text = format!("{}{}", leading_token_note(), print_sweep(&plan.sweep)?);
         // Last, for a folder with it is a sweep.
         write_atomic(&file, |writer| writer.write_all(text.as_bytes()))?;
         Self::new(&path, plan, Some(lock))
@@ -122,8 +142,12 @@ impl SweepFolder {
             let reason = "is not there; a sweep's folder has one";
             return Err(Error::input(path, SWEEP_FILE, reason));
         }
-        let plan = read_sweep(&file)?.plan()?;
-        Self::new(path, plan, None)
+        let mut sweep = read_sweep(&file)?;
+        if !says_leading_token(&file, &sweep.base) {
+            // Begun by a version whose runs had token 0 in front of every text.
+            sweep.set.insert(0, "data.leading_token=Zero".into());
+        }
+        Self::new(path, sweep.plan()?, None)
     }
 
     fn new(path: &Path, plan: SweepPlan, lock: Option<FolderLock>) -> Result<Self> {
@@ -313,4 +337,46 @@ pub fn sweeps_in(runs_dir: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_keep_what_stood_in_front_of_texts_when_their_sweep_began() {
+        let runs = tempfile::tempdir().unwrap();
+        let plan = read_sweep("four-runs").unwrap().plan().unwrap();
+        let folder = SweepFolder::create(runs.path(), plan.clone()).unwrap();
+        let path = folder.path().to_path_buf();
+        drop(folder);
+        let leading = || {
+            let plan = SweepFolder::read(&path).unwrap().plan;
+            let of_runs = plan.runs.iter().map(|run| run.spec.data.leading_token);
+            of_runs.collect::<Vec<_>>()
+        };
+        assert_eq!(leading(), [LeadingToken::default(); 4]);
+        let file = path.join(SWEEP_FILE);
+        let text = fs::read_to_string(&file).unwrap();
+        let note = leading_token_note();
+        assert!(text.starts_with(&note), "{text}");
+        fs::write(&file, &text[note.len()..]).unwrap();
+        assert_eq!(leading(), [LeadingToken::Zero; 4]);
+        // It is the sweep of the same name all the same.
+        assert_eq!(SweepFolder::find(runs.path(), &plan).unwrap(), path);
+        // A base run in a file that says it is followed.
+        let base = runs.path().join("base.ron");
+        let mut sweep = plan.sweep;
+        sweep.base = BaseRun::File(base.clone());
+        let of_file = |text: &str| {
+            fs::write(&base, text).unwrap();
+            fs::write(&file, print_sweep(&sweep).unwrap()).unwrap();
+            leading()[0]
+        };
+        assert_eq!(of_file("()"), LeadingToken::Zero);
+        assert_eq!(
+            of_file("(data: (leading_token: Nothing))"),
+            LeadingToken::None
+        );
+    }
 }

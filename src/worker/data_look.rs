@@ -31,6 +31,7 @@ pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) ->
     if spec.data.append_end {
         loaded.items.iter_mut().for_each(Example::append_end);
     }
+    loaded.learn_behind(spec.data.leading_token);
     let limit = spec.data.context_length.saturating_sub(1);
     Ok(Preview::new(&loaded, &tokenizer, limit, n_shown))
 }
@@ -87,6 +88,7 @@ mod tests {
 
     use super::*;
     use crate::data::Template;
+    use crate::model::LeadingToken;
 
     fn look(change: impl FnOnce(&mut RunSpec)) -> Result<Preview> {
         let mut spec = RunSpec::default();
@@ -138,6 +140,38 @@ mod tests {
         let ended = ended.unwrap();
         assert_eq!(ended.notes, [""; 0]);
         assert_eq!(ended.n_tokens, preview.n_tokens + 1);
+    }
+
+    #[test]
+    fn a_first_token_that_is_never_predicted_is_no_target() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"{\"text\":\"1+1 = 2\\n\\n\"}\n{\"text\":\"1\"}\n")
+            .unwrap();
+        let path = file.path().to_path_buf();
+        let preview = |leading| {
+            look(|spec| {
+                spec.data.leading_token = leading;
+                spec.data.source = DataSource::Jsonl {
+                    train: path.clone(),
+                    validation: None,
+                    template: Template::Plain,
+                };
+            })
+            .unwrap()
+        };
+        let all = preview(LeadingToken::Zero);
+        assert_eq!(all.n_examples, 2);
+        assert_eq!(all.n_target_tokens, all.n_tokens);
+        let none = preview(LeadingToken::None);
+        assert_eq!(none.n_examples, 1);
+        assert_eq!(none.n_tokens, all.n_tokens - 1);
+        assert_eq!(none.n_target_tokens, none.n_tokens - 1);
+        let is_target = |token: &crate::data::ShownToken| token.is_target;
+        let shown: Vec<bool> = none.examples[0].iter().map(is_target).collect();
+        assert!(!shown[0] && shown[1..].iter().all(|is| *is), "{shown:?}");
+        let told = |note: &String| note.starts_with("1 of 2 training examples have a single token");
+        assert!(none.notes.iter().any(told), "{:?}", none.notes);
+        assert_eq!(preview(LeadingToken::Both).n_target_tokens, none.n_tokens);
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::held_out::{hold_out, is_held_out};
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
-    Benchmark, Example, Item, Loaded, Protocol, Split, endless_note, load, load_text_set, mini,
+    Benchmark, Example, Item, Loaded, Protocol, Split, endless_note, leave_out_single_tokens, load,
+    load_text_set, mini,
 };
 use crate::error::{Error, Result};
-use crate::model::LeadingToken;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::{DataSource, DataSpec, EvaluationSpec, EvaluationSplit, RunSpec};
@@ -109,20 +109,8 @@ impl RunData {
             ("validation", &mut self.validation),
         ];
         for (name, examples) in sets {
-            let n_before = examples.len();
-            // Nothing stands in front of such an example, and nothing follows.
             let leading = spec.data.leading_token;
-            let is_empty = |example: &Example| example.n_tokens() < 2;
-            if leading != LeadingToken::Zero {
-                examples.retain(|example| !is_empty(example));
-            }
-            if n_before > examples.len() {
-                let n = n_before - examples.len();
-                let reason = format!(
-                    "{n} of {n_before} {name} examples have a single token and nothing to predict \
-                     with data.leading_token {}",
-                    leading.name()
-                );
+            if let Some(reason) = leave_out_single_tokens(examples, leading, name) {
                 if examples.is_empty() {
                     return Err(Error::spec("data.leading_token", reason + "; choose Zero"));
                 }

@@ -81,6 +81,110 @@ fn a_state_against_its_formats_convention_is_asked_about() {
 }
 
 #[test]
+fn an_imported_state_says_what_it_was_trained_with() {
+    use gosling::model::LeadingToken;
+    use gosling::tuning::states::state_file::{
+        Metadata, read_state, write_pth, write_safetensors, write_st,
+    };
+    let folder = folder();
+    let file = |name: &str| folder.path().join(name);
+    let (state, _) = read_state(root("tests/golden/states/arc-0.3.st"), None).unwrap();
+    write_pth(&state, file("theirs.pth"), Default::default()).unwrap();
+    write_st(&state, file("theirs.st")).unwrap();
+    let said = Metadata {
+        leading_token: Some(LeadingToken::Both),
+        ..Metadata::default()
+    };
+    write_safetensors(&state, file("said.safetensors"), &said).unwrap();
+    // As versions wrote it that put token 0 in front and did not say so.
+    write_safetensors(&state, file("older.safetensors"), &Metadata::default()).unwrap();
+    let import = |name: &str, more: &str| {
+        let arguments = format!("import {name} --device cpu --force -o out.safetensors {more}");
+        let output = gosling(folder.path(), &arguments);
+        let (text, errors) = texts(&output);
+        assert!(output.status.success(), "{arguments}: {errors}");
+        let (_, written) = read_state(file("out.safetensors"), None).unwrap();
+        (text, errors, written.leading_token.unwrap())
+    };
+    let unsaid = "for the file does not say, and most trainers put nothing in front";
+    for (name, more, expected, begins, why) in [
+        (
+            "theirs.pth",
+            "",
+            LeadingToken::None,
+            "their first word",
+            unsaid,
+        ),
+        (
+            "theirs.st",
+            "",
+            LeadingToken::None,
+            "their first word",
+            unsaid,
+        ),
+        (
+            "theirs.pth",
+            "--leading-token zero",
+            LeadingToken::Zero,
+            "token 0",
+            "as --leading-token says",
+        ),
+        (
+            "theirs.pth",
+            "--leading-token both",
+            LeadingToken::Both,
+            "their first word",
+            "as --leading-token says",
+        ),
+        (
+            "said.safetensors",
+            "",
+            LeadingToken::Both,
+            "their first word",
+            "as the file says",
+        ),
+        (
+            "older.safetensors",
+            "",
+            LeadingToken::Zero,
+            "token 0",
+            "where versions of Gosling put it",
+        ),
+    ] {
+        let (text, errors, written) = import(name, more);
+        assert_eq!(written, expected, "{name} {more}");
+        let line = format!("texts begin with {begins}, {why}");
+        assert!(text.contains(&line), "{line} in {text}");
+        assert!(
+            !errors.contains("trained with data.leading_token"),
+            "{errors}"
+        );
+    }
+    let (_, errors, written) = import("said.safetensors", "--leading-token none");
+    assert_eq!(written, LeadingToken::None);
+    let told = "the state was trained with data.leading_token Both, not Nothing";
+    assert!(errors.contains(told), "{errors}");
+    // The form changes what the texts are found to cost, and not what no state does.
+    let losses = |more: &str| {
+        let (text, ..) = import("theirs.pth", more);
+        let of_start = |start: &str| {
+            let line = text
+                .lines()
+                .find(|line| line.trim_start().starts_with(start));
+            line.unwrap_or_else(|| panic!("{text}")).to_owned()
+        };
+        ["zero,", "the state as it is,"].map(of_start)
+    };
+    std::fs::write(file("sum.txt"), "The sum of two and three is five.").unwrap();
+    let text = "--text-file sum.txt";
+    let [zero, state] = losses(&format!("{text} --leading-token zero"));
+    let [zero_straight, state_straight] = losses(&format!("{text} --leading-token none"));
+    assert_ne!(state, state_straight);
+    // With token 0 in front the first word is predicted too, and so counted.
+    assert_ne!(zero, zero_straight);
+}
+
+#[test]
 fn a_state_goes_through_every_format_and_scores_the_same() {
     let folder = folder();
     let check = |arguments: &str, parts: &[&str]| check_output(folder.path(), arguments, parts);

@@ -140,7 +140,7 @@ fn what_stood_in_front_of_texts_is_recorded_and_followed() {
         succeeded(folder, &format!("compare untuned.jsonl {run}"));
         succeeded(folder, "compare untuned.jsonl other.jsonl");
         // With the description beside it a .pth is fed as it was trained; without,
-        // as versions had it that did not say.
+        // as most trainers have it.
         let pth = format!("{name}.pth");
         fs::copy(of_run("state.pth"), folder.join(&pth)).unwrap();
         let json = format!("{name}.pth.json");
@@ -148,7 +148,7 @@ fn what_stood_in_front_of_texts_is_recorded_and_followed() {
         assert_eq!(scored(folder, &pth, "").1, by_tune, "{name}");
         fs::remove_file(folder.join(&json)).unwrap();
         let (about, _) = scored(folder, &pth, "");
-        assert!(about.contains("\"leading_token\":\"zero\""), "{about}");
+        assert!(about.contains("\"leading_token\":\"none\""), "{about}");
         let script = fs::read_to_string(of_run("state_rwkv_pip.py")).unwrap();
         let in_front = if used == "zero" {
             "IN_FRONT = [0]"

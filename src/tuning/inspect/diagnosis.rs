@@ -73,11 +73,12 @@ pub enum Sign {
         /// The gradient as a share of the largest.
         gradient: f64,
     },
-    /// No validation beat the untuned model.
+    /// No validation beat that of step 0.
     NoImprovement {
         /// The best validation loss of a tuned state.
         best: f64,
-        /// The loss of the untuned model.
+        /// The loss of step 0, before anything is tuned; texts begin there as everywhere
+        /// in the run.
         untuned: f64,
     },
     /// No gradient reaches something that is trained.
@@ -252,7 +253,7 @@ fn no_improvement(evidence: &Evidence) -> Option<Diagnosis> {
         format!("the state hardly moves at the rate {rate}, try ten times as much")
     };
     let advice = format!(
-        "no validation beat the untuned model, {best:.4} against {untuned:.4}; {}{cause}, or let \
+        "no validation beat that of step 0, {best:.4} against {untuned:.4}; {}{cause}, or let \
          gosling find-rate suggest one",
         reach(evidence)
     );

@@ -55,7 +55,7 @@ pub enum Part {
 /// What the validations have shown so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Validated {
-    /// The loss of the untuned model.
+    /// The loss of step 0.
     pub untuned: Option<f64>,
     /// Step and loss of the best validation after step 0.
     pub best: Option<(usize, f64)>,
@@ -131,7 +131,8 @@ impl Evidence {
         self.recent.push_back(*numbers);
     }
 
-    /// Takes in a validation loss; that of step 0 is the untuned model's.
+    /// Takes in a validation loss; that of step 0 is the model's without what is tuned,
+    /// its texts beginning as those of the run do.
     pub fn see_validation(&mut self, step: usize, loss: f64) {
         let seen = &mut self.validations;
         if step == 0 {

@@ -337,7 +337,7 @@ pub enum Schedule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum SelectBy {
     /// The one with the lowest loss on held-out examples. Step 0 takes part: a
-    /// run that never beats the untuned model hands that over.
+    /// run that never beats the state that it starts from hands that over.
     #[default]
     ValidationLoss,
     /// The one that answers most held-out items right, among equals the one

@@ -202,6 +202,12 @@ mod tests {
             (&all.at[..], &all.targets[..]),
             (&[0, 1, 2][..], &[6, 7, 8][..])
         );
+        // The same, said of the examples: then every form counts the same tokens.
+        for start in [without, with] {
+            let read = [a.behind(without), b.behind(without)];
+            let read: Vec<_> = read.iter().map(|text| (text, start)).collect();
+            assert_eq!(Batch::of(&read, LossOn::Answer).targets, [7, 8, 4, 3]);
+        }
         let one = example(&[], &[9]);
         assert_eq!(Batch::of(&[(&one, without)], LossOn::Answer).n_counted(), 0);
     }

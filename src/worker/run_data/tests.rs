@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::bench::answer_cap;
 use crate::data::Template;
+use crate::model::LeadingToken;
 
 fn load(change: impl FnOnce(&mut RunSpec)) -> Result<RunData> {
     let mut spec = RunSpec::default();

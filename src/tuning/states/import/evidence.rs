@@ -11,9 +11,9 @@ use burn::tensor::Device;
 use super::StoredState;
 use crate::data::Example;
 use crate::error::{Error, Result};
-use crate::model::Rwkv7;
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
+use crate::model::{Rwkv7, TextStart};
 use crate::tuning::method::tuned::state_tensors;
 use crate::tuning::spec::LossOn;
 use crate::tuning::states::state_file::{Orientation, TunedState};
@@ -241,7 +241,8 @@ impl Evidence {
 
 impl StoredState {
     /// Compares the zero state, the state as it is stored and the state
-    /// transposed on texts. `model` lives on `device`.
+    /// transposed on texts. `model` lives on `device`. The state reads a text as it
+    /// was trained, the untuned model behind token 0; the same tokens are counted.
     ///
     /// # Errors
     /// [`Error::Spec`] for texts without tokens or with tokens that the model
@@ -261,12 +262,19 @@ impl StoredState {
             );
             return Err(Error::spec("text", reason));
         }
-        let losses = |state: &TunedState| {
+        let text_start = self.metadata.text_start();
+        let counted = texts.examples.iter().map(|text| text.behind(text_start));
+        let counted: Vec<Example> = counted.filter(|text| !text.target.is_empty()).collect();
+        if counted.is_empty() {
+            let reason = "has one token, before which nothing stands";
+            return Err(Error::spec("text", reason));
+        }
+        let losses = |state: &TunedState, text_start: TextStart| {
             let start = Start::from(state_tensors(state, device));
-            let mut losses = Vec::with_capacity(texts.examples.len());
-            for part in texts.examples.chunks(TEXTS_AT_ONCE) {
-                let part: Vec<&Example> = part.iter().collect();
-                let batch = Batch::new(&part, LossOn::Answer);
+            let mut losses = Vec::with_capacity(counted.len());
+            for part in counted.chunks(TEXTS_AT_ONCE) {
+                let examples: Vec<_> = part.iter().map(|text| (text, text_start)).collect();
+                let batch = Batch::of(&examples, LossOn::Answer);
                 let mut rest = token_losses(model, device, &start, &batch)?;
                 for text in part {
                     let after = rest.split_off(text.target.len().min(rest.len()));
@@ -275,9 +283,9 @@ impl StoredState {
             }
             Ok::<_, Error>(losses)
         };
-        let zero = losses(&TunedState::zero(model.config()))?;
-        let value_key = losses(&self.oriented(Orientation::ValueKey))?;
-        let key_value = losses(&self.oriented(Orientation::KeyValue))?;
+        let zero = losses(&TunedState::zero(model.config()), TextStart::Zero)?;
+        let value_key = losses(&self.oriented(Orientation::ValueKey), text_start)?;
+        let key_value = losses(&self.oriented(Orientation::KeyValue), text_start)?;
         let all = [&zero[..], &value_key, &key_value];
         Ok(Evidence::new(all, texts.is_built_in))
     }

@@ -11,7 +11,7 @@ use super::evidence::{Difference, ImportTexts};
 use super::*;
 use crate::data::{Benchmark, Protocol, Split, mini as mini_items};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Rwkv7, mini};
+use crate::model::{LeadingToken, Rwkv7, mini};
 use crate::random::SplitMix64;
 use crate::tuning::states::state_file::{
     PthDType, read_state, write_pth, write_raw, write_safetensors, write_st,
@@ -65,6 +65,13 @@ impl Case {
 
     fn read(&self, path: &Path) -> StoredState {
         StoredState::read(path, None, self.model.config()).unwrap()
+    }
+
+    /// The same, said to be trained as it was: these states are behind token 0.
+    fn read_as_trained(&self, path: &Path) -> StoredState {
+        let mut stored = self.read(path);
+        stored.metadata.leading_token = Some(LeadingToken::Zero);
+        stored
     }
 
     fn evidence(&self, stored: &StoredState, texts: &ImportTexts) -> Evidence {
@@ -148,8 +155,12 @@ fn no_right_state_is_turned_round() {
             let (state, _) = read_state(golden, None).unwrap();
             let path = case.folder.path().join("state.pth");
             write_pth(&state, &path, PthDType::F32).unwrap();
-            let right = case.read(&path);
+            let right = case.read_as_trained(&path);
             let said = texts.each_ref().map(|texts| case.evidence(&right, texts));
+            // Nobody said so, and they are read in another form than they were trained.
+            let unsaid = case.evidence(&case.read(&path), &texts[0]);
+            assert_ne!(unsaid.value_key, said[0].value_key);
+            assert_ne!(unsaid.verdict(), Some(Orientation::KeyValue), "{unsaid:?}");
             n_misled += usize::from(earlier_rule(&said[2]) == Some(Orientation::KeyValue));
             n_told += usize::from(said[0].verdict().is_some());
             for order in BOTH {

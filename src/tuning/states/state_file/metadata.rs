@@ -144,10 +144,20 @@ impl Metadata {
         })
     }
 
-    /// What texts begin with when the state is used. Versions that did not say put
-    /// token 0 in front of every text.
+    /// What stood in front of texts in training: what the state says, else token 0
+    /// for one of Gosling, whose versions that did not say put it there, else nothing,
+    /// as other trainers have it.
+    pub fn trained_behind(&self) -> LeadingToken {
+        match (self.leading_token, &self.gosling_version) {
+            (Some(said), _) => said,
+            (None, Some(_)) => LeadingToken::Zero,
+            (None, None) => LeadingToken::None,
+        }
+    }
+
+    /// What texts begin with when the state is used.
     pub fn text_start(&self) -> TextStart {
-        self.leading_token.unwrap_or(LeadingToken::Zero).in_use()
+        self.trained_behind().in_use()
     }
 
     /// The vocabulary that the state was tuned with: one that ships with the
@@ -275,6 +285,10 @@ mod tests {
             read("Two\n").unwrap_err().to_string(),
             "a.st: leading_token: \"Two\\n\" is not known; it is of a newer Gosling"
         );
-        assert_eq!(Metadata::default().text_start(), TextStart::Zero);
+        assert_eq!(Metadata::default().text_start(), TextStart::None);
+        // Of a version that had no such key.
+        let text = BTreeMap::from([(keys::VERSION.to_owned(), "0.1.0".to_owned())]);
+        let older = Metadata::from_text(Path::new("a.st"), &text).unwrap();
+        assert_eq!(older.text_start(), TextStart::Zero);
     }
 }

@@ -182,7 +182,11 @@ mod tests {
 
     #[test]
     fn a_state_of_older_versions_is_fed_as_it_was_trained() {
-        let script = python_snippet(Path::new("a.pth"), &Metadata::default());
+        let older = Metadata {
+            gosling_version: Some("0.1.0".into()),
+            ..Metadata::default()
+        };
+        let script = python_snippet(Path::new("a.pth"), &older);
         for line in [
             "IN_FRONT = [0]",
             "BEFORE = \"\"",

@@ -1,0 +1,90 @@
+//! What stood in front of texts in training, and what stands there when a state is
+//! used, as options say it.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use crate::format::shown;
+use crate::model::{LeadingToken, TextStart};
+use crate::tuning::states::state_file::Metadata;
+
+/// What texts begin with when a state is used.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum FedBehind {
+    /// As when the state was tuned; if both were drawn, no token 0.
+    AsTrained,
+    /// Token 0.
+    Zero,
+    /// No token 0, as in most other programs.
+    None,
+}
+
+/// What stood in front of texts in training.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum TrainedBehind {
+    /// Token 0.
+    Zero,
+    /// Nothing.
+    None,
+    /// Either, drawn for every example.
+    Both,
+}
+
+impl FedBehind {
+    /// What texts begin with behind the state of a file that says this; what is only
+    /// taken to be so is told on the error stream. The untuned model reads token 0.
+    pub fn text_start(self, state: Option<(&Path, &Metadata)>) -> TextStart {
+        match (self, state) {
+            (_, None) | (Self::Zero, Some(_)) => TextStart::Zero,
+            (Self::None, Some(_)) => TextStart::None,
+            (Self::AsTrained, Some((path, metadata))) => {
+                if metadata.leading_token.is_none() && metadata.gosling_version.is_none() {
+                    eprintln!(
+                        "gosling: {} does not say what stood in front of texts in training; they are read without token 0, as most trainers have it (--leading-token zero puts it there)",
+                        shown(path)
+                    );
+                }
+                metadata.text_start()
+            }
+        }
+    }
+}
+
+impl From<TrainedBehind> for LeadingToken {
+    fn from(of: TrainedBehind) -> Self {
+        match of {
+            TrainedBehind::Zero => Self::Zero,
+            TrainedBehind::None => Self::None,
+            TrainedBehind::Both => Self::Both,
+        }
+    }
+}
+
+/// What stood in front of texts when the state of a file that says this was trained,
+/// and who says so. Where the user and the file differ, that is told on the error
+/// stream.
+pub(super) fn trained_behind(
+    told: Option<TrainedBehind>,
+    metadata: &Metadata,
+) -> (LeadingToken, &'static str) {
+    let found = metadata.trained_behind();
+    let Some(told) = told.map(LeadingToken::from) else {
+        let why = if metadata.leading_token.is_some() {
+            "as the file says"
+        } else if metadata.gosling_version.is_some() {
+            "where versions of Gosling put it that did not say so"
+        } else {
+            "for the file does not say, and most trainers put nothing in front; --leading-token zero or both says otherwise"
+        };
+        return (found, why);
+    };
+    if metadata.leading_token.is_some_and(|said| said != told) {
+        eprintln!(
+            "gosling: the file says that the state was trained with data.leading_token {}, not {}",
+            found.name(),
+            told.name()
+        );
+    }
+    (told, "as --leading-token says")
+}
