@@ -9,7 +9,7 @@ for run in gsm8k:0.1 gsm8k:0.8 arc:0.3 arc:1.6 mmlu:0.1 mmlu:1.6 winogrande:0.3 
   "$gosling" tune --preset cpu --quiet --runs "$scratch" \
     --set "name=\"$bench-$rate\"" --set "data.source=Mini($bench)" \
     --set "training.learning_rate=$rate" --set training.steps=60 --set training.batch=8 \
-    --set training.validate_every=0 --set training.select_by=LastStep \
+    --set training.validate_every=0 --set training.select_by=LastStep --set data.leading_token=Zero \
     --set evaluation.before=false --set evaluation.after=false
   "$gosling" export "$scratch/$bench-$rate-0001" --to st -o "$here/$bench-$rate.st" --force
 done
