@@ -45,35 +45,56 @@ struct Stamp {
 /// and as it was. Without such a folder it is worked out anew every time.
 pub fn fingerprint(checkpoint: &Checkpoint) -> String {
     match cache_folder() {
-        Some(folder) => fingerprint_in(checkpoint, &folder, MIN_BYTES),
+        Some(folder) => {
+            let notes = Notes {
+                folder,
+                min_bytes: MIN_BYTES,
+                settled: SETTLED,
+            };
+            notes.fingerprint(checkpoint)
+        }
         None => checkpoint.fingerprint(),
     }
 }
 
-fn fingerprint_in(checkpoint: &Checkpoint, folder: &Path, min_bytes: u64) -> String {
-    let path = fs::canonicalize(checkpoint.file()).ok();
-    let before = path.as_deref().and_then(Stamp::of);
-    let (Some(path), Some(before)) = (path, before.filter(|of| of.n_bytes >= min_bytes)) else {
-        return checkpoint.fingerprint();
-    };
-    let place = folder.join(sha256_hex(path.as_os_str().as_encoded_bytes()) + ".json");
-    let known = read(&place).filter(|note| note.path == path && note.stamp == before);
-    if let Some(Note { fingerprint, .. }) = known
-        && fingerprint.ends_with(&format!("-{}", checkpoint.ends()))
-    {
-        return fingerprint;
-    }
-    let fingerprint = checkpoint.fingerprint();
-    if before.is_settled() && Stamp::of(&path).as_ref() == Some(&before) {
-        let note = Note {
-            path,
-            stamp: before,
-            fingerprint: fingerprint.clone(),
+/// Where notes lie, and what is noted.
+struct Notes {
+    folder: PathBuf,
+    /// Files of at least this size.
+    min_bytes: u64,
+    /// Files that were not changed for this long.
+    settled: Duration,
+}
+
+impl Notes {
+    fn fingerprint(&self, checkpoint: &Checkpoint) -> String {
+        let path = fs::canonicalize(checkpoint.file()).ok();
+        let before = path.as_deref().and_then(Stamp::of);
+        let before = before.filter(|of| of.n_bytes >= self.min_bytes);
+        let (Some(path), Some(before)) = (path, before) else {
+            return checkpoint.fingerprint();
         };
-        // Without the note the next start takes longer, and nothing else.
-        let _ = write(folder, &place, &note);
+        let name = sha256_hex(path.as_os_str().as_encoded_bytes()) + ".json";
+        let place = self.folder.join(name);
+        let known = read(&place).filter(|note| note.path == path && note.stamp == before);
+        if let Some(Note { fingerprint, .. }) = known
+            && fingerprint.ends_with(&format!("-{}", checkpoint.ends()))
+        {
+            return fingerprint;
+        }
+        let fingerprint = checkpoint.fingerprint();
+        let is_whole = Stamp::of(&path).as_ref() == Some(&before);
+        if is_whole && before.age().is_some_and(|age| age >= self.settled) {
+            let note = Note {
+                path,
+                stamp: before,
+                fingerprint: fingerprint.clone(),
+            };
+            // Without the note the next start takes longer, and nothing else.
+            let _ = write(&self.folder, &place, &note);
+        }
+        fingerprint
     }
-    fingerprint
 }
 
 impl Stamp {
@@ -88,11 +109,16 @@ impl Stamp {
         })
     }
 
-    fn is_settled(&self) -> bool {
+    /// How long ago the file or its entry changed; none where that lies ahead.
+    fn age(&self) -> Option<Duration> {
         let (secs, nanos) = self.modified;
-        let modified = SystemTime::UNIX_EPOCH.checked_add(Duration::new(secs, nanos));
-        let age = modified.and_then(|then| SystemTime::now().duration_since(then).ok());
-        age.is_some_and(|age| age >= SETTLED)
+        let modified = Duration::new(secs, nanos);
+        let changed = match self.entry {
+            Some((_, secs, nanos)) => Duration::new(secs.try_into().ok()?, nanos.try_into().ok()?),
+            None => modified,
+        };
+        let last = SystemTime::UNIX_EPOCH.checked_add(modified.max(changed))?;
+        SystemTime::now().duration_since(last).ok()
     }
 }
 
@@ -166,13 +192,6 @@ mod tests {
         fs::write(path, [&head[..], header.as_bytes(), &bytes].concat()).unwrap();
     }
 
-    /// Lets the file have been written a minute ago.
-    fn age(path: &Path) -> SystemTime {
-        let then = SystemTime::now() - Duration::from_secs(60);
-        set_time(path, then);
-        then
-    }
-
     fn set_time(path: &Path, then: SystemTime) {
         let file = File::options().write(true).open(path).unwrap();
         file.set_times(FileTimes::new().set_modified(then)).unwrap();
@@ -183,25 +202,40 @@ mod tests {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
+    /// Longer than a tick of the clock of a disk.
+    fn pass_a_tick() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+
+    fn fingerprint_in(checkpoint: &Checkpoint, folder: &Path, settled: Duration) -> String {
+        let notes = Notes {
+            folder: folder.to_path_buf(),
+            min_bytes: 1 << 10,
+            settled,
+        };
+        notes.fingerprint(checkpoint)
+    }
+
     #[test]
     fn a_file_is_read_whole_once_and_again_when_it_changed() {
+        const AT_ONCE: Duration = Duration::ZERO;
         let folder = tempfile::tempdir().unwrap();
         let (path, cache) = (folder.path().join("m.safetensors"), folder.path().join("c"));
-        let known = |min_bytes| {
+        let known = |settled| {
             let checkpoint = Checkpoint::open(&path).unwrap();
             (
-                fingerprint_in(&checkpoint, &cache, min_bytes),
+                fingerprint_in(&checkpoint, &cache, settled),
                 checkpoint.fingerprint(),
             )
         };
         write_tensor(&path, 2);
-        let (first, truth) = known(0);
+        let then = SystemTime::now() - Duration::from_secs(60);
+        set_time(&path, then);
+        let (first, truth) = known(SETTLED);
         assert_eq!(first, truth);
         assert_eq!(notes(&cache).len(), 0, "it was written only now");
-        age(&path);
-        assert_eq!(known(u64::MAX).0, truth);
-        assert_eq!(notes(&cache).len(), 0, "it is small");
-        assert_eq!(known(0).0, truth);
+        pass_a_tick();
+        assert_eq!(known(AT_ONCE).0, truth);
         let [place] = &notes(&cache)[..] else {
             panic!("{:?}", notes(&cache));
         };
@@ -210,25 +244,35 @@ mod tests {
         let ends = Checkpoint::open(&path).unwrap().ends();
         note.fingerprint = format!("0f-{ends}");
         write(&cache, place, &note).unwrap();
-        assert_eq!(known(0).0, note.fingerprint);
+        assert_eq!(known(SETTLED).0, note.fingerprint);
         // Not where the tensors end in another way than the note says.
         note.fingerprint = "0f-0e".into();
         write(&cache, place, &note).unwrap();
-        assert_eq!(known(0).0, truth);
+        assert_eq!(known(AT_ONCE).0, truth);
+        assert_eq!(read(place).unwrap().fingerprint, truth);
         // A number in the middle, with the size and the time that the file had.
-        let then = age(&path);
-        assert_eq!(known(0).0, truth);
+        pass_a_tick();
         write_tensor(&path, 3);
         set_time(&path, then);
-        let (seen, changed) = known(0);
+        let (seen, changed) = known(AT_ONCE);
         assert_ne!(changed, truth);
         if cfg!(unix) {
             assert_eq!(seen, changed);
         }
         set_time(&path, then + Duration::from_secs(5));
-        let (seen, changed) = known(0);
+        let (seen, changed) = known(AT_ONCE);
         assert_eq!(seen, changed);
         assert_ne!(seen, truth);
+        let small = Notes {
+            folder: folder.path().join("small"),
+            min_bytes: u64::MAX,
+            settled: AT_ONCE,
+        };
+        assert_eq!(
+            small.fingerprint(&Checkpoint::open(&path).unwrap()),
+            changed
+        );
+        assert!(!small.folder.exists());
     }
 
     #[test]
@@ -245,8 +289,9 @@ mod tests {
         };
         for name in ["a.safetensors", "b.safetensors"] {
             write_tensor(&file(name), 2);
-            age(&file(name));
+            set_time(&file(name), SystemTime::now() - Duration::from_secs(60));
         }
+        pass_a_tick();
         known("a.safetensors");
         fs::write(&notes(&cache)[0], "{").unwrap();
         known("a.safetensors");
