@@ -233,7 +233,9 @@ mod tests {
         set_time(&path, then);
         let (first, truth) = known(SETTLED);
         assert_eq!(first, truth);
-        assert_eq!(notes(&cache).len(), 0, "it was written only now");
+        if cfg!(unix) {
+            assert_eq!(notes(&cache).len(), 0, "it was written only now");
+        }
         pass_a_tick();
         assert_eq!(known(AT_ONCE).0, truth);
         let [place] = &notes(&cache)[..] else {
@@ -282,10 +284,8 @@ mod tests {
         let file = |name: &str| folder.path().join(name);
         let known = |name: &str| {
             let checkpoint = Checkpoint::open(file(name)).unwrap();
-            assert_eq!(
-                fingerprint_in(&checkpoint, &cache, 0),
-                checkpoint.fingerprint()
-            );
+            let seen = fingerprint_in(&checkpoint, &cache, Duration::ZERO);
+            assert_eq!(seen, checkpoint.fingerprint());
         };
         for name in ["a.safetensors", "b.safetensors"] {
             write_tensor(&file(name), 2);
