@@ -39,7 +39,7 @@ impl FedBehind {
             (_, None) | (Self::Zero, Some(_)) => TextStart::Zero,
             (Self::None, Some(_)) => TextStart::None,
             (Self::AsTrained, Some((path, metadata))) => {
-                if metadata.leading_token.is_none() && metadata.gosling_version.is_none() {
+                if !metadata.says_trained_behind() {
                     eprintln!(
                         "gosling: {} does not say what stood in front of texts in training; they are read without token 0, as most trainers have it (--leading-token zero puts it there)",
                         shown(path)

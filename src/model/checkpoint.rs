@@ -57,9 +57,9 @@ pub use content::CheckpointFormat;
 pub use dialect::Dialect;
 #[cfg(test)]
 pub(crate) use dialect::written_tests;
+pub use fingerprint::{content_digits, is_same_content, short_fingerprint};
 #[cfg(test)]
 pub(crate) use folder::files_of;
-pub use fingerprint::{content_digits, is_same_content, short_fingerprint};
 use folder::{Shards, Weights, check_config, weights_at};
 pub use folder::{files, has_ending_of_weights, is_model_folder, stamp};
 use source::Source;

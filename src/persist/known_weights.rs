@@ -12,21 +12,22 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::{sha256_hex, write_atomic};
-use crate::model::checkpoint::Checkpoint;
+use crate::model::checkpoint::{self, Checkpoint};
 
 /// Smaller files are hashed in less than a tenth of a second.
 const MIN_BYTES: u64 = 64 << 20;
 /// A file that changed this shortly ago may change again within the resolution of
 /// its disk's clock.
 const SETTLED: Duration = Duration::from_secs(3);
-/// A note is a few lines.
-const MAX_NOTE_BYTES: u64 = 16 << 10;
+/// A note is a line for every file.
+const MAX_NOTE_BYTES: u64 = 1 << 20;
 
 /// What is noted of a file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Note {
     path: PathBuf,
-    stamp: Stamp,
+    /// Of every file with weights.
+    stamps: Vec<Stamp>,
     fingerprint: String,
 }
 
@@ -69,25 +70,28 @@ struct Notes {
 impl Notes {
     fn fingerprint(&self, checkpoint: &Checkpoint) -> String {
         let path = fs::canonicalize(checkpoint.file()).ok();
-        let before = path.as_deref().and_then(Stamp::of);
-        let before = before.filter(|of| of.n_bytes >= self.min_bytes);
+        let before = path.as_deref().and_then(Stamp::of_files);
         let (Some(path), Some(before)) = (path, before) else {
             return checkpoint.fingerprint();
         };
+        if before.iter().map(|of| of.n_bytes).sum::<u64>() < self.min_bytes {
+            return checkpoint.fingerprint();
+        }
         let name = sha256_hex(path.as_os_str().as_encoded_bytes()) + ".json";
         let place = self.folder.join(name);
-        let known = read(&place).filter(|note| note.path == path && note.stamp == before);
+        let known = read(&place).filter(|note| note.path == path && note.stamps == before);
         if let Some(Note { fingerprint, .. }) = known
             && fingerprint.ends_with(&format!("-{}", checkpoint.ends()))
         {
             return fingerprint;
         }
         let fingerprint = checkpoint.fingerprint();
-        let is_whole = Stamp::of(&path).as_ref() == Some(&before);
-        if is_whole && before.age().is_some_and(|age| age >= self.settled) {
+        let is_whole = Stamp::of_files(&path).as_ref() == Some(&before);
+        let is_settled = |of: &Stamp| of.age().is_some_and(|age| age >= self.settled);
+        if is_whole && before.iter().all(is_settled) {
             let note = Note {
                 path,
-                stamp: before,
+                stamps: before,
                 fingerprint: fingerprint.clone(),
             };
             // Without the note the next start takes longer, and nothing else.
@@ -98,6 +102,12 @@ impl Notes {
 }
 
 impl Stamp {
+    /// Those of the files with the weights of a model.
+    fn of_files(path: &Path) -> Option<Vec<Self>> {
+        let files = checkpoint::files(path).ok()?;
+        files.iter().map(|file| Self::of(file)).collect()
+    }
+
     fn of(path: &Path) -> Option<Self> {
         let metadata = fs::metadata(path).ok()?;
         let modified = metadata.modified().ok()?;

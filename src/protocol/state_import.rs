@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::run_spec::RunSpec;
+use super::run_spec::{LeadingToken, RunSpec};
 use crate::tuning::states::import::Decision;
 use crate::tuning::states::import::evidence::Evidence;
 
@@ -17,6 +17,9 @@ pub struct ImportRequest {
     /// Whether its training data are texts of the kind that the state was tuned on;
     /// else the built-in text is read, which only advises.
     pub on_data: bool,
+    /// What training put in front of texts; what the file says if none, and nothing
+    /// where it does not say.
+    pub leading: Option<LeadingToken>,
 }
 
 /// What the state is, both ways round.

@@ -10,7 +10,7 @@ use super::data_look::examples;
 use super::session::{LoadedModel, Session, open_checkpoint};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
-use crate::protocol::run_spec::RunSpec;
+use crate::model::checkpoint::is_same_content;
 use crate::protocol::state_import::{ImportAnswer, ImportFinding, ImportRequest};
 use crate::tuning::states::import::StoredState;
 use crate::tuning::states::import::evidence::ImportTexts;
@@ -41,7 +41,7 @@ fn find(
     let spec = &request.spec;
     context.during = JobPhase::LoadingModel;
     // The small file is looked at before the large one is read.
-    read_stored(&request.file, spec)?;
+    let (stored, is_said) = read_stored(request)?;
     let (loaded, tokenizer) = context.load(session, spec)?;
     context.during = JobPhase::ComparingState;
     let texts = match request.on_data {
@@ -57,15 +57,19 @@ fn find(
         fingerprint,
         ..
     } = loaded;
-    let stored = StoredState::read(&request.file, None, model.config())?;
     let evidence = stored.evidence(model, device, &texts)?;
     context.poll(0)?;
     let mut notes: Vec<String> = stored.left_out.iter().cloned().collect();
     if stored.has_shifts {
         notes.push("The token shifts in the file are left out; a tuned state has none.".into());
     }
+    if !is_said {
+        notes.push(
+            "The file does not say its leading token; none is assumed, as in most trainers.".into(),
+        );
+    }
     let recorded = stored.metadata.base_fingerprint.as_ref();
-    if recorded.is_some_and(|recorded| recorded != fingerprint) {
+    if recorded.is_some_and(|recorded| !is_same_content(recorded, fingerprint)) {
         notes.push("The file says that the state was tuned for other weights than these.".into());
     }
     Ok(ImportFinding {
@@ -76,9 +80,17 @@ fn find(
     })
 }
 
-fn read_stored(file: &Path, spec: &RunSpec) -> Result<StoredState> {
-    let model = ModelConfig::from_checkpoint(&open_checkpoint(&spec.model.checkpoint)?)?;
-    StoredState::read(file, None, &model)
+/// The state with the leading token that it is taken to be trained with, and whether
+/// the file or the user says so.
+fn read_stored(request: &ImportRequest) -> Result<(StoredState, bool)> {
+    let checkpoint = open_checkpoint(&request.spec.model.checkpoint)?;
+    let model = ModelConfig::from_checkpoint(&checkpoint)?;
+    let mut stored = StoredState::read(&request.file, None, &model)?;
+    let metadata = &mut stored.metadata;
+    let is_said = request.leading.is_some() || metadata.says_trained_behind();
+    let leading = request.leading.unwrap_or(metadata.trained_behind());
+    metadata.leading_token = Some(leading);
+    Ok((stored, is_said))
 }
 
 /// Writes a state of another program as one of our own, its last two axes being
@@ -92,7 +104,7 @@ pub fn write_import(
     orientation: Orientation,
     output: &Path,
 ) -> Result<PathBuf> {
-    let stored = read_stored(&request.file, &request.spec)?;
+    let (stored, _) = read_stored(request)?;
     // Weights that the file names are not replaced by those it is tried with.
     let recorded = stored.metadata.base_fingerprint.clone();
     let metadata = Metadata {

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::format::shown;
 use crate::protocol::command::Command;
 use crate::protocol::fields::choice::Choice as _;
-use crate::protocol::run_spec::{DataSource, RunSpec};
+use crate::protocol::run_spec::{DataSource, LeadingToken, RunSpec};
 use crate::protocol::state_import::{ImportFinding, ImportRequest};
 use crate::tuning::spec::StartState;
 use crate::tuning::states::import::Decision;
@@ -26,6 +26,8 @@ pub struct ImportDialog {
     pub file: String,
     /// Whether the texts are the training data of the configuration.
     pub on_data: bool,
+    /// What training put in front of texts; none is what the file says.
+    pub leading: Option<LeadingToken>,
     /// What is being compared.
     pub asked: Option<ImportRequest>,
     /// What was found last, and of what.
@@ -46,6 +48,7 @@ impl ImportDialog {
         let mut dialog = Self {
             file: String::new(),
             on_data: false,
+            leading: None,
             asked: None,
             found: None,
             orientation: None,
@@ -78,6 +81,7 @@ impl ImportDialog {
             file: PathBuf::from(self.file.trim()),
             spec: Box::new(draft.clone()),
             on_data: self.on_data,
+            leading: self.leading,
         }
     }
 

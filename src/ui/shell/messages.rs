@@ -15,11 +15,11 @@ use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small
 
 /// Room for the buttons of a message.
 const BUTTONS_WIDTH: f32 = 144.0;
+/// The same where one of them has more words.
+const WIDE_BUTTONS_WIDTH: f32 = 240.0;
 /// Width of a message, where there is that much room, and its height at most.
 const NOTICE_WIDTH: f32 = 560.0;
 const NOTICE_HEIGHT: f32 = 96.0;
-/// The same where one of them has more words.
-const WIDE_BUTTONS_WIDTH: f32 = 240.0;
 /// What the program is and where it was run.
 const ABOUT: &str = concat!(
     "Gosling ",

@@ -155,6 +155,12 @@ impl Metadata {
         }
     }
 
+    /// Whether that is known: the state says it, or is of a version of Gosling that
+    /// had one form only.
+    pub fn says_trained_behind(&self) -> bool {
+        self.leading_token.is_some() || self.gosling_version.is_some()
+    }
+
     /// What texts begin with when the state is used.
     pub fn text_start(&self) -> TextStart {
         self.trained_behind().in_use()

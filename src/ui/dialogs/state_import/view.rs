@@ -4,7 +4,8 @@
 use eframe::egui::{Context, Grid, RichText, Spinner, TextEdit, Ui};
 
 use super::{ImportDialog, data_name};
-use crate::protocol::run_spec::RunSpec;
+use crate::protocol::fields::choice::Choice;
+use crate::protocol::run_spec::{LeadingToken, RunSpec};
 use crate::protocol::state_import::ImportFinding;
 use crate::tuning::states::import::Decision;
 use crate::tuning::states::import::evidence::{Difference, Evidence, MIN_TEXTS};
@@ -35,6 +36,7 @@ pub(crate) fn import_ui(
         ui.add_space(GAP);
         file_ui(ui, open, &mut actions);
         texts_ui(ui, open, draft);
+        leading_ui(ui, open);
         ui.add_space(GAP / 2.0);
         found_ui(ui, open);
         ui.add_space(GAP);
@@ -105,6 +107,23 @@ fn texts_ui(ui: &mut Ui, open: &mut ImportDialog, draft: &RunSpec) {
             ));
     });
     if before != open.on_data {
+        open.forget();
+    }
+}
+
+fn leading_ui(ui: &mut Ui, open: &mut ImportDialog) {
+    let before = open.leading;
+    ui.horizontal_wrapped(|ui| {
+        ui.label("Leading token");
+        ui.radio_value(&mut open.leading, None, "as the file says")
+            .on_hover_text("Nothing where the file does not say it, as in most trainers");
+        for leading in LeadingToken::ALL {
+            let name = Choice::name(&leading);
+            ui.radio_value(&mut open.leading, Some(leading), name)
+                .on_hover_text("What training put in front of every text");
+        }
+    });
+    if before != open.leading {
         open.forget();
     }
 }
