@@ -10,7 +10,7 @@ use crate::runs::RunStore;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::pictures::PictureOf;
-use crate::ui::widgets::controls::{choice, from_right, within};
+use crate::ui::widgets::controls::{choice, within};
 
 /// From which width on choices stand side by side.
 const WIDE: f32 = 560.0;
@@ -22,35 +22,26 @@ pub(super) fn controls_ui(
     store: &RunStore,
     is_lifted: bool,
 ) {
-    ui.horizontal(|ui| {
+    let is_wide = ui.available_width() >= WIDE;
+    // One row that wraps, so that there are as few as the width allows.
+    ui.horizontal_wrapped(|ui| {
         matrix_ui(ui, look.settings, is_lifted);
-        ui.separator();
         let [n_layer, n_head] = look.sizes;
         let settings = &mut *look.settings;
         picker(ui, "Layer", &mut settings.layer, n_layer);
         picker(ui, "Head", &mut settings.head, n_head);
-        ui.separator();
         ui.toggle_value(&mut settings.follows_text, "Follow text")
             .on_hover_text("Show how the state changes over the tokens of your text");
-        from_right(ui, |ui| {
-            let save = ui.menu_button("Save", |ui| save_ui(ui, look));
-            save.response.on_hover_text(
-                "Save the matrix or the grid of all heads as a picture, or the values as a table",
-            );
-        });
-    });
-    let is_wide = ui.available_width() >= WIDE;
-    let compares = !look.settings.follows_text;
-    ui.horizontal(|ui| {
         scale_ui(ui, look.settings, is_wide);
         limits_ui(ui, look);
-        if is_wide && compares {
+        if !look.settings.follows_text {
             compare_ui(ui, look, store);
         }
+        let save = ui.menu_button("Save", |ui| save_ui(ui, look));
+        save.response.on_hover_text(
+            "Save the matrix or the grid of all heads as a picture, or the values as a table",
+        );
     });
-    if !is_wide && compares {
-        ui.horizontal(|ui| compare_ui(ui, look, store));
-    }
 }
 
 /// What of the view leaves it as a file.
@@ -142,16 +133,18 @@ fn scale_list_ui(
     name: &str,
     label: Id,
 ) {
-    ComboBox::from_id_salt("colours")
-        .width(86.0)
-        .selected_text(name)
-        .show_ui(ui, |ui| {
+    let width = 86.0;
+    let list = ComboBox::from_id_salt("colours")
+        .width(width)
+        .selected_text(name);
+    let shown = within(ui, width, |ui| {
+        list.show_ui(ui, |ui| {
             for (scale, name) in scales {
                 ui.selectable_value(&mut settings.scale, *scale, *name);
             }
         })
-        .response
-        .labelled_by(label);
+    });
+    shown.response.labelled_by(label);
 }
 
 fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
@@ -165,10 +158,12 @@ fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let label = ui
         .label("Limits")
         .on_hover_text("Range of the colours: the values of all heads, the values of each head, or locked at the current range");
-    ComboBox::from_id_salt("limits")
-        .width(78.0)
-        .selected_text(name)
-        .show_ui(ui, |ui| {
+    let width = 78.0;
+    let list = ComboBox::from_id_salt("limits")
+        .width(width)
+        .selected_text(name);
+    let list = within(ui, width, |ui| {
+        list.show_ui(ui, |ui| {
             ui.selectable_value(&mut settings.range, ColourRange::Shared, "All heads");
             ui.selectable_value(&mut settings.range, ColourRange::PerHead, "Each head");
             let now = match (settings.range, shown) {
@@ -178,8 +173,8 @@ fn limits_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
             };
             ui.selectable_value(&mut settings.range, ColourRange::Locked(now), "Locked");
         })
-        .response
-        .labelled_by(label.id);
+    });
+    list.response.labelled_by(label.id);
 }
 
 fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
@@ -218,15 +213,17 @@ fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
 }
 
 fn picker(ui: &mut Ui, name: &str, value: &mut usize, n: usize) {
+    let width = 46.0;
     let label = ui.label(name).id;
-    ComboBox::from_id_salt(name)
-        .width(46.0)
-        .selected_text(value.to_string())
-        .show_ui(ui, |ui| {
+    let list = ComboBox::from_id_salt(name)
+        .width(width)
+        .selected_text(value.to_string());
+    let shown = within(ui, width, |ui| {
+        list.show_ui(ui, |ui| {
             for idx in 0..n {
                 ui.selectable_value(value, idx, idx.to_string());
             }
         })
-        .response
-        .labelled_by(label);
+    });
+    shown.response.labelled_by(label);
 }

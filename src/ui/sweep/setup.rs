@@ -16,7 +16,10 @@ use crate::sweep::values::Values;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::GAP;
-use crate::ui::widgets::controls::{choice, group_title, scrolled, weak_small};
+use crate::ui::widgets::controls::{choice, group_title, scrolled, weak_small, within};
+
+/// Width of the lists of sweeps.
+const LIST_WIDTH: f32 = 124.0;
 
 /// Draws it.
 pub(super) fn setup_ui(
@@ -60,13 +63,16 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
                 "Name of the sweep",
             )
         });
-        let shipped = ComboBox::from_id_salt("shipped sweep").width(120.0);
-        let shipped = shipped.selected_text("Start from…").show_ui(ui, |ui| {
-            for (name, _) in SWEEPS {
-                if ui.selectable_label(false, *name).clicked() {
-                    actions.push(Action::Sweep(SweepAction::UseShipped(name)));
+        let shipped = ComboBox::from_id_salt("shipped sweep").width(LIST_WIDTH);
+        let shipped = shipped.selected_text("Start from…");
+        let shipped = within(ui, LIST_WIDTH, |ui| {
+            shipped.show_ui(ui, |ui| {
+                for (name, _) in SWEEPS {
+                    if ui.selectable_label(false, *name).clicked() {
+                        actions.push(Action::Sweep(SweepAction::UseShipped(name)));
+                    }
                 }
-            }
+            })
         });
         spoken(
             &shipped.response,
@@ -74,17 +80,20 @@ fn top_ui(ui: &mut Ui, panel: &mut SweepState, actions: &mut Vec<Action>) {
             "Start from a sweep that ships with the program",
         );
         ui.menu_button("File", |ui| actions.extend(file_ui(ui)));
-        let known = ComboBox::from_id_salt("known sweep").width(120.0);
-        let opened = known.selected_text("Open a sweep").show_ui(ui, |ui| {
-            if panel.known.is_empty() {
-                weak_small(ui, "No sweeps yet.");
-            }
-            for path in &panel.known {
-                let name = path.file_name().unwrap_or_default().to_string_lossy();
-                if ui.selectable_label(false, name).clicked() {
-                    actions.push(Action::Sweep(SweepAction::Open(path.clone())));
+        let known = ComboBox::from_id_salt("known sweep").width(LIST_WIDTH);
+        let known = known.selected_text("Open a sweep");
+        let opened = within(ui, LIST_WIDTH, |ui| {
+            known.show_ui(ui, |ui| {
+                if panel.known.is_empty() {
+                    weak_small(ui, "No sweeps yet.");
                 }
-            }
+                for path in &panel.known {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    if ui.selectable_label(false, name).clicked() {
+                        actions.push(Action::Sweep(SweepAction::Open(path.clone())));
+                    }
+                }
+            })
         });
         spoken(&opened.response, Role::ComboBox, "Open a sweep");
         if panel.shown.is_some() && ui.button("Back").clicked() {

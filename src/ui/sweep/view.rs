@@ -23,7 +23,7 @@ use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::pictures::{PictureOf, place};
-use crate::ui::widgets::controls::{choice, weak_small};
+use crate::ui::widgets::controls::{choice, weak_small, within};
 
 /// Draws the view.
 pub fn sweep_ui(ui: &mut Ui, panel: &mut SweepState, workspace: &mut Workspace) -> Vec<Action> {
@@ -150,13 +150,16 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
 fn metric_ui(ui: &mut Ui, metric: &mut Metric) {
     ui.add_space(8.0);
     weak_small(ui, "of");
-    let shown = ComboBox::from_id_salt("sweep metric")
-        .width(150.0)
+    let width = 150.0;
+    let list = ComboBox::from_id_salt("sweep metric")
+        .width(width)
         .selected_text(metric.words());
-    let shown = shown.show_ui(ui, |ui| {
-        for other in Metric::ALL {
-            ui.selectable_value(metric, other, other.words());
-        }
+    let shown = within(ui, width, |ui| {
+        list.show_ui(ui, |ui| {
+            for other in Metric::ALL {
+                ui.selectable_value(metric, other, other.words());
+            }
+        })
     });
     spoken(&shown.response, Role::ComboBox, "Metric");
 }
