@@ -1,6 +1,7 @@
 //! A run by itself: what it is, its files, its log and its command line, also of a run
 //! of an earlier session.
 
+mod settings;
 pub(crate) mod view;
 
 use std::fs;

@@ -2,6 +2,7 @@
 
 use eframe::egui::{CollapsingHeader, Context, Grid, RichText, ScrollArea, Spinner, TextEdit, Ui};
 
+use super::settings::settings_ui;
 use super::{FolderContent, RunDetails};
 use crate::format::shown;
 use crate::kernels::device::mebibytes;
@@ -43,6 +44,7 @@ pub(crate) fn details_ui(
             .show(ui, |ui| {
                 ui.set_max_width(ui.available_width() - 12.0);
                 summary_ui(ui, run, &mut actions);
+                settings_ui(ui, run, store);
                 match &open.content {
                     None => {
                         ui.add(Spinner::new().size(16.0));
