@@ -133,10 +133,9 @@ pub(super) const METHOD: &[Field] = &[
     .unit("steps")
     .range(Range::whole(1, MAX_STEPS))
     .hint("Steps from one update of R to the next."),
-    Field::new("method.decorrelation.sample", "Positions for R", |spec| {
+    Field::new("method.decorrelation.sample", "Share of positions", |spec| {
         slot(&mut decorrelation(spec)?.sample)
     })
-    .unit("share")
     .range(Range::above(0.0).up_to(1.0))
     .slider()
     .hint("The share of a batch's positions that an update of R uses. Less is faster: a tenth at every fourth step added 0 to 4% to the time of a step, all positions at every step 45 to 62% (mini model, H200)."),
