@@ -41,7 +41,7 @@ impl FedBehind {
             (Self::AsTrained, Some((path, metadata))) => {
                 if !metadata.says_trained_behind() {
                     eprintln!(
-                        "gosling: {} does not say what stood in front of texts in training; they are read without token 0, as most trainers have it (--leading-token zero puts it there)",
+                        "gosling: {} does not state the leading token of training; texts are read without token 0, as in most trainers (--leading-token zero adds it)",
                         shown(path)
                     );
                 }
@@ -75,7 +75,7 @@ pub(super) fn trained_behind(
         } else if metadata.gosling_version.is_some() {
             "where versions of Gosling put it that did not say so"
         } else {
-            "for the file does not say, and most trainers put nothing in front; --leading-token zero or both says otherwise"
+            "since the file does not state it, and most trainers use none; override it with --leading-token zero or both"
         };
         return (found, why);
     };

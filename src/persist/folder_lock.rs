@@ -118,7 +118,7 @@ mod tests {
         fs::write(folder.path().join(PID_FILE), "4321").unwrap();
         assert_eq!(holder_of(folder.path()), Some(4321));
         let error = FolderLock::take(folder.path(), "run").unwrap_err();
-        assert!(error.to_string().contains("process 4321 works on this run"));
+        assert!(error.to_string().contains("process 4321 uses this run"));
         drop(lock);
         assert_eq!(holder_of(folder.path()), None);
         // What a process left that was killed.

@@ -9,7 +9,6 @@ use super::format::TableFormat;
 use super::table::{Cell, Table};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
-use crate::format::shown;
 
 /// A report.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -127,7 +126,7 @@ impl Page {
                 write_text(path, &text)
             }
             _ => {
-                let reason = format!("is none of .html and .md, in {}", shown(path));
+                let reason = "must be .html or .md, the formats of a report";
                 Err(Error::input(path, "extension", reason))
             }
         }
@@ -275,6 +274,9 @@ mod tests {
                 .starts_with("<svg")
         );
         let error = page.write(&folder.path().join("c.pdf")).unwrap_err();
-        assert!(error.to_string().contains(".html and .md"), "{error}");
+        assert!(
+            error.to_string().contains("must be .html or .md"),
+            "{error}"
+        );
     }
 }

@@ -106,7 +106,7 @@ fn an_imported_state_says_what_it_was_trained_with() {
         let (_, written) = read_state(file("out.safetensors"), None).unwrap();
         (text, errors, written.leading_token.unwrap())
     };
-    let unsaid = "for the file does not say, and most trainers put nothing in front";
+    let unsaid = "since the file does not state it, and most trainers use none";
     for (name, more, expected, begins, why) in [
         (
             "theirs.pth",

@@ -158,8 +158,8 @@ fn check_keys(metadata: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let what = match architecture {
         Some("rwkv7") => None,
         Some("rwkv6") => Some("RWKV-6, which has another recurrence"),
-        Some("rwkv6qwen2") => Some("RWKV-6 in the place of the attention of Qwen2"),
-        Some("arwkv7") => Some("RWKV-7 in the place of the attention of another model (ARWKV-7)"),
+        Some("rwkv6qwen2") => Some("RWKV-6 in place of the attention of Qwen2"),
+        Some("arwkv7") => Some("RWKV-7 in place of the attention of another model (ARWKV-7)"),
         Some(other) => {
             let reason = format!(
                 "is {}, another architecture; Gosling runs RWKV-7 (rwkv7)",

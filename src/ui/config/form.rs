@@ -137,7 +137,7 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
                     }
                 }
                 ui.separator();
-                let hint = "Compare a state both ways round, and start from it";
+                let hint = "Compare both orientations of a state, and start from it";
                 if ui.button("Import a state…").on_hover_text(hint).clicked() {
                     actions.push(Action::OpenImport);
                     ui.close();

@@ -181,7 +181,7 @@ impl StateImports {
         if let Some(open) = &mut self.open
             && open.asked.is_some()
         {
-            open.take(Err("The comparison was given up; try it again.".into()));
+            open.take(Err("The comparison was cancelled. Compare again.".into()));
         }
     }
 }

@@ -160,7 +160,7 @@ fn buttons_ui(
         button(
             ui,
             "Skip scoring",
-            "Go on without this accuracy; it can be measured later from the menu More",
+            "Skip this accuracy; it can be measured later from the menu More",
             Action::SkipScoring(id()),
         );
     }

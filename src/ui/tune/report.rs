@@ -119,7 +119,7 @@ fn accuracy_table(runs: &[Run]) -> Option<Table> {
         }
     }
     table.notes.push(
-        "Share of right answers with the 95% interval (Wilson) and the number of items.".into(),
+        "Share of correct answers with the 95% interval (Wilson) and the number of items.".into(),
     );
     (!table.rows.is_empty()).then_some(table)
 }

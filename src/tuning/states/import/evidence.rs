@@ -266,7 +266,7 @@ impl StoredState {
         let counted = texts.examples.iter().map(|text| text.behind(text_start));
         let counted: Vec<Example> = counted.filter(|text| !text.target.is_empty()).collect();
         if counted.is_empty() {
-            let reason = "has one token, before which nothing stands";
+            let reason = "has a single token, so there is nothing to predict";
             return Err(Error::spec("text", reason));
         }
         let losses = |state: &TunedState, text_start: TextStart| {

@@ -31,7 +31,7 @@ pub(crate) fn import_ui(
         ui.heading("Import a state");
         weak_small(
             ui,
-            "Of another program: .pth (RWKV-PEFT, RWKV-Runner), .st or .state (Ai00, web-rwkv), .safetensors, .bin (rwkv.cpp). Its last two axes can be either way round; the loss of the model tells.",
+            "Of another program: .pth (RWKV-PEFT, RWKV-Runner), .st or .state (Ai00, web-rwkv), .safetensors, .bin (rwkv.cpp). Its last two axes can be in either order; the loss of the model shows which.",
         );
         ui.add_space(GAP);
         file_ui(ui, open, &mut actions);
@@ -71,7 +71,7 @@ fn buttons_ui(ui: &mut Ui, open: &ImportDialog, actions: &mut Vec<Action>) -> bo
         ui.add(Spinner::new().size(16.0));
         let text = match open.is_writing {
             true => "Writing",
-            false => "Comparing, after what the worker does now",
+            false => "Comparing when the worker is free",
         };
         weak_small(ui, text);
     }
@@ -99,11 +99,11 @@ fn texts_ui(ui: &mut Ui, open: &mut ImportDialog, draft: &RunSpec) {
     ui.horizontal_wrapped(|ui| {
         ui.label("Compare on");
         ui.radio_value(&mut open.on_data, false, "a built-in text")
-            .on_hover_text("One text, which only advises");
+            .on_hover_text("One text, only a hint");
         let name = format!("the training data, {}", data_name(draft));
         ui.radio_value(&mut open.on_data, true, name)
             .on_hover_text(format!(
-                "Choose this if the configuration has data of the kind that the state was tuned on; {MIN_TEXTS} or more texts can tell which way round it is"
+                "Choose this if the configuration has data like that which the state was tuned on; {MIN_TEXTS} or more texts can show the orientation"
             ));
     });
     if before != open.on_data {
@@ -120,7 +120,7 @@ fn leading_ui(ui: &mut Ui, open: &mut ImportDialog) {
         for leading in LeadingToken::ALL {
             let name = Choice::name(&leading);
             ui.radio_value(&mut open.leading, Some(leading), name)
-                .on_hover_text("What training put in front of every text");
+                .on_hover_text("The leading token of the training texts");
         }
     });
     if before != open.leading {
@@ -212,12 +212,12 @@ fn decision_ui(ui: &mut Ui, finding: &ImportFinding) {
             colours.good,
         ),
         Decision::ByTexts(of) => (
-            format!("The texts say that its axes are {}.", of.name()),
+            format!("The texts indicate that its axes are {}.", of.name()),
             colours.good,
         ),
         Decision::Contradicted { convention, found } => (
             format!(
-                "Every {} holds {}, but the texts say {}. Choose {} if the texts are of the kind that the state was tuned on.",
+                "Every {} holds {}, but the texts indicate {}. Choose {} if the texts are like the data that the state was tuned on.",
                 convention.format,
                 convention.orientation.name(),
                 found.name(),
@@ -227,7 +227,7 @@ fn decision_ui(ui: &mut Ui, finding: &ImportFinding) {
         ),
         Decision::Unknown => (
             format!(
-                "Neither the file nor its format says which way round it is. Compare on {MIN_TEXTS} or more texts of its kind, or choose: RWKV-PEFT and RWKV-Runner write value, key; Ai00 and web-rwkv write key, value."
+                "Neither the file nor its format states the orientation. Compare on {MIN_TEXTS} or more texts like its training data, or choose: RWKV-PEFT and RWKV-Runner write value, key; Ai00 and web-rwkv write key, value."
             ),
             colours.warning,
         ),
