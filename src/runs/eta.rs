@@ -82,6 +82,8 @@ fn evaluation_secs(run: &Run) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::event::{EvaluationSummary, RunId, StepMetrics};
+    use crate::protocol::run_spec::RunSpec;
 
     #[test]
     fn what_is_left_follows_the_pace() {
@@ -90,8 +92,6 @@ mod tests {
         assert_eq!(secs_at_pace(0.001, 10.0), None);
         assert_eq!(secs_at_pace(f64::NAN, 10.0), None);
     }
-    use crate::protocol::event::{EvaluationSummary, RunId, StepMetrics};
-    use crate::protocol::run_spec::RunSpec;
 
     fn run(steps: usize, secs: &[f64], before_secs: Option<f64>) -> Run {
         let mut spec = RunSpec::default();

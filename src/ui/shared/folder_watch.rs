@@ -343,20 +343,23 @@ mod tests {
         let runs = tempfile::tempdir().unwrap();
         let (threads, _failures) = Threads::new(Arc::new(|| ()));
         let watch = FolderWatch::new(runs.path().to_path_buf(), &threads);
-        // The first look is over when the second one is.
-        watch.look_now();
         let folder = runs.path().join("other-0001");
         fs::create_dir(&folder).unwrap();
         let text = crate::persist::spec_file::print_spec(&RunSpec::default()).unwrap();
-        fs::write(folder.join(SPEC_FILE), text).unwrap();
         let until = Instant::now() + Duration::from_secs(60);
+        let mut blanks = String::new();
         let seen = loop {
             let seen = watch.answers();
             if seen.iter().any(|seen| !seen.runs.is_empty()) {
                 break seen;
             }
             assert!(Instant::now() < until, "nothing was seen");
-            std::thread::sleep(Duration::from_millis(20));
+            // Whatever is there at the first look is not told of; what changes is.
+            let scratch = runs.path().join(".scratch");
+            fs::write(&scratch, format!("{text}{blanks}")).unwrap();
+            fs::rename(&scratch, folder.join(SPEC_FILE)).unwrap();
+            blanks.push('\n');
+            std::thread::sleep(Duration::from_millis(100));
         };
         let (id, run) = &seen[0].runs[0];
         assert_eq!(id.0, "other-0001");

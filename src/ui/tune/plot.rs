@@ -1,7 +1,8 @@
 //! A plot of one metric of several runs.
 
 use eframe::egui::{
-    Align, Color32, FontId, Layout, Rect, RichText, Role, Shape, Ui, Vec2b, Visuals, vec2,
+    Align, Color32, Direction, FontId, Label, Layout, Rect, RichText, Role, Shape, Ui, UiBuilder,
+    Vec2b, Visuals, vec2,
 };
 use egui_plot::{LineStyle, PlotPoint, PlotResponse, VLine};
 
@@ -161,6 +162,9 @@ pub fn metric_plot_ui(
     for mark in &marks {
         mark.write(ui, response.response.rect, &response.transform, scales);
     }
+    if let Some(words) = empty_words(metric, &drawn) {
+        empty_ui(ui, words, response.response.rect);
+    }
     let pointed = match is_taken(ui, of) {
         true => {
             names_ui(ui, &drawn, response.response.rect);
@@ -195,6 +199,27 @@ pub fn metric_plot_ui(
         asked,
         pointed,
     }
+}
+
+/// What a plot without a value says; nothing where there is one.
+fn empty_words(metric: Metric, drawn: &[Drawn<'_>]) -> Option<&'static str> {
+    if drawn.iter().any(|of| !metric.series(of.run).is_empty()) {
+        return None;
+    }
+    let goes_on = |of: &&Drawn<'_>| !of.run.status.is_over();
+    Some(match drawn.iter().rev().find(goes_on).map(|of| of.run) {
+        None => "No values",
+        Some(run) if run.step > 0 => "Waiting for the first value",
+        Some(_) => "Waiting for the first step",
+    })
+}
+
+/// Writes it in the middle of the plot, without room of its own.
+fn empty_ui(ui: &mut Ui, words: &str, plot: Rect) {
+    let middle = Rect::from_center_size(plot.center(), vec2(plot.width(), 18.0));
+    let layout = Layout::centered_and_justified(Direction::TopDown);
+    let mut over = ui.new_child(UiBuilder::new().max_rect(middle).layout(layout));
+    over.add(Label::new(RichText::new(words).small().weak()).selectable(false));
 }
 
 /// The names of the runs, for a picture that leaves the list of them behind.
@@ -326,4 +351,40 @@ fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
             });
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::run_spec::RunSpec;
+    use crate::runs::run::RunStatus;
+
+    #[test]
+    fn an_empty_plot_says_what_it_waits_for() {
+        let mut run = Run::new(RunId("a".into()), RunSpec::default(), "a".into());
+        let words = |metric, run: &Run| {
+            let colour = Color32::WHITE;
+            let is_baseline = false;
+            empty_words(
+                metric,
+                &[Drawn {
+                    run,
+                    colour,
+                    is_baseline,
+                }],
+            )
+        };
+        run.status = RunStatus::Running { step: 0, total: 10 };
+        assert_eq!(
+            words(Metric::Loss, &run),
+            Some("Waiting for the first step")
+        );
+        run.step = 1;
+        run.series.loss.push(1, 2.0);
+        assert_eq!(words(Metric::Loss, &run), None);
+        let held_out = Metric::HeldOutAccuracy;
+        assert_eq!(words(held_out, &run), Some("Waiting for the first value"));
+        run.status = RunStatus::Finished;
+        assert_eq!(words(held_out, &run), Some("No values"));
+    }
 }

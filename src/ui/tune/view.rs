@@ -9,7 +9,7 @@ use super::plot_cache::PlotCache;
 use super::plot_settings::PlotSettings;
 use super::state::Tune;
 use crate::protocol::event::RunId;
-use crate::runs::run::Run;
+use crate::runs::run::{Run, RunStatus};
 use crate::ui::shared::action::Action;
 use crate::ui::shared::run_in_sweep::RunInSweep;
 use crate::ui::shared::workspace::Workspace;
@@ -67,12 +67,9 @@ pub fn tune_ui<'a>(
             ui.add_space(GAP);
         }
         actions.extend(settings_ui(ui, settings, &selection.selected));
-        let is_empty = runs.iter().all(|run| run.series.loss.is_empty());
-        if is_empty {
-            weak_small(
-                ui,
-                "No training steps yet; the untuned model is measured first.",
-            );
+        let is_measured = matches!(focused.status, RunStatus::Evaluating { .. });
+        if is_measured && focused.step == 0 {
+            weak_small(ui, "The untuned model is measured before the first step.");
         }
         let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
         let highlighted = cache.highlighted.clone();
