@@ -79,7 +79,8 @@ pub fn fit(
         })
     };
     let all = || precisions.iter().copied().filter_map(of_precision);
-    all().find(|fit| fit.batch >= busy).or_else(|| all().next())
+    // Where none keeps the device busy, the narrowest comes nearest to it.
+    all().find(|fit| fit.batch >= busy).or_else(|| all().last())
 }
 
 #[cfg(test)]
