@@ -3,7 +3,7 @@
 use eframe::egui::{RichText, Ui};
 
 use super::state::Config;
-use crate::protocol::fields::choice::Choice as _;
+use crate::protocol::fields::choice::Choice;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::fit::Fit;
 use crate::ui::shared::action::Action;
@@ -58,8 +58,8 @@ fn lines(draft: &RunSpec, fit: &Fit) -> Vec<String> {
     let all = [
         (
             "Weight precision",
-            draft.model.precision.name(),
-            precision.name(),
+            Choice::name(&draft.model.precision),
+            Choice::name(&precision),
         ),
         ("Batch", training.batch.to_string(), batch.to_string()),
         (
