@@ -80,7 +80,9 @@ pub fn fit(
     };
     let all = || precisions.iter().copied().filter_map(of_precision);
     // Where none keeps the device busy, the narrowest comes nearest to it.
-    all().find(|fit| fit.batch >= busy).or_else(|| all().last())
+    all()
+        .find(|fit| fit.batch >= busy)
+        .or_else(|| all().next_back())
 }
 
 #[cfg(test)]
