@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `questions.rs` | what texts share |
 //! | `lengths.rs` | the few lengths and batch sizes that a device sees |
+//! | `room.rs` | what one batch may take of the device's memory |
 //! | `reading.rs` | texts of different lengths, each read exactly to its end |
 //! | `scoring.rs`, `decoding.rs` | log-likelihoods and greedy continuations |
 
@@ -14,6 +15,7 @@ mod decoding;
 mod lengths;
 mod questions;
 mod reading;
+mod room;
 mod scoring;
 
 use burn::tensor::{Device, Int, Tensor};
@@ -25,9 +27,8 @@ use crate::model::{Rwkv7, TextStart};
 use lengths::BatchLayout;
 use questions::{Cluster, Question, clusters};
 use reading::{read, tokens};
+use room::{BatchRoom, halving};
 
-/// Bytes of the states of one batch: bounds it for large models.
-const BATCH_STATE_BYTES: usize = 2 << 30;
 /// Texts that are continued side by side.
 const BATCH_TEXTS: usize = 512;
 /// Tokens of a shared beginning that are read at once.
@@ -40,6 +41,7 @@ pub struct Runner<'a> {
     /// The zero state if none.
     start: Option<Start>,
     text_start: TextStart,
+    room: BatchRoom,
 }
 
 impl<'a> Runner<'a> {
@@ -50,6 +52,7 @@ impl<'a> Runner<'a> {
             device,
             start: None,
             text_start: TextStart::Zero,
+            room: BatchRoom::of(model, device, None),
         }
     }
 
@@ -64,6 +67,7 @@ impl<'a> Runner<'a> {
         Self {
             model,
             device,
+            room: BatchRoom::of(model, device, Some(&start)),
             start: Some(start),
             text_start,
         }
@@ -85,14 +89,6 @@ impl<'a> Runner<'a> {
         })
     }
 
-    /// Rows of a batch whose states fit.
-    fn most_rows(&self) -> usize {
-        let config = self.model.config();
-        let per_head = config.head_size * config.head_size * size_of::<f32>();
-        let per_row = config.n_layer * config.n_head * per_head;
-        (BATCH_STATE_BYTES / per_row).max(1)
-    }
-
     /// Takes texts through the model once and reads one number of each back:
     /// what scoring them is measured against.
     ///
@@ -101,11 +97,10 @@ impl<'a> Runner<'a> {
     pub fn forward_only(&mut self, texts: &[Vec<u32>]) -> Result<()> {
         let mut texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
         texts.sort_by_key(|text| text.len());
-        let batch_tokens = BatchLayout::of(self.device).batch_tokens;
         let mut rest = &texts[..];
         while !rest.is_empty() {
             let sizes = rest.iter().map(|text| (text.len(), 1));
-            let n = batch_len(sizes, batch_tokens, self.most_rows());
+            let n = batch_len(sizes, self.room);
             let (batch, others) = rest.split_at(n);
             let longest = batch.last().map_or(1, |text| text.len());
             let ids = tokens(batch, longest, self.device);
@@ -152,9 +147,11 @@ impl LanguageModel for Runner<'_> {
                     let n_tokens = q.shared.len() - n_shared + q.options.len() * q.n_inputs();
                     (n_tokens, q.options.len())
                 });
-                let n = batch_len(sizes, layout.batch_tokens, self.most_rows());
+                let n = batch_len(sizes, self.room);
+                let score = |batch: &[&Question]| self.score(batch, n_shared, &prefix);
+                let (n, of_batch) = halving(&rest[..n], self.device, score)?;
                 let (batch, others) = rest.split_at(n);
-                for (question, score) in batch.iter().zip(self.score(batch, n_shared, &prefix)?) {
+                for (question, score) in batch.iter().zip(of_batch) {
                     scores[question.idx][question.first..][..score.len()].copy_from_slice(&score);
                 }
                 // What many share is read once, and counts for each of them.
@@ -192,11 +189,15 @@ impl LanguageModel for Runner<'_> {
             members.sort_by_key(|text| texts[*text].len());
             let mut rest = &members[..];
             while !rest.is_empty() {
-                let n = self.most_rows().min(BATCH_TEXTS).min(rest.len());
+                let n = self.room.rows.min(BATCH_TEXTS).min(rest.len());
+                let write = |batch: &[usize]| {
+                    let own = batch.iter().map(|text| &texts[*text][n_shared..]);
+                    let own: Vec<&[u32]> = own.collect();
+                    let mut progress = |n_done| progress(n_before + n_done, total);
+                    self.decode(&own, &prefix, max_new_tokens, stop, &mut progress)
+                };
+                let (n, written) = halving(&rest[..n], self.device, write)?;
                 let (batch, others) = rest.split_at(n);
-                let own: Vec<&[u32]> = batch.iter().map(|text| &texts[*text][n_shared..]).collect();
-                let mut progress = |n_done| progress(n_before + n_done, total);
-                let written = self.decode(&own, &prefix, max_new_tokens, stop, &mut progress)?;
                 for (text, output) in batch.iter().zip(written) {
                     outputs[*text] = output;
                 }
@@ -210,17 +211,13 @@ impl LanguageModel for Runner<'_> {
 }
 
 /// How many of the texts, of (tokens, rows) each, make one batch: at least one.
-fn batch_len(
-    sizes: impl Iterator<Item = (usize, usize)>,
-    most_tokens: usize,
-    most_rows: usize,
-) -> usize {
+fn batch_len(sizes: impl Iterator<Item = (usize, usize)>, room: BatchRoom) -> usize {
     let (mut longest, mut n_rows) = (0, 0);
     let fits = |(idx, (n_tokens, rows)): (usize, (usize, usize))| {
         longest = longest.max(n_tokens);
         n_rows += rows;
         let n = idx + 1;
-        (n * longest <= most_tokens && n_rows <= most_rows).then_some(n)
+        (n * longest <= room.tokens && n_rows <= room.rows).then_some(n)
     };
     sizes.enumerate().map_while(fits).last().unwrap_or(1)
 }
@@ -245,12 +242,12 @@ mod tests {
 
     #[test]
     fn batches_are_bounded_by_tokens_and_by_rows() {
+        let room = BatchRoom {
+            tokens: 16_384,
+            rows: 12,
+        };
         let check = |sizes: &[(usize, usize)], want| {
-            assert_eq!(
-                batch_len(sizes.iter().copied(), 16_384, 12),
-                want,
-                "{sizes:?}"
-            );
+            assert_eq!(batch_len(sizes.iter().copied(), room), want, "{sizes:?}");
         };
         check(&[(10, 4); 5], 3);
         check(&[(9000, 1), (9000, 1)], 1);

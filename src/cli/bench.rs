@@ -4,6 +4,7 @@ mod decode;
 mod eval;
 mod report;
 mod step;
+mod storage;
 mod target;
 mod wkv;
 
@@ -26,6 +27,8 @@ enum BenchCommand {
     Wkv(wkv::WkvArguments),
     /// Time evaluations of the mini benchmarks.
     Eval(eval::EvalArguments),
+    /// Compare a model's predictions with its matrices stored in 32, 16, 8 and 4 bits.
+    Storage(storage::StorageArguments),
     /// Time generation token by token, next to the time that reading the weights takes.
     Decode(decode::DecodeArguments),
 }
@@ -40,6 +43,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
         BenchCommand::Step(arguments) => step::run(arguments),
         BenchCommand::Wkv(arguments) => wkv::run(arguments),
         BenchCommand::Eval(arguments) => eval::run(arguments),
+        BenchCommand::Storage(arguments) => storage::run(arguments),
         BenchCommand::Decode(arguments) => decode::run(arguments),
     }
 }

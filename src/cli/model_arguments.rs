@@ -9,7 +9,7 @@ use super::leading_token::FedBehind;
 use super::progress::show_read;
 use crate::error::{Error, Result};
 use crate::format::shown;
-use crate::kernels::device::{DeviceChoice, OpenDevice, open};
+use crate::kernels::device::{DeviceChoice, OpenDevice, open, room_of};
 use crate::model::checkpoint::{Checkpoint, is_same_content};
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
@@ -20,7 +20,7 @@ use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, Vocabulary
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::lift_bundle::read_tuned;
 use crate::tuning::states::state_file::{Metadata, Orientation, left_out, locate_state};
-use crate::worker::session::{check_precision, check_vocabulary, fitting_tokenizer};
+use crate::worker::session::{check_vocabulary, fitting_tokenizer};
 
 /// Which model and device.
 #[derive(Args, Clone)]
@@ -105,8 +105,7 @@ impl ModelChoice {
     }
 
     /// Opens the device and loads the model as a state was tuned with it: with its
-    /// vocabulary and its precision, unless others are asked for. What differs is
-    /// told on the error stream.
+    /// vocabulary and its precision, unless others are asked for.
     ///
     /// # Errors
     /// What is wrong with the file; a device that cannot be used.
@@ -119,23 +118,18 @@ impl ModelChoice {
         let config = ModelConfig::from_checkpoint(&checkpoint)?;
         let tokenizer = self.tokenizer(config.vocab_size, state)?;
         let device = open(self.device)?;
-        config.check_device(&device)?;
         let as_tuned = state.and_then(|(_, metadata)| run_spec(metadata));
         let as_tuned = as_tuned.map_or(Precision::F32, |spec| spec.model.precision);
-        let precision = match precision {
-            Some(asked) => {
-                check_precision(asked, &device)?;
-                asked
+        let precision = match precision.unwrap_or(as_tuned) {
+            Precision::Auto => {
+                let (halves, room) = (Precision::halves_of(&checkpoint), room_of(self.device));
+                let widest = Precision::widest(&config, halves, room.usable());
+                eprintln!("gosling: weights are stored in {}", widest.name());
+                widest
             }
-            None if check_precision(as_tuned, &device).is_ok() => as_tuned,
-            None => {
-                eprintln!(
-                    "gosling: the state was tuned in {as_tuned:?}, which {} does not have; F32 is used",
-                    device.name
-                );
-                Precision::F32
-            }
+            asked => asked,
         };
+        precision.check_device(&config, &device)?;
         let model = Rwkv7::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
         Ok(BareModel {
             fingerprint: known_weights::fingerprint(&checkpoint),
@@ -232,17 +226,17 @@ pub(super) struct ModelArguments {
     /// 0 first.
     #[arg(long, value_enum, requires = "state", default_value = "as-trained")]
     leading_token: FedBehind,
-    /// Weight precision, f32 or f16; default: as the state was tuned.
+    /// Storage of the weights: f32, bf16, f16, int8, nf4, or auto for the widest that
+    /// fits; default: as the state was tuned.
     #[arg(long, value_parser = precision)]
     precision: Option<Precision>,
 }
 
 fn precision(text: &str) -> Result<Precision, String> {
-    match text {
-        "f32" => Ok(Precision::F32),
-        "f16" => Ok(Precision::F16),
-        _ => Err("choose f32 or f16".into()),
-    }
+    let is_it = |precision: &Precision| precision.name().eq_ignore_ascii_case(text);
+    let mut all = std::iter::once(Precision::Auto).chain(Precision::ALL);
+    let found = all.find(is_it);
+    found.ok_or_else(|| "choose auto, f32, bf16, f16, int8 or nf4".into())
 }
 
 /// A model on its device, and the state that it starts from.

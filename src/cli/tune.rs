@@ -12,13 +12,17 @@ use super::quoted;
 use super::spec_arguments::{ChosenSpec, SpecArguments, fields_help};
 use super::tune_report::report;
 use crate::error::{Error, Result};
+use crate::kernels::device::{mebibytes, room_of};
 use crate::persist::run_history::past_run;
 use crate::persist::spec_file::print_commented_spec;
 use crate::protocol::command::{Command, ResumeChanges};
 use crate::protocol::event::{FailureKind, RunOutcome};
+use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::worker::Worker;
+use crate::worker::fitting::{apply, changes};
+use crate::worker::memory_forecast::MemoryForecast;
 
 /// What to tune.
 #[derive(Args)]
@@ -44,6 +48,10 @@ pub struct TuneArguments {
     /// Print the specification and do nothing else.
     #[arg(long, conflicts_with = "resume")]
     print_spec: bool,
+    /// Choose the batch, accumulation, recomputation and precision that fit into the
+    /// memory of the device, and print them. The examples of a step stay the same.
+    #[arg(long, conflicts_with = "resume")]
+    fit: bool,
     /// Print only the result.
     #[arg(long)]
     quiet: bool,
@@ -69,7 +77,10 @@ pub fn run(arguments: &TuneArguments) -> Result<ExitCode> {
             Command::ResumeRun { folder, changes }
         }
         None => {
-            let ChosenSpec { spec, origin } = arguments.spec.spec(&arguments.steps)?;
+            let ChosenSpec { mut spec, origin } = arguments.spec.spec(&arguments.steps)?;
+            if arguments.fit {
+                eprintln!("gosling: {}", take_what_fits(&mut spec)?);
+            }
             if arguments.print_spec {
                 print(&print_commented_spec(&spec)?);
                 return Ok(ExitCode::SUCCESS);
@@ -154,4 +165,39 @@ fn say_how_to_resume(run: &Run) {
 /// Writes to the output.
 pub(super) fn print(text: &str) {
     print!("{text}");
+}
+
+/// Makes a run fit into the memory of its device; what was changed, for people.
+///
+/// # Errors
+/// What is wrong with the model or the data; a run that fits in no setting.
+fn take_what_fits(spec: &mut RunSpec) -> Result<String> {
+    let forecast = MemoryForecast::read(spec)?;
+    let room = room_of(spec.device);
+    let Some(has) = room.usable() else {
+        return Ok("the device does not say how much memory it has, so nothing is changed".into());
+    };
+    let Some(fit) = forecast.fit(spec, room) else {
+        let Some(least) = forecast.memory(spec) else {
+            return Ok("nothing is trained, so nothing has to fit".into());
+        };
+        let reason = format!(
+            "needs about {} for a step, of {}, and fits in no setting; choose a smaller model or a shorter data.context_length",
+            mebibytes(least.total()),
+            mebibytes(has)
+        );
+        return Err(Error::spec("--fit", reason));
+    };
+    let changed = changes(&fit, spec);
+    apply(&fit, spec);
+    let takes = forecast.memory(spec).map_or(0, |memory| memory.total());
+    let changed = match changed.is_empty() {
+        true => "the run fits as it is".into(),
+        false => changed.join(" "),
+    };
+    Ok(format!(
+        "{changed}: the largest step takes about {} of {}",
+        mebibytes(takes),
+        mebibytes(has)
+    ))
 }

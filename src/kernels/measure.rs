@@ -27,12 +27,15 @@ pub struct Measured {
     pub kernels: BTreeMap<&'static str, KernelTime>,
     /// The most bytes in use at the end of a kernel.
     pub peak_bytes: u64,
+    /// The most bytes that were taken from the device, in use or not.
+    pub reserved_bytes: u64,
 }
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
 static MEASURED: Mutex<Measured> = Mutex::new(Measured {
     kernels: BTreeMap::new(),
     peak_bytes: 0,
+    reserved_bytes: 0,
 });
 
 /// Forgets what was seen and measures from here on.
@@ -56,12 +59,10 @@ pub(super) fn launched(name: &'static str, client: &Client, launch: impl FnOnce(
         return;
     };
     let time = block_on(window.resolve()).map_or(Duration::ZERO, |ticks| ticks.duration());
-    let in_use = client
-        .memory_report(MemoryScope::Device)
-        .usage()
-        .bytes_in_use;
+    let usage = client.memory_report(MemoryScope::Device).usage();
     let mut measured = MEASURED.lock().unwrap_or_else(PoisonError::into_inner);
-    measured.peak_bytes = measured.peak_bytes.max(in_use);
+    measured.peak_bytes = measured.peak_bytes.max(usage.bytes_in_use);
+    measured.reserved_bytes = measured.reserved_bytes.max(usage.bytes_reserved);
     let kernel = measured.kernels.entry(name).or_default();
     kernel.n_launches += 1;
     kernel.time += time;

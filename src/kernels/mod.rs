@@ -12,6 +12,7 @@
 //! | [`lifted`] | the recurrence with a rectangular state, and its vectors |
 //! | [`features`] | kernel features of a vector |
 //! | [`norm`], [`token_mix`] | layer norm; layer norm and token shift in one |
+//! | [`matrix`] | frozen matrices in 32, 16, 8 or 4 bits |
 //! | [`product`] | products of matrices, with what is done before and after |
 //! | [`loss`] | cross entropy and its gradient |
 //!
@@ -31,6 +32,7 @@ pub mod device;
 pub mod features;
 pub mod lifted;
 pub mod loss;
+pub mod matrix;
 pub mod measure;
 pub mod norm;
 pub mod product;

@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use super::linear::{
     linear, linear_backward, linear_backward_through_squared_relu, linear_onto, n_values,
 };
+use crate::kernels::matrix::Matrix;
 use crate::kernels::product::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 
@@ -14,9 +15,9 @@ pub(super) struct ChannelMix {
     /// LayerNorm, and how much of the previous token the key sees.
     pub mix: TokenMix<1>,
     /// [ffn, C].
-    pub key: Tensor<2>,
+    pub key: Matrix,
     /// [C, ffn].
-    pub value: Tensor<2>,
+    pub value: Matrix,
 }
 
 /// What the backward pass reads.

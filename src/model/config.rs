@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::kernels::device::OpenDevice;
 use crate::model::checkpoint::{Checkpoint, shown};
 
 mod variants;
@@ -132,22 +131,6 @@ impl ModelConfig {
             .map(|(_, s)| s.iter().product::<usize>())
             .sum();
         n_used + self.n_embd * (1 + 2 * self.value_rank)
-    }
-
-    /// Refuses a device that cannot hold the largest tensor as f32. Asked before
-    /// anything is loaded.
-    ///
-    /// # Errors
-    /// [`Error::Device`] with the tensor, its size and the limit.
-    pub fn check_device(&self, device: &OpenDevice) -> Result<()> {
-        let tensors = self.expected_tensors();
-        let sized = tensors
-            .iter()
-            .map(|(name, shape)| (shape.iter().product::<usize>(), name));
-        match sized.max_by_key(|(n_elements, _)| *n_elements) {
-            Some((n_elements, name)) => device.check_tensor(name, 4 * n_elements as u64),
-            None => Ok(()),
-        }
     }
 
     fn time_mix_tensors(&self, layer: usize) -> Vec<(&'static str, Vec<usize>)> {

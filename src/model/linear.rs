@@ -2,17 +2,18 @@
 
 use burn::tensor::Tensor;
 
+use crate::kernels::matrix::Matrix;
 use crate::kernels::product::{Finish, Start, Stored, product};
 
 /// `x` [.., in] by a weight stored as [out, in] → [.., out].
-pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
+pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: &Matrix) -> Tensor<D> {
     plain(x, weight, Stored::Transposed)
 }
 
 /// [`linear`] of what `start` makes of x, added to `onto` [.., out].
 pub(super) fn linear_onto(
     x: Tensor<3>,
-    weight: &Tensor<2>,
+    weight: &Matrix,
     start: Start,
     onto: Tensor<3>,
 ) -> Tensor<3> {
@@ -27,14 +28,14 @@ pub(super) fn linear_onto(
 }
 
 /// The gradient of x for that of [`linear`]: [.., out] → [.., in].
-pub(super) fn linear_backward<const D: usize>(dy: Tensor<D>, weight: &Tensor<2>) -> Tensor<D> {
+pub(super) fn linear_backward<const D: usize>(dy: Tensor<D>, weight: &Matrix) -> Tensor<D> {
     gradient(dy, weight, Stored::Plain)
 }
 
 /// The gradient of `key` for that of [`linear`] of its squared ReLU.
 pub(super) fn linear_backward_through_squared_relu(
     dy: Tensor<3>,
-    weight: &Tensor<2>,
+    weight: &Matrix,
     key: Tensor<3>,
 ) -> Tensor<3> {
     let finish = Finish::ThroughSquaredRelu;
@@ -48,11 +49,11 @@ pub(super) fn linear_backward_through_squared_relu(
     )
 }
 
-fn plain<const D: usize>(x: Tensor<D>, weight: &Tensor<2>, stored: Stored) -> Tensor<D> {
+fn plain<const D: usize>(x: Tensor<D>, weight: &Matrix, stored: Stored) -> Tensor<D> {
     product(x, weight, stored, Start::Plain, Finish::Plain, None)
 }
 
-fn gradient<const D: usize>(dy: Tensor<D>, weight: &Tensor<2>, stored: Stored) -> Tensor<D> {
+fn gradient<const D: usize>(dy: Tensor<D>, weight: &Matrix, stored: Stored) -> Tensor<D> {
     product(dy, weight, stored, Start::Gradient, Finish::Plain, None)
 }
 
@@ -77,9 +78,9 @@ pub(super) fn n_values<const D: usize>(x: &Tensor<D>) -> usize {
 #[derive(Debug, Clone)]
 pub(super) struct LowRank {
     /// [C, rank].
-    pub down: Tensor<2>,
+    pub down: Matrix,
     /// [rank, C].
-    pub up: Tensor<2>,
+    pub up: Matrix,
     /// What stands between the factors.
     pub between: Between,
 }

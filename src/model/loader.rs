@@ -8,9 +8,11 @@ use super::channel_mix::ChannelMix;
 use super::checkpoint::{Checkpoint, TensorView};
 use super::linear::{Between, LowRank};
 use super::matrix_storage::stored_matrix;
+use super::precision::Role;
 use super::time_mix::TimeMix;
 use super::{ModelConfig, Precision};
 use crate::error::{Error, Result};
+use crate::kernels::matrix::{Matrix, stays};
 use crate::kernels::norm::LayerNorm;
 use crate::kernels::token_mix::TokenMix;
 use crate::kernels::wkv7::prepare::Prepare;
@@ -37,12 +39,16 @@ impl BytesRead {
     }
 }
 
+/// Bytes that may be on their way to the device.
+const MAX_ON_THE_WAY: usize = 128 << 20;
+
 /// Reads parameters by name and reports what is done.
 pub(super) struct Loader<'a> {
     checkpoint: &'a Checkpoint,
     device: &'a Device,
     precision: Precision,
     read: BytesRead,
+    on_the_way: usize,
     progress: &'a mut dyn FnMut(BytesRead) -> Result<()>,
 }
 
@@ -65,6 +71,7 @@ impl<'a> Loader<'a> {
             device,
             precision,
             read: BytesRead { done: 0, total },
+            on_the_way: 0,
             progress,
         }
     }
@@ -85,7 +92,8 @@ impl<'a> Loader<'a> {
     fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>> {
         let view = self.view(name)?;
         let data = TensorData::new(view.to_f32(), shape);
-        let tensor = Tensor::from_data(data, self.device);
+        let device = self.device;
+        let tensor = stays(device, data, |data| Tensor::from_data(data, device));
         self.add(&view)?;
         Ok(tensor)
     }
@@ -94,21 +102,27 @@ impl<'a> Loader<'a> {
         self.checkpoint.tensor(name).map_or(&[], |view| view.shape)
     }
 
-    /// A parameter of [out, in] or [in, out], as the file has it, stored as the
-    /// precision of the model says.
-    pub fn matrix(&mut self, name: &str) -> Result<Tensor<2>> {
+    /// A parameter of [out, in] or [in, out], as the file has it, stored as its role
+    /// is in the precision of the model.
+    pub fn matrix(&mut self, name: &str, role: Role) -> Result<Matrix> {
         let view = self.view(name)?;
         let shape = self.matrix_shape(&view)?;
-        let matrix = stored_matrix(&view, shape, self.precision, self.device);
+        let matrix = stored_matrix(&view, shape, self.precision.storage(role), self.device);
+        self.wait_for_uploads(matrix.n_bytes())?;
         self.add(&view)?;
         Ok(matrix)
     }
 
-    /// The embedding, [V, C], in 32 bits always: its rows are looked up and
-    /// multiplied with nothing.
-    pub fn embedding(&mut self, name: &str) -> Result<Tensor<2>> {
-        let shape = self.matrix_shape(&self.view(name)?)?;
-        self.tensor(name, shape)
+    /// Waits now and then, so that what is on its way to the device does not pile
+    /// up on the host.
+    fn wait_for_uploads(&mut self, n_bytes: usize) -> Result<()> {
+        self.on_the_way += n_bytes;
+        if self.on_the_way < MAX_ON_THE_WAY {
+            return Ok(());
+        }
+        self.on_the_way = 0;
+        let refused = |error| Error::Device(format!("the weights do not get there: {error}"));
+        self.device.sync().map_err(refused)
     }
 
     fn matrix_shape(&self, view: &TensorView<'_>) -> Result<[usize; 2]> {
@@ -138,8 +152,8 @@ impl<'a> Loader<'a> {
 
     fn low_rank(&mut self, name: &str, between: Between) -> Result<LowRank> {
         Ok(LowRank {
-            down: self.matrix(&format!("{name}1"))?,
-            up: self.matrix(&format!("{name}2"))?,
+            down: self.matrix(&format!("{name}1"), Role::LowRank)?,
+            up: self.matrix(&format!("{name}2"), Role::LowRank)?,
             between,
         })
     }
@@ -153,8 +167,8 @@ impl<'a> Loader<'a> {
                     norm: self.layer_norm(&format!("{block}.ln2"))?,
                     mix: [self.vector(&format!("{block}.ffn.x_k"))?],
                 },
-                key: self.matrix(&format!("{block}.ffn.key.weight"))?,
-                value: self.matrix(&format!("{block}.ffn.value.weight"))?,
+                key: self.matrix(&format!("{block}.ffn.key.weight"), Role::Layer)?,
+                value: self.matrix(&format!("{block}.ffn.value.weight"), Role::Layer)?,
             },
         })
     }
@@ -181,10 +195,10 @@ impl<'a> Loader<'a> {
             iclr: self.low_rank(&format!("{att}.a"), Between::Nothing)?,
             share,
             gate: self.low_rank(&format!("{att}.g"), Between::Sigmoid)?,
-            receptance: self.matrix(&format!("{att}.receptance.weight"))?,
-            key: self.matrix(&format!("{att}.key.weight"))?,
-            value: self.matrix(&format!("{att}.value.weight"))?,
-            output: self.matrix(&format!("{att}.output.weight"))?,
+            receptance: self.matrix(&format!("{att}.receptance.weight"), Role::Layer)?,
+            key: self.matrix(&format!("{att}.key.weight"), Role::Layer)?,
+            value: self.matrix(&format!("{att}.value.weight"), Role::Layer)?,
+            output: self.matrix(&format!("{att}.output.weight"), Role::Layer)?,
             prepare: Prepare {
                 decay: self.vector(&format!("{att}.w0"))?,
                 iclr: self.vector(&format!("{att}.a0"))?,

@@ -1,71 +1,60 @@
-//! In which form a frozen matrix lies on the device: decided here and nowhere
-//! else, from the bytes of the checkpoint, so that no wider copy of the matrix
-//! is made on the way.
+//! From the bytes of a checkpoint to a frozen matrix on a device, here and nowhere
+//! else, so that no wider copy of the matrix is made on the way.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use half::f16;
-use half::slice::HalfFloatSliceExt as _;
+use burn::tensor::Device;
 
-use super::Precision;
 use super::checkpoint::{TensorDType, TensorView};
+use crate::kernels::matrix::{Matrix, Packed, Storage};
 
-/// Numbers that are narrowed at a time.
-const BLOCK: usize = 1 << 16;
-
-/// Puts `matrix`, of `shape` in the model, on the device as `precision` says.
-/// Beside what stays, it takes the memory of this one matrix as it is stored.
-///
-/// [`TensorView::plain_bytes`] are the elements where the file has them as they
-/// are, [`TensorView::write_f32_rows`] widens any of its rows.
+/// Puts `matrix`, of `shape` in the model, on the device in a storage. Beside what
+/// stays it takes the memory of this one matrix as it is stored.
 pub(super) fn stored_matrix(
     matrix: &TensorView<'_>,
     shape: [usize; 2],
-    precision: Precision,
+    storage: Storage,
     device: &Device,
-) -> Tensor<2> {
-    match precision {
-        Precision::F32 => Tensor::from_data(TensorData::new(matrix.to_f32(), shape), device),
-        Precision::F16 => {
-            let data = TensorData::new(halves(matrix, shape), shape);
-            Tensor::from_data(data, (device, DType::F16))
+) -> Matrix {
+    let halves = match (matrix.dtype, storage) {
+        (TensorDType::F16, Storage::F16) | (TensorDType::BF16, Storage::BF16) => {
+            matrix.plain_bytes()
         }
-    }
-}
-
-/// The elements in 16 bits, row-major.
-fn halves(matrix: &TensorView<'_>, [n_rows, n_columns]: [usize; 2]) -> Vec<f16> {
-    let plain = matrix.plain_bytes();
-    if let Some(bytes) = plain.filter(|_| matrix.dtype == TensorDType::F16) {
-        return bytemuck::pod_collect_to_vec(bytes);
-    }
-    let mut halves = vec![f16::ZERO; n_rows * n_columns];
-    let at_once = (BLOCK / n_columns.max(1)).max(1);
-    let mut wide = vec![0.0; at_once * n_columns];
-    for first in (0..n_rows).step_by(at_once) {
-        let end = n_rows.min(first + at_once);
-        let wide = &mut wide[..(end - first) * n_columns];
-        matrix.write_f32_rows(first..end, wide);
-        halves[first * n_columns..end * n_columns].convert_from_f32_slice(wide);
-    }
-    halves
+        _ => None,
+    };
+    let packed = match halves {
+        Some(bytes) => Packed::of_halves(storage, bytes),
+        None => Packed::new(storage, shape, |rows, out| {
+            matrix.write_f32_rows(rows, out);
+        }),
+    };
+    Matrix::new(packed, shape, device)
 }
 
 #[cfg(test)]
 mod tests {
+    use half::bf16;
+
     use super::*;
 
+    /// What the file holds in a type, and the storage of the same numbers.
     #[test]
-    fn halves_are_those_of_the_file_or_the_nearest() {
-        let values: Vec<f32> = (0..70_000 * 3).map(|i| (i as f32).sin()).collect();
-        let shape = [70_000, 3];
-        let near: Vec<f16> = values.iter().map(|x| f16::from_f32(*x)).collect();
-        let wide: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let view = TensorView::new("x", TensorDType::F32, &shape, &wide);
-        assert_eq!(halves(&view, shape), near);
+    fn matrices_are_stored_from_any_type_of_a_file() {
+        let shape = [70, 130];
+        let values: Vec<f32> = (0..70 * 130).map(|i| (i as f32).sin()).collect();
+        let near: Vec<bf16> = values.iter().map(|x| bf16::from_f32(*x)).collect();
+        let single: Vec<u8> = near.iter().flat_map(|x| x.to_f32().to_le_bytes()).collect();
         // At an odd address too.
-        let mut bytes = vec![0];
-        bytes.extend(near.iter().flat_map(|x| x.to_le_bytes()));
-        let view = TensorView::new("x", TensorDType::F16, &shape, &bytes[1..]);
-        assert_eq!(halves(&view, shape), near);
+        let mut upper = vec![0];
+        upper.extend(near.iter().flat_map(|x| x.to_le_bytes()));
+        let want: Vec<f32> = near.iter().map(|x| x.to_f32()).collect();
+        let device = Device::flex();
+        for (dtype, bytes) in [
+            (TensorDType::F32, &single[..]),
+            (TensorDType::BF16, &upper[1..]),
+        ] {
+            let view = TensorView::new("x", dtype, &shape, bytes);
+            let matrix = stored_matrix(&view, shape, Storage::BF16, &device);
+            let got = matrix.widened().into_data();
+            assert_eq!(got.try_to_vec::<f32>().unwrap(), want, "{dtype:?}");
+        }
     }
 }

@@ -2,27 +2,30 @@
 
 use burn::tensor::{Device, Int, Tensor};
 
+use super::ModelConfig;
 use super::block::Block;
 use super::checkpoint::Checkpoint;
 use super::linear::{linear, rows, tokens as per_token};
-use super::loader::Loader;
+use super::loader::{BytesRead, Loader};
+use super::precision::{Precision, Role};
 use super::state::ModelState;
 use super::time_mix::Keep;
-use super::{BytesRead, ModelConfig, Precision};
 use crate::error::Result;
+use crate::kernels::matrix::Matrix;
 use crate::kernels::norm::LayerNorm;
 
 /// An RWKV-7 model on a device.
 #[derive(Debug, Clone)]
 pub struct Rwkv7 {
     config: ModelConfig,
+    precision: Precision,
     /// [V, C].
-    embedding: Tensor<2>,
+    embedding: Matrix,
     ln0: LayerNorm,
     pub(super) blocks: Vec<Block>,
     pub(super) ln_out: LayerNorm,
     /// [V, C].
-    pub(super) head: Tensor<2>,
+    pub(super) head: Matrix,
 }
 
 impl Rwkv7 {
@@ -38,10 +41,10 @@ impl Rwkv7 {
         Self::load_stored(checkpoint, device, Precision::F32, progress)
     }
 
-    /// Reads a checkpoint onto a device, its matrices stored as `precision` says,
-    /// one tensor after the other: beside what stays, no more than the largest one
-    /// is held. `progress` hears of every tensor and can end the loading with an
-    /// error.
+    /// Reads a checkpoint onto a device, one tensor after the other and each into
+    /// its storage, so that no more than the largest one is held twice and nothing
+    /// is held in more bits than it is stored in. `progress` hears the share done
+    /// and can end the loading with an error.
     ///
     /// # Errors
     /// As [`ModelConfig::from_checkpoint`], and what `progress` says.
@@ -53,15 +56,16 @@ impl Rwkv7 {
     ) -> Result<Self> {
         let config = ModelConfig::from_checkpoint(checkpoint)?;
         let mut loader = Loader::new(checkpoint, &config, device, precision, progress);
-        let embedding = loader.embedding("emb.weight")?;
+        let embedding = loader.matrix("emb.weight", Role::Table)?;
         let ln0 = loader.layer_norm("blocks.0.ln0")?;
         let blocks = (0..config.n_layer)
             .map(|layer| loader.block(layer, &config))
             .collect::<Result<_>>()?;
         let ln_out = loader.layer_norm("ln_out")?;
-        let head = loader.matrix("head.weight")?;
+        let head = loader.matrix("head.weight", Role::Head)?;
         Ok(Self {
             config,
+            precision,
             embedding,
             ln0,
             blocks,
@@ -73,6 +77,11 @@ impl Rwkv7 {
     /// The model's dimensions.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Bytes of the weights.
+    pub fn n_bytes(&self) -> u64 {
+        self.precision.weight_bytes(&self.config)
     }
 
     /// Takes `tokens` [B, T] through the model from `state`; gives the logits
@@ -106,10 +115,7 @@ impl Rwkv7 {
     /// The residual stream in front of the first layer: [B, T] → [B, T, C].
     pub(super) fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
         let [n_batch, n_tokens] = ids.dims();
-        let x = self
-            .embedding
-            .clone()
-            .select(0, ids.reshape([n_batch * n_tokens]));
+        let x = self.embedding.rows(ids.reshape([n_batch * n_tokens]));
         per_token(self.ln0.forward(x), n_batch)
     }
 }

@@ -13,6 +13,7 @@ pub(super) use tape::TimeMixTape;
 
 use super::branch::{Branch, BranchGradients, BranchInputs, BranchOutput, BranchTape};
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
+use crate::kernels::matrix::Matrix;
 use crate::kernels::product::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 use crate::kernels::wkv7::prepare::{Prepare, Prepared, Projections};
@@ -30,13 +31,13 @@ pub(super) struct TimeMix {
     pub share: Option<LowRank>,
     pub gate: LowRank,
     /// [C, C], out by in.
-    pub receptance: Tensor<2>,
+    pub receptance: Matrix,
     /// [C, C].
-    pub key: Tensor<2>,
+    pub key: Matrix,
     /// [C, C].
-    pub value: Tensor<2>,
+    pub value: Matrix,
     /// [C, C].
-    pub output: Tensor<2>,
+    pub output: Matrix,
     /// Offsets of the low-rank maps, k_k and k_a.
     pub prepare: Prepare,
     /// Group norm and r_k.

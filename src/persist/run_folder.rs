@@ -181,12 +181,7 @@ impl RunFolder {
 
     /// The file of the items of an evaluation.
     pub fn evaluation_path(&self, phase: EvaluationPhase) -> PathBuf {
-        let name = match phase {
-            EvaluationPhase::Before => "before.jsonl",
-            EvaluationPhase::FewShot => "few_shot.jsonl",
-            EvaluationPhase::After => "after.jsonl",
-        };
-        self.path.join(EVALUATIONS).join(name)
+        evaluation_file(&self.path, phase)
     }
 
     /// Adds a record to the run's numbers and hands it to the system at once.
@@ -291,6 +286,16 @@ impl RunFolder {
         write_evaluation(&path, evaluation, scored)?;
         Ok(path)
     }
+}
+
+/// The file of the items of an evaluation of the run in `folder`.
+pub fn evaluation_file(folder: &Path, phase: EvaluationPhase) -> PathBuf {
+    let name = match phase {
+        EvaluationPhase::Before => "before.jsonl",
+        EvaluationPhase::FewShot => "few_shot.jsonl",
+        EvaluationPhase::After => "after.jsonl",
+    };
+    folder.join(EVALUATIONS).join(name)
 }
 
 /// What the run in `folder` is, wherever the folder lies now.

@@ -126,7 +126,7 @@ fn read_run(folder: &Path) -> Result<Run> {
 }
 
 /// The folders with a specification, by its age: it is written once.
-fn run_folders(runs_dir: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn run_folders(runs_dir: &Path) -> Result<Vec<PathBuf>> {
     let fail = |source| Error::io("read", runs_dir, source);
     let entries = match fs::read_dir(runs_dir) {
         Ok(entries) => entries,

@@ -100,26 +100,18 @@ impl Outcome {
     }
 }
 
-/// Every check, the most basic first; those of 16-bit factors where the device
-/// has matrix units for them.
+/// Every check, the most basic first.
 pub fn checks(device: &Device) -> Vec<Check> {
-    let of_halves = if multiplies_in_half(device) {
-        vec![
-            products::checks_of_halves(),
-            model::checks_of_halves(),
-            tuning::checks_of_halves(),
-        ]
-    } else {
-        Vec::new()
-    };
-    let of_singles = [
+    let has_units = multiplies_in_half(device);
+    let all = [
         operations::checks(),
-        products::checks(),
+        products::checks(has_units),
         wkv7::checks(),
-        model::checks(),
+        model::checks(has_units),
         tuning::checks(),
+        tuning::checks_of_packed(has_units),
     ];
-    of_singles.into_iter().chain(of_halves).flatten().collect()
+    all.into_iter().flatten().collect()
 }
 
 /// Runs a check twice on a device and compares what came the second time. A

@@ -15,27 +15,43 @@ const BOUND: f64 = 5e-5;
 const TEXT: &str =
     "Question: Tom has 3 apples and buys 4 more. How many has he?\nAnswer: 3 + 4 = 7\n";
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![Check {
-        name: "the mini model's logits and states",
-        bound: BOUND,
-        is_needed: true,
-        on_device: |device| logits(device, Precision::F32),
-        expected: || logits(&Device::flex(), Precision::F32),
-    }]
-}
-
 /// Six layers of products with factors of 11 bits.
 const BOUND_OF_HALVES: f64 = 1e-2;
 
-pub(super) fn checks_of_halves() -> Vec<Check> {
-    vec![Check {
-        name: "the same with 16-bit matrices",
-        bound: BOUND_OF_HALVES,
-        is_needed: true,
-        on_device: |device| logits(device, Precision::F16),
-        expected: || logits(&Device::flex(), Precision::F32),
-    }]
+/// Of a device with matrix units or without, against the CPU with the same
+/// matrices.
+pub(super) fn checks(has_units: bool) -> Vec<Check> {
+    let bound = if has_units { BOUND_OF_HALVES } else { BOUND };
+    vec![
+        Check {
+            name: "the mini model's logits and states",
+            bound: BOUND,
+            is_needed: true,
+            on_device: |device| logits(device, Precision::F32),
+            expected: || logits(&Device::flex(), Precision::F32),
+        },
+        Check {
+            name: "the same with 16-bit matrices",
+            bound,
+            is_needed: true,
+            on_device: |device| logits(device, Precision::F16),
+            expected: || logits(&Device::flex(), Precision::F16),
+        },
+        Check {
+            name: "the same with 8-bit matrices",
+            bound,
+            is_needed: true,
+            on_device: |device| logits(device, Precision::Int8),
+            expected: || logits(&Device::flex(), Precision::Int8),
+        },
+        Check {
+            name: "the same with 4-bit matrices",
+            bound,
+            is_needed: true,
+            on_device: |device| logits(device, Precision::NF4),
+            expected: || logits(&Device::flex(), Precision::NF4),
+        },
+    ]
 }
 
 /// From the zero state and from another one.

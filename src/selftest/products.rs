@@ -1,16 +1,17 @@
-//! Matrix products with what is done to them before and after, in 32 bits and,
-//! where the device has matrix units for that, with 16-bit factors.
+//! Matrix products with what is done to them before and after, with the second
+//! factor in every storage.
 
-use burn::tensor::{DType, Device};
+use burn::tensor::Device;
 
 use super::inputs::{numbers, tensor};
 use super::{Check, Named};
 use crate::error::Result;
+use crate::kernels::matrix::{Matrix, Packed, Storage};
 use crate::kernels::product::{Finish, Start, Stored, product};
 
 /// Rounding of 32-bit numbers, in sums of up to 1100 terms.
 const BOUND: f64 = 1e-5;
-/// Rounding of the factors to 11 bits, random over the terms; measured 1.4e-3
+/// Rounding of the factors to 11 bits on matrix units, random over the terms; measured 1.4e-3
 /// behind a tanh, whose largest number is small beside the sums.
 const BOUND_OF_HALVES: f64 = 4e-3;
 
@@ -35,24 +36,54 @@ const FINISHES: [(&str, Finish); 7] = [
     ("through squared ReLU", Finish::ThroughSquaredRelu),
 ];
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![Check {
-        name: "matrix products, finished",
-        bound: BOUND,
+/// Of a device with matrix units or without, which multiply what does not have 32
+/// bits.
+pub(super) fn checks(has_units: bool) -> Vec<Check> {
+    let bound = if has_units { BOUND_OF_HALVES } else { BOUND };
+    let check = |name, bound, on_device, expected| Check {
+        name,
+        bound,
         is_needed: true,
-        on_device: |device| products(device, DType::F32),
+        on_device,
         expected,
-    }]
+    };
+    vec![
+        check(
+            "matrix products, finished",
+            BOUND,
+            |device| products(device, Storage::F32),
+            || expected(Storage::F32),
+        ),
+        check(
+            "matrix products with 16-bit matrices",
+            bound,
+            |device| products(device, Storage::F16),
+            || expected(Storage::F16),
+        ),
+        check(
+            "matrix products with bfloat16 matrices",
+            bound,
+            |device| products(device, Storage::BF16),
+            || expected(Storage::BF16),
+        ),
+        check(
+            "matrix products with 8-bit matrices",
+            bound,
+            |device| products(device, Storage::Int8),
+            || expected(Storage::Int8),
+        ),
+        check(
+            "matrix products with 4-bit matrices",
+            bound,
+            |device| products(device, Storage::NF4),
+            || expected(Storage::NF4),
+        ),
+    ]
 }
 
-pub(super) fn checks_of_halves() -> Vec<Check> {
-    vec![Check {
-        name: "matrix products of 16-bit factors",
-        bound: BOUND_OF_HALVES,
-        is_needed: true,
-        on_device: |device| products(device, DType::F16),
-        expected,
-    }]
+/// The numbers of the second factor in a storage.
+fn second(storage: Storage, len: usize) -> Packed {
+    Packed::of(storage, &numbers(2, 0.2, 0.0, len))
 }
 
 /// The first factor: a gradient is small.
@@ -77,14 +108,14 @@ fn cases() -> impl Iterator<Item = Case> {
     SHAPES.into_iter().flat_map(of_shape)
 }
 
-fn products(device: &Device, dtype: DType) -> Result<Vec<Named>> {
+fn products(device: &Device, storage: Storage) -> Result<Vec<Named>> {
     let one = |(what, [rows, inner, columns], stored, start, finish): Case| {
         let a = tensor(1, scale(start), 0.0, [rows, inner], device);
         let shape = match stored {
             Stored::Plain => [inner, columns],
             Stored::Transposed => [columns, inner],
         };
-        let b = tensor(2, 0.2, 0.0, shape, device).cast(dtype);
+        let b = Matrix::new(second(storage, inner * columns), shape, device);
         let beside = || tensor(3, 1.0, 0.0, [rows, columns], device);
         let other = finish.reads_other().then(beside);
         Named::read(what, product(a, &b, stored, start, finish, other))
@@ -92,10 +123,11 @@ fn products(device: &Device, dtype: DType) -> Result<Vec<Named>> {
     cases().map(one).collect()
 }
 
-fn expected() -> Result<Vec<Named>> {
+fn expected(storage: Storage) -> Result<Vec<Named>> {
     let one = |(what, [rows, inner, columns], stored, start, finish): Case| {
         let a = numbers(1, scale(start), 0.0, rows * inner);
-        let b = numbers(2, 0.2, 0.0, inner * columns);
+        let mut b = vec![0.0; inner * columns];
+        second(storage, b.len()).widen(0..inner * columns, &mut b);
         let other = numbers(3, 1.0, 0.0, rows * columns);
         let mut values = Vec::with_capacity(rows * columns);
         for row in 0..rows {
@@ -142,11 +174,12 @@ mod tests {
 
     use super::super::run;
     use super::*;
+    use crate::kernels::device::matrix_units::multiplies_in_half;
 
     #[test]
     fn products_are_right_on_the_cpu_and_on_a_gpu() {
         for device in [Device::flex(), Device::wgpu(DeviceKind::Cpu)] {
-            for check in checks() {
+            for check in checks(multiplies_in_half(&device)) {
                 let outcome = run(&check, &device);
                 assert!(outcome.passed, "{outcome:?}");
             }

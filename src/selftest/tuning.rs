@@ -28,8 +28,8 @@ pub(super) fn checks() -> Vec<Check> {
             name: "two tuning steps of the mini model",
             bound: BOUND,
             is_needed: true,
-            on_device: standard_steps,
-            expected: || standard_steps(&Device::flex()),
+            on_device: |device| standard_steps(device, Precision::F32),
+            expected: || standard_steps(&Device::flex(), Precision::F32),
         },
         Check {
             name: "two steps of a lifted state with decorrelation",
@@ -51,22 +51,30 @@ pub(super) fn checks() -> Vec<Check> {
 /// Factors of 11 bits through six layers, there and back, and two steps.
 const BOUND_OF_HALVES: f64 = 3e-2;
 
-pub(super) fn checks_of_halves() -> Vec<Check> {
-    vec![Check {
-        name: "two tuning steps with 16-bit matrices",
-        bound: BOUND_OF_HALVES,
-        is_needed: true,
-        on_device: |device| {
-            let method = Method::Standard(StandardSpec::default());
-            steps(device, &method, Precision::F16)
+/// With matrices in fewer bits, on a device with matrix units or without.
+pub(super) fn checks_of_packed(has_units: bool) -> Vec<Check> {
+    let bound = if has_units { BOUND_OF_HALVES } else { BOUND };
+    vec![
+        Check {
+            name: "two tuning steps with 16-bit matrices",
+            bound,
+            is_needed: true,
+            on_device: |device| standard_steps(device, Precision::F16),
+            expected: || standard_steps(&Device::flex(), Precision::F16),
         },
-        expected: || standard_steps(&Device::flex()),
-    }]
+        Check {
+            name: "two tuning steps with 4-bit matrices",
+            bound,
+            is_needed: true,
+            on_device: |device| standard_steps(device, Precision::NF4),
+            expected: || standard_steps(&Device::flex(), Precision::NF4),
+        },
+    ]
 }
 
-fn standard_steps(device: &Device) -> Result<Vec<Named>> {
+fn standard_steps(device: &Device, precision: Precision) -> Result<Vec<Named>> {
     let method = Method::Standard(StandardSpec::default());
-    steps(device, &method, Precision::F32)
+    steps(device, &method, precision)
 }
 
 fn lifted_steps(device: &Device) -> Result<Vec<Named>> {

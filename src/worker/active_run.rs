@@ -105,6 +105,7 @@ impl ActiveRun<'_> {
         };
         let measurement = Measurement {
             run: &self.run,
+            spec: self.spec,
             phase,
             loaded: self.sources.loaded,
             tokenizer: self.sources.tokenizer,

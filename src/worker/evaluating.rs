@@ -6,12 +6,14 @@ use std::time::Instant;
 use super::context::{Context, JobPhase, Throttle};
 use super::run_data::BenchmarkSet;
 use super::session::LoadedModel;
+use super::untuned_scores::known_score;
 use crate::bench::{Evaluation, ItemSet, Runner, ScoreOptions, evaluate};
 use crate::error::{Error, Result};
 use crate::model::TextStart;
 use crate::model::tokenizer::Tokenizer;
-use crate::persist::evaluation_file::{Scored, written_answers};
+use crate::persist::evaluation_file::{EvaluationFile, Scored, written_answers};
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunEvent, RunId, Score};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 
 /// Seconds between two reports of progress.
@@ -98,6 +100,7 @@ impl Work<'_> {
 /// One evaluation of a run.
 pub(super) struct Measurement<'a> {
     pub run: &'a RunId,
+    pub spec: &'a RunSpec,
     pub phase: EvaluationPhase,
     pub loaded: &'a LoadedModel,
     pub tokenizer: &'a Tokenizer,
@@ -136,7 +139,18 @@ impl Measurement<'_> {
             tuned: self.tuned,
             step: self.step,
         };
-        let Some((evaluation, summary)) = work.take(&told, context)? else {
+        let measured = match self.known(context)? {
+            Some(EvaluationFile {
+                scored, evaluation, ..
+            }) => {
+                let n_items = evaluation.records.len();
+                context.report(told(n_items, n_items))?;
+                let summary = summary(&evaluation, scored.secs);
+                Some((evaluation, summary))
+            }
+            None => work.take(&told, context)?,
+        };
+        let Some((evaluation, summary)) = measured else {
             let line = format!("{}: skipped, without figures", self.phase.words());
             context.folder()?.append_log(&line)?;
             return Ok(None);
@@ -152,6 +166,25 @@ impl Measurement<'_> {
             },
         ))?;
         Ok(Some(summary))
+    }
+
+    /// What an earlier run beside this one has measured already.
+    fn known(&self, context: &mut Context<'_>) -> Result<Option<EvaluationFile>> {
+        if self.tuned.is_some() {
+            return Ok(None);
+        }
+        let folder = context.folder()?.path();
+        let Some(runs) = folder.parent() else {
+            return Ok(None);
+        };
+        let fingerprint = &self.loaded.fingerprint;
+        Ok(known_score(
+            runs,
+            self.spec,
+            self.phase,
+            fingerprint,
+            self.set,
+        ))
     }
 }
 

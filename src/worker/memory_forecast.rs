@@ -2,13 +2,17 @@
 //! processor, without the compute device, so that a form can show it while it is filled
 //! in.
 
+use super::fitting::fitting;
 use super::run_data::RunData;
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
-use super::step_memory::{Longest, step_memory};
+use super::step_memory::precision;
+use super::step_shape::{Longest, step_memory};
 use crate::data::Example;
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
+use crate::kernels::device::Room;
+use crate::model::{ModelConfig, Precision};
 use crate::protocol::run_spec::RunSpec;
+use crate::tuning::plan::fit::Fit;
 use crate::tuning::plan::memory::MemoryEstimate;
 use crate::tuning::spec::Layers;
 
@@ -28,6 +32,8 @@ pub struct MemoryForecast {
     /// Things the user should know: examples left out.
     pub notes: Vec<String>,
     longest: Option<Longest>,
+    /// The 16-bit type of the model's file.
+    halves: Precision,
 }
 
 impl MemoryForecast {
@@ -38,13 +44,16 @@ impl MemoryForecast {
     /// that is not the model's.
     pub fn read(spec: &RunSpec) -> Result<Self> {
         let source = &spec.model.checkpoint;
-        let model = ModelConfig::from_checkpoint(&open_checkpoint(source)?)?;
+        let checkpoint = open_checkpoint(source)?;
+        let model = ModelConfig::from_checkpoint(&checkpoint)?;
+        let halves = Precision::halves_of(&checkpoint);
         let tokenizer = fitting_tokenizer(&spec.model, checkpoint_name(source), model.vocab_size)?;
         let data = RunData::load(spec, &tokenizer)?;
         let n_tokens: usize = data.train.iter().map(Example::n_tokens).sum();
         Ok(Self {
             example_tokens: n_tokens as f64 / data.train.len().max(1) as f64,
             model,
+            halves,
             n_train: data.train.len(),
             n_validation: data.validation.len(),
             n_items: data.benchmark.as_ref().map(|set| set.items.items.len()),
@@ -81,6 +90,20 @@ impl MemoryForecast {
     /// may differ from the one that was read in what is trained and how.
     pub fn memory(&self, spec: &RunSpec) -> Option<MemoryEstimate> {
         step_memory(spec, &self.model, self.longest?)
+    }
+
+    /// The settings nearest to those of `spec` that fit into `room`; none where
+    /// nothing is trained or nothing fits.
+    pub fn fit(&self, spec: &RunSpec, room: Room) -> Option<Fit> {
+        fitting(spec, &self.model, self.halves, self.longest?, room)
+    }
+
+    /// `spec` with the precision that a run of it would choose.
+    pub fn settled(&self, spec: &RunSpec, room: Room) -> RunSpec {
+        let mut settled = spec.clone();
+        let longest = self.longest;
+        settled.model.precision = precision(spec, &self.model, self.halves, longest, room);
+        settled
     }
 }
 

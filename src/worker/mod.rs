@@ -7,7 +7,7 @@
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs`, `held_out.rs` | the model and the data of a run |
 //! | `run_loop.rs`, `active_run.rs` | a run from its specification to its state |
-//! | `step_memory.rs`, `memory_permission.rs`, `snapshot_plan.rs`, `memory_forecast.rs` | what a run takes, told before it starts |
+//! | `step_shape.rs`, `step_memory.rs`, `fitting.rs`, `memory_permission.rs`, `snapshot_plan.rs`, `memory_forecast.rs` | what a run takes, told before it starts |
 //! | `data_look.rs` | the training data in tokens, to look at |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are written |
@@ -18,6 +18,7 @@
 //! | `tracer.rs` | the state over a text, for those who watch |
 
 pub mod data_look;
+pub mod fitting;
 pub mod importing;
 pub mod memory_forecast;
 pub mod snapshot_plan;
@@ -39,11 +40,12 @@ mod run_loop;
 mod scoring;
 pub(crate) mod session;
 pub use memory_permission::{ALLOW_MEMORY, allow_memory, is_memory_allowed};
-pub(crate) use session::check_precision;
 mod loading;
 mod step_memory;
+mod step_shape;
 mod tracer;
 mod tuning_loop;
+mod untuned_scores;
 pub(crate) mod validate;
 
 use std::any::Any;

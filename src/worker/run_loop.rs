@@ -17,7 +17,7 @@ use super::run_data::RunData;
 use super::scoring::score;
 use super::session::{LoadedModel, Session};
 use super::snapshot_plan::SnapshotPlan;
-use super::step_memory::memory_note;
+use super::step_memory::{memory_note, settle};
 use super::tracer::trace;
 use super::tuning_loop::{Sources, Tuning, micro_batches};
 use crate::error::{Error, Result};
@@ -99,8 +99,9 @@ struct Prepared<'a> {
     trainer: Option<Trainer<'a>>,
 }
 
+/// Reads what a run needs. What `spec` leaves open is settled in it.
 fn prepare<'a>(
-    spec: &RunSpec,
+    spec: &mut RunSpec,
     check: StartCheck,
     session: &'a mut Session,
     context: &mut Context<'_>,
@@ -109,6 +110,9 @@ fn prepare<'a>(
     spec.check()?;
     let (mut data, tokenizer) = load_data(spec, context)?;
     context.during = JobPhase::LoadingModel;
+    let settled = settle(spec, &data)?;
+    spec.model.precision = settled.precision;
+    data.notes.extend(settled.note);
     let (loaded, _) = context.load(session, spec)?;
     context.poll(0)?;
     data.notes.extend(loaded.notes.iter().cloned());
@@ -154,7 +158,9 @@ fn start(
     session: &mut Session,
     context: &mut Context<'_>,
 ) -> Result<()> {
+    let spec = &mut spec.clone();
     let mut prepared = prepare(spec, check, session, context)?;
+    let spec = &*spec;
     context.poll(0)?;
     context.during = JobPhase::CreatingRun;
     let folder = RunFolder::create(runs, spec)?;
@@ -216,7 +222,7 @@ fn resume_run(
         data,
         made_from,
         trainer,
-    } = &mut prepare(&spec, check, session, context)?;
+    } = &mut prepare(&mut spec, check, session, context)?;
     context.during = JobPhase::OpeningRun;
     let mut validations = Validations::default();
     let mut notes = Vec::new();
@@ -298,6 +304,7 @@ fn search_rate(
 ) -> Result<RateFinding> {
     range.check()?;
     // Nothing is written of a search.
+    let spec = &mut spec.clone();
     let prepared = prepare(spec, StartCheck::Done, session, context)?;
     let Some(mut trainer) = prepared.trainer else {
         let reason = "is Base, which trains nothing; choose Standard";

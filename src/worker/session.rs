@@ -8,7 +8,6 @@ use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 use crate::format::shown;
-use crate::kernels::device::matrix_units::multiplies_in_half;
 use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
 use crate::model::checkpoint::{Checkpoint, stamp};
 use crate::model::tokenizer::Tokenizer;
@@ -104,7 +103,10 @@ impl Session {
         spec: &RunSpec,
         report: &mut dyn FnMut(Event) -> Result<()>,
     ) -> Result<(&LoadedModel, Tokenizer)> {
-        let key = Key::of(spec)?;
+        let mut key = Key::of(spec)?;
+        if key.precision == Precision::Auto {
+            key.precision = widest_precision(&spec.model.checkpoint, spec.device)?;
+        }
         let is_loaded = matches!(&self.loaded, Some((loaded, _)) if *loaded == key);
         if !is_loaded {
             let checkpoint = open_checkpoint(&spec.model.checkpoint)?;
@@ -112,8 +114,11 @@ impl Session {
             let rows = ModelConfig::from_checkpoint(&checkpoint)?.vocab_size;
             fitting_tokenizer(&spec.model, checkpoint.file(), rows)?;
             // Two models may not fit on the device.
-            self.loaded = None;
-            let model = load_model(spec.device, spec.model.precision, &checkpoint, report)?;
+            if let Some((_, LoadedModel { device, model, .. })) = self.loaded.take() {
+                drop(model);
+                device.memory_cleanup();
+            }
+            let model = load_model(spec.device, key.precision, &checkpoint, report)?;
             self.loaded = Some((key, model));
         }
         let Some((_, loaded)) = &self.loaded else {
@@ -146,6 +151,18 @@ impl Key {
     }
 }
 
+/// The widest storage whose weights leave a quarter of the device free.
+fn widest_precision(source: &CheckpointSource, device: DeviceChoice) -> Result<Precision> {
+    let checkpoint = open_checkpoint(source)?;
+    let config = ModelConfig::from_checkpoint(&checkpoint)?;
+    let room = device::room_of(device);
+    Ok(Precision::widest(
+        &config,
+        Precision::halves_of(&checkpoint),
+        room.usable(),
+    ))
+}
+
 /// Opens the file of a model.
 pub(super) fn open_checkpoint(source: &CheckpointSource) -> Result<Checkpoint> {
     match source {
@@ -171,22 +188,6 @@ pub(super) fn checkpoint_name(source: &CheckpointSource) -> &Path {
     }
 }
 
-/// Refuses a precision that the device does not have.
-pub(crate) fn check_precision(precision: Precision, open: &OpenDevice) -> Result<()> {
-    let has_it = match precision {
-        Precision::F32 => true,
-        Precision::F16 => multiplies_in_half(&open.device),
-    };
-    if has_it {
-        return Ok(());
-    }
-    let reason = format!(
-        "F16 needs a GPU that multiplies 16-bit matrices with 32-bit sums, which {} does not in this build; use F32",
-        open.name
-    );
-    Err(Error::spec("model.precision", reason))
-}
-
 fn load_model(
     choice: DeviceChoice,
     precision: Precision,
@@ -194,8 +195,7 @@ fn load_model(
     report: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<LoadedModel> {
     let open = device::open(choice)?;
-    ModelConfig::from_checkpoint(checkpoint)?.check_device(&open)?;
-    check_precision(precision, &open)?;
+    precision.check_device(&ModelConfig::from_checkpoint(checkpoint)?, &open)?;
     let OpenDevice {
         device,
         name,
@@ -228,7 +228,7 @@ fn load_model(
     );
     report(Event::Device(DeviceEvent::ModelLoaded {
         model: line.clone(),
-        bytes: config.n_params() as u64 * size_of::<f32>() as u64,
+        bytes: precision.weight_bytes(config),
         secs: start.elapsed().as_secs_f64(),
     }))?;
     Ok(LoadedModel {

@@ -2,36 +2,87 @@
 
 use std::hint::black_box;
 
+use super::fitting::{changes, fitting};
 use super::memory_permission::is_memory_allowed;
 use super::run_data::RunData;
-use super::session::LoadedModel;
-use crate::data::Example;
+use super::session::{LoadedModel, open_checkpoint};
+use super::step_shape::{Longest, step_memory};
 use crate::error::{Error, Result};
-use crate::kernels::device::{machine_memory, mebibytes, memory_of};
-use crate::model::ModelConfig;
+use crate::kernels::device::{Room, machine_memory, mebibytes, room_of};
+use crate::model::{ModelConfig, Precision};
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
-use crate::tuning::spec::{Layers, LossOn};
+use crate::tuning::plan::fit::holds;
+use crate::tuning::plan::memory::MemoryEstimate;
 
-/// The longest of the training examples, in tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Longest {
-    tokens: usize,
-    counted: usize,
+/// What is settled of a run before its model is read.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// Storage of the frozen matrices.
+    pub precision: Precision,
+    /// Why it is that one, where it was not said.
+    pub note: Option<String>,
 }
 
-impl Longest {
-    /// Of the examples of a run; none where there are none.
-    pub fn of(spec: &RunSpec, data: &RunData) -> Option<Self> {
-        let counted = |example: &Example| match spec.data.loss_on {
-            LossOn::Answer => example.target.len(),
-            LossOn::Everything => example.n_tokens(),
+/// Chooses the precision where the run leaves that open, and refuses what the device
+/// cannot hold by arithmetic: large models take their time to read.
+///
+/// # Errors
+/// As [`memory_note`], and files that cannot be used.
+pub(super) fn settle(spec: &RunSpec, data: &RunData) -> Result<Settled> {
+    let checkpoint = open_checkpoint(&spec.model.checkpoint)?;
+    let config = ModelConfig::from_checkpoint(&checkpoint)?;
+    let halves = Precision::halves_of(&checkpoint);
+    let (longest, room) = (Longest::of(spec, data), room_of(spec.device));
+    let chosen = precision(spec, &config, halves, longest, room);
+    let mut settled = spec.clone();
+    settled.model.precision = chosen;
+    let note = (spec.model.precision == Precision::Auto).then(|| {
+        let of = room.usable().map_or(String::new(), |bytes| {
+            format!(", the widest that fits into {}", mebibytes(bytes))
+        });
+        format!("model.precision is {}{of}", chosen.name())
+    });
+    if let Some(longest) = longest
+        && let Some(estimate) = step_memory(&settled, &config, longest)
+    {
+        let fitting = || {
+            let fit = fitting(&settled, &config, halves, longest, room)?;
+            Some(changes(&fit, &settled))
         };
-        Some(Self {
-            tokens: data.train.iter().map(Example::n_tokens).max()?,
-            counted: data.train.iter().map(counted).max()?,
-        })
+        check_tensor(&estimate, room.max_tensor, fitting)?;
+        if let Some(too_little) = too_little(&estimate, room.usable()) {
+            judged("", &too_little, is_memory_allowed(), fitting)?;
+        }
     }
+    Ok(Settled {
+        precision: chosen,
+        note,
+    })
+}
+
+/// The precision of a run: its own, or the widest whose step fits; with nothing to
+/// train the widest whose weights do. What fits nowhere gets the narrowest.
+pub(super) fn precision(
+    spec: &RunSpec,
+    config: &ModelConfig,
+    halves: Precision,
+    longest: Option<Longest>,
+    room: Room,
+) -> Precision {
+    if spec.model.precision != Precision::Auto {
+        return spec.model.precision;
+    }
+    let step = |precision: Precision| {
+        let mut spec = spec.clone();
+        spec.model.precision = precision;
+        longest.and_then(|longest| step_memory(&spec, config, longest))
+    };
+    if step(Precision::F32).is_none() {
+        return Precision::widest(config, halves, room.usable());
+    }
+    let fits = |precision: &Precision| step(*precision).is_some_and(|of| holds(room, &of));
+    let all = Precision::Auto.and_narrower(halves);
+    all.into_iter().find(fits).unwrap_or(Precision::NF4)
 }
 
 /// One line about the memory of the largest step that this run could take;
@@ -51,29 +102,23 @@ pub(super) fn memory_note(
     let Some(estimate) = estimate else {
         return Ok(None);
     };
-    let max_tensor = loaded.limits.map(|limits| limits.max_tensor_bytes);
     // A software GPU and the CPU take from the machine's memory, which holds
     // the weights already; what a real GPU has free nobody says.
-    let is_own = max_tensor.is_some() && !loaded.is_software;
+    let is_own = loaded.limits.is_some() && !loaded.is_software;
     let machine = (!is_own).then(machine_memory);
-    let all = match machine {
-        Some(machine) => Some(machine.all + machine.swap),
-        None => memory_of(spec.device),
-    };
-    check_tensor(&estimate, max_tensor)?;
     let note = format!("the largest step takes about {estimate} of memory");
     let more = estimate.total() - estimate.weights;
-    let too_little = too_little(&estimate, all).or_else(|| {
-        let is_limited = machine.is_some() && !can_have(more);
-        is_limited.then(|| {
-            format!(
-                "needs about {} more for a step, which the system does not give this program (`ulimit -v` limits it)",
-                mebibytes(more)
-            )
-        })
-    });
-    if let Some(too_little) = too_little {
-        return judged(&note, &too_little, is_memory_allowed()).map(Some);
+    if machine.is_some() && !can_have(more) {
+        let too_little = format!(
+            "needs about {} more for a step, which the system does not give this program (`ulimit -v` limits it)",
+            mebibytes(more)
+        );
+        return judged(&note, &too_little, is_memory_allowed(), || None).map(Some);
+    }
+    let is_too_large = too_little(&estimate, room_of(spec.device).usable());
+    if let Some(too_little) = is_too_large {
+        // What is not allowed was refused before the model was read.
+        return judged(&note, &too_little, true, || None).map(Some);
     }
     Ok(Some(match machine {
         Some(machine) if more > machine.free => format!(
@@ -86,20 +131,31 @@ pub(super) fn memory_note(
 
 /// A step that the memory looks too small for: a note where that is allowed, else an
 /// error that says how to allow it.
-fn judged(note: &str, too_little: &str, is_allowed: bool) -> Result<String> {
+fn judged(
+    note: &str,
+    too_little: &str,
+    is_allowed: bool,
+    fitting: impl FnOnce() -> Option<Vec<String>>,
+) -> Result<String> {
     match is_allowed {
         true => Ok(format!(
             "{note}; training.batch {too_little}; tried anyway, as requested"
         )),
         false => {
             let or = ", or try it anyway with --allow-memory";
-            Err(too_much(too_little, or))
+            Err(too_much(too_little, fitting(), or))
         }
     }
 }
 
-fn too_much(what: &str, or: &str) -> Error {
-    let less = "choose a smaller one (training.accumulate makes up for it) or a shorter data.context_length";
+/// The error of a step that needs too much, with the settings that fit.
+fn too_much(what: &str, fitting: Option<Vec<String>>, or: &str) -> Error {
+    let less = match fitting.filter(|fitting| !fitting.is_empty()) {
+        Some(fitting) => format!("{} fits, and --fit takes it", fitting.join(" ")),
+        None => "choose a smaller one (training.accumulate makes up for it) or a shorter \
+                 data.context_length"
+            .into(),
+    };
     Error::spec("training.batch", format!("{what}; {less}{or}"))
 }
 
@@ -114,7 +170,11 @@ fn can_have(n_bytes: u64) -> bool {
 }
 
 /// Refuses a step with a tensor that the device cannot hold.
-fn check_tensor(estimate: &MemoryEstimate, max_tensor: Option<u64>) -> Result<()> {
+fn check_tensor(
+    estimate: &MemoryEstimate,
+    max_tensor: Option<u64>,
+    fitting: impl FnOnce() -> Option<Vec<String>>,
+) -> Result<()> {
     match max_tensor {
         Some(max) if estimate.largest_tensor > max => {
             let what = format!(
@@ -122,7 +182,7 @@ fn check_tensor(estimate: &MemoryEstimate, max_tensor: Option<u64>) -> Result<()
                 mebibytes(estimate.largest_tensor),
                 mebibytes(max)
             );
-            Err(too_much(&what, ""))
+            Err(too_much(&what, fitting(), ""))
         }
         Some(_) | None => Ok(()),
     }
@@ -136,32 +196,6 @@ fn too_little(estimate: &MemoryEstimate, memory: Option<u64>) -> Option<String> 
         mebibytes(estimate.total()),
         mebibytes(memory)
     ))
-}
-
-/// The memory of the largest step; none where nothing is trained.
-pub(super) fn step_memory(
-    spec: &RunSpec,
-    model: &ModelConfig,
-    longest: Longest,
-) -> Option<MemoryEstimate> {
-    let (layers, _) = spec.method.tuned()?;
-    let (first_layer, tuned_layers) = match layers {
-        Layers::All => (0, model.n_layer),
-        Layers::Only(chosen) => (chosen.iter().copied().min()?, chosen.len()),
-    };
-    let batch = spec.training.batch;
-    let shape = StepShape {
-        batch,
-        // Batches are padded to multiples of 16.
-        tokens: longest.tokens.next_multiple_of(16),
-        counted: batch * longest.counted,
-        first_layer,
-        tuned_layers,
-        recompute: spec.training.activation_checkpointing,
-        precision: spec.model.precision,
-        branch: BranchShape::of(&spec.method),
-    };
-    Some(MemoryEstimate::new(model, &shape))
 }
 
 #[cfg(test)]
@@ -178,9 +212,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_held_is_refused() {
-        assert!(check_tensor(&ESTIMATE, None).is_ok());
-        assert!(check_tensor(&ESTIMATE, Some(2 << 20)).is_ok());
-        let message = check_tensor(&ESTIMATE, Some(1 << 20)).unwrap_err();
+        assert!(check_tensor(&ESTIMATE, None, || None).is_ok());
+        assert!(check_tensor(&ESTIMATE, Some(2 << 20), || None).is_ok());
+        let message = check_tensor(&ESTIMATE, Some(1 << 20), || None).unwrap_err();
         let tensor = "training.batch: makes a tensor of 2.00 MiB, the device holds at most 1.00 MiB in one; ";
         assert!(message.to_string().starts_with(tensor), "{message}");
         assert_eq!(too_little(&ESTIMATE, None), None);
@@ -195,14 +229,28 @@ mod tests {
             "the largest step takes much",
             "needs about 2, the device has 1",
         );
-        let refused = judged(note, reason, false).unwrap_err().to_string();
+        let refused = judged(note, reason, false, || None)
+            .unwrap_err()
+            .to_string();
         let start = format!("training.batch: {reason}; choose a smaller one (");
         assert!(refused.starts_with(&start), "{refused}");
         assert!(
             refused.ends_with(", or try it anyway with --allow-memory"),
             "{refused}"
         );
-        let told = judged(note, reason, true).unwrap();
+        let fitting = || {
+            Some(vec![
+                "training.batch=2".into(),
+                "training.accumulate=4".into(),
+            ])
+        };
+        let named = judged(note, reason, false, fitting).unwrap_err();
+        let want = format!(
+            "training.batch: {reason}; training.batch=2 training.accumulate=4 fits, and --fit \
+             takes it, or try it anyway with --allow-memory"
+        );
+        assert_eq!(named.to_string(), want);
+        let told = judged(note, reason, true, || None).unwrap();
         assert!(
             told.starts_with(&format!("{note}; training.batch {reason}")),
             "{told}"

@@ -6,11 +6,10 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::shown;
-use crate::kernels::device::DeviceChoice;
 use crate::persist::spec_file::PATH_HINT;
 use crate::protocol::fields;
 use crate::protocol::fields::slot::Slot;
-use crate::protocol::run_spec::{DataSource, DataSpec, Precision, RunSpec};
+use crate::protocol::run_spec::{DataSource, DataSpec, RunSpec};
 use crate::tuning::spec::{SelectBy, TrainingSpec};
 
 const MAX_NAME_CHARS: usize = 64;
@@ -25,7 +24,6 @@ impl RunSpec {
     pub fn check(&self) -> Result<()> {
         check_name(&self.name)?;
         check_fields(self)?;
-        check_storage(self.model.precision, self.device)?;
         check_steps(&self.training)?;
         check_selection(&self.training, &self.data)
     }
@@ -93,20 +91,6 @@ fn check_layers(field: &str, chosen: &[usize]) -> Result<()> {
             format!("must name every layer once, has {} twice", pair[0]),
         )),
         None => Ok(()),
-    }
-}
-
-/// What a GPU stores is known when it is opened; the processor has 32 bits only.
-fn check_storage(precision: Precision, device: DeviceChoice) -> Result<()> {
-    match (precision, device) {
-        (Precision::F16, DeviceChoice::Cpu) => {
-            let reason = "is F16, which needs a GPU with matrix units, but device is Cpu; use F32";
-            Err(Error::spec("model.precision", reason))
-        }
-        (Precision::F32, _)
-        | (Precision::F16, DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_)) => {
-            Ok(())
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::tensor::Tensor;
 use gosling::kernels::device::{list_adapters, says_out_of_memory, says_too_large};
+use gosling::kernels::matrix::Matrix;
 use gosling::kernels::product::{Finish, Start, Stored, product};
 
 use crate::support::values;
@@ -22,6 +23,7 @@ fn an_output_that_cannot_be_bound_is_refused_before_it_is_computed() {
     let run = |n_rows: usize| {
         let a = Tensor::<2>::ones([n_rows, 4], &device);
         let b = u::<2>(0.0, 1.0, 0.0, [4, n_columns as usize], &device);
+        let b = Matrix::from(b);
         product(a, &b, Stored::Plain, Start::Plain, Finish::Plain, None)
     };
     let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(fitting + 4))) else {

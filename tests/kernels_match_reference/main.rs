@@ -8,6 +8,7 @@ mod features;
 mod fused;
 mod lifted_wkv;
 mod limits;
+mod storage;
 #[path = "../support/mod.rs"]
 mod support;
 mod wkv7;

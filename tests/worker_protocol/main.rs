@@ -16,3 +16,4 @@ mod resume;
 mod runs;
 mod traces;
 mod trouble;
+mod untuned;

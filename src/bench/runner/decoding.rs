@@ -2,8 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::lengths::{BATCH_TOKENS, BatchLayout};
+use super::lengths::BatchLayout;
 use super::reading::{ReadTexts, indices, read, step};
+use super::room::BatchRoom;
 use super::{Runner, batch_len, read_ints};
 use crate::error::{Error, Result};
 use crate::model::state::ModelState;
@@ -76,7 +77,12 @@ impl Runner<'_> {
         while !rest.is_empty() {
             progress(n_read)?;
             let sizes = rest.iter().map(|prompt| (prompt.len(), 1));
-            let (part, others) = rest.split_at(batch_len(sizes, BATCH_TOKENS, usize::MAX));
+            // The rows are those of the whole batch.
+            let room = BatchRoom {
+                rows: usize::MAX,
+                ..self.room
+            };
+            let (part, others) = rest.split_at(batch_len(sizes, room));
             let of_part = read(self.model, self.device, part, prefix);
             n_read += part.iter().map(|prompt| prompt.len()).sum::<usize>();
             reached = Some(match reached {

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use crate::kernels::device::is_cpu;
 
 /// Tokens of one batch, padding included: bounds the memory of an evaluation.
-pub(super) const BATCH_TOKENS: usize = 16_384;
+const BATCH_TOKENS: usize = 16_384;
 /// Enough for every thread of a CPU; texts of like length stand together in few. With
 /// 16,384 the padding made the options of mmlu-mini take up to 1.6 times as long as one
 /// pass over their contexts, with 4096 it is 0.7 times (`benches/RESULTS.md`).

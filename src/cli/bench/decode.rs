@@ -11,7 +11,6 @@ use crate::kernels::device::copy_rate::copy_rate;
 use crate::model::Rwkv7;
 use crate::model::state::ModelState;
 use crate::report::{Cell, Table};
-use crate::tuning::plan::memory::weight_bytes;
 
 /// What is measured.
 #[derive(Args)]
@@ -42,8 +41,12 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
     let model = arguments.model.load(&opened)?;
     let config = model.config();
     // A token reads one row of the embedding.
-    let embedding = config.vocab_size * config.n_embd * size_of::<f32>();
-    let weights = weight_bytes(config, arguments.model.precision()) - embedding as u64;
+    let precision = arguments.model.precision();
+    let shape = [config.vocab_size, config.n_embd];
+    let embedding = precision
+        .storage_of("emb.weight", &shape)
+        .n_bytes(shape[0] * shape[1]);
+    let weights = precision.weight_bytes(config) - embedding as u64;
     let state = config.n_layer * config.n_embd * config.head_size * size_of::<f32>();
     let rate = copy_rate(&opened.device);
     let columns = [

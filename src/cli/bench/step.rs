@@ -228,11 +228,12 @@ impl StepArguments {
             "first loss",
             "last loss",
             "most in use, MB",
+            "most reserved, MB",
             "by arithmetic, MB",
         ];
         let mut table = Table::new("Steps", columns);
         let loss = |loss: Option<&f64>| loss.map_or(Cell::Empty, |x| Cell::number(*x, 4));
-        let in_use = match measured.peak_bytes {
+        let megabytes = |bytes: u64| match bytes {
             0 => Cell::Empty,
             bytes => Cell::number(bytes as f64 / 1e6, 0),
         };
@@ -246,7 +247,8 @@ impl StepArguments {
             Cell::number((self.batch * self.tokens) as f64 / ms.median * 1e3, 0),
             loss(losses.first()),
             loss(losses.last()),
-            in_use,
+            megabytes(measured.peak_bytes),
+            megabytes(measured.reserved_bytes),
             Cell::number(estimate.total() as f64 / 1e6, 0),
         ]);
         table

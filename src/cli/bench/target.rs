@@ -12,7 +12,6 @@ use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
 use crate::model::{ModelConfig, Precision, Rwkv7, mini};
-use crate::worker::check_precision;
 
 /// Where it runs, and where the figures go.
 #[derive(Args)]
@@ -46,7 +45,7 @@ pub(super) struct ModelArguments {
     /// A checkpoint to use instead.
     #[arg(long, value_name = "FILE", conflicts_with = "shape")]
     checkpoint: Option<PathBuf>,
-    /// Storage of the frozen matrices; f16 needs a GPU that multiplies them.
+    /// Storage of the frozen matrices.
     #[arg(long, value_enum, default_value_t = Storage::F32)]
     precision: Storage,
 }
@@ -56,8 +55,14 @@ pub(super) struct ModelArguments {
 enum Storage {
     /// 32-bit floats.
     F32,
+    /// 16-bit floats with 8 bits of precision.
+    Bf16,
     /// 16-bit floats.
     F16,
+    /// 8 bits and a scale for every 32 numbers.
+    Int8,
+    /// 4 bits and a scale for every 32 numbers.
+    Nf4,
 }
 
 /// A size of model.
@@ -78,23 +83,30 @@ impl ModelArguments {
     pub fn precision(&self) -> Precision {
         match self.precision {
             Storage::F32 => Precision::F32,
+            Storage::Bf16 => Precision::BF16,
             Storage::F16 => Precision::F16,
+            Storage::Int8 => Precision::Int8,
+            Storage::Nf4 => Precision::NF4,
+        }
+    }
+
+    /// The weights, not yet on a device.
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        match (&self.checkpoint, self.shape) {
+            (Some(path), _) => Checkpoint::open(path),
+            (None, Shape::Mini) => mini::checkpoint(),
+            (None, Shape::P1) => random_checkpoint(&SHAPE_0_1B, 1),
+            (None, Shape::P4) => random_checkpoint(&SHAPE_0_4B, 1),
         }
     }
 
     /// Loads the model and says how long that took.
     pub fn load(&self, opened: &OpenDevice) -> Result<Rwkv7> {
-        let checkpoint = match (&self.checkpoint, self.shape) {
-            (Some(path), _) => Checkpoint::open(path)?,
-            (None, Shape::Mini) => mini::checkpoint()?,
-            (None, Shape::P1) => random_checkpoint(&SHAPE_0_1B, 1)?,
-            (None, Shape::P4) => random_checkpoint(&SHAPE_0_4B, 1)?,
-        };
+        let checkpoint = self.checkpoint()?;
         let config = ModelConfig::from_checkpoint(&checkpoint)?;
-        config.check_device(opened)?;
-        check_precision(self.precision(), opened)?;
-        let start = Instant::now();
         let precision = self.precision();
+        precision.check_device(&config, opened)?;
+        let start = Instant::now();
         let model = Rwkv7::load_stored(&checkpoint, &opened.device, precision, &mut show_read)?;
         println!(
             "{} parameters loaded in {:.2} s",

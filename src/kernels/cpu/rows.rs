@@ -41,7 +41,27 @@ pub(crate) struct Rows<'a> {
 // SAFETY: the only access is `slice`, whose callers promise disjoint ranges.
 unsafe impl Sync for Rows<'_> {}
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    /// A slice for many threads.
+    pub(crate) fn of(slice: &'a mut [f32]) -> Self {
+        Self {
+            start: slice.as_mut_ptr(),
+            len: slice.len(),
+            buffer: PhantomData,
+        }
+    }
+
+    /// Where the buffer begins.
+    pub(crate) fn start(&self) -> *mut f32 {
+        self.start
+    }
+
+    /// Numbers of the buffer.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The range `start .. start + len` of the buffer, to be written before it
     /// is read.
     ///

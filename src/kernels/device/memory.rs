@@ -1,13 +1,82 @@
 //! How much memory a device has, where its interface says so.
 
+use std::env;
+
 use sysinfo::System;
 
 use super::adapters::listed;
 use super::{AdapterKind, DeviceChoice, choose};
 
+/// The environment variable that lowers what a device is taken to have, in GB: for a
+/// card that others use too, and to try what a smaller one would do.
+pub const DEVICE_MEMORY: &str = "GOSLING_DEVICE_MEMORY_GB";
+
+/// What a device holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Room {
+    /// Bytes of its memory, where that is told.
+    pub memory: Option<u64>,
+    /// Bytes of the largest tensor; none where there is no bound.
+    pub max_tensor: Option<u64>,
+    /// Bytes of it that a driver and the desktop take, about.
+    pub taken: u64,
+    /// Bytes that lie beside it on a disk.
+    pub swap: u64,
+}
+
+impl Room {
+    /// Bytes that a program may plan with.
+    pub fn usable(self) -> Option<u64> {
+        self.memory
+            .map(|memory| (memory + self.swap).saturating_sub(self.taken))
+    }
+}
+
+/// What the device of a choice holds.
+pub fn room_of(choice: DeviceChoice) -> Room {
+    let adapters = match choice {
+        DeviceChoice::Cpu => &[],
+        DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_) => listed(),
+    };
+    let adapter = choose(choice, adapters).ok().and_then(|of| of.adapter);
+    let summary = adapter.map(|adapter| &adapter.summary);
+    let memory = memory_of(choice);
+    let (taken, swap) = match summary.map(|of| of.kind) {
+        None | Some(AdapterKind::Software) => match by_environment() {
+            None => (0, machine_memory().swap),
+            Some(_) => (0, 0),
+        },
+        Some(AdapterKind::Integrated) => (0, 0),
+        // Nobody tells how much of a card others have.
+        Some(AdapterKind::Discrete | AdapterKind::Virtual | AdapterKind::Other) => {
+            (memory.unwrap_or(0) / 16, 0)
+        }
+    };
+    Room {
+        memory,
+        max_tensor: summary.map(|of| of.max_storage_bytes.min(of.max_buffer_bytes)),
+        taken,
+        swap,
+    }
+}
+
+/// Bytes that the environment says a device has.
+fn by_environment() -> Option<u64> {
+    let gigabytes: f64 = env::var(DEVICE_MEMORY).ok()?.trim().parse().ok()?;
+    (gigabytes > 0.0).then_some((gigabytes * 1e9) as u64)
+}
+
 /// Bytes of memory of the device that a choice comes to: a GPU's own, or the
-/// machine's for the CPU and for GPUs that share it; none where it is not told.
+/// machine's for the CPU and for GPUs that share it; none where it is not told. No
+/// more than [`DEVICE_MEMORY`] says.
 pub fn memory_of(choice: DeviceChoice) -> Option<u64> {
+    match (told_of(choice), by_environment()) {
+        (Some(told), Some(most)) => Some(told.min(most)),
+        (told, most) => told.or(most),
+    }
+}
+
+fn told_of(choice: DeviceChoice) -> Option<u64> {
     let adapters = match choice {
         DeviceChoice::Cpu => return Some(machine_memory().all),
         DeviceChoice::Auto | DeviceChoice::Gpu | DeviceChoice::GpuIndex(_) => listed(),

@@ -28,9 +28,9 @@ use open::open_adapter;
 
 pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
 pub use details::{AdapterDetails, adapter_details};
-pub use memory::{MachineMemory, machine_memory, memory_of};
+pub use memory::{DEVICE_MEMORY, MachineMemory, Room, machine_memory, memory_of, room_of};
 pub(super) use open::max_tensor_bytes;
-pub use open::{destroy_open_devices, is_lost, suspect_open_devices};
+pub use open::{destroy_open_devices, is_lost, room_on, suspect_open_devices};
 pub use processor::{Processor, processor};
 pub use quiet::quiet_drivers;
 pub(super) use refusal::too_large;

@@ -9,9 +9,10 @@ use cubecl::wgpu::{
     AutoGraphicsApi, RuntimeOptions, WgpuDevice, WgpuSetup, try_init_device, try_init_setup,
 };
 
-use super::adapters::{AdapterKind, Listed};
+use super::adapters::{AdapterKind, Listed, listed};
+use super::memory::{Room, room_of};
 use super::reopen::fresh_setup;
-use super::{DeviceLimits, OpenDevice, refusal};
+use super::{DeviceChoice, DeviceLimits, OpenDevice, is_cpu, refusal};
 use crate::error::{Error, Result};
 
 struct Opened {
@@ -76,6 +77,23 @@ pub(crate) fn max_tensor_bytes(device: &Device) -> Option<u64> {
     let all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let known = all.iter().find(|known| known.open.device == *device)?;
     known.open.limits.map(|limits| limits.max_tensor_bytes)
+}
+
+/// What a device holds, by what its adapter says.
+pub fn room_on(device: &Device) -> Room {
+    if is_cpu(device) {
+        return room_of(DeviceChoice::Cpu);
+    }
+    let all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let adapter = all.iter().find(|known| known.open.device == *device);
+    let adapter = adapter.map(|known| known.adapter.clone());
+    drop(all);
+    let listed = listed()
+        .iter()
+        .find(|listed| Some(&listed.device) == adapter.as_ref());
+    listed.map_or(Room::default(), |listed| {
+        room_of(DeviceChoice::GpuIndex(listed.summary.index))
+    })
 }
 
 /// Loses every GPU that is open on purpose, as a driver's reset would. For

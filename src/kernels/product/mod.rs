@@ -1,23 +1,19 @@
-//! Products of matrices. On the CPU this is the library that Burn's Flex calls
-//! too, without Flex's pass to clear the result and its copy to align it.
+//! Products of activations with frozen matrices.
 
 pub mod squared_relu;
 
+mod cpu;
 mod gpu;
 
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{DType, Shape, Tensor};
+use burn::tensor::{Shape, Tensor};
 
-use super::cpu::rows::Unwritten;
-use super::cpu::tensor::{Flat, written};
 use super::device::is_cpu;
-use super::op::{from_gpu, on_gpu, queue};
+use super::matrix::{Matrix, Numbers, Storage};
+use super::op::{GpuTensor, from_gpu, on_gpu, queue};
 use squared_relu::{squared_relu, squared_relu_backward};
 
 pub use gpu::{Finish, Start};
-
-/// Multiplications below which one thread is faster than handing out work.
-const PARALLEL_FROM: usize = 1 << 21;
 
 /// How the second factor is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +26,14 @@ pub enum Stored {
 
 /// `a` [.., inner] by `b` → [.., columns]: of what `start` makes of `a`, and
 /// what `finish` makes of that, with the numbers of `other` [.., columns] where
-/// it wants some. A GPU takes the
-/// product in 16-bit factors and 32-bit sums where `b` is stored in 16 bits.
+/// it wants some. `b` is widened while it is loaded. A GPU with matrix units takes
+/// the product in 16-bit factors and 32-bit sums where `b` does not have 32 bits.
 ///
 /// # Panics
 /// Where the inner dimensions differ.
 pub fn product<const D: usize>(
     a: Tensor<D>,
-    b: &Tensor<2>,
+    b: &Matrix,
     stored: Stored,
     start: Start,
     finish: Finish,
@@ -47,8 +43,8 @@ pub fn product<const D: usize>(
     let [inner, n_columns] = inner_and_columns(b, stored);
     assert_eq!(inner, shape[D - 1], "inner dimensions of a product");
     shape[D - 1] = n_columns;
-    // Kernels take 16 bytes at once.
-    let together = if b.dtype() == DType::F32 { 4 } else { 8 };
+    // Kernels take so many at once.
+    let together = if b.storage() == Storage::F32 { 4 } else { 8 };
     let fits = inner.is_multiple_of(together) && n_columns.is_multiple_of(together);
     if !is_cpu(&a.device()) && fits {
         return on_device(a, b, stored, start, finish, other);
@@ -62,7 +58,7 @@ pub fn product<const D: usize>(
 /// [`product`], one thing after the other.
 fn in_turn(
     a: Tensor<2>,
-    b: &Tensor<2>,
+    b: &Matrix,
     stored: Stored,
     start: Start,
     finish: Finish,
@@ -85,7 +81,7 @@ fn in_turn(
 }
 
 /// Rows and columns of `b` as a product takes it.
-fn inner_and_columns(b: &Tensor<2>, stored: Stored) -> [usize; 2] {
+fn inner_and_columns(b: &Matrix, stored: Stored) -> [usize; 2] {
     let [first, second] = b.dims();
     match stored {
         Stored::Plain => [first, second],
@@ -95,7 +91,7 @@ fn inner_and_columns(b: &Tensor<2>, stored: Stored) -> [usize; 2] {
 
 fn on_device<const D: usize>(
     a: Tensor<D>,
-    b: &Tensor<2>,
+    b: &Matrix,
     stored: Stored,
     start: Start,
     finish: Finish,
@@ -105,63 +101,42 @@ fn on_device<const D: usize>(
     let mut shape = a.dims();
     shape[D - 1] = n_columns;
     let shape = Shape::from(shape);
-    let mut inputs = vec![on_gpu(a), on_gpu(b.clone())];
+    let [words, scales] = words_and_scales(b);
+    let mut inputs = vec![on_gpu(a), words, scales];
     inputs.extend(other.map(on_gpu));
+    let storage = b.storage();
     let [out] = queue("product", inputs, [shape], move |x, out| {
-        let transposed = stored == Stored::Transposed;
-        gpu::product(&x[0], &x[1], transposed, start, finish, x.get(2), &out[0]);
+        let b = gpu::Factor {
+            words: &x[1],
+            scales: &x[2],
+            storage,
+            transposed: stored == Stored::Transposed,
+        };
+        gpu::product(&x[0], b, start, finish, x.get(3), &out[0]);
     });
     from_gpu(out)
 }
 
-fn plain(a: Tensor<2>, b: &Tensor<2>, stored: Stored) -> Tensor<2> {
-    let [n_rows, n_inner] = a.dims();
-    let [_, n_columns] = inner_and_columns(b, stored);
-    if !is_cpu(&a.device()) {
-        let b = b.clone().cast(DType::F32);
-        return match stored {
-            Stored::Plain => a.matmul(b),
-            Stored::Transposed => a.matmul(b.transpose()),
-        };
+/// What a kernel reads of a matrix on a GPU.
+fn words_and_scales(b: &Matrix) -> [GpuTensor; 2] {
+    match b.numbers() {
+        Numbers::Single(tensor) => {
+            let words = on_gpu(tensor.clone());
+            [words.clone(), words]
+        }
+        Numbers::OnGpu(held) => held.inputs(),
+        Numbers::OnCpu(_) => unreachable!("the factors lie on one device"),
     }
-    let (a, b) = (Flat::new(&a), Flat::new(b));
-    let mut out = Unwritten::new(n_rows * n_columns);
-    let (b_column, b_row) = match stored {
-        Stored::Plain => (1, n_columns as isize),
-        Stored::Transposed => (n_inner as isize, 1),
-    };
-    let parallelism = if n_rows * n_columns * n_inner >= PARALLEL_FROM {
-        gemm::Parallelism::Rayon(0)
-    } else {
-        gemm::Parallelism::None
-    };
-    // SAFETY: the strides stay inside the three buffers, whose sizes follow from
-    // the dimensions; the result is written and not read.
-    unsafe {
-        gemm::gemm(
-            n_rows,
-            n_columns,
-            n_inner,
-            out.rows().slice(0, n_rows * n_columns).as_mut_ptr(),
-            1,
-            n_columns as isize,
-            false,
-            a.slice().as_ptr(),
-            1,
-            n_inner as isize,
-            b.slice().as_ptr(),
-            b_column,
-            b_row,
-            0.0,
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
-        );
+}
+
+fn plain(a: Tensor<2>, b: &Matrix, stored: Stored) -> Tensor<2> {
+    if is_cpu(&a.device()) {
+        return cpu::product(&a, b, stored);
     }
-    // SAFETY: the product has written every element.
-    unsafe { written(out, [n_rows, n_columns]) }
+    match stored {
+        Stored::Plain => a.matmul(b.widened()),
+        Stored::Transposed => a.matmul(b.widened().transpose()),
+    }
 }
 
 #[cfg(test)]
@@ -182,6 +157,7 @@ mod tests {
             let want = want.try_to_vec::<f32>().unwrap();
             let transposed = Tensor::from_data(b.clone().transpose().into_data(), &device);
             for (b, stored) in [(b, Stored::Plain), (transposed, Stored::Transposed)] {
+                let b = Matrix::from(b);
                 let got =
                     product(a.clone(), &b, stored, Start::Plain, Finish::Plain, None).into_data();
                 for (got, want) in got.try_to_vec::<f32>().unwrap().iter().zip(&want) {

@@ -50,8 +50,12 @@ macro_rules! plain_choices {
 
 plain_choices! {
     Precision {
+        Auto => "The widest that fits",
         F32 => "32-bit floats",
+        BF16 => "bfloat16",
         F16 => "16-bit floats",
+        Int8 => "8-bit integers",
+        NF4 => "4-bit NF4",
     }
     Template {
         Plain => "Plain",

@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use half::f16;
-
 use crate::kernels::lifted::checkpoint_interval;
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
 use crate::model::{ModelConfig, Precision, positions_of_a_part};
@@ -108,6 +106,23 @@ impl BranchShape {
         (config.n_head * m * (of_operator + of_vectors)) as u64
     }
 
+    /// Numbers of the largest tensor: the vectors that are lifted, stacked; of a
+    /// recurrence also the gradients of what it reads, packed into one, and the states
+    /// of all chunks.
+    fn largest(&self, config: &ModelConfig, shape: &StepShape) -> usize {
+        let (n, m) = (config.head_size, self.upscaled_size);
+        let tokens = shape.batch * shape.tokens;
+        let stacked = self.kind.n_lifted() * tokens * m;
+        let of_recurrence = match self.kind.is_recurrence() {
+            true => {
+                let chunks = shape.batch * shape.tokens.div_ceil(checkpoint_interval(n, m));
+                (tokens * (5 * m + n)).max(chunks * n * m)
+            }
+            false => 0,
+        };
+        config.n_head * stacked.max(of_recurrence)
+    }
+
     /// Z, its gradient, two moments and the support vectors; R, its successor
     /// and two moments of the features.
     fn parameter_values(&self, config: &ModelConfig) -> u64 {
@@ -157,7 +172,7 @@ impl MemoryEstimate {
         let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
         let logits = 3 * (counted * config.vocab_size) as u64;
         Self {
-            weights: weight_bytes(config, shape.precision),
+            weights: shape.precision.weight_bytes(config),
             state: tuned_layers * (4 * per_layer + parameters) * BYTES,
             activations: activations * BYTES,
             working: layer.max(logits) * BYTES,
@@ -193,33 +208,20 @@ impl fmt::Display for MemoryEstimate {
     }
 }
 
-/// Bytes of the frozen weights: matrices in `precision`, but for the embedding,
-/// which multiplies nothing, and vectors in 32 bits.
-pub fn weight_bytes(config: &ModelConfig, precision: Precision) -> u64 {
-    let all = config.n_params() as u64 * BYTES;
-    let of_matrix = match precision {
-        Precision::F32 => return all,
-        Precision::F16 => size_of::<f16>() as u64,
-    };
-    let c = config.n_embd;
-    let ranks = config.decay_rank + config.iclr_rank + config.value_rank + config.gate_rank;
-    let of_layer = 4 * c * c + 2 * c * config.n_ffn + 2 * c * ranks;
-    let matrices = config.n_layer * of_layer + config.vocab_size * c;
-    all - matrices as u64 * (BYTES - of_matrix)
-}
-
 /// Numbers of the largest tensor: the inside of channel mixing, the states of
-/// every chunk, the logits of a part, or the features.
+/// every chunk, the logits of a part, or the largest of a branch.
 fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     let tokens = shape.batch * shape.tokens;
     let chunks = shape.batch * shape.tokens.div_ceil(CHECKPOINT_INTERVAL);
     let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
-    let features = shape.branch.map_or(0, |branch| branch.upscaled_size);
+    let of_branch = shape
+        .branch
+        .map_or(0, |branch| branch.largest(config, shape));
     let all = [
         tokens * config.n_ffn,
         chunks * config.n_embd * config.head_size,
         counted * config.vocab_size,
-        tokens * config.n_head * features,
+        of_branch,
     ];
     all.into_iter().max().unwrap_or(0) as u64
 }
@@ -352,20 +354,36 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_bits_halve_what_multiplies() {
-        let config = SHAPE_0_1B;
-        let is_matrix = |name: &str| !name.ends_with("emb.weight") && !name.ends_with("att.r_k");
-        let tensors = config.expected_tensors();
-        let matrices = tensors
-            .iter()
-            .filter(|(name, shape)| shape.len() == 2 && is_matrix(name));
-        let n_values: usize = matrices
-            .map(|(_, shape)| shape.iter().product::<usize>())
-            .sum();
-        // Official files hold a pair of the first layer that nothing reads.
-        let n_values = n_values + 2 * config.n_embd * config.value_rank;
-        let saved = weight_bytes(&config, Precision::F32) - weight_bytes(&config, Precision::F16);
-        assert_eq!(saved, 2 * n_values as u64);
+    fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
+        let config = ModelConfig {
+            n_head: 32,
+            n_embd: 2048,
+            n_ffn: 8192,
+            ..SHAPE_0_1B
+        };
+        let of = |kind| {
+            let shape = StepShape {
+                batch: 16,
+                tokens: 512,
+                counted: 16,
+                first_layer: 0,
+                tuned_layers: 12,
+                recompute: false,
+                precision: Precision::F32,
+                branch: Some(BranchShape {
+                    upscaled_size: 512,
+                    has_decorrelation: true,
+                    is_centred: true,
+                    kind,
+                }),
+            };
+            MemoryEstimate::new(&config, &shape).largest_tensor
+        };
+        let rows = 16 * 512 * 32;
+        // The packed gradient of r, w, k, removal and write, and of v.
+        assert_eq!(of(LiftKind::Recurrent), 4 * rows * (5 * 512 + 64));
+        // Six vectors of every token, lifted and stacked.
+        assert_eq!(of(LiftKind::PaperLiteral), 4 * rows * 6 * 512);
     }
 
     #[test]

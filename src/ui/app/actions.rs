@@ -31,6 +31,7 @@ use crate::ui::shell::palette::PaletteState;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::sweep::action::SweepAction;
 use crate::worker::Worker;
+use crate::worker::fitting::apply;
 
 impl App {
     /// Does what was asked for.
@@ -156,6 +157,7 @@ impl App {
                 Ok(spec) => workspace.draft = spec,
                 Err(error) => workspace.complain(&error),
             },
+            Action::TakeFit(fit) => apply(&fit, &mut workspace.draft),
             Action::UndoDraft => self.shell.shows_form |= self.config.undo(&mut workspace.draft),
             Action::RedoDraft => self.shell.shows_form |= self.config.redo(&mut workspace.draft),
             Action::Choose(what @ PathFor::SaveSweep) => {

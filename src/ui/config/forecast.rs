@@ -2,7 +2,7 @@
 //! and data.
 
 use crate::error::{Error, Result};
-use crate::kernels::device::DeviceChoice;
+use crate::kernels::device::{DeviceChoice, Room};
 use crate::protocol::run_spec::{CheckpointSource, RunSpec, VocabularySource};
 use crate::tuning::plan::memory::MemoryEstimate;
 use crate::tuning::spec::TrainingSpec;
@@ -16,8 +16,8 @@ pub(crate) struct DraftForecast {
     answer: Option<(RunSpec, Result<Box<MemoryForecast>, Problem>)>,
     /// How often the files changed, when it was asked, and when the answer was.
     n_changes: [u64; 3],
-    /// The memory of the device that was asked about last, once it is known.
-    device: Option<(DeviceChoice, Option<u64>)>,
+    /// What the device that was asked about last holds, once it is known.
+    device: Option<(DeviceChoice, Option<Room>)>,
 }
 
 impl DraftForecast {
@@ -59,19 +59,24 @@ impl DraftForecast {
         Some(draft.device)
     }
 
-    /// Takes in how much memory a device has.
-    pub fn take_memory(&mut self, device: DeviceChoice, bytes: Option<u64>) {
+    /// Takes in what a device holds.
+    pub fn take_memory(&mut self, device: DeviceChoice, room: Room) {
         if let Some((asked, known)) = &mut self.device
             && *asked == device
         {
-            *known = bytes;
+            *known = Some(room);
         }
+    }
+
+    /// What the draft's device holds, once it is known.
+    pub fn room(&self, draft: &RunSpec) -> Option<Room> {
+        let (device, room) = self.device?;
+        room.filter(|_| device == draft.device)
     }
 
     /// Bytes of memory of the draft's device, where that is told.
     pub fn device_memory(&self, draft: &RunSpec) -> Option<u64> {
-        let (device, bytes) = self.device?;
-        bytes.filter(|_| device == draft.device)
+        self.room(draft)?.memory
     }
 
     /// What is known of the draft's model and data, or why they cannot be used.
@@ -90,9 +95,13 @@ impl DraftForecast {
         }
     }
 
-    /// The memory of the draft's largest step.
+    /// The memory of the draft's largest step, in the precision that it would have.
     pub fn memory(&self, draft: &RunSpec) -> Option<MemoryEstimate> {
-        self.of(draft)?.ok()?.memory(draft)
+        let seen = self.of(draft)?.ok()?;
+        match self.room(draft) {
+            Some(room) => seen.memory(&seen.settled(draft, room)),
+            None => seen.memory(draft),
+        }
     }
 }
 

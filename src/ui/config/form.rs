@@ -1,9 +1,12 @@
 //! The configuration of the run that Start begins.
 
 use eframe::egui::text::LayoutJob;
-use eframe::egui::{Button, CollapsingHeader, Panel, RichText, TextStyle, Ui, UiBuilder};
+use eframe::egui::{
+    Align, Button, CollapsingHeader, Layout, Panel, RichText, TextStyle, Ui, UiBuilder,
+};
 
 use super::fields::Form;
+use super::fit::fit_ui;
 use super::history::DraftHistory;
 use super::kernel_preview::Distances;
 use super::state::Config;
@@ -186,9 +189,10 @@ fn start_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, asked: &Asked<'_>) ->
     ui.add_space(6.0);
     // Start stays where it is while these come and go.
     let height = small_lines(ui, N_LINES);
+    let mut actions = Vec::new();
     reserved(ui, height, |ui| match problem {
         Some(problem) => problem_ui(ui, problem),
-        None => estimate_ui(ui, draft, config),
+        None => actions.extend(estimate_ui(ui, draft, config)),
     });
     let text = if is_busy {
         "Start after the current run"
@@ -199,9 +203,9 @@ fn start_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, asked: &Asked<'_>) ->
     let button = primary_button(ui, text, problem.is_none(), width);
     let hint = "Tune in a new folder; measure before and after";
     if button.on_hover_text(hint).clicked() {
-        return vec![Action::Start];
+        actions.push(Action::Start);
     }
-    Vec::new()
+    actions
 }
 
 /// What is wrong, in as many lines as there are; the whole is in the tooltip.
@@ -222,10 +226,11 @@ fn line_ui(ui: &mut Ui, text: impl Into<String>) -> eframe::egui::Response {
     cut_label(ui, RichText::new(text).small().weak())
 }
 
-fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) {
+fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> {
+    let mut action = None;
     let Some(Ok(seen)) = config.forecast.of(draft) else {
         line_ui(ui, "Reading the model's dimensions and the data");
-        return;
+        return action;
     };
     let items = seen
         .n_items
@@ -249,13 +254,25 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) {
         );
         if is_too_large {
             let warning = palette(ui.visuals()).warning;
-            let remedy = "Choose a smaller batch or recompute activations";
-            for text in [format!("! {text}"), remedy.into()] {
-                cut_label(ui, RichText::new(text).small().color(warning)).on_hover_text(&hint);
-            }
-            return;
+            from_right_of(
+                ui,
+                |ui| action = fit_ui(ui, draft, config),
+                |ui| {
+                    let text = RichText::new(format!("! {text}")).small();
+                    cut_label(ui, text.color(warning)).on_hover_text(&hint);
+                },
+            );
+            let remedy = "Choose a smaller batch or recompute activations, or use Fit";
+            cut_label(ui, RichText::new(remedy).small().color(warning)).on_hover_text(&hint);
+            return action;
         }
-        line_ui(ui, text).on_hover_text(hint);
+        from_right_of(
+            ui,
+            |ui| action = fit_ui(ui, draft, config),
+            |ui| {
+                line_ui(ui, text).on_hover_text(hint);
+            },
+        );
     }
     let ahead = Ahead {
         model: &seen.model,
@@ -278,6 +295,17 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) {
             line_ui(ui, text);
         }
     }
+    action
+}
+
+/// One line with something at its right end.
+fn from_right_of(ui: &mut Ui, right: impl FnOnce(&mut Ui), left: impl FnOnce(&mut Ui)) {
+    ui.horizontal(|ui| {
+        from_right(ui, |ui| {
+            right(ui);
+            ui.with_layout(Layout::left_to_right(Align::Center), left);
+        });
+    });
 }
 
 /// How long it takes, and what that is known from.

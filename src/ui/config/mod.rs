@@ -3,6 +3,7 @@
 pub(crate) mod choices;
 pub(crate) mod defaults;
 pub(crate) mod fields;
+mod fit;
 pub(crate) mod forecast;
 pub(crate) mod form;
 pub(crate) mod history;

@@ -9,7 +9,7 @@ use super::forecast::DraftForecast;
 use super::history::DraftHistory;
 use super::kernel_preview::Distances;
 use crate::error::Result;
-use crate::kernels::device::{AdapterSummary, DeviceChoice, list_adapters, memory_of};
+use crate::kernels::device::{AdapterSummary, DeviceChoice, Room, list_adapters, room_of};
 use crate::persist::spec_file::{read_spec, set_field};
 use crate::protocol::command::Command;
 use crate::protocol::run_spec::RunSpec;
@@ -30,7 +30,7 @@ enum Answer {
     Adapters(Vec<AdapterSummary>),
     Spec(Result<Box<RunSpec>>),
     Forecast(Box<RunSpec>, Result<Box<MemoryForecast>>),
-    Memory(DeviceChoice, Option<u64>),
+    Memory(DeviceChoice, Room),
 }
 
 /// The configuration form.
@@ -97,7 +97,7 @@ impl Config {
             && let Some(device) = self.forecast.wants_memory_of(draft)
         {
             self.background
-                .start(move || Some(Answer::Memory(device, memory_of(device))));
+                .start(move || Some(Answer::Memory(device, room_of(device))));
         }
     }
 
@@ -128,7 +128,7 @@ impl Config {
                 }
                 Answer::Spec(Err(error)) => workspace.complain(&error),
                 Answer::Forecast(spec, seen) => self.forecast.take(*spec, seen),
-                Answer::Memory(device, bytes) => self.forecast.take_memory(device, bytes),
+                Answer::Memory(device, room) => self.forecast.take_memory(device, room),
             }
         }
         is_replaced

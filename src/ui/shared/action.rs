@@ -8,6 +8,7 @@ use super::tab::{Side, Tab};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
 use crate::report::Table;
+use crate::tuning::plan::fit::Fit;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::theme::Appearance;
@@ -121,6 +122,8 @@ pub enum Action {
     UndoDraft,
     /// Change it again.
     RedoDraft,
+    /// Take settings that fit into the memory of the device.
+    TakeFit(Fit),
     /// Put a field of the configuration back as it is by default, by its dotted path.
     ResetField(&'static str),
     /// Show a field of the configuration, by its dotted path.

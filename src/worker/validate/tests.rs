@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::data::{Benchmark, Template};
+use crate::kernels::device::DeviceChoice;
+use crate::model::Precision;
 use crate::protocol::run_spec::{CheckpointSource, VocabularySource};
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, EarlyStopping, Gamma, Layers, LiftSpec, Method,
@@ -49,16 +51,14 @@ fn names() {
 
 #[test]
 fn precision() {
-    check_fits(|spec| spec.model.precision = Precision::F32);
-    // Whether a device has it is known when the device is.
-    check_fits(|spec| spec.model.precision = Precision::F16);
-    check_error(
-        |spec| {
-            spec.device = DeviceChoice::Cpu;
-            spec.model.precision = Precision::F16;
-        },
-        "model.precision: is F16, which needs a GPU with matrix units, but device is Cpu; use F32",
-    );
+    for precision in Precision::ALL {
+        for device in [DeviceChoice::Cpu, DeviceChoice::Gpu] {
+            check_fits(|spec| {
+                spec.device = device;
+                spec.model.precision = precision;
+            });
+        }
+    }
 }
 
 #[test]

@@ -6,10 +6,12 @@ mod plane;
 mod tiling;
 mod unit;
 
-use burn::tensor::{DType, Shape};
+use burn::tensor::Shape;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use crate::kernels::device::matrix_units::has_matrix_units;
+use crate::kernels::matrix::Storage;
 use crate::kernels::op::{cubes, empty, shaped};
 
 pub use finish::{Finish, Start};
@@ -81,13 +83,25 @@ fn rows_and_columns(out: &CubeTensor) -> [usize; 2] {
     [shape.num_elements() / n, n]
 }
 
-/// `a` [.., k] by `b`, [k, n] or, `transposed`, [n, k], finished with `other`
-/// [.., n] where `finish` wants one → `out` [.., n]. The product is taken in 16
-/// bits where `b` has them, which needs matrix units, and in 32 otherwise.
+/// The second factor, on a GPU.
+#[derive(Debug, Clone, Copy)]
+pub struct Factor<'a> {
+    /// Its words.
+    pub words: &'a CubeTensor,
+    /// The words of its scales, or others where it has none.
+    pub scales: &'a CubeTensor,
+    /// How it is stored.
+    pub storage: Storage,
+    /// Whether it is [n, k] and not [k, n].
+    pub transposed: bool,
+}
+
+/// `a` [.., k] by `b`, finished with `other` [.., n] where `finish` wants one →
+/// `out` [.., n]. The product is taken of 16-bit factors on matrix units where
+/// the device has some and `b` is not in 32 bits, and of 32-bit ones otherwise.
 pub fn product(
     a: &CubeTensor,
-    b: &CubeTensor,
-    transposed: bool,
+    b: Factor,
     start: Start,
     finish: Finish,
     other: Option<&CubeTensor>,
@@ -106,13 +120,11 @@ pub fn product(
         | Finish::ThroughSquaredRelu => k.next_multiple_of(64),
     };
     let n_parts = k.div_ceil(part);
-    let tiling = match b.dtype {
-        DType::F32 => None,
-        _ => Some(plane_tiling(m, n, k, n_parts)),
-    };
+    let in_planes = b.storage != Storage::F32 && has_matrix_units(a);
+    let tiling = in_planes.then(|| plane_tiling(m, n, k, n_parts));
     let in_units = unit_tiling(m, n, n_parts);
     let call = Call {
-        transposed,
+        sizes: [m, n, k],
         start,
         finish,
         part,
@@ -140,7 +152,8 @@ pub fn product(
 /// What a product is asked for besides its factors.
 #[derive(Debug, Clone, Copy)]
 struct Call {
-    transposed: bool,
+    /// m, n and k.
+    sizes: [usize; 3],
     start: Start,
     finish: Finish,
     /// Terms of every part of the sums.
@@ -151,7 +164,7 @@ struct Call {
 /// for every part.
 fn launch(
     a: &CubeTensor,
-    b: &CubeTensor,
+    b: Factor,
     call: Call,
     other: Option<&CubeTensor>,
     out: &CubeTensor,
@@ -159,14 +172,17 @@ fn launch(
     unit_tiling: UnitTiling,
 ) {
     let Call {
-        transposed,
+        sizes: [m, n, k],
         start,
         finish,
         part,
     } = call;
-    let k = b.meta.shape()[usize::from(transposed)];
-    let n = b.meta.shape()[usize::from(!transposed)];
-    let m = a.meta.shape().num_elements() / k;
+    let Factor {
+        words,
+        scales,
+        storage,
+        transposed,
+    } = b;
     let rows = shaped(a, Shape::from([m, k]));
     let other = other.unwrap_or(a).clone();
     let tiles = |rows: usize, columns: usize| {
@@ -176,6 +192,7 @@ fn launch(
     if let Some(tiling) = plane_tiling {
         let factors = Factors {
             transposed,
+            storage,
             start,
             is_whole: k.is_multiple_of(tiling.depth),
         };
@@ -185,8 +202,10 @@ fn launch(
                 &a.client,
                 tiles(tiling.rows(), tiling.columns()),
                 CubeDim::new_2d(32, (tiling.planes_m * tiling.planes_n) as u32),
+                storage.words_of_eight(),
                 rows.into_tensor_arg(),
-                b.clone().into_tensor_arg(),
+                words.clone().into_tensor_arg(),
+                scales.clone().into_tensor_arg(),
                 other.into_tensor_arg(),
                 out.clone().into_tensor_arg(),
                 n,
@@ -204,8 +223,10 @@ fn launch(
                 &a.client,
                 tiles(unit_tiling.rows(), unit_tiling.columns()),
                 CubeDim::new_1d(unit_tiling.units() as u32),
+                storage.words_of_four(),
                 rows.into_tensor_arg(),
-                b.clone().into_tensor_arg(),
+                words.clone().into_tensor_arg(),
+                scales.clone().into_tensor_arg(),
                 other.into_tensor_arg(),
                 out.clone().into_tensor_arg(),
                 n,
@@ -213,6 +234,7 @@ fn launch(
                 part,
                 unit_tiling,
                 transposed,
+                storage,
                 start,
                 finish,
             );

@@ -10,9 +10,9 @@ use half::f16;
 
 use super::finish::{Finish, Start, finished, restored, started};
 use super::tiling::Tiling;
+use crate::kernels::matrix::Storage;
+use crate::kernels::matrix::gpu::{Four, four_of_eight, scale_word, shared_codes};
 
-/// Four columns of a row.
-type Four = Vector<f32, Const<4>>;
 /// Eight columns of a row in 16 bits each, in pairs; or four in 32.
 type Eight = Vector<u32, Const<4>>;
 
@@ -22,7 +22,7 @@ fn halves(x: Four) -> Vector<u32, Const<2>> {
     Vector::<u32, Const<2>>::reinterpret(Vector::<f16, Const<4>>::cast_from(x))
 }
 
-/// Eight numbers of the first factor, as they are multiplied.
+/// Eight numbers of a factor, as they are multiplied.
 #[cube]
 fn narrowed(low: Four, high: Four, #[comptime] start: Start) -> Eight {
     let low = halves(started(low, start, true));
@@ -40,6 +40,8 @@ fn narrowed(low: Four, high: Four, #[comptime] start: Start) -> Eight {
 pub struct Factors {
     /// Whether the second one is [n, k].
     pub transposed: bool,
+    /// How it is stored: not in 32 bits.
+    pub storage: Storage,
     /// What is done to the first.
     pub start: Start,
     /// Whether every step has as many terms as the tile is deep.
@@ -75,11 +77,14 @@ fn fetch_a(
     }
 }
 
-/// As [`fetch_a`], of the second factor.
+/// As [`fetch_a`], of the second factor and its scales.
 #[cube]
-fn fetch_b(
-    b: &Tensor<Eight>,
-    held: &mut Array<Eight>,
+#[allow(clippy::too_many_arguments)]
+fn fetch_b<W: Size>(
+    b: &Tensor<Vector<u32, W>>,
+    scales: &Tensor<u32>,
+    held: &mut Array<Vector<u32, W>>,
+    held_scales: &mut Array<u32>,
     first_column: usize,
     from: usize,
     n: usize,
@@ -87,25 +92,40 @@ fn fetch_b(
     #[comptime] tiling: Tiling,
     #[comptime] factors: Factors,
 ) {
-    let width = comptime!(tiling.b_eights(factors.transposed));
     #[unroll]
     for idx in 0..comptime!(tiling.b_loads()) {
-        let at = place_of(idx, comptime!(tiling.columns() * tiling.depth / 8), tiling);
-        if comptime!(factors.transposed) {
-            let row = usize::min(first_column + at / width, n - 1);
-            let mut column = from + (at % width) * 8;
-            if comptime!(!factors.is_whole) {
-                column = usize::min(column, k - 8);
-            }
-            held[idx] = b[(row * k + column) / 8];
-        } else {
-            let mut row = from + at / width;
-            if comptime!(!factors.is_whole) {
-                row = usize::min(row, k - 1);
-            }
-            let column = usize::min(first_column + (at % width) * 8, n - 8);
-            held[idx] = b[(row * n + column) / 8];
+        let place = place_in_b(idx, first_column, from, n, k, tiling, factors);
+        held[idx] = b[place / 8];
+        held_scales[idx] = scale_word(scales, place, comptime!(factors.storage));
+    }
+}
+
+/// The place in the second factor of this unit's eight number `idx`.
+#[cube]
+fn place_in_b(
+    #[comptime] idx: usize,
+    first_column: usize,
+    from: usize,
+    n: usize,
+    k: usize,
+    #[comptime] tiling: Tiling,
+    #[comptime] factors: Factors,
+) -> usize {
+    let width = comptime!(tiling.b_eights(factors.transposed));
+    let at = place_of(idx, comptime!(tiling.columns() * tiling.depth / 8), tiling);
+    if comptime!(factors.transposed) {
+        let row = usize::min(first_column + at / width, n - 1);
+        let mut column = from + (at % width) * 8;
+        if comptime!(!factors.is_whole) {
+            column = usize::min(column, k - 8);
         }
+        row * k + column
+    } else {
+        let mut row = from + at / width;
+        if comptime!(!factors.is_whole) {
+            row = usize::min(row, k - 1);
+        }
+        row * n + usize::min(first_column + (at % width) * 8, n - 8)
     }
 }
 
@@ -120,12 +140,11 @@ fn place_of(#[comptime] idx: usize, #[comptime] total: usize, #[comptime] tiling
     at
 }
 
-/// Puts what was fetched at `base` of the shared memory. Terms behind the last
-/// count nothing; rows and columns outside are never written.
+/// Puts what was fetched of the first factor at `base` of the shared memory.
+/// Terms behind the last count nothing; rows outside are never written.
 #[cube]
-fn share(
-    held_a: &Array<Eight>,
-    held_b: &Array<Eight>,
+fn share_a(
+    held: &Array<Eight>,
     shared: &mut Shared<[Eight]>,
     base: usize,
     from: usize,
@@ -138,20 +157,47 @@ fn share(
     for idx in 0..comptime!(tiling.a_loads()) {
         let at = place_of(idx, comptime!(tiling.rows() * tiling.depth / 8), tiling);
         let place = at % width;
-        let low = Four::reinterpret(held_a[comptime!(2 * idx)]);
-        let high = Four::reinterpret(held_a[comptime!(2 * idx + 1)]);
+        let low = Four::reinterpret(held[comptime!(2 * idx)]);
+        let high = Four::reinterpret(held[comptime!(2 * idx + 1)]);
         let mut eight = narrowed(low, high, comptime!(factors.start));
         if comptime!(!factors.is_whole) {
             eight *= Eight::new(u32::cast_from(from + place * 8 < k));
         }
         shared[base + at / width * comptime!(tiling.a_stride()) + place] = eight;
     }
+}
+
+/// As [`share_a`], of the second factor, whose numbers come to 16 bits here.
+#[cube]
+#[allow(clippy::too_many_arguments)]
+fn share_b<W: Size>(
+    held: &Array<Vector<u32, W>>,
+    held_scales: &Array<u32>,
+    shared: &mut Shared<[Eight]>,
+    codes: &Shared<[f32]>,
+    base: usize,
+    first_column: usize,
+    from: usize,
+    n: usize,
+    k: usize,
+    #[comptime] tiling: Tiling,
+    #[comptime] factors: Factors,
+) {
+    let storage = comptime!(factors.storage);
     let width = comptime!(tiling.b_eights(factors.transposed));
     #[unroll]
     for idx in 0..comptime!(tiling.b_loads()) {
         let at = place_of(idx, comptime!(tiling.columns() * tiling.depth / 8), tiling);
         let row = comptime!(tiling.a_size()) + at / width * comptime!(width + 1);
-        shared[base + row + at % width] = held_b[idx];
+        if comptime!(storage == Storage::F16) {
+            shared[base + row + at % width] = Eight::reinterpret(held[idx]);
+        } else {
+            let place = place_in_b(idx, first_column, from, n, k, tiling, factors);
+            let (words, scale) = (held[idx], held_scales[idx]);
+            let low = four_of_eight(words, scale, place, codes, 0usize, storage);
+            let high = four_of_eight(words, scale, place, codes, 1usize, storage);
+            shared[base + row + at % width] = narrowed(low, high, Start::Plain);
+        }
     }
 }
 
@@ -226,16 +272,17 @@ fn fragment(
     fragment
 }
 
-/// `a` [m, k] by `b`, 16-bit, [k, n] or, transposed, [n, k], finished with
-/// `other` [m, n] → `out` [m, n]. `n` and `k` are multiples of 8. One cube for
+/// `a` [m, k] by `b`, in the words of eight numbers, [k, n] or, transposed, [n, k],
+/// finished with `other` [m, n] → `out` [m, n]. `n` and `k` are multiples of 8. One cube for
 /// every tile, columns first; planes have 32 units. Along z the sums are cut
 /// into parts of `part` terms, a multiple of the depth, and `out` is
 /// [parts, m, n].
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn product(
+pub fn product<W: Size>(
     a: &Tensor<Eight>,
-    b: &Tensor<Eight>,
+    b: &Tensor<Vector<u32, W>>,
+    scales: &Tensor<u32>,
     other: &Tensor<Four>,
     out: &mut Tensor<Four>,
     n: usize,
@@ -257,7 +304,9 @@ pub fn product(
     let stage = comptime!(tiling.stage_size(transposed));
     let mut shared = Shared::<[Eight]>::new_slice(comptime!(tiling.shared_size(transposed)));
     let mut held_a = Array::<Eight>::new(comptime!(2 * tiling.a_loads()));
-    let mut held_b = Array::<Eight>::new(comptime!(tiling.b_loads()));
+    let mut held_b = Array::<Vector<u32, W>>::new(comptime!(tiling.b_loads()));
+    let mut held_scales = Array::<u32>::new(comptime!(tiling.b_loads()));
+    let codes = shared_codes(comptime!(factors.storage));
     let mut sums = Sequence::<cmma::Matrix<f32>>::new();
     #[unroll]
     for _ in 0..comptime!(tiling.fragments_m * tiling.fragments_n) {
@@ -277,7 +326,9 @@ pub fn product(
     fetch_a(a, &mut held_a, first_row, first_term, m, k, tiling, factors);
     fetch_b(
         b,
+        scales,
         &mut held_b,
+        &mut held_scales,
         first_column,
         first_term,
         n,
@@ -285,12 +336,16 @@ pub fn product(
         tiling,
         factors,
     );
-    share(
-        &held_a,
+    share_a(&held_a, &mut shared, 0usize, first_term, k, tiling, factors);
+    share_b(
         &held_b,
+        &held_scales,
         &mut shared,
+        &codes,
         0usize,
+        first_column,
         first_term,
+        n,
         k,
         tiling,
         factors,
@@ -303,16 +358,31 @@ pub fn product(
             from = usize::min(from, k - depth);
         }
         fetch_a(a, &mut held_a, first_row, from, m, k, tiling, factors);
-        fetch_b(b, &mut held_b, first_column, from, n, k, tiling, factors);
+        fetch_b(
+            b,
+            scales,
+            &mut held_b,
+            &mut held_scales,
+            first_column,
+            from,
+            n,
+            k,
+            tiling,
+            factors,
+        );
         let base = (step % 2) * stage;
         multiply(&shared, &sums, base, plane_m, plane_n, tiling, transposed);
         let next = ((step + 1) % 2) * stage;
-        share(
-            &held_a,
+        share_a(&held_a, &mut shared, next, from, k, tiling, factors);
+        share_b(
             &held_b,
+            &held_scales,
             &mut shared,
+            &codes,
             next,
+            first_column,
             from,
+            n,
             k,
             tiling,
             factors,

@@ -1,13 +1,13 @@
 //! Products in 32-bit numbers, for every GPU: a cube makes a tile of the
 //! product from tiles of the factors in shared memory, and a unit eight rows by
-//! eight columns of it in registers.
+//! eight columns of it in registers. The second factor is widened on its way from
+//! registers to shared memory.
 
 use cubecl::prelude::*;
 
 use super::finish::{Finish, Start, finished, started};
-
-/// Four columns of a row.
-type Four = Vector<f32, Const<4>>;
+use crate::kernels::matrix::Storage;
+use crate::kernels::matrix::gpu::{Four, four, scale_word, shared_codes};
 
 /// How a cube makes its tile of the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,12 +37,15 @@ impl UnitTiling {
     }
 }
 
-/// As [`super::plane::product`], all in 32 bits; `other` and `out` a number at a time.
+/// As [`super::plane::product`], but of 32-bit factors; `b` in the words of four
+/// numbers, `other` and `out` a number at a time. `n` and `k` are multiples of 4,
+/// or of 8 where `b` does not have 32 bits.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn product(
+pub fn product<W: Size>(
     a: &Tensor<Four>,
-    b: &Tensor<Four>,
+    b: &Tensor<Vector<u32, W>>,
+    scales: &Tensor<u32>,
     other: &Tensor<f32>,
     out: &mut Tensor<f32>,
     n: usize,
@@ -50,6 +53,7 @@ pub fn product(
     part: usize,
     #[comptime] tiling: UnitTiling,
     #[comptime] transposed: bool,
+    #[comptime] storage: Storage,
     #[comptime] start: Start,
     #[comptime] finish: Finish,
 ) {
@@ -76,7 +80,9 @@ pub fn product(
     let a_loads = comptime!((rows * depth / 4).div_ceil(units));
     let b_loads = comptime!((b_rows * b_fours).div_ceil(units));
     let mut next_a = Array::<Four>::new(a_loads);
-    let mut next_b = Array::<Four>::new(b_loads);
+    let mut next_b = Array::<Vector<u32, W>>::new(b_loads);
+    let mut next_scales = Array::<u32>::new(b_loads);
+    let codes = shared_codes(storage);
     let mut sums = Array::<Four>::new(16usize);
     #[unroll]
     for idx in 0..16usize {
@@ -101,15 +107,14 @@ pub fn product(
             #[unroll]
             for idx in 0..b_loads {
                 let at = unit + idx * units;
-                if comptime!(transposed) {
-                    let row = usize::min(first_column + at / b_fours, n - 1);
-                    let column = usize::min(from + (at % b_fours) * 4, k - 4);
-                    next_b[idx] = b[(row * k + column) / 4];
-                } else {
-                    let row = usize::min(from + at / b_fours, k - 1);
-                    let column = usize::min(first_column + (at % b_fours) * 4, n - 4);
-                    next_b[idx] = b[(row * n + column) / 4];
-                }
+                let place = place_in_b(at, first_column, from, n, k, tiling, transposed);
+                next_b[idx] = b[place
+                    / comptime!(if storage == Storage::NF4 {
+                        8usize
+                    } else {
+                        4usize
+                    })];
+                next_scales[idx] = scale_word(scales, place, storage);
             }
         }
         if step > 0 {
@@ -174,7 +179,10 @@ pub fn product(
             for idx in 0..b_loads {
                 let at = unit + idx * units;
                 if at < comptime!(b_rows * b_fours) {
-                    staged_b[(at / b_fours) * b_stride + at % b_fours] = next_b[idx];
+                    let from = first_term + step * depth;
+                    let place = place_in_b(at, first_column, from, n, k, tiling, transposed);
+                    let numbers = four(next_b[idx], next_scales[idx], place, &codes, storage);
+                    staged_b[(at / b_fours) * b_stride + at % b_fours] = numbers;
                 }
             }
         }
@@ -205,6 +213,29 @@ pub fn product(
                 }
             }
         }
+    }
+}
+
+/// The place in the second factor of four number `at` of the tile whose columns
+/// start at `first_column` and whose terms start at `from`.
+#[cube]
+fn place_in_b(
+    at: usize,
+    first_column: usize,
+    from: usize,
+    n: usize,
+    k: usize,
+    #[comptime] tiling: UnitTiling,
+    #[comptime] transposed: bool,
+) -> usize {
+    if comptime!(transposed) {
+        let fours = comptime!(tiling.depth / 4);
+        let row = usize::min(first_column + at / fours, n - 1);
+        row * k + usize::min(from + (at % fours) * 4, k - 4)
+    } else {
+        let fours = comptime!(tiling.columns() / 4);
+        let row = usize::min(from + at / fours, k - 1);
+        row * n + usize::min(first_column + (at % fours) * 4, n - 4)
     }
 }
 

@@ -1,0 +1,80 @@
+//! The menu that makes a run fit into the memory of its device.
+
+use eframe::egui::{RichText, Ui};
+
+use super::state::Config;
+use crate::protocol::fields::choice::Choice;
+use crate::protocol::run_spec::RunSpec;
+use crate::tuning::plan::fit::Fit;
+use crate::ui::shared::action::Action;
+use crate::worker::fitting::apply;
+
+/// A menu that shows the settings nearest to those of the draft that fit, and takes
+/// them when that is asked for; nothing where they are not known.
+pub(super) fn fit_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> {
+    let seen = config.forecast.of(draft)?.ok()?;
+    let room = config.forecast.room(draft)?;
+    seen.memory(draft)?;
+    let mut action = None;
+    let menu = ui.menu_button(RichText::new("Fit").small(), |ui| {
+        let Some(fit) = seen.fit(draft, room) else {
+            ui.label("No setting fits. Choose a smaller model or a shorter context.");
+            return;
+        };
+        let mut fitting = draft.clone();
+        apply(&fit, &mut fitting);
+        if fitting == *draft {
+            ui.label("These settings fit.");
+            return;
+        }
+        for line in lines(draft, &fit) {
+            ui.label(line);
+        }
+        if let Some(memory) = seen.memory(&fitting) {
+            let total = memory.total() as f64 / 1e6;
+            ui.label(RichText::new(format!("Largest step about {total:.0} MB")).weak());
+        }
+        if ui.button("Use these settings").clicked() {
+            action = Some(Action::TakeFit(fit));
+            ui.close();
+        }
+    });
+    let hint =
+        "Choose batch, accumulation, recomputation and precision by the memory of the device";
+    menu.response.on_hover_text(hint);
+    action
+}
+
+/// What changes, one line each.
+fn lines(draft: &RunSpec, fit: &Fit) -> Vec<String> {
+    let Fit {
+        precision,
+        batch,
+        accumulate,
+        recompute,
+    } = *fit;
+    let training = &draft.training;
+    let yes = |is_so: bool| if is_so { "yes" } else { "no" };
+    let all = [
+        (
+            "Weight precision",
+            Choice::name(&draft.model.precision),
+            Choice::name(&precision),
+        ),
+        ("Batch", training.batch.to_string(), batch.to_string()),
+        (
+            "Accumulate",
+            training.accumulate.to_string(),
+            accumulate.to_string(),
+        ),
+        (
+            "Recompute activations",
+            yes(training.activation_checkpointing).to_owned(),
+            yes(recompute).to_owned(),
+        ),
+    ];
+    let changed = all.into_iter().filter(|(_, before, after)| before != after);
+    changed
+        .map(|(what, before, after)| format!("{what}: {before} → {after}"))
+        .collect()
+}

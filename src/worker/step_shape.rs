@@ -1,0 +1,64 @@
+//! What the largest step of a run is made of.
+
+use super::run_data::RunData;
+use crate::data::Example;
+use crate::model::ModelConfig;
+use crate::protocol::run_spec::RunSpec;
+use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::spec::{Layers, LossOn};
+
+/// The longest of the training examples, in tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Longest {
+    tokens: usize,
+    counted: usize,
+}
+
+impl Longest {
+    /// Of the examples of a run; none where there are none.
+    pub fn of(spec: &RunSpec, data: &RunData) -> Option<Self> {
+        let counted = |example: &Example| match spec.data.loss_on {
+            LossOn::Answer => example.target.len(),
+            LossOn::Everything => example.n_tokens(),
+        };
+        Some(Self {
+            tokens: data.train.iter().map(Example::n_tokens).max()?,
+            counted: data.train.iter().map(counted).max()?,
+        })
+    }
+}
+
+/// The memory of the largest step; none where nothing is trained.
+pub(super) fn step_memory(
+    spec: &RunSpec,
+    model: &ModelConfig,
+    longest: Longest,
+) -> Option<MemoryEstimate> {
+    let shape = step_shape(spec, model, longest)?;
+    Some(MemoryEstimate::new(model, &shape))
+}
+
+/// What the largest step is made of; none where nothing is trained.
+pub(super) fn step_shape(
+    spec: &RunSpec,
+    model: &ModelConfig,
+    longest: Longest,
+) -> Option<StepShape> {
+    let (layers, _) = spec.method.tuned()?;
+    let (first_layer, tuned_layers) = match layers {
+        Layers::All => (0, model.n_layer),
+        Layers::Only(chosen) => (chosen.iter().copied().min()?, chosen.len()),
+    };
+    let batch = spec.training.batch;
+    Some(StepShape {
+        batch,
+        // Batches are padded to multiples of 16.
+        tokens: longest.tokens.next_multiple_of(16),
+        counted: batch * longest.counted,
+        first_layer,
+        tuned_layers,
+        recompute: spec.training.activation_checkpointing,
+        precision: spec.model.precision,
+        branch: BranchShape::of(&spec.method),
+    })
+}

@@ -1,0 +1,47 @@
+//! The untuned model is measured once for the same model and items.
+
+use std::fs;
+
+use gosling::protocol::event::{EvaluationPhase, Event, RunEvent, RunOutcome};
+use gosling::protocol::run_spec::RunSpec;
+use gosling::runs::run::Run;
+
+use crate::client::*;
+
+fn run(client: &mut Client, spec: &RunSpec) -> (Run, usize) {
+    client.events.clear();
+    client.start(spec);
+    let (outcome, run) = client.until_ended();
+    assert_eq!(outcome, RunOutcome::Finished);
+    let n = client.count(|event| is_scoring(event, EvaluationPhase::Before));
+    (run, n)
+}
+
+fn file(client: &Client, run: &Run) -> String {
+    let folder = client.runs.path().join("runs").join(&run.id.0);
+    fs::read_to_string(folder.join("eval/before.jsonl")).unwrap()
+}
+
+#[test]
+fn the_untuned_score_of_an_earlier_run_is_taken() {
+    let mut client = Client::new();
+    let mut spec = tiny();
+    let (first, n_first) = run(&mut client, &spec);
+    assert!(n_first > 1, "{n_first}");
+    spec.training.steps = 2;
+    spec.training.seed = 3;
+    let (second, n_second) = run(&mut client, &spec);
+    // Nothing was scored, and the run has the items all the same.
+    assert_eq!(n_second, 1);
+    assert_eq!(file(&client, &first), file(&client, &second));
+    let finished = client.count(|event| {
+        matches!(event, Event::Run(_, RunEvent::EvaluationFinished { phase, .. })
+            if *phase == EvaluationPhase::Before)
+    });
+    assert_eq!(finished, 1);
+    // Other items are scored.
+    spec.evaluation.limit = Some(6);
+    let (other, n_other) = run(&mut client, &spec);
+    assert!(n_other > 1, "{n_other}");
+    assert_eq!(file(&client, &other).lines().count(), 7);
+}
