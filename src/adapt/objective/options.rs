@@ -77,6 +77,9 @@ pub(super) fn all_rows(of: &[OptionRows]) -> Vec<Row> {
     of.iter().flat_map(|of| of.rows.iter().cloned()).collect()
 }
 
+/// The loss of the distributions of one state's targets, and which they are.
+pub(super) type LossOf<'l> = &'l mut dyn FnMut(&[Vec<f64>], &[usize]) -> OptionLoss;
+
 impl Method<'_> {
     /// [`Objective::OptionEntropy`] and [`Objective::Information`].
     pub(super) fn sure(&self, states: &States, targets: &[Target<'_>]) -> Result<StepGradient> {
@@ -139,7 +142,7 @@ impl Method<'_> {
         states: &States,
         targets: &[Target<'_>],
         of: &[OptionRows],
-        loss: &mut dyn FnMut(&[Vec<f64>], &[usize]) -> OptionLoss,
+        loss: LossOf<'_>,
     ) -> Result<StepGradient> {
         let rows = all_rows(of);
         let mut seen = vec![Seen::default(); targets.len()];
