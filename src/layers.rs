@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
     &["protocol", "selftest"],
     &["runs"],
     &["persist"],
+    &["adapt"],
     &["report", "worker"],
     &["sweep"],
     &["ui"],

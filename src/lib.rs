@@ -13,6 +13,7 @@
 //! - [`runs`] folds events into what is known of each run.
 //! - [`report`]: tables of results in formats for users and for programs.
 //! - [`persist`] is the only place that writes documents.
+//! - [`adapt`] moves the state while questions are answered, without their answers.
 //! - [`sweep`]: many runs, each in a process beside this one, and what came of them.
 //! - `ui`, with the feature `gui`: the window, the only place that names egui.
 //! - [`selftest`] compares what a device computes with the truth.
@@ -29,6 +30,7 @@
 //! | S_t | `wkv_state`, rows = value channels, columns = key channels | [H, N, N] |
 //! | S_0 | the tuned state, `blocks.{i}.att.time_state` in files | [H, N, N] |
 
+pub mod adapt;
 pub mod allocator;
 pub mod atomic;
 pub mod bench;

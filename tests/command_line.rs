@@ -9,6 +9,8 @@ mod travel;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[path = "command_line/adapting.rs"]
+mod adapting;
 #[path = "command_line/closed.rs"]
 mod closed;
 #[path = "command_line/data.rs"]

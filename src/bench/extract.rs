@@ -68,6 +68,16 @@ pub fn extract(protocol: Protocol, output: &str, answer: &str) -> Extracted {
     }
 }
 
+/// The answer that the strict rule reads out of `output`, in the form in which two
+/// of them are compared: without commas, `$` and full stops at the end. None where
+/// there is none; what is right plays no part.
+pub fn written_answer(output: &str) -> Option<String> {
+    let captures = STRICT.as_ref()?.captures(output)?;
+    let number = normalise(captures.get(1)?.as_str());
+    let number = number.trim_end_matches('.');
+    (!number.is_empty()).then(|| number.to_owned())
+}
+
 /// What `exact_match` compares: its `regexes_to_ignore` in their order, then
 /// lower case.
 fn normalise(text: &str) -> String {
@@ -125,6 +135,20 @@ mod tests {
         let extracted = extract(Protocol::LM_EVAL, output, answer);
         assert_eq!(extracted.correct, strict, "strict {output:?}");
         assert_eq!(extracted.correct_flexible, flexible, "flexible {output:?}");
+    }
+
+    #[test]
+    fn answers_that_mean_the_same_are_alike() {
+        for (output, want) in [
+            ("a\n#### 1,000", Some("1000")),
+            ("#### 1000..", Some("1000")),
+            ("#### -5.", Some("-5")),
+            ("#### 2\n#### 3", Some("2")),
+            ("#### ,", None),
+            ("1000", None),
+        ] {
+            assert_eq!(written_answer(output).as_deref(), want, "{output}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod harness_tests;
 mod judge;
 mod options;
 mod reported;
-mod runner;
+pub(crate) mod runner;
 mod scoring;
 mod statistics;
 mod steps;
@@ -39,13 +39,13 @@ pub use accuracy::Accuracy;
 pub use answer_cap::{answer_cap, gold_answers};
 pub use comparison::{Change, Comparison, Rule, common_items, compare};
 pub use evaluation::{Answer, Conditions, Evaluation, FewShotOrder, Figure, ItemRecord, LeftOut};
-pub use extract::{Extracted, extract};
+pub use extract::{Extracted, extract, written_answer};
 pub use groups::{GroupComparison, compare_groups};
 pub use options::{FewShot, ScoreOptions};
 pub use reported::{PAPER, Reported};
 pub use runner::Runner;
 pub use scoring::{ItemSet, evaluate};
-pub use statistics::{MeanInterval, mean_interval95};
+pub use statistics::{MeanInterval, mcnemar_exact, mean_interval95};
 pub use steps::{StepAccuracy, n_steps};
 
 /// A context and the continuation that is scored after it, in tokens.

@@ -169,7 +169,7 @@ impl ScoreOptions {
     }
 
     /// What ends a written answer.
-    pub(super) fn stops(&self) -> &'static [&'static str] {
+    pub fn stops(&self) -> &'static [&'static str] {
         match self.protocol {
             Protocol::Mini => &MINI_STOPS,
             Protocol::LmEval { .. } => &LM_EVAL_STOPS,

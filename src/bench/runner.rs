@@ -12,9 +12,9 @@
 //! | `scoring.rs`, `decoding.rs` | log-likelihoods and greedy continuations |
 
 mod decoding;
-mod lengths;
+pub(crate) mod lengths;
 mod questions;
-mod reading;
+pub(crate) mod reading;
 mod room;
 mod scoring;
 

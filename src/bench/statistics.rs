@@ -8,7 +8,7 @@ const N_RESAMPLES: usize = 10_000;
 /// The two-sided p-value of McNemar's test in its exact form (McNemar 1947):
 /// how likely a split at least as uneven as `n_fixed` against `n_broken` is
 /// where either is as likely as the other. 1 where nothing changed.
-pub(super) fn mcnemar_exact(n_fixed: usize, n_broken: usize) -> f64 {
+pub fn mcnemar_exact(n_fixed: usize, n_broken: usize) -> f64 {
     let n = n_fixed + n_broken;
     let fewer = n_fixed.min(n_broken);
     // ln (n choose fewer) - n ln 2, then the terms below it by their ratio.

@@ -4,6 +4,11 @@
 #[macro_use]
 mod output;
 
+mod adapt;
+mod adapt_load;
+mod adapt_over;
+mod adapt_table;
+mod adapt_tell;
 mod bench;
 mod compare;
 mod devices;
@@ -54,6 +59,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Adapt the state while a benchmark is answered, without labels, and compare it with voting.
+    Adapt(adapt::AdaptArguments),
     /// Time tuning steps, the recurrence, evaluations or generation on a device.
     Bench(bench::BenchArguments),
     /// Compare evaluations item by item: fixed and broken answers, and whether the
@@ -96,6 +103,7 @@ pub fn main() -> ExitCode {
     };
     let command = command.unwrap_or_else(|| Command::Window(Default::default()));
     let outcome = match command {
+        Command::Adapt(arguments) => adapt::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Compare(arguments) => compare::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Devices => {

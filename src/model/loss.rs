@@ -1,5 +1,7 @@
 //! The cross entropy of chosen positions, and its gradient in the residual stream.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
 use super::Rwkv7;
@@ -78,6 +80,54 @@ impl Rwkv7 {
         }
     }
 
+    /// Hands the logits [positions, V] after the positions `at`, each `batch_idx * T
+    /// + t`, of the residual stream `x` [B, T, C] to `take`, in parts that follow each
+    /// other, with the places in `at` that a part has.
+    pub fn each_logits(
+        &self,
+        x: &Tensor<3>,
+        at: &[u32],
+        take: &mut dyn FnMut(Range<usize>, Tensor<2>),
+    ) {
+        let device = x.device();
+        let x = rows(x.clone());
+        for (part, at) in parts(at, self.config().vocab_size) {
+            let picked = x.clone().select(0, indices(at, &device));
+            take(part, self.logits(self.ln_out.forward(picked)));
+        }
+    }
+
+    /// The gradient [B, T, C] of the stream `x` for that of the logits after the
+    /// positions `at`, as [`Self::each_logits`] has them: `dlogits` gives it for every
+    /// part, [positions, V].
+    ///
+    /// # Panics
+    /// Without a position.
+    pub fn through_head(
+        &self,
+        x: Tensor<3>,
+        at: &[u32],
+        dlogits: &mut dyn FnMut(Range<usize>, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<3> {
+        let device = x.device();
+        let [n_batch, n_tokens, n_embd] = x.dims();
+        let x = rows(x);
+        let mut gradients = Vec::new();
+        for (part, at) in parts(at, self.config().vocab_size) {
+            let picked = x.clone().select(0, indices(at, &device));
+            let logits = self.logits(self.ln_out.forward(picked.clone()));
+            let dhidden = linear_backward(dlogits(part, logits), &self.head);
+            gradients.push(self.ln_out.backward(picked, dhidden));
+        }
+        let spread = Tensor::zeros([n_batch * n_tokens, n_embd], &device).select_assign(
+            0,
+            indices(at, &device),
+            Tensor::cat(gradients, 0),
+            IndexingUpdateOp::Add,
+        );
+        tokens(spread, n_batch)
+    }
+
     /// The loss of every position in nats, `[positions]`, without a gradient; the
     /// rest is as in [`Self::loss`].
     ///
@@ -96,6 +146,16 @@ impl Rwkv7 {
         });
         Tensor::cat(losses.collect(), 0)
     }
+}
+
+/// Positions in parts whose logits are held at once, with the places that each has.
+fn parts(at: &[u32], n_vocab: usize) -> impl Iterator<Item = (Range<usize>, &[u32])> {
+    let per_part = positions_of_a_part(n_vocab);
+    let chunks = at.chunks(per_part).enumerate();
+    chunks.map(move |(idx, part)| {
+        let first = idx * per_part;
+        (first..first + part.len(), part)
+    })
 }
 
 fn indices(at: &[u32], device: &Device) -> Tensor<1, Int> {

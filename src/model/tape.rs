@@ -113,6 +113,26 @@ impl Rwkv7 {
         dx: Tensor<3>,
         moments_at: Option<&Tensor<1, Int>>,
     ) -> Vec<LayerGradients> {
+        self.backward_each(tape, dx, moments_at, |state, branch| LayerGradients {
+            state: state.sum_dim(0).squeeze_dim(0),
+            branch,
+        })
+    }
+
+    /// As [`Self::backward`], but of S_0 alone and of every text of the batch for
+    /// itself: [B, H, N, N] a layer.
+    pub fn backward_of_texts(&self, tape: Tape, dx: Tensor<3>) -> Vec<Tensor<4>> {
+        self.backward_each(tape, dx, None, |state, _| state)
+    }
+
+    /// What `take` makes of the gradients of every layer from the first on.
+    fn backward_each<G>(
+        &self,
+        tape: Tape,
+        dx: Tensor<3>,
+        moments_at: Option<&Tensor<1, Int>>,
+        take: impl Fn(Tensor<4>, Option<BranchGradients>) -> G,
+    ) -> Vec<G> {
         let first = tape.first_layer;
         let mut dx = Some(dx);
         let mut gradients = Vec::with_capacity(tape.layers.len());
@@ -133,10 +153,7 @@ impl Rwkv7 {
                 }
             };
             let BlockGradients { state, branch, x } = block.backward(kept, behind, moments_at);
-            gradients.push(LayerGradients {
-                state: state.sum_dim(0).squeeze_dim(0),
-                branch,
-            });
+            gradients.push(take(state, branch));
             dx = x;
         }
         gradients.reverse();

@@ -113,7 +113,7 @@ pub(crate) fn print_ron<T: Serialize>(document: &T) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Spec`] if a path in it is not Unicode and so has no text.
-pub fn print_compact(spec: &RunSpec) -> Result<String> {
+pub fn print_compact<T: Serialize>(spec: &T) -> Result<String> {
     let text = options().to_string(spec);
     text.map_err(|error| unprintable(&error))
 }
@@ -126,7 +126,7 @@ pub fn print_compact(spec: &RunSpec) -> Result<String> {
 /// # Errors
 /// [`Error::Spec`] if there is no such field or the value does not fit it; the
 /// specification is then as it was.
-pub fn set_field(spec: &mut RunSpec, assignment: &str) -> Result<()> {
+pub fn set_field<T: Serialize + DeserializeOwned>(spec: &mut T, assignment: &str) -> Result<()> {
     let Some((path, value)) = assignment.split_once('=') else {
         let reason = "is not an assignment; use path=value, as in training.batch=8";
         return Err(Error::spec(shorten(assignment), reason));

@@ -18,6 +18,7 @@ use eframe::egui::{self, Context, ViewportCommand};
 
 use self::dropped::Dropped;
 use self::saved::SavedState;
+use super::adapt::state::AdaptView;
 use super::compare::paired_rows::Comparisons;
 use super::config::history::held;
 use super::config::state::Config;
@@ -76,6 +77,8 @@ pub struct App {
     pub items: Items,
     /// A prompt and its answers.
     pub playground: Playground,
+    /// Adaptations.
+    pub adapt: AdaptView,
     /// What leaves the window as a file.
     pub export: Exports,
     /// States of other programs that come into the window.
@@ -136,6 +139,7 @@ impl App {
                 settings: saved.playground,
                 ..Playground::default()
             },
+            adapt: AdaptView::new(saved.adapt, threads),
             export: Exports::new(threads),
             import: StateImports::new(threads),
             scoring: Scoring::default(),
@@ -179,6 +183,7 @@ impl App {
             items: self.items.settings.clone(),
             sweep: self.sweep.keep(),
             playground: self.playground.settings.clone(),
+            adapt: self.adapt.kept(),
             draft: self.workspace.draft.clone(),
         }
     }

@@ -14,6 +14,7 @@
 //! | `sweep/` | sweeps: set-up, queue, results |
 //! | `compare/` | accuracy side by side |
 //! | `items/` | scored questions, one by one |
+//! | `adapt/` | adaptations: set up, followed and looked at |
 //! | `playground/` | a prompt and its answers |
 //! | `dialogs/` | exporting, scoring, the rate search, a preview of the data |
 //! | `widgets/` | parts of views |
@@ -22,6 +23,7 @@
 //! never `app`. In a feature `state.rs` is what it keeps and asks for beside the
 //! window, and `view.rs` what it shows.
 
+pub mod adapt;
 pub mod app;
 pub mod dialogs;
 pub mod playground;

@@ -19,7 +19,7 @@ const STEPS_PER_OCTAVE: usize = 8;
 
 /// How texts are laid out for a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct BatchLayout {
+pub(crate) struct BatchLayout {
     /// Tokens of one batch whose texts are padded to the longest.
     pub batch_tokens: usize,
     /// Tokens that are saved where a short beginning is read once and not with

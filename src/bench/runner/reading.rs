@@ -7,7 +7,7 @@ use crate::model::Rwkv7;
 use crate::model::state::ModelState;
 
 /// Where texts of a batch have got to.
-pub(super) struct ReadTexts {
+pub(crate) struct ReadTexts {
     /// The normalised residual stream at the last token of each, [B, C].
     pub hidden: Tensor<2>,
     /// The state there.
@@ -24,7 +24,7 @@ impl ReadTexts {
     }
 
     /// The texts of both, these first.
-    pub(super) fn behind(self, other: Self) -> Self {
+    pub(crate) fn behind(self, other: Self) -> Self {
         Self {
             hidden: Tensor::cat(vec![self.hidden, other.hidden], 0),
             state: ModelState::concatenate(vec![self.state, other.state]),
@@ -32,12 +32,13 @@ impl ReadTexts {
     }
 }
 
-/// Reads `texts`, none of them empty, from the state `start` of one text.
+/// Reads `texts`, none of them empty, from the state `start` of one text, or of as
+/// many as there are texts.
 ///
 /// A state must not see padding, and a GPU should see few lengths. So all texts
 /// read what the shortest has, rounded down there; then those with 2^k tokens or
 /// more left over read 2^k, for falling k: every token is read once, no other is.
-pub(super) fn read(
+pub(crate) fn read(
     model: &Rwkv7,
     device: &Device,
     texts: &[&[u32]],
@@ -97,7 +98,7 @@ pub(super) fn read(
 }
 
 /// Reads texts of one length.
-pub(super) fn step(
+pub(crate) fn step(
     model: &Rwkv7,
     device: &Device,
     texts: &[&[u32]],
@@ -123,7 +124,7 @@ pub(super) fn tokens(texts: &[&[u32]], n_tokens: usize, device: &Device) -> Tens
 }
 
 /// Places as a tensor.
-pub(super) fn indices(indices: &[usize], device: &Device) -> Tensor<1, Int> {
+pub(crate) fn indices(indices: &[usize], device: &Device) -> Tensor<1, Int> {
     let indices: Vec<i32> = indices.iter().map(|index| *index as i32).collect();
     let len = indices.len();
     Tensor::from_data(TensorData::new(indices, [len]), device)

@@ -10,6 +10,7 @@ use crate::persist::spec_file::fields;
 use crate::protocol::fields::field_name;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
+use crate::ui::adapt::view::adapt_ui;
 use crate::ui::compare::view::compare_ui;
 use crate::ui::config::form::{FormContext, config_form_ui};
 use crate::ui::dialogs::data_preview::view::data_ui;
@@ -190,6 +191,7 @@ impl App {
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, workspace)),
             Tab::Compare => actions.extend(compare_ui(ui, workspace, &mut self.compare)),
             Tab::Items => items_ui(ui, workspace, &mut self.items),
+            Tab::Adapt => adapt_ui(ui, workspace, &mut self.adapt),
             Tab::Playground => {
                 // The worker of the window, which answers prompts, is free while a
                 // sweep is on.

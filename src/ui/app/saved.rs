@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::event::RunId;
 use crate::protocol::run_spec::RunSpec;
+use crate::ui::adapt::state::AdaptSettings;
 use crate::ui::items::state::ItemsSettings;
 use crate::ui::playground::state::PlaygroundSettings;
 use crate::ui::runs::state::RunSort;
@@ -70,6 +71,8 @@ pub struct SavedState {
     pub sweep: SavedSweep,
     /// How prompts are answered.
     pub playground: PlaygroundSettings,
+    /// The adaptation that is set up, and the one that is looked at.
+    pub adapt: AdaptSettings,
     /// The run that Start begins. It is kept apart, as a document.
     #[serde(skip)]
     pub draft: RunSpec,
@@ -100,6 +103,7 @@ impl Default for SavedState {
             items: ItemsSettings::default(),
             sweep: SavedSweep::default(),
             playground: PlaygroundSettings::default(),
+            adapt: AdaptSettings::default(),
             draft: RunSpec::default(),
         }
     }

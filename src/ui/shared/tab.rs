@@ -18,17 +18,20 @@ pub enum Tab {
     Items,
     /// The playground: a prompt, answered with and without the tuned state.
     Playground,
+    /// States that move while questions are answered.
+    Adapt,
 }
 
 impl Tab {
     /// Every view, in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Tune,
         Self::States,
         Self::Sweep,
         Self::Compare,
         Self::Items,
         Self::Playground,
+        Self::Adapt,
     ];
 
     /// The view of a name.
@@ -45,6 +48,7 @@ impl Tab {
             Self::Compare => "Compare",
             Self::Items => "Items",
             Self::Playground => "Playground",
+            Self::Adapt => "Adapt",
         }
     }
 
@@ -57,6 +61,7 @@ impl Tab {
             Self::Compare => "Accuracy of several runs side by side, with intervals",
             Self::Items => "Scored questions, and which ones tuning fixed or broke",
             Self::Playground => "Your own prompt, answered with and without the state",
+            Self::Adapt => "Adapt the state while questions are answered, without labels",
         }
     }
 }

@@ -152,6 +152,11 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
         "Show the playground",
         ShortcutEffect::Open(Tab::Playground),
     ),
+    command(
+        Key::Num7,
+        "Show the adaptations",
+        ShortcutEffect::Open(Tab::Adapt),
+    ),
     // Before the shorter ones, which take them too.
     Shortcut {
         keys: OPEN_FOLDER,

@@ -1,0 +1,161 @@
+//! Options without a step: other orders of them, and other scores.
+
+use std::time::Instant;
+
+use super::{Baselines, Measured};
+use crate::adapt::cost::Cost;
+use crate::adapt::objective::{OptionRows, mean_view, option_rows};
+use crate::adapt::option_losses::{distribution, likeliest, mean};
+use crate::adapt::outcome::{Kind, Outcome};
+use crate::adapt::rows::{Row, n_tokens};
+use crate::bench::Answer;
+use crate::error::Result;
+
+impl Baselines<'_> {
+    pub(super) fn of_options(
+        &self,
+        done: Measured<'_>,
+        progress: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let has_letters = self.questions.first().is_some_and(|of| of.has_letters());
+        if has_letters {
+            self.orders(done, progress)?;
+        } else {
+            self.by_length(done)?;
+            self.without_question(done, progress)?;
+        }
+        self.calibrated(done)
+    }
+
+    /// The option that is likeliest in the mean over cyclic orders.
+    fn orders(&self, done: Measured<'_>, progress: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        let n = self.spec.baselines.orders.min(4);
+        let name = format!("vote over {n} orders");
+        if n < 2 || (self.is_known)(&name) {
+            return Ok(());
+        }
+        let start = Instant::now();
+        let (mut right, mut cost) = (Vec::new(), Cost::default());
+        for (part_idx, part) in self.questions.chunks(64).enumerate() {
+            progress()?;
+            let turned = part
+                .iter()
+                .flat_map(|of| (0..n).map(|order| of.in_order(order)));
+            let of: Vec<OptionRows> = turned
+                .map(|question| option_rows(self.prompts, &question, &[], 0))
+                .collect();
+            let views = self.distributions(&of, &mut cost)?;
+            for (idx, views) in views.chunks(n).enumerate() {
+                let chosen = likeliest(&mean_view(views));
+                right.push(self.exam.is_right_option(part_idx * 64 + idx, chosen));
+            }
+        }
+        let mut outcome = self.chosen(&name, Kind::Baseline, right, 1.0, cost);
+        outcome.secs = start.elapsed().as_secs_f64();
+        done(outcome)
+    }
+
+    fn distributions(&self, of: &[OptionRows], cost: &mut Cost) -> Result<Vec<Vec<f64>>> {
+        let rows: Vec<Row> = of.iter().flat_map(|of| of.rows.iter().cloned()).collect();
+        *cost += Cost::forward(n_tokens(&rows));
+        let scores = self.engine.scores(self.base, &rows, 1.0)?;
+        let mut log_p = scores.log_p.into_iter();
+        let mut sum = |n: usize| log_p.by_ref().take(n).map(f64::from).sum();
+        let of = of.iter().map(|of| {
+            let scores: Vec<f64> = of.n_scored.iter().map(|n| sum(*n)).collect();
+            distribution(&scores)
+        });
+        Ok(of.collect())
+    }
+
+    /// The scores of the base, as they were measured.
+    fn scores(&self) -> Vec<Vec<f64>> {
+        let records = self.of_base.evaluation.records.iter();
+        let scores = records.map(|record| match &record.answer {
+            Answer::Chosen {
+                log_likelihoods, ..
+            } => log_likelihoods.clone(),
+            Answer::Written { .. } => Vec::new(),
+        });
+        scores.collect()
+    }
+
+    fn by_scores(&self, name: &str, scores: &[Vec<f64>], more: Cost) -> Outcome {
+        let marked = scores.iter().enumerate();
+        let right = marked.map(|(idx, of)| self.exam.is_right_option(idx, likeliest(of)));
+        let cost = self.of_base.cost + more;
+        self.chosen(name, Kind::Baseline, right.collect(), 1.0, cost)
+    }
+
+    /// Every place's probability over its mean over the set: no place is preferred.
+    fn calibrated(&self, done: Measured<'_>) -> Result<()> {
+        const NAME: &str = "calibrated over the set";
+        if (self.is_known)(NAME) {
+            return Ok(());
+        }
+        let of: Vec<Vec<f64>> = self.scores().iter().map(|of| distribution(of)).collect();
+        let means = mean(&of);
+        let divided = of.iter().map(|p| {
+            let pairs = p.iter().zip(&means);
+            pairs
+                .map(|(p, mean)| p / mean.max(f64::MIN_POSITIVE))
+                .collect()
+        });
+        let divided: Vec<Vec<f64>> = divided.collect();
+        done(self.by_scores(NAME, &divided, Cost::default()))
+    }
+
+    /// The likeliest per character.
+    fn by_length(&self, done: Measured<'_>) -> Result<()> {
+        const NAME: &str = "likeliest by length";
+        if (self.is_known)(NAME) {
+            return Ok(());
+        }
+        let scores = self.scores().into_iter().zip(self.questions);
+        let scores: Vec<Vec<f64>> = scores
+            .map(|(scores, question)| {
+                let options = question.options();
+                let pairs = scores.iter().zip(&options);
+                pairs
+                    .map(|(score, of)| score / of.chars().count().max(1) as f64)
+                    .collect()
+            })
+            .collect();
+        done(self.by_scores(NAME, &scores, Cost::default()))
+    }
+
+    /// The score less that without the question, behind "Answer:" alone.
+    fn without_question(
+        &self,
+        done: Measured<'_>,
+        progress: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        const NAME: &str = "likeliest against no question";
+        if (self.is_known)(NAME) {
+            return Ok(());
+        }
+        progress()?;
+        let start = Instant::now();
+        let context = self.prompts.tokenizer.encode("Answer:");
+        let text_start = self.prompts.text_start;
+        let rows: Vec<Row> = self
+            .questions
+            .iter()
+            .flat_map(|question| self.prompts.options(question, &[]))
+            .map(|(_, option)| Row::new(0, text_start, &context, &option))
+            .collect();
+        let scores = self.engine.scores(self.base, &rows, 1.0)?;
+        let mut log_p = scores.log_p.iter();
+        let mut alone = rows.iter().map(|row| {
+            let own = log_p.by_ref().take(row.scored.len());
+            own.map(|x| f64::from(*x)).sum::<f64>()
+        });
+        let mut scores = self.scores();
+        for score in scores.iter_mut().flatten() {
+            *score -= alone.next().unwrap_or(0.0);
+        }
+        let mut outcome = self.by_scores(NAME, &scores, Cost::forward(n_tokens(&rows)));
+        outcome.secs = start.elapsed().as_secs_f64();
+        done(outcome)
+    }
+}

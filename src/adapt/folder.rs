@@ -1,0 +1,375 @@
+//! The files of an adaptation. Lines are only ever added, each before what follows
+//! from it is used, so that a process that is killed loses nothing but its last
+//! line.
+//!
+//! | file | what |
+//! |---|---|
+//! | `spec.ron` | what is done |
+//! | `results.jsonl` | one line a figure |
+//! | `curve.jsonl` | one line a step, and one a score on the way |
+//! | `parts.jsonl` | questions that are done, and what came of each |
+//! | `guide.jsonl` | texts of a guide |
+//! | `midway.safetensors` | states on their way |
+//! | `states/*.safetensors`, `state.safetensors` | states to look at, and the one of a set |
+//! | `results.csv`, `results.txt` | the table of the figures |
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::cost::Cost;
+use super::guide::GuideText;
+use super::monitor::Point;
+use super::outcome::Outcome;
+use super::spec::AdaptSpec;
+use super::states::Stop;
+use crate::atomic::{sha256_hex, write_atomic};
+use crate::error::{Error, Result};
+use crate::kernels::device::DeviceChoice;
+use crate::persist::spec_file::{parse_ron, print_compact, print_ron, read_text};
+
+/// The most that is read of a file of lines.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ItemSeen {
+    /// The question's id.
+    pub id: String,
+    /// What the model read.
+    #[serde(default)]
+    pub prompt: String,
+    /// Whether the adapted state is right.
+    pub right: bool,
+    /// What it answers: the number, or the place of the option.
+    #[serde(default)]
+    pub answer: Option<String>,
+    /// What the base answers.
+    #[serde(default)]
+    pub before: Option<String>,
+    /// Steps that its state took.
+    pub steps: usize,
+    /// How far the state went.
+    pub drift: f32,
+    /// Why it stopped, where it did.
+    #[serde(default)]
+    pub stop: Option<Stop>,
+    /// The answers of its group in its last step, as they were written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<String>,
+    /// The guide's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<String>,
+}
+
+/// A score on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ScoreSeen {
+    /// Steps before it.
+    pub step: usize,
+    /// Tokens until then, of all questions of the part.
+    pub cost: Cost,
+    /// Right items of the part.
+    pub n_correct: usize,
+    /// Items of the part.
+    pub n_items: usize,
+}
+
+/// Questions that are done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The place of the first of them.
+    pub first: usize,
+    /// What adaptation cost.
+    pub adapting: Cost,
+    /// What answering cost.
+    pub answering: Cost,
+    /// Wall time.
+    pub secs: f64,
+    /// The share of items that have an answer.
+    pub valid: f64,
+    /// Each of them.
+    pub items: Vec<ItemSeen>,
+    /// What was seen of the steps.
+    pub curve: Vec<Point>,
+    /// Scores on the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scored: Vec<ScoreSeen>,
+}
+
+/// A line of `curve.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CurveLine {
+    /// The first question of the part.
+    pub part: usize,
+    /// A step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point: Option<Point>,
+    /// A score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<ScoreSeen>,
+}
+
+/// The folder of an adaptation.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Opens a new folder for `spec`, or the one of the same that is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Input`] where another adaptation is in it.
+    pub fn open(path: &Path, spec: &AdaptSpec) -> Result<Self> {
+        let folder = Self {
+            path: path.to_path_buf(),
+        };
+        fs::create_dir_all(path).map_err(|source| Error::io("create", path, source))?;
+        let file = folder.file("spec.ron");
+        if file.is_file() {
+            let other: AdaptSpec = parse_ron(&read_text(&file)?, &file)?;
+            if fingerprint(&other)? != fingerprint(spec)? {
+                let reason = "is of another adaptation; choose another folder, or the same \
+                              specification to go on with it";
+                return Err(Error::input(&file, "spec", reason));
+            }
+        } else {
+            let text = format!("// An adaptation of Gosling.\n{}\n", print_ron(spec)?);
+            write_atomic(&file, |writer| writer.write_all(text.as_bytes()))?;
+        }
+        Ok(folder)
+    }
+
+    /// A folder to look into.
+    pub fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+        }
+    }
+
+    /// The specification in it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::Input`].
+    pub fn spec(&self) -> Result<AdaptSpec> {
+        let file = self.file("spec.ron");
+        parse_ron(&read_text(&file)?, &file)
+    }
+
+    /// A file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Where states on their way are.
+    pub fn midway(&self) -> PathBuf {
+        self.file("midway.safetensors")
+    }
+
+    /// The figures so far.
+    ///
+    /// # Errors
+    /// As [`read_lines`].
+    pub fn outcomes(&self) -> Result<Vec<Outcome>> {
+        read_lines(&self.file("results.jsonl"))
+    }
+
+    /// Adds a figure.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn add_outcome(&self, outcome: &Outcome) -> Result<()> {
+        add_line(&self.file("results.jsonl"), outcome)
+    }
+
+    /// The parts so far.
+    ///
+    /// # Errors
+    /// As [`read_lines`].
+    pub fn parts(&self) -> Result<Vec<Part>> {
+        read_lines(&self.file("parts.jsonl"))
+    }
+
+    /// Adds a part.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn add_part(&self, part: &Part) -> Result<()> {
+        add_line(&self.file("parts.jsonl"), part)
+    }
+
+    /// The steps and scores so far; those of a part that was begun anew come twice.
+    ///
+    /// # Errors
+    /// As [`read_lines`].
+    pub fn curve(&self) -> Result<Vec<CurveLine>> {
+        read_lines(&self.file("curve.jsonl"))
+    }
+
+    /// Adds a step or a score.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn add_to_curve(&self, line: &CurveLine) -> Result<()> {
+        add_line(&self.file("curve.jsonl"), line)
+    }
+
+    /// The guide's texts so far.
+    ///
+    /// # Errors
+    /// As [`read_lines`].
+    pub fn guide_texts(&self) -> Result<Vec<GuideText>> {
+        read_lines(&self.file("guide.jsonl"))
+    }
+
+    /// Adds a text of a guide.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn add_guide_text(&self, text: &GuideText) -> Result<()> {
+        add_line(&self.file("guide.jsonl"), text)
+    }
+}
+
+/// The hash of all that decides the result: not where it is computed.
+///
+/// # Errors
+/// [`Error::Spec`] where a path is not Unicode.
+pub fn fingerprint(spec: &AdaptSpec) -> Result<String> {
+    let spec = AdaptSpec {
+        device: DeviceChoice::default(),
+        name: String::new(),
+        ..spec.clone()
+    };
+    Ok(sha256_hex(print_compact(&spec)?.as_bytes()))
+}
+
+/// The entries of a file of JSON lines; none where there is no file. A last line
+/// that was cut off is left out.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Input`] with the line that is no such entry.
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let fail = |source| Error::io("read", path, source);
+    let file = File::open(path).map_err(fail)?;
+    if file.metadata().map_err(fail)?.len() > MAX_BYTES {
+        return Err(Error::input(path, "file", "is larger than 1 GiB"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(fail)?;
+    let is_whole = bytes.last().is_none_or(|last| *last == b'\n');
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let mut entries = Vec::with_capacity(lines.len());
+    for (idx, line) in lines.iter().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        match serde_json::from_str(line) {
+            Ok(entry) => entries.push(entry),
+            Err(_) if idx + 1 == lines.len() && !is_whole => {}
+            Err(error) => {
+                return Err(Error::input(
+                    path,
+                    format!("line {}", idx + 1),
+                    error.to_string(),
+                ));
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// Adds a line and waits until it is on the disk. What was cut off before it is
+/// taken away.
+fn add_line<T: Serialize>(path: &Path, entry: &T) -> Result<()> {
+    let fail = |source| Error::io("write", path, source);
+    let mut line = serde_json::to_string(entry)
+        .map_err(|error| Error::input(path, "entry", error.to_string()))?;
+    line.push('\n');
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).write(true).truncate(false);
+    let mut file = options.open(path).map_err(fail)?;
+    let end = end_of_lines(&mut file).map_err(fail)?;
+    file.set_len(end).map_err(fail)?;
+    file.seek(SeekFrom::Start(end)).map_err(fail)?;
+    file.write_all(line.as_bytes()).map_err(fail)?;
+    file.sync_data().map_err(fail)
+}
+
+/// Where the last whole line ends.
+fn end_of_lines(file: &mut File) -> std::io::Result<u64> {
+    const PART: u64 = 4096;
+    let mut end = file.seek(SeekFrom::End(0))?;
+    while end > 0 {
+        let start = end.saturating_sub(PART);
+        let mut bytes = vec![0; (end - start) as usize];
+        file.seek(SeekFrom::Start(start))?;
+        file.read_exact(&mut bytes)?;
+        if let Some(at) = bytes.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapt::spec::Mode;
+
+    #[test]
+    fn a_line_that_was_cut_off_is_left_out_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.jsonl");
+        for n in 0..3_u32 {
+            add_line(&path, &n).unwrap();
+        }
+        fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(&[b'7'; 10_000])
+            .unwrap();
+        let cut: Result<Vec<u32>> = read_lines(&path);
+        assert_eq!(cut.unwrap(), [0, 1, 2]);
+        add_line(&path, &9_u32).unwrap();
+        assert_eq!(read_lines::<u32>(&path).unwrap(), [0, 1, 2, 9]);
+        fs::write(&path, "1\nx\n2\n").unwrap();
+        let error = read_lines::<u32>(&path).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(
+            read_lines::<u32>(&folder.path().join("none"))
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_folder_holds_one_adaptation() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/one");
+        let spec = AdaptSpec::default();
+        Folder::open(&path, &spec).unwrap();
+        let elsewhere = AdaptSpec {
+            device: DeviceChoice::Cpu,
+            ..spec.clone()
+        };
+        let opened = Folder::open(&path, &elsewhere).unwrap();
+        assert_eq!(opened.spec().unwrap(), spec);
+        let other = AdaptSpec {
+            mode: Mode::Pool,
+            ..spec
+        };
+        let error = Folder::open(&path, &other).unwrap_err().to_string();
+        assert!(error.contains("is of another adaptation"), "{error}");
+    }
+}

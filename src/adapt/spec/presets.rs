@@ -1,0 +1,37 @@
+//! Adaptations that ship with the program.
+
+use super::AdaptSpec;
+use crate::error::{Error, Result};
+use crate::persist::spec_file::parse_ron;
+
+/// Embeds files of `assets/presets/adapt/`.
+macro_rules! embed {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../assets/presets/adapt/", $name, ".ron")))),*]
+    };
+}
+
+/// Names and texts of the adaptations that ship with the program.
+pub const PRESETS: &[(&str, &str)] = embed!(
+    "mmlu-information",
+    "mmlu-views",
+    "arc-information",
+    "gsm8k-majority",
+    "gsm8k-guided-item",
+    "gsm8k-guided-steps",
+);
+
+/// The adaptation of that name.
+///
+/// # Errors
+/// [`Error::Spec`] with the names that there are.
+pub fn preset(name: &str) -> Result<AdaptSpec> {
+    match PRESETS.iter().find(|(known, _)| *known == name) {
+        Some((_, text)) => parse_ron(text, format!("{name}.ron")),
+        None => {
+            let names: Vec<&str> = PRESETS.iter().map(|(known, _)| *known).collect();
+            let reason = format!("{name:?} is unknown; choose from {}", names.join(", "));
+            Err(Error::spec("preset", reason))
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What can be asked for, and what cannot.
+
+use super::*;
+use crate::persist::spec_file::{parse_ron, print_ron, set_field};
+
+fn with(changes: &[&str]) -> AdaptSpec {
+    let mut spec = AdaptSpec::default();
+    for change in changes {
+        set_field(&mut spec, change).unwrap();
+    }
+    spec
+}
+
+#[test]
+fn every_preset_can_be_run() {
+    for (name, _) in PRESETS {
+        let spec = preset(name).unwrap();
+        spec.check().unwrap();
+        assert_eq!(spec.name, *name);
+        let printed = print_ron(&spec).unwrap();
+        let again: AdaptSpec = parse_ron(&printed, "printed").unwrap();
+        assert_eq!(again, spec);
+    }
+    assert!(preset("nothing").is_err());
+}
+
+#[test]
+fn what_cannot_be_run_names_its_field() {
+    let check = |changes: &[&str], want: &str| {
+        let error = with(changes).check().unwrap_err().to_string();
+        assert!(error.contains(want), "{changes:?}: {error}");
+    };
+    check(
+        &["update.learning_rate=0.0"],
+        "update.learning_rate: must be above 0",
+    );
+    check(&["update.batch=0"], "update.batch: must be at least 1");
+    check(&["mode=Item"], "Information compares questions");
+    check(
+        &["task.benchmark=gsm8k"],
+        "chooses among options, which gsm8k has not",
+    );
+    check(
+        &["objective=Majority"],
+        "is of written answers; mmlu has options",
+    );
+    check(
+        &["task.benchmark=arc", "objective=Views(orders: 4)"],
+        "arc has none",
+    );
+    check(&["objective=Views(orders: 5)"], "needs 2 to 4 orders");
+    check(
+        &["mode=Pool", "task.pool=test"],
+        "task.pool: is what is scored",
+    );
+    check(
+        &["objective=Answer", "task.benchmark=gsm8k"],
+        "guide: the objective needs one",
+    );
+    check(
+        &["guide=Some(Recorded(path: \"x\"))"],
+        "guide: the objective uses none",
+    );
+    let soft = ["objective=Soft(top: None)", "guide=Some(Http(()))"];
+    check(&soft, "needs probabilities in the model's own tokens");
+    let far = "objective=SingleStep(exponent: Is(1.5), estimator: Exact)";
+    check(&[far, "guide=Some(Local())"], "an exponent is 0 to 1");
+    let sampled = "objective=SingleStep(exponent: Is(0.5), estimator: Sampled(samples: 4))";
+    check(
+        &[sampled, "guide=Some(Local())"],
+        "Sampled is of the exponent",
+    );
+    let group = [
+        "objective=Majority",
+        "task.benchmark=gsm8k",
+        "update.group=1",
+    ];
+    check(&group, "update.group: answers are compared");
+}
+
+#[test]
+fn the_temperature_follows_the_objective() {
+    let of = |objective: &str| with(&[&format!("objective={objective}")]).temperature();
+    assert_eq!(of("Majority"), 0.6);
+    assert_eq!(of("Answer"), 0.6);
+    assert_eq!(of("ReverseKlExact"), 1.0);
+    let mut spec = with(&["objective=Majority"]);
+    spec.update.temperature = Some(0.9);
+    assert_eq!(spec.temperature(), 0.9);
+}

@@ -1,0 +1,321 @@
+//! `gosling adapt`: the state moves while a benchmark is answered, without its
+//! answers, and is compared with what the same tokens buy without that.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::adapt_load::{Loaded, Task, load_model};
+use super::adapt_over::over;
+use super::adapt_tell::Teller;
+use super::follow::{INTERRUPTED, interrupts};
+use crate::adapt::ask::{Asking, GuideSource};
+use crate::adapt::engine::Engine;
+use crate::adapt::folder::{Folder, fingerprint, read_lines};
+use crate::adapt::guide::{Guide, LocalGuide};
+use crate::adapt::job::{Job, News};
+use crate::adapt::spec::{AdaptSpec, Base, GuideSpec, Mode, PRESETS, preset};
+use crate::adapt::states::States;
+use crate::error::{Error, Result};
+use crate::format::shown;
+use crate::kernels::device::DeviceChoice;
+use crate::persist::spec_file::{parse_ron, print_ron, read_text, set_field};
+use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
+use crate::report::TableFormat;
+use crate::tuning::states::state_file::Metadata;
+
+/// What to adapt, to what, and how.
+#[derive(Args)]
+pub struct AdaptArguments {
+    /// A specification, a RON file; without one, a preset.
+    spec: Option<PathBuf>,
+    /// An adaptation that ships with the program; --list names them.
+    #[arg(long, conflicts_with = "spec", default_value = "mmlu-information")]
+    preset: String,
+    /// Name the adaptations that ship with the program and do nothing else.
+    #[arg(long)]
+    list: bool,
+    /// Change one field, as in update.steps=20 or objective=Majority; can be repeated.
+    /// --print-spec shows all fields.
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+    /// An official x070 checkpoint; without it the mini model.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// The state to start from instead of zero: a state file or a run's folder.
+    #[arg(long, value_name = "STATE")]
+    base: Option<PathBuf>,
+    /// auto, cpu, gpu, or gpu:N as `gosling devices` lists them.
+    #[arg(long)]
+    device: Option<DeviceChoice>,
+    /// Where everything is written down. The same command goes on with what is there;
+    /// by default a folder in adaptations, by name and specification.
+    #[arg(long, short, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    /// Do every adaptation of a file, one after the other. A line is {"preset": "NAME",
+    /// "set": ["PATH=VALUE"], "out": "FOLDER"}.
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["spec", "out", "print_spec"])]
+    many: Option<PathBuf>,
+    /// Adapt with every combination of such values, as in update.learning_rate=0.05,0.1;
+    /// can be repeated.
+    #[arg(long, value_name = "PATH=VALUE,VALUE", conflicts_with = "many")]
+    over: Vec<String>,
+    /// Print the specification and do nothing else.
+    #[arg(long)]
+    print_spec: bool,
+    /// Say nothing but the result.
+    #[arg(long)]
+    quiet: bool,
+    /// Stop and save where the input ends, as a window does that has started it.
+    #[arg(long, hide = true)]
+    ends_with_input: bool,
+}
+
+/// Adapts, compares, and prints the table.
+///
+/// # Errors
+/// Bad input: what it is, and where.
+pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
+    if arguments.list {
+        for (name, text) in PRESETS {
+            let about = text.lines().next().unwrap_or_default();
+            println!("{name:<20} {}", about.trim_start_matches("// "));
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(path) = &arguments.many {
+        return many(arguments, path);
+    }
+    let spec = arguments.spec()?;
+    if arguments.print_spec {
+        println!("{}", print_ron(&spec)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    spec.check()?;
+    let path = match &arguments.out {
+        Some(path) => path.clone(),
+        None => {
+            let hash = fingerprint(&spec)?;
+            Path::new("adaptations").join(format!("{}-{}", spec.name, &hash[..8]))
+        }
+    };
+    let interrupts = interrupts()?;
+    let is_one_of_many = !arguments.over.is_empty();
+    let mut teller = Teller::new(arguments.quiet, is_one_of_many, interrupts);
+    if arguments.ends_with_input {
+        teller.end_with_input();
+    }
+    let done = match is_one_of_many {
+        false => adapt(&spec, &Folder::open(&path, &spec)?, &mut teller),
+        true => over(&spec, &arguments.over, &path, &mut teller, &mut adapt).and_then(|table| {
+            print!("{}", table.render(TableFormat::Text));
+            table.write(path.join("over.csv"))
+        }),
+    };
+    match done {
+        Ok(()) => {
+            println!("{}  all of it", shown(&path));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(Error::Stopped) => {
+            teller.clear();
+            eprintln!(
+                "gosling: stopped; the same command with --out {} goes on from here",
+                super::quoted(&path)
+            );
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+        Err(error) => {
+            teller.clear();
+            Err(error)
+        }
+    }
+}
+
+/// One of many adaptations.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneOfMany {
+    preset: String,
+    #[serde(default)]
+    set: Vec<String>,
+    out: PathBuf,
+}
+
+/// Does all that a file says; what is wrong with one keeps no other from being
+/// done. Prints a line of JSON for each that has ended.
+fn many(arguments: &AdaptArguments, path: &Path) -> Result<ExitCode> {
+    let all: Vec<OneOfMany> = read_lines(path)?;
+    if all.is_empty() {
+        return Err(Error::input(
+            path,
+            "file",
+            "has no adaptation; each is a line of JSON",
+        ));
+    }
+    let mut teller = Teller::new(arguments.quiet, true, interrupts()?);
+    for one in all {
+        let done = one.spec(arguments).and_then(|spec| {
+            spec.check()?;
+            adapt(&spec, &Folder::open(&one.out, &spec)?, &mut teller)
+        });
+        teller.clear();
+        if let Err(Error::Stopped) = done {
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        let error = done.err().map(|error| error.to_string());
+        println!("{}", serde_json::json!({"out": one.out, "error": error}));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl OneOfMany {
+    fn spec(&self, arguments: &AdaptArguments) -> Result<AdaptSpec> {
+        let mut spec = preset(&self.preset)?;
+        if let Some(device) = arguments.device {
+            spec.device = device;
+        }
+        for assignment in &self.set {
+            set_field(&mut spec, assignment)?;
+        }
+        Ok(spec)
+    }
+}
+
+impl AdaptArguments {
+    fn spec(&self) -> Result<AdaptSpec> {
+        let mut spec = match &self.spec {
+            Some(path) => parse_ron(&read_text(path)?, path)?,
+            None => preset(&self.preset)?,
+        };
+        if let Some(model) = &self.model {
+            spec.model.checkpoint = CheckpointSource::File(model.clone());
+        }
+        if let Some(base) = &self.base {
+            spec.base = Base::File(base.clone());
+        }
+        if let Some(device) = self.device {
+            spec.device = device;
+        }
+        for assignment in &self.set {
+            set_field(&mut spec, assignment)?;
+        }
+        Ok(spec)
+    }
+}
+
+fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
+    let state = match &spec.base {
+        Base::Zero => None,
+        Base::File(path) => Some(path.as_path()),
+    };
+    let loaded = load_model(&spec.model, spec.device, state, None)?;
+    teller.say(&format!("{}, {}", loaded.file, loaded.device.description));
+    let task = Task::load(&spec.task, &loaded.tokenizer, spec.baselines.examples)?;
+    let exam = task.exam(&loaded.tokenizer);
+    let prompts = task.prompts(&loaded.tokenizer, loaded.text_start);
+    let engine = Engine::new(&loaded.model, &loaded.device.device);
+    let scored = exam.questions();
+    let pool = task.pool();
+    let questions = match spec.mode {
+        Mode::Pool => &pool,
+        Mode::Item | Mode::Shared => &scored,
+    };
+    let other = local_model(spec, &loaded)?;
+    let asking = Asking {
+        prompts: &prompts,
+        questions,
+        limit: spec.stops.guide_calls,
+        solved: &task.solved,
+        seed: spec.seed,
+    };
+    let items = match spec.mode {
+        Mode::Pool => &task.pool,
+        Mode::Item | Mode::Shared => exam.labelled(),
+    };
+    let source = match &spec.guide {
+        None => None,
+        Some(GuideSpec::Local {
+            checkpoint,
+            examples,
+            ..
+        }) => {
+            let of = other.as_ref().unwrap_or(&loaded);
+            // The same weights with the same state would be read twice for nothing.
+            let local = LocalGuide {
+                engine: Engine::new(&of.model, &loaded.device.device),
+                states: States::new(&of.model, &loaded.device.device, &of.base, 1)?,
+                text_start: of.text_start,
+                solved: task.solved.clone(),
+                examples: *examples,
+                name: match checkpoint {
+                    CheckpointSource::Mini => "the mini model".into(),
+                    CheckpointSource::File(path) => shown(path).to_string(),
+                },
+            };
+            Some(GuideSource::Local(Box::new(local)))
+        }
+        Some(GuideSpec::Http(http)) => Some(GuideSource::Http(http)),
+        Some(GuideSpec::Recorded { path }) => Some(GuideSource::Recorded(path)),
+        Some(GuideSpec::Simulated { right }) => Some(GuideSource::Simulated {
+            right: *right,
+            items,
+        }),
+    };
+    let guide: Option<Guide<'_>> = match source {
+        None => None,
+        Some(source) => {
+            let heard = std::cell::RefCell::new(&mut *teller);
+            let mut say = |line: &str| {
+                heard.borrow_mut().say(line);
+                Ok(())
+            };
+            let mut alive = || heard.borrow_mut().tell(News::Alive);
+            Some(asking.guide(source, folder, &mut say, &mut alive)?)
+        }
+    };
+    let job = Job {
+        spec,
+        engine,
+        prompts: &prompts,
+        base: &loaded.base,
+        exam: &exam,
+        pool: pool.clone(),
+        solved: &task.solved,
+        few_shot: task.few_shot.clone(),
+        guide,
+        is_simulated: matches!(spec.guide, Some(GuideSpec::Simulated { .. })),
+        metadata: Metadata {
+            method: Some(format!("adapted, {}", spec.objective.name())),
+            template: Some(task.protocol.prompt_format(spec.task.benchmark)),
+            ..loaded.metadata()
+        },
+    };
+    let summary = job.run(folder, &mut |news| teller.tell(news))?;
+    teller.clear();
+    let table = super::adapt_table::table(spec, &summary);
+    teller.table(&table);
+    table.write(folder.file("results.csv"))?;
+    table.write(folder.file("results.txt"))
+}
+
+/// The model of a local guide, where it is not the one that is adapted.
+fn local_model(spec: &AdaptSpec, loaded: &Loaded) -> Result<Option<Loaded>> {
+    let Some(GuideSpec::Local {
+        checkpoint, state, ..
+    }) = &spec.guide
+    else {
+        return Ok(None);
+    };
+    let model = ModelSpec {
+        checkpoint: checkpoint.clone(),
+        ..spec.model.clone()
+    };
+    let other = load_model(&model, spec.device, state.as_deref(), Some(&loaded.device))?;
+    if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint() {
+        let reason = "has another vocabulary than the adapted model; texts of it come over Http";
+        return Err(Error::spec("guide.checkpoint", reason));
+    }
+    Ok(Some(other))
+}

@@ -1,0 +1,118 @@
+//! Where the guide is.
+
+use eframe::egui::{TextEdit, Ui};
+
+use super::labels::labelled;
+use crate::adapt::spec::{GuideApi, GuideSpec, HttpSpec};
+use crate::protocol::run_spec::CheckpointSource;
+use crate::ui::widgets::choices::{combo, pick};
+use crate::ui::widgets::controls::weak_small;
+
+/// Draws it.
+pub(super) fn guide_ui(ui: &mut Ui, guide: &mut GuideSpec) {
+    const KINDS: [&str; 3] = ["A model here", "A server", "A file of texts"];
+    let kind = match guide {
+        GuideSpec::Local { .. } => KINDS[0],
+        GuideSpec::Http(_) => KINDS[1],
+        GuideSpec::Recorded { .. } => KINDS[2],
+        GuideSpec::Simulated { .. } => "Simulated, of the labels",
+    };
+    let mut chosen = None;
+    labelled(
+        ui,
+        "Guide",
+        "The model whose texts or probabilities are learned",
+        |ui| {
+            pick(ui, "guide kind", kind, &KINDS, |idx| chosen = Some(idx));
+        },
+    );
+    if let Some(chosen) = chosen {
+        *guide = match chosen {
+            0 => GuideSpec::Local {
+                checkpoint: CheckpointSource::Mini,
+                state: None,
+                examples: 0,
+            },
+            1 => GuideSpec::Http(HttpSpec::default()),
+            _ => GuideSpec::Recorded {
+                path: "guide.jsonl".into(),
+            },
+        };
+    }
+    match guide {
+        GuideSpec::Local { checkpoint, .. } => {
+            let mut path = match checkpoint {
+                CheckpointSource::Mini => String::new(),
+                CheckpointSource::File(path) => path.to_string_lossy().into_owned(),
+            };
+            let hint =
+                "The weights of an RWKV-7 with the same vocabulary; empty for the mini model";
+            if text_ui(ui, "Weights", hint, "the mini model", &mut path) {
+                *checkpoint = match path.trim() {
+                    "" => CheckpointSource::Mini,
+                    path => CheckpointSource::File(path.into()),
+                };
+            }
+        }
+        GuideSpec::Http(http) => http_ui(ui, http),
+        GuideSpec::Recorded { path } => {
+            let mut text = path.to_string_lossy().into_owned();
+            let hint = "JSON lines with id and text, such as the guide.jsonl of another adaptation";
+            if text_ui(ui, "File", hint, "", &mut text) {
+                *path = text.into();
+            }
+        }
+        GuideSpec::Simulated { .. } => {
+            weak_small(
+                ui,
+                "Simulated guide: it reads the labels, and proves nothing.",
+            );
+        }
+    }
+}
+
+fn http_ui(ui: &mut Ui, http: &mut HttpSpec) {
+    let apis = [
+        (GuideApi::Completions, "/completions"),
+        (GuideApi::Chat, "/chat/completions"),
+        (GuideApi::OllamaGenerate, "/api/generate of Ollama"),
+        (GuideApi::Responses, "/responses"),
+    ];
+    let hint = "Up to and without the route. llama.cpp listens at port 8080, vLLM at 8000, Ollama at 11434, LM Studio at 1234";
+    text_ui(
+        ui,
+        "Address",
+        hint,
+        "http://127.0.0.1:8080/v1",
+        &mut http.base_url,
+    );
+    text_ui(
+        ui,
+        "Model",
+        "Its name on the server",
+        "default",
+        &mut http.model,
+    );
+    labelled(ui, "Route", "How the server is asked", |ui| {
+        combo(ui, "guide route", &mut http.api, &apis);
+    });
+    let mut key = http.key_env.clone().unwrap_or_default();
+    let hint = "The environment variable that holds the key. The key itself is written nowhere";
+    if text_ui(ui, "Key's variable", hint, "none", &mut key) {
+        http.key_env = Some(key.trim().to_owned()).filter(|key| !key.is_empty());
+    }
+    ui.checkbox(&mut http.allow_remote, "Questions may leave this machine")
+        .on_hover_text("Without it only a server on this machine is asked");
+}
+
+fn text_ui(ui: &mut Ui, name: &str, hint: &str, empty: &str, text: &mut String) -> bool {
+    let mut is_changed = false;
+    labelled(ui, name, hint, |ui| {
+        let width = ui.available_width();
+        let edit = TextEdit::singleline(text)
+            .hint_text(empty)
+            .desired_width(width);
+        is_changed = ui.add(edit).changed();
+    });
+    is_changed
+}

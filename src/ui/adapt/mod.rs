@@ -1,0 +1,22 @@
+//! Test-time adaptation: set up, followed and looked at. A process of its own does
+//! it, and all that is shown is read from its folder.
+//!
+//! | file | what |
+//! |---|---|
+//! | `state.rs` | what is set up, what is on, what is shown |
+//! | `process.rs`, `reading.rs` | the process, and what is in its folder |
+//! | `view.rs`, `setup.rs`, `guide.rs`, `labels.rs` | the view, and what is asked for |
+//! | `results.rs`, `chart.rs`, `curves.rs`, `items.rs` | figures, curves and questions |
+
+pub mod state;
+pub mod view;
+
+mod chart;
+mod curves;
+mod guide;
+mod items;
+mod labels;
+mod process;
+mod reading;
+mod results;
+mod setup;

@@ -1,0 +1,122 @@
+//! Figures, curves and questions of an adaptation.
+
+use eframe::egui::{Grid, RichText, ScrollArea, Ui};
+
+use super::chart::{chart_ui, legend_ui};
+use super::curves::curves_ui;
+use super::items::items_ui;
+use super::reading::ShownAdaptation;
+use super::state::AdaptSettings;
+use crate::adapt::outcome::{Kind, Outcome};
+use crate::adapt::spec::GuideSpec;
+use crate::ui::shell::theme::{GAP, palette};
+use crate::ui::widgets::controls::{cut_label, group_title, weak_small};
+use crate::ui::widgets::numbers::p_value;
+
+/// Draws them.
+pub(super) fn results_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut AdaptSettings) {
+    ScrollArea::vertical()
+        .id_salt("results of an adaptation")
+        .auto_shrink([false, false])
+        .show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - 12.0);
+            title_ui(ui, shown);
+            chart_ui(ui, shown, 210.0);
+            legend_ui(ui);
+            said_ui(ui, shown);
+            ui.add_space(GAP);
+            group_title(ui, "Figures");
+            figures_ui(ui, shown);
+            ui.add_space(GAP);
+            group_title(ui, "Steps");
+            curves_ui(ui, shown);
+            ui.add_space(GAP);
+            group_title(ui, "Questions");
+            items_ui(ui, shown, settings);
+        });
+}
+
+fn title_ui(ui: &mut Ui, shown: &ShownAdaptation) {
+    let spec = &shown.spec;
+    let mut title = format!(
+        "{}, {}, {}",
+        spec.objective.name(),
+        spec.task.benchmark.mini_name(),
+        spec.mode.name()
+    );
+    if let Some(guide) = &spec.guide {
+        title += &format!(", {}, {} texts", guide.name(), shown.n_guide_texts);
+    }
+    cut_label(ui, RichText::new(title).strong());
+}
+
+/// The sentence, and what a reader has to know.
+fn said_ui(ui: &mut Ui, shown: &ShownAdaptation) {
+    if let Some(verdict) = &shown.verdict {
+        let colours = palette(ui.visuals());
+        let colour = if verdict.gains {
+            colours.good
+        } else {
+            colours.text
+        };
+        ui.label(RichText::new(&verdict.sentence).color(colour));
+    }
+    if let Some(GuideSpec::Simulated { .. }) = shown.spec.guide {
+        let warning = palette(ui.visuals()).warning;
+        let text = "Simulated guide: it reads the labels. This is no evidence of anything.";
+        ui.label(RichText::new(text).color(warning));
+    }
+    for note in shown.outcomes.iter().flat_map(|of| &of.notes) {
+        weak_small(ui, note);
+    }
+}
+
+fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
+    let base = shown.outcomes.iter().find(|of| of.kind == Kind::Base);
+    Grid::new("figures of an adaptation")
+        .num_columns(6)
+        .striped(true)
+        .spacing([14.0, 3.0])
+        .show(ui, |ui| {
+            for heading in ["", "Accuracy", "Tokens", "Fixed", "Broken", "p"] {
+                weak_small(ui, heading);
+            }
+            ui.end_row();
+            let mut outcomes: Vec<&Outcome> = shown.outcomes.iter().collect();
+            outcomes.sort_by(|a, b| b.accuracy().value().total_cmp(&a.accuracy().value()));
+            for outcome in outcomes {
+                row_ui(ui, outcome, base);
+            }
+        });
+}
+
+fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>) {
+    let name = RichText::new(&outcome.name);
+    ui.label(match outcome.kind {
+        Kind::Adapted => name.strong(),
+        Kind::Ceiling => name.weak(),
+        Kind::Base | Kind::Baseline | Kind::Guide => name,
+    });
+    ui.label(format!("{:.3}", outcome.accuracy().value()))
+        .on_hover_text(outcome.accuracy().to_string());
+    ui.label(format!("{:.0}", outcome.tokens()));
+    match base.filter(|_| outcome.kind != Kind::Base) {
+        Some(base) => {
+            let (fixed, broken, p) = outcome.against(base);
+            ui.label(fixed.to_string());
+            ui.label(broken.to_string());
+            ui.label(p_value(p));
+        }
+        None => {
+            for _ in 0..3 {
+                ui.label("");
+            }
+        }
+    }
+    ui.end_row();
+    for (name, accuracy) in &outcome.parts {
+        weak_small(ui, format!("    {name}"));
+        weak_small(ui, format!("{:.3}", accuracy.value())).on_hover_text(accuracy.to_string());
+        ui.end_row();
+    }
+}
