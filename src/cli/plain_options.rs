@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use crate::data::{Benchmark, Split, Template, load};
+use crate::data::{Benchmark, Layout, Split, Template, fitting_template, load, recognise};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::protocol::fields::find;
@@ -21,14 +21,15 @@ pub(super) struct SourceOptions {
     /// new path of the weights.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Training data: a file of JSON lines; gsm8k, arc, mmlu or winogrande for the mini
-    /// set of that name; or a folder with a benchmark's official files.
+    /// What to tune on: a file of chats, prompts or texts (JSON lines, a JSON array, a
+    /// table, tokens) or a folder of text files; gsm8k, arc, mmlu or winogrande for the
+    /// mini set of that name; or a folder of a benchmark's official files.
     #[arg(long, value_name = "FILE, NAME or FOLDER", conflicts_with = "train")]
     data: Option<String>,
-    /// Training examples as JSON lines; use it with --validation.
+    /// Training examples: a file as for --data; a --validation file goes with it.
     #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
-    /// Held-out examples as JSON lines; the state with the lowest loss on them is kept.
+    /// Held-out examples in the same form; by their loss the best state is kept.
     #[arg(long, value_name = "FILE")]
     validation: Option<PathBuf>,
     #[arg(long, value_name = "N", alias = "batch-size", help = field_help("training.batch"))]
@@ -206,9 +207,9 @@ fn trained_on(train: PathBuf, base: &DataSource) -> DataSource {
             validation,
             template,
         } => DataSource::Jsonl {
-            train,
             validation: validation.clone(),
-            template: *template,
+            template: fitting_template(&train, template.clone()),
+            train,
         },
         DataSource::Mini(_) | DataSource::Official { .. } => lines_of(train),
     }
@@ -216,9 +217,9 @@ fn trained_on(train: PathBuf, base: &DataSource) -> DataSource {
 
 fn lines_of(train: PathBuf) -> DataSource {
     DataSource::Jsonl {
+        template: fitting_template(&train, Template::default()),
         train,
         validation: None,
-        template: Template::default(),
     }
 }
 
@@ -251,10 +252,11 @@ fn named(name: &str) -> Result<DataSource> {
             folder: folder.into(),
         });
     }
-    if path.is_dir() {
+    let is_texts = || recognise(path).is_ok_and(|it| it.layout == Some(Layout::Folder));
+    if path.is_dir() && !is_texts() {
         return official(path);
     }
-    if path.is_file() {
+    if path.exists() {
         return Ok(lines_of(path.to_path_buf()));
     }
     let names = Benchmark::ALL.map(Benchmark::name).join(", ");

@@ -243,7 +243,7 @@ mod tests {
                 name: "v.txt".into(),
                 sha256: "cd34".into(),
             }),
-            template: Some(Template::UserAssistant.prompt_format()),
+            template: Some(Template::UserAssistant.prompt_format().unwrap()),
             leading_token: Some(LeadingToken::Both),
             method: Some("Standard".into()),
             data_fingerprint: Some("ef56".into()),
