@@ -19,6 +19,7 @@ mod inspect_head;
 mod inspect_metadata;
 mod inspect_pictures;
 mod leading_token;
+mod mix;
 mod model_arguments;
 mod plain_options;
 mod progress;
@@ -74,6 +75,8 @@ enum Command {
     /// Describe a model or a tuned state, show the matrices of a head, or show a data
     /// set as the model sees it.
     Inspect(inspect::InspectArguments),
+    /// Mix states: a weighted sum, in all layers or in some.
+    Mix(mix::MixArguments),
     /// Check that a device computes correctly, and write a report of it.
     Selftest(selftest::SelftestArguments),
     /// Execute runs for a sweep, which sends them on standard input.
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Mix(arguments) => mix::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::ServeRuns => crate::sweep::serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Sweep(arguments) => sweep::run(&arguments),

@@ -197,6 +197,7 @@ fn start(
         sources,
         tuning,
         evaluations: Vec::new(),
+        alphas: Vec::new(),
     };
     active.finish(context)
 }
@@ -279,6 +280,7 @@ fn resume_run(
         sources,
         tuning,
         evaluations: past.evaluations.into_iter().filter(is_kept).collect(),
+        alphas: Vec::new(),
     };
     active.finish(context)
 }

@@ -22,6 +22,7 @@ use crate::tuning::states::checkpoint_file::write_checkpoint;
 use crate::tuning::train::batch::{Batch, DataOrder};
 use crate::tuning::train::trainer::{Divergence, StepNumbers, Trainer};
 
+mod alphas;
 mod reporting;
 
 /// Checkpoints that are kept: one to continue from, one should that be damaged.
