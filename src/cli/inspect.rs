@@ -62,7 +62,7 @@ pub struct InspectArguments {
 
 /// [`LossOn`] as an option.
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum Counted {
+pub(super) enum Counted {
     /// Every answer.
     #[default]
     Answer,

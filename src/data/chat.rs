@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::example::Role;
 use super::lines::require;
 use super::row::{Row, kind};
-use turns::{messages, settled};
+use turns::{joined_by_speaker, messages, settled};
 
 /// The fields of an entry that are read.
 pub(super) const NAMES: [&str; 12] = [
@@ -176,6 +176,16 @@ impl Changes {
         }
         notes
     }
+}
+
+/// The messages of a chat that is to be answered, those of one speaker after the
+/// other joined.
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn messages_of(value: Value) -> Result<Vec<Message>, String> {
+    let messages = messages(value, ["role", "content"], &mut Changes::default())?;
+    Ok(joined_by_speaker(messages))
 }
 
 /// Text without blank lines, which end a turn (RWKV-LM `RWKV7-G1x-templates.txt`).

@@ -68,7 +68,7 @@ use crate::error::Result;
 pub use benchmark::{Benchmark, Split};
 #[cfg(test)]
 pub(crate) use binidx::{binidx, documents};
-pub use chat::{Layout, Message};
+pub use chat::{Layout, Message, messages_of};
 pub use example::{Example, LossOn, Role, Turn};
 pub use item::{Item, Task};
 pub(crate) use learnt::leave_out_single_tokens;

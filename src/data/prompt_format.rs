@@ -102,13 +102,41 @@ impl PromptFormat {
     /// # Errors
     /// A turn that this format has no form for, in words.
     pub fn around_chat(&self, messages: &[Message]) -> Result<String, String> {
-        let parts = self.parts(messages)?;
+        // Clients leave the thoughts of earlier answers out.
+        let with_thoughts = |message: &Message| {
+            let mut message = message.clone();
+            let needs = self.thought == Thought::Needed && message.role == Role::Assistant;
+            if needs && message.thought_and_answer().0.is_none() {
+                message.thought = Some(String::new());
+            }
+            message
+        };
+        let messages: Vec<Message> = messages.iter().map(with_thoughts).collect();
+        let parts = self.parts(&messages)?;
         let mut text: String = parts.into_iter().map(|part| part.text).collect();
         // Without a user's turn at the end, whoever answers begins.
         if messages.last().is_none_or(|last| last.role != Role::User) {
             text.push_str(self.after.trim_start());
         }
         Ok(text)
+    }
+
+    /// How the answer begins that the prompt's last words begin, which clients are to
+    /// see: thoughts with their opening tag.
+    pub fn begun_answer(&self) -> &'static str {
+        match self.thought {
+            Thought::Needed if self.after.ends_with("<think") => "<think",
+            Thought::Needed | Thought::Kept | Thought::Dropped => "",
+        }
+    }
+
+    /// What the model writes first and clients are not to see: the end of a tag that the
+    /// prompt's last words begin, and white space.
+    pub fn hidden_start(&self) -> &str {
+        match self.thought {
+            Thought::Dropped if self.after.ends_with("</think") => ">",
+            Thought::Needed | Thought::Kept | Thought::Dropped => "",
+        }
     }
 
     /// The parts of a chat, each as it is tokenised: a user's with what leads over

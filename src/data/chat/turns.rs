@@ -123,11 +123,8 @@ fn joined(parts: Vec<Value>) -> Result<String, String> {
     Ok(text)
 }
 
-/// Turns of one speaker after the other joined, up to the last answer.
-pub(super) fn settled(
-    messages: Vec<Message>,
-    changes: &mut Changes,
-) -> Result<Vec<Message>, String> {
+/// Turns of one speaker after the other joined.
+pub(super) fn joined_by_speaker(messages: Vec<Message>) -> Vec<Message> {
     let mut turns: Vec<Message> = Vec::new();
     for message in messages {
         match turns.last_mut() {
@@ -141,6 +138,15 @@ pub(super) fn settled(
             _ => turns.push(message),
         }
     }
+    turns
+}
+
+/// As [`joined_by_speaker`], up to the last answer.
+pub(super) fn settled(
+    messages: Vec<Message>,
+    changes: &mut Changes,
+) -> Result<Vec<Message>, String> {
+    let mut turns = joined_by_speaker(messages);
     let last = turns.iter().rposition(|turn| turn.role == Role::Assistant);
     let Some(last) = last else {
         return Err("no turn of the assistant, so there is nothing to learn".into());

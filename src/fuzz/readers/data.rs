@@ -9,6 +9,7 @@ use flate2::write::GzEncoder;
 use super::super::dictionary::{JSON_WORDS, RON_WORDS};
 use super::super::engine::{Reader, feed};
 use super::{check, texts};
+use crate::cli::reads_request;
 use crate::data::{Message, Role, Template, binidx, documents, parse_format, read_text_set};
 use crate::model::tokenizer::Tokenizer;
 
@@ -86,6 +87,15 @@ fn tokens() {
             documents(index, tokens, 4096).is_ok_and(|documents| !documents.is_empty())
         },
     );
+}
+
+#[test]
+fn requests() {
+    let seeds = texts(&[
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:8000\r\nContent-Length: 9\r\n\r\n{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"stop\":[\"b\"],\"temperature\":0.5,\"max_tokens\":3,\"seed\":1}",
+        "POST / HTTP/1.1\r\nAuthorization: Bearer x\r\nOrigin: http://a\r\nExpect: 100-continue\r\n\r\n{\"messages\":[{\"role\":\"assistant\",\"content\":\"<think>x</think>y\"}],\"stream\":true}",
+    ]);
+    check("request", seeds, &JSON_WORDS, &reads_request);
 }
 
 #[test]
