@@ -21,6 +21,8 @@ mod importing;
 mod options;
 #[path = "command_line/storage.rs"]
 mod storage;
+#[path = "command_line/serving.rs"]
+mod serving;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

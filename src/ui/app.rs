@@ -355,7 +355,7 @@ impl App {
             store: &self.workspace.store,
             selection: &self.workspace.selection,
             appearance: self.shell.appearance,
-            has_prompt: !self.playground.settings.prompt.is_empty(),
+            has_prompt: self.playground.has_prompt(),
             prompt: prompt_id(),
             listed,
         }
