@@ -37,6 +37,7 @@ impl App {
         }
         self.data_preview.take_answers();
         self.export.take_answers();
+        self.mix.take_answers();
         self.runs.folders.take_answers(&mut self.workspace);
         self.runs.details.take_answers();
         for dropped in self.drops.answers() {
