@@ -32,6 +32,11 @@ pub(super) struct SourceOptions {
     /// Held-out examples in the same form; by their loss the best state is kept.
     #[arg(long, value_name = "FILE")]
     validation: Option<PathBuf>,
+    /// What stands around prompts, answers and turns: UserAssistant (RWKV-7's own), Think,
+    /// FastThink, Alpaca, Plain and others, or a .ron file (data.source.template); default:
+    /// UserAssistant for chats.
+    #[arg(long, value_name = "NAME or FILE")]
+    template: Option<Template>,
     #[arg(long, value_name = "N", alias = "batch-size", help = field_help("training.batch"))]
     batch: Option<usize>,
     #[arg(
@@ -116,12 +121,14 @@ impl SourceOptions {
             data,
             train,
             validation,
+            template,
             batch,
             rate,
         } = self;
         let paths = [model, train, validation];
         paths.into_iter().any(Option::is_some)
             || data.is_some()
+            || template.is_some()
             || batch.is_some()
             || rate.is_some()
     }
@@ -159,8 +166,19 @@ impl SourceOptions {
             (Some(name), _, _) => ("--data", named(name)?),
             (None, Some(path), _) => ("--train", trained_on(path.clone(), base)),
             (None, None, Some(_)) => ("--validation", base.clone()),
+            (None, None, None) if self.template.is_some() => ("--template", base.clone()),
             (None, None, None) => return Ok(None),
         };
+        if let Some(asked) = &self.template {
+            match &mut source {
+                DataSource::Jsonl { template, .. } => template.clone_from(asked),
+                DataSource::Mini(_) | DataSource::Official { .. } => {
+                    let reason = "a benchmark has a wording of its own; leave this out, or name \
+                                  your data with --data";
+                    return Err(Error::spec("--template", reason));
+                }
+            }
+        }
         if let Some(path) = &self.validation {
             match &mut source {
                 DataSource::Jsonl { validation, .. } => *validation = Some(path.clone()),

@@ -71,7 +71,7 @@ pub(super) fn examples(
             template,
         } => {
             let paths = (train.as_path(), validation.as_deref());
-            let own = OwnData::load(paths, &template.prompt_format()?, &spec.data, tokenizer)?;
+            let own = OwnData::load(paths, &template.prompt_format()?, spec, tokenizer)?;
             return Ok(own.train);
         }
     };

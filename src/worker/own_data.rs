@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::data::{Example, Loaded, LossOn, PromptFormat, endless_note, hold_out, load_text_set};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
-use crate::protocol::run_spec::{DataSpec, HeldOut};
+use crate::protocol::run_spec::{DataSpec, HeldOut, RunSpec};
 
 /// The share of examples that is held out, and the fewest and the most.
 const SHARE: f64 = 0.05;
@@ -36,9 +36,10 @@ impl OwnData {
     pub fn load(
         (train, validation): (&Path, Option<&Path>),
         format: &PromptFormat,
-        data: &DataSpec,
+        spec: &RunSpec,
         tokenizer: &Tokenizer,
     ) -> Result<Self> {
+        let data = &spec.data;
         let mut train = load_text_set(train, format, tokenizer)?;
         if !data.append_end {
             let note = endless_note(&train.items, tokenizer);
@@ -65,7 +66,8 @@ impl OwnData {
             all.for_each(Example::append_end);
         }
         own.leave_out_uncounted(data.loss_on)?;
-        if validation.is_none() {
+        // Nothing is given away that is never looked at.
+        if validation.is_none() && spec.training.validate_every > 0 {
             own.hold_out(data.held_out);
         }
         Ok(own)

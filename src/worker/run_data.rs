@@ -76,7 +76,7 @@ impl RunData {
                 notes.push("texts have no correct answer; only the loss is measured".into());
                 let paths = (train.as_path(), validation.as_deref());
                 let format = template.prompt_format()?;
-                let own = OwnData::load(paths, &format, &spec.data, tokenizer)?;
+                let own = OwnData::load(paths, &format, spec, tokenizer)?;
                 note_loaded(&own.train, &mut notes);
                 is_small = own.is_small;
                 n_validation = match validation {
