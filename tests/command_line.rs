@@ -130,7 +130,10 @@ fn files_are_recognised() {
         "inspect mini.safetensors",
         &["a tuned state", "head,value,key", "effective rank"],
     );
-    check("inspect good.jsonl", &["good.jsonl: a data set", "a[b]"]);
+    check(
+        "inspect good.jsonl",
+        &["good.jsonl: prompts and completions, JSON lines", "a[b]"],
+    );
 }
 
 #[test]

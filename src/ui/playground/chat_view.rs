@@ -6,8 +6,8 @@ use super::chat::{as_json_line, as_text};
 use super::state::Playground;
 use crate::data::Template;
 use crate::protocol::event::Answer;
+use crate::protocol::fields::choice::Choice;
 use crate::runs::generation::GeneratedTexts;
-use crate::ui::config::names::{TEMPLATES, name_of};
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::choices::pick;
@@ -35,20 +35,15 @@ pub fn chat_bar_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playgrou
 }
 
 fn template_ui(ui: &mut Ui, chosen: &mut Option<Template>) {
-    let chat = TEMPLATES
-        .iter()
-        .filter(|(template, _)| *template != Template::Plain);
-    let choices: Vec<&(Template, &str)> = chat.collect();
-    let mut names = vec!["As tuned"];
-    names.extend(choices.iter().map(|(_, name)| *name));
-    let shown = chosen
-        .as_ref()
-        .map_or(names[0], |template| name_of(template, &TEMPLATES));
-    pick(ui, "chat template", shown, &names, |idx| {
-        *chosen = idx
-            .checked_sub(1)
-            .and_then(|idx| choices.get(idx))
-            .map(|it| it.0.clone());
+    // Without a template there are no turns, and a file is chosen in the configuration.
+    let chat = Template::BUILT_IN.into_iter();
+    let chat: Vec<Template> = chat.filter(|it| *it != Template::Plain).collect();
+    let mut names = vec!["As tuned".to_owned()];
+    names.extend(chat.iter().map(Choice::name));
+    let shown = chosen.as_ref().map_or(names[0].clone(), Choice::name);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    pick(ui, "chat template", &shown, &names, |idx| {
+        *chosen = idx.checked_sub(1).and_then(|idx| chat.get(idx)).cloned();
     });
 }
 
