@@ -201,7 +201,8 @@ impl PromptFormat {
             (Thought::Needed, Some(thought)) => format!("{thought}</think>{rest}"),
             (Thought::Needed, None) => {
                 return Err(format!(
-                    "an answer without thoughts, which the template {} needs:                      `<think>…</think>` in front of it, or `reasoning_content` beside it",
+                    "an answer without thoughts, which the template {} needs: \
+                     `<think>…</think>` in front of it, or `reasoning_content` beside it",
                     self.name
                 ));
             }

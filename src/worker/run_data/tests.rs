@@ -212,7 +212,9 @@ fn some_of_ones_own_examples_are_held_out() {
     assert_eq!(sizes(51, &auto), (31, 20, false));
     // More than `validation_limit`, which is for sets of their own.
     let (n_train, n_held_out, _) = sizes(2400, &auto);
-    assert_eq!((n_train, n_held_out), (2280, 120));
+    // A group of near-duplicates may be one or two more.
+    assert_eq!(n_train + n_held_out, 2400);
+    assert!((120..=122).contains(&n_held_out), "{n_held_out}");
     let of = |held_out| move |spec: &mut RunSpec| spec.data.held_out = held_out;
     assert_eq!(sizes(40, &of(HeldOut::None)), (40, 0, false));
     assert_eq!(sizes(40, &of(HeldOut::Count(5))), (35, 5, false));
