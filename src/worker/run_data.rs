@@ -286,14 +286,13 @@ fn split(split: EvaluationSplit) -> Split {
 }
 
 fn note_loaded<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
+    if let Some(first) = loaded.bad_lines.first() {
+        let n_bad = loaded.n_bad_lines;
+        notes.push(format!(
+            "{n_bad} lines cannot be used and are left out, the first is {first}"
+        ));
+    }
     notes.extend(loaded.notes.iter().cloned());
-    let Some(first) = loaded.bad_lines.first() else {
-        return;
-    };
-    let n_bad = loaded.n_bad_lines;
-    notes.push(format!(
-        "{n_bad} lines cannot be used and are left out, the first is {first}"
-    ));
 }
 
 #[cfg(test)]
