@@ -194,13 +194,20 @@ fn tokens_ui(ui: &mut Ui, tokens: &[ShownToken], mut job: LayoutJob) {
     }
     let at = galley.cursor_from_pos(pointer - shown.rect.min).index.0;
     let mut end = 0;
-    let under = tokens.iter().find(|token| {
-        end += token.text.chars().count();
+    let under = tokens.iter().enumerate().find(|(idx, token)| {
+        let line = speaker(*idx, token).unwrap_or_default();
+        end += line.chars().count() + token.text.chars().count();
         at < end
     });
-    if let Some(bytes) = under.and_then(|token| token.bytes.as_ref()) {
+    if let Some(bytes) = under.and_then(|(_, token)| token.bytes.as_ref()) {
         shown.on_hover_text_at_pointer(format!("A part of a character, bytes {bytes}"));
     }
+}
+
+/// The line above a token with which another speaker begins.
+fn speaker(idx: usize, token: &ShownToken) -> Option<String> {
+    let line = if idx == 0 { "" } else { "\n" };
+    Some(format!("{line}{}\n", token.begins?.name()))
 }
 
 /// Tokens on grounds of two shades, so that one sees where each ends.
@@ -234,10 +241,9 @@ fn tokens_job(tokens: &[ShownToken], colours: &Palette) -> LayoutJob {
         if n_hidden > 0 && (half..half + n_hidden).contains(&idx) {
             continue;
         }
-        if let Some(role) = token.begins {
-            let line = if idx == 0 { "" } else { "\n" };
+        if let Some(line) = speaker(idx, token) {
             let small = TextFormat::simple(FontId::proportional(11.0), colours.weak);
-            job.append(&format!("{line}{}\n", role.name()), 0.0, small);
+            job.append(&line, 0.0, small);
         }
         job.append(&token.text, 0.0, format(token.is_counted, idx % 2 == 1));
     }
