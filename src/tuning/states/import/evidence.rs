@@ -260,7 +260,9 @@ impl StoredState {
         }
         let text_start = self.metadata.text_start();
         let counted = texts.examples.iter().map(|text| text.behind(text_start));
-        let counted: Vec<Example> = counted.filter(|text| !text.target.is_empty()).collect();
+        let counted: Vec<Example> = counted
+            .filter(|text| text.n_counted(LossOn::Answer) > 0)
+            .collect();
         if counted.is_empty() {
             let reason = "has one token, before which nothing stands";
             return Err(Error::spec("text", reason));
