@@ -23,6 +23,8 @@ mod importing;
 mod options;
 #[path = "command_line/storage.rs"]
 mod storage;
+#[path = "command_line/serving.rs"]
+mod serving;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -130,7 +132,10 @@ fn files_are_recognised() {
         "inspect mini.safetensors",
         &["a tuned state", "head,value,key", "effective rank"],
     );
-    check("inspect good.jsonl", &["good.jsonl: a data set", "a[b]"]);
+    check(
+        "inspect good.jsonl",
+        &["good.jsonl: prompts and completions, JSON lines", "a[b]"],
+    );
 }
 
 #[test]

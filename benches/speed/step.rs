@@ -16,10 +16,7 @@ const TOKENS: usize = 128;
 fn examples() -> Vec<Example> {
     let ids = |row: usize| (0..TOKENS).map(move |t| (1 + (row * 131 + t * 17) % 4095) as u32);
     (0..BATCH)
-        .map(|row| Example {
-            context: Vec::new(),
-            target: ids(row).collect(),
-        })
+        .map(|row| Example::new(Vec::new(), ids(row).collect()))
         .collect()
 }
 

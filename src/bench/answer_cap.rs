@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::evaluation::Conditions;
-use crate::data::{Benchmark, Item, Protocol, Split, Task, has_split, load, mini};
+use crate::data::{Benchmark, Item, LossOn, Protocol, Split, Task, has_split, load, mini};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 
@@ -21,7 +21,11 @@ pub fn answer_cap(protocol: Protocol, train: &[Item], tokenizer: &Tokenizer) -> 
         Task::Generate { .. } => true,
         Task::Choose { .. } | Task::ChooseLetter { .. } | Task::FillIn { .. } => false,
     });
-    let lengths = written.map(|item| protocol.training_example(item, tokenizer).target.len());
+    let lengths = written.map(|item| {
+        protocol
+            .training_example(item, tokenizer)
+            .n_counted(LossOn::Answer)
+    });
     let longest = lengths.max()?;
     Some(longest + longest.div_ceil(4))
 }

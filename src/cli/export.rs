@@ -25,7 +25,8 @@ pub struct ExportArguments {
     /// as pth or safetensors.
     #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
-    /// Format: pth (RWKV-Runner, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp)
+    /// Format: pth (RWKV-Runner, rwkv_lightning, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp),
+    /// rmpack (the RWKV app), vllm (a .pth with its manifest), s0 (a folder as s0-tuning has them)
     /// or safetensors (Gosling).
     #[arg(long)]
     to: ExportFormat,
@@ -68,8 +69,16 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     let format = match (to, bf16) {
         (ExportFormat::Pth(_), true) => ExportFormat::Pth(PthDType::BF16),
         (_, false) => *to,
-        (ExportFormat::St | ExportFormat::Safetensors | ExportFormat::Raw, true) => {
-            let reason = "is for pth; st is always f16, safetensors and bin always f32";
+        (ExportFormat::Vllm, true) => *to,
+        (
+            ExportFormat::St
+            | ExportFormat::Safetensors
+            | ExportFormat::Raw
+            | ExportFormat::Rmpack
+            | ExportFormat::S0Folder,
+            true,
+        ) => {
+            let reason = "is for pth; st and rmpack are always f16, the others always f32";
             return Err(Error::spec("--bf16", reason));
         }
     };
@@ -91,7 +100,7 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     let Exportable {
         state, metadata, ..
     } = exportable;
-    let (report, script) = export(&state, &metadata, format, output, *force)?;
+    let (report, companion) = export(&state, &metadata, format, output, *force)?;
     let scale = match times(*alpha).as_str() {
         "" => String::new(),
         times => format!(" (the state{times})"),
@@ -107,11 +116,8 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             report.max_abs_rounding
         );
     }
-    if let Some(script) = script {
-        println!(
-            "saved {}, which loads it with the rwkv package",
-            shown(&script)
-        );
+    if let Some(companion) = companion {
+        println!("saved {}", companion.words());
     }
     Ok(())
 }
@@ -121,7 +127,11 @@ fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
     let format = match arguments.to {
         ExportFormat::Pth(_) => OfficialFormat::Pth,
         ExportFormat::Safetensors => OfficialFormat::Safetensors,
-        ExportFormat::St | ExportFormat::Raw => {
+        ExportFormat::St
+        | ExportFormat::Raw
+        | ExportFormat::Rmpack
+        | ExportFormat::Vllm
+        | ExportFormat::S0Folder => {
             let reason = "a model is written as pth or safetensors; st and bin are for states";
             return Err(Error::spec("--to", reason));
         }

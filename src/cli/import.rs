@@ -269,10 +269,7 @@ fn advise(evidence: &Evidence, orientation: Orientation) {
 
 impl ImportArguments {
     fn texts(&self, tokenizer: &Tokenizer) -> Result<ImportTexts> {
-        let whole = |text: &str| Example {
-            context: Vec::new(),
-            target: tokenizer.encode(text),
-        };
+        let whole = |text: &str| Example::new(Vec::new(), tokenizer.encode(text));
         let mut texts: Vec<Example> = self.text.iter().map(|text| whole(text)).collect();
         for path in &self.text_file {
             let ending = path.extension().unwrap_or_default();
@@ -282,7 +279,8 @@ impl ImportArguments {
                 } else {
                     Template::Plain
                 };
-                texts.extend(load_text_set(path, template, tokenizer)?.items);
+                let format = template.prompt_format()?;
+                texts.extend(load_text_set(path, &format, tokenizer)?.items);
             } else {
                 let text = read_text(path, MAX_TEXT_BYTES, "a page of text is enough")?;
                 texts.push(whole(&text));

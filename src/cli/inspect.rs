@@ -5,13 +5,13 @@
 use std::io::{IsTerminal as _, stdout};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::inspect_file::{describe, is_checkpoint};
 use super::inspect_head::HeadArguments;
 use crate::data::{
-    Benchmark, Example, Loaded, Marking, Preview, Protocol, Recognised, Split, Template,
-    endless_note, load, load_text_set, mini, recognise,
+    Benchmark, Example, Loaded, LossOn, Marking, Preview, Protocol, Recognised, Split, Template,
+    endless_note, fitting_template, load, load_text_set, mini, recognise,
 };
 use crate::error::{Error, Result};
 use crate::format::shown;
@@ -41,8 +41,15 @@ pub struct InspectArguments {
     #[arg(long)]
     split: Option<Split>,
     /// Format prompts and completions as User and Assistant turns.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "template")]
     chat: bool,
+    /// What stands around prompts, answers and turns: a name as in data.source.template,
+    /// or a .ron file; default: UserAssistant for chats and nothing for others.
+    #[arg(long, value_name = "NAME or FILE")]
+    template: Option<Template>,
+    /// Which tokens the loss counts.
+    #[arg(long, value_enum, default_value_t)]
+    loss_on: Counted,
     /// Count examples of more tokens than this as too long.
     #[arg(long, default_value_t = 512)]
     context_length: usize,
@@ -51,6 +58,31 @@ pub struct InspectArguments {
     show: usize,
     #[command(flatten)]
     head: HeadArguments,
+}
+
+/// [`LossOn`] as an option.
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub(super) enum Counted {
+    /// Every answer.
+    #[default]
+    Answer,
+    /// The last answer.
+    LastAnswer,
+    /// What the data mark.
+    Marked,
+    /// Every token.
+    Everything,
+}
+
+impl From<Counted> for LossOn {
+    fn from(counted: Counted) -> Self {
+        match counted {
+            Counted::Answer => Self::Answer,
+            Counted::LastAnswer => Self::LastAnswer,
+            Counted::Marked => Self::Marked,
+            Counted::Everything => Self::Everything,
+        }
+    }
 }
 
 /// Prints what is known of the file.
@@ -85,6 +117,7 @@ pub fn run(arguments: &InspectArguments) -> Result<()> {
     let preview = Preview::new(
         &loaded,
         &tokenizer,
+        arguments.loss_on.into(),
         arguments.context_length,
         arguments.show,
     );
@@ -105,6 +138,7 @@ fn what(arguments: &InspectArguments, found: &Recognised) -> String {
     let Recognised {
         benchmark,
         form,
+        layout,
         split,
     } = found;
     match (arguments.benchmark.or(*benchmark), split) {
@@ -117,7 +151,10 @@ fn what(arguments: &InspectArguments, found: &Recognised) -> String {
             let what = if is_folder { "files" } else { "a file" };
             format!("{what} of {}, {form}", benchmark.title())
         }
-        (None, _) => format!("a data set, {form}"),
+        (None, _) => match layout {
+            Some(layout) if layout.name() != form => format!("{}, {form}", layout.name()),
+            _ => format!("a data set, {form}"),
+        },
     }
 }
 
@@ -138,7 +175,7 @@ fn examples(
                 let split = split_of(arguments, found);
                 (load(benchmark, path, split)?, Protocol::LM_EVAL)
             }
-            None => return texts(arguments, path, tokenizer),
+            None => return texts(arguments, path, found.layout.is_some(), tokenizer),
         },
         (None, _) | (_, None) => {
             let items = mini(
@@ -168,11 +205,12 @@ fn examples(
 fn texts(
     arguments: &InspectArguments,
     path: &Path,
+    is_known: bool,
     tokenizer: &Tokenizer,
 ) -> Result<Loaded<Example>> {
-    if path.is_dir() {
-        let reason = "a folder without a run's state and without the files of a benchmark; name a \
-                      file, or set --benchmark";
+    if path.is_dir() && !is_known {
+        let reason = "a folder without a run's state, without the files of a benchmark and without \
+                      text files; name a file, or set --benchmark";
         return Err(Error::input(path, "path", reason));
     }
     if path.extension().is_some_and(|ending| ending == "ron") {
@@ -180,11 +218,12 @@ fn texts(
                       gosling sweep";
         return Err(Error::input(path, "content", reason));
     }
-    let template = match arguments.chat {
-        true => Template::UserAssistant,
-        false => Template::Plain,
+    let template = match (&arguments.template, arguments.chat) {
+        (Some(template), _) => template.clone(),
+        (None, true) => Template::UserAssistant,
+        (None, false) => fitting_template(path, Template::Plain),
     };
-    let mut loaded = load_text_set(path, template, tokenizer)?;
+    let mut loaded = load_text_set(path, &template.prompt_format()?, tokenizer)?;
     let note = endless_note(&loaded.items, tokenizer);
     loaded.notes.extend(note);
     Ok(loaded)

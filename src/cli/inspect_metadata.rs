@@ -18,6 +18,7 @@ pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> 
     let Metadata {
         base_fingerprint,
         base_model,
+        base_sha256,
         vocabulary,
         vocabulary_file: _,
         template,
@@ -40,6 +41,7 @@ pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> 
             made_by.map(|version| format!("Gosling {}", shown(version))),
         ),
         ("base model", base),
+        ("its SHA-256", base_sha256.as_ref().map(|text| shown(text))),
         ("vocabulary", vocabulary.as_ref().map(|of| of.to_string())),
         (
             "template",

@@ -24,11 +24,14 @@ mod inspect_head;
 mod inspect_metadata;
 mod inspect_pictures;
 mod leading_token;
+mod mix;
 mod model_arguments;
+mod perplexity;
 mod plain_options;
 mod progress;
 mod selftest;
 mod selftest_report;
+mod serve;
 mod spec_arguments;
 mod sweep;
 mod sweep_forecast;
@@ -81,8 +84,14 @@ enum Command {
     /// Describe a model or a tuned state, show the matrices of a head, or show a data
     /// set as the model sees it.
     Inspect(inspect::InspectArguments),
+    /// Mix states: a weighted sum, in all layers or in some.
+    Mix(mix::MixArguments),
+    /// Measure the held-out loss and perplexity of a model, untuned and with a state.
+    Perplexity(perplexity::PerplexityArguments),
     /// Check that a device computes correctly, and write a report of it.
     Selftest(selftest::SelftestArguments),
+    /// Serve a model and its states to chat clients on this machine (OpenAI interface).
+    Serve(serve::ServeArguments),
     /// Execute runs for a sweep, which sends them on standard input.
     #[command(name = crate::sweep::serve::SERVE, hide = true)]
     ServeRuns,
@@ -116,7 +125,10 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Mix(arguments) => mix::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Perplexity(arguments) => perplexity::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::ServeRuns => crate::sweep::serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
@@ -138,6 +150,10 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+/// Whether bytes are a request of `gosling serve` and a prompt in it.
+#[cfg(test)]
+pub(crate) use serve::reads_request;
 
 /// The program that is running, whose processes do the runs.
 fn this_program() -> Result<PathBuf> {

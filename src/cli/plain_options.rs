@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use crate::data::{Benchmark, Split, Template, load};
+use crate::data::{Benchmark, Layout, Split, Template, fitting_template, load, recognise};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::protocol::fields::find;
@@ -21,16 +21,22 @@ pub(super) struct SourceOptions {
     /// new path of the weights.
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
-    /// Training data: a file of JSON lines; gsm8k, arc, mmlu or winogrande for the mini
-    /// set of that name; or a folder with a benchmark's official files.
+    /// What to tune on: a file of chats, prompts or texts (JSON lines, a JSON array, a
+    /// table, tokens) or a folder of text files; gsm8k, arc, mmlu or winogrande for the
+    /// mini set of that name; or a folder of a benchmark's official files.
     #[arg(long, value_name = "FILE, NAME or FOLDER", conflicts_with = "train")]
     data: Option<String>,
-    /// Training examples as JSON lines; use it with --validation.
+    /// Training examples: a file as for --data; a --validation file goes with it.
     #[arg(long, value_name = "FILE")]
     train: Option<PathBuf>,
-    /// Held-out examples as JSON lines; the state with the lowest loss on them is kept.
+    /// Held-out examples in the same form; by their loss the best state is kept.
     #[arg(long, value_name = "FILE")]
     validation: Option<PathBuf>,
+    /// What stands around prompts, answers and turns: UserAssistant (RWKV-7's own), Think,
+    /// FastThink, Alpaca, Plain and others, or a .ron file (data.source.template); default:
+    /// UserAssistant for chats.
+    #[arg(long, value_name = "NAME or FILE")]
+    template: Option<Template>,
     #[arg(long, value_name = "N", alias = "batch-size", help = field_help("training.batch"))]
     batch: Option<usize>,
     #[arg(
@@ -115,12 +121,14 @@ impl SourceOptions {
             data,
             train,
             validation,
+            template,
             batch,
             rate,
         } = self;
         let paths = [model, train, validation];
         paths.into_iter().any(Option::is_some)
             || data.is_some()
+            || template.is_some()
             || batch.is_some()
             || rate.is_some()
     }
@@ -158,8 +166,19 @@ impl SourceOptions {
             (Some(name), _, _) => ("--data", named(name)?),
             (None, Some(path), _) => ("--train", trained_on(path.clone(), base)),
             (None, None, Some(_)) => ("--validation", base.clone()),
+            (None, None, None) if self.template.is_some() => ("--template", base.clone()),
             (None, None, None) => return Ok(None),
         };
+        if let Some(asked) = &self.template {
+            match &mut source {
+                DataSource::Jsonl { template, .. } => template.clone_from(asked),
+                DataSource::Mini(_) | DataSource::Official { .. } => {
+                    let reason = "a benchmark has a wording of its own; leave this out, or name \
+                                  your data with --data";
+                    return Err(Error::spec("--template", reason));
+                }
+            }
+        }
         if let Some(path) = &self.validation {
             match &mut source {
                 DataSource::Jsonl { validation, .. } => *validation = Some(path.clone()),
@@ -206,9 +225,9 @@ fn trained_on(train: PathBuf, base: &DataSource) -> DataSource {
             validation,
             template,
         } => DataSource::Jsonl {
-            train,
             validation: validation.clone(),
-            template: *template,
+            template: fitting_template(&train, template.clone()),
+            train,
         },
         DataSource::Mini(_) | DataSource::Official { .. } => lines_of(train),
     }
@@ -216,9 +235,9 @@ fn trained_on(train: PathBuf, base: &DataSource) -> DataSource {
 
 fn lines_of(train: PathBuf) -> DataSource {
     DataSource::Jsonl {
+        template: fitting_template(&train, Template::default()),
         train,
         validation: None,
-        template: Template::default(),
     }
 }
 
@@ -251,10 +270,11 @@ fn named(name: &str) -> Result<DataSource> {
             folder: folder.into(),
         });
     }
-    if path.is_dir() {
+    let is_texts = || recognise(path).is_ok_and(|it| it.layout == Some(Layout::Folder));
+    if path.is_dir() && !is_texts() {
         return official(path);
     }
-    if path.is_file() {
+    if path.exists() {
         return Ok(lines_of(path.to_path_buf()));
     }
     let names = Benchmark::ALL.map(Benchmark::name).join(", ");

@@ -20,6 +20,7 @@ use crate::protocol::event::{FailureKind, RunOutcome};
 use crate::protocol::run_spec::RunSpec;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
+use crate::tuning::states::alpha_scan::{alpha_note, scanned_alphas};
 use crate::worker::Worker;
 use crate::worker::fitting::{apply, changes};
 use crate::worker::memory_forecast::MemoryForecast;
@@ -112,6 +113,9 @@ fn conclude(ending: &Ending, store: &RunStore) -> ExitCode {
                 return ExitCode::FAILURE;
             };
             print(&report(run));
+            if let Some(note) = alpha_note(&scanned_alphas(&run.folder)) {
+                println!("{note}");
+            }
             outcome_code(run, outcome)
         }
         Ending::RateFound => ExitCode::SUCCESS,

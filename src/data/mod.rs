@@ -8,7 +8,9 @@
 //! | `files.rs`, `rows.rs` | where a split's files are, as their publishers or the Hugging Face hub have them |
 //! | `parquet_rows.rs` | rows of Parquet files, with the feature `parquet` |
 //! | `mini.rs` | the mini benchmarks, part of the program |
-//! | `text.rs` | training sets of your own, as JSON lines |
+//! | `text.rs` | training sets of people's own |
+//! | `chat.rs`, `binidx.rs` | how chats, instructions and texts are written; tokens |
+//! | `template.rs`, `prompt_format.rs` | what stands around prompts, answers and turns |
 //! | `loaded.rs`, `lines.rs` | bad lines are listed and left out |
 //! | `entries.rs`, `row.rs` | the entries of JSON lines, of a JSON array, of a table |
 //! | `json_values.rs`, `mended.rs`, `table.rs` | where JSON values and rows begin and end |
@@ -16,16 +18,25 @@
 //! | `recognised.rs` | which benchmark a file is, and in which form |
 //! | `python_random.rs` | which solved questions lm-evaluation-harness draws |
 //! | `protocol.rs` | prompts, and which tokens are context and which target |
-//! | `pairing.rs` | one training example in tokens, and how two texts that follow each other become tokens |
+//! | `example.rs` | one training example in tokens, and which of them the loss counts |
+//! | `learnt.rs` | what is learnt of examples that nothing stands in front of |
+//! | `split.rs` | which examples are held out |
+//! | `pairing.rs` | how two texts that follow each other become tokens |
 //! | `preview.rs` | what a training set looks like in tokens |
 
 mod arc;
 mod benchmark;
+mod binidx;
+mod chat;
+#[cfg(test)]
+mod chat_tests;
 mod entries;
+mod example;
 mod files;
 mod gsm8k;
 mod item;
 mod json_values;
+mod learnt;
 mod lines;
 mod loaded;
 mod mended;
@@ -44,7 +55,9 @@ mod python_random;
 mod recognised;
 mod row;
 mod rows;
+mod split;
 mod table;
+mod template;
 mod text;
 mod winogrande;
 
@@ -53,16 +66,24 @@ use std::path::Path;
 use crate::error::Result;
 
 pub use benchmark::{Benchmark, Split};
+#[cfg(test)]
+pub(crate) use binidx::{binidx, documents};
+pub use chat::{Layout, Message, messages_of};
+pub use example::{Example, LossOn, Role, Turn};
 pub use item::{Item, Task};
+pub(crate) use learnt::leave_out_single_tokens;
 pub use loaded::{BadLine, Loaded};
 pub use mini::{mini, mini_few_shot};
-pub(crate) use pairing::leave_out_single_tokens;
-pub use pairing::{Example, Pairing};
+pub use pairing::Pairing;
 pub use preview::{Marking, Preview, ShownToken};
-pub use prompt_format::PromptFormat;
+pub use prompt_format::{PromptFormat, Thought};
 pub use protocol::{MmluTemplate, Protocol};
-pub use recognised::{Recognised, recognise};
-pub use text::{Template, endless_note, load_text_set, read_text_set};
+pub use recognised::{Recognised, fitting_template, recognise};
+pub use split::{folds, hold_out};
+pub use template::Template;
+#[cfg(test)]
+pub(crate) use template::parse_format;
+pub use text::{endless_note, load_text_set, read_text_set};
 
 use files::Wanted;
 pub(crate) use lines::Source;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
+use super::example::{Example, LossOn, Role};
 use super::loaded::{BadLine, Loaded};
-use super::pairing::Example;
 use crate::format::is_hidden;
 use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 
@@ -16,15 +16,15 @@ const MAX_SHOWN: usize = 400;
 /// How many bad lines are printed.
 const MAX_BAD_PRINTED: usize = 10;
 
-/// A summary of a training set. Lengths count tokens of context and target.
+/// A summary of a training set. Lengths count tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Preview {
     /// How many examples there are.
     pub n_examples: usize,
     /// Tokens in all.
     pub n_tokens: usize,
-    /// Tokens of all targets.
-    pub n_target_tokens: usize,
+    /// Tokens that the loss counts.
+    pub n_counted_tokens: usize,
     /// Length of the shortest example.
     pub shortest: usize,
     /// Length of the longest example.
@@ -55,16 +55,18 @@ pub struct ShownToken {
     pub text: String,
     /// Its bytes as `e4 b8`, where they are not whole characters.
     pub bytes: Option<String>,
-    /// Whether it belongs to the target.
-    pub is_target: bool,
+    /// Whether the loss counts it.
+    pub is_counted: bool,
+    /// Who begins to speak with it, in a chat.
+    pub begins: Option<Role>,
 }
 
-/// How targets are told from contexts in [`Preview::render`].
+/// How counted tokens are told from others in [`Preview::render`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Marking {
-    /// Targets stand in brackets: reads everywhere.
+    /// Counted tokens stand in brackets: reads everywhere.
     Brackets,
-    /// Targets are also green and underlined, for terminals.
+    /// They are also green and underlined, for terminals.
     Colour,
 }
 
@@ -73,6 +75,7 @@ impl Preview {
     pub fn new(
         loaded: &Loaded<Example>,
         tokenizer: &Tokenizer,
+        loss_on: LossOn,
         context_limit: usize,
         n_shown: usize,
     ) -> Self {
@@ -92,14 +95,14 @@ impl Preview {
         Self {
             n_examples: lengths.len(),
             n_tokens: lengths.iter().sum(),
-            n_target_tokens: loaded.items.iter().map(|item| item.target.len()).sum(),
+            n_counted_tokens: loaded.items.iter().map(|it| it.n_counted(loss_on)).sum(),
             shortest: lengths.iter().copied().min().unwrap_or(0),
             longest,
             context_limit,
             n_over_limit: lengths.iter().filter(|n| **n > context_limit).count(),
             bucket_edges,
             bucket_counts,
-            examples: shown.map(|example| show(example, tokenizer)).collect(),
+            examples: shown.map(|it| show(it, tokenizer, loss_on)).collect(),
             bad_lines: loaded.bad_lines.clone(),
             n_bad_lines: loaded.n_bad_lines,
             notes: loaded.notes.clone(),
@@ -124,7 +127,7 @@ impl Preview {
         let Self {
             n_examples,
             n_tokens,
-            n_target_tokens,
+            n_counted_tokens,
             shortest,
             longest,
             context_limit,
@@ -134,7 +137,7 @@ impl Preview {
         writeln!(text, "{n_examples} examples, {n_tokens} tokens")?;
         writeln!(
             text,
-            "{n_target_tokens} tokens in targets, shown as [target]"
+            "{n_counted_tokens} of them are counted by the loss, shown as [counted]"
         )?;
         writeln!(text, "shortest {shortest}, longest {longest} tokens")?;
         writeln!(
@@ -166,18 +169,29 @@ impl Preview {
     }
 }
 
-fn show(example: &Example, tokenizer: &Tokenizer) -> Vec<ShownToken> {
-    let ids: Vec<u32> = [example.context.as_slice(), &example.target].concat();
-    let texts = tokenizer.token_texts(&ids).into_iter().zip(&ids);
-    let shown = texts.enumerate().map(|(idx, (of, id))| ShownToken {
+fn show(example: &Example, tokenizer: &Tokenizer, loss_on: LossOn) -> Vec<ShownToken> {
+    let ids = &example.tokens;
+    let texts = tokenizer.token_texts(ids).into_iter().zip(ids);
+    let shown = texts.map(|(of, id)| ShownToken {
         text: match *id {
             END_OF_DOCUMENT => "<token 0>".into(),
             _ => escape(&of.text),
         },
         bytes: of.bytes,
-        is_target: idx >= example.context.len(),
+        is_counted: false,
+        begins: None,
     });
-    shown.collect()
+    let mut tokens: Vec<ShownToken> = shown.collect();
+    for place in example.counted(loss_on) {
+        tokens[place].iter_mut().for_each(|it| it.is_counted = true);
+    }
+    let is_spoken = |role| matches!(role, Role::System | Role::User | Role::Assistant);
+    if example.turns.iter().any(|turn| is_spoken(turn.role)) {
+        for (turn, place) in example.places() {
+            tokens[place.start].begins = Some(turn.role);
+        }
+    }
+    tokens
 }
 
 /// Readable text that cannot drive a terminal.
@@ -211,16 +225,23 @@ fn render_run(tokens: &[ShownToken], marking: Marking) -> String {
         Marking::Colour => ("\x1b[4;32m[", "]\x1b[0m"),
     };
     let mut text = String::new();
-    for run in tokens.chunk_by(|a, b| a.is_target == b.is_target) {
+    let goes_on =
+        |a: &ShownToken, b: &ShownToken| a.is_counted == b.is_counted && b.begins.is_none();
+    for run in tokens.chunk_by(goes_on) {
         let words: Vec<_> = run.iter().map(|token| token.text.as_str()).collect();
         let words = words.join("|");
-        match run {
-            [first, ..] if first.is_target => {
+        let Some(first) = run.first() else { continue };
+        if let Some(role) = first.begins {
+            let line = if text.is_empty() { "" } else { "\n" };
+            let _ = write!(text, "{line}{:>9}  ", role.name());
+        }
+        match first.is_counted {
+            true => {
                 text.push_str(open);
                 text.push_str(&words);
                 text.push_str(close);
             }
-            _ => text.push_str(&words),
+            false => text.push_str(&words),
         }
     }
     text
@@ -234,10 +255,8 @@ mod tests {
         let tokenizer = Tokenizer::mini().unwrap();
         let mut loaded = Loaded::default();
         for (context, target) in pairs {
-            loaded.items.push(Example {
-                context: tokenizer.encode(context),
-                target: tokenizer.encode(target),
-            });
+            let (context, target) = (tokenizer.encode(context), tokenizer.encode(target));
+            loaded.items.push(Example::new(context, target));
         }
         (loaded, tokenizer)
     }
@@ -258,11 +277,11 @@ mod tests {
     fn lengths_fall_into_buckets() {
         let digits = "1".repeat(40);
         let (loaded, tokenizer) = loaded(&[("11", "2"), ("", &digits[..16]), ("", &digits)]);
-        let preview = Preview::new(&loaded, &tokenizer, 16, 0);
+        let preview = Preview::new(&loaded, &tokenizer, LossOn::Answer, 16, 0);
         assert_eq!(preview.bucket_edges, [16, 32, 64]);
         assert_eq!(preview.bucket_counts, [2, 0, 1]);
         assert_eq!((preview.shortest, preview.longest), (3, 40));
-        assert_eq!((preview.n_tokens, preview.n_target_tokens), (59, 57));
+        assert_eq!((preview.n_tokens, preview.n_counted_tokens), (59, 57));
         assert_eq!(preview.n_over_limit, 1);
     }
 
@@ -274,9 +293,9 @@ mod tests {
             7,
             "`text` is empty".into(),
         );
-        loaded.items[0].target.push(END_OF_DOCUMENT);
+        loaded.items[0].append_end();
         loaded.notes.push("it is small".into());
-        let preview = Preview::new(&loaded, &tokenizer, 512, 3);
+        let preview = Preview::new(&loaded, &tokenizer, LossOn::Answer, 512, 3);
         let text = preview.render(Marking::Brackets);
         assert!(text.contains("\nnote: it is small\n"), "{text}");
         assert!(
@@ -290,7 +309,7 @@ mod tests {
     #[test]
     fn a_character_of_several_tokens_is_read_as_one() {
         let (loaded, tokenizer) = loaded(&[("天", "1")]);
-        let preview = Preview::new(&loaded, &tokenizer, 512, 1);
+        let preview = Preview::new(&loaded, &tokenizer, LossOn::Answer, 512, 1);
         let text = preview.render(Marking::Brackets);
         assert!(text.contains("\n天|·|·[1]\n"), "{text}");
         let first = &preview.examples[0][0];
@@ -298,16 +317,33 @@ mod tests {
     }
 
     #[test]
+    fn the_turns_of_a_chat_have_a_line_each() {
+        let tokenizer = Tokenizer::mini().unwrap();
+        let mut loaded = Loaded::default();
+        let turn = |text, role| (tokenizer.encode(text), role, None);
+        loaded.items.push(Example::of_turns([
+            turn("1+1", Role::User),
+            turn(" 2", Role::Assistant),
+            turn("3", Role::User),
+        ]));
+        let preview = Preview::new(&loaded, &tokenizer, LossOn::Answer, 512, 3);
+        let text = preview.render(Marking::Brackets);
+        let expected = "\n     user  1|+|1\nassistant  [ |2]\n     user  3\n";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
     fn an_empty_set_has_a_preview() {
         let (loaded, tokenizer) = loaded(&[]);
-        let preview = Preview::new(&loaded, &tokenizer, 512, 3);
+        let preview = Preview::new(&loaded, &tokenizer, LossOn::Answer, 512, 3);
         assert!(preview.render(Marking::Brackets).starts_with("0 examples"));
     }
 
     #[test]
     fn the_middle_of_a_long_example_is_left_out() {
         let (loaded, tokenizer) = loaded(&[("", &"1".repeat(1_000))]);
-        let text = Preview::new(&loaded, &tokenizer, 512, 1).render(Marking::Brackets);
+        let text =
+            Preview::new(&loaded, &tokenizer, LossOn::Answer, 512, 1).render(Marking::Brackets);
         assert!(text.contains("… 600 tokens …"));
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::example::Example;
 use super::item::{Item, Task};
-use super::pairing::{Example, Pairing, is_python_space};
+use super::pairing::{Pairing, is_python_space};
 use crate::model::tokenizer::Tokenizer;
 
 const LETTERS: [&str; 4] = ["A", "B", "C", "D"];
@@ -133,7 +134,7 @@ impl Protocol {
         let (context, target) = self.solved(item);
         let context = self.prefix(item, &[]) + &context;
         let (context, target) = self.pairing().encode(tokenizer, &context, &target);
-        Example { context, target }
+        Example::new(context, target)
     }
 
     fn description(self, subject: &str) -> String {
@@ -319,8 +320,8 @@ mod tests {
         let tokenizer = Tokenizer::mini().unwrap();
         let check = |item: &Item, context: &str, target: &str| {
             let example = Protocol::Mini.training_example(item, &tokenizer);
-            assert_eq!(example.context, tokenizer.encode(context));
-            assert_eq!(example.target, tokenizer.encode(target));
+            let expected = Example::new(tokenizer.encode(context), tokenizer.encode(target));
+            assert_eq!(example, expected);
         };
         let context = "Question: What is 1+1?\nAnswer:";
         check(&generate(), context, " 1+1 = 2\n#### 2\n\n");

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::benchmark::{Benchmark, Split};
+use super::binidx::is_binidx;
+use super::chat::{self, Layout};
 use super::entries::{Form, for_each_row};
 use super::files::{self, Wanted};
 use super::lines::Source;
@@ -10,7 +12,9 @@ use super::loaded::Loaded;
 use super::mmlu_table::read_table;
 use super::row::Row;
 use super::rows::Rows;
-use super::{arc, gsm8k, mmlu, text, winogrande};
+use super::template::Template;
+use super::text::text_files;
+use super::{arc, gsm8k, mmlu, winogrande};
 use crate::error::Result;
 
 /// What a file or a folder of data is.
@@ -18,6 +22,8 @@ use crate::error::Result;
 pub struct Recognised {
     /// The benchmark that it is of; none for training sets of the user's own.
     pub benchmark: Option<Benchmark>,
+    /// How the entries of other data are written, where that is known.
+    pub layout: Option<Layout>,
     /// How it is written, in words: `JSON lines, gzip`.
     pub form: String,
     /// Of a folder, the first split that is there.
@@ -29,6 +35,14 @@ pub struct Recognised {
 /// # Errors
 /// What cannot be read at all. That a file is not a benchmark does not count.
 pub fn recognise(path: &Path) -> Result<Recognised> {
+    if is_binidx(path) {
+        return Ok(Recognised {
+            benchmark: None,
+            layout: Some(Layout::Binidx),
+            form: "tokens (binidx)".into(),
+            split: None,
+        });
+    }
     if !path.is_dir() {
         return Ok(of_rows(Rows::open(path, false)?));
     }
@@ -52,27 +66,45 @@ pub fn recognise(path: &Path) -> Result<Recognised> {
             }
         }
     }
+    // What cannot be read says so when it is read.
+    let n_texts = text_files(path).map_or(0, |files| files.len());
     Ok(Recognised {
         benchmark: None,
-        form: "a folder".into(),
+        layout: (n_texts > 0).then_some(Layout::Folder),
+        form: match n_texts {
+            0 => "a folder".into(),
+            n => format!("a folder of {n} texts"),
+        },
         split: None,
     })
+}
+
+/// `template`, or one that chats are read with where the data at `path` are chats
+/// and it has no form for them.
+pub fn fitting_template(path: &Path, template: Template) -> Template {
+    let is_chat = || recognise(path).is_ok_and(|it| it.layout.is_some_and(Layout::is_chat));
+    match template {
+        Template::Plain if is_chat() => Template::UserAssistant,
+        other => other,
+    }
 }
 
 fn of_rows(rows: Rows<'_>) -> Recognised {
     match rows {
         Rows::Entries(source) | Rows::Table(source) => of_source(&source),
         parquet @ Rows::Parquet(_) => {
-            let mut benchmark = None;
+            let (mut benchmark, mut layout) = (None, None);
             // What cannot be read says so when it is read.
             let _ = parquet.read(&[], &mut Loaded::<()>::default(), |number, row| {
                 if number == 1 {
+                    layout = Layout::of(&row);
                     benchmark = of_row(row);
                 }
                 Err(String::new())
             });
             Recognised {
                 benchmark,
+                layout,
                 form: "Parquet".into(),
                 split: None,
             }
@@ -82,7 +114,7 @@ fn of_rows(rows: Rows<'_>) -> Recognised {
 
 fn of_source(source: &Source<'_>) -> Recognised {
     let names: Vec<&str> = [
-        &text::NAMES[..],
+        &chat::NAMES[..],
         &gsm8k::NAMES,
         &arc::NAMES,
         &winogrande::NAMES,
@@ -91,7 +123,7 @@ fn of_source(source: &Source<'_>) -> Recognised {
     .concat();
     let form = Form::of(source, &names);
     let mut words = vec![form.name()];
-    let mut benchmark = None;
+    let (mut benchmark, mut layout) = (None, None);
     let is_table = matches!(form, Form::Table(_)) || form == Form::Lines;
     if let Some(start) = start_of(source).filter(|_| is_table) {
         let mut loaded = Loaded::default();
@@ -104,16 +136,16 @@ fn of_source(source: &Source<'_>) -> Recognised {
     if let Some(start) = start_of(source).filter(|_| benchmark.is_none()) {
         // What is wrong with it says so when it is read.
         let _ = for_each_row(start, &names, |_, _, row| {
-            if benchmark.is_none()
-                && let Ok(row) = row
-            {
-                benchmark = of_row(row);
+            if let Ok(row) = row {
+                layout = layout.or(Layout::of(&row));
+                benchmark = benchmark.or(of_row(row));
             }
         });
     }
     words.extend(&source.text.packing);
     Recognised {
         benchmark,
+        layout,
         form: words.join(", "),
         split: None,
     }
@@ -198,6 +230,34 @@ mod tests {
         check("a", "prompt,completion\na,b\n", None, "a table with commas");
         let own = "{\"question\": \"q\", \"answer\": \"a\"}\n";
         check("a", own, None, "JSON lines");
+    }
+
+    #[test]
+    fn layouts_are_known_by_their_fields() {
+        let check = |text: &str, layout: Option<Layout>| {
+            let found = of_source(&Source::held("a", text.as_bytes()).unwrap());
+            assert_eq!((found.layout, found.benchmark), (layout, None), "{text}");
+        };
+        check(
+            "{\"messages\": [], \"prompt\": \"a\"}",
+            Some(Layout::Messages),
+        );
+        check("[{\"conversations\": []}]", Some(Layout::Conversations));
+        check("instruction,input,output\na,b,c\n", Some(Layout::Alpaca));
+        check(
+            "no json\n{\"prompt\": \"a\", \"completion\": \"b\"}",
+            Some(Layout::Prompts),
+        );
+        check("{\"segments\": []}", Some(Layout::Segments));
+        check("{\"text\": \"a\"}", Some(Layout::Texts));
+        check("{\"body\": \"a\"}", None);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.txt"), "a").unwrap();
+        let found = recognise(folder.path()).unwrap();
+        assert_eq!(
+            (found.layout, found.form.as_str()),
+            (Some(Layout::Folder), "a folder of 1 texts")
+        );
     }
 
     #[test]

@@ -65,6 +65,11 @@ impl Row {
         self.fields.contains_key(name)
     }
 
+    /// Whether there is a field of that name without a value.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(Value::is_null)
+    }
+
     /// Takes a field; none where it is not there or null.
     pub fn value(&mut self, name: &str) -> Option<Value> {
         // The name stays, for messages.

@@ -64,7 +64,7 @@ pub(super) fn metadata() -> Metadata {
         metrics_json: Some("{}".into()),
         base_model: Some("m.pth".into()),
         leading_token: Some(LeadingToken::Both),
-        template: Some(Template::UserAssistant.prompt_format()),
+        template: Some(Template::UserAssistant.prompt_format().unwrap()),
         vocabulary: Some(VocabularyMark {
             name: "mini".into(),
             sha256: "ab".into(),

@@ -6,7 +6,7 @@
 //! reach: for that the last compilation alone, that of this crate, is told to
 //! count its edges. Its inputs are kept in `gosling-fuzz` in the folder for temporary
 //! files, from where the next run continues. What a run finds lies beside them, and
-//! belongs into `readers.rs` as a seed.
+//! belongs into `readers.rs` or `readers/data.rs` as a seed.
 //!
 //! Not bolero: it chooses its engine by a `--cfg` for all crates, so that those
 //! that compute would be compiled anew for it, and counted too.

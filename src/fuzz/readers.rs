@@ -1,19 +1,16 @@
 //! The readers, with good files of each format and the words that it is made of.
 
+mod data;
 mod models;
 
-use std::io::Write as _;
 use std::path::Path;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use super::dictionary::{JSON_WORDS, RON_WORDS, SAFETENSORS_WORDS, TORCH_WORDS, VOCABULARY_WORDS};
 use super::engine::{Reader, feed};
 use super::good_files::{
     checkpoint_seeds, lift, metadata, state, state_seeds, torch_seeds, tuned, vocabulary, written,
 };
-use crate::data::{Benchmark, Split, Template, read_items, read_text_set};
+use crate::data::{Benchmark, Split, Template, read_items};
 use crate::model::ModelConfig;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::pickle::read_state_dict;
@@ -31,7 +28,12 @@ use crate::tuning::states::state_file::{
     Orientation, PthDType, raw_in, state_in, write_companions, write_pth, write_raw,
 };
 
-fn check(name: &'static str, seeds: Vec<Vec<u8>>, words: &[&[u8]], read: &dyn Fn(&[u8]) -> bool) {
+pub(super) fn check(
+    name: &'static str,
+    seeds: Vec<Vec<u8>>,
+    words: &[&[u8]],
+    read: &dyn Fn(&[u8]) -> bool,
+) {
     feed(&Reader {
         name,
         seeds,
@@ -208,54 +210,6 @@ fn vocabularies() {
         read: &reader,
         // The lines of all 65536 ids, and the first two levels of the trie.
         extra_bytes: 4 << 20,
-    });
-}
-
-/// Training sets in every form, plain and packed.
-fn text_set_seeds() -> Vec<Vec<u8>> {
-    let mut seeds = texts(&[
-        "{\"text\":\"a b\"}\n{\"text\":\"\\u00e9\\n\"}\n",
-        "{\"prompt\":\"a\\n\\nb\",\"completion\":\"c\"}\n\n{\"prompt\":\"\",\"completion\":\"d\"}",
-        "[{\"text\":\"a\"},\n{\"text\":\"b\",\"score\":NaN}]\n",
-        "{\n \"text\": \"a\\ud83d\"\n}\n{\n \"text\": \"b\"\n}\n",
-        "prompt,completion\r\n\"a, \"\"b\"\"\",c\r\n",
-    ]);
-    let units = "\u{feff}{\"text\":\"\u{1f600}\"}\n".encode_utf16();
-    seeds.push(units.flat_map(u16::to_le_bytes).collect());
-    seeds
-}
-
-#[test]
-fn text_sets() {
-    let tokenizer = Tokenizer::mini().unwrap();
-    check("jsonl", text_set_seeds(), &JSON_WORDS, &|bytes| {
-        let all = [Template::Plain, Template::UserAssistant];
-        all.into_iter().all(|template| {
-            let read = read_text_set("a.jsonl", bytes, template, &tokenizer);
-            read.is_ok_and(|set| !set.items.is_empty())
-        })
-    });
-}
-
-#[test]
-fn packed_text_sets() {
-    let tokenizer = Tokenizer::mini().unwrap();
-    let mut seeds = text_set_seeds();
-    for seed in &mut seeds {
-        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-        packed.write_all(seed).unwrap();
-        *seed = packed.finish().unwrap();
-    }
-    feed(&Reader {
-        name: "gzip",
-        seeds,
-        words: &[b"\x1f\x8b\x08\0", b"\x01\0\0\xff\xff", b"\x08\x08", b"\0\0"],
-        read: &|bytes| {
-            let read = read_text_set("a.jsonl.gz", bytes, Template::Plain, &tokenizer);
-            read.is_ok_and(|set| !set.items.is_empty())
-        },
-        // A megabyte of text may be packed in a few bytes.
-        extra_bytes: 16 << 20,
     });
 }
 

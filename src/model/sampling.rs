@@ -1,5 +1,7 @@
 //! From logits to the next token.
 
+use std::collections::HashMap;
+
 use crate::error::{Error, Result};
 use crate::random::SplitMix64;
 
@@ -20,11 +22,26 @@ pub enum Sampling {
     },
 }
 
+/// What is taken off the logits of tokens that were chosen already, as the OpenAI
+/// interface has it; and how many tokens are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Taken off once.
+    pub presence: f32,
+    /// Taken off for every time.
+    pub frequency: f32,
+    /// Only so many of the likeliest tokens are drawn from; 0 is all of them.
+    pub top_k: usize,
+}
+
 /// Chooses tokens one after the other.
 #[derive(Debug, Clone)]
 pub struct Sampler {
     sampling: Sampling,
     generator: SplitMix64,
+    limits: Limits,
+    /// How often each token was chosen.
+    counts: HashMap<usize, u32>,
 }
 
 impl Sampler {
@@ -54,7 +71,27 @@ impl Sampler {
         Ok(Self {
             sampling,
             generator: SplitMix64::new(seed),
+            limits: Limits::default(),
+            counts: HashMap::new(),
         })
+    }
+
+    /// The same with penalties, and with fewer tokens to draw from.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] for a penalty that is no number.
+    pub fn limited(mut self, limits: Limits) -> Result<Self> {
+        for (name, penalty) in [
+            ("presence", limits.presence),
+            ("frequency", limits.frequency),
+        ] {
+            if !penalty.is_finite() {
+                let reason = format!("must be a number, is {penalty}");
+                return Err(Error::spec(format!("{name} penalty"), reason));
+            }
+        }
+        self.limits = limits;
+        Ok(self)
     }
 
     /// The next token after `logits`, one a token of the vocabulary.
@@ -62,6 +99,8 @@ impl Sampler {
     /// # Errors
     /// [`Error::Device`] where no logit is a number.
     pub fn pick(&mut self, logits: &[f32]) -> Result<u32> {
+        let penalised = self.penalised(logits);
+        let logits = penalised.as_deref().unwrap_or(logits);
         let picked = match self.sampling {
             Sampling::Greedy => likeliest(logits),
             Sampling::Random {
@@ -69,11 +108,31 @@ impl Sampler {
             } => self.draw(logits, temperature, top_p),
         };
         match picked {
-            Some(token) => Ok(token as u32),
+            Some(token) => {
+                *self.counts.entry(token).or_default() += 1;
+                Ok(token as u32)
+            }
             None => Err(Error::Device(
                 "the model's logits are not finite; a state that diverged can cause this".into(),
             )),
         }
+    }
+
+    /// The logits without what repeating costs; none where it costs nothing.
+    fn penalised(&self, logits: &[f32]) -> Option<Vec<f32>> {
+        let Limits {
+            presence,
+            frequency,
+            ..
+        } = self.limits;
+        if presence == 0.0 && frequency == 0.0 {
+            return None;
+        }
+        let mut logits = logits.to_vec();
+        for (token, count) in &self.counts {
+            logits[*token] -= presence + frequency * *count as f32;
+        }
+        Some(logits)
     }
 
     fn draw(&mut self, logits: &[f32], temperature: f32, top_p: f32) -> Option<usize> {
@@ -86,10 +145,16 @@ impl Sampler {
             // Also leaves out what is not a number.
             .filter(|(_, weight)| *weight > 0.0)
             .collect();
+        let top_k = self.limits.top_k;
+        if top_p < 1.0 || top_k > 0 {
+            weights.sort_by(|a, b| b.1.total_cmp(&a.1));
+        }
+        if top_k > 0 {
+            weights.truncate(top_k);
+        }
         let total: f64 = weights.iter().map(|(_, weight)| weight).sum();
         let mut kept = total;
         if top_p < 1.0 {
-            weights.sort_by(|a, b| b.1.total_cmp(&a.1));
             kept = 0.0;
             let mut n_kept = 0;
             while n_kept < weights.len() && kept < f64::from(top_p) * total {
@@ -181,6 +246,52 @@ mod tests {
             let n_drawn = got.iter().filter(|n| **n > 0).count();
             assert_eq!(n_drawn, n_kept, "{top_p}: {got:?}");
         }
+    }
+
+    #[test]
+    fn what_was_chosen_costs_and_the_tail_is_left_out() {
+        let limited = |limits| {
+            Sampler::new(Sampling::Greedy)
+                .unwrap()
+                .limited(limits)
+                .unwrap()
+        };
+        let logits = [3.0, 2.0, 0.5];
+        let picked = |mut sampler: Sampler, n| -> Vec<u32> {
+            (0..n).map(|_| sampler.pick(&logits).unwrap()).collect()
+        };
+        let presence = Limits {
+            presence: 1.5,
+            ..Limits::default()
+        };
+        // 3, then 1.5 below 2, then 1.5 above 0.5.
+        assert_eq!(picked(limited(presence), 4), [0, 1, 0, 0]);
+        let frequency = Limits {
+            frequency: 1.0,
+            ..Limits::default()
+        };
+        // Equal ones: the first of them.
+        assert_eq!(picked(limited(frequency), 6), [0, 0, 1, 0, 1, 2]);
+        let top_k = Limits {
+            top_k: 2,
+            ..Limits::default()
+        };
+        let mut sampler = Sampler::new(random(5.0, 1.0))
+            .unwrap()
+            .limited(top_k)
+            .unwrap();
+        let drawn: Vec<u32> = (0..500).map(|_| sampler.pick(&logits).unwrap()).collect();
+        assert!(drawn.contains(&0) && drawn.contains(&1) && !drawn.contains(&2));
+        let nan = Limits {
+            presence: f32::NAN,
+            ..Limits::default()
+        };
+        assert!(
+            Sampler::new(Sampling::Greedy)
+                .unwrap()
+                .limited(nan)
+                .is_err()
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
+use crate::data::Template;
 use crate::tuning::spec::StartState;
 
 impl RunSpec {
@@ -20,8 +21,13 @@ impl RunSpec {
             DataSource::Mini(_) => {}
             DataSource::Official { folder, .. } => make_absolute(folder),
             DataSource::Jsonl {
-                train, validation, ..
+                train,
+                validation,
+                template,
             } => {
+                if let Template::File(path) = template {
+                    make_absolute(path);
+                }
                 make_absolute(train);
                 if let Some(path) = validation {
                     make_absolute(path);
@@ -45,7 +51,6 @@ fn make_absolute(path: &mut PathBuf) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::Template;
 
     #[test]
     fn every_path_is_made_absolute() {
@@ -56,14 +61,14 @@ mod tests {
         spec.data.source = DataSource::Jsonl {
             train: "c.jsonl".into(),
             validation: Some("d.jsonl".into()),
-            template: Template::Plain,
+            template: Template::File("f.ron".into()),
         };
         if let Some(start) = spec.method.start_mut() {
             *start = StartState::File("e.pth".into());
         }
         let absolute = format!("{:?}", spec.with_absolute_paths());
         let here = std::env::current_dir().unwrap();
-        for name in ["a.pth", "b.txt", "c.jsonl", "d.jsonl", "e.pth"] {
+        for name in ["a.pth", "b.txt", "c.jsonl", "d.jsonl", "e.pth", "f.ron"] {
             let path = format!("{:?}", here.join(name));
             assert!(absolute.contains(&path), "{path} in {absolute}");
         }

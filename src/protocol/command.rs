@@ -7,7 +7,7 @@ use super::run_spec::RunSpec;
 use super::state_import::ImportRequest;
 use super::trace::TraceRequest;
 use crate::data::{Benchmark, Split};
-use crate::model::sampling::Sampling;
+use crate::model::sampling::{Limits, Sampling};
 use crate::tuning::train::rate_finder::RateRange;
 
 /// A request to the worker. Requests are taken in order; [`Command::Pause`],
@@ -127,10 +127,16 @@ pub struct GenerationRequest {
     pub state: Option<PathBuf>,
     /// The state is taken times this.
     pub alpha: f32,
+    /// The state of the other answer; none is the untuned model.
+    pub other: Option<PathBuf>,
     /// The text.
     pub prompt: String,
+    /// The text that the answer of `state` follows, where that is another one.
+    pub tuned_prompt: Option<String>,
     /// How tokens are chosen, the same for both.
     pub sampling: Sampling,
+    /// What repeating costs, and how many tokens are drawn from.
+    pub limits: Limits,
     /// Tokens that each answer has at most.
     pub max_tokens: usize,
     /// An answer ends before any of these texts.

@@ -2,19 +2,23 @@
 
 use super::run_spec::{DataSource, RunSpec, VocabularySource};
 use crate::data::{PromptFormat, Protocol};
+use crate::error::Result;
 use crate::tuning::spec::Method;
 
 impl RunSpec {
     /// What stands around a prompt in training.
-    pub fn prompt_format(&self) -> PromptFormat {
-        match &self.data.source {
+    ///
+    /// # Errors
+    /// A template's file that cannot be used.
+    pub fn prompt_format(&self) -> Result<PromptFormat> {
+        Ok(match &self.data.source {
             DataSource::Mini(benchmark) => Protocol::Mini.prompt_format(*benchmark),
             DataSource::Official { benchmark, .. } => {
                 let mmlu = self.evaluation.mmlu;
                 Protocol::LmEval { mmlu }.prompt_format(*benchmark)
             }
-            DataSource::Jsonl { template, .. } => template.prompt_format(),
-        }
+            DataSource::Jsonl { template, .. } => template.prompt_format()?,
+        })
     }
 
     /// What the user calls the data.

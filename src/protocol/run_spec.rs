@@ -24,7 +24,7 @@ use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
 /// | `data.source` | the state's hash of the examples, `inputs.json` | other data are refused at a resumption |
 /// | `data.source.template`, a benchmark's wording | the state's template | the exported script, `generate --template`; a prompt that reads otherwise is told |
 /// | `data.leading_token` | the state | everything that feeds a text to the state |
-/// | `data.context_length`, `data.train_limit`, `data.loss_on` | the state's specification | nothing: a state has no length of its own |
+/// | `data.context_length`, `data.train_limit`, `data.held_out`, `data.loss_on` | the state's specification | nothing: a state has no length of its own |
 /// | `method` | the state, and the format of its file | everything, since the file holds what was trained |
 /// | `training` | the state's specification | nothing but a resumption |
 /// | `evaluation.context_length`, `.max_new_tokens`, `.mmlu` | the state's specification, the evaluation's conditions | `eval` and the scoring of a run, unless they are told otherwise |
@@ -95,6 +95,8 @@ pub struct DataSpec {
     pub source: DataSource,
     /// At most this many training examples, the first ones; all by default.
     pub train_limit: Option<usize>,
+    /// Which of the user's own examples are held out where no validation file is named.
+    pub held_out: HeldOut,
     /// Which tokens the loss counts.
     pub loss_on: LossOn,
     /// Let every example end in token 0, so that the model learns to stop there.
@@ -104,6 +106,23 @@ pub struct DataSpec {
     /// Examples of more tokens than this (room for token 0 included) are left out,
     /// and counted.
     pub context_length: usize,
+}
+
+/// Which of the user's own examples are held out, drawn by a seed of their own, so that
+/// runs of any seed compare. Examples with nearly the same prompt stay together.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub enum HeldOut {
+    /// A twentieth of them, at least 20 and at most 500. Of 10 to 50 examples none
+    /// is given away: the number of steps is chosen by cross-validation, and the run
+    /// trains on all of them for so long.
+    #[default]
+    Auto,
+    /// None; the last state is kept.
+    None,
+    /// This share of them.
+    Share(f64),
+    /// So many of them.
+    Count(usize),
 }
 
 /// A set in one of the formats the program reads.
@@ -119,14 +138,14 @@ pub enum DataSource {
         /// The folder that holds the files.
         folder: PathBuf,
     },
-    /// Texts of the user's own, `text` or `prompt` and `completion`: JSON lines, a
-    /// JSON array, or a table with a header.
+    /// Data of the user's own, chats, instructions, prompts or texts: JSON lines, a JSON
+    /// array, a table with a header, tokens, or a folder of text files.
     Jsonl {
         /// The training examples.
         train: PathBuf,
-        /// Held-out examples; without them early stopping is off.
+        /// Held-out examples; without them some of the others are, by `data.held_out`.
         validation: Option<PathBuf>,
-        /// How prompt and completion are joined.
+        /// What stands around prompts, answers and turns.
         template: Template,
     },
 }
@@ -200,6 +219,7 @@ impl Default for DataSpec {
         Self {
             source: DataSource::Mini(Benchmark::Gsm8k),
             train_limit: None,
+            held_out: HeldOut::default(),
             loss_on: LossOn::default(),
             append_end: false,
             leading_token: LeadingToken::default(),
@@ -231,5 +251,17 @@ impl Default for Intervals {
             snapshot: 50,
             snapshot_mib: 1024,
         }
+    }
+}
+
+impl RunSpec {
+    /// The same run for so many steps, on all of the data; a warm-up that is as long
+    /// becomes a tenth of them.
+    pub(crate) fn take_steps(&mut self, steps: usize) {
+        self.training.steps = steps;
+        if self.training.warmup_steps >= steps {
+            self.training.warmup_steps = steps / 10;
+        }
+        self.data.held_out = HeldOut::None;
     }
 }

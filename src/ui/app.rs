@@ -24,6 +24,7 @@ use super::config::history::held;
 use super::config::state::Config;
 use super::dialogs::data_preview::DataPreviews;
 use super::dialogs::export::Exports;
+use super::dialogs::mix::Mixes;
 use super::dialogs::rate_search::RateSearches;
 use super::dialogs::scoring::Scoring;
 use super::dialogs::state_import::StateImports;
@@ -83,6 +84,8 @@ pub struct App {
     pub export: Exports,
     /// States of other programs that come into the window.
     pub import: StateImports,
+    /// Weighted sums of states.
+    pub mix: Mixes,
     /// The accuracy of runs that are over.
     pub scoring: Scoring,
     /// The search for a learning rate.
@@ -142,6 +145,7 @@ impl App {
             adapt: AdaptView::new(saved.adapt, threads),
             export: Exports::new(threads),
             import: StateImports::new(threads),
+            mix: Mixes::new(threads),
             scoring: Scoring::default(),
             rate_search: RateSearches::default(),
             data_preview: DataPreviews::new(threads),
@@ -292,6 +296,7 @@ impl App {
             || self.runs.details.open.is_some()
             || self.export.open.is_some()
             || self.import.open.is_some()
+            || self.mix.open.is_some()
             || self.scoring.open.is_some()
             || self.rate_search.is_open()
             || self.shell.palette.is_some()
@@ -360,7 +365,7 @@ impl App {
             store: &self.workspace.store,
             selection: &self.workspace.selection,
             appearance: self.shell.appearance,
-            has_prompt: !self.playground.settings.prompt.is_empty(),
+            has_prompt: self.playground.has_prompt(),
             prompt: prompt_id(),
             listed,
         }

@@ -12,6 +12,7 @@ use crate::protocol::event::{
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::SelectBy;
+use crate::tuning::states::alpha_scan::{AlphaLoss, alpha_note};
 
 /// A run that has started.
 pub(super) struct ActiveRun<'a> {
@@ -20,6 +21,8 @@ pub(super) struct ActiveRun<'a> {
     pub sources: Sources<'a>,
     pub tuning: Option<Tuning<'a>>,
     pub evaluations: Vec<(EvaluationPhase, EvaluationSummary)>,
+    /// How strong the state is best, once it is known.
+    pub alphas: Vec<AlphaLoss>,
 }
 
 /// The state that a run keeps.
@@ -62,8 +65,14 @@ impl ActiveRun<'_> {
         // Before the evaluation, so that stopping there loses nothing.
         tuning.save(context)?;
         tuning.store(context)?;
+        let tuned = self.outcome(false)?.tuned;
+        if let Some(tuning) = &self.tuning {
+            self.alphas = tuning.scan_alphas(&tuned, context)?;
+        }
+        if let Some(note) = alpha_note(&self.alphas) {
+            context.folder()?.append_log(&note)?;
+        }
         if plan.after {
-            let tuned = self.outcome(false)?.tuned;
             self.measure(EvaluationPhase::After, Some(&tuned), context)?;
         }
         self.hand_over(false, context)?;
@@ -170,6 +179,7 @@ impl ActiveRun<'_> {
             figures: Figures {
                 step,
                 validation_loss,
+                alpha: &self.alphas,
                 evaluations: &self.evaluations,
             },
         };

@@ -4,10 +4,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::held_out::{hold_out, is_held_out};
+use super::own_data::OwnData;
 use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
-use crate::data::{
-    Example, Item, Loaded, Preview, Protocol, Split, endless_note, load, load_text_set, mini,
-};
+use crate::data::{Example, Item, Loaded, Preview, Protocol, Split, load, mini};
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::model::tokenizer::Tokenizer;
@@ -28,12 +27,19 @@ pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) ->
     loaded
         .items
         .truncate(spec.data.train_limit.unwrap_or(usize::MAX));
-    if spec.data.append_end {
+    let is_own = matches!(spec.data.source, DataSource::Jsonl { .. });
+    if spec.data.append_end && !is_own {
         loaded.items.iter_mut().for_each(Example::append_end);
     }
     loaded.learn_behind(spec.data.leading_token);
     let limit = spec.data.context_length.saturating_sub(1);
-    Ok(Preview::new(&loaded, &tokenizer, limit, n_shown))
+    Ok(Preview::new(
+        &loaded,
+        &tokenizer,
+        spec.data.loss_on,
+        limit,
+        n_shown,
+    ))
 }
 
 /// The training set of a run, or why it cannot be read.
@@ -60,14 +66,13 @@ pub(super) fn examples(
             (loaded, Protocol::LmEval { mmlu })
         }
         DataSource::Jsonl {
-            train, template, ..
+            train,
+            validation,
+            template,
         } => {
-            let mut loaded = load_text_set(train, *template, tokenizer)?;
-            if !spec.data.append_end {
-                let note = endless_note(&loaded.items, tokenizer);
-                loaded.notes.extend(note);
-            }
-            return Ok(loaded);
+            let paths = (train.as_path(), validation.as_deref());
+            let own = OwnData::load(paths, &template.prompt_format()?, spec, tokenizer)?;
+            return Ok(own.train);
         }
     };
     let example = |item: &Item| match is_unwanted.load(Ordering::Relaxed) {
@@ -127,7 +132,7 @@ mod tests {
         let preview = preview.unwrap();
         assert_eq!((preview.n_examples, preview.n_bad_lines), (1, 1));
         assert_eq!(preview.bad_lines[0].line, 2);
-        assert!(preview.examples[0].iter().any(|token| token.is_target));
+        assert!(preview.examples[0].iter().any(|token| token.is_counted));
         assert!(preview.notes[0].starts_with("1 of 1 examples end in neither"));
         let ended = look(|spec| {
             spec.data.append_end = true;
@@ -161,17 +166,17 @@ mod tests {
         };
         let all = preview(LeadingToken::Zero);
         assert_eq!(all.n_examples, 2);
-        assert_eq!(all.n_target_tokens, all.n_tokens);
+        assert_eq!(all.n_counted_tokens, all.n_tokens);
         let none = preview(LeadingToken::None);
         assert_eq!(none.n_examples, 1);
         assert_eq!(none.n_tokens, all.n_tokens - 1);
-        assert_eq!(none.n_target_tokens, none.n_tokens - 1);
-        let is_target = |token: &crate::data::ShownToken| token.is_target;
-        let shown: Vec<bool> = none.examples[0].iter().map(is_target).collect();
+        assert_eq!(none.n_counted_tokens, none.n_tokens - 1);
+        let is_counted = |token: &crate::data::ShownToken| token.is_counted;
+        let shown: Vec<bool> = none.examples[0].iter().map(is_counted).collect();
         assert!(!shown[0] && shown[1..].iter().all(|is| *is), "{shown:?}");
         let told = |note: &String| note.starts_with("1 of 2 training examples have a single token");
         assert!(none.notes.iter().any(told), "{:?}", none.notes);
-        assert_eq!(preview(LeadingToken::Both).n_target_tokens, none.n_tokens);
+        assert_eq!(preview(LeadingToken::Both).n_counted_tokens, none.n_tokens);
     }
 
     #[test]

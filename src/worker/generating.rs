@@ -44,15 +44,21 @@ pub(super) fn generate(
         }
         None => (None, None),
     };
+    let other = match &request.other {
+        Some(path) => Some(read_start(path, 1.0, loaded)?.0),
+        None => None,
+    };
     let tokenizer = own_vocabulary.unwrap_or(tokenizer);
     let prompt = tokenizer.encode_bytes(request.prompt.as_bytes());
+    let tuned_prompt = request.tuned_prompt.as_ref();
+    let tuned_prompt = tuned_prompt.map(|text| tokenizer.encode_bytes(text.as_bytes()));
     let mut writers = Vec::new();
     for answer in answers(request) {
-        let start = match answer {
-            Answer::Untuned => None,
-            Answer::Tuned => start.as_ref(),
+        let (start, prompt) = match answer {
+            Answer::Untuned => (other.as_ref(), &prompt),
+            Answer::Tuned => (start.as_ref(), tuned_prompt.as_ref().unwrap_or(&prompt)),
         };
-        writers.push(Writer::new(answer, request, loaded, start, &prompt)?);
+        writers.push(Writer::new(answer, request, loaded, start, prompt)?);
     }
     while !writers.is_empty() {
         let is_stopped = match context.poll(0) {
@@ -139,7 +145,7 @@ impl<'a> Writer<'a> {
         start: Option<&(Start, TextStart)>,
         prompt: &[u32],
     ) -> Result<Self> {
-        let sampler = Sampler::new(request.sampling)?;
+        let sampler = Sampler::new(request.sampling)?.limited(request.limits)?;
         let (start, text_start) = match start {
             Some((start, text_start)) => (Some(start), *text_start),
             None => (None, TextStart::Zero),

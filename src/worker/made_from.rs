@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::run_data::RunData;
 use super::session::LoadedModel;
 use crate::atomic::write_atomic;
-use crate::data::Example;
+use crate::data::Role;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::model::checkpoint::is_same_content;
@@ -36,16 +36,16 @@ impl MadeFrom {
         spec: &RunSpec,
         loaded: &LoadedModel,
         tokenizer: &Tokenizer,
-        data: &RunData,
+        run_data: &RunData,
     ) -> Self {
         let name = spec.model.vocabulary.name(tokenizer.vocab_size());
         let vocabulary = VocabularyMark::new(name, tokenizer);
-        let data = data_fingerprint(data);
+        let data = data_fingerprint(run_data);
         let metadata = Metadata {
             base_fingerprint: Some(loaded.fingerprint.clone()),
             base_model: Some(loaded.file.clone()),
             vocabulary: Some(vocabulary.clone()),
-            template: Some(spec.prompt_format()),
+            template: Some(run_data.prompt_format.clone()),
             leading_token: Some(spec.data.leading_token),
             method: Some(spec.method.name().into()),
             data_fingerprint: Some(data.clone()),
@@ -207,13 +207,23 @@ fn data_fingerprint(data: &RunData) -> String {
         validation,
         benchmark: _,
         held_out: _,
+        prompt_format: _,
+        is_small: _,
         notes: _,
     } = data;
     for examples in [train, validation] {
         hash.update((examples.len() as u64).to_le_bytes());
-        for Example { context, target } in examples {
-            add_tokens(&mut hash, context);
-            add_tokens(&mut hash, target);
+        for example in examples {
+            // A text is one that follows nothing.
+            if matches!(example.turns.as_slice(), [turn] if turn.role != Role::Given) {
+                add_tokens(&mut hash, &[]);
+            }
+            for (turn, place) in example.places() {
+                add_tokens(&mut hash, &example.tokens[place]);
+                if let Some(mark) = turn.mark {
+                    hash.update([2, u8::from(mark)]);
+                }
+            }
         }
     }
     format!("{:x}", hash.finalize())

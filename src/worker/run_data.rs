@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::held_out::{hold_out, is_held_out};
+use super::own_data::OwnData;
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
-    Benchmark, Example, Item, Loaded, Protocol, Split, endless_note, leave_out_single_tokens, load,
-    load_text_set, mini,
+    Benchmark, Example, Item, Loaded, PromptFormat, Protocol, Split, leave_out_single_tokens, load,
+    mini,
 };
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
@@ -23,6 +24,10 @@ pub(super) struct RunData {
     pub benchmark: Option<BenchmarkSet>,
     /// The held-out items, for runs that select by their accuracy.
     pub held_out: Option<BenchmarkSet>,
+    /// What stands around prompts.
+    pub prompt_format: PromptFormat,
+    /// Whether the number of steps is to be chosen by cross-validation.
+    pub is_small: bool,
     /// What was left out, and other things the user should know.
     pub notes: Vec<String>,
 }
@@ -52,6 +57,8 @@ impl RunData {
     /// Files that cannot be used, and sets of which nothing is left.
     pub fn load(spec: &RunSpec, tokenizer: &Tokenizer) -> Result<Self> {
         let mut notes = Vec::new();
+        let mut is_small = false;
+        let mut n_validation = spec.training.validation_limit.unwrap_or(usize::MAX);
         let (mut train, mut validation, benchmarks) = match &spec.data.source {
             DataSource::Mini(benchmark) => {
                 let items = mini_items(*benchmark, spec, tokenizer)?;
@@ -67,20 +74,20 @@ impl RunData {
                 template,
             } => {
                 notes.push("texts have no correct answer; only the loss is measured".into());
-                let mut read = |path: &Path| {
-                    let loaded = load_text_set(path, *template, tokenizer)?;
-                    note_loaded(&loaded, &mut notes);
-                    Ok(loaded.items)
+                let paths = (train.as_path(), validation.as_deref());
+                let format = template.prompt_format()?;
+                let own = OwnData::load(paths, &format, spec, tokenizer)?;
+                note_loaded(&own.train, &mut notes);
+                is_small = own.is_small;
+                n_validation = match validation {
+                    Some(_) => n_validation,
+                    None => usize::MAX,
                 };
-                let train = read(train)?;
-                let validation = validation.as_deref().map(read).transpose()?;
-                if !spec.data.append_end {
-                    notes.extend(endless_note(&train, tokenizer));
-                }
-                (train, validation.unwrap_or_default(), (None, None))
+                (own.train.items, own.validation, (None, None))
             }
         };
-        if spec.data.append_end {
+        let is_own = matches!(spec.data.source, DataSource::Jsonl { .. });
+        if spec.data.append_end && !is_own {
             let all = train.iter_mut().chain(&mut validation);
             all.for_each(Example::append_end);
         }
@@ -90,14 +97,16 @@ impl RunData {
             validation,
             benchmark,
             held_out,
+            prompt_format: spec.prompt_format()?,
+            is_small,
             notes,
         };
-        data.keep(spec)?;
+        data.keep(spec, n_validation)?;
         Ok(data)
     }
 
     /// Leaves out what is too long or beyond the limits.
-    fn keep(&mut self, spec: &RunSpec) -> Result<()> {
+    fn keep(&mut self, spec: &RunSpec, n_validation: usize) -> Result<()> {
         let DataSpec {
             train_limit,
             context_length,
@@ -136,12 +145,11 @@ impl RunData {
                 ));
             }
         }
-        let limit = spec.training.validation_limit.unwrap_or(usize::MAX);
-        self.validation.truncate(limit);
+        self.validation.truncate(n_validation);
         if let Some(held_out) = &mut self.held_out {
-            held_out.items.items.truncate(limit);
+            held_out.items.items.truncate(n_validation);
         }
-        if self.validation.is_empty() && spec.training.validate_every > 0 {
+        if self.validation.is_empty() && !self.is_small && spec.training.validate_every > 0 {
             let reason = "there are no validation examples, so over-fitting is not noticed and \
                           the last state is kept";
             self.notes.push(reason.into());
@@ -278,14 +286,13 @@ fn split(split: EvaluationSplit) -> Split {
 }
 
 fn note_loaded<T>(loaded: &Loaded<T>, notes: &mut Vec<String>) {
+    if let Some(first) = loaded.bad_lines.first() {
+        let n_bad = loaded.n_bad_lines;
+        notes.push(format!(
+            "{n_bad} lines cannot be used and are left out, the first is {first}"
+        ));
+    }
     notes.extend(loaded.notes.iter().cloned());
-    let Some(first) = loaded.bad_lines.first() else {
-        return;
-    };
-    let n_bad = loaded.n_bad_lines;
-    notes.push(format!(
-        "{n_bad} lines cannot be used and are left out, the first is {first}"
-    ));
 }
 
 #[cfg(test)]

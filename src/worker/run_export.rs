@@ -5,12 +5,15 @@ use serde::Serialize;
 
 use super::context::{Context, JobPhase};
 use crate::error::Result;
+use crate::model::checkpoint::Checkpoint;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunEvent, RunId};
-use crate::protocol::run_spec::RunSpec;
+use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
+use crate::tuning::states::alpha_scan::AlphaLoss;
 use crate::tuning::states::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, write_bundle};
+use crate::tuning::states::state_file::sidecar::file_sha256;
 use crate::tuning::states::state_file::{
     ExportReport, Metadata, PthDType, write_companions, write_pth, write_safetensors,
 };
@@ -32,6 +35,9 @@ pub(super) struct Figures<'a> {
     pub step: usize,
     /// Its validation loss, if it was measured.
     pub validation_loss: Option<f64>,
+    /// Its losses on held-out examples when it is multiplied by numbers around 1.
+    #[serde(skip_serializing_if = "<[AlphaLoss]>::is_empty")]
+    pub alpha: &'a [AlphaLoss],
     /// What was measured of the model with and without it.
     pub evaluations: &'a [(EvaluationPhase, EvaluationSummary)],
 }
@@ -49,6 +55,7 @@ impl Handover<'_> {
         let metadata = Metadata {
             spec_ron: Some(print_spec(self.spec)?),
             metrics_json: serde_json::to_string(&self.figures).ok(),
+            base_sha256: self.base_sha256(),
             ..self.metadata.clone()
         };
         if let Some(lift) = &self.tuned.lift {
@@ -68,6 +75,17 @@ impl Handover<'_> {
         write_companions(&other.path, &metadata)?;
         self.report(own, context)?;
         self.report(other, context)
+    }
+
+    /// The SHA-256 of the weights' file, if that is still the one that was read.
+    fn base_sha256(&self) -> Option<String> {
+        let path = match &self.spec.model.checkpoint {
+            CheckpointSource::Mini => return None,
+            CheckpointSource::File(path) => path,
+        };
+        let file = Checkpoint::open(path).ok().filter(|_| path.is_file())?;
+        let is_same = Some(file.fingerprint()) == self.metadata.base_fingerprint;
+        is_same.then(|| file_sha256(path).ok()).flatten()
     }
 
     fn report(&self, written: ExportReport, context: &mut Context<'_>) -> Result<()> {

@@ -7,6 +7,7 @@ use super::active_run::ActiveRun;
 use super::best::Validations;
 use super::context::{Context, JobPhase};
 use super::control::Job;
+use super::cross_validation::choose_steps;
 use super::distances::measure_distances;
 use super::generating::generate;
 use super::importing::compare_state;
@@ -125,11 +126,17 @@ fn prepare<'a>(
         made_from.check_start(start, accept_changes, &mut data.notes)?;
     }
     let LoadedModel { device, model, .. } = loaded;
-    let trainer = match spec.method.tuned() {
+    let trainer = match spec.method.clone().tuned() {
         None => None,
         Some((_, start)) => {
             let leading = spec.data.leading_token;
             let start = start_state(start, model, device, &tokenizer, leading.in_use())?;
+            if let (StartCheck::New { .. }, true) = (check, data.is_small) {
+                let chosen = choose_steps(spec, loaded, &data, &start, context)?;
+                spec.take_steps(chosen.steps);
+                data.notes.push(chosen.note());
+                context.during = JobPhase::Preparing;
+            }
             let (method, training) = (&spec.method, &spec.training);
             Some(Trainer::with_leading_token(
                 model,
@@ -190,6 +197,7 @@ fn start(
         sources,
         tuning,
         evaluations: Vec::new(),
+        alphas: Vec::new(),
     };
     active.finish(context)
 }
@@ -216,6 +224,7 @@ fn resume_run(
             accept_changes: changes.accept,
         },
     };
+    let training = spec.training.clone();
     let Prepared {
         loaded,
         tokenizer,
@@ -223,6 +232,7 @@ fn resume_run(
         made_from,
         trainer,
     } = &mut prepare(&mut spec, check, session, context)?;
+    let has_chosen_steps = spec.training != training;
     context.during = JobPhase::OpeningRun;
     let mut validations = Validations::default();
     let mut notes = Vec::new();
@@ -240,7 +250,7 @@ fn resume_run(
         }
         StartCheck::New { .. } => notes.append(&mut data.notes),
     }
-    if changes.model.is_some() {
+    if changes.model.is_some() || has_chosen_steps {
         folder.replace_spec(&spec)?;
     }
     made_from.keep(&folder, tokenizer)?;
@@ -270,6 +280,7 @@ fn resume_run(
         sources,
         tuning,
         evaluations: past.evaluations.into_iter().filter(is_kept).collect(),
+        alphas: Vec::new(),
     };
     active.finish(context)
 }
@@ -316,7 +327,7 @@ fn search_rate(
     find_rate(
         &mut trainer,
         range,
-        &mut |step| micro_batches(&order, data, spec, step),
+        &mut |step| micro_batches(&order, &data.train, spec, step),
         &mut |done, total| {
             context.poll(done)?;
             context.report(Event::Job(JobEvent::RateProgress { done, total }))

@@ -5,7 +5,7 @@ use crate::data::Example;
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
-use crate::tuning::spec::{Layers, LossOn};
+use crate::tuning::spec::Layers;
 
 /// The longest of the training examples, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,10 +17,7 @@ pub(super) struct Longest {
 impl Longest {
     /// Of the examples of a run; none where there are none.
     pub fn of(spec: &RunSpec, data: &RunData) -> Option<Self> {
-        let counted = |example: &Example| match spec.data.loss_on {
-            LossOn::Answer => example.target.len(),
-            LossOn::Everything => example.n_tokens(),
-        };
+        let counted = |example: &Example| example.n_counted(spec.data.loss_on);
         Some(Self {
             tokens: data.train.iter().map(Example::n_tokens).max()?,
             counted: data.train.iter().map(counted).max()?,

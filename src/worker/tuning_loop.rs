@@ -22,6 +22,7 @@ use crate::tuning::states::checkpoint_file::write_checkpoint;
 use crate::tuning::train::batch::{Batch, DataOrder};
 use crate::tuning::train::trainer::{Divergence, StepNumbers, Trainer};
 
+mod alphas;
 mod reporting;
 
 /// Checkpoints that are kept: one to continue from, one should that be damaged.
@@ -197,7 +198,7 @@ impl<'a> Tuning<'a> {
     /// Queues the step after `step` steps.
     fn step(&mut self, step: usize) -> Result<()> {
         let start = Instant::now();
-        let batches = micro_batches(&self.order, self.data, self.spec, step);
+        let batches = micro_batches(&self.order, &self.data.train, self.spec, step);
         self.trainer.step(&batches)?;
         self.pending
             .push(batches.iter().map(Batch::n_real_tokens).sum());
@@ -347,7 +348,7 @@ impl<'a> Tuning<'a> {
 /// The micro-batches of the step after `step` steps.
 pub(super) fn micro_batches(
     order: &DataOrder,
-    data: &RunData,
+    train: &[Example],
     spec: &RunSpec,
     step: usize,
 ) -> Vec<Batch> {
@@ -357,7 +358,7 @@ pub(super) fn micro_batches(
         let first = idx * spec.training.batch;
         let chosen = (first..).zip(order.batch(idx));
         let examples: Vec<_> = chosen
-            .map(|(position, idx)| (&data.train[idx], leading.of_example(seed, position)))
+            .map(|(position, idx)| (&train[idx], leading.of_example(seed, position)))
             .collect();
         Batch::of(&examples, spec.data.loss_on)
     };
@@ -368,7 +369,7 @@ pub(super) fn micro_batches(
 
 /// Batches of examples of like length, so that little is padding; each example as
 /// the state will be used.
-fn batches_by_length(examples: &[Example], spec: &RunSpec) -> Vec<Batch> {
+pub(super) fn batches_by_length(examples: &[Example], spec: &RunSpec) -> Vec<Batch> {
     let start = spec.data.leading_token.in_use();
     let mut sorted: Vec<_> = examples.iter().map(|example| (example, start)).collect();
     sorted.sort_by_key(|(example, _)| example.n_tokens());

@@ -11,7 +11,7 @@ fn data_of_every_form_are_shown() {
     check(
         "inspect array.json",
         &[
-            "array.json: a data set, a JSON array",
+            "array.json: prompts and completions, a JSON array",
             "a[b]",
             "note: 1 of 1 examples end in neither",
         ],
@@ -39,10 +39,23 @@ fn data_of_every_form_are_shown() {
     );
     check("inspect gsm8k/test.jsonl", &["a file of GSM8K, JSON lines"]);
     let refused = |arguments: &str, line: &str| check_refused(folder.path(), arguments, 2, line);
-    write("chat.jsonl", "{\"messages\": []}\n");
-    refused(
+    write("none.jsonl", "{\"messages\": []}\n");
+    refused("inspect none.jsonl", "`messages`: no turn of the assistant");
+    write(
+        "chat.jsonl",
+        r#"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
+    );
+    check(
         "inspect chat.jsonl",
-        "this one has `messages`; chats are not read",
+        &[
+            "chat.jsonl: chats (messages), JSON lines",
+            "     user  User|:| a|\\n\\n|",
+            "\nassistant  [ b|\\n\\n]",
+        ],
+    );
+    refused(
+        "inspect chat.jsonl --template Plain",
+        "set data.source.template=UserAssistant",
     );
     write("a.parquet", "PAR1\x15\x04");
     refused("inspect a.parquet", "Parquet: ");

@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod persona;
 mod script;
 
 use std::collections::HashMap;

@@ -38,17 +38,17 @@ fn tune(folder: &Path, name: &str, fields: &[&str]) -> PathBuf {
     folder.join("runs").join(format!("{name}-0001"))
 }
 
-fn python() -> OsString {
+pub(super) fn python() -> OsString {
     env::var_os("GOSLING_PYTHON").unwrap_or_else(|| "python3".into())
 }
 
-fn gosling(folder: &Path) -> Command {
+pub(super) fn gosling(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gosling"));
     command.current_dir(folder);
     command
 }
 
-fn succeeded(output: Output) -> String {
+pub(super) fn succeeded(output: Output) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8(output.stdout).unwrap()

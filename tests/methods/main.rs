@@ -49,9 +49,9 @@ fn examples() -> Vec<Example> {
         "Who wrote Emma?",
         "How many legs has a spider?",
     ]
-    .map(|question| Example {
-        context: tokenizer.encode(&format!("Question: {question}\nAnswer:")),
-        target: tokenizer.encode(" 5\n\n"),
+    .map(|question| {
+        let context = tokenizer.encode(&format!("Question: {question}\nAnswer:"));
+        Example::new(context, tokenizer.encode(" 5\n\n"))
     })
     .to_vec()
 }

@@ -22,10 +22,7 @@ fn every_preset_takes_a_step() {
     let device = Device::flex();
     let checkpoint = random_checkpoint(&config, 1).unwrap();
     let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
-    let examples = [Example {
-        context: (1..20).collect(),
-        target: (20..28).collect(),
-    }];
+    let examples = [Example::new((1..20).collect(), (20..28).collect())];
     for (name, _) in PRESETS {
         let spec = preset(name).unwrap();
         spec.check().unwrap();

@@ -51,7 +51,7 @@ fn what_is_left_out_is_said_with_its_reason() {
     let path = folder.path().join("texts.jsonl");
     let long = "1".repeat(90);
     let lines = format!(
-        "{{\"prompt\":\"1+1 =\",\"completion\":\" 2\"}}\n{{\"text\":\"{long}\"}}\nno json\n{{\"text\":\"\"}}\n"
+        "{{\"prompt\":\"1+1 =\",\"completion\":\" 2\"}}\n{{\"prompt\":\"{long}\",\"completion\":\" 2\"}}\nno json\n{{\"text\":\"\"}}\n"
     );
     std::fs::write(&path, lines).unwrap();
     let mut harness = looking(Appearance::Dark, |app| {

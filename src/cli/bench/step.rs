@@ -264,7 +264,7 @@ impl StepArguments {
         let example = |row| {
             let mut context: Vec<u32> = (0..self.tokens).map(|t| id(row, t) as u32).collect();
             let target = context.split_off(n_context);
-            Example { context, target }
+            Example::new(context, target)
         };
         (0..self.batch).map(example).collect()
     }

@@ -134,3 +134,41 @@ fn own_files_keep_what_is_not_named() {
         Ok(own("x", Some("b"), Template::UserAssistant))
     );
 }
+
+#[test]
+fn chats_get_the_template_of_chats_and_others_what_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let chats = path("chats.jsonl", "{\"messages\": []}\n");
+    let texts = path("texts.jsonl", "{\"text\": \"a\"}\n");
+    let base = RunSpec::default();
+    let template = |options: SourceOptions| match source(options, &base) {
+        Ok(DataSource::Jsonl { template, .. }) => Ok(template),
+        Ok(other) => panic!("{other:?}"),
+        Err(message) => Err(message),
+    };
+    let of = |path: &Path| data(path.to_str().unwrap());
+    assert_eq!(template(of(&chats)), Ok(Template::UserAssistant));
+    assert_eq!(template(of(&texts)), Ok(Template::Plain));
+    let asked = |path: &Path| SourceOptions {
+        template: Some(Template::Think),
+        ..of(path)
+    };
+    assert_eq!(template(asked(&chats)), Ok(Template::Think));
+    let benchmark = SourceOptions {
+        template: Some(Template::Think),
+        ..SourceOptions::default()
+    };
+    assert!(
+        template(benchmark)
+            .unwrap_err()
+            .starts_with("--template: a benchmark")
+    );
+    // A folder of texts is data too.
+    path("a.txt", "a");
+    assert_eq!(template(of(folder.path())), Ok(Template::Plain));
+}

@@ -6,7 +6,8 @@ use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::DeviceChoice;
 use crate::model::checkpoint::has_ending_of_weights;
 use crate::protocol::run_spec::{
-    CheckpointSource, DataSource, EvaluationSplit, LeadingToken, Precision, VocabularySource,
+    CheckpointSource, DataSource, EvaluationSplit, HeldOut, LeadingToken, Precision,
+    VocabularySource,
 };
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, Dynamics, Layers, LossOn, Method, MethodKind,
@@ -57,12 +58,10 @@ plain_choices! {
         Int8 => "8-bit integers",
         NF4 => "4-bit NF4",
     }
-    Template {
-        Plain => "Plain",
-        UserAssistant => "User, Assistant",
-    }
     LossOn {
-        Answer => "The answer",
+        Answer => "Every answer",
+        LastAnswer => "The last answer",
+        Marked => "Marked turns",
         Everything => "Every token",
     }
     LeadingToken {
@@ -171,6 +170,57 @@ impl Choice for VocabularySource {
             1 => Self::Mini,
             2 => Self::World,
             _ => Self::File(PathBuf::new()),
+        };
+    }
+}
+
+impl Choice for Template {
+    fn names(&self) -> Vec<String> {
+        names([
+            "Plain",
+            "User, Assistant",
+            "Thoughts",
+            "Thoughts (think)",
+            "Thoughts (think a bit)",
+            "Thoughts (think a lot)",
+            "Empty thoughts",
+            "Empty thoughts, one line",
+            "Alpaca",
+            "File",
+        ])
+    }
+
+    fn chosen(&self) -> usize {
+        let built_in = Self::BUILT_IN.iter().position(|it| it == self);
+        built_in.unwrap_or(Self::BUILT_IN.len())
+    }
+
+    fn choose(&mut self, idx: usize) {
+        let built_in = Self::BUILT_IN.get(idx).cloned();
+        *self = built_in.unwrap_or_else(|| Self::File(PathBuf::new()));
+    }
+}
+
+impl Choice for HeldOut {
+    fn names(&self) -> Vec<String> {
+        names(["Automatic", "None", "A share", "A number"])
+    }
+
+    fn chosen(&self) -> usize {
+        match self {
+            Self::Auto => 0,
+            Self::None => 1,
+            Self::Share(_) => 2,
+            Self::Count(_) => 3,
+        }
+    }
+
+    fn choose(&mut self, idx: usize) {
+        *self = match idx {
+            0 => Self::Auto,
+            1 => Self::None,
+            2 => Self::Share(0.1),
+            _ => Self::Count(50),
         };
     }
 }

@@ -2,7 +2,8 @@
 
 use super::field::{Field, choice, slot};
 use super::range::Range;
-use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
+use crate::data::Template;
+use crate::protocol::run_spec::{CheckpointSource, DataSource, HeldOut, RunSpec, VocabularySource};
 
 /// The longest text and answer, in tokens.
 pub const MAX_CONTEXT: usize = 1_048_576;
@@ -61,7 +62,7 @@ pub(super) const DATA: &[Field] = &[
             DataSource::Mini(_) | DataSource::Official { .. } => None,
         }
     })
-    .hint("Examples with a text, or with a prompt and a completion: JSON Lines, a JSON array, or a table (CSV) with a header. Files packed with gzip are read too."),
+    .hint("Chats (messages or conversations), instructions (Alpaca), prompts and completions, segments, or texts: JSON Lines, a JSON array, or a table (CSV) with a header, packed with gzip or not. Tokens (.bin and .idx) and a folder of text files are read too."),
     Field::new("data.source.validation", "Validation file", |spec| {
         match &mut spec.data.source {
             DataSource::Jsonl { validation, .. } => slot(validation),
@@ -69,14 +70,47 @@ pub(super) const DATA: &[Field] = &[
         }
     })
     .optional("none", 0.0)
-    .hint("Held-out examples in the same format. Without them over-fitting is not seen, and the run keeps its last state."),
+    .hint("Held-out examples in the same format. Without it, some examples of the training file are held out."),
     Field::new("data.source.template", "Template", |spec| {
         match &mut spec.data.source {
             DataSource::Jsonl { template, .. } => choice(template),
             DataSource::Mini(_) | DataSource::Official { .. } => None,
         }
     })
-    .hint("The text around a prompt and its completion. User, Assistant is the format of the G1 chat models."),
+    .hint("The text around prompts, answers and the turns of a chat. User, Assistant is the format that RWKV-7 G1 and World were trained with; the ones with thoughts are the other formats of G1."),
+    Field::new("data.source.template", "Template file", |spec| {
+        match &mut spec.data.source {
+            DataSource::Jsonl {
+                template: Template::File(path),
+                ..
+            } => slot(path),
+            DataSource::Jsonl { .. } | DataSource::Mini(_) | DataSource::Official { .. } => None,
+        }
+    })
+    .hint("A short RON file, as in (name: \"Mine\", before: \"Q: \", after: \"\\n\\nA:\", answer_before: \" \", answer_after: \"\\n\\n\", stops: [\"\\n\\n\"], one_paragraph: true)."),
+    Field::new("data.held_out", "Held-out examples", |spec| {
+        choice(&mut spec.data.held_out)
+    })
+    .used_if(holds_out)
+    .hint("The examples of the training file that are kept for validation if there is no validation file. Automatic: 5 %, at least 20 and at most 500; of 10 to 50 examples none, and the number of steps is chosen by cross-validation. Examples with nearly the same prompt stay together."),
+    Field::new("data.held_out", "Held-out share", |spec| {
+        match &mut spec.data.held_out {
+            HeldOut::Share(share) => slot(share),
+            HeldOut::Auto | HeldOut::None | HeldOut::Count(_) => None,
+        }
+    })
+    .used_if(holds_out)
+    .range(Range::above(0.0).below(1.0))
+    .hint("The share of the examples that is held out."),
+    Field::new("data.held_out", "Held-out number", |spec| {
+        match &mut spec.data.held_out {
+            HeldOut::Count(count) => slot(count),
+            HeldOut::Auto | HeldOut::None | HeldOut::Share(_) => None,
+        }
+    })
+    .used_if(holds_out)
+    .range(Range::from(1.0))
+    .hint("The number of examples that are held out."),
     Field::new("data.append_end", "End token", |spec| {
         slot(&mut spec.data.append_end)
     })
@@ -91,7 +125,7 @@ pub(super) const DATA: &[Field] = &[
     Field::new("data.loss_on", "Loss on", |spec| {
         choice(&mut spec.data.loss_on)
     })
-    .hint("The tokens that count in the loss: those of the answer, or every token after the first."),
+    .hint("The tokens that count in the loss: every answer of an example, its last answer, what the data mark with train or weight, or every token after the first."),
     Field::new("data.leading_token", "Leading token", |spec| {
         choice(&mut spec.data.leading_token)
     })
@@ -104,6 +138,14 @@ pub(super) const DATA: &[Field] = &[
     .range(Range::whole(2, MAX_CONTEXT))
     .hint("Training examples with more tokens than this are left out, and counted. A larger value makes short examples no more expensive."),
 ];
+
+/// Whether some of the user's own examples may be held out.
+fn holds_out(spec: &RunSpec) -> bool {
+    match &spec.data.source {
+        DataSource::Jsonl { validation, .. } => validation.is_none(),
+        DataSource::Mini(_) | DataSource::Official { .. } => false,
+    }
+}
 
 /// Whether the data are the user's own texts.
 fn has_own_texts(spec: &RunSpec) -> bool {

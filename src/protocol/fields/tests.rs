@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::choice::Choice;
 use super::slot::{Number, Slot};
 use super::*;
-use crate::data::Benchmark;
+use crate::data::{Benchmark, Template};
 use crate::persist::spec_file::{field_value, fields as printed};
 use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, VocabularySource};
 use crate::tuning::spec::{EarlyStopping, Gamma, Layers, Method, MethodKind, StartState};
@@ -25,6 +25,16 @@ fn specs() -> Vec<RunSpec> {
     });
     for source in DataSource::all() {
         add(&|spec| spec.data.source = source.clone());
+    }
+    for idx in 0..4 {
+        add(&|spec| {
+            spec.data.source = DataSource::Jsonl {
+                train: "a.jsonl".into(),
+                validation: None,
+                template: Template::File("a.ron".into()),
+            };
+            spec.data.held_out.choose(idx);
+        });
     }
     for idx in 0..3 {
         add(&|spec| spec.training.schedule.choose(idx));

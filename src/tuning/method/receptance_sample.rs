@@ -115,12 +115,8 @@ mod tests {
 
     /// Long ones and short ones, so that batches differ in their padding.
     fn examples() -> Vec<Example> {
-        let example = |idx: u32| Example {
-            context: (0..3 + idx * 7 % 40)
-                .map(|t| 1 + (t * 13 + idx) % 200)
-                .collect(),
-            target: vec![5, 6],
-        };
+        let context = |idx: u32| (0..3 + idx * 7 % 40).map(move |t| 1 + (t * 13 + idx) % 200);
+        let example = |idx: u32| Example::new(context(idx).collect(), vec![5, 6]);
         (0..9).map(example).collect()
     }
 

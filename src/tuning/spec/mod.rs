@@ -10,18 +10,9 @@ use crate::error::{Error, Result};
 mod kind;
 mod lifting;
 
+pub use crate::data::LossOn;
 pub use kind::MethodKind;
 pub use lifting::{LiftKind, LiftRates, Lifting, PaperLiteralSpec};
-
-/// Which tokens the loss counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum LossOn {
-    /// The answer only.
-    #[default]
-    Answer,
-    /// Every token after the first.
-    Everything,
-}
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -278,7 +269,8 @@ pub struct TrainingSpec {
     pub early_stopping: Option<EarlyStopping>,
     /// Steps between validation losses; 0 never measures it.
     pub validate_every: usize,
-    /// At most this many validation examples a check.
+    /// At most this many validation examples a check, of a validation set; examples
+    /// that are held out of people's own are all measured.
     pub validation_limit: Option<usize>,
     /// Seed of the data order and of everything random.
     pub seed: u64,

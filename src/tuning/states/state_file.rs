@@ -6,8 +6,10 @@
 //! | `.safetensors` | f32 | value, key | Gosling; carries what the state was made from |
 //! | `.st` | f16 | **key, value** | Ai00, web-rwkv |
 //! | `.bin` | f32 | value, key | rwkv.cpp, as its `state_in` (`raw.rs`) |
+//! | `.rmpack` | f16 | value, key | rwkv-mobile and the RWKV app |
+//! | a folder | f32 | value, key | programs that follow s0-tuning |
 //!
-//! All but the last have one tensor per layer, `blocks.{i}.att.time_state`, and
+//! The first three have one tensor per layer, `blocks.{i}.att.time_state`, and
 //! nothing else, since RWKV-Runner counts the tensors. What is read may have a
 //! prefix before these names and other tensors beside them (`tensors.rs`).
 //! Value-key order is RWKV-PEFT's (`rwkvt/rwkv7/att.py`); the transposed one is
@@ -23,6 +25,7 @@ use crate::model::config::ModelConfig;
 mod declared;
 mod export;
 mod export_format;
+mod export_others;
 #[cfg(test)]
 mod foreign_tests;
 mod metadata;
@@ -38,7 +41,8 @@ mod tests;
 pub use declared::{declared_orientation, stored_orientation};
 use export::check_sound;
 pub use export::{ExportReport, write_pth, write_safetensors, write_st};
-pub use export_format::{ExportFormat, export, write_companions};
+pub use export_format::{Companion, ExportFormat, NO_LLAMA_CPP, export, write_companions};
+pub use export_others::{write_rmpack, write_s0_folder, write_vllm};
 pub use metadata::{Metadata, VOCABULARY_FILE, VocabularyMark, exported_vocabulary};
 pub use orientation::{Convention, Orientation};
 pub use pth_dtype::PthDType;

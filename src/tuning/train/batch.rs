@@ -54,20 +54,18 @@ impl Batch {
     }
 
     fn add(&mut self, row: usize, example: &Example, start: TextStart, loss_on: LossOn) {
-        let Example { context, target } = example;
-        let text = context.iter().chain(target).copied();
+        let text = example.tokens.iter().copied();
         let in_front = start.tokens();
         let inputs = in_front.iter().copied().chain(text.clone());
         let first_predicted = 1 - in_front.len();
-        let first_counted = match loss_on {
-            LossOn::Answer => context.len(),
-            LossOn::Everything => 0,
-        };
+        let mut counted = example.counted(loss_on).into_iter().peekable();
         let first = row * self.n_tokens;
         for (t, (input, next)) in inputs.zip(text.skip(first_predicted)).enumerate() {
             self.tokens[first + t] = input.cast_signed();
             self.lengths[row] += 1;
-            if t + first_predicted >= first_counted {
+            let place = t + first_predicted;
+            while counted.next_if(|range| range.end <= place).is_some() {}
+            if counted.peek().is_some_and(|range| range.contains(&place)) {
                 self.at.push((first + t) as u32);
                 self.targets.push(next);
             }
@@ -155,12 +153,10 @@ impl DataOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Role;
 
     fn example(context: &[u32], target: &[u32]) -> Example {
-        Example {
-            context: context.to_vec(),
-            target: target.to_vec(),
-        }
+        Example::new(context.to_vec(), target.to_vec())
     }
 
     #[test]
@@ -182,6 +178,25 @@ mod tests {
         let batch = Batch::new(&[&a], LossOn::Everything);
         assert_eq!(batch.at, [0, 1, 2]);
         assert_eq!(batch.targets, [5, 6, 7]);
+    }
+
+    #[test]
+    fn every_answer_of_a_chat_is_counted_and_nothing_between() {
+        let turn = |tokens: &[u32], role| (tokens.to_vec(), role, None);
+        let chat = Example::of_turns([
+            turn(&[5, 6], Role::User),
+            turn(&[7, 8], Role::Assistant),
+            turn(&[9], Role::User),
+            turn(&[4], Role::Assistant),
+        ]);
+        let batch = Batch::new(&[&chat], LossOn::Answer);
+        assert_eq!(
+            (&batch.at[..], &batch.targets[..]),
+            (&[2, 3, 5][..], &[7, 8, 4][..])
+        );
+        let last = Batch::of(&[(&chat, TextStart::None)], LossOn::LastAnswer);
+        assert_eq!((&last.at[..], &last.targets[..]), (&[4][..], &[4][..]));
+        assert_eq!(Batch::new(&[&chat], LossOn::Marked).n_counted(), 0);
     }
 
     /// Row by row what is read, and what is to be predicted after which of it.

@@ -16,6 +16,7 @@ use crate::runs::run::Run;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
 use crate::ui::dialogs::export::ExportDialog;
+use crate::ui::dialogs::mix::MixDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
 use crate::ui::dialogs::state_import::ImportDialog;
 use crate::ui::runs::folders::reveal;
@@ -110,6 +111,14 @@ impl App {
                 self.export.open = workspace.store.get(&run).map(ExportDialog::new);
             }
             Action::Export => self.export.export(),
+            Action::OpenMix(run) => {
+                let mut chosen = workspace.selection.selected.clone();
+                if !chosen.contains(&run) {
+                    chosen = vec![run];
+                }
+                self.mix.open = Some(MixDialog::new(&workspace.store, &chosen));
+            }
+            Action::Mix => self.mix.write(),
             Action::SaveNumbers(runs) => self.export.ask_where(PathFor::Numbers, runs, workspace),
             Action::SaveReport(runs) => self.export.ask_where(PathFor::Report, runs, workspace),
             Action::SaveSvg(metric) => {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::App;
+use crate::data::{Template, fitting_template};
 use crate::error::Result;
 use crate::format::shown;
 use crate::persist::spec_file::print_commented_spec;
@@ -36,6 +37,7 @@ impl App {
         }
         self.data_preview.take_answers();
         self.export.take_answers();
+        self.mix.take_answers();
         self.runs.folders.take_answers(&mut self.workspace);
         self.runs.details.take_answers();
         for dropped in self.drops.answers() {
@@ -95,8 +97,17 @@ impl App {
                 }
             }
             PathFor::Train => {
-                if let DataSource::Jsonl { train, .. } = &mut draft.data.source {
+                if let DataSource::Jsonl {
+                    train, template, ..
+                } = &mut draft.data.source
+                {
+                    *template = fitting_template(&path, template.clone());
                     *train = path;
+                }
+            }
+            PathFor::Template => {
+                if let DataSource::Jsonl { template, .. } = &mut draft.data.source {
+                    *template = Template::File(path);
                 }
             }
             PathFor::Validation => {

@@ -49,7 +49,7 @@ impl Dropped {
                 Err(error) => Err(error),
             },
             "txt" => Ok(Self::Vocabulary(path)),
-            "jsonl" | "json" | "csv" | "tsv" | "gz" => Ok(Self::Texts(path)),
+            "jsonl" | "json" | "csv" | "tsv" | "gz" | "parquet" | "idx" => Ok(Self::Texts(path)),
             "state" => Ok(Self::State(path)),
             "pth" | "pt" | "safetensors" | "st" | "gguf" | "bin" => {
                 let checkpoint = Checkpoint::open(&path)?;

@@ -6,6 +6,7 @@ use eframe::egui::Context;
 
 use super::App;
 use super::dropped::Dropped;
+use crate::data::fitting_template;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::tuning::spec::{Method, StandardSpec, StartState};
 use crate::ui::shared::notice::Notice;
@@ -69,9 +70,10 @@ impl App {
                         validation,
                         template,
                         ..
-                    } => (validation.clone(), *template),
+                    } => (validation.clone(), template.clone()),
                     DataSource::Mini(_) | DataSource::Official { .. } => Default::default(),
                 };
+                let template = fitting_template(&path, template);
                 draft.data.source = DataSource::Jsonl {
                     train: path,
                     validation,

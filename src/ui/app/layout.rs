@@ -15,6 +15,7 @@ use crate::ui::compare::view::compare_ui;
 use crate::ui::config::form::{FormContext, config_form_ui};
 use crate::ui::dialogs::data_preview::view::data_ui;
 use crate::ui::dialogs::export::view::export_ui;
+use crate::ui::dialogs::mix::view::mix_ui;
 use crate::ui::dialogs::rate_search::view::rate_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
 use crate::ui::dialogs::state_import::view::import_ui;
@@ -213,6 +214,7 @@ impl App {
         let details = &mut self.runs.details.open;
         actions.extend(details_ui(ctx, details, &self.workspace.store));
         actions.extend(export_ui(ctx, &mut self.export.open));
+        actions.extend(mix_ui(ctx, &mut self.mix.open));
         let Workspace {
             store,
             queue,

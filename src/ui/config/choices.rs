@@ -33,6 +33,7 @@ fn file_of(path: &str, name: &str) -> Option<PathFor> {
         ("model.checkpoint", "File") => Some(PathFor::Checkpoint),
         ("model.checkpoint", "Folder") => Some(PathFor::CheckpointFolder),
         ("model.vocabulary", "File") => Some(PathFor::Vocabulary),
+        ("data.source.template", "File") => Some(PathFor::Template),
         ("method.start", "State file") => Some(PathFor::StartState),
         _ => None,
     }

@@ -173,6 +173,7 @@ fn path_for(field: &str, path: &Path) -> PathFor {
         "data.source.folder" => PathFor::BenchmarkFolder,
         "data.source.train" => PathFor::Train,
         "data.source.validation" => PathFor::Validation,
+        "data.source.template" => PathFor::Template,
         "method.start" => PathFor::StartState,
         _ => PathFor::Checkpoint,
     }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::data::Preview;
 use crate::error::Result;
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::spec::LossOn;
 use crate::ui::shared::background::{Background, Threads};
 use crate::worker::data_look::look_at_data;
 
@@ -22,8 +21,6 @@ pub(crate) struct DataPreview {
     pub key: usize,
     /// Where the data come from.
     pub source: String,
-    /// Which tokens count.
-    pub loss_on: LossOn,
     /// The number of the example that is shown.
     pub shown: usize,
     /// What was read, or why it could not be.
@@ -70,7 +67,6 @@ impl DataPreviews {
         self.open = Some(DataPreview {
             key: self.n_asked,
             source,
-            loss_on: draft.data.loss_on,
             shown: 0,
             outcome: None,
             is_unwanted,

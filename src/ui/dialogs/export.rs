@@ -13,6 +13,7 @@ use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::spec::Method;
+use crate::tuning::states::alpha_scan::{AlphaLoss, best_alpha, scanned_alphas};
 use crate::tuning::states::lift_bundle::{Exportable, NO_S0_NOTE, ONLY_S0_NOTE, exportable};
 use crate::tuning::states::state_file::{ExportFormat, PthDType, export, locate_state};
 use crate::ui::shared::background::{Background, Threads};
@@ -20,11 +21,14 @@ use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::path_dialogs::PathFor;
 
 /// The formats in the order in which they are offered.
-pub const FORMATS: [ExportFormat; 5] = [
+pub const FORMATS: [ExportFormat; 8] = [
     ExportFormat::Pth(PthDType::F32),
     ExportFormat::Pth(PthDType::BF16),
     ExportFormat::St,
     ExportFormat::Raw,
+    ExportFormat::Rmpack,
+    ExportFormat::Vllm,
+    ExportFormat::S0Folder,
     ExportFormat::Safetensors,
 ];
 
@@ -63,6 +67,8 @@ pub struct ExportDialog {
     pub format: ExportFormat,
     /// The state is written times this.
     pub alpha: f64,
+    /// The factor with the lowest loss on held-out examples, where it was measured.
+    pub best: Option<AlphaLoss>,
     /// The file, as it is typed.
     pub path: String,
     /// Whether a file that is there may be replaced.
@@ -86,6 +92,7 @@ impl ExportDialog {
             },
             format: FORMATS[0],
             alpha: 1.0,
+            best: best_alpha(&scanned_alphas(&run.folder)),
             path: String::new(),
             overwrites: false,
             is_busy: false,
@@ -105,26 +112,30 @@ impl ExportDialog {
             PathBuf::from(&self.path)
         };
         // The ending is put behind a name with points in it.
-        let known = ["pth", "pt", "st", "state", "bin", "safetensors"];
+        let known = ["pth", "pt", "st", "state", "bin", "rmpack", "safetensors"];
         let ending = path.extension().and_then(|ending| ending.to_str());
         let stem = match ending {
             Some(ending) if known.contains(&ending) => path.with_extension(""),
             Some(_) | None => path,
         };
         let mut name = stem.into_os_string();
-        name.push(".");
-        name.push(usual_ending(format));
+        if let Some(ending) = usual_ending(format) {
+            name.push(".");
+            name.push(ending);
+        }
         self.path = name.to_string_lossy().into_owned();
     }
 }
 
-/// The ending by which programs know a format.
-pub fn usual_ending(format: ExportFormat) -> &'static str {
+/// The ending by which programs know a format; none for a folder.
+pub fn usual_ending(format: ExportFormat) -> Option<&'static str> {
     match format {
-        ExportFormat::Pth(_) => "pth",
-        ExportFormat::St => "st",
-        ExportFormat::Raw => "bin",
-        ExportFormat::Safetensors => "safetensors",
+        ExportFormat::Pth(_) | ExportFormat::Vllm => Some("pth"),
+        ExportFormat::St => Some("st"),
+        ExportFormat::Raw => Some("bin"),
+        ExportFormat::Rmpack => Some("rmpack"),
+        ExportFormat::Safetensors => Some("safetensors"),
+        ExportFormat::S0Folder => None,
     }
 }
 
@@ -150,6 +161,21 @@ pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
             "Raw, 32 bits (.bin)",
             "rwkv.cpp",
             "Raw values, exact. The file holds neither sizes nor a model name, so it fits one model only.",
+        ],
+        ExportFormat::Rmpack => [
+            "RWKV app, 16 bits (.rmpack)",
+            "rwkv-mobile and the RWKV app, also with GGUF models",
+            "Numbers keep 11 bits and may not exceed 65504.",
+        ],
+        ExportFormat::Vllm => [
+            "vLLM, bfloat16 (.pth with a manifest)",
+            "vLLM with RWKV-7 state profiles",
+            "The manifest names the model and the SHA-256 of the state; its own SHA-256 is shown after writing.",
+        ],
+        ExportFormat::S0Folder => [
+            "Folder, 32 bits (as s0-tuning)",
+            "Programs that read the folders of s0-tuning",
+            "Carries S₀ exactly. The axes are those of RWKV-7: head, value, key.",
         ],
         ExportFormat::Safetensors => [
             "Gosling, 32 bits (.safetensors)",
@@ -258,7 +284,7 @@ fn write(exporting: &ExportDialog) -> Result<String> {
         state, metadata, ..
     } = exportable(source, None, exporting.alpha as f32)?;
     let path = Path::new(&exporting.path);
-    let (report, script) = export(
+    let (report, companion) = export(
         &state,
         &metadata,
         exporting.format,
@@ -273,11 +299,9 @@ fn write(exporting: &ExportDialog) -> Result<String> {
     } else {
         "all values are exact".into()
     };
-    let script = script.map_or(String::new(), |script| {
-        format!("; {} loads it", shown(&script))
-    });
+    let companion = companion.map_or(String::new(), |it| format!("; {}", it.words()));
     Ok(format!(
-        "Saved {}, {} bytes, read back and compared; {rounding}{script}",
+        "Saved {}, {} bytes, read back and compared; {rounding}{companion}",
         shown(&report.path),
         report.bytes
     ))
@@ -299,8 +323,8 @@ mod tests {
         );
         for format in FORMATS {
             exporting.choose(format);
-            let ending = usual_ending(format);
-            let name = format!("v1.5-export.{ending}");
+            let ending = usual_ending(format).map(|ending| format!(".{ending}"));
+            let name = format!("v1.5-export{}", ending.unwrap_or_default());
             assert!(exporting.path.ends_with(&name), "{}", exporting.path);
         }
         exporting.path = "elsewhere/a.b".into();

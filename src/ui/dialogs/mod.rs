@@ -3,6 +3,7 @@
 
 pub(crate) mod data_preview;
 pub mod export;
+pub mod mix;
 pub mod rate_search;
 pub mod scoring;
 pub mod state_import;

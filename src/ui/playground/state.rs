@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::sampling::Sampling;
+use super::chat::{Turn, chat_format, messages, shown_answer};
+use crate::data::{Message, PromptFormat, Template};
+use crate::error::{Error, Result};
+use crate::model::sampling::{Limits, Sampling};
 use crate::protocol::command::{Command, GenerationRequest};
-use crate::protocol::event::RunId;
+use crate::protocol::event::{Answer, RunId};
+use crate::runs::run::Run;
 use crate::ui::shared::workspace::Workspace;
 
 /// How prompts are answered; kept over restarts.
@@ -27,6 +31,20 @@ pub struct PlaygroundSettings {
     pub seed: u64,
     /// Whether an answer ends at a blank line, as the benchmarks' answers do.
     pub stops_at_blank: bool,
+    /// Another text at which an answer ends; none where it is empty.
+    pub stop: String,
+    /// Taken off the logit of a token that was written before, once.
+    pub presence: f64,
+    /// The same for every time.
+    pub frequency: f64,
+    /// The likeliest tokens that are drawn from; 0 is all of them.
+    pub top_k: usize,
+    /// Whether the prompt is a message of a conversation.
+    pub is_chat: bool,
+    /// What the conversation is about; none where it is empty.
+    pub system: String,
+    /// What stands around the turns; as the run was tuned where none is chosen.
+    pub template: Option<Template>,
 }
 
 impl Default for PlaygroundSettings {
@@ -42,6 +60,13 @@ impl Default for PlaygroundSettings {
             top_p: 0.9,
             seed: 0,
             stops_at_blank: true,
+            stop: String::new(),
+            presence: 0.0,
+            frequency: 0.0,
+            top_k: 0,
+            is_chat: false,
+            system: String::new(),
+            template: None,
         }
     }
 }
@@ -55,6 +80,14 @@ pub struct Playground {
     pub playing: Option<RunId>,
     /// Whether it is answered with a state too.
     pub plays_tuned: bool,
+    /// The message of a conversation that is being typed.
+    pub message: String,
+    /// The conversation so far.
+    pub turns: Vec<Turn>,
+    /// The run whose state answers on the left; the untuned model where there is none.
+    pub other: Option<RunId>,
+    /// Why the last message could not be sent.
+    pub fault: Option<String>,
     /// Prompts that were asked.
     pub n_played: usize,
 }
@@ -75,6 +108,73 @@ impl Playground {
         }
     }
 
+    /// Whether there is something to answer.
+    pub(crate) fn has_prompt(&self) -> bool {
+        match self.settings.is_chat {
+            true => !self.message.trim().is_empty(),
+            false => !self.settings.prompt.is_empty(),
+        }
+    }
+
+    /// Begins a conversation anew.
+    pub(crate) fn forget(&mut self) {
+        self.turns.clear();
+        self.fault = None;
+    }
+
+    /// Takes the answers to the last message into the conversation, once they are whole.
+    pub(crate) fn take_answers(&mut self, workspace: &Workspace) {
+        if self.is_answering(workspace) {
+            return;
+        }
+        let texts = workspace.store.generated.as_ref();
+        let Some(texts) = texts.filter(|texts| self.playing.as_ref() == Some(&texts.run)) else {
+            return;
+        };
+        let format = self.format(workspace);
+        if let (Some(turn), Ok(format)) = (self.turns.last_mut(), format)
+            && turn.left.is_none()
+        {
+            let of = |answer| shown_answer(&format, &texts.answer(answer).text);
+            turn.left = Some(of(Answer::Untuned));
+            turn.right = self.plays_tuned.then(|| of(Answer::Tuned));
+        }
+    }
+
+    /// What stands around the turns.
+    fn format(&self, workspace: &Workspace) -> Result<PromptFormat> {
+        let run = workspace.focused_run();
+        let spec = run.map_or(&workspace.draft, |run| &run.spec);
+        chat_format(self.settings.template.as_ref(), spec)
+    }
+
+    /// The messages of one side.
+    pub(crate) fn conversation(&self, side: Answer) -> Vec<Message> {
+        messages(&self.settings.system, &self.turns, side, None)
+    }
+
+    /// The texts that both sides follow, and where their answers end.
+    fn prompts(&self, workspace: &Workspace) -> Result<(String, Option<String>, Vec<String>)> {
+        let settings = &self.settings;
+        let mut stops: Vec<String> = match settings.stops_at_blank {
+            true => vec!["\n\n".into()],
+            false => Vec::new(),
+        };
+        stops.extend((!settings.stop.is_empty()).then(|| settings.stop.replace("\\n", "\n")));
+        if !settings.is_chat {
+            return Ok((settings.prompt.clone(), None, stops));
+        }
+        let format = self.format(workspace)?;
+        let of = |side| {
+            let messages = messages(&settings.system, &self.turns, side, Some(&self.message));
+            let text = format.around_chat(&messages);
+            text.map_err(|reason| Error::spec("template", reason))
+        };
+        let (left, right) = (of(Answer::Untuned)?, of(Answer::Tuned)?);
+        let stops = [&format.stops[..], &stops].concat();
+        Ok((left, Some(right), stops))
+    }
+
     /// Has the prompt answered by the model of the run that is looked at, with
     /// and without its state; without a run by that of the configuration.
     pub(crate) fn generate(&mut self, workspace: &mut Workspace) {
@@ -82,11 +182,24 @@ impl Playground {
             // One prompt at a time, so that Stop is of the one that is seen.
             return;
         }
+        self.take_answers(workspace);
+        let (prompt, tuned_prompt, stops) = match self.prompts(workspace) {
+            Ok(prompts) => prompts,
+            Err(error) => {
+                self.fault = Some(error.to_string());
+                return;
+            }
+        };
+        self.fault = None;
         let settings = self.settings.clone();
+        let state_of = |run: &Run| {
+            let is_there = !run.exported.is_empty();
+            is_there.then(|| run.folder.clone())
+        };
         let run = workspace.focused_run();
-        let state = run
-            .filter(|run| !run.exported.is_empty())
-            .map(|run| run.folder.clone());
+        let state = run.and_then(state_of);
+        let other = self.other.as_ref().and_then(|id| workspace.store.get(id));
+        let other = other.and_then(state_of);
         let spec = run.map_or(&workspace.draft, |run| &run.spec).clone();
         let sampling = match settings.is_random {
             false => Sampling::Greedy,
@@ -100,17 +213,27 @@ impl Playground {
         let name = RunId(format!("prompt {}", self.n_played));
         self.playing = Some(name.clone());
         self.plays_tuned = state.is_some();
+        if settings.is_chat {
+            self.turns.push(Turn {
+                user: std::mem::take(&mut self.message),
+                ..Turn::default()
+            });
+        }
         let request = GenerationRequest {
             spec,
             state,
             alpha: settings.alpha as f32,
-            prompt: settings.prompt,
+            other,
+            prompt,
+            tuned_prompt,
             sampling,
-            max_tokens: settings.max_tokens,
-            stops: match settings.stops_at_blank {
-                true => vec!["\n\n".into()],
-                false => Vec::new(),
+            limits: Limits {
+                presence: settings.presence as f32,
+                frequency: settings.frequency as f32,
+                top_k: settings.top_k,
             },
+            max_tokens: settings.max_tokens,
+            stops,
         };
         workspace.send_other(Command::Generate {
             run: name,

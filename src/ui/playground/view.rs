@@ -1,11 +1,12 @@
 //! The playground: a prompt, answered with and without the tuned state.
 
 use eframe::egui::{
-    Align, Checkbox, CollapsingHeader, DragValue, Id, Label, Layout, RichText, ScrollArea, Slider,
-    Spinner, TextEdit, TextStyle, Ui,
+    Align, Id, Label, Layout, RichText, ScrollArea, Spinner, TextEdit, TextStyle, Ui,
 };
 
-use super::state::{Playground, PlaygroundSettings};
+use super::chat_view::{chat_bar_ui, conversations_ui};
+use super::settings_view::settings_ui;
+use super::state::Playground;
 use crate::protocol::event::{Answer, AnswerEnd};
 use crate::runs::generation::GeneratedText;
 use crate::runs::run::Run;
@@ -26,6 +27,7 @@ pub fn playground_ui(
     playground: &mut Playground,
     is_run_on: bool,
 ) -> Vec<Action> {
+    playground.take_answers(workspace);
     let is_on = playground.is_answering(workspace);
     let Workspace {
         store, selection, ..
@@ -33,9 +35,18 @@ pub fn playground_ui(
     let run = workspace.focused_run();
     let tuned = run.filter(|run| !run.exported.is_empty());
     let mut actions = Vec::new();
+    let is_chat = playground.settings.is_chat;
     ui.horizontal(|ui| {
-        group_title(ui, "Prompt");
+        let settings = &mut playground.settings;
+        for (chat, name) in [(false, "Prompt"), (true, "Chat")] {
+            if ui.selectable_label(is_chat == chat, name).clicked() {
+                settings.is_chat = chat;
+            }
+        }
         from_right(ui, |ui| {
+            if is_chat {
+                return;
+            }
             ui.menu_button("Examples", |ui| {
                 for example in EXAMPLES {
                     if ui.button(first_line(example)).clicked() {
@@ -46,10 +57,21 @@ pub fn playground_ui(
             });
         });
     });
-    let field = TextEdit::multiline(&mut playground.settings.prompt)
+    if is_chat {
+        chat_bar_ui(ui, workspace, playground);
+    }
+    let (text, rows, hint) = match is_chat {
+        true => (&mut playground.message, 2, "Your next message"),
+        false => (
+            &mut playground.settings.prompt,
+            4,
+            "Text for the model to continue",
+        ),
+    };
+    let field = TextEdit::multiline(text)
         .id(prompt_id())
-        .desired_rows(4)
-        .hint_text("Text for the model to continue")
+        .desired_rows(rows)
+        .hint_text(hint)
         .desired_width(f32::INFINITY);
     let field = ui.add(field);
     crate::ui::widgets::controls::named(&field, eframe::egui::Role::MultilineTextInput, "Prompt");
@@ -76,8 +98,9 @@ pub fn playground_ui(
             }
         } else {
             let keys = ui.ctx().format_shortcut(&START);
-            let can_answer = !playground.settings.prompt.is_empty();
-            let answer = primary_button(ui, "Answer", can_answer, 110.0);
+            let can_answer = playground.has_prompt();
+            let name = if is_chat { "Send" } else { "Answer" };
+            let answer = primary_button(ui, name, can_answer, 110.0);
             if answer
                 .on_hover_text(format!("{keys} in the prompt field"))
                 .clicked()
@@ -97,8 +120,17 @@ pub fn playground_ui(
             cut_label(ui, RichText::new(text).small().weak());
         }
     });
+    if let Some(fault) = &playground.fault {
+        let bad = palette(ui.visuals()).bad;
+        ui.label(RichText::new(format!("× {fault}")).color(bad));
+    }
     ui.add_space(GAP);
     let default = GeneratedText::default();
+    if is_chat {
+        let texts = texts.filter(|_| is_on);
+        conversations_ui(ui, playground, tuned.is_some(), texts);
+        return actions;
+    }
     let of = |answer| texts.map_or(&default, |texts| texts.answer(answer));
     ui.spacing_mut().item_spacing.x = 20.0;
     ui.columns(2, |columns| {
@@ -150,48 +182,6 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-fn settings_ui(ui: &mut Ui, settings: &mut PlaygroundSettings, has_state: bool) {
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().slider_width = 76.0;
-        let label = ui.label("State scale").id;
-        let alpha = Slider::new(&mut settings.alpha, -1.0..=2.0).fixed_decimals(2);
-        ui.add_enabled(has_state, alpha)
-            .labelled_by(label)
-            .on_hover_text("α multiplies the state: 1 is the tuned state, 0 the untuned model; negative values reverse the state");
-        if ui.add_enabled(has_state, eframe::egui::Button::new("1").small()).on_hover_text("Reset to the tuned state").clicked() {
-            settings.alpha = 1.0;
-        }
-        let label = ui.label("Max tokens").id;
-        ui.add(DragValue::new(&mut settings.max_tokens).range(1..=4096).speed(0.5))
-            .labelled_by(label);
-        ui.label("tokens");
-    });
-    CollapsingHeader::new("Settings of the answer").show_unindented(ui, |ui| {
-        ui.horizontal_wrapped(|ui| {
-            ui.add(Checkbox::new(&mut settings.is_random, "Sampling"))
-                .on_hover_text(
-                    "Off: greedy decoding, always the most likely token, so the answer is always the same",
-                );
-            ui.add_enabled_ui(settings.is_random, |ui| {
-                ui.spacing_mut().slider_width = 80.0;
-                let label = ui.label("Temperature").id;
-                ui.add(Slider::new(&mut settings.temperature, 0.05..=2.0).fixed_decimals(2))
-                    .labelled_by(label)
-                    .on_hover_text("Divisor of the logits; below 1, likely tokens become more likely");
-                let label = ui.label("Top p").id;
-                ui.add(Slider::new(&mut settings.top_p, 0.05..=1.0).fixed_decimals(2))
-                    .labelled_by(label)
-                    .on_hover_text("Sample only from the most likely tokens that together have this probability");
-                let label = ui.label("Seed").id;
-                ui.add(DragValue::new(&mut settings.seed).speed(0.1))
-                    .labelled_by(label)
-                    .on_hover_text("The same seed gives the same tokens");
-            });
-            ui.checkbox(&mut settings.stops_at_blank, "Stop at a blank line");
-        });
-    });
-}
-
 fn answer_ui(
     ui: &mut Ui,
     title: &str,
@@ -232,7 +222,7 @@ fn written_ui(
         Some(end) => {
             let why = match end {
                 AnswerEnd::EndOfDocument => "the model ended it",
-                AnswerEnd::StopText => "ended at a blank line",
+                AnswerEnd::StopText => "ended at a stop text",
                 AnswerEnd::MaxTokens => "token limit reached",
                 AnswerEnd::Stopped => "stopped",
             };

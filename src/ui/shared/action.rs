@@ -74,6 +74,10 @@ pub enum Action {
     OpenExport(RunId),
     /// Write the state as was asked for.
     Export,
+    /// Ask which states are mixed, this run's among them.
+    OpenMix(RunId),
+    /// Write the mix as was asked for.
+    Mix,
     /// Write every number of runs as a table.
     SaveNumbers(Vec<RunId>),
     /// Write a report of runs.

@@ -37,6 +37,8 @@ pub enum PathFor {
     Train,
     /// Held-out examples.
     Validation,
+    /// What stands around prompts.
+    Template,
     /// The state that S_0 starts from.
     StartState,
     /// A state of another program to import.
@@ -114,6 +116,11 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
             chosen,
             what,
             file("Choose a vocabulary", "Vocabulary", &["txt"]),
+        ),
+        PathFor::Template => wait_for(
+            chosen,
+            what,
+            file("Choose a template", "Template", &["ron"]),
         ),
         PathFor::Train => wait_for(
             chosen,

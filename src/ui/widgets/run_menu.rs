@@ -69,6 +69,13 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     );
     entry(
         ui,
+        "Mix states…",
+        "Add it up with the states of other runs, each with a weight",
+        has_state,
+        Action::OpenMix(id()),
+    );
+    entry(
+        ui,
         "Measure accuracy…",
         "On any benchmark, with its tuned state or untuned",
         run.status.is_over(),

@@ -3,8 +3,9 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::bench::answer_cap;
-use crate::data::Template;
+use crate::data::{LossOn, Template};
 use crate::model::LeadingToken;
+use crate::protocol::run_spec::HeldOut;
 
 fn load(change: impl FnOnce(&mut RunSpec)) -> Result<RunData> {
     let mut spec = RunSpec::default();
@@ -168,13 +169,100 @@ fn an_end_is_appended_to_every_example() {
     let (without, with) = (read(false), read(true));
     assert_eq!(with.train, with.validation);
     for (without, with) in without.train.iter().zip(&with.train) {
-        assert_eq!(with.context, without.context);
-        assert_eq!(with.target, [&without.target[..], &[0]].concat());
+        assert_eq!(with.tokens, [&without.tokens[..], &[0]].concat());
+        assert_eq!(with.turns.len(), without.turns.len());
     }
     let is_told = |data: &RunData| data.notes.iter().any(|it| it.contains("append_end"));
     assert_eq!((is_told(&without), is_told(&with)), (true, false));
     drop(file);
     // A benchmark's examples too.
     let data = load(|spec| spec.data.append_end = true).unwrap();
-    assert!(data.train.iter().all(|it| it.target.last() == Some(&0)));
+    assert!(data.train.iter().all(|it| it.tokens.last() == Some(&0)));
+}
+
+fn chats(n: usize) -> String {
+    let chat = |idx: usize| {
+        let word = ["river", "stone", "window", "garden", "engine"][idx % 5];
+        format!(
+            "{{\"prompt\": \"What is {word} {} of {}?\", \"completion\": \" It is.\\n\\n\"}}\n",
+            idx * 7919,
+            idx * idx
+        )
+    };
+    (0..n).map(chat).collect()
+}
+
+#[test]
+fn some_of_ones_own_examples_are_held_out() {
+    let sizes = |n: usize, change: &dyn Fn(&mut RunSpec)| {
+        let (_file, source) = jsonl(&chats(n), None);
+        let data = load(|spec| {
+            spec.data.source = source;
+            change(spec);
+        });
+        let data = data.unwrap();
+        let train = &data.train;
+        assert!(data.validation.iter().all(|it| !train.contains(it)));
+        (train.len(), data.validation.len(), data.is_small)
+    };
+    let auto = |_: &mut RunSpec| ();
+    assert_eq!(sizes(9, &auto), (9, 0, false));
+    assert_eq!(sizes(10, &auto), (10, 0, true));
+    assert_eq!(sizes(50, &auto), (50, 0, true));
+    assert_eq!(sizes(51, &auto), (31, 20, false));
+    // More than `validation_limit`, which is for sets of their own.
+    let (n_train, n_held_out, _) = sizes(2400, &auto);
+    // A group of near-duplicates may be one or two more.
+    assert_eq!(n_train + n_held_out, 2400);
+    assert!((120..=122).contains(&n_held_out), "{n_held_out}");
+    let of = |held_out| move |spec: &mut RunSpec| spec.data.held_out = held_out;
+    assert_eq!(sizes(40, &of(HeldOut::None)), (40, 0, false));
+    assert_eq!(sizes(40, &of(HeldOut::Count(5))), (35, 5, false));
+    assert_eq!(sizes(40, &of(HeldOut::Share(0.25))), (30, 10, false));
+    // A file of held-out examples is taken as it is.
+    let (file, _) = jsonl(&chats(3), None);
+    let (_train, source) = jsonl(&chats(60), Some(file.path().into()));
+    let data = load(|spec| spec.data.source = source).unwrap();
+    assert_eq!((data.train.len(), data.validation.len()), (60, 3));
+}
+
+#[test]
+fn long_texts_are_cut_and_what_counts_nothing_is_left_out() {
+    let long = format!("{{\"text\": \"{}\"}}\n", "1".repeat(40));
+    let (_file, source) = jsonl(&long, None);
+    let data = load(|spec| {
+        spec.data.source = source;
+        spec.data.context_length = 17;
+        spec.data.append_end = true;
+    });
+    let data = data.unwrap();
+    let lengths: Vec<_> = data.train.iter().map(Example::n_tokens).collect();
+    assert_eq!(lengths, [16, 16, 11]);
+    let is_told = |it: &String| it.starts_with("1 texts are longer than 15 tokens");
+    assert!(data.notes.iter().any(is_told), "{:?}", data.notes);
+    let lines = "{\"segments\": [{\"text\": \"a\", \"train\": true}]}\n{\"text\": \"a b\"}\n";
+    let (_file, source) = jsonl(lines, None);
+    let data = load(|spec| {
+        spec.data.source = source;
+        spec.data.loss_on = LossOn::Marked;
+        spec.data.leading_token = LeadingToken::Zero;
+    });
+    let data = data.unwrap();
+    assert_eq!(data.train.len(), 1);
+    assert!(
+        data.notes
+            .iter()
+            .any(|it| it.starts_with("the loss counts nothing of 1 of 2"))
+    );
+    let (_file, source) = jsonl("{\"text\": \"a b\"}\n", None);
+    let refused = load(|spec| {
+        spec.data.source = source;
+        spec.data.loss_on = LossOn::Marked;
+    });
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .starts_with("data.loss_on: the loss counts nothing")
+    );
 }

@@ -58,10 +58,7 @@ pub struct ImportTexts {
 impl ImportTexts {
     /// The built-in text, which only advises.
     pub fn built_in(tokenizer: &Tokenizer) -> Self {
-        let example = Example {
-            context: Vec::new(),
-            target: tokenizer.encode(TEXT),
-        };
+        let example = Example::new(Vec::new(), tokenizer.encode(TEXT));
         Self {
             examples: vec![example],
             n_given: 1,
@@ -74,9 +71,8 @@ impl ImportTexts {
     pub fn of_its_kind(texts: Vec<Example>) -> Self {
         let n_given = texts.len();
         let shortened = texts.into_iter().filter_map(|mut text| {
-            let n_left = MAX_TOKENS.saturating_sub(text.context.len());
-            text.target.truncate(n_left);
-            (!text.target.is_empty()).then_some(text)
+            text.truncate(MAX_TOKENS);
+            (text.n_counted(LossOn::Answer) > 0).then_some(text)
         });
         Self {
             examples: shortened.take(MAX_TEXTS).collect(),
@@ -254,7 +250,7 @@ impl StoredState {
         texts: &ImportTexts,
     ) -> Result<Evidence> {
         let n_vocab = model.config().vocab_size;
-        let ids = |text: &Example| text.context.iter().chain(&text.target).copied().max();
+        let ids = |text: &Example| text.tokens.iter().copied().max();
         let highest = texts.examples.iter().filter_map(ids).max();
         if highest.is_none_or(|id| id as usize >= n_vocab) {
             let reason = format!(
@@ -264,7 +260,9 @@ impl StoredState {
         }
         let text_start = self.metadata.text_start();
         let counted = texts.examples.iter().map(|text| text.behind(text_start));
-        let counted: Vec<Example> = counted.filter(|text| !text.target.is_empty()).collect();
+        let counted: Vec<Example> = counted
+            .filter(|text| text.n_counted(LossOn::Answer) > 0)
+            .collect();
         if counted.is_empty() {
             let reason = "has a single token, so there is nothing to predict";
             return Err(Error::spec("text", reason));
@@ -277,7 +275,7 @@ impl StoredState {
                 let batch = Batch::of(&examples, LossOn::Answer);
                 let mut rest = token_losses(model, device, &start, &batch)?;
                 for text in part {
-                    let after = rest.split_off(text.target.len().min(rest.len()));
+                    let after = rest.split_off(text.n_counted(LossOn::Answer).min(rest.len()));
                     losses.push(std::mem::replace(&mut rest, after));
                 }
             }
@@ -353,10 +351,7 @@ mod tests {
 
     #[test]
     fn texts_are_bounded() {
-        let text = |n_context, n_target| Example {
-            context: vec![1; n_context],
-            target: vec![2; n_target],
-        };
+        let text = |n_context, n_target| Example::new(vec![1; n_context], vec![2; n_target]);
         let mut texts = vec![text(600, 5), text(500, 50), text(0, 9)];
         texts.extend((0..MAX_TEXTS).map(|_| text(1, 1)));
         let texts = ImportTexts::of_its_kind(texts);

@@ -188,6 +188,17 @@ pub(super) fn check_sound(state: &TunedState, path: &Path) -> Result<()> {
     }
 }
 
+/// Refuses numbers that f16 cannot hold.
+pub(super) fn element_range(state: &TunedState, path: &Path) -> Result<()> {
+    let export = Export {
+        state,
+        path,
+        element: Element::F16,
+        orientation: Orientation::ValueKey,
+    };
+    (0..state.n_layer).try_for_each(|layer| export.check_range(layer))
+}
+
 struct Export<'a> {
     state: &'a TunedState,
     path: &'a Path,

@@ -7,9 +7,10 @@ use std::str::FromStr;
 use super::sidecar::write_sidecar;
 use super::{
     ExportReport, Metadata, Orientation, PthDType, TunedState, write_pth, write_python_snippet,
-    write_raw, write_safetensors, write_st,
+    write_raw, write_rmpack, write_s0_folder, write_safetensors, write_st, write_vllm,
 };
 use crate::error::{Error, Result};
+use crate::format::shown;
 
 /// What a state is exported as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,41 @@ pub enum ExportFormat {
     Safetensors,
     /// For rwkv.cpp.
     Raw,
+    /// For rwkv-mobile and the RWKV app.
+    Rmpack,
+    /// For vLLM: a bf16 `.pth` and the manifest that names it.
+    Vllm,
+    /// A folder as s0-tuning saves its states.
+    S0Folder,
+}
+
+/// Why there is no export for llama.cpp, and what works in its place.
+pub const NO_LLAMA_CPP: &str = "There is no export for llama.cpp: it saves and restores no state of \
+    recurrent models (ggml-org/llama.cpp issues 25913 and 28194), so a state would be ignored. \
+    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM.";
+
+/// What was written beside a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Companion {
+    /// The script that loads it with the `rwkv` package.
+    Script(PathBuf),
+    /// The manifest for vLLM, and its SHA-256.
+    Manifest(PathBuf, String),
+}
+
+impl Companion {
+    /// A sentence for people, without its end.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Script(path) => format!("{}, which loads it with the rwkv package", shown(path)),
+            Self::Manifest(path, sha256) => format!(
+                "{}; start vLLM with VLLM_RWKV7_STATE_PROFILE_MANIFEST={} and \
+                 VLLM_RWKV7_STATE_PROFILE_MANIFEST_SHA256={sha256}",
+                shown(path),
+                shown(path)
+            ),
+        }
+    }
 }
 
 impl ExportFormat {
@@ -32,6 +68,9 @@ impl ExportFormat {
             Self::St => &["st", "state"],
             Self::Safetensors => &["safetensors"],
             Self::Raw => &["bin"],
+            Self::Rmpack => &["rmpack"],
+            Self::Vllm => &["pth"],
+            Self::S0Folder => &[],
         }
     }
 }
@@ -47,8 +86,14 @@ impl FromStr for ExportFormat {
             "st" => Ok(Self::St),
             "safetensors" => Ok(Self::Safetensors),
             "bin" => Ok(Self::Raw),
+            "rmpack" => Ok(Self::Rmpack),
+            "vllm" => Ok(Self::Vllm),
+            "s0" => Ok(Self::S0Folder),
+            "gguf" | "llama.cpp" | "llamacpp" => Err(Error::spec("format", NO_LLAMA_CPP)),
             other => {
-                let reason = format!("`{other}` is unknown; choose pth, st, bin or safetensors");
+                let reason = format!(
+                    "`{other}` is unknown; choose pth, st, bin, safetensors, rmpack, vllm or s0"
+                );
                 Err(Error::spec("format", reason))
             }
         }
@@ -57,7 +102,7 @@ impl FromStr for ExportFormat {
 
 /// Writes `state` in one of the formats, reads it back and compares. Formats without
 /// room for `metadata` get a `.json` with it beside them, and a `.pth` its Python
-/// script, whose path is given too. A file that is there stays unless `overwrite`
+/// script or its manifest, which is given too. A file that is there stays unless `overwrite`
 /// is set.
 ///
 /// # Errors
@@ -69,7 +114,7 @@ pub fn export(
     format: ExportFormat,
     path: impl AsRef<Path>,
     overwrite: bool,
-) -> Result<(ExportReport, Option<PathBuf>)> {
+) -> Result<(ExportReport, Option<Companion>)> {
     let path = path.as_ref();
     check_ending(path, format)?;
     if path.exists() && !overwrite {
@@ -79,7 +124,8 @@ pub fn export(
     match format {
         ExportFormat::Pth(dtype) => {
             let report = write_pth(state, path, dtype)?;
-            Ok((report, Some(write_companions(path, metadata)?)))
+            let script = write_companions(path, metadata)?;
+            Ok((report, Some(Companion::Script(script))))
         }
         ExportFormat::St => {
             let report = write_st(state, path)?;
@@ -92,6 +138,17 @@ pub fn export(
             write_sidecar(path, metadata, Orientation::ValueKey)?;
             Ok((report, None))
         }
+        ExportFormat::Rmpack => {
+            let report = write_rmpack(state, path)?;
+            write_sidecar(path, metadata, Orientation::ValueKey)?;
+            Ok((report, None))
+        }
+        ExportFormat::Vllm => {
+            let (report, manifest, sha256) = write_vllm(state, path, metadata)?;
+            write_sidecar(path, metadata, Orientation::ValueKey)?;
+            Ok((report, Some(Companion::Manifest(manifest, sha256))))
+        }
+        ExportFormat::S0Folder => Ok((write_s0_folder(state, path, metadata)?, None)),
     }
 }
 
@@ -110,10 +167,12 @@ pub fn write_companions(pth: impl AsRef<Path>, metadata: &Metadata) -> Result<Pa
 fn check_ending(path: &Path, format: ExportFormat) -> Result<()> {
     let ending = path.extension().unwrap_or_default().to_string_lossy();
     let ending = ending.to_ascii_lowercase();
+    let Some(usual) = format.endings().first() else {
+        return Ok(());
+    };
     if format.endings().contains(&ending.as_str()) {
         return Ok(());
     }
-    let usual = format.endings()[0];
     let reason = format!("must end in .{usual}, by which programs know how to read it");
     Err(Error::input(path, "name", reason))
 }
@@ -139,7 +198,8 @@ mod tests {
         let metadata = Metadata::default();
         let (report, script) = export(&state(), &metadata, format, &path, false).unwrap();
         assert_eq!(report.path, path);
-        assert_eq!(script.is_some(), matches!(format, ExportFormat::Pth(_)));
+        let has_script = matches!(script, Some(Companion::Script(_)));
+        assert_eq!(has_script, matches!(format, ExportFormat::Pth(_)));
         assert_eq!(read_state(&path, None).unwrap().0, state(), "{name}");
         let message = export(&state(), &metadata, format, &path, false)
             .unwrap_err()
@@ -154,6 +214,7 @@ mod tests {
         check("st", "a.st");
         check("st", "a.state");
         check("safetensors", "a.safetensors");
+        check("vllm", "a.pth");
     }
 
     #[test]
@@ -166,10 +227,13 @@ mod tests {
                 .to_string();
             assert!(message.contains(": name: must end in ."), "{message}");
         }
-        let message = "gguf".parse::<ExportFormat>().unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "format: `gguf` is unknown; choose pth, st, bin or safetensors"
-        );
+        let message = "onnx".parse::<ExportFormat>().unwrap_err().to_string();
+        let expected =
+            "format: `onnx` is unknown; choose pth, st, bin, safetensors, rmpack, vllm or s0";
+        assert_eq!(message, expected);
+        for name in ["gguf", "llama.cpp"] {
+            let message = name.parse::<ExportFormat>().unwrap_err().to_string();
+            assert!(message.contains("no export for llama.cpp"), "{message}");
+        }
     }
 }

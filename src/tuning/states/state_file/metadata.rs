@@ -20,6 +20,8 @@ pub struct Metadata {
     pub base_fingerprint: Option<String>,
     /// The file name of that model.
     pub base_model: Option<String>,
+    /// The SHA-256 of that file, where it was there when the state was written.
+    pub base_sha256: Option<String>,
     /// The vocabulary that it was tuned with.
     pub vocabulary: Option<VocabularyMark>,
     /// Where that vocabulary lies, for states that are to be exported. It is
@@ -54,6 +56,7 @@ pub struct VocabularyMark {
 mod keys {
     pub(super) const FINGERPRINT: &str = "base_model_fingerprint";
     pub(super) const BASE: &str = "base_model_file";
+    pub(super) const BASE_HASH: &str = "base_model_sha256";
     pub(super) const VOCABULARY: &str = "vocabulary_name";
     pub(super) const VOCABULARY_HASH: &str = "vocabulary_sha256";
     pub(super) const TEMPLATE: &str = "template_json";
@@ -74,6 +77,7 @@ impl Metadata {
         let fields = [
             (keys::FINGERPRINT, self.base_fingerprint.clone()),
             (keys::BASE, self.base_model.clone()),
+            (keys::BASE_HASH, self.base_sha256.clone()),
             (keys::VOCABULARY, vocabulary.map(|of| of.name.clone())),
             (
                 keys::VOCABULARY_HASH,
@@ -132,6 +136,7 @@ impl Metadata {
         Ok(Self {
             base_fingerprint: value(keys::FINGERPRINT),
             base_model: value(keys::BASE),
+            base_sha256: value(keys::BASE_HASH),
             vocabulary,
             vocabulary_file: None,
             template,

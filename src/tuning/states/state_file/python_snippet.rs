@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Metadata, exported_vocabulary};
 use crate::atomic::write_atomic;
-use crate::data::{PromptFormat, Template};
+use crate::data::PromptFormat;
 use crate::error::{Error, Result};
 use crate::model::TextStart;
 use crate::model::checkpoint::shown;
@@ -22,7 +22,10 @@ const TEMPLATE: &str = include_str!("snippet.py");
 /// World's it reads that from [`exported_vocabulary`].
 pub fn python_snippet(pth: &Path, metadata: &Metadata) -> String {
     let file_name = name_of(pth);
-    let plain = Template::Plain.prompt_format();
+    let plain = PromptFormat {
+        name: "Plain".into(),
+        ..PromptFormat::default()
+    };
     let format = metadata.template.as_ref().unwrap_or(&plain);
     let PromptFormat {
         name,
@@ -30,6 +33,7 @@ pub fn python_snippet(pth: &Path, metadata: &Metadata) -> String {
         after,
         one_paragraph,
         stops,
+        ..
     } = format;
     let model = metadata.base_model.as_ref();
     let model = model.map_or(String::new(), |model| format!(", {}", shown(model)));
@@ -161,6 +165,7 @@ fn text_in_docstring(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Template;
     use crate::model::LeadingToken;
     use crate::tuning::states::state_file::VocabularyMark;
 
@@ -169,7 +174,7 @@ mod tests {
         let metadata = Metadata {
             template: Some(PromptFormat {
                 before: "\"@FILE@\n".into(),
-                ..Template::UserAssistant.prompt_format()
+                ..Template::UserAssistant.prompt_format().unwrap()
             }),
             ..Metadata::default()
         };
@@ -208,7 +213,7 @@ mod tests {
                 sha256: MINI_FINGERPRINT.into(),
             }),
             leading_token: Some(LeadingToken::Both),
-            template: Some(Template::UserAssistant.prompt_format()),
+            template: Some(Template::UserAssistant.prompt_format().unwrap()),
             ..Metadata::default()
         };
         let path = write_python_snippet(&pth, &metadata).unwrap();

@@ -49,6 +49,9 @@ struct Sidecar {
 struct Model {
     file: Option<String>,
     fingerprint: String,
+    /// Of the whole file.
+    #[serde(default)]
+    sha256: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -92,6 +95,7 @@ pub(in crate::tuning) fn write_sidecar(
         model: fingerprint.map(|fingerprint| Model {
             file: metadata.base_model.clone(),
             fingerprint,
+            sha256: metadata.base_sha256.clone(),
         }),
         vocabulary: metadata.vocabulary.clone(),
         template: metadata.template.clone(),
@@ -168,6 +172,7 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Option<(Sidecar, Metadata, Orienta
     let metadata = Metadata {
         base_fingerprint: sidecar.model.as_ref().map(|of| of.fingerprint.clone()),
         base_model: sidecar.model.as_ref().and_then(|of| of.file.clone()),
+        base_sha256: sidecar.model.as_ref().and_then(|of| of.sha256.clone()),
         vocabulary: sidecar.vocabulary.clone(),
         vocabulary_file: None,
         template: sidecar.template.clone(),
@@ -209,7 +214,11 @@ fn figures(metrics: &Value) -> Vec<Figure> {
         .collect()
 }
 
-fn file_sha256(path: &Path) -> Result<String> {
+/// The SHA-256 of a file, as hexadecimal digits.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn file_sha256(path: &Path) -> Result<String> {
     let fail = |source| Error::io("read", path, source);
     let mut file = File::open(path).map_err(fail)?;
     let mut hash = Sha256::new();
@@ -239,11 +248,12 @@ mod tests {
         Metadata {
             base_fingerprint: Some("ab12".into()),
             base_model: Some("m.pth".into()),
+            base_sha256: Some("0123".into()),
             vocabulary: Some(VocabularyMark {
                 name: "v.txt".into(),
                 sha256: "cd34".into(),
             }),
-            template: Some(Template::UserAssistant.prompt_format()),
+            template: Some(Template::UserAssistant.prompt_format().unwrap()),
             leading_token: Some(LeadingToken::Both),
             method: Some("Standard".into()),
             data_fingerprint: Some("ef56".into()),

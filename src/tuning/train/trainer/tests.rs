@@ -18,9 +18,8 @@ pub(super) fn batch() -> Batch {
 
 pub(super) fn examples() -> Vec<Example> {
     let tokenizer = Tokenizer::mini().unwrap();
-    let example = |context: &str, target: &str| Example {
-        context: tokenizer.encode(context),
-        target: tokenizer.encode(target),
+    let example = |context: &str, target: &str| {
+        Example::new(tokenizer.encode(context), tokenizer.encode(target))
     };
     vec![
         example("Question: What is 2+3?\nAnswer:", " 5\n\n"),
@@ -79,9 +78,9 @@ fn micro_batches_add_up_to_one() {
     let start = TunedState::zero(model.config());
     let method = standard(Layers::All);
     let tokenizer = Tokenizer::mini().unwrap();
-    let examples = [" 5\n\n", " seven\n\n", " nothing at all\n\n"].map(|target| Example {
-        context: tokenizer.encode("Question: What is 2+3?\nAnswer:"),
-        target: tokenizer.encode(target),
+    let examples = [" 5\n\n", " seven\n\n", " nothing at all\n\n"].map(|target| {
+        let context = tokenizer.encode("Question: What is 2+3?\nAnswer:");
+        Example::new(context, tokenizer.encode(target))
     });
     let [a, b, c] = &examples;
     let whole = [Batch::new(&[a, b, c], LossOn::Answer)];

@@ -9,7 +9,6 @@ use eframe::egui::{
 
 use super::DataPreview;
 use crate::data::{BadLine, Preview, ShownToken};
-use crate::tuning::spec::LossOn;
 use crate::ui::shell::theme::{GAP, Palette, blend, palette};
 use crate::ui::widgets::controls::{cut_label, from_right, modal, named, weak_small};
 
@@ -50,7 +49,7 @@ pub fn data_ui(ctx: &Context, look: &mut Option<DataPreview>) {
                     ui.label(RichText::new(format!("× {error}")).color(bad));
                 }
                 Some(Ok(preview)) => {
-                    preview_ui(ui, preview, open.loss_on, &mut open.shown);
+                    preview_ui(ui, preview, &mut open.shown);
                 }
             }
         });
@@ -66,23 +65,19 @@ pub fn data_ui(ctx: &Context, look: &mut Option<DataPreview>) {
     }
 }
 
-fn preview_ui(ui: &mut Ui, preview: &Preview, loss_on: LossOn, shown: &mut usize) {
+fn preview_ui(ui: &mut Ui, preview: &Preview, shown: &mut usize) {
     let Preview {
         n_examples,
         n_tokens,
-        n_target_tokens,
+        n_counted_tokens,
         shortest,
         longest,
         context_limit,
         n_over_limit,
         ..
     } = preview;
-    let n_counted = match loss_on {
-        LossOn::Answer => n_target_tokens,
-        LossOn::Everything => n_tokens,
-    };
     ui.label(format!(
-        "{n_examples} examples of {shortest} to {longest} tokens, {n_tokens} in all; the loss counts {n_counted} of them."
+        "{n_examples} examples of {shortest} to {longest} tokens, {n_tokens} in all; the loss counts {n_counted_tokens} of them."
     ));
     if *n_over_limit > 0 {
         let warning = palette(ui.visuals()).warning;
@@ -96,7 +91,7 @@ fn preview_ui(ui: &mut Ui, preview: &Preview, loss_on: LossOn, shown: &mut usize
         .auto_shrink([false, false])
         .show(ui, |ui| {
             ui.set_max_width(ui.available_width() - 12.0);
-            example_ui(ui, &preview.examples, loss_on, shown);
+            example_ui(ui, &preview.examples, shown);
             notes_ui(ui, &preview.notes);
             bad_lines_ui(ui, &preview.bad_lines, preview.n_bad_lines);
         });
@@ -151,7 +146,7 @@ fn lengths_ui(ui: &mut Ui, preview: &Preview) {
     ui.add_space(6.0);
 }
 
-fn example_ui(ui: &mut Ui, examples: &[Vec<ShownToken>], loss_on: LossOn, shown: &mut usize) {
+fn example_ui(ui: &mut Ui, examples: &[Vec<ShownToken>], shown: &mut usize) {
     let Some(last) = examples.len().checked_sub(1) else {
         return;
     };
@@ -178,7 +173,7 @@ fn example_ui(ui: &mut Ui, examples: &[Vec<ShownToken>], loss_on: LossOn, shown:
         .fill(colours.sunken)
         .corner_radius(4.0)
         .inner_margin(Margin::same(8));
-    let job = tokens_job(&examples[*shown], loss_on, colours);
+    let job = tokens_job(&examples[*shown], colours);
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         tokens_ui(ui, &examples[*shown], job);
@@ -199,17 +194,24 @@ fn tokens_ui(ui: &mut Ui, tokens: &[ShownToken], mut job: LayoutJob) {
     }
     let at = galley.cursor_from_pos(pointer - shown.rect.min).index.0;
     let mut end = 0;
-    let under = tokens.iter().find(|token| {
-        end += token.text.chars().count();
+    let under = tokens.iter().enumerate().find(|(idx, token)| {
+        let line = speaker(*idx, token).unwrap_or_default();
+        end += line.chars().count() + token.text.chars().count();
         at < end
     });
-    if let Some(bytes) = under.and_then(|token| token.bytes.as_ref()) {
+    if let Some(bytes) = under.and_then(|(_, token)| token.bytes.as_ref()) {
         shown.on_hover_text_at_pointer(format!("A part of a character, bytes {bytes}"));
     }
 }
 
+/// The line above a token with which another speaker begins.
+fn speaker(idx: usize, token: &ShownToken) -> Option<String> {
+    let line = if idx == 0 { "" } else { "\n" };
+    Some(format!("{line}{}\n", token.begins?.name()))
+}
+
 /// Tokens on grounds of two shades, so that one sees where each ends.
-fn tokens_job(tokens: &[ShownToken], loss_on: LossOn, colours: &Palette) -> LayoutJob {
+fn tokens_job(tokens: &[ShownToken], colours: &Palette) -> LayoutJob {
     let mut job = LayoutJob::default();
     let format = |is_counted: bool, is_odd: bool| {
         let share = if is_odd { 0.16 } else { 0.05 };
@@ -239,8 +241,11 @@ fn tokens_job(tokens: &[ShownToken], loss_on: LossOn, colours: &Palette) -> Layo
         if n_hidden > 0 && (half..half + n_hidden).contains(&idx) {
             continue;
         }
-        let is_counted = token.is_target || loss_on == LossOn::Everything;
-        job.append(&token.text, 0.0, format(is_counted, idx % 2 == 1));
+        if let Some(line) = speaker(idx, token) {
+            let small = TextFormat::simple(FontId::proportional(11.0), colours.weak);
+            job.append(&line, 0.0, small);
+        }
+        job.append(&token.text, 0.0, format(token.is_counted, idx % 2 == 1));
     }
     if tokens.is_empty() {
         let plain = TextFormat::simple(FontId::proportional(12.0), Color32::GRAY);

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use eframe::egui::{Context, DragValue, RichText, Spinner, TextEdit, Ui};
+use eframe::egui::{Button, Context, DragValue, RichText, Spinner, TextEdit, Ui};
 
 use super::{ExportDialog, FORMATS, NotExported, format_words};
-use crate::tuning::states::state_file::LIFTED_FILE;
+use crate::tuning::states::state_file::{LIFTED_FILE, NO_LLAMA_CPP};
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::{GAP, palette};
@@ -30,6 +30,7 @@ pub fn export_ui(ctx: &Context, exporting: &mut Option<ExportDialog>) -> Vec<Act
             let whole = asked.folder.join(LIFTED_FILE);
             weak_small(ui, format!("The complete state is in {}.", whole.display()));
         }
+        weak_small(ui, NO_LLAMA_CPP);
         ui.add_space(GAP);
         where_ui(ui, asked, &mut actions);
         outcome_ui(ui, asked, &mut actions);
@@ -104,6 +105,19 @@ fn where_ui(ui: &mut Ui, asked: &mut ExportDialog, actions: &mut Vec<Action>) {
         ui.add(alpha)
             .labelled_by(label)
             .on_hover_text("Multiplies the state: 1 is the tuned state, 0 the untuned model");
+        if let Some(best) = asked.best {
+            let alpha = f64::from(best.alpha);
+            let text = format!("Use {alpha}");
+            let hint = format!(
+                "The factor with the lowest loss on held-out examples, {:.4}",
+                best.loss
+            );
+            let button = ui.add_enabled(asked.alpha != alpha, Button::new(text));
+            if button.on_hover_text(hint).clicked() {
+                asked.alpha = alpha;
+                asked.outcome = None;
+            }
+        }
         ui.checkbox(&mut asked.overwrites, "Overwrite an existing file");
     });
 }

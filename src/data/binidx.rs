@@ -1,0 +1,207 @@
+//! Tokens as RWKV's trainers read them: a `.bin` of token ids and a `.idx` that
+//! says where each document lies (Megatron's indexed data set, as in RWKV-LM and
+//! RWKV-PEFT).
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::example::Example;
+use super::loaded::Loaded;
+use crate::error::{Error, Result};
+
+const MAGIC: &[u8] = b"MMIDIDX\0\0";
+/// Magic, version, element type, and the numbers of items and of documents.
+const HEADER_BYTES: usize = 9 + 8 + 1 + 8 + 8;
+/// The largest index; an item takes 12 bytes.
+const MAX_INDEX_BYTES: u64 = 256 << 20;
+/// The largest file of tokens.
+const MAX_TOKEN_BYTES: u64 = 1 << 30;
+
+/// Whether a path is one of the two files, the other beside it.
+pub(super) fn is_binidx(path: &Path) -> bool {
+    let is_named = path
+        .extension()
+        .is_some_and(|it| it == "bin" || it == "idx");
+    let mut start = [0; MAGIC.len()];
+    is_named
+        && path.with_extension("bin").is_file()
+        && File::open(path.with_extension("idx"))
+            .and_then(|mut file| file.read_exact(&mut start))
+            .is_ok_and(|()| start == MAGIC)
+}
+
+/// Reads the documents of both files; each is a text that is learnt whole.
+///
+/// # Errors
+/// [`Error::Io`], and [`Error::Input`] for files that do not belong together and
+/// tokens that a vocabulary of `n_ids` does not have.
+pub(super) fn load_binidx(path: &Path, n_ids: usize) -> Result<Loaded<Example>> {
+    let read = |ending: &str, max_bytes: u64| -> Result<(PathBuf, Vec<u8>)> {
+        let path = path.with_extension(ending);
+        let fail = |source| Error::io("read", &path, source);
+        let mut bytes = Vec::new();
+        let file = File::open(&path).map_err(fail)?;
+        file.take(max_bytes + 1)
+            .read_to_end(&mut bytes)
+            .map_err(fail)?;
+        if bytes.len() as u64 > max_bytes {
+            let reason = format!("above {} MiB; split the data set", max_bytes >> 20);
+            return Err(Error::input(&path, "size", reason));
+        }
+        Ok((path, bytes))
+    };
+    let (index_path, index) = read("idx", MAX_INDEX_BYTES)?;
+    let (_, tokens) = read("bin", MAX_TOKEN_BYTES)?;
+    let items = documents(&index, &tokens, n_ids);
+    let items = items.map_err(|reason| Error::input(&index_path, "content", reason))?;
+    Ok(Loaded {
+        items,
+        ..Loaded::default()
+    })
+}
+
+/// The documents in `index` and `tokens`.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn documents(
+    index: &[u8],
+    tokens: &[u8],
+    n_ids: usize,
+) -> std::result::Result<Vec<Example>, String> {
+    let number = |at: usize| -> Option<u64> {
+        let bytes = index.get(at..at + 8)?;
+        bytes.try_into().ok().map(u64::from_le_bytes)
+    };
+    if !index.starts_with(MAGIC) {
+        return Err("is no index of tokens (binidx)".into());
+    }
+    if number(9) != Some(1) {
+        return Err("has another version than 1".into());
+    }
+    let width = match index.get(17) {
+        Some(8) => 2,
+        Some(4) => 4,
+        _ => return Err("has tokens that are neither uint16 nor int32".into()),
+    };
+    let counts = number(18).zip(number(26));
+    let n_items = counts.and_then(|(n_items, n_documents)| {
+        let n_bytes = n_items.checked_mul(12)?;
+        let n_bytes = n_bytes.checked_add(n_documents.checked_mul(8)?)?;
+        let expected = n_bytes.checked_add(HEADER_BYTES as u64)?;
+        (expected == index.len() as u64).then_some(n_items as usize)
+    });
+    let Some(n_items) = n_items else {
+        return Err("has another length than its header says; it is cut off or damaged".into());
+    };
+    let (sizes, rest) = index[HEADER_BYTES..].split_at(n_items * 4);
+    let mut n_left = tokens.len() / width;
+    let mut examples = Vec::with_capacity(n_items);
+    let starts = rest[..n_items * 8].chunks_exact(8);
+    for (item, (size, start)) in sizes.chunks_exact(4).zip(starts).enumerate() {
+        let fail = |reason: &str| format!("item {}: {reason}", item + 1);
+        // The chunks have the lengths that are asked for.
+        let size = i32::from_le_bytes(size.try_into().unwrap_or_default());
+        let start = i64::from_le_bytes(start.try_into().unwrap_or_default());
+        let place = usize::try_from(size).ok().zip(usize::try_from(start).ok());
+        let bytes = place.and_then(|(size, start)| {
+            let end = size.checked_mul(width)?.checked_add(start)?;
+            tokens.get(start..end)
+        });
+        let Some(bytes) = bytes else {
+            return Err(fail(
+                "lies outside of the .bin; the two files do not belong together",
+            ));
+        };
+        // Items that lie over each other would take any memory.
+        n_left = n_left
+            .checked_sub(bytes.len() / width)
+            .ok_or_else(|| fail("has tokens of another item"))?;
+        let ids = bytes.chunks_exact(width).map(|id| match id {
+            [low, high] => u32::from(u16::from_le_bytes([*low, *high])),
+            _ => u32::from_le_bytes(id.try_into().unwrap_or_default()),
+        });
+        let ids: Vec<u32> = ids.collect();
+        if let Some(id) = ids.iter().find(|id| **id as usize >= n_ids) {
+            return Err(fail(&format!(
+                "has token {id}; the vocabulary has {n_ids}, so this is not its tokenizer"
+            )));
+        }
+        if !ids.is_empty() {
+            examples.push(Example::new(Vec::new(), ids));
+        }
+    }
+    Ok(examples)
+}
+
+/// Both files of these documents, as RWKV's `make_data.py` lays them out.
+#[cfg(test)]
+pub(crate) fn binidx(documents: &[&[u16]]) -> (Vec<u8>, Vec<u8>) {
+    let mut index = MAGIC.to_vec();
+    index.extend(1_u64.to_le_bytes());
+    index.push(8);
+    index.extend((documents.len() as u64).to_le_bytes());
+    index.extend((documents.len() as u64 + 1).to_le_bytes());
+    let mut tokens = Vec::new();
+    let mut starts = Vec::new();
+    for document in documents {
+        index.extend((document.len() as i32).to_le_bytes());
+        starts.extend((tokens.len() as i64).to_le_bytes());
+        document
+            .iter()
+            .for_each(|id| tokens.extend(id.to_le_bytes()));
+    }
+    index.extend(starts);
+    (0..=documents.len() as i64).for_each(|idx| index.extend(idx.to_le_bytes()));
+    (index, tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_texts() {
+        let (index, tokens) = binidx(&[&[5, 6, 0], &[], &[4095, 0]]);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.idx"), &index).unwrap();
+        std::fs::write(folder.path().join("a.bin"), &tokens).unwrap();
+        for name in ["a.bin", "a.idx"] {
+            let path = folder.path().join(name);
+            assert!(is_binidx(&path));
+            let loaded = load_binidx(&path, 4096).unwrap();
+            let tokens: Vec<_> = loaded
+                .items
+                .iter()
+                .map(|item| item.tokens.clone())
+                .collect();
+            assert_eq!(tokens, [vec![5, 6, 0], vec![4095, 0]]);
+        }
+        assert!(!is_binidx(&folder.path().join("b.bin")));
+        let error = load_binidx(&folder.path().join("a.bin"), 4095).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("a.idx: content: item 3: has token 4095"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn damaged_files_are_told() {
+        let (index, tokens) = binidx(&[&[1, 2], &[3]]);
+        let fault = |index: &[u8], tokens: &[u8]| documents(index, tokens, 10).unwrap_err();
+        assert!(fault(b"MMIDIDX", &tokens).starts_with("is no index"));
+        assert!(fault(&index[..index.len() - 1], &tokens).contains("another length"));
+        assert!(fault(&index, &tokens[..4]).starts_with("item 2: lies outside"));
+        let mut twice = index.clone();
+        // The second item is as long as the first and begins with it.
+        twice[HEADER_BYTES + 4] = 2;
+        twice[HEADER_BYTES + 16] = 0;
+        assert!(fault(&twice, &tokens).contains("tokens of another item"));
+        let mut negative = index;
+        negative[HEADER_BYTES + 3] = 0x80;
+        assert!(fault(&negative, &tokens).starts_with("item 1: lies outside"));
+    }
+}

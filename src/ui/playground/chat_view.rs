@@ -1,0 +1,154 @@
+//! A conversation beside another one: what was said and what came back.
+
+use eframe::egui::{Align, Frame, Label, Layout, RichText, ScrollArea, TextEdit, Ui};
+
+use super::chat::{as_json_line, as_text};
+use super::state::Playground;
+use crate::data::Template;
+use crate::protocol::event::Answer;
+use crate::protocol::fields::choice::Choice;
+use crate::runs::generation::GeneratedTexts;
+use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::theme::palette;
+use crate::ui::widgets::choices::pick;
+use crate::ui::widgets::controls::{from_right, group_title, weak_small};
+
+/// What the conversation is about, its template, and who answers on the left.
+pub fn chat_bar_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playground) {
+    ui.horizontal(|ui| {
+        let label = ui.label("System").id;
+        let width = (ui.available_width() * 0.3).max(120.0);
+        let system = TextEdit::singleline(&mut playground.settings.system)
+            .hint_text("What the conversation is about")
+            .desired_width(width);
+        ui.add(system).labelled_by(label);
+        ui.label("Template");
+        template_ui(ui, &mut playground.settings.template);
+        ui.label("Left");
+        other_ui(ui, workspace, playground);
+        let is_empty = playground.turns.is_empty();
+        let anew = ui.add_enabled(!is_empty, eframe::egui::Button::new("New chat"));
+        if anew.on_hover_text("Forget the turns so far").clicked() {
+            playground.forget();
+        }
+    });
+}
+
+fn template_ui(ui: &mut Ui, chosen: &mut Option<Template>) {
+    // Without a template there are no turns, and a file is chosen in the configuration.
+    let chat = Template::BUILT_IN.into_iter();
+    let chat: Vec<Template> = chat.filter(|it| *it != Template::Plain).collect();
+    let mut names = vec!["As tuned".to_owned()];
+    names.extend(chat.iter().map(Choice::name));
+    let shown = chosen.as_ref().map_or(names[0].clone(), Choice::name);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    pick(ui, "chat template", &shown, &names, |idx| {
+        *chosen = idx.checked_sub(1).and_then(|idx| chat.get(idx)).cloned();
+    });
+}
+
+fn other_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playground) {
+    let focused = workspace.focused_run().map(|run| run.id.clone());
+    let runs = workspace.store.runs().iter();
+    let runs = runs.filter(|run| !run.exported.is_empty() && Some(&run.id) != focused.as_ref());
+    let (ids, titles): (Vec<_>, Vec<String>) = runs
+        .map(|run| (run.id.clone(), run.title().to_owned()))
+        .unzip();
+    let known = playground.other.as_ref();
+    let place = known.and_then(|other| ids.iter().position(|id| id == other));
+    let mut names = vec!["Untuned"];
+    names.extend(titles.iter().map(String::as_str));
+    let shown = place.map_or(names[0], |place| titles[place].as_str());
+    pick(ui, "left", shown, &names, |idx| {
+        playground.other = idx.checked_sub(1).and_then(|idx| ids.get(idx)).cloned();
+    });
+}
+
+/// Both conversations, the newest turn last. `texts` are the answers on their way.
+pub fn conversations_ui(
+    ui: &mut Ui,
+    playground: &Playground,
+    has_state: bool,
+    texts: Option<&GeneratedTexts>,
+) {
+    let left = match playground.other {
+        Some(_) => "Other state",
+        None => "Untuned",
+    };
+    ui.spacing_mut().item_spacing.x = 20.0;
+    ui.columns(2, |columns| {
+        side_ui(&mut columns[0], left, Answer::Untuned, playground, texts);
+        if has_state || playground.plays_tuned {
+            side_ui(&mut columns[1], "Tuned", Answer::Tuned, playground, texts);
+        } else {
+            let layout = Layout::top_down(Align::Min);
+            columns[1].with_layout(layout, |ui| {
+                ui.horizontal(|ui| group_title(ui, "Tuned"));
+                weak_small(
+                    ui,
+                    "Select a run that has finished or was stopped; its state answers here.",
+                );
+            });
+        }
+    });
+}
+
+fn side_ui(
+    ui: &mut Ui,
+    title: &str,
+    side: Answer,
+    playground: &Playground,
+    texts: Option<&GeneratedTexts>,
+) {
+    ui.spacing_mut().item_spacing.x = 8.0;
+    // Columns stretch the texts in them otherwise.
+    ui.with_layout(Layout::top_down(Align::Min), |ui| {
+        ui.horizontal(|ui| {
+            group_title(ui, title);
+            from_right(ui, |ui| {
+                ui.menu_button("Copy", |ui| {
+                    let messages = playground.conversation(side);
+                    if ui.button("As text").clicked() {
+                        ui.ctx().copy_text(as_text(&messages));
+                        ui.close();
+                    }
+                    if ui.button("As a line of training data").clicked() {
+                        ui.ctx().copy_text(as_json_line(&messages));
+                        ui.close();
+                    }
+                });
+            });
+        });
+        let colours = palette(ui.visuals());
+        let frame = Frame::new()
+            .fill(colours.sunken)
+            .corner_radius(6.0)
+            .inner_margin(10);
+        frame.show(ui, |ui| {
+            let height = (ui.available_height() - 24.0).max(80.0);
+            ScrollArea::vertical()
+                .id_salt(title)
+                .max_height(height)
+                .auto_shrink([false, false])
+                .stick_to_bottom(true)
+                .show(ui, |ui| {
+                    ui.set_min_height(height);
+                    if playground.turns.is_empty() {
+                        weak_small(ui, "The conversation appears here.");
+                    }
+                    for turn in &playground.turns {
+                        let user = RichText::new(&turn.user).color(colours.accent);
+                        ui.add(Label::new(user).wrap().selectable(true));
+                        let coming = || texts.map_or("", |texts| texts.answer(side).text.trim());
+                        let answer = match turn.answer(side) {
+                            Some(answer) => answer,
+                            None if turn.left.is_none() => coming(),
+                            None => "",
+                        };
+                        ui.add(Label::new(answer).wrap().selectable(true));
+                        ui.add_space(6.0);
+                    }
+                });
+        });
+    });
+}
