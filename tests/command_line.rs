@@ -21,10 +21,10 @@ mod dialects;
 mod importing;
 #[path = "command_line/options.rs"]
 mod options;
-#[path = "command_line/storage.rs"]
-mod storage;
 #[path = "command_line/serving.rs"]
 mod serving;
+#[path = "command_line/storage.rs"]
+mod storage;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

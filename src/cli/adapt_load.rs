@@ -19,7 +19,7 @@ use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::lift_bundle::read_tuned;
 use crate::tuning::states::state_file::{Metadata, TunedState, VocabularyMark, locate_state};
-use crate::worker::session::{check_precision, fitting_tokenizer};
+use crate::worker::session::fitting_tokenizer;
 
 /// A model and the state that it starts from.
 pub(super) struct Loaded {
@@ -79,8 +79,7 @@ pub(super) fn load_model(
         Some(device) => device.clone(),
         None => open(device)?,
     };
-    config.check_device(&device)?;
-    check_precision(spec.precision, &device)?;
+    spec.precision.check_device(&config, &device)?;
     let model = Rwkv7::load_stored(&checkpoint, &device.device, spec.precision, &mut show_read)?;
     Ok(Loaded {
         fingerprint: checkpoint.fingerprint(),

@@ -184,8 +184,7 @@ impl Baselines<'_> {
             .map(|item| {
                 let protocol = self.prompts.protocol;
                 let example = protocol.training_example(item, self.prompts.tokenizer);
-                let tokens = [example.context, example.target].concat();
-                self.prompts.tokenizer.decode(&tokens)
+                self.prompts.tokenizer.decode(&example.tokens)
             })
             .collect();
         let tokens = self

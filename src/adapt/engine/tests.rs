@@ -52,10 +52,10 @@ fn equal_weights_are_the_loss_and_gradient_of_tuning() {
     let base = base(&model);
     let examples = [(9_u32, 7_u32), (20, 4)].map(|(n_context, n_answer)| {
         let of = row(0, n_context, n_context, n_answer);
-        Example {
-            context: of.tokens[1..1 + n_context as usize].to_vec(),
-            target: of.scored.iter().map(|(_, token)| *token).collect(),
-        }
+        Example::new(
+            of.tokens[1..1 + n_context as usize].to_vec(),
+            of.scored.iter().map(|(_, token)| *token).collect(),
+        )
     });
     let batch = TrainingBatch::new(&examples.iter().collect::<Vec<_>>(), LossOn::Answer);
     let n = batch.n_counted();
@@ -67,7 +67,11 @@ fn equal_weights_are_the_loss_and_gradient_of_tuning() {
     let tokens = TensorData::new(batch.tokens.clone(), batch.shape());
     let state: ModelState = start.state(model.config(), 2, &device);
     let (x, tape) = model.forward_taped(Tensor::from_data(tokens, &device), state, options);
-    let targets: Vec<u32> = examples.iter().flat_map(|of| of.target.clone()).collect();
+    let targets: Vec<u32> = examples
+        .iter()
+        .zip([9, 20])
+        .flat_map(|(of, n_context)| of.tokens[n_context..].to_vec())
+        .collect();
     let loss = LossOptions {
         gradient_scale: Some(1.0 / n as f32),
         l2wrap: false,

@@ -85,8 +85,7 @@ fn texts(config: &ModelConfig, n: usize) -> Result<Vec<Vec<u32>>> {
     let items = mini_set(Benchmark::Gsm8k, Split::Test)?;
     let text = |item| {
         let example = Protocol::Mini.training_example(item, &tokenizer);
-        let tokens = example.context.iter().chain(&example.target);
-        std::iter::once(0).chain(tokens.copied()).collect()
+        std::iter::once(0).chain(example.tokens).collect()
     };
     Ok(items.iter().take(n).map(text).collect())
 }
