@@ -161,7 +161,8 @@ impl<'a> TensorView<'a> {
         if self.dtype.n_in_block() > 1 {
             return None;
         }
-        if !self.is_transposed {
+        // A shape with a zero may have any other number beside it.
+        if !self.is_transposed || self.bytes.is_empty() {
             return Some(Cow::Borrowed(self.bytes));
         }
         let (size, [n_rows, n_columns]) = (self.dtype.n_bytes(), self.matrix_shape());
@@ -234,6 +235,9 @@ impl<'a> TensorView<'a> {
     /// [`Self::write_f32_rows`] of a matrix whose columns are stored one after the
     /// other.
     fn write_transposed_rows(&self, rows: Range<usize>, out: &mut [f32]) {
+        if self.bytes.is_empty() {
+            return;
+        }
         let [n_rows, n_columns] = self.matrix_shape();
         let Some(n_bytes) = self.dtype.bytes_of(n_rows) else {
             unreachable!("a matrix is stored in rows of whole blocks");
@@ -380,6 +384,11 @@ mod tests {
         let ordered = TensorView::new("x", TensorDType::F32, &[20, 3], &ordered);
         assert_eq!(ordered.to_f32(), want);
         assert_eq!(view.plain_bytes(), None);
+        for shape in [[1 << 60, 0], [0, 1 << 60]] {
+            let empty = TensorView::new("x", TensorDType::F32, &shape, &[]).transposed();
+            assert!(empty.to_f32().is_empty());
+            assert!(empty.ordered_bytes().unwrap().is_empty());
+        }
         assert_eq!(ordered.plain_bytes().map(<[u8]>::len), Some(240));
     }
 }
