@@ -1,5 +1,8 @@
 //! One training example in tokens, and which of them the loss counts.
 
+// The places of an example are several, and of some examples only one.
+#![allow(clippy::single_range_in_vec_init)]
+
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
