@@ -252,12 +252,17 @@ fn texts_are_continued() {
         "generate --device cpu --max-tokens 3 -e Capital\\nof",
         &[""],
     );
-    // The state is zero, so the text is that of the untuned model.
+    // The state is zero and of a run behind token 0, so the text is that of the untuned
+    // model.
     let untuned = gosling(folder.path(), "generate --device cpu --max-tokens 9 The");
     let (untuned, _) = texts(&untuned);
     assert!(!untuned.is_empty());
     check(
-        "generate --device cpu --max-tokens 9 The --state mini.safetensors",
+        "import mini.safetensors --leading-token zero -o behind.safetensors",
+        &["behind.safetensors"],
+    );
+    check(
+        "generate --device cpu --max-tokens 9 The --state behind.safetensors",
         &[&untuned],
     );
     check(
@@ -317,7 +322,7 @@ fn evaluations_are_kept_and_compared() {
         folder.path(),
         "compare good.jsonl tuned.jsonl",
         2,
-        "line 1: no evaluation",
+        "line 1: not an evaluation",
     );
 }
 

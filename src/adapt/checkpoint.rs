@@ -62,7 +62,8 @@ pub fn write(path: &Path, midway: &Midway) -> Result<()> {
         drift: midway.values.drift.clone(),
         reached: midway.reached.clone(),
     };
-    let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
+    // RON gives every number back to the last bit; serde_json does not.
+    let header = ron::to_string(&header).map_err(|error| refuse(error.to_string()))?;
     let pairs = NAMES.iter().zip(&midway.values.tensors);
     let views = pairs
         .map(|(name, values)| {
@@ -120,7 +121,7 @@ pub fn read(path: &Path) -> Result<Option<Midway>> {
             .map(|of| f32::from_le_bytes([of[0], of[1], of[2], of[3]]))
             .collect())
     };
-    let parsed: Header = serde_json::from_str(header).map_err(|_| refuse("has another header"))?;
+    let parsed: Header = ron::from_str(header).map_err(|_| refuse("has another header"))?;
     let values = StateValues {
         tensors: [tensor(NAMES[0])?, tensor(NAMES[1])?, tensor(NAMES[2])?],
         steps: parsed.steps,

@@ -186,8 +186,7 @@ ended \
 early, stopped
 the loss is still falling at the last rate; try a larger --last
 
-steepest fall     \
-                        --rate 0.050
+steepest fall                             --rate 0.050
 one tenth of the rate at the lowest loss  not found; try \
 other rates
 

@@ -258,7 +258,7 @@ mod tests {
             bytes: 1,
         });
         let expected = "\
-gsm8k-mini  untuned                       tuned
+gsm8k-mini  untuned                       tuned, without token 0
 strict      0.000 [0.000, 0.008] n = 500  0.462 [0.419, 0.506] n = 500
 flexible    0.002 [0.000, 0.011] n = 500  0.464 [0.421, 0.508] n = 500
 ended       0.996 within 140 tokens       0.996 within 140 tokens

@@ -245,7 +245,7 @@ mod tests {
         check("[{\"conversations\": []}]", Some(Layout::Conversations));
         check("instruction,input,output\na,b,c\n", Some(Layout::Alpaca));
         check(
-            "no json\n{\"prompt\": \"a\", \"completion\": \"b\"}",
+            "no json\n{\"prompt\": \"a\", \"completion\": \"b\"}\n",
             Some(Layout::Prompts),
         );
         check("{\"segments\": []}", Some(Layout::Segments));

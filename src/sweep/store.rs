@@ -360,7 +360,10 @@ mod tests {
         let text = fs::read_to_string(&file).unwrap();
         let note = leading_token_note();
         assert!(text.starts_with(&note), "{text}");
-        fs::write(&file, &text[note.len()..]).unwrap();
+        // As versions wrote it that had no such field.
+        let old = text[note.len()..].replace("leading_token: Nothing,", "");
+        assert!(!old.contains("leading_token"), "{old}");
+        fs::write(&file, old).unwrap();
         assert_eq!(leading(), [LeadingToken::Zero; 4]);
         // It is the sweep of the same name all the same.
         assert_eq!(SweepFolder::find(runs.path(), &plan).unwrap(), path);

@@ -128,7 +128,9 @@ fn chat_clients_are_answered_as_gosling_writes() {
         .output()
         .unwrap();
     assert_eq!(texts(&output).0.trim_start(), text);
-    assert_eq!(answer["usage"]["completion_tokens"], 8);
+    // The stop text may end it before the limit.
+    let n_written = answer["usage"]["completion_tokens"].as_u64().unwrap();
+    assert!((1..=8).contains(&n_written), "{answer}");
 
     // The same part by part.
     let body = hello(json!({ "stream": true, "stream_options": { "include_usage": true } }));

@@ -82,9 +82,13 @@ impl Setting {
 
     /// Why the run in `folder` does not continue.
     fn refused(&mut self, folder: &Path) -> String {
+        self.refused_as(FailureKind::Changed, folder)
+    }
+
+    fn refused_as(&mut self, expected: FailureKind, folder: &Path) -> String {
         self.client.resume(folder);
         let (_, kind, message) = self.client.until_failed();
-        assert_eq!(kind, FailureKind::Changed);
+        assert_eq!(kind, expected);
         assert!(!message.contains('\n'), "{message}");
         message
     }
@@ -193,7 +197,7 @@ fn a_run_that_was_moved_goes_on_where_it_is_with_a_model_that_was_moved() {
     let folder = setting.file("elsewhere");
     fs::rename(&run.folder, &folder).unwrap();
     fs::rename(setting.file("model.pth"), setting.file("moved.pth")).unwrap();
-    let message = setting.refused(&folder);
+    let message = setting.refused_as(FailureKind::Input, &folder);
     assert!(
         message.contains("model.pth is missing; name its new path"),
         "{message}"

@@ -1,5 +1,6 @@
 //! The state over a text, while a run is on and while there is none.
 
+use gosling::model::LeadingToken;
 use gosling::persist::run_folder::snapshot_file;
 use gosling::protocol::command::Command;
 use gosling::protocol::event::{Event, JobEvent, RunEvent};
@@ -27,7 +28,9 @@ fn answer(client: &mut Client) -> TraceAnswer {
 #[test]
 fn a_text_is_followed_between_the_steps_of_a_run_and_in_a_pause() {
     let mut client = Client::new();
-    let spec = tiny();
+    let mut spec = tiny();
+    // As the untuned model reads.
+    spec.data.leading_token = LeadingToken::Zero;
     client.start(&spec);
     let run = client.until_started();
     let folder = client.store.get(&run).unwrap().folder.clone();

@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_bit_in_the_middle_of_a_tensor_is_seen() {
-        let mut bytes = vec![7; 2 * PIECE + 64];
+        let mut bytes = vec![7; 2 * PIECE + 2 * EDGE];
         let before = checkpoint(&bytes).fingerprint();
         for at in [EDGE + 1, PIECE - 1, PIECE, PIECE + PIECE / 2, 2 * PIECE] {
             bytes[at] ^= 1;

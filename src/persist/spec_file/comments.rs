@@ -111,7 +111,7 @@ mod tests {
             "batch: 32, // Batch size B, examples: 1 to 65536",
             "learning_rate: 0.8, // Learning rate η: above 0 to 100",
             "clip_norm: 1.0, // Clip gradient: above 0, or None (off)",
-            "loss_on: Answer, // Loss on: Answer, Everything",
+            "loss_on: Answer, // Loss on: Answer, LastAnswer, Marked, Everything",
             "schedule: Cosine( // Schedule: Cosine, Linear, Constant",
             "last: 0.05, // Final rate, of the peak: 0 to 1",
             "gamma: Value(1.0), // Kernel sharpness γ: Value(above 0 to 10000), Median",

@@ -301,7 +301,7 @@ mod tests {
         let metadata = Metadata {
             base_fingerprint: Some("ab".into()),
             base_model: Some("m.pth".into()),
-            leading_token: Some(LeadingToken::None),
+            leading_token: Some(LeadingToken::Zero),
             ..Metadata::default()
         };
         write_safetensors(&state(0.0), path("a.safetensors"), &metadata).unwrap();
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(mixed.state.layers, expected);
         assert_eq!(mixed.metadata.base_fingerprint.as_deref(), Some("ab"));
         assert_eq!(mixed.metadata.method.as_deref(), Some("Mix"));
-        // The .pth says nothing, which stands for token 0 in front.
+        // The .pth says nothing, which stands for nothing in front.
         assert!(
             mixed.notes[0].contains("another leading token"),
             "{:?}",

@@ -158,7 +158,7 @@ fn files_that_are_no_state_are_refused() {
     let vk = [("orientation", "value,key")];
     let good: (&str, &[usize]) = ("blocks.0.att.time_state", &[2, 4, 4]);
     read_shapes(&[good], &vk).unwrap();
-    check_refused(read_shapes(&[good], &[]), "does not say");
+    check_refused(read_shapes(&[good], &[]), "does not state it");
     check_refused(read_shapes(&[good], &[("orientation", "up")]), "not known");
     check_refused(read_shapes(&[("emb.weight", &[1])], &vk), "it is a model");
     check_refused(read_shapes(&[], &vk), "blocks.0.att.time_state is missing");
