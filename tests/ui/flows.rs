@@ -86,7 +86,7 @@ fn a_run_that_is_over_is_measured_on_another_benchmark() {
         scoring.is_some_and(|scoring| !scoring.is_on)
     });
     let folder = harness.state().workspace.store.runs()[0].folder.clone();
-    let file = folder.join("eval/arc-mini-validation-first-6.jsonl");
+    let file = folder.join("eval/arc-mini-validation-without-token-0-first-6.jsonl");
     assert!(file.is_file());
     click(&mut harness, "Show in Compare");
     wait_for(&mut harness, "arc-mini, validation");

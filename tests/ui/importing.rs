@@ -60,7 +60,7 @@ fn a_state_is_compared_and_imported_the_way_round_that_is_chosen() {
         .unwrap()
         .choose(&path);
     harness.run_steps(2);
-    click(&mut harness, "Compare");
+    click(&mut harness, "Compare orders");
     wait_for(&mut harness, "better than zero by");
     // The format says which way round it is.
     let open = harness.state().import.open.clone().unwrap();
@@ -89,7 +89,7 @@ fn what_is_no_state_is_said_in_the_dialog() {
     let open = harness.state_mut().import.open.as_mut().unwrap();
     open.choose(&path);
     harness.run_steps(2);
-    click(&mut harness, "Compare");
+    click(&mut harness, "Compare orders");
     wait_for(&mut harness, "theirs.st");
     let open = harness.state().import.open.clone().unwrap();
     assert!(matches!(open.found, Some((_, Err(_)))), "{:?}", open.found);

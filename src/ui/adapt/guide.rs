@@ -22,9 +22,7 @@ pub(super) fn guide_ui(ui: &mut Ui, guide: &mut GuideSpec) {
         ui,
         "Guide",
         "The model whose texts or probabilities are learned",
-        |ui| {
-            pick(ui, "guide kind", kind, &KINDS, |idx| chosen = Some(idx));
-        },
+        |ui| pick(ui, "guide kind", kind, &KINDS, |idx| chosen = Some(idx)),
     );
     if let Some(chosen) = chosen {
         *guide = match chosen {
@@ -94,7 +92,7 @@ fn http_ui(ui: &mut Ui, http: &mut HttpSpec) {
         &mut http.model,
     );
     labelled(ui, "Route", "How the server is asked", |ui| {
-        combo(ui, "guide route", &mut http.api, &apis);
+        combo(ui, "guide route", &mut http.api, &apis)
     });
     let mut key = http.key_env.clone().unwrap_or_default();
     let hint = "The environment variable that holds the key. The key itself is written nowhere";
@@ -112,7 +110,9 @@ fn text_ui(ui: &mut Ui, name: &str, hint: &str, empty: &str, text: &mut String) 
         let edit = TextEdit::singleline(text)
             .hint_text(empty)
             .desired_width(width);
-        is_changed = ui.add(edit).changed();
+        let edited = ui.add(edit);
+        is_changed = edited.changed();
+        edited
     });
     is_changed
 }

@@ -57,7 +57,7 @@ pub(super) fn items_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut Adap
 
 fn line_ui(ui: &mut Ui, idx: usize, item: &ItemSeen, settings: &mut AdaptSettings) {
     let colours = palette(ui.visuals());
-    let mark = if item.right { "✔" } else { "×" };
+    let mark = if item.right { "+" } else { "×" };
     let colour = if item.right {
         colours.good
     } else {

@@ -34,7 +34,7 @@ pub(super) fn setup_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView)
                         *draft = chosen;
                     }
                 },
-            );
+            )
         },
     );
     // The model and the device are those of the configuration.
@@ -70,7 +70,7 @@ fn questions_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                 "adapted benchmark",
                 &mut draft.task.benchmark,
                 &benchmarks,
-            );
+            )
         },
     );
     let splits = Split::ALL.map(|split| (split, split.name()));
@@ -78,9 +78,7 @@ fn questions_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         ui,
         "Split",
         "What is scored. Rates and steps are chosen on validation; test is scored once",
-        |ui| {
-            combo(ui, "adapted split", &mut draft.task.split, &splits);
-        },
+        |ui| combo(ui, "adapted split", &mut draft.task.split, &splits),
     );
     labelled(
         ui,
@@ -88,12 +86,11 @@ fn questions_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         "The first so many of the split; 0 for all",
         |ui| {
             let mut n = draft.task.limit.unwrap_or(0);
-            if ui
-                .add(DragValue::new(&mut n).range(0..=100_000).speed(1.0))
-                .changed()
-            {
+            let typed = ui.add(DragValue::new(&mut n).range(0..=100_000).speed(1.0));
+            if typed.changed() {
                 draft.task.limit = (n > 0).then_some(n);
             }
+            typed
         },
     );
     let modes = [
@@ -105,9 +102,7 @@ fn questions_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         ui,
         "A state for",
         "Each question has a state of its own, thrown away after it; or one state for all questions of the set, which it sees without their labels (transductive); or one state of the training split's questions without labels, which is worth an export",
-        |ui| {
-            combo(ui, "adaptation mode", &mut draft.mode, &modes);
-        },
+        |ui| combo(ui, "adaptation mode", &mut draft.mode, &modes),
     );
 }
 
@@ -132,9 +127,7 @@ fn base_ui(ui: &mut Ui, workspace: &Workspace, draft: &mut AdaptSpec) {
         ui,
         "Base",
         "The state that it starts from: the untuned model, or the state of a run that is selected at the left. A lifted branch stays as it is",
-        |ui| {
-            combo(ui, "adaptation base", &mut draft.base, &named);
-        },
+        |ui| combo(ui, "adaptation base", &mut draft.base, &named),
     );
 }
 
@@ -240,7 +233,7 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         |ui| {
             pick(ui, "adaptation objective", &name, &names, |idx| {
                 chosen = Some(OBJECTIVES[idx].1)
-            });
+            })
         },
     );
     weak_small(ui, hint);
@@ -259,9 +252,7 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                 ui,
                 "Exponent",
                 "The gradient of a token counts its probability to this power. 1 is the paper's reward; 0 ends as a copy of the guide",
-                |ui| {
-                    combo(ui, "exponent", exponent, &choices);
-                },
+                |ui| combo(ui, "exponent", exponent, &choices),
             );
         }
         Objective::Agreement { discount } | Objective::ReverseKl { discount } => {
@@ -269,9 +260,7 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                 ui,
                 "Discount",
                 "How much a token counts what comes after it",
-                |ui| {
-                    ui.add(DragValue::new(discount).range(0.0..=1.0).speed(0.01));
-                },
+                |ui| ui.add(DragValue::new(discount).range(0.0..=1.0).speed(0.01)),
             );
         }
         Objective::OptionEntropy
@@ -307,7 +296,7 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                 DragValue::new(&mut update.learning_rate)
                     .range(1e-5..=10.0)
                     .speed(0.005),
-            );
+            )
         },
     );
     labelled(ui, "Steps", "Of each state; it may stop sooner", |ui| {
@@ -315,24 +304,20 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
             DragValue::new(&mut update.steps)
                 .range(0..=100_000)
                 .speed(0.5),
-        );
+        )
     });
     match mode {
         Mode::Item => labelled(
             ui,
             "Questions at once",
             "Each has a state, a gradient and two moments in memory",
-            |ui| {
-                ui.add(DragValue::new(&mut update.items).range(1..=4096).speed(0.5));
-            },
+            |ui| ui.add(DragValue::new(&mut update.items).range(1..=4096).speed(0.5)),
         ),
         Mode::Shared | Mode::Pool => labelled(
             ui,
             "Questions a step",
             "Those whose mean a step follows",
-            |ui| {
-                ui.add(DragValue::new(&mut update.batch).range(1..=4096).speed(0.5));
-            },
+            |ui| ui.add(DragValue::new(&mut update.batch).range(1..=4096).speed(0.5)),
         ),
     }
     if objective.is_on_policy() {
@@ -340,9 +325,7 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
             ui,
             "Answers a group",
             "Answers of one question that are compared with each other",
-            |ui| {
-                ui.add(DragValue::new(&mut update.group).range(1..=256).speed(0.2));
-            },
+            |ui| ui.add(DragValue::new(&mut update.group).range(1..=256).speed(0.2)),
         );
     }
     labelled(
@@ -354,11 +337,11 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                 DragValue::new(&mut baselines.score_every)
                     .range(0..=10_000)
                     .speed(0.2),
-            );
+            )
         },
     );
     labelled(ui, "Seed", "Fixes every draw", |ui| {
-        ui.add(DragValue::new(seed).speed(0.1));
+        ui.add(DragValue::new(seed).speed(0.1))
     });
     ui.checkbox(&mut baselines.measure, "Measure the baselines")
         .on_hover_text("Votes, other orders, solved questions in front and more, at no more tokens than the adaptation");

@@ -227,6 +227,12 @@ fn line_ui(ui: &mut Ui, text: impl Into<String>) -> eframe::egui::Response {
 }
 
 fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> {
+    // The Fit button is no higher than a line of text, so that all fits into the lines
+    // that are reserved.
+    let line_height = ui.text_style_height(&TextStyle::Small);
+    let spacing = ui.spacing_mut();
+    spacing.interact_size.y = line_height;
+    spacing.button_padding.y = 0.0;
     let mut action = None;
     let Some(Ok(seen)) = config.forecast.of(draft) else {
         line_ui(ui, "Reading the model's dimensions and the data");

@@ -179,7 +179,7 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Acti
                 .position(is_open)
                 .map(|at| idx + 1 + at);
             // Arrows, since the words leave a narrow row no room for its state.
-            for (other, arrow, name) in [(after, "⬇", "Move down"), (before, "⬆", "Move up")] {
+            for (other, arrow, name) in [(after, "↓", "Move down"), (before, "↑", "Move up")] {
                 let button =
                     ui.add_enabled(other.is_some(), eframe::egui::Button::new(arrow).small());
                 button.widget_info(|| WidgetInfo::labeled(Role::Button, other.is_some(), name));

@@ -61,7 +61,7 @@ fn buttons_ui(ui: &mut Ui, open: &ImportDialog, actions: &mut Vec<Action>) -> bo
             }
         }
         Some((_, Err(_))) | None => {
-            if primary_button(ui, "Compare", has_file, 110.0).clicked() {
+            if primary_button(ui, "Compare orders", has_file, 130.0).clicked() {
                 actions.push(Action::CompareState);
             }
         }
