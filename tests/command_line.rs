@@ -267,7 +267,11 @@ fn texts_are_continued() {
     );
     check(
         "eval arc --device cpu --limit 5 --state mini.safetensors --alpha 0.5",
-        &["arc-mini, test, mini.safetensors times 0.5", "n = 5", "CPU"],
+        &[
+            "arc-mini, test, without token 0, mini.safetensors times 0.5",
+            "n = 5",
+            "CPU",
+        ],
     );
 }
 

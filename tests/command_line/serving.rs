@@ -152,7 +152,10 @@ fn chat_clients_are_answered_as_gosling_writes() {
     // A state of zeros is the untuned model, but for what stands in front of texts: the file
     // does not say, so that is token 0 for both.
     assert_eq!(parts.collect::<String>(), text);
-    assert_eq!(events.last().unwrap()["usage"]["completion_tokens"], 8);
+    assert_eq!(
+        events.last().unwrap()["usage"]["completion_tokens"],
+        n_written
+    );
 
     let body =
         json!({ "prompt": "Question: What is 2+3?\nAnswer:", "temperature": 0, "max_tokens": 3 });

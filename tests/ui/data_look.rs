@@ -63,7 +63,7 @@ fn what_is_left_out_is_said_with_its_reason() {
         app.workspace.draft.data.context_length = 64;
     });
     wait_for(&mut harness, "2 examples of");
-    wait_for(&mut harness, "! 1 have more than 63 tokens");
+    wait_for(&mut harness, "! 1 examples are longer than the context of");
     wait_for(&mut harness, "! 2 of 2 examples end in neither");
     wait_for(&mut harness, "! 2 lines cannot be used");
     wait_for(&mut harness, "texts.jsonl, line 3");
