@@ -178,8 +178,8 @@ fn buttons_ui(ui: &mut Ui, shown: &OpenSweep, idx: usize, actions: &mut Vec<Acti
                 .iter()
                 .position(is_open)
                 .map(|at| idx + 1 + at);
-            // Arrows, since the words leave a narrow row no room for its state.
-            for (other, arrow, name) in [(after, "↓", "Move down"), (before, "↑", "Move up")] {
+            // Short words, since a narrow row needs room for its state.
+            for (other, arrow, name) in [(after, "Down", "Move down"), (before, "Up", "Move up")] {
                 let button =
                     ui.add_enabled(other.is_some(), eframe::egui::Button::new(arrow).small());
                 button.widget_info(|| WidgetInfo::labeled(Role::Button, other.is_some(), name));
