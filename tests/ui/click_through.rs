@@ -98,7 +98,7 @@ fn runs_wait_are_taken_back_and_a_state_is_exported_and_tried() {
     wait(&mut harness, "waiting", |app| {
         app.workspace.queue.waiting().len() == 1
     });
-    wait_for(&mut harness, "1. click waits");
+    wait_for(&mut harness, "1. click, queued");
     click(&mut harness, "Remove click (position 1) from the queue");
     assert_eq!(harness.state().workspace.queue.waiting().len(), 0);
 

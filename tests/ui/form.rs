@@ -193,18 +193,15 @@ fn a_slider_that_is_dragged_is_undone_at_once_and_a_text_keeps_its_own_keys() {
     let mut harness = form(DataSource::Mini(Benchmark::Gsm8k));
     let draft = |harness: &Harness<'_, App>| harness.state().workspace.draft.clone();
     let first = draft(&harness);
-    // So high that the slider is not below the edge.
-    harness.set_size(vec2(1280.0, 2000.0));
-    harness.run_steps(8);
     let slider = harness.get_by_role_and_label(Role::Slider, "Learning rate");
     let rect = slider.rect();
     let at = |share: f32| pos2(rect.left() + share * rect.width(), rect.center().y);
     harness.drag_at(at(0.5));
     for n in 0..8 {
-        harness.hover_at(at(0.5 + 0.05 * n as f32));
+        harness.hover_at(at(0.5 + 0.02 * n as f32));
         harness.step();
     }
-    harness.drop_at(at(0.85));
+    harness.drop_at(at(0.64));
     harness.run_steps(4);
     assert_ne!(
         draft(&harness).training.learning_rate,

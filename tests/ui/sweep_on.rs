@@ -98,7 +98,7 @@ fn a_run_waits_for_the_sweep_and_can_begin_beside_it() {
         .get_by_label("Start after the current run")
         .click_accesskit();
     wait_for(&mut harness, "After the sweep sizes-and-rates");
-    wait_for(&mut harness, "1. click waits");
+    wait_for(&mut harness, "1. click, queued");
     harness.run_steps(10);
     assert_eq!(harness.state().workspace.queue.waiting().len(), 1);
     assert!(harness.state().workspace.queue.starting().is_none());
