@@ -216,7 +216,7 @@ fn the_state_takes_up_the_words_of_a_text() {
         // It says how long the model took to load.
         state.shows_log = false;
     });
-    let labels = ["S, 64 x 64", "Norm of the state over the tokens"];
+    let labels = ["S, 64 x 64", "What", "Norm of the state over the tokens"];
     check(
         &mut results,
         "states_text_dark",

@@ -190,6 +190,9 @@ mod tests {
             "{cores}"
         );
         let shared = words(4, DeviceChoice::Gpu);
-        assert_eq!(shared, "9 to 11 min or more, 4 take turns on one device");
+        assert_eq!(
+            shared,
+            "9 to 11 min or more, 4 parallel runs take turns on one device"
+        );
     }
 }

@@ -172,6 +172,8 @@ fn ranges_end_where_the_rules_of_a_run_do() {
             }
             let value = match field.path {
                 "training.early_stopping" => format!("(patience: {value})"),
+                "data.held_out" if field.label == "Held-out share" => format!("Share({value})"),
+                "data.held_out" => format!("Count({value})"),
                 _ => format!("{value}"),
             };
             set_field(&mut draft, &format!("{}={value}", field.path)).unwrap();
