@@ -108,7 +108,8 @@ class Unit:
             *row.changes,
         ]
         if row.base == "tuned":
-            self.set.append(f'base=File("{bases[row.benchmark]}")')
+            # By its name, so that a journal made in another folder is the same study.
+            self.set.append("base={tuned}")
         if row.guide:
             self.set.append(f"guide=Some({row.guide})")
         # Baselines do not depend on the seed of the adaptation by more than its draws.
@@ -120,6 +121,11 @@ class Unit:
         if limit:
             self.set.append(f"task.limit={limit}")
         self.key = hashlib.sha256(json.dumps(self.set).encode()).hexdigest()[:16]
+        self.base = bases.get(row.benchmark)
+
+    def settings(self):
+        """The settings as the program takes them."""
+        return [f'base=File("{self.base}")' if of == "base={tuned}" else of for of in self.set]
 
     def folder(self, out):
         return out / "work" / self.key
@@ -231,7 +237,7 @@ def run_round(units, arguments, journal, deadline):
         device = f"gpu:{idx}" if arguments.gpus else arguments.device
         file = arguments.out / f"many-{idx}.jsonl"
         lines = [
-            json.dumps({"preset": "mmlu-information", "set": unit.set, "out": str(unit.folder(arguments.out))})
+            json.dumps({"preset": "mmlu-information", "set": unit.settings(), "out": str(unit.folder(arguments.out))})
             for unit in part
         ]
         file.write_text("\n".join(lines) + "\n")

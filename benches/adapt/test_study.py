@@ -79,6 +79,10 @@ class Study(unittest.TestCase):
         for row in study.rows(options()):
             unit = study.Unit(row, row.rates[0], 0, True, options(), {"gsm8k": "a", "mmlu": "b"})
             json.loads(json.dumps(unit.set))
+            # Where the base lies is no part of what is done.
+            moved = study.Unit(row, row.rates[0], 0, True, options(), {"gsm8k": "c", "mmlu": "d"})
+            self.assertEqual(unit.key, moved.key)
+            self.assertEqual(unit.settings() != moved.settings(), row.base == "tuned")
 
 
 if __name__ == "__main__":

@@ -151,10 +151,15 @@ fn of_source(source: &Source<'_>) -> Recognised {
     }
 }
 
-/// The start of a text up to its last line's end, or all of one line.
+/// All of a short text, else its start up to the last line's end, or all of one line.
 fn start_of<'a>(source: &'a Source<'_>) -> Option<Source<'a>> {
     let start = source.text.start();
-    let end = start.iter().rposition(|byte| *byte == b'\n');
+    let last_end = || start.iter().rposition(|byte| *byte == b'\n');
+    let end = if source.text.is_short() {
+        None
+    } else {
+        last_end()
+    };
     let lines = end.map_or(start, |end| &start[..=end]);
     Source::held(&source.file, lines).ok()
 }
@@ -245,7 +250,7 @@ mod tests {
         check("[{\"conversations\": []}]", Some(Layout::Conversations));
         check("instruction,input,output\na,b,c\n", Some(Layout::Alpaca));
         check(
-            "no json\n{\"prompt\": \"a\", \"completion\": \"b\"}\n",
+            "no json\n{\"prompt\": \"a\", \"completion\": \"b\"}",
             Some(Layout::Prompts),
         );
         check("{\"segments\": []}", Some(Layout::Segments));

@@ -29,7 +29,7 @@ use crate::persist::folder_lock::FolderLock;
 use crate::persist::metrics::MetricsFile;
 use crate::persist::run_folder::{METRICS_FILE, RunFolder, SPEC_FILE};
 use crate::persist::run_history::past_run;
-use crate::protocol::run_spec::{EvaluationSplit, LeadingToken, RunSpec};
+use crate::protocol::run_spec::{EvaluationSplit, RunSpec};
 use crate::sweep::sweep_file::{parse_sweep, print_sweep, read_sweep};
 
 /// The folder of the sweeps in a folder of runs.
@@ -59,13 +59,6 @@ pub struct Session {
     pub n_jobs: usize,
     /// What computed; empty where no run began.
     pub device: String,
-}
-
-/// Says in a sweep's file what its runs have that say nothing, so that they keep it
-/// where a later version has another default.
-fn leading_token_note() -> String {
-    let default = LeadingToken::default().name();
-    format!("// Runs that say nothing else have data.leading_token {default}.\n")
 }
 
 /// Whether the file of a sweep, or that of its base run, says what stands in front of
@@ -114,7 +107,7 @@ impl SweepFolder {
             );
             return Err(Error::input(&path, "name", reason));
         }
-        let text = format!("{}{}", leading_token_note(), print_sweep(&plan.sweep)?);
+        let text = print_sweep(&plan.sweep)?;
         // Last, for a folder with it is a sweep.
         write_atomic(&file, |writer| writer.write_all(text.as_bytes()))?;
         Self::new(&path, plan, Some(lock))
@@ -342,6 +335,7 @@ pub fn sweeps_in(runs_dir: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::LeadingToken;
 
     #[test]
     fn runs_keep_what_stood_in_front_of_texts_when_their_sweep_began() {
@@ -358,10 +352,9 @@ mod tests {
         assert_eq!(leading(), [LeadingToken::default(); 4]);
         let file = path.join(SWEEP_FILE);
         let text = fs::read_to_string(&file).unwrap();
-        let note = leading_token_note();
-        assert!(text.starts_with(&note), "{text}");
+        assert!(text.contains("leading_token: Nothing,"), "{text}");
         // As versions wrote it that had no such field.
-        let old = text[note.len()..].replace("leading_token: Nothing,", "");
+        let old = text.replace("leading_token: Nothing,", "");
         assert!(!old.contains("leading_token"), "{old}");
         fs::write(&file, old).unwrap();
         assert_eq!(leading(), [LeadingToken::Zero; 4]);

@@ -39,6 +39,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(crate) struct Text<'a> {
     /// The first bytes of the text, without a byte order mark.
     start: Vec<u8>,
+    /// Whether they are all of it.
+    is_short: bool,
     /// How many of them were read.
     at: usize,
     rest: Box<dyn BufRead + 'a>,
@@ -103,11 +105,13 @@ impl<'a> Text<'a> {
             Kind::Foreign(reason) => return refuse(reason),
         };
         let (mut start, rest) = begun(all, START_BYTES).map_err(fail)?;
+        let is_short = (start.len() as u64) < START_BYTES;
         if start.starts_with(BYTE_ORDER_MARK) {
             start.drain(..BYTE_ORDER_MARK.len());
         }
         Ok(Self {
             start,
+            is_short,
             at: 0,
             rest,
             packing,
@@ -117,6 +121,11 @@ impl<'a> Text<'a> {
     /// The first bytes of the text, up to 64 KiB, whatever was read of it.
     pub fn start(&self) -> &[u8] {
         &self.start
+    }
+
+    /// Whether [`Self::start`] is all of it.
+    pub fn is_short(&self) -> bool {
+        self.is_short
     }
 
     /// The whole text.

@@ -166,6 +166,7 @@ fn chat_clients_are_answered_as_gosling_writes() {
         (200, &json!("text_completion"))
     );
     assert_eq!(completion["choices"][0]["finish_reason"], "length");
+    assert_eq!(completion["usage"]["completion_tokens"], 3);
 }
 
 #[test]

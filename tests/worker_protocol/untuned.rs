@@ -39,6 +39,20 @@ fn answers(file: &str) -> Vec<[serde_json::Value; 4]> {
         .collect()
 }
 
+/// The log-likelihoods of every option of every item.
+fn log_likelihoods(file: &str) -> Vec<f64> {
+    let of_line = |line: &str| {
+        let of: serde_json::Value = serde_json::from_str(line).unwrap();
+        of["answer"]["chosen"]["log_likelihoods"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| it.as_f64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    file.lines().skip(1).flat_map(of_line).collect()
+}
+
 #[test]
 fn the_untuned_score_of_an_earlier_run_is_taken() {
     let mut client = Client::new();
@@ -53,6 +67,13 @@ fn the_untuned_score_of_an_earlier_run_is_taken() {
     let (first, second) = (file(&client, &first), file(&client, &second));
     assert_eq!(answers(&first), answers(&second));
     assert_eq!(answers(&first).len(), 8);
+    for (a, b) in log_likelihoods(&first)
+        .iter()
+        .zip(&log_likelihoods(&second))
+    {
+        assert!((a - b).abs() < 1e-9, "{a}, not {b}");
+    }
+    assert_eq!(log_likelihoods(&first).len(), 8 * 4);
     let finished = client.count(|event| {
         matches!(event, Event::Run(_, RunEvent::EvaluationFinished { phase, .. })
             if *phase == EvaluationPhase::Before)

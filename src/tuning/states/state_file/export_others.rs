@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use super::export::element_range;
 use super::{ExportReport, Metadata, PthDType, TunedState, check_sound, tensor_name, write_pth};
-use crate::atomic::write_atomic;
+use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
 
 /// What an `.rmpack` begins with, and what every payload is aligned to
@@ -108,7 +107,7 @@ pub fn write_vllm(
             "id": profile_name(&stem),
             "format": "rwkv-peft-time-state.v1",
             "path": name,
-            "sha256": sha256(&pth),
+            "sha256": sha256_hex(&pth),
         }],
     });
     let mut text = serde_json::to_vec_pretty(&manifest)
@@ -116,7 +115,7 @@ pub fn write_vllm(
     text.push(b'\n');
     let manifest = path.with_extension("profiles.json");
     write_atomic(&manifest, |file| file.write_all(&text))?;
-    Ok((report, manifest, sha256(&text)))
+    Ok((report, manifest, sha256_hex(&text)))
 }
 
 /// Letters, digits, points and hyphens, by which a request names a profile.
@@ -187,8 +186,12 @@ pub fn write_s0_folder(
     })
 }
 
-/// Writes a file, reads it back and compares.
-fn written(path: &Path, bytes: &[u8], max_abs_rounding: f32) -> Result<ExportReport> {
+/// Writes a file, reads it back and compares every byte.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be written, [`Error::Input`] where it reads back
+/// otherwise.
+pub(super) fn written(path: &Path, bytes: &[u8], max_abs_rounding: f32) -> Result<ExportReport> {
     write_atomic(path, |file| file.write_all(bytes))?;
     let read = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
     if read != bytes {
@@ -200,10 +203,6 @@ fn written(path: &Path, bytes: &[u8], max_abs_rounding: f32) -> Result<ExportRep
         bytes: bytes.len() as u64,
         max_abs_rounding,
     })
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    format!("{:x}", Sha256::digest(bytes))
 }
 
 #[cfg(test)]
@@ -272,7 +271,7 @@ mod tests {
         let (_, manifest, hash) = write_vllm(&state(), &path, &metadata).unwrap();
         assert_eq!(read_state(&path, None).unwrap().0, state());
         let text = std::fs::read(&manifest).unwrap();
-        assert_eq!(sha256(&text), hash);
+        assert_eq!(sha256_hex(&text), hash);
         let read: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(read["schema_version"], "vllm.rwkv7-state-profiles.v1");
         assert_eq!(read["model_artifact"], "rwkv7-g1k");
@@ -283,7 +282,7 @@ mod tests {
         );
         assert_eq!(
             profile["sha256"],
-            json!(sha256(&std::fs::read(&path).unwrap()))
+            json!(sha256_hex(&std::fs::read(&path).unwrap()))
         );
         let mut zero = state();
         zero.layers

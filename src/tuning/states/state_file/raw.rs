@@ -3,11 +3,11 @@
 //! mixing [C], then [n_head, value, key] (`rwkv_graph.inc` and
 //! `rwkv_operators_wkv_v7.inc`). The two shifts are zero before a text.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 
+use super::export_others::written;
 use super::{ExportReport, TunedState, check_sound, first_not_finite, refuse_not_finite};
-use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::config::ModelConfig;
 
@@ -32,17 +32,7 @@ pub fn write_raw(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportRep
         bytes.extend_from_slice(&shifts);
         bytes.extend(layer.iter().flat_map(|value| value.to_le_bytes()));
     }
-    write_atomic(path, |file| file.write_all(&bytes))?;
-    let read = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
-    if read != bytes {
-        let reason = "differs from what was written; check the disk";
-        return Err(Error::input(path, "read back", reason));
-    }
-    Ok(ExportReport {
-        path: path.to_path_buf(),
-        bytes: bytes.len() as u64,
-        max_abs_rounding: 0.0,
-    })
+    written(path, &bytes, 0.0)
 }
 
 /// Reads the raw state of a model, whose dimensions the file does not have; and
