@@ -90,16 +90,20 @@ pub fn wait_for(harness: &mut Harness<'_, App>, label: &str) {
     harness.run_steps(4);
 }
 
+/// Whether one of these texts tells that the window waits for the background.
+fn shows_any(harness: &Harness<'_, App>, texts: &[&str]) -> bool {
+    let mut texts = texts.iter();
+    texts.any(|text| harness.query_all_by_label_contains(text).next().is_some())
+}
+
 /// Draws until nothing in the window waits for files or the background.
 pub fn settle(harness: &mut Harness<'_, App>) {
     let start = Instant::now();
     let mut n_still = 0;
     // Work beside the window is asked for by one frame and comes with a later one.
     while n_still < 5 {
-        let waits = ["Reading", "computing"]
-            .into_iter()
-            .any(|text| harness.query_all_by_label_contains(text).next().is_some());
-        let is_waiting = waits || harness.state().reads_evaluations();
+        let is_waiting = shows_any(harness, &["Reading", "computing", "Counting"])
+            || harness.state().reads_evaluations();
         n_still = if is_waiting { 0 } else { n_still + 1 };
         assert!(start.elapsed() < Duration::from_secs(120), "it waits");
         std::thread::sleep(Duration::from_millis(20));
@@ -112,7 +116,9 @@ pub fn settle(harness: &mut Harness<'_, App>) {
 /// background any more. A text cursor does not blink there.
 pub fn picture(harness: &mut Harness<'_, App>, name: &str) {
     let start = Instant::now();
-    while harness.query_all_by_label("…").next().is_some() {
+    while harness.query_all_by_label("…").next().is_some()
+        || shows_any(harness, &["Counting the runs"])
+    {
         assert!(
             start.elapsed() < Duration::from_secs(120),
             "{name} still waits"
