@@ -54,7 +54,7 @@ pub const MODEL_PRECISION: Field = field(
     "Stored as",
     "",
     "",
-    "How the frozen matrices are stored, and with them the factors of products; sums, activations, the state and its recurrence are 32-bit floats always. 16-bit floats halve the memory of the weights and are faster, but only a GPU with matrix units takes them, in a program built with fast-gpu; the CPU has 32-bit floats only.",
+    "How the frozen matrices are stored, and with them the factors of products; sums, activations, the state and its recurrence are 32-bit floats always. 16-bit floats halve the memory of the weights and are faster, but only a GPU with matrix units takes them; the CPU has 32-bit floats only.",
 )
 .choice();
 pub const DATA_SOURCE: Field = field(
