@@ -1,6 +1,6 @@
 #!/bin/sh
-# All measurements of README.md in this folder: run.sh PROGRAM [FOLDER], a gosling
-# built with --features fast-gpu, on a machine with one GPU. Figures also go to the
+# All measurements of README.md in this folder: run.sh PROGRAM [FOLDER], a release
+# build of gosling, on a machine with one GPU. Figures also go to the
 # folder as JSON. Each line may take so many seconds at most.
 set -u
 gosling=${1:?the program}

@@ -1,7 +1,9 @@
 //! `gosling devices`: what this machine can compute on.
 
 use super::table::table;
-use crate::kernels::device::{AdapterSummary, describe_auto, list_adapters, mebibytes, processor};
+use crate::kernels::device::{
+    AdapterSummary, describe_auto, language_of, list_adapters, mebibytes, processor,
+};
 
 /// Prints the devices and which one is taken by default.
 pub fn run() {
@@ -27,6 +29,13 @@ pub fn run() {
         "f16",
     ];
     print!("{}", table(heading, &rows, &[5, 6]));
+    for adapter in list_adapters() {
+        println!(
+            "gpu:{} has kernels in {}",
+            adapter.index,
+            language_of(&adapter)
+        );
+    }
     println!("auto selects {}", describe_auto());
 }
 

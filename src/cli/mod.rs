@@ -9,6 +9,7 @@ mod adapt_load;
 mod adapt_over;
 mod adapt_table;
 mod adapt_tell;
+mod adapter_check;
 mod bench;
 mod compare;
 mod devices;
@@ -48,7 +49,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::kernels::device::quiet_drivers;
+use crate::kernels::device::{
+    BACKEND, LanguageChoice, check_spirv_by, choose_language, quiet_drivers,
+};
 use crate::shell::Shell;
 
 /// A workbench for RWKV-7 state tuning.
@@ -58,6 +61,9 @@ struct Arguments {
     /// Without a command the window opens.
     #[command(subcommand)]
     command: Option<Command>,
+    /// The language of GPU kernels: auto, spirv or wgsl. auto takes SPIR-V where the driver computes right with it.
+    #[arg(long, global = true, value_name = "LANGUAGE", default_value_t, env = BACKEND, hide_env_values = true)]
+    backend: LanguageChoice,
 }
 
 #[derive(Subcommand)]
@@ -107,7 +113,11 @@ enum Command {
 pub fn main() -> ExitCode {
     quiet_drivers();
     let command = match Arguments::try_parse() {
-        Ok(arguments) => arguments.command,
+        Ok(arguments) => {
+            choose_language(arguments.backend);
+            check_spirv_by(adapter_check::check_spirv);
+            arguments.command
+        }
         Err(error) => return output::code_after_help(&error),
     };
     let command = command.unwrap_or_else(|| Command::Window(Default::default()));

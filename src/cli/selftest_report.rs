@@ -166,7 +166,6 @@ fn shortened(error: &str) -> String {
 fn versions() -> BTreeMap<&'static str, String> {
     let features = [
         ("gui", cfg!(feature = "gui")),
-        ("fast-gpu", cfg!(feature = "fast-gpu")),
         ("parquet", cfg!(feature = "parquet")),
     ];
     let features: Vec<&str> = features

@@ -11,6 +11,7 @@ use crossbeam_channel::Sender;
 
 use super::protocol::{Order, Report};
 use crate::error::{Error, Result};
+use crate::kernels::device::{BACKEND, language_choice};
 use crate::worker::{ALLOW_MEMORY, is_memory_allowed};
 
 /// The subcommand that [`super::serve`] answers to.
@@ -82,6 +83,7 @@ impl Process {
             .arg(SERVE)
             .env(THREADS, n_threads.to_string())
             .envs(is_memory_allowed().then_some((ALLOW_MEMORY, "1")))
+            .env(BACKEND, language_choice().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(complaints)

@@ -10,6 +10,7 @@ use cubecl::wgpu::{
 };
 
 use super::adapters::{AdapterKind, Listed, listed};
+use super::language::language_of;
 use super::memory::{Room, room_of};
 use super::reopen::fresh_setup;
 use super::{DeviceChoice, DeviceLimits, OpenDevice, is_cpu, refusal};
@@ -31,12 +32,8 @@ pub(super) fn open_adapter(adapter: &Listed, why: &str) -> Result<OpenDevice> {
     let Listed {
         summary, device, ..
     } = adapter;
-    if summary.kind == AdapterKind::Software && cfg!(feature = "fast-gpu") {
-        return Err(Error::Device(format!(
-            "{} is a software adapter, which crashes on the SPIR-V kernels of this build; use --device cpu or a build without fast-gpu",
-            summary.name
-        )));
-    }
+    // Settled before the runtime looks at the adapter.
+    language_of(summary);
     let mut all = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     let position = all.iter().position(|known| known.adapter == *device);
     let mut is_first = true;

@@ -5,6 +5,7 @@ use cubecl::future::block_on;
 use cubecl::wgpu::{WgpuDeviceKind, WgpuSetup};
 
 use super::adapters::{Listed, instance_of, kind_of};
+use super::language::language_of;
 
 /// Opens the adapter anew.
 ///
@@ -25,7 +26,7 @@ pub(super) fn fresh_setup(adapter: &Listed) -> Result<WgpuSetup, String> {
         .filter(|found| kind_of(&found.get_info()) == adapter.summary.kind)
         .nth(n_before)
         .ok_or("the adapter is gone")?;
-    let (device, queue) = request(&found)?;
+    let (device, queue) = request(&found, language_of(&adapter.summary).is_spirv)?;
     Ok(WgpuSetup {
         instance,
         adapter: found,
@@ -35,9 +36,9 @@ pub(super) fn fresh_setup(adapter: &Listed) -> Result<WgpuSetup, String> {
     })
 }
 
-fn request(adapter: &wgpu::Adapter) -> Result<(wgpu::Device, wgpu::Queue), String> {
-    #[cfg(feature = "fast-gpu")]
-    if adapter.get_info().backend == wgpu::Backend::Vulkan {
+fn request(adapter: &wgpu::Adapter, is_spirv: bool) -> Result<(wgpu::Device, wgpu::Queue), String> {
+    #[cfg(not(target_os = "macos"))]
+    if is_spirv {
         // SPIR-V kernels want more of Vulkan than wgpu asks for.
         let requested = cubecl::wgpu::vulkan::try_request_vulkan_device(adapter);
         let requested = block_on(requested).map_err(|error| error.to_string())?;
