@@ -19,6 +19,7 @@ mod inspect_head;
 mod inspect_metadata;
 mod inspect_pictures;
 mod model_arguments;
+mod packaging;
 mod plain_options;
 mod progress;
 mod selftest;
@@ -35,7 +36,7 @@ mod window;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::kernels::device::quiet_drivers;
@@ -56,6 +57,9 @@ enum Command {
     Bench(bench::BenchArguments),
     /// Compare evaluations item by item: what tuning fixed and broke, and whether it is chance.
     Compare(compare::CompareArguments),
+    /// Print the completions of a shell: bash, zsh, fish, powershell or elvish.
+    #[command(hide = true)]
+    Completions(packaging::CompletionsArguments),
     /// List what this machine can compute on.
     Devices,
     /// Measure the accuracy of a model on a benchmark, untuned or from a tuned state.
@@ -70,6 +74,9 @@ enum Command {
     Import(import::ImportArguments),
     /// Say what a model or a tuned state is, look into a head of it, or show a data set as the model would see it.
     Inspect(inspect::InspectArguments),
+    /// Write the manual pages of all commands into a folder.
+    #[command(hide = true)]
+    Manual(packaging::ManualArguments),
     /// Check that a device computes what it should.
     Selftest(selftest::SelftestArguments),
     /// Do runs for a sweep, which orders them on the input.
@@ -94,6 +101,9 @@ pub fn main() -> ExitCode {
     let outcome = match command {
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Compare(arguments) => compare::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Completions(arguments) => {
+            packaging::completions(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Devices => {
             devices::run();
             Ok(ExitCode::SUCCESS)
@@ -104,6 +114,9 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Manual(arguments) => {
+            packaging::manual(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::ServeRuns => crate::sweep::serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Sweep(arguments) => sweep::run(&arguments),
