@@ -27,6 +27,7 @@ mod inspect_pictures;
 mod leading_token;
 mod mix;
 mod model_arguments;
+mod packaging;
 mod perplexity;
 mod plain_options;
 mod progress;
@@ -46,7 +47,7 @@ mod window;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::error::{Error, Result};
 use crate::kernels::device::{
@@ -75,6 +76,9 @@ enum Command {
     /// Compare evaluations item by item: fixed and broken answers, and whether the
     /// difference is chance.
     Compare(compare::CompareArguments),
+    /// Print the completions of a shell: bash, zsh, fish, powershell or elvish.
+    #[command(hide = true)]
+    Completions(packaging::CompletionsArguments),
     /// List the devices of this machine.
     Devices,
     /// Measure the accuracy of a model on a benchmark, untuned or from a tuned state.
@@ -90,6 +94,9 @@ enum Command {
     /// Describe a model or a tuned state, show the matrices of a head, or show a data
     /// set as the model sees it.
     Inspect(inspect::InspectArguments),
+    /// Write the manual pages of all commands into a folder.
+    #[command(hide = true)]
+    Manual(packaging::ManualArguments),
     /// Mix states: a weighted sum, in all layers or in some.
     Mix(mix::MixArguments),
     /// Measure the held-out loss and perplexity of a model, untuned and with a state.
@@ -125,6 +132,9 @@ pub fn main() -> ExitCode {
         Command::Adapt(arguments) => adapt::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Compare(arguments) => compare::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Completions(arguments) => {
+            packaging::completions(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Devices => {
             devices::run();
             Ok(ExitCode::SUCCESS)
@@ -135,6 +145,9 @@ pub fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Manual(arguments) => {
+            packaging::manual(&arguments, Arguments::command()).map(|()| ExitCode::SUCCESS)
+        }
         Command::Mix(arguments) => mix::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Perplexity(arguments) => perplexity::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Selftest(arguments) => selftest::run(&arguments),

@@ -29,11 +29,11 @@ use open::open_adapter;
 
 pub use adapters::{AdapterKind, AdapterSummary, list_adapters};
 pub use details::{AdapterDetails, adapter_details};
-pub use memory::{DEVICE_MEMORY, MachineMemory, Room, machine_memory, memory_of, room_of};
 pub use language::{
     BACKEND, Language, LanguageChoice, SpirvCheck, check_spirv_by, choose_language,
     language_choice, language_of,
 };
+pub use memory::{DEVICE_MEMORY, MachineMemory, Room, machine_memory, memory_of, room_of};
 pub(super) use open::max_tensor_bytes;
 pub use open::{destroy_open_devices, is_lost, room_on, suspect_open_devices};
 pub use processor::{Processor, processor};
