@@ -50,7 +50,7 @@ pub fn check_spirv(adapter: &AdapterSummary) -> Result<(), String> {
         let word = word.replace(['\t', '\n', '\r'], " ");
         // Without it the next start tries again.
         let _ = file.parent().map(fs::create_dir_all);
-        let _ = write_atomic(&file, |out| write!(out, "{text}{line}\t{word}\n"));
+        let _ = write_atomic(&file, |out| writeln!(out, "{text}{line}\t{word}"));
     }
     result
 }

@@ -5,10 +5,6 @@
 mod output;
 
 mod adapt;
-mod adapt_load;
-mod adapt_over;
-mod adapt_table;
-mod adapt_tell;
 mod adapter_check;
 mod bench;
 mod compare;
@@ -20,10 +16,6 @@ mod follow;
 mod generate;
 mod import;
 mod inspect;
-mod inspect_file;
-mod inspect_head;
-mod inspect_metadata;
-mod inspect_pictures;
 mod leading_token;
 mod mix;
 mod model_arguments;
@@ -32,16 +24,11 @@ mod perplexity;
 mod plain_options;
 mod progress;
 mod selftest;
-mod selftest_report;
 mod serve;
 mod spec_arguments;
 mod sweep;
-mod sweep_forecast;
-mod sweep_task;
-mod sweep_tell;
 mod table;
 mod tune;
-mod tune_report;
 mod window;
 
 use std::path::{Path, PathBuf};

@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::inspect_metadata::{metadata_blocks, metadata_rows};
-use super::table::table;
+use super::metadata::{metadata_blocks, metadata_rows};
+use crate::cli::table::table;
 use crate::error::Result;
 use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;

@@ -1,9 +1,9 @@
 //! The result of a run as a table.
 
-use super::progress::{duration, short};
-use super::quoted;
-use super::table::columns;
 use crate::bench::Accuracy;
+use crate::cli::progress::{duration, short};
+use crate::cli::quoted;
+use crate::cli::table::columns;
 use crate::model::TextStart;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use crate::protocol::run_spec::CheckpointSource;
