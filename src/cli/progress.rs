@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::format::part_of_bytes;
 pub(super) use crate::format::{duration, short};
 use crate::model::BytesRead;
-use crate::protocol::event::{EvaluationPhase, Event, RunEvent, RunId};
+use crate::protocol::event::{EvaluationPhase, Event, JobEvent, RunEvent, RunId};
 use crate::protocol::log_line::log_line;
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
@@ -64,6 +64,7 @@ impl Progress {
                 _,
                 RunEvent::Step(_) | RunEvent::CheckpointSaved { .. } | RunEvent::Failed { .. },
             ) => {}
+            Event::Job(JobEvent::DataRead { line }) => self.say(line),
             event => {
                 if let Some(line) = log_line(event) {
                     self.say(&line);

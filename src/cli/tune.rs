@@ -51,7 +51,7 @@ pub struct TuneArguments {
     /// Print the specification and do nothing else.
     #[arg(long, conflicts_with = "resume")]
     print_spec: bool,
-    /// Choose the batch, accumulation, recomputation and precision that fit into the
+    /// Choose the batch, accumulation, recomputation, windows and precision that fit into the
     /// memory of the device, and print them. The examples of a step stay the same.
     #[arg(long, conflicts_with = "resume")]
     fit: bool,

@@ -3,6 +3,7 @@
 
 use burn::tensor::{Int, Tensor};
 
+use super::carried::{Around, LayerCarried};
 use super::channel_mix::{ChannelMix, ChannelMixTape};
 use super::state::LayerState;
 use super::time_mix::{BlockGradients, Keep, TimeMix, TimeMixState, TimeMixTape};
@@ -79,14 +80,28 @@ impl Block {
     }
 
     /// The gradients for `dx` [B, T, C], that of the stream behind; moments of
-    /// the branch's features at the positions `moments_at`.
+    /// the branch's features at the positions `moments_at`. Of a window also those
+    /// of what it was handed.
     pub fn backward(
         &self,
         tape: BlockTape,
         dx: Tensor<3>,
         moments_at: Option<&Tensor<1, Int>>,
-    ) -> BlockGradients {
-        let dx = self.channel_mix.backward(tape.channel_mix, dx);
-        self.time_mix.backward(tape.time_mix, dx, moments_at)
+        around: &Around,
+    ) -> (BlockGradients, Option<LayerCarried>) {
+        let (dx, channel_shift) = self.channel_mix.backward(tape.channel_mix, dx, around);
+        let gradients = self
+            .time_mix
+            .backward(tape.time_mix, dx, moments_at, around);
+        let carried = around.is_window.then(|| LayerCarried {
+            time_shift: gradients.time_shift.clone(),
+            wkv: gradients.state.clone(),
+            channel_shift,
+            branch: gradients
+                .branch
+                .as_ref()
+                .and_then(|branch| branch.carried.clone()),
+        });
+        (gradients, carried)
     }
 }

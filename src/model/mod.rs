@@ -5,6 +5,7 @@
 
 mod block;
 pub mod branch;
+mod carried;
 mod channel_mix;
 pub mod checkpoint;
 pub mod config;
@@ -27,6 +28,7 @@ pub mod text_stream;
 mod time_mix;
 pub mod tokenizer;
 
+pub use carried::{BranchCarried, CarriedGradients};
 pub use config::ModelConfig;
 pub use leading_token::{LeadingToken, TextStart};
 pub use loader::BytesRead;

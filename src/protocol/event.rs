@@ -140,6 +140,12 @@ pub enum RunEvent {
 /// What happened to a job that is no run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobEvent {
+    /// The data of a run were read; its model comes next.
+    DataRead {
+        /// How many examples there are, and what became of those that are longer than
+        /// the context.
+        line: String,
+    },
     /// A search for a learning rate made progress.
     RateProgress {
         /// Steps done.

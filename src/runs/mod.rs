@@ -280,6 +280,7 @@ impl RunStore {
 
     fn apply_to_job(&mut self, event: JobEvent) {
         match event {
+            JobEvent::DataRead { line } => self.info(None, line),
             // What it is about lies in the slot.
             JobEvent::TraceReady => {}
             JobEvent::RateProgress { done, total } => self.rate_search = Some((done, total)),

@@ -24,6 +24,7 @@ pub mod memory_forecast;
 pub mod snapshot_plan;
 
 mod active_run;
+mod batching;
 mod best;
 mod context;
 mod control;

@@ -29,6 +29,8 @@ pub struct StepShape {
     pub tuned_layers: usize,
     /// Whether activations are computed again on the way back.
     pub recompute: bool,
+    /// Tokens of a window, where texts are read in windows.
+    pub window: Option<usize>,
     /// Storage of the frozen matrices.
     pub precision: Precision,
     /// The branch of a lifted run, if it is one.
@@ -46,6 +48,43 @@ pub struct BranchShape {
     pub is_centred: bool,
     /// What happens from token to token.
     pub kind: LiftKind,
+}
+
+impl StepShape {
+    /// Windows of the longest text.
+    fn n_windows(&self) -> usize {
+        match self.window {
+            Some(window) => self.tokens.div_ceil(window.max(1)).max(1),
+            None => 1,
+        }
+    }
+
+    /// What is computed at once: the same with the tokens of one window.
+    fn at_once(&self) -> Self {
+        let tokens = self.tokens.min(self.window.unwrap_or(self.tokens));
+        Self {
+            tokens,
+            counted: self.counted.min(self.batch * tokens),
+            window: None,
+            ..*self
+        }
+    }
+
+    /// Numbers that one text hands from a window to the next.
+    fn carried_values(&self, config: &ModelConfig) -> u64 {
+        let of_state = config.n_embd * config.head_size + 2 * config.n_embd;
+        let of_branch = self.branch.map_or(0, |branch| {
+            let m = branch.upscaled_size;
+            match branch.kind {
+                LiftKind::Constant => 0,
+                LiftKind::Decayed => config.n_head * m,
+                LiftKind::Recurrent | LiftKind::PaperLiteral => {
+                    config.n_head * config.head_size * m
+                }
+            }
+        });
+        (config.n_layer * of_state + self.tuned_layers * of_branch) as u64
+    }
 }
 
 impl BranchShape {
@@ -141,6 +180,8 @@ pub struct MemoryEstimate {
     pub state: u64,
     /// Activations that the backward pass reads.
     pub activations: u64,
+    /// The states between windows, and their gradients.
+    pub carried: u64,
     /// What one layer and the logits need while they are computed.
     pub working: u64,
     /// The largest single tensor, which some devices bound.
@@ -150,6 +191,13 @@ pub struct MemoryEstimate {
 impl MemoryEstimate {
     /// Of a step of this shape.
     pub fn new(config: &ModelConfig, shape: &StepShape) -> Self {
+        let carried = match shape.n_windows() {
+            1 => 0,
+            // A state in front of every window but the first, and two gradients: that
+            // which a window was given and that which it makes.
+            n => (n + 1) as u64 * shape.batch as u64 * shape.carried_values(config),
+        };
+        let shape = &shape.at_once();
         let per_layer = (config.n_head * config.head_size * config.head_size) as u64;
         let tokens = (shape.batch * shape.tokens) as u64;
         let stream = tokens * config.n_embd as u64;
@@ -175,6 +223,7 @@ impl MemoryEstimate {
             weights: shape.precision.weight_bytes(config),
             state: tuned_layers * (4 * per_layer + parameters) * BYTES,
             activations: activations * BYTES,
+            carried: carried * BYTES,
             working: layer.max(logits) * BYTES,
             largest_tensor: largest_tensor(config, shape) * BYTES,
         }
@@ -186,10 +235,11 @@ impl MemoryEstimate {
             weights,
             state,
             activations,
+            carried,
             working,
             largest_tensor: _,
         } = self;
-        weights + state + activations + working
+        weights + state + activations + carried + working
     }
 }
 
@@ -198,13 +248,17 @@ impl fmt::Display for MemoryEstimate {
         let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
         write!(
             f,
-            "{:.0} MiB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1})",
+            "{:.0} MiB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1}",
             mib(self.total()),
             mib(self.weights),
             mib(self.activations),
             mib(self.working),
             mib(self.state)
-        )
+        )?;
+        match self.carried {
+            0 => write!(f, ")"),
+            carried => write!(f, ", states between windows {:.1})", mib(carried)),
+        }
     }
 }
 
@@ -250,162 +304,4 @@ fn layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use burn::tensor::{Device, Tensor, TensorData};
-
-    use super::*;
-    use crate::model::random::SHAPE_0_1B;
-    use crate::model::{Rwkv7, TapeOptions, mini};
-    use crate::tuning::method::tuned::{LiftValues, Tuned};
-    use crate::tuning::states::state_file::TunedState;
-
-    /// Lifted states of every kind, with every part that a tape may hold.
-    fn all_branches() -> Vec<Option<LiftValues>> {
-        let kinds = [
-            LiftKind::Constant,
-            LiftKind::Decayed,
-            LiftKind::Recurrent,
-            LiftKind::PaperLiteral,
-        ];
-        let parts = [(false, false), (true, false), (true, true)];
-        let mut all = vec![None];
-        for kind in kinds {
-            all.extend(parts.map(|(has_r, centres)| Some(lifted(kind, has_r, centres))));
-        }
-        all
-    }
-
-    fn lifted(kind: LiftKind, has_r: bool, centres: bool) -> LiftValues {
-        let (l, h, n, m) = (6, 4, 64, 144);
-        LiftValues {
-            layers: (0..l).collect(),
-            n_head: h,
-            head_size: n,
-            upscaled_size: m,
-            kind,
-            projection_seed: 0,
-            weights: vec![0.0; l * h * n * m],
-            gate: (kind == LiftKind::Recurrent).then(|| vec![0.0; l * h]),
-            support_vectors: vec![0.125; l * h * m * n],
-            gamma: vec![1.0; l * h],
-            decorrelation: has_r.then(|| vec![0.0; l * h * m * m]),
-            mean: centres.then(|| vec![0.0; l * h * m]),
-        }
-    }
-
-    /// The estimate against the tensors that a forward pass really keeps.
-    #[test]
-    fn activations_are_those_that_are_kept() {
-        let device = Device::flex();
-        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
-        for lift in all_branches() {
-            check_activations(&model, lift);
-        }
-    }
-
-    fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
-        let device = Device::flex();
-        let config = model.config();
-        let branch = lift.as_ref().map(|lift| BranchShape {
-            upscaled_size: lift.upscaled_size,
-            has_decorrelation: lift.decorrelation.is_some(),
-            is_centred: lift.mean.is_some(),
-            kind: lift.kind,
-        });
-        let mut tuned = Tuned::from(TunedState::zero(config));
-        tuned.lift = lift;
-        for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33), (5, 3, 16)] {
-            let ids = vec![1_i32; batch * tokens];
-            let ids = Tensor::from_data(TensorData::new(ids, [batch, tokens]), &device);
-            let options = TapeOptions {
-                first_layer,
-                recompute: false,
-            };
-            if let Some(lift) = &mut tuned.lift {
-                let kept = config.n_layer - first_layer;
-                let per_layer = |values: &mut Vec<f32>| {
-                    values.truncate(values.len() / lift.layers.len() * kept);
-                };
-                let optional = [&mut lift.gate, &mut lift.decorrelation, &mut lift.mean];
-                optional.into_iter().flatten().for_each(per_layer);
-                let own = [
-                    &mut lift.weights,
-                    &mut lift.support_vectors,
-                    &mut lift.gamma,
-                ];
-                own.into_iter().for_each(per_layer);
-                lift.layers = (first_layer..config.n_layer).collect();
-            }
-            let state = tuned.start(&device).state(config, batch, &device);
-            let (_, tape) = model.forward_taped(ids, state, options);
-            let shape = StepShape {
-                batch,
-                tokens,
-                counted: 10,
-                first_layer,
-                tuned_layers: config.n_layer - first_layer,
-                recompute: false,
-                precision: Precision::F32,
-                branch,
-            };
-            let estimate = MemoryEstimate::new(config, &shape);
-            assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
-        }
-    }
-
-    #[test]
-    fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
-        let config = ModelConfig {
-            n_head: 32,
-            n_embd: 2048,
-            n_ffn: 8192,
-            ..SHAPE_0_1B
-        };
-        let of = |kind| {
-            let shape = StepShape {
-                batch: 16,
-                tokens: 512,
-                counted: 16,
-                first_layer: 0,
-                tuned_layers: 12,
-                recompute: false,
-                precision: Precision::F32,
-                branch: Some(BranchShape {
-                    upscaled_size: 512,
-                    has_decorrelation: true,
-                    is_centred: true,
-                    kind,
-                }),
-            };
-            MemoryEstimate::new(&config, &shape).largest_tensor
-        };
-        let rows = 16 * 512 * 32;
-        // The packed gradient of r, w, k, removal and write, and of v.
-        assert_eq!(of(LiftKind::Recurrent), 4 * rows * (5 * 512 + 64));
-        // Six vectors of every token, lifted and stacked.
-        assert_eq!(of(LiftKind::PaperLiteral), 4 * rows * 6 * 512);
-    }
-
-    #[test]
-    fn memory_grows_as_the_batch_and_not_as_the_weights() {
-        let config = crate::model::ModelConfig::from_checkpoint(&mini::checkpoint().unwrap());
-        let config = config.unwrap();
-        let of = |batch, recompute| {
-            let shape = StepShape {
-                batch,
-                tokens: 128,
-                counted: 64,
-                first_layer: 0,
-                tuned_layers: 6,
-                recompute,
-                precision: Precision::F32,
-                branch: None,
-            };
-            MemoryEstimate::new(&config, &shape)
-        };
-        assert_eq!(of(8, false).activations, 8 * of(1, false).activations);
-        assert_eq!(of(8, false).weights, of(1, false).weights);
-        assert_eq!(of(1, false).state, 4 * 6 * 4 * 64 * 64 * 4);
-        assert!(of(8, true).total() < of(8, false).total() / 2);
-    }
-}
+mod tests;

@@ -21,6 +21,7 @@ use crate::tuning::states::checkpoint_file::TrainerCheckpoint;
 use crate::tuning::states::state_file::TunedState;
 
 mod stepping;
+mod windows;
 
 pub use super::step_record::{
     DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, StepNumbers,
@@ -167,7 +168,8 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Device`] if the loss cannot be read.
     pub fn loss(&self, batch: &Batch) -> Result<(f64, usize)> {
-        text_loss(self.model, self.device, &self.start(), batch)
+        let window = self.training.window;
+        text_loss(self.model, self.device, &self.start(), batch, window)
     }
 
     /// The largest condition number of an R over layers and heads; none without
@@ -317,3 +319,5 @@ fn sound(device: &Device) -> Tensor<4, Bool> {
 mod lifted_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;
