@@ -4,7 +4,7 @@ use super::run_data::RunData;
 use crate::data::Example;
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::plan::memory::{AdapterShape, BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::Layers;
 
 /// The longest of the training examples, in tokens.
@@ -57,5 +57,6 @@ pub(super) fn step_shape(
         recompute: spec.training.activation_checkpointing,
         precision: spec.model.precision,
         branch: BranchShape::of(&spec.method),
+        adapters: AdapterShape::of(&spec.method),
     })
 }

@@ -100,6 +100,7 @@ mod tests {
             recompute: false,
             precision: Precision::F32,
             branch: None,
+            adapters: None,
         }
     }
 
