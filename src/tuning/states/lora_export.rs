@@ -294,7 +294,7 @@ fn collect(
     let path = file.file();
     let mut found = BTreeMap::new();
     for tensor in file.tensors() {
-        let Some(((layer, target), is_b)) = place(&tensor.name) else {
+        let Some(((layer, target), is_b)) = place(tensor.name) else {
             continue;
         };
         let [rows, columns] = tensor.shape[..] else {

@@ -7,6 +7,7 @@ use crate::model::random::SHAPE_0_1B;
 use crate::model::{Rwkv7, TapeOptions, mini};
 use crate::tuning::method::lora_values::{LoraFactors, LoraValues};
 use crate::tuning::method::tuned::{LiftValues, Tuned};
+use crate::tuning::spec::LoraTargets;
 use crate::tuning::states::state_file::TunedState;
 
 /// Lifted states of every kind, with every part that a tape may hold.
