@@ -1,16 +1,17 @@
-//! `gosling export`: a tuned state for another program, or a model with the
-//! official names.
+//! `gosling export`: a tuned state or adapters for another program, or a model with
+//! the official names.
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::export_lora::{Asked, Destination, export_lora};
 use super::model_arguments::times;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::model::checkpoint::{Checkpoint, TensorDType};
 use crate::model::official_file::{OfficialFormat, write_official};
-use crate::tuning::states::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
+use crate::tuning::states::lift_bundle::{Exportable, exportable};
 use crate::tuning::states::state_file::{
     ExportFormat, Orientation, PthDType, export, left_out, locate_state,
 };
@@ -19,24 +20,27 @@ use crate::tuning::states::state_file::{
 #[derive(Args)]
 pub struct ExportArguments {
     /// A state file or a run folder.
-    #[arg(required_unless_present = "model", conflicts_with = "model")]
+    #[arg(required_unless_present = "model")]
     state: Option<PathBuf>,
     /// Instead of a state, a model in any dialect: it is written with the official names,
-    /// as pth or safetensors.
+    /// as pth or safetensors. With `--to merged` the model that the adapters of STATE are
+    /// merged into, if it is not where it was.
     #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Format: pth (RWKV-Runner, rwkv_lightning, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp),
     /// rmpack (the RWKV app), vllm (a .pth with its manifest), s0 (a folder as s0-tuning has them)
-    /// or safetensors (Gosling).
+    /// or safetensors (Gosling). Of a LoRA run: peft or peft-fla (a folder of Hugging Face PEFT,
+    /// with the official names of modules or with fla's), rwkv-peft (a .pth) or merged (the
+    /// model with the adapters in it, .pth or .safetensors).
     #[arg(long)]
-    to: ExportFormat,
+    to: Destination,
     /// The file to write.
     #[arg(short, long)]
     output: PathBuf,
-    /// Write bfloat16: half the size, 8 bits of mantissa; for pth, and for models.
+    /// Write bfloat16: half the size, 8 bits of mantissa; for pth, merged, and for models.
     #[arg(long)]
     bf16: bool,
-    /// Multiply the state by this factor.
+    /// Multiply the state, or what the adapters add, by this factor.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     alpha: f32,
     /// The order of the last two axes in STATE, value-key or key-value, if the file
@@ -53,12 +57,12 @@ pub struct ExportArguments {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &ExportArguments) -> Result<()> {
-    if let Some(model) = &arguments.model {
+    if let (None, Some(model)) = (&arguments.state, &arguments.model) {
         return export_model(arguments, model);
     }
     let ExportArguments {
         state,
-        model: _,
+        model,
         to,
         output,
         bf16,
@@ -66,6 +70,32 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         orientation,
         force,
     } = arguments;
+    let Some(state) = state else {
+        return Err(Error::spec("STATE", "is missing; name a state or --model"));
+    };
+    let file = locate_state(state)?;
+    if !alpha.is_finite() {
+        let reason = format!("must be a number, is {alpha}");
+        return Err(Error::spec("--alpha", reason));
+    }
+    let to = match to {
+        Destination::State(to) => to,
+        Destination::Adapters(format) => {
+            let asked = Asked {
+                format: *format,
+                output,
+                model: model.as_deref(),
+                bf16: *bf16,
+                alpha: *alpha,
+                force: *force,
+            };
+            return export_lora(&file, &asked);
+        }
+    };
+    if model.is_some() {
+        let reason = "stands beside a state only with --to merged";
+        return Err(Error::spec("--model", reason));
+    }
     let format = match (to, bf16) {
         (ExportFormat::Pth(_), true) => ExportFormat::Pth(PthDType::BF16),
         (_, false) => *to,
@@ -82,20 +112,12 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             return Err(Error::spec("--bf16", reason));
         }
     };
-    let Some(state) = state else {
-        return Err(Error::spec("STATE", "is missing; name a state or --model"));
-    };
-    let file = locate_state(state)?;
-    if !alpha.is_finite() {
-        let reason = format!("must be a number, is {alpha}");
-        return Err(Error::spec("--alpha", reason));
-    }
     let exportable = exportable(&file, *orientation, *alpha)?;
     if let Some(left_out) = left_out(&Checkpoint::open(&file)?) {
         eprintln!("gosling: {}: {left_out}", file.display());
     }
-    if exportable.is_lifted {
-        eprintln!("gosling: {ONLY_S0_NOTE}");
+    if let Some(note) = exportable.left_behind {
+        eprintln!("gosling: {note}");
     }
     let Exportable {
         state, metadata, ..
@@ -125,13 +147,16 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
 /// Writes a model with the official names.
 fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
     let format = match arguments.to {
-        ExportFormat::Pth(_) => OfficialFormat::Pth,
-        ExportFormat::Safetensors => OfficialFormat::Safetensors,
-        ExportFormat::St
-        | ExportFormat::Raw
-        | ExportFormat::Rmpack
-        | ExportFormat::Vllm
-        | ExportFormat::S0Folder => {
+        Destination::State(ExportFormat::Pth(_)) => OfficialFormat::Pth,
+        Destination::State(ExportFormat::Safetensors) => OfficialFormat::Safetensors,
+        Destination::State(
+            ExportFormat::St
+            | ExportFormat::Raw
+            | ExportFormat::Rmpack
+            | ExportFormat::Vllm
+            | ExportFormat::S0Folder,
+        )
+        | Destination::Adapters(_) => {
             let reason = "a model is written as pth or safetensors; st and bin are for states";
             return Err(Error::spec("--to", reason));
         }

@@ -11,6 +11,7 @@ mod compare;
 mod devices;
 mod eval;
 mod export;
+mod export_lora;
 mod find_rate;
 mod follow;
 mod generate;

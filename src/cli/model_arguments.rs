@@ -201,7 +201,7 @@ impl ModelChoice {
 
 /// What the run was that made a state, as far as the state says and this version
 /// knows.
-fn run_spec(metadata: &Metadata) -> Option<RunSpec> {
+pub(super) fn run_spec(metadata: &Metadata) -> Option<RunSpec> {
     let text = metadata.spec_ron.as_deref()?;
     parse_spec(text, "spec_ron").ok()
 }

@@ -249,6 +249,7 @@ mod tests {
                     tokens: 1000,
                     secs: 0.5,
                     lift: None,
+                    lora: None,
                 }),
             ));
         }

@@ -2,6 +2,7 @@
 
 use burn::tensor::Tensor;
 
+use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
 use super::carried::Around;
 use super::linear::{
     linear, linear_backward, linear_backward_through_squared_relu, linear_onto, n_values,
@@ -41,11 +42,19 @@ impl ChannelMix {
     /// Takes the residual stream `x` [B, T, C] through the layer; `last` [B, C]
     /// is the normalised token before the first. Gives the stream, the last
     /// normalised token, and what the backward pass reads.
-    pub fn forward(&self, x: Tensor<3>, last: Tensor<2>) -> (Tensor<3>, Tensor<2>, ChannelMixTape) {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        last: Tensor<2>,
+        adapters: &mut Option<AdapterPass>,
+    ) -> (Tensor<3>, Tensor<2>, ChannelMixTape) {
         let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
         let [input] = mixed;
-        let key = linear(input, &self.key);
-        let out = linear_onto(key.clone(), &self.value, Start::SquaredRelu, x.clone());
+        let key = linear(input.clone(), &self.key);
+        let key = adapted(adapters, AdapterTarget::FfnKey, &input, Start::Plain, key);
+        let (target, start) = (AdapterTarget::FfnValue, Start::SquaredRelu);
+        let out = linear_onto(key.clone(), &self.value, start, x.clone());
+        let out = adapted(adapters, target, &key, start, out);
         (out, last, ChannelMixTape { x, key })
     }
 
@@ -56,9 +65,12 @@ impl ChannelMix {
         tape: ChannelMixTape,
         dx: Tensor<3>,
         around: &Around,
+        adapters: &mut AdaptersBack,
     ) -> (Tensor<3>, Option<Tensor<2>>) {
         let dkey = linear_backward_through_squared_relu(dx.clone(), &self.value, tape.key);
-        let dmixed = linear_backward(dkey, &self.key);
+        let dkey = adapters.through(AdapterTarget::FfnValue, &dx, dkey);
+        let dmixed = linear_backward(dkey.clone(), &self.key);
+        let dmixed = adapters.through(AdapterTarget::FfnKey, &dkey, dmixed);
         if !around.is_window {
             return (self.mix.backward(tape.x, [dmixed], dx), None);
         }

@@ -3,6 +3,7 @@
 //! Every parameter stays as it was read: nothing here computes a gradient of a
 //! weight, and nothing stores what one would need.
 
+pub mod adapter;
 mod block;
 pub mod branch;
 mod carried;

@@ -1,14 +1,16 @@
 //! The backward pass of the whole model: from the gradient of the residual
-//! stream to those of the initial states. No gradient of a weight is formed.
+//! stream to those of the initial states and of adapters. No gradient of a frozen
+//! weight is formed.
 
 use burn::tensor::{Int, Tensor};
 
 use super::Rwkv7;
+use super::adapter::{AdapterTarget, LayerAdapterGradients};
 use super::block::BlockTape;
 use super::branch::BranchGradients;
 use super::carried::{Around, CarriedGradients};
 use super::state::{LayerState, ModelState};
-use super::time_mix::Keep;
+use super::time_mix::{BlockGradients, FirstValue, Keep};
 use crate::error::Result;
 
 /// What the backward pass will be asked for.
@@ -25,6 +27,8 @@ pub struct TapeOptions {
 #[derive(Debug)]
 pub struct Tape {
     first_layer: usize,
+    /// Whether the value of the model's first layer is trained.
+    trains_first_value: bool,
     /// Of the layers from the first on.
     layers: Vec<LayerTape>,
 }
@@ -42,6 +46,8 @@ pub struct LayerGradients {
     pub state: Tensor<3>,
     /// Of the branch, where the layer has one.
     pub branch: Option<BranchGradients>,
+    /// Of the adapters, where the layer has some.
+    pub adapters: Option<LayerAdapterGradients>,
 }
 
 /// What a layer's forward pass starts from.
@@ -60,6 +66,7 @@ impl LayerGradients {
         Self {
             state: self.state.zeros_like(),
             branch: self.branch.map(BranchGradients::without_start),
+            adapters: self.adapters,
         }
     }
 }
@@ -92,8 +99,14 @@ impl Rwkv7 {
         let mut x = self.embed(tokens);
         let mut v_first = None;
         let mut layers = Vec::new();
+        let lowest = state
+            .layers
+            .first()
+            .and_then(|state| state.adapters.as_ref());
+        let of_value = lowest.and_then(|lowest| lowest.get(AdapterTarget::Value));
+        let trains_first_value = first_layer == 0 && of_value.is_some();
         for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
-            let keep = keep(layer, first_layer);
+            let keep = keep(layer, first_layer, &state);
             let input = LayerInput {
                 x: x.clone(),
                 v_first: v_first.clone(),
@@ -111,6 +124,7 @@ impl Rwkv7 {
         }
         let tape = Tape {
             first_layer,
+            trains_first_value,
             layers,
         };
         (x, tape)
@@ -148,7 +162,7 @@ impl Rwkv7 {
     /// As [`Self::backward`], but of S_0 alone and of every text of the batch for
     /// itself: [B, H, N, N] a layer.
     pub fn backward_of_texts(&self, tape: Tape, dx: Tensor<3>) -> Vec<Tensor<4>> {
-        let (gradients, _) = self.backward_each(tape, dx, None, None, |state, _| state);
+        let (gradients, _) = self.backward_each(tape, dx, None, None, |of| of.state);
         gradients
     }
 
@@ -161,13 +175,14 @@ impl Rwkv7 {
         dx: Tensor<3>,
         window: Option<Option<CarriedGradients>>,
         moments_at: Option<&Tensor<1, Int>>,
-        take: impl Fn(Tensor<4>, Option<BranchGradients>) -> G,
+        take: impl Fn(BlockGradients) -> G,
     ) -> (Vec<G>, CarriedGradients) {
         let first = tape.first_layer;
         let is_window = window.is_some();
         let behind = window.flatten().map(|behind| behind.layers);
         let mut behind = behind.unwrap_or_default();
         let mut carried = Vec::new();
+        let mut v_first = FirstValue::new(tape.trains_first_value);
         let mut dx = Some(dx);
         let mut gradients = Vec::with_capacity(tape.layers.len());
         for (idx, layer) in tape.layers.into_iter().enumerate().rev() {
@@ -179,7 +194,7 @@ impl Rwkv7 {
                 LayerTape::Kept(kept) => *kept,
                 LayerTape::Again(input) => {
                     let LayerInput { x, v_first, state } = *input;
-                    let keep = keep(first + idx, first);
+                    let keep = keep(first + idx, first, &state);
                     let Some(tape) = block.forward(x, v_first, state, keep).tape else {
                         unreachable!("a tape was asked for")
                     };
@@ -191,10 +206,10 @@ impl Rwkv7 {
                 // The last of what is left is this layer's.
                 behind: behind.pop(),
             };
-            let (of_block, handed) = block.backward(kept, dstream, moments_at, &around);
-            gradients.push(take(of_block.state, of_block.branch));
+            let (mut of, handed) = block.backward(kept, dstream, moments_at, &around, &mut v_first);
             carried.extend(handed);
-            dx = of_block.x;
+            dx = of.x.take();
+            gradients.push(take(of));
         }
         gradients.reverse();
         carried.reverse();
@@ -229,17 +244,20 @@ impl Rwkv7 {
 }
 
 /// The gradients of a layer, summed over the batch.
-fn summed(state: Tensor<4>, branch: Option<BranchGradients>) -> LayerGradients {
+fn summed(of: BlockGradients) -> LayerGradients {
     LayerGradients {
-        state: state.sum_dim(0).squeeze_dim(0),
-        branch,
+        state: of.state.sum_dim(0).squeeze_dim(0),
+        branch: of.branch,
+        adapters: of.adapters,
     }
 }
 
-fn keep(layer: usize, first_layer: usize) -> Keep {
+/// What is kept of a layer: of the first one, what leads to its state alone, unless
+/// it has adapters, which stand in front of the state.
+fn keep(layer: usize, first_layer: usize, state: &LayerState) -> Keep {
     match layer.cmp(&first_layer) {
         std::cmp::Ordering::Less => Keep::Nothing,
-        std::cmp::Ordering::Equal => Keep::State,
-        std::cmp::Ordering::Greater => Keep::Everything,
+        std::cmp::Ordering::Equal if state.adapters.is_none() => Keep::State,
+        std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => Keep::Everything,
     }
 }

@@ -11,7 +11,8 @@
 //!   snapshots/          step-000050.safetensors, to look at
 //!   eval/               before.jsonl, few_shot.jsonl, after.jsonl, and one of each later
 //!                       evaluation of its state, one item a line
-//!   state.safetensors   the tuned state
+//!   state.safetensors   the tuned state; of a lifted run lifted.safetensors too, of
+//!                       a LoRA run lora.safetensors
 //!   log.txt             for the user
 //!   lock, lock.pid      held by the process that writes here
 //! ```
@@ -31,7 +32,7 @@ use crate::bench::Evaluation;
 use crate::error::{Error, Result};
 use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::run_spec::{LeadingToken, RunSpec, VocabularySource};
-use crate::tuning::states::state_file::{LIFTED_FILE, VOCABULARY_FILE};
+use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, VOCABULARY_FILE};
 
 mod step_files;
 
@@ -162,6 +163,11 @@ impl RunFolder {
     /// The file of a whole lifted run.
     pub fn lifted_path(&self) -> PathBuf {
         self.state_path().with_file_name(LIFTED_FILE)
+    }
+
+    /// The file of a whole LoRA run.
+    pub fn lora_path(&self) -> PathBuf {
+        self.state_path().with_file_name(LORA_FILE)
     }
 
     /// The file of the log.

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 pub use super::evaluation_summary::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use super::run_spec::RunSpec;
-pub use super::step_metrics::{DecorrelationMetrics, LiftMetrics, LiteralMetrics, StepMetrics};
+pub use super::step_metrics::{
+    DecorrelationMetrics, LiftMetrics, LiteralMetrics, LoraMetrics, StepMetrics,
+};
 use crate::model::BytesRead;
 use crate::tuning::inspect::diagnosis::Diagnosis;
 use crate::tuning::train::rate_finder::RateFinding;

@@ -34,6 +34,7 @@ fn step(name: &str, step: usize, loss: f64) -> Event {
             tokens: 100,
             secs: 0.5,
             lift: None,
+            lora: None,
         }),
     )
 }

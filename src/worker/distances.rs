@@ -94,7 +94,7 @@ fn lift_of(method: &Method) -> Result<&LiftSpec> {
             let reason = "is PaperLiteral, whose kernels use six vectors of a token that are not scaled to unit length; distances are measured for the receptance of Lifted only";
             Err(Error::spec("method", reason))
         }
-        Method::Base | Method::Standard(_) => {
+        Method::Base | Method::Standard(_) | Method::Lora(_) => {
             Err(Error::spec("method", "has no kernels; choose Lifted"))
         }
     }

@@ -5,7 +5,7 @@ use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
-use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::plan::memory::{AdapterShape, BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::Layers;
 use crate::tuning::train::window::LONGEST_WHOLE;
 
@@ -78,5 +78,6 @@ pub(super) fn step_shape(
         window: spec.training.window,
         precision: spec.model.precision,
         branch: BranchShape::of(&spec.method),
+        adapters: AdapterShape::of(&spec.method),
     })
 }

@@ -237,6 +237,7 @@ impl<'a> Tuning<'a> {
                 tokens: *tokens,
                 secs: secs / pending.len() as f64,
                 lift: numbers.lift.map(Into::into),
+                lora: numbers.lora.map(Into::into),
             };
             if let (Some((at, condition)), Some(lift)) = (condition, &mut metrics.lift)
                 && at == numbers.step

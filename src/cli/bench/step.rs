@@ -12,9 +12,9 @@ use crate::error::Result;
 use crate::kernels::measure::{self, Measured};
 use crate::model::ModelConfig;
 use crate::report::{Cell, Table};
-use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::plan::memory::{AdapterShape, BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{
-    DecorrelationSpec, Dynamics, FeatureSpec, LiftSpec, LossOn, Method, PaperLiteralSpec,
+    DecorrelationSpec, Dynamics, FeatureSpec, LiftSpec, LoraSpec, LossOn, Method, PaperLiteralSpec,
     StandardSpec, TrainingSpec,
 };
 use crate::tuning::states::state_file::TunedState;
@@ -55,6 +55,9 @@ pub(super) struct StepArguments {
     /// Decorrelate the features of the branch.
     #[arg(long, value_enum, requires = "lifted")]
     decorrelation: Option<Decorrelation>,
+    /// Train adapters of this rank beside all matrices instead of the state.
+    #[arg(long, value_name = "RANK", conflicts_with = "lifted")]
+    lora: Option<usize>,
 }
 
 /// What a lifted state does from token to token.
@@ -221,6 +224,7 @@ impl StepArguments {
                 window: self.window,
                 precision: self.model.precision(),
                 branch: BranchShape::of(&self.method()),
+                adapters: AdapterShape::of(&self.method()),
             },
         );
         let columns = [
@@ -281,6 +285,12 @@ impl StepArguments {
     }
 
     fn method(&self) -> Method {
+        if let Some(rank) = self.lora {
+            return Method::Lora(LoraSpec {
+                rank,
+                ..LoraSpec::default()
+            });
+        }
         let Some(upscaled_size) = self.lifted else {
             return Method::Standard(StandardSpec::default());
         };

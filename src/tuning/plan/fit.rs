@@ -123,6 +123,7 @@ mod tests {
             window: None,
             precision: Precision::F32,
             branch: None,
+            adapters: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The memory of a step, by arithmetic, so that it is known before a run
-//! starts. No gradient of a weight is in it: none is ever formed.
+//! starts. No gradient of a frozen weight is in it: none is ever formed.
+
+mod adapters;
 
 use std::fmt;
 
@@ -7,6 +9,8 @@ use crate::kernels::lifted::checkpoint_interval;
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
 use crate::model::{ModelConfig, Precision, positions_of_a_part};
 use crate::tuning::spec::{LiftKind, Method};
+
+pub use adapters::AdapterShape;
 
 /// Bytes of a number that is computed.
 const BYTES: u64 = size_of::<f32>() as u64;
@@ -35,6 +39,8 @@ pub struct StepShape {
     pub precision: Precision,
     /// The branch of a lifted run, if it is one.
     pub branch: Option<BranchShape>,
+    /// The adapters of a LoRA run, if it is one.
+    pub adapters: Option<AdapterShape>,
 }
 
 /// What the branch of a tuned layer is made of.
@@ -176,7 +182,7 @@ impl BranchShape {
 pub struct MemoryEstimate {
     /// The frozen weights.
     pub weights: u64,
-    /// S_0, its gradient and two moments.
+    /// S_0 and what is tuned beside it, gradients and moments.
     pub state: u64,
     /// Activations that the backward pass reads.
     pub activations: u64,
@@ -204,18 +210,29 @@ impl MemoryEstimate {
         let above = config.n_layer.saturating_sub(shape.first_layer + 1) as u64;
         let tuned_layers = shape.tuned_layers as u64;
         let branch = shape.branch.as_ref();
+        let adapters = shape.adapters.as_ref();
         let of_branch = branch.map_or(0, |branch| branch.layer_values(config, shape));
+        let of_adapters = adapters.map_or(0, |adapters| adapters.layer_values(config, shape));
+        let beside = of_branch + of_adapters;
         let activations = if shape.recompute {
-            stream * (above + 1) + layer_values(config, shape) + of_branch
+            stream * (above + 1) + layer_values(config, shape) + beside
         } else {
-            let all = tuned_layers * of_branch;
-            first_layer_values(config, shape) + above * layer_values(config, shape) + all
+            let first = match (adapters, shape.first_layer) {
+                (None, _) => first_layer_values(config, shape),
+                // The model's first layer mixes in no other value.
+                (Some(_), 0) => layer_values(config, shape) - stream,
+                (Some(_), _) => layer_values(config, shape),
+            };
+            first + above * layer_values(config, shape) + tuned_layers * beside
         };
-        let parameters = branch.map_or(0, |branch| branch.parameter_values(config));
+        let parameters = branch.map_or(0, |branch| branch.parameter_values(config))
+            + adapters.map_or(0, |adapters| adapters.parameter_values(config));
         // Six gradients of the operator, six mixed inputs, the feed-forward
         // layer's gradient and a few of the stream's width.
         let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;
-        let layer = layer + branch.map_or(0, |branch| branch.working_values(config, shape));
+        let layer = layer
+            + branch.map_or(0, |branch| branch.working_values(config, shape))
+            + adapters.map_or(0, |adapters| adapters.working_values(config, shape));
         // The logits of a part, their gradient and the product that made them.
         let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
         let logits = 3 * (counted * config.vocab_size) as u64;
@@ -271,11 +288,16 @@ fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     let of_branch = shape
         .branch
         .map_or(0, |branch| branch.largest(config, shape));
+    // Those beside one matrix of all layers are one tensor.
+    let of_adapters = shape.adapters.map_or(0, |adapters| {
+        shape.tuned_layers * config.n_ffn * adapters.rank
+    });
     let all = [
         tokens * config.n_ffn,
         chunks * config.n_embd * config.head_size,
         counted * config.vocab_size,
         of_branch,
+        of_adapters,
     ];
     all.into_iter().max().unwrap_or(0) as u64
 }

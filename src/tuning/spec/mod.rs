@@ -9,10 +9,12 @@ use crate::error::{Error, Result};
 
 mod kind;
 mod lifting;
+mod lora;
 
 pub use crate::data::LossOn;
 pub use kind::MethodKind;
 pub use lifting::{LiftKind, LiftRates, Lifting, PaperLiteralSpec};
+pub use lora::{LoraSpec, LoraTargets};
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub enum Method {
     Lifted(LiftSpec),
     /// The paper's recurrence as it is printed, in place of the plain one.
     PaperLiteral(PaperLiteralSpec),
+    /// Low-rank adapters beside frozen matrices, and S_0 if wanted.
+    Lora(LoraSpec),
 }
 
 /// The kernel-lifted state (arXiv 2504.05097, section 3.2) as a branch beside

@@ -91,7 +91,8 @@ impl StoredState {
         }
         let file = Checkpoint::open(path)?;
         if is_bundle(&file) {
-            let reason = "is a lifted state of Gosling; use it as it is, --state takes it";
+            let reason =
+                "is a lifted state or a LoRA run of Gosling; use it as it is, --state takes it";
             return Err(Error::input(path, "file", reason));
         }
         let declared = declared_orientation(&file, told)?;

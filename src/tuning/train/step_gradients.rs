@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use crate::kernels::wkv7::largest;
 use crate::model::LayerGradients;
 use crate::model::branch::{BranchGradients, BranchGuard, FeatureMoments};
+use crate::tuning::method::lora::LoraGradients;
 
 /// Gradients of the tuned layers.
 pub(crate) struct StepGradients {
@@ -14,6 +15,8 @@ pub(crate) struct StepGradients {
     pub state: Tensor<4>,
     /// Of the branches, where there are any.
     pub lift: Option<LiftSums>,
+    /// Of the adapters, where there are any.
+    pub lora: Option<LoraGradients>,
 }
 
 /// Gradients of the branches' tensors, and moments of their features.
@@ -42,15 +45,19 @@ impl StepGradients {
         n_positions: usize,
         share: f32,
     ) -> Self {
-        let (states, branches): (Vec<_>, Vec<_>) = layers
-            .into_iter()
-            .map(|layer| (layer.state.unsqueeze_dim(0), layer.branch))
-            .unzip();
+        let (mut states, mut branches) = (Vec::new(), Vec::new());
+        let mut adapters = Vec::new();
+        for layer in layers {
+            states.push(layer.state.unsqueeze_dim(0));
+            branches.push(layer.branch);
+            adapters.push(layer.adapters);
+        }
         let branches: Option<Vec<BranchGradients>> = branches.into_iter().collect();
         Self {
             loss,
             state: Tensor::cat(states, 0),
             lift: branches.map(|branches| LiftSums::new(branches, n_positions, share)),
+            lora: LoraGradients::new(adapters),
         }
     }
 
@@ -63,6 +70,7 @@ impl StepGradients {
                 (Some(a), Some(b)) => Some(a.add(b)),
                 _ => None,
             },
+            lora: self.lora.zip(other.lora).map(|(a, b)| a.add(b)),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! State tuning: steps of an optimiser on S_0 and on the branch of a lifted
-//! state, every weight frozen. No threads, no clock, no files.
+//! State tuning: steps of an optimiser on S_0, on the branch of a lifted state and
+//! on adapters, every weight frozen. No threads, no clock, no files.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
@@ -15,6 +15,7 @@ use crate::tuning::inspect::condition_number::Conditions;
 use crate::tuning::inspect::feature_activity::FeatureActivity;
 use crate::tuning::method::lift::Lift;
 use crate::tuning::method::lift_start::LiftStart;
+use crate::tuning::method::lora::Lora;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::{Method, TrainingSpec};
 use crate::tuning::states::checkpoint_file::TrainerCheckpoint;
@@ -24,7 +25,7 @@ mod stepping;
 mod windows;
 
 pub use super::step_record::{
-    DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, StepNumbers,
+    DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, LoraNumbers, StepNumbers,
 };
 use crate::kernels::device::read_back::read_f32;
 use crate::tuning::method::tuned::state_tensors;
@@ -33,7 +34,7 @@ use crate::tuning::method::tuned::state_tensors;
 /// recurrence of 32-bit numbers says anything.
 const MAX_STATE_RMS: f64 = 1e4;
 
-/// Trains S_0, the branch of a lifted state, or both, of the chosen layers of a
+/// Trains S_0, the branch of a lifted state or adapters of the chosen layers of a
 /// frozen model.
 ///
 /// Steps are queued on the device and their numbers stay there until
@@ -52,6 +53,7 @@ pub struct Trainer<'a> {
     state: Parameter,
     tunes_state: bool,
     lift: Option<Lift>,
+    lora: Option<Lora>,
     activity: Option<FeatureActivity>,
     /// Whether every step so far was sound, [1, 1, 1, 1].
     sound: Tensor<4, Bool>,
@@ -100,7 +102,7 @@ impl<'a> Trainer<'a> {
         };
         let layers = layers.chosen(model.config().n_layer)?;
         let (tunes_state, lift, activity) = match method.lifting() {
-            None => (true, None, None),
+            None => (method.lora().is_none_or(|of| of.tune_s0), None, None),
             Some(lifting) => {
                 let start = LiftStart::new(model, device, &lifting, examples, leading, training)?;
                 let activity = start.activity;
@@ -108,6 +110,9 @@ impl<'a> Trainer<'a> {
                 (lifting.tune_s0, Some(lift), Some(activity))
             }
         };
+        let lora = method
+            .lora()
+            .map(|spec| Lora::new(spec, training, layers.clone(), model.config(), device));
         let start = state_tensors(start, device);
         let chosen = layers.iter().map(|layer| start[*layer].clone()).collect();
         Ok(Self {
@@ -121,6 +126,7 @@ impl<'a> Trainer<'a> {
             state: Parameter::new(Tensor::cat(chosen, 0), training.optimizer),
             tunes_state,
             lift,
+            lora: lora.transpose()?,
             activity,
             steps_taken: 0,
         })
@@ -154,6 +160,7 @@ impl<'a> Trainer<'a> {
         self.pending.read(Limits {
             state: MAX_STATE_RMS * n,
             lift: MAX_STATE_RMS * (n * m as f64).sqrt(),
+            lora: MAX_STATE_RMS * (self.n_of_adapters() as f64).sqrt(),
         })
     }
 
@@ -203,7 +210,12 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// The present state and branch.
+    /// Numbers of the adapters; 0 without any.
+    fn n_of_adapters(&self) -> usize {
+        self.lora.as_ref().map_or(0, Lora::n_parameters)
+    }
+
+    /// The present state, branch and adapters.
     ///
     /// # Errors
     /// [`Error::Device`] if they cannot be read.
@@ -211,6 +223,7 @@ impl<'a> Trainer<'a> {
         Ok(Tuned {
             state: self.state()?,
             lift: self.lift.as_ref().map(Lift::values).transpose()?,
+            lora: self.lora.as_ref().map(Lora::values).transpose()?,
         })
     }
 
@@ -222,6 +235,9 @@ impl<'a> Trainer<'a> {
         let mut moments = vec![self.state.moments()?];
         if let Some(lift) = &self.lift {
             moments.extend(lift.parameter_moments()?);
+        }
+        if let Some(lora) = &self.lora {
+            moments.extend(lora.parameter_moments()?);
         }
         Ok(TrainerCheckpoint {
             step: self.steps_taken,
@@ -247,11 +263,11 @@ impl<'a> Trainer<'a> {
             );
             return Err(Error::spec("checkpoint", reason));
         }
-        let Some((of_state, of_lift)) = checkpoint.moments.split_first() else {
+        let Some((of_state, of_others)) = checkpoint.moments.split_first() else {
             return Err(Error::spec("checkpoint", "has no moments"));
         };
         match (&mut self.lift, &checkpoint.tuned.lift) {
-            (Some(lift), Some(values)) => lift.restore(values, of_lift)?,
+            (Some(lift), Some(values)) => lift.restore(values, of_others)?,
             (None, None) => {}
             (Some(_), None) => {
                 let reason = "has no lifted state, but this run has one";
@@ -259,6 +275,14 @@ impl<'a> Trainer<'a> {
             }
             (None, Some(_)) => {
                 let reason = "has a lifted state, but this run has none";
+                return Err(Error::spec("checkpoint", reason));
+            }
+        }
+        match (&mut self.lora, &checkpoint.tuned.lora) {
+            (Some(lora), Some(values)) => lora.restore(values, of_others)?,
+            (None, None) => {}
+            (Some(_), None) | (None, Some(_)) => {
+                let reason = "has adapters and this run has none, or the other way round";
                 return Err(Error::spec("checkpoint", reason));
             }
         }
@@ -293,6 +317,10 @@ impl<'a> Trainer<'a> {
         Start {
             wkv: self.layer_states(),
             branches: branches.unwrap_or_default(),
+            adapters: self
+                .lora
+                .as_ref()
+                .map_or_else(Vec::new, |lora| lora.adapters(n_layer)),
         }
     }
 

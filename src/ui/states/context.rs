@@ -32,8 +32,14 @@ pub(crate) fn symbol(kind: MatrixKind, over_text: bool) -> &'static str {
 
 /// What the user should know of the matrix that is shown.
 pub(crate) fn caveat(look: &StatesContext<'_>) -> Option<String> {
-    let Method::Lifted(spec) = &look.run.spec.method else {
-        return None;
+    let spec = match &look.run.spec.method {
+        Method::Lifted(spec) => spec,
+        Method::Lora(lora) if !lora.tune_s0 => {
+            return Some("This run trains adapters; S₀ stays as it started.".into());
+        }
+        Method::Base | Method::Standard(_) | Method::PaperLiteral(_) | Method::Lora(_) => {
+            return None;
+        }
     };
     let is_constant = spec.dynamics == Dynamics::Constant;
     let over_text = look.settings.follows_text;

@@ -5,7 +5,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::*;
 use crate::model::random::SHAPE_0_1B;
 use crate::model::{Rwkv7, TapeOptions, mini};
+use crate::tuning::method::lora_values::{LoraFactors, LoraValues};
 use crate::tuning::method::tuned::{LiftValues, Tuned};
+use crate::tuning::spec::LoraTargets;
 use crate::tuning::states::state_file::TunedState;
 
 /// Lifted states of every kind, with every part that a tape may hold.
@@ -97,9 +99,68 @@ fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
             window: None,
             precision: Precision::F32,
             branch,
+            adapters: None,
         };
         let estimate = MemoryEstimate::new(config, &shape);
         assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
+    }
+}
+
+/// The same with adapters beside all matrices, or beside some.
+#[test]
+fn activations_with_adapters_are_those_that_are_kept() {
+    let device = Device::flex();
+    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let config = model.config();
+    let some = LoraTargets {
+        value: false,
+        ffn_key: false,
+        ..LoraTargets::default()
+    };
+    for targets in [LoraTargets::default(), some] {
+        for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33)] {
+            let ids = vec![1_i32; batch * tokens];
+            let ids = Tensor::from_data(TensorData::new(ids, [batch, tokens]), &device);
+            let options = TapeOptions {
+                first_layer,
+                recompute: false,
+            };
+            let n = config.n_layer - first_layer;
+            let rank = 4;
+            let factors = targets.chosen().into_iter().map(|target| {
+                let [n_out, n_in] = target.dims(config);
+                LoraFactors {
+                    target,
+                    n_out,
+                    n_in,
+                    a: vec![0.5; n * rank * n_in],
+                    b: vec![0.0; n * n_out * rank],
+                }
+            });
+            let mut tuned = Tuned::from(TunedState::zero(config));
+            tuned.lora = Some(LoraValues {
+                layers: (first_layer..config.n_layer).collect(),
+                rank,
+                alpha: 4.0,
+                factors: factors.collect(),
+            });
+            let state = tuned.start(&device).state(config, batch, &device);
+            let (_, tape) = model.forward_taped(ids, state, options);
+            let shape = StepShape {
+                batch,
+                tokens,
+                counted: 10,
+                first_layer,
+                tuned_layers: n,
+                recompute: false,
+                window: None,
+                precision: Precision::F32,
+                branch: None,
+                adapters: Some(AdapterShape { rank, targets }),
+            };
+            let estimate = MemoryEstimate::new(config, &shape);
+            assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
+        }
     }
 }
 
@@ -127,6 +188,7 @@ fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
                 is_centred: true,
                 kind,
             }),
+            adapters: None,
         };
         MemoryEstimate::new(&config, &shape).largest_tensor
     };
@@ -180,6 +242,7 @@ fn what_is_carried_is_a_state_for_every_window() {
             window: Some(32),
             precision: Precision::F32,
             branch,
+            adapters: None,
         };
         let estimate = MemoryEstimate::new(config, &shape);
         // Five windows: four boundaries, and two gradients.
@@ -211,6 +274,7 @@ fn memory_grows_as_the_batch_and_not_as_the_weights() {
             window: None,
             precision: Precision::F32,
             branch: None,
+            adapters: None,
         };
         MemoryEstimate::new(&config, &shape)
     };

@@ -7,11 +7,14 @@ use crate::error::{Error, Result};
 use crate::model::branch::BranchGuard;
 use crate::tuning::method::decorrelation::SecondMoments;
 use crate::tuning::method::lift::{Lift, LiftGradients};
+use crate::tuning::method::lora::{LoraGradients, LoraProposal};
 use crate::tuning::train::batch::Batch;
 use crate::tuning::train::parameter::head_squares;
 use crate::tuning::train::schedule::learning_rate;
 use crate::tuning::train::step_gradients::{LiftSums, StepGradients};
-use crate::tuning::train::step_record::{BranchSquares, MAX_LITERAL_STATE, StepTensors};
+use crate::tuning::train::step_record::{
+    BranchSquares, LoraSquares, MAX_LITERAL_STATE, StepTensors,
+};
 
 /// What a step knows of the branch: sums over its batches, moments of the
 /// features with A = R E R^T, and the gradients of its parameters.
@@ -19,6 +22,28 @@ struct LiftStep {
     sums: LiftSums,
     moments: Option<(SecondMoments, Tensor<4>)>,
     gradients: LiftGradients,
+}
+
+/// What a step leads to, on the device.
+struct Updated {
+    /// Sums of squares of S_0, [layers, H].
+    state: Tensor<2>,
+    /// The same of Z.
+    weights: Option<Tensor<2>>,
+    /// The sum of squares of all adapters, `[1]`.
+    lora: Option<Tensor<1>>,
+    /// The numbers of the decorrelation.
+    decorrelation: Option<Tensor<1>>,
+}
+
+/// What a step is judged by beside the gradient and S_0.
+struct Seen<'a> {
+    /// Sums of squares of Z, [layers, H].
+    lift: Option<&'a Tensor<2>>,
+    /// What watches over a recurrence.
+    guard: Option<&'a BranchGuard>,
+    /// The sum of squares of all adapters, `[1]`.
+    lora: Option<&'a Tensor<1>>,
 }
 
 impl LiftStep {
@@ -60,7 +85,12 @@ impl Trainer<'_> {
             return Err(Error::spec("data.loss_on", reason));
         }
         let scale = 1.0 / n_counted as f32;
-        let StepGradients { loss, state, lift } = self.gradient(micro_batches, scale);
+        let StepGradients {
+            loss,
+            state,
+            lift,
+            lora,
+        } = self.gradient(micro_batches, scale);
         let state = self.pulled(state);
         let mut lift_step = self.lift_step(lift);
         let heads = self.state_gradient_squares(&state);
@@ -77,8 +107,13 @@ impl Trainer<'_> {
                 square = square + r.clone();
             }
         }
+        let of_lora = lora.as_ref().map(LoraGradients::square);
+        if let Some(of_lora) = &of_lora {
+            square = square + of_lora.clone();
+        }
         let norm = square.sqrt();
         let state = self.clipped(state, &norm);
+        let lora = lora.map(|lora| lora.map(|gradient| self.clipped(gradient, &norm)));
         if let Some(LiftStep { gradients, .. }) = &mut lift_step {
             gradients.weights = self.clipped(gradients.weights.clone(), &norm);
             for gradient in [&mut gradients.gate, &mut gradients.r] {
@@ -87,8 +122,12 @@ impl Trainer<'_> {
             }
         }
         let guard = lift_step.as_ref().and_then(|step| step.sums.guard());
-        let (of_state, weights, decorrelation) =
-            self.update(state, lift_step, &norm, learning_rate);
+        let Updated {
+            state: of_state,
+            weights,
+            lora: to_lora,
+            decorrelation,
+        } = self.update(state, lift_step, lora, &norm, learning_rate);
         self.steps_taken += 1;
         let record = StepTensors {
             loss: loss * scale,
@@ -102,6 +141,9 @@ impl Trainer<'_> {
                     weights,
                     r_gradient: r,
                 }),
+            lora: of_lora
+                .zip(to_lora)
+                .map(|(gradient, weights)| LoraSquares { gradient, weights }),
             gate: self.lift.as_ref().and_then(Lift::mean_gate),
             guard,
             decorrelation,
@@ -130,15 +172,15 @@ impl Trainer<'_> {
         }
     }
 
-    /// Takes the step if it is sound. Gives the sums of squares of S_0 and Z
-    /// that it leads to, [layers, H] each, and the numbers of the decorrelation.
+    /// Takes the step if it is sound.
     fn update(
         &mut self,
         state: Tensor<4>,
         lift: Option<LiftStep>,
+        lora: Option<LoraGradients>,
         norm: &Tensor<1>,
         learning_rate: f64,
-    ) -> (Tensor<2>, Option<Tensor<2>>, Option<Tensor<1>>) {
+    ) -> Updated {
         let step_idx = self.steps_taken;
         let trained = self.tunes_state;
         let proposal = trained.then(|| self.state.propose(state, learning_rate, step_idx));
@@ -155,7 +197,17 @@ impl Trainer<'_> {
             .as_ref()
             .map(|(p, ..)| head_squares(&p.weights.value));
         let guard = of_lift.as_ref().and_then(|(_, sums, _)| sums.guard());
-        self.judge(norm, &of_state, squares.as_ref(), guard.as_ref());
+        let of_lora = match (&self.lora, lora) {
+            (Some(own), Some(gradients)) => Some(own.propose(gradients, learning_rate, step_idx)),
+            _ => None,
+        };
+        let of_adapters = of_lora.as_ref().map(LoraProposal::square);
+        let seen = Seen {
+            lift: squares.as_ref(),
+            guard: guard.as_ref(),
+            lora: of_adapters.as_ref(),
+        };
+        self.judge(norm, &of_state, seen);
         if let Some(proposal) = proposal {
             self.state.accept(proposal, &self.sound);
         }
@@ -165,7 +217,15 @@ impl Trainer<'_> {
             }
             _ => None,
         };
-        (of_state, squares, numbers)
+        if let (Some(own), Some(proposal)) = (&mut self.lora, of_lora) {
+            own.accept(proposal, &self.sound);
+        }
+        Updated {
+            state: of_state,
+            weights: squares,
+            lora: of_adapters,
+            decorrelation: numbers,
+        }
     }
 
     /// With the gradient of the pull to the start.
@@ -191,13 +251,8 @@ impl Trainer<'_> {
 
     /// Whether a step to these sums of squares, [layers, H], is sound, and all
     /// steps before it were.
-    fn judge(
-        &mut self,
-        norm: &Tensor<1>,
-        state: &Tensor<2>,
-        lift: Option<&Tensor<2>>,
-        guard: Option<&BranchGuard>,
-    ) {
+    fn judge(&mut self, norm: &Tensor<1>, state: &Tensor<2>, seen: Seen<'_>) {
+        let Seen { lift, guard, lora } = seen;
         let n = self.model.config().head_size;
         // Comparisons are false for what is not a number.
         let mut now = norm.clone().lower_equal_elem(f32::MAX);
@@ -206,6 +261,10 @@ impl Trainer<'_> {
         if let (Some(squares), Some(lift)) = (lift, &self.lift) {
             let [_, _, _, m] = lift.weights().dims();
             now = now.bool_and(squares.clone().max().lower_equal_elem(limit(n * m)));
+        }
+        if let Some(square) = lora {
+            let most = limit(self.n_of_adapters());
+            now = now.bool_and(square.clone().lower_equal_elem(most));
         }
         if let Some(guard) = guard {
             let largest = guard.largest.clone();
