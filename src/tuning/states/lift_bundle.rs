@@ -31,11 +31,11 @@ const FORMAT: &str = "gosling-lifted-state";
 
 /// What a user should know who gives a lifted run to another program.
 pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support vectors, \
-     gamma and Q of a lifted run work in Gosling only";
+     gamma and Q of a lifted run work in Gosling only (gosling export --fold fits a plain S_0 to all of it)";
 
 /// The same of a run of the paper's recurrence as it is printed.
 pub const NO_S0_NOTE: &str = "the paper's recurrence works in Gosling only; it replaces the \
-     model's own recurrence, so there is no S_0 for other programs";
+     model's own recurrence, so there is no S_0 for other programs (gosling export --fold fits one)";
 
 /// What the metadata says of the tensors.
 #[derive(Debug, Serialize, Deserialize)]

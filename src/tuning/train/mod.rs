@@ -7,9 +7,11 @@
 //! | `trainer.rs`, `trainer/stepping.rs` | S_0 and the branch of a run, step by step |
 //! | `step_gradients.rs`, `step_record.rs` | the numbers of steps, and where they break |
 //! | `rate_finder.rs` | which learning rate to begin with |
+//! | `distillation.rs` | how far predictions are from those of a teacher |
 //! | `text_loss.rs` | the loss of a batch, without a gradient |
 
 pub mod batch;
+mod distillation;
 pub mod optimizer;
 pub(crate) mod parameter;
 pub mod rate_finder;

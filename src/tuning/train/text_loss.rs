@@ -50,7 +50,7 @@ pub(crate) fn token_losses(
 }
 
 /// The residual stream behind the last layer, [B, T, C].
-fn stream(model: &Rwkv7, device: &Device, start: &Start, batch: &Batch) -> Tensor<3> {
+pub(super) fn stream(model: &Rwkv7, device: &Device, start: &Start, batch: &Batch) -> Tensor<3> {
     let nothing = TapeOptions {
         first_layer: model.config().n_layer,
         recompute: false,

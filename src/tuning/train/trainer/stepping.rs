@@ -9,10 +9,12 @@ use crate::model::{LossOptions, TapeOptions};
 use crate::tuning::method::decorrelation::SecondMoments;
 use crate::tuning::method::lift::{Lift, LiftGradients};
 use crate::tuning::train::batch::Batch;
+use crate::tuning::train::distillation::divergence;
 use crate::tuning::train::parameter::head_squares;
 use crate::tuning::train::schedule::learning_rate;
 use crate::tuning::train::step_gradients::{LiftSums, StepGradients};
 use crate::tuning::train::step_record::{BranchSquares, MAX_LITERAL_STATE, StepTensors};
+use crate::tuning::train::text_loss::stream;
 
 /// What a step knows of the branch: sums over its batches, moments of the
 /// features with A = R E R^T, and the gradients of its parameters.
@@ -233,8 +235,18 @@ impl Trainer<'_> {
             let state = start.state(self.model.config(), batch.n_batch, self.device);
             let state = state.with_padding(self.real(batch));
             let (x, tape) = self.model.forward_taped(self.tokens(batch), state, tape);
-            let loss = self.model.loss(x, &batch.at, &batch.targets, options);
-            let Some(dx) = loss.dx else {
+            let (sum, dx) = match &self.teacher {
+                None => {
+                    let loss = self.model.loss(x, &batch.at, &batch.targets, options);
+                    (loss.sum, loss.dx)
+                }
+                Some(teacher) => {
+                    let taught = stream(self.model, self.device, teacher, batch);
+                    let found = divergence(self.model, x, &taught, &batch.at, Some(scale));
+                    (found.sum, found.dx)
+                }
+            };
+            let Some(dx) = dx else {
                 unreachable!("a gradient was asked for")
             };
             let lift = self.lift.as_ref();
@@ -247,7 +259,7 @@ impl Trainer<'_> {
                 .layers
                 .iter()
                 .map(|layer| gradients[layer - first].clone());
-            let part = StepGradients::new(loss.sum, chosen.collect(), n_positions);
+            let part = StepGradients::new(sum, chosen.collect(), n_positions);
             total = Some(match total {
                 None => part,
                 Some(total) => total.add(part),
