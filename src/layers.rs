@@ -19,7 +19,7 @@ const LAYERS: &[&[&str]] = &[
     &["runs"],
     &["persist"],
     &["adapt"],
-    &["report", "worker"],
+    &["report", "sample_data", "worker"],
     &["sweep"],
     &["ui"],
     &["cli"],

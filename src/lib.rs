@@ -14,6 +14,7 @@
 //! - [`report`]: tables of results in formats for users and for programs.
 //! - [`persist`] is the only place that writes documents.
 //! - [`adapt`] moves the state while questions are answered, without their answers.
+//! - [`sample_data`]: answers that a model writes, checked, as training data.
 //! - [`sweep`]: many runs, each in a process beside this one, and what came of them.
 //! - `ui`, with the feature `gui`: the window, the only place that names egui.
 //! - [`selftest`] compares what a device computes with the truth.
@@ -50,6 +51,7 @@ pub mod protocol;
 mod random;
 pub mod report;
 pub mod runs;
+pub mod sample_data;
 pub mod selftest;
 pub mod shell;
 pub mod sweep;

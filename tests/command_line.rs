@@ -21,6 +21,8 @@ mod dialects;
 mod importing;
 #[path = "command_line/options.rs"]
 mod options;
+#[path = "command_line/sampling.rs"]
+mod sampling;
 #[path = "command_line/serving.rs"]
 mod serving;
 #[path = "command_line/storage.rs"]

@@ -2,11 +2,13 @@
 //! the official names.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::export_lora::{Asked, Destination, export_lora};
 use super::model_arguments::times;
+use super::progress::duration;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::model::checkpoint::{Checkpoint, TensorDType};
@@ -15,6 +17,10 @@ use crate::tuning::states::lift_bundle::{Exportable, exportable};
 use crate::tuning::states::state_file::{
     ExportFormat, Orientation, PthDType, export, left_out, locate_state,
 };
+use crate::worker::folding::{FoldNews, FoldOptions, fold};
+
+/// How often a line about the steps of a fold is written.
+const TOLD: Duration = Duration::from_secs(5);
 
 /// Which state or model, and what becomes of it.
 #[derive(Args)]
@@ -47,6 +53,17 @@ pub struct ExportArguments {
     /// does not state it.
     #[arg(long)]
     orientation: Option<Orientation>,
+    /// Of a lifted run: train the plain S_0 that comes closest to what the lifted model
+    /// predicts on the run's training texts, and export that. It takes about as long as the
+    /// run, on the run's device.
+    #[arg(long, conflicts_with = "model")]
+    fold: bool,
+    /// Steps of the fold; default: as many as the run took.
+    #[arg(long, value_name = "N", requires = "fold")]
+    fold_steps: Option<usize>,
+    /// Learning rate of the fold; default: that of the run.
+    #[arg(long, value_name = "RATE", requires = "fold")]
+    fold_rate: Option<f64>,
     /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
@@ -68,6 +85,9 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         bf16,
         alpha,
         orientation,
+        fold: is_folded,
+        fold_steps,
+        fold_rate,
         force,
     } = arguments;
     let Some(state) = state else {
@@ -80,6 +100,10 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     }
     let to = match to {
         Destination::State(to) => to,
+        Destination::Adapters(_) if *is_folded => {
+            let reason = "fits a plain S_0; choose a format of states";
+            return Err(Error::spec("--fold", reason));
+        }
         Destination::Adapters(format) => {
             let asked = Asked {
                 format: *format,
@@ -112,6 +136,13 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             return Err(Error::spec("--bf16", reason));
         }
     };
+    if *is_folded {
+        let options = FoldOptions {
+            steps: *fold_steps,
+            learning_rate: *fold_rate,
+        };
+        return export_folded(arguments, &file, options, format);
+    }
     let exportable = exportable(&file, *orientation, *alpha)?;
     if let Some(left_out) = left_out(&Checkpoint::open(&file)?) {
         eprintln!("gosling: {}: {left_out}", file.display());
@@ -142,6 +173,76 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         println!("saved {}", companion.words());
     }
     Ok(())
+}
+
+/// Writes the plain state that comes closest to a lifted one.
+fn export_folded(
+    arguments: &ExportArguments,
+    file: &Path,
+    options: FoldOptions,
+    format: ExportFormat,
+) -> Result<()> {
+    let ExportArguments {
+        output,
+        alpha,
+        orientation,
+        force,
+        ..
+    } = arguments;
+    if *alpha != 1.0 || orientation.is_some() {
+        let reason = "fits a state to the lifted run as it is; leave --alpha and --orientation out";
+        return Err(Error::spec("--fold", reason));
+    }
+    // Before the time is spent.
+    if output.exists() && !force {
+        return Err(Error::input(
+            output,
+            "--output",
+            "exists already; choose another name, or add --force",
+        ));
+    }
+    let folded = fold(file, options, &mut told())?;
+    for line in folded.report.lines() {
+        println!("{line}");
+    }
+    let (report, companion) = export(&folded.state, &folded.metadata, format, output, *force)?;
+    println!(
+        "saved {}, {} bytes, read back and equal",
+        shown(&report.path),
+        report.bytes
+    );
+    if let Some(companion) = companion {
+        println!("saved {}", companion.words());
+    }
+    Ok(())
+}
+
+/// Tells how far a fold is, on the error stream and not too often.
+fn told() -> impl FnMut(FoldNews) -> Result<()> {
+    let mut last: Option<Instant> = None;
+    move |news| {
+        let line = match news {
+            FoldNews::Loading if last.is_none() => "reading the model and the texts".into(),
+            FoldNews::Loading => return Ok(()),
+            FoldNews::Step {
+                step,
+                steps,
+                divergence,
+                secs_left,
+            } => {
+                if step > 0 && last.is_some_and(|last| last.elapsed() < TOLD) {
+                    return Ok(());
+                }
+                let left =
+                    secs_left.map_or(String::new(), |secs| format!(", {} left", duration(secs)));
+                format!("step {step} of {steps}, divergence {divergence:.4}{left}")
+            }
+            FoldNews::Scoring(what) => format!("measuring {what}"),
+        };
+        last = Some(Instant::now());
+        eprintln!("{line}");
+        Ok(())
+    }
 }
 
 /// Writes a model with the official names.

@@ -24,6 +24,7 @@ mod packaging;
 mod perplexity;
 mod plain_options;
 mod progress;
+mod sample_data;
 mod selftest;
 mod serve;
 mod spec_arguments;
@@ -89,6 +90,9 @@ enum Command {
     Mix(mix::MixArguments),
     /// Measure the held-out loss and perplexity of a model, untuned and with a state.
     Perplexity(perplexity::PerplexityArguments),
+    /// Let the model answer questions that can be checked, and keep its right answers as
+    /// training data.
+    SampleData(sample_data::SampleDataArguments),
     /// Check that a device computes correctly, and write a report of it.
     Selftest(selftest::SelftestArguments),
     /// Serve a model and its states to chat clients on this machine (OpenAI interface).
@@ -138,6 +142,7 @@ pub fn main() -> ExitCode {
         }
         Command::Mix(arguments) => mix::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Perplexity(arguments) => perplexity::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::SampleData(arguments) => sample_data::run(&arguments),
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::ServeRuns => crate::sweep::serve::serve().map(|()| ExitCode::SUCCESS),

@@ -250,6 +250,8 @@ pub(super) struct LoadedModel {
     pub tokenizer: Tokenizer,
     /// The untuned model without one.
     pub start: Option<Start>,
+    /// The numbers that it is made of.
+    pub tuned: Option<Tuned>,
     /// What texts begin with.
     pub text_start: TextStart,
     /// What the model starts from, for the user.
@@ -292,7 +294,7 @@ impl ModelArguments {
             fingerprint,
         } = choice.load_for(says, self.precision)?;
         let text_start = self.leading_token.text_start(says);
-        let (start, start_name) = match state {
+        let (tuned, start_name) = match state {
             None => (None, "untuned".into()),
             Some(ReadState {
                 path,
@@ -309,14 +311,15 @@ impl ModelArguments {
                 }
                 let name = format!("{}{}", shown(&path), times(self.alpha));
                 let tuned = tuned.scaled(self.alpha);
-                (Some(tuned.start(&device.device)), name)
+                (Some(tuned), name)
             }
         };
         Ok(LoadedModel {
             device,
             model,
             tokenizer,
-            start,
+            start: tuned.as_ref().map(|of| of.start(&device.device)),
+            tuned,
             text_start,
             start_name,
             file: choice.file_name(),

@@ -200,7 +200,7 @@ impl MadeFrom {
 
 /// The hash of everything that a run learns from and keeps its state by. What it is
 /// scored on is not in it: the best run of a sweep is scored on another split.
-fn data_fingerprint(data: &RunData) -> String {
+pub(super) fn data_fingerprint(data: &RunData) -> String {
     let mut hash = Sha256::new();
     let RunData {
         train,

@@ -9,9 +9,11 @@
 //! | `trainer/windows.rs` | the gradient of a batch, window by window |
 //! | `step_gradients.rs`, `step_record.rs` | the numbers of steps, and where they break |
 //! | `rate_finder.rs` | which learning rate to begin with |
+//! | `distillation.rs` | how far predictions are from those of a teacher |
 //! | `text_loss.rs` | the loss of a batch, without a gradient |
 
 pub mod batch;
+mod distillation;
 pub mod optimizer;
 pub(crate) mod parameter;
 pub mod rate_finder;

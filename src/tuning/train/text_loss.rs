@@ -68,7 +68,7 @@ pub(crate) fn token_losses(
 
 /// Hands the residual stream behind the last layer, [B, T, C], of every window that
 /// counts a token to `take`, from the first one on.
-fn each_stream(
+pub(super) fn each_stream(
     model: &Rwkv7,
     device: &Device,
     start: &Start,

@@ -140,6 +140,7 @@ impl App {
             Action::StopScoring => self.scoring.stop(workspace),
             Action::CloseScoring => self.scoring.open = None,
             Action::Generate => self.playground.generate(workspace),
+            Action::Blind(action) => self.playground.blind(action, workspace),
             Action::StopGenerating => self.playground.stop(workspace),
             Action::MeasureDistances => self.config.measure_distances(workspace),
             Action::TogglePalette => {

@@ -9,6 +9,7 @@ use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
 use crate::report::Table;
 use crate::tuning::plan::fit::Fit;
+use crate::ui::playground::blind_action::BlindAction;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::theme::Appearance;
@@ -104,6 +105,8 @@ pub enum Action {
     CloseScoring,
     /// Answer the prompt.
     Generate,
+    /// Do something with a blind test.
+    Blind(BlindAction),
     /// End the answers.
     StopGenerating,
     /// Measure what the kernels of the configuration would see.

@@ -9,7 +9,9 @@ use crate::model::state::Start;
 use crate::model::{CarriedGradients, LossOptions, TapeOptions};
 use crate::tuning::method::lift::Lift;
 use crate::tuning::train::batch::Batch;
+use crate::tuning::train::distillation::divergence;
 use crate::tuning::train::step_gradients::StepGradients;
+use crate::tuning::train::text_loss::each_stream;
 use crate::tuning::train::window::{Window, windows};
 
 /// A window, and the positions in it whose features R follows.
@@ -55,6 +57,7 @@ impl Trainer<'_> {
             states.push(self.model.advance(self.tokens(&window.part), before));
         }
         let n_real = batch.n_real_tokens() as f32;
+        let mut taught = self.taught(batch);
         let mut behind: Option<CarriedGradients> = None;
         let mut total: Option<StepGradients> = None;
         for (idx, (stretch, state)) in stretches.iter().zip(states).enumerate().rev() {
@@ -65,7 +68,8 @@ impl Trainer<'_> {
                 recompute: self.training.activation_checkpointing,
             };
             let (x, tape) = self.model.forward_taped(self.tokens(part), state, tape);
-            let (loss, dx) = self.loss_gradient(x, part, scale);
+            let taught = (part.n_counted() > 0).then(|| taught.pop()).flatten();
+            let (loss, dx) = self.loss_gradient(x, part, taught, scale);
             let at = stretch.moments_at.as_ref().filter(|at| !at.is_empty());
             let n_positions = at.map_or(0, Vec::len);
             let at = at.map(|at| Lift::indices(at, self.device));
@@ -95,10 +99,36 @@ impl Trainer<'_> {
         total.unwrap_or_else(|| unreachable!("a batch has a window"))
     }
 
-    /// The summed loss of a window, `[1]`, and the gradient of its stream `x`.
-    fn loss_gradient(&self, x: Tensor<3>, part: &Batch, scale: f32) -> (Tensor<1>, Tensor<3>) {
+    /// The teacher's stream of every window that counts a token; none without one.
+    fn taught(&self, batch: &Batch) -> Vec<Tensor<3>> {
+        let mut taught = Vec::new();
+        if let Some(teacher) = &self.teacher {
+            let windows = (batch, self.training.window);
+            each_stream(self.model, self.device, teacher, windows, |x, _| {
+                taught.push(x);
+            });
+        }
+        taught
+    }
+
+    /// The summed loss of a window, `[1]`, and the gradient of its stream `x`: against
+    /// the targets, or against the teacher's stream `taught`.
+    fn loss_gradient(
+        &self,
+        x: Tensor<3>,
+        part: &Batch,
+        taught: Option<Tensor<3>>,
+        scale: f32,
+    ) -> (Tensor<1>, Tensor<3>) {
         if part.n_counted() == 0 {
             return (Tensor::zeros([1], self.device), x.zeros_like());
+        }
+        if let Some(taught) = taught {
+            let found = divergence(self.model, x, &taught, &part.at, Some(scale));
+            let Some(dx) = found.dx else {
+                unreachable!("a gradient was asked for")
+            };
+            return (found.sum, dx);
         }
         let options = LossOptions {
             gradient_scale: Some(scale),
