@@ -1,7 +1,8 @@
-//! `gosling export`: a tuned state for another program, or a model with the
-//! official names.
+//! `gosling export`: a tuned state for another program, a model with the official
+//! names, or the numbers of runs for TensorBoard.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
 
@@ -10,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::model::checkpoint::{Checkpoint, TensorDType};
 use crate::model::official_file::{OfficialFormat, write_official};
+use crate::persist::event_export::{export_events, runs_in};
 use crate::tuning::states::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
 use crate::tuning::states::state_file::{
     ExportFormat, Orientation, PthDType, export, left_out, locate_state,
@@ -27,10 +29,10 @@ pub struct ExportArguments {
     model: Option<PathBuf>,
     /// Format: pth (RWKV-Runner, rwkv_lightning, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp),
     /// rmpack (the RWKV app), vllm (a .pth with its manifest), s0 (a folder as s0-tuning has them)
-    /// or safetensors (Gosling).
+    /// or safetensors (Gosling); or tensorboard, the numbers of a run or of a folder of runs.
     #[arg(long)]
-    to: ExportFormat,
-    /// The file to write.
+    to: Target,
+    /// The file to write; the folder of event files for tensorboard.
     #[arg(short, long)]
     output: PathBuf,
     /// Write bfloat16: half the size, 8 bits of mantissa; for pth, and for models.
@@ -48,18 +50,40 @@ pub struct ExportArguments {
     force: bool,
 }
 
+/// What is written.
+#[derive(Clone, Copy)]
+enum Target {
+    State(ExportFormat),
+    TensorBoard,
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "tensorboard" => Ok(Self::TensorBoard),
+            format => format.parse().map(Self::State),
+        }
+    }
+}
+
 /// Writes the file and says what was written, once it has been read back.
 ///
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &ExportArguments) -> Result<()> {
+    let to = match arguments.to {
+        Target::State(format) => format,
+        Target::TensorBoard => return export_numbers(arguments),
+    };
     if let Some(model) = &arguments.model {
-        return export_model(arguments, model);
+        return export_model(arguments, model, to);
     }
     let ExportArguments {
         state,
         model: _,
-        to,
+        to: _,
         output,
         bf16,
         alpha,
@@ -68,8 +92,8 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     } = arguments;
     let format = match (to, bf16) {
         (ExportFormat::Pth(_), true) => ExportFormat::Pth(PthDType::BF16),
-        (_, false) => *to,
-        (ExportFormat::Vllm, true) => *to,
+        (_, false) => to,
+        (ExportFormat::Vllm, true) => to,
         (
             ExportFormat::St
             | ExportFormat::Safetensors
@@ -122,9 +146,28 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     Ok(())
 }
 
+/// Writes the numbers of runs for TensorBoard.
+fn export_numbers(arguments: &ExportArguments) -> Result<()> {
+    let ExportArguments { state, output, .. } = arguments;
+    let Some(runs) = state else {
+        let reason = "is missing; name a run or a folder of runs";
+        return Err(Error::spec("STATE", reason));
+    };
+    if arguments.alpha != 1.0 || arguments.orientation.is_some() || arguments.bf16 {
+        let reason = "only apply to states";
+        return Err(Error::spec("--alpha, --orientation and --bf16", reason));
+    }
+    for run in runs_in(runs)? {
+        let (path, n_written) = export_events(&run, output)?;
+        println!("saved {}, {n_written} events", shown(&path));
+    }
+    println!("tensorboard --logdir {}", super::quoted(output));
+    Ok(())
+}
+
 /// Writes a model with the official names.
-fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
-    let format = match arguments.to {
+fn export_model(arguments: &ExportArguments, model: &Path, to: ExportFormat) -> Result<()> {
+    let format = match to {
         ExportFormat::Pth(_) => OfficialFormat::Pth,
         ExportFormat::Safetensors => OfficialFormat::Safetensors,
         ExportFormat::St

@@ -4,6 +4,8 @@
 pub mod command_line;
 pub mod diagnostics;
 pub mod evaluation_file;
+pub mod event_export;
+mod event_file;
 pub(crate) mod folder_lock;
 pub mod heatmap_png;
 pub mod known_weights;

@@ -74,7 +74,7 @@ fn every_control_has_a_name() {
     split.shell.dock.put(Tab::Compare, Side::Below);
     let found = unnamed(split, |_| ());
     assert!(found.is_empty(), "beside each other: {found:#?}");
-    let dialogs: [fn(&App) -> Action; 8] = [
+    let dialogs: [fn(&App) -> Action; 9] = [
         |app| Action::OpenExport(app.workspace.selection.selected[0].clone()),
         |app| Action::OpenScoring(app.workspace.selection.selected[0].clone()),
         |app| Action::OpenDetails(app.workspace.selection.selected[0].clone()),
@@ -82,6 +82,7 @@ fn every_control_has_a_name() {
         |_| Action::TogglePalette,
         |_| Action::OpenRateSearch,
         |_| Action::OpenImport,
+        |_| Action::OpenModels,
         |_| Action::LookAtData,
     ];
     for dialog in dialogs {
