@@ -27,7 +27,7 @@ impl Server {
     fn new(answer: impl Fn(&Asked, usize) -> Vec<u8> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let asked = Arc::new(Mutex::new(Vec::<Asked>::new()));
         let heard = asked.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
