@@ -188,7 +188,8 @@ fn step_numbers(run: &Run) -> String {
     )
 }
 
-fn bar(share: f32) -> String {
+/// A bar of which a share is done.
+pub(super) fn bar(share: f32) -> String {
     let share = if share.is_nan() { 0.0 } else { share };
     let n_full = (share.clamp(0.0, 1.0) * BAR_CELLS as f32).round() as usize;
     format!("[{}{}]", "=".repeat(n_full), " ".repeat(BAR_CELLS - n_full))

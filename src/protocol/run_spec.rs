@@ -199,6 +199,8 @@ pub struct Intervals {
     /// Mebibytes that all snapshots of the run may take; fewer are stored where
     /// they would take more.
     pub snapshot_mib: usize,
+    /// Whether the numbers are written for TensorBoard too.
+    pub tensorboard: bool,
 }
 
 impl Default for RunSpec {
@@ -253,6 +255,7 @@ impl Default for Intervals {
             checkpoint: 50,
             snapshot: 50,
             snapshot_mib: 1024,
+            tensorboard: false,
         }
     }
 }

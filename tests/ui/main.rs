@@ -18,6 +18,7 @@ mod docking;
 mod fixtures;
 mod flows;
 mod form;
+mod getting;
 mod importing;
 mod keys;
 mod labels;

@@ -8,7 +8,9 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use crate::adapt::spec::AdaptSpec;
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::kernels::device::{BACKEND, language_choice};
 use crate::persist::spec_file::print_ron;
+use crate::shell::without_console;
 
 /// What is read of the end of its complaints.
 const COMPLAINT_BYTES: u64 = 4096;
@@ -47,12 +49,14 @@ impl Running {
         })?;
         let log = folder.join("log.txt");
         let complaints = File::create(&log).map_err(|source| Error::io("write", &log, source))?;
-        let mut child = Command::new(program)
+        let mut child = without_console(&mut Command::new(program))
             .arg("adapt")
             .arg(&asked)
             .arg("--out")
             .arg(folder)
             .args(["--quiet", "--ends-with-input"])
+            // As the window was told to.
+            .env(BACKEND, language_choice().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(complaints)

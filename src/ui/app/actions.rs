@@ -173,6 +173,14 @@ impl App {
             Action::Choose(what @ PathFor::SaveSweep) => {
                 workspace.choose(what, &self.sweep.draft.name);
             }
+            Action::OpenModels => self.models.open(),
+            Action::GetModel(name) => self.models.begin(name),
+            Action::CancelModel => self.models.cancel(),
+            Action::UseModel(path) => {
+                self.use_path(PathFor::Checkpoint, path);
+                self.models.is_open = false;
+                self.shell.shows_form = true;
+            }
             Action::GoToField(path) => {
                 self.shell.shows_form = true;
                 self.config.goes_to = Some(path);

@@ -15,6 +15,7 @@ use crate::ui::compare::view::compare_ui;
 use crate::ui::config::form::{FormContext, config_form_ui};
 use crate::ui::dialogs::data_preview::view::data_ui;
 use crate::ui::dialogs::export::view::export_ui;
+use crate::ui::dialogs::get_model::view::get_model_ui;
 use crate::ui::dialogs::mix::view::mix_ui;
 use crate::ui::dialogs::rate_search::view::rate_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
@@ -215,6 +216,8 @@ impl App {
         actions.extend(details_ui(ctx, details, &self.workspace.store));
         actions.extend(export_ui(ctx, &mut self.export.open));
         actions.extend(mix_ui(ctx, &mut self.mix.open));
+        let room = self.config.forecast.room(&self.workspace.draft);
+        actions.extend(get_model_ui(ctx, &mut self.models, room));
         let Workspace {
             store,
             queue,

@@ -135,6 +135,14 @@ pub enum Action {
     ResetField(&'static str),
     /// Show a field of the configuration, by its dotted path.
     GoToField(String),
+    /// List the published models.
+    OpenModels,
+    /// Download one by its name.
+    GetModel(&'static str),
+    /// End the download, and keep what has come.
+    CancelModel,
+    /// Make a file the model of the configuration.
+    UseModel(PathBuf),
     /// Ask for a path.
     Choose(PathFor),
     /// Put the draft on the clipboard, as a command line.

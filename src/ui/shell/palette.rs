@@ -236,6 +236,7 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
     );
     add("Preview the training data".into(), Action::LookAtData);
     add("Find a learning rate".into(), Action::OpenRateSearch);
+    add("Get a published model".into(), Action::OpenModels);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
     let folder = Action::Choose(PathFor::CheckpointFolder);
     add("Choose the folder of a model".into(), folder);

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use super::model_arguments::{file_name, run_spec};
+use crate::cli::model_arguments::{file_name, run_spec};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::model::checkpoint::{Checkpoint, TensorDType, is_same_content};
@@ -14,13 +14,15 @@ use crate::tuning::states::lift_bundle::read_tuned;
 use crate::tuning::states::lora_export::{ModuleNames, write_merged, write_peft, write_rwkv_peft};
 use crate::tuning::states::state_file::{ExportFormat, Metadata};
 
-/// What `--to` names: a format of states, or one of adapters.
+/// What `--to` names: a format of states, one of adapters, or the numbers of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Destination {
     /// Of a state, or of a model.
     State(ExportFormat),
     /// Of adapters.
     Adapters(AdapterFormat),
+    /// Event files of TensorBoard.
+    Numbers,
 }
 
 /// What adapters are exported as.
@@ -45,6 +47,7 @@ impl FromStr for Destination {
             "peft" => AdapterFormat::Peft(ModuleNames::Official),
             "peft-fla" => AdapterFormat::Peft(ModuleNames::Fla),
             "merged" => AdapterFormat::Merged,
+            "tensorboard" => return Ok(Self::Numbers),
             other => return other.parse().map(Self::State),
         };
         Ok(Self::Adapters(adapters))
