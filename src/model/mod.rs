@@ -26,6 +26,7 @@ mod tape;
 pub mod text_stream;
 mod time_mix;
 pub mod tokenizer;
+mod value_lens;
 
 pub use config::ModelConfig;
 pub use leading_token::{LeadingToken, TextStart};
