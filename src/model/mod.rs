@@ -28,6 +28,7 @@ mod tape;
 pub mod text_stream;
 mod time_mix;
 pub mod tokenizer;
+mod value_lens;
 
 pub use carried::{BranchCarried, CarriedGradients};
 pub use config::ModelConfig;

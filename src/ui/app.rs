@@ -34,6 +34,7 @@ use super::playground::state::Playground;
 use super::playground::view::prompt_id;
 use super::runs::panel::listed;
 use super::runs::state::RunsPanel;
+use super::runs::table::RunTable;
 use super::shared::background::{Background, WakeUp};
 use super::shared::folder_watch::FolderWatch;
 use super::shared::notice::Notice;
@@ -127,6 +128,7 @@ impl App {
             runs: RunsPanel {
                 filter: saved.filter,
                 sort: saved.sort,
+                table: RunTable::new(saved.table),
                 ..RunsPanel::new(threads)
             },
             config: Config::new(&workspace.draft, threads),
@@ -181,6 +183,7 @@ impl App {
             log_of_trouble: shell.log.of_trouble,
             filter: self.runs.filter.clone(),
             sort: self.runs.sort,
+            table: self.runs.table.settings.clone(),
             goes_on: closing.goes_on,
             resumes: closing.resumes.clone(),
             waits: closing.waits.clone(),
@@ -227,7 +230,7 @@ impl App {
     }
 
     /// Takes a picture of what is on the screen in a few frames from now, and
-    /// writes it as PNG to `path`.
+    /// writes it to `path`, as SVG where its ending says so, else as PNG.
     pub fn save_picture(&mut self, of: PictureOf, path: PathBuf) {
         self.shell.pictures.save(of, path, &self.workspace);
     }
@@ -331,6 +334,10 @@ impl App {
         let area = self.shell.areas.now(&ctx, &self.shell.dock);
         let mut actions = pressed(&ctx, &self.acts_on(area, &|| self.listed()), has_dialog);
         self.draw(ui, &mut actions);
+        let Self {
+            shell, workspace, ..
+        } = self;
+        shell.pictures.take_drawn(&ctx, ui.layer_id(), workspace);
         self.config.history.note(&self.workspace.draft, held(&ctx));
         if !actions.is_empty() {
             // What they change is seen at once.

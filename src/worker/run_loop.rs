@@ -11,6 +11,7 @@ use super::control::Job;
 use super::cross_validation::choose_steps;
 use super::distances::measure_distances;
 use super::generating::generate;
+use super::heads::{ablate, read_lens};
 use super::importing::compare_state;
 use super::loading::load_data;
 use super::made_from::{INPUTS, MadeFrom, check_model_is_there};
@@ -69,6 +70,14 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
         Job::Score { run, request } => {
             context.unwritten = Some(run);
             score(&request, session, context)
+        }
+        Job::ReadLens { run, request } => {
+            context.unwritten = Some(run);
+            read_lens(*request, session, context)
+        }
+        Job::AblateHeads { run, request } => {
+            context.unwritten = Some(run);
+            ablate(*request, session, context)
         }
         Job::CompareState(request) => compare_state(*request, session, context),
         Job::MeasureDistances(spec) => measure_distances(&spec, session, context),

@@ -15,6 +15,7 @@ use crate::protocol::fields::choice::Choice as _;
 use crate::runs::run::Run;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
+use crate::tuning::spec::StartState;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::mix::MixDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
@@ -139,6 +140,9 @@ impl App {
             Action::Score => self.scoring.score(workspace),
             Action::StopScoring => self.scoring.stop(workspace),
             Action::CloseScoring => self.scoring.open = None,
+            Action::ReadLens => self.states.read_lens(workspace),
+            Action::AblateHeads => self.states.ablate_heads(workspace),
+            Action::StopAblation => self.states.stop_ablation(workspace),
             Action::Generate => self.playground.generate(workspace),
             Action::Blind(action) => self.playground.blind(action, workspace),
             Action::StopGenerating => self.playground.stop(workspace),
@@ -160,6 +164,17 @@ impl App {
             Action::UseSpecOf(run) => {
                 if let Some(run) = workspace.store.get(&run) {
                     workspace.draft = run.spec.clone();
+                    self.shell.shows_form = true;
+                }
+            }
+            Action::StartFrom(run) => {
+                let run = workspace.store.get(&run);
+                if let Some((run, state)) = run.and_then(|run| Some((run, run.exported.last()?))) {
+                    let mut spec = run.spec.clone();
+                    if let Some(start) = spec.method.start_mut() {
+                        *start = StartState::File(state.path.clone());
+                    }
+                    workspace.draft = spec;
                     self.shell.shows_form = true;
                 }
             }

@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use super::App;
 use crate::persist::spec_file::fields;
+use crate::protocol::event::RunId;
 use crate::protocol::fields::field_name;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
@@ -25,6 +26,8 @@ use crate::ui::playground::view::playground_ui;
 use crate::ui::runs::details::view::details_ui;
 use crate::ui::runs::labels::labels_ui;
 use crate::ui::runs::panel::{Told, runs_panel_ui};
+use crate::ui::runs::table::Sweeps;
+use crate::ui::runs::table::view::run_table_ui;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::Workspace;
@@ -194,6 +197,18 @@ impl App {
             Tab::Compare => actions.extend(compare_ui(ui, workspace, &mut self.compare)),
             Tab::Items => items_ui(ui, workspace, &mut self.items),
             Tab::Adapt => adapt_ui(ui, workspace, &mut self.adapt),
+            Tab::Table => {
+                let sweep_of = |run: &RunId| {
+                    let folder = sweep.role_of(run).folder?;
+                    Some(folder.file_name()?.to_string_lossy().into_owned())
+                };
+                let sweeps = Sweeps {
+                    n_known: sweep.known.len(),
+                    of: &sweep_of,
+                };
+                let table = &mut self.runs.table;
+                actions.extend(run_table_ui(ui, workspace, table, sweeps));
+            }
             Tab::Playground => {
                 // The worker of the window, which answers prompts, is free while a
                 // sweep is on.

@@ -103,6 +103,12 @@ pub enum Action {
     StopScoring,
     /// Ask no more.
     CloseScoring,
+    /// Read the value directions of the chosen head in tokens.
+    ReadLens,
+    /// Measure what each head of the state is worth.
+    AblateHeads,
+    /// End that with what is known.
+    StopAblation,
     /// Answer the prompt.
     Generate,
     /// Do something with a blind test.
@@ -123,6 +129,8 @@ pub enum Action {
     AcceptChanges(QueueRequest),
     /// Make the configuration that of a run.
     UseSpecOf(RunId),
+    /// The same with its state as the start state.
+    StartFrom(RunId),
     /// Make the configuration that of a preset.
     UsePreset(&'static str),
     /// Make the configuration what it was before it was changed last.

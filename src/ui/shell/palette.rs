@@ -266,6 +266,10 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
             Action::RunAgain(run.id.clone()),
         );
         add(
+            format!("Run {title} again with changes"),
+            Action::UseSpecOf(run.id.clone()),
+        );
+        add(
             format!("Pin {title} as the baseline"),
             Action::Pin(Some(run.id.clone())),
         );
@@ -279,6 +283,10 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
             add(
                 format!("Export the state of {title}"),
                 Action::OpenExport(run.id.clone()),
+            );
+            add(
+                format!("Start from the state of {title}"),
+                Action::StartFrom(run.id.clone()),
             );
         }
     }
