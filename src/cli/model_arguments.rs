@@ -315,10 +315,10 @@ impl ModelArguments {
             }
         };
         Ok(LoadedModel {
+            start: tuned.as_ref().map(|of| of.start(&device.device)),
             device,
             model,
             tokenizer,
-            start: tuned.as_ref().map(|of| of.start(&device.device)),
             tuned,
             text_start,
             start_name,
