@@ -310,11 +310,12 @@ impl ModelArguments {
                 (Some(tuned), name)
             }
         };
+        let start = tuned.as_ref().map(|of| of.start(&device.device));
         Ok(LoadedModel {
             device,
             model,
             tokenizer,
-            start: tuned.as_ref().map(|of| of.start(&device.device)),
+            start,
             tuned,
             text_start,
             start_name,
