@@ -26,6 +26,7 @@ use super::dialogs::data_preview::DataPreviews;
 use super::dialogs::export::Exports;
 use super::dialogs::mix::Mixes;
 use super::dialogs::rate_search::RateSearches;
+use super::dialogs::sampling::Samplings;
 use super::dialogs::scoring::Scoring;
 use super::dialogs::state_import::StateImports;
 use super::items::state::Items;
@@ -86,6 +87,8 @@ pub struct App {
     pub import: StateImports,
     /// Weighted sums of states.
     pub mix: Mixes,
+    /// Training data from the model itself.
+    pub sampling: Samplings,
     /// The accuracy of runs that are over.
     pub scoring: Scoring,
     /// The search for a learning rate.
@@ -146,6 +149,7 @@ impl App {
             export: Exports::new(threads),
             import: StateImports::new(threads),
             mix: Mixes::new(threads),
+            sampling: Samplings::new(),
             scoring: Scoring::default(),
             rate_search: RateSearches::default(),
             data_preview: DataPreviews::new(threads),
@@ -297,6 +301,7 @@ impl App {
             || self.export.open.is_some()
             || self.import.open.is_some()
             || self.mix.open.is_some()
+            || self.sampling.open.is_some()
             || self.scoring.open.is_some()
             || self.rate_search.is_open()
             || self.shell.palette.is_some()

@@ -26,6 +26,7 @@ mod measured;
 mod pictures;
 mod playground;
 mod rate_search;
+mod sampling;
 mod screenshots;
 mod small;
 mod speed;

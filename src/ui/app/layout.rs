@@ -17,6 +17,7 @@ use crate::ui::dialogs::data_preview::view::data_ui;
 use crate::ui::dialogs::export::view::export_ui;
 use crate::ui::dialogs::mix::view::mix_ui;
 use crate::ui::dialogs::rate_search::view::rate_ui;
+use crate::ui::dialogs::sampling::view::sampling_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
 use crate::ui::dialogs::state_import::view::import_ui;
 use crate::ui::items::view::items_ui;
@@ -215,6 +216,7 @@ impl App {
         actions.extend(details_ui(ctx, details, &self.workspace.store));
         actions.extend(export_ui(ctx, &mut self.export.open));
         actions.extend(mix_ui(ctx, &mut self.mix.open));
+        actions.extend(sampling_ui(ctx, &mut self.sampling));
         let Workspace {
             store,
             queue,

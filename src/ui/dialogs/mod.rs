@@ -5,5 +5,6 @@ pub(crate) mod data_preview;
 pub mod export;
 pub mod mix;
 pub mod rate_search;
+pub mod sampling;
 pub mod scoring;
 pub mod state_import;
