@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["model"],
     &["data"],
     &["bench", "tuning"],
-    &["protocol", "selftest"],
+    &["hub", "protocol", "selftest"],
     &["runs"],
     &["persist"],
     &["adapt"],

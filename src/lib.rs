@@ -8,6 +8,7 @@
 //! - [`model`] reads checkpoints and vocabularies. It knows nothing of tuning.
 //! - [`tuning`] trains the state: the paper in code; no threads, no clock.
 //! - [`bench`](mod@bench) scores a language model; no threads, no training.
+//! - [`hub`]: the published models, and downloads of them.
 //! - [`protocol`]: what a run is, and what is said of it, as plain data.
 //! - [`worker`] owns the compute device: commands in, events out.
 //! - [`runs`] folds events into what is known of each run.
@@ -42,6 +43,7 @@ pub mod error;
 mod format;
 #[cfg(test)]
 mod fuzz;
+pub mod hub;
 pub mod kernels;
 #[cfg(test)]
 mod layers;

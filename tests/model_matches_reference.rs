@@ -7,9 +7,13 @@ mod support;
 use std::path::Path;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use gosling::model::adapter::{AdapterGradient, AdapterTarget};
 use gosling::model::checkpoint::Checkpoint;
 use gosling::model::state::ModelState;
-use gosling::model::{LossOptions, Rwkv7, TapeOptions, mini};
+use gosling::model::{LossOptions, ModelConfig, Rwkv7, TapeOptions, mini};
+use gosling::tuning::method::lora_values::{LoraFactors, LoraValues};
+use gosling::tuning::method::tuned::Tuned;
+use gosling::tuning::states::state_file::TunedState;
 use support::{Golden, assert_close, values};
 
 fn tokens(golden: &Golden, device: &Device) -> Tensor<2, Int> {
@@ -155,4 +159,100 @@ fn gradients_match_pytorch_on_the_cpu() {
 #[test]
 fn gradients_match_pytorch_on_a_gpu() {
     check_objective(&Device::wgpu(burn::tensor::DeviceKind::Cpu), false);
+}
+
+/// Adapters as `tests/golden/generate.py` makes them.
+fn golden_adapters(config: &ModelConfig) -> LoraValues {
+    let (layers, rank) = (vec![0_usize, 2, 5], 4);
+    let factors = AdapterTarget::ALL.into_iter().enumerate();
+    let factors = factors.map(|(idx, target)| {
+        let [n_out, n_in] = target.dims(config);
+        let (mut a, mut b) = (Vec::new(), Vec::new());
+        for layer in &layers {
+            let place = *layer as f64;
+            let of_a = |n: usize| 0.06 * (0.37 * n as f64 + place + idx as f64).sin();
+            let of_b = |n: usize| 0.03 * (0.53 * n as f64 + place - idx as f64).cos();
+            a.extend((0..rank * n_in).map(|n| of_a(n) as f32));
+            b.extend((0..n_out * rank).map(|n| of_b(n) as f32));
+        }
+        LoraFactors {
+            target,
+            n_out,
+            n_in,
+            a,
+            b,
+        }
+    });
+    LoraValues {
+        factors: factors.collect(),
+        layers,
+        rank,
+        alpha: 6.0,
+    }
+}
+
+/// The loss with adapters and the gradients of A, B and S_0, against PyTorch.
+fn check_lora(device: &Device, recompute: bool) {
+    let golden = Golden::open("lora.safetensors");
+    let model = Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap();
+    let config = model.config();
+    let mut tuned = Tuned::from(TunedState::zero(config));
+    for (layer, values) in tuned.state.layers.iter_mut().enumerate() {
+        for (i, value) in values.iter_mut().enumerate() {
+            *value = (0.05 * (0.37 * i as f64 + layer as f64).sin()) as f32;
+        }
+    }
+    tuned.lora = Some(golden_adapters(config));
+    let state = tuned.start(device).state(config, 2, device);
+    let ids: Vec<i32> = golden.i64("tokens").iter().map(|id| *id as i32).collect();
+    let tokens = Tensor::from_data(TensorData::new(ids, [2, 48]), device);
+    let mask = golden.f32("mask");
+    let at: Vec<u32> = (0..96).filter(|at| mask[*at as usize] == 1.0).collect();
+    let ids = golden.i64("targets");
+    let targets: Vec<u32> = at.iter().map(|at| ids[*at as usize] as u32).collect();
+    let options = TapeOptions {
+        first_layer: 0,
+        recompute,
+    };
+    let (x, tape) = model.forward_taped(tokens, state, options);
+    let scale = 1.0 / at.len() as f32;
+    let options = LossOptions {
+        gradient_scale: Some(scale),
+        l2wrap: false,
+    };
+    let loss = model.loss(x, &at, &targets, options);
+    let gradients = model.backward(tape, loss.dx.unwrap(), None);
+    let sum = values(loss.sum)[0] * scale;
+    assert_close("loss", &[sum], &golden.f32("loss"), 1e-4, 1e-5);
+    let norm = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
+    let norms = golden.f32("state_grad_norm");
+    for (layer, gradient) in gradients.into_iter().enumerate() {
+        let got = norm(&values(gradient.state));
+        let what = format!("gradient of layer {layer}");
+        assert_close(&what, &[got], &[norms[layer]], 0.0, 1e-4);
+        assert_eq!(gradient.adapters.is_some(), [0, 2, 5].contains(&layer));
+        let all = gradient.adapters.into_iter().flatten();
+        for (of, target) in all.zip(AdapterTarget::ALL) {
+            let AdapterGradient { a, b } = of.unwrap();
+            for (end, got) in [("a", values(a)), ("b", values(b))] {
+                let name = format!("{layer}.{}.{end}", target.module());
+                let Some(want) = golden.optional_f32(&name) else {
+                    assert_eq!(layer, 2, "{name}");
+                    continue;
+                };
+                assert_close(&name, &got, &want, 2e-5 * norm(&want), 1e-3);
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_of_adapters_match_pytorch_on_the_cpu() {
+    check_lora(&Device::flex(), false);
+    check_lora(&Device::flex(), true);
+}
+
+#[test]
+fn gradients_of_adapters_match_pytorch_on_a_gpu() {
+    check_lora(&Device::wgpu(burn::tensor::DeviceKind::Cpu), false);
 }

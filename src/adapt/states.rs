@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::kernels::device::read_back::read_f32;
+use crate::model::adapter::LayerAdapters;
 use crate::model::branch::Branch;
 use crate::model::state::{ModelState, Start};
 use crate::model::{ModelConfig, Rwkv7};
@@ -66,6 +67,8 @@ pub struct States {
     base_norm: f32,
     /// The frozen branch of a lifted base, of every layer.
     branches: Vec<Option<Branch>>,
+    /// The frozen adapters of a base that has some; none where it has none.
+    adapters: Vec<Option<LayerAdapters>>,
     /// Steps that each has taken.
     steps: Vec<usize>,
     /// Why each stands still, where it does.
@@ -111,6 +114,7 @@ impl States {
             base: base_value,
             base_norm: square.sqrt() as f32,
             branches,
+            adapters: start.adapters,
             steps: vec![0; n],
             stopped: vec![None; n],
             drift: vec![0.0; n],
@@ -167,6 +171,9 @@ impl States {
             ModelState::with_wkv(&self.config, of.len(), layers.collect(), &self.device);
         for (layer, branch) in state.layers.iter_mut().zip(&self.branches) {
             layer.branch.clone_from(branch);
+        }
+        for (layer, adapters) in state.layers.iter_mut().zip(&self.adapters) {
+            layer.adapters.clone_from(adapters);
         }
         state
     }
@@ -271,6 +278,7 @@ impl States {
         Start {
             wkv: layers.collect(),
             branches: self.branches.clone(),
+            adapters: self.adapters.clone(),
         }
     }
 

@@ -1,14 +1,16 @@
 //! `gosling adapt`: the state moves while a benchmark is answered, without its
 //! answers, and is compared with what the same tokens buy without that.
 
+mod load;
+mod over;
+mod table;
+mod tell;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::adapt_load::{Loaded, Task, load_model};
-use super::adapt_over::over;
-use super::adapt_tell::Teller;
 use super::follow::{INTERRUPTED, interrupts};
 use crate::adapt::ask::{Asking, GuideSource};
 use crate::adapt::engine::Engine;
@@ -25,6 +27,9 @@ use crate::persist::spec_file::{parse_ron, print_ron, read_text, set_field};
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
 use crate::report::TableFormat;
 use crate::tuning::states::state_file::Metadata;
+use load::{Loaded, Task, load_model};
+use over::over;
+use tell::Teller;
 
 /// What to adapt, to what, and how.
 #[derive(Args)]
@@ -295,7 +300,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
     };
     let summary = job.run(folder, &mut |news| teller.tell(news))?;
     teller.clear();
-    let table = super::adapt_table::table(spec, &summary);
+    let table = table::table(spec, &summary);
     teller.table(&table);
     table.write(folder.file("results.csv"))?;
     table.write(folder.file("results.txt"))

@@ -1,48 +1,54 @@
-//! `gosling export`: a tuned state for another program, or a model with the
-//! official names.
+//! `gosling export`: a tuned state or adapters for another program, a model with the
+//! official names, or the numbers of runs for TensorBoard.
+
+mod fold;
+mod lora;
+mod numbers;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use clap::Args;
+use fold::export_folded;
+use lora::{AdapterFormat, Asked, Destination, export_lora};
+use numbers::export_numbers;
 
 use super::model_arguments::times;
-use super::progress::duration;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::model::checkpoint::{Checkpoint, TensorDType};
 use crate::model::official_file::{OfficialFormat, write_official};
-use crate::tuning::states::lift_bundle::{Exportable, ONLY_S0_NOTE, exportable};
+use crate::tuning::states::lift_bundle::{Exportable, exportable};
 use crate::tuning::states::state_file::{
     ExportFormat, Orientation, PthDType, export, left_out, locate_state,
 };
-use crate::worker::folding::{FoldNews, FoldOptions, fold};
-
-/// How often a line about the steps of a fold is written.
-const TOLD: Duration = Duration::from_secs(5);
+use crate::worker::folding::FoldOptions;
 
 /// Which state or model, and what becomes of it.
 #[derive(Args)]
 pub struct ExportArguments {
     /// A state file or a run folder.
-    #[arg(required_unless_present = "model", conflicts_with = "model")]
+    #[arg(required_unless_present = "model")]
     state: Option<PathBuf>,
     /// Instead of a state, a model in any dialect: it is written with the official names,
-    /// as pth or safetensors.
+    /// as pth or safetensors. With `--to merged` the model that the adapters of STATE are
+    /// merged into, if it is not where it was.
     #[arg(long, value_name = "MODEL")]
     model: Option<PathBuf>,
     /// Format: pth (RWKV-Runner, rwkv_lightning, the rwkv package), st (Ai00, web-rwkv), bin (rwkv.cpp),
     /// rmpack (the RWKV app), vllm (a .pth with its manifest), s0 (a folder as s0-tuning has them)
-    /// or safetensors (Gosling).
+    /// or safetensors (Gosling). Of a LoRA run: peft or peft-fla (a folder of Hugging Face PEFT,
+    /// with the official names of modules or with fla's), rwkv-peft (a .pth) or merged (the
+    /// model with the adapters in it, .pth or .safetensors). tensorboard: the numbers of a
+    /// run or of a folder of runs.
     #[arg(long)]
-    to: ExportFormat,
-    /// The file to write.
+    to: Destination,
+    /// The file to write; the folder of event files for tensorboard.
     #[arg(short, long)]
     output: PathBuf,
-    /// Write bfloat16: half the size, 8 bits of mantissa; for pth, and for models.
+    /// Write bfloat16: half the size, 8 bits of mantissa; for pth, merged, and for models.
     #[arg(long)]
     bf16: bool,
-    /// Multiply the state by this factor.
+    /// Multiply the state, or what the adapters add, by this factor.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     alpha: f32,
     /// The order of the last two axes in STATE, value-key or key-value, if the file
@@ -70,13 +76,46 @@ pub struct ExportArguments {
 /// # Errors
 /// Bad input: what it is, and where.
 pub fn run(arguments: &ExportArguments) -> Result<()> {
-    if let Some(model) = &arguments.model {
+    if let (None, Some(model)) = (&arguments.state, &arguments.model) {
         return export_model(arguments, model);
     }
+    match arguments.to {
+        Destination::State(to) => export_state(arguments, to),
+        Destination::Adapters(to) => export_adapters(arguments, to),
+        Destination::Numbers => export_numbers(arguments),
+    }
+}
+
+/// The file of the state that is named.
+fn located(arguments: &ExportArguments) -> Result<PathBuf> {
+    let Some(state) = &arguments.state else {
+        return Err(Error::spec("STATE", "is missing; name a state or --model"));
+    };
+    if !arguments.alpha.is_finite() {
+        let reason = format!("must be a number, is {}", arguments.alpha);
+        return Err(Error::spec("--alpha", reason));
+    }
+    locate_state(state)
+}
+
+fn export_adapters(arguments: &ExportArguments, format: AdapterFormat) -> Result<()> {
+    if arguments.fold {
+        let reason = "fits a plain S_0; choose a format of states";
+        return Err(Error::spec("--fold", reason));
+    }
+    let asked = Asked {
+        format,
+        output: &arguments.output,
+        model: arguments.model.as_deref(),
+        bf16: arguments.bf16,
+        alpha: arguments.alpha,
+        force: arguments.force,
+    };
+    export_lora(&located(arguments)?, &asked)
+}
+
+fn export_state(arguments: &ExportArguments, to: ExportFormat) -> Result<()> {
     let ExportArguments {
-        state,
-        model: _,
-        to,
         output,
         bf16,
         alpha,
@@ -85,11 +124,17 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
         fold_steps,
         fold_rate,
         force,
+        ..
     } = arguments;
+    let file = located(arguments)?;
+    if arguments.model.is_some() {
+        let reason = "stands beside a state only with --to merged";
+        return Err(Error::spec("--model", reason));
+    }
     let format = match (to, bf16) {
         (ExportFormat::Pth(_), true) => ExportFormat::Pth(PthDType::BF16),
-        (_, false) => *to,
-        (ExportFormat::Vllm, true) => *to,
+        (_, false) => to,
+        (ExportFormat::Vllm, true) => to,
         (
             ExportFormat::St
             | ExportFormat::Safetensors
@@ -102,14 +147,6 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             return Err(Error::spec("--bf16", reason));
         }
     };
-    let Some(state) = state else {
-        return Err(Error::spec("STATE", "is missing; name a state or --model"));
-    };
-    let file = locate_state(state)?;
-    if !alpha.is_finite() {
-        let reason = format!("must be a number, is {alpha}");
-        return Err(Error::spec("--alpha", reason));
-    }
     if *is_folded {
         let options = FoldOptions {
             steps: *fold_steps,
@@ -121,8 +158,8 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     if let Some(left_out) = left_out(&Checkpoint::open(&file)?) {
         eprintln!("gosling: {}: {left_out}", file.display());
     }
-    if exportable.is_lifted {
-        eprintln!("gosling: {ONLY_S0_NOTE}");
+    if let Some(note) = exportable.left_behind {
+        eprintln!("gosling: {note}");
     }
     let Exportable {
         state, metadata, ..
@@ -149,86 +186,20 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     Ok(())
 }
 
-/// Writes the plain state that comes closest to a lifted one.
-fn export_folded(
-    arguments: &ExportArguments,
-    file: &Path,
-    options: FoldOptions,
-    format: ExportFormat,
-) -> Result<()> {
-    let ExportArguments {
-        output,
-        alpha,
-        orientation,
-        force,
-        ..
-    } = arguments;
-    if *alpha != 1.0 || orientation.is_some() {
-        let reason = "fits a state to the lifted run as it is; leave --alpha and --orientation out";
-        return Err(Error::spec("--fold", reason));
-    }
-    // Before the time is spent.
-    if output.exists() && !force {
-        return Err(Error::input(
-            output,
-            "--output",
-            "exists already; choose another name, or add --force",
-        ));
-    }
-    let folded = fold(file, options, &mut told())?;
-    for line in folded.report.lines() {
-        println!("{line}");
-    }
-    let (report, companion) = export(&folded.state, &folded.metadata, format, output, *force)?;
-    println!(
-        "saved {}, {} bytes, read back and equal",
-        shown(&report.path),
-        report.bytes
-    );
-    if let Some(companion) = companion {
-        println!("saved {}", companion.words());
-    }
-    Ok(())
-}
-
-/// Tells how far a fold is, on the error stream and not too often.
-fn told() -> impl FnMut(FoldNews) -> Result<()> {
-    let mut last: Option<Instant> = None;
-    move |news| {
-        let line = match news {
-            FoldNews::Loading if last.is_none() => "reading the model and the texts".into(),
-            FoldNews::Loading => return Ok(()),
-            FoldNews::Step {
-                step,
-                steps,
-                divergence,
-                secs_left,
-            } => {
-                if step > 0 && last.is_some_and(|last| last.elapsed() < TOLD) {
-                    return Ok(());
-                }
-                let left =
-                    secs_left.map_or(String::new(), |secs| format!(", {} left", duration(secs)));
-                format!("step {step} of {steps}, divergence {divergence:.4}{left}")
-            }
-            FoldNews::Scoring(what) => format!("measuring {what}"),
-        };
-        last = Some(Instant::now());
-        eprintln!("{line}");
-        Ok(())
-    }
-}
-
 /// Writes a model with the official names.
 fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
     let format = match arguments.to {
-        ExportFormat::Pth(_) => OfficialFormat::Pth,
-        ExportFormat::Safetensors => OfficialFormat::Safetensors,
-        ExportFormat::St
-        | ExportFormat::Raw
-        | ExportFormat::Rmpack
-        | ExportFormat::Vllm
-        | ExportFormat::S0Folder => {
+        Destination::State(ExportFormat::Pth(_)) => OfficialFormat::Pth,
+        Destination::State(ExportFormat::Safetensors) => OfficialFormat::Safetensors,
+        Destination::State(
+            ExportFormat::St
+            | ExportFormat::Raw
+            | ExportFormat::Rmpack
+            | ExportFormat::Vllm
+            | ExportFormat::S0Folder,
+        )
+        | Destination::Adapters(_)
+        | Destination::Numbers => {
             let reason = "a model is written as pth or safetensors; st and bin are for states";
             return Err(Error::spec("--to", reason));
         }

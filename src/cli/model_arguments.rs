@@ -18,8 +18,12 @@ use crate::persist::known_weights;
 use crate::persist::spec_file::parse_spec;
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
 use crate::tuning::method::tuned::Tuned;
+use crate::tuning::states::import::{StoredState, is_raw};
 use crate::tuning::states::lift_bundle::read_tuned;
-use crate::tuning::states::state_file::{Metadata, Orientation, left_out, locate_state};
+use crate::tuning::states::state_file::sidecar::read_sidecar;
+use crate::tuning::states::state_file::{
+    Convention, Metadata, Orientation, left_out, locate_state,
+};
 use crate::worker::session::{check_vocabulary, fitting_tokenizer};
 
 /// Which model and device.
@@ -197,7 +201,7 @@ impl ModelChoice {
 
 /// What the run was that made a state, as far as the state says and this version
 /// knows.
-fn run_spec(metadata: &Metadata) -> Option<RunSpec> {
+pub(super) fn run_spec(metadata: &Metadata) -> Option<RunSpec> {
     let text = metadata.spec_ron.as_deref()?;
     parse_spec(text, "spec_ron").ok()
 }
@@ -356,6 +360,9 @@ impl ModelArguments {
             return Ok(None);
         };
         let path = locate_state(path)?;
+        if is_raw(&path)? {
+            return self.read_raw_state(path).map(Some);
+        }
         let (tuned, metadata) = read_tuned(&path, self.orientation)?;
         if let Some(left_out) = left_out(&Checkpoint::open(&path)?) {
             eprintln!("gosling: {}: {left_out}", shown(&path));
@@ -365,6 +372,28 @@ impl ModelArguments {
             tuned,
             metadata,
         }))
+    }
+
+    /// The state of rwkv.cpp. Its file has no dimensions, so those of the model hold.
+    fn read_raw_state(&self, path: PathBuf) -> Result<ReadState> {
+        let beside = read_sidecar(&path)?.map(|(metadata, _)| metadata);
+        let choice = match &beside {
+            Some(metadata) => self.choice.for_state((&path, metadata))?,
+            None => self.choice.clone(),
+        };
+        let stored = StoredState::read(&path, self.orientation, &choice.config()?)?;
+        if stored.has_shifts {
+            eprintln!(
+                "gosling: {}: the token shifts in the file are left out; a tuned state has none",
+                shown(&path)
+            );
+        }
+        let declared = stored.declared.unwrap_or(Convention::RAW.orientation);
+        Ok(ReadState {
+            tuned: stored.oriented(declared).into(),
+            metadata: stored.metadata,
+            path,
+        })
     }
 }
 

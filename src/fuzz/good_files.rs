@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::data::Template;
+use crate::model::adapter::AdapterTarget;
 use crate::model::checkpoint::written_tests::{Stored, ggml, gguf, in_dialect, safetensors};
 use crate::model::checkpoint::{BlockType, Dialect, TensorDType};
 use crate::model::{LeadingToken, ModelConfig};
 use crate::tuning::MomentValues;
+use crate::tuning::method::lora_values::{LoraFactors, LoraValues};
 use crate::tuning::method::tuned::{LiftValues, Tuned};
 use crate::tuning::spec::LiftKind;
 use crate::tuning::states::checkpoint_file::{TrainerCheckpoint, write_checkpoint};
@@ -53,7 +55,27 @@ pub(super) fn lift() -> LiftValues {
 pub(super) fn tuned(lift: Option<LiftValues>) -> Tuned {
     Tuned {
         state: state(),
+        lora: None,
         lift,
+    }
+}
+
+/// What a LoRA run made.
+pub(super) fn adapted() -> Tuned {
+    Tuned {
+        lora: Some(LoraValues {
+            layers: vec![0, 1],
+            rank: 2,
+            alpha: 4.0,
+            factors: vec![LoraFactors {
+                target: AdapterTarget::FfnKey,
+                n_out: 3,
+                n_in: 2,
+                a: vec![0.5; 8],
+                b: vec![0.25; 12],
+            }],
+        }),
+        ..tuned(None)
     }
 }
 
@@ -124,7 +146,18 @@ pub(super) fn checkpoint_seeds() -> Vec<Vec<u8>> {
             write_checkpoint(path, &checkpoint).unwrap();
         })
     };
-    vec![seed(None), seed(Some(lift()))]
+    let adapted = TrainerCheckpoint {
+        step: 3,
+        tuned: adapted(),
+        best: Some(adapted()),
+        layers: vec![0, 1],
+        moments: Vec::new(),
+        extra: BTreeMap::new(),
+    };
+    let adapted = written("step-000003.safetensors", |path| {
+        write_checkpoint(path, &adapted).unwrap();
+    });
+    vec![seed(None), seed(Some(lift())), adapted]
 }
 
 /// One token for every byte, and a few more.

@@ -8,7 +8,8 @@ use std::path::Path;
 use super::dictionary::{JSON_WORDS, RON_WORDS, SAFETENSORS_WORDS, TORCH_WORDS, VOCABULARY_WORDS};
 use super::engine::{Reader, feed};
 use super::good_files::{
-    checkpoint_seeds, lift, metadata, state, state_seeds, torch_seeds, tuned, vocabulary, written,
+    adapted, checkpoint_seeds, lift, metadata, state, state_seeds, torch_seeds, tuned, vocabulary,
+    written,
 };
 use crate::data::{Benchmark, Split, Template, read_items};
 use crate::model::ModelConfig;
@@ -170,20 +171,25 @@ fn bundles() {
     let seed = written("lifted.safetensors", |path| {
         write_bundle(&tuned(Some(lift())), path, &metadata()).unwrap();
     });
-    check("bundle", vec![seed], &SAFETENSORS_WORDS, &|bytes| {
-        let file = Checkpoint::from_bytes("lifted.safetensors", bytes.to_vec());
-        file.is_ok_and(|file| bundle_in(&file).is_ok())
+    let adapted = written("lora.safetensors", |path| {
+        write_bundle(&adapted(), path, &metadata()).unwrap();
     });
+    check(
+        "bundle",
+        vec![seed, adapted],
+        &SAFETENSORS_WORDS,
+        &|bytes| {
+            let file = Checkpoint::from_bytes("lifted.safetensors", bytes.to_vec());
+            file.is_ok_and(|file| bundle_in(&file).is_ok())
+        },
+    );
 }
 
 #[test]
 fn snapshots() {
-    let seeds = [None, Some(lift())].map(|lift| {
+    let seeds = [tuned(None), tuned(Some(lift())), adapted()].map(|tuned| {
         written("step-000003.safetensors", |path| {
-            let snapshot = Snapshot {
-                step: 3,
-                tuned: tuned(lift),
-            };
+            let snapshot = Snapshot { step: 3, tuned };
             write_snapshot(path, &snapshot).unwrap();
         })
     });
@@ -327,6 +333,7 @@ fn metrics() {
         tokens: 7,
         secs: 0.25,
         lift: None,
+        lora: None,
     });
     let end = MetricRecord::End {
         outcome: RunOutcome::Diverged {

@@ -3,9 +3,11 @@
 
 use burn::tensor::{Int, Tensor};
 
+use super::adapter::{AdapterPass, AdaptersBack};
+use super::carried::{Around, LayerCarried};
 use super::channel_mix::{ChannelMix, ChannelMixTape};
 use super::state::LayerState;
-use super::time_mix::{BlockGradients, Keep, TimeMix, TimeMixState, TimeMixTape};
+use super::time_mix::{BlockGradients, FirstValue, Keep, TimeMix, TimeMixState, TimeMixTape};
 
 /// The frozen parameters of one layer.
 #[derive(Debug, Clone)]
@@ -19,6 +21,7 @@ pub(super) struct Block {
 pub(super) struct BlockTape {
     time_mix: TimeMixTape,
     channel_mix: ChannelMixTape,
+    adapters: Option<AdapterPass>,
 }
 
 impl BlockTape {
@@ -29,7 +32,8 @@ impl BlockTape {
 
     /// Numbers that it holds.
     pub fn n_values(&self) -> usize {
-        self.time_mix.n_values() + self.channel_mix.n_values()
+        let adapters = self.adapters.as_ref().map_or(0, AdapterPass::n_values);
+        self.time_mix.n_values() + self.channel_mix.n_values() + adapters
     }
 }
 
@@ -59,9 +63,15 @@ impl Block {
             wkv: state.wkv,
             branch: state.branch,
         };
-        let mixed = self.time_mix.forward(x, before, v_first, keep);
+        let keeps = keep != Keep::Nothing;
+        let own = state.adapters.clone();
+        let mut adapters = own.map(|own| AdapterPass::new(own, keeps));
+        let mixed = self
+            .time_mix
+            .forward(x, before, v_first, keep, &mut adapters);
         let (x, channel_shift, channel_mix) =
-            self.channel_mix.forward(mixed.x, state.channel_shift);
+            self.channel_mix
+                .forward(mixed.x, state.channel_shift, &mut adapters);
         BlockOutput {
             x,
             v_first: mixed.v_first,
@@ -70,23 +80,53 @@ impl Block {
                 wkv: mixed.state.wkv,
                 branch: mixed.state.branch,
                 channel_shift,
+                adapters: state.adapters,
             },
             tape: mixed.tape.map(|time_mix| BlockTape {
                 time_mix,
                 channel_mix,
+                adapters,
             }),
         }
     }
 
     /// The gradients for `dx` [B, T, C], that of the stream behind; moments of
-    /// the branch's features at the positions `moments_at`.
+    /// the branch's features at the positions `moments_at`. `v_first` collects what
+    /// reaches the first layer's value. Of a window also the gradients of what it was
+    /// handed.
     pub fn backward(
         &self,
         tape: BlockTape,
         dx: Tensor<3>,
         moments_at: Option<&Tensor<1, Int>>,
-    ) -> BlockGradients {
-        let dx = self.channel_mix.backward(tape.channel_mix, dx);
-        self.time_mix.backward(tape.time_mix, dx, moments_at)
+        around: &Around,
+        v_first: &mut FirstValue,
+    ) -> (BlockGradients, Option<LayerCarried>) {
+        let mut adapters = AdaptersBack::new(tape.adapters);
+        let (dx, channel_shift) =
+            self.channel_mix
+                .backward(tape.channel_mix, dx, around, &mut adapters);
+        let own = self.time_mix.backward(
+            tape.time_mix,
+            dx,
+            moments_at,
+            around,
+            &mut adapters,
+            v_first,
+        );
+        let gradients = BlockGradients {
+            adapters: adapters.gradients(),
+            ..own
+        };
+        let carried = around.is_window.then(|| LayerCarried {
+            time_shift: gradients.time_shift.clone(),
+            wkv: gradients.state.clone(),
+            channel_shift,
+            branch: gradients
+                .branch
+                .as_ref()
+                .and_then(|branch| branch.carried.clone()),
+        });
+        (gradients, carried)
     }
 }

@@ -2,6 +2,8 @@
 
 use burn::tensor::Tensor;
 
+use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
+use super::carried::Around;
 use super::linear::{
     linear, linear_backward, linear_backward_through_squared_relu, linear_onto, n_values,
 };
@@ -40,18 +42,41 @@ impl ChannelMix {
     /// Takes the residual stream `x` [B, T, C] through the layer; `last` [B, C]
     /// is the normalised token before the first. Gives the stream, the last
     /// normalised token, and what the backward pass reads.
-    pub fn forward(&self, x: Tensor<3>, last: Tensor<2>) -> (Tensor<3>, Tensor<2>, ChannelMixTape) {
+    pub fn forward(
+        &self,
+        x: Tensor<3>,
+        last: Tensor<2>,
+        adapters: &mut Option<AdapterPass>,
+    ) -> (Tensor<3>, Tensor<2>, ChannelMixTape) {
         let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
         let [input] = mixed;
-        let key = linear(input, &self.key);
-        let out = linear_onto(key.clone(), &self.value, Start::SquaredRelu, x.clone());
+        let key = linear(input.clone(), &self.key);
+        let key = adapted(adapters, AdapterTarget::FfnKey, &input, Start::Plain, key);
+        let (target, start) = (AdapterTarget::FfnValue, Start::SquaredRelu);
+        let out = linear_onto(key.clone(), &self.value, start, x.clone());
+        let out = adapted(adapters, target, &key, start, out);
         (out, last, ChannelMixTape { x, key })
     }
 
-    /// The gradient of the stream in front for `dx`, that of the stream behind.
-    pub fn backward(&self, tape: ChannelMixTape, dx: Tensor<3>) -> Tensor<3> {
+    /// The gradient of the stream in front for `dx`, that of the stream behind. Of a
+    /// window also that of the normalised token before the first, [B, C].
+    pub fn backward(
+        &self,
+        tape: ChannelMixTape,
+        dx: Tensor<3>,
+        around: &Around,
+        adapters: &mut AdaptersBack,
+    ) -> (Tensor<3>, Option<Tensor<2>>) {
         let dkey = linear_backward_through_squared_relu(dx.clone(), &self.value, tape.key);
-        let dmixed = linear_backward(dkey, &self.key);
-        self.mix.backward(tape.x, [dmixed], dx)
+        let dkey = adapters.through(AdapterTarget::FfnValue, &dx, dkey);
+        let dmixed = linear_backward(dkey.clone(), &self.key);
+        let dmixed = adapters.through(AdapterTarget::FfnKey, &dkey, dmixed);
+        if !around.is_window {
+            return (self.mix.backward(tape.x, [dmixed], dx), None);
+        }
+        let behind = around.behind.as_ref();
+        let dlast = behind.and_then(|behind| behind.channel_shift.clone());
+        let (dx, dbefore) = self.mix.backward_of_window(tape.x, [dmixed], dx, dlast);
+        (dx, Some(dbefore))
     }
 }

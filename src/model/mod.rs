@@ -3,8 +3,10 @@
 //! Every parameter stays as it was read: nothing here computes a gradient of a
 //! weight, and nothing stores what one would need.
 
+pub mod adapter;
 mod block;
 pub mod branch;
+mod carried;
 mod channel_mix;
 pub mod checkpoint;
 pub mod config;
@@ -26,7 +28,9 @@ mod tape;
 pub mod text_stream;
 mod time_mix;
 pub mod tokenizer;
+mod value_lens;
 
+pub use carried::{BranchCarried, CarriedGradients};
 pub use config::ModelConfig;
 pub use leading_token::{LeadingToken, TextStart};
 pub use loader::BytesRead;

@@ -41,7 +41,11 @@ struct Official<'a> {
     dtype: TensorDType,
     /// None for what official files have and the model never uses: zeros.
     source: Option<TensorView<'a>>,
+    added: &'a Added<'a>,
 }
+
+/// What is added to the tensor with this name, row-major; none where it stays.
+pub type Added<'a> = dyn Fn(&str) -> Option<Vec<f32>> + 'a;
 
 /// Writes the model of `checkpoint` to `path`, one tensor after the other, and
 /// reads it back. Elements stay of the type that they are; quantised ones become
@@ -56,9 +60,24 @@ pub fn write_official(
     format: OfficialFormat,
     narrow: Option<TensorDType>,
 ) -> Result<OfficialReport> {
+    write_changed(checkpoint, path, format, narrow, &|_| None)
+}
+
+/// As [`write_official`], some tensors with what is `added` to them. The sums are
+/// rounded to the type that the tensor is written in.
+///
+/// # Errors
+/// As [`write_official`].
+pub fn write_changed(
+    checkpoint: &Checkpoint,
+    path: impl AsRef<Path>,
+    format: OfficialFormat,
+    narrow: Option<TensorDType>,
+    added: &Added<'_>,
+) -> Result<OfficialReport> {
     let path = path.as_ref();
     let config = ModelConfig::from_checkpoint(checkpoint)?;
-    let tensors = officials(checkpoint, &config, narrow);
+    let tensors = officials(checkpoint, &config, narrow, added);
     check_range(checkpoint, &tensors)?;
     write_atomic(path, |file| match format {
         OfficialFormat::Pth => {
@@ -98,6 +117,7 @@ fn officials<'a>(
     checkpoint: &'a Checkpoint,
     config: &ModelConfig,
     narrow: Option<TensorDType>,
+    added: &'a Added<'a>,
 ) -> Vec<Official<'a>> {
     let mut common = TensorDType::F32;
     let mut tensors = Vec::new();
@@ -134,6 +154,7 @@ fn officials<'a>(
             name,
             dtype: narrow.unwrap_or(dtype),
             source,
+            added,
         });
     }
     // A model of one layer has no value residual at all.
@@ -159,12 +180,18 @@ impl Official<'_> {
         let Some(source) = self.source else {
             return Cow::Owned(vec![0; self.n_bytes()]);
         };
-        if source.dtype == self.dtype
+        let added = (self.added)(&self.name);
+        if added.is_none()
+            && source.dtype == self.dtype
             && let Some(bytes) = source.ordered_bytes()
         {
             return bytes;
         }
-        let values = source.to_f32().into_iter();
+        let mut values = source.to_f32();
+        for (value, added) in values.iter_mut().zip(added.iter().flatten()) {
+            *value += added;
+        }
+        let values = values.into_iter();
         Cow::Owned(match self.dtype {
             TensorDType::F16 => values
                 .flat_map(|x| f16::from_f32(x).to_le_bytes())
@@ -180,7 +207,9 @@ impl Official<'_> {
 /// Refuses numbers that become infinite in 16 bits.
 fn check_range(checkpoint: &Checkpoint, tensors: &[Official<'_>]) -> Result<()> {
     let too_large = |tensor: &&Official<'_>| {
-        let Some(source) = tensor.source.filter(|it| it.dtype != tensor.dtype) else {
+        let added = (tensor.added)(&tensor.name);
+        let is_other = |it: &TensorView<'_>| it.dtype != tensor.dtype || added.is_some();
+        let Some(source) = tensor.source.filter(is_other) else {
             return false;
         };
         let becomes = |x: f32| match tensor.dtype {
@@ -188,10 +217,11 @@ fn check_range(checkpoint: &Checkpoint, tensors: &[Official<'_>]) -> Result<()> 
             TensorDType::BF16 => bf16::from_f32(x).is_finite(),
             _ => true,
         };
-        source
-            .to_f32()
-            .iter()
-            .any(|x| x.is_finite() && !becomes(*x))
+        let mut values = source.to_f32();
+        for (value, added) in values.iter_mut().zip(added.iter().flatten()) {
+            *value += added;
+        }
+        values.iter().any(|x| x.is_finite() && !becomes(*x))
     };
     match tensors.iter().find(too_large) {
         None => Ok(()),

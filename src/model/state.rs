@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Int, Tensor};
 
 use super::ModelConfig;
+use super::adapter::LayerAdapters;
 use super::branch::Branch;
 
 /// The recurrent state of a batch.
@@ -24,6 +25,9 @@ pub struct LayerState {
     pub channel_shift: Tensor<2>,
     /// What is added beside the recurrence, if anything.
     pub branch: Option<Branch>,
+    /// What stands beside the frozen matrices of the layer, if anything. It changes
+    /// with no token, and all texts of a batch share it.
+    pub adapters: Option<LayerAdapters>,
 }
 
 /// What texts start from: everything that tuning may change.
@@ -33,6 +37,8 @@ pub struct Start {
     pub wkv: Vec<Tensor<4>>,
     /// The branch of every layer; as many as there are layers, or none at all.
     pub branches: Vec<Option<Branch>>,
+    /// The adapters of every layer; as many as there are layers, or none at all.
+    pub adapters: Vec<Option<LayerAdapters>>,
 }
 
 impl From<Vec<Tensor<4>>> for Start {
@@ -40,6 +46,7 @@ impl From<Vec<Tensor<4>>> for Start {
         Self {
             wkv,
             branches: Vec::new(),
+            adapters: Vec::new(),
         }
     }
 }
@@ -50,6 +57,9 @@ impl Start {
         let mut state = ModelState::with_wkv(config, n_batch, self.wkv.clone(), device);
         for (layer, branch) in state.layers.iter_mut().zip(&self.branches) {
             layer.branch.clone_from(branch);
+        }
+        for (layer, adapters) in state.layers.iter_mut().zip(&self.adapters) {
+            layer.adapters.clone_from(adapters);
         }
         state
     }
@@ -77,6 +87,7 @@ impl ModelState {
             wkv,
             channel_shift: shift.clone(),
             branch: None,
+            adapters: None,
         });
         Self {
             layers: layers.collect(),
@@ -107,6 +118,7 @@ impl ModelState {
             wkv: layer.wkv.clone(),
             channel_shift: spread(&layer.channel_shift),
             branch: layer.branch.clone(),
+            adapters: layer.adapters.clone(),
         });
         Self {
             layers: layers.collect(),
@@ -123,13 +135,14 @@ impl ModelState {
                 .branch
                 .as_ref()
                 .map(|branch| branch.select(&rows, layer.time_shift.dims()[0])),
+            adapters: layer.adapters.clone(),
         });
         Self {
             layers: layers.collect(),
         }
     }
 
-    /// Several batches behind each other.
+    /// Several batches behind each other, which have the same adapters.
     ///
     /// # Panics
     /// Without any batch.
@@ -151,6 +164,7 @@ impl ModelState {
                     0,
                 ),
                 branch: Branch::concatenate(&branches),
+                adapters: all[0].adapters.clone(),
             }
         });
         Self {

@@ -2,16 +2,20 @@
 //! learning rate and gate, through the WKV-7 recurrence, and back
 //! (`RWKV-LM/RWKV-v7`, `RWKV_Tmix_x070`).
 
+mod first_value;
 mod gradients;
 mod tape;
 
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
+pub(super) use first_value::FirstValue;
 use gradients::{add, no_gradients, only_direct};
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
 
+use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, LayerAdapterGradients, adapted};
 use super::branch::{Branch, BranchGradients, BranchInputs, BranchOutput, BranchTape};
+use super::carried::Around;
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
 use crate::kernels::matrix::Matrix;
 use crate::kernels::product::Start;
@@ -99,6 +103,7 @@ impl TimeMix {
         state: TimeMixState,
         v_first: Option<Tensor<3>>,
         keep: Keep,
+        adapters: &mut Option<AdapterPass>,
     ) -> TimeMixOutput {
         let [n_batch, n_tokens, _] = x.dims();
         let [_, n_head, head_size, _] = state.wkv.dims();
@@ -110,7 +115,7 @@ impl TimeMix {
             v_first,
             decay_low,
             gate_low,
-        } = self.project(mixed, v_first);
+        } = self.project(mixed, v_first, adapters);
         let r_shape = [n_batch, n_tokens, n_head, head_size];
         let r = r.reshape(r_shape);
         let prepared = self.prepare.forward(&projections, head_size);
@@ -153,7 +158,9 @@ impl TimeMix {
             gate,
         };
         let out = self.readout.forward(&read);
-        let behind = linear_onto(out, &self.output, Start::Plain, x.clone());
+        let behind = linear_onto(out.clone(), &self.output, Start::Plain, x.clone());
+        let target = AdapterTarget::Output;
+        let behind = adapted(adapters, target, &out, Start::Plain, behind);
         let below = (keep == Keep::Everything).then_some(InputsTape {
             x,
             wkv_tape,
@@ -185,9 +192,20 @@ impl TimeMix {
         sigmoid(projections.iclr.clone() + offset).reshape(shape)
     }
 
-    fn project(&self, mixed: [Tensor<3>; 6], v_first: Option<Tensor<3>>) -> Projected {
+    fn project(
+        &self,
+        mixed: [Tensor<3>; 6],
+        v_first: Option<Tensor<3>>,
+        adapters: &mut Option<AdapterPass>,
+    ) -> Projected {
         let [xr, xw, xk, xv, xa, xg] = mixed;
-        let value = linear(xv.clone(), &self.value);
+        let mut projected = |x: &Tensor<3>, matrix: &Matrix, target: AdapterTarget| {
+            let plain = linear(x.clone(), matrix);
+            adapted(adapters, target, x, Start::Plain, plain)
+        };
+        let value = projected(&xv, &self.value, AdapterTarget::Value);
+        let r = projected(&xr, &self.receptance, AdapterTarget::Receptance);
+        let key = projected(&xk, &self.key, AdapterTarget::Key);
         let share = match (&self.share, &v_first) {
             (Some(share), Some(v_first)) => {
                 let low = share.raise(share.lower(xv));
@@ -198,11 +216,11 @@ impl TimeMix {
         let decay_low = self.decay.lower(xw);
         let gate_low = self.gate.lower(xg);
         Projected {
-            r: linear(xr, &self.receptance),
+            r,
             gate: self.gate.raise(gate_low.clone()),
             v_first: v_first.unwrap_or_else(|| value.clone()),
             projections: Projections {
-                key: linear(xk, &self.key),
+                key,
                 value,
                 decay: self.decay.raise(decay_low.clone()),
                 iclr: self.iclr.raise(self.iclr.lower(xa)),
@@ -220,6 +238,9 @@ impl TimeMix {
         tape: TimeMixTape,
         dx: Tensor<3>,
         moments_at: Option<&Tensor<1, Int>>,
+        around: &Around,
+        adapters: &mut AdaptersBack,
+        v_first: &mut FirstValue,
     ) -> BlockGradients {
         let TimeMixTape {
             wkv,
@@ -235,7 +256,10 @@ impl TimeMix {
             v: wkv.v.clone(),
             gate,
         };
+        let behind = around.behind.as_ref();
+        let dlast = behind.map(|behind| behind.wkv.clone());
         let dout = linear_backward(dx.clone(), &self.output);
+        let dout = adapters.through(AdapterTarget::Output, &dx, dout);
         let read = self.readout.backward(&read, dout);
         let shape = wkv.r.dims();
         let replaces = branch.as_ref().is_some_and(BranchTape::replaces_recurrence);
@@ -249,8 +273,9 @@ impl TimeMix {
                     wkv: &wkv,
                     iclr: iclr.clone(),
                 };
-                let (own, inputs) =
-                    tape.backward(&reads, read.y.clone(), below.is_some(), moments_at);
+                let dafter = behind.and_then(|behind| behind.branch.clone());
+                let (is_below, dy) = (below.is_some(), read.y.clone());
+                let (own, inputs) = tape.backward(&reads, dy, dafter, is_below, moments_at);
                 (Some(own), inputs)
             }
             None => (None, None),
@@ -259,10 +284,12 @@ impl TimeMix {
             return BlockGradients {
                 state: match replaces {
                     true => no_gradients(&wkv).state,
-                    false => wkv7_state_gradient(&wkv, read.y),
+                    false => wkv7_state_gradient(&wkv, read.y, dlast),
                 },
                 branch,
+                adapters: None,
                 x: None,
+                time_shift: None,
             };
         };
         let direct = DirectGradients {
@@ -271,7 +298,7 @@ impl TimeMix {
             v: read.v,
         };
         let mut through = match &below.wkv_tape {
-            Some(tape) => wkv7_backward(&wkv, tape, read.y, Some(direct)),
+            Some(tape) => wkv7_backward(&wkv, tape, read.y, dlast, Some(direct)),
             None => only_direct(&wkv, direct),
         };
         let diclr = through_branch.and_then(|inputs| add(&mut through, inputs));
@@ -288,26 +315,48 @@ impl TimeMix {
         };
         let dr = through.r.reshape(dx.dims());
         let diclr = diclr.map(|d| d.reshape(dx.dims()));
-        let dmixed = self.project_backward(&below, dr, read.gate, diclr, upstream);
-        let dx = self.mix.backward(below.x, dmixed, dx);
+        let reaching = Reaching {
+            r: dr,
+            gate: read.gate,
+            iclr: diclr,
+            prepared: upstream,
+        };
+        let dmixed = self.project_backward(&below, reaching, adapters, v_first);
+        let (dx, time_shift) = if around.is_window {
+            let dlast = behind.and_then(|behind| behind.time_shift.clone());
+            let (dx, dbefore) = self.mix.backward_of_window(below.x, dmixed, dx, dlast);
+            (dx, Some(dbefore))
+        } else {
+            (self.mix.backward(below.x, dmixed, dx), None)
+        };
         BlockGradients {
             state: through.state,
             branch,
+            adapters: None,
             x: Some(dx),
+            time_shift,
         }
     }
 
-    /// The gradients of the six mixed inputs; `diclr` is what a branch adds to
-    /// that of the low-rank part of the in-context learning rate.
+    /// The gradients of the six mixed inputs.
     fn project_backward(
         &self,
         below: &InputsTape,
-        dr: Tensor<3>,
-        dgate: Tensor<3>,
-        diclr: Option<Tensor<3>>,
-        upstream: Prepared,
+        reaching: Reaching,
+        adapters: &mut AdaptersBack,
+        v_first: &mut FirstValue,
     ) -> [Tensor<3>; 6] {
-        let d = self.prepare.backward(&below.projections, upstream);
+        let Reaching {
+            r: dr,
+            gate: dgate,
+            iclr: diclr,
+            prepared,
+        } = reaching;
+        let dv = v_first.is_wanted().then(|| prepared.v.clone());
+        let mut d = self.prepare.backward(&below.projections, prepared);
+        if let Some(dv) = dv {
+            d.value = v_first.pass(dv.reshape(d.value.dims()), d.value, self.share.is_some());
+        }
         let low = below.decay_low.clone();
         let ddecay = self.decay.raise_backward(d.decay, Some(low));
         let low = below.gate_low.clone();
@@ -317,7 +366,8 @@ impl TimeMix {
             None => d.iclr,
         };
         let diclr = self.iclr.raise_backward(diclr, None);
-        let dvalue = linear_backward(d.value, &self.value);
+        let dvalue = linear_backward(d.value.clone(), &self.value);
+        let dvalue = adapters.through(AdapterTarget::Value, &d.value, dvalue);
         let dvalue = match (&self.share, d.share) {
             (Some(share), Some(dshare)) => {
                 let dlow = share.raise_backward(dshare, None);
@@ -325,15 +375,30 @@ impl TimeMix {
             }
             _ => dvalue,
         };
+        let through_receptance = linear_backward(dr.clone(), &self.receptance);
+        let through_key = linear_backward(d.key.clone(), &self.key);
         [
-            linear_backward(dr, &self.receptance),
+            adapters.through(AdapterTarget::Receptance, &dr, through_receptance),
             self.decay.lower_backward(ddecay),
-            linear_backward(d.key, &self.key),
+            adapters.through(AdapterTarget::Key, &d.key, through_key),
             dvalue,
             self.iclr.lower_backward(diclr),
             self.gate.lower_backward(dgate),
         ]
     }
+}
+
+/// Gradients that reach the projections.
+struct Reaching {
+    /// Of the receptance, [B, T, C].
+    r: Tensor<3>,
+    /// Of the gate, [B, T, C].
+    gate: Tensor<3>,
+    /// What a branch adds to that of the low-rank part of the in-context learning
+    /// rate, [B, T, C].
+    iclr: Option<Tensor<3>>,
+    /// Of what the operator reads.
+    prepared: Prepared,
 }
 
 /// What the backward pass of a layer gives.
@@ -342,6 +407,11 @@ pub(super) struct BlockGradients {
     pub state: Tensor<4>,
     /// Of the branch, where there is one.
     pub branch: Option<BranchGradients>,
+    /// Of the adapters, where the layer has some.
+    pub adapters: Option<LayerAdapterGradients>,
     /// Of the stream in front, where the tape continues below, [B, T, C].
     pub x: Option<Tensor<3>>,
+    /// Of the normalised token before the first, of a window whose tape continues
+    /// below: nothing tuned reaches that of the first layer. [B, C].
+    pub time_shift: Option<Tensor<2>>,
 }

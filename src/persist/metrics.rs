@@ -11,8 +11,8 @@ use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::protocol::any_float;
 use crate::protocol::event::{
-    EvaluationPhase, EvaluationSummary, FailureKind, LiftMetrics, RunEvent, RunOutcome, Score,
-    StepMetrics,
+    EvaluationPhase, EvaluationSummary, FailureKind, LiftMetrics, LoraMetrics, RunEvent,
+    RunOutcome, Score, StepMetrics,
 };
 use crate::tuning::inspect::diagnosis::Diagnosis;
 
@@ -309,6 +309,8 @@ struct StepFields {
     secs: f64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lift: Option<LiftMetrics>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lora: Option<LoraMetrics>,
 }
 
 #[cfg(test)]

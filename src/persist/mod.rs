@@ -5,6 +5,8 @@ pub mod blind_file;
 pub mod command_line;
 pub mod diagnostics;
 pub mod evaluation_file;
+pub mod event_export;
+mod event_file;
 pub(crate) mod folder_lock;
 pub mod heatmap_png;
 pub mod json_lines;

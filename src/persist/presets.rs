@@ -19,6 +19,7 @@ pub const PRESETS: &[(&str, &str)] = embed!(
     "lifted-decorrelation",
     "lifted-cpu",
     "lifted-recurrent",
+    "lora",
     "paper-literal",
     "paper-standard-gsm8k",
     "paper-m",
@@ -64,7 +65,7 @@ mod tests {
         assert_eq!(
             message,
             "preset: \"gpu\" is unknown; choose from standard, cpu, lifted, \
-             lifted-decorrelation, lifted-cpu, lifted-recurrent, paper-literal, \
+             lifted-decorrelation, lifted-cpu, lifted-recurrent, lora, paper-literal, \
              paper-standard-gsm8k, paper-m, paper-no-decorrelation"
         );
     }

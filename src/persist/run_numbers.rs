@@ -42,7 +42,7 @@ pub fn write_numbers(path: &Path, runs: &[Run]) -> Result<()> {
     })
 }
 
-fn columns(series: &RunSeries) -> [(&'static str, &Series); 16] {
+fn columns(series: &RunSeries) -> [(&'static str, &Series); 18] {
     let RunSeries {
         loss,
         validation_loss,
@@ -54,11 +54,13 @@ fn columns(series: &RunSeries) -> [(&'static str, &Series); 16] {
         step_secs,
         tokens_per_sec,
         lift_norm,
+        lora_norm,
         decorrelation_loss,
         off_diagonal,
         feature_rms,
         decorrelation_norm,
         lift_rate,
+        lora_rate,
         decorrelation_rate,
     } = series;
     [
@@ -72,11 +74,13 @@ fn columns(series: &RunSeries) -> [(&'static str, &Series); 16] {
         ("step_secs", step_secs),
         ("tokens_per_sec", tokens_per_sec),
         ("lift_norm", lift_norm),
+        ("lora_norm", lora_norm),
         ("decorrelation_loss", decorrelation_loss),
         ("off_diagonal", off_diagonal),
         ("feature_rms", feature_rms),
         ("decorrelation_norm", decorrelation_norm),
         ("learning_rate_lift", lift_rate),
+        ("learning_rate_lora", lora_rate),
         ("learning_rate_decorrelation", decorrelation_rate),
     ]
 }
@@ -99,8 +103,8 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].starts_with("run,step,loss,validation_loss,validation_accuracy,"));
-        assert_eq!(lines[1], format!("\"a, b\",1,0.5{}", ",".repeat(15)));
-        assert_eq!(lines[2], format!("\"a, b\",2,NaN,0.25{}", ",".repeat(14)));
+        assert_eq!(lines[1], format!("\"a, b\",1,0.5{}", ",".repeat(17)));
+        assert_eq!(lines[2], format!("\"a, b\",2,NaN,0.25{}", ",".repeat(16)));
         assert_eq!(lines.len(), 3);
     }
 }

@@ -140,11 +140,13 @@ fn step_line(metrics: &StepMetrics) -> String {
         tokens,
         secs,
         lift,
+        lora,
     } = metrics;
     let lift = lift.as_ref().map(lift_words).unwrap_or_default();
+    let lora = lora.map_or(String::new(), |of| format!(", adapters {:.3}", of.norm));
     format!(
         "step {step}, loss {loss:.4}, gradient {grad_norm:.4}, state {state_norm:.3}, \
-         rate {learning_rate:.5}, {tokens} tokens in {secs:.3} s{lift}"
+         rate {learning_rate:.5}, {tokens} tokens in {secs:.3} s{lift}{lora}"
     )
 }
 

@@ -60,6 +60,7 @@ impl Method {
             Self::Standard(_) => "Standard",
             Self::Lifted(_) => "Lifted",
             Self::PaperLiteral(_) => "PaperLiteral",
+            Self::Lora(_) => "Lora",
         }
     }
 }

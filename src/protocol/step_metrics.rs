@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::any_float;
-use crate::tuning::train::trainer::LiftNumbers;
+use crate::tuning::train::trainer::{LiftNumbers, LoraNumbers};
 
 /// Numbers of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -25,6 +25,23 @@ pub struct StepMetrics {
     /// Numbers of the branch, of a lifted run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lift: Option<LiftMetrics>,
+    /// Numbers of the adapters, of a LoRA run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lora: Option<LoraMetrics>,
+}
+
+/// Numbers of the adapters of a LoRA run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LoraMetrics {
+    /// Norm of all A and B after the update.
+    #[serde(with = "any_float")]
+    pub norm: f64,
+}
+
+impl From<LoraNumbers> for LoraMetrics {
+    fn from(numbers: LoraNumbers) -> Self {
+        Self { norm: numbers.norm }
+    }
 }
 
 /// Numbers of the branch of a lifted run.

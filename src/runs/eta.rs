@@ -62,7 +62,7 @@ fn median_step_secs(run: &Run) -> Option<f64> {
 fn steps_secs(run: &Run) -> Option<f64> {
     match run.spec.method {
         Method::Base => return Some(0.0),
-        Method::Standard(_) | Method::Lifted(_) | Method::PaperLiteral(_) => {}
+        Method::Standard(_) | Method::Lifted(_) | Method::PaperLiteral(_) | Method::Lora(_) => {}
     }
     let n_left = run.spec.training.steps.saturating_sub(run.step);
     if n_left == 0 {
@@ -121,6 +121,7 @@ mod tests {
                 tokens: 10,
                 secs,
                 lift: None,
+                lora: None,
             });
         }
         run

@@ -244,8 +244,13 @@ impl Run {
     pub(crate) fn add_step(&mut self, metrics: &StepMetrics) {
         let share = metrics.learning_rate / self.spec.training.learning_rate;
         let lifting = self.spec.method.lifting();
-        self.series
-            .push(metrics, lifting.map(|lifting| lifting.rates(share)));
+        let lora = self.spec.method.lora();
+        let of_lora = lora.map(|lora| share * lora.learning_rate_lora);
+        self.series.push(
+            metrics,
+            lifting.map(|lifting| lifting.rates(share)),
+            of_lora,
+        );
         self.step = self.step.max(metrics.step);
         match self.status {
             RunStatus::Running { .. }

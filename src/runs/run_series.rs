@@ -27,6 +27,8 @@ pub struct RunSeries {
     pub tokens_per_sec: Series,
     /// Norm of Z, of a lifted run.
     pub lift_norm: Series,
+    /// Norm of all A and B, of a LoRA run.
+    pub lora_norm: Series,
     /// L_decor.
     pub decorrelation_loss: Series,
     /// Mean |corr| of two different features.
@@ -37,13 +39,21 @@ pub struct RunSeries {
     pub decorrelation_norm: Series,
     /// The learning rate of Z.
     pub lift_rate: Series,
+    /// The learning rate of A and B.
+    pub lora_rate: Series,
     /// The learning rate of R, of the steps in which it was looked at.
     pub decorrelation_rate: Series,
 }
 
 impl RunSeries {
-    /// Takes in a step of a run that has these `rates` beside that of S_0.
-    pub(super) fn push(&mut self, metrics: &StepMetrics, rates: Option<LiftRates>) {
+    /// Takes in a step of a run that has these `rates` beside that of S_0, and this
+    /// one of adapters.
+    pub(super) fn push(
+        &mut self,
+        metrics: &StepMetrics,
+        rates: Option<LiftRates>,
+        of_lora: Option<f64>,
+    ) {
         let StepMetrics {
             step,
             loss,
@@ -53,6 +63,7 @@ impl RunSeries {
             tokens,
             secs,
             lift,
+            lora,
         } = *metrics;
         self.loss.push(step, loss);
         self.grad_norm.push(step, grad_norm);
@@ -63,6 +74,12 @@ impl RunSeries {
         // A clock too coarse for the step gives no rate.
         if secs > 0.0 {
             self.tokens_per_sec.push(step, tokens as f64 / secs);
+        }
+        if let Some(lora) = lora {
+            self.lora_norm.push(step, lora.norm);
+        }
+        if let Some(rate) = of_lora {
+            self.lora_rate.push(step, rate);
         }
         let Some(lift) = lift else { return };
         self.lift_norm.push(step, lift.norm);
@@ -92,11 +109,13 @@ impl RunSeries {
             step_secs,
             tokens_per_sec,
             lift_norm,
+            lora_norm,
             decorrelation_loss,
             off_diagonal,
             feature_rms,
             decorrelation_norm,
             lift_rate,
+            lora_rate,
             decorrelation_rate,
         } = self;
         let held_out = [validation_loss, validation_accuracy];
@@ -110,6 +129,7 @@ impl RunSeries {
             .into_iter()
             .chain(held_out)
             .chain(others)
+            .chain([lora_norm, lora_rate])
             .chain(of_lift)
         {
             series.truncate_after(step);
@@ -148,12 +168,13 @@ mod tests {
                 tokens: 1,
                 secs: 1.0,
                 lift: Some(lift),
+                lora: None,
             };
             let rates = LiftRates {
                 lift: step as f64,
                 decorrelation: Some(10.0 * step as f64),
             };
-            series.push(&metrics, Some(rates));
+            series.push(&metrics, Some(rates), None);
         }
         assert_eq!(series.lift_rate.points(), [(1, 1.0), (2, 2.0), (3, 3.0)]);
         assert_eq!(series.decorrelation_rate.points(), [(1, 10.0), (3, 30.0)]);

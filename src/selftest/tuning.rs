@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{Precision, Rwkv7, mini};
 use crate::tuning::spec::{
-    DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, LossOn, Method, OptimizerSpec,
-    StandardSpec, SupportVectors, TrainingSpec,
+    DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, LoraSpec, LossOn, Method,
+    OptimizerSpec, StandardSpec, SupportVectors, TrainingSpec,
 };
 use crate::tuning::states::state_file::TunedState;
 use crate::tuning::train::batch::Batch;
@@ -45,6 +45,13 @@ pub(super) fn checks() -> Vec<Check> {
             on_device: recurrent_steps,
             expected: || recurrent_steps(&Device::flex()),
         },
+        Check {
+            name: "two steps of adapters and a state",
+            bound: BOUND,
+            is_needed: true,
+            on_device: |device| lora_steps(device, Precision::F32),
+            expected: || lora_steps(&Device::flex(), Precision::F32),
+        },
     ]
 }
 
@@ -69,6 +76,13 @@ pub(super) fn checks_of_packed(has_units: bool) -> Vec<Check> {
             on_device: |device| standard_steps(device, Precision::NF4),
             expected: || standard_steps(&Device::flex(), Precision::NF4),
         },
+        Check {
+            name: "two steps of adapters beside 8-bit matrices",
+            bound,
+            is_needed: true,
+            on_device: |device| lora_steps(device, Precision::Int8),
+            expected: || lora_steps(&Device::flex(), Precision::Int8),
+        },
     ]
 }
 
@@ -85,6 +99,17 @@ fn lifted_steps(device: &Device) -> Result<Vec<Named>> {
 fn recurrent_steps(device: &Device) -> Result<Vec<Named>> {
     let method = Method::Lifted(lifted(Dynamics::Recurrent));
     steps(device, &method, Precision::F32)
+}
+
+fn lora_steps(device: &Device, precision: Precision) -> Result<Vec<Named>> {
+    let method = Method::Lora(LoraSpec {
+        tune_s0: true,
+        rank: 8,
+        alpha: 16.0,
+        learning_rate_lora: 0.3,
+        ..LoraSpec::default()
+    });
+    steps(device, &method, precision)
 }
 
 fn lifted(dynamics: Dynamics) -> LiftSpec {
@@ -150,6 +175,16 @@ fn steps(device: &Device, method: &Method, precision: Precision) -> Result<Vec<N
         add("write gates", lift.gate.unwrap_or_default());
         add("decorrelation", lift.decorrelation.unwrap_or_default());
         add("mean of the features", lift.mean.unwrap_or_default());
+    }
+    if let Some(lora) = tuned.lora {
+        let both = lora.factors.into_iter().map(|of| (of.a, of.b));
+        let (a, b): (Vec<_>, Vec<_>) = both.unzip();
+        for (what, values) in [("A of the adapters", a), ("B of the adapters", b)] {
+            all.push(Named {
+                what,
+                values: values.concat(),
+            });
+        }
     }
     Ok(all)
 }

@@ -319,6 +319,7 @@ mod tests {
                 tokens: 10,
                 secs: 0.5,
                 lift: None,
+                lora: None,
             });
         }
         estimator.learn(&[run]);

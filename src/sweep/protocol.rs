@@ -193,6 +193,7 @@ mod tests {
             tokens: 7,
             secs: 0.5,
             lift: None,
+            lora: None,
         };
         for event in [
             Event::Run(run.clone(), RunEvent::Step(metrics)),

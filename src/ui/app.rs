@@ -24,6 +24,7 @@ use super::config::history::held;
 use super::config::state::Config;
 use super::dialogs::data_preview::DataPreviews;
 use super::dialogs::export::Exports;
+use super::dialogs::get_model::ModelDownloads;
 use super::dialogs::mix::Mixes;
 use super::dialogs::rate_search::RateSearches;
 use super::dialogs::sampling::Samplings;
@@ -34,6 +35,7 @@ use super::playground::state::Playground;
 use super::playground::view::prompt_id;
 use super::runs::panel::listed;
 use super::runs::state::RunsPanel;
+use super::runs::table::RunTable;
 use super::shared::background::{Background, WakeUp};
 use super::shared::folder_watch::FolderWatch;
 use super::shared::notice::Notice;
@@ -89,6 +91,8 @@ pub struct App {
     pub mix: Mixes,
     /// Training data from the model itself.
     pub sampling: Samplings,
+    /// Published models, and downloads of them.
+    pub models: ModelDownloads,
     /// The accuracy of runs that are over.
     pub scoring: Scoring,
     /// The search for a learning rate.
@@ -127,6 +131,7 @@ impl App {
             runs: RunsPanel {
                 filter: saved.filter,
                 sort: saved.sort,
+                table: RunTable::new(saved.table),
                 ..RunsPanel::new(threads)
             },
             config: Config::new(&workspace.draft, threads),
@@ -150,6 +155,7 @@ impl App {
             import: StateImports::new(threads),
             mix: Mixes::new(threads),
             sampling: Samplings::new(),
+            models: ModelDownloads::new(threads),
             scoring: Scoring::default(),
             rate_search: RateSearches::default(),
             data_preview: DataPreviews::new(threads),
@@ -181,6 +187,7 @@ impl App {
             log_of_trouble: shell.log.of_trouble,
             filter: self.runs.filter.clone(),
             sort: self.runs.sort,
+            table: self.runs.table.settings.clone(),
             goes_on: closing.goes_on,
             resumes: closing.resumes.clone(),
             waits: closing.waits.clone(),
@@ -227,7 +234,7 @@ impl App {
     }
 
     /// Takes a picture of what is on the screen in a few frames from now, and
-    /// writes it as PNG to `path`.
+    /// writes it to `path`, as SVG where its ending says so, else as PNG.
     pub fn save_picture(&mut self, of: PictureOf, path: PathBuf) {
         self.shell.pictures.save(of, path, &self.workspace);
     }
@@ -302,6 +309,7 @@ impl App {
             || self.import.open.is_some()
             || self.mix.open.is_some()
             || self.sampling.open.is_some()
+            || self.models.is_open
             || self.scoring.open.is_some()
             || self.rate_search.is_open()
             || self.shell.palette.is_some()
@@ -331,6 +339,10 @@ impl App {
         let area = self.shell.areas.now(&ctx, &self.shell.dock);
         let mut actions = pressed(&ctx, &self.acts_on(area, &|| self.listed()), has_dialog);
         self.draw(ui, &mut actions);
+        let Self {
+            shell, workspace, ..
+        } = self;
+        shell.pictures.take_drawn(&ctx, ui.layer_id(), workspace);
         self.config.history.note(&self.workspace.draft, held(&ctx));
         if !actions.is_empty() {
             // What they change is seen at once.

@@ -45,9 +45,9 @@ pub(super) fn measure_distances(
     let (model, device) = (&loaded.model, &loaded.device);
     let config = model.config();
     let layers = lift.layers.chosen(config.n_layer)?;
-    let (seed, batch) = (spec.training.seed, spec.training.batch);
+    let seed = spec.training.seed;
     let leading = spec.data.leading_token;
-    let sample = ReceptanceSample::take(model, device, &layers, examples, leading, seed, batch)?;
+    let sample = ReceptanceSample::take(model, device, &layers, examples, leading, &spec.training)?;
     context.poll(0)?;
     let projector = KernelProjector::new(&lift.features, &sample, config.n_head, seed, device)?;
     let vectors = read_f32(projector.support_vectors)?;
@@ -94,7 +94,7 @@ fn lift_of(method: &Method) -> Result<&LiftSpec> {
             let reason = "is PaperLiteral, whose kernels use six vectors of a token that are not scaled to unit length; distances are measured for the receptance of Lifted only";
             Err(Error::spec("method", reason))
         }
-        Method::Base | Method::Standard(_) => {
+        Method::Base | Method::Standard(_) | Method::Lora(_) => {
             Err(Error::spec("method", "has no kernels; choose Lifted"))
         }
     }

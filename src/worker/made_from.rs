@@ -210,6 +210,7 @@ pub(super) fn data_fingerprint(data: &RunData) -> String {
         prompt_format: _,
         is_small: _,
         notes: _,
+        of_length: _,
     } = data;
     for examples in [train, validation] {
         hash.update((examples.len() as u64).to_le_bytes());

@@ -15,6 +15,7 @@
 //! | `scoring.rs` | the accuracy of a run that is over, on any benchmark |
 //! | `generating.rs` | a prompt, answered with and without a state |
 //! | `distances.rs` | what the kernels would see |
+//! | `heads.rs` | the heads of a state in tokens, and what each is worth |
 //! | `resume.rs` | where a run is resumed |
 //! | `tracer.rs` | the state over a text, for those who watch |
 
@@ -26,6 +27,7 @@ pub mod memory_forecast;
 pub mod snapshot_plan;
 
 mod active_run;
+mod batching;
 mod best;
 mod context;
 mod control;
@@ -33,6 +35,7 @@ mod cross_validation;
 mod distances;
 mod evaluating;
 mod generating;
+mod heads;
 mod held_out;
 mod made_from;
 mod memory_permission;

@@ -12,7 +12,9 @@ use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
 use crate::tuning::states::alpha_scan::AlphaLoss;
-use crate::tuning::states::lift_bundle::{NO_S0_NOTE, ONLY_S0_NOTE, write_bundle};
+use crate::tuning::states::lift_bundle::{
+    NO_S0_NOTE, NO_S0_OF_LORA_NOTE, ONLY_S0_NOTE, S0_OF_LORA_NOTE, write_bundle,
+};
 use crate::tuning::states::state_file::sidecar::file_sha256;
 use crate::tuning::states::state_file::{
     ExportReport, Metadata, PthDType, write_companions, write_pth, write_safetensors,
@@ -43,9 +45,9 @@ pub(super) struct Figures<'a> {
 }
 
 impl Handover<'_> {
-    /// Writes `state.safetensors`, `state.pth` and what belongs beside it; of
-    /// a lifted run `lifted.safetensors` too, of which the others are a part. A
-    /// run of the paper's recurrence tunes no plain S_0 and has that file alone.
+    /// Writes `state.safetensors`, `state.pth` and what belongs beside it; of a
+    /// lifted run `lifted.safetensors` too, of a LoRA run `lora.safetensors`, of which
+    /// the others are a part. Where there is no plain S_0 that file is the only one.
     ///
     /// # Errors
     /// [`crate::error::Error::Io`] if a file cannot be written, and
@@ -67,6 +69,16 @@ impl Handover<'_> {
             }
             context.folder()?.append_log(ONLY_S0_NOTE)?;
             self.report(bundle, context)?;
+        }
+        if self.tuned.lora.is_some() {
+            let path = context.folder()?.lora_path();
+            let bundle = write_bundle(self.tuned, path, &metadata)?;
+            self.report(bundle, context)?;
+            let mut state = self.tuned.state.layers.iter().flatten();
+            if state.all(|x| *x == 0.0) {
+                return context.folder()?.append_log(NO_S0_OF_LORA_NOTE);
+            }
+            context.folder()?.append_log(S0_OF_LORA_NOTE)?;
         }
         let own = context.folder()?.state_path();
         let other = own.with_extension("pth");

@@ -108,7 +108,8 @@ fn n_numbers(method: &Method, model: &ModelConfig) -> u64 {
     let per_layer = model.n_head * model.head_size * model.head_size;
     let of_state = (model.n_layer * per_layer) as u64;
     let of_branch = method.lifting().map(|of| branch_numbers(&of, model));
-    of_state + of_branch.unwrap_or(0)
+    let of_lora = method.lora().map(|of| of.n_parameters(model));
+    of_state + of_branch.unwrap_or(0) + of_lora.unwrap_or(0) as u64
 }
 
 /// Z and the support vectors, gamma, write gates, R and the mean.

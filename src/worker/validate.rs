@@ -10,7 +10,7 @@ use crate::persist::spec_file::PATH_HINT;
 use crate::protocol::fields;
 use crate::protocol::fields::slot::Slot;
 use crate::protocol::run_spec::{DataSource, DataSpec, RunSpec};
-use crate::tuning::spec::{SelectBy, TrainingSpec};
+use crate::tuning::spec::{Method, SelectBy, TrainingSpec};
 
 const MAX_NAME_CHARS: usize = 64;
 
@@ -25,7 +25,8 @@ impl RunSpec {
         check_name(&self.name)?;
         check_fields(self)?;
         check_steps(&self.training)?;
-        check_selection(&self.training, &self.data)
+        check_selection(&self.training, &self.data)?;
+        check_targets(&self.method)
     }
 }
 
@@ -91,6 +92,17 @@ fn check_layers(field: &str, chosen: &[usize]) -> Result<()> {
             format!("must name every layer once, has {} twice", pair[0]),
         )),
         None => Ok(()),
+    }
+}
+
+/// Adapters stand beside something.
+fn check_targets(method: &Method) -> Result<()> {
+    match method.lora() {
+        Some(lora) if lora.targets.chosen().is_empty() => {
+            let reason = "has no matrix; set at least one of them to true";
+            Err(Error::spec("method.targets", reason))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
     pip install numpy torch safetensors rwkv==0.8.32
     python tests/golden/generate.py            # all, under a minute
-    python tests/golden/generate.py wkv7 adam  # some of: mini tiny wkv7 adam objective
+    python tests/golden/generate.py wkv7 adam  # some of: mini tiny wkv7 adam objective lora
 """
 import json
 import os
@@ -242,9 +242,47 @@ def make_objective():
     save("objective.safetensors", out)
 
 
+LORA_MODULES = ["att.receptance", "att.key", "att.value", "att.output", "ffn.key", "ffn.value"]
+LORA_LAYERS, LORA_RANK, LORA_ALPHA = (0, 2, 5), 4, 6.0
+
+
+def formula_adapter(layer, idx, n_out, n_in):
+    """A = 0.06 sin(0.37 n + layer + idx), B = 0.03 cos(0.53 n + layer - idx), n flat row-major; f64, rounded to f32."""
+    n = torch.arange(LORA_RANK * max(n_in, n_out), dtype=torch.float64)
+    a = 0.06 * torch.sin(0.37 * n[: LORA_RANK * n_in] + layer + idx)
+    b = 0.03 * torch.cos(0.53 * n[: n_out * LORA_RANK] + layer - idx)
+    return a.float().view(LORA_RANK, n_in).requires_grad_(), b.float().view(n_out, LORA_RANK).requires_grad_()
+
+
+def make_lora():
+    """The objective with adapters as hooks on the linear layers: y + (alpha / rank) B (A x)."""
+    m, wkv_naive = load_recipe_model()
+    tokens, targets, mask = objective_batch()
+    s0 = torch.stack([0.5 * formula_state(i, m.H, 64) for i in range(m.L)]).requires_grad_()
+    adapters = {}
+    for layer in LORA_LAYERS:
+        for idx, module in enumerate(LORA_MODULES):
+            linear = m.get_submodule(f"blocks.{layer}.{module}")
+            a, b = adapters[layer, module] = formula_adapter(layer, idx, *linear.weight.shape)
+            linear.register_forward_hook(
+                lambda _, x, y, a=a, b=b: y + (LORA_ALPHA / LORA_RANK) * F.linear(F.linear(x[0], a), b)
+            )
+    logits = m(tokens, s0, wkv=wkv_naive)
+    loss = (F.cross_entropy(logits.transpose(1, 2), targets, reduction="none") * mask).sum() / mask.sum()
+    loss.backward()
+    out = {"tokens": tokens, "targets": targets, "mask": mask, "loss": loss.reshape(1)}
+    out["state_grad_norm"] = s0.grad.double().flatten(1).norm(dim=1).float()
+    norms = torch.stack([torch.stack([a.grad.norm(), b.grad.norm()]) for a, b in adapters.values()])
+    print(f"  loss {loss.item():.6f}, |gradients| {norms.min():.3g} to {norms.max():.3g}")
+    for (layer, module), (a, b) in adapters.items():
+        if layer != 2:
+            out |= {f"{layer}.{module}.a": a.grad, f"{layer}.{module}.b": b.grad}
+    save("lora.safetensors", out)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or ["mini", "tiny", "wkv7", "adam", "objective"]:
+    for name in sys.argv[1:] or ["mini", "tiny", "wkv7", "adam", "objective", "lora"]:
         globals()[f"make_{name}"]()
     from importlib.metadata import version
 

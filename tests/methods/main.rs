@@ -5,6 +5,8 @@
 
 mod alpha;
 mod gradients;
+mod lora;
+mod lora_files;
 mod presets;
 mod recurrence;
 mod reference;

@@ -1,5 +1,6 @@
-//! The whole objective of a lifted run in plain, differentiable operations on the
-//! tensors of the checkpoint, and the gradients that Burn finds of it.
+//! The whole objective of a lifted run or a LoRA run in plain, differentiable
+//! operations on the tensors of the checkpoint, and the gradients that Burn finds of
+//! it. Adapters are merged into the weights here: W + (alpha / rank) B A.
 
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
@@ -26,8 +27,8 @@ use crate::support::values;
 struct Leaves {
     /// S_0 of every layer, [1, H, N, N] each.
     state: Vec<Tensor<4>>,
-    /// Z, [layers, H, N, M].
-    weights: Tensor<4>,
+    /// Z, [layers, H, N, M], of a lifted run.
+    weights: Option<Tensor<4>>,
     /// The write gates, [layers, H].
     gate: Option<Tensor<2>>,
     /// R, [layers, H or 1, M, M].
@@ -60,6 +61,19 @@ fn times(x: Tensor<3>, matrix: Tensor<2>) -> Tensor<3> {
 struct Model {
     checkpoint: Checkpoint,
     config: ModelConfig,
+    adapters: Vec<LeafAdapter>,
+}
+
+/// An adapter as leaves of a graph.
+struct LeafAdapter {
+    /// The linear layer beside which it stands.
+    name: String,
+    /// A, [rank, in].
+    a: Tensor<2>,
+    /// B, [out, rank].
+    b: Tensor<2>,
+    /// alpha / rank.
+    scale: f64,
 }
 
 impl Model {
@@ -76,7 +90,13 @@ impl Model {
 
     /// Of a linear layer, which a file has as [out, in].
     fn linear(&self, x: Tensor<3>, name: &str) -> Tensor<3> {
-        times(x, self.matrix(&format!("{name}.weight")).transpose())
+        let plain = self.matrix(&format!("{name}.weight"));
+        let adapter = self.adapters.iter().find(|adapter| adapter.name == name);
+        let weight = match adapter {
+            Some(LeafAdapter { a, b, scale, .. }) => plain + b.clone().matmul(a.clone()) * *scale,
+            None => plain,
+        };
+        times(x, weight.transpose())
     }
 
     fn vector(&self, name: &str) -> Tensor<1> {
@@ -111,7 +131,7 @@ impl Model {
         x: Tensor<3>,
         v_first: &mut Option<Tensor<3>>,
         leaves: &Leaves,
-        tensors: &LiftTensors,
+        tensors: Option<&LiftTensors>,
     ) -> Tensor<3> {
         let att = |name: &str| format!("blocks.{layer}.att.{name}");
         let letters = ["r", "w", "k", "v", "a", "g"].map(|letter| att(&format!("x_{letter}")));
@@ -154,9 +174,14 @@ impl Model {
             write: prepared.write,
         };
         let (own, _) = wkv7_reference(&inputs, leaves.state[layer].clone());
-        let y = match tensors.layers.iter().position(|tuned| *tuned == layer) {
+        let branch_of = |tensors: &LiftTensors| {
+            let mut layers = tensors.layers.iter();
+            layers.position(|tuned| *tuned == layer)
+        };
+        let of_lift = tensors.and_then(|tensors| Some((tensors, branch_of(tensors)?)));
+        let y = match of_lift {
             None => own,
-            Some(idx) => {
+            Some((tensors, idx)) => {
                 let added = branch(idx, &inputs, rate.reshape(shape), leaves, tensors);
                 match tensors.kind {
                     LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent => own + added,
@@ -179,7 +204,7 @@ impl Model {
     }
 
     /// Summed nats of predicting every token of `ids` but the first.
-    fn loss(&self, ids: &[i32], leaves: &Leaves, tensors: &LiftTensors) -> Tensor<1> {
+    fn loss(&self, ids: &[i32], leaves: &Leaves, tensors: Option<&LiftTensors>) -> Tensor<1> {
         let n_tokens = ids.len();
         let device = Device::flex().autodiff();
         let chosen: Tensor<1, Int> = Tensor::from_data(ids, &device);
@@ -239,7 +264,7 @@ fn branch(
     };
     // P, the squares of the support vectors, whose rows sum to 1.
     let averages = constant(support_vectors.powi_scalar(2));
-    let weights = one(&leaves.weights);
+    let weights = one(leaves.weights.as_ref().unwrap());
     let tokens = TokenVectors {
         r: inputs.r.clone(),
         w: inputs.w.clone(),
@@ -301,22 +326,91 @@ pub fn differentiate(tuned: &Tuned, ids: &[i32]) -> Differentiated {
     let tensors = tuned.lift.as_ref().unwrap().tensors(&device);
     let leaves = Leaves {
         state: tuned.start(&device).wkv.into_iter().map(leaf).collect(),
-        weights: leaf(tensors.weights.clone()),
+        weights: Some(leaf(tensors.weights.clone())),
         gate: tensors.gate.clone().map(leaf),
         r: tensors.r.clone().map(leaf),
     };
     let checkpoint = mini::checkpoint().unwrap();
     let config = ModelConfig::from_checkpoint(&checkpoint).unwrap();
-    let loss = Model { checkpoint, config }.loss(ids, &leaves, &tensors);
+    let model = Model {
+        checkpoint,
+        config,
+        adapters: Vec::new(),
+    };
+    let loss = model.loss(ids, &leaves, Some(&tensors));
     let gradients = loss.backward();
     let state = leaves.state.iter().flat_map(|x| gradient(x, &gradients));
     Differentiated {
         loss: f64::from(values(loss.inner())[0]),
         state: state.collect(),
-        weights: gradient(&leaves.weights, &gradients),
+        weights: leaves
+            .weights
+            .map_or_else(Vec::new, |x| gradient(&x, &gradients)),
         gate: leaves
             .gate
             .map_or_else(Vec::new, |x| gradient(&x, &gradients)),
         r: leaves.r.map_or_else(Vec::new, |x| gradient(&x, &gradients)),
+    }
+}
+
+/// The gradients of a LoRA run: of S_0 of every layer, flat, and of A and B of every
+/// adapter.
+pub struct OfAdapters {
+    pub loss: f64,
+    pub state: Vec<f32>,
+    /// By the layer and the official name of the matrix.
+    pub adapters: Vec<(usize, &'static str, [Vec<f32>; 2])>,
+}
+
+/// The loss of predicting `ids` from a tuned state with adapters, and its gradients.
+pub fn differentiate_adapters(tuned: &Tuned, ids: &[i32]) -> OfAdapters {
+    let device = Device::flex();
+    let lora = tuned.lora.as_ref().unwrap();
+    let leaf_of = |values: &[f32], n_columns: usize| {
+        let shape = [values.len() / n_columns, n_columns];
+        let data = TensorData::new(values.to_vec(), shape);
+        leaf(Tensor::<2>::from_data(data, &device))
+    };
+    let mut places = Vec::new();
+    let mut adapters = Vec::new();
+    for (idx, layer) in lora.layers.iter().enumerate() {
+        for of in &lora.factors {
+            let [a, b] = lora.factors_of(idx, of.target).unwrap();
+            places.push((*layer, of.target.module()));
+            adapters.push(LeafAdapter {
+                name: format!("blocks.{layer}.{}", of.target.module()),
+                a: leaf_of(a, of.n_in),
+                b: leaf_of(b, lora.rank),
+                scale: lora.alpha / lora.rank as f64,
+            });
+        }
+    }
+    let leaves = Leaves {
+        state: tuned.start(&device).wkv.into_iter().map(leaf).collect(),
+        weights: None,
+        gate: None,
+        r: None,
+    };
+    let checkpoint = mini::checkpoint().unwrap();
+    let config = ModelConfig::from_checkpoint(&checkpoint).unwrap();
+    let model = Model {
+        checkpoint,
+        config,
+        adapters,
+    };
+    let loss = model.loss(ids, &leaves, None);
+    let gradients = loss.backward();
+    let of = |adapter: &LeafAdapter| [&adapter.a, &adapter.b].map(|x| gradient(x, &gradients));
+    let each = places.into_iter().zip(&model.adapters);
+    OfAdapters {
+        loss: f64::from(values(loss.inner())[0]),
+        state: leaves
+            .state
+            .iter()
+            .flat_map(|x| gradient(x, &gradients))
+            .collect(),
+        adapters: each
+            .map(|((layer, module), adapter)| (layer, module, of(adapter)))
+            .collect(),
     }
 }

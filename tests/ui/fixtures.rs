@@ -198,6 +198,7 @@ impl<'a> Told<'a> {
                 tokens: 2000,
                 secs: 0.5 + 0.02 * self.noise.next(),
                 lift: None,
+                lora: None,
             }),
         ));
     }

@@ -61,6 +61,7 @@ fn tuned(step: usize) -> Tuned {
             head_size: n,
             layers,
         },
+        lora: None,
         lift: Some(LiftValues {
             layers: (0..n_layer).collect(),
             n_head: h,

@@ -30,7 +30,11 @@ impl Baselines<'_> {
     ) -> Result<()> {
         let n = n.min(self.solved.len());
         let name = format!("state tuning on {n} labelled questions");
-        if n == 0 || self.tuned.lift.is_some() || (self.is_known)(&name) {
+        if n == 0
+            || self.tuned.lift.is_some()
+            || self.tuned.lora.is_some()
+            || (self.is_known)(&name)
+        {
             return Ok(());
         }
         let start = Instant::now();

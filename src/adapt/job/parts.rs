@@ -21,7 +21,7 @@ use crate::bench::FewShot;
 use crate::error::{Error, Result};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::lift_bundle::write_bundle;
-use crate::tuning::states::state_file::{LIFTED_FILE, write_safetensors};
+use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, write_safetensors};
 
 /// Questions that are adapted together.
 struct Ahead<'q> {
@@ -278,13 +278,18 @@ impl Job<'_> {
             let tuned = Tuned {
                 state: states.state(0)?,
                 lift: self.base.lift.clone(),
+                lora: self.base.lora.clone(),
             };
-            return match tuned.lift {
-                None => {
+            return match (&tuned.lift, &tuned.lora) {
+                (None, None) => {
                     let file = folder.file(STATE_FILE);
                     write_safetensors(&tuned.state, file, &self.metadata).map(|_| ())
                 }
-                Some(_) => {
+                (_, Some(_)) => {
+                    let file = folder.file(LORA_FILE);
+                    write_bundle(&tuned, file, &self.metadata).map(|_| ())
+                }
+                (Some(_), None) => {
                     let file = folder.file(LIFTED_FILE);
                     write_bundle(&tuned, file, &self.metadata).map(|_| ())
                 }

@@ -12,9 +12,9 @@ use crate::error::Result;
 use crate::kernels::measure::{self, Measured};
 use crate::model::ModelConfig;
 use crate::report::{Cell, Table};
-use crate::tuning::plan::memory::{BranchShape, MemoryEstimate, StepShape};
+use crate::tuning::plan::memory::{AdapterShape, BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::{
-    DecorrelationSpec, Dynamics, FeatureSpec, LiftSpec, LossOn, Method, PaperLiteralSpec,
+    DecorrelationSpec, Dynamics, FeatureSpec, LiftSpec, LoraSpec, LossOn, Method, PaperLiteralSpec,
     StandardSpec, TrainingSpec,
 };
 use crate::tuning::states::state_file::TunedState;
@@ -43,6 +43,9 @@ pub(super) struct StepArguments {
     /// Compute activations again on the way back.
     #[arg(long)]
     recompute: bool,
+    /// Read the texts in windows of so many tokens, a multiple of 16.
+    #[arg(long, value_name = "TOKENS")]
+    window: Option<usize>,
     /// Add the branch of a lifted state with so many support vectors.
     #[arg(long, value_name = "M")]
     lifted: Option<usize>,
@@ -52,6 +55,9 @@ pub(super) struct StepArguments {
     /// Decorrelate the features of the branch.
     #[arg(long, value_enum, requires = "lifted")]
     decorrelation: Option<Decorrelation>,
+    /// Train adapters of this rank beside all matrices instead of the state.
+    #[arg(long, value_name = "RANK", conflicts_with = "lifted")]
+    lora: Option<usize>,
 }
 
 /// What a lifted state does from token to token.
@@ -97,6 +103,7 @@ pub(super) fn run(arguments: &StepArguments) -> Result<()> {
     let config = model.config();
     let training = TrainingSpec {
         activation_checkpointing: arguments.recompute,
+        window: arguments.window,
         ..TrainingSpec::default()
     };
     let method = arguments.method();
@@ -214,8 +221,10 @@ impl StepArguments {
                 first_layer: 0,
                 tuned_layers: config.n_layer,
                 recompute: self.recompute,
+                window: self.window,
                 precision: self.model.precision(),
                 branch: BranchShape::of(&self.method()),
+                adapters: AdapterShape::of(&self.method()),
             },
         );
         let columns = [
@@ -276,6 +285,12 @@ impl StepArguments {
     }
 
     fn method(&self) -> Method {
+        if let Some(rank) = self.lora {
+            return Method::Lora(LoraSpec {
+                rank,
+                ..LoraSpec::default()
+            });
+        }
         let Some(upscaled_size) = self.lifted else {
             return Method::Standard(StandardSpec::default());
         };

@@ -169,8 +169,14 @@ pub fn has_ending_of_weights(path: &Path) -> bool {
 }
 
 fn is_weights(path: &Path) -> bool {
-    // The state of a run is no model.
-    let is_state = path.file_name().is_some_and(|it| it == "state.safetensors");
+    // What a run made is no model.
+    const OF_RUNS: [&str; 3] = [
+        "state.safetensors",
+        "lifted.safetensors",
+        "lora.safetensors",
+    ];
+    let name = path.file_name();
+    let is_state = name.is_some_and(|name| OF_RUNS.iter().any(|of| name == *of));
     has_ending_of_weights(path) && !is_state && path.is_file()
 }
 

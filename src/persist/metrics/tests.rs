@@ -29,6 +29,9 @@ fn step(step: usize, loss: f64) -> MetricRecord {
                 condition: Some(2.0),
             }),
         }),
+        lora: (step > 2).then_some(LoraMetrics {
+            norm: f64::INFINITY,
+        }),
     })
 }
 

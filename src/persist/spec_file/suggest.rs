@@ -14,6 +14,10 @@ const OTHER_NAMES: &[(&str, &[&str])] = &[
         &["lr", "lr_init", "rate", "peak_lr", "max_lr"],
     ),
     ("learning_rate_lift", &["lr_lift", "lift_lr"]),
+    ("learning_rate_lora", &["lr_lora", "lora_lr"]),
+    ("rank", &["r", "lora_r", "lora_rank"]),
+    ("alpha", &["lora_alpha"]),
+    ("targets", &["target_modules", "lora_targets"]),
     (
         "batch",
         &["bs", "batch_size", "micro_bsz", "bsz", "mini_batch"],

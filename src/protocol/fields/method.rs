@@ -5,7 +5,7 @@ use super::range::Range;
 use super::training::{MAX_RATE, MAX_STEPS};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::spec::{
-    DecorrelationRule, DecorrelationSpec, FeatureSpec, Layers, Method, StartState,
+    DecorrelationRule, DecorrelationSpec, FeatureSpec, Layers, LoraSpec, Method, StartState,
 };
 
 /// Support vectors come in multiples of this. It is also the smallest head that the
@@ -13,10 +13,12 @@ use crate::tuning::spec::{
 const SIZE_STEP: usize = 16;
 const MAX_SIZE: usize = 1024;
 const MAX_GAMMA: f64 = 1e4;
+const MAX_RANK: usize = 1024;
+const MAX_ALPHA: f64 = 1e4;
 
 pub(super) const METHOD: &[Field] = &[
     Field::new("method", "Method", |spec| choice(&mut spec.method))
-        .hint("Standard trains S₀, the state that every text starts from, of every layer and head; all weights stay frozen (arXiv 2504.05097, section 3.1). Lifted adds a branch of kernel features (section 3.2); its whole works in Gosling only, and gosling export --fold fits a plain S₀ to it for other programs. Decorrelation removes the correlations between features (section 3.3). Base trains nothing and evaluates the model as it is."),
+        .hint("Standard trains S₀, the state that every text starts from, of every layer and head; all weights stay frozen (arXiv 2504.05097, section 3.1). Lifted adds a branch of kernel features (section 3.2); its whole works in Gosling only, and gosling export --fold fits a plain S₀ to it for other programs. Decorrelation removes the correlations between features (section 3.3). LoRA trains low-rank adapters beside frozen matrices instead of a state, or together with it (arXiv 2106.09685). Base trains nothing and evaluates the model as it is."),
     Field::new("method.layers", "Layers", |spec| choice(layers(spec)?))
         .hint("The layers whose state is trained. Leaving out the lower layers saves time and memory."),
     Field::new("method.layers", "Layer numbers", |spec| match layers(spec)? {
@@ -57,14 +59,14 @@ pub(super) const METHOD: &[Field] = &[
     .hint("φ(x) = exp(-γ |x/|x| - u|²). A large γ makes narrow kernels, and few features respond; a small γ makes wide kernels, and all respond alike. Between 0.5 and 2 it made little difference on gsm8k-mini. Auto: γ = 1 / median squared distance, per head. Section 3.2."),
     Field::new("method.dynamics", "State dynamics", |spec| match &mut spec.method {
         Method::Lifted(lift) => choice(&mut lift.dynamics),
-        Method::Base | Method::Standard(_) | Method::PaperLiteral(_) => None,
+        Method::Base | Method::Standard(_) | Method::PaperLiteral(_) | Method::Lora(_) => None,
     })
     .hint("How the lifted state changes from token to token. Constant: not at all; it is a readout of the current receptance, without memory. Decayed: it fades as the model's own state does. Recurrent: it fades, removes and writes as the model's own state does. Constant was the best of the three on gsm8k-mini."),
     Field::new("method.learning_rate_lift", "Learning rate of Z", |spec| {
         match &mut spec.method {
             Method::Lifted(lift) => slot(&mut lift.learning_rate_lift),
             Method::PaperLiteral(literal) => slot(&mut literal.learning_rate_lift),
-            Method::Base | Method::Standard(_) => None,
+            Method::Base | Method::Standard(_) | Method::Lora(_) => None,
         }
     })
     .symbol("η_Z")
@@ -73,9 +75,10 @@ pub(super) const METHOD: &[Field] = &[
     .hint("The peak learning rate of the lifted state. With constant dynamics 0.08 was best on gsm8k-mini with decorrelation and 0.02 without; 0.08 is too high for features that are not decorrelated."),
     Field::new("method.tune_s0", "Train S₀ too", |spec| match &mut spec.method {
         Method::Lifted(lift) => slot(&mut lift.tune_s0),
+        Method::Lora(lora) => slot(&mut lora.tune_s0),
         Method::Base | Method::Standard(_) | Method::PaperLiteral(_) => None,
     })
-    .hint("Also trains the plain state S₀ beside the lifted branch. On gsm8k-mini the branch without S₀ reached 0.509 with decorrelation and 0.067 without."),
+    .hint("Also trains the plain state S₀, beside the lifted branch or beside the adapters. On gsm8k-mini the branch without S₀ reached 0.509 with decorrelation and 0.067 without."),
     Field::new("method.decorrelation.rule", "Decorrelation rule", |spec| {
         choice(&mut decorrelation(spec)?.rule)
     })
@@ -143,7 +146,53 @@ pub(super) const METHOD: &[Field] = &[
         slot(&mut decorrelation(spec)?.shared)
     })
     .hint("All heads of a layer share one R. Otherwise each head has its own."),
+    Field::new("method.rank", "Rank", |spec| slot(&mut lora(spec)?.rank))
+        .range(Range::whole(1, MAX_RANK))
+        .log_slider(1.0, 128.0)
+        .hint("The inner size of the adapters: A has so many rows, B so many columns. Their size and the time of a step grow with it."),
+    Field::new("method.alpha", "Adapter scale", |spec| slot(&mut lora(spec)?.alpha))
+        .symbol("α")
+        .range(Range::above(0.0).up_to(MAX_ALPHA))
+        .log_slider(1.0, 256.0)
+        .hint("An adapter adds (α / rank) B A x. Twice the rank is usual for RWKV. Changing it is like changing the learning rate."),
+    Field::new("method.learning_rate_lora", "Learning rate of LoRA", |spec| {
+        slot(&mut lora(spec)?.learning_rate_lora)
+    })
+    .range(Range::above(0.0).up_to(MAX_RATE))
+    .log_slider(1e-6, 0.1)
+    .hint("The peak learning rate of the adapters, A and B. It follows the schedule of the run; a search for a rate moves it in proportion to that of S₀."),
+    Field::new("method.targets.receptance", "Adapt receptance", |spec| {
+        slot(&mut lora(spec)?.targets.receptance)
+    })
+    .hint("Adapters beside the receptance matrix of time mixing."),
+    Field::new("method.targets.key", "Adapt key", |spec| {
+        slot(&mut lora(spec)?.targets.key)
+    })
+    .hint("Adapters beside the key matrix of time mixing."),
+    Field::new("method.targets.value", "Adapt value", |spec| {
+        slot(&mut lora(spec)?.targets.value)
+    })
+    .hint("Adapters beside the value matrix of time mixing."),
+    Field::new("method.targets.output", "Adapt output", |spec| {
+        slot(&mut lora(spec)?.targets.output)
+    })
+    .hint("Adapters beside the output matrix of time mixing."),
+    Field::new("method.targets.ffn_key", "Adapt FFN key", |spec| {
+        slot(&mut lora(spec)?.targets.ffn_key)
+    })
+    .hint("Adapters beside the key matrix of channel mixing, the feed-forward network."),
+    Field::new("method.targets.ffn_value", "Adapt FFN value", |spec| {
+        slot(&mut lora(spec)?.targets.ffn_value)
+    })
+    .hint("Adapters beside the value matrix of channel mixing, the feed-forward network."),
 ];
+
+fn lora(spec: &mut RunSpec) -> Option<&mut LoraSpec> {
+    match &mut spec.method {
+        Method::Lora(lora) => Some(lora),
+        Method::Base | Method::Standard(_) | Method::Lifted(_) | Method::PaperLiteral(_) => None,
+    }
+}
 
 fn layers(spec: &mut RunSpec) -> Option<&mut Layers> {
     match &mut spec.method {
@@ -151,6 +200,7 @@ fn layers(spec: &mut RunSpec) -> Option<&mut Layers> {
         Method::Standard(standard) => Some(&mut standard.layers),
         Method::Lifted(lift) => Some(&mut lift.layers),
         Method::PaperLiteral(literal) => Some(&mut literal.layers),
+        Method::Lora(lora) => Some(&mut lora.layers),
     }
 }
 
@@ -160,7 +210,7 @@ fn start(spec: &mut RunSpec) -> Option<&mut StartState> {
 
 fn features(spec: &mut RunSpec) -> Option<&mut FeatureSpec> {
     match &mut spec.method {
-        Method::Base | Method::Standard(_) => None,
+        Method::Base | Method::Standard(_) | Method::Lora(_) => None,
         Method::Lifted(lift) => Some(&mut lift.features),
         Method::PaperLiteral(literal) => Some(&mut literal.features),
     }
@@ -168,7 +218,7 @@ fn features(spec: &mut RunSpec) -> Option<&mut FeatureSpec> {
 
 fn decorrelation(spec: &mut RunSpec) -> Option<&mut DecorrelationSpec> {
     match &mut spec.method {
-        Method::Base | Method::Standard(_) => None,
+        Method::Base | Method::Standard(_) | Method::Lora(_) => None,
         Method::Lifted(lift) => lift.decorrelation.as_mut(),
         Method::PaperLiteral(literal) => literal.decorrelation.as_mut(),
     }

@@ -27,6 +27,7 @@ fn run(name: &str, batch: usize, secs: f64) -> Run {
             tokens: 60 * batch,
             secs,
             lift: None,
+            lora: None,
         });
     }
     run

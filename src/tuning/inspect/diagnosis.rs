@@ -161,12 +161,14 @@ fn rate(rate: f64) -> String {
     }
 }
 
-/// The field of the rate that matters: that of the branch where it alone is
-/// trained.
+/// The field of the rate that matters: that of the branch or of the adapters where
+/// they alone are trained.
 fn rate_field(evidence: &Evidence) -> &'static str {
-    match lifted(evidence) {
-        Some(spec) if !spec.tune_s0 => "method.learning_rate_lift",
-        Some(_) | None => "training.learning_rate",
+    let lora = evidence.method.lora();
+    match (lifted(evidence), lora) {
+        (Some(spec), _) if !spec.tune_s0 => "method.learning_rate_lift",
+        (_, Some(spec)) if !spec.tune_s0 => "method.learning_rate_lora",
+        (Some(_) | None, _) => "training.learning_rate",
     }
 }
 
@@ -207,7 +209,8 @@ fn overshooting(evidence: &Evidence) -> Option<Diagnosis> {
     }
     let norm = last
         .state_norm
-        .hypot(last.lift.map_or(0.0, |lift| lift.norm));
+        .hypot(last.lift.map_or(0.0, |lift| lift.norm))
+        .hypot(last.lora.map_or(0.0, |lora| lora.norm));
     let advice = format!(
         "the state has grown to the norm {norm:.3e} and the gradient has shrunk to {:.1}% of its \
          largest, while the loss is still {loss:.3}; the rate {} is too large, try a tenth of it",
@@ -234,6 +237,10 @@ fn dead_gradient(evidence: &Evidence, part: Part) -> Option<Diagnosis> {
         Part::R => (
             "method.decorrelation.rule.lambda",
             "no gradient reaches R; a larger lambda weighs the decorrelation more",
+        ),
+        Part::Lora => (
+            "data.loss_on",
+            "no gradient reaches the adapters; check that the loss counts the right tokens",
         ),
     };
     let step = evidence.last()?.step;

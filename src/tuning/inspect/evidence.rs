@@ -50,6 +50,8 @@ pub enum Part {
     Z,
     /// The decorrelation, where it is trained with the rest.
     R,
+    /// The adapters.
+    Lora,
 }
 
 /// What the validations have shown so far.
@@ -69,7 +71,7 @@ pub(super) struct Validated {
 
 impl Part {
     /// Everything that may be trained.
-    pub const ALL: [Self; 3] = [Self::S0, Self::Z, Self::R];
+    pub const ALL: [Self; 4] = [Self::S0, Self::Z, Self::R, Self::Lora];
 
     /// The symbol.
     pub fn symbol(self) -> &'static str {
@@ -77,6 +79,7 @@ impl Part {
             Self::S0 => "S_0",
             Self::Z => "Z",
             Self::R => "R",
+            Self::Lora => "A and B",
         }
     }
 
@@ -86,6 +89,8 @@ impl Part {
             (_, Method::Base) | (Self::S0, Method::PaperLiteral(_)) => None,
             (Self::S0, Method::Standard(_)) => Some(numbers.state_grad_norm),
             (Self::S0, Method::Lifted(spec)) => spec.tune_s0.then_some(numbers.state_grad_norm),
+            (Self::S0, Method::Lora(spec)) => spec.tune_s0.then_some(numbers.state_grad_norm),
+            (Self::Lora, _) => numbers.lora.map(|lora| lora.grad_norm),
             (Self::Z, _) => numbers.lift.map(|lift| lift.grad_norm),
             (Self::R, _) => numbers.lift.and_then(|lift| lift.r_grad_norm),
         }

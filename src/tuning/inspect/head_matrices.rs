@@ -69,7 +69,11 @@ impl MatrixKind {
     /// # Errors
     /// [`Error::Spec`] for a place that the model does not have.
     pub fn of(self, tuned: &Tuned, place: Place) -> Result<Option<Matrix>> {
-        let Tuned { state, lift } = tuned;
+        let Tuned {
+            state,
+            lift,
+            lora: _,
+        } = tuned;
         let Place { layer, head } = place;
         for (name, idx, n) in [
             ("layer", layer, state.n_layer),
@@ -154,6 +158,7 @@ mod tests {
                 head_size: n,
                 layers: vec![numbers(8, 0.0), numbers(8, 100.0)],
             },
+            lora: None,
             lift: Some(LiftValues {
                 layers: vec![1],
                 n_head: h,

@@ -1,8 +1,10 @@
-//! What a run makes, as plain numbers: S_0 and, of a lifted run, the branch.
+//! What a run makes, as plain numbers: S_0, the branch of a lifted run and the
+//! adapters of a LoRA run.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::lift_tensors::{LiftTensors, projection};
+use super::lora_values::LoraValues;
 use super::projector::KernelProjector;
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
@@ -17,6 +19,8 @@ pub struct Tuned {
     pub state: TunedState,
     /// The branch, of a lifted run.
     pub lift: Option<LiftValues>,
+    /// The adapters, of a LoRA run.
+    pub lora: Option<LoraValues>,
 }
 
 /// The kernel-lifted branch of a run. Other programs load none of it.
@@ -50,18 +54,23 @@ pub struct LiftValues {
 
 impl From<TunedState> for Tuned {
     fn from(state: TunedState) -> Self {
-        Self { state, lift: None }
+        Self {
+            state,
+            lift: None,
+            lora: None,
+        }
     }
 }
 
 impl Tuned {
-    /// What it changes, times `alpha`: S_0, Z and the write gates. 1 is the
-    /// run's own; 0 is the untuned model exactly, without a branch.
+    /// What it changes, times `alpha`: S_0, Z, the write gates and B. 1 is the
+    /// run's own; 0 is the untuned model exactly, without a branch or adapters.
     #[must_use]
     pub fn scaled(mut self, alpha: f32) -> Self {
         if alpha == 0.0 {
-            self.lift = None;
+            (self.lift, self.lora) = (None, None);
         }
+        self.lora = self.lora.map(|lora| lora.scaled(alpha));
         self.state = self.state.scaled(alpha);
         if let Some(lift) = &mut self.lift {
             let gates = lift.gate.iter_mut().flatten();
@@ -82,6 +91,10 @@ impl Tuned {
         Start {
             wkv: state_tensors(&self.state, device),
             branches: branches.unwrap_or_default(),
+            adapters: self
+                .lora
+                .as_ref()
+                .map_or_else(Vec::new, |lora| lora.adapters(self.state.n_layer, device)),
         }
     }
 
@@ -91,6 +104,9 @@ impl Tuned {
     /// [`Error::Spec`] with both sets of dimensions.
     pub fn check_fits(&self, model: &ModelConfig) -> Result<()> {
         check_fits(&self.state, model)?;
+        if let Some(lora) = &self.lora {
+            lora.check_fits(model)?;
+        }
         let Some(lift) = &self.lift else {
             return Ok(());
         };

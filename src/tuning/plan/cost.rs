@@ -10,6 +10,10 @@ pub fn token_cost(model: &ModelConfig, method: &Method) -> f64 {
     let n = model.head_size as f64;
     // Forward, and backward to the activations alone.
     let plain = 2.0 * model.n_params() as f64;
+    if let Some(lora) = method.lora() {
+        // Forward, to the activations, and the two factors of a gradient.
+        return plain + 3.0 * lora.n_parameters(model) as f64;
+    }
     let Some(lifting) = method.lifting() else {
         return plain;
     };

@@ -1,5 +1,7 @@
 //! The memory of a step, by arithmetic, so that it is known before a run
-//! starts. No gradient of a weight is in it: none is ever formed.
+//! starts. No gradient of a frozen weight is in it: none is ever formed.
+
+mod adapters;
 
 use std::fmt;
 
@@ -7,6 +9,8 @@ use crate::kernels::lifted::checkpoint_interval;
 use crate::kernels::wkv7::CHECKPOINT_INTERVAL;
 use crate::model::{ModelConfig, Precision, positions_of_a_part};
 use crate::tuning::spec::{LiftKind, Method};
+
+pub use adapters::AdapterShape;
 
 /// Bytes of a number that is computed.
 const BYTES: u64 = size_of::<f32>() as u64;
@@ -29,10 +33,14 @@ pub struct StepShape {
     pub tuned_layers: usize,
     /// Whether activations are computed again on the way back.
     pub recompute: bool,
+    /// Tokens of a window, where texts are read in windows.
+    pub window: Option<usize>,
     /// Storage of the frozen matrices.
     pub precision: Precision,
     /// The branch of a lifted run, if it is one.
     pub branch: Option<BranchShape>,
+    /// The adapters of a LoRA run, if it is one.
+    pub adapters: Option<AdapterShape>,
 }
 
 /// What the branch of a tuned layer is made of.
@@ -46,6 +54,43 @@ pub struct BranchShape {
     pub is_centred: bool,
     /// What happens from token to token.
     pub kind: LiftKind,
+}
+
+impl StepShape {
+    /// Windows of the longest text.
+    fn n_windows(&self) -> usize {
+        match self.window {
+            Some(window) => self.tokens.div_ceil(window.max(1)).max(1),
+            None => 1,
+        }
+    }
+
+    /// What is computed at once: the same with the tokens of one window.
+    fn at_once(&self) -> Self {
+        let tokens = self.tokens.min(self.window.unwrap_or(self.tokens));
+        Self {
+            tokens,
+            counted: self.counted.min(self.batch * tokens),
+            window: None,
+            ..*self
+        }
+    }
+
+    /// Numbers that one text hands from a window to the next.
+    fn carried_values(&self, config: &ModelConfig) -> u64 {
+        let of_state = config.n_embd * config.head_size + 2 * config.n_embd;
+        let of_branch = self.branch.map_or(0, |branch| {
+            let m = branch.upscaled_size;
+            match branch.kind {
+                LiftKind::Constant => 0,
+                LiftKind::Decayed => config.n_head * m,
+                LiftKind::Recurrent | LiftKind::PaperLiteral => {
+                    config.n_head * config.head_size * m
+                }
+            }
+        });
+        (config.n_layer * of_state + self.tuned_layers * of_branch) as u64
+    }
 }
 
 impl BranchShape {
@@ -137,10 +182,12 @@ impl BranchShape {
 pub struct MemoryEstimate {
     /// The frozen weights.
     pub weights: u64,
-    /// S_0, its gradient and two moments.
+    /// S_0 and what is tuned beside it, gradients and moments.
     pub state: u64,
     /// Activations that the backward pass reads.
     pub activations: u64,
+    /// The states between windows, and their gradients.
+    pub carried: u64,
     /// What one layer and the logits need while they are computed.
     pub working: u64,
     /// The largest single tensor, which some devices bound.
@@ -150,24 +197,42 @@ pub struct MemoryEstimate {
 impl MemoryEstimate {
     /// Of a step of this shape.
     pub fn new(config: &ModelConfig, shape: &StepShape) -> Self {
+        let carried = match shape.n_windows() {
+            1 => 0,
+            // A state in front of every window but the first, and two gradients: that
+            // which a window was given and that which it makes.
+            n => (n + 1) as u64 * shape.batch as u64 * shape.carried_values(config),
+        };
+        let shape = &shape.at_once();
         let per_layer = (config.n_head * config.head_size * config.head_size) as u64;
         let tokens = (shape.batch * shape.tokens) as u64;
         let stream = tokens * config.n_embd as u64;
         let above = config.n_layer.saturating_sub(shape.first_layer + 1) as u64;
         let tuned_layers = shape.tuned_layers as u64;
         let branch = shape.branch.as_ref();
+        let adapters = shape.adapters.as_ref();
         let of_branch = branch.map_or(0, |branch| branch.layer_values(config, shape));
+        let of_adapters = adapters.map_or(0, |adapters| adapters.layer_values(config, shape));
+        let beside = of_branch + of_adapters;
         let activations = if shape.recompute {
-            stream * (above + 1) + layer_values(config, shape) + of_branch
+            stream * (above + 1) + layer_values(config, shape) + beside
         } else {
-            let all = tuned_layers * of_branch;
-            first_layer_values(config, shape) + above * layer_values(config, shape) + all
+            let first = match (adapters, shape.first_layer) {
+                (None, _) => first_layer_values(config, shape),
+                // The model's first layer mixes in no other value.
+                (Some(_), 0) => layer_values(config, shape) - stream,
+                (Some(_), _) => layer_values(config, shape),
+            };
+            first + above * layer_values(config, shape) + tuned_layers * beside
         };
-        let parameters = branch.map_or(0, |branch| branch.parameter_values(config));
+        let parameters = branch.map_or(0, |branch| branch.parameter_values(config))
+            + adapters.map_or(0, |adapters| adapters.parameter_values(config));
         // Six gradients of the operator, six mixed inputs, the feed-forward
         // layer's gradient and a few of the stream's width.
         let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;
-        let layer = layer + branch.map_or(0, |branch| branch.working_values(config, shape));
+        let layer = layer
+            + branch.map_or(0, |branch| branch.working_values(config, shape))
+            + adapters.map_or(0, |adapters| adapters.working_values(config, shape));
         // The logits of a part, their gradient and the product that made them.
         let counted = shape.counted.min(positions_of_a_part(config.vocab_size));
         let logits = 3 * (counted * config.vocab_size) as u64;
@@ -175,6 +240,7 @@ impl MemoryEstimate {
             weights: shape.precision.weight_bytes(config),
             state: tuned_layers * (4 * per_layer + parameters) * BYTES,
             activations: activations * BYTES,
+            carried: carried * BYTES,
             working: layer.max(logits) * BYTES,
             largest_tensor: largest_tensor(config, shape) * BYTES,
         }
@@ -186,10 +252,11 @@ impl MemoryEstimate {
             weights,
             state,
             activations,
+            carried,
             working,
             largest_tensor: _,
         } = self;
-        weights + state + activations + working
+        weights + state + activations + carried + working
     }
 }
 
@@ -198,13 +265,17 @@ impl fmt::Display for MemoryEstimate {
         let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
         write!(
             f,
-            "{:.0} MiB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1})",
+            "{:.0} MiB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1}",
             mib(self.total()),
             mib(self.weights),
             mib(self.activations),
             mib(self.working),
             mib(self.state)
-        )
+        )?;
+        match self.carried {
+            0 => write!(f, ")"),
+            carried => write!(f, ", states between windows {:.1})", mib(carried)),
+        }
     }
 }
 
@@ -217,11 +288,16 @@ fn largest_tensor(config: &ModelConfig, shape: &StepShape) -> u64 {
     let of_branch = shape
         .branch
         .map_or(0, |branch| branch.largest(config, shape));
+    // Those beside one matrix of all layers are one tensor.
+    let of_adapters = shape.adapters.map_or(0, |adapters| {
+        shape.tuned_layers * config.n_ffn * adapters.rank
+    });
     let all = [
         tokens * config.n_ffn,
         chunks * config.n_embd * config.head_size,
         counted * config.vocab_size,
         of_branch,
+        of_adapters,
     ];
     all.into_iter().max().unwrap_or(0) as u64
 }
@@ -250,162 +326,4 @@ fn layer_values(config: &ModelConfig, shape: &StepShape) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use burn::tensor::{Device, Tensor, TensorData};
-
-    use super::*;
-    use crate::model::random::SHAPE_0_1B;
-    use crate::model::{Rwkv7, TapeOptions, mini};
-    use crate::tuning::method::tuned::{LiftValues, Tuned};
-    use crate::tuning::states::state_file::TunedState;
-
-    /// Lifted states of every kind, with every part that a tape may hold.
-    fn all_branches() -> Vec<Option<LiftValues>> {
-        let kinds = [
-            LiftKind::Constant,
-            LiftKind::Decayed,
-            LiftKind::Recurrent,
-            LiftKind::PaperLiteral,
-        ];
-        let parts = [(false, false), (true, false), (true, true)];
-        let mut all = vec![None];
-        for kind in kinds {
-            all.extend(parts.map(|(has_r, centres)| Some(lifted(kind, has_r, centres))));
-        }
-        all
-    }
-
-    fn lifted(kind: LiftKind, has_r: bool, centres: bool) -> LiftValues {
-        let (l, h, n, m) = (6, 4, 64, 144);
-        LiftValues {
-            layers: (0..l).collect(),
-            n_head: h,
-            head_size: n,
-            upscaled_size: m,
-            kind,
-            projection_seed: 0,
-            weights: vec![0.0; l * h * n * m],
-            gate: (kind == LiftKind::Recurrent).then(|| vec![0.0; l * h]),
-            support_vectors: vec![0.125; l * h * m * n],
-            gamma: vec![1.0; l * h],
-            decorrelation: has_r.then(|| vec![0.0; l * h * m * m]),
-            mean: centres.then(|| vec![0.0; l * h * m]),
-        }
-    }
-
-    /// The estimate against the tensors that a forward pass really keeps.
-    #[test]
-    fn activations_are_those_that_are_kept() {
-        let device = Device::flex();
-        let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
-        for lift in all_branches() {
-            check_activations(&model, lift);
-        }
-    }
-
-    fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
-        let device = Device::flex();
-        let config = model.config();
-        let branch = lift.as_ref().map(|lift| BranchShape {
-            upscaled_size: lift.upscaled_size,
-            has_decorrelation: lift.decorrelation.is_some(),
-            is_centred: lift.mean.is_some(),
-            kind: lift.kind,
-        });
-        let mut tuned = Tuned::from(TunedState::zero(config));
-        tuned.lift = lift;
-        for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33), (5, 3, 16)] {
-            let ids = vec![1_i32; batch * tokens];
-            let ids = Tensor::from_data(TensorData::new(ids, [batch, tokens]), &device);
-            let options = TapeOptions {
-                first_layer,
-                recompute: false,
-            };
-            if let Some(lift) = &mut tuned.lift {
-                let kept = config.n_layer - first_layer;
-                let per_layer = |values: &mut Vec<f32>| {
-                    values.truncate(values.len() / lift.layers.len() * kept);
-                };
-                let optional = [&mut lift.gate, &mut lift.decorrelation, &mut lift.mean];
-                optional.into_iter().flatten().for_each(per_layer);
-                let own = [
-                    &mut lift.weights,
-                    &mut lift.support_vectors,
-                    &mut lift.gamma,
-                ];
-                own.into_iter().for_each(per_layer);
-                lift.layers = (first_layer..config.n_layer).collect();
-            }
-            let state = tuned.start(&device).state(config, batch, &device);
-            let (_, tape) = model.forward_taped(ids, state, options);
-            let shape = StepShape {
-                batch,
-                tokens,
-                counted: 10,
-                first_layer,
-                tuned_layers: config.n_layer - first_layer,
-                recompute: false,
-                precision: Precision::F32,
-                branch,
-            };
-            let estimate = MemoryEstimate::new(config, &shape);
-            assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
-        }
-    }
-
-    #[test]
-    fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
-        let config = ModelConfig {
-            n_head: 32,
-            n_embd: 2048,
-            n_ffn: 8192,
-            ..SHAPE_0_1B
-        };
-        let of = |kind| {
-            let shape = StepShape {
-                batch: 16,
-                tokens: 512,
-                counted: 16,
-                first_layer: 0,
-                tuned_layers: 12,
-                recompute: false,
-                precision: Precision::F32,
-                branch: Some(BranchShape {
-                    upscaled_size: 512,
-                    has_decorrelation: true,
-                    is_centred: true,
-                    kind,
-                }),
-            };
-            MemoryEstimate::new(&config, &shape).largest_tensor
-        };
-        let rows = 16 * 512 * 32;
-        // The packed gradient of r, w, k, removal and write, and of v.
-        assert_eq!(of(LiftKind::Recurrent), 4 * rows * (5 * 512 + 64));
-        // Six vectors of every token, lifted and stacked.
-        assert_eq!(of(LiftKind::PaperLiteral), 4 * rows * 6 * 512);
-    }
-
-    #[test]
-    fn memory_grows_as_the_batch_and_not_as_the_weights() {
-        let config = crate::model::ModelConfig::from_checkpoint(&mini::checkpoint().unwrap());
-        let config = config.unwrap();
-        let of = |batch, recompute| {
-            let shape = StepShape {
-                batch,
-                tokens: 128,
-                counted: 64,
-                first_layer: 0,
-                tuned_layers: 6,
-                recompute,
-                precision: Precision::F32,
-                branch: None,
-            };
-            MemoryEstimate::new(&config, &shape)
-        };
-        assert_eq!(of(8, false).activations, 8 * of(1, false).activations);
-        assert_eq!(of(8, false).weights, of(1, false).weights);
-        assert_eq!(of(1, false).state, 4 * 6 * 4 * 64 * 64 * 4);
-        assert!(of(8, true).total() < of(8, false).total() / 2);
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The methods as they are chosen, the decorrelated lift as one of its own.
 
-use super::{Layers, LiftSpec, Method, PaperLiteralSpec, StandardSpec, StartState};
+use super::{Layers, LiftSpec, LoraSpec, Method, PaperLiteralSpec, StandardSpec, StartState};
 
 /// A method as it is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +15,19 @@ pub enum MethodKind {
     Decorrelated,
     /// [`Method::PaperLiteral`].
     PaperLiteral,
+    /// [`Method::Lora`].
+    Lora,
 }
 
 impl MethodKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Base,
         Self::Standard,
         Self::Lifted,
         Self::Decorrelated,
         Self::PaperLiteral,
+        Self::Lora,
     ];
 
     /// Which one a method is.
@@ -35,6 +38,7 @@ impl MethodKind {
             Method::Lifted(lift) if lift.decorrelation.is_none() => Self::Lifted,
             Method::Lifted(_) => Self::Decorrelated,
             Method::PaperLiteral(_) => Self::PaperLiteral,
+            Method::Lora(_) => Self::Lora,
         }
     }
 
@@ -46,6 +50,7 @@ impl MethodKind {
             Self::Lifted => "Lifted",
             Self::Decorrelated => "Lifted and decorrelated",
             Self::PaperLiteral => "The paper as printed",
+            Self::Lora => "LoRA",
         }
     }
 
@@ -62,11 +67,13 @@ impl MethodKind {
         };
         let lifted = || match before {
             Method::Lifted(lift) => lift.clone(),
-            Method::Base | Method::Standard(_) | Method::PaperLiteral(_) => LiftSpec {
-                layers: layers.clone(),
-                start: start.clone(),
-                ..LiftSpec::default()
-            },
+            Method::Base | Method::Standard(_) | Method::PaperLiteral(_) | Method::Lora(_) => {
+                LiftSpec {
+                    layers: layers.clone(),
+                    start: start.clone(),
+                    ..LiftSpec::default()
+                }
+            }
         };
         match self {
             Self::Base => Method::Base,
@@ -87,6 +94,11 @@ impl MethodKind {
                 layers,
                 ..PaperLiteralSpec::default()
             }),
+            Self::Lora => Method::Lora(LoraSpec {
+                layers,
+                start,
+                ..LoraSpec::default()
+            }),
         }
     }
 }
@@ -104,6 +116,7 @@ mod tests {
         for kind in [
             MethodKind::Decorrelated,
             MethodKind::Lifted,
+            MethodKind::Lora,
             MethodKind::Standard,
         ] {
             method = kind.method(&method);

@@ -134,6 +134,7 @@ impl Method {
             Self::Standard(standard) => Some((&standard.layers, &standard.start)),
             Self::Lifted(lifted) => Some((&lifted.layers, &lifted.start)),
             Self::PaperLiteral(literal) => Some((&literal.layers, &StartState::Zero)),
+            Self::Lora(lora) => Some((&lora.layers, &lora.start)),
         }
     }
 
@@ -143,6 +144,7 @@ impl Method {
             Self::Base | Self::PaperLiteral(_) => None,
             Self::Standard(standard) => Some((&mut standard.layers, &mut standard.start)),
             Self::Lifted(lifted) => Some((&mut lifted.layers, &mut lifted.start)),
+            Self::Lora(lora) => Some((&mut lora.layers, &mut lora.start)),
         }
     }
 
@@ -153,7 +155,7 @@ impl Method {
     /// The lifted state of a method that has one.
     pub fn lifting(&self) -> Option<Lifting<'_>> {
         match self {
-            Self::Base | Self::Standard(_) => None,
+            Self::Base | Self::Standard(_) | Self::Lora(_) => None,
             Self::Lifted(LiftSpec {
                 layers,
                 start: _,

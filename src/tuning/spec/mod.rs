@@ -9,10 +9,12 @@ use crate::error::{Error, Result};
 
 mod kind;
 mod lifting;
+mod lora;
 
 pub use crate::data::LossOn;
 pub use kind::MethodKind;
 pub use lifting::{LiftKind, LiftRates, Lifting, PaperLiteralSpec};
+pub use lora::{LoraSpec, LoraTargets};
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +27,8 @@ pub enum Method {
     Lifted(LiftSpec),
     /// The paper's recurrence as it is printed, in place of the plain one.
     PaperLiteral(PaperLiteralSpec),
+    /// Low-rank adapters beside frozen matrices, and S_0 if wanted.
+    Lora(LoraSpec),
 }
 
 /// The kernel-lifted state (arXiv 2504.05097, section 3.2) as a branch beside
@@ -263,6 +267,10 @@ pub struct TrainingSpec {
     pub l2wrap: bool,
     /// Recompute activations in the backward pass: less memory, more time.
     pub activation_checkpointing: bool,
+    /// Read texts in windows of so many tokens, a multiple of 16, and carry the state
+    /// and its gradient across them: memory no longer grows with the length of a
+    /// text. All of a text at once without it. The gradient is the same.
+    pub window: Option<usize>,
     /// Which state the run keeps.
     pub select_by: SelectBy,
     /// Stop when the checks have not improved for some time.
@@ -272,6 +280,8 @@ pub struct TrainingSpec {
     /// At most this many validation examples a check, of a validation set; examples
     /// that are held out of people's own are all measured.
     pub validation_limit: Option<usize>,
+    /// Make batches of examples of like length, so that less of a step is padding.
+    pub group_by_length: bool,
     /// Seed of the data order and of everything random.
     pub seed: u64,
 }
@@ -367,10 +377,12 @@ impl Default for TrainingSpec {
             pull_to_start: 0.0,
             l2wrap: false,
             activation_checkpointing: false,
+            window: None,
             select_by: SelectBy::ValidationLoss,
             early_stopping: None,
             validate_every: 50,
             validation_limit: Some(100),
+            group_by_length: false,
             seed: 0,
         }
     }

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | `state.{i}` | S_0 of layer i, [H, N, N] |
 //! | `lift.*` | the branch of a lifted run (`lift_file.rs`) |
+//! | `lora.*` | the adapters of a LoRA run (`lora_file.rs`) |
 //! | `first_moment.{p}`, `second_moment.{p}` | the optimiser's, of parameter p, flat |
-//! | `best.{i}`, `best_lift.*` | the same at the best validation, where there is one |
+//! | `best.{i}`, `best_lift.*`, `best_lora.*` | the same at the best validation, where there is one |
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
@@ -15,6 +16,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
+use super::lora_file::{LoraHeader, lora_tensors};
 use super::state_file::TunedState;
 use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
@@ -29,12 +31,12 @@ const FORMAT: &str = "gosling-checkpoint";
 pub struct TrainerCheckpoint {
     /// Steps taken.
     pub step: usize,
-    /// S_0 of every layer, and the branch.
+    /// S_0 of every layer, the branch and the adapters.
     pub tuned: Tuned,
     /// The layers that are tuned.
     pub layers: Vec<usize>,
     /// The optimiser's moments: of S_0, [tuned layers, H, N, N], then of what
-    /// a branch trains.
+    /// a branch or adapters train.
     pub moments: Vec<MomentValues>,
     /// What was there at the best validation so far.
     pub best: Option<Tuned>,
@@ -54,6 +56,8 @@ struct Header {
     has_best: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lift: Option<LiftHeader>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lora: Option<LoraHeader>,
     n_parameters: usize,
     extra: BTreeMap<String, String>,
 }
@@ -74,6 +78,7 @@ pub fn write_checkpoint(path: impl AsRef<Path>, checkpoint: &TrainerCheckpoint) 
         head_size: state.head_size,
         has_best: checkpoint.best.is_some(),
         lift: checkpoint.tuned.lift.as_ref().map(LiftHeader::new),
+        lora: checkpoint.tuned.lora.as_ref().map(LoraHeader::new),
         n_parameters: checkpoint.moments.len(),
         extra: checkpoint.extra.clone(),
     };
@@ -137,7 +142,7 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
     };
     let checkpoint = TrainerCheckpoint {
         step: header.step,
-        tuned: read_tuned(&header, path, ["state", "lift"], &values)?,
+        tuned: read_tuned(&header, path, ["state", "lift", "lora"], &values)?,
         moments: (0..header.n_parameters)
             .map(|idx| {
                 Ok(MomentValues {
@@ -147,7 +152,12 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
             })
             .collect::<Result<_>>()?,
         best: match header.has_best {
-            true => Some(read_tuned(&header, path, ["best", "best_lift"], &values)?),
+            true => Some(read_tuned(
+                &header,
+                path,
+                ["best", "best_lift", "best_lora"],
+                &values,
+            )?),
             false => None,
         },
         layers: header.layers,
@@ -163,14 +173,17 @@ pub fn checkpoint_in(file: &Checkpoint) -> Result<TrainerCheckpoint> {
 fn read_tuned(
     header: &Header,
     path: &Path,
-    [state, lift]: [&str; 2],
+    [state, lift, lora]: [&str; 3],
     values: &dyn Fn(&str) -> Result<Vec<f32>>,
 ) -> Result<Tuned> {
-    let of_lift = header.lift.clone();
+    let (of_lift, of_lora) = (header.lift.clone(), header.lora.clone());
     Ok(Tuned {
         state: read_state(header, path, state, values)?,
         lift: of_lift
             .map(|header| header.read(path, lift, values))
+            .transpose()?,
+        lora: of_lora
+            .map(|header| header.read(path, lora, values))
             .transpose()?,
     })
 }
@@ -209,11 +222,11 @@ fn read_state(
 fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<NamedValues<'_>> {
     let mut tensors = Vec::new();
     let all = [
-        ("state", "lift", Some(&checkpoint.tuned)),
-        ("best", "best_lift", checkpoint.best.as_ref()),
+        (["state", "lift", "lora"], Some(&checkpoint.tuned)),
+        (["best", "best_lift", "best_lora"], checkpoint.best.as_ref()),
     ];
-    for (prefix, lift_prefix, tuned) in all {
-        let Some(Tuned { state, lift }) = tuned else {
+    for ([prefix, lift_prefix, lora_prefix], tuned) in all {
+        let Some(Tuned { state, lift, lora }) = tuned else {
             continue;
         };
         let shape = vec![state.n_head, state.head_size, state.head_size];
@@ -225,6 +238,7 @@ fn tensors(checkpoint: &TrainerCheckpoint) -> Vec<NamedValues<'_>> {
             ));
         }
         tensors.extend(lift.iter().flat_map(|lift| lift_tensors(lift_prefix, lift)));
+        tensors.extend(lora.iter().flat_map(|lora| lora_tensors(lora_prefix, lora)));
     }
     for (idx, moments) in checkpoint.moments.iter().enumerate() {
         let both = [
@@ -279,6 +293,7 @@ mod tests {
             step: 12,
             tuned: Tuned {
                 state: state(0.5),
+                lora: None,
                 lift: Some(lift(0.5)),
             },
             layers: vec![1],
@@ -290,6 +305,7 @@ mod tests {
                 .to_vec(),
             best: Some(Tuned {
                 state: state(-1.0),
+                lora: None,
                 lift: Some(lift(-2.0)),
             }),
             extra: BTreeMap::from([("best_step".to_owned(), "10".to_owned())]),

@@ -1,6 +1,8 @@
-//! A lifted run as one `.safetensors` file: S_0, Z, write gates, U, gamma, R, the
-//! mean of the features and the seed of Q. Only Gosling reads it; S_0 alone, in the
-//! formats of `state_file.rs`, is what other programs load.
+//! All that a lifted run or a LoRA run trained as one `.safetensors` file: S_0 with
+//! Z, write gates, U, gamma, R, the mean of the features and the seed of Q, or with
+//! the adapters. Only Gosling reads it; S_0 alone, in the formats of
+//! `state_file.rs`, and adapters, in those of `lora_export.rs`, are what other
+//! programs load.
 //!
 //! | tensor | shape |
 //! |---|---|
@@ -11,6 +13,8 @@
 //! | `lift.gamma` | [layers, H] |
 //! | `lift.decorrelation` | R, [layers, H or 1, M, M], where there is one |
 //! | `lift.mean` | [layers, H, M], where it is taken off |
+//! | `lora.{matrix}.a` | A, [layers, rank, in], matrix as in `att.key` |
+//! | `lora.{matrix}.b` | B, [layers, out, rank] |
 
 use std::io::Write as _;
 use std::path::Path;
@@ -19,15 +23,17 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
+use super::lora_file::{LoraHeader, lora_tensors};
 use super::snapshot_file::{is_snapshot, snapshot_in};
 use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
-use crate::tuning::method::tuned::{LiftValues, Tuned};
+use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
 
 const FORMAT: &str = "gosling-lifted-state";
+const LORA_FORMAT: &str = "gosling-lora";
 
 /// What a user should know who gives a lifted run to another program.
 pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support vectors, \
@@ -37,6 +43,14 @@ pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support
 pub const NO_S0_NOTE: &str = "the paper's recurrence works in Gosling only; it replaces the \
      model's own recurrence, so there is no S_0 for other programs (gosling export --fold fits one)";
 
+/// The same of a run that trained adapters and S_0.
+pub const S0_OF_LORA_NOTE: &str = "this is S_0 alone, which belongs to the adapters of its \
+     run; `gosling export RUN --to merged` writes the model that it is for";
+
+/// The same of a run that trained adapters alone.
+pub const NO_S0_OF_LORA_NOTE: &str = "a LoRA run without S_0 has no state; export its adapters \
+     instead (gosling export RUN --to peft, rwkv-peft or merged)";
+
 /// What the metadata says of the tensors.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,40 +58,48 @@ struct Header {
     n_layer: usize,
     n_head: usize,
     head_size: usize,
-    lift: LiftHeader,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lift: Option<LiftHeader>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lora: Option<LoraHeader>,
 }
 
 /// Writes the bundle, reads it back and compares it.
 ///
 /// # Errors
-/// [`Error::Input`] if it is no lifted state, is not finite or reads back
-/// otherwise; [`Error::Io`] if it cannot be written.
+/// [`Error::Input`] if it is S_0 alone, is not finite or reads back otherwise; [`Error::Io`] if it cannot be written.
 pub fn write_bundle(
     tuned: &Tuned,
     path: impl AsRef<Path>,
     metadata: &Metadata,
 ) -> Result<ExportReport> {
     let path = path.as_ref();
-    let refuse = |reason: String| Error::input(path, "lifted state", reason);
-    let Tuned { state, lift } = tuned;
-    let Some(lift) = lift else {
-        return Err(refuse("there is none, the run was not lifted".into()));
+    let refuse = |reason: String| Error::input(path, "tuned parts", reason);
+    let Tuned { state, lift, lora } = tuned;
+    let (format, note) = match (lift, lora) {
+        (None, None) => {
+            let reason = "there are none beside S_0, which has a file of its own";
+            return Err(refuse(reason.into()));
+        }
+        (_, None) => (FORMAT, ONLY_S0_NOTE),
+        (_, Some(_)) => (LORA_FORMAT, S0_OF_LORA_NOTE),
     };
-    check_finite(path, lift)?;
+    check_finite(path, tuned)?;
     let header = Header {
         n_layer: state.n_layer,
         n_head: state.n_head,
         head_size: state.head_size,
-        lift: LiftHeader::new(lift),
+        lift: lift.as_ref().map(LiftHeader::new),
+        lora: lora.as_ref().map(LoraHeader::new),
     };
     let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
     let mut text = metadata.to_text();
     text.extend([
-        ("format".to_owned(), FORMAT.to_owned()),
+        ("format".to_owned(), format.to_owned()),
         ("header".to_owned(), header),
-        ("note".to_owned(), ONLY_S0_NOTE.to_owned()),
+        ("note".to_owned(), note.to_owned()),
     ]);
-    let tensors = tensors(state, lift);
+    let tensors = tensors(tuned);
     let views = tensors
         .iter()
         .map(|(name, shape, values)| {
@@ -118,7 +140,7 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
     let path = file.file();
     let text = |key: &str| file.metadata().get(key).cloned();
     if !is_bundle(file) {
-        let reason = "format is not that of a lifted state of Gosling";
+        let reason = "format is not that of a lifted state or of adapters of Gosling";
         return Err(Error::input(path, "metadata", reason));
     }
     let header = text("header").unwrap_or_default();
@@ -142,8 +164,8 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
         }
         layers.push(values);
     }
-    let lift = header.lift.read(path, "lift", &values)?;
-    check_finite(path, &lift)?;
+    let lift = header.lift.map(|lift| lift.read(path, "lift", &values));
+    let lora = header.lora.map(|lora| lora.read(path, "lora", &values));
     let tuned = Tuned {
         state: TunedState {
             n_layer: header.n_layer,
@@ -151,8 +173,10 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
             head_size: header.head_size,
             layers,
         },
-        lift: Some(lift),
+        lift: lift.transpose()?,
+        lora: lora.transpose()?,
     };
+    check_finite(path, &tuned)?;
     let metadata = Metadata::from_text(path, file.metadata())?;
     Ok((tuned, metadata))
 }
@@ -184,15 +208,17 @@ pub struct Exportable {
     pub state: TunedState,
     /// What it was made from; without figures where it was scaled.
     pub metadata: Metadata,
-    /// Whether more was trained, which works in Gosling only: [`ONLY_S0_NOTE`].
-    pub is_lifted: bool,
+    /// What more was trained, which does not come with S_0: [`ONLY_S0_NOTE`] or
+    /// [`S0_OF_LORA_NOTE`].
+    pub left_behind: Option<&'static str>,
 }
 
 /// S_0 times `alpha` of what a run made: of a bundle, a snapshot or a state file
 /// of any program.
 ///
 /// # Errors
-/// As [`read_tuned`]; [`Error::Input`] with [`NO_S0_NOTE`] where there is no S_0,
+/// As [`read_tuned`]; [`Error::Input`] with [`NO_S0_NOTE`] or
+/// [`NO_S0_OF_LORA_NOTE`] where there is no S_0,
 /// [`Error::Spec`] if `alpha` is not finite.
 pub fn exportable(
     path: impl AsRef<Path>,
@@ -204,12 +230,15 @@ pub fn exportable(
         return Err(Error::spec("alpha", reason));
     }
     let path = path.as_ref();
-    let (Tuned { state, lift }, mut metadata) = read_tuned(path, orientation)?;
+    let (Tuned { state, lift, lora }, mut metadata) = read_tuned(path, orientation)?;
     let beside = metadata.vocabulary.as_ref().and_then(|of| of.beside(path));
     metadata.vocabulary_file = beside.map(|(file, _)| file);
-    let is_lifted = match lift.map(|lift| lift.kind) {
-        None => false,
-        Some(LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent) => true,
+    let has_state = || state.layers.iter().flatten().any(|x| *x != 0.0);
+    let left_behind = match lift.map(|lift| lift.kind) {
+        None if lora.is_none() => None,
+        None if has_state() => Some(S0_OF_LORA_NOTE),
+        None => return Err(Error::input(path, "S_0", NO_S0_OF_LORA_NOTE)),
+        Some(LiftKind::Constant | LiftKind::Decayed | LiftKind::Recurrent) => Some(ONLY_S0_NOTE),
         Some(LiftKind::PaperLiteral) => return Err(Error::input(path, "S_0", NO_S0_NOTE)),
     };
     let metadata = if alpha == 1.0 {
@@ -224,17 +253,18 @@ pub fn exportable(
     Ok(Exportable {
         state: state.scaled(alpha),
         metadata,
-        is_lifted,
+        left_behind,
     })
 }
 
 /// Whether the file says that it is one.
 pub(super) fn is_bundle(file: &Checkpoint) -> bool {
-    file.metadata().get("format").map(String::as_str) == Some(FORMAT)
+    let format = file.metadata().get("format").map(String::as_str);
+    format.is_some_and(|format| [FORMAT, LORA_FORMAT].contains(&format))
 }
 
-fn check_finite(path: &Path, lift: &LiftValues) -> Result<()> {
-    for (name, _, values) in lift_tensors("lift", lift) {
+fn check_finite(path: &Path, tuned: &Tuned) -> Result<()> {
+    for (name, _, values) in beside(tuned) {
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
             let reason = format!("has the number {value}; the run that made it diverged");
             return Err(Error::input(path, name, reason));
@@ -243,22 +273,33 @@ fn check_finite(path: &Path, lift: &LiftValues) -> Result<()> {
     Ok(())
 }
 
-fn tensors<'a>(state: &'a TunedState, lift: &'a LiftValues) -> Vec<NamedValues<'a>> {
+/// The tensors beside S_0.
+fn beside(tuned: &Tuned) -> Vec<NamedValues<'_>> {
+    let lift = tuned.lift.iter();
+    let lora = tuned.lora.iter();
+    lift.flat_map(|lift| lift_tensors("lift", lift))
+        .chain(lora.flat_map(|lora| lora_tensors("lora", lora)))
+        .collect()
+}
+
+fn tensors(tuned: &Tuned) -> Vec<NamedValues<'_>> {
+    let state = &tuned.state;
     let shape = vec![state.n_head, state.head_size, state.head_size];
     let layers = state.layers.iter().enumerate();
-    let mut tensors: Vec<NamedValues<'a>> = layers
+    let mut tensors: Vec<NamedValues<'_>> = layers
         .map(|(layer, values)| {
             let name = format!("state.{layer}");
             (name, shape.clone(), values.as_slice())
         })
         .collect();
-    tensors.extend(lift_tensors("lift", lift));
+    tensors.extend(beside(tuned));
     tensors
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tuning::method::tuned::LiftValues;
     use crate::tuning::spec::LiftKind;
     use crate::tuning::states::state_file::read_state;
 
@@ -271,6 +312,7 @@ mod tests {
                 head_size: 2,
                 layers: vec![numbers(4, 0.5), numbers(4, -1.0)],
             },
+            lora: None,
             lift: Some(LiftValues {
                 layers: vec![1],
                 n_head: 1,

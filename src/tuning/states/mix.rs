@@ -103,9 +103,9 @@ pub fn mix(terms: &[Term]) -> Result<Mix> {
     let mut notes = Vec::new();
     for term in terms {
         let (file, read) = read(term)?;
-        if read.is_lifted {
+        if read.left_behind.is_some() {
             notes.push(format!(
-                "of {} only S_0 is mixed, without its kernel-lifted branch",
+                "of {} only S_0 is mixed, without what was trained beside it",
                 file.display()
             ));
         }

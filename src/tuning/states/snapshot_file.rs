@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `state.{i}` | S_0 of layer i, [H, value, key] |
 //! | `lift.*` | Z, U, gamma, R and the mean of a lifted run (`lift_file.rs`) |
+//! | `lora.*` | A and B of a LoRA run (`lora_file.rs`) |
 //!
 //! Numbers are f16, which pictures and their statistics do not tell from f32;
 //! f32 where one of them is too large for that. Q^T Z follows from Z and the
@@ -18,6 +19,7 @@ use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
+use super::lora_file::{LoraHeader, lora_tensors};
 use super::state_file::{Metadata, TunedState};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
@@ -33,7 +35,7 @@ const OVERHEAD_BYTES: u64 = 8192;
 pub struct Snapshot {
     /// Steps done.
     pub step: usize,
-    /// S_0, and the branch of a lifted run.
+    /// S_0, and the branch or the adapters.
     pub tuned: Tuned,
 }
 
@@ -47,6 +49,8 @@ struct Header {
     head_size: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lift: Option<LiftHeader>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lora: Option<LoraHeader>,
 }
 
 /// Bytes of a snapshot of so many numbers, as f16.
@@ -81,6 +85,7 @@ pub fn write_snapshot_of(
         n_head: state.n_head,
         head_size: state.head_size,
         lift: tuned.lift.as_ref().map(LiftHeader::new),
+        lora: tuned.lora.as_ref().map(LoraHeader::new),
     };
     let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
     let mut text = metadata.to_text();
@@ -130,6 +135,9 @@ fn tensors(tuned: &Tuned) -> Vec<NamedValues<'_>> {
     if let Some(lift) = &tuned.lift {
         tensors.extend(lift_tensors("lift", lift));
     }
+    if let Some(lora) = &tuned.lora {
+        tensors.extend(lora_tensors("lora", lora));
+    }
     tensors
 }
 
@@ -177,6 +185,7 @@ pub fn snapshot_in(file: &Checkpoint) -> Result<Snapshot> {
     };
     let layers = (0..header.n_layer).map(of_layer).collect::<Result<_>>()?;
     let lift = header.lift.map(|lift| lift.read(path, "lift", &values));
+    let lora = header.lora.map(|lora| lora.read(path, "lora", &values));
     Ok(Snapshot {
         step: header.step,
         tuned: Tuned {
@@ -187,6 +196,7 @@ pub fn snapshot_in(file: &Checkpoint) -> Result<Snapshot> {
                 layers,
             },
             lift: lift.transpose()?,
+            lora: lora.transpose()?,
         },
     })
 }
@@ -208,6 +218,7 @@ mod tests {
                     head_size: 2,
                     layers: vec![numbers(4), vec![0.5, largest, -0.25, 0.0]],
                 },
+                lora: None,
                 lift: Some(LiftValues {
                     layers: vec![1],
                     n_head: 1,

@@ -107,6 +107,8 @@ impl TunedState {
 
 /// The file of a run's folder that holds all that a lifted run trained.
 pub const LIFTED_FILE: &str = "lifted.safetensors";
+/// The same of a LoRA run.
+pub const LORA_FILE: &str = "lora.safetensors";
 
 /// The state file that a path stands for: itself, or that of a run's folder.
 ///
@@ -118,8 +120,9 @@ pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_path_buf());
     }
-    // A lifted run has both, and S_0 is a part of it.
-    for inside in [path.join(LIFTED_FILE), path.join(NAME)] {
+    // S_0 is a part of what a lifted run or a LoRA run has.
+    for name in [LIFTED_FILE, LORA_FILE, NAME] {
+        let inside = path.join(name);
         if inside.is_file() {
             return Ok(inside);
         }

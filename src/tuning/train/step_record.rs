@@ -23,6 +23,17 @@ pub struct StepNumbers {
     pub learning_rate: f64,
     /// Numbers of the branch, of a lifted run.
     pub lift: Option<LiftNumbers>,
+    /// Numbers of the adapters, of a LoRA run.
+    pub lora: Option<LoraNumbers>,
+}
+
+/// Numbers of the adapters of a LoRA run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LoraNumbers {
+    /// Norm of all A and B together after the update.
+    pub norm: f64,
+    /// Norm of their gradient before clipping.
+    pub grad_norm: f64,
 }
 
 /// Numbers of the branch of a lifted run.
@@ -97,6 +108,7 @@ struct PendingStep {
     step: usize,
     learning_rate: f64,
     has_lift: bool,
+    has_lora: bool,
     has_r_gradient: bool,
     has_gate: bool,
     has_literal: bool,
@@ -116,12 +128,22 @@ pub(super) struct StepTensors {
     pub state: Tensor<2>,
     /// Of the branch, of a lifted run.
     pub lift: Option<BranchSquares>,
+    /// Of the adapters, of a LoRA run.
+    pub lora: Option<LoraSquares>,
     /// The mean magnitude of the write gates, `[1]`.
     pub gate: Option<Tensor<1>>,
     /// What watches over the paper's recurrence.
     pub guard: Option<BranchGuard>,
     /// In the order of [`DecorrelationNumbers`].
     pub decorrelation: Option<Tensor<1>>,
+}
+
+/// The numbers of all adapters on the device, `[1]` each.
+pub(super) struct LoraSquares {
+    /// The sum of squares of their gradient.
+    pub gradient: Tensor<1>,
+    /// The same of A and B after the step.
+    pub weights: Tensor<1>,
 }
 
 /// The numbers of a branch on the device.
@@ -167,6 +189,13 @@ impl Pending {
             flat(tensors.state),
         ];
         parts.extend(of_lift);
+        let has_lora = tensors.lora.is_some();
+        parts.extend(
+            tensors
+                .lora
+                .into_iter()
+                .flat_map(|lora| [lora.gradient, lora.weights]),
+        );
         let (has_gate, has_literal) = (tensors.gate.is_some(), tensors.guard.is_some());
         parts.extend(tensors.gate);
         parts.extend(
@@ -180,6 +209,7 @@ impl Pending {
             step,
             learning_rate,
             has_lift,
+            has_lora,
             has_r_gradient,
             has_gate,
             has_literal,
@@ -231,6 +261,7 @@ impl Pending {
                 weights: next(n_heads),
                 r_gradient: step.has_r_gradient.then(|| next(1)[0]),
             }),
+            lora: step.has_lora.then(|| next(2)),
             gate: step.has_gate.then(|| next(1)),
             literal: step.has_literal.then(|| next(N_LITERAL)),
             decorrelation: step.has_decorrelation.then(|| next(N_DECORRELATION)),
@@ -256,7 +287,12 @@ impl Pending {
         if !total.is_finite() || !record.scalars[1].is_finite() {
             let worst = |squares: &[f32]| squares.iter().position(|x| !x.is_finite());
             let worst = worst(record.gradient).or_else(|| worst(of_lift));
-            let at = worst.map_or_else(|| "all heads together".to_owned(), place);
+            let of_adapters = record.lora.is_some_and(|lora| !lora[0].is_finite());
+            let everything = match of_adapters {
+                true => "the adapters",
+                false => "all heads together",
+            };
+            let at = worst.map_or_else(|| everything.to_owned(), place);
             let loss = record.scalars[0];
             return Some(format!(
                 "the gradient of {at} is not finite (loss {loss:.4}); a lower learning rate may help"
@@ -271,6 +307,13 @@ impl Pending {
             return Some(format!(
                 "the state of {} would have norm {norm:.3e}; a lower learning rate may help",
                 place(worst)
+            ));
+        }
+        if let Some(lora) = record.lora
+            && let Some((_, norm)) = too_large(&lora[1..], limits.lora)
+        {
+            return Some(format!(
+                "the adapters would have norm {norm:.3e}; a lower learning_rate_lora may help"
             ));
         }
         let (worst, norm) = too_large(record.lift.as_ref()?.weights, limits.lift)?;
@@ -288,6 +331,8 @@ pub(super) struct Limits {
     pub state: f64,
     /// Of Z.
     pub lift: f64,
+    /// Of all adapters together.
+    pub lora: f64,
 }
 
 /// The numbers of one step, read back.
@@ -297,6 +342,8 @@ struct Record<'v> {
     gradient: &'v [f32],
     state: &'v [f32],
     lift: Option<LiftRecord<'v>>,
+    /// Sums of squares of the gradient and of the adapters.
+    lora: Option<&'v [f32]>,
     gate: Option<&'v [f32]>,
     literal: Option<&'v [f32]>,
     decorrelation: Option<&'v [f32]>,
@@ -339,6 +386,10 @@ impl Record<'_> {
                     largest: of(numbers, 1),
                 }),
                 decorrelation,
+            }),
+            lora: self.lora.map(|lora| LoraNumbers {
+                norm: root(&lora[1..]),
+                grad_norm: root(&lora[..1]),
             }),
         }
     }

@@ -1,5 +1,5 @@
-//! State tuning: steps of an optimiser on S_0 and on the branch of a lifted
-//! state, every weight frozen. No threads, no clock, no files.
+//! State tuning: steps of an optimiser on S_0, on the branch of a lifted state and
+//! on adapters, every weight frozen. No threads, no clock, no files.
 
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
@@ -7,7 +7,7 @@ use super::batch::Batch;
 use super::distillation::divergence;
 use super::parameter::Parameter;
 use super::step_record::{Limits, Pending};
-use super::text_loss::{stream, text_loss};
+use super::text_loss::{each_stream, text_loss};
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::state::Start;
@@ -16,15 +16,17 @@ use crate::tuning::inspect::condition_number::Conditions;
 use crate::tuning::inspect::feature_activity::FeatureActivity;
 use crate::tuning::method::lift::Lift;
 use crate::tuning::method::lift_start::LiftStart;
+use crate::tuning::method::lora::Lora;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::{Method, TrainingSpec};
 use crate::tuning::states::checkpoint_file::TrainerCheckpoint;
 use crate::tuning::states::state_file::TunedState;
 
 mod stepping;
+mod windows;
 
 pub use super::step_record::{
-    DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, StepNumbers,
+    DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, LoraNumbers, StepNumbers,
 };
 use crate::kernels::device::read_back::read_f32;
 use crate::tuning::method::tuned::state_tensors;
@@ -33,7 +35,7 @@ use crate::tuning::method::tuned::state_tensors;
 /// recurrence of 32-bit numbers says anything.
 const MAX_STATE_RMS: f64 = 1e4;
 
-/// Trains S_0, the branch of a lifted state, or both, of the chosen layers of a
+/// Trains S_0, the branch of a lifted state or adapters of the chosen layers of a
 /// frozen model.
 ///
 /// Steps are queued on the device and their numbers stay there until
@@ -52,6 +54,7 @@ pub struct Trainer<'a> {
     state: Parameter,
     tunes_state: bool,
     lift: Option<Lift>,
+    lora: Option<Lora>,
     activity: Option<FeatureActivity>,
     /// Whether every step so far was sound, [1, 1, 1, 1].
     sound: Tensor<4, Bool>,
@@ -102,7 +105,7 @@ impl<'a> Trainer<'a> {
         };
         let layers = layers.chosen(model.config().n_layer)?;
         let (tunes_state, lift, activity) = match method.lifting() {
-            None => (true, None, None),
+            None => (method.lora().is_none_or(|of| of.tune_s0), None, None),
             Some(lifting) => {
                 let start = LiftStart::new(model, device, &lifting, examples, leading, training)?;
                 let activity = start.activity;
@@ -110,6 +113,9 @@ impl<'a> Trainer<'a> {
                 (lifting.tune_s0, Some(lift), Some(activity))
             }
         };
+        let lora = method
+            .lora()
+            .map(|spec| Lora::new(spec, training, layers.clone(), model.config(), device));
         let start = state_tensors(start, device);
         let chosen = layers.iter().map(|layer| start[*layer].clone()).collect();
         Ok(Self {
@@ -123,6 +129,7 @@ impl<'a> Trainer<'a> {
             state: Parameter::new(Tensor::cat(chosen, 0), training.optimizer),
             tunes_state,
             lift,
+            lora: lora.transpose()?,
             activity,
             steps_taken: 0,
             teacher: None,
@@ -145,10 +152,20 @@ impl<'a> Trainer<'a> {
         let (Some(teacher), 1..) = (&self.teacher, batch.n_counted()) else {
             return self.loss(batch);
         };
-        let of = |start: &Start| stream(self.model, self.device, start, batch);
-        let (x, taught) = (of(&self.start()), of(teacher));
-        let found = divergence(self.model, x, &taught, &batch.at, None);
-        Ok((f64::from(read_f32(found.sum)?[0]), batch.n_counted()))
+        let streams = |start: &Start| {
+            let mut streams = Vec::new();
+            let windows = (batch, self.training.window);
+            each_stream(self.model, self.device, start, windows, |x, window| {
+                streams.push((x, window.part.at.clone()));
+            });
+            streams
+        };
+        let pairs = streams(&self.start()).into_iter().zip(streams(teacher));
+        let sums: Vec<Tensor<1>> = pairs
+            .map(|((x, at), (taught, _))| divergence(self.model, x, &taught, &at, None).sum)
+            .collect();
+        let sum = Tensor::cat(sums, 0).sum();
+        Ok((f64::from(read_f32(sum)?[0]), batch.n_counted()))
     }
 
     /// The dimensions of the model.
@@ -179,6 +196,7 @@ impl<'a> Trainer<'a> {
         self.pending.read(Limits {
             state: MAX_STATE_RMS * n,
             lift: MAX_STATE_RMS * (n * m as f64).sqrt(),
+            lora: MAX_STATE_RMS * (self.n_of_adapters() as f64).sqrt(),
         })
     }
 
@@ -193,7 +211,8 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Device`] if the loss cannot be read.
     pub fn loss(&self, batch: &Batch) -> Result<(f64, usize)> {
-        text_loss(self.model, self.device, &self.start(), batch)
+        let window = self.training.window;
+        text_loss(self.model, self.device, &self.start(), batch, window)
     }
 
     /// The largest condition number of an R over layers and heads; none without
@@ -227,7 +246,12 @@ impl<'a> Trainer<'a> {
         })
     }
 
-    /// The present state and branch.
+    /// Numbers of the adapters; 0 without any.
+    fn n_of_adapters(&self) -> usize {
+        self.lora.as_ref().map_or(0, Lora::n_parameters)
+    }
+
+    /// The present state, branch and adapters.
     ///
     /// # Errors
     /// [`Error::Device`] if they cannot be read.
@@ -235,6 +259,7 @@ impl<'a> Trainer<'a> {
         Ok(Tuned {
             state: self.state()?,
             lift: self.lift.as_ref().map(Lift::values).transpose()?,
+            lora: self.lora.as_ref().map(Lora::values).transpose()?,
         })
     }
 
@@ -246,6 +271,9 @@ impl<'a> Trainer<'a> {
         let mut moments = vec![self.state.moments()?];
         if let Some(lift) = &self.lift {
             moments.extend(lift.parameter_moments()?);
+        }
+        if let Some(lora) = &self.lora {
+            moments.extend(lora.parameter_moments()?);
         }
         Ok(TrainerCheckpoint {
             step: self.steps_taken,
@@ -271,11 +299,11 @@ impl<'a> Trainer<'a> {
             );
             return Err(Error::spec("checkpoint", reason));
         }
-        let Some((of_state, of_lift)) = checkpoint.moments.split_first() else {
+        let Some((of_state, of_others)) = checkpoint.moments.split_first() else {
             return Err(Error::spec("checkpoint", "has no moments"));
         };
         match (&mut self.lift, &checkpoint.tuned.lift) {
-            (Some(lift), Some(values)) => lift.restore(values, of_lift)?,
+            (Some(lift), Some(values)) => lift.restore(values, of_others)?,
             (None, None) => {}
             (Some(_), None) => {
                 let reason = "has no lifted state, but this run has one";
@@ -283,6 +311,14 @@ impl<'a> Trainer<'a> {
             }
             (None, Some(_)) => {
                 let reason = "has a lifted state, but this run has none";
+                return Err(Error::spec("checkpoint", reason));
+            }
+        }
+        match (&mut self.lora, &checkpoint.tuned.lora) {
+            (Some(lora), Some(values)) => lora.restore(values, of_others)?,
+            (None, None) => {}
+            (Some(_), None) | (None, Some(_)) => {
+                let reason = "has adapters and this run has none, or the other way round";
                 return Err(Error::spec("checkpoint", reason));
             }
         }
@@ -317,6 +353,10 @@ impl<'a> Trainer<'a> {
         Start {
             wkv: self.layer_states(),
             branches: branches.unwrap_or_default(),
+            adapters: self
+                .lora
+                .as_ref()
+                .map_or_else(Vec::new, |lora| lora.adapters(n_layer)),
         }
     }
 
@@ -343,3 +383,5 @@ fn sound(device: &Device) -> Tensor<4, Bool> {
 mod lifted_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;

@@ -92,6 +92,7 @@ fn start_from(method: &mut Method, path: PathBuf) {
     match method {
         Method::Standard(standard) => standard.start = file,
         Method::Lifted(lift) => lift.start = file,
+        Method::Lora(lora) => lora.start = file,
         Method::Base | Method::PaperLiteral(_) => {
             *method = Method::Standard(StandardSpec {
                 start: file,

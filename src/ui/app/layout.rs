@@ -7,6 +7,7 @@ use eframe::egui::{
 
 use super::App;
 use crate::persist::spec_file::fields;
+use crate::protocol::event::RunId;
 use crate::protocol::fields::field_name;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
@@ -15,6 +16,7 @@ use crate::ui::compare::view::compare_ui;
 use crate::ui::config::form::{FormContext, config_form_ui};
 use crate::ui::dialogs::data_preview::view::data_ui;
 use crate::ui::dialogs::export::view::export_ui;
+use crate::ui::dialogs::get_model::view::get_model_ui;
 use crate::ui::dialogs::mix::view::mix_ui;
 use crate::ui::dialogs::rate_search::view::rate_ui;
 use crate::ui::dialogs::sampling::view::sampling_ui;
@@ -25,6 +27,8 @@ use crate::ui::playground::view::playground_ui;
 use crate::ui::runs::details::view::details_ui;
 use crate::ui::runs::labels::labels_ui;
 use crate::ui::runs::panel::{Told, runs_panel_ui};
+use crate::ui::runs::table::Sweeps;
+use crate::ui::runs::table::view::run_table_ui;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::Workspace;
@@ -194,6 +198,18 @@ impl App {
             Tab::Compare => actions.extend(compare_ui(ui, workspace, &mut self.compare)),
             Tab::Items => items_ui(ui, workspace, &mut self.items),
             Tab::Adapt => adapt_ui(ui, workspace, &mut self.adapt),
+            Tab::Table => {
+                let sweep_of = |run: &RunId| {
+                    let folder = sweep.role_of(run).folder?;
+                    Some(folder.file_name()?.to_string_lossy().into_owned())
+                };
+                let sweeps = Sweeps {
+                    n_known: sweep.known.len(),
+                    of: &sweep_of,
+                };
+                let table = &mut self.runs.table;
+                actions.extend(run_table_ui(ui, workspace, table, sweeps));
+            }
             Tab::Playground => {
                 // The worker of the window, which answers prompts, is free while a
                 // sweep is on.
@@ -217,6 +233,8 @@ impl App {
         actions.extend(export_ui(ctx, &mut self.export.open));
         actions.extend(mix_ui(ctx, &mut self.mix.open));
         actions.extend(sampling_ui(ctx, &mut self.sampling));
+        let room = self.config.forecast.room(&self.workspace.draft);
+        actions.extend(get_model_ui(ctx, &mut self.models, room));
         let Workspace {
             store,
             queue,

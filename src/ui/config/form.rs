@@ -300,9 +300,10 @@ fn estimate_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Action> 
         None => {
             let text = match draft.method {
                 Method::Base => "No training steps",
-                Method::Standard(_) | Method::Lifted(_) | Method::PaperLiteral(_) => {
-                    "Time is known after a similar run"
-                }
+                Method::Standard(_)
+                | Method::Lifted(_)
+                | Method::PaperLiteral(_)
+                | Method::Lora(_) => "Time is known after a similar run",
             };
             line_ui(ui, text);
         }

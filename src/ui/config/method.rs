@@ -9,11 +9,12 @@ use crate::ui::shell::theme::palette;
 use crate::ui::widgets::field_row::{FieldContext, hint, optional_note};
 
 /// The paper's recurrence comes by a preset, and then has a card too.
-const OFFERED: [MethodKind; 4] = [
+const OFFERED: [MethodKind; 5] = [
     MethodKind::Base,
     MethodKind::Standard,
     MethodKind::Lifted,
     MethodKind::Decorrelated,
+    MethodKind::Lora,
 ];
 
 /// Draws the cards.
@@ -30,7 +31,7 @@ pub fn method_ui(ui: &mut Ui, field: &Field, method: &mut Method, beside: FieldC
     optional_note(ui, field, beside.problem);
 }
 
-/// What a method adds to the one above it.
+/// What a method adds to the one above it; LoRA to Base.
 fn adds(kind: MethodKind) -> &'static str {
     match kind {
         MethodKind::Base => "Trains nothing; measures the untuned model.",
@@ -41,6 +42,9 @@ fn adds(kind: MethodKind) -> &'static str {
         MethodKind::Decorrelated => "Adds R, which decorrelates the features: z = R φ(r)",
         MethodKind::PaperLiteral => {
             "Replaces the model\u{2019}s recurrence by one over R φ: y = Z R φ(r)"
+        }
+        MethodKind::Lora => {
+            "Trains low-rank adapters beside frozen matrices: W x + (α / rank) B A x"
         }
     }
 }

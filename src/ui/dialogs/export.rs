@@ -12,9 +12,11 @@ use crate::persist::run_numbers::write_numbers;
 use crate::protocol::event::RunId;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
-use crate::tuning::spec::Method;
+use crate::tuning::spec::{LoraSpec, Method};
 use crate::tuning::states::alpha_scan::{AlphaLoss, best_alpha, scanned_alphas};
-use crate::tuning::states::lift_bundle::{Exportable, NO_S0_NOTE, ONLY_S0_NOTE, exportable};
+use crate::tuning::states::lift_bundle::{
+    Exportable, NO_S0_NOTE, NO_S0_OF_LORA_NOTE, ONLY_S0_NOTE, S0_OF_LORA_NOTE, exportable,
+};
 use crate::tuning::states::state_file::{ExportFormat, PthDType, export, locate_state};
 use crate::ui::shared::background::{Background, Threads};
 use crate::ui::shared::workspace::Workspace;
@@ -41,6 +43,10 @@ pub enum NotExported {
     Lift,
     /// All of it: there is no S_0.
     Everything,
+    /// The adapters beside S_0.
+    Adapters,
+    /// Adapters, which are all that there is.
+    AdaptersAlone,
 }
 
 impl NotExported {
@@ -50,6 +56,16 @@ impl NotExported {
             Self::Nothing => None,
             Self::Lift => Some(ONLY_S0_NOTE),
             Self::Everything => Some(NO_S0_NOTE),
+            Self::Adapters => Some(S0_OF_LORA_NOTE),
+            Self::AdaptersAlone => Some(NO_S0_OF_LORA_NOTE),
+        }
+    }
+
+    /// Whether there is an S_0 to export.
+    pub fn has_state(self) -> bool {
+        match self {
+            Self::Nothing | Self::Lift | Self::Adapters => true,
+            Self::Everything | Self::AdaptersAlone => false,
         }
     }
 }
@@ -89,6 +105,8 @@ impl ExportDialog {
                 Method::Base | Method::Standard(_) => NotExported::Nothing,
                 Method::Lifted(_) => NotExported::Lift,
                 Method::PaperLiteral(_) => NotExported::Everything,
+                Method::Lora(LoraSpec { tune_s0: true, .. }) => NotExported::Adapters,
+                Method::Lora(_) => NotExported::AdaptersAlone,
             },
             format: FORMATS[0],
             alpha: 1.0,

@@ -67,9 +67,10 @@ fn key(spec: &RunSpec) -> RunSpec {
         ..
     } = spec.clone();
     // The rate of a branch is tried in proportion to that of S_0.
-    let rate = match method.lifting() {
-        Some(_) => training.learning_rate,
-        None => TrainingSpec::default().learning_rate,
+    let has_other_rates = method.lifting().is_some() || method.lora().is_some();
+    let rate = match has_other_rates {
+        true => training.learning_rate,
+        false => TrainingSpec::default().learning_rate,
     };
     let TrainingSpec {
         steps,
@@ -121,6 +122,9 @@ fn take_rate(draft: &mut RunSpec, rate: f64) {
         Method::Lifted(lift) => {
             lift.learning_rate_lift = rounded(lift.learning_rate_lift * factor);
             of_rule(&mut lift.decorrelation);
+        }
+        Method::Lora(lora) => {
+            lora.learning_rate_lora = rounded(lora.learning_rate_lora * factor);
         }
         Method::PaperLiteral(literal) => {
             literal.learning_rate_lift = rounded(literal.learning_rate_lift * factor);

@@ -20,6 +20,7 @@ use crate::ui::shell::shortcuts::START;
 use crate::ui::shell::theme::{FOCUS_RING, blend, palette, run_colour};
 use crate::ui::widgets::accuracy::headline;
 use crate::ui::widgets::controls::{cut_middle, empty_state, from_right, group_title, weak_small};
+use crate::ui::widgets::markdown::markdown_ui;
 use crate::ui::widgets::run_menu::run_menu_ui;
 use crate::ui::widgets::status_mark::{
     paint_status_mark, status_colour, status_sentence, status_share, status_word,
@@ -384,7 +385,7 @@ fn hover_ui(ui: &mut Ui, run: &Run) {
         weak_small(ui, run.labels.tags_text());
     }
     if !run.labels.note.is_empty() {
-        ui.label(&run.labels.note);
+        markdown_ui(ui, &run.labels.note);
     }
     weak_small(ui, run.folder.display().to_string());
 }

@@ -104,6 +104,12 @@ pub enum Action {
     StopScoring,
     /// Ask no more.
     CloseScoring,
+    /// Read the value directions of the chosen head in tokens.
+    ReadLens,
+    /// Measure what each head of the state is worth.
+    AblateHeads,
+    /// End that with what is known.
+    StopAblation,
     /// Answer the prompt.
     Generate,
     /// Do something with a blind test.
@@ -124,6 +130,8 @@ pub enum Action {
     AcceptChanges(QueueRequest),
     /// Make the configuration that of a run.
     UseSpecOf(RunId),
+    /// The same with its state as the start state.
+    StartFrom(RunId),
     /// Make the configuration that of a preset.
     UsePreset(&'static str),
     /// Make the configuration what it was before it was changed last.
@@ -144,6 +152,14 @@ pub enum Action {
     StopSampling,
     /// Make this the training data of the configuration.
     UseData(DataSource),
+    /// List the published models.
+    OpenModels,
+    /// Download one by its name.
+    GetModel(&'static str),
+    /// End the download, and keep what has come.
+    CancelModel,
+    /// Make a file the model of the configuration.
+    UseModel(PathBuf),
     /// Ask for a path.
     Choose(PathFor),
     /// Put the draft on the clipboard, as a command line.

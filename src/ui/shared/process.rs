@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use crate::error::{Error, Result};
+use crate::kernels::device::{BACKEND, language_choice};
+use crate::shell::without_console;
 
 /// What is read of the end of what it said.
 const SAID_BYTES: u64 = 4096;
@@ -49,8 +51,10 @@ impl Process {
             Some(path) => Stdio::from(create(path)?),
             None => Stdio::null(),
         };
-        let mut child = Command::new(program)
+        let mut child = without_console(&mut Command::new(program))
             .args(arguments)
+            // As the window was told to.
+            .env(BACKEND, language_choice().to_string())
             .stdin(Stdio::piped())
             .stdout(results)
             .stderr(complaints)

@@ -1,10 +1,12 @@
 //! The numbers of a run that are plotted.
 
+use serde::{Deserialize, Serialize};
+
 use crate::runs::run::Run;
 use crate::runs::series::Series;
 
 /// A number that is plotted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Metric {
     /// Training and validation loss.
     Loss,
@@ -22,10 +24,14 @@ pub enum Metric {
     DecorrelationNorm,
     /// Norm of Z.
     LiftNorm,
+    /// Norm of the adapters.
+    LoraNorm,
     /// Learning rate of S_0.
     LearningRate,
     /// Learning rate of Z.
     LiftRate,
+    /// Learning rate of the adapters.
+    LoraRate,
     /// Learning rate of R.
     DecorrelationRate,
     /// Share of held-out questions that are answered right.
@@ -36,17 +42,19 @@ pub enum Metric {
 
 impl Metric {
     /// Every metric but the loss, in the order in which they stand below it.
-    pub const SMALL: [Self; 12] = [
+    pub const SMALL: [Self; 14] = [
         Self::HeldOutAccuracy,
         Self::DecorrelationLoss,
         Self::OffDiagonal,
         Self::GradNorm,
         Self::StateNorm,
         Self::LiftNorm,
+        Self::LoraNorm,
         Self::FeatureRms,
         Self::DecorrelationNorm,
         Self::LearningRate,
         Self::LiftRate,
+        Self::LoraRate,
         Self::DecorrelationRate,
         Self::TokensPerSec,
     ];
@@ -62,8 +70,10 @@ impl Metric {
             Self::FeatureRms => "Feature size",
             Self::DecorrelationNorm => "Norm of R",
             Self::LiftNorm => "Norm of Z",
+            Self::LoraNorm => "Norm of adapters",
             Self::LearningRate => "Learning rate",
             Self::LiftRate => "Learning rate of Z",
+            Self::LoraRate => "Learning rate of LoRA",
             Self::DecorrelationRate => "Learning rate of R",
             Self::HeldOutAccuracy => "Held-out accuracy",
             Self::TokensPerSec => "Speed",
@@ -81,8 +91,10 @@ impl Metric {
             Self::FeatureRms => "rms of z = R φ",
             Self::DecorrelationNorm => "|R|",
             Self::LiftNorm => "|Z| over all layers",
+            Self::LoraNorm => "of all A and B",
             Self::LearningRate => "η of S₀",
             Self::LiftRate => "η of the lifted state",
+            Self::LoraRate => "η of A and B",
             Self::DecorrelationRate => "η of its schedule or rule",
             Self::HeldOutAccuracy => "share of correct answers, from 0 to 1",
             Self::TokensPerSec => "tokens per second",
@@ -101,8 +113,10 @@ impl Metric {
             Self::FeatureRms => &series.feature_rms,
             Self::DecorrelationNorm => &series.decorrelation_norm,
             Self::LiftNorm => &series.lift_norm,
+            Self::LoraNorm => &series.lora_norm,
             Self::LearningRate => &series.learning_rate,
             Self::LiftRate => &series.lift_rate,
+            Self::LoraRate => &series.lora_rate,
             Self::DecorrelationRate => &series.decorrelation_rate,
             Self::HeldOutAccuracy => &series.validation_accuracy,
             Self::TokensPerSec => &series.tokens_per_sec,
@@ -122,7 +136,9 @@ impl Metric {
             | Self::FeatureRms
             | Self::DecorrelationNorm
             | Self::LiftNorm
+            | Self::LoraNorm
             | Self::LiftRate
+            | Self::LoraRate
             | Self::DecorrelationRate
             | Self::HeldOutAccuracy => false,
         }
@@ -139,8 +155,10 @@ impl Metric {
             | Self::FeatureRms
             | Self::DecorrelationNorm
             | Self::LiftNorm
+            | Self::LoraNorm
             | Self::LearningRate
             | Self::LiftRate
+            | Self::LoraRate
             | Self::DecorrelationRate => true,
             Self::HeldOutAccuracy | Self::TokensPerSec => false,
         }
@@ -157,10 +175,12 @@ impl Metric {
             Self::StateNorm
             | Self::LearningRate
             | Self::LiftRate
+            | Self::LoraRate
             | Self::DecorrelationRate
             | Self::FeatureRms
             | Self::DecorrelationNorm
             | Self::LiftNorm
+            | Self::LoraNorm
             | Self::HeldOutAccuracy => false,
         }
     }

@@ -11,7 +11,8 @@
 //! ```
 //!
 //! The first layer's value, `v_first`, comes before any tuned state has acted,
-//! so no gradient of it is formed.
+//! so no gradient of it is formed here. Where that value is trained itself, its
+//! gradient is what that of `value` leaves of that of `v`.
 
 mod cpu;
 mod gpu;

@@ -33,6 +33,7 @@ fn step(idx: usize, loss: f64) -> StepNumbers {
         state_norm: 1.0,
         learning_rate: 0.1,
         lift: None,
+        lora: None,
     }
 }
 

@@ -20,6 +20,7 @@ fn tuned(model: &Rwkv7) -> Tuned {
     unit.iter_mut().step_by(n + 1).for_each(|x| *x = 1.0);
     Tuned {
         state,
+        lora: None,
         lift: Some(LiftValues {
             layers: vec![2],
             n_head: h,

@@ -5,16 +5,16 @@ use burn::tensor::Tensor;
 use super::{MAX_STATE_RMS, Trainer};
 use crate::error::{Error, Result};
 use crate::model::branch::BranchGuard;
-use crate::model::{LossOptions, TapeOptions};
 use crate::tuning::method::decorrelation::SecondMoments;
 use crate::tuning::method::lift::{Lift, LiftGradients};
+use crate::tuning::method::lora::{LoraGradients, LoraProposal};
 use crate::tuning::train::batch::Batch;
-use crate::tuning::train::distillation::divergence;
 use crate::tuning::train::parameter::head_squares;
 use crate::tuning::train::schedule::learning_rate;
 use crate::tuning::train::step_gradients::{LiftSums, StepGradients};
-use crate::tuning::train::step_record::{BranchSquares, MAX_LITERAL_STATE, StepTensors};
-use crate::tuning::train::text_loss::stream;
+use crate::tuning::train::step_record::{
+    BranchSquares, LoraSquares, MAX_LITERAL_STATE, StepTensors,
+};
 
 /// What a step knows of the branch: sums over its batches, moments of the
 /// features with A = R E R^T, and the gradients of its parameters.
@@ -22,6 +22,28 @@ struct LiftStep {
     sums: LiftSums,
     moments: Option<(SecondMoments, Tensor<4>)>,
     gradients: LiftGradients,
+}
+
+/// What a step leads to, on the device.
+struct Updated {
+    /// Sums of squares of S_0, [layers, H].
+    state: Tensor<2>,
+    /// The same of Z.
+    weights: Option<Tensor<2>>,
+    /// The sum of squares of all adapters, `[1]`.
+    lora: Option<Tensor<1>>,
+    /// The numbers of the decorrelation.
+    decorrelation: Option<Tensor<1>>,
+}
+
+/// What a step is judged by beside the gradient and S_0.
+struct Seen<'a> {
+    /// Sums of squares of Z, [layers, H].
+    lift: Option<&'a Tensor<2>>,
+    /// What watches over a recurrence.
+    guard: Option<&'a BranchGuard>,
+    /// The sum of squares of all adapters, `[1]`.
+    lora: Option<&'a Tensor<1>>,
 }
 
 impl LiftStep {
@@ -63,7 +85,12 @@ impl Trainer<'_> {
             return Err(Error::spec("data.loss_on", reason));
         }
         let scale = 1.0 / n_counted as f32;
-        let StepGradients { loss, state, lift } = self.gradient(micro_batches, scale);
+        let StepGradients {
+            loss,
+            state,
+            lift,
+            lora,
+        } = self.gradient(micro_batches, scale);
         let state = self.pulled(state);
         let mut lift_step = self.lift_step(lift);
         let heads = self.state_gradient_squares(&state);
@@ -80,8 +107,13 @@ impl Trainer<'_> {
                 square = square + r.clone();
             }
         }
+        let of_lora = lora.as_ref().map(LoraGradients::square);
+        if let Some(of_lora) = &of_lora {
+            square = square + of_lora.clone();
+        }
         let norm = square.sqrt();
         let state = self.clipped(state, &norm);
+        let lora = lora.map(|lora| lora.map(|gradient| self.clipped(gradient, &norm)));
         if let Some(LiftStep { gradients, .. }) = &mut lift_step {
             gradients.weights = self.clipped(gradients.weights.clone(), &norm);
             for gradient in [&mut gradients.gate, &mut gradients.r] {
@@ -90,8 +122,12 @@ impl Trainer<'_> {
             }
         }
         let guard = lift_step.as_ref().and_then(|step| step.sums.guard());
-        let (of_state, weights, decorrelation) =
-            self.update(state, lift_step, &norm, learning_rate);
+        let Updated {
+            state: of_state,
+            weights,
+            lora: to_lora,
+            decorrelation,
+        } = self.update(state, lift_step, lora, &norm, learning_rate);
         self.steps_taken += 1;
         let record = StepTensors {
             loss: loss * scale,
@@ -105,6 +141,9 @@ impl Trainer<'_> {
                     weights,
                     r_gradient: r,
                 }),
+            lora: of_lora
+                .zip(to_lora)
+                .map(|(gradient, weights)| LoraSquares { gradient, weights }),
             gate: self.lift.as_ref().and_then(Lift::mean_gate),
             guard,
             decorrelation,
@@ -133,15 +172,15 @@ impl Trainer<'_> {
         }
     }
 
-    /// Takes the step if it is sound. Gives the sums of squares of S_0 and Z
-    /// that it leads to, [layers, H] each, and the numbers of the decorrelation.
+    /// Takes the step if it is sound.
     fn update(
         &mut self,
         state: Tensor<4>,
         lift: Option<LiftStep>,
+        lora: Option<LoraGradients>,
         norm: &Tensor<1>,
         learning_rate: f64,
-    ) -> (Tensor<2>, Option<Tensor<2>>, Option<Tensor<1>>) {
+    ) -> Updated {
         let step_idx = self.steps_taken;
         let trained = self.tunes_state;
         let proposal = trained.then(|| self.state.propose(state, learning_rate, step_idx));
@@ -158,7 +197,17 @@ impl Trainer<'_> {
             .as_ref()
             .map(|(p, ..)| head_squares(&p.weights.value));
         let guard = of_lift.as_ref().and_then(|(_, sums, _)| sums.guard());
-        self.judge(norm, &of_state, squares.as_ref(), guard.as_ref());
+        let of_lora = match (&self.lora, lora) {
+            (Some(own), Some(gradients)) => Some(own.propose(gradients, learning_rate, step_idx)),
+            _ => None,
+        };
+        let of_adapters = of_lora.as_ref().map(LoraProposal::square);
+        let seen = Seen {
+            lift: squares.as_ref(),
+            guard: guard.as_ref(),
+            lora: of_adapters.as_ref(),
+        };
+        self.judge(norm, &of_state, seen);
         if let Some(proposal) = proposal {
             self.state.accept(proposal, &self.sound);
         }
@@ -168,7 +217,15 @@ impl Trainer<'_> {
             }
             _ => None,
         };
-        (of_state, squares, numbers)
+        if let (Some(own), Some(proposal)) = (&mut self.lora, of_lora) {
+            own.accept(proposal, &self.sound);
+        }
+        Updated {
+            state: of_state,
+            weights: squares,
+            lora: of_adapters,
+            decorrelation: numbers,
+        }
     }
 
     /// With the gradient of the pull to the start.
@@ -194,13 +251,8 @@ impl Trainer<'_> {
 
     /// Whether a step to these sums of squares, [layers, H], is sound, and all
     /// steps before it were.
-    fn judge(
-        &mut self,
-        norm: &Tensor<1>,
-        state: &Tensor<2>,
-        lift: Option<&Tensor<2>>,
-        guard: Option<&BranchGuard>,
-    ) {
+    fn judge(&mut self, norm: &Tensor<1>, state: &Tensor<2>, seen: Seen<'_>) {
+        let Seen { lift, guard, lora } = seen;
         let n = self.model.config().head_size;
         // Comparisons are false for what is not a number.
         let mut now = norm.clone().lower_equal_elem(f32::MAX);
@@ -209,6 +261,10 @@ impl Trainer<'_> {
         if let (Some(squares), Some(lift)) = (lift, &self.lift) {
             let [_, _, _, m] = lift.weights().dims();
             now = now.bool_and(squares.clone().max().lower_equal_elem(limit(n * m)));
+        }
+        if let Some(square) = lora {
+            let most = limit(self.n_of_adapters());
+            now = now.bool_and(square.clone().lower_equal_elem(most));
         }
         if let Some(guard) = guard {
             let largest = guard.largest.clone();
@@ -220,46 +276,13 @@ impl Trainer<'_> {
     /// The loss and its gradients in what is tuned, summed over the batches;
     /// each batch's gradient is taken times `scale`.
     fn gradient(&self, micro_batches: &[Batch], scale: f32) -> StepGradients {
-        let tape = TapeOptions {
-            first_layer: self.layers[0],
-            recompute: self.training.activation_checkpointing,
-        };
-        let options = LossOptions {
-            gradient_scale: Some(scale),
-            l2wrap: self.training.l2wrap,
-        };
         let mut total: Option<StepGradients> = None;
         let start = self.start();
         let counted = micro_batches.iter().enumerate();
         for (idx, batch) in counted.filter(|(_, batch)| batch.n_counted() > 0) {
-            let state = start.state(self.model.config(), batch.n_batch, self.device);
-            let state = state.with_padding(self.real(batch));
-            let (x, tape) = self.model.forward_taped(self.tokens(batch), state, tape);
-            let (sum, dx) = match &self.teacher {
-                None => {
-                    let loss = self.model.loss(x, &batch.at, &batch.targets, options);
-                    (loss.sum, loss.dx)
-                }
-                Some(teacher) => {
-                    let taught = stream(self.model, self.device, teacher, batch);
-                    let found = divergence(self.model, x, &taught, &batch.at, Some(scale));
-                    (found.sum, found.dx)
-                }
-            };
-            let Some(dx) = dx else {
-                unreachable!("a gradient was asked for")
-            };
             let lift = self.lift.as_ref();
             let at = lift.and_then(|lift| lift.positions(batch, self.steps_taken, idx));
-            let n_positions = at.as_ref().map_or(0, Vec::len);
-            let at = at.map(|at| Lift::indices(&at, self.device));
-            let gradients = self.model.backward(tape, dx, at.as_ref());
-            let first = self.layers[0];
-            let chosen = self
-                .layers
-                .iter()
-                .map(|layer| gradients[layer - first].clone());
-            let part = StepGradients::new(sum, chosen.collect(), n_positions);
+            let part = self.batch_gradient(batch, at.as_deref(), &start, scale);
             total = Some(match total {
                 None => part,
                 Some(total) => total.add(part),

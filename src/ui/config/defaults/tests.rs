@@ -6,7 +6,8 @@ use crate::persist::spec_file::set_field;
 use crate::protocol::fields::choice::Choice as _;
 use crate::protocol::run_spec::DataSource;
 use crate::tuning::spec::{
-    DecorrelationSpec, EarlyStopping, LiftSpec, Method, OptimizerSpec, PaperLiteralSpec, Schedule,
+    DecorrelationSpec, EarlyStopping, LiftSpec, LoraSpec, Method, OptimizerSpec, PaperLiteralSpec,
+    Schedule,
 };
 
 /// Runs that have every field between them.
@@ -37,6 +38,7 @@ fn drafts() -> Vec<RunSpec> {
         });
     }
     add(&|draft| draft.method = Method::PaperLiteral(PaperLiteralSpec::default()));
+    add(&|draft| draft.method = Method::Lora(LoraSpec::default()));
     add(&|draft| draft.method = Method::Base);
     drafts
 }

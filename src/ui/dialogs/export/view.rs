@@ -5,7 +5,7 @@ use std::path::Path;
 use eframe::egui::{Button, Context, DragValue, RichText, Spinner, TextEdit, Ui};
 
 use super::{ExportDialog, FORMATS, NotExported, format_words};
-use crate::tuning::states::state_file::{LIFTED_FILE, NO_LLAMA_CPP};
+use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, NO_LLAMA_CPP};
 use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::theme::{GAP, palette};
@@ -27,7 +27,11 @@ pub fn export_ui(ctx: &Context, exporting: &mut Option<ExportDialog>) -> Vec<Act
         if let Some(note) = asked.stays.note() {
             let warning = palette(ui.visuals()).warning;
             ui.label(RichText::new(format!("Note that {note}.")).color(warning));
-            let whole = asked.folder.join(LIFTED_FILE);
+            let whole = match asked.stays {
+                NotExported::Adapters | NotExported::AdaptersAlone => LORA_FILE,
+                NotExported::Nothing | NotExported::Lift | NotExported::Everything => LIFTED_FILE,
+            };
+            let whole = asked.folder.join(whole);
             weak_small(ui, format!("The complete state is in {}.", whole.display()));
         }
         weak_small(ui, NO_LLAMA_CPP);
@@ -37,8 +41,8 @@ pub fn export_ui(ctx: &Context, exporting: &mut Option<ExportDialog>) -> Vec<Act
         ui.add_space(GAP);
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
-                let is_there = asked.stays != NotExported::Everything;
-                let can_write = is_there && !asked.is_busy && !asked.path.trim().is_empty();
+                let can_write =
+                    asked.stays.has_state() && !asked.is_busy && !asked.path.trim().is_empty();
                 if primary_button(ui, "Export state", can_write, 130.0).clicked() {
                     actions.push(Action::Export);
                 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::follow::{Ending, INTERRUPTED, follow, interrupts};
-use super::progress::Progress;
+use crate::cli::follow::{Ending, INTERRUPTED, follow, interrupts};
+use crate::cli::progress::Progress;
 use crate::error::{Error, Result};
 use crate::persist::run_folder::RunFolder;
 use crate::protocol::command::{Command, ResumeChanges};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::this_program;
+use crate::cli::this_program;
 use crate::error::Result;
 use crate::kernels::device::{DeviceChoice, mebibytes, memory_of};
 use crate::persist::run_history::past_runs;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::table::columns;
+use crate::cli::table::columns;
 use crate::model::checkpoint::{content_digits, shown};
 use crate::tuning::states::state_file::Metadata;
 

@@ -1,9 +1,9 @@
 //! The result of a run as a table.
 
-use super::progress::{duration, short};
-use super::quoted;
-use super::table::columns;
 use crate::bench::Accuracy;
+use crate::cli::progress::{duration, short};
+use crate::cli::quoted;
+use crate::cli::table::columns;
 use crate::model::TextStart;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use crate::protocol::run_spec::CheckpointSource;
@@ -134,7 +134,7 @@ fn speed(run: &Run) -> String {
 /// What was written, and what each file is for.
 fn files(run: &Run) -> String {
     let mut rows = Vec::new();
-    let mut is_lifted = false;
+    let mut is_part = false;
     for exported in &run.exported {
         let path = quoted(&exported.path);
         let extension = exported.path.extension().unwrap_or_default();
@@ -150,8 +150,14 @@ fn files(run: &Run) -> String {
                 path,
                 "the whole lifted state, which only Gosling loads".into(),
             ]);
-            is_lifted = true;
-        } else if is_lifted {
+            is_part = true;
+        } else if exported.path.ends_with("lora.safetensors") {
+            rows.push(vec![
+                path,
+                "the adapters with all that the run trained, for Gosling".into(),
+            ]);
+            is_part = true;
+        } else if is_part {
             rows.push(vec![path, "S_0 alone, and so are the files below".into()]);
         } else {
             rows.push(vec![
@@ -174,8 +180,23 @@ fn files(run: &Run) -> String {
         format!("gosling generate{model} --state {folder} \"a prompt\""),
         "continues a text from it".into(),
     ]];
-    // The paper's recurrence has no state that others load.
-    if !matches!(run.spec.method, Method::PaperLiteral(_)) {
+    if run.spec.method.lora().is_some() {
+        uses.push(vec![
+            format!("gosling export {folder} --to peft --output adapters"),
+            "writes the adapters for Hugging Face PEFT".into(),
+        ]);
+        uses.push(vec![
+            format!("gosling export {folder} --to merged --output model.pth"),
+            "writes the model with the adapters in it".into(),
+        ]);
+    }
+    let has_state = match &run.spec.method {
+        // The paper's recurrence has no state that others load.
+        Method::PaperLiteral(_) => false,
+        Method::Lora(lora) => lora.tune_s0,
+        Method::Base | Method::Standard(_) | Method::Lifted(_) => true,
+    };
+    if has_state {
         uses.push(vec![
             format!("gosling export {folder} --to st --output state.st"),
             "writes it for Ai00 and web-rwkv".into(),
@@ -248,6 +269,7 @@ mod tests {
                     tokens: 1000,
                     secs: 0.5,
                     lift: None,
+                    lora: None,
                 }),
             ));
         }

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::inspect_pictures::Pictures;
-use super::model_arguments::ModelChoice;
-use super::table::table;
-use super::tune::print;
+use super::pictures::Pictures;
+use crate::cli::model_arguments::ModelChoice;
+use crate::cli::table::table;
+use crate::cli::tune::print;
 use crate::error::{Error, Result};
 use crate::model::TextStart;
 use crate::model::tokenizer::TokenText;

@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::inspect_metadata::{metadata_blocks, metadata_rows};
-use super::table::table;
+use super::metadata::{metadata_blocks, metadata_rows};
+use crate::cli::table::table;
 use crate::error::Result;
 use crate::kernels::device::mebibytes;
 use crate::model::ModelConfig;
@@ -38,7 +38,7 @@ pub(super) fn is_checkpoint(path: &Path) -> bool {
 }
 
 fn is_run(folder: &Path) -> bool {
-    folder.join("state.safetensors").is_file()
+    locate_state(folder).is_ok()
 }
 
 /// Whether the file is no text. A zip archive is known by its first bytes and
@@ -159,7 +159,7 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
     } else {
         ("a tuned state", Some(stored_orientation(checkpoint, told)?))
     };
-    let (Tuned { state, lift }, metadata) = read_tuned(checkpoint.file(), told)?;
+    let (Tuned { state, lift, lora }, metadata) = read_tuned(checkpoint.file(), told)?;
     let TunedState {
         n_layer,
         n_head,
@@ -192,6 +192,18 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         let [n_layer, _, _, m] = lift.sizes();
         let branches = format!("{:?} in {n_layer} layers, M {m}", lift.kind);
         rows.push(("lifted branch", branches));
+    }
+    if let Some(lora) = &lora {
+        let matrices: Vec<&str> = lora.factors.iter().map(|of| of.target.module()).collect();
+        let adapters = format!(
+            "rank {}, alpha {}, {} layers, {}; {} numbers",
+            lora.rank,
+            lora.alpha,
+            lora.layers.len(),
+            matrices.join(", "),
+            grouped(lora.n_parameters())
+        );
+        rows.push(("adapters", adapters));
     }
     if let Some(left_out) = left_out(checkpoint) {
         rows.push(("left out", left_out));

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::progress::show_read;
 use crate::adapt::exam::Exam;
 use crate::adapt::prompts::Prompts;
 use crate::adapt::question::Question;
 use crate::adapt::spec::TaskSpec;
 use crate::bench::{FewShot, ItemSet, ScoreOptions, gold_answers};
+use crate::cli::progress::show_read;
 use crate::data::{Benchmark, Item, Protocol, Split, few_shot, load, mini};
 use crate::error::{Error, Result};
 use crate::format::shown;

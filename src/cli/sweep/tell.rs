@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::progress::{Progress, duration};
+use crate::cli::progress::{Progress, duration};
 use crate::protocol::event::{DeviceEvent, Event};
 use crate::runs::RunStore;
 use crate::runs::run::RunStatus;

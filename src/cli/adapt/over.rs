@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::adapt_tell::Teller;
+use super::tell::Teller;
 use crate::adapt::folder::Folder;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::spec::AdaptSpec;

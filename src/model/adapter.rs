@@ -1,0 +1,265 @@
+//! Low-rank adapters beside frozen matrices (LoRA, arXiv 2106.09685):
+//!
+//! ```text
+//! y = W x + scale B (A x)
+//! ```
+//!
+//! Only products as thin as the rank are added, there and back; W is never made
+//! anew, and no gradient of it is formed. A layer without adapters does nothing of
+//! this.
+
+use std::sync::Arc;
+
+use burn::tensor::Tensor;
+
+use super::ModelConfig;
+use super::linear::{n_values, rows};
+use crate::kernels::matrix::Matrix;
+use crate::kernels::product::squared_relu::squared_relu;
+use crate::kernels::product::{Finish, Start, Stored, product};
+
+/// A frozen matrix of a layer that an adapter can stand beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdapterTarget {
+    /// Of the receptance of time mixing.
+    Receptance,
+    /// Of its key.
+    Key,
+    /// Of its value.
+    Value,
+    /// Of its output.
+    Output,
+    /// Of the key of channel mixing.
+    FfnKey,
+    /// Of its value.
+    FfnValue,
+}
+
+impl AdapterTarget {
+    /// Every matrix.
+    pub const ALL: [Self; 6] = [
+        Self::Receptance,
+        Self::Key,
+        Self::Value,
+        Self::Output,
+        Self::FfnKey,
+        Self::FfnValue,
+    ];
+
+    /// Its official name inside a layer, without `.weight`.
+    pub fn module(self) -> &'static str {
+        match self {
+            Self::Receptance => "att.receptance",
+            Self::Key => "att.key",
+            Self::Value => "att.value",
+            Self::Output => "att.output",
+            Self::FfnKey => "ffn.key",
+            Self::FfnValue => "ffn.value",
+        }
+    }
+
+    /// The matrix with this name.
+    pub fn by_module(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|target| target.module() == name)
+    }
+
+    /// Outputs and inputs of the matrix.
+    pub fn dims(self, config: &ModelConfig) -> [usize; 2] {
+        let (width, inner) = (config.n_embd, config.n_ffn);
+        match self {
+            Self::Receptance | Self::Key | Self::Value | Self::Output => [width, width],
+            Self::FfnKey => [inner, width],
+            Self::FfnValue => [width, inner],
+        }
+    }
+}
+
+/// What is added beside one matrix.
+#[derive(Debug, Clone)]
+pub struct Adapter {
+    /// A, [rank, in].
+    pub a: Matrix,
+    /// B, [out, rank].
+    pub b: Matrix,
+    /// alpha / rank.
+    pub scale: f32,
+}
+
+/// The adapters of one layer, which all that read it share.
+#[derive(Debug, Clone)]
+pub struct LayerAdapters(Arc<[Option<Adapter>; AdapterTarget::ALL.len()]>);
+
+impl LayerAdapters {
+    /// What `of` gives for every matrix.
+    pub fn new(of: impl FnMut(AdapterTarget) -> Option<Adapter>) -> Self {
+        Self(Arc::new(AdapterTarget::ALL.map(of)))
+    }
+
+    /// The adapter beside a matrix, if there is one.
+    pub fn get(&self, target: AdapterTarget) -> Option<&Adapter> {
+        self.0[target as usize].as_ref()
+    }
+}
+
+/// Gradients of the two factors of an adapter, summed over the batch.
+#[derive(Debug, Clone)]
+pub struct AdapterGradient {
+    /// Of A, [rank, in].
+    pub a: Tensor<2>,
+    /// Of B, [out, rank].
+    pub b: Tensor<2>,
+}
+
+/// Those of the adapters of a layer, in the order of [`AdapterTarget::ALL`].
+pub type LayerAdapterGradients = [Option<AdapterGradient>; AdapterTarget::ALL.len()];
+
+/// The adapters of a layer on their way through a batch.
+#[derive(Debug, Clone)]
+pub(super) struct AdapterPass {
+    adapters: LayerAdapters,
+    /// Whether the backward pass will read what was multiplied.
+    keeps: bool,
+    kept: [Option<Kept>; AdapterTarget::ALL.len()],
+}
+
+/// What the backward pass of one adapter reads.
+#[derive(Debug, Clone)]
+struct Kept {
+    /// What the matrix multiplied, [B, T, in], in front of `start`.
+    x: Tensor<3>,
+    start: Start,
+    /// scale A x, [B, T, rank].
+    low: Tensor<3>,
+}
+
+impl AdapterPass {
+    pub fn new(adapters: LayerAdapters, keeps: bool) -> Self {
+        Self {
+            adapters,
+            keeps,
+            kept: Default::default(),
+        }
+    }
+
+    /// `y` [B, T, out] and what the adapter makes of `x` [B, T, in] behind `start`.
+    fn forward(
+        &mut self,
+        target: AdapterTarget,
+        x: &Tensor<3>,
+        start: Start,
+        y: Tensor<3>,
+    ) -> Tensor<3> {
+        let Some(Adapter { a, b, scale }) = self.adapters.get(target) else {
+            return y;
+        };
+        let low = product(x.clone(), a, Stored::Transposed, start, Finish::Plain, None);
+        let low = low * *scale;
+        if self.keeps {
+            self.kept[target as usize] = Some(Kept {
+                x: x.clone(),
+                start,
+                low: low.clone(),
+            });
+        }
+        let onto = Some(y);
+        product(low, b, Stored::Transposed, Start::Plain, Finish::Add, onto)
+    }
+
+    /// For `dy` [B, T, out] the gradients of the factors, and with `onto`, that of x
+    /// through the frozen matrix, that of x: [B, T, in].
+    fn backward(
+        &mut self,
+        target: AdapterTarget,
+        dy: &Tensor<3>,
+        onto: Tensor<3>,
+        gradients: &mut LayerAdapterGradients,
+    ) -> Tensor<3> {
+        let kept = self.kept[target as usize].take();
+        let (Some(kept), Some(adapter)) = (kept, self.adapters.get(target)) else {
+            return onto;
+        };
+        let (start, plain) = (Start::Gradient, Finish::Plain);
+        let dlow = product(dy.clone(), &adapter.b, Stored::Plain, start, plain, None);
+        let dlow = dlow * adapter.scale;
+        let (finish, other) = match kept.start {
+            Start::SquaredRelu => (Finish::ThroughSquaredRelu, kept.x.clone()),
+            Start::Plain | Start::Gradient => (Finish::Add, onto.clone()),
+        };
+        let through = product(
+            dlow.clone(),
+            &adapter.a,
+            Stored::Plain,
+            start,
+            finish,
+            Some(other),
+        );
+        let x = rows(kept.x);
+        let (x, dx) = match kept.start {
+            Start::SquaredRelu => (squared_relu(x), onto + through),
+            Start::Plain | Start::Gradient => (x, through),
+        };
+        gradients[target as usize] = Some(AdapterGradient {
+            a: rows(dlow).transpose().matmul(x),
+            b: rows(dy.clone()).transpose().matmul(rows(kept.low)),
+        });
+        dx
+    }
+
+    /// Numbers that it holds; what stands before a squared ReLU is counted where
+    /// channel mixing keeps it.
+    pub fn n_values(&self) -> usize {
+        let of = |kept: &Kept| {
+            n_values(&kept.low)
+                + match kept.start {
+                    Start::SquaredRelu => 0,
+                    Start::Plain | Start::Gradient => n_values(&kept.x),
+                }
+        };
+        self.kept.iter().flatten().map(of).sum()
+    }
+}
+
+/// `y` [B, T, out], what a frozen matrix made of `x` [B, T, in] behind `start`, with
+/// what its adapter adds; y itself where there is none.
+pub(super) fn adapted(
+    pass: &mut Option<AdapterPass>,
+    target: AdapterTarget,
+    x: &Tensor<3>,
+    start: Start,
+    y: Tensor<3>,
+) -> Tensor<3> {
+    match pass {
+        Some(pass) => pass.forward(target, x, start, y),
+        None => y,
+    }
+}
+
+/// The adapters of a layer on the way back, with the gradients that they have so far.
+#[derive(Default)]
+pub(super) struct AdaptersBack {
+    pass: Option<AdapterPass>,
+    gradients: LayerAdapterGradients,
+}
+
+impl AdaptersBack {
+    pub fn new(pass: Option<AdapterPass>) -> Self {
+        Self {
+            pass,
+            gradients: Default::default(),
+        }
+    }
+
+    /// `onto` [B, T, in], the gradient through a frozen matrix for `dy`
+    /// [B, T, out], with that through its adapter.
+    pub fn through(&mut self, target: AdapterTarget, dy: &Tensor<3>, onto: Tensor<3>) -> Tensor<3> {
+        match &mut self.pass {
+            Some(pass) => pass.backward(target, dy, onto, &mut self.gradients),
+            None => onto,
+        }
+    }
+
+    /// The gradients, where the layer has adapters.
+    pub fn gradients(self) -> Option<LayerAdapterGradients> {
+        self.pass.is_some().then_some(self.gradients)
+    }
+}
