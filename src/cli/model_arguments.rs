@@ -314,12 +314,11 @@ impl ModelArguments {
                 (Some(tuned), name)
             }
         };
-        let start = tuned.as_ref().map(|of| of.start(&device.device));
         Ok(LoadedModel {
+            start: tuned.as_ref().map(|of| of.start(&device.device)),
             device,
             model,
             tokenizer,
-            start,
             tuned,
             text_start,
             start_name,

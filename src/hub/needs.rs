@@ -38,6 +38,8 @@ pub fn needs(config: &ModelConfig, room: Room) -> [Need; 4] {
             recompute: false,
             precision,
             branch: None,
+            adapters: None,
+            window: None,
         };
         let estimate = MemoryEstimate::new(config, &shape);
         Need {

@@ -200,6 +200,7 @@ fn of_step(metrics: &StepMetrics) -> Vec<(&'static str, f64)> {
         tokens,
         secs,
         lift,
+        lora,
     } = metrics;
     let mut values = vec![
         ("train/loss", *loss),
@@ -211,6 +212,7 @@ fn of_step(metrics: &StepMetrics) -> Vec<(&'static str, f64)> {
     if *secs > 0.0 {
         values.push(("speed/tokens_per_second", *tokens as f64 / secs));
     }
+    values.extend(lora.map(|lora| ("lora/norm", lora.norm)));
     let Some(LiftMetrics {
         norm,
         gate,

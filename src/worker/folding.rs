@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::batching::{batches_by_length, micro_batches};
 use super::evaluating::summary;
 use super::made_from::data_fingerprint;
 use super::run_data::{BenchmarkSet, RunData};
 use super::session::{LoadedModel, Session, tokenizer_of};
-use super::tuning_loop::{batches_by_length, micro_batches};
 use crate::bench::{Runner, evaluate};
 use crate::data::Example;
 use crate::error::{Error, Result};
@@ -133,6 +133,11 @@ pub fn fold(
     tell(FoldNews::Loading)?;
     let path = locate_state(path)?;
     let (tuned, mut metadata) = read_tuned(&path, None)?;
+    if tuned.lora.is_some() {
+        let reason =
+            "is of a LoRA run, which is merged into the model (--to merged) and not folded";
+        return Err(Error::input(&path, "lifted state", reason));
+    }
     let Some(lift) = &tuned.lift else {
         let reason =
             "is a plain state, which other programs load as it is; export it without --fold";
@@ -328,7 +333,8 @@ impl Folding<'_> {
     fn figures(&self, name: &'static str, tuned: &Tuned) -> Result<FoldFigures> {
         let LoadedModel { model, device, .. } = self.loaded;
         let start = tuned.start(device);
-        let loss = self.mean(&mut |batch| text_loss(model, device, &start, batch))?;
+        let window = self.spec.training.window;
+        let loss = self.mean(&mut |batch| text_loss(model, device, &start, batch, window))?;
         let of_set = |set: &BenchmarkSet| {
             let since = Instant::now();
             let evaluation = evaluate(

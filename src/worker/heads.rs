@@ -1,10 +1,10 @@
 //! Questions about the heads of a state: the tokens that its directions point to, and
 //! the loss without each of them. Nothing is written.
 
+use super::batching::batches_by_length;
 use super::context::{Context, JobPhase, Throttle};
 use super::loading::load_data;
 use super::session::{LoadedModel, Session};
-use super::tuning_loop::batches_by_length;
 use crate::error::{Error, Result};
 use crate::kernels::device::read_back::read_f32;
 use crate::model::tokenizer::Tokenizer;
@@ -191,6 +191,7 @@ fn measure(
 ) -> Result<()> {
     let mut throttle = Throttle::new(REPORT_SECS);
     tell(known, context)?;
+    let batches = (batches, known.request.spec.training.window);
     known.whole = Some(loss(tuned, batches, loaded, context)?);
     for layer in 0..known.n_layer {
         for head in 0..known.n_head {
@@ -208,7 +209,7 @@ fn measure(
 /// Mean nats a counted token.
 fn loss(
     tuned: &Tuned,
-    batches: &[Batch],
+    (batches, window): (&[Batch], Option<usize>),
     loaded: &LoadedModel,
     context: &mut Context<'_>,
 ) -> Result<f64> {
@@ -217,7 +218,7 @@ fn loss(
     let (mut nats, mut n_tokens) = (0.0, 0);
     for batch in batches {
         context.poll(0)?;
-        let (of_batch, n_of_batch) = text_loss(model, device, &start, batch)?;
+        let (of_batch, n_of_batch) = text_loss(model, device, &start, batch, window)?;
         nats += of_batch;
         n_tokens += n_of_batch;
     }

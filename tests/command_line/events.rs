@@ -107,6 +107,7 @@ fn step(step: usize, loss: f64) -> MetricRecord {
         tokens: 10,
         secs: 0.1,
         lift: None,
+        lora: None,
     })
 }
 

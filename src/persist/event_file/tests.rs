@@ -55,6 +55,7 @@ fn step(step: usize, loss: f64) -> MetricRecord {
         tokens: 100,
         secs: 0.5,
         lift: None,
+        lora: None,
     })
 }
 

@@ -65,6 +65,7 @@ mod tests {
                 decorrelation: None,
                 mean: None,
             }),
+            lora: None,
         };
         let got = tuned.clone().without_head(Place { layer: 1, head: 0 });
         assert_eq!(got.state.layers[0], tuned.state.layers[0]);

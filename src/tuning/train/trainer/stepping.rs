@@ -275,7 +275,7 @@ impl Trainer<'_> {
 
     /// The loss and its gradients in what is tuned, summed over the batches;
     /// each batch's gradient is taken times `scale`.
-    fn gradient(&self, micro_batches: &[Batch], scale: f32) -> StepGradients {
+    pub(super) fn gradient(&self, micro_batches: &[Batch], scale: f32) -> StepGradients {
         let mut total: Option<StepGradients> = None;
         let start = self.start();
         let counted = micro_batches.iter().enumerate();

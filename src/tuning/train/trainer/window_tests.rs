@@ -239,6 +239,7 @@ fn memory_grows_by_the_states_between_windows_alone() {
             window: Some(64),
             precision: Precision::F32,
             branch: None,
+            adapters: None,
         };
         MemoryEstimate::new(config, &shape)
     };
