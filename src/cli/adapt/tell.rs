@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
-use super::follow::end_of_input;
 use crate::adapt::job::News;
+use crate::cli::follow::end_of_input;
 use crate::error::{Error, Result};
 use crate::report::{Table, TableFormat};
 
