@@ -300,23 +300,6 @@ impl App {
         }
     }
 
-    /// Whether a question stands in front of everything.
-    fn has_dialog(&self) -> bool {
-        self.shell.shows_shortcuts
-            || self.runs.editing.is_some()
-            || self.runs.details.open.is_some()
-            || self.export.open.is_some()
-            || self.import.open.is_some()
-            || self.mix.open.is_some()
-            || self.sampling.open.is_some()
-            || self.models.is_open
-            || self.scoring.open.is_some()
-            || self.rate_search.is_open()
-            || self.shell.palette.is_some()
-            || self.data_preview.open.is_some()
-            || self.closing.stage != Closing::No
-    }
-
     /// Draws the window and does what the user asked for.
     pub fn show(&mut self, ui: &mut egui::Ui) {
         let start = Instant::now();

@@ -26,5 +26,5 @@ pub(super) fn start(program: &Path, spec: &AdaptSpec, folder: &Path) -> Result<P
         "--quiet".into(),
         "--ends-with-input".into(),
     ];
-    Process::start(program, arguments, folder.join("log.txt"), None)
+    Process::start(program, arguments, folder.join("log.txt"))
 }

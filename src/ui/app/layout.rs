@@ -221,6 +221,23 @@ impl App {
         }
     }
 
+    /// Whether a question stands in front of everything.
+    pub(super) fn has_dialog(&self) -> bool {
+        self.shell.shows_shortcuts
+            || self.runs.editing.is_some()
+            || self.runs.details.open.is_some()
+            || self.export.open.is_some()
+            || self.import.open.is_some()
+            || self.mix.open.is_some()
+            || self.sampling.open.is_some()
+            || self.models.is_open
+            || self.scoring.open.is_some()
+            || self.rate_search.is_open()
+            || self.shell.palette.is_some()
+            || self.data_preview.open.is_some()
+            || self.closing.stage != Closing::No
+    }
+
     /// Questions in front of everything.
     fn dialogs_ui(&mut self, ui: &Ui, actions: &mut Vec<Action>) {
         let ctx = ui.ctx();

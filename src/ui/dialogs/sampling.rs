@@ -188,7 +188,7 @@ impl Samplings {
         (self.told, self.written) = (None, None);
         let log = format!("gosling-sample-data-{}.log", std::process::id());
         let log = std::env::temp_dir().join(log);
-        match Process::start(&self.program, setup.arguments(), log, None) {
+        match Process::start(&self.program, setup.arguments(), log) {
             Ok(process) => {
                 self.running = Some((process, setup.clone()));
                 self.told = Some(Ok("Reading the model".into()));

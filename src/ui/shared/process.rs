@@ -33,8 +33,7 @@ pub(crate) enum Ended {
 }
 
 impl Process {
-    /// Starts `program`, which writes what it says to people into `log`; results on its
-    /// output go into `output`, or nowhere.
+    /// Starts `program`, which writes what it says to people into `log`.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be started.
@@ -42,21 +41,14 @@ impl Process {
         program: &Path,
         arguments: impl IntoIterator<Item = OsString>,
         log: PathBuf,
-        output: Option<&Path>,
     ) -> Result<Self> {
-        let create =
-            |path: &Path| File::create(path).map_err(|source| Error::io("write", path, source));
-        let complaints = create(&log)?;
-        let results = match output {
-            Some(path) => Stdio::from(create(path)?),
-            None => Stdio::null(),
-        };
+        let complaints = File::create(&log).map_err(|source| Error::io("write", &log, source))?;
         let mut child = without_console(&mut Command::new(program))
             .args(arguments)
             // As the window was told to.
             .env(BACKEND, language_choice().to_string())
             .stdin(Stdio::piped())
-            .stdout(results)
+            .stdout(Stdio::null())
             .stderr(complaints)
             .spawn()
             .map_err(|source| Error::io("start", program, source))?;
