@@ -201,7 +201,7 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
         .iter()
         .map(|of| match &of.check {
             Check::Exact(text) => format!("{:?}", (&of.id, &of.prompt, "answer", text)),
-            Check::Pattern(it) => format!("{:?}", (&of.id, &of.prompt, "pattern", it.as_str())),
+            Check::Pattern(it) => format!("{:?}", (&of.id, &of.prompt, "pattern", it)),
         })
         .collect();
     let questions = loaded.items.into_iter().map(|of| Question {
