@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use crossbeam_channel::Receiver;
 
-use super::follow::{INTERRUPTED, interrupts};
+use super::follow::{INTERRUPTED, end_of_input, interrupts};
 use super::model_arguments::{LoadedModel, ModelArguments};
 use super::progress::duration;
 use super::quoted;
@@ -84,6 +84,9 @@ pub struct SampleDataArguments {
     /// Print only the result.
     #[arg(long)]
     quiet: bool,
+    /// Stop and save where the input ends, as a window does that has started it.
+    #[arg(long, hide = true)]
+    ends_with_input: bool,
 }
 
 /// Answers, checks and writes; the same command goes on after an interrupt.
@@ -113,7 +116,8 @@ pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
     let settings = arguments.settings(&task, &loaded);
     let files = Files::at(&arguments.output);
     let known = files.begin(&settings, arguments.restart)?;
-    let mut teller = Teller::new(arguments.quiet, interrupts);
+    let input = arguments.ends_with_input.then(end_of_input);
+    let mut teller = Teller::new(arguments.quiet, interrupts, input);
     if !known.is_empty() {
         teller.say(&format!("{} questions are answered already", known.len()));
     }
@@ -128,9 +132,10 @@ pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
         max_new_tokens: task.max_new_tokens,
     };
     let device = &loaded.device.device;
+    let states = States::new(&loaded.model, device, &base, 1)?;
     let job = Job {
         engine: Engine::new(&loaded.model, device),
-        states: &States::new(&loaded.model, device, &base, 1)?,
+        states: &states,
         prompts: &prompts,
         questions: &task.questions,
         settings: &settings,
@@ -218,6 +223,8 @@ struct Teller {
     is_live: bool,
     has_line: bool,
     interrupts: Receiver<()>,
+    /// The end of the input, where a window has started the program.
+    input: Option<Receiver<()>>,
     start: Instant,
     /// Answers that were there before.
     first: Option<usize>,
@@ -225,12 +232,13 @@ struct Teller {
 }
 
 impl Teller {
-    fn new(is_quiet: bool, interrupts: Receiver<()>) -> Self {
+    fn new(is_quiet: bool, interrupts: Receiver<()>, input: Option<Receiver<()>>) -> Self {
         Self {
             is_quiet,
             is_live: stderr().is_terminal(),
             has_line: false,
             interrupts,
+            input,
             start: Instant::now(),
             first: None,
             last: None,
@@ -252,11 +260,16 @@ impl Teller {
     }
 
     fn tell(&mut self, progress: Progress) -> Result<()> {
-        if self.interrupts.try_recv().is_ok() {
+        let has_ended = |of: &Receiver<()>| of.try_recv().is_ok();
+        if has_ended(&self.interrupts) || self.input.as_ref().is_some_and(has_ended) {
             return Err(Error::Stopped);
         }
         let first = *self.first.get_or_insert(progress.done);
-        let every = if self.is_live { LIVE } else { PLAIN };
+        let every = match (self.is_live, &self.input) {
+            (false, None) => PLAIN,
+            // A window shows the last line.
+            (true, _) | (false, Some(_)) => LIVE,
+        };
         if self.is_quiet || self.last.is_some_and(|last| last.elapsed() < every) {
             return Ok(());
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use regex::{Regex, RegexBuilder};
 
+use super::lines::Source;
 use super::loaded::Loaded;
 use super::row::Row;
 use super::rows::Rows;
@@ -12,7 +13,7 @@ use crate::error::Result;
 
 /// The fields of an entry that are read.
 const NAMES: [&str; 5] = ["prompt", "answer", "pattern", "completion", "id"];
-/// Bytes that one compiled expression may have: files hold many of them.
+/// Bytes that one compiled expression may have.
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// What ends a model's thoughts.
 const END_OF_THOUGHT: &str = "</think>";
@@ -22,8 +23,9 @@ const END_OF_THOUGHT: &str = "</think>";
 pub enum Check {
     /// Without white space around both, the answer is this text.
     Exact(String),
-    /// The expression is found in the answer.
-    Pattern(Regex),
+    /// The regular expression is found in the answer. It is compiled when it is used:
+    /// files may hold many.
+    Pattern(String),
 }
 
 impl Check {
@@ -35,9 +37,19 @@ impl Check {
         };
         match self {
             Self::Exact(text) => answer.trim() == text.trim(),
-            Self::Pattern(pattern) => pattern.is_match(answer),
+            Self::Pattern(pattern) => {
+                compiled(pattern).is_ok_and(|pattern| pattern.is_match(answer))
+            }
         }
     }
+}
+
+/// The expression, if it can be used.
+fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern)
+        .size_limit(MAX_PATTERN_BYTES)
+        .dfa_size_limit(MAX_PATTERN_BYTES)
+        .build()
 }
 
 /// A prompt whose answers can be checked.
@@ -64,21 +76,32 @@ pub fn load_checked(path: impl AsRef<Path>) -> Result<Loaded<CheckedPrompt>> {
     loaded.check(path)
 }
 
+/// As [`load_checked`], of a file that is in memory; `name` stands for it in messages.
+///
+/// # Errors
+/// As [`load_checked`], less those of the system.
+pub fn read_checked(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Loaded<CheckedPrompt>> {
+    let name = name.as_ref();
+    let mut loaded = Loaded::default();
+    Rows::Entries(Source::held(name, bytes)?).read(&NAMES, &mut loaded, checked)?;
+    loaded.check(name)
+}
+
 fn checked(number: u64, mut row: Row) -> Result<CheckedPrompt, String> {
     let id = row.label("id")?.unwrap_or_else(|| format!("line/{number}"));
     let prompt = row.text("prompt")?;
     let (answer, completion) = (row.label("answer")?, row.label("completion")?);
     let check = match (row.optional_text("pattern")?, answer.or(completion)) {
-        (Some(pattern), None) => Check::Pattern(
-            RegexBuilder::new(&pattern)
-                .size_limit(MAX_PATTERN_BYTES)
-                .build()
-                .map_err(|error| {
-                    let last = error.to_string();
-                    let last = last.lines().last().unwrap_or_default().to_owned();
-                    format!("`pattern` is no regular expression that can be used: {last}")
-                })?,
-        ),
+        (Some(pattern), None) => match compiled(&pattern) {
+            Ok(_) => Check::Pattern(pattern),
+            Err(error) => {
+                let error = error.to_string();
+                let last = error.lines().last().unwrap_or_default();
+                return Err(format!(
+                    "`pattern` is no regular expression that can be used: {last}"
+                ));
+            }
+        },
         (None, Some(answer)) => Check::Exact(answer),
         (Some(_), Some(_)) => {
             return Err("has both `pattern` and `answer`; keep the one that decides".into());
@@ -98,10 +121,7 @@ mod tests {
     use super::*;
 
     fn load(lines: &str) -> Result<Loaded<CheckedPrompt>> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("prompts.jsonl");
-        std::fs::write(&path, lines).unwrap();
-        load_checked(&path)
+        read_checked("prompts.jsonl", lines.as_bytes())
     }
 
     #[test]

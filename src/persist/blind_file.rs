@@ -140,8 +140,8 @@ impl BlindSetup {
             add_line(path, self)?;
             return Ok(Vec::new());
         };
-        let known: Self = match serde_json::from_value(first) {
-            Ok(known @ Self { .. }) if known.format == FORMAT => known,
+        let known: Self = match serde_json::from_value::<Self>(first) {
+            Ok(known) if known.format == FORMAT => known,
             Ok(_) | Err(_) => {
                 let reason = "is no blind test of this version; name another file";
                 return Err(Error::input(path, "line 1", reason));

@@ -7,7 +7,6 @@
 //! | `NAME.jsonl` | prompts and completions to tune on |
 //! | `NAME.jsonl.json` | what they were made from, and the counts |
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -107,7 +106,9 @@ impl Files {
             let reason = "is no file of answers of this version; name another --output";
             return Err(Error::input(&path, "line 1", reason));
         }
-        let own = serde_json::to_value(settings).map_err(|error| bad(1, &error))?;
+        // As it stands in the file: numbers of 32 bits are longer as values.
+        let own = serde_json::to_string(settings).and_then(|text| serde_json::from_str(&text));
+        let own: Value = own.map_err(|error| bad(1, &error))?;
         if let Some((field, was, is)) = difference(&first, &own) {
             let reason = format!(
                 "the answers there were drawn with {field} {was}, not {is}; name another --output, or --restart to draw them anew"
@@ -153,14 +154,13 @@ impl Files {
             );
             return Err(Error::spec("--samples", reason));
         }
-        let of_id: HashMap<&str, &Question> =
-            questions.iter().map(|of| (of.id.as_str(), of)).collect();
         let mut text = Vec::new();
-        for sampled in all {
-            let Some(question) = of_id.get(sampled.id.as_str()) else {
-                let reason = format!("{} is no question of {}", sampled.id, settings.source.name);
-                return Err(Error::input(&self.samples(), "id", reason));
-            };
+        // They are in the order of the questions.
+        for (sampled, question) in all.iter().zip(questions) {
+            if sampled.id != question.id {
+                let reason = format!("{} stands where {} is asked", sampled.id, question.id);
+                return Err(Error::input(self.samples(), "id", reason));
+            }
             for answer in sampled.usable().into_iter().take(keep) {
                 let line = Line {
                     id: sampled.id.clone(),
@@ -241,7 +241,7 @@ mod tests {
             state: None,
             leading_token: TextStart::Zero,
             samples: 2,
-            temperature: 1.0,
+            temperature: 0.8,
             shots: 0,
             seed: 0,
             max_new_tokens: 8,
@@ -267,7 +267,7 @@ mod tests {
                 asked: vec![1],
                 judge: Judge::Own {
                     check: Check::Exact("5".into()),
-                    format: Template::UserAssistant.prompt_format().unwrap(),
+                    format: Template::UserAssistant.prompt_format().unwrap().into(),
                 },
             },
         }

@@ -77,7 +77,7 @@ impl Job<'_> {
             };
             tell(progress)?;
             let before = progress.done;
-            let mut tell_part = |n_done| {
+            let mut tell_part = |n_done: usize| {
                 progress.done = before + n_done;
                 tell(progress)
             };
@@ -156,34 +156,37 @@ impl Job<'_> {
         let scores = self.engine.scores(self.states, &rows, 1.0)?;
         let mut log_p = scores.log_p.into_iter().map(f64::from);
         let temperature = f64::from(self.settings.temperature);
-        let sampled = questions.iter().enumerate().map(|(idx, question)| {
-            let mut answers = Vec::new();
-            if let Kind::Options {
-                requests,
-                options,
-                gold,
-                ..
-            } = &question.kind
-            {
-                let sums = requests
-                    .iter()
-                    .map(|(_, of)| log_p.by_ref().take(of.len()).sum::<f64>() / temperature);
-                let sums: Vec<f64> = sums.collect();
-                let mut draws = SplitMix64::new(self.seed(first + idx));
-                for _ in 0..self.settings.samples {
-                    let option = drawn(&sums, draws.share())?;
-                    answers.push(Answer {
-                        text: options[option].clone(),
-                        right: option == *gold,
-                        ended: true,
-                    });
+        let sampled = questions
+            .iter()
+            .enumerate()
+            .map(|(idx, question)| -> Result<Sampled> {
+                let mut answers = Vec::new();
+                if let Kind::Options {
+                    requests,
+                    options,
+                    gold,
+                    ..
+                } = &question.kind
+                {
+                    let sums = requests
+                        .iter()
+                        .map(|(_, of)| log_p.by_ref().take(of.len()).sum::<f64>() / temperature);
+                    let sums: Vec<f64> = sums.collect();
+                    let mut draws = SplitMix64::new(self.seed(first + idx));
+                    for _ in 0..self.settings.samples {
+                        let option = drawn(&sums, draws.share())?;
+                        answers.push(Answer {
+                            text: options[option].clone(),
+                            right: option == *gold,
+                            ended: true,
+                        });
+                    }
                 }
-            }
-            Ok(Sampled {
-                id: question.id.clone(),
-                answers,
-            })
-        });
+                Ok(Sampled {
+                    id: question.id.clone(),
+                    answers,
+                })
+            });
         sampled.collect()
     }
 }

@@ -1,5 +1,7 @@
 //! What is asked, and what makes an answer right.
 
+use std::sync::Arc;
+
 use crate::bench::{Request, extract};
 use crate::data::{Check, Item, PromptFormat, Protocol, Task};
 use crate::model::tokenizer::Tokenizer;
@@ -54,7 +56,7 @@ pub enum Judge {
         /// What makes an answer right.
         check: Check,
         /// What stands around prompts and answers.
-        format: PromptFormat,
+        format: Arc<PromptFormat>,
     },
 }
 
@@ -224,7 +226,7 @@ mod tests {
                 asked: Vec::new(),
                 judge: Judge::Own {
                     check: Check::Exact("5".into()),
-                    format: template.prompt_format().unwrap(),
+                    format: Arc::new(template.prompt_format().unwrap()),
                 },
             },
         };

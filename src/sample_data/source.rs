@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::question::{Judge, Kind, Question};
 use super::settings::SourceMark;
@@ -188,7 +189,7 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
         return Err(Error::input(path, "questions", reason));
     }
     let template = options.template.clone().unwrap_or(Template::UserAssistant);
-    let format = template.prompt_format()?;
+    let format = Arc::new(template.prompt_format()?);
     let loaded = load_checked(path)?;
     let mut notes = Vec::new();
     if let Some(bad) = loaded.bad_lines.first() {
@@ -200,7 +201,7 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
         .iter()
         .map(|of| match &of.check {
             Check::Exact(text) => format!("{:?}", (&of.id, &of.prompt, "answer", text)),
-            Check::Pattern(it) => format!("{:?}", (&of.id, &of.prompt, "pattern", it.as_str())),
+            Check::Pattern(it) => format!("{:?}", (&of.id, &of.prompt, "pattern", it)),
         })
         .collect();
     let questions = loaded.items.into_iter().map(|of| Question {
@@ -209,7 +210,7 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
             asked: tokenizer.encode(&format.around(&of.prompt)),
             judge: Judge::Own {
                 check: of.check,
-                format: format.clone(),
+                format: Arc::clone(&format),
             },
         },
         prompt: of.prompt,
@@ -222,7 +223,7 @@ fn of_file(path: &Path, options: &TaskOptions, tokenizer: &Tokenizer) -> Result<
             sha256: sha256_hex(labels.join("\n").as_bytes()),
             questions: 0,
         },
-        stops: format.stops,
+        stops: format.stops.clone(),
         max_new_tokens: options.max_new_tokens.unwrap_or(OWN_CAP),
         notes,
     })

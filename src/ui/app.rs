@@ -27,6 +27,7 @@ use super::dialogs::export::Exports;
 use super::dialogs::get_model::ModelDownloads;
 use super::dialogs::mix::Mixes;
 use super::dialogs::rate_search::RateSearches;
+use super::dialogs::sampling::Samplings;
 use super::dialogs::scoring::Scoring;
 use super::dialogs::state_import::StateImports;
 use super::items::state::Items;
@@ -88,6 +89,8 @@ pub struct App {
     pub import: StateImports,
     /// Weighted sums of states.
     pub mix: Mixes,
+    /// Training data from the model itself.
+    pub sampling: Samplings,
     /// Published models, and downloads of them.
     pub models: ModelDownloads,
     /// The accuracy of runs that are over.
@@ -151,6 +154,7 @@ impl App {
             export: Exports::new(threads),
             import: StateImports::new(threads),
             mix: Mixes::new(threads),
+            sampling: Samplings::new(),
             models: ModelDownloads::new(threads),
             scoring: Scoring::default(),
             rate_search: RateSearches::default(),
@@ -294,22 +298,6 @@ impl App {
         for sentence in sentences {
             self.workspace.notify(Notice::warning(sentence));
         }
-    }
-
-    /// Whether a question stands in front of everything.
-    fn has_dialog(&self) -> bool {
-        self.shell.shows_shortcuts
-            || self.runs.editing.is_some()
-            || self.runs.details.open.is_some()
-            || self.export.open.is_some()
-            || self.import.open.is_some()
-            || self.mix.open.is_some()
-            || self.models.is_open
-            || self.scoring.open.is_some()
-            || self.rate_search.is_open()
-            || self.shell.palette.is_some()
-            || self.data_preview.open.is_some()
-            || self.closing.stage != Closing::No
     }
 
     /// Draws the window and does what the user asked for.

@@ -5,10 +5,9 @@
 use std::path::Path;
 use std::time::Instant;
 
-use serde::Serialize;
-
 use super::batching::{batches_by_length, micro_batches};
 use super::evaluating::summary;
+use super::fold_report::{FOLDED, FoldFigures, FoldReport, LIFTED, S0_ALONE};
 use super::made_from::data_fingerprint;
 use super::run_data::{BenchmarkSet, RunData};
 use super::session::{LoadedModel, Session, tokenizer_of};
@@ -19,7 +18,7 @@ use crate::model::TextStart;
 use crate::model::checkpoint::is_same_content;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::spec_file::parse_spec;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
+use crate::protocol::event::EvaluationPhase;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::{LiftKind, Method, Schedule, StandardSpec, TrainingSpec};
@@ -63,39 +62,6 @@ pub enum FoldNews {
     Scoring(&'static str),
 }
 
-/// What was measured of one start.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FoldFigures {
-    /// Which: `lifted`, `S_0 alone` or `folded`.
-    pub of: &'static str,
-    /// Nats a counted token on the examples of the checks.
-    pub loss: f64,
-    /// Accuracy, where the run has a benchmark.
-    pub evaluation: Option<EvaluationSummary>,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FoldReport {
-    /// Steps that were taken.
-    pub steps: usize,
-    /// Steps that made the state that is kept: the one that diverges least at a check.
-    pub best_step: usize,
-    /// The peak learning rate.
-    pub learning_rate: f64,
-    /// Mean divergence of the predictions of S_0 alone from those of the lifted model,
-    /// nats a counted token.
-    pub divergence_before: f64,
-    /// That of the folded state.
-    pub divergence_after: f64,
-    /// What the checks look at: `held-out examples` or `training examples`.
-    pub checked_on: &'static str,
-    /// How many of them.
-    pub n_checked: usize,
-    /// The lifted model, S_0 alone, the folded state.
-    pub figures: Vec<FoldFigures>,
-}
-
 /// A plain state in place of a lifted one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Folded {
@@ -133,6 +99,11 @@ pub fn fold(
     tell(FoldNews::Loading)?;
     let path = locate_state(path)?;
     let (tuned, mut metadata) = read_tuned(&path, None)?;
+    if tuned.lora.is_some() {
+        let reason =
+            "is of a LoRA run, which is merged into the model (--to merged) and not folded";
+        return Err(Error::input(&path, "lifted state", reason));
+    }
     let Some(lift) = &tuned.lift else {
         let reason =
             "is a plain state, which other programs load as it is; export it without --fold";
@@ -190,30 +161,13 @@ pub fn fold(
     let beside = metadata.vocabulary.as_ref().and_then(|of| of.beside(&path));
     metadata.vocabulary_file = beside.map(|(file, _)| file);
     metadata.method = Some(format!("{}, folded", folding.spec.method.name()));
-    metadata.metrics_json = Some(metrics(&report).to_string());
+    metadata.metrics_json = Some(report.metrics().to_string());
     Ok(Folded {
         state,
         metadata,
         report,
     })
 }
-
-/// The figures as a state has them: those of a run, of the folded state, and all of the
-/// fold.
-fn metrics(report: &FoldReport) -> serde_json::Value {
-    let folded = report.figures.iter().find(|of| of.of == FOLDED);
-    let evaluation = folded.and_then(|of| of.evaluation.as_ref());
-    let evaluations: Vec<_> = evaluation
-        .map(|summary| (EvaluationPhase::After, summary))
-        .into_iter()
-        .collect();
-    serde_json::json!({ "fold": report, "evaluations": evaluations })
-}
-
-/// The names of the three starts.
-const LIFTED: &str = "lifted";
-const S0_ALONE: &str = "S_0 alone";
-const FOLDED: &str = "folded";
 
 /// How the plain state is trained.
 fn training_of(spec: &RunSpec, options: FoldOptions) -> Result<TrainingSpec> {
@@ -347,47 +301,6 @@ impl Folding<'_> {
             loss,
             evaluation,
         })
-    }
-}
-
-impl FoldReport {
-    /// Lines for people: what was fitted, and how near it comes.
-    pub fn lines(&self) -> Vec<String> {
-        let Self {
-            steps,
-            best_step,
-            learning_rate,
-            divergence_before,
-            divergence_after,
-            checked_on,
-            n_checked,
-            figures,
-        } = self;
-        let mut lines = vec![format!(
-            "divergence from the lifted model, nats a token on {n_checked} {checked_on}: {divergence_before:.4} with S_0 alone, {divergence_after:.4} folded (step {best_step} of {steps}, rate {learning_rate})"
-        )];
-        for FoldFigures {
-            of,
-            loss,
-            evaluation,
-        } in figures
-        {
-            let mut line = format!("{of:<10} loss {loss:.4}");
-            if let Some(summary) = evaluation
-                && let Some(score) = summary.scores.first()
-            {
-                let accuracy = crate::bench::Accuracy {
-                    n_correct: score.n_correct,
-                    n_items: score.n_items,
-                };
-                line += &format!(", {} {} {accuracy}", summary.benchmark, score.name);
-            }
-            lines.push(line);
-        }
-        if *best_step == 0 {
-            lines.push("no step came nearer to the lifted model, so the state is S_0 alone; try another --fold-rate".into());
-        }
-        lines
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::data::Benchmark;
 use crate::kernels::device::DeviceChoice;
 use crate::persist::spec_file::print_spec;
+use crate::protocol::event::EvaluationSummary;
 use crate::protocol::run_spec::{DataSource, EvaluationSpec, EvaluationSplit};
 use crate::tuning::spec::{FeatureSpec, Gamma, Layers, LiftSpec, PaperLiteralSpec, SupportVectors};
 use crate::tuning::states::lift_bundle::write_bundle;

@@ -11,7 +11,7 @@
 //! | `data_look.rs` | the training data in tokens, to look at |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are written |
-//! | `folding.rs` | the plain state nearest to a lifted one |
+//! | `folding.rs`, `fold_report.rs` | the plain state nearest to a lifted one |
 //! | `scoring.rs` | the accuracy of a run that is over, on any benchmark |
 //! | `generating.rs` | a prompt, answered with and without a state |
 //! | `distances.rs` | what the kernels would see |
@@ -21,6 +21,7 @@
 
 pub mod data_look;
 pub mod fitting;
+pub mod fold_report;
 pub mod folding;
 pub mod importing;
 pub mod memory_forecast;

@@ -1,6 +1,6 @@
 //! Training data from the model itself, and a lifted run as a plain state.
 
-use super::{check_output, check_refused, folder, gosling, texts};
+use super::{check_output, check_refused, folder};
 
 #[test]
 fn right_answers_become_training_data_and_the_command_goes_on() {
@@ -12,26 +12,22 @@ fn right_answers_become_training_data_and_the_command_goes_on() {
         "{\"prompt\": \"Question: What is 2+3?\", \"pattern\": \"(?s).\"}\n\
          {\"prompt\": \"Question: What flies?\", \"answer\": \"zyzzyva\"}\n",
     );
-    let command = "sample-data prompts.jsonl -o own.jsonl --samples 3 --template Alpaca \
-                   --max-new-tokens 40 --device cpu";
+    // Answers end at the first e, which comes soon.
+    write(
+        "e.ron",
+        r#"(name: "E", before: "", after: "\nAnswer:", answer_before: " ", answer_after: "\n\n", stops: ["e"])"#,
+    );
+    let command = "sample-data prompts.jsonl -o own.jsonl --samples 3 --template e.ron \
+                   --max-new-tokens 100 --device cpu";
     let counts = [
         "prompts.jsonl, 2 questions",
         "answers drawn          6",
         "solved questions       0.500",
         "questions with none    1",
         "kept                   1",
-        "gosling tune --data own.jsonl --template Alpaca",
+        "gosling tune --data own.jsonl --template e.ron",
     ];
-    let output = gosling(folder.path(), command);
-    let (text, errors) = texts(&output);
-    // A model may end none of its three answers; then it says what to do.
-    if !output.status.success() {
-        assert!(errors.contains("raise --max-new-tokens"), "{errors}");
-        return;
-    }
-    for part in counts {
-        assert!(text.contains(part), "no {part:?} in {text}");
-    }
+    check_output(folder.path(), command, &counts);
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
     let first = (read("own.jsonl"), read("own.samples.jsonl"));
     assert_eq!(first.1.lines().count(), 3);

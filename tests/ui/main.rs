@@ -29,6 +29,7 @@ mod pictures;
 mod playground;
 mod rate_search;
 mod run_table;
+mod sampling;
 mod screenshots;
 mod small;
 mod speed;

@@ -1,15 +1,22 @@
 //! Prompts on the real worker: behind a run, called off, and of a model that is
 //! not there.
 
-use eframe::egui::Key;
-use egui_kittest::Harness;
+use eframe::egui::{Key, vec2};
 use egui_kittest::kittest::Queryable as _;
+use egui_kittest::{Harness, SnapshotResults};
+use gosling::data::Template;
+use gosling::model::sampling::{Limits, Sampling};
+use gosling::persist::blind_file::BlindSetup;
+use gosling::protocol::command::GenerationRequest;
 use gosling::protocol::run_spec::CheckpointSource;
 use gosling::ui::app::App;
+use gosling::ui::playground::blind::BlindTest;
 use gosling::ui::shared::tab::Tab;
+use gosling::ui::shell::theme::Appearance;
 
 use crate::click_through::{click, small_spec, start, wait, wait_until, window};
-use crate::pictures::wait_for;
+use crate::fixtures;
+use crate::pictures::{app, harness, picture, settle, wait_for};
 
 #[test]
 fn a_prompt_of_a_model_that_is_not_there_can_be_asked_again() {
@@ -128,4 +135,58 @@ fn answered(harness: &mut Harness<'_, App>) {
         app.workspace.queue.is_idle() && app.playground.blind.on.is_some()
     });
     assert!(harness.query_by_label("Answer again").is_none());
+}
+
+/// A test whose answers wait for a judgement, and what comes out in the end.
+#[test]
+fn a_blind_test_as_it_is_seen() {
+    let mut results = SnapshotResults::new();
+    let folder = tempfile::tempdir().unwrap();
+    for (look, is_over, name) in [
+        (Appearance::Dark, false, "blind_dark"),
+        (Appearance::Light, true, "blind_result_light"),
+    ] {
+        let mut store = fixtures::finished(folder.path());
+        let prompt = fixtures::answers(&mut store);
+        let mut app = app(store, Tab::Playground, look);
+        app.playground.settings.is_blind = true;
+        app.playground.settings.blind_prompts = "Who are you?\nWhat is 2+3?".into();
+        app.playground.settings.blind_file = "blind.jsonl".into();
+        app.playground.playing = Some(prompt.clone());
+        let names = ["untuned".to_owned(), "standard-0001".to_owned()];
+        let prompts = vec!["Who are you?".to_owned(), "What is 2+3?".to_owned()];
+        let setup = BlindSetup::new(names, serde_json::Value::Null, prompts, 1);
+        let answers = || ["I am a model.".to_owned(), "A goose.".to_owned()];
+        let mut test = BlindTest {
+            judgements: vec![setup.judgement(0, answers(), Some(true))],
+            setup,
+            path: "blind.jsonl".into(),
+            request: GenerationRequest {
+                spec: app.workspace.draft.clone(),
+                state: None,
+                other: None,
+                alpha: 1.0,
+                prompt: String::new(),
+                tuned_prompt: None,
+                sampling: Sampling::Greedy,
+                limits: Limits::default(),
+                max_tokens: 8,
+                stops: Vec::new(),
+            },
+            format: Template::UserAssistant.prompt_format().unwrap(),
+            asked: Some(prompt),
+        };
+        if is_over {
+            let last = test.setup.judgement(1, answers(), None);
+            test.judgements.push(last);
+            app.playground.blind.outcome = Some(test.outcome());
+        } else {
+            app.playground.blind.on = Some(test);
+        }
+        app.shell.shows_form = false;
+        let mut harness = harness(app, vec2(880.0, 620.0), look);
+        settle(&mut harness);
+        picture(&mut harness, name);
+        results.extend_harness(&mut harness);
+    }
 }

@@ -1,11 +1,12 @@
 //! An adaptation on its way, for people, on the error stream.
 
-use std::io::{IsTerminal as _, sink, stderr, stdin};
+use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::Receiver;
 
 use crate::adapt::job::News;
+use crate::cli::follow::end_of_input;
 use crate::error::{Error, Result};
 use crate::report::{Table, TableFormat};
 
@@ -40,13 +41,7 @@ impl Teller {
 
     /// Takes the end of the standard input for an interrupt.
     pub fn end_with_input(&mut self) {
-        let (sender, ended) = bounded(1);
-        std::thread::spawn(move || {
-            // Whatever comes or goes wrong, there is nobody left after it.
-            let _ = std::io::copy(&mut stdin(), &mut sink());
-            let _ = sender.send(());
-        });
-        self.input = Some(ended);
+        self.input = Some(end_of_input());
     }
 
     fn is_interrupted(&self) -> bool {

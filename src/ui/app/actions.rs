@@ -70,6 +70,13 @@ impl App {
                 // People look because of what is said of the data, or changed them.
                 self.files_changed();
             }
+            Action::OpenSampling => self.sampling.open(workspace),
+            Action::Sample => self.sampling.start(),
+            Action::StopSampling => self.sampling.stop(),
+            Action::UseData(source) => {
+                workspace.draft.data.source = source;
+                self.shell.shows_form = true;
+            }
             Action::OpenRateSearch => self.rate_search.open(&workspace.draft),
             Action::FindRate => self.rate_search.find(workspace),
             Action::StopFinding => self.rate_search.stop(workspace),

@@ -19,6 +19,7 @@ use crate::ui::dialogs::export::view::export_ui;
 use crate::ui::dialogs::get_model::view::get_model_ui;
 use crate::ui::dialogs::mix::view::mix_ui;
 use crate::ui::dialogs::rate_search::view::rate_ui;
+use crate::ui::dialogs::sampling::view::sampling_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
 use crate::ui::dialogs::state_import::view::import_ui;
 use crate::ui::items::view::items_ui;
@@ -220,6 +221,23 @@ impl App {
         }
     }
 
+    /// Whether a question stands in front of everything.
+    pub(super) fn has_dialog(&self) -> bool {
+        self.shell.shows_shortcuts
+            || self.runs.editing.is_some()
+            || self.runs.details.open.is_some()
+            || self.export.open.is_some()
+            || self.import.open.is_some()
+            || self.mix.open.is_some()
+            || self.sampling.open.is_some()
+            || self.models.is_open
+            || self.scoring.open.is_some()
+            || self.rate_search.is_open()
+            || self.shell.palette.is_some()
+            || self.data_preview.open.is_some()
+            || self.closing.stage != Closing::No
+    }
+
     /// Questions in front of everything.
     fn dialogs_ui(&mut self, ui: &Ui, actions: &mut Vec<Action>) {
         let ctx = ui.ctx();
@@ -231,6 +249,7 @@ impl App {
         actions.extend(details_ui(ctx, details, &self.workspace.store));
         actions.extend(export_ui(ctx, &mut self.export.open));
         actions.extend(mix_ui(ctx, &mut self.mix.open));
+        actions.extend(sampling_ui(ctx, &mut self.sampling));
         let room = self.config.forecast.room(&self.workspace.draft);
         actions.extend(get_model_ui(ctx, &mut self.models, room));
         let Workspace {

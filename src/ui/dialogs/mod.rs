@@ -6,5 +6,6 @@ pub mod export;
 pub mod get_model;
 pub mod mix;
 pub mod rate_search;
+pub mod sampling;
 pub mod scoring;
 pub mod state_import;

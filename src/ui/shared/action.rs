@@ -7,6 +7,7 @@ use super::queue::QueueRequest;
 use super::tab::{Side, Tab};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
+use crate::protocol::run_spec::DataSource;
 use crate::report::Table;
 use crate::tuning::plan::fit::Fit;
 use crate::ui::playground::blind_action::BlindAction;
@@ -143,6 +144,14 @@ pub enum Action {
     ResetField(&'static str),
     /// Show a field of the configuration, by its dotted path.
     GoToField(String),
+    /// Ask which questions the model answers for training data.
+    OpenSampling,
+    /// Have them answered.
+    Sample,
+    /// End the answers and save them.
+    StopSampling,
+    /// Make this the training data of the configuration.
+    UseData(DataSource),
     /// List the published models.
     OpenModels,
     /// Download one by its name.

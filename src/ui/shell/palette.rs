@@ -235,6 +235,10 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
         Action::Choose(PathFor::SaveSweep),
     );
     add("Preview the training data".into(), Action::LookAtData);
+    add(
+        "Sample training data from a model".into(),
+        Action::OpenSampling,
+    );
     add("Find a learning rate".into(), Action::OpenRateSearch);
     add("Get a published model".into(), Action::OpenModels);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
