@@ -87,7 +87,9 @@ pub(super) fn row_ui(
         (false, false) => colours.surface,
     };
     let is_under_pointer = ui.rect_contains_pointer(seen);
-    let ground = match is_under_pointer && !is_selected {
+    let is_pointed = runs.iter().any(|run| selection.pointed() == Some(run));
+    let is_lit = is_under_pointer || (is_pointed && !is_group);
+    let ground = match is_lit {
         true => blend(colours.text, ground, 0.07),
         false => ground,
     };
