@@ -60,6 +60,8 @@ pub(super) fn row_ui(
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
     let id = row_id(&drawn.row.key);
     let seen = rect.intersect(ui.clip_rect());
+    // Before the row is, which gives the focus on when the Tab key is pressed.
+    let has_focus = has_focus_in(ui, seen);
     let response = ui.interact(seen, id, Sense::click());
     let runs = &drawn.row.runs;
     let is_selected = !runs.is_empty() && runs.iter().all(|run| selection.is_selected(run));
@@ -103,7 +105,7 @@ pub(super) fn row_ui(
     if is_toggled {
         done = Some(Done::Toggled);
     }
-    if is_under_pointer || has_focus_in(ui, seen) {
+    if is_under_pointer || has_focus {
         let asked = buttons_ui(ui, seen, ground, &name, id);
         done = asked.map(Done::Opened).or(done);
     }
