@@ -175,7 +175,8 @@ fn event_of(record: &MetricRecord, last_step: &mut usize, time: f64) -> Option<V
             let share = summary.scores.first().and_then(share)?;
             return Some(event(time, step, &[(name, share)]));
         }
-        MetricRecord::Diagnosis { .. }
+        MetricRecord::Costs { .. }
+        | MetricRecord::Diagnosis { .. }
         | MetricRecord::Note { .. }
         | MetricRecord::Export { .. }
         | MetricRecord::Failure { .. }
