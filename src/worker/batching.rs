@@ -106,7 +106,7 @@ mod tests {
         spec.training.batch = 4;
         let note = padding_note(&train, &spec).unwrap();
         assert!(
-            note.ends_with("training.group_by_length=true makes it 1 %"),
+            note.ends_with("training.group_by_length=true makes it 3 %"),
             "{note}"
         );
         spec.training.group_by_length = true;

@@ -118,7 +118,7 @@ mod tests {
         let kept = look(|spec| spec.data.context_length = longest + 1).unwrap();
         assert_eq!(kept.n_over_limit, 0);
         let split = look(|spec| {
-            spec.data.context_length = longest;
+            spec.data.context_length = longest - 20;
             spec.data.long_texts = crate::data::LongTexts::Split;
         });
         let split = split.unwrap();
