@@ -119,22 +119,20 @@ fn start(place: &Place, program: &str) -> Result<Child> {
     let mut command = match place {
         Place::Here(folder) => {
             let mut command = Command::new(super::this_program()?);
+            without_console(&mut command);
             command.arg("serve-events").arg(folder);
             command
         }
         Place::There { host, folder } => {
             let ssh = env::var_os(SSH).filter(|ssh| !ssh.is_empty());
             let mut command = Command::new(ssh.unwrap_or_else(|| "ssh".into()));
-            // The other side's shell reads it as one text.
+            // It may ask for a password, and so keeps its console. The other side's shell reads it as one text.
             let order = format!("{program} serve-events {}", Shell::Posix.quoted(folder));
             command.args(["-T", host.as_str(), &order]);
             command
         }
     };
-    let started = without_console(&mut command)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn();
+    let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let name = command.get_program().to_string_lossy().into_owned();
     started.map_err(|error| Error::io("start", name, error))
 }

@@ -48,6 +48,8 @@ pub enum Checked {
     Server,
     /// The size alone, as the server tells no checksum.
     SizeOnly,
+    /// Nothing, as the server tells neither.
+    Nothing,
 }
 
 impl Checked {
@@ -57,6 +59,7 @@ impl Checked {
             Self::Known => "its SHA-256 is the published one",
             Self::Server => "its SHA-256 is the one that the server tells",
             Self::SizeOnly => "its size is right; the server tells no checksum",
+            Self::Nothing => "it was not checked; the server tells neither size nor checksum",
         }
     }
 }
@@ -184,7 +187,8 @@ fn expected(wanted: &Wanted, told: Told) -> Result<(Told, Checked), Trouble> {
     let checked = match (&wanted.sha256, &told.sha256) {
         (Some(_), _) => Checked::Known,
         (None, Some(_)) => Checked::Server,
-        (None, None) => Checked::SizeOnly,
+        (None, None) if wanted.bytes.or(told.bytes).is_some() => Checked::SizeOnly,
+        (None, None) => Checked::Nothing,
     };
     let expected = Told {
         bytes: wanted.bytes.or(told.bytes),

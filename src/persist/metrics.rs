@@ -11,7 +11,7 @@ use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
 use crate::protocol::any_float;
 use crate::protocol::event::{
-    EvaluationPhase, EvaluationSummary, FailureKind, LiftMetrics, LoraMetrics, RunEvent,
+    EvaluationPhase, EvaluationSummary, FailureKind, LiftMetrics, LoraMetrics, RunCosts, RunEvent,
     RunOutcome, Score, StepMetrics,
 };
 use crate::tuning::inspect::diagnosis::Diagnosis;
@@ -26,6 +26,12 @@ const MAX_LINE_BYTES: u64 = 1 << 20;
 pub enum MetricRecord {
     /// The numbers of one step.
     Step(#[serde(with = "StepFields")] StepMetrics),
+    /// What the run costs.
+    Costs {
+        /// What was counted.
+        #[serde(flatten)]
+        costs: RunCosts,
+    },
     /// The loss on held-out examples.
     Validation {
         /// The step it was measured after.
@@ -89,6 +95,7 @@ impl MetricRecord {
                 notes.into_iter().map(note).collect()
             }
             RunEvent::Step(metrics) => vec![Self::Step(metrics)],
+            RunEvent::Costed(costs) => vec![Self::Costs { costs }],
             RunEvent::Validated {
                 step,
                 loss,
@@ -121,6 +128,7 @@ impl MetricRecord {
     pub fn into_event(self) -> Option<RunEvent> {
         Some(match self {
             Self::Step(metrics) => RunEvent::Step(metrics),
+            Self::Costs { costs } => RunEvent::Costed(costs),
             Self::Validation {
                 step,
                 loss,
@@ -156,7 +164,7 @@ impl MetricRecord {
                 EvaluationPhase::Before | EvaluationPhase::FewShot => true,
                 EvaluationPhase::After => false,
             },
-            Self::Note { .. } | Self::Export { .. } => true,
+            Self::Note { .. } | Self::Costs { .. } | Self::Export { .. } => true,
             Self::Failure { .. } | Self::End { .. } => false,
         }
     }

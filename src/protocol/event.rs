@@ -67,6 +67,8 @@ pub enum RunEvent {
         /// Things the user should know: examples left out, memory.
         notes: Vec<String>,
     },
+    /// What the run costs, where something is trained; told when it starts.
+    Costed(RunCosts),
     /// A step was taken and its numbers read back.
     Step(StepMetrics),
     /// What held-out examples say.
@@ -138,6 +140,15 @@ pub enum RunEvent {
     },
     /// The run is over.
     Ended(RunOutcome),
+}
+
+/// What a run costs, as it is known when it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RunCosts {
+    /// Numbers that an optimiser or a rule changes.
+    pub trained: u64,
+    /// Bytes of the largest step, by arithmetic.
+    pub memory: u64,
 }
 
 /// What happened to a job that is no run.

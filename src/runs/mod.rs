@@ -1,6 +1,7 @@
 //! What has happened: the worker's events folded into runs. One reducer,
 //! [`RunStore::apply`], serves the window and the command line.
 
+pub mod cost;
 pub mod eta;
 pub mod generation;
 pub mod news;
@@ -238,6 +239,7 @@ impl RunStore {
                 self.start(new, first_step, notes);
             }
             RunEvent::Step(metrics) => self.with_run(run, |run| run.add_step(&metrics)),
+            RunEvent::Costed(costs) => self.with_run(run, |run| run.costs = Some(costs)),
             RunEvent::Validated {
                 step,
                 loss,

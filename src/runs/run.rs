@@ -6,7 +6,9 @@ use std::path::PathBuf;
 pub use super::run_series::RunSeries;
 use super::series::Series;
 use super::since::Since;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, RunId, RunOutcome, StepMetrics};
+use crate::protocol::event::{
+    EvaluationPhase, EvaluationSummary, RunCosts, RunId, RunOutcome, StepMetrics,
+};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::inspect::diagnosis::Diagnosis;
 
@@ -25,6 +27,8 @@ pub struct Run {
     pub step: usize,
     /// The numbers of its steps.
     pub series: RunSeries,
+    /// What it costs, where that was written down.
+    pub costs: Option<RunCosts>,
     /// What was measured, in the order of measuring; one of each phase.
     pub evaluations: Vec<(EvaluationPhase, EvaluationSummary)>,
     /// Things the user should know.
@@ -149,6 +153,7 @@ impl Run {
             status: RunStatus::Running { step: 0, total },
             step: 0,
             series: RunSeries::default(),
+            costs: None,
             evaluations: Vec::new(),
             notes: Vec::new(),
             diagnoses: Vec::new(),

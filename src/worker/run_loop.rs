@@ -21,6 +21,7 @@ use super::scoring::score;
 use super::session::{LoadedModel, Session};
 use super::snapshot_plan::SnapshotPlan;
 use super::step_memory::{memory_note, settle};
+use super::step_shape::{Longest, step_memory};
 use super::tracer::trace;
 use super::tuning_loop::{Sources, Tuning};
 use crate::error::{Error, Result};
@@ -30,7 +31,7 @@ use crate::persist::run_history::past_run;
 use crate::persist::run_inputs::has_inputs;
 use crate::protocol::command::ResumeChanges;
 use crate::protocol::event::{
-    EvaluationPhase, EvaluationSummary, Event, JobEvent, RunEvent, RunId,
+    EvaluationPhase, EvaluationSummary, Event, JobEvent, RunCosts, RunEvent, RunId,
 };
 use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::states::start::start_state;
@@ -168,6 +169,17 @@ fn prepare<'a>(
     })
 }
 
+/// What the run costs; none where nothing is trained.
+fn costs(spec: &RunSpec, prepared: &Prepared<'_>) -> Option<RunCosts> {
+    let trainer = prepared.trainer.as_ref()?;
+    let longest = Longest::of(spec, &prepared.data)?;
+    let memory = step_memory(spec, prepared.loaded.model.config(), longest)?;
+    Some(RunCosts {
+        trained: trainer.n_trained() as u64,
+        memory: memory.total(),
+    })
+}
+
 fn start(
     spec: &RunSpec,
     runs: &Path,
@@ -184,6 +196,9 @@ fn start(
     prepared.made_from.keep(&folder, &prepared.tokenizer)?;
     folder.append_log(&prepared.loaded.lines.join("\n"))?;
     let run = begin(folder, spec, 0, prepared.data.notes.clone(), context)?;
+    if let Some(costs) = costs(spec, &prepared) {
+        context.report(Event::Run(run.clone(), RunEvent::Costed(costs)))?;
+    }
     let Prepared {
         loaded,
         tokenizer,

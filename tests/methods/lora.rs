@@ -267,6 +267,7 @@ fn training() -> TrainingSpec {
     TrainingSpec {
         steps: 6,
         warmup_steps: 1,
+        learning_rate: 0.05,
         optimizer: OptimizerSpec::Adam {
             beta1: 0.9,
             beta2: 0.99,

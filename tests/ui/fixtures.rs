@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use gosling::protocol::event::{
     Answer, AnswerEnd, DeviceEvent, EvaluationPhase, EvaluationSummary, Event, FailureKind,
-    JobEvent, KernelDistances, RunEvent, RunId, RunOutcome, Score, StepMetrics, WrittenAnswers,
+    JobEvent, KernelDistances, RunCosts, RunEvent, RunId, RunOutcome, Score, StepMetrics,
+    WrittenAnswers,
 };
 use gosling::protocol::run_spec::RunSpec;
 use gosling::runs::RunStore;
@@ -57,6 +58,14 @@ impl<'a> Told<'a> {
             },
         ));
         let mut told = Self { store, run, noise };
+        // Every run trains twice as much as the one before it.
+        let place = told.store.runs().len() as u64;
+        let costs = RunCosts {
+            trained: 98_304 << (place % 8),
+            memory: (180 + 40 * place) << 20,
+        };
+        let costed = RunEvent::Costed(costs);
+        told.store.apply(Event::Run(told.run.clone(), costed));
         told.score(EvaluationPhase::Before, 0);
         told.score(EvaluationPhase::FewShot, 9);
         told

@@ -44,13 +44,18 @@ fn focused(harness: &Harness<'_, App>) -> Option<(Role, String)> {
 
 /// Goes on by the Tab key until something of that name has the focus.
 fn tab_to(harness: &mut Harness<'_, App>, name: &str) {
+    tab_to_one(harness, None, name);
+}
+
+/// The same of something of a role, where others have the name too.
+fn tab_to_one(harness: &mut Harness<'_, App>, role: Option<Role>, name: &str) {
     let mut seen = Vec::new();
     for _ in 0..MAX_STOPS {
         plain(harness, Key::Tab);
-        let Some((_, found)) = focused(harness) else {
+        let Some((of, found)) = focused(harness) else {
             continue;
         };
-        if found == name {
+        if found == name && role.is_none_or(|role| role == of) {
             return;
         }
         seen.push(found);
@@ -140,7 +145,7 @@ fn a_run_is_started_looked_at_exported_and_tried() {
 
     // The playground.
     command(&mut harness, Key::Num6);
-    tab_to(&mut harness, "Prompt");
+    tab_to_one(&mut harness, Some(Role::MultilineTextInput), "Prompt");
     type_text(&mut harness, "Question: 2 + 3?");
     command(&mut harness, Key::Enter);
     wait(&mut harness, "answered", |app| {

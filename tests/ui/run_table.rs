@@ -39,6 +39,11 @@ pub fn seeds() -> RunStore {
                     }
                 });
                 told.steps(60);
+                for step in 1..=60 {
+                    let falls = (4.0 - 1.2 * rate) * (-(step as f64) / 35.0).exp();
+                    let noise = 0.2 * ((step * (seed as usize + 3)) as f64).sin();
+                    told.step(step, falls + 0.4 + 0.15 * seed as f64 + noise);
+                }
                 let n_correct = 180 + 40 * usize::from(is_lifted) + (100.0 * rate) as usize;
                 told.score(EvaluationPhase::After, n_correct + 9 * seed as usize);
                 told.export(60);
@@ -47,6 +52,7 @@ pub fn seeds() -> RunStore {
         }
     }
     let mut told = Told::begin_of(&mut store, "rate-2-0013", Path::new("runs/rate-2-0013"), 60);
+    told.change_spec(|spec| spec.training.learning_rate = 2.0);
     told.steps(23);
     told.step(24, f64::NAN);
     told.end(RunOutcome::Diverged {
@@ -176,8 +182,8 @@ fn runs_are_filtered_by_what_their_values_are() {
 
 #[test]
 fn columns_are_chosen_in_a_menu() {
-    let mut harness = window(vec2(1280.0, 800.0), Appearance::Dark);
-    assert!(harness.query_by_label("Sort by State norm").is_none());
+    let mut harness = window(vec2(1920.0, 1080.0), Appearance::Dark);
+    assert!(harness.query_by_label("Sort by Last state norm").is_none());
     harness.get_by_label("Columns").click();
     harness.run_steps(3);
     let search = harness.get_by_role_and_label(Role::TextInput, "Search columns");
@@ -185,10 +191,10 @@ fn columns_are_chosen_in_a_menu() {
     search.type_text("state norm");
     harness.run_steps(3);
     harness
-        .get_by_role_and_label(Role::CheckBox, "State norm")
+        .get_by_role_and_label(Role::CheckBox, "Last state norm")
         .click();
     harness.run_steps(3);
-    assert!(harness.query_by_label("Sort by State norm").is_some());
+    assert!(harness.query_by_label("Sort by Last state norm").is_some());
 }
 
 #[test]

@@ -393,14 +393,21 @@ fn a_disk_without_room_is_seen_before_anything_comes() {
 
 #[test]
 fn the_size_alone_is_compared_where_nothing_else_is_told() {
-    let server = Server::new(|asked, _| match asked.method.as_str() {
-        "HEAD" => head("200 OK", &[("Content-Length", "300000".into())]),
-        _ => sent(asked, usize::MAX),
-    });
-    let folder = tempfile::tempdir().unwrap();
-    let got = download(&server.hub(), &wanted(), folder.path(), &mut quiet).unwrap();
-    assert_eq!(got.checked, Checked::SizeOnly);
-    assert_eq!(fs::read(got.path).unwrap(), file());
+    let length = || ("Content-Length", "300000".to_owned());
+    for (answer, checked) in [
+        (head("200 OK", &[length()]), Checked::SizeOnly),
+        // It answers no such questions.
+        (head("501 Not Implemented", &[]), Checked::Nothing),
+    ] {
+        let server = Server::new(move |asked, _| match asked.method.as_str() {
+            "HEAD" => answer.clone(),
+            _ => sent(asked, usize::MAX),
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let got = download(&server.hub(), &wanted(), folder.path(), &mut quiet).unwrap();
+        assert_eq!(got.checked, checked);
+        assert_eq!(fs::read(got.path).unwrap(), file());
+    }
 }
 
 #[test]

@@ -69,6 +69,12 @@ fn one_of_each() -> Vec<MetricRecord> {
     let note = "a \"note\"\nof two lines: é";
     vec![
         MetricRecord::Note { text: note.into() },
+        MetricRecord::Costs {
+            costs: RunCosts {
+                trained: 98_304,
+                memory: u64::MAX,
+            },
+        },
         evaluation(EvaluationPhase::Before),
         step(1, 0.75),
         validation(1),

@@ -147,6 +147,14 @@ impl Lift {
         Ok(all.reduce(|| 1.0, worse))
     }
 
+    /// Numbers of Z, of the write gates and of R.
+    pub fn n_trained(&self) -> usize {
+        let n_of = |x: &Tensor<4>| x.dims().iter().product::<usize>();
+        let gate = self.gate.as_ref().map_or(0, |gate| n_of(&gate.value));
+        let r = self.decorrelation.as_ref().map_or(0, |of| n_of(&of.r));
+        n_of(&self.weights.value) + gate + r
+    }
+
     /// Z, [layers, H, N, M].
     pub fn weights(&self) -> Tensor<4> {
         self.weights.value.clone()

@@ -246,6 +246,19 @@ impl<'a> Trainer<'a> {
         })
     }
 
+    /// Numbers that an optimiser or a rule changes: of S_0, of a branch with its R, of
+    /// adapters.
+    pub fn n_trained(&self) -> usize {
+        let n_of = |x: &Tensor<4>| x.dims().iter().product::<usize>();
+        let of_state = if self.tunes_state {
+            n_of(&self.state.value)
+        } else {
+            0
+        };
+        let of_lift = self.lift.as_ref().map_or(0, Lift::n_trained);
+        of_state + of_lift + self.n_of_adapters()
+    }
+
     /// Numbers of the adapters; 0 without any.
     fn n_of_adapters(&self) -> usize {
         self.lora.as_ref().map_or(0, Lora::n_parameters)

@@ -53,6 +53,10 @@ impl App {
     /// Draws everything.
     pub(super) fn draw(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
         let ending = (self.closing.stage != Closing::No).then(|| self.ending());
+        if self.workspace.selection.begin_frame() {
+            // What was drawn before the run was pointed at follows.
+            ui.ctx().request_repaint();
+        }
         self.tune.begin_frame(&self.workspace.selection);
         let colours = palette(ui.visuals());
         let bar = Frame::new()
@@ -192,6 +196,9 @@ impl App {
                 let shows_form = self.shell.shows_form;
                 let tune = &mut self.tune;
                 actions.extend(tune_ui(ui, workspace, tune, role_of, shows_form));
+                if let Some(run) = &tune.cache.pointed {
+                    workspace.selection.point_at(run);
+                }
             }
             Tab::States => actions.extend(states_ui(ui, workspace, &mut self.states)),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, workspace)),

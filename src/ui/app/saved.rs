@@ -116,11 +116,11 @@ impl Default for SavedState {
 impl SavedState {
     /// The runs that were looked at.
     pub(super) fn selection(&self) -> Selection {
-        Selection {
-            selected: self.selected.clone(),
-            colours: self.colours.clone(),
-            baseline: self.baseline.clone(),
-        }
+        let mut selection = Selection::default();
+        selection.selected.clone_from(&self.selected);
+        selection.colours.clone_from(&self.colours);
+        selection.baseline.clone_from(&self.baseline);
+        selection
     }
 
     /// The window around the features as it was.

@@ -1,6 +1,7 @@
 //! Accuracy of several runs side by side.
 
 pub(crate) mod bars;
+pub(crate) mod costs;
 pub(crate) mod later;
 pub(crate) mod paired_rows;
 pub(crate) mod paired_table;

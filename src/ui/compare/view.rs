@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use eframe::egui::{ComboBox, Ui};
 
 use super::bars::{benchmark_ui, later_evaluations_ui};
+use super::costs::costs_ui;
 use super::paired_rows::{Comparisons, PairedRow, table};
 use super::paired_table::paired_table_ui;
 use super::reported::reported_ui;
@@ -84,6 +85,7 @@ pub fn compare_ui(
         for (benchmark, runs) in &bars {
             benchmark_ui(ui, benchmark, runs, selection);
             ui.add_space(GAP);
+            costs_ui(ui, benchmark, runs, selection);
         }
         for (title, later) in later {
             later_evaluations_ui(ui, title, later, store, selection);

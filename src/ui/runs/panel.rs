@@ -226,10 +226,18 @@ fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], selection: &mut Selection) ->
         let modifiers = ui.input(|input| input.modifiers);
         select(run, listed, selection, modifiers);
     }
+    if response.hovered() {
+        selection.point_at(&run.id);
+    }
+    let is_lit = response.hovered() || selection.pointed() == Some(&run.id);
     let palette = palette(ui.visuals());
     let is_focused = selection.focused() == Some(&run.id);
-    if is_selected || response.hovered() {
-        let share = if is_selected { 0.16 } else { 0.07 };
+    if is_selected || is_lit {
+        let share = match (is_selected, is_lit) {
+            (true, true) => 0.24,
+            (true, false) => 0.16,
+            (false, _) => 0.07,
+        };
         let fill = blend(palette.accent, palette.panel, share);
         ui.painter().rect_filled(rect, 5.0, fill);
     }

@@ -44,8 +44,8 @@ pub struct PlotCache {
     n_stamps: u64,
     /// Whether the plots followed the newest steps in the last frame.
     pub was_following: bool,
-    /// The run that was pointed at in the last frame.
-    pub highlighted: Option<RunId>,
+    /// The run that is pointed at in the plots.
+    pub pointed: Option<RunId>,
 }
 
 impl PlotCache {

@@ -30,6 +30,7 @@ impl Tune {
         let drawn: HashSet<&RunId> = drawn.collect();
         self.cache.keep(|run| drawn.contains(run));
         self.cache.begin_frame();
+        self.cache.pointed = None;
     }
 
     /// A plot of these runs as a picture that scales.

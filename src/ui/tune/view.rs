@@ -76,7 +76,6 @@ pub fn tune_ui<'a>(
             weak_small(ui, "The untuned model is measured before the first step.");
         }
         let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
-        let highlighted = cache.highlighted.clone();
         let plotted = Plotted {
             runs: &runs,
             baseline,
@@ -86,7 +85,7 @@ pub fn tune_ui<'a>(
                 false => Vec::new(),
             },
             settings: *settings,
-            highlighted: highlighted.as_ref(),
+            highlighted: selection.pointed(),
         };
         let named = legend_ui(ui, &plotted);
         let Handled {
@@ -94,11 +93,7 @@ pub fn tune_ui<'a>(
             asked,
             pointed,
         } = plots_ui(ui, &plotted, cache, height);
-        let pointed = named.or(pointed);
-        if cache.highlighted != pointed {
-            cache.highlighted = pointed;
-            ui.ctx().request_repaint();
-        }
+        cache.pointed = named.or(pointed);
         actions.extend(asked);
         cache.was_following = settings.tail.is_some();
         if is_moved {

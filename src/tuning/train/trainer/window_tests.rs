@@ -88,7 +88,7 @@ fn trainer<'a>(
     let new = Trainer::new(model, device, method, &training, &start, &examples);
     let mut trainer = new.unwrap();
     for _ in 0..2 {
-        trainer.step(&[batch.clone()]).unwrap();
+        trainer.step(std::slice::from_ref(&batch)).unwrap();
     }
     assert_eq!(trainer.divergence(), None);
     trainer

@@ -99,6 +99,7 @@ impl Column {
                 Some(field) => field.short_name().into(),
                 None => path.clone().into(),
             },
+            Self::Last(metric) => metric.title().into(),
             other => other.name(),
         }
     }
@@ -111,7 +112,7 @@ impl Column {
             Self::Sweep => "Sweep".into(),
             Self::Method => "Method".into(),
             Self::Data => "Data".into(),
-            Self::Steps => "Steps".into(),
+            Self::Steps => "Steps done".into(),
             Self::Time => "Time".into(),
             Self::Tokens => "Tokens".into(),
             Self::Tags => "Tags".into(),
@@ -119,8 +120,11 @@ impl Column {
             Self::Accuracy(EvaluationPhase::Before) => "Accuracy, untuned".into(),
             Self::Accuracy(EvaluationPhase::FewShot) => "Accuracy, few-shot".into(),
             Self::HeldOutLoss => "Held-out loss".into(),
-            Self::Last(Metric::Loss) => "Last loss".into(),
-            Self::Last(metric) => metric.title().into(),
+            Self::Last(metric) => {
+                // As in "Last state norm", for fields are called so too.
+                let title = metric.title();
+                format!("Last {}{}", title[..1].to_lowercase(), &title[1..]).into()
+            }
             Self::Field(path) => match fields::find(path) {
                 Some(field) => field.name().into(),
                 None => path.clone().into(),
@@ -156,7 +160,7 @@ impl Column {
             Self::Name => 176.0,
             Self::Status => 104.0,
             Self::Sweep | Self::Method | Self::Data | Self::Tags => 112.0,
-            Self::Steps => 62.0,
+            Self::Steps => 84.0,
             Self::Time => 84.0,
             Self::Tokens => 88.0,
             Self::Accuracy(_) => 142.0,

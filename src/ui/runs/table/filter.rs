@@ -148,10 +148,13 @@ fn other_column(name: &str) -> Option<Column> {
     if let Some(metric) = metrics.find(|of| of.title().to_lowercase().replace(' ', "-") == name) {
         return Some(Column::Last(metric));
     }
-    let is_it = |path: &str| path == name || path.rsplit('.').next() == Some(name);
-    let path = fields::all()
-        .map(|field| field.path)
-        .find(|path| is_it(path))?;
+    let paths = || fields::all().map(|field| field.path);
+    let ends = |path: &&str| path.rsplit('.').next() == Some(name);
+    // Of fields whose last part is the same, that of the training is meant.
+    let path = paths()
+        .find(|path| *path == name)
+        .or_else(|| paths().find(|path| path.starts_with("training.") && ends(path)))
+        .or_else(|| paths().find(ends))?;
     Some(Column::Field(path.to_owned()))
 }
 

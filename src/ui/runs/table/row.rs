@@ -60,6 +60,8 @@ pub(super) fn row_ui(
     let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
     let id = row_id(&drawn.row.key);
     let seen = rect.intersect(ui.clip_rect());
+    // Before the row is, which gives the focus on when the Tab key is pressed.
+    let has_focus = has_focus_in(ui, seen);
     let response = ui.interact(seen, id, Sense::click());
     let runs = &drawn.row.runs;
     let is_selected = !runs.is_empty() && runs.iter().all(|run| selection.is_selected(run));
@@ -87,7 +89,9 @@ pub(super) fn row_ui(
         (false, false) => colours.surface,
     };
     let is_under_pointer = ui.rect_contains_pointer(seen);
-    let ground = match is_under_pointer && !is_selected {
+    let is_pointed = runs.iter().any(|run| selection.pointed() == Some(run));
+    let is_lit = is_under_pointer || (is_pointed && !is_group);
+    let ground = match is_lit {
         true => blend(colours.text, ground, 0.07),
         false => ground,
     };
@@ -101,7 +105,7 @@ pub(super) fn row_ui(
     if is_toggled {
         done = Some(Done::Toggled);
     }
-    if is_under_pointer || has_focus_in(ui, seen) {
+    if is_under_pointer || has_focus {
         let asked = buttons_ui(ui, seen, ground, &name, id);
         done = asked.map(Done::Opened).or(done);
     }

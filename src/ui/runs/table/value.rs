@@ -60,16 +60,20 @@ impl Value {
         let Some(mean) = mean_interval95(&numbers).filter(|mean| mean.mean.is_finite()) else {
             return Self::text(format!("{} values", values.len()));
         };
-        Self::mean(&mean, first.estimate.is_some())
+        let digits = match first.estimate {
+            Some(_) => Some(3),
+            None => decimals(&first.text),
+        };
+        Self::mean(&mean, digits)
     }
 
-    fn mean(of: &MeanInterval, is_share: bool) -> Self {
+    fn mean(of: &MeanInterval, digits: Option<usize>) -> Self {
         let MeanInterval {
             mean, low, high, n, ..
         } = *of;
-        let words = |value: f64| match is_share {
-            true => format!("{value:.3}"),
-            false => number(value),
+        let words = |value: f64| match digits {
+            Some(digits) => format!("{value:.digits$}"),
+            None => number(value),
         };
         if n < 2 {
             // One value says nothing of the spread.
@@ -98,6 +102,13 @@ impl Value {
             (None, None) => Cell::text(self.text.clone()),
         }
     }
+}
+
+/// The digits behind the point of a plain number, as `1.3186`.
+fn decimals(text: &str) -> Option<usize> {
+    let (_, behind) = text.split_once('.')?;
+    let is_plain = behind.chars().all(|c| c.is_ascii_digit());
+    is_plain.then_some(behind.len())
 }
 
 #[cfg(test)]
@@ -133,6 +144,9 @@ mod tests {
         assert_eq!(Value::of_seeds(&[&same, &same]), same);
         let other = Value::text("Lifted");
         assert_eq!(Value::of_seeds(&[&same, &other]).text, "2 values");
+        let losses = [1.5, 1.75].map(|loss| Value::number(loss, format!("{loss:.4}")));
+        let mean = Value::of_seeds(&[&losses[0], &losses[1]]);
+        assert!(mean.text.starts_with("1.6250 ["), "{}", mean.text);
         let missing = Value::default();
         let known = Value::number(2.0, "2".into());
         assert_eq!(Value::of_seeds(&[&missing, &known]).number, Some(2.0));

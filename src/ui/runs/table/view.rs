@@ -250,6 +250,9 @@ fn one_row_ui(
         is_open,
     };
     let (response, done) = row_ui(ui, places, &drawn, seen.selection);
+    if let (true, RowKey::Run(run)) = (response.hovered(), &row.key) {
+        seen.selection.point_at(run);
+    }
     if response.has_focus() {
         *cursor = Some(row.key.clone());
     }
