@@ -74,6 +74,7 @@ fn a_blind_test_is_judged_ended_and_gone_on_with() {
     let runs = tempfile::tempdir().unwrap();
     let mut spec = small_spec();
     spec.training.steps = 3;
+    spec.training.warmup_steps = 0;
     spec.evaluation.before = false;
     spec.evaluation.after = false;
     let mut harness = window(runs.path(), spec);
