@@ -81,7 +81,7 @@ fn list(room: Room) -> String {
         "file",
     ];
     let mut text = table(heading, &PUBLISHED.each_ref().map(row), &[1, 2, 3, 4, 5, 6]);
-    text.push_str("\nF32 to NF4: memory of a tuning step with one example of 1024 tokens");
+    text.push_str("\nF32 to NF4: memory of a tuning step with one example of 1024 tokens, activations recomputed");
     match room.usable() {
         Some(bytes) => {
             let bytes = gigabytes(bytes);

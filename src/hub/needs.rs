@@ -13,7 +13,8 @@ const TOKENS: usize = 1024;
 pub struct Need {
     /// Storage of the frozen matrices.
     pub precision: Precision,
-    /// Bytes of a step with one example of 1024 tokens, all layers tuned.
+    /// Bytes of a step with one example of 1024 tokens, all layers tuned, activations
+    /// recomputed.
     pub bytes: u64,
     /// Whether the device holds it.
     pub fits: bool,
@@ -35,7 +36,8 @@ pub fn needs(config: &ModelConfig, room: Room) -> [Need; 4] {
             counted: TOKENS,
             first_layer: 0,
             tuned_layers: config.n_layer,
-            recompute: false,
+            // As `--fit` does where the memory is short.
+            recompute: true,
             precision,
             branch: None,
             adapters: None,
@@ -71,8 +73,12 @@ mod tests {
                 *before = need.bytes;
             }
         }
-        // As measured on a card of which 8 GB were free (benches/sizes).
-        let of_2_9b = needs(&PUBLISHED[3].shape, room);
-        assert!(of_2_9b[2].fits && !of_2_9b[0].fits, "{of_2_9b:?}");
+        // Megabytes in use that were measured of such steps (benches/sizes).
+        let measured = [(3, 1, 6687.4), (4, 2, 9122.0), (4, 3, 5900.8)];
+        for (model, storage, megabytes) in measured {
+            let need = needs(&PUBLISHED[model].shape, room)[storage];
+            let ratio = need.bytes as f64 / 1e6 / megabytes;
+            assert!((0.95..1.1).contains(&ratio), "{need:?}, {ratio}");
+        }
     }
 }

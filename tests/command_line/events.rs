@@ -30,7 +30,7 @@ fn written() -> tempfile::TempDir {
     check_output(
         folder.path(),
         "export runs --to tensorboard -o events",
-        &["tensorboard --logdir events", "events,"],
+        &["tensorboard --logdir events", " events\n"],
     );
     folder
 }

@@ -55,11 +55,12 @@ fn runs_of_a_folder_are_watched_and_kept() {
 #[test]
 fn places_that_are_none_are_refused() {
     let folder = tempfile::tempdir().unwrap();
+    // clap takes it for an option, and ssh would.
     check_refused(
         folder.path(),
-        "watch -oProxyCommand=x:runs",
+        "watch -- -oProxyCommand=x:runs",
         2,
-        "unexpected argument",
+        "names no host",
     );
     check_refused(folder.path(), "watch :runs", 2, "names no host");
 }

@@ -30,7 +30,10 @@ fn is_acted_on(node: &AccessKitNode<'_>) -> bool {
             | Role::TextInput
             | Role::MultilineTextInput
     );
-    is_control || node.is_clickable(&|_| FilterResult::Include)
+    // Text can be clicked to be selected; what it says is its value. Bars of scrolled
+    // areas are the toolkit's, and what lies in them is reached without them.
+    let is_text = matches!(node.role(), Role::Label | Role::ScrollBar);
+    is_control || (!is_text && node.is_clickable(&|_| FilterResult::Include))
 }
 
 /// What has no name in a window, by role and place.

@@ -25,7 +25,10 @@ const SMALL: Vec2 = vec2(1024.0, 700.0);
 
 /// The buttons that can be pressed without scrolling, with their names.
 fn buttons(harness: &Harness<'_, App>, tab: Tab) -> Vec<(String, Rect)> {
-    let view = harness.state().shell.dock.rect(tab).unwrap();
+    buttons_in(harness, harness.state().shell.dock.rect(tab).unwrap())
+}
+
+fn buttons_in(harness: &Harness<'_, App>, view: Rect) -> Vec<(String, Rect)> {
     let roles = [Role::Button, Role::ComboBox, Role::TextInput];
     let all = roles
         .into_iter()
@@ -48,6 +51,10 @@ fn check_apart(harness: &Harness<'_, App>, tab: Tab, wanted: &[&str]) {
         let names: Vec<&str> = buttons.iter().map(|(name, _)| name.as_str()).collect();
         assert!(found, "no {name:?} within the view, but {names:?}");
     }
+    check_apart_in(&buttons);
+}
+
+fn check_apart_in(buttons: &[(String, Rect)]) {
     for (idx, (first, a)) in buttons.iter().enumerate() {
         for (second, b) in &buttons[idx + 1..] {
             let over = a.shrink(1.5).intersects(b.shrink(1.5));
@@ -132,6 +139,8 @@ fn views_fit_at_every_scaling() {
             let screen = Rect::from_min_size(Default::default(), size);
             let start = harness.get_by_label("Start").rect();
             assert!(screen.contains_rect(start), "{} at {scale}", tab.name());
+            let bar = Rect::from_min_size(Default::default(), vec2(size.x, 40.0));
+            check_apart_in(&buttons_in(&harness, bar));
             // Drawn in the pixels of the screen, and not stretched.
             let image = harness.render().unwrap();
             let drawn = vec2(image.width() as f32, image.height() as f32);

@@ -1,8 +1,8 @@
 //! Where the panels stand in the window, and the views between them.
 
 use eframe::egui::{
-    Align, Button, CentralPanel, ComboBox, Frame, Layout, Margin, Panel, PointerButton, RichText,
-    ScrollArea, Sense, Ui, vec2,
+    Align, Button, CentralPanel, Color32, ComboBox, FontId, Frame, Id, Layout, Margin, Panel,
+    PointerButton, RichText, ScrollArea, Sense, Ui, vec2,
 };
 
 use super::App;
@@ -45,6 +45,9 @@ use crate::ui::states::view::states_ui;
 use crate::ui::sweep::view::sweep_ui;
 use crate::ui::tune::view::tune_ui;
 use crate::ui::widgets::controls::from_right;
+
+/// The size of the names of the views.
+const TAB_SIZE: f32 = 14.0;
 
 /// The least width that views are made for; in less room they scroll sideways.
 const VIEW_WIDTH: f32 = 400.0;
@@ -307,8 +310,9 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
     ui.horizontal(|ui| {
         ui.label(RichText::new("Gosling").heading().strong());
         ui.add_space(14.0);
-        for tab in Tab::ALL {
-            let text = RichText::new(tab.name()).size(14.0);
+        let (in_row, in_menu) = Tab::ALL.split_at(n_in_row(ui));
+        for &tab in in_row {
+            let text = RichText::new(tab.name()).size(TAB_SIZE);
             let button = Button::selectable(shell.dock.shows(tab), text);
             let label = ui.add(button.sense(Sense::click_and_drag()));
             label.context_menu(|ui| actions.extend(view_menu_ui(ui, tab, &shell.dock)));
@@ -323,7 +327,19 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
                 actions.push(Action::Open(tab));
             }
         }
-        from_right(ui, |ui| {
+        if !in_menu.is_empty() {
+            ui.menu_button(RichText::new("Views").size(TAB_SIZE), |ui| {
+                for &tab in in_menu {
+                    let is_shown = shell.dock.shows(tab);
+                    let label = ui.selectable_label(is_shown, tab.name());
+                    if label.on_hover_text(tab.purpose()).clicked() {
+                        actions.push(Action::Open(tab));
+                        ui.close();
+                    }
+                }
+            });
+        }
+        let right = from_right(ui, |ui| {
             if ui.button("?").on_hover_text("Keyboard shortcuts").clicked() {
                 actions.push(Action::ToggleShortcuts);
             }
@@ -343,7 +359,40 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
             ui.toggle_value(&mut shell.shows_form, "Configuration");
             ui.toggle_value(&mut shell.shows_log, "Log");
             ui.toggle_value(&mut shell.shows_runs, "Runs");
+            ui.min_rect().width()
         });
+        ui.data_mut(|data| data.insert_temp(right_id(), right));
     });
     actions
+}
+
+/// Where the width of what stands right of the views is kept from frame to frame.
+fn right_id() -> Id {
+    Id::unique("right of the views")
+}
+
+/// How many views have a name of their own beside what stands at the right; the others
+/// are in a menu.
+fn n_in_row(ui: &Ui) -> usize {
+    let right: f32 = ui.data(|data| data.get_temp(right_id())).unwrap_or(340.0);
+    let spacing = ui.spacing();
+    let around = 2.0 * spacing.button_padding.x + spacing.item_spacing.x;
+    let width = |text: &str| {
+        let font = FontId::proportional(TAB_SIZE);
+        let galley = ui
+            .painter()
+            .layout_no_wrap(text.to_owned(), font, Color32::WHITE);
+        galley.size().x + around
+    };
+    let mut room = ui.available_width() - right;
+    let all: f32 = Tab::ALL.into_iter().map(|tab| width(tab.name())).sum();
+    if all - spacing.item_spacing.x <= room {
+        return Tab::ALL.len();
+    }
+    room -= width("Views");
+    let fits = |tab: &Tab| {
+        room -= width(tab.name());
+        room >= 0.0
+    };
+    Tab::ALL.into_iter().take_while(fits).count()
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod view;
 
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,14 +109,16 @@ impl ModelDownloads {
         let is_cancelled = under_way.is_cancelled.clone();
         self.under_way = Some(under_way);
         let folder = PathBuf::from(self.folder.trim());
-        let (work, mut told) = (self.background.clone(), None::<Instant>);
+        let (work, mut told) = (self.background.clone(), None);
         self.background.start(move || {
             let mut tell = |stage| {
                 if is_cancelled.load(Ordering::Relaxed) {
                     return Err(Error::Stopped);
                 }
-                if told.is_none_or(|told| told.elapsed() >= TELLS) {
-                    told = Some(Instant::now());
+                let kind = discriminant(&stage);
+                let is_told = |(at, of): (Instant, _)| at.elapsed() < TELLS && of == kind;
+                if !told.is_some_and(is_told) {
+                    told = Some((Instant::now(), kind));
                     work.send(Answer::Stage(stage));
                 }
                 Ok(())

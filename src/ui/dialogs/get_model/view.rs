@@ -40,7 +40,7 @@ pub(crate) fn get_model_ui(
             None => String::new(),
         };
         let text =
-            format!("F32 to NF4: memory of a step with one example of 1024 tokens{of_device}");
+            format!("F32 to NF4: memory of a step with one example of 1024 tokens, activations recomputed{of_device}");
         weak_small(ui, text);
         ui.add_space(GAP);
         ui.horizontal(|ui| {
