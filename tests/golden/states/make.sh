@@ -12,6 +12,7 @@ tune() {
     --set training.validate_every=0 --set training.select_by=LastStep --set "data.leading_token=$leading" \
     --set evaluation.before=false --set evaluation.after=false
   "$gosling" export "$scratch/$name-0001" --to st -o "$here/$name.st" --force
+  rm "$here/$name.st.json"
 }
 for run in gsm8k:0.1 gsm8k:0.8 arc:0.3 arc:1.6 mmlu:0.1 mmlu:1.6 winogrande:0.3 winogrande:0.8; do
   tune "${run%:*}-${run#*:}" "${run%:*}" "${run#*:}" Zero
