@@ -147,7 +147,7 @@ pub(super) const OPTIMIZER: &[Field] = &[
     .unit("tokens")
     .range(Range::whole(16, MAX_WINDOW).multiples_of(16))
     .optional("off", 1024.0)
-    .hint("Reads long texts in windows of so many tokens. The state and its gradient are carried across them, so the step is the same within rounding, and memory does not grow with the length of a text but for the states between windows. About a third more time. Texts of more than 65,535 tokens need it."),
+    .hint("Reads long texts in windows of so many tokens. The state and its gradient are carried across them, so the step is the same within rounding, and memory does not grow with the length of a text but for the states between windows. A step has one more forward pass. Texts of more than 65,535 tokens need it."),
     Field::new("training.group_by_length", "Group by length", |spec| {
         slot(&mut spec.training.group_by_length)
     })

@@ -38,7 +38,7 @@ pub fn holds(room: Room, estimate: &MemoryEstimate) -> bool {
 /// The settings nearest to those of `wanted`, with `accumulate` micro-batches, that
 /// fit: as many examples a step, in `precisions` from the first one on. A wider
 /// precision goes before a larger micro-batch as long as the device stays busy, and
-/// windows, which cost a third more time and change no result, before a narrower one.
+/// windows, which cost a forward pass and change no result, before a narrower one.
 pub fn fit(
     config: &ModelConfig,
     wanted: &StepShape,
