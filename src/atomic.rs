@@ -41,6 +41,16 @@ pub fn write_atomic(
     Ok(())
 }
 
+/// Gives a complete file that is on disk already its name, durably.
+///
+/// # Errors
+/// [`Error::Io`] on `to`; the file keeps the name it had.
+pub fn give_name(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|error| Error::io("write", to, error))?;
+    sync_folder(folder_of(to));
+    Ok(())
+}
+
 /// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))

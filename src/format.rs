@@ -102,6 +102,14 @@ pub(crate) fn part_of_bytes(done: u64, total: u64) -> String {
     format!("{done:.1} of {total:.1} {name}")
 }
 
+/// Bytes as files and cards are sold by: `3.1 GB`.
+pub(crate) fn gigabytes(n_bytes: u64) -> String {
+    match n_bytes as f64 / 1e9 {
+        size if size < 100.0 => format!("{size:.1} GB"),
+        size => format!("{size:.0} GB"),
+    }
+}
+
 /// A range of seconds as people say it: with one unit, and no more exactly than it is
 /// known.
 pub(crate) fn duration_range(low: f64, high: f64) -> String {
@@ -140,6 +148,17 @@ mod tests {
             (14_736, 3_100_000_000, "0.0 of 2.9 GiB"),
         ] {
             assert_eq!(part_of_bytes(done, total), expected);
+        }
+    }
+
+    #[test]
+    fn gigabytes_are_those_of_files() {
+        for (n_bytes, expected) in [
+            (382_169_088, "0.4 GB"),
+            (26_540_868_485, "26.5 GB"),
+            (133_000_000_000, "133 GB"),
+        ] {
+            assert_eq!(gigabytes(n_bytes), expected);
         }
     }
 

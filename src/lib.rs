@@ -8,12 +8,14 @@
 //! - [`model`] reads checkpoints and vocabularies. It knows nothing of tuning.
 //! - [`tuning`] trains the state: the paper in code; no threads, no clock.
 //! - [`bench`](mod@bench) scores a language model; no threads, no training.
+//! - [`hub`]: the published models, and downloads of them.
 //! - [`protocol`]: what a run is, and what is said of it, as plain data.
 //! - [`worker`] owns the compute device: commands in, events out.
 //! - [`runs`] folds events into what is known of each run.
 //! - [`report`]: tables of results in formats for users and for programs.
 //! - [`persist`] is the only place that writes documents.
 //! - [`adapt`] moves the state while questions are answered, without their answers.
+//! - [`sample_data`]: answers that a model writes, checked, as training data.
 //! - [`sweep`]: many runs, each in a process beside this one, and what came of them.
 //! - `ui`, with the feature `gui`: the window, the only place that names egui.
 //! - [`selftest`] compares what a device computes with the truth.
@@ -41,6 +43,7 @@ pub mod error;
 mod format;
 #[cfg(test)]
 mod fuzz;
+pub mod hub;
 pub mod kernels;
 #[cfg(test)]
 mod layers;
@@ -50,6 +53,7 @@ pub mod protocol;
 mod random;
 pub mod report;
 pub mod runs;
+pub mod sample_data;
 pub mod selftest;
 pub mod shell;
 pub mod sweep;

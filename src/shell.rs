@@ -1,6 +1,21 @@
-//! Command lines that can be pasted: how a shell takes an argument.
+//! Command lines that can be pasted: how a shell takes an argument; and processes that
+//! show nothing.
 
 use std::path::Path;
+use std::process::Command;
+
+/// Keeps a process that only computes from having a console of its own, which Windows
+/// opens for every program of the command line that a window starts.
+pub fn without_console(command: &mut Command) -> &mut Command {
+    #[cfg(windows)]
+    {
+        use std::os::windows::process::CommandExt as _;
+        /// `CREATE_NO_WINDOW` of the Windows API.
+        const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+        command.creation_flags(CREATE_NO_WINDOW);
+    }
+    command
+}
 
 /// A shell that the user types into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,14 +17,20 @@ mod closed;
 mod data;
 #[path = "command_line/dialects.rs"]
 mod dialects;
+#[path = "command_line/events.rs"]
+mod events;
 #[path = "command_line/importing.rs"]
 mod importing;
 #[path = "command_line/options.rs"]
 mod options;
+#[path = "command_line/sampling.rs"]
+mod sampling;
 #[path = "command_line/serving.rs"]
 mod serving;
 #[path = "command_line/storage.rs"]
 mod storage;
+#[path = "command_line/watching.rs"]
+mod watching;
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)

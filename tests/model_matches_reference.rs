@@ -93,6 +93,15 @@ fn mini_model_matches_the_rwkv_package_on_the_cpu() {
     check(&mini::checkpoint().unwrap(), &golden, &Device::flex());
 }
 
+/// The software adapter that stands for a GPU where there is none.
+fn software_gpu() -> Device {
+    // Settles what the kernels of every adapter are compiled to.
+    for adapter in gosling::kernels::device::list_adapters() {
+        gosling::kernels::device::language_of(&adapter);
+    }
+    Device::wgpu(burn::tensor::DeviceKind::Cpu)
+}
+
 #[test]
 fn tiny_model_matches_the_rwkv_package_on_the_cpu() {
     check(&tiny(), &Golden::open("tiny.safetensors"), &Device::flex());
@@ -100,7 +109,7 @@ fn tiny_model_matches_the_rwkv_package_on_the_cpu() {
 
 #[test]
 fn tiny_model_matches_the_rwkv_package_on_a_gpu() {
-    let device = Device::wgpu(burn::tensor::DeviceKind::Cpu);
+    let device = software_gpu();
     check(&tiny(), &Golden::open("tiny.safetensors"), &device);
 }
 
@@ -158,7 +167,7 @@ fn gradients_match_pytorch_on_the_cpu() {
 
 #[test]
 fn gradients_match_pytorch_on_a_gpu() {
-    check_objective(&Device::wgpu(burn::tensor::DeviceKind::Cpu), false);
+    check_objective(&software_gpu(), false);
 }
 
 /// Adapters as `tests/golden/generate.py` makes them.

@@ -32,7 +32,7 @@ fn backward(bencher: Bencher) {
     let state = Tensor::<4>::zeros([1, 4, 64, 64], &device);
     let tape = wkv7(&inputs, state, true).tape.unwrap();
     let dy = Tensor::<4>::ones([8, 128, 4, 64], &device);
-    bencher.bench_local(|| wkv7_backward(&inputs, &tape, dy.clone(), None));
+    bencher.bench_local(|| wkv7_backward(&inputs, &tape, dy.clone(), None, None));
 }
 
 #[divan::bench]
@@ -40,5 +40,5 @@ fn state_gradient(bencher: Bencher) {
     let device = Device::flex();
     let inputs = inputs(&device);
     let dy = Tensor::<4>::ones([8, 128, 4, 64], &device);
-    bencher.bench_local(|| wkv7_state_gradient(&inputs, dy.clone()));
+    bencher.bench_local(|| wkv7_state_gradient(&inputs, dy.clone(), None));
 }

@@ -6,7 +6,8 @@ use crate::data::{Item, Protocol, Task};
 use crate::model::TextStart;
 use crate::model::tokenizer::{END_OF_DOCUMENT, Tokenizer};
 
-/// The longest text that ends an answer, in tokens of one byte each.
+/// Tokens that are looked at for what ends an answer; more where that is longer, for a
+/// token may be one byte.
 const STOP_WINDOW: usize = 16;
 
 /// How questions become tokens, and where written answers end.
@@ -18,7 +19,7 @@ pub struct Prompts<'a> {
     /// What texts begin with behind the state.
     pub text_start: TextStart,
     /// What ends a written answer.
-    pub stops: &'static [&'static str],
+    pub stops: &'a [&'a str],
     /// Where a written answer is cut, in tokens.
     pub max_new_tokens: usize,
 }
@@ -67,7 +68,9 @@ impl Prompts<'_> {
             return true;
         }
         // A stop may begin some tokens earlier, but not as many as bytes.
-        let tail = &tokens[tokens.len().saturating_sub(STOP_WINDOW)..];
+        let longest = self.stops.iter().map(|stop| stop.len()).max();
+        let window = longest.unwrap_or(0).max(STOP_WINDOW);
+        let tail = &tokens[tokens.len().saturating_sub(window)..];
         let text = self.tokenizer.decode(tail);
         self.stops.iter().any(|stop| text.contains(stop))
     }

@@ -96,6 +96,11 @@ impl States {
     /// [`Error::Spec`] for a base of another model.
     pub fn new(model: &Rwkv7, device: &Device, base: &Tuned, n: usize) -> Result<Self> {
         base.check_fits(model.config())?;
+        if base.lora.is_some() {
+            let reason = "is of a LoRA run, whose adapters are not applied here; merge them into \
+                          the model first (gosling export RUN --to merged)";
+            return Err(Error::spec("state", reason));
+        }
         let config = model.config().clone();
         let (lh, size) = (config.n_layer * config.n_head, config.head_size);
         let values: Vec<f32> = base.state.layers.iter().flatten().copied().collect();

@@ -1,18 +1,20 @@
 //! `gosling adapt`: the state moves while a benchmark is answered, without its
 //! answers, and is compared with what the same tokens buy without that.
 
+mod load;
+mod over;
+mod table;
+mod tell;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use super::adapt_load::{Loaded, Task, load_model};
-use super::adapt_over::over;
-use super::adapt_tell::Teller;
 use super::follow::{INTERRUPTED, interrupts};
 use crate::adapt::ask::{Asking, GuideSource};
 use crate::adapt::engine::Engine;
-use crate::adapt::folder::{Folder, fingerprint, read_lines};
+use crate::adapt::folder::{Folder, fingerprint};
 use crate::adapt::guide::{Guide, LocalGuide};
 use crate::adapt::job::{Job, News};
 use crate::adapt::spec::{AdaptSpec, Base, GuideSpec, Mode, PRESETS, preset};
@@ -20,10 +22,14 @@ use crate::adapt::states::States;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::DeviceChoice;
+use crate::persist::json_lines::read_lines;
 use crate::persist::spec_file::{parse_ron, print_ron, read_text, set_field};
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
 use crate::report::TableFormat;
 use crate::tuning::states::state_file::Metadata;
+use load::{Loaded, Task, load_model};
+use over::over;
+use tell::Teller;
 
 /// What to adapt, to what, and how.
 #[derive(Args)]
@@ -294,7 +300,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
     };
     let summary = job.run(folder, &mut |news| teller.tell(news))?;
     teller.clear();
-    let table = super::adapt_table::table(spec, &summary);
+    let table = table::table(spec, &summary);
     teller.table(&table);
     table.write(folder.file("results.csv"))?;
     table.write(folder.file("results.txt"))

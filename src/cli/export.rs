@@ -1,11 +1,17 @@
-//! `gosling export`: a tuned state or adapters for another program, or a model with
-//! the official names.
+//! `gosling export`: a tuned state or adapters for another program, a model with the
+//! official names, or the numbers of runs for TensorBoard.
+
+mod fold;
+mod lora;
+mod numbers;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use fold::export_folded;
+use lora::{AdapterFormat, Asked, Destination, export_lora};
+use numbers::export_numbers;
 
-use super::export_lora::{Asked, Destination, export_lora};
 use super::model_arguments::times;
 use crate::error::{Error, Result};
 use crate::format::shown;
@@ -15,6 +21,7 @@ use crate::tuning::states::lift_bundle::{Exportable, exportable};
 use crate::tuning::states::state_file::{
     ExportFormat, Orientation, PthDType, export, left_out, locate_state,
 };
+use crate::worker::folding::FoldOptions;
 
 /// Which state or model, and what becomes of it.
 #[derive(Args)]
@@ -31,10 +38,11 @@ pub struct ExportArguments {
     /// rmpack (the RWKV app), vllm (a .pth with its manifest), s0 (a folder as s0-tuning has them)
     /// or safetensors (Gosling). Of a LoRA run: peft or peft-fla (a folder of Hugging Face PEFT,
     /// with the official names of modules or with fla's), rwkv-peft (a .pth) or merged (the
-    /// model with the adapters in it, .pth or .safetensors).
+    /// model with the adapters in it, .pth or .safetensors). tensorboard: the numbers of a
+    /// run or of a folder of runs.
     #[arg(long)]
     to: Destination,
-    /// The file to write.
+    /// The file to write; the folder of event files for tensorboard.
     #[arg(short, long)]
     output: PathBuf,
     /// Write bfloat16: half the size, 8 bits of mantissa; for pth, merged, and for models.
@@ -47,6 +55,17 @@ pub struct ExportArguments {
     /// does not state it.
     #[arg(long)]
     orientation: Option<Orientation>,
+    /// Of a lifted run: train the plain S_0 that comes closest to what the lifted model
+    /// predicts on the run's training texts, and export that. It takes about as long as the
+    /// run, on the run's device.
+    #[arg(long, conflicts_with = "model")]
+    fold: bool,
+    /// Steps of the fold; default: as many as the run took.
+    #[arg(long, value_name = "N", requires = "fold")]
+    fold_steps: Option<usize>,
+    /// Learning rate of the fold; default: that of the run.
+    #[arg(long, value_name = "RATE", requires = "fold")]
+    fold_rate: Option<f64>,
     /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
@@ -60,46 +79,62 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
     if let (None, Some(model)) = (&arguments.state, &arguments.model) {
         return export_model(arguments, model);
     }
+    match arguments.to {
+        Destination::State(to) => export_state(arguments, to),
+        Destination::Adapters(to) => export_adapters(arguments, to),
+        Destination::Numbers => export_numbers(arguments),
+    }
+}
+
+/// The file of the state that is named.
+fn located(arguments: &ExportArguments) -> Result<PathBuf> {
+    let Some(state) = &arguments.state else {
+        return Err(Error::spec("STATE", "is missing; name a state or --model"));
+    };
+    if !arguments.alpha.is_finite() {
+        let reason = format!("must be a number, is {}", arguments.alpha);
+        return Err(Error::spec("--alpha", reason));
+    }
+    locate_state(state)
+}
+
+fn export_adapters(arguments: &ExportArguments, format: AdapterFormat) -> Result<()> {
+    if arguments.fold {
+        let reason = "fits a plain S_0; choose a format of states";
+        return Err(Error::spec("--fold", reason));
+    }
+    let asked = Asked {
+        format,
+        output: &arguments.output,
+        model: arguments.model.as_deref(),
+        bf16: arguments.bf16,
+        alpha: arguments.alpha,
+        force: arguments.force,
+    };
+    export_lora(&located(arguments)?, &asked)
+}
+
+fn export_state(arguments: &ExportArguments, to: ExportFormat) -> Result<()> {
     let ExportArguments {
-        state,
-        model,
-        to,
         output,
         bf16,
         alpha,
         orientation,
+        fold: is_folded,
+        fold_steps,
+        fold_rate,
         force,
+        ..
     } = arguments;
-    let Some(state) = state else {
-        return Err(Error::spec("STATE", "is missing; name a state or --model"));
-    };
-    let file = locate_state(state)?;
-    if !alpha.is_finite() {
-        let reason = format!("must be a number, is {alpha}");
-        return Err(Error::spec("--alpha", reason));
-    }
-    let to = match to {
-        Destination::State(to) => to,
-        Destination::Adapters(format) => {
-            let asked = Asked {
-                format: *format,
-                output,
-                model: model.as_deref(),
-                bf16: *bf16,
-                alpha: *alpha,
-                force: *force,
-            };
-            return export_lora(&file, &asked);
-        }
-    };
-    if model.is_some() {
+    let file = located(arguments)?;
+    if arguments.model.is_some() {
         let reason = "stands beside a state only with --to merged";
         return Err(Error::spec("--model", reason));
     }
     let format = match (to, bf16) {
         (ExportFormat::Pth(_), true) => ExportFormat::Pth(PthDType::BF16),
-        (_, false) => *to,
-        (ExportFormat::Vllm, true) => *to,
+        (_, false) => to,
+        (ExportFormat::Vllm, true) => to,
         (
             ExportFormat::St
             | ExportFormat::Safetensors
@@ -112,6 +147,13 @@ pub fn run(arguments: &ExportArguments) -> Result<()> {
             return Err(Error::spec("--bf16", reason));
         }
     };
+    if *is_folded {
+        let options = FoldOptions {
+            steps: *fold_steps,
+            learning_rate: *fold_rate,
+        };
+        return export_folded(arguments, &file, options, format);
+    }
     let exportable = exportable(&file, *orientation, *alpha)?;
     if let Some(left_out) = left_out(&Checkpoint::open(&file)?) {
         eprintln!("gosling: {}: {left_out}", file.display());
@@ -156,7 +198,8 @@ fn export_model(arguments: &ExportArguments, model: &Path) -> Result<()> {
             | ExportFormat::Vllm
             | ExportFormat::S0Folder,
         )
-        | Destination::Adapters(_) => {
+        | Destination::Adapters(_)
+        | Destination::Numbers => {
             let reason = "a model is written as pth or safetensors; st and bin are for states";
             return Err(Error::spec("--to", reason));
         }

@@ -1,5 +1,6 @@
 //! The loop of a client of the worker: shows events and passes an interrupt on.
 
+use std::io::{sink, stdin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -52,6 +53,17 @@ pub(super) fn interrupts() -> Result<Receiver<()>> {
     })
     .map_err(|error| Error::Device(format!("Ctrl-C cannot be caught, {error}")))?;
     Ok(receiver)
+}
+
+/// Hears the end of the standard input, by which a window ends what it has started.
+pub(super) fn end_of_input() -> Receiver<()> {
+    let (sender, ended) = bounded(1);
+    std::thread::spawn(move || {
+        // Whatever comes or goes wrong, there is nobody left after it.
+        let _ = std::io::copy(&mut stdin(), &mut sink());
+        let _ = sender.send(());
+    });
+    ended
 }
 
 /// Follows the one thing that was asked for until it is over. `named` is what

@@ -2,13 +2,16 @@
 //! numbers and pictures, and a training set or benchmark as the model would see
 //! it.
 
+mod file;
+mod head;
+mod metadata;
+mod pictures;
+
 use std::io::{IsTerminal as _, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::inspect_file::{describe, is_checkpoint};
-use super::inspect_head::HeadArguments;
 use crate::data::{
     Benchmark, Example, Loaded, LossOn, Marking, Preview, Protocol, Recognised, Split, Template,
     endless_note, fitting_template, load, load_text_set, mini, recognise,
@@ -19,6 +22,8 @@ use crate::model::LeadingToken;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::run_spec::VocabularySource;
 use crate::tuning::states::state_file::Orientation;
+use file::{describe, is_checkpoint};
+use head::HeadArguments;
 
 /// What to show.
 #[derive(Args)]

@@ -5,26 +5,19 @@
 mod output;
 
 mod adapt;
-mod adapt_load;
-mod adapt_over;
-mod adapt_table;
-mod adapt_tell;
 mod adapter_check;
 mod bench;
 mod compare;
+mod console;
 mod devices;
 mod eval;
 mod export;
-mod export_lora;
 mod find_rate;
 mod follow;
 mod generate;
+mod get;
 mod import;
 mod inspect;
-mod inspect_file;
-mod inspect_head;
-mod inspect_metadata;
-mod inspect_pictures;
 mod leading_token;
 mod mix;
 mod model_arguments;
@@ -32,17 +25,14 @@ mod packaging;
 mod perplexity;
 mod plain_options;
 mod progress;
+mod sample_data;
 mod selftest;
-mod selftest_report;
 mod serve;
 mod spec_arguments;
 mod sweep;
-mod sweep_forecast;
-mod sweep_task;
-mod sweep_tell;
 mod table;
 mod tune;
-mod tune_report;
+mod watch;
 mod window;
 
 use std::path::{Path, PathBuf};
@@ -90,6 +80,8 @@ enum Command {
     FindRate(find_rate::FindRateArguments),
     /// Continue a text, untuned or from a tuned state.
     Generate(generate::GenerateArguments),
+    /// Download a published model, or list them.
+    Get(get::GetArguments),
     /// Import a state of another program and detect its orientation.
     Import(import::ImportArguments),
     /// Describe a model or a tuned state, show the matrices of a head, or show a data
@@ -102,10 +94,16 @@ enum Command {
     Mix(mix::MixArguments),
     /// Measure the held-out loss and perplexity of a model, untuned and with a state.
     Perplexity(perplexity::PerplexityArguments),
+    /// Let the model answer questions that can be checked, and keep its right answers as
+    /// training data.
+    SampleData(sample_data::SampleDataArguments),
     /// Check that a device computes correctly, and write a report of it.
     Selftest(selftest::SelftestArguments),
     /// Serve a model and its states to chat clients on this machine (OpenAI interface).
     Serve(serve::ServeArguments),
+    /// Say what happens to the runs of a folder, for `gosling watch` on another machine.
+    #[command(hide = true)]
+    ServeEvents(watch::ServeEventsArguments),
     /// Execute runs for a sweep, which sends them on standard input.
     #[command(name = crate::sweep::serve::SERVE, hide = true)]
     ServeRuns,
@@ -113,6 +111,8 @@ enum Command {
     Sweep(sweep::SweepArguments),
     /// Tune a model's initial state and measure the accuracy.
     Tune(tune::TuneArguments),
+    /// Follow the runs of another machine live, over SSH.
+    Watch(watch::WatchArguments),
     /// Open the window, as gosling without a subcommand does.
     Window(window::WindowArguments),
 }
@@ -144,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::FindRate(arguments) => find_rate::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::Get(arguments) => get::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Import(arguments) => import::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Inspect(arguments) => inspect::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Manual(arguments) => {
@@ -151,11 +152,14 @@ pub fn main() -> ExitCode {
         }
         Command::Mix(arguments) => mix::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Perplexity(arguments) => perplexity::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::SampleData(arguments) => sample_data::run(&arguments),
         Command::Selftest(arguments) => selftest::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments).map(|()| ExitCode::SUCCESS),
+        Command::ServeEvents(arguments) => watch::serve(&arguments).map(|()| ExitCode::SUCCESS),
         Command::ServeRuns => crate::sweep::serve::serve().map(|()| ExitCode::SUCCESS),
         Command::Sweep(arguments) => sweep::run(&arguments),
         Command::Tune(arguments) => tune::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments).map(|()| ExitCode::SUCCESS),
         Command::Window(arguments) => Ok(window::run(arguments)),
     };
     match outcome {

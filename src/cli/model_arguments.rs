@@ -18,8 +18,12 @@ use crate::persist::known_weights;
 use crate::persist::spec_file::parse_spec;
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
 use crate::tuning::method::tuned::Tuned;
+use crate::tuning::states::import::{StoredState, is_raw};
 use crate::tuning::states::lift_bundle::read_tuned;
-use crate::tuning::states::state_file::{Metadata, Orientation, left_out, locate_state};
+use crate::tuning::states::state_file::sidecar::read_sidecar;
+use crate::tuning::states::state_file::{
+    Convention, Metadata, Orientation, left_out, locate_state,
+};
 use crate::worker::session::{check_vocabulary, fitting_tokenizer};
 
 /// Which model and device.
@@ -246,6 +250,8 @@ pub(super) struct LoadedModel {
     pub tokenizer: Tokenizer,
     /// The untuned model without one.
     pub start: Option<Start>,
+    /// The numbers that it is made of.
+    pub tuned: Option<Tuned>,
     /// What texts begin with.
     pub text_start: TextStart,
     /// What the model starts from, for the user.
@@ -288,7 +294,7 @@ impl ModelArguments {
             fingerprint,
         } = choice.load_for(says, self.precision)?;
         let text_start = self.leading_token.text_start(says);
-        let (start, start_name) = match state {
+        let (tuned, start_name) = match state {
             None => (None, "untuned".into()),
             Some(ReadState {
                 path,
@@ -305,14 +311,15 @@ impl ModelArguments {
                 }
                 let name = format!("{}{}", shown(&path), times(self.alpha));
                 let tuned = tuned.scaled(self.alpha);
-                (Some(tuned.start(&device.device)), name)
+                (Some(tuned), name)
             }
         };
         Ok(LoadedModel {
+            start: tuned.as_ref().map(|of| of.start(&device.device)),
             device,
             model,
             tokenizer,
-            start,
+            tuned,
             text_start,
             start_name,
             file: choice.file_name(),
@@ -352,6 +359,9 @@ impl ModelArguments {
             return Ok(None);
         };
         let path = locate_state(path)?;
+        if is_raw(&path)? {
+            return self.read_raw_state(path).map(Some);
+        }
         let (tuned, metadata) = read_tuned(&path, self.orientation)?;
         if let Some(left_out) = left_out(&Checkpoint::open(&path)?) {
             eprintln!("gosling: {}: {left_out}", shown(&path));
@@ -361,6 +371,28 @@ impl ModelArguments {
             tuned,
             metadata,
         }))
+    }
+
+    /// The state of rwkv.cpp. Its file has no dimensions, so those of the model hold.
+    fn read_raw_state(&self, path: PathBuf) -> Result<ReadState> {
+        let beside = read_sidecar(&path)?.map(|(metadata, _)| metadata);
+        let choice = match &beside {
+            Some(metadata) => self.choice.for_state((&path, metadata))?,
+            None => self.choice.clone(),
+        };
+        let stored = StoredState::read(&path, self.orientation, &choice.config()?)?;
+        if stored.has_shifts {
+            eprintln!(
+                "gosling: {}: the token shifts in the file are left out; a tuned state has none",
+                shown(&path)
+            );
+        }
+        let declared = stored.declared.unwrap_or(Convention::RAW.orientation);
+        Ok(ReadState {
+            tuned: stored.oriented(declared).into(),
+            metadata: stored.metadata,
+            path,
+        })
     }
 }
 

@@ -92,7 +92,7 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
             // One at a time: texts are long with others in front, and are measured once.
             for example in examples {
                 let batch = Batch::of(&[(example, text_start)], loss_on);
-                let losses = token_losses(&model, device, start, &batch)?;
+                let losses = token_losses(&model, device, start, &batch, Some(WINDOW))?;
                 let nats = losses.iter().map(|loss| f64::from(*loss)).sum();
                 texts.push((nats, losses.len()));
             }
@@ -119,6 +119,9 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
     print!("{}", table(&measured, examples.len()));
     Ok(())
 }
+
+/// Tokens that are read at once.
+const WINDOW: usize = 2048;
 
 /// The example with a text in front of it that is not counted.
 fn behind(front: &[u32], example: &Example) -> Example {

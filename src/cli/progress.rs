@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::format::part_of_bytes;
 pub(super) use crate::format::{duration, short};
 use crate::model::BytesRead;
-use crate::protocol::event::{EvaluationPhase, Event, RunEvent, RunId};
+use crate::protocol::event::{EvaluationPhase, Event, JobEvent, RunEvent, RunId};
 use crate::protocol::log_line::log_line;
 use crate::runs::RunStore;
 use crate::runs::eta::secs_left;
@@ -64,6 +64,7 @@ impl Progress {
                 _,
                 RunEvent::Step(_) | RunEvent::CheckpointSaved { .. } | RunEvent::Failed { .. },
             ) => {}
+            Event::Job(JobEvent::DataRead { line }) => self.say(line),
             event => {
                 if let Some(line) = log_line(event) {
                     self.say(&line);
@@ -187,7 +188,8 @@ fn step_numbers(run: &Run) -> String {
     )
 }
 
-fn bar(share: f32) -> String {
+/// A bar of which a share is done.
+pub(super) fn bar(share: f32) -> String {
     let share = if share.is_nan() { 0.0 } else { share };
     let n_full = (share.clamp(0.0, 1.0) * BAR_CELLS as f32).round() as usize;
     format!("[{}{}]", "=".repeat(n_full), " ".repeat(BAR_CELLS - n_full))

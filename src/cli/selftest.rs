@@ -1,5 +1,7 @@
 //! `gosling selftest`: whether a device computes what it should.
 
+mod report;
+
 use std::io::{IsTerminal as _, Write as _, stderr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,12 +9,12 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use super::selftest_report::SelftestReport;
 use super::table::table;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::selftest::{Outcome, checks, run as run_check};
+use report::SelftestReport;
 
 /// Which device, and how the result is printed.
 #[derive(Args)]

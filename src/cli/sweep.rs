@@ -1,5 +1,9 @@
 //! `gosling sweep`: many runs from one specification to their tables.
 
+mod forecast;
+mod task;
+mod tell;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,9 +13,6 @@ use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use super::follow::{INTERRUPTED, interrupts};
 use super::plain_options::{Change, MemoryOptions, SourceOptions, StepOptions};
 use super::progress::Progress;
-use super::sweep_forecast::forecast;
-use super::sweep_task::do_task;
-use super::sweep_tell::Teller;
 use super::tune::print;
 use super::{quoted, this_program};
 use crate::atomic::write_atomic;
@@ -27,6 +28,9 @@ use crate::sweep::scheduler::{
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::store::SweepFolder;
 use crate::sweep::sweep_file::{print_sweep, read_sweep};
+use forecast::forecast;
+use task::do_task;
+use tell::Teller;
 
 /// Which sweep, and what to do with it.
 #[derive(Args)]

@@ -1,5 +1,7 @@
 //! `gosling tune`: a run from its specification to its state.
 
+mod report;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +12,6 @@ use super::plain_options::{MemoryOptions, StepOptions};
 use super::progress::Progress;
 use super::quoted;
 use super::spec_arguments::{ChosenSpec, SpecArguments, fields_help};
-use super::tune_report::report;
 use crate::error::{Error, Result};
 use crate::kernels::device::{mebibytes, room_of};
 use crate::persist::run_history::past_run;
@@ -24,6 +25,7 @@ use crate::tuning::states::alpha_scan::{alpha_note, scanned_alphas};
 use crate::worker::Worker;
 use crate::worker::fitting::{apply, changes};
 use crate::worker::memory_forecast::MemoryForecast;
+use report::report;
 
 /// What to tune.
 #[derive(Args)]
@@ -49,7 +51,7 @@ pub struct TuneArguments {
     /// Print the specification and do nothing else.
     #[arg(long, conflicts_with = "resume")]
     print_spec: bool,
-    /// Choose the batch, accumulation, recomputation and precision that fit into the
+    /// Choose the batch, accumulation, recomputation, windows and precision that fit into the
     /// memory of the device, and print them. The examples of a step stay the same.
     #[arg(long, conflicts_with = "resume")]
     fit: bool,

@@ -33,10 +33,14 @@ impl Default for WindowArguments {
 /// says what to do instead.
 pub(super) fn run(arguments: WindowArguments) -> ExitCode {
     arguments.memory.apply();
+    let had_console = super::console::leave_own();
     match open(arguments.runs, arguments.run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("gosling: {reason}");
+            if had_console {
+                tell(&reason);
+            }
             ExitCode::FAILURE
         }
     }
@@ -49,6 +53,15 @@ fn open(runs: PathBuf, run: Option<PathBuf>) -> Result<(), String> {
     let draft = draft.map_err(|error| error.to_string())?;
     crate::ui::window::open(runs, draft)
 }
+
+/// Says it where nobody reads what is printed.
+#[cfg(feature = "gui")]
+fn tell(reason: &str) {
+    crate::ui::window::tell(reason);
+}
+
+#[cfg(not(feature = "gui"))]
+fn tell(_reason: &str) {}
 
 #[cfg(not(feature = "gui"))]
 fn open(runs: PathBuf, _run: Option<PathBuf>) -> Result<(), String> {

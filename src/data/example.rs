@@ -177,24 +177,6 @@ impl Example {
             turn.n_tokens > 0
         });
     }
-
-    /// A text without speakers in pieces of at most `n_tokens` tokens; anything else
-    /// as it is.
-    pub(crate) fn into_pieces(self, n_tokens: usize) -> Vec<Self> {
-        let is_text = matches!(self.turns.as_slice(), [turn] if turn.role == Role::Text);
-        if !is_text || self.n_tokens() <= n_tokens || n_tokens < 2 {
-            return vec![self];
-        }
-        let mark = self.turns[0].mark;
-        let mut pieces: Vec<Self> = self
-            .tokens
-            .chunks(n_tokens)
-            .map(|tokens| Self::of_turns([(tokens.to_vec(), Role::Text, mark)]))
-            .collect();
-        // Of a single token behind nothing, nothing can be learnt.
-        pieces.retain(|piece| piece.n_tokens() > 1);
-        pieces
-    }
 }
 
 #[cfg(test)]
@@ -245,15 +227,5 @@ mod tests {
         assert_eq!(cut.counted(LossOn::Answer), [6..7]);
         cut.truncate(100);
         assert_eq!(cut.n_tokens(), 7);
-    }
-
-    #[test]
-    fn long_texts_are_cut_into_pieces_and_chats_are_not() {
-        let text = Example::new(vec![], (1..=9).collect());
-        let pieces = text.clone().into_pieces(4);
-        let tokens: Vec<_> = pieces.iter().map(|piece| piece.tokens.clone()).collect();
-        assert_eq!(tokens, [vec![1, 2, 3, 4], vec![5, 6, 7, 8]]);
-        assert_eq!(text.clone().into_pieces(9), [text]);
-        assert_eq!(chat().into_pieces(4), [chat()]);
     }
 }

@@ -10,6 +10,7 @@
 //! | `mini.rs` | the mini benchmarks, part of the program |
 //! | `text.rs` | training sets of people's own |
 //! | `chat.rs`, `binidx.rs` | how chats, instructions and texts are written; tokens |
+//! | `checked.rs` | prompts whose answers can be checked |
 //! | `template.rs`, `prompt_format.rs` | what stands around prompts, answers and turns |
 //! | `loaded.rs`, `lines.rs` | bad lines are listed and left out |
 //! | `entries.rs`, `row.rs` | the entries of JSON lines, of a JSON array, of a table |
@@ -30,6 +31,7 @@ mod binidx;
 mod chat;
 #[cfg(test)]
 mod chat_tests;
+mod checked;
 mod entries;
 mod example;
 mod files;
@@ -39,6 +41,7 @@ mod json_values;
 mod learnt;
 mod lines;
 mod loaded;
+mod long_texts;
 mod mended;
 mod mini;
 mod mmlu;
@@ -69,10 +72,12 @@ pub use benchmark::{Benchmark, Split};
 #[cfg(test)]
 pub(crate) use binidx::{binidx, documents};
 pub use chat::{Layout, Message, messages_of};
+pub use checked::{Check, CheckedPrompt, load_checked, read_checked};
 pub use example::{Example, LossOn, Role, Turn};
 pub use item::{Item, Task};
 pub(crate) use learnt::leave_out_single_tokens;
 pub use loaded::{BadLine, Loaded};
+pub use long_texts::LongTexts;
 pub use mini::{mini, mini_few_shot};
 pub use pairing::Pairing;
 pub use preview::{Marking, Preview, ShownToken};

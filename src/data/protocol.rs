@@ -128,11 +128,16 @@ impl Protocol {
         }
     }
 
+    /// Prompt and completion of the training example of an item, as texts.
+    pub fn training_texts(self, item: &Item) -> (String, String) {
+        let (context, target) = self.solved(item);
+        (self.prefix(item, &[]) + &context, target)
+    }
+
     /// The training example of an item: the context as it is scored without
     /// solved questions, and the right answer as the target.
     pub fn training_example(self, item: &Item, tokenizer: &Tokenizer) -> Example {
-        let (context, target) = self.solved(item);
-        let context = self.prefix(item, &[]) + &context;
+        let (context, target) = self.training_texts(item);
         let (context, target) = self.pairing().encode(tokenizer, &context, &target);
         Example::new(context, target)
     }

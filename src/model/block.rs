@@ -4,6 +4,7 @@
 use burn::tensor::{Int, Tensor};
 
 use super::adapter::{AdapterPass, AdaptersBack};
+use super::carried::{Around, LayerCarried};
 use super::channel_mix::{ChannelMix, ChannelMixTape};
 use super::state::LayerState;
 use super::time_mix::{BlockGradients, FirstValue, Keep, TimeMix, TimeMixState, TimeMixTape};
@@ -91,25 +92,41 @@ impl Block {
 
     /// The gradients for `dx` [B, T, C], that of the stream behind; moments of
     /// the branch's features at the positions `moments_at`. `v_first` collects what
-    /// reaches the first layer's value.
+    /// reaches the first layer's value. Of a window also the gradients of what it was
+    /// handed.
     pub fn backward(
         &self,
         tape: BlockTape,
         dx: Tensor<3>,
         moments_at: Option<&Tensor<1, Int>>,
+        around: &Around,
         v_first: &mut FirstValue,
-    ) -> BlockGradients {
+    ) -> (BlockGradients, Option<LayerCarried>) {
         let mut adapters = AdaptersBack::new(tape.adapters);
-        let dx = self
-            .channel_mix
-            .backward(tape.channel_mix, dx, &mut adapters);
-        let time_mix = tape.time_mix;
-        let own = self
-            .time_mix
-            .backward(time_mix, dx, moments_at, &mut adapters, v_first);
-        BlockGradients {
+        let (dx, channel_shift) =
+            self.channel_mix
+                .backward(tape.channel_mix, dx, around, &mut adapters);
+        let own = self.time_mix.backward(
+            tape.time_mix,
+            dx,
+            moments_at,
+            around,
+            &mut adapters,
+            v_first,
+        );
+        let gradients = BlockGradients {
             adapters: adapters.gradients(),
             ..own
-        }
+        };
+        let carried = around.is_window.then(|| LayerCarried {
+            time_shift: gradients.time_shift.clone(),
+            wkv: gradients.state.clone(),
+            channel_shift,
+            branch: gradients
+                .branch
+                .as_ref()
+                .and_then(|branch| branch.carried.clone()),
+        });
+        (gradients, carried)
     }
 }

@@ -11,6 +11,7 @@
 
 use burn::tensor::{Int, Tensor};
 
+use super::carried::BranchCarried;
 use crate::kernels::wkv7::Wkv7Inputs;
 
 mod feature_lift;
@@ -79,6 +80,21 @@ pub struct BranchGradients {
     pub moments: Option<FeatureMoments>,
     /// What watches over a recurrence that may leave the finite numbers.
     pub guard: Option<BranchGuard>,
+    /// Of what the tokens in front handed on, of every text; where something
+    /// tuned reaches it.
+    pub carried: Option<BranchCarried>,
+}
+
+impl BranchGradients {
+    /// Those of a window that does not begin its text: what it was handed is no
+    /// parameter.
+    #[must_use]
+    pub(super) fn without_start(mut self) -> Self {
+        if let Some(BranchCarried::State(_)) = &self.carried {
+            self.weights = self.weights.zeros_like();
+        }
+        self
+    }
 }
 
 /// What watches over a recurrence that may leave the finite numbers.
@@ -245,19 +261,32 @@ impl BranchTape {
         }
     }
 
-    /// Gradients for `dy` [B, T, H, N]; those of what the branch reads if
-    /// `is_below`, and the moments of the features at the positions
-    /// `moments_at`, `batch_idx * T + t`.
+    /// Gradients for `dy` [B, T, H, N] and for `dafter`, that of what the branch
+    /// hands on; those of what it reads if `is_below`, and the moments of the
+    /// features at the positions `moments_at`, `batch_idx * T + t`.
     pub fn backward(
         &self,
         inputs: &BranchInputs<'_>,
         dy: Tensor<4>,
+        dafter: Option<BranchCarried>,
         is_below: bool,
         moments_at: Option<&Tensor<1, Int>>,
     ) -> (BranchGradients, Option<BranchInputGradients>) {
         match self {
-            Self::Readout(tape) => tape.backward(&inputs.wkv.r, dy, is_below, moments_at),
-            Self::Lifted(tape) => tape.backward(inputs, dy, is_below, moments_at),
+            Self::Readout(tape) => {
+                let dleft = match dafter {
+                    Some(BranchCarried::LogLeft(dleft)) => Some(dleft),
+                    Some(BranchCarried::State(_)) | None => None,
+                };
+                tape.backward(&inputs.wkv.r, dy, dleft, is_below, moments_at)
+            }
+            Self::Lifted(tape) => {
+                let dlast = match dafter {
+                    Some(BranchCarried::State(dlast)) => Some(dlast),
+                    Some(BranchCarried::LogLeft(_)) | None => None,
+                };
+                tape.backward(inputs, dy, dlast, is_below, moments_at)
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
+use super::carried::Around;
 use super::linear::{
     linear, linear_backward, linear_backward_through_squared_relu, linear_onto, n_values,
 };
@@ -57,17 +58,25 @@ impl ChannelMix {
         (out, last, ChannelMixTape { x, key })
     }
 
-    /// The gradient of the stream in front for `dx`, that of the stream behind.
+    /// The gradient of the stream in front for `dx`, that of the stream behind. Of a
+    /// window also that of the normalised token before the first, [B, C].
     pub fn backward(
         &self,
         tape: ChannelMixTape,
         dx: Tensor<3>,
+        around: &Around,
         adapters: &mut AdaptersBack,
-    ) -> Tensor<3> {
+    ) -> (Tensor<3>, Option<Tensor<2>>) {
         let dkey = linear_backward_through_squared_relu(dx.clone(), &self.value, tape.key);
         let dkey = adapters.through(AdapterTarget::FfnValue, &dx, dkey);
         let dmixed = linear_backward(dkey.clone(), &self.key);
         let dmixed = adapters.through(AdapterTarget::FfnKey, &dkey, dmixed);
-        self.mix.backward(tape.x, [dmixed], dx)
+        if !around.is_window {
+            return (self.mix.backward(tape.x, [dmixed], dx), None);
+        }
+        let behind = around.behind.as_ref();
+        let dlast = behind.and_then(|behind| behind.channel_shift.clone());
+        let (dx, dbefore) = self.mix.backward_of_window(tape.x, [dmixed], dx, dlast);
+        (dx, Some(dbefore))
     }
 }

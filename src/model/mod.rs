@@ -6,6 +6,7 @@
 pub mod adapter;
 mod block;
 pub mod branch;
+mod carried;
 mod channel_mix;
 pub mod checkpoint;
 pub mod config;
@@ -27,7 +28,9 @@ mod tape;
 pub mod text_stream;
 mod time_mix;
 pub mod tokenizer;
+mod value_lens;
 
+pub use carried::{BranchCarried, CarriedGradients};
 pub use config::ModelConfig;
 pub use leading_token::{LeadingToken, TextStart};
 pub use loader::BytesRead;

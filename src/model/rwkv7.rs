@@ -100,6 +100,19 @@ impl Rwkv7 {
     /// which few positions may need logits.
     pub fn hidden(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
         let [n_batch, _] = tokens.dims();
+        let (x, state) = self.stream(tokens, state);
+        let hidden = self.ln_out.forward(rows(x));
+        (per_token(hidden, n_batch), state)
+    }
+
+    /// The state after `tokens` [B, T], from `state`; nothing else is kept.
+    pub fn advance(&self, tokens: Tensor<2, Int>, state: ModelState) -> ModelState {
+        self.stream(tokens, state).1
+    }
+
+    /// The residual stream [B, T, C] before the last norm, and the state after the
+    /// last token.
+    pub fn stream(&self, tokens: Tensor<2, Int>, state: ModelState) -> (Tensor<3>, ModelState) {
         let mut x = self.embed(tokens);
         let mut v_first = None;
         let mut layers = Vec::with_capacity(self.blocks.len());
@@ -108,8 +121,7 @@ impl Rwkv7 {
             (x, v_first) = (output.x, Some(output.v_first));
             layers.push(output.state);
         }
-        let hidden = self.ln_out.forward(rows(x));
-        (per_token(hidden, n_batch), ModelState { layers })
+        (x, ModelState { layers })
     }
 
     /// The residual stream in front of the first layer: [B, T] → [B, T, C].

@@ -8,6 +8,7 @@ use super::Rwkv7;
 use super::adapter::{AdapterTarget, LayerAdapterGradients};
 use super::block::BlockTape;
 use super::branch::BranchGradients;
+use super::carried::{Around, CarriedGradients};
 use super::state::{LayerState, ModelState};
 use super::time_mix::{BlockGradients, FirstValue, Keep};
 use crate::error::Result;
@@ -55,6 +56,19 @@ struct LayerInput {
     x: Tensor<3>,
     v_first: Option<Tensor<3>>,
     state: LayerState,
+}
+
+impl LayerGradients {
+    /// Those of a window that does not begin its text: the state that it was handed
+    /// is no S_0.
+    #[must_use]
+    pub fn without_start(self) -> Self {
+        Self {
+            state: self.state.zeros_like(),
+            branch: self.branch.map(BranchGradients::without_start),
+            adapters: self.adapters,
+        }
+    }
 }
 
 impl Tape {
@@ -126,33 +140,53 @@ impl Rwkv7 {
         dx: Tensor<3>,
         moments_at: Option<&Tensor<1, Int>>,
     ) -> Vec<LayerGradients> {
-        self.backward_each(tape, dx, moments_at, |of| LayerGradients {
-            state: of.state.sum_dim(0).squeeze_dim(0),
-            branch: of.branch,
-            adapters: of.adapters,
-        })
+        let (gradients, _) = self.backward_each(tape, dx, None, moments_at, summed);
+        gradients
+    }
+
+    /// As [`Self::backward`] for a window of a text, whose pass began at the state
+    /// that the window in front left: `behind` has the gradients of the state that
+    /// the window behind began at, as this function gave them. Gives also those of
+    /// the state in front. The gradients of a window that does not begin its text
+    /// are to be taken [`LayerGradients::without_start`].
+    pub fn backward_of_window(
+        &self,
+        tape: Tape,
+        dx: Tensor<3>,
+        behind: Option<CarriedGradients>,
+        moments_at: Option<&Tensor<1, Int>>,
+    ) -> (Vec<LayerGradients>, CarriedGradients) {
+        self.backward_each(tape, dx, Some(behind), moments_at, summed)
     }
 
     /// As [`Self::backward`], but of S_0 alone and of every text of the batch for
     /// itself: [B, H, N, N] a layer.
     pub fn backward_of_texts(&self, tape: Tape, dx: Tensor<3>) -> Vec<Tensor<4>> {
-        self.backward_each(tape, dx, None, |of| of.state)
+        let (gradients, _) = self.backward_each(tape, dx, None, None, |of| of.state);
+        gradients
     }
 
-    /// What `take` makes of the gradients of every layer from the first on.
+    /// What `take` makes of the gradients of every layer from the first on. Of a
+    /// `window`, which is given those of the state behind if there are any, also the
+    /// gradients of the state in front; else those are empty.
     fn backward_each<G>(
         &self,
         tape: Tape,
         dx: Tensor<3>,
+        window: Option<Option<CarriedGradients>>,
         moments_at: Option<&Tensor<1, Int>>,
         take: impl Fn(BlockGradients) -> G,
-    ) -> Vec<G> {
+    ) -> (Vec<G>, CarriedGradients) {
         let first = tape.first_layer;
+        let is_window = window.is_some();
+        let behind = window.flatten().map(|behind| behind.layers);
+        let mut behind = behind.unwrap_or_default();
+        let mut carried = Vec::new();
         let mut v_first = FirstValue::new(tape.trains_first_value);
         let mut dx = Some(dx);
         let mut gradients = Vec::with_capacity(tape.layers.len());
         for (idx, layer) in tape.layers.into_iter().enumerate().rev() {
-            let Some(behind) = dx.take() else {
+            let Some(dstream) = dx.take() else {
                 unreachable!("only the first layer's pass ends at its state")
             };
             let block = &self.blocks[first + idx];
@@ -167,16 +201,24 @@ impl Rwkv7 {
                     tape
                 }
             };
-            let mut of = block.backward(kept, behind, moments_at, &mut v_first);
+            let around = Around {
+                is_window,
+                // The last of what is left is this layer's.
+                behind: behind.pop(),
+            };
+            let (mut of, handed) = block.backward(kept, dstream, moments_at, &around, &mut v_first);
+            carried.extend(handed);
             dx = of.x.take();
             gradients.push(take(of));
         }
         gradients.reverse();
-        gradients
+        carried.reverse();
+        (gradients, CarriedGradients { layers: carried })
     }
 
     /// Hands the receptance of every layer, by index, to `take`: that of all
-    /// tokens, [B, T, H, N], from `state`. No more than one layer's is held.
+    /// tokens, [B, T, H, N], from `state`. No more than one layer's is held. Gives the
+    /// state after the last token.
     ///
     /// # Errors
     /// What `take` says, which ends the pass.
@@ -185,17 +227,28 @@ impl Rwkv7 {
         tokens: Tensor<2, Int>,
         state: ModelState,
         mut take: impl FnMut(usize, Tensor<4>) -> Result<()>,
-    ) -> Result<()> {
+    ) -> Result<ModelState> {
         let mut x = self.embed(tokens);
         let mut v_first = None;
+        let mut layers = Vec::with_capacity(self.blocks.len());
         for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
             let output = block.forward(x, v_first, state, Keep::State);
             (x, v_first) = (output.x, Some(output.v_first));
+            layers.push(output.state);
             if let Some(tape) = output.tape {
                 take(layer, tape.receptance())?;
             }
         }
-        Ok(())
+        Ok(ModelState { layers })
+    }
+}
+
+/// The gradients of a layer, summed over the batch.
+fn summed(of: BlockGradients) -> LayerGradients {
+    LayerGradients {
+        state: of.state.sum_dim(0).squeeze_dim(0),
+        branch: of.branch,
+        adapters: of.adapters,
     }
 }
 

@@ -15,6 +15,7 @@ pub(super) use tape::TimeMixTape;
 
 use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, LayerAdapterGradients, adapted};
 use super::branch::{Branch, BranchGradients, BranchInputs, BranchOutput, BranchTape};
+use super::carried::Around;
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
 use crate::kernels::matrix::Matrix;
 use crate::kernels::product::Start;
@@ -237,6 +238,7 @@ impl TimeMix {
         tape: TimeMixTape,
         dx: Tensor<3>,
         moments_at: Option<&Tensor<1, Int>>,
+        around: &Around,
         adapters: &mut AdaptersBack,
         v_first: &mut FirstValue,
     ) -> BlockGradients {
@@ -254,6 +256,8 @@ impl TimeMix {
             v: wkv.v.clone(),
             gate,
         };
+        let behind = around.behind.as_ref();
+        let dlast = behind.map(|behind| behind.wkv.clone());
         let dout = linear_backward(dx.clone(), &self.output);
         let dout = adapters.through(AdapterTarget::Output, &dx, dout);
         let read = self.readout.backward(&read, dout);
@@ -269,8 +273,9 @@ impl TimeMix {
                     wkv: &wkv,
                     iclr: iclr.clone(),
                 };
-                let (own, inputs) =
-                    tape.backward(&reads, read.y.clone(), below.is_some(), moments_at);
+                let dafter = behind.and_then(|behind| behind.branch.clone());
+                let (is_below, dy) = (below.is_some(), read.y.clone());
+                let (own, inputs) = tape.backward(&reads, dy, dafter, is_below, moments_at);
                 (Some(own), inputs)
             }
             None => (None, None),
@@ -279,11 +284,12 @@ impl TimeMix {
             return BlockGradients {
                 state: match replaces {
                     true => no_gradients(&wkv).state,
-                    false => wkv7_state_gradient(&wkv, read.y),
+                    false => wkv7_state_gradient(&wkv, read.y, dlast),
                 },
                 branch,
                 adapters: None,
                 x: None,
+                time_shift: None,
             };
         };
         let direct = DirectGradients {
@@ -292,7 +298,7 @@ impl TimeMix {
             v: read.v,
         };
         let mut through = match &below.wkv_tape {
-            Some(tape) => wkv7_backward(&wkv, tape, read.y, Some(direct)),
+            Some(tape) => wkv7_backward(&wkv, tape, read.y, dlast, Some(direct)),
             None => only_direct(&wkv, direct),
         };
         let diclr = through_branch.and_then(|inputs| add(&mut through, inputs));
@@ -316,12 +322,19 @@ impl TimeMix {
             prepared: upstream,
         };
         let dmixed = self.project_backward(&below, reaching, adapters, v_first);
-        let dx = self.mix.backward(below.x, dmixed, dx);
+        let (dx, time_shift) = if around.is_window {
+            let dlast = behind.and_then(|behind| behind.time_shift.clone());
+            let (dx, dbefore) = self.mix.backward_of_window(below.x, dmixed, dx, dlast);
+            (dx, Some(dbefore))
+        } else {
+            (self.mix.backward(below.x, dmixed, dx), None)
+        };
         BlockGradients {
             state: through.state,
             branch,
             adapters: None,
             x: Some(dx),
+            time_shift,
         }
     }
 
@@ -398,4 +411,7 @@ pub(super) struct BlockGradients {
     pub adapters: Option<LayerAdapterGradients>,
     /// Of the stream in front, where the tape continues below, [B, T, C].
     pub x: Option<Tensor<3>>,
+    /// Of the normalised token before the first, of a window whose tape continues
+    /// below: nothing tuned reaches that of the first layer. [B, C].
+    pub time_shift: Option<Tensor<2>>,
 }

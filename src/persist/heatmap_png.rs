@@ -1,11 +1,11 @@
 //! Matrices as pictures on the disk, in the colours of the window.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::atomic::write_atomic;
 use crate::colormap::{ColourMap, Limits, Rgb, Scale};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::tuning::inspect::head_matrices::Matrix;
 use crate::tuning::states::state_file::TunedState;
 
@@ -98,17 +98,31 @@ pub(crate) fn write_rgb_png(
     pixels: &[Rgb],
     caption: &str,
 ) -> Result<()> {
-    write_atomic(path, |file| {
-        let side = |n: usize| u32::try_from(n).map_err(io::Error::other);
-        let height = pixels.len() / width.max(1);
-        let mut encoder = png::Encoder::new(file, side(width)?, side(height)?);
-        encoder.set_color(png::ColorType::Rgb);
-        encoder.set_depth(png::BitDepth::Eight);
+    write_atomic(path, |file| encode(file, width, pixels, caption))
+}
+
+/// The same in memory, without a text.
+///
+/// # Errors
+/// [`crate::error::Error::Io`] if it is too large for a PNG.
+pub(crate) fn rgb_png(width: usize, pixels: &[Rgb]) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes, width, pixels, "").map_err(|error| Error::io("encode", "picture", error))?;
+    Ok(bytes)
+}
+
+fn encode(to: impl Write, width: usize, pixels: &[Rgb], caption: &str) -> io::Result<()> {
+    let side = |n: usize| u32::try_from(n).map_err(io::Error::other);
+    let height = pixels.len() / width.max(1);
+    let mut encoder = png::Encoder::new(to, side(width)?, side(height)?);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    if !caption.is_empty() {
         encoder.add_text_chunk("Description".into(), caption.into())?;
-        let mut writer = encoder.write_header()?;
-        writer.write_image_data(pixels.as_flattened())?;
-        Ok(writer.finish()?)
-    })
+    }
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels.as_flattened())?;
+    Ok(writer.finish()?)
 }
 
 #[cfg(test)]

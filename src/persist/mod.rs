@@ -1,11 +1,15 @@
 //! Documents of the program: specifications, runs and their numbers, as files
 //! that are either whole or not there.
 
+pub mod blind_file;
 pub mod command_line;
 pub mod diagnostics;
 pub mod evaluation_file;
+pub mod event_export;
+mod event_file;
 pub(crate) mod folder_lock;
 pub mod heatmap_png;
+pub mod json_lines;
 pub mod known_weights;
 pub mod metrics;
 pub mod presets;

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use self::step_files::{step_file, step_files};
 use super::evaluation_file::{Scored, write_evaluation};
+use super::event_file::RunEvents;
 use super::folder_lock::FolderLock;
 use super::metrics::{MetricRecord, MetricsFile};
 use super::spec_file::{parse_spec, print_spec, read_text};
@@ -55,6 +56,7 @@ pub struct RunFolder {
     path: PathBuf,
     id: RunId,
     metrics: MetricsFile,
+    events: RunEvents,
     _lock: FolderLock,
 }
 
@@ -69,10 +71,12 @@ impl RunFolder {
         spec.check()?;
         let text = print_spec(spec)?;
         let path = create_numbered(runs_dir.as_ref(), &spec.name)?;
-        fill(&path, &text).inspect_err(|_| {
+        let mut folder = fill(&path, &text).inspect_err(|_| {
             // Ours, and empty but for what could not be finished.
             let _ = fs::remove_dir_all(&path);
-        })
+        })?;
+        folder.events.is_wanted = spec.intervals.tensorboard;
+        Ok(folder)
     }
 
     /// Makes `path` the folder of a new run, so that a second attempt after a
@@ -111,7 +115,9 @@ impl RunFolder {
         let spec = read_run_spec(path)?;
         spec.check().map_err(|error| error.at_file(&spec_file))?;
         create_folders(path)?;
-        Ok((Self::new(path, lock)?, spec))
+        let mut folder = Self::new(path, lock)?;
+        folder.events.is_wanted = spec.intervals.tensorboard;
+        Ok((folder, spec))
     }
 
     fn new(path: &Path, lock: FolderLock) -> Result<Self> {
@@ -119,6 +125,7 @@ impl RunFolder {
             id: run_id(path)?,
             metrics: MetricsFile::new(path.join(METRICS_FILE)),
             path: path.to_path_buf(),
+            events: RunEvents::default(),
             _lock: lock,
         })
     }
@@ -128,7 +135,8 @@ impl RunFolder {
     ///
     /// # Errors
     /// [`Error::Spec`] if it cannot be written as text, [`Error::Io`].
-    pub fn replace_spec(&self, spec: &RunSpec) -> Result<()> {
+    pub fn replace_spec(&mut self, spec: &RunSpec) -> Result<()> {
+        self.events.is_wanted = spec.intervals.tensorboard;
         let path = self.path.join(SPEC_FILE);
         let written = fs::metadata(&path).and_then(|of| of.modified());
         let text = print_spec(spec)?;
@@ -196,7 +204,8 @@ impl RunFolder {
     /// [`Error::Io`] if it cannot be written; the next record is then not glued
     /// to what was.
     pub fn append_metric(&mut self, record: &MetricRecord) -> Result<()> {
-        self.metrics.append(record)
+        self.metrics.append(record)?;
+        self.events.add(&self.path, record)
     }
 
     /// Adds a text to the log, with the time in front of each of its lines.
@@ -218,6 +227,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`] if the file cannot be read or replaced.
     pub fn truncate_after(&mut self, step: usize) -> Result<()> {
+        self.events.continue_from(step);
         self.metrics.truncate_after(step)
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::event::RunId;
+use super::head_requests::{AblationRequest, LensRequest};
 use super::run_spec::RunSpec;
 use super::state_import::ImportRequest;
 use super::trace::TraceRequest;
@@ -64,6 +65,22 @@ pub enum Command {
         /// What to score, and on what.
         request: Box<ScoreRequest>,
     },
+    /// Read the value directions of a head in tokens; nothing is written.
+    /// [`Command::Stop`] with the same name ends it early.
+    ReadLens {
+        /// A name for this question.
+        run: RunId,
+        /// Which head of which state.
+        request: Box<LensRequest>,
+    },
+    /// Measure the held-out loss without each head of a state; nothing is written.
+    /// [`Command::Stop`] with the same name ends it with what is known.
+    AblateHeads {
+        /// A name for this measurement.
+        run: RunId,
+        /// Which state, on how many examples.
+        request: Box<AblationRequest>,
+    },
     /// Compare a state of another program with the zero state, as it is and transposed,
     /// into `WorkerHandle::imports`; nothing is written.
     CompareState(Box<ImportRequest>),
@@ -90,9 +107,11 @@ impl Command {
     /// The name of a job that is not a run, by which it can be stopped.
     pub fn job_name(&self) -> Option<&RunId> {
         match self {
-            Self::FindRate { run, .. } | Self::Generate { run, .. } | Self::Score { run, .. } => {
-                Some(run)
-            }
+            Self::FindRate { run, .. }
+            | Self::Generate { run, .. }
+            | Self::Score { run, .. }
+            | Self::ReadLens { run, .. }
+            | Self::AblateHeads { run, .. } => Some(run),
             Self::Load(_)
             | Self::StartRun { .. }
             | Self::ResumeRun { .. }

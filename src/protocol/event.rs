@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use super::evaluation_summary::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
+use super::head_requests::{Ablation, ValueLens};
 use super::run_spec::RunSpec;
 pub use super::step_metrics::{
     DecorrelationMetrics, LiftMetrics, LiteralMetrics, LoraMetrics, StepMetrics,
@@ -153,6 +154,12 @@ pub struct RunCosts {
 /// What happened to a job that is no run.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobEvent {
+    /// The data of a run were read; its model comes next.
+    DataRead {
+        /// How many examples there are, and what became of those that are longer than
+        /// the context.
+        line: String,
+    },
     /// A search for a learning rate made progress.
     RateProgress {
         /// Steps done.
@@ -215,6 +222,20 @@ pub enum JobEvent {
         spec: Box<RunSpec>,
         /// The distances.
         distances: KernelDistances,
+    },
+    /// The value directions of a head were read in tokens.
+    LensRead {
+        /// The name of the job.
+        name: RunId,
+        /// What was read.
+        lens: Box<ValueLens>,
+    },
+    /// More is known of what each head is worth, or no more will be.
+    Ablated {
+        /// The name of the job.
+        name: RunId,
+        /// What is known.
+        ablation: Box<Ablation>,
     },
     /// It could not be done. A run fails in this way while it has no folder.
     Failed {

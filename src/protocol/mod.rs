@@ -5,6 +5,7 @@
 pub mod command;
 pub mod event;
 pub mod fields;
+pub mod head_requests;
 pub mod latest;
 pub mod log_line;
 pub mod run_spec;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::data::LongTexts;
 use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::DeviceChoice;
 pub use crate::model::{LeadingToken, Precision};
@@ -24,7 +25,7 @@ use crate::tuning::spec::{LossOn, Method, StandardSpec, TrainingSpec};
 /// | `data.source` | the state's hash of the examples, `inputs.json` | other data are refused at a resumption |
 /// | `data.source.template`, a benchmark's wording | the state's template | the exported script, `generate --template`; a prompt that reads otherwise is told |
 /// | `data.leading_token` | the state | everything that feeds a text to the state |
-/// | `data.context_length`, `data.train_limit`, `data.held_out`, `data.loss_on` | the state's specification | nothing: a state has no length of its own |
+/// | `data.context_length`, `data.long_texts`, `data.train_limit`, `data.held_out`, `data.loss_on` | the state's specification | nothing: a state has no length of its own |
 /// | `method` | the state, and the format of its file | everything, since the file holds what was trained |
 /// | `training` | the state's specification | nothing but a resumption |
 /// | `evaluation.context_length`, `.max_new_tokens`, `.mmlu` | the state's specification, the evaluation's conditions | `eval` and the scoring of a run, unless they are told otherwise |
@@ -103,9 +104,10 @@ pub struct DataSpec {
     pub append_end: bool,
     /// What stands in front of a text: in training, and wherever the state is used.
     pub leading_token: LeadingToken,
-    /// Examples of more tokens than this (room for token 0 included) are left out,
-    /// and counted.
+    /// The most tokens of an example, room for token 0 included.
     pub context_length: usize,
+    /// What becomes of examples with more tokens; they are counted.
+    pub long_texts: LongTexts,
 }
 
 /// Which of the user's own examples are held out, drawn by a seed of their own, so that
@@ -197,6 +199,8 @@ pub struct Intervals {
     /// Mebibytes that all snapshots of the run may take; fewer are stored where
     /// they would take more.
     pub snapshot_mib: usize,
+    /// Whether the numbers are written for TensorBoard too.
+    pub tensorboard: bool,
 }
 
 impl Default for RunSpec {
@@ -224,6 +228,7 @@ impl Default for DataSpec {
             append_end: false,
             leading_token: LeadingToken::default(),
             context_length: 512,
+            long_texts: LongTexts::default(),
         }
     }
 }
@@ -250,6 +255,7 @@ impl Default for Intervals {
             checkpoint: 50,
             snapshot: 50,
             snapshot_mib: 1024,
+            tensorboard: false,
         }
     }
 }

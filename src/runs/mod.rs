@@ -5,6 +5,7 @@ pub mod cost;
 pub mod eta;
 pub mod generation;
 pub mod news;
+pub mod of_jobs;
 pub mod run;
 pub mod scoring;
 pub mod series;
@@ -13,21 +14,25 @@ pub mod spec_difference;
 pub mod time_ahead;
 
 mod extremes;
+mod revision;
 mod run_series;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
 use self::generation::GeneratedTexts;
+use self::of_jobs::HeadAblation;
+use self::revision::Revision;
 use self::run::{ExportedState, Run, RunLabels, RunStatus};
 use self::scoring::Scoring;
 use crate::model::BytesRead;
 use crate::protocol::event::{
-    DeviceEvent, Event, FailureKind, JobEvent, KernelDistances, RunEvent, RunId, RunOutcome, Score,
+    DeviceEvent, Event, FailureKind, KernelDistances, RunEvent, RunId, RunOutcome, Score,
 };
+use crate::protocol::head_requests::ValueLens;
 use crate::protocol::log_line::{
     diagnosis_line, evaluation_line, export_line, failure_line, outcome_line, pause_line,
-    score_line, start_line,
+    start_line,
 };
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::train::rate_finder::RateFinding;
@@ -41,6 +46,7 @@ pub struct RunStore {
     runs: Vec<Run>,
     /// The number of every run in `runs`.
     places: HashMap<RunId, usize>,
+    revision: Revision,
     log: VecDeque<LogLine>,
     /// Folders that look like runs but cannot be read, and why.
     pub broken: Vec<BrokenFolder>,
@@ -61,6 +67,10 @@ pub struct RunStore {
     /// How far receptance vectors and support vectors lay apart when that was
     /// measured last, and of which specification.
     pub distances: Option<(Box<RunSpec>, KernelDistances)>,
+    /// The value directions of a head that were read last, in tokens.
+    pub lens: Option<ValueLens>,
+    /// What heads are worth, as it was measured last.
+    pub ablation: Option<HeadAblation>,
     /// Events of runs that are not known; they are left out.
     pub n_unknown: usize,
 }
@@ -115,6 +125,11 @@ impl RunStore {
         &self.runs
     }
 
+    /// A number that changes whenever a run does, comes or goes.
+    pub fn revision(&self) -> u64 {
+        self.revision.number()
+    }
+
     /// A run by its name.
     pub fn get(&self, id: &RunId) -> Option<&Run> {
         self.runs.get(*self.places.get(id)?)
@@ -134,6 +149,7 @@ impl RunStore {
     }
 
     fn append(&mut self, run: Run) {
+        self.revision.advance();
         self.places.insert(run.id.clone(), self.runs.len());
         self.runs.push(run);
     }
@@ -141,6 +157,7 @@ impl RunStore {
     /// Takes a run out; what the log says of it stays.
     pub fn take(&mut self, id: &RunId) -> Option<Run> {
         let idx = self.places.remove(id)?;
+        self.revision.advance();
         for place in self.places.values_mut() {
             *place -= usize::from(*place > idx);
         }
@@ -176,6 +193,9 @@ impl RunStore {
         }
         if let Some(scoring) = &mut self.scoring {
             scoring.is_on = false;
+        }
+        if let Some(of) = &mut self.ablation {
+            of.ablation.is_on = false;
         }
         (self.device, self.model, self.loading) = (None, None, None);
     }
@@ -280,57 +300,8 @@ impl RunStore {
         }
     }
 
-    fn apply_to_job(&mut self, event: JobEvent) {
-        match event {
-            // What it is about lies in the slot.
-            JobEvent::TraceReady => {}
-            JobEvent::RateProgress { done, total } => self.rate_search = Some((done, total)),
-            JobEvent::RateFound { name: _, finding } => {
-                self.rate_search = None;
-                self.rate = Some(finding);
-            }
-            JobEvent::Generated { name, answer, text } => {
-                GeneratedTexts::of(&mut self.generated, name).add(answer, &text);
-            }
-            JobEvent::GenerationEnded {
-                name,
-                answer,
-                n_tokens,
-                secs,
-                end,
-            } => GeneratedTexts::of(&mut self.generated, name).end(answer, n_tokens, secs, end),
-            JobEvent::ScoreProgress { name, done, total } => {
-                let scoring = Scoring::of(&mut self.scoring, name);
-                (scoring.done, scoring.total) = (done, total);
-            }
-            JobEvent::ScoreEnded { name, of, scored } => {
-                if let Some((summary, _)) = &scored {
-                    self.info(Some(&of), score_line(summary));
-                }
-                let scoring = Scoring::of(&mut self.scoring, name);
-                (scoring.is_on, scoring.scored) = (false, scored);
-            }
-            JobEvent::DistancesMeasured { spec, distances } => {
-                self.distances = Some((spec, distances));
-            }
-            JobEvent::Failed {
-                name,
-                kind: _,
-                during,
-                message,
-            } => {
-                self.log_failure(name.as_ref(), &during, &message);
-                if let Some(scoring) = &mut self.scoring
-                    && name.as_ref() == Some(&scoring.name)
-                {
-                    scoring.is_on = false;
-                }
-            }
-            JobEvent::Done => self.loading = None,
-        }
-    }
-
     fn get_mut(&mut self, id: &RunId) -> Option<&mut Run> {
+        self.revision.advance();
         self.runs.get_mut(*self.places.get(id)?)
     }
 
@@ -350,6 +321,7 @@ impl RunStore {
                 self.runs.len() - 1
             }
         };
+        self.revision.advance();
         let run = &mut self.runs[idx];
         run.spec = new.spec;
         run.folder = new.folder;

@@ -151,6 +151,11 @@ impl Smoothed {
         }
     }
 
+    /// The average as it was when it followed last.
+    pub fn series(&self) -> &Series {
+        &self.series
+    }
+
     /// The average of `raw`, of which only what is new is looked at.
     pub fn follow(&mut self, raw: &Series) -> &Series {
         if raw.n_rewrites != self.n_rewrites || raw.len() < self.series.len() {

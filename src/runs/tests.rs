@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, StepMetrics};
+use crate::protocol::event::{EvaluationPhase, EvaluationSummary, JobEvent, Score, StepMetrics};
 use crate::protocol::run_spec::RunSpec;
 
 fn id(name: &str) -> RunId {

@@ -170,15 +170,13 @@ fn finished(x: f64, other: f64, finish: Finish) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::DeviceKind;
-
     use super::super::run;
     use super::*;
     use crate::kernels::device::matrix_units::multiplies_in_half;
 
     #[test]
     fn products_are_right_on_the_cpu_and_on_a_gpu() {
-        for device in [Device::flex(), Device::wgpu(DeviceKind::Cpu)] {
+        for device in [Device::flex(), crate::kernels::device::software_gpu()] {
             for check in checks(multiplies_in_half(&device)) {
                 let outcome = run(&check, &device);
                 assert!(outcome.passed, "{outcome:?}");

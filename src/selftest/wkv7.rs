@@ -66,7 +66,7 @@ fn fast(shape: [usize; 4], device: &Device) -> Result<Vec<Named>> {
     let Some(tape) = forward.tape else {
         return Err(Error::Device("the operator kept no tape".into()));
     };
-    let gradients = wkv7_backward(&inputs, &tape, dy, None);
+    let gradients = wkv7_backward(&inputs, &tape, dy, None, None);
     let all = [
         ("y", forward.y),
         ("last state", forward.last_state),

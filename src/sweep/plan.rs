@@ -252,10 +252,22 @@ fn check_name(name: &str) -> Result<()> {
         format!("must be 1 to {MAX_NAME_CHARS} characters, is {n_chars}")
     } else if let Some(c) = name.chars().find(|&c| !fits(c)) {
         format!("must be letters a-z, digits, `-` and `_`, has {c:?}")
+    } else if is_device(name) {
+        format!("must not be {name}, which is a device on Windows")
     } else {
         return Ok(());
     };
     Err(Error::spec("name", reason))
+}
+
+/// Whether Windows has no folder of this name.
+fn is_device(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let is_numbered = ["com", "lpt"].iter().any(|of| {
+        let number = name.strip_prefix(of);
+        number.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']))
+    });
+    is_numbered || ["con", "prn", "aux", "nul"].contains(&name.as_str())
 }
 
 fn apply(spec: &mut RunSpec, assignments: &[String], place: &str) -> Result<()> {

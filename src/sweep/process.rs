@@ -12,6 +12,7 @@ use crossbeam_channel::Sender;
 use super::protocol::{Order, Report};
 use crate::error::{Error, Result};
 use crate::kernels::device::{BACKEND, language_choice};
+use crate::shell::without_console;
 use crate::worker::{ALLOW_MEMORY, is_memory_allowed};
 
 /// The subcommand that [`super::serve`] answers to.
@@ -79,7 +80,7 @@ impl Process {
             .open(log)
             .map_err(|source| Error::io("write", log, source))?;
         let start = complaints.metadata().map_or(0, |metadata| metadata.len());
-        let mut child = Command::new(program)
+        let mut child = without_console(&mut Command::new(program))
             .arg(SERVE)
             .env(THREADS, n_threads.to_string())
             .envs(is_memory_allowed().then_some((ALLOW_MEMORY, "1")))

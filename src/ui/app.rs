@@ -24,8 +24,10 @@ use super::config::history::held;
 use super::config::state::Config;
 use super::dialogs::data_preview::DataPreviews;
 use super::dialogs::export::Exports;
+use super::dialogs::get_model::ModelDownloads;
 use super::dialogs::mix::Mixes;
 use super::dialogs::rate_search::RateSearches;
+use super::dialogs::sampling::Samplings;
 use super::dialogs::scoring::Scoring;
 use super::dialogs::state_import::StateImports;
 use super::items::state::Items;
@@ -33,6 +35,7 @@ use super::playground::state::Playground;
 use super::playground::view::prompt_id;
 use super::runs::panel::listed;
 use super::runs::state::RunsPanel;
+use super::runs::table::RunTable;
 use super::shared::background::{Background, WakeUp};
 use super::shared::folder_watch::FolderWatch;
 use super::shared::notice::Notice;
@@ -86,6 +89,10 @@ pub struct App {
     pub import: StateImports,
     /// Weighted sums of states.
     pub mix: Mixes,
+    /// Training data from the model itself.
+    pub sampling: Samplings,
+    /// Published models, and downloads of them.
+    pub models: ModelDownloads,
     /// The accuracy of runs that are over.
     pub scoring: Scoring,
     /// The search for a learning rate.
@@ -124,6 +131,7 @@ impl App {
             runs: RunsPanel {
                 filter: saved.filter,
                 sort: saved.sort,
+                table: RunTable::new(saved.table),
                 ..RunsPanel::new(threads)
             },
             config: Config::new(&workspace.draft, threads),
@@ -146,6 +154,8 @@ impl App {
             export: Exports::new(threads),
             import: StateImports::new(threads),
             mix: Mixes::new(threads),
+            sampling: Samplings::new(),
+            models: ModelDownloads::new(threads),
             scoring: Scoring::default(),
             rate_search: RateSearches::default(),
             data_preview: DataPreviews::new(threads),
@@ -177,6 +187,7 @@ impl App {
             log_of_trouble: shell.log.of_trouble,
             filter: self.runs.filter.clone(),
             sort: self.runs.sort,
+            table: self.runs.table.settings.clone(),
             goes_on: closing.goes_on,
             resumes: closing.resumes.clone(),
             waits: closing.waits.clone(),
@@ -223,7 +234,7 @@ impl App {
     }
 
     /// Takes a picture of what is on the screen in a few frames from now, and
-    /// writes it as PNG to `path`.
+    /// writes it to `path`, as SVG where its ending says so, else as PNG.
     pub fn save_picture(&mut self, of: PictureOf, path: PathBuf) {
         self.shell.pictures.save(of, path, &self.workspace);
     }
@@ -289,21 +300,6 @@ impl App {
         }
     }
 
-    /// Whether a question stands in front of everything.
-    fn has_dialog(&self) -> bool {
-        self.shell.shows_shortcuts
-            || self.runs.editing.is_some()
-            || self.runs.details.open.is_some()
-            || self.export.open.is_some()
-            || self.import.open.is_some()
-            || self.mix.open.is_some()
-            || self.scoring.open.is_some()
-            || self.rate_search.is_open()
-            || self.shell.palette.is_some()
-            || self.data_preview.open.is_some()
-            || self.closing.stage != Closing::No
-    }
-
     /// Draws the window and does what the user asked for.
     pub fn show(&mut self, ui: &mut egui::Ui) {
         let start = Instant::now();
@@ -326,6 +322,10 @@ impl App {
         let area = self.shell.areas.now(&ctx, &self.shell.dock);
         let mut actions = pressed(&ctx, &self.acts_on(area, &|| self.listed()), has_dialog);
         self.draw(ui, &mut actions);
+        let Self {
+            shell, workspace, ..
+        } = self;
+        shell.pictures.take_drawn(&ctx, ui.layer_id(), workspace);
         self.config.history.note(&self.workspace.draft, held(&ctx));
         if !actions.is_empty() {
             // What they change is seen at once.

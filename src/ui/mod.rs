@@ -7,7 +7,7 @@
 //! | `window.rs` | the window of the system, and what is kept between two of them |
 //! | `shared/` | what every feature works with |
 //! | `shell/` | docking, theme, shortcuts, palette, messages, pictures, closing |
-//! | `runs/` | the list of runs, their menu, the queue |
+//! | `runs/` | the list of runs, the table of runs, their menu, the queue |
 //! | `config/` | the configuration form |
 //! | `tune/` | plots of the steps |
 //! | `states/` | states as pictures |

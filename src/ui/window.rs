@@ -50,6 +50,15 @@ pub fn open(runs_dir: PathBuf, draft: Option<RunSpec>) -> Result<(), String> {
     })
 }
 
+/// Shows a message by itself, where there is no window and no console.
+pub fn tell(reason: &str) {
+    rfd::MessageDialog::new()
+        .set_level(rfd::MessageLevel::Error)
+        .set_title("Gosling")
+        .set_description(reason)
+        .show();
+}
+
 /// Whether a window could be shown at all: asked before the toolkit is, which
 /// ends the program on some systems.
 fn has_display() -> bool {

@@ -57,6 +57,8 @@ pub(super) enum JobPhase {
     Scoring,
     MeasuringDistances,
     ComparingState,
+    ReadingHead,
+    AblatingHeads,
 }
 
 impl JobPhase {
@@ -84,6 +86,8 @@ impl JobPhase {
             Self::Scoring => "scoring the run",
             Self::MeasuringDistances => "measuring distances",
             Self::ComparingState => "comparing the state",
+            Self::ReadingHead => "reading the head in tokens",
+            Self::AblatingHeads => "measuring the heads",
         }
     }
 }

@@ -9,6 +9,7 @@ use crossbeam_channel::{Receiver, TryRecvError};
 use crate::error::{Error, Result};
 use crate::protocol::command::{Command, GenerationRequest, ResumeChanges, ScoreRequest};
 use crate::protocol::event::RunId;
+use crate::protocol::head_requests::{AblationRequest, LensRequest};
 use crate::protocol::run_spec::RunSpec;
 use crate::protocol::state_import::ImportRequest;
 use crate::protocol::trace::TraceRequest;
@@ -48,6 +49,16 @@ pub(super) enum Job {
         run: RunId,
         request: Box<ScoreRequest>,
     },
+    /// See [`Command::ReadLens`].
+    ReadLens {
+        run: RunId,
+        request: Box<LensRequest>,
+    },
+    /// See [`Command::AblateHeads`].
+    AblateHeads {
+        run: RunId,
+        request: Box<AblationRequest>,
+    },
     /// See [`Command::CompareState`].
     CompareState(Box<ImportRequest>),
     /// See [`Command::MeasureDistances`].
@@ -58,9 +69,11 @@ impl Job {
     /// The name of a job that is not a run.
     fn name(&self) -> Option<&RunId> {
         match self {
-            Self::FindRate { run, .. } | Self::Generate { run, .. } | Self::Score { run, .. } => {
-                Some(run)
-            }
+            Self::FindRate { run, .. }
+            | Self::Generate { run, .. }
+            | Self::Score { run, .. }
+            | Self::ReadLens { run, .. }
+            | Self::AblateHeads { run, .. } => Some(run),
             Self::Load(_)
             | Self::Start { .. }
             | Self::Resume { .. }
@@ -249,6 +262,8 @@ impl From<Command> for Taken {
             Command::Trace(request) => Self::Trace(request),
             Command::Generate { run, request } => Self::Job(Job::Generate { run, request }),
             Command::Score { run, request } => Self::Job(Job::Score { run, request }),
+            Command::ReadLens { run, request } => Self::Job(Job::ReadLens { run, request }),
+            Command::AblateHeads { run, request } => Self::Job(Job::AblateHeads { run, request }),
             Command::CompareState(request) => Self::Job(Job::CompareState(request)),
             Command::MeasureDistances(spec) => Self::Job(Job::MeasureDistances(spec)),
             Command::Abandon => Self::Abandon,

@@ -1,15 +1,14 @@
 //! How many steps a small set is trained for: the number with the lowest loss on
 //! examples that are left out, over all examples (Stone 1974).
 
+use super::batching::{self, batches_by_length, micro_batches};
 use super::context::{Context, JobPhase};
 use super::run_data::RunData;
 use super::session::LoadedModel;
-use super::tuning_loop::{batches_by_length, micro_batches};
 use crate::data::{Example, folds};
 use crate::error::Result;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::states::state_file::TunedState;
-use crate::tuning::train::batch::DataOrder;
 use crate::tuning::train::trainer::Trainer;
 
 /// Parts that are left out in turn.
@@ -127,7 +126,7 @@ fn losses_of(
     let leading = spec.data.leading_token;
     let mut trainer =
         Trainer::with_leading_token(model, device, method, training, start, kept, leading)?;
-    let order = DataOrder::new(kept.len(), training.batch, training.seed);
+    let order = batching::order(kept, spec);
     let batches = batches_by_length(left_out, spec);
     let mut losses = Losses {
         nats: Vec::new(),

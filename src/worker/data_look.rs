@@ -31,8 +31,13 @@ pub fn look_at_data(spec: &RunSpec, n_shown: usize, is_unwanted: &AtomicBool) ->
     if spec.data.append_end && !is_own {
         loaded.items.iter_mut().for_each(Example::append_end);
     }
-    loaded.learn_behind(spec.data.leading_token);
     let limit = spec.data.context_length.saturating_sub(1);
+    let told = spec
+        .data
+        .long_texts
+        .apply(&mut loaded.items, limit, spec.data.loss_on, "training");
+    loaded.notes.extend(told);
+    loaded.learn_behind(spec.data.leading_token);
     Ok(Preview::new(
         &loaded,
         &tokenizer,
@@ -112,6 +117,13 @@ mod tests {
         assert!(cut.n_over_limit > 0);
         let kept = look(|spec| spec.data.context_length = longest + 1).unwrap();
         assert_eq!(kept.n_over_limit, 0);
+        let split = look(|spec| {
+            spec.data.context_length = longest - 20;
+            spec.data.long_texts = crate::data::LongTexts::Split;
+        });
+        let split = split.unwrap();
+        assert_eq!(split.n_over_limit, 0);
+        assert!(split.n_examples > cut.n_examples && split.notes.len() == 1);
         let few = look(|spec| spec.data.train_limit = Some(7)).unwrap();
         assert_eq!(few.n_examples, 7);
     }

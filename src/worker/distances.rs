@@ -45,9 +45,9 @@ pub(super) fn measure_distances(
     let (model, device) = (&loaded.model, &loaded.device);
     let config = model.config();
     let layers = lift.layers.chosen(config.n_layer)?;
-    let (seed, batch) = (spec.training.seed, spec.training.batch);
+    let seed = spec.training.seed;
     let leading = spec.data.leading_token;
-    let sample = ReceptanceSample::take(model, device, &layers, examples, leading, seed, batch)?;
+    let sample = ReceptanceSample::take(model, device, &layers, examples, leading, &spec.training)?;
     context.poll(0)?;
     let projector = KernelProjector::new(&lift.features, &sample, config.n_head, seed, device)?;
     let vectors = read_f32(projector.support_vectors)?;

@@ -214,7 +214,7 @@ pub(super) fn held_out_score(
 }
 
 /// What is reported of an evaluation.
-fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
+pub(super) fn summary(evaluation: &Evaluation, secs: f64) -> EvaluationSummary {
     let figures = evaluation.figures().into_iter();
     let scores = figures.map(|figure| Score {
         name: figure.name,

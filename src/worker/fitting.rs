@@ -28,6 +28,7 @@ pub fn changes(fit: &Fit, spec: &RunSpec) -> Vec<String> {
         batch,
         accumulate,
         recompute,
+        window,
     } = *fit;
     let training = &spec.training;
     let all = [
@@ -44,6 +45,12 @@ pub fn changes(fit: &Fit, spec: &RunSpec) -> Vec<String> {
             recompute != training.activation_checkpointing,
             format!("training.activation_checkpointing={recompute}"),
         ),
+        (
+            window != training.window,
+            window.map_or("training.window=None".into(), |n| {
+                format!("training.window={n}")
+            }),
+        ),
     ];
     let changed = all.into_iter().filter(|(is_other, _)| *is_other);
     changed.map(|(_, assignment)| assignment).collect()
@@ -55,6 +62,7 @@ pub fn apply(fit: &Fit, spec: &mut RunSpec) {
     spec.training.batch = fit.batch;
     spec.training.accumulate = fit.accumulate;
     spec.training.activation_checkpointing = fit.recompute;
+    spec.training.window = fit.window;
 }
 
 #[cfg(test)]
@@ -70,6 +78,7 @@ mod tests {
             batch: 4,
             accumulate: 8,
             recompute: true,
+            window: Some(512),
         };
         let mut said = spec.clone();
         for assignment in changes(&fit, &spec) {

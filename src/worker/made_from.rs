@@ -200,7 +200,7 @@ impl MadeFrom {
 
 /// The hash of everything that a run learns from and keeps its state by. What it is
 /// scored on is not in it: the best run of a sweep is scored on another split.
-fn data_fingerprint(data: &RunData) -> String {
+pub(super) fn data_fingerprint(data: &RunData) -> String {
     let mut hash = Sha256::new();
     let RunData {
         train,
@@ -210,6 +210,7 @@ fn data_fingerprint(data: &RunData) -> String {
         prompt_format: _,
         is_small: _,
         notes: _,
+        of_length: _,
     } = data;
     for examples in [train, validation] {
         hash.update((examples.len() as u64).to_le_bytes());

@@ -11,19 +11,24 @@
 //! | `data_look.rs` | the training data in tokens, to look at |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are written |
+//! | `folding.rs`, `fold_report.rs` | the plain state nearest to a lifted one |
 //! | `scoring.rs` | the accuracy of a run that is over, on any benchmark |
 //! | `generating.rs` | a prompt, answered with and without a state |
 //! | `distances.rs` | what the kernels would see |
+//! | `heads.rs` | the heads of a state in tokens, and what each is worth |
 //! | `resume.rs` | where a run is resumed |
 //! | `tracer.rs` | the state over a text, for those who watch |
 
 pub mod data_look;
 pub mod fitting;
+pub mod fold_report;
+pub mod folding;
 pub mod importing;
 pub mod memory_forecast;
 pub mod snapshot_plan;
 
 mod active_run;
+mod batching;
 mod best;
 mod context;
 mod control;
@@ -31,6 +36,7 @@ mod cross_validation;
 mod distances;
 mod evaluating;
 mod generating;
+mod heads;
 mod held_out;
 mod made_from;
 mod memory_permission;

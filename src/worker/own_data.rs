@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::data::{Example, Loaded, LossOn, PromptFormat, endless_note, hold_out, load_text_set};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::run_spec::{DataSpec, HeldOut, RunSpec};
 
@@ -24,6 +24,8 @@ pub(super) struct OwnData {
     pub train: Loaded<Example>,
     /// Empty where nothing is held out.
     pub validation: Vec<Example>,
+    /// Those of its notes that say what became of examples longer than the context.
+    pub of_length: Vec<String>,
     /// Whether there are so few that the number of steps is cross-validated.
     pub is_small: bool,
 }
@@ -58,13 +60,15 @@ impl OwnData {
         let mut own = Self {
             train,
             validation: validation.clone().unwrap_or_default(),
+            of_length: Vec::new(),
             is_small: false,
         };
-        own.cut(data);
         if data.append_end {
             let all = own.train.items.iter_mut().chain(&mut own.validation);
             all.for_each(Example::append_end);
         }
+        // Behind the end, which belongs to the last piece alone.
+        own.cut(data)?;
         own.leave_out_uncounted(data.loss_on)?;
         // Nothing is given away that is never looked at.
         if validation.is_none() && spec.training.validate_every > 0 {
@@ -73,26 +77,23 @@ impl OwnData {
         Ok(own)
     }
 
-    /// Texts without speakers in pieces that fit.
-    fn cut(&mut self, data: &DataSpec) {
-        // Room for token 0 in front, and for one at the end.
-        let n_tokens = data
-            .context_length
-            .saturating_sub(1 + usize::from(data.append_end));
-        let mut n_cut = 0;
-        for examples in [&mut self.train.items, &mut self.validation] {
-            let whole = std::mem::take(examples);
-            for example in whole {
-                let pieces = example.into_pieces(n_tokens);
-                n_cut += usize::from(pieces.len() > 1);
-                examples.extend(pieces);
+    /// Long examples as the specification says, but for those that are left out.
+    fn cut(&mut self, data: &DataSpec) -> Result<()> {
+        // Room for token 0 in front.
+        let longest = data.context_length.saturating_sub(1);
+        let sets = [
+            ("training", &mut self.train.items),
+            ("validation", &mut self.validation),
+        ];
+        for (name, examples) in sets {
+            let told = data.long_texts.apply(examples, longest, data.loss_on, name);
+            if let (Some(told), true) = (&told, examples.is_empty()) {
+                return Err(nothing_left(told));
             }
+            self.of_length.extend(told.clone());
+            self.train.notes.extend(told);
         }
-        if n_cut > 0 {
-            self.train.notes.push(format!(
-                "{n_cut} texts are longer than {n_tokens} tokens and are cut into pieces"
-            ));
-        }
+        Ok(())
     }
 
     /// Leaves out examples of which the loss counts nothing.
@@ -108,7 +109,7 @@ impl OwnData {
                 );
                 if examples.is_empty() {
                     let reason = format!("{reason}; choose Answer");
-                    return Err(crate::error::Error::spec("data.loss_on", reason));
+                    return Err(Error::spec("data.loss_on", reason));
                 }
                 self.train
                     .notes
@@ -145,4 +146,11 @@ impl OwnData {
             ),
         });
     }
+}
+
+/// The refusal of a set of which nothing is left when long examples are cut; `told`
+/// says so.
+pub(super) fn nothing_left(told: &str) -> Error {
+    let reason = format!("{told}; nothing is left, so raise data.context_length");
+    Error::spec("data.long_texts", reason)
 }

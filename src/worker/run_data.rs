@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::held_out::{hold_out, is_held_out};
-use super::own_data::OwnData;
+use super::own_data::{OwnData, nothing_left};
 use crate::bench::{FewShot, ItemSet, ScoreOptions};
 use crate::data::{
     Benchmark, Example, Item, Loaded, PromptFormat, Protocol, Split, leave_out_single_tokens, load,
@@ -30,6 +30,8 @@ pub(super) struct RunData {
     pub is_small: bool,
     /// What was left out, and other things the user should know.
     pub notes: Vec<String>,
+    /// Those of the notes that say what became of examples longer than the context.
+    pub of_length: Vec<String>,
 }
 
 /// The items of a benchmark that are scored.
@@ -56,7 +58,7 @@ impl RunData {
     /// # Errors
     /// Files that cannot be used, and sets of which nothing is left.
     pub fn load(spec: &RunSpec, tokenizer: &Tokenizer) -> Result<Self> {
-        let mut notes = Vec::new();
+        let (mut notes, mut of_length) = (Vec::new(), Vec::new());
         let mut is_small = false;
         let mut n_validation = spec.training.validation_limit.unwrap_or(usize::MAX);
         let (mut train, mut validation, benchmarks) = match &spec.data.source {
@@ -77,6 +79,7 @@ impl RunData {
                 let paths = (train.as_path(), validation.as_deref());
                 let format = template.prompt_format()?;
                 let own = OwnData::load(paths, &format, spec, tokenizer)?;
+                of_length = own.of_length;
                 note_loaded(&own.train, &mut notes);
                 is_small = own.is_small;
                 n_validation = match validation {
@@ -100,12 +103,23 @@ impl RunData {
             prompt_format: spec.prompt_format()?,
             is_small,
             notes,
+            of_length,
         };
         data.keep(spec, n_validation)?;
         Ok(data)
     }
 
-    /// Leaves out what is too long or beyond the limits.
+    /// How many examples there are, and what became of those that are too long.
+    pub fn line(&self) -> String {
+        let (n_train, n_held_out) = (self.train.len(), self.validation.len());
+        let mut line = format!("data: {n_train} training and {n_held_out} validation examples");
+        for note in &self.of_length {
+            line = line + "; " + note;
+        }
+        line
+    }
+
+    /// Cuts or leaves out what is too long or beyond the limits.
     fn keep(&mut self, spec: &RunSpec, n_validation: usize) -> Result<()> {
         let DataSpec {
             train_limit,
@@ -125,24 +139,34 @@ impl RunData {
                 }
                 self.notes.push(reason + ", and are left out");
             }
+            // Room for token 0, so that every form is trained on the same examples.
+            let (longest, loss_on) = (context_length.saturating_sub(1), spec.data.loss_on);
+            let told = spec.data.long_texts.apply(examples, longest, loss_on, name);
+            if let (Some(told), true) = (&told, examples.is_empty()) {
+                return Err(nothing_left(told));
+            }
+            self.of_length.extend(told.clone());
+            self.notes.extend(told);
             let n_before = examples.len();
             let shortest = examples.iter().map(Example::n_tokens).min();
-            // Room for token 0, so that every form is trained on the same examples.
-            examples.retain(|example| example.n_tokens() < context_length);
+            examples.retain(|example| example.n_tokens() <= longest);
             let n_long = n_before - examples.len();
             if let (true, Some(shortest)) = (examples.is_empty(), shortest) {
                 let reason = format!(
                     "all {n_before} {name} examples have more than {context_length} tokens, \
-                     the shortest {}; raise it",
+                     the shortest {}; raise it, or let data.long_texts cut or split them (Cut, \
+                     Split)",
                     shortest + 1
                 );
                 return Err(Error::spec("data.context_length", reason));
             }
             if n_long > 0 {
-                self.notes.push(format!(
+                let note = format!(
                     "{n_long} of {n_before} {name} examples have more than {context_length} \
                      tokens and are left out"
-                ));
+                );
+                self.of_length.push(note.clone());
+                self.notes.push(note);
             }
         }
         self.validation.truncate(n_validation);

@@ -4,12 +4,14 @@
 use std::path::Path;
 
 use super::active_run::ActiveRun;
+use super::batching::{self, micro_batches, padding_note};
 use super::best::Validations;
 use super::context::{Context, JobPhase};
 use super::control::Job;
 use super::cross_validation::choose_steps;
 use super::distances::measure_distances;
 use super::generating::generate;
+use super::heads::{ablate, read_lens};
 use super::importing::compare_state;
 use super::loading::load_data;
 use super::made_from::{INPUTS, MadeFrom, check_model_is_there};
@@ -21,7 +23,7 @@ use super::snapshot_plan::SnapshotPlan;
 use super::step_memory::{memory_note, settle};
 use super::step_shape::{Longest, step_memory};
 use super::tracer::trace;
-use super::tuning_loop::{Sources, Tuning, micro_batches};
+use super::tuning_loop::{Sources, Tuning};
 use crate::error::{Error, Result};
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::run_folder::RunFolder;
@@ -33,7 +35,6 @@ use crate::protocol::event::{
 };
 use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::states::start::start_state;
-use crate::tuning::train::batch::DataOrder;
 use crate::tuning::train::rate_finder::{RateFinding, RateRange, find_rate};
 use crate::tuning::train::trainer::Trainer;
 
@@ -70,6 +71,14 @@ pub(super) fn run_job(job: Job, session: &mut Session, context: &mut Context<'_>
         Job::Score { run, request } => {
             context.unwritten = Some(run);
             score(&request, session, context)
+        }
+        Job::ReadLens { run, request } => {
+            context.unwritten = Some(run);
+            read_lens(*request, session, context)
+        }
+        Job::AblateHeads { run, request } => {
+            context.unwritten = Some(run);
+            ablate(*request, session, context)
         }
         Job::CompareState(request) => compare_state(*request, session, context),
         Job::MeasureDistances(spec) => measure_distances(&spec, session, context),
@@ -113,6 +122,7 @@ fn prepare<'a>(
     let (mut data, tokenizer) = load_data(spec, context)?;
     context.during = JobPhase::LoadingModel;
     let settled = settle(spec, &data)?;
+    data.notes.extend(padding_note(&data.train, spec));
     spec.model.precision = settled.precision;
     data.notes.extend(settled.note);
     let (loaded, _) = context.load(session, spec)?;
@@ -337,8 +347,8 @@ fn search_rate(
         return Err(Error::spec("method", reason));
     };
     context.during = JobPhase::FindingRate;
-    let (data, training) = (&prepared.data, &spec.training);
-    let order = DataOrder::new(data.train.len(), training.batch, training.seed);
+    let data = &prepared.data;
+    let order = batching::order(&data.train, spec);
     find_rate(
         &mut trainer,
         range,

@@ -27,11 +27,12 @@ const LOST: &str = "the GPU was lost (a driver restart or a sleeping machine can
     next run opens it again";
 /// What the user is told where memory ran out.
 const NO_MEMORY: &str = "the device has no memory left; close other programs, choose a smaller \
-    training.batch (training.accumulate makes up for it), or use training.activation_checkpointing";
+    training.batch (training.accumulate makes up for it), or use training.activation_checkpointing or, for long texts, \
+    training.window";
 
 /// What the user should do about a tensor that is larger than the device binds.
 const TOO_LARGE: &str = "a tensor is too large for this device; choose a smaller training.batch \
-    (training.accumulate makes up for it) or a shorter data.context_length";
+    (training.accumulate makes up for it), or read long texts in windows (training.window)";
 
 /// What stays loaded between runs.
 #[derive(Default)]

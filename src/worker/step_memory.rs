@@ -33,6 +33,9 @@ pub(super) fn settle(spec: &RunSpec, data: &RunData) -> Result<Settled> {
     let config = ModelConfig::from_checkpoint(&checkpoint)?;
     let halves = Precision::halves_of(&checkpoint);
     let (longest, room) = (Longest::of(spec, data), room_of(spec.device));
+    if let Some(longest) = longest {
+        longest.check(spec)?;
+    }
     let chosen = precision(spec, &config, halves, longest, room);
     let mut settled = spec.clone();
     settled.model.precision = chosen;
@@ -152,8 +155,8 @@ fn judged(
 fn too_much(what: &str, fitting: Option<Vec<String>>, or: &str) -> Error {
     let less = match fitting.filter(|fitting| !fitting.is_empty()) {
         Some(fitting) => format!("{} fits, and --fit takes it", fitting.join(" ")),
-        None => "choose a smaller one (training.accumulate makes up for it) or a shorter \
-                 data.context_length"
+        None => "choose a smaller one (training.accumulate makes up for it), windows \
+                 (training.window) or a shorter data.context_length"
             .into(),
     };
     Error::spec("training.batch", format!("{what}; {less}{or}"))
@@ -206,6 +209,7 @@ mod tests {
         weights: 1 << 20,
         state: 1 << 20,
         activations: 5 << 20,
+        carried: 0,
         working: 3 << 20,
         largest_tensor: 2 << 20,
     };

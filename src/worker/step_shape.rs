@@ -2,10 +2,12 @@
 
 use super::run_data::RunData;
 use crate::data::Example;
+use crate::error::{Error, Result};
 use crate::model::ModelConfig;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::memory::{AdapterShape, BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::Layers;
+use crate::tuning::train::window::LONGEST_WHOLE;
 
 /// The longest of the training examples, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,24 @@ impl Longest {
             tokens: data.train.iter().map(Example::n_tokens).max()?,
             counted: data.train.iter().map(counted).max()?,
         })
+    }
+}
+
+impl Longest {
+    /// Whether texts of this length can be trained: very long ones in windows only.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] that names the field to set.
+    pub fn check(self, spec: &RunSpec) -> Result<()> {
+        if self.tokens <= LONGEST_WHOLE || spec.training.window.is_some() {
+            return Ok(());
+        }
+        let reason = format!(
+            "must be set for texts of more than {LONGEST_WHOLE} tokens, and the longest has \
+             {}; set it to 1024, or choose a shorter data.context_length",
+            self.tokens
+        );
+        Err(Error::spec("training.window", reason))
     }
 }
 
@@ -55,6 +75,7 @@ pub(super) fn step_shape(
         first_layer,
         tuned_layers,
         recompute: spec.training.activation_checkpointing,
+        window: spec.training.window,
         precision: spec.model.precision,
         branch: BranchShape::of(&spec.method),
         adapters: AdapterShape::of(&spec.method),

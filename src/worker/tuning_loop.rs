@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::batching::{self, batches_by_length, micro_batches};
 use super::best::{Check, Validations};
 use super::context::{Context, JobPhase, Throttle};
 use super::evaluating::held_out_score;
@@ -9,7 +10,6 @@ use super::made_from::{INPUTS, MadeFrom};
 use super::run_data::RunData;
 use super::session::LoadedModel;
 use super::snapshot_plan::SnapshotPlan;
-use crate::data::Example;
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
 use crate::protocol::event::{Event, RunEvent, RunId, StepMetrics};
@@ -103,7 +103,7 @@ impl<'a> Tuning<'a> {
             evidence: Evidence::new(&spec.method, trainer.feature_activity()),
             conditions: Conditions::default(),
             told: Vec::new(),
-            order: DataOrder::new(data.train.len(), training.batch, training.seed),
+            order: batching::order(&data.train, spec),
             saved_step: Some(trainer.steps_taken()),
             snapshots: SnapshotPlan::new(spec, trainer.model_config()),
             stored_step: None,
@@ -344,40 +344,6 @@ impl<'a> Tuning<'a> {
         context.folder()?.prune(KEPT_CHECKPOINTS, None)?;
         Ok(())
     }
-}
-
-/// The micro-batches of the step after `step` steps.
-pub(super) fn micro_batches(
-    order: &DataOrder,
-    train: &[Example],
-    spec: &RunSpec,
-    step: usize,
-) -> Vec<Batch> {
-    let accumulate = spec.training.accumulate;
-    let (leading, seed) = (spec.data.leading_token, spec.training.seed);
-    let batch = |idx| {
-        let first = idx * spec.training.batch;
-        let chosen = (first..).zip(order.batch(idx));
-        let examples: Vec<_> = chosen
-            .map(|(position, idx)| (&train[idx], leading.of_example(seed, position)))
-            .collect();
-        Batch::of(&examples, spec.data.loss_on)
-    };
-    (step * accumulate..(step + 1) * accumulate)
-        .map(batch)
-        .collect()
-}
-
-/// Batches of examples of like length, so that little is padding; each example as
-/// the state will be used.
-pub(super) fn batches_by_length(examples: &[Example], spec: &RunSpec) -> Vec<Batch> {
-    let start = spec.data.leading_token.in_use();
-    let mut sorted: Vec<_> = examples.iter().map(|example| (example, start)).collect();
-    sorted.sort_by_key(|(example, _)| example.n_tokens());
-    sorted
-        .chunks(spec.training.batch)
-        .map(|batch| Batch::of(batch, spec.data.loss_on))
-        .collect()
 }
 
 /// Whether `step` steps end an interval; 0 is none.

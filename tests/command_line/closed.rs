@@ -16,6 +16,7 @@ const COMMANDS: &[&str] = &[
     "--version",
     "tune --help",
     "devices",
+    "get --device cpu",
     "inspect model.pth",
     "inspect mini.safetensors",
     "inspect good.jsonl",

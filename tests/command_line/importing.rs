@@ -216,6 +216,7 @@ fn a_state_goes_through_every_format_and_scores_the_same() {
         "export runs/a-0001 --to safetensors -o a.safetensors",
         &["saved a.safetensors"],
     );
+    std::fs::write(folder.path().join("short.bin"), [0; 400]).unwrap();
     for ending in ["pth", "st", "bin", "safetensors"] {
         let back = format!("back-{ending}.safetensors");
         check(
@@ -224,6 +225,19 @@ fn a_state_goes_through_every_format_and_scores_the_same() {
         );
         assert_eq!(accuracy(&format!("--state {back}")), tuned, "{ending}");
     }
+    // What an export wrote is used as it is, too; the raw file has the model's dimensions.
+    for ending in ["pth", "st", "bin", "safetensors"] {
+        let state = format!("--state a.{ending}");
+        assert_eq!(accuracy(&state), tuned, "{ending}");
+    }
+    let (_, errors) = texts(&gosling(
+        folder.path(),
+        "generate --device cpu --state short.bin a",
+    ));
+    assert!(
+        errors.contains("short.bin: size: is not that of a raw f32 state"),
+        "{errors}"
+    );
     // What a run wrote is laid out in lines that a terminal holds.
     let (text, _) = texts(&gosling(folder.path(), "inspect runs/a-0001"));
     for part in ["  figures\n", "  specification\n", "batch: 8,"] {

@@ -142,6 +142,56 @@ fn check_token_mix<const K: usize>() {
     check("token mix", fused, &reference);
 }
 
+/// A window of a text: the next one reads its last token, and its first token reads
+/// the last of the one in front.
+#[test]
+fn token_mix_of_a_window() {
+    check_token_mix_of_a_window::<1>();
+    check_token_mix_of_a_window::<6>();
+}
+
+fn check_token_mix_of_a_window<const K: usize>() {
+    let [b, _, h, n] = SHAPE;
+    let phases = |first: usize| std::array::from_fn::<_, K, _>(|k| (first + k) as f64);
+    let mix = |device: &Device| TokenMix::<K> {
+        norm: norm(1e-5, device),
+        mix: phases(2).map(|q| vector(q, 0.5, 0.5, device)),
+    };
+    let of_text = |q, device: &Device| u::<2>(q, 1.0, 0.0, [b, h * n], device);
+    let upstream = |device: &Device| phases(9).map(|q| stream(q, device));
+    let fused = |device: &Device| {
+        let dlast = Some(of_text(20.0, device));
+        let (dx, dbefore) = mix(device).backward_of_window(
+            stream(0.0, device),
+            upstream(device),
+            stream(15.0, device),
+            dlast,
+        );
+        vec![("dx", values(dx)), ("dbefore", values(dbefore))]
+    };
+    let device = Device::flex();
+    let TokenMix { norm, mix } = mix(&device);
+    let mix = TokenMix {
+        norm: constant_norm(norm),
+        mix: mix.map(constant),
+    };
+    let (x, before) = (leaf(stream(0.0, &device)), leaf(of_text(8.0, &device)));
+    let output = mix.reference(x.clone(), before.clone());
+    let onto = (x.clone() * constant(stream(15.0, &device))).sum();
+    let onto = onto + (output.last * constant(of_text(20.0, &device))).sum();
+    let loss = output
+        .mixed
+        .iter()
+        .zip(upstream(&device))
+        .fold(onto, |sum, (y, dy)| sum + (y.clone() * constant(dy)).sum());
+    let gradients = loss.backward();
+    let reference = [
+        ("dx", gradient(&x, &gradients)),
+        ("dbefore", gradient(&before, &gradients)),
+    ];
+    check("token mix of a window", fused, &reference);
+}
+
 /// Two texts of more tokens than a GPU has cubes along one axis.
 #[test]
 fn token_mix_of_a_long_text() {

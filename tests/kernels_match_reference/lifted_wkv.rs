@@ -28,10 +28,16 @@ fn inputs([b, t, h, n, m]: Shape, device: &Device) -> (Wkv7Inputs, Tensor<4>, Te
     (inputs, state, u(7.0, 1.0, 0.0, [b, t, h, n], device))
 }
 
-fn fused(shape: Shape, device: &Device) -> Vec<Named> {
+/// The upstream gradient of the last state, [B, H, N, M].
+fn of_last([b, _, h, n, m]: Shape, device: &Device) -> Tensor<4> {
+    u(8.0, 0.7, 0.0, [b, h, n, m], device)
+}
+
+fn fused(shape: Shape, reads_last: bool, device: &Device) -> Vec<Named> {
+    let dlast = reads_last.then(|| of_last(shape, device));
     let (inputs, state, dy) = inputs(shape, device);
     let forward = lifted_wkv(&inputs, state, true);
-    let g = lifted_wkv_backward(&inputs, &forward.tape.unwrap(), dy);
+    let g = lifted_wkv_backward(&inputs, &forward.tape.unwrap(), dy, dlast);
     vec![
         ("y", values(forward.y)),
         ("last state", values(forward.last_state)),
@@ -45,12 +51,17 @@ fn fused(shape: Shape, device: &Device) -> Vec<Named> {
     ]
 }
 
-fn reference(shape: Shape) -> Vec<Named> {
+fn reference(shape: Shape, reads_last: bool) -> Vec<Named> {
     let (inputs, state, dy) = inputs(shape, &Device::flex());
     let inputs = inputs.map(|x| leaf(x.clone()));
     let state = leaf(state);
     let (y, last) = lifted_wkv_reference(&inputs, state.clone());
-    let gradients = (y.clone() * constant(dy)).sum().backward();
+    let mut loss = (y.clone() * constant(dy)).sum();
+    if reads_last {
+        let dlast = constant(of_last(shape, &Device::flex()));
+        loss = loss + (last.clone() * dlast).sum();
+    }
+    let gradients = loss.backward();
     vec![
         ("y", values(y.inner())),
         ("last state", values(last.inner())),
@@ -62,6 +73,15 @@ fn reference(shape: Shape) -> Vec<Named> {
         ("dwrite", gradient(&inputs.write, &gradients)),
         ("dstate", gradient(&state, &gradients)),
     ]
+}
+
+/// Whether something reads the last state or not.
+fn check_on(shape: Shape, device: &Device, name: &str) {
+    for reads_last in [false, true] {
+        let what = format!("{shape:?} on {name}, last state read: {reads_last}");
+        let want = reference(shape, reads_last);
+        check_equal(&what, &fused(shape, reads_last, device), &want);
+    }
 }
 
 #[test]
@@ -76,8 +96,7 @@ fn lifted_wkv_matches_its_reference_on_the_cpu() {
         [1, 3, 1, 128, 144],
         [1, 9, 1, 16, 1024],
     ] {
-        let what = format!("{shape:?} on the CPU");
-        check_equal(&what, &fused(shape, &Device::flex()), &reference(shape));
+        check_on(shape, &Device::flex(), "the CPU");
     }
 }
 
@@ -91,8 +110,7 @@ fn lifted_wkv_matches_its_reference_on_a_gpu() {
         // Several columns a unit, and a number of them that is no power of two.
         [1, 5, 1, 16, 592],
     ] {
-        let what = format!("{shape:?} on a GPU");
-        check_equal(&what, &fused(shape, &software_gpu()), &reference(shape));
+        check_on(shape, &software_gpu(), "a GPU");
     }
 }
 
@@ -103,7 +121,7 @@ fn a_square_lifted_state_is_that_of_wkv7() {
     let device = Device::flex();
     let (plain, state, dy) = inputs([b, t, h, n, m], &device);
     let forward = wkv7(&plain, state, true);
-    let g = wkv7_backward(&plain, &forward.tape.unwrap(), dy, None);
+    let g = wkv7_backward(&plain, &forward.tape.unwrap(), dy, None, None);
     let want = vec![
         ("y", values(forward.y)),
         ("last state", values(forward.last_state)),
@@ -115,7 +133,7 @@ fn a_square_lifted_state_is_that_of_wkv7() {
         ("dwrite", values(g.write)),
         ("dstate", values(g.state.sum_dim(0))),
     ];
-    check_equal("M = N", &fused([b, t, h, n, m], &device), &want);
+    check_equal("M = N", &fused([b, t, h, n, m], false, &device), &want);
 }
 
 #[test]
@@ -136,7 +154,7 @@ fn gradients_of_the_lifted_operator_are_its_slopes() {
     let device = Device::flex();
     let (inputs, state, dy) = inputs([1, 19, 2, 16, 32], &device);
     let tape = lifted_wkv(&inputs, state.clone(), true).tape.unwrap();
-    let g = lifted_wkv_backward(&inputs, &tape, dy.clone());
+    let g = lifted_wkv_backward(&inputs, &tape, dy.clone(), None);
     let loss = |inputs: &Wkv7Inputs, state: &Tensor<4>| {
         let y = lifted_wkv(inputs, state.clone(), false).y;
         let all = values(y * dy.clone());

@@ -26,12 +26,19 @@ fn inputs(shape: [usize; 4], device: &Device) -> (Wkv7Inputs, Tensor<4>, Tensor<
     (inputs, state, u(7.0, 1.0, 0.0, shape, device))
 }
 
-/// y, last state and the seven gradients by name, state gradients summed over the batch.
-fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
+/// The upstream gradient of the last state, [B, H, N, N].
+fn of_last([b, _, h, n]: [usize; 4], device: &Device) -> Tensor<4> {
+    u(8.0, 0.7, 0.0, [b, h, n, n], device)
+}
+
+/// y, last state and the seven gradients by name, state gradients summed over the
+/// batch; with `reads_last` something reads the last state too.
+fn run(shape: [usize; 4], reads_last: bool, device: &Device) -> Vec<(&'static str, Vec<f32>)> {
+    let dlast = reads_last.then(|| of_last(shape, device));
     let (inputs, state, dy) = inputs(shape, device);
     let forward = wkv7(&inputs, state, true);
     let tape = forward.tape.expect("the tape was asked for");
-    let state_alone = wkv7_state_gradient(&inputs, dy.clone());
+    let state_alone = wkv7_state_gradient(&inputs, dy.clone(), dlast.clone());
     // What reaches r, k and v past the operator is added, and taken off again below.
     let Wkv7Inputs { r, k, v, .. } = inputs.clone();
     let direct = DirectGradients {
@@ -39,7 +46,7 @@ fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
         k: k.clone(),
         v: v.clone(),
     };
-    let g = wkv7_backward(&inputs, &tape, dy, Some(direct));
+    let g = wkv7_backward(&inputs, &tape, dy, dlast, Some(direct));
     vec![
         ("y", values(forward.y)),
         ("s_last", values(forward.last_state)),
@@ -55,13 +62,21 @@ fn run(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
 }
 
 /// The same by automatic differentiation of the reference.
-fn run_reference(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f32>)> {
+fn run_reference(
+    shape: [usize; 4],
+    reads_last: bool,
+    device: &Device,
+) -> Vec<(&'static str, Vec<f32>)> {
     let (inputs, state, dy) = inputs(shape, device);
     let leaf = |x: Tensor<4>| Tensor::<4>::from_inner(x).require_grad();
     let inputs = inputs.map(|x| leaf(x.clone()));
     let state = leaf(state);
     let (y, last_state) = wkv7_reference(&inputs, state.clone());
-    let loss = (y.clone() * Tensor::from_inner(dy)).sum();
+    let mut loss = (y.clone() * Tensor::from_inner(dy)).sum();
+    if reads_last {
+        let dlast = Tensor::from_inner(of_last(shape, device));
+        loss = loss + (last_state.clone() * dlast).sum();
+    }
     let gradients = loss.backward();
     let of = |x: &Tensor<4>| values(x.grad(&gradients).expect("it is a leaf of the graph"));
     vec![
@@ -81,7 +96,7 @@ fn run_reference(shape: [usize; 4], device: &Device) -> Vec<(&'static str, Vec<f
 fn check_golden(device: &Device) {
     let golden = Golden::open("wkv7.safetensors");
     for (case, shape) in [("small", [2, 19, 3, 16]), ("head64", [1, 37, 2, 64])] {
-        check_against(case, &run(shape, device), |name| {
+        check_against(case, &run(shape, false, device), |name| {
             golden.f32(&format!("{case}.{}", name.trim_end_matches(" alone")))
         });
     }
@@ -93,11 +108,14 @@ fn wkv7_matches_golden_values_on_the_cpu() {
 }
 
 fn check_reference(shape: [usize; 4], device: &Device) {
-    let want = run_reference(shape, &Device::flex());
-    check_against(&format!("{shape:?}"), &run(shape, device), |name| {
-        let found = want.iter().find(|(other, _)| *other == name);
-        found.unwrap().1.clone()
-    });
+    for reads_last in [false, true] {
+        let want = run_reference(shape, reads_last, &Device::flex());
+        let what = format!("{shape:?}, last state read: {reads_last}");
+        check_against(&what, &run(shape, reads_last, device), |name| {
+            let found = want.iter().find(|(other, _)| *other == name);
+            found.unwrap().1.clone()
+        });
+    }
 }
 
 #[test]
@@ -116,6 +134,13 @@ fn wkv7_matches_its_reference_on_the_cpu() {
 #[test]
 fn wkv7_of_large_heads_matches_its_reference_on_a_gpu() {
     check_reference([1, 19, 1, 128], &software_gpu());
+}
+
+#[test]
+fn wkv7_whose_last_state_is_read_matches_its_reference_on_a_gpu() {
+    for shape in [[2, 17, 2, 32], [1, 35, 2, 64]] {
+        check_reference(shape, &software_gpu());
+    }
 }
 
 #[test]

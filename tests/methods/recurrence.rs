@@ -112,7 +112,7 @@ fn identity_limit_equals_wkv7() {
         write: plain.kk.clone() * plain.iclr.clone(),
     };
     let forward = wkv7(&square, state.clone(), true);
-    let want = wkv7_backward(&square, &forward.tape.unwrap(), dy.clone(), None);
+    let want = wkv7_backward(&square, &forward.tape.unwrap(), dy.clone(), None, None);
 
     let lifted = tracked(plain.clone());
     let eye = Tensor::<2>::eye(n, &device);
@@ -172,7 +172,7 @@ fn check_compression(what: &str, full: &Wkv7Inputs, small: &Wkv7Inputs, q: &Tens
         check_close(&what, fused.y.clone(), y_full.clone().inner(), 1e-4);
         let gap = fused.y - target.clone();
         let dy = gap * (2.0 / (b * t * h * n) as f64);
-        let fused = lifted_wkv_backward(&inner_of(small), &fused.tape.unwrap(), dy);
+        let fused = lifted_wkv_backward(&inner_of(small), &fused.tape.unwrap(), dy, None);
         let dl = gradient(&leaves[0], &loss(y_full).backward());
         let dz = gradient(&leaves[1], &loss(y_small).backward());
         check_close(&what, dz.clone(), q4.clone().matmul(dl.clone()), 1e-4);

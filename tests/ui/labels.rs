@@ -1,8 +1,10 @@
 //! Everything that can be acted on has a name for those who do not see it.
 
+use accesskit_consumer::FilterResult;
 use eframe::egui::accesskit::Role;
 use eframe::egui::vec2;
-use egui_kittest::kittest::NodeT as _;
+use egui_kittest::kittest::{AccessKitNode, NodeT as _};
+use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::App;
 use gosling::ui::shared::action::Action;
@@ -12,10 +14,12 @@ use gosling::ui::shell::theme::Appearance;
 
 use crate::fixtures;
 use crate::pictures::{app, harness};
+use crate::sweep::{shown, under_way};
 
-fn is_acted_on(role: Role) -> bool {
-    matches!(
-        role,
+/// Whether something can be done with a node, by its role or by what it says.
+fn is_acted_on(node: &AccessKitNode<'_>) -> bool {
+    let is_control = matches!(
+        node.role(),
         Role::Button
             | Role::CheckBox
             | Role::ComboBox
@@ -25,7 +29,11 @@ fn is_acted_on(role: Role) -> bool {
             | Role::SpinButton
             | Role::TextInput
             | Role::MultilineTextInput
-    )
+    );
+    // Text can be clicked to be selected; what it says is its value. Bars of scrolled
+    // areas are the toolkit's, and what lies in them is reached without them.
+    let is_text = matches!(node.role(), Role::Label | Role::ScrollBar);
+    is_control || (!is_text && node.is_clickable(&|_| FilterResult::Include))
 }
 
 /// What has no name in a window, by role and place.
@@ -38,7 +46,7 @@ fn unnamed(app: App, prepare: impl FnOnce(&mut egui_kittest::Harness<'_, App>)) 
     let mut n_seen = 0;
     for node in harness.root().children_recursive() {
         let of = node.accesskit_node();
-        if !is_acted_on(of.role()) || of.is_hidden() {
+        if !is_acted_on(&of) || of.is_hidden() {
             continue;
         }
         n_seen += 1;
@@ -65,6 +73,25 @@ fn every_control_has_a_name() {
         let found = unnamed(app, |_| ());
         assert!(found.is_empty(), "{}: {found:#?}", tab.name());
     }
+    for store in [
+        RunStore::default(),
+        fixtures::running(),
+        fixtures::diverged(),
+        fixtures::failed(),
+        fixtures::crowded(),
+    ] {
+        for tab in Tab::ALL {
+            let found = unnamed(app(store.clone(), tab, Appearance::Light), |_| ());
+            assert!(found.is_empty(), "{}: {found:#?}", tab.name());
+        }
+    }
+    let runs = tempfile::tempdir().unwrap();
+    let mut on = shown(runs.path(), 8);
+    let store = under_way(&mut on, &[8, 9]);
+    let mut sweep = app(store, Tab::Sweep, Appearance::Dark);
+    sweep.sweep.show(on);
+    let found = unnamed(sweep, |_| ());
+    assert!(found.is_empty(), "a sweep: {found:#?}");
     let mut split = app(
         fixtures::finished(folder.path()),
         Tab::Tune,
@@ -74,7 +101,7 @@ fn every_control_has_a_name() {
     split.shell.dock.put(Tab::Compare, Side::Below);
     let found = unnamed(split, |_| ());
     assert!(found.is_empty(), "beside each other: {found:#?}");
-    let dialogs: [fn(&App) -> Action; 8] = [
+    let dialogs: [fn(&App) -> Action; 11] = [
         |app| Action::OpenExport(app.workspace.selection.selected[0].clone()),
         |app| Action::OpenScoring(app.workspace.selection.selected[0].clone()),
         |app| Action::OpenDetails(app.workspace.selection.selected[0].clone()),
@@ -82,6 +109,9 @@ fn every_control_has_a_name() {
         |_| Action::TogglePalette,
         |_| Action::OpenRateSearch,
         |_| Action::OpenImport,
+        |_| Action::OpenModels,
+        |app| Action::OpenMix(app.workspace.selection.selected[0].clone()),
+        |_| Action::ToggleShortcuts,
         |_| Action::LookAtData,
     ];
     for dialog in dialogs {

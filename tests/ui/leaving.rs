@@ -157,3 +157,44 @@ fn pictures_are_among_what_can_be_done() {
     assert!(harness.query_by_label("Save as PNG…").is_some());
     assert!(harness.query_by_label("Save as SVG…").is_some());
 }
+
+/// The picture as text once it is written.
+fn read_svg(path: &Path) -> String {
+    let start = Instant::now();
+    while !path.is_file() {
+        assert!(start.elapsed() < Duration::from_secs(30), "no {path:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn views_and_matrices_leave_as_pictures_that_scale() {
+    let (mut harness, folder) = window(Tab::Compare);
+    wait_for(&mut harness, "gsm8k-mini, test");
+    let path = folder.path().join("compare.svg");
+    take(&mut harness, PictureOf::View(Tab::Compare), &path);
+    let svg = read_svg(&path);
+    assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
+    assert!(!svg.contains("NaN") && !svg.contains("inf"));
+    // Letters stay letters, and bars are rectangles.
+    for letters in [">gsm8k-mini, test</text>", ">untuned</text>"] {
+        assert!(svg.contains(letters), "{letters} is not in it");
+    }
+    assert!(svg.matches("<rect ").count() > 5);
+    // What lies beside the view is not in it.
+    assert!(!svg.contains(">Configuration</text>"));
+    assert!(!svg.contains("<image "));
+
+    let (mut harness, folder) = window(Tab::States);
+    wait_for(&mut harness, "Layer 0, head 0");
+    let path = folder.path().join("matrix.svg");
+    take(&mut harness, PictureOf::Matrix, &path);
+    let svg = read_svg(&path);
+    assert_eq!(svg.matches("<image ").count(), 1, "the heatmap");
+    assert!(svg.contains("href=\"data:image/png;base64,iVBORw0KGgo"));
+    assert!(
+        svg.contains(">value channel</text>"),
+        "its axes are letters"
+    );
+}

@@ -30,6 +30,11 @@ const SIZE: Vec2 = vec2(1000.0, 620.0);
 const MAX_FAILED_PIXELS: usize = 10;
 
 pub fn harness<'a>(app: App, size: Vec2, look: Appearance) -> Harness<'a, App> {
+    scaled_harness(app, size, look, 1.0)
+}
+
+/// A window of a size in points, with so many pixels in one.
+pub fn scaled_harness<'a>(app: App, size: Vec2, look: Appearance, scale: f32) -> Harness<'a, App> {
     let theme = if look == Appearance::Light {
         Theme::Light
     } else {
@@ -46,6 +51,7 @@ pub fn harness<'a>(app: App, size: Vec2, look: Appearance) -> Harness<'a, App> {
     };
     Harness::builder()
         .with_size(size)
+        .with_pixels_per_point(scale)
         .with_theme(theme)
         .wgpu()
         .build_ui_state(frame, app)

@@ -18,14 +18,17 @@ use gosling::ui::shell::theme::Appearance;
 use gosling::ui::sweep::opened::LiveSweep;
 
 use crate::fixtures::{self, Told};
-use crate::pictures::{app, harness, picture, settle, wait_for};
+use crate::pictures::{app, harness, picture, scaled_harness, settle, wait_for};
 use crate::sweep::{shown, under_way};
 
 const SMALL: Vec2 = vec2(1024.0, 700.0);
 
 /// The buttons that can be pressed without scrolling, with their names.
 fn buttons(harness: &Harness<'_, App>, tab: Tab) -> Vec<(String, Rect)> {
-    let view = harness.state().shell.dock.rect(tab).unwrap();
+    buttons_in(harness, harness.state().shell.dock.rect(tab).unwrap())
+}
+
+fn buttons_in(harness: &Harness<'_, App>, view: Rect) -> Vec<(String, Rect)> {
     let roles = [Role::Button, Role::ComboBox, Role::TextInput];
     let all = roles
         .into_iter()
@@ -48,6 +51,10 @@ fn check_apart(harness: &Harness<'_, App>, tab: Tab, wanted: &[&str]) {
         let names: Vec<&str> = buttons.iter().map(|(name, _)| name.as_str()).collect();
         assert!(found, "no {name:?} within the view, but {names:?}");
     }
+    check_apart_in(&buttons);
+}
+
+fn check_apart_in(buttons: &[(String, Rect)]) {
     for (idx, (first, a)) in buttons.iter().enumerate() {
         for (second, b) in &buttons[idx + 1..] {
             let over = a.shrink(1.5).intersects(b.shrink(1.5));
@@ -113,6 +120,36 @@ fn runs_and_their_results_fit() {
     let harness = small(answered, "the model ended it");
     check_apart(&harness, Tab::Playground, &[]);
     check(&mut results, "small_playground", harness);
+}
+
+/// On one screen, from plain to twice as large, where the window has its least size.
+#[test]
+fn views_fit_at_every_scaling() {
+    let pixels = vec2(1640.0, 1040.0);
+    let folder = tempfile::tempdir().unwrap();
+    fixtures::write_state(folder.path());
+    let mut results = SnapshotResults::new();
+    for scale in [1.0, 1.25, 1.5, 2.0] {
+        for tab in Tab::ALL {
+            let app = app(fixtures::finished(folder.path()), tab, Appearance::Dark);
+            let size = (pixels / scale).round();
+            let mut harness = scaled_harness(app, size, Appearance::Dark, scale);
+            settle(&mut harness);
+            check_apart(&harness, tab, &[]);
+            let screen = Rect::from_min_size(Default::default(), size);
+            let start = harness.get_by_label("Start").rect();
+            assert!(screen.contains_rect(start), "{} at {scale}", tab.name());
+            let bar = Rect::from_min_size(Default::default(), vec2(size.x, 40.0));
+            check_apart_in(&buttons_in(&harness, bar));
+            // Drawn in the pixels of the screen, and not stretched.
+            let image = harness.render().unwrap();
+            let drawn = vec2(image.width() as f32, image.height() as f32);
+            assert!((drawn - pixels).abs().max_elem() <= scale, "{drawn}");
+            if tab == Tab::Tune && scale == 2.0 {
+                check(&mut results, "small_scaled", harness);
+            }
+        }
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::measured::write;
 
 const N_RUNS: usize = 200;
 const N_STEPS: usize = 10_000;
+const N_MANY: usize = 10_000;
 const N_FRAMES: usize = 500;
 /// Frames that lay everything out and make the points of the lines.
 const N_FIRST: usize = 150;
@@ -38,6 +39,20 @@ fn crowd(folder: &Path) -> RunStore {
         told.steps(N_STEPS);
         told.score(EvaluationPhase::Before, 3);
         told.score(EvaluationPhase::After, 250);
+        told.end(RunOutcome::Finished);
+    }
+    store
+}
+
+/// Many short runs, as a folder has after months.
+fn many(folder: &Path) -> RunStore {
+    let mut store = RunStore::default();
+    for idx in 0..N_MANY {
+        let name = format!("run-{idx:05}");
+        let mut told = Told::begin_of(&mut store, &name, folder, 3);
+        told.change_spec(|spec| spec.training.seed = idx as u64 % 5);
+        told.steps(3);
+        told.score(EvaluationPhase::After, 200 + idx % 97);
         told.end(RunOutcome::Finished);
     }
     store
@@ -136,4 +151,13 @@ fn frames_of_many_long_runs_are_short() {
     check("a sweep set up", &store, 1, &[Tab::Sweep], false);
     let three = [Tab::Tune, Tab::States, Tab::Compare];
     check("three views, 8 runs and one on", &store, 8, &three, true);
+    check(
+        "the table of 200 and one on",
+        &store,
+        8,
+        &[Tab::Table],
+        true,
+    );
+    let many = many(folder.path());
+    check("the table of 10,000 runs", &many, 1, &[Tab::Table], false);
 }

@@ -10,6 +10,7 @@ mod changes;
 mod client;
 mod device_trouble;
 mod diagnoses;
+mod heads;
 #[cfg(target_os = "linux")]
 mod memory;
 mod resume;

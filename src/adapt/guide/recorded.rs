@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{GuideText, taken};
-use crate::adapt::folder::read_lines;
 use crate::adapt::objective::seed_of;
 use crate::adapt::prompts::Prompts;
 use crate::adapt::question::Question;
 use crate::data::{Item, Task};
 use crate::error::{Error, Result};
+use crate::persist::json_lines::read_lines;
 use crate::random::SplitMix64;
 
 /// Reads texts for `questions` from a file of JSON lines. What is taken of each is

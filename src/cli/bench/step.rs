@@ -43,6 +43,9 @@ pub(super) struct StepArguments {
     /// Compute activations again on the way back.
     #[arg(long)]
     recompute: bool,
+    /// Read the texts in windows of so many tokens, a multiple of 16.
+    #[arg(long, value_name = "TOKENS")]
+    window: Option<usize>,
     /// Add the branch of a lifted state with so many support vectors.
     #[arg(long, value_name = "M")]
     lifted: Option<usize>,
@@ -100,6 +103,7 @@ pub(super) fn run(arguments: &StepArguments) -> Result<()> {
     let config = model.config();
     let training = TrainingSpec {
         activation_checkpointing: arguments.recompute,
+        window: arguments.window,
         ..TrainingSpec::default()
     };
     let method = arguments.method();
@@ -217,6 +221,7 @@ impl StepArguments {
                 first_layer: 0,
                 tuned_layers: config.n_layer,
                 recompute: self.recompute,
+                window: self.window,
                 precision: self.model.precision(),
                 branch: BranchShape::of(&self.method()),
                 adapters: AdapterShape::of(&self.method()),

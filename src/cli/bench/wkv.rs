@@ -57,11 +57,11 @@ pub(super) fn run(arguments: &WkvArguments) -> Result<()> {
             .tape
             .ok_or_else(|| Error::Device("the recurrence kept no tape".into()))?;
         let backward = case.time(arguments, || {
-            wkv7_backward(&case.inputs, &tape, case.dy.clone(), None);
+            wkv7_backward(&case.inputs, &tape, case.dy.clone(), None, None);
         })?;
         let both = case.time(arguments, || {
             if let Some(tape) = wkv7(&case.inputs, case.state.clone(), true).tape {
-                wkv7_backward(&case.inputs, &tape, case.dy.clone(), None);
+                wkv7_backward(&case.inputs, &tape, case.dy.clone(), None, None);
             }
         })?;
         let passes = [

@@ -10,7 +10,9 @@ use super::super::dictionary::{JSON_WORDS, RON_WORDS};
 use super::super::engine::{Reader, feed};
 use super::{check, texts};
 use crate::cli::reads_request;
-use crate::data::{Message, Role, Template, binidx, documents, parse_format, read_text_set};
+use crate::data::{
+    Message, Role, Template, binidx, documents, parse_format, read_checked, read_text_set,
+};
 use crate::model::tokenizer::Tokenizer;
 
 /// Training sets in every form, plain and packed.
@@ -47,6 +49,25 @@ fn text_sets() {
             }
         }
         n_read > 0
+    });
+}
+
+/// Prompts with what makes answers right, expressions among them.
+#[test]
+fn checked_prompts() {
+    let seeds = texts(&[
+        "{\"prompt\":\"2+3?\",\"answer\":5}\n{\"id\":1,\"prompt\":\"a\",\"answer\":\"b\"}\n",
+        "{\"prompt\":\"a\",\"pattern\":\"(?i)^\\\\s*(yes|no){1,3}[a-z]\\\\b\"}\n",
+        "[{\"prompt\":\"a\",\"completion\":\" b\\n\"}]\n",
+    ]);
+    check("checked", seeds, &JSON_WORDS, &|bytes| {
+        let Ok(set) = read_checked("a.jsonl", bytes) else {
+            return false;
+        };
+        for item in &set.items {
+            item.check.is_right("</think> yes, 5\n");
+        }
+        true
     });
 }
 

@@ -289,6 +289,13 @@ fn adapter_memory(_adapter: &wgpu::Adapter, _kind: AdapterKind) -> Option<u64> {
     None
 }
 
+/// Of heaps, each with its bytes and whether it is local to the device: the largest
+/// local one, which is a card's own memory. An integrated GPU uses every heap as well;
+/// what is local to it may be a small part that the firmware has set aside.
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "windows", test)),
+    expect(dead_code, reason = "other interfaces have no heaps")
+)]
 pub(crate) fn usable(kind: AdapterKind, heaps: impl Iterator<Item = (u64, bool)>) -> Option<u64> {
     match kind {
         AdapterKind::Integrated => heaps.map(|(bytes, _)| bytes).reduce(u64::saturating_add),

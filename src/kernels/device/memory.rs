@@ -94,13 +94,6 @@ fn told_of(choice: DeviceChoice) -> Option<u64> {
     }
 }
 
-/// Of heaps, each with its bytes and whether it is local to the device: the largest
-/// local one, which is a card's own memory. An integrated GPU uses every heap as well;
-/// what is local to it may be a small part that the firmware has set aside.
-#[cfg_attr(
-    not(any(target_os = "linux", target_os = "windows", test)),
-    expect(dead_code, reason = "other interfaces have no heaps")
-)]
 /// What the programs on this machine share, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MachineMemory {

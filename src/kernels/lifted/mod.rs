@@ -51,13 +51,19 @@ pub fn lifted_wkv(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv
     }
 }
 
-/// The gradients for `dy`, [B, T, H, N], of the loss by y.
-pub fn lifted_wkv_backward(inputs: &Wkv7Inputs, tape: &Wkv7Tape, dy: Tensor<4>) -> Wkv7Gradients {
+/// The gradients for `dy`, [B, T, H, N], of the loss by y, and for `dlast`,
+/// [B, H, N, M], that by the last state, where something reads it.
+pub fn lifted_wkv_backward(
+    inputs: &Wkv7Inputs,
+    tape: &Wkv7Tape,
+    dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
+) -> Wkv7Gradients {
     if is_cpu(&dy.device()) {
-        cpu::backward(inputs, &tape.segments[0], &dy)
+        cpu::backward(inputs, &tape.segments[0], &dy, dlast.as_ref())
     } else {
-        let once = gpu::backward;
-        backward_of_segments(inputs, tape, dy, None, MAX_DISPATCH_TOKENS, once)
+        let (once, longest) = (gpu::backward, MAX_DISPATCH_TOKENS);
+        backward_of_segments(inputs, tape, dy, dlast, None, longest, once)
     }
 }
 

@@ -103,6 +103,35 @@ impl<const K: usize> TokenMix<K> {
         unsafe { written(dx, shape) }
     }
 
+    /// As [`Self::backward`] for a text in windows: `dlast` [B, C] is the gradient of
+    /// the last normalised token, which the next window was given; gives also that
+    /// of the normalised token before the first, [B, C].
+    pub fn backward_of_window(
+        &self,
+        x: Tensor<3>,
+        dmixed: [Tensor<3>; K],
+        onto: Tensor<3>,
+        dlast: Option<Tensor<2>>,
+    ) -> (Tensor<3>, Tensor<2>) {
+        let [n_batch, n_tokens, n_embd] = x.dims();
+        let of_token = |x: &Tensor<3>, t| -> Tensor<2> { x.clone().narrow(1, t, 1).squeeze_dim(1) };
+        let mut dbefore = Tensor::zeros([n_batch, n_embd], &x.device());
+        for (dmixed, mix) in dmixed.iter().zip(&self.mix) {
+            dbefore = dbefore + of_token(dmixed, 0) * mix.clone().unsqueeze();
+        }
+        let onto = match dlast {
+            Some(dlast) => {
+                let t = n_tokens - 1;
+                let through = self.norm.backward(of_token(&x, t), dlast);
+                let both = of_token(&onto, t) + through;
+                let at = [0..n_batch, t..n_tokens, 0..n_embd];
+                onto.slice_assign(at, both.unsqueeze_dim(1))
+            }
+            None => onto,
+        };
+        (self.backward(x, dmixed, onto), dbefore)
+    }
+
     /// x, and the parameters behind it.
     fn inputs(&self, x: Tensor<3>) -> Vec<GpuTensor> {
         let mut inputs = vec![on_gpu(x)];

@@ -192,19 +192,21 @@ pub struct DirectGradients {
     pub v: Tensor<4>,
 }
 
-/// The gradients for `dy`, [B, T, H, N], of the loss by y, and those that
-/// reach the inputs past the operator, `direct`, added.
+/// The gradients for `dy`, [B, T, H, N], of the loss by y, and for `dlast`,
+/// [B, H, N, N], that by the last state, where something reads it. Those that
+/// reach the inputs past the operator, `direct`, are added.
 pub fn wkv7_backward(
     inputs: &Wkv7Inputs,
     tape: &Wkv7Tape,
     dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
     direct: Option<DirectGradients>,
 ) -> Wkv7Gradients {
     if !is_cpu(&dy.device()) {
-        let once = gpu::backward;
-        return backward_of_segments(inputs, tape, dy, direct, MAX_DISPATCH_TOKENS, once);
+        let (once, longest) = (gpu::backward, MAX_DISPATCH_TOKENS);
+        return backward_of_segments(inputs, tape, dy, dlast, direct, longest, once);
     }
-    let mut gradients = cpu::backward(inputs, &tape.segments[0], dy);
+    let mut gradients = cpu::backward(inputs, &tape.segments[0], dy, dlast.as_ref());
     if let Some(DirectGradients { r, k, v }) = direct {
         gradients.r = gradients.r + r;
         gradients.k = gradients.k + k;
@@ -214,12 +216,17 @@ pub fn wkv7_backward(
 }
 
 /// The gradient of the initial state alone, [B, H, N, N]: what is left to do at
-/// the first tuned layer. It reads no tape.
-pub fn wkv7_state_gradient(inputs: &Wkv7Inputs, dy: Tensor<4>) -> Tensor<4> {
+/// the first tuned layer. It reads no tape. `dy` and `dlast` are as in
+/// [`wkv7_backward`].
+pub fn wkv7_state_gradient(
+    inputs: &Wkv7Inputs,
+    dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
+) -> Tensor<4> {
     if is_cpu(&dy.device()) {
-        cpu::state_gradient(inputs, &dy)
+        cpu::state_gradient(inputs, &dy, dlast.as_ref())
     } else {
-        state_of_segments(inputs, dy, MAX_DISPATCH_TOKENS)
+        state_of_segments(inputs, dy, dlast, MAX_DISPATCH_TOKENS)
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn backward_of_segments(
     inputs: &Wkv7Inputs,
     tape: &Wkv7Tape,
     dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
     direct: Option<DirectGradients>,
     longest: usize,
     once: impl Fn(
@@ -61,9 +62,9 @@ pub(crate) fn backward_of_segments(
 ) -> Wkv7Gradients {
     let n_tokens = inputs.r.dims()[1];
     if n_tokens <= longest {
-        return once(inputs, &tape.segments[0], dy, None, direct);
+        return once(inputs, &tape.segments[0], dy, dlast, direct);
     }
-    let mut dlast = None;
+    let mut dlast = dlast;
     let mut parts: [Vec<Tensor<4>>; 6] = Default::default();
     let backwards = segments(n_tokens, longest).rev();
     for (at, tape) in backwards.zip(tape.segments.iter().rev()) {
@@ -107,12 +108,17 @@ pub(crate) fn backward_of_segments(
     }
 }
 
-pub(super) fn state_of_segments(inputs: &Wkv7Inputs, dy: Tensor<4>, longest: usize) -> Tensor<4> {
+pub(super) fn state_of_segments(
+    inputs: &Wkv7Inputs,
+    dy: Tensor<4>,
+    dlast: Option<Tensor<4>>,
+    longest: usize,
+) -> Tensor<4> {
     let n_tokens = inputs.r.dims()[1];
     if n_tokens <= longest {
-        return gpu::state_gradient(inputs, dy, None);
+        return gpu::state_gradient(inputs, dy, dlast);
     }
-    let mut dlast = None;
+    let mut dlast = dlast;
     for at in segments(n_tokens, longest).rev() {
         let inputs = inputs.map(|x| part(x, at));
         dlast = Some(gpu::state_gradient(&inputs, part(&dy, at), dlast));
@@ -122,7 +128,7 @@ pub(super) fn state_of_segments(inputs: &Wkv7Inputs, dy: Tensor<4>, longest: usi
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, DeviceKind, Distribution};
+    use burn::tensor::Distribution;
 
     use super::*;
     use crate::kernels::lifted::gpu;
@@ -132,7 +138,7 @@ mod tests {
     }
 
     fn random(size: usize, n_tokens: usize, low: f64, high: f64) -> Tensor<4> {
-        let device = Device::wgpu(DeviceKind::Cpu);
+        let device = crate::kernels::device::software_gpu();
         let shape = [2, n_tokens, 2, size];
         Tensor::random(shape, Distribution::Uniform(low, high), &device)
     }
@@ -177,14 +183,28 @@ mod tests {
             k: random(16, 80, -1.0, 1.0),
             v: random(16, 80, -1.0, 1.0),
         });
+        let dlast = Tensor::random(
+            [2, 2, 16, 16],
+            Distribution::Uniform(-1.0, 1.0),
+            &dy.device(),
+        );
         let run = |longest| {
             let once = gpu::forward;
             let forward = forward_of_segments(&inputs, state.clone(), true, longest, once);
             let tape = forward.tape.clone().unwrap();
             let (dy, direct, once) = (dy.clone(), direct.clone(), gpu::backward);
-            let g = backward_of_segments(&inputs, &tape, dy.clone(), direct, longest, once);
+            let dlast = Some(dlast.clone());
+            let g = backward_of_segments(
+                &inputs,
+                &tape,
+                dy.clone(),
+                dlast.clone(),
+                direct,
+                longest,
+                once,
+            );
             let mut all = all(forward, g);
-            all.push(state_of_segments(&inputs, dy, longest));
+            all.push(state_of_segments(&inputs, dy, dlast, longest));
             all
         };
         check_equal(run(80), run(32));
@@ -194,12 +214,18 @@ mod tests {
     #[test]
     fn stretches_of_a_lifted_state_give_what_one_dispatch_gives() {
         let (inputs, state, dy) = inputs(32, 70);
+        let dlast = Tensor::random(
+            [2, 2, 16, 32],
+            Distribution::Uniform(-1.0, 1.0),
+            &dy.device(),
+        );
         let run = |longest| {
             let once = gpu::forward;
             let forward = forward_of_segments(&inputs, state.clone(), true, longest, once);
             let tape = forward.tape.clone().unwrap();
             let once = gpu::backward;
-            let g = backward_of_segments(&inputs, &tape, dy.clone(), None, longest, once);
+            let dlast = Some(dlast.clone());
+            let g = backward_of_segments(&inputs, &tape, dy.clone(), dlast, None, longest, once);
             all(forward, g)
         };
         check_equal(run(70), run(32));

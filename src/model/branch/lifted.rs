@@ -5,7 +5,9 @@ use burn::tensor::{Int, Tensor};
 
 use super::feature_lift::{FeatureLift, LiftedRows};
 use super::lifted_inputs::{LiftedRule, stacked, unstacked};
-use super::{BranchGradients, BranchGuard, BranchInputGradients, BranchInputs, moments};
+use super::{
+    BranchCarried, BranchGradients, BranchGuard, BranchInputGradients, BranchInputs, moments,
+};
 use crate::kernels::lifted::{lifted_wkv, lifted_wkv_backward};
 use crate::kernels::wkv7::{Wkv7Tape, largest};
 
@@ -102,6 +104,7 @@ impl LiftedBranchTape {
         &self,
         inputs: &BranchInputs<'_>,
         dy: Tensor<4>,
+        dlast: Option<Tensor<4>>,
         is_below: bool,
         moments_at: Option<&Tensor<1, Int>>,
     ) -> (BranchGradients, Option<BranchInputGradients>) {
@@ -118,8 +121,9 @@ impl LiftedBranchTape {
             unreachable!("the forward pass was told to keep the tape")
         };
         let lifted = rule.inputs(rows.out(), inputs, real);
-        let through = lifted_wkv_backward(&lifted, tape, dy);
-        let weights = through.state.clone().sum_dim(0).squeeze_dim(0);
+        let through = lifted_wkv_backward(&lifted, tape, dy, dlast);
+        let state = through.state.clone();
+        let weights = state.clone().sum_dim(0).squeeze_dim(0);
         let clamped = rule.clamped(rows.out(), inputs, real);
         let back = rule.backward(rows.out(), inputs, real, through);
         let gradients = BranchGradients {
@@ -131,6 +135,7 @@ impl LiftedBranchTape {
             guard: clamped
                 .zip(largest.clone())
                 .map(|(clamped, largest)| BranchGuard { clamped, largest }),
+            carried: Some(BranchCarried::State(state)),
         };
         if !is_below {
             return (gradients, None);

@@ -145,7 +145,7 @@ fn outputs_and_gradients_are_those_of_the_reference() {
             wkv: &wkv,
             iclr: Some(plain.iclr.clone()),
         };
-        let (own, below) = output.tape.backward(&reads, dy.clone(), true, None);
+        let (own, below) = output.tape.backward(&reads, dy.clone(), None, true, None);
         let below = below.unwrap();
 
         let x = TokenVectors {
@@ -279,7 +279,7 @@ fn the_guard_sees_the_largest_state() {
             wkv: &reads,
             iclr: Some(plain.iclr.clone()),
         };
-        let (own, _) = output.tape.backward(&inputs, output.y, false, None);
+        let (own, _) = output.tape.backward(&inputs, output.y, None, false, None);
         let guard = own.guard.unwrap();
         [values(guard.clamped)[0], values(guard.largest)[0]]
     };
@@ -313,7 +313,7 @@ fn identity_limit_equals_wkv7() {
     };
     let dy = random([b, t, h, n], -1.0, 1.0);
     let whole = wkv7(&wkv, branch.state.clone(), true);
-    let want = wkv7_backward(&wkv, &whole.tape.unwrap(), dy.clone(), None);
+    let want = wkv7_backward(&wkv, &whole.tape.unwrap(), dy.clone(), None, None);
     let output = forward(&branch, &wkv, &plain.iclr, true);
     check_close("last state", state_after(&output), whole.last_state);
     check_close("y", output.y, whole.y);
@@ -321,7 +321,7 @@ fn identity_limit_equals_wkv7() {
         wkv: &wkv,
         iclr: Some(plain.iclr.clone()),
     };
-    let (own, below) = output.tape.backward(&reads, dy, true, None);
+    let (own, below) = output.tape.backward(&reads, dy, None, true, None);
     let below = below.unwrap();
     assert_eq!(values(own.guard.unwrap().clamped), [0.0]);
     check_close("dr", below.r, want.r);
@@ -364,7 +364,7 @@ fn a_literal_recurrence_stands_still_at_padding() {
             wkv,
             iclr: Some(iclr),
         };
-        let (own, below) = output.tape.backward(&reads, dy, true, None);
+        let (own, below) = output.tape.backward(&reads, dy, None, true, None);
         (state_after(&output), output.y, own, below.unwrap())
     };
     let want = run(&padded, &short, first(&dy));

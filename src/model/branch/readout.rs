@@ -13,7 +13,9 @@ use burn::tensor::{Int, Tensor};
 
 use super::super::linear::n_values;
 use super::feature_lift::{FeatureLift, LiftedRows};
-use super::{BranchGradients, BranchInputGradients, heads_first, moments, tokens_first};
+use super::{
+    BranchCarried, BranchGradients, BranchInputGradients, heads_first, moments, tokens_first,
+};
 
 /// The readout of one layer.
 #[derive(Debug, Clone)]
@@ -113,6 +115,7 @@ impl ReadoutTape {
         &self,
         r: &Tensor<4>,
         dy: Tensor<4>,
+        dleft: Option<Tensor<3>>,
         is_below: bool,
         moments_at: Option<&Tensor<1, Int>>,
     ) -> (BranchGradients, Option<BranchInputGradients>) {
@@ -134,6 +137,7 @@ impl ReadoutTape {
             gate: None,
             moments: moments_at.map(|at| moments(&rows.features, at)),
             guard: None,
+            carried: None,
         };
         if !is_below && !branch.lift.wants_mixing_gradient() {
             return (gradients, None);
@@ -152,7 +156,10 @@ impl ReadoutTape {
             .input_gradient(heads_first(r.clone()), rows, dmixed);
         let w = match (decayed, &branch.decay) {
             (Some(decayed), Some(decay)) => {
-                Some(decay.backward(decayed, dread * rows.out().clone(), shape))
+                let of_left = dread * rows.out().clone();
+                let (w, log_left) = decay.backward(decayed, of_left, dleft, shape);
+                gradients.carried = Some(BranchCarried::LogLeft(log_left));
+                Some(w)
             }
             _ => None,
         };
@@ -185,15 +192,36 @@ impl BranchDecay {
         (Decayed { factor, left }, last)
     }
 
-    /// The gradient of w for `dleft`, that of what is left after every token.
-    fn backward(&self, decayed: &Decayed, dleft: Tensor<3>, shape: [usize; 4]) -> Tensor<4> {
+    /// The gradient of w for `dleft`, that of what is left after every token, and
+    /// for `dlast` [B, H, M], that of the logarithm of what is left in the end,
+    /// where something reads it; and the gradient of the logarithm of what was
+    /// left before the first token, [B, H, M].
+    fn backward(
+        &self,
+        decayed: &Decayed,
+        dleft: Tensor<3>,
+        dlast: Option<Tensor<3>>,
+        shape: [usize; 4],
+    ) -> (Tensor<4>, Tensor<3>) {
         let [n_batch, n_tokens, n_head, _] = shape;
         let n_features = self.averages.dims()[1];
         let dlog = (dleft * decayed.left.clone()).reshape([n_head, n_batch, n_tokens, n_features]);
+        let dlog = match dlast {
+            Some(dlast) => {
+                let t = n_tokens - 1;
+                let dlast = dlast.swap_dims(0, 1).unsqueeze_dim::<4>(2);
+                let both = dlog.clone().narrow(2, t, 1) + dlast;
+                let at = [0..n_head, 0..n_batch, t..n_tokens, 0..n_features];
+                dlog.slice_assign(at, both)
+            }
+            None => dlog,
+        };
         // Every later token is scaled by this one's factor.
         let dlog = dlog.flip([2]).cumsum(2).flip([2]);
+        let first = dlog.clone().narrow(2, 0, 1).squeeze_dim::<3>(2);
         let dfactor = dlog.reshape([n_head, n_batch * n_tokens, n_features]);
         let dfactor = dfactor / decayed.factor.clone();
-        tokens_first(dfactor.matmul(self.averages.clone()), shape)
+        let w = tokens_first(dfactor.matmul(self.averages.clone()), shape);
+        (w, first.swap_dims(0, 1))
     }
 }

@@ -114,7 +114,7 @@ fn backward(
     r: &Tensor<4>,
     dy: Tensor<4>,
 ) -> (BranchGradients, BranchInputGradients) {
-    let (own, below) = tape.backward(r, dy, true, None);
+    let (own, below) = tape.backward(r, dy, None, true, None);
     (own, below.unwrap())
 }
 
@@ -207,8 +207,13 @@ fn a_mixing_that_is_not_trained_has_no_gradient() {
     branch.lift.trains_mixing = false;
     let (r, w) = inputs();
     let (y, _, tape) = branch.forward(&r, &w);
-    assert!(tape.backward(&r, y.clone(), true, None).0.mixing.is_none());
-    assert!(tape.backward(&r, y, false, None).0.mixing.is_none());
+    assert!(
+        tape.backward(&r, y.clone(), None, true, None)
+            .0
+            .mixing
+            .is_none()
+    );
+    assert!(tape.backward(&r, y, None, false, None).0.mixing.is_none());
 }
 
 #[test]
@@ -225,7 +230,7 @@ fn moments_are_those_of_the_chosen_positions() {
     let (_, _, tape) = branch.forward(&r, &w);
     let at = [1, 4, 12];
     let chosen = Tensor::from_data(TensorData::from(at), &Device::flex());
-    let (own, below) = tape.backward(&r, r.zeros_like(), false, Some(&chosen));
+    let (own, below) = tape.backward(&r, r.zeros_like(), None, false, Some(&chosen));
     assert!(below.is_none());
     let moments = own.moments.unwrap();
     let features = values(tape.rows.features);

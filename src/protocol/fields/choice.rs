@@ -6,7 +6,7 @@ use crate::data::{Benchmark, MmluTemplate, Template};
 use crate::kernels::device::DeviceChoice;
 use crate::model::checkpoint::has_ending_of_weights;
 use crate::protocol::run_spec::{
-    CheckpointSource, DataSource, EvaluationSplit, HeldOut, LeadingToken, Precision,
+    CheckpointSource, DataSource, EvaluationSplit, HeldOut, LeadingToken, LongTexts, Precision,
     VocabularySource,
 };
 use crate::tuning::spec::{
@@ -68,6 +68,12 @@ plain_choices! {
         Zero => "Token 0",
         None => "None",
         Both => "Both, at random",
+    }
+    LongTexts {
+        Auto => "Split texts, leave out the rest",
+        Drop => "Leave out",
+        Cut => "Cut at the end",
+        Split => "Split",
     }
     EvaluationSplit {
         Test => "Test",

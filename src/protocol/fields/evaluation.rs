@@ -86,6 +86,10 @@ pub(super) const INTERVALS: &[Field] = &[
     .unit("MiB")
     .range(Range::whole(1, MAX_SNAPSHOT_MIB))
     .hint("The disk space of all snapshots of the run together. Fewer are stored if they would take more."),
+    Field::new("intervals.tensorboard", "TensorBoard events", |spec| {
+        slot(&mut spec.intervals.tensorboard)
+    })
+    .hint("Also writes the numbers as an event file into the run's folder while it runs. tensorboard --logdir runs shows them."),
 ];
 
 /// The benchmark whose items are scored.

@@ -18,7 +18,7 @@ const MAX_ALPHA: f64 = 1e4;
 
 pub(super) const METHOD: &[Field] = &[
     Field::new("method", "Method", |spec| choice(&mut spec.method))
-        .hint("Standard trains S₀, the state that every text starts from, of every layer and head; all weights stay frozen (arXiv 2504.05097, section 3.1). Lifted adds a branch of kernel features (section 3.2). Decorrelation removes the correlations between features (section 3.3). LoRA trains low-rank adapters beside frozen matrices instead of a state, or together with it (arXiv 2106.09685). Base trains nothing and evaluates the model as it is."),
+        .hint("Standard trains S₀, the state that every text starts from, of every layer and head; all weights stay frozen (arXiv 2504.05097, section 3.1). Lifted adds a branch of kernel features (section 3.2); its whole works in Gosling only, and gosling export --fold fits a plain S₀ to it for other programs. Decorrelation removes the correlations between features (section 3.3). LoRA trains low-rank adapters beside frozen matrices instead of a state, or together with it (arXiv 2106.09685). Base trains nothing and evaluates the model as it is."),
     Field::new("method.layers", "Layers", |spec| choice(layers(spec)?))
         .hint("The layers whose state is trained. Leaving out the lower layers saves time and memory."),
     Field::new("method.layers", "Layer numbers", |spec| match layers(spec)? {

@@ -136,7 +136,11 @@ pub(super) const DATA: &[Field] = &[
     .symbol("T")
     .unit("tokens")
     .range(Range::whole(2, MAX_CONTEXT))
-    .hint("Training examples with more tokens than this are left out, and counted. A larger value makes short examples no more expensive."),
+    .hint("The most tokens of a training example. A larger value makes short examples no more expensive. If long texts take too much memory, set a window length."),
+    Field::new("data.long_texts", "Long texts", |spec| {
+        choice(&mut spec.data.long_texts)
+    })
+    .hint("What becomes of examples with more tokens than the context length: they are left out, cut at its end, or split into several examples, between turns where that is possible. They are counted in any case. By default texts without speakers are split and everything else is left out."),
 ];
 
 /// Whether some of the user's own examples may be held out.

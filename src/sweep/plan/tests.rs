@@ -171,6 +171,12 @@ fn bad_sweeps_are_refused_with_the_place() {
         r#"(name: "a/b", parts: [(search: Grid([]))])"#,
         "name: must be letters",
     );
+    for name in ["nul", "CON", "Lpt1"] {
+        refused(
+            &format!(r#"(name: "{name}", parts: [(search: Grid([]))])"#),
+            "which is a device on Windows",
+        );
+    }
     refused(
         r#"(parts: [(search: Grid([]), halving: (first_steps: 30, factor: 2))])"#,
         "must be a multiple of training.validate_every, 50, is 30",

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `head_matrices.rs`, `trajectory.rs` | the matrices of a head, and its state over a text |
 //! | `every_head.rs` | the states of all heads over a text |
+//! | `without_head.rs` | a state with one head set to zero |
 //! | `state_statistics.rs`, `matrix_statistics.rs`, `singular_values.rs` | matrices in a few numbers |
 //! | `condition_number.rs` | how far R is from losing a direction |
 //! | `feature_activity.rs`, `evidence.rs` | what a run shows of itself |
@@ -19,3 +20,4 @@ pub mod matrix_statistics;
 pub mod singular_values;
 pub mod state_statistics;
 pub mod trajectory;
+mod without_head;

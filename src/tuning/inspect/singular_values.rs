@@ -14,6 +14,26 @@ pub fn singular_values(matrix: &[f32], columns: usize) -> Option<Vec<f64>> {
     matrix.singular_values().ok()
 }
 
+/// The singular values of a row-major matrix with their left singular vectors, each of
+/// as many numbers as there are rows; largest first, worked out in 64 bits. None where a
+/// number is not finite.
+pub fn singular_vectors(matrix: &[f32], columns: usize) -> Option<Vec<(f64, Vec<f32>)>> {
+    if matrix.iter().any(|x| !x.is_finite()) {
+        return None;
+    }
+    let rows = matrix.len() / columns.max(1);
+    let wide: Vec<f64> = matrix.iter().map(|x| f64::from(*x)).collect();
+    let matrix = MatRef::from_row_major_slice(&wide, rows, columns);
+    let svd = matrix.thin_svd().ok()?;
+    let (left, values) = (svd.U(), svd.S().column_vector());
+    let vector = |idx: usize| (0..rows).map(|row| left[(row, idx)] as f32).collect();
+    Some(
+        (0..values.nrows())
+            .map(|idx| (values[idx], vector(idx)))
+            .collect(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +72,33 @@ mod tests {
         check_share(&[1.0, 1.0, 0.0, 1.0], 2, &[golden, 1.0 / golden]);
         assert_eq!(singular_values(&[f32::NAN; 4], 2), None);
         assert_eq!(singular_values(&[f32::INFINITY, 1.0], 2), None);
+    }
+
+    #[test]
+    fn left_vectors_span_what_the_matrix_gives() {
+        let mut random = SplitMix64::new(5);
+        let (rows, columns) = (4, 7);
+        let matrix: Vec<f32> = (0..rows * columns)
+            .map(|_| random.share() as f32 - 0.5)
+            .collect();
+        let found = singular_vectors(&matrix, columns).unwrap();
+        let values: Vec<f64> = found.iter().map(|(value, _)| *value).collect();
+        let alone = singular_values(&matrix, columns).unwrap();
+        for (a, b) in values.iter().zip(&alone) {
+            assert!((a - b).abs() < 1e-9, "{a} {b}");
+        }
+        for (value, vector) in &found {
+            // |u| = 1, and A^T u is as long as the singular value.
+            let length: f32 = vector.iter().map(|x| x * x).sum();
+            assert!((length - 1.0).abs() < 1e-5);
+            let through = (0..columns).map(|column| {
+                let of_row = |row: usize| vector[row] * matrix[row * columns + column];
+                (0..rows).map(of_row).sum::<f32>().powi(2)
+            });
+            let through = f64::from(through.sum::<f32>()).sqrt();
+            assert!((through - value).abs() < 1e-5, "{through} {value}");
+        }
+        assert!(singular_vectors(&[f32::NAN; 4], 2).is_none());
     }
 
     #[test]

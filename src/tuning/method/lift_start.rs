@@ -35,7 +35,7 @@ impl LiftStart {
         leading: LeadingToken,
         training: &TrainingSpec,
     ) -> Result<Self> {
-        let (seed, batch) = (training.seed, training.batch);
+        let seed = training.seed;
         let config = model.config();
         let m = lifting.features.upscaled_size;
         if m < config.head_size {
@@ -50,8 +50,7 @@ impl LiftStart {
             return Err(Error::spec("data", reason));
         }
         let layers = lifting.layers.chosen(config.n_layer)?;
-        let sample =
-            ReceptanceSample::take(model, device, &layers, examples, leading, seed, batch)?;
+        let sample = ReceptanceSample::take(model, device, &layers, examples, leading, training)?;
         let features = &lifting.features;
         let projector = KernelProjector::new(features, &sample, config.n_head, seed, device)?;
         let (mean, square) = projector.feature_means(&sample, device);

@@ -8,8 +8,9 @@ use crate::error::Result;
 use crate::kernels::device::read_back::read_f32;
 use crate::model::state::ModelState;
 use crate::model::{LeadingToken, Rwkv7};
-use crate::tuning::spec::LossOn;
+use crate::tuning::spec::{LossOn, TrainingSpec};
 use crate::tuning::train::batch::{Batch, DataOrder};
+use crate::tuning::train::window::windows;
 
 /// Positions that are looked at, if the examples have so many.
 const MAX_POSITIONS: usize = 8192;
@@ -32,8 +33,8 @@ pub struct ReceptanceSample {
 impl ReceptanceSample {
     /// The vectors that `model` produces on examples in the order that `seed`
     /// gives them, from the zero state. It reads no more of them at once than a
-    /// step of `batch`, whose size changes no vector, each behind what it is
-    /// trained behind.
+    /// step of `batch`, and of each no more than a window of `training`; neither
+    /// changes a vector. Each is read behind what it is trained behind.
     ///
     /// # Errors
     /// [`crate::error::Error::Device`] if they cannot be read back.
@@ -46,9 +47,14 @@ impl ReceptanceSample {
         layers: &[usize],
         examples: &[Example],
         leading: LeadingToken,
-        seed: u64,
-        batch: usize,
+        training: &TrainingSpec,
     ) -> Result<Self> {
+        let &TrainingSpec {
+            seed,
+            batch,
+            window,
+            ..
+        } = training;
         let n_embd = model.config().n_embd;
         let wanted = MAX_POSITIONS.min(MAX_NUMBERS / (layers.len() * n_embd).max(1));
         let order = DataOrder::new(examples.len(), examples.len(), seed).batch(0);
@@ -65,21 +71,40 @@ impl ReceptanceSample {
             let batch = Batch::of(&chosen, LossOn::Everything);
             let mut at = batch.real_positions();
             at.truncate(wanted - sample.n_positions);
-            let ids = TensorData::new(batch.tokens.clone(), batch.shape());
-            let ids: Tensor<2, Int> = Tensor::from_data(ids, device);
-            let [n_batch, n_tokens] = batch.shape();
-            let state = ModelState::zero(model.config(), n_batch, device);
-            let rows: Vec<i32> = at.iter().map(|at| at.cast_signed()).collect();
-            let rows: Tensor<1, Int> = Tensor::from_data(rows.as_slice(), device);
-            model.each_receptance(ids, state, |layer, receptance| {
-                let Some(idx) = layers.iter().position(|chosen| *chosen == layer) else {
-                    return Ok(());
-                };
-                let all = receptance.reshape([n_batch * n_tokens, n_embd]);
-                sample.layers[idx].extend(read_f32(all.select(0, rows.clone()))?);
-                Ok(())
-            })?;
+            let before = sample.n_positions;
             sample.n_positions += at.len();
+            for values in &mut sample.layers {
+                values.resize(sample.n_positions * n_embd, 0.0);
+            }
+            let mut n_left = at.len();
+            let mut state = ModelState::zero(model.config(), batch.n_batch, device);
+            for window in windows(&batch, window) {
+                if n_left == 0 {
+                    break;
+                }
+                let (places, rows) = window.positions(&at);
+                n_left -= places.len();
+                let shape = window.part.shape();
+                let ids = TensorData::new(window.part.tokens, shape);
+                let ids: Tensor<2, Int> = Tensor::from_data(ids, device);
+                let rows: Vec<i32> = rows.iter().map(|at| at.cast_signed()).collect();
+                let rows: Tensor<1, Int> = Tensor::from_data(rows.as_slice(), device);
+                state = model.each_receptance(ids, state, |layer, receptance| {
+                    let Some(idx) = layers.iter().position(|chosen| *chosen == layer) else {
+                        return Ok(());
+                    };
+                    if places.is_empty() {
+                        return Ok(());
+                    }
+                    let all = receptance.reshape([shape[0] * shape[1], n_embd]);
+                    let vectors = read_f32(all.select(0, rows.clone()))?;
+                    for (place, vector) in places.iter().zip(vectors.chunks_exact(n_embd)) {
+                        let first = (before + place) * n_embd;
+                        sample.layers[idx][first..first + n_embd].copy_from_slice(vector);
+                    }
+                    Ok(())
+                })?;
+            }
             if sample.n_positions == wanted {
                 break;
             }
@@ -121,27 +146,34 @@ mod tests {
     }
 
     #[test]
-    fn the_batch_changes_no_vector_and_a_choice_of_layers_no_other() {
+    fn batch_and_window_change_no_vector_and_a_choice_of_layers_no_other() {
         let device = Device::flex();
         let model =
             crate::model::Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(()));
         let (model, examples) = (model.unwrap(), examples());
-        let take = |layers: &[usize], batch| {
+        let take = |layers: &[usize], batch, window| {
+            let training = TrainingSpec {
+                seed: 3,
+                batch,
+                window,
+                ..TrainingSpec::default()
+            };
             ReceptanceSample::take(
                 &model,
                 &device,
                 layers,
                 &examples,
                 LeadingToken::Zero,
-                3,
-                batch,
+                &training,
             )
             .unwrap()
         };
-        let (one, many) = (take(&[0, 2, 5], 1), take(&[0, 2, 5], 64));
+        let one = take(&[0, 2, 5], 1, None);
+        let many = take(&[0, 2, 5], 64, None);
+        let windows = take(&[0, 2, 5], 4, Some(16));
         let n_tokens: usize = examples.iter().map(Example::n_tokens).sum();
         assert_eq!((one.n_positions, many.n_positions), (n_tokens, n_tokens));
-        let alone = take(&[5], 4);
+        let alone = take(&[5], 4, None);
         let close = |a: &[f32], b: &[f32]| {
             assert_eq!(a.len(), n_tokens * model.config().n_embd);
             let off = a
@@ -150,8 +182,10 @@ mod tests {
                 .fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
             assert!(off < 1e-5, "{off}");
         };
-        for (one, many) in one.layers.iter().zip(&many.layers) {
-            close(one, many);
+        for other in [&many, &windows] {
+            for (one, other) in one.layers.iter().zip(&other.layers) {
+                close(one, other);
+            }
         }
         close(&one.layers[2], &alone.layers[0]);
         assert_ne!(one.layers[0], one.layers[1]);

@@ -3,10 +3,15 @@
 use super::memory::{MemoryEstimate, StepShape};
 use crate::kernels::device::Room;
 use crate::model::{ModelConfig, Precision};
+use crate::tuning::train::window::LONGEST_WHOLE;
 
 /// Tokens of a micro-batch below which a device is hardly busy: rather than fewer,
 /// activations are computed again.
 const BUSY_TOKENS: usize = 2048;
+
+/// Windows that are tried where whole texts do not fit, in tokens. Shorter ones save
+/// little, since the states between them grow in number.
+const WINDOWS: [usize; 5] = [4096, 2048, 1024, 512, 256];
 
 /// What decides how much memory a step takes, its result aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub struct Fit {
     pub accumulate: usize,
     /// Whether activations are computed again on the way back.
     pub recompute: bool,
+    /// Tokens of a window; texts are whole without.
+    pub window: Option<usize>,
 }
 
 /// Whether a step fits: all of it into the memory, and its largest tensor and that
@@ -30,7 +37,8 @@ pub fn holds(room: Room, estimate: &MemoryEstimate) -> bool {
 
 /// The settings nearest to those of `wanted`, with `accumulate` micro-batches, that
 /// fit: as many examples a step, in `precisions` from the first one on. A wider
-/// precision goes before a larger micro-batch as long as the device stays busy.
+/// precision goes before a larger micro-batch as long as the device stays busy, and
+/// windows, which cost a third more time and change no result, before a narrower one.
 pub fn fit(
     config: &ModelConfig,
     wanted: &StepShape,
@@ -39,11 +47,12 @@ pub fn fit(
     room: Room,
 ) -> Option<Fit> {
     let n_examples = wanted.batch * accumulate;
-    let holds = |precision, batch, recompute| {
+    let holds = |precision, window, batch, recompute| {
         let shape = StepShape {
             batch,
             counted: (wanted.counted / wanted.batch.max(1)) * batch,
             recompute,
+            window,
             precision,
             ..*wanted
         };
@@ -56,14 +65,16 @@ pub fn fit(
             .filter(|n| n_examples.is_multiple_of(*n))
     };
     let largest =
-        |precision, recompute| batches().find(|batch| holds(precision, *batch, recompute));
-    let busy = (BUSY_TOKENS.div_ceil(wanted.tokens.max(1))).min(wanted.batch);
-    let of_precision = |precision: Precision| {
+        |precision, window, recompute| batches().find(|n| holds(precision, window, *n, recompute));
+    let at_once = |window: Option<usize>| wanted.tokens.min(window.unwrap_or(wanted.tokens));
+    let busy_at = |tokens: usize| BUSY_TOKENS.div_ceil(tokens.max(1)).min(wanted.batch);
+    let of_window = |precision: Precision, window: Option<usize>| {
+        let busy = busy_at(at_once(window));
         let plain = match wanted.recompute {
             true => None,
-            false => largest(precision, false),
+            false => largest(precision, window, false),
         };
-        let again = largest(precision, true);
+        let again = largest(precision, window, true);
         let (batch, recompute) = match (plain, again) {
             (Some(plain), _) if plain >= busy => (plain, false),
             (Some(plain), Some(again)) if again < 2 * plain => (plain, false),
@@ -76,12 +87,23 @@ pub fn fit(
             batch,
             accumulate: n_examples / batch,
             recompute,
+            window,
         })
+    };
+    let asked = at_once(wanted.window);
+    let shorter = WINDOWS.iter().filter(|tokens| **tokens < asked);
+    let windows: Vec<_> = std::iter::once(wanted.window)
+        .filter(|window| window.is_some() || wanted.tokens <= LONGEST_WHOLE)
+        .chain(shorter.map(|tokens| Some(*tokens)))
+        .collect();
+    let of_precision = |precision: Precision| {
+        let mut all = windows.iter().filter_map(|of| of_window(precision, *of));
+        all.next()
     };
     let all = || precisions.iter().copied().filter_map(of_precision);
     // Where none keeps the device busy, the narrowest comes nearest to it.
     all()
-        .find(|fit| fit.batch >= busy)
+        .find(|fit| fit.batch >= busy_at(at_once(fit.window)))
         .or_else(|| all().next_back())
 }
 
@@ -98,6 +120,7 @@ mod tests {
             first_layer: 0,
             tuned_layers: SHAPE_0_4B.n_layer,
             recompute: false,
+            window: None,
             precision: Precision::F32,
             branch: None,
             adapters: None,
@@ -115,6 +138,7 @@ mod tests {
             batch: fit.batch,
             counted: wanted.counted / wanted.batch * fit.batch,
             recompute: fit.recompute,
+            window: fit.window,
             precision: fit.precision,
             ..*wanted
         };
@@ -132,6 +156,7 @@ mod tests {
             batch: 8,
             accumulate: 2,
             recompute: false,
+            window: None,
         };
         assert_eq!(of(&wanted, 64.0), Some(asked));
         let mut n_precisions = 0;
@@ -162,6 +187,38 @@ mod tests {
         let whole = MemoryEstimate::new(&SHAPE_0_4B, &wanted).total() as f64 / 1e9;
         let fit = of(&wanted, whole * 0.3).unwrap();
         assert!(fit.recompute && fit.batch * 512 >= BUSY_TOKENS, "{fit:?}");
+    }
+
+    /// Rather than narrower weights, windows; the larger the memory the longer they are.
+    #[test]
+    fn a_long_text_is_read_in_windows() {
+        let wanted = wanted(1, 25_600);
+        let whole = MemoryEstimate::new(&SHAPE_0_4B, &wanted).total() as f64 / 1e9;
+        let mut last = None;
+        let mut seen = Vec::new();
+        for tenths in (20..(whole * 10.0) as usize + 2).rev() {
+            let Some(fit) = of(&wanted, tenths as f64 / 10.0) else {
+                break;
+            };
+            if fit.precision != Precision::F32 {
+                break;
+            }
+            let tokens = fit.window.unwrap_or(wanted.tokens);
+            assert!(last.is_none_or(|last| tokens <= last), "{tenths}: {fit:?}");
+            last = Some(tokens);
+            seen.push(fit.window);
+        }
+        seen.dedup();
+        assert_eq!(seen.first(), Some(&None));
+        assert!(seen.len() > 2, "{seen:?}");
+        // What cannot be read whole is not, whatever the memory.
+        let longer = StepShape {
+            tokens: 100_000,
+            counted: 100_000,
+            ..wanted
+        };
+        let fit = of(&longer, 1e6).unwrap();
+        assert_eq!(fit.window, Some(4096));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct StepShape {
     pub tuned_layers: usize,
     /// Whether activations are computed again on the way back.
     pub recompute: bool,
+    /// Tokens of a window, where texts are read in windows.
+    pub window: Option<usize>,
     /// Storage of the frozen matrices.
     pub precision: Precision,
     /// The branch of a lifted run, if it is one.
@@ -52,6 +54,43 @@ pub struct BranchShape {
     pub is_centred: bool,
     /// What happens from token to token.
     pub kind: LiftKind,
+}
+
+impl StepShape {
+    /// Windows of the longest text.
+    fn n_windows(&self) -> usize {
+        match self.window {
+            Some(window) => self.tokens.div_ceil(window.max(1)).max(1),
+            None => 1,
+        }
+    }
+
+    /// What is computed at once: the same with the tokens of one window.
+    fn at_once(&self) -> Self {
+        let tokens = self.tokens.min(self.window.unwrap_or(self.tokens));
+        Self {
+            tokens,
+            counted: self.counted.min(self.batch * tokens),
+            window: None,
+            ..*self
+        }
+    }
+
+    /// Numbers that one text hands from a window to the next.
+    fn carried_values(&self, config: &ModelConfig) -> u64 {
+        let of_state = config.n_embd * config.head_size + 2 * config.n_embd;
+        let of_branch = self.branch.map_or(0, |branch| {
+            let m = branch.upscaled_size;
+            match branch.kind {
+                LiftKind::Constant => 0,
+                LiftKind::Decayed => config.n_head * m,
+                LiftKind::Recurrent | LiftKind::PaperLiteral => {
+                    config.n_head * config.head_size * m
+                }
+            }
+        });
+        (config.n_layer * of_state + self.tuned_layers * of_branch) as u64
+    }
 }
 
 impl BranchShape {
@@ -147,6 +186,8 @@ pub struct MemoryEstimate {
     pub state: u64,
     /// Activations that the backward pass reads.
     pub activations: u64,
+    /// The states between windows, and their gradients.
+    pub carried: u64,
     /// What one layer and the logits need while they are computed.
     pub working: u64,
     /// The largest single tensor, which some devices bound.
@@ -156,6 +197,13 @@ pub struct MemoryEstimate {
 impl MemoryEstimate {
     /// Of a step of this shape.
     pub fn new(config: &ModelConfig, shape: &StepShape) -> Self {
+        let carried = match shape.n_windows() {
+            1 => 0,
+            // A state in front of every window but the first, and two gradients: that
+            // which a window was given and that which it makes.
+            n => (n + 1) as u64 * shape.batch as u64 * shape.carried_values(config),
+        };
+        let shape = &shape.at_once();
         let per_layer = (config.n_head * config.head_size * config.head_size) as u64;
         let tokens = (shape.batch * shape.tokens) as u64;
         let stream = tokens * config.n_embd as u64;
@@ -192,6 +240,7 @@ impl MemoryEstimate {
             weights: shape.precision.weight_bytes(config),
             state: tuned_layers * (4 * per_layer + parameters) * BYTES,
             activations: activations * BYTES,
+            carried: carried * BYTES,
             working: layer.max(logits) * BYTES,
             largest_tensor: largest_tensor(config, shape) * BYTES,
         }
@@ -203,10 +252,11 @@ impl MemoryEstimate {
             weights,
             state,
             activations,
+            carried,
             working,
             largest_tensor: _,
         } = self;
-        weights + state + activations + working
+        weights + state + activations + carried + working
     }
 }
 
@@ -215,13 +265,17 @@ impl fmt::Display for MemoryEstimate {
         let mib = |bytes: u64| bytes as f64 / (1 << 20) as f64;
         write!(
             f,
-            "{:.0} MiB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1})",
+            "{:.0} MiB (weights {:.0}, activations {:.0}, working space {:.0}, state and moments {:.1}",
             mib(self.total()),
             mib(self.weights),
             mib(self.activations),
             mib(self.working),
             mib(self.state)
-        )
+        )?;
+        match self.carried {
+            0 => write!(f, ")"),
+            carried => write!(f, ", states between windows {:.1})", mib(carried)),
+        }
     }
 }
 

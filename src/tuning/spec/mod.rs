@@ -267,6 +267,10 @@ pub struct TrainingSpec {
     pub l2wrap: bool,
     /// Recompute activations in the backward pass: less memory, more time.
     pub activation_checkpointing: bool,
+    /// Read texts in windows of so many tokens, a multiple of 16, and carry the state
+    /// and its gradient across them: memory no longer grows with the length of a
+    /// text. All of a text at once without it. The gradient is the same.
+    pub window: Option<usize>,
     /// Which state the run keeps.
     pub select_by: SelectBy,
     /// Stop when the checks have not improved for some time.
@@ -276,6 +280,8 @@ pub struct TrainingSpec {
     /// At most this many validation examples a check, of a validation set; examples
     /// that are held out of people's own are all measured.
     pub validation_limit: Option<usize>,
+    /// Make batches of examples of like length, so that less of a step is padding.
+    pub group_by_length: bool,
     /// Seed of the data order and of everything random.
     pub seed: u64,
 }
@@ -371,10 +377,12 @@ impl Default for TrainingSpec {
             pull_to_start: 0.0,
             l2wrap: false,
             activation_checkpointing: false,
+            window: None,
             select_by: SelectBy::ValidationLoss,
             early_stopping: None,
             validate_every: 50,
             validation_limit: Some(100),
+            group_by_length: false,
             seed: 0,
         }
     }

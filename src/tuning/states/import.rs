@@ -77,8 +77,7 @@ impl StoredState {
         model: &ModelConfig,
     ) -> Result<Self> {
         let path = path.as_ref();
-        let ending = path.extension().unwrap_or_default();
-        if ending.eq_ignore_ascii_case("bin") && !is_archive(path)? {
+        if is_raw(path)? {
             let (as_stored, has_shifts) = read_raw(path, model)?;
             let beside = read_sidecar(path)?;
             return Ok(Self {
@@ -131,12 +130,19 @@ impl StoredState {
     }
 }
 
-/// Whether a file begins as a torch archive does: some programs name those
-/// `.bin` too.
-fn is_archive(path: &Path) -> Result<bool> {
+/// Whether a file is the raw state of rwkv.cpp: it ends in `.bin` and does not begin
+/// as a torch archive does, which some programs name `.bin` too.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be read.
+pub fn is_raw(path: &Path) -> Result<bool> {
+    let ending = path.extension().unwrap_or_default();
+    if !ending.eq_ignore_ascii_case("bin") {
+        return Ok(false);
+    }
     let mut start = Vec::new();
     let file = File::open(path).map_err(|source| Error::io("open", path, source))?;
     let read = file.take(4).read_to_end(&mut start);
     read.map_err(|source| Error::io("read", path, source))?;
-    Ok(start == b"PK\x03\x04")
+    Ok(start != b"PK\x03\x04")
 }

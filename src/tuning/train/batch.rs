@@ -22,7 +22,7 @@ pub struct Batch {
     /// What should be predicted there.
     pub(super) targets: Vec<u32>,
     /// Tokens of every row that are no padding.
-    lengths: Vec<usize>,
+    pub(super) lengths: Vec<usize>,
 }
 
 impl Batch {
@@ -100,12 +100,18 @@ impl Batch {
 
 /// Which examples a batch has: every epoch is a fresh permutation that depends
 /// on the seed and the epoch alone, so that a run can continue from any step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataOrder {
     n_examples: usize,
     batch: usize,
     seed: u64,
+    /// Tokens of every example, where batches are made of those of like length.
+    lengths: Option<Vec<usize>>,
 }
+
+/// Batches whose examples are sorted by length together: enough that each is of like
+/// length, and few enough that chance stays.
+const GROUP: usize = 32;
 
 impl DataOrder {
     /// Batches of `batch` of `n_examples` examples.
@@ -118,6 +124,21 @@ impl DataOrder {
             n_examples,
             batch,
             seed,
+            lengths: None,
+        }
+    }
+
+    /// The same in batches of examples of like length: of every few dozen batches the
+    /// examples are sorted, and the batches that this makes are read in random order.
+    ///
+    /// # Panics
+    /// Where there is not a length for every example.
+    #[must_use]
+    pub fn by_length(self, lengths: Vec<usize>) -> Self {
+        assert_eq!(lengths.len(), self.n_examples, "a length for every example");
+        Self {
+            lengths: Some(lengths),
+            ..self
         }
     }
 
@@ -126,16 +147,44 @@ impl DataOrder {
     pub fn batch(&self, idx: usize) -> Vec<usize> {
         let first = idx * self.batch;
         let mut epoch = first / self.n_examples;
-        let mut order = self.permutation(epoch);
+        let mut order = self.arranged(epoch, first % self.n_examples);
         (first..first + self.batch)
             .map(|position| {
                 if position / self.n_examples != epoch {
                     epoch = position / self.n_examples;
-                    order = self.permutation(epoch);
+                    order = self.arranged(epoch, position % self.n_examples);
                 }
                 order[position % self.n_examples]
             })
             .collect()
+    }
+
+    /// The order of an epoch, in which the group around the place `at` is arranged.
+    fn arranged(&self, epoch: usize, at: usize) -> Vec<usize> {
+        let mut order = self.permutation(epoch);
+        let (n, batch) = (self.n_examples, self.batch);
+        let Some(lengths) = self.lengths.as_ref().filter(|_| batch < n) else {
+            return order;
+        };
+        // The first examples may end the last batch of the epoch before.
+        let lead = (batch - epoch * n % batch) % batch;
+        let Some(behind) = at.checked_sub(lead) else {
+            return order;
+        };
+        let start = lead + behind / (GROUP * batch) * (GROUP * batch);
+        let group = &mut order[start..n.min(start + GROUP * batch)];
+        group.sort_by_key(|idx| lengths[*idx]);
+        let of_epoch = SplitMix64::mix(self.seed, epoch as u64);
+        let mut random = SplitMix64::new(SplitMix64::mix(of_epoch, start as u64));
+        // A batch that the next epoch completes stays the last one.
+        for last in (1..group.len() / batch).rev() {
+            let other = random.below(last + 1);
+            let (front, back) = group.split_at_mut(last * batch);
+            if other < last {
+                front[other * batch..][..batch].swap_with_slice(&mut back[..batch]);
+            }
+        }
+        order
     }
 
     /// Fisher and Yates' shuffle.
@@ -236,6 +285,44 @@ mod tests {
         for epoch in seen.chunks_mut(10) {
             epoch.sort_unstable();
             assert_eq!(epoch, (0..10).collect::<Vec<_>>());
+        }
+    }
+
+    /// Every epoch has every example once, whatever is left over, and batches are of
+    /// like length.
+    #[test]
+    fn batches_by_length_have_every_example_once_an_epoch() {
+        for (n, batch) in [(1000, 8), (997, 8), (100, 32), (7, 3), (5, 8)] {
+            let lengths: Vec<usize> = (0..n).map(|idx| 10 + idx * idx * 7 % 1009).collect();
+            let plain = DataOrder::new(n, batch, 3);
+            let grouped = plain.clone().by_length(lengths.clone());
+            let n_batches = (3 * n).div_ceil(batch);
+            let all = |order: &DataOrder| -> Vec<usize> {
+                (0..n_batches).flat_map(|idx| order.batch(idx)).collect()
+            };
+            let mut seen = all(&grouped);
+            assert_eq!(seen, all(&grouped));
+            for epoch in seen[..3 * n].chunks_mut(n) {
+                epoch.sort_unstable();
+                assert_eq!(epoch, (0..n).collect::<Vec<_>>(), "{n} {batch}");
+            }
+            let padding = |order: &DataOrder| -> usize {
+                let of_batch = |idx| {
+                    let lengths: Vec<_> = order.batch(idx).iter().map(|at| lengths[*at]).collect();
+                    lengths.len() * lengths.iter().max().unwrap() - lengths.iter().sum::<usize>()
+                };
+                (0..n_batches).map(of_batch).sum()
+            };
+            if n > 500 {
+                let (before, after) = (padding(&plain), padding(&grouped));
+                assert!(after * 8 < before, "{after} of {before}");
+                // Long and short ones follow each other by chance.
+                let longest = |idx| grouped.batch(idx).iter().map(|at| lengths[*at]).max();
+                let rises = (1..30)
+                    .filter(|idx| longest(*idx) > longest(idx - 1))
+                    .count();
+                assert!((8..22).contains(&rises), "{rises}");
+            }
         }
     }
 

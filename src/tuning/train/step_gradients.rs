@@ -27,18 +27,24 @@ pub(crate) struct LiftSums {
     pub mixing: Option<Tensor<4>>,
     /// Of the write gates, [layers, H, 1, 1], where there are any.
     pub gate: Option<Tensor<4>>,
-    /// The mean share of clamped decays times the number of micro-batches, and
+    /// The mean share of clamped decays summed over micro-batches, and
     /// the largest state, of a recurrence that is watched.
     guard: Option<BranchGuard>,
-    n_batches: usize,
+    n_batches: f32,
     /// Moments a layer, times the number of positions.
     moments: Option<Vec<FeatureMoments>>,
     n_positions: usize,
 }
 
 impl StepGradients {
-    /// Of one micro-batch, with moments over `n_positions`.
-    pub fn new(loss: Tensor<1>, layers: Vec<LayerGradients>, n_positions: usize) -> Self {
+    /// Of one micro-batch, or of a window with this share of its tokens, with moments
+    /// over `n_positions`.
+    pub fn new(
+        loss: Tensor<1>,
+        layers: Vec<LayerGradients>,
+        n_positions: usize,
+        share: f32,
+    ) -> Self {
         let (mut states, mut branches) = (Vec::new(), Vec::new());
         let mut adapters = Vec::new();
         for layer in layers {
@@ -50,7 +56,7 @@ impl StepGradients {
         Self {
             loss,
             state: Tensor::cat(states, 0),
-            lift: branches.map(|branches| LiftSums::new(branches, n_positions)),
+            lift: branches.map(|branches| LiftSums::new(branches, n_positions, share)),
             lora: LoraGradients::new(adapters),
         }
     }
@@ -70,7 +76,7 @@ impl StepGradients {
 }
 
 impl LiftSums {
-    fn new(branches: Vec<BranchGradients>, n_positions: usize) -> Self {
+    fn new(branches: Vec<BranchGradients>, n_positions: usize, share: f32) -> Self {
         let (mut weights, mut mixing, mut moments) = (Vec::new(), Vec::new(), Vec::new());
         let (mut gates, mut guards) = (Vec::new(), Vec::new());
         let n_layer = branches.len();
@@ -92,11 +98,11 @@ impl LiftSums {
                 let (clamped, largest_of): (Vec<_>, Vec<_>) =
                     guards.into_iter().map(|g| (g.clamped, g.largest)).unzip();
                 BranchGuard {
-                    clamped: Tensor::cat(clamped, 0).mean(),
+                    clamped: Tensor::cat(clamped, 0).mean() * share,
                     largest: largest(Tensor::cat(largest_of, 0)),
                 }
             }),
-            n_batches: 1,
+            n_batches: share,
             moments: (moments.len() == n_layer).then_some(moments),
             n_positions,
         }
@@ -112,7 +118,8 @@ impl LiftSums {
                 });
                 Some(sum.collect())
             }
-            _ => None,
+            // A window without a chosen position has none.
+            (one, None) | (None, one) => one,
         };
         Self {
             weights: self.weights + other.weights,
@@ -133,7 +140,7 @@ impl LiftSums {
     pub fn guard(&self) -> Option<BranchGuard> {
         let guard = self.guard.clone()?;
         Some(BranchGuard {
-            clamped: guard.clamped / self.n_batches as f32,
+            clamped: guard.clamped / self.n_batches,
             largest: guard.largest,
         })
     }

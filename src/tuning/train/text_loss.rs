@@ -3,13 +3,15 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::batch::Batch;
+use super::window::{Window, windows};
 use crate::error::Result;
 use crate::kernels::device::read_back::read_f32;
 use crate::model::state::Start;
-use crate::model::{LossOptions, Rwkv7, TapeOptions};
+use crate::model::{LossOptions, Rwkv7};
 
 /// Summed nats and number of the counted tokens of a batch whose texts begin
-/// from `start`. `model` lives on `device`.
+/// from `start`, read in windows of this length if there is one. `model` lives on
+/// `device`.
 ///
 /// # Errors
 /// [`crate::error::Error::Device`] if the loss cannot be read.
@@ -18,17 +20,23 @@ pub(crate) fn text_loss(
     device: &Device,
     start: &Start,
     batch: &Batch,
+    window: Option<usize>,
 ) -> Result<(f64, usize)> {
     if batch.n_counted() == 0 {
         return Ok((0.0, 0));
     }
-    let x = stream(model, device, start, batch);
     let options = LossOptions {
         gradient_scale: None,
         l2wrap: false,
     };
-    let loss = model.loss(x, &batch.at, &batch.targets, options);
-    Ok((f64::from(read_f32(loss.sum)?[0]), batch.n_counted()))
+    let mut sums = Vec::new();
+    each_stream(model, device, start, (batch, window), |x, window| {
+        let Batch { at, targets, .. } = &window.part;
+        sums.push(model.loss(x, at, targets, options).sum);
+    });
+    let nats = read_f32(Tensor::cat(sums, 0))?;
+    let nats = nats.into_iter().map(f64::from).sum();
+    Ok((nats, batch.n_counted()))
 }
 
 /// Nats of every counted token of a batch, in the order of its texts. The rest is
@@ -41,22 +49,41 @@ pub(crate) fn token_losses(
     device: &Device,
     start: &Start,
     batch: &Batch,
+    window: Option<usize>,
 ) -> Result<Vec<f32>> {
-    if batch.n_counted() == 0 {
-        return Ok(Vec::new());
+    let mut all = vec![0.0; batch.n_counted()];
+    let mut losses = Vec::new();
+    each_stream(model, device, start, (batch, window), |x, window| {
+        let Batch { at, targets, .. } = &window.part;
+        let of_window = model.token_losses(x, at, targets);
+        losses.push((window.counted.clone(), of_window));
+    });
+    for (places, of_window) in losses {
+        for (place, loss) in places.into_iter().zip(read_f32(of_window)?) {
+            all[place] = loss;
+        }
     }
-    let x = stream(model, device, start, batch);
-    read_f32(model.token_losses(x, &batch.at, &batch.targets))
+    Ok(all)
 }
 
-/// The residual stream behind the last layer, [B, T, C].
-fn stream(model: &Rwkv7, device: &Device, start: &Start, batch: &Batch) -> Tensor<3> {
-    let nothing = TapeOptions {
-        first_layer: model.config().n_layer,
-        recompute: false,
-    };
-    let state = start.state(model.config(), batch.n_batch, device);
-    let tokens = TensorData::new(batch.tokens.clone(), batch.shape());
-    let tokens = Tensor::from_data(tokens, device);
-    model.forward_taped(tokens, state, nothing).0
+/// Hands the residual stream behind the last layer, [B, T, C], of every window that
+/// counts a token to `take`, from the first one on.
+pub(super) fn each_stream(
+    model: &Rwkv7,
+    device: &Device,
+    start: &Start,
+    (batch, window): (&Batch, Option<usize>),
+    mut take: impl FnMut(Tensor<3>, &Window),
+) {
+    let all = windows(batch, window);
+    let n_read = all.iter().rposition(|window| window.part.n_counted() > 0);
+    let mut state = start.state(model.config(), batch.n_batch, device);
+    for window in &all[..n_read.map_or(0, |last| last + 1)] {
+        let tokens = TensorData::new(window.part.tokens.clone(), window.part.shape());
+        let (x, after) = model.stream(Tensor::from_data(tokens, device), state);
+        state = after;
+        if window.part.n_counted() > 0 {
+            take(x, window);
+        }
+    }
 }

@@ -4,9 +4,10 @@
 use burn::tensor::{Bool, Device, Int, Tensor, TensorData};
 
 use super::batch::Batch;
+use super::distillation::divergence;
 use super::parameter::Parameter;
 use super::step_record::{Limits, Pending};
-use super::text_loss::text_loss;
+use super::text_loss::{each_stream, text_loss};
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::state::Start;
@@ -22,6 +23,7 @@ use crate::tuning::states::checkpoint_file::TrainerCheckpoint;
 use crate::tuning::states::state_file::TunedState;
 
 mod stepping;
+mod windows;
 
 pub use super::step_record::{
     DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, LoraNumbers, StepNumbers,
@@ -58,6 +60,8 @@ pub struct Trainer<'a> {
     sound: Tensor<4, Bool>,
     steps_taken: usize,
     pending: Pending,
+    /// Whose predictions are the targets, in place of the tokens of the examples.
+    teacher: Option<Start>,
 }
 
 impl<'a> Trainer<'a> {
@@ -128,7 +132,40 @@ impl<'a> Trainer<'a> {
             lora: lora.transpose()?,
             activity,
             steps_taken: 0,
+            teacher: None,
         })
+    }
+
+    /// From here on the targets are the predictions of the same weights behind
+    /// `teacher`, in place of the tokens of the examples: the loss is the divergence
+    /// from them, in nats a counted token.
+    pub fn imitate(&mut self, teacher: Start) {
+        self.teacher = Some(teacher);
+    }
+
+    /// Summed nats of the divergence from the teacher, and number of the counted tokens
+    /// of a batch, at the present state; the loss of [`Self::loss`] without a teacher.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if it cannot be read.
+    pub fn divergence_from_teacher(&self, batch: &Batch) -> Result<(f64, usize)> {
+        let (Some(teacher), 1..) = (&self.teacher, batch.n_counted()) else {
+            return self.loss(batch);
+        };
+        let streams = |start: &Start| {
+            let mut streams = Vec::new();
+            let windows = (batch, self.training.window);
+            each_stream(self.model, self.device, start, windows, |x, window| {
+                streams.push((x, window.part.at.clone()));
+            });
+            streams
+        };
+        let pairs = streams(&self.start()).into_iter().zip(streams(teacher));
+        let sums: Vec<Tensor<1>> = pairs
+            .map(|((x, at), (taught, _))| divergence(self.model, x, &taught, &at, None).sum)
+            .collect();
+        let sum = Tensor::cat(sums, 0).sum();
+        Ok((f64::from(read_f32(sum)?[0]), batch.n_counted()))
     }
 
     /// The dimensions of the model.
@@ -174,7 +211,8 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// [`Error::Device`] if the loss cannot be read.
     pub fn loss(&self, batch: &Batch) -> Result<(f64, usize)> {
-        text_loss(self.model, self.device, &self.start(), batch)
+        let window = self.training.window;
+        text_loss(self.model, self.device, &self.start(), batch, window)
     }
 
     /// The largest condition number of an R over layers and heads; none without
@@ -358,3 +396,5 @@ fn sound(device: &Device) -> Tensor<4, Bool> {
 mod lifted_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod window_tests;

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::process::{Ended, Running};
+use super::process::start;
 use super::reading::ShownAdaptation;
 use crate::adapt::folder::fingerprint;
 use crate::adapt::spec::{AdaptSpec, PRESETS, preset};
 use crate::error::Result;
 use crate::persist::spec_file::{parse_ron, print_ron};
 use crate::ui::shared::background::{Background, Threads};
+use crate::ui::shared::process::{Ended, Process};
 
 /// How often the folder of a process is read.
 const LOOK: Duration = Duration::from_millis(700);
@@ -43,7 +44,7 @@ pub struct AdaptView {
     pub shown: Option<ShownAdaptation>,
     /// What people should know.
     pub message: Option<String>,
-    running: Option<Running>,
+    running: Option<Process>,
     answers: Background<Result<ShownAdaptation>>,
     is_reading: bool,
     looked: Option<Instant>,
@@ -92,7 +93,7 @@ impl AdaptView {
 
     /// Whether it was asked to stop.
     pub fn is_stopping(&self) -> bool {
-        self.running.as_ref().is_some_and(Running::is_stopping)
+        self.running.as_ref().is_some_and(Process::is_stopping)
     }
 
     /// Starts what is set up, or goes on with it, in a folder beside that of the runs.
@@ -102,7 +103,7 @@ impl AdaptView {
             let hash = fingerprint(&self.draft)?;
             let name = format!("{}-{}", self.draft.name, &hash[..8]);
             let folder = runs_dir.with_file_name("adaptations").join(name);
-            let running = Running::start(&self.program, &self.draft, &folder)?;
+            let running = start(&self.program, &self.draft, &folder)?;
             Ok((running, folder))
         });
         match started {
@@ -137,7 +138,7 @@ impl AdaptView {
                 Err(_) => {}
             }
         }
-        let ended = self.running.as_mut().and_then(Running::ended);
+        let ended = self.running.as_mut().and_then(Process::ended);
         if let Some(ended) = ended {
             self.running = None;
             self.message = match ended {

@@ -15,6 +15,7 @@ use crate::protocol::fields::choice::Choice as _;
 use crate::runs::run::Run;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
+use crate::tuning::spec::StartState;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::mix::MixDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
@@ -68,6 +69,13 @@ impl App {
                 self.data_preview.open(&workspace.draft, source);
                 // People look because of what is said of the data, or changed them.
                 self.files_changed();
+            }
+            Action::OpenSampling => self.sampling.open(workspace),
+            Action::Sample => self.sampling.start(),
+            Action::StopSampling => self.sampling.stop(),
+            Action::UseData(source) => {
+                workspace.draft.data.source = source;
+                self.shell.shows_form = true;
             }
             Action::OpenRateSearch => self.rate_search.open(&workspace.draft),
             Action::FindRate => self.rate_search.find(workspace),
@@ -139,7 +147,11 @@ impl App {
             Action::Score => self.scoring.score(workspace),
             Action::StopScoring => self.scoring.stop(workspace),
             Action::CloseScoring => self.scoring.open = None,
+            Action::ReadLens => self.states.read_lens(workspace),
+            Action::AblateHeads => self.states.ablate_heads(workspace),
+            Action::StopAblation => self.states.stop_ablation(workspace),
             Action::Generate => self.playground.generate(workspace),
+            Action::Blind(action) => self.playground.blind(action, workspace),
             Action::StopGenerating => self.playground.stop(workspace),
             Action::MeasureDistances => self.config.measure_distances(workspace),
             Action::TogglePalette => {
@@ -162,6 +174,17 @@ impl App {
                     self.shell.shows_form = true;
                 }
             }
+            Action::StartFrom(run) => {
+                let run = workspace.store.get(&run);
+                if let Some((run, state)) = run.and_then(|run| Some((run, run.exported.last()?))) {
+                    let mut spec = run.spec.clone();
+                    if let Some(start) = spec.method.start_mut() {
+                        *start = StartState::File(state.path.clone());
+                    }
+                    workspace.draft = spec;
+                    self.shell.shows_form = true;
+                }
+            }
             Action::UsePreset(name) => match preset(name) {
                 Ok(spec) => workspace.draft = spec,
                 Err(error) => workspace.complain(&error),
@@ -171,6 +194,14 @@ impl App {
             Action::RedoDraft => self.shell.shows_form |= self.config.redo(&mut workspace.draft),
             Action::Choose(what @ PathFor::SaveSweep) => {
                 workspace.choose(what, &self.sweep.draft.name);
+            }
+            Action::OpenModels => self.models.open(),
+            Action::GetModel(name) => self.models.begin(name),
+            Action::CancelModel => self.models.cancel(),
+            Action::UseModel(path) => {
+                self.use_path(PathFor::Checkpoint, path);
+                self.models.is_open = false;
+                self.shell.shows_form = true;
             }
             Action::GoToField(path) => {
                 self.shell.shows_form = true;

@@ -38,6 +38,18 @@ impl App {
         self.data_preview.take_answers();
         self.export.take_answers();
         self.mix.take_answers();
+        match self.models.take_answers() {
+            Some(Ok(path)) => {
+                let text = format!("{} is here, and the configuration uses it", shown(&path));
+                self.workspace.notify(Notice::info(text));
+                self.use_path(PathFor::Checkpoint, path);
+            }
+            // The dialog says it too, if it is open.
+            Some(Err(reason)) if !self.models.is_open => {
+                self.workspace.notify(Notice::error(reason));
+            }
+            Some(Err(_)) | None => {}
+        }
         self.runs.folders.take_answers(&mut self.workspace);
         self.runs.details.take_answers();
         for dropped in self.drops.answers() {

@@ -1,12 +1,13 @@
 //! Where the panels stand in the window, and the views between them.
 
 use eframe::egui::{
-    Align, Button, CentralPanel, ComboBox, Frame, Layout, Margin, Panel, PointerButton, RichText,
-    ScrollArea, Sense, Ui, vec2,
+    Align, Button, CentralPanel, Color32, ComboBox, FontId, Frame, Id, Layout, Margin, Panel,
+    PointerButton, RichText, ScrollArea, Sense, Ui, vec2,
 };
 
 use super::App;
 use crate::persist::spec_file::fields;
+use crate::protocol::event::RunId;
 use crate::protocol::fields::field_name;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
@@ -15,8 +16,10 @@ use crate::ui::compare::view::compare_ui;
 use crate::ui::config::form::{FormContext, config_form_ui};
 use crate::ui::dialogs::data_preview::view::data_ui;
 use crate::ui::dialogs::export::view::export_ui;
+use crate::ui::dialogs::get_model::view::get_model_ui;
 use crate::ui::dialogs::mix::view::mix_ui;
 use crate::ui::dialogs::rate_search::view::rate_ui;
+use crate::ui::dialogs::sampling::view::sampling_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
 use crate::ui::dialogs::state_import::view::import_ui;
 use crate::ui::items::view::items_ui;
@@ -24,6 +27,8 @@ use crate::ui::playground::view::playground_ui;
 use crate::ui::runs::details::view::details_ui;
 use crate::ui::runs::labels::labels_ui;
 use crate::ui::runs::panel::{Told, runs_panel_ui};
+use crate::ui::runs::table::Sweeps;
+use crate::ui::runs::table::view::run_table_ui;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::Workspace;
@@ -41,6 +46,9 @@ use crate::ui::sweep::view::sweep_ui;
 use crate::ui::tune::view::tune_ui;
 use crate::ui::widgets::controls::from_right;
 
+/// The size of the names of the views.
+const TAB_SIZE: f32 = 14.0;
+
 /// The least width that views are made for; in less room they scroll sideways.
 const VIEW_WIDTH: f32 = 400.0;
 
@@ -48,6 +56,10 @@ impl App {
     /// Draws everything.
     pub(super) fn draw(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
         let ending = (self.closing.stage != Closing::No).then(|| self.ending());
+        if self.workspace.selection.begin_frame() {
+            // What was drawn before the run was pointed at follows.
+            ui.ctx().request_repaint();
+        }
         self.tune.begin_frame(&self.workspace.selection);
         let colours = palette(ui.visuals());
         let bar = Frame::new()
@@ -187,12 +199,27 @@ impl App {
                 let shows_form = self.shell.shows_form;
                 let tune = &mut self.tune;
                 actions.extend(tune_ui(ui, workspace, tune, role_of, shows_form));
+                if let Some(run) = &tune.cache.pointed {
+                    workspace.selection.point_at(run);
+                }
             }
             Tab::States => actions.extend(states_ui(ui, workspace, &mut self.states)),
             Tab::Sweep => actions.extend(sweep_ui(ui, sweep, workspace)),
             Tab::Compare => actions.extend(compare_ui(ui, workspace, &mut self.compare)),
             Tab::Items => items_ui(ui, workspace, &mut self.items),
             Tab::Adapt => adapt_ui(ui, workspace, &mut self.adapt),
+            Tab::Table => {
+                let sweep_of = |run: &RunId| {
+                    let folder = sweep.role_of(run).folder?;
+                    Some(folder.file_name()?.to_string_lossy().into_owned())
+                };
+                let sweeps = Sweeps {
+                    n_known: sweep.known.len(),
+                    of: &sweep_of,
+                };
+                let table = &mut self.runs.table;
+                actions.extend(run_table_ui(ui, workspace, table, sweeps));
+            }
             Tab::Playground => {
                 // The worker of the window, which answers prompts, is free while a
                 // sweep is on.
@@ -202,6 +229,23 @@ impl App {
                 actions.extend(playground_ui(ui, workspace, playground, is_run_on));
             }
         }
+    }
+
+    /// Whether a question stands in front of everything.
+    pub(super) fn has_dialog(&self) -> bool {
+        self.shell.shows_shortcuts
+            || self.runs.editing.is_some()
+            || self.runs.details.open.is_some()
+            || self.export.open.is_some()
+            || self.import.open.is_some()
+            || self.mix.open.is_some()
+            || self.sampling.open.is_some()
+            || self.models.is_open
+            || self.scoring.open.is_some()
+            || self.rate_search.is_open()
+            || self.shell.palette.is_some()
+            || self.data_preview.open.is_some()
+            || self.closing.stage != Closing::No
     }
 
     /// Questions in front of everything.
@@ -215,6 +259,9 @@ impl App {
         actions.extend(details_ui(ctx, details, &self.workspace.store));
         actions.extend(export_ui(ctx, &mut self.export.open));
         actions.extend(mix_ui(ctx, &mut self.mix.open));
+        actions.extend(sampling_ui(ctx, &mut self.sampling));
+        let room = self.config.forecast.room(&self.workspace.draft);
+        actions.extend(get_model_ui(ctx, &mut self.models, room));
         let Workspace {
             store,
             queue,
@@ -263,8 +310,9 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
     ui.horizontal(|ui| {
         ui.label(RichText::new("Gosling").heading().strong());
         ui.add_space(14.0);
-        for tab in Tab::ALL {
-            let text = RichText::new(tab.name()).size(14.0);
+        let (in_row, in_menu) = Tab::ALL.split_at(n_in_row(ui));
+        for &tab in in_row {
+            let text = RichText::new(tab.name()).size(TAB_SIZE);
             let button = Button::selectable(shell.dock.shows(tab), text);
             let label = ui.add(button.sense(Sense::click_and_drag()));
             label.context_menu(|ui| actions.extend(view_menu_ui(ui, tab, &shell.dock)));
@@ -279,7 +327,19 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
                 actions.push(Action::Open(tab));
             }
         }
-        from_right(ui, |ui| {
+        if !in_menu.is_empty() {
+            ui.menu_button(RichText::new("Views").size(TAB_SIZE), |ui| {
+                for &tab in in_menu {
+                    let is_shown = shell.dock.shows(tab);
+                    let label = ui.selectable_label(is_shown, tab.name());
+                    if label.on_hover_text(tab.purpose()).clicked() {
+                        actions.push(Action::Open(tab));
+                        ui.close();
+                    }
+                }
+            });
+        }
+        let right = from_right(ui, |ui| {
             if ui.button("?").on_hover_text("Keyboard shortcuts").clicked() {
                 actions.push(Action::ToggleShortcuts);
             }
@@ -299,7 +359,40 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
             ui.toggle_value(&mut shell.shows_form, "Configuration");
             ui.toggle_value(&mut shell.shows_log, "Log");
             ui.toggle_value(&mut shell.shows_runs, "Runs");
+            ui.min_rect().width()
         });
+        ui.data_mut(|data| data.insert_temp(right_id(), right));
     });
     actions
+}
+
+/// Where the width of what stands right of the views is kept from frame to frame.
+fn right_id() -> Id {
+    Id::unique("right of the views")
+}
+
+/// How many views have a name of their own beside what stands at the right; the others
+/// are in a menu.
+fn n_in_row(ui: &Ui) -> usize {
+    let right: f32 = ui.data(|data| data.get_temp(right_id())).unwrap_or(340.0);
+    let spacing = ui.spacing();
+    let around = 2.0 * spacing.button_padding.x + spacing.item_spacing.x;
+    let width = |text: &str| {
+        let font = FontId::proportional(TAB_SIZE);
+        let galley = ui
+            .painter()
+            .layout_no_wrap(text.to_owned(), font, Color32::WHITE);
+        galley.size().x + around
+    };
+    let mut room = ui.available_width() - right;
+    let all: f32 = Tab::ALL.into_iter().map(|tab| width(tab.name())).sum();
+    if all - spacing.item_spacing.x <= room {
+        return Tab::ALL.len();
+    }
+    room -= width("Views");
+    let fits = |tab: &Tab| {
+        room -= width(tab.name());
+        room >= 0.0
+    };
+    Tab::ALL.into_iter().take_while(fits).count()
 }

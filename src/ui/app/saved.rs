@@ -11,6 +11,7 @@ use crate::ui::adapt::state::AdaptSettings;
 use crate::ui::items::state::ItemsSettings;
 use crate::ui::playground::state::PlaygroundSettings;
 use crate::ui::runs::state::RunSort;
+use crate::ui::runs::table::settings::TableSettings;
 use crate::ui::shared::queue::PersistedRequest;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::closing::ClosingState;
@@ -51,6 +52,8 @@ pub struct SavedState {
     pub filter: String,
     /// The order in which they are listed.
     pub sort: RunSort,
+    /// What the table of runs shows.
+    pub table: TableSettings,
     /// Whether what closing the window stops continues when it opens again.
     pub goes_on: bool,
     /// Runs to resume when the window opens.
@@ -93,6 +96,7 @@ impl Default for SavedState {
             log_of_trouble: false,
             filter: String::new(),
             sort: RunSort::default(),
+            table: TableSettings::default(),
             goes_on: true,
             resumes: Vec::new(),
             waits: Vec::new(),
@@ -112,11 +116,11 @@ impl Default for SavedState {
 impl SavedState {
     /// The runs that were looked at.
     pub(super) fn selection(&self) -> Selection {
-        Selection {
-            selected: self.selected.clone(),
-            colours: self.colours.clone(),
-            baseline: self.baseline.clone(),
-        }
+        let mut selection = Selection::default();
+        selection.selected.clone_from(&self.selected);
+        selection.colours.clone_from(&self.colours);
+        selection.baseline.clone_from(&self.baseline);
+        selection
     }
 
     /// The window around the features as it was.

@@ -12,6 +12,7 @@ use super::paired_table::paired_table_ui;
 use super::reported::reported_ui;
 use super::spec_differences::spec_differences_ui;
 use super::steps::compared_steps_ui;
+use crate::protocol::fields::choice::Choice as _;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
@@ -66,10 +67,12 @@ pub fn compare_ui(
         later, steps, rows, ..
     } = &*comparisons;
     actions.extend(heading_ui(ui, &runs, selection, rows));
-    let mut bars: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    let mut bars: BTreeMap<String, Vec<&Run>> = BTreeMap::new();
     for run in &runs {
         if let Some((_, summary)) = run.evaluations.first() {
-            bars.entry(&summary.benchmark).or_default().push(run);
+            let split = run.spec.evaluation.split.name().to_lowercase();
+            let title = format!("{}, {split}", summary.benchmark);
+            bars.entry(title).or_default().push(run);
         }
     }
     scrolled(ui, |ui| {

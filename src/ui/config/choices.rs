@@ -9,6 +9,9 @@ use crate::ui::shared::action::Action;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::widgets::choices::{combo, pick};
 
+/// Opens the list of published models, beside those that are here.
+const GET_MODEL: &str = "Get a model…";
+
 /// One of several; a file is chosen in a dialog, and then is the choice.
 pub fn choice_ui(
     ui: &mut Ui,
@@ -16,12 +19,16 @@ pub fn choice_ui(
     value: &mut dyn Choice,
     actions: &mut Vec<Action>,
 ) -> Response {
-    let names = value.names();
+    let mut names = value.names();
     let shown = value.name();
+    if field.path == "model.checkpoint" {
+        names.push(GET_MODEL.into());
+    }
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     pick(ui, field.path, &shown, &names, |idx| {
         match file_of(field.path, names[idx]) {
             Some(file) => actions.push(Action::Choose(file)),
+            None if names[idx] == GET_MODEL => actions.push(Action::OpenModels),
             None => value.choose(idx),
         }
     })

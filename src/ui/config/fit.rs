@@ -39,8 +39,7 @@ pub(super) fn fit_ui(ui: &mut Ui, draft: &RunSpec, config: &Config) -> Option<Ac
             ui.close();
         }
     });
-    let hint =
-        "Choose batch, accumulation, recomputation and precision by the memory of the device";
+    let hint = "Choose batch, accumulation, recomputation, windows and precision by the memory of the device";
     menu.response.on_hover_text(hint);
     action
 }
@@ -52,8 +51,10 @@ fn lines(draft: &RunSpec, fit: &Fit) -> Vec<String> {
         batch,
         accumulate,
         recompute,
+        window,
     } = *fit;
     let training = &draft.training;
+    let tokens = |window: Option<usize>| window.map_or("off".to_owned(), |n| n.to_string());
     let yes = |is_so: bool| if is_so { "yes" } else { "no" };
     let all = [
         (
@@ -72,6 +73,7 @@ fn lines(draft: &RunSpec, fit: &Fit) -> Vec<String> {
             yes(training.activation_checkpointing).to_owned(),
             yes(recompute).to_owned(),
         ),
+        ("Window length", tokens(training.window), tokens(window)),
     ];
     let changed = all.into_iter().filter(|(_, before, after)| before != after);
     changed

@@ -145,6 +145,12 @@ fn heading_ui(ui: &mut Ui, history: &DraftHistory) -> Vec<Action> {
                     actions.push(Action::OpenImport);
                     ui.close();
                 }
+                let hint = "Right answers of the model to questions that can be checked";
+                let sample = ui.button("Sample training data…");
+                if sample.on_hover_text(hint).clicked() {
+                    actions.push(Action::OpenSampling);
+                    ui.close();
+                }
                 let items = [
                     ("Open…", Action::Choose(PathFor::OpenSpec)),
                     ("Save as…", Action::Choose(PathFor::SaveSpec)),

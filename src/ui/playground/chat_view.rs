@@ -34,7 +34,7 @@ pub fn chat_bar_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playgrou
     });
 }
 
-fn template_ui(ui: &mut Ui, chosen: &mut Option<Template>) {
+pub fn template_ui(ui: &mut Ui, chosen: &mut Option<Template>) {
     // Without a template there are no turns, and a file is chosen in the configuration.
     let chat = Template::BUILT_IN.into_iter();
     let chat: Vec<Template> = chat.filter(|it| *it != Template::Plain).collect();
@@ -47,7 +47,7 @@ fn template_ui(ui: &mut Ui, chosen: &mut Option<Template>) {
     });
 }
 
-fn other_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playground) {
+pub fn other_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playground) {
     let focused = workspace.focused_run().map(|run| run.id.clone());
     let runs = workspace.store.runs().iter();
     let runs = runs.filter(|run| !run.exported.is_empty() && Some(&run.id) != focused.as_ref());

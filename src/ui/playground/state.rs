@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::blind::Blind;
 use super::chat::{Turn, chat_format, messages, shown_answer};
 use crate::data::{Message, PromptFormat, Template};
 use crate::error::{Error, Result};
@@ -41,6 +42,12 @@ pub struct PlaygroundSettings {
     pub top_k: usize,
     /// Whether the prompt is a message of a conversation.
     pub is_chat: bool,
+    /// Whether prompts are answered in a blind test.
+    pub is_blind: bool,
+    /// The prompts of a blind test, one a line.
+    pub blind_prompts: String,
+    /// Where its judgements are written; a file beside the runs where it is empty.
+    pub blind_file: String,
     /// What the conversation is about; none where it is empty.
     pub system: String,
     /// What stands around the turns; as the run was tuned where none is chosen.
@@ -65,8 +72,34 @@ impl Default for PlaygroundSettings {
             frequency: 0.0,
             top_k: 0,
             is_chat: false,
+            is_blind: false,
+            blind_prompts: String::new(),
+            blind_file: String::new(),
             system: String::new(),
             template: None,
+        }
+    }
+}
+
+impl PlaygroundSettings {
+    /// The texts at which an answer ends, beside those of a template.
+    pub fn stops(&self) -> Vec<String> {
+        let mut stops: Vec<String> = match self.stops_at_blank {
+            true => vec!["\n\n".into()],
+            false => Vec::new(),
+        };
+        stops.extend((!self.stop.is_empty()).then(|| self.stop.replace("\\n", "\n")));
+        stops
+    }
+
+    fn sampling(&self) -> Sampling {
+        match self.is_random {
+            false => Sampling::Greedy,
+            true => Sampling::Random {
+                temperature: self.temperature as f32,
+                top_p: self.top_p as f32,
+                seed: self.seed,
+            },
         }
     }
 }
@@ -90,6 +123,8 @@ pub struct Playground {
     pub fault: Option<String>,
     /// Prompts that were asked.
     pub n_played: usize,
+    /// The blind test, and what came of the last one.
+    pub blind: Blind,
 }
 
 impl Playground {
@@ -110,6 +145,9 @@ impl Playground {
 
     /// Whether there is something to answer.
     pub(crate) fn has_prompt(&self) -> bool {
+        if self.settings.is_blind {
+            return false;
+        }
         match self.settings.is_chat {
             true => !self.message.trim().is_empty(),
             false => !self.settings.prompt.is_empty(),
@@ -124,7 +162,8 @@ impl Playground {
 
     /// Takes the answers to the last message into the conversation, once they are whole.
     pub(crate) fn take_answers(&mut self, workspace: &Workspace) {
-        if self.is_answering(workspace) {
+        // Answers of a blind test are no part of it.
+        if self.is_answering(workspace) || self.blind.on.is_some() {
             return;
         }
         let texts = workspace.store.generated.as_ref();
@@ -156,11 +195,7 @@ impl Playground {
     /// The texts that both sides follow, and where their answers end.
     fn prompts(&self, workspace: &Workspace) -> Result<(String, Option<String>, Vec<String>)> {
         let settings = &self.settings;
-        let mut stops: Vec<String> = match settings.stops_at_blank {
-            true => vec!["\n\n".into()],
-            false => Vec::new(),
-        };
-        stops.extend((!settings.stop.is_empty()).then(|| settings.stop.replace("\\n", "\n")));
+        let stops = settings.stops();
         if !settings.is_chat {
             return Ok((settings.prompt.clone(), None, stops));
         }
@@ -191,42 +226,47 @@ impl Playground {
             }
         };
         self.fault = None;
-        let settings = self.settings.clone();
-        let state_of = |run: &Run| {
-            let is_there = !run.exported.is_empty();
-            is_there.then(|| run.folder.clone())
-        };
-        let run = workspace.focused_run();
-        let state = run.and_then(state_of);
-        let other = self.other.as_ref().and_then(|id| workspace.store.get(id));
-        let other = other.and_then(state_of);
-        let spec = run.map_or(&workspace.draft, |run| &run.spec).clone();
-        let sampling = match settings.is_random {
-            false => Sampling::Greedy,
-            true => Sampling::Random {
-                temperature: settings.temperature as f32,
-                top_p: settings.top_p as f32,
-                seed: settings.seed,
-            },
-        };
+        let request = self.request(workspace, prompt, tuned_prompt, stops);
         self.n_played += 1;
         let name = RunId(format!("prompt {}", self.n_played));
         self.playing = Some(name.clone());
-        self.plays_tuned = state.is_some();
-        if settings.is_chat {
+        self.plays_tuned = request.state.is_some();
+        if self.settings.is_chat {
             self.turns.push(Turn {
                 user: std::mem::take(&mut self.message),
                 ..Turn::default()
             });
         }
-        let request = GenerationRequest {
-            spec,
-            state,
+        workspace.send_other(Command::Generate {
+            run: name,
+            request: Box::new(request),
+        });
+    }
+
+    /// What the worker is asked: the model of the run that is looked at, with its state
+    /// and beside it the other one.
+    pub(super) fn request(
+        &self,
+        workspace: &Workspace,
+        prompt: String,
+        tuned_prompt: Option<String>,
+        stops: Vec<String>,
+    ) -> GenerationRequest {
+        let settings = &self.settings;
+        let state_of = |run: &Run| {
+            let is_there = !run.exported.is_empty();
+            is_there.then(|| run.folder.clone())
+        };
+        let run = workspace.focused_run();
+        let other = self.other.as_ref().and_then(|id| workspace.store.get(id));
+        GenerationRequest {
+            spec: run.map_or(&workspace.draft, |run| &run.spec).clone(),
+            state: run.and_then(state_of),
             alpha: settings.alpha as f32,
-            other,
+            other: other.and_then(state_of),
             prompt,
             tuned_prompt,
-            sampling,
+            sampling: settings.sampling(),
             limits: Limits {
                 presence: settings.presence as f32,
                 frequency: settings.frequency as f32,
@@ -234,10 +274,6 @@ impl Playground {
             },
             max_tokens: settings.max_tokens,
             stops,
-        };
-        workspace.send_other(Command::Generate {
-            run: name,
-            request: Box::new(request),
-        });
+        }
     }
 }

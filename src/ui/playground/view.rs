@@ -4,6 +4,7 @@ use eframe::egui::{
     Align, Id, Label, Layout, RichText, ScrollArea, Spinner, TextEdit, TextStyle, Ui,
 };
 
+use super::blind_view::blind_ui;
 use super::chat_view::{chat_bar_ui, conversations_ui};
 use super::settings_view::settings_ui;
 use super::state::Playground;
@@ -35,16 +36,23 @@ pub fn playground_ui(
     let run = workspace.focused_run();
     let tuned = run.filter(|run| !run.exported.is_empty());
     let mut actions = Vec::new();
-    let is_chat = playground.settings.is_chat;
+    let is_blind = playground.settings.is_blind;
+    let is_chat = playground.settings.is_chat && !is_blind;
     ui.horizontal(|ui| {
         let settings = &mut playground.settings;
-        for (chat, name) in [(false, "Prompt"), (true, "Chat")] {
-            if ui.selectable_label(is_chat == chat, name).clicked() {
-                settings.is_chat = chat;
+        let modes = [
+            (false, false, "Prompt"),
+            (true, false, "Chat"),
+            (false, true, "Blind test"),
+        ];
+        for (chat, blind, name) in modes {
+            let is_shown = (is_chat, is_blind) == (chat, blind);
+            if ui.selectable_label(is_shown, name).clicked() {
+                (settings.is_chat, settings.is_blind) = (chat, blind);
             }
         }
         from_right(ui, |ui| {
-            if is_chat {
+            if is_chat || is_blind {
                 return;
             }
             ui.menu_button("Examples", |ui| {
@@ -57,6 +65,9 @@ pub fn playground_ui(
             });
         });
     });
+    if is_blind {
+        return blind_ui(ui, workspace, playground);
+    }
     if is_chat {
         chat_bar_ui(ui, workspace, playground);
     }

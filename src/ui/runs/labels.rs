@@ -1,11 +1,12 @@
 //! The labels of a run: title, tags and note.
 
-use eframe::egui::{Context, TextEdit, Ui};
+use eframe::egui::{Context, ScrollArea, TextEdit, Ui};
 
 use super::state::LabelEditor;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::controls::{from_right, modal, primary_button, weak_small};
+use crate::ui::widgets::markdown::markdown_ui;
 
 /// Draws the question for a title, tags and a note.
 pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action> {
@@ -35,7 +36,7 @@ pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action
                 .response
                 .response
         });
-        field(ui, "Note", |ui| {
+        field(ui, "Note, in Markdown", |ui| {
             TextEdit::multiline(&mut edited.labels.note)
                 .desired_rows(4)
                 .desired_width(f32::INFINITY)
@@ -43,6 +44,14 @@ pub fn labels_ui(ctx: &Context, editing: &mut Option<LabelEditor>) -> Vec<Action
                 .response
                 .response
         });
+        if !edited.labels.note.trim().is_empty() {
+            weak_small(ui, "As it is shown");
+            ScrollArea::vertical()
+                .id_salt("note as it is shown")
+                .max_height(120.0)
+                .auto_shrink([false, true])
+                .show(ui, |ui| markdown_ui(ui, &edited.labels.note));
+        }
         ui.add_space(GAP);
         ui.horizontal(|ui| {
             from_right(ui, |ui| {

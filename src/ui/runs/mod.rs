@@ -1,4 +1,4 @@
-//! The list of runs: their state, their menu, the queue, their folders.
+//! The list of runs and their table: their state, their menu, the queue, their folders.
 
 pub(crate) mod details;
 pub(crate) mod folders;
@@ -6,3 +6,4 @@ pub(crate) mod labels;
 pub(crate) mod panel;
 pub(crate) mod queued;
 pub mod state;
+pub mod table;

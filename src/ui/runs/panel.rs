@@ -20,6 +20,7 @@ use crate::ui::shell::shortcuts::START;
 use crate::ui::shell::theme::{FOCUS_RING, blend, palette, run_colour};
 use crate::ui::widgets::accuracy::headline;
 use crate::ui::widgets::controls::{cut_middle, empty_state, from_right, group_title, weak_small};
+use crate::ui::widgets::markdown::markdown_ui;
 use crate::ui::widgets::run_menu::run_menu_ui;
 use crate::ui::widgets::status_mark::{
     paint_status_mark, status_colour, status_sentence, status_share, status_word,
@@ -225,10 +226,18 @@ fn row_ui(ui: &mut Ui, run: &Run, listed: &[&Run], selection: &mut Selection) ->
         let modifiers = ui.input(|input| input.modifiers);
         select(run, listed, selection, modifiers);
     }
+    if response.hovered() {
+        selection.point_at(&run.id);
+    }
+    let is_lit = response.hovered() || selection.pointed() == Some(&run.id);
     let palette = palette(ui.visuals());
     let is_focused = selection.focused() == Some(&run.id);
-    if is_selected || response.hovered() {
-        let share = if is_selected { 0.16 } else { 0.07 };
+    if is_selected || is_lit {
+        let share = match (is_selected, is_lit) {
+            (true, true) => 0.24,
+            (true, false) => 0.16,
+            (false, _) => 0.07,
+        };
         let fill = blend(palette.accent, palette.panel, share);
         ui.painter().rect_filled(rect, 5.0, fill);
     }
@@ -384,7 +393,7 @@ fn hover_ui(ui: &mut Ui, run: &Run) {
         weak_small(ui, run.labels.tags_text());
     }
     if !run.labels.note.is_empty() {
-        ui.label(&run.labels.note);
+        markdown_ui(ui, &run.labels.note);
     }
     weak_small(ui, run.folder.display().to_string());
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::details::Details;
 use super::folders::RunFolders;
+use super::table::RunTable;
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
 use crate::ui::shared::background::Threads;
@@ -66,6 +67,8 @@ pub struct RunsPanel {
     pub(crate) stands_at: Option<RunId>,
     /// What is written on a run at the moment.
     pub editing: Option<LabelEditor>,
+    /// Every run as a table.
+    pub table: RunTable,
     pub(crate) folders: RunFolders,
     /// A run that is looked at by itself.
     pub(crate) details: Details,
@@ -79,6 +82,7 @@ impl RunsPanel {
             sort: RunSort::default(),
             stands_at: None,
             editing: None,
+            table: RunTable::default(),
             folders: RunFolders::new(threads),
             details: Details::new(threads),
         }

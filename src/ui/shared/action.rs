@@ -7,8 +7,10 @@ use super::queue::QueueRequest;
 use super::tab::{Side, Tab};
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::RunId;
+use crate::protocol::run_spec::DataSource;
 use crate::report::Table;
 use crate::tuning::plan::fit::Fit;
+use crate::ui::playground::blind_action::BlindAction;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::theme::Appearance;
@@ -102,8 +104,16 @@ pub enum Action {
     StopScoring,
     /// Ask no more.
     CloseScoring,
+    /// Read the value directions of the chosen head in tokens.
+    ReadLens,
+    /// Measure what each head of the state is worth.
+    AblateHeads,
+    /// End that with what is known.
+    StopAblation,
     /// Answer the prompt.
     Generate,
+    /// Do something with a blind test.
+    Blind(BlindAction),
     /// End the answers.
     StopGenerating,
     /// Measure what the kernels of the configuration would see.
@@ -120,6 +130,8 @@ pub enum Action {
     AcceptChanges(QueueRequest),
     /// Make the configuration that of a run.
     UseSpecOf(RunId),
+    /// The same with its state as the start state.
+    StartFrom(RunId),
     /// Make the configuration that of a preset.
     UsePreset(&'static str),
     /// Make the configuration what it was before it was changed last.
@@ -132,6 +144,22 @@ pub enum Action {
     ResetField(&'static str),
     /// Show a field of the configuration, by its dotted path.
     GoToField(String),
+    /// Ask which questions the model answers for training data.
+    OpenSampling,
+    /// Have them answered.
+    Sample,
+    /// End the answers and save them.
+    StopSampling,
+    /// Make this the training data of the configuration.
+    UseData(DataSource),
+    /// List the published models.
+    OpenModels,
+    /// Download one by its name.
+    GetModel(&'static str),
+    /// End the download, and keep what has come.
+    CancelModel,
+    /// Make a file the model of the configuration.
+    UseModel(PathBuf),
     /// Ask for a path.
     Choose(PathFor),
     /// Put the draft on the clipboard, as a command line.

@@ -6,6 +6,7 @@ pub mod background;
 pub mod evaluations;
 pub(crate) mod folder_watch;
 pub mod notice;
+pub(crate) mod process;
 pub mod queue;
 pub mod run_in_sweep;
 pub mod selection;

@@ -15,6 +15,10 @@ pub struct Selection {
     pub colours: BTreeMap<RunId, usize>,
     /// The run that the others are compared with.
     pub baseline: Option<RunId>,
+    /// The run that was pointed at in the last frame, in any view.
+    pointed: Option<RunId>,
+    /// The one of this frame.
+    points_at: Option<RunId>,
 }
 
 impl Selection {
@@ -26,6 +30,26 @@ impl Selection {
     /// Whether a run is looked at.
     pub fn is_selected(&self, run: &RunId) -> bool {
         self.selected.contains(run)
+    }
+
+    /// The run that people point at, in a list or in a plot: every view lights it.
+    pub fn pointed(&self) -> Option<&RunId> {
+        self.pointed.as_ref()
+    }
+
+    /// Notes that people point at a run.
+    pub fn point_at(&mut self, run: &RunId) {
+        if self.points_at.as_ref() != Some(run) {
+            self.points_at = Some(run.clone());
+        }
+    }
+
+    /// Begins a frame; whether people point at another run than in the one before.
+    pub(crate) fn begin_frame(&mut self) -> bool {
+        let now = self.points_at.take();
+        let is_other = now != self.pointed;
+        self.pointed = now;
+        is_other
     }
 
     /// Looks at this run alone.
@@ -177,6 +201,19 @@ mod tests {
         let different: std::collections::BTreeSet<usize> =
             selection.selected.iter().map(of).collect();
         assert_eq!(different.len(), N_DISTINCT_COLOURS);
+    }
+
+    #[test]
+    fn a_run_that_is_pointed_at_is_lit_in_the_next_frame_and_no_longer() {
+        let mut selection = Selection::default();
+        selection.point_at(&id("a"));
+        assert_eq!(selection.pointed(), None);
+        assert!(selection.begin_frame());
+        assert_eq!(selection.pointed(), Some(&id("a")));
+        selection.point_at(&id("a"));
+        assert!(!selection.begin_frame());
+        assert!(selection.begin_frame());
+        assert_eq!(selection.pointed(), None);
     }
 
     #[test]

@@ -20,11 +20,13 @@ pub enum Tab {
     Playground,
     /// States that move while questions are answered.
     Adapt,
+    /// Every run as a row of a table.
+    Table,
 }
 
 impl Tab {
     /// Every view, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Tune,
         Self::States,
         Self::Sweep,
@@ -32,6 +34,7 @@ impl Tab {
         Self::Items,
         Self::Playground,
         Self::Adapt,
+        Self::Table,
     ];
 
     /// The view of a name.
@@ -49,6 +52,7 @@ impl Tab {
             Self::Items => "Items",
             Self::Playground => "Playground",
             Self::Adapt => "Adapt",
+            Self::Table => "Table",
         }
     }
 
@@ -62,6 +66,7 @@ impl Tab {
             Self::Items => "Scored questions, and which ones tuning fixed or broke",
             Self::Playground => "Your own prompt, answered with and without the state",
             Self::Adapt => "Adapt the state while questions are answered, without labels",
+            Self::Table => "All runs as a table: columns, groups, means over seeds",
         }
     }
 }

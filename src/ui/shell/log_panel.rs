@@ -10,6 +10,8 @@ use crate::ui::widgets::controls::{cut_middle, from_right, group_title, weak_sma
 
 /// Width of the names of runs.
 const NAME_WIDTH: f32 = 150.0;
+/// In less room the choices of lines are a menu.
+const FILTERS_WIDTH: f32 = 350.0;
 
 /// Which lines are listed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,8 +41,12 @@ pub fn log_panel_ui(
                 let lines: Vec<String> = shown(store, selection, *settings).map(written).collect();
                 action = Some(Action::CopyText(lines.join("\n")));
             }
-            ui.checkbox(&mut settings.of_selected, "Selected runs only");
-            ui.checkbox(&mut settings.of_trouble, "Warnings and errors only");
+            match ui.available_width() < FILTERS_WIDTH {
+                true => {
+                    ui.menu_button("Filter", |ui| filters_ui(ui, settings));
+                }
+                false => filters_ui(ui, settings),
+            }
         });
     });
     let lines: Vec<&LogLine> = shown(store, selection, *settings).collect();
@@ -64,6 +70,12 @@ pub fn log_panel_ui(
             }
         });
     action
+}
+
+/// Which lines are listed; in a row from the right the first one stands last.
+fn filters_ui(ui: &mut Ui, settings: &mut LogSettings) {
+    ui.checkbox(&mut settings.of_selected, "Selected runs only");
+    ui.checkbox(&mut settings.of_trouble, "Warnings and errors only");
 }
 
 /// The lines that are listed, oldest first.

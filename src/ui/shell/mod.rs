@@ -15,3 +15,4 @@ pub(crate) mod shortcuts;
 pub mod state;
 pub(crate) mod status_bar;
 pub mod theme;
+pub(crate) mod vector;

@@ -235,7 +235,12 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
         Action::Choose(PathFor::SaveSweep),
     );
     add("Preview the training data".into(), Action::LookAtData);
+    add(
+        "Sample training data from a model".into(),
+        Action::OpenSampling,
+    );
     add("Find a learning rate".into(), Action::OpenRateSearch);
+    add("Get a published model".into(), Action::OpenModels);
     add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
     let folder = Action::Choose(PathFor::CheckpointFolder);
     add("Choose the folder of a model".into(), folder);
@@ -265,6 +270,10 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
             Action::RunAgain(run.id.clone()),
         );
         add(
+            format!("Run {title} again with changes"),
+            Action::UseSpecOf(run.id.clone()),
+        );
+        add(
             format!("Pin {title} as the baseline"),
             Action::Pin(Some(run.id.clone())),
         );
@@ -278,6 +287,10 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
             add(
                 format!("Export the state of {title}"),
                 Action::OpenExport(run.id.clone()),
+            );
+            add(
+                format!("Start from the state of {title}"),
+                Action::StartFrom(run.id.clone()),
             );
         }
     }

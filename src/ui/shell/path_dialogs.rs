@@ -193,11 +193,14 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
                 .add_filter("Markdown", &["md"]);
             wait_for(chosen, what, dialog.save_file());
         }
-        PathFor::Picture => wait_for(
-            chosen,
-            what,
-            save("Where to write the picture", name, "Picture", "png"),
-        ),
+        PathFor::Picture => {
+            let dialog = dialog
+                .set_title("Where to write the picture")
+                .set_file_name(format!("{name}.png"))
+                .add_filter("Picture", &["png"])
+                .add_filter("Picture that scales", &["svg"]);
+            wait_for(chosen, what, dialog.save_file());
+        }
         PathFor::Diagnostics => wait_for(
             chosen,
             what,

@@ -1,18 +1,22 @@
 //! Pictures of what the window shows: of all of it, of a view, a plot or a matrix,
-//! cut out of what the GPU painted and written beside the window.
+//! cut out of what the GPU painted, or the shapes that it was painted of, and written
+//! beside the window.
 
 use std::path::{Path, PathBuf};
 
-use eframe::egui::{ColorImage, Context, Id, Rect, Ui, vec2};
+use eframe::egui::layers::PaintList;
+use eframe::egui::{ColorImage, Context, Id, LayerId, Rect, Ui, vec2};
 
 use super::docking::Dock;
 use super::path_dialogs::PathFor;
+use super::theme::palette;
+use super::vector::VectorPicture;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::persist::heatmap_png::write_rgb_png;
 use crate::ui::shared::notice::Notice;
 use crate::ui::shared::tab::Tab;
-use crate::ui::shared::workspace::{Workspace, start_quietly};
+use crate::ui::shared::workspace::{Workspace, start_quietly, write_text};
 use crate::ui::widgets::metric::Metric;
 
 /// Frames from the wish to the picture: menus and dialogs are gone by then, and
@@ -124,6 +128,8 @@ pub(crate) struct Pictures {
     asked: Option<PictureOf>,
     /// The one that is to be taken.
     pending: Option<PendingPicture>,
+    /// Where it is, and whether all of it is in sight, in the frame that it is of.
+    due: Option<(Rect, bool)>,
 }
 
 impl Pictures {
@@ -141,7 +147,7 @@ impl Pictures {
     }
 
     /// Takes a picture of what is on the screen in a few frames from now, and
-    /// writes it as PNG to `path`.
+    /// writes it to `path`: as SVG where its ending says so, else as PNG.
     pub fn save(&mut self, of: PictureOf, path: PathBuf, workspace: &Workspace) {
         self.pending = Some(PendingPicture {
             of,
@@ -170,7 +176,6 @@ impl Pictures {
         if pending.n_frames_left != FRAMES_OF_IT {
             return;
         }
-        let path = pending.path.clone();
         let place = match of {
             PictureOf::Window => Some((ctx.content_rect(), true)),
             PictureOf::View(tab) => dock.rect(tab).map(|rect| (rect, true)),
@@ -178,16 +183,43 @@ impl Pictures {
                 placed(ctx, of).map(|place| (place.rect, place.is_whole))
             }
         };
-        let Some((rect, is_whole)) = place else {
-            let text = format!("No picture was saved: {} is not on the screen", of.words());
-            workspace.notify(Notice::error(text));
+        match place {
+            Some(place) => self.due = Some(place),
+            None => {
+                let text = format!("No picture was saved: {} is not on the screen", of.words());
+                workspace.notify(Notice::error(text));
+            }
+        }
+    }
+
+    /// Asks for the pixels of the frame that was just drawn in a layer, and takes its
+    /// shapes, where its picture is due.
+    pub fn take_drawn(&mut self, ctx: &Context, layer: LayerId, workspace: &Workspace) {
+        let (Some((rect, is_whole)), Some(pending)) = (self.due.take(), &self.pending) else {
             return;
         };
+        let (of, path) = (pending.of, pending.path.clone());
+        let is_svg = path
+            .extension()
+            .is_some_and(|ending| ending.eq_ignore_ascii_case("svg"));
+        let ground = palette(&ctx.global_style().visuals).surface;
+        let vector = is_svg.then(|| {
+            ctx.graphics(|graphics| {
+                let shapes = graphics
+                    .get(layer)
+                    .into_iter()
+                    .flat_map(PaintList::all_entries);
+                VectorPicture::of(shapes, rect, ground)
+            })
+        });
         let written = workspace.writer();
         let scale = ctx.pixels_per_point();
         ctx.request_screenshot(move |image| {
             start_quietly(&written, move || {
-                write_picture(&path, &image, rect * scale, &of.words())?;
+                match &vector {
+                    Some(vector) => write_text(&path, &vector.svg(&image, scale)?)?,
+                    None => write_picture(&path, &image, rect * scale, &of.words())?,
+                }
                 let part = if is_whole { "" } else { " (the visible part)" };
                 Ok(Some(format!("Saved {}{part}", shown(&path))))
             });

@@ -157,6 +157,11 @@ pub(crate) const SHORTCUTS: &[Shortcut] = &[
         "Show the adaptations",
         ShortcutEffect::Open(Tab::Adapt),
     ),
+    command(
+        Key::Num8,
+        "Show the table of runs",
+        ShortcutEffect::Open(Tab::Table),
+    ),
     // Before the shorter ones, which take them too.
     Shortcut {
         keys: OPEN_FOLDER,

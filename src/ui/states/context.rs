@@ -1,7 +1,9 @@
 //! What all parts of the states view share.
 
 use super::data::{MatrixImageKey, StatesData};
-use super::settings::StatesSettings;
+use super::settings::{Beside, StatesSettings};
+use crate::protocol::head_requests::ValueLens;
+use crate::runs::of_jobs::HeadAblation;
 use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::spec::{Dynamics, Method};
@@ -14,8 +16,27 @@ pub(crate) struct StatesContext<'a> {
     pub data: &'a StatesData,
     /// Layers and heads of the state.
     pub sizes: [usize; 2],
+    /// The cell that is pointed at, in either of two matrices.
+    pub cursor: &'a mut Option<[usize; 2]>,
+    /// What is known of heads, and what was asked about them.
+    pub heads: HeadsKnown<'a>,
     /// What the user asked for.
     pub asked: Option<Action>,
+}
+
+/// What is known of the heads of the state that is shown.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadsKnown<'a> {
+    /// The value directions of the chosen head.
+    pub lens: Option<&'a ValueLens>,
+    /// Whether they are being read.
+    pub reads_lens: bool,
+    /// What each head is worth.
+    pub ablation: Option<&'a HeadAblation>,
+    /// Whether the measurement waits for the model.
+    pub waits: bool,
+    /// Whether the state is one that the worker can read: not one that only it has.
+    pub is_stored: bool,
 }
 
 /// The symbol of a matrix, at the start or over a text.
@@ -65,6 +86,38 @@ pub(crate) fn is_of_choice(key: &MatrixImageKey, settings: &StatesSettings) -> b
             *place == settings.place() && *kind == settings.kind && !settings.follows_text
         }
         MatrixImageKey::Token { kind, .. } => *kind == settings.kind && settings.follows_text,
+    }
+}
+
+/// Whether a matrix is the one that is to stand beside the chosen one.
+pub(crate) fn is_beside(key: &MatrixImageKey, settings: &StatesSettings) -> bool {
+    let MatrixImageKey::State {
+        of, place, kind, ..
+    } = key
+    else {
+        return false;
+    };
+    let is_it = match &settings.beside {
+        Beside::Nothing => false,
+        Beside::Head(head) => place == head,
+        Beside::Step(step) => of.step == *step && *place == settings.place(),
+        Beside::Run(run) => of.run == *run && *place == settings.place(),
+    };
+    is_it && *kind == settings.kind && !settings.follows_text
+}
+
+/// What stands above a matrix that is shown beside another.
+pub(crate) fn beside_words(key: &MatrixImageKey, run: &Run) -> String {
+    match key {
+        MatrixImageKey::State { of, place, .. } => {
+            let of_run = match of.run == run.id {
+                true => String::new(),
+                false => format!("{}, ", of.run.0),
+            };
+            let (layer, head) = (place.layer, place.head);
+            format!("{of_run}layer {layer}, head {head}, after step {}", of.step)
+        }
+        MatrixImageKey::Token { .. } => String::new(),
     }
 }
 

@@ -4,10 +4,12 @@
 use eframe::egui::{Button, ComboBox, Id, Ui};
 
 use super::context::{StatesContext, is_of_choice, origin_words, symbol};
-use super::settings::{ColourRange, CompareWith, StatesSettings};
+use super::settings::{Beside, ColourRange, CompareWith, StatesSettings};
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
+use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
+use crate::tuning::inspect::trajectory::Place;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::widgets::controls::{choice, within};
@@ -36,6 +38,7 @@ pub(super) fn controls_ui(
         limits_ui(ui, look);
         if !look.settings.follows_text {
             compare_ui(ui, look, store);
+            beside_ui(ui, look, store);
         }
         let save = ui.menu_button("Save", |ui| save_ui(ui, look));
         save.response.on_hover_text(
@@ -56,7 +59,7 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         }
     };
     let picture = |of| move || Some(Action::SavePicture(of));
-    entry(ui, "Save as PNG…", &picture(PictureOf::Matrix));
+    entry(ui, "Save as PNG or SVG…", &picture(PictureOf::Matrix));
     let settings = &*look.settings;
     let numbers = || {
         let (key, shown) = shown?;
@@ -69,7 +72,11 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     };
     entry(ui, "Save the values…", &numbers);
     ui.separator();
-    entry(ui, "Save every head as PNG…", &picture(PictureOf::Heads));
+    entry(
+        ui,
+        "Save every head as PNG or SVG…",
+        &picture(PictureOf::Heads),
+    );
 }
 
 fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {
@@ -200,16 +207,68 @@ fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
             for step in &run.snapshots {
                 ui.selectable_value(compare, CompareWith::Step(*step), format!("step {step}"));
             }
-            let is_alike = |other: &&crate::runs::run::Run| {
-                other.id != run.id && other.spec.model.checkpoint == run.spec.model.checkpoint
-            };
-            for other in store.runs().iter().rev().filter(is_alike).take(30) {
+            for other in alike(run, store) {
                 let with = CompareWith::Run(other.id.clone());
                 ui.selectable_value(compare, with, &other.id.0);
             }
         })
     });
     shown.response.labelled_by(label.id).on_hover_text(name);
+}
+
+/// What stands beside the chosen matrix.
+fn beside_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
+    let run = look.run;
+    let [n_layer, n_head] = look.sizes;
+    let settings = &mut *look.settings;
+    let place = settings.place();
+    let name = match &settings.beside {
+        Beside::Nothing => "nothing".to_owned(),
+        Beside::Head(_) => "another head".to_owned(),
+        Beside::Step(step) => format!("step {step}"),
+        Beside::Run(run) => run.0.clone(),
+    };
+    let label = ui
+        .label("Beside")
+        .on_hover_text("A second matrix at its side: another head, another step or another run");
+    let width = 104.0;
+    let list = ComboBox::from_id_salt("beside")
+        .width(width)
+        .truncate()
+        .selected_text(&name);
+    let shown = within(ui, width, |ui| {
+        list.show_ui(ui, |ui| {
+            let beside = &mut settings.beside;
+            ui.selectable_value(beside, Beside::Nothing, "nothing");
+            let is_head = matches!(beside, Beside::Head(_));
+            if ui.selectable_label(is_head, "another head").clicked() && !is_head {
+                // The next one, so that there is something to compare at once.
+                let head = (place.head + 1) % n_head.max(1);
+                *beside = Beside::Head(Place { head, ..place });
+            }
+            for step in &run.snapshots {
+                ui.selectable_value(beside, Beside::Step(*step), format!("step {step}"));
+            }
+            for other in alike(run, store) {
+                ui.selectable_value(beside, Beside::Run(other.id.clone()), &other.id.0);
+            }
+        })
+    });
+    shown.response.labelled_by(label.id).on_hover_text(name);
+    if let Beside::Head(place) = &mut settings.beside {
+        place.layer = place.layer.min(n_layer.saturating_sub(1));
+        place.head = place.head.min(n_head.saturating_sub(1));
+        picker(ui, "its layer", &mut place.layer, n_layer);
+        picker(ui, "its head", &mut place.head, n_head);
+    }
+}
+
+/// Runs of the same model, whose matrices have the same shape.
+fn alike<'a>(run: &'a Run, store: &'a RunStore) -> impl Iterator<Item = &'a Run> {
+    let is_alike = |other: &&Run| {
+        other.id != run.id && other.spec.model.checkpoint == run.spec.model.checkpoint
+    };
+    store.runs().iter().rev().filter(is_alike).take(30)
 }
 
 fn picker(ui: &mut Ui, name: &str, value: &mut usize, n: usize) {

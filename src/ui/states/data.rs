@@ -138,6 +138,8 @@ pub(crate) struct StatesData {
     problems: Vec<(StateKey, String)>,
     live: Option<StateKey>,
     pub shown: Computed<MatrixImageKey, MatrixImage>,
+    /// The matrix that stands beside the one that is chosen.
+    pub beside: Computed<MatrixImageKey, MatrixImage>,
     pub grid: Computed<GridKey, HeadGrid>,
     text: Option<TracedText>,
     asked_text: Option<TraceRequest>,

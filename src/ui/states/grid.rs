@@ -1,7 +1,8 @@
 //! Every head at once: a click makes one large.
 
 use eframe::egui::{
-    Align2, FontId, Id, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Vec2, pos2, vec2,
+    Align2, EventFilter, FontId, Id, Key, Modifiers, Pos2, Rect, Response, Role, Sense, Stroke,
+    StrokeKind, Ui, Vec2, pos2, vec2,
 };
 
 use super::context::{StatesContext, symbol};
@@ -10,7 +11,7 @@ use super::settings::{ColourRange, StatesSettings};
 use crate::colormap::Limits;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::pictures::{PictureOf, is_taken, place};
-use crate::ui::shell::theme::palette;
+use crate::ui::shell::theme::{FOCUS_RING, palette};
 use crate::ui::widgets::controls::{group_title, named, weak_small};
 use crate::ui::widgets::heatmap::{HeatmapLook, paint_heatmap};
 use crate::ui::widgets::numbers::number;
@@ -49,7 +50,7 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let of_picture = Rect::from_min_max(corner, rect.max).expand(6.0);
     place(ui, PictureOf::Heads, of_picture);
     response.context_menu(|ui| {
-        if ui.button("Save every head as PNG…").clicked() {
+        if ui.button("Save every head as PNG or SVG…").clicked() {
             look.asked = Some(Action::SavePicture(PictureOf::Heads));
             ui.close();
         }
@@ -64,6 +65,8 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     };
     paint_heatmap(ui, Id::unique("grid of heads"), cells, &grid.data, &paint);
     labels(ui, cells.min, side, n_layer, n_head);
+    keys_ui(ui, &response, look.settings, [n_layer, n_head]);
+    super::worth::overlay(ui, look, cells.min, side, gap);
     let settings = &mut *look.settings;
     let chosen = Rect::from_min_size(
         cells.min + vec2(settings.head as f32, settings.layer as f32) * side,
@@ -72,6 +75,8 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let stroke = Stroke::new(2.0, palette(ui.visuals()).accent);
     ui.painter()
         .rect_stroke(chosen.expand(1.0), 1.0, stroke, StrokeKind::Outside);
+    super::worth::worth_ui(ui, look);
+    let settings = &mut *look.settings;
     let under = response.hover_pos().filter(|at| cells.contains(*at));
     let Some(at) = under.map(|at| (at - cells.min) / side) else {
         return;
@@ -96,7 +101,34 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         }
         None => format!("layer {layer}, head {head}\nhas no {kind}"),
     };
-    response.on_hover_text_at_pointer(text);
+    let worth = super::worth::words(look, layer, head);
+    response.on_hover_text_at_pointer(format!("{text}{worth}"));
+}
+
+/// The arrow keys go from head to head while the grid has the focus.
+fn keys_ui(ui: &Ui, grid: &Response, settings: &mut StatesSettings, sizes: [usize; 2]) {
+    if !grid.has_focus() {
+        return;
+    }
+    let filter = EventFilter {
+        horizontal_arrows: true,
+        vertical_arrows: true,
+        ..EventFilter::default()
+    };
+    ui.memory_mut(|memory| memory.set_focus_lock_filter(grid.id, filter));
+    let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    let moved = |at: usize, less: Key, more: Key, n: usize| match (pressed(less), pressed(more)) {
+        (true, false) => at.saturating_sub(1),
+        (false, true) => (at + 1).min(n.saturating_sub(1)),
+        _ => at,
+    };
+    let [n_layer, n_head] = sizes;
+    settings.layer = moved(settings.layer, Key::ArrowUp, Key::ArrowDown, n_layer);
+    settings.head = moved(settings.head, Key::ArrowLeft, Key::ArrowRight, n_head);
+    let ring = Stroke::new(FOCUS_RING, palette(ui.visuals()).accent);
+    let around = grid.rect.expand(2.0);
+    ui.painter()
+        .rect_stroke(around, 4.0, ring, StrokeKind::Outside);
 }
 
 /// Of every tile, or one for all.

@@ -7,13 +7,14 @@ use eframe::egui::Context;
 
 use super::data::{GridKey, MatrixImageKey, Source, StateKey, read};
 use super::images::{HeadGrid, MatrixImage};
-use super::settings::{CompareWith, StatesSettings};
+use super::settings::{Beside, CompareWith, StatesSettings};
 use super::state::{Answer, States};
 use crate::protocol::command::Command;
 use crate::protocol::trace::{TraceFrom, TraceRequest};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
+use crate::tuning::inspect::trajectory::Place;
 use crate::ui::shared::workspace::Workspace;
 
 impl States {
@@ -32,7 +33,15 @@ impl States {
         };
         let other = compared(run, settings, &workspace.store);
         let less = other.and_then(|(run, step)| Some((data.key(run, step)?, run.folder.clone())));
-        let wanted = [Some((of.clone(), run.folder.clone())), less.clone()];
+        let beside = beside(run, settings, &workspace.store);
+        let beside = beside
+            .and_then(|(run, step, place)| Some((data.key(run, step)?, run.folder.clone(), place)));
+        let beside_state = beside.clone().map(|(key, folder, _)| (key, folder));
+        let wanted = [
+            Some((of.clone(), run.folder.clone())),
+            less.clone(),
+            beside_state,
+        ];
         for (key, folder) in wanted.into_iter().flatten() {
             if data.wants(&key) {
                 self.background.start(move || {
@@ -42,6 +51,9 @@ impl States {
             }
         }
         let request = settings.follows_text.then(|| request(run, settings, &of));
+        if let Some((key, _, place)) = beside {
+            self.compute_beside(key, place);
+        }
         self.compute(of, less);
         if let Some(request) = request.filter(|request| !request.text.is_empty()) {
             self.ask_for_text(request, workspace, ctx);
@@ -54,6 +66,7 @@ impl States {
             settings,
             data,
             background,
+            ..
         } = self;
         let kind = settings.kind;
         let Some(tuned) = data.state(&of) else { return };
@@ -122,6 +135,26 @@ impl States {
         }
     }
 
+    /// Has the matrix computed that stands beside the chosen one.
+    fn compute_beside(&mut self, of: StateKey, place: Place) {
+        let kind = self.settings.kind;
+        let Some(tuned) = self.data.state(&of) else {
+            return;
+        };
+        let key = MatrixImageKey::State {
+            of,
+            less: None,
+            place,
+            kind,
+        };
+        if self.data.beside.wants(&key) {
+            self.background.start(move || {
+                let image = MatrixImage::of_state(&tuned, None, place, kind);
+                Some(Answer::Beside(key, image))
+            });
+        }
+    }
+
     fn ask_for_text(&mut self, request: TraceRequest, workspace: &mut Workspace, ctx: &Context) {
         match self.data.wants_text(request) {
             Some(request) => workspace.send(Command::Trace(request)),
@@ -149,10 +182,25 @@ fn compared<'a>(
     }
 }
 
-fn request(run: &Run, settings: &StatesSettings, of: &StateKey) -> TraceRequest {
+/// The run, the step and the head whose matrix stands beside the chosen one.
+fn beside<'a>(
+    run: &'a Run,
+    settings: &StatesSettings,
+    store: &'a RunStore,
+) -> Option<(&'a Run, Option<usize>, Place)> {
+    match &settings.beside {
+        _ if settings.follows_text => None,
+        Beside::Nothing => None,
+        Beside::Head(place) => Some((run, settings.step, *place)),
+        Beside::Step(step) => Some((run, Some(*step), settings.place())),
+        Beside::Run(other) => Some((store.get(other)?, settings.step, settings.place())),
+    }
+}
+
+/// Where the worker finds a state.
+pub(super) fn state_from(run: &Run, of: &StateKey) -> TraceFrom {
     let folder = run.folder.clone();
-    let from = match of.source {
-        _ if settings.from_untuned => TraceFrom::Untuned,
+    match of.source {
         Source::Snapshot => TraceFrom::Snapshot {
             folder,
             step: of.step,
@@ -161,6 +209,13 @@ fn request(run: &Run, settings: &StatesSettings, of: &StateKey) -> TraceRequest 
             run: run.id.clone(),
             folder,
         },
+    }
+}
+
+fn request(run: &Run, settings: &StatesSettings, of: &StateKey) -> TraceRequest {
+    let from = match settings.from_untuned {
+        true => TraceFrom::Untuned,
+        false => state_from(run, of),
     };
     TraceRequest {
         spec: Box::new(run.spec.clone()),

@@ -33,6 +33,20 @@ pub enum CompareWith {
     Run(RunId),
 }
 
+/// What is shown beside a matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Beside {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Another head of the same state.
+    Head(Place),
+    /// The same head after so many steps.
+    Step(usize),
+    /// The same head of another run.
+    Run(RunId),
+}
+
 /// Which part of a state is looked at.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -59,6 +73,11 @@ pub struct StatesSettings {
     /// What is taken off it.
     #[serde(skip)]
     pub compare: CompareWith,
+    /// What is shown beside it.
+    #[serde(skip)]
+    pub beside: Beside,
+    /// Whether what heads are worth is drawn over them, once it is measured.
+    pub shows_worth: bool,
     /// Tokens of the text that are done; all without.
     #[serde(skip)]
     pub token: Option<usize>,
@@ -111,6 +130,8 @@ impl Default for StatesSettings {
             from_untuned: false,
             step: None,
             compare: CompareWith::default(),
+            beside: Beside::default(),
+            shows_worth: true,
             token: None,
             tokens: Player::default(),
             steps: Player::default(),

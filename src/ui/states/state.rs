@@ -1,6 +1,7 @@
 //! The state of the states view: its settings and the data that was read.
 
 use super::data::{GridKey, MatrixImageKey, StateKey, StatesData};
+use super::head_jobs::HeadJobs;
 use super::images::{HeadGrid, MatrixImage};
 use super::settings::StatesSettings;
 use crate::error::Result;
@@ -11,6 +12,7 @@ use crate::ui::shared::background::{Background, Threads};
 pub(super) enum Answer {
     State(StateKey, Result<Tuned>),
     Matrix(MatrixImageKey, Result<Option<MatrixImage>>),
+    Beside(MatrixImageKey, Result<Option<MatrixImage>>),
     Grid(GridKey, Result<Option<HeadGrid>>),
 }
 
@@ -19,6 +21,10 @@ pub struct States {
     /// Which part of a state is looked at.
     pub settings: StatesSettings,
     pub(crate) data: StatesData,
+    /// The cell that is pointed at, in either of two matrices.
+    pub(super) cursor: Option<[usize; 2]>,
+    /// What was asked about heads.
+    pub(crate) heads: HeadJobs,
     pub(super) background: Background<Answer>,
 }
 
@@ -28,6 +34,8 @@ impl States {
         Self {
             settings,
             data: StatesData::default(),
+            cursor: None,
+            heads: HeadJobs::default(),
             background: Background::new(threads),
         }
     }
@@ -38,6 +46,7 @@ impl States {
             match answer {
                 Answer::State(key, state) => self.data.take_state(key, state),
                 Answer::Matrix(key, image) => self.data.shown.take(key, image),
+                Answer::Beside(key, image) => self.data.beside.take(key, image),
                 Answer::Grid(key, grid) => self.data.grid.take(key, grid),
             }
         }

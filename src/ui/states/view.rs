@@ -7,8 +7,11 @@
 //! | `steps.rs` | the scrubber over the steps |
 //! | `tokens.rs` | the text, its tokens, and the scrubber over them |
 //! | `grid.rs` | every head |
-//! | `large.rs` | one head, with zoom and profiles |
+//! | `worth.rs` | what each head is worth, over the grid |
+//! | `large.rs`, `pane.rs` | one head or two beside each other, with zoom and profiles |
 //! | `numbers.rs` | statistics, histogram and singular values |
+//! | `lens.rs` | the value directions of a head in tokens |
+//! | `head_jobs.rs` | what the worker is asked about heads |
 
 use eframe::egui::{RichText, Ui};
 
@@ -32,7 +35,13 @@ const NUMBERS_WIDTH: f32 = 270.0;
 
 /// Draws the view.
 pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States) -> Option<Action> {
-    let States { settings, data, .. } = states;
+    let States {
+        settings,
+        data,
+        cursor,
+        heads,
+        ..
+    } = states;
     let Some(run) = workspace.focused_run() else {
         empty_state(
             ui,
@@ -56,11 +65,14 @@ pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States)
     let sizes = [tuned.state.n_layer, tuned.state.n_head];
     settings.layer = settings.layer.min(sizes[0].saturating_sub(1));
     settings.head = settings.head.min(sizes[1].saturating_sub(1));
+    let known = heads.known(run, settings, &key, workspace);
     let mut look = StatesContext {
         run,
         settings,
         data,
         sizes,
+        cursor,
+        heads: known,
         asked: None,
     };
     heading_ui(ui, &look, &key);
@@ -73,6 +85,8 @@ pub(crate) fn states_ui(ui: &mut Ui, workspace: &Workspace, states: &mut States)
             ui.add_space(4.0);
         }
         pictures_ui(ui, &mut look);
+        ui.add_space(GAP);
+        super::lens::lens_ui(ui, &mut look);
         ui.add_space(GAP);
     });
     look.asked

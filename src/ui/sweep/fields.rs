@@ -13,7 +13,7 @@ use crate::sweep::sweep_file::{SWEEPS, about};
 use crate::sweep::values::{FieldValue, Values};
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::GAP;
-use crate::ui::widgets::controls::{cut_label, named, weak_small};
+use crate::ui::widgets::controls::{cut_label, focus_first, named, weak_small};
 
 /// Fields that users search most.
 const FIRST: [&str; 6] = [
@@ -101,6 +101,7 @@ fn any_field_ui(ui: &mut Ui, part: usize, axes: &mut Vec<Axis>, known: &[(String
             .desired_width(f32::INFINITY);
         let search = ui.add(search);
         spoken(&search, Role::TextInput, "Search fields");
+        focus_first(ui, &search);
         if search.changed() {
             ui.data_mut(|data| data.insert_temp(id, typed.clone()));
         }

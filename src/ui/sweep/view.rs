@@ -123,9 +123,12 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
     };
     let results = &shown.results;
     let table = |table: Table, name| Action::SaveTable(Box::new(table), name);
-    entry(ui, "This view as PNG…", "As it is on the screen", &|| {
-        Action::SavePicture(PictureOf::Sweep)
-    });
+    entry(
+        ui,
+        "This view as PNG or SVG…",
+        "As it is on the screen",
+        &|| Action::SavePicture(PictureOf::Sweep),
+    );
     entry(ui, "Every run as a table…", "A row for each run", &|| {
         table(results.runs_table(true), "runs")
     });

@@ -73,6 +73,26 @@ pub fn add_dashed(mesh: &mut Mesh, points: &[Pos2], pen: Pen) {
     add_run(mesh, &dash, pen);
 }
 
+/// Adds what lies between two lines that have a point below each other each; one that
+/// is not finite is a gap.
+pub fn add_band(mesh: &mut Mesh, ends: &[(Pos2, Pos2)], colour: Color32) {
+    let mut joins = false;
+    for (low, high) in ends {
+        if !low.is_finite() || !high.is_finite() {
+            joins = false;
+            continue;
+        }
+        let first = mesh.vertices.len() as u32;
+        vertex(mesh, *low, colour);
+        vertex(mesh, *high, colour);
+        if joins {
+            let [a, b, c, d] = [first - 2, first - 1, first, first + 1];
+            mesh.indices.extend([a, b, c, c, b, d]);
+        }
+        joins = true;
+    }
+}
+
 /// Adds a filled dot.
 pub fn add_dot(mesh: &mut Mesh, centre: Pos2, radius: f32, pen: Pen) {
     let first = mesh.vertices.len() as u32;
@@ -195,6 +215,21 @@ mod tests {
         let points = [pos2(0.0, 0.0), pos2(1.0, 0.0), gap, pos2(3.0, 0.0)];
         // The point alone after the gap is no line.
         assert_eq!(line(&points).vertices.len(), 8);
+    }
+
+    #[test]
+    fn a_band_has_gaps_too() {
+        let mut mesh = Mesh::default();
+        let at = |x: f32| (pos2(x, 0.0), pos2(x, 9.0));
+        let gap = (pos2(2.0, f32::NAN), pos2(2.0, 9.0));
+        add_band(
+            &mut mesh,
+            &[at(0.0), at(1.0), gap, at(3.0), at(4.0)],
+            Color32::RED,
+        );
+        assert!(mesh.is_valid());
+        // Two pieces of one square each.
+        assert_eq!(mesh.indices.len(), 2 * 6);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use eframe::egui::{Align2, FontId, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::plot::{MAX_NAMED, Plotted};
+use super::plot_drawn::Drawn;
 use crate::protocol::event::RunId;
 use crate::ui::shell::theme::{blend, palette, run_colour};
 use crate::ui::widgets::controls::{cut_middle, weak_small};
@@ -16,26 +17,29 @@ const SWATCH: f32 = 14.0;
 
 /// Draws the names; the run under the pointer, if any. Nothing for a single run.
 pub fn legend_ui(ui: &mut Ui, plotted: &Plotted<'_>) -> Option<RunId> {
-    let baseline = plotted.baseline.filter(|of| !plotted.has(&of.id));
-    let runs = || plotted.runs.iter().rev().copied().chain(baseline);
-    let n_runs = runs().count();
-    if n_runs < 2 {
+    let all = plotted.drawn(ui.visuals());
+    if all.len() < 2 && all.iter().all(|of| of.members.is_empty()) {
         return None;
     }
+    // In one order, whichever is lit and drawn over the others.
+    let place = |of: &Drawn<'_>| plotted.runs.iter().rposition(|run| run.id == of.run.id);
+    let mut all: Vec<(Option<usize>, &Drawn<'_>)> = all.iter().map(|of| (place(of), of)).collect();
+    all.sort_by_key(|(place, _)| std::cmp::Reverse(*place));
+    let n_runs = all.len();
     let mut pointed = None;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(10.0, 2.0);
-        for run in runs().take(MAX_NAMED) {
+        for (place, of) in all.into_iter().take(MAX_NAMED) {
+            let run = of.run;
             let colours = palette(ui.visuals());
-            let is_apart = baseline.is_some_and(|of| of.id == run.id);
-            let colour = match is_apart {
-                true => colours.weak,
-                false => run_colour(plotted.selection.colour(&run.id), ui.visuals()),
+            let colour = match place {
+                None => colours.weak,
+                Some(_) => run_colour(plotted.selection.colour(&run.id), ui.visuals()),
             };
             let font = FontId::proportional(12.0);
-            let name = cut_middle(ui, run.title(), &font, NAME_WIDTH);
-            let last = Metric::Loss.series(run).last();
-            let value = last.map_or(String::new(), |(_, loss)| number(loss));
+            let title = of.title();
+            let name = cut_middle(ui, &title, &font, NAME_WIDTH);
+            let value = of.last(Metric::Loss).map_or(String::new(), number);
             let width_of = |text: &str| {
                 let galley = ui
                     .painter()
@@ -46,10 +50,10 @@ pub fn legend_ui(ui: &mut Ui, plotted: &Plotted<'_>) -> Option<RunId> {
             let width = SWATCH + 6.0 + name_width + 8.0 + width_of(&value) + 4.0;
             let (rect, entry) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::hover());
             entry.widget_info(|| {
-                let text = format!("{} in the plots, loss {value}", run.title());
+                let text = format!("{title} in the plots, loss {value}");
                 WidgetInfo::labeled(Role::Label, true, text)
             });
-            let is_lit = plotted.highlighted == Some(&run.id);
+            let is_lit = of.runs().any(|run| plotted.highlighted == Some(&run.id));
             if is_lit {
                 let ground = blend(colours.accent, colours.surface, 0.18);
                 ui.painter().rect_filled(rect, 4.0, ground);
@@ -72,7 +76,14 @@ pub fn legend_ui(ui: &mut Ui, plotted: &Plotted<'_>) -> Option<RunId> {
             if entry.hovered() {
                 pointed = Some(run.id.clone());
             }
-            entry.on_hover_text(format!("{}; the last loss", run.id.0));
+            let names: Vec<&str> = of.runs().map(|run| run.id.0.as_str()).collect();
+            let what = match of.members.is_empty() {
+                true => "the last loss",
+                false => {
+                    "the mean of the last losses, with a band from the lowest to the highest run"
+                }
+            };
+            entry.on_hover_text(format!("{}; {what}", names.join(", ")));
         }
         if n_runs > MAX_NAMED {
             weak_small(ui, format!("and {} more", n_runs - MAX_NAMED));

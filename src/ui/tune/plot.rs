@@ -6,10 +6,12 @@ use eframe::egui::{
 };
 use egui_plot::{LineStyle, PlotPoint, PlotResponse, VLine};
 
+use super::along::XAxis;
 use super::plot_axes::plot;
 use super::plot_cache::{PlotCache, is_bold};
-use super::plot_lines::{Canvas, Drawn, Scales};
+use super::plot_drawn::{Canvas, Drawn};
 use super::plot_marks::marks;
+use super::plot_scales::Scales;
 use super::plot_settings::PlotSettings;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
@@ -42,6 +44,9 @@ pub struct Plotted<'a> {
     pub baseline: Option<&'a Run>,
     /// The colours of runs.
     pub selection: &'a Selection,
+    /// The runs in groups that differ in their seed alone, where they are drawn as
+    /// their means; else nothing.
+    pub groups: Vec<Vec<&'a Run>>,
     /// How plots are drawn.
     pub settings: PlotSettings,
     /// The run that is pointed at, beside which the others are faint.
@@ -49,35 +54,42 @@ pub struct Plotted<'a> {
 }
 
 impl<'a> Plotted<'a> {
-    /// Whether a run is among them.
-    pub fn has(&self, id: &RunId) -> bool {
-        self.runs.iter().any(|run| run.id == *id)
-    }
-
     /// How each run is drawn on a light or a dark ground: the baseline first, so
     /// that the others are drawn over it.
     pub fn drawn(&self, visuals: &Visuals) -> Vec<Drawn<'a>> {
         let is_baseline = |run: &Run| self.baseline.is_some_and(|of| of.id == run.id);
-        let shown = self.runs.iter().map(|run| Drawn {
+        let one = |run: &'a Run, members: &[&'a Run]| Drawn {
             run,
+            // One run has no mean.
+            members: match members.len() {
+                0 | 1 => Vec::new(),
+                _ => members.to_vec(),
+            },
             colour: run_colour(self.selection.colour(&run.id), visuals),
             is_baseline: is_baseline(run),
-        });
+        };
+        let alone = self.runs.iter().filter(|_| self.groups.is_empty());
+        let means = self
+            .groups
+            .iter()
+            .filter_map(|group| Some(one(group.last()?, group)));
+        let shown = alone.map(|run| one(run, &[])).chain(means);
         let is_shown = |of: &&Run| self.runs.iter().any(|run| run.id == of.id);
         let apart = self.baseline.filter(|of| !is_shown(of)).map(|run| Drawn {
             run,
+            members: Vec::new(),
             colour: palette(visuals).weak,
             is_baseline: true,
         });
         let mut drawn: Vec<Drawn<'a>> = apart.into_iter().chain(shown).collect();
-        let is_lit = |of: &Drawn<'_>| self.highlighted == Some(&of.run.id);
+        let is_lit = |of: &Drawn<'_>| of.runs().any(|run| self.highlighted == Some(&run.id));
         if drawn.iter().any(is_lit) {
             let ground = palette(visuals).sunken;
             for of in drawn.iter_mut().filter(|of| !is_lit(of)) {
                 of.colour = blend(of.colour, ground, FAINT);
             }
             // Over all others.
-            drawn.sort_by_key(is_lit);
+            drawn.sort_by_key(|of| is_lit(of));
         }
         drawn
     }
@@ -126,22 +138,34 @@ pub fn metric_plot_ui(
     let settings = &plotted.settings;
     let scales = Scales::of(settings, metric);
     let extent = cache.make(metric, &drawn, settings, scales, size.x);
-    let end = scales.x(last_step(plotted.runs));
-    let marks = plotted
-        .runs
-        .last()
-        .map(|run| marks(metric, run))
-        .unwrap_or_default();
-    let tail = settings.tail.and_then(|n_steps| {
-        let newest = plotted.runs.iter().map(|run| run.step).max()?;
-        let first = newest.saturating_sub(n_steps).max(1);
-        Some(scales.x(first)..=scales.x(newest.max(first + 1)))
+    // Where a mean is drawn, the steps of one of its runs say nothing.
+    let marked = plotted.runs.last().filter(|run| {
+        let mut means = drawn.iter().filter(|of| !of.members.is_empty());
+        !means.any(|of| of.run.id == run.id)
     });
-    let stops_following = tail.is_none() && cache.was_following;
-    let plot = plot(metric, scales, height, colours, extent).include_x(end);
+    let mut marks = marked.map(|run| marks(metric, run)).unwrap_or_default();
+    if let Some(run) = marked {
+        let along = cache.along(scales.axis, run);
+        for mark in &mut marks {
+            mark.place = scales.place(along.x(mark.step));
+        }
+    }
+    let tail = settings.tail.and_then(|n_steps| {
+        let newest = plotted.runs.iter().max_by_key(|run| run.step)?;
+        let first = newest.step.saturating_sub(n_steps).max(1);
+        let along = cache.along(scales.axis, newest);
+        let place = |step: usize| scales.place(along.x(step));
+        let (first, last) = (place(first), place(newest.step.max(first + 1)));
+        (last > first).then_some(first..=last)
+    });
+    let stops_following = cache.run_over(scales.axis) || (tail.is_none() && cache.was_following);
+    let mut plot = plot(metric, scales, height, colours, extent);
+    if scales.axis == XAxis::Steps {
+        plot = plot.include_x(scales.place(last_step(plotted.runs) as f64));
+    }
     let response = plot.show(ui, |plot| {
         for (idx, mark) in marks.iter().enumerate() {
-            let line = VLine::new(mark.text.as_str(), scales.x(mark.step))
+            let line = VLine::new(mark.text.as_str(), mark.place)
                 .width(1.0)
                 .color(mark.colour(&visuals));
             let style = if mark.is_trouble {
@@ -160,7 +184,7 @@ pub fn metric_plot_ui(
     });
     paint(ui, metric, &drawn, cache, &response, colours.sunken);
     for mark in &marks {
-        mark.write(ui, response.response.rect, &response.transform, scales);
+        mark.write(ui, response.response.rect, &response.transform);
     }
     if let Some(words) = empty_words(metric, &drawn) {
         empty_ui(ui, words, response.response.rect);
@@ -170,12 +194,12 @@ pub fn metric_plot_ui(
             names_ui(ui, &drawn, response.response.rect);
             None
         }
-        false => read_ui(metric, &drawn, scales, &response),
+        false => read_ui(metric, &drawn, scales, &response, cache),
     };
     named(&response.response, Role::Image, metric.title());
     if metric == Metric::Loss {
         let bounds = response.transform.bounds();
-        let sight = (scales.step(bounds.min()[0]), scales.step(bounds.max()[0]));
+        let sight = (scales.x(bounds.min()[0]), scales.x(bounds.max()[0]));
         cache.look_at(response.inner.then_some(sight));
     }
     let pointer = &response.response;
@@ -203,7 +227,8 @@ pub fn metric_plot_ui(
 
 /// What a plot without a value says; nothing where there is one.
 fn empty_words(metric: Metric, drawn: &[Drawn<'_>]) -> Option<&'static str> {
-    if drawn.iter().any(|of| !metric.series(of.run).is_empty()) {
+    let mut runs = drawn.iter().flat_map(Drawn::runs);
+    if runs.any(|run| !metric.series(run).is_empty()) {
         return None;
     }
     let goes_on = |of: &&Drawn<'_>| !of.run.status.is_over();
@@ -233,7 +258,7 @@ fn names_ui(ui: &Ui, drawn: &[Drawn<'_>], rect: Rect) {
         at.y += size.y + 1.0;
     };
     for of in drawn.iter().rev().take(MAX_READ) {
-        write(of.run.title(), of.colour);
+        write(&of.title(), of.colour);
     }
     if drawn.len() > MAX_READ {
         let more = format!("and {} more", drawn.len() - MAX_READ);
@@ -281,20 +306,18 @@ fn read_ui(
     drawn: &[Drawn<'_>],
     scales: Scales,
     response: &PlotResponse<bool>,
+    cache: &PlotCache,
 ) -> Option<RunId> {
     let pointer = response.response.hover_pos()?;
-    let x = response.transform.value_from_position(pointer).x;
-    let step = scales.step(x).round().max(0.0) as usize;
-    let at_step = |drawn: &Drawn<'_>| {
-        let series = metric.series(drawn.run);
-        // Beyond its end a run has no number.
-        let is_within = series.last().is_some_and(|(last, _)| step <= last);
-        series.at(step).filter(|_| is_within)
+    let place = response.transform.value_from_position(pointer).x;
+    let x = match scales.axis {
+        XAxis::Steps => scales.x(place).round().max(0.0),
+        XAxis::Tokens | XAxis::Seconds => scales.x(place),
     };
     let found: Vec<(&Drawn<'_>, f64)> = drawn
         .iter()
         .rev()
-        .filter_map(|drawn| Some((drawn, at_step(drawn)?.1)))
+        .filter_map(|drawn| Some((drawn, cache.value(metric, drawn, x)?)))
         .collect();
     if found.is_empty() {
         return None;
@@ -305,7 +328,7 @@ fn read_ui(
         } else {
             value
         };
-        let at = PlotPoint::new(x, y);
+        let at = PlotPoint::new(place, y);
         (response.transform.position_from_point(&at).y - pointer.y).abs()
     };
     let nearest = found
@@ -317,14 +340,14 @@ fn read_ui(
         .filter(|_| found.len() > 1 && found.len() <= MAX_NAMED)
         .map(|(_, run)| run.clone());
     response.response.clone().on_hover_ui_at_pointer(|ui| {
-        ui.label(RichText::new(format!("Step {step}")).strong());
+        ui.label(RichText::new(scales.axis.words(x)).strong());
         for (drawn, value) in found.iter().take(MAX_READ) {
             ui.horizontal(|ui| {
                 ui.monospace(format!("{:>9}", number(*value)));
-                let name = if drawn.is_baseline {
-                    format!("{} (baseline)", drawn.run.id.0)
-                } else {
-                    drawn.run.id.0.clone()
+                let name = match (drawn.is_baseline, drawn.members.is_empty()) {
+                    (true, _) => format!("{} (baseline)", drawn.run.id.0),
+                    (false, true) => drawn.run.id.0.clone(),
+                    (false, false) => drawn.title(),
                 };
                 ui.label(RichText::new(name).color(drawn.colour));
             });
@@ -369,6 +392,7 @@ mod tests {
                 metric,
                 &[Drawn {
                     run,
+                    members: Vec::new(),
                     colour,
                     is_baseline,
                 }],

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use eframe::egui::{Id, Vec2b, vec2};
 use egui_plot::{AxisHints, GridInput, GridMark, Plot, uniform_grid_spacer};
 
-use super::plot_lines::{Extent, Scales};
+use super::plot_scales::{Extent, Scales};
 use super::ticks::round_step;
 use crate::ui::shell::theme::{Palette, blend};
 use crate::ui::widgets::metric::Metric;
@@ -23,10 +23,10 @@ pub fn plot<'a>(
     let link = Id::unique("steps of runs");
     let value = move |y: f64| number(if scales.is_log_y { 10_f64.powf(y) } else { y });
     let step = move |mark: GridMark, _: &RangeInclusive<f64>| {
-        let step = scales.step(mark.value);
-        let is_whole = step >= 0.0 && (step - step.round()).abs() < 1e-6 * step.max(1.0);
+        let x = scales.x(mark.value);
+        let is_whole = x >= 0.0 && (x - x.round()).abs() < 1e-6 * x.max(1.0);
         if is_whole {
-            format!("{step:.0}")
+            scales.axis.tick(x)
         } else {
             String::new()
         }

@@ -7,8 +7,12 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::Mesh;
 
-use super::plot_lines::{Canvas, Drawn, Extent, Layer, Lines, MIN_BUCKETS, Made, Scales};
+use super::along::{Along, XAxis};
+use super::plot_drawn::{Canvas, Drawn};
+use super::plot_lines::{Layer, Lines, MIN_BUCKETS, Made};
+use super::plot_scales::{Extent, Scales};
 use super::plot_settings::PlotSettings;
+use super::seed_band::{Member, SeedGroups, spread};
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::ui::widgets::metric::Metric;
@@ -27,17 +31,21 @@ const MAX_FIRST: Duration = Duration::from_millis(3);
 #[derive(Debug, Default)]
 pub struct PlotCache {
     lines: HashMap<RunId, HashMap<Metric, Lines>>,
+    alongs: HashMap<RunId, Along>,
+    groups: SeedGroups,
     /// When this frame began to make lines that were never drawn.
     first_since: Option<Instant>,
     /// Whether lines were left for the next frame.
     has_more: bool,
-    /// The steps that are in sight, where the user zoomed in.
-    in_sight: Option<(usize, usize)>,
+    /// What is in sight, where the user zoomed in: from how far along to how far.
+    in_sight: Option<(f64, f64)>,
+    /// What the plots ran over in the last frame.
+    axis: XAxis,
     n_stamps: u64,
     /// Whether the plots followed the newest steps in the last frame.
     pub was_following: bool,
-    /// The run that was pointed at in the last frame.
-    pub highlighted: Option<RunId>,
+    /// The run that is pointed at in the plots.
+    pub pointed: Option<RunId>,
 }
 
 impl PlotCache {
@@ -57,19 +65,23 @@ impl PlotCache {
         let has_raw = settings.shows_raw && metric.is_noisy() && is_bold(n_runs);
         let mut extent: Option<Extent> = None;
         for drawn in runs {
-            let run = drawn.run;
-            let series = metric.series(run);
+            for run in drawn.runs() {
+                self.follow(scales.axis, run);
+            }
+            let of = |count: &dyn Fn(&Run) -> usize| drawn.runs().map(count).sum::<usize>();
+            let n_points = of(&|run| metric.series(run).len());
             let made = Made {
-                n_points: series.len(),
-                n_checks: run.series.validation_loss.len(),
-                n_rewrites: series.n_rewrites(),
+                n_points: n_points - n_points % coarse(drawn, metric),
+                n_checks: of(&|run| run.series.validation_loss.len()),
+                n_rewrites: of(&|run| metric.series(run).n_rewrites()),
                 smoothing: settings.smoothing,
                 scales,
-                steps: self.in_sight.unwrap_or((0, usize::MAX)),
+                steps: self.steps_in_sight(drawn.run),
                 n_buckets,
-                has_raw,
+                has_raw: has_raw && drawn.members.is_empty(),
+                n_members: drawn.members.len(),
             };
-            if let Some(lines) = self.lines_of(metric, run, made) {
+            if let Some(lines) = self.lines_of(metric, drawn, made) {
                 extent = match (extent, lines.extent) {
                     (Some(known), Some(own)) => Some(known.with(own)),
                     (known, own) => known.or(own),
@@ -80,7 +92,8 @@ impl PlotCache {
     }
 
     /// The points of a run; none if they have to wait for the next frame.
-    fn lines_of(&mut self, metric: Metric, run: &Run, made: Made) -> Option<&Lines> {
+    fn lines_of(&mut self, metric: Metric, drawn: &Drawn<'_>, made: Made) -> Option<&Lines> {
+        let run = drawn.run;
         if !self.lines.contains_key(&run.id) {
             self.lines.insert(run.id.clone(), HashMap::new());
         }
@@ -95,9 +108,78 @@ impl PlotCache {
         }
         if lines.made != made || lines.stamp == 0 {
             self.n_stamps += 1;
-            lines.remake(metric, run, made, self.n_stamps);
+            let along = |run: &Run| self.alongs.get(&run.id);
+            match &drawn.members[..] {
+                [] => lines.remake(metric, run, along(run)?, made, self.n_stamps),
+                members => {
+                    let members = members.iter().filter_map(|run| Some((*run, along(run)?)));
+                    let members: Vec<_> = members.collect();
+                    lines.remake_mean(metric, &members, made, self.n_stamps);
+                }
+            }
         }
         Some(lines)
+    }
+
+    /// Takes in how far a run has come.
+    fn follow(&mut self, axis: XAxis, run: &Run) {
+        match self.alongs.get_mut(&run.id) {
+            Some(along) => along.follow(axis, run),
+            None => {
+                self.alongs.insert(run.id.clone(), Along::of(axis, run));
+            }
+        }
+    }
+
+    /// How far a run was at its steps.
+    pub fn along(&mut self, axis: XAxis, run: &Run) -> &Along {
+        self.follow(axis, run);
+        &self.alongs[&run.id]
+    }
+
+    /// The value of a run or of a mean where it is so far along; none beyond its end.
+    pub fn value(&self, metric: Metric, drawn: &Drawn<'_>, x: f64) -> Option<f64> {
+        let member = |run| {
+            Some(Member {
+                series: metric.series(run),
+                along: self.alongs.get(&run.id)?,
+            })
+        };
+        if drawn.members.is_empty() {
+            let Member { series, along } = member(drawn.run)?;
+            let step = along.step(x);
+            // Beyond its end a run has no number.
+            let is_within = series.last().is_some_and(|(last, _)| x <= along.x(last));
+            return series
+                .at(step)
+                .filter(|_| is_within)
+                .map(|(_, value)| value);
+        }
+        let members: Vec<Member<'_>> = drawn.runs().filter_map(member).collect();
+        spread(&members, x).map(|of| of.mean)
+    }
+
+    /// The runs in groups that differ in their seed alone.
+    pub fn groups<'a>(&mut self, runs: &[&'a Run]) -> Vec<Vec<&'a Run>> {
+        self.groups.of(runs)
+    }
+
+    /// The steps of a run that are in sight.
+    fn steps_in_sight(&self, run: &Run) -> (usize, usize) {
+        match (self.in_sight, self.alongs.get(&run.id)) {
+            (Some(sight), Some(along)) => steps_in(sight, along),
+            _ => (0, usize::MAX),
+        }
+    }
+
+    /// Notes what the plots run over; whether it is another thing than before, so that
+    /// what was in sight is not any more.
+    pub fn run_over(&mut self, axis: XAxis) -> bool {
+        let is_other = std::mem::replace(&mut self.axis, axis) != axis;
+        if is_other {
+            self.in_sight = None;
+        }
+        is_other
     }
 
     /// The triangles of the lines: faint ones first, so that none covers a
@@ -135,24 +217,40 @@ impl PlotCache {
         self.has_more
     }
 
-    /// The steps that the user zoomed in on.
-    pub fn in_sight(&self) -> Option<(usize, usize)> {
+    /// What the user zoomed in on.
+    pub fn in_sight(&self) -> Option<(f64, f64)> {
         self.in_sight
     }
 
     /// Remembers what the user zoomed in on; points are made for that.
     pub fn look_at(&mut self, sight: Option<(f64, f64)>) {
-        // One step more at each side, so that lines leave the picture.
-        self.in_sight = sight.map(|(first, last)| {
-            let first = (first.max(0.0) as usize).saturating_sub(1);
-            (first, (last.max(0.0) as usize).saturating_add(2))
-        });
+        self.in_sight = sight;
     }
 
     /// Forgets runs that are not looked at any more.
     pub fn keep(&mut self, is_kept: impl Fn(&RunId) -> bool) {
         self.lines.retain(|run, _| is_kept(run));
+        self.alongs.retain(|run, _| is_kept(run));
+        self.groups.keep(is_kept);
     }
+}
+
+/// The steps of a run that are in sight.
+pub(super) fn steps_in((first, last): (f64, f64), along: &Along) -> (usize, usize) {
+    // One step more at each side, so that lines leave the picture.
+    let first = along.step(first.max(0.0)).saturating_sub(1);
+    (first, along.step(last.max(0.0)).saturating_add(2))
+}
+
+/// The number of points that are new before a mean is made again: it looks at all of
+/// its runs.
+fn coarse(drawn: &Drawn<'_>, metric: Metric) -> usize {
+    let longest = drawn
+        .members
+        .iter()
+        .map(|run| metric.series(run).len())
+        .max();
+    longest.map_or(1, |longest| (drawn.members.len() * longest / 200).max(1))
 }
 
 /// Whether so many runs can have bold lines and raw numbers.

@@ -3,11 +3,14 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use eframe::egui::{Color32, Mesh, Pos2, Rect};
-use egui_plot::{PlotPoint, PlotTransform};
+use eframe::egui::{Mesh, Pos2};
+use egui_plot::PlotPoint;
 
-use super::curve_mesh::{Pen, add_dashed, add_dot, add_line};
-use super::plot_settings::PlotSettings;
+use super::along::Along;
+use super::curve_mesh::{Pen, add_band, add_dashed, add_dot, add_line};
+use super::plot_drawn::{Canvas, Drawn};
+use super::plot_scales::{Extent, Scales};
+use super::seed_band::{Member, spreads};
 use crate::runs::run::Run;
 use crate::runs::series::{Series, Smoothed};
 use crate::ui::shell::theme::blend;
@@ -16,62 +19,8 @@ use crate::ui::widgets::metric::Metric;
 /// Stretches that a line is cut into at least.
 pub(crate) const MIN_BUCKETS: usize = 16;
 
-/// The scale of the steps and of the values of a plot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Scales {
-    /// Whether steps are on a logarithmic scale.
-    pub is_log_x: bool,
-    /// Whether values are.
-    pub is_log_y: bool,
-}
-
-/// The values that are in sight, as a plot shows them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Extent {
-    /// The steps.
-    pub x: (f64, f64),
-    /// The values.
-    pub y: (f64, f64),
-}
-
-impl Extent {
-    /// What spans both.
-    pub fn with(self, other: Self) -> Self {
-        let span = |a: (f64, f64), b: (f64, f64)| (a.0.min(b.0), a.1.max(b.1));
-        Self {
-            x: span(self.x, other.x),
-            y: span(self.y, other.y),
-        }
-    }
-}
-
-impl Scales {
-    /// Those of a plot of this number.
-    pub fn of(settings: &PlotSettings, metric: Metric) -> Self {
-        Self {
-            is_log_x: settings.is_log_x,
-            is_log_y: settings.is_log && metric.can_be_log(),
-        }
-    }
-
-    /// Where a step stands.
-    pub fn x(self, step: usize) -> f64 {
-        let step = step as f64;
-        if self.is_log_x { step.log10() } else { step }
-    }
-
-    /// The step that stands there.
-    pub fn step(self, x: f64) -> f64 {
-        if self.is_log_x { 10_f64.powf(x) } else { x }
-    }
-
-    fn point(self, (step, value): (usize, f64)) -> PlotPoint {
-        let y = if self.is_log_y { value.log10() } else { value };
-        // Nothing at all, and not a line to infinity.
-        let y = if y.is_finite() { y } else { f64::NAN };
-        PlotPoint::new(self.x(step), y)
-    }
-}
+/// How strong the colour of a band is.
+const BAND: f32 = 0.2;
 
 /// What the points of a line depend on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,6 +33,8 @@ pub(crate) struct Made {
     pub steps: (usize, usize),
     pub n_buckets: usize,
     pub has_raw: bool,
+    /// Runs that it is the mean of; none of a run alone.
+    pub n_members: usize,
 }
 
 /// The points of a run in one plot, few enough to draw.
@@ -94,6 +45,9 @@ pub(crate) struct Lines {
     pub raw: Vec<PlotPoint>,
     pub smooth: Vec<PlotPoint>,
     pub checks: Vec<PlotPoint>,
+    /// From the lowest to the highest run of a mean.
+    pub band: Vec<(PlotPoint, PlotPoint)>,
+    members: Vec<Smoothed>,
     /// What they span; none where no value is finite.
     pub extent: Option<Extent>,
     /// Changes with the points; 0 while there are none.
@@ -102,51 +56,10 @@ pub(crate) struct Lines {
     pub meshes: [(u64, Arc<Mesh>); 2],
 }
 
-/// How a run is drawn.
-#[derive(Debug, Clone, Copy)]
-pub struct Drawn<'a> {
-    /// The run.
-    pub run: &'a Run,
-    /// Its colour.
-    pub colour: Color32,
-    /// Whether the others are compared with it.
-    pub is_baseline: bool,
-}
-
-/// Where and on what lines are drawn.
-#[derive(Debug, Clone, Copy)]
-pub struct Canvas<'a> {
-    /// Where values stand.
-    pub transform: &'a PlotTransform,
-    /// The colour behind the lines.
-    pub ground: Color32,
-    /// Width of a pixel, in points.
-    pub soft: f32,
-    /// Whether there are few enough runs for bold lines.
-    pub is_bold: bool,
-}
-
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Layer {
     Raw,
     Smooth,
-}
-
-impl Canvas<'_> {
-    /// Everything that the triangles of every run depend on, in one number.
-    pub(crate) fn key(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        let Rect { min, max } = *self.transform.frame();
-        for value in [min.x, min.y, max.x, max.y, self.soft] {
-            value.to_bits().hash(&mut hasher);
-        }
-        let bounds = self.transform.bounds();
-        for value in bounds.min().into_iter().chain(bounds.max()) {
-            value.to_bits().hash(&mut hasher);
-        }
-        (self.ground, self.is_bold).hash(&mut hasher);
-        hasher.finish()
-    }
 }
 
 impl Lines {
@@ -157,13 +70,15 @@ impl Lines {
             raw: Vec::new(),
             smooth: Vec::new(),
             checks: Vec::new(),
+            band: Vec::new(),
+            members: Vec::new(),
             extent: None,
             stamp: 0,
             meshes: [(0, Arc::default()), (0, Arc::default())],
         }
     }
 
-    pub fn remake(&mut self, metric: Metric, run: &Run, made: Made, stamp: u64) {
+    pub fn remake(&mut self, metric: Metric, run: &Run, along: &Along, made: Made, stamp: u64) {
         let series = metric.series(run);
         if self.made.smoothing != made.smoothing {
             self.smoothed = Smoothed::new(made.smoothing);
@@ -173,9 +88,10 @@ impl Lines {
         } else {
             series
         };
-        self.smooth = points(smooth, made);
+        self.smooth = points(smooth, along, made);
+        self.band.clear();
         self.raw = if made.has_raw {
-            points(series, made)
+            points(series, along, made)
         } else {
             Vec::new()
         };
@@ -183,6 +99,7 @@ impl Lines {
             let few = (made.n_buckets / 4).max(MIN_BUCKETS);
             points(
                 &run.series.validation_loss,
+                along,
                 Made {
                     n_buckets: few,
                     ..made
@@ -191,16 +108,64 @@ impl Lines {
         } else {
             Vec::new()
         };
-        self.extent = None;
-        for points in [&self.raw, &self.smooth, &self.checks] {
-            for point in points.iter().filter(|point| point.y.is_finite()) {
-                let of_point = Extent {
-                    x: (point.x, point.x),
-                    y: (point.y, point.y),
-                };
-                self.extent = Some(self.extent.map_or(of_point, |known| known.with(of_point)));
+        self.span(made, stamp);
+    }
+
+    /// The same of the mean of runs, each with how far it was at its steps.
+    pub fn remake_mean(&mut self, metric: Metric, runs: &[(&Run, &Along)], made: Made, stamp: u64) {
+        if self.made.smoothing != made.smoothing || self.members.len() != runs.len() {
+            self.members = vec![Smoothed::new(made.smoothing); runs.len()];
+        }
+        if metric.is_noisy() {
+            for (smoothed, (run, _)) in self.members.iter_mut().zip(runs) {
+                smoothed.follow(metric.series(run));
             }
         }
+        let lines: Vec<Member<'_>> = runs
+            .iter()
+            .zip(&self.members)
+            .map(|((run, along), smoothed)| Member {
+                series: match metric.is_noisy() {
+                    true => smoothed.series(),
+                    false => metric.series(run),
+                },
+                along,
+            })
+            .collect();
+        let scales = made.scales;
+        let spreads = spreads(&lines, made.steps);
+        let point = |x: f64, y: f64| scales.point((x, y));
+        self.smooth = spreads.iter().map(|of| point(of.x, of.mean)).collect();
+        let band = spreads
+            .iter()
+            .map(|of| (point(of.x, of.low), point(of.x, of.high)));
+        self.band = band.collect();
+        self.raw.clear();
+        self.checks = match metric {
+            Metric::Loss => mean_checks(runs, made),
+            _ => Vec::new(),
+        };
+        self.span(made, stamp);
+    }
+
+    /// Notes what the points span, and what they were made of.
+    fn span(&mut self, made: Made, stamp: u64) {
+        let ends = self.band.iter().flat_map(|(low, high)| [low, high]);
+        let all = self
+            .raw
+            .iter()
+            .chain(&self.smooth)
+            .chain(&self.checks)
+            .chain(ends);
+        let mut extent: Option<Extent> = None;
+        for point in all.filter(|point| point.y.is_finite()) {
+            let of_point = Extent {
+                x: (point.x, point.x),
+                y: (point.y, point.y),
+            };
+            extent = Some(extent.map_or(of_point, |known| known.with(of_point)));
+        }
+        self.extent = extent;
         self.made = made;
         self.stamp = stamp;
     }
@@ -250,6 +215,13 @@ impl Lines {
             Layer::Raw => {
                 let faint = blend(colour, ground, 0.34);
                 add_line(&mut mesh, place(&self.raw), pen(faint, soft));
+                let at = |point: &PlotPoint| transform.position_from_point(point);
+                let band: Vec<(Pos2, Pos2)> = self
+                    .band
+                    .iter()
+                    .map(|(low, high)| (at(low), at(high)))
+                    .collect();
+                add_band(&mut mesh, &band, colour.gamma_multiply(BAND));
             }
             Layer::Smooth => {
                 let smooth = place(&self.smooth);
@@ -271,7 +243,33 @@ impl Lines {
     }
 }
 
-fn points(series: &Series, made: Made) -> Vec<PlotPoint> {
+/// The mean losses on held-out examples, of the runs that have one at a step.
+fn mean_checks(runs: &[(&Run, &Along)], made: Made) -> Vec<PlotPoint> {
+    let checks = |run: &Run| run.series.validation_loss.len();
+    let longest = runs.iter().max_by_key(|(run, _)| checks(run));
+    let Some((longest, along)) = longest else {
+        return Vec::new();
+    };
+    let (first, last) = made.steps;
+    let few = longest
+        .series
+        .validation_loss
+        .decimated(first, last, MIN_BUCKETS);
+    let mean = |step: usize| {
+        let at = |(run, _): &(&Run, &Along)| {
+            let (found, loss) = run.series.validation_loss.at(step)?;
+            (found == step && loss.is_finite()).then_some(loss)
+        };
+        let losses: Vec<f64> = runs.iter().filter_map(at).collect();
+        losses.iter().sum::<f64>() / losses.len() as f64
+    };
+    few.into_iter()
+        .map(|(step, _)| made.scales.point((along.x(step), mean(step))))
+        .collect()
+}
+
+fn points(series: &Series, along: &Along, made: Made) -> Vec<PlotPoint> {
+    let point = |(step, value): (usize, f64)| made.scales.point((along.x(step), value));
     let Made {
         scales,
         steps: (first, last),
@@ -280,7 +278,7 @@ fn points(series: &Series, made: Made) -> Vec<PlotPoint> {
     } = made;
     if !scales.is_log_x {
         let few = series.decimated(first, last, n_buckets);
-        return few.into_iter().map(|point| scales.point(point)).collect();
+        return few.into_iter().map(point).collect();
     }
     // Each doubling of the step has the same width.
     let newest = series.last().map_or(0, |(step, _)| step).min(last);
@@ -291,16 +289,18 @@ fn points(series: &Series, made: Made) -> Vec<PlotPoint> {
         let from = (1_usize << octave).max(first);
         let to = (1_usize << octave).saturating_mul(2).saturating_sub(1);
         let few = series.decimated(from, to.min(last), of_octave);
-        all.extend(few.into_iter().map(|point| scales.point(point)));
+        all.extend(few.into_iter().map(point));
     }
     all
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::along::XAxis;
     use super::*;
 
     const LINEAR: Scales = Scales {
+        axis: XAxis::Steps,
         is_log_x: false,
         is_log_y: false,
     };
@@ -315,19 +315,21 @@ mod tests {
             steps: (0, usize::MAX),
             n_buckets: 100,
             has_raw: true,
+            n_members: 0,
         }
     }
 
     #[test]
     fn what_has_no_place_is_a_gap() {
-        assert!(LINEAR.point((1, f64::INFINITY)).y.is_nan());
+        assert!(LINEAR.point((1.0, f64::INFINITY)).y.is_nan());
         let log = Scales {
+            axis: XAxis::Steps,
             is_log_y: true,
             is_log_x: true,
         };
-        assert!(log.point((1, 0.0)).y.is_nan());
-        assert_eq!(log.point((1000, 100.0)), PlotPoint::new(3.0, 2.0));
-        assert_eq!(log.step(3.0), 1000.0);
+        assert!(log.point((1.0, 0.0)).y.is_nan());
+        assert_eq!(log.point((1000.0, 100.0)), PlotPoint::new(3.0, 2.0));
+        assert_eq!(log.x(3.0), 1000.0);
     }
 
     #[test]
@@ -337,10 +339,11 @@ mod tests {
             series.push(step, 1.0 / step as f64);
         }
         let log = Scales {
+            axis: XAxis::Steps,
             is_log_x: true,
             is_log_y: false,
         };
-        let points = points(&series, made(log));
+        let points = points(&series, &Along::default(), made(log));
         assert!(points.len() < 500, "{}", points.len());
         assert!(points.windows(2).all(|pair| pair[0].x < pair[1].x));
         assert!(points.iter().filter(|point| point.x < 1.0).count() >= 8);

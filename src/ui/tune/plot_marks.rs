@@ -3,7 +3,6 @@
 use eframe::egui::{Align2, Color32, FontId, Rect, Ui, Visuals, pos2};
 use egui_plot::PlotTransform;
 
-use super::plot_lines::Scales;
 use crate::runs::run::{Run, RunStatus};
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::metric::Metric;
@@ -12,6 +11,8 @@ use crate::ui::widgets::numbers::number;
 /// A step that means something.
 pub(crate) struct Mark {
     pub step: usize,
+    /// Where it stands on the axis of the plot; at its step at first.
+    pub place: f64,
     pub text: String,
     /// Whether the numbers ended there.
     pub is_trouble: bool,
@@ -28,6 +29,7 @@ pub(crate) fn marks(metric: Metric, run: &Run) -> Vec<Mark> {
         let shows_text = metric == Metric::Loss;
         marks.push(Mark {
             step,
+            place: step as f64,
             text,
             is_trouble,
             row,
@@ -75,8 +77,8 @@ impl Mark {
     }
 
     /// Writes beside the line, on the side where there is room.
-    pub fn write(&self, ui: &Ui, rect: Rect, transform: &PlotTransform, scales: Scales) {
-        let x = transform.position_from_point_x(scales.x(self.step));
+    pub fn write(&self, ui: &Ui, rect: Rect, transform: &PlotTransform) {
+        let x = transform.position_from_point_x(self.place);
         if !self.shows_text || !rect.x_range().contains(x) {
             return;
         }

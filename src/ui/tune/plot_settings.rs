@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::along::XAxis;
+
 /// How plots are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -10,6 +12,10 @@ pub struct PlotSettings {
     pub smoothing: f64,
     /// Losses and norms on a logarithmic axis.
     pub is_log: bool,
+    /// What the plots run over.
+    pub x: XAxis,
+    /// Runs that differ in their seed alone as their mean, with a band.
+    pub folds_seeds: bool,
     /// Steps on a logarithmic axis.
     pub is_log_x: bool,
     /// Only the last so many steps, moving along with them.
@@ -23,6 +29,8 @@ impl Default for PlotSettings {
         Self {
             smoothing: 0.8,
             is_log: false,
+            x: XAxis::default(),
+            folds_seeds: false,
             is_log_x: false,
             tail: None,
             shows_raw: true,

@@ -6,9 +6,12 @@ use std::fmt::Write as _;
 use eframe::egui::{Color32, Visuals};
 use egui_plot::PlotPoint;
 
-use super::plot_cache::is_bold;
-use super::plot_lines::{Drawn, Extent, Lines, Made, Scales};
+use super::along::Along;
+use super::plot_cache::{is_bold, steps_in};
+use super::plot_drawn::Drawn;
+use super::plot_lines::{Lines, Made};
 use super::plot_marks::marks;
+use super::plot_scales::{Extent, Scales};
 use super::plot_settings::PlotSettings;
 use super::ticks::{linear_ticks, log_ticks};
 use crate::runs::run::Run;
@@ -39,31 +42,46 @@ pub fn metric_svg(
     metric: Metric,
     drawn: &[Drawn<'_>],
     settings: &PlotSettings,
-    in_sight: Option<(usize, usize)>,
+    in_sight: Option<(f64, f64)>,
 ) -> String {
     let scales = Scales::of(settings, metric);
     let lines: Vec<Lines> = drawn
         .iter()
         .map(|of| {
+            let alongs: Vec<(&Run, Along)> = of
+                .runs()
+                .map(|run| (run, Along::of(scales.axis, run)))
+                .collect();
+            let steps = match (in_sight, alongs.last()) {
+                (Some(sight), Some((_, along))) => steps_in(sight, along),
+                _ => (0, usize::MAX),
+            };
             let made = Made {
                 n_points: 0,
                 n_checks: 0,
                 n_rewrites: 0,
                 smoothing: settings.smoothing,
                 scales,
-                steps: in_sight.unwrap_or((0, usize::MAX)),
+                steps,
                 n_buckets: N_BUCKETS,
                 has_raw: settings.shows_raw && metric.is_noisy() && is_bold(drawn.len()),
+                n_members: of.members.len(),
             };
             let mut lines = Lines::none(made);
-            lines.remake(metric, of.run, made, 1);
+            match (&of.members[..], alongs.last()) {
+                ([], Some((run, along))) => lines.remake(metric, run, along, made, 1),
+                _ => {
+                    let all: Vec<_> = alongs.iter().map(|(run, along)| (*run, along)).collect();
+                    lines.remake_mean(metric, &all, made, 1);
+                }
+            }
             lines
         })
         .collect();
     let axes = Axes::around(&lines, scales);
     let mut svg = Svg::begin();
     svg.axes(&axes, metric);
-    if let Some(of) = drawn.last() {
+    if let Some(of) = drawn.last().filter(|of| of.members.is_empty()) {
         svg.marks(&axes, metric, of.run);
     }
     for (of, lines) in drawn.iter().zip(&lines) {
@@ -125,7 +143,7 @@ impl Axes {
             true => log_ticks(first, last, MAX_TICKS),
             false => linear_ticks(first, last, MAX_TICKS, 1.0),
         };
-        let written = |x: f64| format!("{:.0}", self.scales.step(x));
+        let written = |x: f64| self.scales.axis.tick(self.scales.x(x));
         ticks.into_iter().map(|x| (x, written(x))).collect()
     }
 
@@ -177,9 +195,10 @@ impl Svg {
         }
         let _ = writeln!(
             self.0,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">step; {}, {}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}; {}, {}</text>",
             WIDTH / 2.0,
             HEIGHT - 8.0,
+            axes.scales.axis.unit(),
             metric.title(),
             escaped(metric.unit())
         );
@@ -188,8 +207,9 @@ impl Svg {
     fn marks(&mut self, axes: &Axes, metric: Metric, run: &Run) {
         let visuals = Visuals::light();
         let bottom = HEIGHT - BOTTOM;
+        let along = Along::of(axes.scales.axis, run);
         for (row, mark) in marks(metric, run).iter().enumerate() {
-            let x = axes.scales.x(mark.step);
+            let x = axes.scales.place(along.x(mark.step));
             if !(axes.x.0..=axes.x.1).contains(&x) {
                 continue;
             }
@@ -219,6 +239,7 @@ impl Svg {
             false => "",
         };
         let place = |point: &PlotPoint| (axes.x(point.x), axes.y(point.y));
+        self.band(axes, &colour, lines);
         for (points, width, style) in [
             (&lines.raw, 1, " stroke-opacity=\"0.3\""),
             (&lines.smooth, 2, dashes),
@@ -251,6 +272,24 @@ impl Svg {
         }
     }
 
+    /// From the lowest to the highest run of a mean.
+    fn band(&mut self, axes: &Axes, colour: &str, lines: &Lines) {
+        let known = |(low, high): &&(PlotPoint, PlotPoint)| low.y.is_finite() && high.y.is_finite();
+        let band: Vec<&(PlotPoint, PlotPoint)> = lines.band.iter().filter(known).collect();
+        if band.is_empty() {
+            return;
+        }
+        let ends = band.iter().map(|(_, high)| high);
+        let ends = ends.chain(band.iter().rev().map(|(low, _)| low));
+        let points = ends.map(|of| format!("{:.1},{:.1}", axes.x(of.x), axes.y(of.y)));
+        let points: Vec<String> = points.collect();
+        let _ = writeln!(
+            self.0,
+            "<polygon points=\"{}\" clip-path=\"url(#plot)\" fill=\"{colour}\" fill-opacity=\"0.2\"/>",
+            points.join(" ")
+        );
+    }
+
     /// The last run first, as it stands in front.
     fn names(&mut self, drawn: &[Drawn<'_>]) {
         let mut y = TOP;
@@ -265,7 +304,7 @@ impl Svg {
         };
         for of in drawn.iter().rev().take(MAX_NAMES) {
             let baseline = if of.is_baseline { ", baseline" } else { "" };
-            write(&format!("{}{baseline}", of.run.title()), &hex(of.colour));
+            write(&format!("{}{baseline}", of.title()), &hex(of.colour));
         }
         if drawn.len() > MAX_NAMES {
             let weak = hex(palette(&Visuals::light()).weak);

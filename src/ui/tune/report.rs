@@ -5,6 +5,7 @@ use crate::persist::command_line::command_line;
 use crate::persist::utc::utc_now;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::fields;
+use crate::protocol::fields::choice::Choice as _;
 use crate::report::page::{Page, PagePart};
 use crate::report::{Cell, Table};
 use crate::runs::run::Run;
@@ -31,7 +32,7 @@ pub fn report(runs: &[Run], svg: impl Fn(Metric) -> String) -> Page {
         ],
     };
     let mut add = |part| page.parts.push(part);
-    if let Some(table) = accuracy_table(runs) {
+    if let Some(table) = accuracy_table(&runs.iter().collect::<Vec<_>>()) {
         add(PagePart::Table(table));
     }
     if let Some(table) = difference_table(runs) {
@@ -100,8 +101,11 @@ fn runs_table(runs: &[Run]) -> Table {
 }
 
 /// Every accuracy with its interval; none where nothing was measured.
-fn accuracy_table(runs: &[Run]) -> Option<Table> {
-    let mut table = Table::new("Accuracy", ["run", "model", "benchmark", "accuracy"]);
+pub(crate) fn accuracy_table(runs: &[&Run]) -> Option<Table> {
+    let mut table = Table::new(
+        "Accuracy",
+        ["run", "model", "benchmark", "split", "accuracy"],
+    );
     for run in runs {
         for (phase, summary) in &run.evaluations {
             let model = match phase {
@@ -114,6 +118,7 @@ fn accuracy_table(runs: &[Run]) -> Option<Table> {
                 Cell::text(run.title()),
                 Cell::text(model),
                 Cell::text(&summary.benchmark),
+                Cell::text(run.spec.evaluation.split.name().to_lowercase()),
                 accuracy,
             ]);
         }

@@ -8,6 +8,7 @@ use super::plot::Plotted;
 use super::plot_cache::PlotCache;
 use super::plot_settings::PlotSettings;
 use super::plot_svg::metric_svg;
+use super::seed_band::SeedGroups;
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::ui::shared::selection::Selection;
@@ -29,6 +30,7 @@ impl Tune {
         let drawn: HashSet<&RunId> = drawn.collect();
         self.cache.keep(|run| drawn.contains(run));
         self.cache.begin_frame();
+        self.cache.pointed = None;
     }
 
     /// A plot of these runs as a picture that scales.
@@ -37,10 +39,15 @@ impl Tune {
             store, selection, ..
         } = workspace;
         let baseline = selection.baseline.as_ref();
+        let shown: Vec<&Run> = runs.iter().collect();
         let plotted = Plotted {
-            runs: &runs.iter().collect::<Vec<_>>(),
+            runs: &shown,
             baseline: baseline.and_then(|id| store.get(id)),
             selection,
+            groups: match self.settings.folds_seeds {
+                true => SeedGroups::default().of(&shown),
+                false => Vec::new(),
+            },
             settings: self.settings,
             highlighted: None,
         };

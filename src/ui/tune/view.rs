@@ -2,13 +2,16 @@
 
 use eframe::egui::{ComboBox, RichText, Slider, Ui, Vec2};
 
+use super::along::XAxis;
 use super::header::run_header_ui;
 use super::legend::legend_ui;
 use super::plot::{Handled, Plotted, metric_plot_ui};
 use super::plot_cache::PlotCache;
 use super::plot_settings::PlotSettings;
+use super::report::accuracy_table;
 use super::state::Tune;
 use crate::protocol::event::RunId;
+use crate::report::Table;
 use crate::runs::run::{Run, RunStatus};
 use crate::ui::shared::action::Action;
 use crate::ui::shared::run_in_sweep::RunInSweep;
@@ -66,19 +69,23 @@ pub fn tune_ui<'a>(
             accuracy_ui(ui, focused, selection);
             ui.add_space(GAP);
         }
-        actions.extend(settings_ui(ui, settings, &selection.selected));
+        let accuracies = || accuracy_table(&runs);
+        actions.extend(settings_ui(ui, settings, &selection.selected, &accuracies));
         let is_measured = matches!(focused.status, RunStatus::Evaluating { .. });
         if is_measured && focused.step == 0 {
             weak_small(ui, "The untuned model is measured before the first step.");
         }
         let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
-        let highlighted = cache.highlighted.clone();
         let plotted = Plotted {
             runs: &runs,
             baseline,
             selection,
+            groups: match settings.folds_seeds {
+                true => cache.groups(&runs),
+                false => Vec::new(),
+            },
             settings: *settings,
-            highlighted: highlighted.as_ref(),
+            highlighted: selection.pointed(),
         };
         let named = legend_ui(ui, &plotted);
         let Handled {
@@ -86,11 +93,7 @@ pub fn tune_ui<'a>(
             asked,
             pointed,
         } = plots_ui(ui, &plotted, cache, height);
-        let pointed = named.or(pointed);
-        if cache.highlighted != pointed {
-            cache.highlighted = pointed;
-            ui.ctx().request_repaint();
-        }
+        cache.pointed = named.or(pointed);
         actions.extend(asked);
         cache.was_following = settings.tail.is_some();
         if is_moved {
@@ -128,7 +131,12 @@ fn plots_ui(ui: &mut Ui, plotted: &Plotted<'_>, cache: &mut PlotCache, height: f
     handled
 }
 
-fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> Vec<Action> {
+fn settings_ui(
+    ui: &mut Ui,
+    settings: &mut PlotSettings,
+    selected: &[RunId],
+    accuracies: &dyn Fn() -> Option<Table>,
+) -> Vec<Action> {
     let mut actions = Vec::new();
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().slider_width = 70.0;
@@ -142,7 +150,21 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> 
         ui.checkbox(&mut settings.is_log, "Log values")
             .on_hover_text("Losses, norms and rates on a logarithmic axis");
         ui.checkbox(&mut settings.is_log_x, "Log steps")
-            .on_hover_text("Steps on a logarithmic axis, which gives the first steps more room");
+            .on_hover_text("Steps, tokens or time on a logarithmic axis, which gives the start more room");
+        let axis = ComboBox::from_id_salt("axis of the plots")
+            .width(100.0)
+            .selected_text(settings.x.name());
+        let axis = axis.show_ui(ui, |ui| {
+            for axis in XAxis::ALL {
+                ui.selectable_value(&mut settings.x, axis, axis.name());
+            }
+        });
+        axis.response
+            .on_hover_text("What the plots run over: steps, the tokens that they computed, or the time that they took");
+        if selected.len() > 1 {
+            ui.checkbox(&mut settings.folds_seeds, "Means over seeds")
+                .on_hover_text("Runs that differ in their seed alone as one line: their mean, and a band from the lowest to the highest");
+        }
         let shown = tail_words(settings.tail);
         let tail = ComboBox::from_id_salt("visible steps")
             .width(118.0)
@@ -164,6 +186,14 @@ fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) -> 
             }
             if ui.button("A report as HTML or Markdown…").clicked() {
                 actions.push(Action::SaveReport(selected.to_vec()));
+                ui.close();
+            }
+            let table = accuracies();
+            let accuracies = eframe::egui::Button::new("The accuracies as a table…");
+            if ui.add_enabled(table.is_some(), accuracies).clicked()
+                && let Some(table) = table
+            {
+                actions.push(Action::SaveTable(Box::new(table), "accuracies"));
                 ui.close();
             }
             if ui.button("All metrics as a table…").clicked() {

@@ -1,15 +1,16 @@
 //! Accuracy untuned, few-shot and tuned.
 
-use eframe::egui::Ui;
+use eframe::egui::{RichText, Ui};
 
 use crate::bench::Accuracy;
 use crate::persist::evaluation_file::EvaluationFile;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
+use crate::protocol::fields::choice::Choice as _;
 use crate::runs::run::Run;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shell::theme::run_colour;
 use crate::ui::widgets::accuracy_bars::{Bar, BarGroup, accuracy_bars_ui};
-use crate::ui::widgets::controls::{group_title, weak_small};
+use crate::ui::widgets::controls::{cut_label, group_title};
 
 /// Every measurement, in the order in which they are shown.
 const PHASES: [EvaluationPhase; 3] = [
@@ -79,10 +80,13 @@ pub fn accuracy_ui(ui: &mut Ui, run: &Run, selection: &Selection) {
     ui.horizontal(|ui| {
         group_title(ui, "Accuracy");
         let rule = first.scores.first().map_or("", |score| score.name.as_str());
-        weak_small(
-            ui,
-            format!("{}, {rule}, with 95% intervals", first.benchmark),
+        let split = run.spec.evaluation.split.name().to_lowercase();
+        let n_items = first.scores.first().map_or(0, |score| score.n_items);
+        let text = format!(
+            "{}, {split} split, {rule}, n = {n_items}, with 95% intervals",
+            first.benchmark
         );
+        cut_label(ui, RichText::new(&text).small().weak()).on_hover_text(&text);
     });
     accuracy_bars_ui(ui, &[group(run, selection, ui, false)]);
 }

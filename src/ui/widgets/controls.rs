@@ -179,6 +179,18 @@ pub fn from_right<R>(ui: &mut Ui, content: impl FnOnce(&mut Ui) -> R) -> R {
         .inner
 }
 
+/// Gives a control the focus in the first frame that it is drawn in, as when a menu
+/// opens.
+pub fn focus_first(ui: &Ui, control: &Response) {
+    let id = control.id.with("drawn in pass");
+    let pass = ui.ctx().cumulative_pass_nr();
+    let last: Option<u64> = ui.data(|data| data.get_temp(id));
+    ui.data_mut(|data| data.insert_temp(id, pass));
+    if last.is_none_or(|last| last + 1 < pass) {
+        control.request_focus();
+    }
+}
+
 /// Gives something that was painted a name for those who do not see it.
 pub fn named(response: &Response, kind: Role, name: &str) {
     response.widget_info(|| WidgetInfo::labeled(kind, true, name));

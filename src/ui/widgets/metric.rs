@@ -1,10 +1,12 @@
 //! The numbers of a run that are plotted.
 
+use serde::{Deserialize, Serialize};
+
 use crate::runs::run::Run;
 use crate::runs::series::Series;
 
 /// A number that is plotted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Metric {
     /// Training and validation loss.
     Loss,

@@ -9,6 +9,7 @@ pub(super) mod field_row;
 pub(super) mod heatmap;
 pub(super) mod heatmap_data;
 pub(super) mod heatmap_gpu;
+pub(super) mod markdown;
 pub(super) mod metric;
 pub(super) mod numbers;
 pub(super) mod player;

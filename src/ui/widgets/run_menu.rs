@@ -40,8 +40,8 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
     );
     entry(
         ui,
-        "Use these settings",
-        "Copy the settings of this run into the configuration",
+        "Run again with changes…",
+        "Copy the settings of this run into the configuration, to change some of them",
         true,
         Action::UseSpecOf(id()),
     );
@@ -51,6 +51,13 @@ pub fn run_menu_ui(ui: &mut Ui, run: &Run, selection: &Selection) -> Vec<Action>
         "Start a run with the same settings in a new folder",
         true,
         Action::RunAgain(id()),
+    );
+    entry(
+        ui,
+        "Start from its state…",
+        "The same settings, with its state as the start of the next run",
+        has_state,
+        Action::StartFrom(id()),
     );
     entry(
         ui,

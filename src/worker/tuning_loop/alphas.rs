@@ -20,13 +20,14 @@ impl Tuning<'_> {
         context.during = JobPhase::Validating;
         let LoadedModel { device, model, .. } = self.loaded;
         let step = self.trainer.steps_taken();
+        let window = self.spec.training.window;
         let mut losses = Vec::new();
         for alpha in ALPHAS {
             let start = tuned.clone().scaled(alpha).start(device);
             let (mut nats, mut n_tokens) = (0.0, 0);
             for batch in &self.held_out {
                 context.poll(step)?;
-                let (of_batch, n_of_batch) = text_loss(model, device, &start, batch)?;
+                let (of_batch, n_of_batch) = text_loss(model, device, &start, batch, window)?;
                 nats += of_batch;
                 n_tokens += n_of_batch;
             }

@@ -87,6 +87,8 @@ struct BackwardTask<'a> {
     checkpoints: &'a [f32],
     removed: &'a [f32],
     dy: &'a [f32],
+    /// Of the last state, [B, H, N, M], where something reads it.
+    dlast: Option<&'a [f32]>,
     /// r, w, k, removal, write.
     gradients: [&'a Rows<'a>; 5],
     dv: &'a Rows<'a>,
@@ -100,7 +102,10 @@ impl Task for BackwardTask<'_> {
         let (n, m) = (dims.n_values, dims.n_keys);
         // SAFETY: every task writes the rows of its own batch entry and head.
         let ds = unsafe { self.dstate.slice(place.head() * n * m, n * m) };
-        ds.fill(0.0);
+        match self.dlast {
+            Some(dlast) => ds.copy_from_slice(&dlast[place.head() * n * m..][..n * m]),
+            None => ds.fill(0.0),
+        }
         // The states before each token of a chunk, of the rows at hand.
         let mut states = vec![0.0; dims.interval() * ROWS * m];
         let (mut inputs, mut gradients) = (Chunk::new(dims), Chunk::new(dims));
@@ -217,12 +222,18 @@ pub(super) fn forward(inputs: &Wkv7Inputs, state: &Tensor<4>, keep_tape: bool) -
     }
 }
 
-pub(super) fn backward(inputs: &Wkv7Inputs, tape: &SegmentTape, dy: &Tensor<4>) -> Wkv7Gradients {
+pub(super) fn backward(
+    inputs: &Wkv7Inputs,
+    tape: &SegmentTape,
+    dy: &Tensor<4>,
+    dlast: Option<&Tensor<4>>,
+) -> Wkv7Gradients {
     let dims = Dims::new(inputs, 1);
     let (b, t, h) = (dims.n_batch, dims.n_tokens, dims.n_head);
     let (n, m) = (dims.n_values, dims.n_keys);
     let (checkpoints, removed) = (Flat::new(&tape.checkpoints), Flat::new(&tape.removed));
     let dy = Flat::new(dy);
+    let dlast = dlast.map(Flat::new);
     let mut gradients: [_; 5] = std::array::from_fn(|_| Unwritten::new(b * t * h * m));
     let mut dv = Unwritten::new(b * t * h * n);
     let mut dstate = Unwritten::new(b * h * n * m);
@@ -235,6 +246,7 @@ pub(super) fn backward(inputs: &Wkv7Inputs, tape: &SegmentTape, dy: &Tensor<4>) 
             checkpoints: checkpoints.slice(),
             removed: removed.slice(),
             dy: dy.slice(),
+            dlast: dlast.as_ref().map(Flat::slice),
             gradients: rows.each_ref(),
             dv: &dv,
             dstate: &dstate,

@@ -21,6 +21,8 @@ struct BackwardTask<'a> {
     checkpoints: &'a [f32],
     removed: &'a [f32],
     dy: &'a [f32],
+    /// Of the last state, [B, H, N, N], where something reads it.
+    dlast: Option<&'a [f32]>,
     /// r, w, k, v, removal, write.
     gradients: [&'a Rows<'a>; 6],
     dstate: &'a Rows<'a>,
@@ -45,6 +47,10 @@ fn backward_head<const N: usize, const FMA: bool>(task: &BackwardTask) {
     let head = batch_idx * dims.n_head + head_idx;
     // Gradient of the state, [N, N], and the states before each token of a chunk.
     let mut ds = vec![[0.0; N]; N];
+    if let Some(dlast) = task.dlast {
+        ds.as_flattened_mut()
+            .copy_from_slice(&dlast[head * N * N..(head + 1) * N * N]);
+    }
     let mut states = vec![[0.0; N]; N * CHECKPOINT_INTERVAL];
     for chunk in (0..dims.n_chunks()).rev() {
         let from = chunk * CHECKPOINT_INTERVAL;
@@ -153,6 +159,8 @@ fn token_backward<const N: usize, const FMA: bool>(
 struct StateTask<'a> {
     inputs: &'a Slices<'a>,
     dy: &'a [f32],
+    /// Of the last state, [B, H, N, N], where something reads it.
+    dlast: Option<&'a [f32]>,
     dstate: &'a Rows<'a>,
     batch_idx: usize,
     head_idx: usize,
@@ -163,8 +171,13 @@ impl<const N: usize> Task for Head<&StateTask<'_>, N> {
     fn run<const FMA: bool>(&self) {
         let task = self.0;
         let dims = task.inputs.dims;
+        let head = task.batch_idx * dims.n_head + task.head_idx;
         // Transposed, [key, value], for the reason given in the forward pass.
         let mut ds = [[0.0; N]; N];
+        if let Some(dlast) = task.dlast {
+            let own = &dlast[head * N * N..(head + 1) * N * N];
+            transpose(own, ds.as_flattened_mut(), N);
+        }
         for t in (0..dims.n_tokens).rev() {
             let start = dims.offset(task.batch_idx, t, task.head_idx);
             let token = task.inputs.token::<N>(start);
@@ -183,7 +196,6 @@ impl<const N: usize> Task for Head<&StateTask<'_>, N> {
                 }
             }
         }
-        let head = task.batch_idx * dims.n_head + task.head_idx;
         // SAFETY: every task writes the state of its own batch entry and head.
         let dstate = unsafe { task.dstate.slice(head * N * N, N * N) };
         transpose(ds.as_flattened(), dstate, N);
@@ -194,11 +206,13 @@ pub(in crate::kernels) fn backward(
     inputs: &Wkv7Inputs,
     tape: &SegmentTape,
     dy: Tensor<4>,
+    dlast: Option<&Tensor<4>>,
 ) -> Wkv7Gradients {
     let dims = Dims::new(&inputs.r, 1);
     let (b, t, h, n) = (dims.n_batch, dims.n_tokens, dims.n_head, dims.head_size);
     let (checkpoints, removed) = (Flat::new(&tape.checkpoints), Flat::new(&tape.removed));
     let dy = Flat::new(&dy);
+    let dlast = dlast.map(Flat::new);
     let mut gradients: [_; 6] = std::array::from_fn(|_| Unwritten::new(b * t * h * n));
     let mut dstate = Unwritten::new(b * h * n * n);
     with_slices(inputs, dims, |slices| {
@@ -210,6 +224,7 @@ pub(in crate::kernels) fn backward(
                 checkpoints: checkpoints.slice(),
                 removed: removed.slice(),
                 dy: dy.slice(),
+                dlast: dlast.as_ref().map(Flat::slice),
                 gradients: rows.each_ref(),
                 dstate: &dstate,
                 batch_idx,
@@ -233,10 +248,15 @@ pub(in crate::kernels) fn backward(
     }
 }
 
-pub(in crate::kernels) fn state_gradient(inputs: &Wkv7Inputs, dy: &Tensor<4>) -> Tensor<4> {
+pub(in crate::kernels) fn state_gradient(
+    inputs: &Wkv7Inputs,
+    dy: &Tensor<4>,
+    dlast: Option<&Tensor<4>>,
+) -> Tensor<4> {
     let dims = Dims::new(&inputs.r, 1);
     let (b, h, n) = (dims.n_batch, dims.n_head, dims.head_size);
     let dy = Flat::new(dy);
+    let dlast = dlast.map(Flat::new);
     let mut dstate = Unwritten::new(b * h * n * n);
     with_slices(inputs, dims, |slices| {
         let dstate = dstate.rows();
@@ -244,6 +264,7 @@ pub(in crate::kernels) fn state_gradient(inputs: &Wkv7Inputs, dy: &Tensor<4>) ->
             let task = StateTask {
                 inputs: slices,
                 dy: dy.slice(),
+                dlast: dlast.as_ref().map(Flat::slice),
                 dstate: &dstate,
                 batch_idx,
                 head_idx,

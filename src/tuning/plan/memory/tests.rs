@@ -1,4 +1,4 @@
-//! The arithmetic against what is really kept.
+//! The estimate against what a pass really keeps.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
@@ -96,6 +96,7 @@ fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
             first_layer,
             tuned_layers: config.n_layer - first_layer,
             recompute: false,
+            window: None,
             precision: Precision::F32,
             branch,
             adapters: None,
@@ -152,6 +153,7 @@ fn activations_with_adapters_are_those_that_are_kept() {
                 first_layer,
                 tuned_layers: n,
                 recompute: false,
+                window: None,
                 precision: Precision::F32,
                 branch: None,
                 adapters: Some(AdapterShape { rank, targets }),
@@ -178,6 +180,7 @@ fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
             first_layer: 0,
             tuned_layers: 12,
             recompute: false,
+            window: None,
             precision: Precision::F32,
             branch: Some(BranchShape {
                 upscaled_size: 512,
@@ -196,6 +199,66 @@ fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
     assert_eq!(of(LiftKind::PaperLiteral), 4 * rows * 6 * 512);
 }
 
+/// What is held between windows, against the states that a forward pass gives.
+#[test]
+fn what_is_carried_is_a_state_for_every_window() {
+    let device = Device::flex();
+    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let config = model.config();
+    for lift in all_branches() {
+        let branch = lift.as_ref().map(|lift| BranchShape {
+            upscaled_size: lift.upscaled_size,
+            has_decorrelation: lift.decorrelation.is_some(),
+            is_centred: lift.mean.is_some(),
+            kind: lift.kind,
+        });
+        let mut tuned = Tuned::from(TunedState::zero(config));
+        tuned.lift = lift;
+        let ids = Tensor::from_data(TensorData::new(vec![1_i32; 6], [2, 3]), &device);
+        let state = tuned.start(&device).state(config, 2, &device);
+        let after = model.advance(ids, state);
+        let n_values = |dims: &[usize]| dims.iter().product::<usize>();
+        let of_layer = |layer: &crate::model::state::LayerState| {
+            let branch = layer.branch.as_ref();
+            let moving = branch
+                .and_then(|it| it.state())
+                .map(|it| n_values(&it.dims()));
+            let left = branch
+                .and_then(|it| it.left())
+                .map(|it| n_values(&it.dims()));
+            n_values(&layer.time_shift.dims())
+                + n_values(&layer.wkv.dims())
+                + n_values(&layer.channel_shift.dims())
+                + moving.or(left).unwrap_or(0)
+        };
+        let of_state: usize = after.layers.iter().map(of_layer).sum();
+        let shape = StepShape {
+            batch: 2,
+            tokens: 160,
+            counted: 64,
+            first_layer: 0,
+            tuned_layers: 6,
+            recompute: false,
+            window: Some(32),
+            precision: Precision::F32,
+            branch,
+            adapters: None,
+        };
+        let estimate = MemoryEstimate::new(config, &shape);
+        // Five windows: four boundaries, and two gradients.
+        assert_eq!(estimate.carried, 4 * 6 * of_state as u64, "{branch:?}");
+        let one = MemoryEstimate::new(
+            config,
+            &StepShape {
+                tokens: 32,
+                ..shape
+            },
+        );
+        assert_eq!((one.carried, one.activations), (0, estimate.activations));
+        assert_eq!(one.working, estimate.working);
+    }
+}
+
 #[test]
 fn memory_grows_as_the_batch_and_not_as_the_weights() {
     let config = crate::model::ModelConfig::from_checkpoint(&mini::checkpoint().unwrap());
@@ -208,6 +271,7 @@ fn memory_grows_as_the_batch_and_not_as_the_weights() {
             first_layer: 0,
             tuned_layers: 6,
             recompute,
+            window: None,
             precision: Precision::F32,
             branch: None,
             adapters: None,

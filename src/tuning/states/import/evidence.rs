@@ -273,7 +273,7 @@ impl StoredState {
             for part in counted.chunks(TEXTS_AT_ONCE) {
                 let examples: Vec<_> = part.iter().map(|text| (text, text_start)).collect();
                 let batch = Batch::of(&examples, LossOn::Answer);
-                let mut rest = token_losses(model, device, &start, &batch)?;
+                let mut rest = token_losses(model, device, &start, &batch, None)?;
                 for text in part {
                     let after = rest.split_off(text.n_counted(LossOn::Answer).min(rest.len()));
                     losses.push(std::mem::replace(&mut rest, after));

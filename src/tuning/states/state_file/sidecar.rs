@@ -124,7 +124,7 @@ pub(in crate::tuning) fn write_sidecar(
 /// # Errors
 /// [`Error::Input`] for a description of ours that is damaged or is that of
 /// another file; [`Error::Io`].
-pub(in crate::tuning) fn read_sidecar(state: &Path) -> Result<Option<(Metadata, Orientation)>> {
+pub(crate) fn read_sidecar(state: &Path) -> Result<Option<(Metadata, Orientation)>> {
     let path = sidecar_path(state);
     if !path.is_file() || !state.is_file() {
         return Ok(None);

@@ -47,7 +47,7 @@ fn recurrent() -> LiftSpec {
 
 /// The paper's recurrence, which runs away where many kernels fire and is dead
 /// where none does.
-fn literal(gamma: f64) -> Method {
+pub(super) fn literal(gamma: f64) -> Method {
     Method::PaperLiteral(PaperLiteralSpec {
         features: FeatureSpec {
             gamma: Gamma::Value(gamma),
@@ -58,7 +58,7 @@ fn literal(gamma: f64) -> Method {
 }
 
 /// The scalar control, and R by both rules, for every dynamics.
-fn methods() -> Vec<Method> {
+pub(super) fn methods() -> Vec<Method> {
     let mut scalar = lifted();
     if let Some(decorrelation) = &mut scalar.decorrelation {
         decorrelation.rule = DecorrelationRule::ScalarRms { eta: 0.05 };

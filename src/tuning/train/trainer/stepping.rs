@@ -5,7 +5,6 @@ use burn::tensor::Tensor;
 use super::{MAX_STATE_RMS, Trainer};
 use crate::error::{Error, Result};
 use crate::model::branch::BranchGuard;
-use crate::model::{LossOptions, TapeOptions};
 use crate::tuning::method::decorrelation::SecondMoments;
 use crate::tuning::method::lift::{Lift, LiftGradients};
 use crate::tuning::method::lora::{LoraGradients, LoraProposal};
@@ -276,37 +275,14 @@ impl Trainer<'_> {
 
     /// The loss and its gradients in what is tuned, summed over the batches;
     /// each batch's gradient is taken times `scale`.
-    fn gradient(&self, micro_batches: &[Batch], scale: f32) -> StepGradients {
-        let tape = TapeOptions {
-            first_layer: self.layers[0],
-            recompute: self.training.activation_checkpointing,
-        };
-        let options = LossOptions {
-            gradient_scale: Some(scale),
-            l2wrap: self.training.l2wrap,
-        };
+    pub(super) fn gradient(&self, micro_batches: &[Batch], scale: f32) -> StepGradients {
         let mut total: Option<StepGradients> = None;
         let start = self.start();
         let counted = micro_batches.iter().enumerate();
         for (idx, batch) in counted.filter(|(_, batch)| batch.n_counted() > 0) {
-            let state = start.state(self.model.config(), batch.n_batch, self.device);
-            let state = state.with_padding(self.real(batch));
-            let (x, tape) = self.model.forward_taped(self.tokens(batch), state, tape);
-            let loss = self.model.loss(x, &batch.at, &batch.targets, options);
-            let Some(dx) = loss.dx else {
-                unreachable!("a gradient was asked for")
-            };
             let lift = self.lift.as_ref();
             let at = lift.and_then(|lift| lift.positions(batch, self.steps_taken, idx));
-            let n_positions = at.as_ref().map_or(0, Vec::len);
-            let at = at.map(|at| Lift::indices(&at, self.device));
-            let gradients = self.model.backward(tape, dx, at.as_ref());
-            let first = self.layers[0];
-            let chosen = self
-                .layers
-                .iter()
-                .map(|layer| gradients[layer - first].clone());
-            let part = StepGradients::new(loss.sum, chosen.collect(), n_positions);
+            let part = self.batch_gradient(batch, at.as_deref(), &start, scale);
             total = Some(match total {
                 None => part,
                 Some(total) => total.add(part),

@@ -191,3 +191,102 @@ fn layers_that_are_not_there_are_refused() {
         "method.layers: has layer 6; the model has layers 0 to 5"
     );
 }
+
+/// Small numbers that differ from place to place.
+fn wavy(model: &Rwkv7, scale: f32) -> TunedState {
+    let mut state = TunedState::zero(model.config());
+    for (n, value) in state.layers.iter_mut().flatten().enumerate() {
+        *value = scale * (0.37 * n as f32).sin();
+    }
+    state
+}
+
+/// A step of a rate eta of plain descent moves S_0 by -eta times the gradient, which
+/// differences of the divergence have to agree with.
+#[test]
+fn the_gradient_of_the_divergence_is_that_of_differences() {
+    let device = Device::flex();
+    let model = model(&device);
+    let (start, taught) = (wavy(&model, 0.1), wavy(&model, 0.3));
+    let training = TrainingSpec {
+        optimizer: crate::tuning::spec::OptimizerSpec::Sgd { momentum: 0.0 },
+        clip_norm: None,
+        ..training()
+    };
+    let trainer_from = |start: &TunedState| {
+        let method = standard(Layers::All);
+        let mut trainer = Trainer::new(&model, &device, &method, &training, start, &[]).unwrap();
+        trainer.imitate(Tuned::from(taught.clone()).start(&device));
+        trainer
+    };
+    let mut trainer = trainer_from(&start);
+    let mean = |trainer: &Trainer<'_>| {
+        let (nats, n) = trainer.divergence_from_teacher(&batch()).unwrap();
+        nats / n as f64
+    };
+    let before = mean(&trainer);
+    trainer.step_at(&[batch()], 1.0).unwrap();
+    let told = trainer.read_steps().unwrap()[0].loss;
+    assert!(
+        before > 1e-4 && (told - before).abs() < 1e-5,
+        "{told}, {before}"
+    );
+    let after = trainer.state().unwrap();
+    // Along the gradient itself, and along one layer's part of it.
+    for layers in [0..start.layers.len(), 2..3] {
+        let mut direction = TunedState::zero(model.config());
+        let mut square = 0.0_f64;
+        for layer in layers {
+            let pairs = start.layers[layer].iter().zip(&after.layers[layer]);
+            for (to, (a, b)) in direction.layers[layer].iter_mut().zip(pairs) {
+                *to = a - b;
+                square += f64::from(*to).powi(2);
+            }
+        }
+        let norm = square.sqrt();
+        let moved = |by: f64| {
+            let mut state = start.clone();
+            for (values, of) in state.layers.iter_mut().zip(&direction.layers) {
+                for (value, of) in values.iter_mut().zip(of) {
+                    *value += (by / norm) as f32 * of;
+                }
+            }
+            mean(&trainer_from(&state))
+        };
+        let by = 0.05;
+        let slope = (moved(by) - moved(-by)) / (2.0 * by);
+        assert!((slope - norm).abs() < 0.02 * norm, "{slope}, not {norm}");
+    }
+}
+
+/// Behind the teacher's own state there is nothing to learn, and another state comes
+/// to predict what the teacher does, whatever the examples say.
+#[test]
+fn a_state_learns_what_its_teacher_predicts() {
+    let device = Device::flex();
+    let model = model(&device);
+    let method = standard(Layers::All);
+    // A teacher that answers otherwise than the untuned model.
+    let zero = TunedState::zero(model.config());
+    let mut tuned = Trainer::new(&model, &device, &method, &training(), &zero, &[]).unwrap();
+    for _ in 0..6 {
+        tuned.step(&[batch()]).unwrap();
+    }
+    let taught = tuned.state().unwrap();
+    let trainer_from = |start: &TunedState| {
+        let mut trainer = Trainer::new(&model, &device, &method, &training(), start, &[]).unwrap();
+        trainer.imitate(Tuned::from(taught.clone()).start(&device));
+        trainer
+    };
+    let same = trainer_from(&taught);
+    let (nats, n) = same.divergence_from_teacher(&batch()).unwrap();
+    assert!(nats.abs() < 1e-4 && n > 0, "{nats}");
+    let mut other = trainer_from(&zero);
+    let (before, _) = other.divergence_from_teacher(&batch()).unwrap();
+    for _ in 0..12 {
+        other.step(&[batch()]).unwrap();
+    }
+    other.read_steps().unwrap();
+    let (after, _) = other.divergence_from_teacher(&batch()).unwrap();
+    assert!(before > 1.0 && after < 0.3 * before, "{before} to {after}");
+}

@@ -82,7 +82,7 @@ fn preview_ui(ui: &mut Ui, preview: &Preview, shown: &mut usize) {
     if *n_over_limit > 0 {
         let warning = palette(ui.visuals()).warning;
         let text = format!(
-            "! {n_over_limit} examples are longer than the context of {context_limit} tokens and are left out; the numbers above include them."
+            "! {n_over_limit} examples are longer than the context of {context_limit} tokens and are left out; the numbers above include them. Long texts can cut or split them."
         );
         ui.label(RichText::new(text).color(warning));
     }

@@ -7,12 +7,14 @@ use super::{FolderContent, RunDetails};
 use crate::format::shown;
 use crate::kernels::device::mebibytes;
 use crate::persist::command_line::command_line;
+use crate::protocol::fields::choice::Choice as _;
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
 use crate::ui::shell::theme::GAP;
 use crate::ui::widgets::accuracy::headline;
 use crate::ui::widgets::controls::{from_right, group_title, modal, weak_small, wrong};
+use crate::ui::widgets::markdown::markdown_ui;
 use crate::ui::widgets::status_mark::status_sentence;
 
 /// Draws the dialog, if it is open.
@@ -62,8 +64,16 @@ pub(crate) fn details_ui(
         ui.horizontal(|ui| {
             from_right(ui, |ui| {
                 is_done = ui.button("Close").clicked();
-                if ui.button("Use its configuration").clicked() {
+                let again = ui.button("Run again with changes");
+                if again
+                    .on_hover_text("Copy its settings into the configuration")
+                    .clicked()
+                {
                     actions.push(Action::UseSpecOf(run.id.clone()));
+                    is_done = true;
+                }
+                if ui.button("Edit the note").clicked() {
+                    actions.push(Action::EditLabels(run.id.clone()));
                     is_done = true;
                 }
                 if ui.button("Open folder").clicked() {
@@ -98,17 +108,20 @@ fn summary_ui(ui: &mut Ui, run: &Run, actions: &mut Vec<Action>) {
             }
             for (phase, summary) in &run.evaluations {
                 if let Some(accuracy) = headline(run, *phase) {
-                    let name = format!("{}, {}", summary.benchmark, phase.words());
+                    let split = run.spec.evaluation.split.name().to_lowercase();
+                    let name = format!("{}, {split}, {}", summary.benchmark, phase.words());
                     row(&name, accuracy.to_string());
                 }
             }
             if !run.labels.tags.is_empty() {
                 row("Tags", run.labels.tags_text());
             }
-            if !run.labels.note.is_empty() {
-                row("Note", run.labels.note.clone());
-            }
         });
+    if !run.labels.note.trim().is_empty() {
+        ui.add_space(GAP / 2.0);
+        group_title(ui, "Note");
+        markdown_ui(ui, &run.labels.note);
+    }
     for text in run.notes.iter().cloned() {
         weak_small(ui, text);
     }

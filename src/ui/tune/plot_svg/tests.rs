@@ -15,6 +15,7 @@ fn run() -> Run {
 fn drawn(run: &Run) -> [Drawn<'_>; 1] {
     [Drawn {
         run,
+        members: Vec::new(),
         colour: Color32::from_rgb(1, 2, 255),
         is_baseline: false,
     }]
@@ -114,6 +115,6 @@ fn axes_and_steps_are_those_of_the_plot() {
         assert!((y - (y0 + along * (y1 - y0))).abs() < 0.2, "{x} {y}");
     }
     // What is zoomed in on fills the picture.
-    let part = metric_svg(Metric::Loss, &drawn(&run), &linear(), Some((500, 600)));
+    let part = metric_svg(Metric::Loss, &drawn(&run), &linear(), Some((501.0, 598.0)));
     assert!(part.contains(">520</text>") && !part.contains(">0</text>"));
 }

@@ -1,0 +1,179 @@
+//! Prompts with what makes an answer to them right: a text that it has to be, or a
+//! regular expression that has to be found in it.
+
+use std::path::Path;
+
+use regex::{Regex, RegexBuilder};
+
+use super::lines::Source;
+use super::loaded::Loaded;
+use super::row::Row;
+use super::rows::Rows;
+use crate::error::Result;
+
+/// The fields of an entry that are read.
+const NAMES: [&str; 5] = ["prompt", "answer", "pattern", "completion", "id"];
+/// Bytes that one compiled expression may have.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+/// What ends a model's thoughts.
+const END_OF_THOUGHT: &str = "</think>";
+
+/// What makes an answer right.
+#[derive(Debug, Clone)]
+pub enum Check {
+    /// Without white space around both, the answer is this text.
+    Exact(String),
+    /// The regular expression is found in the answer. It is compiled when it is used:
+    /// files may hold many.
+    Pattern(String),
+}
+
+impl Check {
+    /// Whether `answer` is right; what was thought before it plays no part.
+    pub fn is_right(&self, answer: &str) -> bool {
+        let answer = match answer.rsplit_once(END_OF_THOUGHT) {
+            Some((_, answer)) => answer,
+            None => answer,
+        };
+        match self {
+            Self::Exact(text) => answer.trim() == text.trim(),
+            Self::Pattern(pattern) => {
+                compiled(pattern).is_ok_and(|pattern| pattern.is_match(answer))
+            }
+        }
+    }
+}
+
+/// The expression, if it can be used.
+fn compiled(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern)
+        .size_limit(MAX_PATTERN_BYTES)
+        .dfa_size_limit(MAX_PATTERN_BYTES)
+        .build()
+}
+
+/// A prompt whose answers can be checked.
+#[derive(Debug, Clone)]
+pub struct CheckedPrompt {
+    /// Its `id`, else the number of its line.
+    pub id: String,
+    /// What is asked.
+    pub prompt: String,
+    /// What makes an answer right.
+    pub check: Check,
+}
+
+/// Reads prompts with `answer` (or `completion`), a text, or `pattern`, a regular
+/// expression, in every form in which training data are read.
+///
+/// # Errors
+/// [`crate::Error::Input`] where no entry can be used; single bad entries are listed
+/// in the result.
+pub fn load_checked(path: impl AsRef<Path>) -> Result<Loaded<CheckedPrompt>> {
+    let path = path.as_ref();
+    let mut loaded = Loaded::default();
+    Rows::open(path, false)?.read(&NAMES, &mut loaded, checked)?;
+    loaded.check(path)
+}
+
+/// As [`load_checked`], of a file that is in memory; `name` stands for it in messages.
+///
+/// # Errors
+/// As [`load_checked`], less those of the system.
+pub fn read_checked(name: impl AsRef<Path>, bytes: &[u8]) -> Result<Loaded<CheckedPrompt>> {
+    let name = name.as_ref();
+    let mut loaded = Loaded::default();
+    Rows::Entries(Source::held(name, bytes)?).read(&NAMES, &mut loaded, checked)?;
+    loaded.check(name)
+}
+
+fn checked(number: u64, mut row: Row) -> Result<CheckedPrompt, String> {
+    let id = row.label("id")?.unwrap_or_else(|| format!("line/{number}"));
+    let prompt = row.text("prompt")?;
+    let (answer, completion) = (row.label("answer")?, row.label("completion")?);
+    let check = match (row.optional_text("pattern")?, answer.or(completion)) {
+        (Some(pattern), None) => match compiled(&pattern) {
+            Ok(_) => Check::Pattern(pattern),
+            Err(error) => {
+                let error = error.to_string();
+                let last = error.lines().last().unwrap_or_default();
+                return Err(format!(
+                    "`pattern` is no regular expression that can be used: {last}"
+                ));
+            }
+        },
+        (None, Some(answer)) => Check::Exact(answer),
+        (Some(_), Some(_)) => {
+            return Err("has both `pattern` and `answer`; keep the one that decides".into());
+        }
+        (None, None) => {
+            return Err(format!(
+                "has no `answer` and no `pattern` to check answers with; it has {}",
+                row.names()
+            ));
+        }
+    };
+    Ok(CheckedPrompt { id, prompt, check })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(lines: &str) -> Result<Loaded<CheckedPrompt>> {
+        read_checked("prompts.jsonl", lines.as_bytes())
+    }
+
+    #[test]
+    fn answers_are_compared_without_white_space_and_thoughts() {
+        let loaded = load(
+            "{\"prompt\": \"2+3?\", \"answer\": 5}\n\
+             {\"id\": \"b\", \"prompt\": \"Say yes\", \"pattern\": \"(?i)^\\\\s*yes\\\\b\"}\n\
+             {\"prompt\": \"Capital?\", \"completion\": \" Paris\\n\"}\n",
+        );
+        let items = loaded.unwrap().items;
+        let is_right = |idx: usize, text| items[idx].check.is_right(text);
+        assert_eq!(
+            (items[0].id.as_str(), items[1].id.as_str()),
+            ("line/1", "b")
+        );
+        assert!(is_right(0, " 5\n"));
+        assert!(!is_right(0, "55") && !is_right(0, "The answer is 5"));
+        assert!(is_right(0, "> 6? No.</think>\n5"));
+        assert!(!is_right(0, "5</think>\n6"));
+        assert!(is_right(1, " Yes, of course"));
+        assert!(!is_right(1, "No. Yes") && !is_right(1, "yesterday"));
+        assert!(is_right(2, "Paris"));
+    }
+
+    #[test]
+    fn entries_that_cannot_be_checked_are_named() {
+        let loaded = load(
+            "{\"prompt\": \"a\", \"answer\": \"b\"}\n\
+             {\"prompt\": \"a\", \"pattern\": \"(\"}\n\
+             {\"prompt\": \"a\"}\n\
+             {\"prompt\": \"a\", \"answer\": \"b\", \"pattern\": \"b\"}\n\
+             {\"answer\": \"b\"}\n\
+             {\"prompt\": \"a\", \"pattern\": \"(a{1000}){1000}\"}\n",
+        );
+        let loaded = loaded.unwrap();
+        assert_eq!(loaded.items.len(), 1);
+        let reasons: Vec<(u64, &str)> = loaded
+            .bad_lines
+            .iter()
+            .map(|bad| (bad.line, bad.reason.as_str()))
+            .collect();
+        assert_eq!(reasons.len(), 5, "{reasons:?}");
+        for (line, part) in [
+            (2, "is no regular expression"),
+            (3, "no `answer` and no `pattern`"),
+            (4, "has both"),
+            (5, "missing field `prompt`"),
+            (6, "is no regular expression"),
+        ] {
+            let of_line = reasons.iter().find(|(of, _)| *of == line).unwrap();
+            assert!(of_line.1.contains(part), "{of_line:?}");
+        }
+        load("{\"prompt\": \"a\"}\n").unwrap_err();
+    }
+}

@@ -1,0 +1,128 @@
+//! Runs that are watched from elsewhere: the program on both sides, and a stand-in for
+//! ssh between them.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{check_refused, gosling, texts};
+
+const SHORT: &str = "tune --preset cpu --device cpu --quiet --data arc --steps 4 --batch 2 \
+    --set evaluation.limit=4 --set evaluation.few_shot=0 --set training.validate_every=2";
+
+fn short_run(folder: &Path) {
+    let output = gosling(folder, SHORT);
+    assert!(output.status.success(), "{}", texts(&output).1);
+}
+
+/// A process that is gone when the test is.
+struct Gone(Child);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn runs_of_a_folder_are_watched_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    short_run(folder.path());
+    let output = gosling(folder.path(), "watch runs --into seen --until-over");
+    let (text, errors) = texts(&output);
+    assert!(output.status.success(), "{errors}");
+    assert!(text.contains("cpu-0001: step 4 of 4, loss "), "{text}");
+    let [there, here] = ["runs", "seen"].map(|of| folder.path().join(of).join("cpu-0001"));
+    for file in ["spec.ron", "metrics.jsonl"] {
+        let read = |folder: &Path| fs::read(folder.join(file)).unwrap();
+        assert_eq!(read(&there), read(&here), "{file}");
+    }
+    // Again into the same folder, and never over a run of this machine.
+    let again = gosling(folder.path(), "watch runs --into seen --until-over");
+    assert!(again.status.success(), "{}", texts(&again).1);
+    let output = gosling(folder.path(), "watch seen --into runs --until-over");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        texts(&output)
+            .1
+            .contains("is a run of this machine already")
+    );
+}
+
+#[test]
+fn places_that_are_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    // clap takes it for an option, and ssh would.
+    check_refused(
+        folder.path(),
+        "watch -- -oProxyCommand=x:runs",
+        2,
+        "names no host",
+    );
+    check_refused(folder.path(), "watch :runs", 2, "names no host");
+}
+
+/// A run on another machine, from before its first step to its end.
+#[cfg(unix)]
+#[test]
+fn a_run_is_followed_while_it_is_on() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("its runs")).unwrap();
+    // It says something of its own first, as logins do, and runs what it is told to.
+    let ssh = folder.path().join("ssh");
+    let script =
+        "#!/bin/sh\n[ \"$1 $2\" = \"-T me@there\" ] || exit 9\necho Welcome\nexec sh -c \"$3\"\n";
+    fs::write(&ssh, script).unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let watching = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .args(["watch", "me@there:its runs", "--program"])
+        .arg(env!("CARGO_BIN_EXE_gosling"))
+        .env("GOSLING_SSH", &ssh)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut watching = Gone(watching);
+    let lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
+    let mut tune = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    tune.args(SHORT.split_whitespace())
+        .args(["--runs", "its runs"])
+        .current_dir(folder.path());
+    assert!(tune.status().unwrap().success());
+    let (start, mut seen) = (Instant::now(), Vec::new());
+    for line in lines {
+        seen.push(line.unwrap());
+        assert!(start.elapsed() < Duration::from_secs(60), "{seen:#?}");
+        if seen.last().unwrap().contains("nobody works on it now") {
+            break;
+        }
+    }
+    let has = |part: &str| seen.iter().any(|line| line.contains(part));
+    assert!(has("cpu-0001: a process works on it"), "{seen:#?}");
+    assert!(has("cpu-0001: validation loss "), "{seen:#?}");
+    assert!(has("cpu-0001: step 4 of 4"), "{seen:#?}");
+}
+
+/// A machine that is not there, or has no such program.
+#[cfg(unix)]
+#[test]
+fn a_machine_without_the_program_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_gosling"))
+        .args(["watch", "there:runs"])
+        .env("GOSLING_SSH", "false")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let (_, errors) = texts(&output);
+    assert!(
+        errors.contains("there:runs: watch: it did not answer"),
+        "{errors}"
+    );
+}
