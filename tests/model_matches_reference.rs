@@ -263,5 +263,5 @@ fn gradients_of_adapters_match_pytorch_on_the_cpu() {
 
 #[test]
 fn gradients_of_adapters_match_pytorch_on_a_gpu() {
-    check_lora(&Device::wgpu(burn::tensor::DeviceKind::Cpu), false);
+    check_lora(&software_gpu(), false);
 }

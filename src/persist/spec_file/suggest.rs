@@ -17,7 +17,6 @@ const OTHER_NAMES: &[(&str, &[&str])] = &[
     ("learning_rate_lora", &["lr_lora", "lora_lr"]),
     ("rank", &["r", "lora_r", "lora_rank"]),
     ("alpha", &["lora_alpha"]),
-    ("targets", &["target_modules", "lora_targets"]),
     (
         "batch",
         &["bs", "batch_size", "micro_bsz", "bsz", "mini_batch"],
@@ -149,7 +148,7 @@ mod tests {
     use super::*;
     use crate::persist::spec_file::fields;
     use crate::protocol::run_spec::RunSpec;
-    use crate::tuning::spec::{DecorrelationSpec, LiftSpec, Method, OptimizerSpec};
+    use crate::tuning::spec::{DecorrelationSpec, LiftSpec, LoraSpec, Method, OptimizerSpec};
 
     #[test]
     fn abbreviations_come_before_letters() {
@@ -177,6 +176,8 @@ mod tests {
         };
         let mut known = fields(&spec).unwrap();
         spec.method = Method::Lifted(lift);
+        known.extend(fields(&spec).unwrap());
+        spec.method = Method::Lora(LoraSpec::default());
         known.extend(fields(&spec).unwrap());
         for optimizer in [
             "Sgd(momentum: 0.9)",

@@ -155,7 +155,7 @@ pub(super) const METHOD: &[Field] = &[
         .range(Range::above(0.0).up_to(MAX_ALPHA))
         .log_slider(1.0, 256.0)
         .hint("An adapter adds (α / rank) B A x. Twice the rank is usual for RWKV. Changing it is like changing the learning rate."),
-    Field::new("method.learning_rate_lora", "Learning rate of LoRA", |spec| {
+    Field::new("method.learning_rate_lora", "LoRA learning rate", |spec| {
         slot(&mut lora(spec)?.learning_rate_lora)
     })
     .range(Range::above(0.0).up_to(MAX_RATE))

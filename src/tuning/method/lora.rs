@@ -71,9 +71,14 @@ impl LoraGradients {
         Self(self.0.into_iter().map(|both| both.map(&f)).collect())
     }
 
+    /// A and B of every matrix in turn.
+    pub fn each(&self) -> impl Iterator<Item = &Tensor<4>> {
+        self.0.iter().flatten()
+    }
+
     /// The sum of all squares, `[1]`.
     pub fn square(&self) -> Tensor<1> {
-        square(self.0.iter().flatten())
+        square(self.each())
     }
 }
 

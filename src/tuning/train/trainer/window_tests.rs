@@ -4,7 +4,7 @@
 use super::lifted_tests::{literal, methods};
 use super::tests::{model, training};
 use super::*;
-use crate::tuning::spec::{LossOn, StandardSpec};
+use crate::tuning::spec::{LoraSpec, LossOn, StandardSpec};
 use crate::tuning::train::step_gradients::StepGradients;
 
 /// Texts of 77, 30 and 5 tokens behind token 0, whose answers end them, and one of 41
@@ -38,6 +38,10 @@ fn named(of: &StepGradients) -> Vec<(&'static str, Vec<f32>)> {
         ("loss", read_f32(of.loss.clone()).unwrap()),
         ("S_0", read_f32(of.state.clone()).unwrap()),
     ];
+    if let Some(lora) = &of.lora {
+        let each = lora.each().flat_map(|it| read_f32(it.clone()).unwrap());
+        all.push(("adapters", each.collect()));
+    }
     if let Some(lift) = &of.lift {
         all.push(("Z", read_f32(lift.weights.clone()).unwrap()));
         let optional = [("R", &lift.mixing), ("gate", &lift.gate)];
@@ -163,6 +167,21 @@ fn windows_of_lifted_states_give_the_gradients_of_whole_texts() {
     // The paper's recurrence runs away over long texts where many kernels fire, and
     // has tiny gradients where few do.
     check_windows(&literal(0.4), &device, false, &[16, 48], 1e-30);
+}
+
+/// Adapters too, in all layers and in some.
+#[test]
+fn windows_of_adapters_give_the_gradients_of_whole_texts() {
+    use crate::tuning::spec::Layers;
+    for (layers, recompute) in [(Layers::All, false), (Layers::Only(vec![0, 3]), true)] {
+        let method = Method::Lora(LoraSpec {
+            layers,
+            tune_s0: true,
+            rank: 4,
+            ..LoraSpec::default()
+        });
+        check_windows(&method, &Device::flex(), recompute, &[16, 48], 1e-6);
+    }
 }
 
 #[test]
