@@ -1,9 +1,8 @@
 //! Everything that can be acted on has a name for those who do not see it.
 
-use accesskit_consumer::FilterResult;
 use eframe::egui::accesskit::Role;
 use eframe::egui::vec2;
-use egui_kittest::kittest::{AccessKitNode, NodeT as _};
+use egui_kittest::kittest::NodeT as _;
 use gosling::runs::RunStore;
 use gosling::tuning::spec::{DecorrelationSpec, LiftSpec, Method};
 use gosling::ui::app::App;
@@ -16,10 +15,9 @@ use crate::fixtures;
 use crate::pictures::{app, harness};
 use crate::sweep::{shown, under_way};
 
-/// Whether something can be done with a node, by its role or by what it says.
-fn is_acted_on(node: &AccessKitNode<'_>) -> bool {
-    let is_control = matches!(
-        node.role(),
+fn is_acted_on(role: Role) -> bool {
+    matches!(
+        role,
         Role::Button
             | Role::CheckBox
             | Role::ComboBox
@@ -29,11 +27,7 @@ fn is_acted_on(node: &AccessKitNode<'_>) -> bool {
             | Role::SpinButton
             | Role::TextInput
             | Role::MultilineTextInput
-    );
-    // Text can be clicked to be selected; what it says is its value. Bars of scrolled
-    // areas are the toolkit's, and what lies in them is reached without them.
-    let is_text = matches!(node.role(), Role::Label | Role::ScrollBar);
-    is_control || (!is_text && node.is_clickable(&|_| FilterResult::Include))
+    )
 }
 
 /// What has no name in a window, by role and place.
@@ -46,7 +40,7 @@ fn unnamed(app: App, prepare: impl FnOnce(&mut egui_kittest::Harness<'_, App>)) 
     let mut n_seen = 0;
     for node in harness.root().children_recursive() {
         let of = node.accesskit_node();
-        if !is_acted_on(&of) || of.is_hidden() {
+        if !is_acted_on(of.role()) || of.is_hidden() {
             continue;
         }
         n_seen += 1;

@@ -11,7 +11,7 @@ use crate::ui::widgets::controls::{cut_middle, from_right, group_title, weak_sma
 /// Width of the names of runs.
 const NAME_WIDTH: f32 = 150.0;
 /// In less room the choices of lines are a menu.
-const FILTERS_WIDTH: f32 = 350.0;
+const FILTERS_WIDTH: f32 = 300.0;
 
 /// Which lines are listed.
 #[derive(Debug, Clone, Copy, Default)]

@@ -72,20 +72,19 @@ fn terms_ui(ui: &mut Ui, terms: &mut [MixTerm]) {
         .num_columns(3)
         .spacing([16.0, 6.0])
         .show(ui, |ui| {
-            for heading in ["State", "Weight", "Layers"] {
-                weak_small(ui, heading);
-            }
+            let headings = ["State", "Weight", "Layers"];
+            let [_, of_weight, of_layers] = headings.map(|text| weak_small(ui, text).id);
             ui.end_row();
             for term in terms {
                 ui.checkbox(&mut term.is_in, term.title.as_str());
                 let weight = DragValue::new(&mut term.weight)
                     .speed(0.01)
                     .range(-8.0..=8.0);
-                ui.add_enabled(term.is_in, weight);
+                ui.add_enabled(term.is_in, weight).labelled_by(of_weight);
                 let layers = TextEdit::singleline(&mut term.layers)
                     .hint_text("all, or as 0-5,8")
                     .desired_width(110.0);
-                ui.add_enabled(term.is_in, layers);
+                ui.add_enabled(term.is_in, layers).labelled_by(of_layers);
                 ui.end_row();
             }
         });
