@@ -223,7 +223,8 @@ fn a_sweep_from_start_to_table() {
     wait_for(&mut harness, "2 runs");
     harness.get_by_label("Start sweep").click();
     wait_for(&mut harness, "3 of 3 done");
-    harness.get_by_label("Table").click();
+    let of_sweep = harness.query_all_by_label("Table").last();
+    of_sweep.unwrap().click();
     wait_for(&mut harness, "Run sweep-1.0001");
     harness.get_by_label("Run sweep-1.0001").click();
     harness.run_steps(2);

@@ -14,6 +14,8 @@ use crate::ui::shared::action::Action;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::widgets::controls::{choice, within};
 
+/// Width of the choice of what stands beside the matrix, with its name.
+const BESIDE_WIDTH: f32 = 152.0;
 /// From which width on choices stand side by side.
 const WIDE: f32 = 560.0;
 
@@ -228,33 +230,36 @@ fn beside_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
         Beside::Step(step) => format!("step {step}"),
         Beside::Run(run) => run.0.clone(),
     };
-    let label = ui
-        .label("Beside")
-        .on_hover_text("A second matrix at its side: another head, another step or another run");
-    let width = 104.0;
-    let list = ComboBox::from_id_salt("beside")
-        .width(width)
-        .truncate()
-        .selected_text(&name);
-    let shown = within(ui, width, |ui| {
-        list.show_ui(ui, |ui| {
-            let beside = &mut settings.beside;
-            ui.selectable_value(beside, Beside::Nothing, "nothing");
-            let is_head = matches!(beside, Beside::Head(_));
-            if ui.selectable_label(is_head, "another head").clicked() && !is_head {
-                // The next one, so that there is something to compare at once.
-                let head = (place.head + 1) % n_head.max(1);
-                *beside = Beside::Head(Place { head, ..place });
-            }
-            for step in &run.snapshots {
-                ui.selectable_value(beside, Beside::Step(*step), format!("step {step}"));
-            }
-            for other in alike(run, store) {
-                ui.selectable_value(beside, Beside::Run(other.id.clone()), &other.id.0);
-            }
-        })
+    // The name and its list stay on one line.
+    within(ui, BESIDE_WIDTH, |ui| {
+        let label = ui.label("Beside").on_hover_text(
+            "A second matrix at its side: another head, another step or another run",
+        );
+        let width = 104.0;
+        let list = ComboBox::from_id_salt("beside")
+            .width(width)
+            .truncate()
+            .selected_text(&name);
+        let shown = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                let beside = &mut settings.beside;
+                ui.selectable_value(beside, Beside::Nothing, "nothing");
+                let is_head = matches!(beside, Beside::Head(_));
+                if ui.selectable_label(is_head, "another head").clicked() && !is_head {
+                    // The next one, so that there is something to compare at once.
+                    let head = (place.head + 1) % n_head.max(1);
+                    *beside = Beside::Head(Place { head, ..place });
+                }
+                for step in &run.snapshots {
+                    ui.selectable_value(beside, Beside::Step(*step), format!("step {step}"));
+                }
+                for other in alike(run, store) {
+                    ui.selectable_value(beside, Beside::Run(other.id.clone()), &other.id.0);
+                }
+            })
+        });
+        shown.response.labelled_by(label.id).on_hover_text(name);
     });
-    shown.response.labelled_by(label.id).on_hover_text(name);
     if let Beside::Head(place) = &mut settings.beside {
         place.layer = place.layer.min(n_layer.saturating_sub(1));
         place.head = place.head.min(n_head.saturating_sub(1));
