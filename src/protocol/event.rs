@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::evaluation_summary::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use super::head_requests::{Ablation, ValueLens};
+pub use super::run_id::RunId;
 use super::run_spec::RunSpec;
 pub use super::step_metrics::{
     DecorrelationMetrics, LiftMetrics, LiteralMetrics, LoraMetrics, StepMetrics,
@@ -13,10 +14,6 @@ pub use super::step_metrics::{
 use crate::model::BytesRead;
 use crate::tuning::inspect::diagnosis::Diagnosis;
 use crate::tuning::train::rate_finder::RateFinding;
-
-/// Names a run; also the name of its folder.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct RunId(pub String);
 
 /// What happened in the worker. A receiver names the branch that it cares for.
 #[derive(Debug, Clone, PartialEq)]

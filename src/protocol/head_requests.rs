@@ -1,7 +1,7 @@
 //! Questions about the heads of a state: which tokens its directions point to, and what
 //! each head is worth. Asked for by someone who watches.
 
-use super::event::RunId;
+use super::run_id::RunId;
 use super::run_spec::RunSpec;
 use super::trace::TraceFrom;
 use crate::model::tokenizer::TokenText;

@@ -16,4 +16,5 @@ mod absolute;
 pub(crate) mod any_float;
 mod evaluation_summary;
 mod made_from;
+mod run_id;
 mod step_metrics;

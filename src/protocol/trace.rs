@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::event::RunId;
+use super::run_id::RunId;
 use super::run_spec::RunSpec;
 use crate::model::tokenizer::TokenText;
 use crate::tuning::inspect::trajectory::{Place, Trajectory};

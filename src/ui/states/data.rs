@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::persist::run_folder::snapshot_file;
 use crate::protocol::event::RunId;
 use crate::protocol::latest::{Latest, StateSnapshot};
-use crate::protocol::trace::{TraceAnswer, TraceRequest, Traced};
+use crate::protocol::trace::{TraceAnswer, TraceFrom, TraceRequest, Traced};
 use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::inspect::trajectory::Place;
@@ -296,6 +296,21 @@ pub(crate) fn read(key: &StateKey, folder: PathBuf) -> Result<Tuned> {
         Source::Final | Source::Live => locate_state(folder)?,
     };
     Ok(read_tuned(file, None)?.0)
+}
+
+/// Where the worker finds a state.
+pub(super) fn state_from(run: &Run, of: &StateKey) -> TraceFrom {
+    let folder = run.folder.clone();
+    match of.source {
+        Source::Snapshot => TraceFrom::Snapshot {
+            folder,
+            step: of.step,
+        },
+        Source::Live | Source::Final => TraceFrom::Newest {
+            run: run.id.clone(),
+            folder,
+        },
+    }
 }
 
 #[cfg(test)]

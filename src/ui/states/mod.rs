@@ -5,6 +5,7 @@ pub(crate) mod controls;
 pub(crate) mod data;
 pub(crate) mod grid;
 pub(crate) mod head_jobs;
+mod head_questions;
 pub(crate) mod images;
 pub(crate) mod large;
 pub(crate) mod lens;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use eframe::egui::Context;
 
-use super::data::{GridKey, MatrixImageKey, Source, StateKey, read};
+use super::data::{GridKey, MatrixImageKey, StateKey, read, state_from};
 use super::images::{HeadGrid, MatrixImage};
 use super::settings::{Beside, CompareWith, StatesSettings};
 use super::state::{Answer, States};
@@ -194,21 +194,6 @@ fn beside<'a>(
         Beside::Head(place) => Some((run, settings.step, *place)),
         Beside::Step(step) => Some((run, Some(*step), settings.place())),
         Beside::Run(other) => Some((store.get(other)?, settings.step, settings.place())),
-    }
-}
-
-/// Where the worker finds a state.
-pub(super) fn state_from(run: &Run, of: &StateKey) -> TraceFrom {
-    let folder = run.folder.clone();
-    match of.source {
-        Source::Snapshot => TraceFrom::Snapshot {
-            folder,
-            step: of.step,
-        },
-        Source::Live | Source::Final => TraceFrom::Newest {
-            run: run.id.clone(),
-            folder,
-        },
     }
 }
 

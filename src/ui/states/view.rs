@@ -11,7 +11,7 @@
 //! | `large.rs`, `pane.rs` | one head or two beside each other, with zoom and profiles |
 //! | `numbers.rs` | statistics, histogram and singular values |
 //! | `lens.rs` | the value directions of a head in tokens |
-//! | `head_jobs.rs` | what the worker is asked about heads |
+//! | `head_jobs.rs`, `head_questions.rs` | what was asked about heads; what the worker is asked |
 
 use eframe::egui::{RichText, Ui};
 
