@@ -128,8 +128,8 @@ fn records_are_read_back() {
     assert_eq!(read_metrics(folder.path()).unwrap(), (one_of_each(), 0));
     let text = std::fs::read_to_string(folder.path()).unwrap();
     assert_eq!(text.lines().count(), one_of_each().len());
-    let third = text.lines().nth(2).unwrap();
-    assert!(third.starts_with(r#"{"kind":"step","step":1,"loss":0.75,"grad_norm":"inf""#));
+    let fourth = text.lines().nth(3).unwrap();
+    assert!(fourth.starts_with(r#"{"kind":"step","step":1,"loss":0.75,"grad_norm":"inf""#));
 }
 
 #[test]
@@ -205,8 +205,8 @@ fn truncation_keeps_what_still_holds() {
     file.truncate_after(1).unwrap();
     file.append(&step(2, 9.0)).unwrap();
     let all = one_of_each();
-    let mut want = all[..4].to_vec();
-    want.extend([all[5].clone(), step(2, 9.0)]);
+    let mut want = all[..5].to_vec();
+    want.extend([all[6].clone(), step(2, 9.0)]);
     assert_eq!(read_metrics(folder.path()).unwrap(), (want, 0));
 }
 
@@ -214,6 +214,7 @@ fn truncation_keeps_what_still_holds() {
 fn lines_keep_their_form() {
     for line in [
         r#"{"kind":"step","step":3,"loss":0.75,"grad_norm":"inf","state_norm":1.5,"learning_rate":0.8,"tokens":12,"secs":0.25}"#,
+        r#"{"kind":"costs","trained":98304,"memory":1048576}"#,
         r#"{"kind":"validation","step":50,"loss":"NaN","best":false}"#,
         r#"{"kind":"validation","step":50,"loss":0.5,"accuracy":{"name":"strict","n_correct":1,"n_items":2},"best":true}"#,
         r#"{"kind":"export","step":7,"path":"state.safetensors","bytes":393216}"#,
