@@ -386,7 +386,9 @@ fn n_in_row(ui: &Ui) -> usize {
     };
     let mut room = ui.available_width() - right;
     let all: f32 = Tab::ALL.into_iter().map(|tab| width(tab.name())).sum();
-    if all - spacing.item_spacing.x <= room {
+    // Nothing follows the last one, and the room at the right is counted with the space
+    // in front of it.
+    if all - 2.0 * spacing.item_spacing.x <= room {
         return Tab::ALL.len();
     }
     room -= width("Views");
