@@ -63,9 +63,7 @@ fn setup_ui(
         "Prompts",
     );
     ui.horizontal(|ui| {
-        ui.label("Compare with");
-        other_ui(ui, workspace, playground);
-        ui.label("Template");
+        other_ui(ui, "Compare with", workspace, playground);
         template_ui(ui, &mut playground.settings.template);
         let label = ui.label("System").id;
         let system = TextEdit::singleline(&mut playground.settings.system)

@@ -1,6 +1,6 @@
 //! A conversation beside another one: what was said and what came back.
 
-use eframe::egui::{Align, Frame, Label, Layout, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::{Align, Frame, Label, Layout, Response, RichText, ScrollArea, TextEdit, Ui};
 
 use super::chat::{as_json_line, as_text};
 use super::state::Playground;
@@ -13,6 +13,9 @@ use crate::ui::shell::theme::palette;
 use crate::ui::widgets::choices::pick;
 use crate::ui::widgets::controls::{from_right, group_title, weak_small};
 
+/// The width of a choice beside others.
+const CHOICE_WIDTH: f32 = 130.0;
+
 /// What the conversation is about, its template, and who answers on the left.
 pub fn chat_bar_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playground) {
     ui.horizontal(|ui| {
@@ -22,10 +25,8 @@ pub fn chat_bar_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playgrou
             .hint_text("What the conversation is about")
             .desired_width(width);
         ui.add(system).labelled_by(label);
-        ui.label("Template");
         template_ui(ui, &mut playground.settings.template);
-        ui.label("Left");
-        other_ui(ui, workspace, playground);
+        other_ui(ui, "Left", workspace, playground);
         let is_empty = playground.turns.is_empty();
         let anew = ui.add_enabled(!is_empty, eframe::egui::Button::new("New chat"));
         if anew.on_hover_text("Forget the turns so far").clicked() {
@@ -34,7 +35,9 @@ pub fn chat_bar_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playgrou
     });
 }
 
+/// What stands around the turns.
 pub fn template_ui(ui: &mut Ui, chosen: &mut Option<Template>) {
+    let label = ui.label("Template").id;
     // Without a template there are no turns, and a file is chosen in the configuration.
     let chat = Template::BUILT_IN.into_iter();
     let chat: Vec<Template> = chat.filter(|it| *it != Template::Plain).collect();
@@ -42,12 +45,24 @@ pub fn template_ui(ui: &mut Ui, chosen: &mut Option<Template>) {
     names.extend(chat.iter().map(Choice::name));
     let shown = chosen.as_ref().map_or(names[0].clone(), Choice::name);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    pick(ui, "chat template", &shown, &names, |idx| {
+    let choose = |idx: usize| {
         *chosen = idx.checked_sub(1).and_then(|idx| chat.get(idx)).cloned();
-    });
+    };
+    narrow(ui, |ui| pick(ui, "chat template", &shown, &names, choose)).labelled_by(label);
 }
 
-pub fn other_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playground) {
+/// A choice takes all the room that there is, and others stand beside it.
+fn narrow(ui: &mut Ui, choice: impl FnOnce(&mut Ui) -> Response) -> Response {
+    ui.scope(|ui| {
+        ui.set_max_width(CHOICE_WIDTH);
+        choice(ui)
+    })
+    .inner
+}
+
+/// Who answers beside the state of the selected run.
+pub fn other_ui(ui: &mut Ui, name: &str, workspace: &Workspace, playground: &mut Playground) {
+    let label = ui.label(name).id;
     let focused = workspace.focused_run().map(|run| run.id.clone());
     let runs = workspace.store.runs().iter();
     let runs = runs.filter(|run| !run.exported.is_empty() && Some(&run.id) != focused.as_ref());
@@ -59,9 +74,10 @@ pub fn other_ui(ui: &mut Ui, workspace: &Workspace, playground: &mut Playground)
     let mut names = vec!["Untuned"];
     names.extend(titles.iter().map(String::as_str));
     let shown = place.map_or(names[0], |place| titles[place].as_str());
-    pick(ui, "left", shown, &names, |idx| {
+    let choose = |idx: usize| {
         playground.other = idx.checked_sub(1).and_then(|idx| ids.get(idx)).cloned();
-    });
+    };
+    narrow(ui, |ui| pick(ui, "left", shown, &names, choose)).labelled_by(label);
 }
 
 /// Both conversations, the newest turn last. `texts` are the answers on their way.
