@@ -14,7 +14,7 @@ pub(super) const FORMAT: &str = "gosling-samples-1";
 /// answers of other settings are not gone on with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// [`FORMAT`].
+    /// `FORMAT`.
     pub format: String,
     /// What is asked.
     pub source: SourceMark,
