@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::atomic::write_atomic;
 use crate::colormap::{ColourMap, Limits, Rgb, Scale};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tuning::inspect::head_matrices::Matrix;
 use crate::tuning::states::state_file::TunedState;
 
@@ -105,9 +105,11 @@ pub(crate) fn write_rgb_png(
 ///
 /// # Errors
 /// [`crate::error::Error::Io`] if it is too large for a PNG.
+#[cfg(feature = "gui")]
 pub(crate) fn rgb_png(width: usize, pixels: &[Rgb]) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    encode(&mut bytes, width, pixels, "").map_err(|error| Error::io("encode", "picture", error))?;
+    encode(&mut bytes, width, pixels, "")
+        .map_err(|error| crate::error::Error::io("encode", "picture", error))?;
     Ok(bytes)
 }
 
