@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fold::export_folded;
-use lora::{AdapterFormat, Asked, Destination, export_lora};
+use lora::{AdapterFormat, Destination, LoraExport, export_lora};
 use numbers::export_numbers;
 
 use super::model_arguments::times;
@@ -103,7 +103,7 @@ fn export_adapters(arguments: &ExportArguments, format: AdapterFormat) -> Result
         let reason = "fits a plain S_0; choose a format of states";
         return Err(Error::spec("--fold", reason));
     }
-    let asked = Asked {
+    let asked = LoraExport {
         format,
         output: &arguments.output,
         model: arguments.model.as_deref(),

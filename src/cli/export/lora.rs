@@ -55,7 +55,7 @@ impl FromStr for Destination {
 }
 
 /// How the adapters are written.
-pub(super) struct Asked<'a> {
+pub(super) struct LoraExport<'a> {
     pub format: AdapterFormat,
     pub output: &'a Path,
     /// The model, where it is named.
@@ -70,7 +70,7 @@ pub(super) struct Asked<'a> {
 ///
 /// # Errors
 /// What is wrong with the file or the model, and what cannot be written.
-pub(super) fn export_lora(file: &Path, asked: &Asked<'_>) -> Result<()> {
+pub(super) fn export_lora(file: &Path, asked: &LoraExport<'_>) -> Result<()> {
     let (tuned, metadata) = read_tuned(file, None)?;
     let n_layer = tuned.state.n_layer;
     let has_state = tuned.state.layers.iter().flatten().any(|x| *x != 0.0);
@@ -79,7 +79,7 @@ pub(super) fn export_lora(file: &Path, asked: &Asked<'_>) -> Result<()> {
         return Err(Error::input(file, "adapters", reason));
     };
     let lora = lora.scaled(asked.alpha);
-    let Asked {
+    let LoraExport {
         format,
         output,
         model,
@@ -111,7 +111,12 @@ pub(super) fn export_lora(file: &Path, asked: &Asked<'_>) -> Result<()> {
 }
 
 /// Writes the model with the adapters in it.
-fn merge(file: &Path, lora: &LoraValues, metadata: &Metadata, asked: &Asked<'_>) -> Result<()> {
+fn merge(
+    file: &Path,
+    lora: &LoraValues,
+    metadata: &Metadata,
+    asked: &LoraExport<'_>,
+) -> Result<()> {
     let source = run_spec(metadata).map(|spec| spec.model.checkpoint);
     let checkpoint = match (asked.model, source) {
         (Some(path), _) => Checkpoint::open(path)?,

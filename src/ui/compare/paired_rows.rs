@@ -279,7 +279,7 @@ pub fn table(groups: &[(String, Vec<PairedRow>)], baseline: &str) -> Table {
                     Cell::Count(comparison.count(Change::Broken) as u64),
                     Cell::Scientific(comparison.p_value),
                 ],
-                Against::Baseline(Compared::Waiting | Compared::Refused(_))
+                Against::Baseline(Compared::Pending | Compared::Refused(_))
                 | Against::Nothing
                 | Against::IsBaseline => [Cell::Empty, Cell::Empty, Cell::Empty],
             };

@@ -121,7 +121,7 @@ fn row_ui(cells: &mut Cells<'_>, row: &PairedRow, selection: &Selection) -> Opti
             });
             return None;
         }
-        Against::Baseline(Compared::Waiting) => {
+        Against::Baseline(Compared::Pending) => {
             cells.cell(Align::Min, |ui| ui.label(RichText::new("…").weak()));
             return None;
         }

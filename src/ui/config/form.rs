@@ -38,7 +38,7 @@ pub(crate) struct FormContext<'a> {
 }
 
 /// What stands between the form and a run.
-struct Asked<'a> {
+struct StartContext<'a> {
     problem: Option<&'a Problem>,
     is_busy: bool,
 }
@@ -59,7 +59,7 @@ pub(crate) fn config_form_ui(
         .frame(eframe::egui::Frame::new())
         .resizable(false);
     start.show(ui, |ui| {
-        let asked = Asked {
+        let asked = StartContext {
             problem: problem.as_ref(),
             is_busy,
         };
@@ -190,8 +190,13 @@ fn about(text: &str) -> String {
 }
 
 /// What the run takes, and the button that begins it.
-fn start_ui(ui: &mut Ui, draft: &RunSpec, config: &Config, asked: &Asked<'_>) -> Vec<Action> {
-    let Asked { problem, is_busy } = *asked;
+fn start_ui(
+    ui: &mut Ui,
+    draft: &RunSpec,
+    config: &Config,
+    asked: &StartContext<'_>,
+) -> Vec<Action> {
+    let StartContext { problem, is_busy } = *asked;
     ui.add_space(6.0);
     // Start stays where it is while these come and go.
     let height = small_lines(ui, N_LINES);

@@ -92,7 +92,7 @@ pub fn items_ui(ui: &mut Ui, workspace: &mut Workspace, items: &mut Items) {
         rule: settings.rule,
     };
     match measured.compared(&pair) {
-        Compared::Waiting => empty_state(ui, "Comparing", "It takes a moment."),
+        Compared::Pending => empty_state(ui, "Comparing", "It takes a moment."),
         Compared::Refused(reason) => {
             empty_state(ui, "These evaluations are not comparable", &reason)
         }

@@ -78,7 +78,7 @@ pub struct ItemsPair {
 #[derive(Debug, Clone)]
 pub(crate) enum Compared {
     /// It is being worked out.
-    Waiting,
+    Pending,
     /// They are of the same items.
     Done(Arc<Comparison>),
     /// They are not, and why.
@@ -86,7 +86,7 @@ pub(crate) enum Compared {
 }
 
 enum Reading {
-    Asked,
+    Requested,
     Done(EvaluationFiles),
 }
 
@@ -167,7 +167,7 @@ impl EvaluationCache {
             Some((known, _)) => *known = stamp.clone(),
             None => {
                 self.runs
-                    .insert(run.id.clone(), (stamp.clone(), Reading::Asked));
+                    .insert(run.id.clone(), (stamp.clone(), Reading::Requested));
             }
         }
         Some((stamp, run.folder.clone()))
@@ -197,15 +197,15 @@ impl EvaluationCache {
     pub fn files(&self, run: &RunId) -> Option<&[Arc<EvaluationFile>]> {
         match self.runs.get(run) {
             Some((_, Reading::Done(read))) => Some(&read.files),
-            Some((_, Reading::Asked)) | None => None,
+            Some((_, Reading::Requested)) | None => None,
         }
     }
 
     /// Whether something is being read or worked out.
     pub fn is_waiting(&self) -> bool {
-        let is_asked = |(_, reading): &(Stamp, Reading)| matches!(reading, Reading::Asked);
+        let is_asked = |(_, reading): &(Stamp, Reading)| matches!(reading, Reading::Requested);
         let is_waiting =
-            |(_, compared): &(EvaluationPair, Compared)| matches!(compared, Compared::Waiting);
+            |(_, compared): &(EvaluationPair, Compared)| matches!(compared, Compared::Pending);
         self.runs.values().any(is_asked) || self.pairs.values().any(is_waiting)
     }
 
@@ -213,7 +213,7 @@ impl EvaluationCache {
     pub fn problem(&self, run: &RunId) -> Option<&str> {
         match self.runs.get(run) {
             Some((_, Reading::Done(read))) => read.problem.as_deref(),
-            Some((_, Reading::Asked)) | None => None,
+            Some((_, Reading::Requested)) | None => None,
         }
     }
 
@@ -223,9 +223,9 @@ impl EvaluationCache {
             return compared.clone();
         }
         self.pairs
-            .insert(pair.key(), (pair.clone(), Compared::Waiting));
+            .insert(pair.key(), (pair.clone(), Compared::Pending));
         self.asked.push(pair.clone());
-        Compared::Waiting
+        Compared::Pending
     }
 
     /// Takes in a comparison.
@@ -245,7 +245,7 @@ impl EvaluationCache {
             .values()
             .filter_map(|(_, reading)| match reading {
                 Reading::Done(read) => Some(&read.files),
-                Reading::Asked => None,
+                Reading::Requested => None,
             })
             .flatten()
             .map(|file| Arc::as_ptr(file) as usize)
