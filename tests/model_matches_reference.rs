@@ -10,7 +10,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use gosling::model::adapter::{AdapterGradient, AdapterTarget};
 use gosling::model::checkpoint::Checkpoint;
 use gosling::model::state::ModelState;
-use gosling::model::{LossOptions, ModelConfig, Rwkv7, TapeOptions, mini};
+use gosling::model::{LayerGradients, LossOptions, ModelConfig, Rwkv7, TapeOptions, mini};
 use gosling::tuning::method::lora_values::{LoraFactors, LoraValues};
 use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::states::state_file::TunedState;
@@ -95,10 +95,6 @@ fn mini_model_matches_the_rwkv_package_on_the_cpu() {
 
 /// The software adapter that stands for a GPU where there is none.
 fn software_gpu() -> Device {
-    // Settles what the kernels of every adapter are compiled to.
-    for adapter in gosling::kernels::device::list_adapters() {
-        gosling::kernels::device::language_of(&adapter);
-    }
     Device::wgpu(burn::tensor::DeviceKind::Cpu)
 }
 
@@ -113,19 +109,14 @@ fn tiny_model_matches_the_rwkv_package_on_a_gpu() {
     check(&tiny(), &Golden::open("tiny.safetensors"), &device);
 }
 
-/// The loss and its gradients in S_0 of every layer, against PyTorch.
-fn check_objective(device: &Device, recompute: bool) {
-    let golden = Golden::open("objective.safetensors");
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap();
-    let config = model.config();
-    let (h, n) = (config.n_head, config.head_size);
-    let wkv = (0..config.n_layer).map(|layer| {
-        let values: Vec<f32> = (0..h * n * n)
-            .map(|i| (0.05 * (0.37 * i as f64 + layer as f64).sin()) as f32)
-            .collect();
-        Tensor::from_data(TensorData::new(values, [1, h, n, n]), device)
-    });
-    let state = ModelState::with_wkv(config, 2, wkv.collect(), device);
+/// The loss of a golden's two texts from `state`, against PyTorch; its gradients.
+fn check_loss(
+    model: &Rwkv7,
+    state: ModelState,
+    golden: &Golden,
+    device: &Device,
+    recompute: bool,
+) -> Vec<LayerGradients> {
     let ids: Vec<i32> = golden.i64("tokens").iter().map(|id| *id as i32).collect();
     let tokens = Tensor::from_data(TensorData::new(ids, [2, 48]), device);
     let mask = golden.f32("mask");
@@ -146,6 +137,23 @@ fn check_objective(device: &Device, recompute: bool) {
     let gradients = model.backward(tape, loss.dx.unwrap(), None);
     let sum = values(loss.sum)[0] * scale;
     assert_close("loss", &[sum], &golden.f32("loss"), 1e-4, 1e-5);
+    gradients
+}
+
+/// The loss and its gradients in S_0 of every layer, against PyTorch.
+fn check_objective(device: &Device, recompute: bool) {
+    let golden = Golden::open("objective.safetensors");
+    let model = Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap();
+    let config = model.config();
+    let (h, n) = (config.n_head, config.head_size);
+    let wkv = (0..config.n_layer).map(|layer| {
+        let values: Vec<f32> = (0..h * n * n)
+            .map(|i| (0.05 * (0.37 * i as f64 + layer as f64).sin()) as f32)
+            .collect();
+        Tensor::from_data(TensorData::new(values, [1, h, n, n]), device)
+    });
+    let state = ModelState::with_wkv(config, 2, wkv.collect(), device);
+    let gradients = check_loss(&model, state, &golden, device, recompute);
     let norms = golden.f32("grad_norm");
     for (layer, gradient) in gradients.into_iter().enumerate() {
         let got = values(gradient.state);
@@ -213,26 +221,7 @@ fn check_lora(device: &Device, recompute: bool) {
     }
     tuned.lora = Some(golden_adapters(config));
     let state = tuned.start(device).state(config, 2, device);
-    let ids: Vec<i32> = golden.i64("tokens").iter().map(|id| *id as i32).collect();
-    let tokens = Tensor::from_data(TensorData::new(ids, [2, 48]), device);
-    let mask = golden.f32("mask");
-    let at: Vec<u32> = (0..96).filter(|at| mask[*at as usize] == 1.0).collect();
-    let ids = golden.i64("targets");
-    let targets: Vec<u32> = at.iter().map(|at| ids[*at as usize] as u32).collect();
-    let options = TapeOptions {
-        first_layer: 0,
-        recompute,
-    };
-    let (x, tape) = model.forward_taped(tokens, state, options);
-    let scale = 1.0 / at.len() as f32;
-    let options = LossOptions {
-        gradient_scale: Some(scale),
-        l2wrap: false,
-    };
-    let loss = model.loss(x, &at, &targets, options);
-    let gradients = model.backward(tape, loss.dx.unwrap(), None);
-    let sum = values(loss.sum)[0] * scale;
-    assert_close("loss", &[sum], &golden.f32("loss"), 1e-4, 1e-5);
+    let gradients = check_loss(&model, state, &golden, device, recompute);
     let norm = |x: &[f32]| x.iter().map(|x| x * x).sum::<f32>().sqrt();
     let norms = golden.f32("state_grad_norm");
     for (layer, gradient) in gradients.into_iter().enumerate() {

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn products_are_right_on_the_cpu_and_on_a_gpu() {
-        for device in [Device::flex(), crate::kernels::device::software_gpu()] {
+        for device in [Device::flex(), Device::wgpu(burn::tensor::DeviceKind::Cpu)] {
             for check in checks(multiplies_in_half(&device)) {
                 let outcome = run(&check, &device);
                 assert!(outcome.passed, "{outcome:?}");

@@ -15,7 +15,6 @@ mod wkv7;
 
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 
-use gosling::kernels::device::{language_of, list_adapters};
 use support::assert_close;
 
 /// Values by name.
@@ -38,10 +37,6 @@ fn u<const D: usize>(
 
 /// The software adapter that stands for a GPU where there is none.
 fn software_gpu() -> Device {
-    // Settles what the kernels of every adapter are compiled to.
-    for adapter in list_adapters() {
-        language_of(&adapter);
-    }
     Device::wgpu(DeviceKind::Cpu)
 }
 

@@ -1,23 +1,32 @@
 //! Training data from the model, by the dialog and the program behind it.
 
+use std::path::Path;
+
+use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use gosling::data::Template;
 use gosling::protocol::run_spec::DataSource;
+use gosling::ui::app::App;
 use gosling::ui::shared::action::Action;
 
 use crate::click_through::{click, small_spec, wait, window};
 use crate::pictures::wait_for;
 
-#[test]
-fn answers_of_the_model_become_the_data_of_the_configuration() {
-    let runs = tempfile::tempdir().unwrap();
-    let mut harness = window(runs.path(), small_spec());
+/// The window with the dialog open, and the program that draws the answers.
+fn opened(runs: &Path) -> Harness<'static, App> {
+    let mut harness = window(runs, small_spec());
     let ctx = harness.ctx.clone();
     harness.state_mut().apply(Action::OpenSampling, &ctx);
     wait_for(&mut harness, "Training data from the model");
-    let app = harness.state_mut();
-    app.sampling.program = env!("CARGO_BIN_EXE_gosling").into();
-    let asked = app.sampling.open.as_mut().unwrap();
+    harness.state_mut().sampling.program = env!("CARGO_BIN_EXE_gosling").into();
+    harness
+}
+
+#[test]
+fn answers_of_the_model_become_the_data_of_the_configuration() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = opened(runs.path());
+    let asked = harness.state_mut().sampling.open.as_mut().unwrap();
     assert!(asked.is_benchmark() && asked.state.is_none());
     asked.questions = "arc".into();
     asked.limit = 12;
@@ -46,13 +55,8 @@ fn answers_of_the_model_become_the_data_of_the_configuration() {
 #[test]
 fn what_cannot_be_asked_is_said_in_the_dialog() {
     let runs = tempfile::tempdir().unwrap();
-    let mut harness = window(runs.path(), small_spec());
-    let ctx = harness.ctx.clone();
-    harness.state_mut().apply(Action::OpenSampling, &ctx);
-    wait_for(&mut harness, "Training data from the model");
-    let app = harness.state_mut();
-    app.sampling.program = env!("CARGO_BIN_EXE_gosling").into();
-    let asked = app.sampling.open.as_mut().unwrap();
+    let mut harness = opened(runs.path());
+    let asked = harness.state_mut().sampling.open.as_mut().unwrap();
     asked.questions = "nowhere.jsonl".into();
     asked.path = runs.path().join("own.jsonl").display().to_string();
     harness.run_steps(2);

@@ -41,16 +41,6 @@ pub use quiet::quiet_drivers;
 pub(super) use refusal::too_large;
 pub use refusal::{says_out_of_memory, says_too_large, take_refusal};
 
-/// The software adapter that stands for a GPU where there is none. Asking for the
-/// language of every adapter settles what its kernels are compiled to.
-#[cfg(test)]
-pub(crate) fn software_gpu() -> Device {
-    for adapter in list_adapters() {
-        language_of(&adapter);
-    }
-    Device::wgpu(burn::tensor::DeviceKind::Cpu)
-}
-
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum DeviceChoice {

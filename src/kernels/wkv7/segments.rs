@@ -128,7 +128,7 @@ pub(super) fn state_of_segments(
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Distribution;
+    use burn::tensor::{Device, DeviceKind, Distribution};
 
     use super::*;
     use crate::kernels::lifted::gpu;
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn random(size: usize, n_tokens: usize, low: f64, high: f64) -> Tensor<4> {
-        let device = crate::kernels::device::software_gpu();
+        let device = Device::wgpu(DeviceKind::Cpu);
         let shape = [2, n_tokens, 2, size];
         Tensor::random(shape, Distribution::Uniform(low, high), &device)
     }

@@ -512,7 +512,7 @@ pub fn physical_device(adapter: &Adapter, info: &wgpu::AdapterInfo) -> Option<Ph
     Some(physical)
 }
 
-/// Changed here, see `CHANGES.md`: which Vulkan adapters get SPIR-V; all of them unless it is set.
+/// Changed here, see `CHANGES.md`: which Vulkan adapters get SPIR-V; unless it is set, all but software ones, which crash on it.
 static SPIRV_FOR: std::sync::OnceLock<fn(&wgpu::AdapterInfo) -> bool> = std::sync::OnceLock::new();
 
 /// Changed here, see `CHANGES.md`: sets which Vulkan adapters get SPIR-V kernels, the others get WGSL.
@@ -524,10 +524,12 @@ pub fn set_spirv_for(choice: fn(&wgpu::AdapterInfo) -> bool) {
 /// Changed here, see `CHANGES.md`: whether an adapter's kernels are SPIR-V.
 #[cfg(feature = "spirv")]
 fn takes_spirv(adapter: &Adapter) -> bool {
+    let info = adapter.get_info();
     is_vulkan(adapter)
-        && SPIRV_FOR
-            .get()
-            .is_none_or(|choice| choice(&adapter.get_info()))
+        && match SPIRV_FOR.get() {
+            Some(choice) => choice(&info),
+            None => info.device_type != wgpu::DeviceType::Cpu,
+        }
 }
 
 #[cfg(feature = "spirv")]

@@ -186,7 +186,7 @@ fn windows_of_adapters_give_the_gradients_of_whole_texts() {
 
 #[test]
 fn windows_on_a_gpu_give_the_gradients_of_whole_texts() {
-    let device = crate::kernels::device::software_gpu();
+    let device = Device::wgpu(burn::tensor::DeviceKind::Cpu);
     let all = standard(crate::tuning::spec::Layers::All);
     check_windows(&all, &device, false, &[48], 1e-6);
     // One that decays, with a trained R.
