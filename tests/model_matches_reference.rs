@@ -126,6 +126,7 @@ fn check_loss(
     let options = TapeOptions {
         first_layer: 0,
         recompute,
+        token_shifts: false,
     };
     let (x, tape) = model.forward_taped(tokens, state, options);
     let scale = 1.0 / at.len() as f32;

@@ -179,6 +179,7 @@ impl<'a> Engine<'a> {
         let options = TapeOptions {
             first_layer,
             recompute: false,
+            token_shifts: false,
         };
         let state = states.before(&batch.states);
         let state = state.with_padding(batch.real.clone());

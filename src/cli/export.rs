@@ -19,7 +19,7 @@ use crate::model::checkpoint::{Checkpoint, TensorDType};
 use crate::model::official_file::{OfficialFormat, write_official};
 use crate::tuning::states::lift_bundle::{Exportable, exportable};
 use crate::tuning::states::state_file::{
-    ExportFormat, Orientation, PthDType, export, left_out, locate_state,
+    ExportFormat, Orientation, PthDType, SHIFTS_NOTE, export, left_out, locate_state,
 };
 use crate::worker::folding::FoldOptions;
 
@@ -164,6 +164,9 @@ fn export_state(arguments: &ExportArguments, to: ExportFormat) -> Result<()> {
     let Exportable {
         state, metadata, ..
     } = exportable;
+    if state.has_shifts() {
+        eprintln!("gosling: {SHIFTS_NOTE}");
+    }
     let (report, companion) = export(&state, &metadata, format, output, *force)?;
     let scale = match times(*alpha).as_str() {
         "" => String::new(),

@@ -381,12 +381,6 @@ impl ModelArguments {
             None => self.choice.clone(),
         };
         let stored = StoredState::read(&path, self.orientation, &choice.config()?)?;
-        if stored.has_shifts {
-            eprintln!(
-                "gosling: {}: the token shifts in the file are left out; a tuned state has none",
-                shown(&path)
-            );
-        }
         let declared = stored.declared.unwrap_or(Convention::RAW.orientation);
         Ok(ReadState {
             tuned: stored.oriented(declared).into(),

@@ -32,6 +32,7 @@ pub(super) fn state() -> TunedState {
         n_head: 2,
         head_size: 2,
         layers: (0..2).map(layer).collect(),
+        shifts: None,
     }
 }
 

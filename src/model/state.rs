@@ -35,6 +35,10 @@ pub struct LayerState {
 pub struct Start {
     /// S_0 of every layer, [1, H, N, N] each.
     pub wkv: Vec<Tensor<4>>,
+    /// The token shifts of every layer: what the last inputs of time mixing and of
+    /// channel mixing are before a text, [2, C] each; as many as there are layers, or
+    /// none at all where they are zero.
+    pub shifts: Vec<Tensor<2>>,
     /// The branch of every layer; as many as there are layers, or none at all.
     pub branches: Vec<Option<Branch>>,
     /// The adapters of every layer; as many as there are layers, or none at all.
@@ -45,6 +49,7 @@ impl From<Vec<Tensor<4>>> for Start {
     fn from(wkv: Vec<Tensor<4>>) -> Self {
         Self {
             wkv,
+            shifts: Vec::new(),
             branches: Vec::new(),
             adapters: Vec::new(),
         }
@@ -55,6 +60,9 @@ impl Start {
     /// The state before the first token of `n_batch` texts.
     pub fn state(&self, config: &ModelConfig, n_batch: usize, device: &Device) -> ModelState {
         let mut state = ModelState::with_wkv(config, n_batch, self.wkv.clone(), device);
+        for (layer, shifts) in state.layers.iter_mut().zip(&self.shifts) {
+            layer.set_shifts(shifts);
+        }
         for (layer, branch) in state.layers.iter_mut().zip(&self.branches) {
             layer.branch.clone_from(branch);
         }
@@ -62,6 +70,16 @@ impl Start {
             layer.adapters.clone_from(adapters);
         }
         state
+    }
+}
+
+impl LayerState {
+    /// The last inputs of time mixing and of channel mixing, [2, C], for every text of
+    /// the batch.
+    pub fn set_shifts(&mut self, shifts: &Tensor<2>) {
+        let shape = self.time_shift.dims();
+        let of = |idx: usize| shifts.clone().narrow(0, idx, 1).expand(shape);
+        (self.time_shift, self.channel_shift) = (of(0), of(1));
     }
 }
 

@@ -18,6 +18,10 @@ use crate::error::Result;
 pub struct TapeOptions {
     /// The first layer whose initial state needs a gradient.
     pub first_layer: usize,
+    /// Whether the token shifts of these layers need one too, which
+    /// [`Rwkv7::backward_of_window`] gives: the pass then goes through all of the first
+    /// layer.
+    pub token_shifts: bool,
     /// Keep a layer's input only, and compute the rest of it again on the way
     /// back: less memory for a third more time.
     pub recompute: bool,
@@ -27,8 +31,10 @@ pub struct TapeOptions {
 #[derive(Debug)]
 pub struct Tape {
     first_layer: usize,
-    /// Whether the value of the model's first layer is trained.
+    /// Whether anything tuned acts on the value of the model's first layer.
     trains_first_value: bool,
+    /// Whether the pass goes through all of the first layer.
+    token_shifts: bool,
     /// Of the layers from the first on.
     layers: Vec<LayerTape>,
 }
@@ -94,6 +100,7 @@ impl Rwkv7 {
     ) -> (Tensor<3>, Tape) {
         let TapeOptions {
             first_layer,
+            token_shifts,
             recompute,
         } = options;
         let mut x = self.embed(tokens);
@@ -104,9 +111,9 @@ impl Rwkv7 {
             .first()
             .and_then(|state| state.adapters.as_ref());
         let of_value = lowest.and_then(|lowest| lowest.get(AdapterTarget::Value));
-        let trains_first_value = first_layer == 0 && of_value.is_some();
+        let trains_first_value = first_layer == 0 && (of_value.is_some() || token_shifts);
         for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
-            let keep = keep(layer, first_layer, &state);
+            let keep = keep(layer, options, &state);
             let input = LayerInput {
                 x: x.clone(),
                 v_first: v_first.clone(),
@@ -125,6 +132,7 @@ impl Rwkv7 {
         let tape = Tape {
             first_layer,
             trains_first_value,
+            token_shifts,
             layers,
         };
         (x, tape)
@@ -178,6 +186,11 @@ impl Rwkv7 {
         take: impl Fn(BlockGradients) -> G,
     ) -> (Vec<G>, CarriedGradients) {
         let first = tape.first_layer;
+        let options = TapeOptions {
+            first_layer: first,
+            token_shifts: tape.token_shifts,
+            recompute: true,
+        };
         let is_window = window.is_some();
         let behind = window.flatten().map(|behind| behind.layers);
         let mut behind = behind.unwrap_or_default();
@@ -194,7 +207,7 @@ impl Rwkv7 {
                 LayerTape::Kept(kept) => *kept,
                 LayerTape::Again(input) => {
                     let LayerInput { x, v_first, state } = *input;
-                    let keep = keep(first + idx, first, &state);
+                    let keep = keep(first + idx, options, &state);
                     let Some(tape) = block.forward(x, v_first, state, keep).tape else {
                         unreachable!("a tape was asked for")
                     };
@@ -253,11 +266,12 @@ fn summed(of: BlockGradients) -> LayerGradients {
 }
 
 /// What is kept of a layer: of the first one, what leads to its state alone, unless
-/// it has adapters, which stand in front of the state.
-fn keep(layer: usize, first_layer: usize, state: &LayerState) -> Keep {
-    match layer.cmp(&first_layer) {
+/// its adapters or its token shifts are tuned, which stand in front of the state.
+fn keep(layer: usize, options: TapeOptions, state: &LayerState) -> Keep {
+    let is_whole = state.adapters.is_some() || options.token_shifts;
+    match layer.cmp(&options.first_layer) {
         std::cmp::Ordering::Less => Keep::Nothing,
-        std::cmp::Ordering::Equal if state.adapters.is_none() => Keep::State,
+        std::cmp::Ordering::Equal if !is_whole => Keep::State,
         std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => Keep::Everything,
     }
 }

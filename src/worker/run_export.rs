@@ -17,7 +17,7 @@ use crate::tuning::states::lift_bundle::{
 };
 use crate::tuning::states::state_file::sidecar::file_sha256;
 use crate::tuning::states::state_file::{
-    ExportReport, Metadata, PthDType, write_companions, write_pth, write_safetensors,
+    ExportReport, Metadata, PthDType, SHIFTS_NOTE, write_companions, write_pth, write_safetensors,
 };
 
 /// A state and what is known of it.
@@ -79,6 +79,9 @@ impl Handover<'_> {
                 return context.folder()?.append_log(NO_S0_OF_LORA_NOTE);
             }
             context.folder()?.append_log(S0_OF_LORA_NOTE)?;
+        }
+        if self.tuned.state.has_shifts() {
+            context.folder()?.append_log(SHIFTS_NOTE)?;
         }
         let own = context.folder()?.state_path();
         let other = own.with_extension("pth");

@@ -79,5 +79,6 @@ pub(super) fn step_shape(
         precision: spec.model.precision,
         branch: BranchShape::of(&spec.method),
         adapters: AdapterShape::of(&spec.method),
+        token_shifts: spec.method.shift_rate().is_some(),
     })
 }

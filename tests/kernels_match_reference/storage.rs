@@ -145,6 +145,7 @@ fn pass(model: &Rwkv7, device: &Device) -> Vec<(&'static str, Vec<f32>)> {
     let options = TapeOptions {
         first_layer: 0,
         recompute: false,
+        token_shifts: false,
     };
     let (x, tape) = model.forward_taped(ids, state, options);
     let at = [4, 9, 20, 30, 41];

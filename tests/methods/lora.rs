@@ -119,6 +119,7 @@ fn objective(model: &Rwkv7, device: &Device, tuned: &Tuned, recompute: bool) -> 
     let options = TapeOptions {
         first_layer,
         recompute,
+        token_shifts: false,
     };
     let state = tuned.start(device).state(model.config(), 1, device);
     let (x, tape) = model.forward_taped(ids, state, options);

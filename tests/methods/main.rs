@@ -10,6 +10,7 @@ mod lora_files;
 mod presets;
 mod recurrence;
 mod reference;
+mod shift;
 #[path = "../support/mod.rs"]
 mod support;
 

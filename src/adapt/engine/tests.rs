@@ -63,6 +63,7 @@ fn equal_weights_are_the_loss_and_gradient_of_tuning() {
     let options = TapeOptions {
         first_layer: 0,
         recompute: false,
+        token_shifts: false,
     };
     let tokens = TensorData::new(batch.tokens.clone(), batch.shape());
     let state: ModelState = start.state(model.config(), 2, &device);

@@ -160,6 +160,10 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         ("a tuned state", Some(stored_orientation(checkpoint, told)?))
     };
     let (Tuned { state, lift, lora }, metadata) = read_tuned(checkpoint.file(), told)?;
+    let n_shifts = state
+        .shifts
+        .as_ref()
+        .map(|_| state.n_layer * state.n_shifts_per_layer());
     let TunedState {
         n_layer,
         n_head,
@@ -188,6 +192,10 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
             content_digits(&checkpoint.fingerprint()).to_owned(),
         ),
     ];
+    if let Some(n_shifts) = n_shifts {
+        let words = format!("of time and channel mixing, {} numbers", grouped(n_shifts));
+        rows.push(("token shifts", words));
+    }
     if let Some(lift) = &lift {
         let [n_layer, _, _, m] = lift.sizes();
         let branches = format!("{:?} in {n_layer} layers, M {m}", lift.kind);
@@ -343,6 +351,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![3.0, 0.0, 0.0, -3.0]],
+            shifts: None,
         };
         let metadata = Metadata {
             spec_ron: Some("// A run.\n(\n  name: \"a\u{1b}\",\n)".into()),

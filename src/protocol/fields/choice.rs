@@ -11,7 +11,7 @@ use crate::protocol::run_spec::{
 };
 use crate::tuning::spec::{
     DecorrelationRule, DecorrelationSpec, Dynamics, Layers, LossOn, Method, MethodKind,
-    OptimizerSpec, Schedule, SelectBy, StartState, SupportVectors, TrainingSpec,
+    OptimizerSpec, Schedule, SelectBy, StartState, SupportVectors, TrainingSpec, TunedParts,
 };
 
 /// One of several.
@@ -91,6 +91,10 @@ plain_choices! {
     SupportVectors {
         Cluster => "Clusters",
         Random => "Random",
+    }
+    TunedParts {
+        S0 => "S₀",
+        S0AndShift => "S₀ and token shifts",
     }
     Dynamics {
         Constant => "Constant",

@@ -1,4 +1,4 @@
-//! What a run makes, as plain numbers: S_0, the branch of a lifted run and the
+//! What a run makes, as plain numbers: S_0 with its token shifts, the branch of a lifted run and the
 //! adapters of a LoRA run.
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -90,6 +90,7 @@ impl Tuned {
         });
         Start {
             wkv: state_tensors(&self.state, device),
+            shifts: shift_tensors(&self.state, device),
             branches: branches.unwrap_or_default(),
             adapters: self
                 .lora
@@ -216,6 +217,15 @@ impl LiftValues {
             && r.is_none_or(|len| is(len, &[l, h, m, m]) || is(len, &[l, m, m]))
             && mean.is_none_or(|len| is(len, &[l, h, m]))
     }
+}
+
+/// The token shifts of a state as tensors, [2, C] a layer; empty where they are zero.
+pub(crate) fn shift_tensors(state: &TunedState, device: &Device) -> Vec<Tensor<2>> {
+    let shape = [2, state.n_head * state.head_size];
+    let layers = state.shifts.iter().flatten();
+    layers
+        .map(|values| Tensor::from_data(TensorData::new(values.clone(), shape), device))
+        .collect()
 }
 
 /// A state as tensors, [1, H, N, N] a layer.

@@ -37,6 +37,8 @@ pub struct StepShape {
     pub window: Option<usize>,
     /// Storage of the frozen matrices.
     pub precision: Precision,
+    /// Whether the token shifts of the tuned layers are trained too.
+    pub token_shifts: bool,
     /// The branch of a lifted run, if it is one.
     pub branch: Option<BranchShape>,
     /// The adapters of a LoRA run, if it is one.
@@ -217,16 +219,23 @@ impl MemoryEstimate {
         let activations = if shape.recompute {
             stream * (above + 1) + layer_values(config, shape) + beside
         } else {
-            let first = match (adapters, shape.first_layer) {
-                (None, _) => first_layer_values(config, shape),
+            let goes_below = adapters.is_some() || shape.token_shifts;
+            let first = match (goes_below, shape.first_layer) {
+                (false, _) => first_layer_values(config, shape),
                 // The model's first layer mixes in no other value.
-                (Some(_), 0) => layer_values(config, shape) - stream,
-                (Some(_), _) => layer_values(config, shape),
+                (true, 0) => layer_values(config, shape) - stream,
+                (true, _) => layer_values(config, shape),
             };
             first + above * layer_values(config, shape) + tuned_layers * beside
         };
         let parameters = branch.map_or(0, |branch| branch.parameter_values(config))
             + adapters.map_or(0, |adapters| adapters.parameter_values(config));
+        // Two vectors a layer, their gradients and two moments.
+        let of_shifts = match shape.token_shifts {
+            true => 4 * 2 * config.n_embd as u64,
+            false => 0,
+        };
+        let parameters = parameters + of_shifts;
         // Six gradients of the operator, six mixed inputs, the feed-forward
         // layer's gradient and a few of the stream's width.
         let layer = stream * 16 + 2 * tokens * config.n_ffn as u64;

@@ -13,8 +13,8 @@ use std::path::Path;
 use super::lift_bundle::is_bundle;
 use super::state_file::sidecar::read_sidecar;
 use super::state_file::{
-    Convention, Metadata, Orientation, TunedState, check_fits, declared_orientation, has_shifts,
-    left_out, read_raw, state_as_stored,
+    Convention, Metadata, Orientation, TunedState, check_fits, declared_orientation, left_out,
+    read_raw, state_as_stored,
 };
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
@@ -37,8 +37,6 @@ pub struct StoredState {
     pub convention: Option<Convention>,
     /// What a file of our own says about where it came from.
     pub metadata: Metadata,
-    /// Whether token shifts were left out, which no tuned state has.
-    pub has_shifts: bool,
     /// Which other tensors were left out, as a sentence.
     pub left_out: Option<String>,
 }
@@ -78,14 +76,13 @@ impl StoredState {
     ) -> Result<Self> {
         let path = path.as_ref();
         if is_raw(path)? {
-            let (as_stored, has_shifts) = read_raw(path, model)?;
+            let as_stored = read_raw(path, model)?;
             let beside = read_sidecar(path)?;
             return Ok(Self {
                 as_stored,
                 declared: told.or(beside.as_ref().map(|(_, orientation)| *orientation)),
                 convention: Some(Convention::RAW),
                 metadata: beside.map(|(metadata, _)| metadata).unwrap_or_default(),
-                has_shifts,
                 left_out: None,
             });
         }
@@ -103,7 +100,6 @@ impl StoredState {
             declared,
             convention: Convention::of(&file),
             metadata,
-            has_shifts: has_shifts(&file),
             left_out: left_out(&file),
         })
     }

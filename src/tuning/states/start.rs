@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::state_file::{TunedState, check_fits, read_state};
 use crate::error::Result;
 use crate::kernels::device::read_back::read_f32;
-use crate::model::state::ModelState;
+use crate::model::state::{LayerState, ModelState};
 use crate::model::tokenizer::Tokenizer;
 use crate::model::{ModelConfig, Rwkv7, TextStart};
 use crate::tuning::spec::StartState;
@@ -19,6 +19,7 @@ impl TunedState {
             n_head: model.n_head,
             head_size: model.head_size,
             layers: vec![vec![0.0; n_values]; model.n_layer],
+            shifts: None,
         }
     }
 }
@@ -28,7 +29,8 @@ impl TunedState {
 const TOKENS_OF_A_PART: usize = 1024;
 
 /// The state that tuning starts from. After a text, behind `text_start`, it is S
-/// alone: the last token's shift is no part of a state file.
+/// alone, as most consumers of a state take it, and the token shifts behind the last
+/// token only where the run `tunes_shifts`.
 ///
 /// # Errors
 /// [`crate::error::Error::Input`] or [`crate::error::Error::Io`] for a file that cannot be used,
@@ -39,6 +41,7 @@ pub fn start_state(
     device: &Device,
     tokenizer: &Tokenizer,
     text_start: TextStart,
+    tunes_shifts: bool,
 ) -> Result<TunedState> {
     let config = model.config();
     match start {
@@ -56,9 +59,18 @@ pub fn start_state(
                 let tokens = TensorData::new(part.to_vec(), [1, part.len()]);
                 (_, after) = model.hidden(Tensor::from_data(tokens, device), after);
             }
+            let shifts = |layer: &LayerState| {
+                let both = [&layer.time_shift, &layer.channel_shift].map(Clone::clone);
+                read_f32(Tensor::cat(both.to_vec(), 0))
+            };
+            let shifts = match tunes_shifts {
+                true => Some(after.layers.iter().map(shifts).collect::<Result<_>>()?),
+                false => None,
+            };
             let layers = after.layers.into_iter().map(|layer| read_f32(layer.wkv));
             Ok(TunedState {
                 layers: layers.collect::<Result<_>>()?,
+                shifts,
                 ..TunedState::zero(config)
             })
         }
@@ -82,10 +94,21 @@ mod tests {
         ids.extend(tokenizer.encode(&text).iter().map(|id| id.cast_signed()));
         assert!(ids.len() > 2 * TOKENS_OF_A_PART && !ids.len().is_multiple_of(TOKENS_OF_A_PART));
         let start = StartState::Text(text);
-        let got = start_state(&start, &model, &device, &tokenizer, TextStart::Zero).unwrap();
+        let start_of = |tunes_shifts| {
+            let zero = TextStart::Zero;
+            start_state(&start, &model, &device, &tokenizer, zero, tunes_shifts).unwrap()
+        };
+        assert_eq!(start_of(false).shifts, None);
+        let got = start_of(true);
         let shape = [1, ids.len()];
         let ids = Tensor::from_data(TensorData::new(ids, shape), &device);
         let (_, want) = model.hidden(ids, ModelState::zero(model.config(), 1, &device));
+        let last = &want.layers[3];
+        let shifts = [&last.time_shift, &last.channel_shift];
+        let shifts = shifts.map(|of| read_f32(of.clone()).unwrap()).concat();
+        let gaps = got.shifts.as_ref().unwrap()[3].iter().zip(&shifts);
+        assert!(gaps.clone().all(|(a, b)| (a - b).abs() < 1e-4));
+        assert_eq!(gaps.len(), 2 * model.config().n_embd);
         for (got, want) in got.layers.iter().zip(want.layers) {
             let want = read_f32(want.wkv).unwrap();
             assert_eq!(got.len(), want.len());

@@ -71,6 +71,7 @@ fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
         let options = TapeOptions {
             first_layer,
             recompute: false,
+            token_shifts: false,
         };
         if let Some(lift) = &mut tuned.lift {
             let kept = config.n_layer - first_layer;
@@ -100,6 +101,41 @@ fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
             precision: Precision::F32,
             branch,
             adapters: None,
+            token_shifts: false,
+        };
+        let estimate = MemoryEstimate::new(config, &shape);
+        assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
+    }
+}
+
+/// The same where the pass reaches the token shifts of the first tuned layer.
+#[test]
+fn activations_with_token_shifts_are_those_that_are_kept() {
+    let device = Device::flex();
+    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let config = model.config();
+    for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33)] {
+        let ids = vec![1_i32; batch * tokens];
+        let ids = Tensor::from_data(TensorData::new(ids, [batch, tokens]), &device);
+        let options = TapeOptions {
+            first_layer,
+            token_shifts: true,
+            recompute: false,
+        };
+        let start = Tuned::from(TunedState::zero(config)).start(&device);
+        let (_, tape) = model.forward_taped(ids, start.state(config, batch, &device), options);
+        let shape = StepShape {
+            batch,
+            tokens,
+            counted: 10,
+            first_layer,
+            tuned_layers: config.n_layer - first_layer,
+            recompute: false,
+            window: None,
+            precision: Precision::F32,
+            branch: None,
+            adapters: None,
+            token_shifts: true,
         };
         let estimate = MemoryEstimate::new(config, &shape);
         assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
@@ -124,6 +160,7 @@ fn activations_with_adapters_are_those_that_are_kept() {
             let options = TapeOptions {
                 first_layer,
                 recompute: false,
+                token_shifts: false,
             };
             let n = config.n_layer - first_layer;
             let rank = 4;
@@ -157,6 +194,7 @@ fn activations_with_adapters_are_those_that_are_kept() {
                 precision: Precision::F32,
                 branch: None,
                 adapters: Some(AdapterShape { rank, targets }),
+                token_shifts: false,
             };
             let estimate = MemoryEstimate::new(config, &shape);
             assert_eq!(estimate.activations, tape.n_bytes() as u64, "{shape:?}");
@@ -189,6 +227,7 @@ fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
                 kind,
             }),
             adapters: None,
+            token_shifts: false,
         };
         MemoryEstimate::new(&config, &shape).largest_tensor
     };
@@ -243,6 +282,7 @@ fn what_is_carried_is_a_state_for_every_window() {
             precision: Precision::F32,
             branch,
             adapters: None,
+            token_shifts: false,
         };
         let estimate = MemoryEstimate::new(config, &shape);
         // Five windows: four boundaries, and two gradients.
@@ -275,6 +315,7 @@ fn memory_grows_as_the_batch_and_not_as_the_weights() {
             precision: Precision::F32,
             branch: None,
             adapters: None,
+            token_shifts: false,
         };
         MemoryEstimate::new(&config, &shape)
     };

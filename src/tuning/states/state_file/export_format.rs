@@ -36,6 +36,10 @@ pub const NO_LLAMA_CPP: &str = "There is no export for llama.cpp: it saves and r
     recurrent models (ggml-org/llama.cpp issues 25913 and 28194), so a state would be ignored. \
     For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM.";
 
+/// What a user should know who exports a state whose token shifts are tuned too.
+pub const SHIFTS_NOTE: &str = "the token shifts are tuned too: Gosling, the script beside the \
+    .pth and rwkv.cpp (.bin) use them; RWKV-Runner refuses the .pth with them, and the other formats cannot hold them";
+
 /// What was written beside a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Companion {
@@ -188,6 +192,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![0.5, -1.0, 2.0, 0.25], vec![0.0, 3.0, -4.0, 1.0]],
+            shifts: None,
         }
     }
 

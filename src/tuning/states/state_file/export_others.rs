@@ -8,7 +8,7 @@ use half::f16;
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::json;
 
-use super::export::element_range;
+use super::export::{element_range, refuse_shifts};
 use super::{ExportReport, Metadata, PthDType, TunedState, check_sound, tensor_name, write_pth};
 use crate::atomic::{sha256_hex, write_atomic};
 use crate::error::{Error, Result};
@@ -26,6 +26,7 @@ const RMPACK_ALIGNMENT: usize = 4096;
 pub fn write_rmpack(state: &TunedState, path: impl AsRef<Path>) -> Result<ExportReport> {
     let path = path.as_ref();
     check_sound(state, path)?;
+    refuse_shifts(state, path, "rwkv-mobile and the RWKV app")?;
     element_range(state, path)?;
     let mut max_abs_rounding = 0.0_f32;
     let mut payloads = Vec::new();
@@ -83,6 +84,7 @@ pub fn write_vllm(
     metadata: &Metadata,
 ) -> Result<(ExportReport, PathBuf, String)> {
     let path = path.as_ref();
+    refuse_shifts(state, path, "vLLM")?;
     if state.layers.iter().flatten().all(|value| *value == 0.0) {
         return Err(Error::input(
             path,
@@ -147,6 +149,7 @@ pub fn write_s0_folder(
 ) -> Result<ExportReport> {
     let folder = folder.as_ref();
     check_sound(state, folder)?;
+    refuse_shifts(state, folder, "programs that follow s0-tuning")?;
     if folder.is_file() {
         return Err(Error::input(folder, "path", "is a file; name a folder"));
     }
@@ -218,6 +221,7 @@ mod tests {
             n_head: 2,
             head_size: 2,
             layers: vec![layer(0.5), layer(-3.0)],
+            shifts: None,
         }
     }
 

@@ -17,13 +17,18 @@ fn expected() -> TunedState {
         n_head: 1,
         head_size: 2,
         layers: vec![layer(-1.5), layer(2.5)],
+        shifts: None,
     }
 }
 
 fn check(name: &str, others: Option<&str>) {
+    check_state(name, others, &expected());
+}
+
+fn check_state(name: &str, others: Option<&str>, expected: &TunedState) {
     let file = Checkpoint::open(golden(name)).unwrap();
     let (state, metadata) = state_in(&file, None).unwrap();
-    assert_eq!(state, expected(), "{name}");
+    assert_eq!(state, *expected, "{name}");
     assert_eq!(metadata, Metadata::default(), "{name}");
     assert_eq!(left_out(&file).as_deref(), others, "{name}");
     assert!(is_state(&file), "{name}");
@@ -46,11 +51,13 @@ fn trainers_checkpoints_are_read() {
 #[test]
 fn lists_of_tensors_are_read_in_their_order() {
     check("list.pth", None);
-    check("package_list.pth", None);
-    let shifts = |name| has_shifts(&Checkpoint::open(golden(name)).unwrap());
-    // The list of the package holds ones as the second shift of every layer.
-    assert!(shifts("package_list.pth"));
-    assert!(!shifts("list.pth"));
+    // The list of the package holds ones as the second shift of every layer, which is
+    // that of channel mixing.
+    let with_shifts = TunedState {
+        shifts: Some(vec![vec![0.0, 0.0, 1.0, 1.0]; 2]),
+        ..expected()
+    };
+    check_state("package_list.pth", None, &with_shifts);
 }
 
 #[test]

@@ -240,6 +240,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![first, 1.0, 2.0, 3.0]],
+            shifts: None,
         }
     }
 
