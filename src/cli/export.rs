@@ -69,6 +69,9 @@ pub struct ExportArguments {
     /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
+    /// Stop a fold where the input ends, as a window does that has started it.
+    #[arg(long, hide = true, requires = "fold")]
+    ends_with_input: bool,
 }
 
 /// Writes the file and says what was written, once it has been read back.
