@@ -36,15 +36,17 @@ from tables import of_shares  # noqa: E402
 def given(benchmark):
     """Prompts and given answers of the training split, as the mini protocol has them."""
     made = []
-    for line in (ROOT / f"assets/mini/bench/{benchmark}/train.jsonl").read_text().splitlines():
+    lines = (ROOT / f"assets/mini/bench/{benchmark}/train.jsonl").read_text().splitlines()
+    for number, line in enumerate(lines, 1):
         item = json.loads(line)
+        # As the program names the items.
         if benchmark == "gsm8k":
-            question, answer = item["question"], item["answer"]
+            name, question, answer = f"train/{number}", item["question"], item["answer"]
         else:
             choices = item["question"]["choices"]
-            question = item["question"]["stem"]
+            name, question = item["id"], item["question"]["stem"]
             answer = next(choice["text"] for choice in choices if choice["label"] == item["answerKey"])
-        made.append({"prompt": f"Question: {question}\nAnswer:", "completion": f" {answer}\n\n"})
+        made.append({"id": name, "prompt": f"Question: {question}\nAnswer:", "completion": f" {answer}\n\n"})
     return made
 
 
@@ -149,10 +151,10 @@ class Study:
             brief = self.tune(f"brief-{seed}", fields, "--preset", "standard")
         file = self.out / f"own-{benchmark}-{seed}.jsonl"
         state = ["--state", brief] if brief else []
-        # An answer that is there already is not drawn again under the same settings only.
+        limit = ["--limit", self.options.questions] if self.options.questions else []
         self.gosling(
             "sample-data", benchmark, "-o", file, "--device", self.options.device, "--samples", self.options.samples,
-            "--keep", 1, "--temperature", self.options.temperature, "--seed", seed, "--restart", "--quiet", *state,
+            "--keep", 1, "--temperature", self.options.temperature, "--seed", seed, "--restart", "--quiet", *state, *limit,
         )
         return brief, file
 
@@ -168,12 +170,12 @@ class Study:
             self.answering(benchmark, seed)
         solved = [json.loads(line) for line in known.read_text().splitlines()]
         if row == "own answers":
-            lines = [{key: line[key] for key in ("prompt", "completion")} for line in solved]
+            lines = solved
         else:
             all_given = given(benchmark)
-            prompts = {line["prompt"] for line in solved}
+            names = {line["id"] for line in solved}
             is_same = row.endswith("same questions")
-            lines = [line for line in all_given if not is_same or line["prompt"] in prompts]
+            lines = [line for line in all_given if not is_same or line["id"] in names]
         file = self.out / f"{benchmark}-{row.replace(', ', '-').replace(' ', '-')}-{seed}.jsonl"
         write_lines(file, lines)
         steps = options.steps or 300
@@ -268,6 +270,7 @@ def main():
     parser.add_argument("--fixed", nargs="+", type=int, default=[20, 60], help="small: steps of the fixed recipes")
     parser.add_argument("--brief", type=int, default=40, help="own: steps of the state that answers gsm8k-mini")
     parser.add_argument("--samples", type=int, default=8, help="own: answers of a question")
+    parser.add_argument("--questions", type=int, help="own: ask the first so many questions only")
     parser.add_argument("--temperature", type=float, default=0.8, help="own: of the answers")
     parser.add_argument("--shift-rates", nargs="+", type=float, default=[0.03], help="shift: rates of the token shifts")
     Study(parser.parse_args()).go()

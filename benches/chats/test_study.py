@@ -18,11 +18,13 @@ class Texts(unittest.TestCase):
         self.assertEqual(
             arc[0],
             {
+                "id": "MINI_00001",
                 "prompt": "Question: Which word means a belief that can guide behavior?\nAnswer:",
                 "completion": " theory\n\n",
             },
         )
         written = study.given("gsm8k")[0]
+        self.assertEqual(written["id"], "train/1")
         self.assertTrue(written["prompt"].endswith("?\nAnswer:"))
         self.assertTrue(written["completion"].startswith(" 13+15 = ") and written["completion"].endswith("#### 34\n\n"))
 
