@@ -77,7 +77,7 @@ pub struct ScoreSeen {
 
 /// Questions that are done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Part {
+pub struct AdaptedPart {
     /// The place of the first of them.
     pub first: usize,
     /// What adaptation cost.
@@ -187,7 +187,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`read_lines`].
-    pub fn parts(&self) -> Result<Vec<Part>> {
+    pub fn parts(&self) -> Result<Vec<AdaptedPart>> {
         read_lines(&self.file("parts.jsonl"))
     }
 
@@ -195,7 +195,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn add_part(&self, part: &Part) -> Result<()> {
+    pub fn add_part(&self, part: &AdaptedPart) -> Result<()> {
         add_line(&self.file("parts.jsonl"), part)
     }
 

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::follow::{INTERRUPTED, interrupts};
-use crate::adapt::ask::{Asking, GuideSource};
+use crate::adapt::ask::{GuideQuestions, GuideSource};
 use crate::adapt::engine::Engine;
 use crate::adapt::folder::{Folder, fingerprint};
 use crate::adapt::guide::{Guide, LocalGuide};
@@ -29,7 +29,7 @@ use crate::report::TableFormat;
 use crate::tuning::states::state_file::Metadata;
 use load::{Loaded, Task, load_model};
 use over::over;
-use tell::Teller;
+use tell::AdaptProgress;
 
 /// What to adapt, to what, and how.
 #[derive(Args)]
@@ -108,7 +108,7 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     };
     let interrupts = interrupts()?;
     let is_one_of_many = !arguments.over.is_empty();
-    let mut teller = Teller::new(arguments.quiet, is_one_of_many, interrupts);
+    let mut teller = AdaptProgress::new(arguments.quiet, is_one_of_many, interrupts);
     if arguments.ends_with_input {
         teller.end_with_input();
     }
@@ -160,7 +160,7 @@ fn many(arguments: &AdaptArguments, path: &Path) -> Result<ExitCode> {
             "has no adaptation; each is a line of JSON",
         ));
     }
-    let mut teller = Teller::new(arguments.quiet, true, interrupts()?);
+    let mut teller = AdaptProgress::new(arguments.quiet, true, interrupts()?);
     for one in all {
         let done = one.spec(arguments).and_then(|spec| {
             spec.check()?;
@@ -211,7 +211,7 @@ impl AdaptArguments {
     }
 }
 
-fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
+fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Result<()> {
     let state = match &spec.base {
         Base::Zero => None,
         Base::File(path) => Some(path.as_path()),
@@ -229,7 +229,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
         Mode::Item | Mode::Shared => &scored,
     };
     let other = local_model(spec, &loaded)?;
-    let asking = Asking {
+    let asking = GuideQuestions {
         prompts: &prompts,
         questions,
         limit: spec.stops.guide_calls,

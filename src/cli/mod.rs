@@ -21,6 +21,7 @@ mod inspect;
 mod leading_token;
 mod mix;
 mod model_arguments;
+mod model_choice;
 mod packaging;
 mod perplexity;
 mod plain_options;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::inspect::Counted;
+use super::inspect::LossOnOption;
 use super::model_arguments::{LoadedModel, ModelArguments};
 use super::table::columns;
 use crate::data::{Example, LossOn, Role, Template, fitting_template, load_text_set};
@@ -30,7 +30,7 @@ pub struct PerplexityArguments {
     template: Option<Template>,
     /// Which tokens are counted.
     #[arg(long, value_enum, default_value_t)]
-    loss_on: Counted,
+    loss_on: LossOnOption,
     /// At most so many examples, the first ones.
     #[arg(long, default_value_t = 500)]
     limit: usize,
@@ -46,7 +46,7 @@ pub struct PerplexityArguments {
 }
 
 /// Mean losses of the texts, and of all tokens.
-struct Measured {
+struct TextLosses {
     name: String,
     /// Nats and counted tokens of every text.
     texts: Vec<(f64, usize)>,
@@ -87,7 +87,7 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
     let device = &device.device;
     let untuned = Tuned::from(TunedState::zero(model.config())).start(device);
     let measure =
-        |name: &str, start: &Start, text_start, examples: &[Example]| -> Result<Measured> {
+        |name: &str, start: &Start, text_start, examples: &[Example]| -> Result<TextLosses> {
             let mut texts = Vec::new();
             // One at a time: texts are long with others in front, and are measured once.
             for example in examples {
@@ -96,7 +96,7 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
                 let nats = losses.iter().map(|loss| f64::from(*loss)).sum();
                 texts.push((nats, losses.len()));
             }
-            Ok(Measured {
+            Ok(TextLosses {
                 name: name.to_owned(),
                 texts,
             })
@@ -132,7 +132,7 @@ fn behind(front: &[u32], example: &Example) -> Example {
     Example::of_turns(std::iter::once(first).chain(turns))
 }
 
-fn table(measured: &[Measured], n_examples: usize) -> String {
+fn table(measured: &[TextLosses], n_examples: usize) -> String {
     let mut rows =
         vec![["", "nats a token", "perplexity", "difference to untuned"].map(str::to_owned)];
     for of in measured {
@@ -162,7 +162,7 @@ fn table(measured: &[Measured], n_examples: usize) -> String {
     )
 }
 
-impl Measured {
+impl TextLosses {
     /// Nats a counted token.
     fn mean(&self) -> f64 {
         let nats: f64 = self.texts.iter().map(|(nats, _)| nats).sum();
@@ -192,8 +192,8 @@ impl Measured {
 mod tests {
     use super::*;
 
-    fn measured(texts: &[(f64, usize)]) -> Measured {
-        Measured {
+    fn measured(texts: &[(f64, usize)]) -> TextLosses {
+        TextLosses {
             name: "a".into(),
             texts: texts.to_vec(),
         }

@@ -117,7 +117,7 @@ pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
     let files = Files::at(&arguments.output);
     let known = files.begin(&settings, arguments.restart)?;
     let input = arguments.ends_with_input.then(end_of_input);
-    let mut teller = Teller::new(arguments.quiet, interrupts, input);
+    let mut teller = SamplingProgress::new(arguments.quiet, interrupts, input);
     if !known.is_empty() {
         teller.say(&format!("{} questions are answered already", known.len()));
     }
@@ -218,7 +218,7 @@ impl SampleDataArguments {
 }
 
 /// Tells how far it is, and hears an interrupt.
-struct Teller {
+struct SamplingProgress {
     is_quiet: bool,
     is_live: bool,
     has_line: bool,
@@ -231,7 +231,7 @@ struct Teller {
     last: Option<Instant>,
 }
 
-impl Teller {
+impl SamplingProgress {
     fn new(is_quiet: bool, interrupts: Receiver<()>, input: Option<Receiver<()>>) -> Self {
         Self {
             is_quiet,

@@ -15,7 +15,7 @@ use std::thread;
 use clap::Args;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::model_arguments::ModelChoice;
+use super::model_choice::ModelChoice;
 use crate::data::{PromptFormat, Template};
 use crate::error::{Error, Result};
 use crate::format::shown;
@@ -193,7 +193,9 @@ fn unused_name(name: &str, choices: &[Choice]) -> String {
 #[cfg(test)]
 pub(crate) fn reads_request(bytes: &[u8]) -> bool {
     match http::parse_head(bytes) {
-        Ok(Some((_, n_head, ..))) => openai::Asked::parse(&bytes[n_head..], true, 0).is_ok(),
+        Ok(Some((_, n_head, ..))) => {
+            openai::CompletionRequest::parse(&bytes[n_head..], true, 0).is_ok()
+        }
         Ok(None) | Err(_) => false,
     }
 }

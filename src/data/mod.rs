@@ -90,7 +90,7 @@ pub use template::Template;
 pub(crate) use template::parse_format;
 pub use text::{endless_note, load_text_set, read_text_set};
 
-use files::Wanted;
+use files::SplitFile;
 pub(crate) use lines::Source;
 use python_random::PythonRandom;
 use rows::Rows;
@@ -109,7 +109,7 @@ const FEW_SHOT_SEED: u32 = 1234;
 pub fn load(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> Result<Loaded<Item>> {
     let path = path.as_ref();
     let mut loaded = Loaded::default();
-    for rows in files::find(path, benchmark, Wanted::of(split))? {
+    for rows in files::find(path, benchmark, SplitFile::of(split))? {
         read(benchmark, rows, split, &mut loaded)?;
     }
     loaded.check(path)
@@ -135,7 +135,7 @@ pub fn read_items(
 
 /// Whether the files of a split are there, whatever is in them.
 pub fn has_split(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> bool {
-    files::paths(path.as_ref(), benchmark, Wanted::of(split)).is_ok()
+    files::paths(path.as_ref(), benchmark, SplitFile::of(split)).is_ok()
 }
 
 /// The first `n` solved questions that go in front of a prompt: from the
@@ -146,8 +146,8 @@ pub fn has_split(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> 
 pub fn few_shot(benchmark: Benchmark, path: impl AsRef<Path>, n: usize) -> Result<Vec<Item>> {
     let path = path.as_ref();
     let wanted = match benchmark {
-        Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => Wanted::of(Split::Train),
-        Benchmark::Mmlu => Wanted::FewShot,
+        Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => SplitFile::of(Split::Train),
+        Benchmark::Mmlu => SplitFile::FewShot,
     };
     let mut loaded = Loaded::default();
     for rows in files::find(path, benchmark, wanted)? {

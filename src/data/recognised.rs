@@ -6,7 +6,7 @@ use super::benchmark::{Benchmark, Split};
 use super::binidx::is_binidx;
 use super::chat::{self, Layout};
 use super::entries::{Form, for_each_row};
-use super::files::{self, Wanted};
+use super::files::{self, SplitFile};
 use super::lines::Source;
 use super::loaded::Loaded;
 use super::mmlu_table::read_table;
@@ -49,7 +49,7 @@ pub fn recognise(path: &Path) -> Result<Recognised> {
     for benchmark in Benchmark::ALL {
         for split in Split::ALL {
             // What is not there, or not whole, is another benchmark's or none's.
-            let files = files::find(path, benchmark, Wanted::of(split));
+            let files = files::find(path, benchmark, SplitFile::of(split));
             let Some(rows) = files.ok().and_then(|files| files.into_iter().next()) else {
                 continue;
             };

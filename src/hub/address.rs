@@ -15,7 +15,8 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
-use super::Wanted;
+use super::HubFile;
+use super::headers::{FileFacts, text};
 use crate::error::{Error, Result};
 
 /// The environment variable that names a mirror, as other programs have it.
@@ -71,13 +72,6 @@ impl fmt::Display for Trouble {
             Self::Here(error) => write!(f, "{error}"),
         }
     }
-}
-
-/// What a server says of a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    pub bytes: Option<u64>,
-    pub sha256: Option<String>,
 }
 
 /// Where an answer may lead.
@@ -144,8 +138,8 @@ impl Hub {
         authority.map_or_else(|| self.endpoint.clone(), ToString::to_string)
     }
 
-    fn url(&self, wanted: &Wanted) -> std::result::Result<Uri, Trouble> {
-        let Wanted {
+    fn url(&self, wanted: &HubFile) -> std::result::Result<Uri, Trouble> {
+        let HubFile {
             repository, file, ..
         } = wanted;
         let url = format!("{}/{repository}/resolve/main/{file}", self.endpoint);
@@ -154,7 +148,7 @@ impl Hub {
     }
 
     /// What the server says of a file, without the file.
-    pub(super) fn look(&self, wanted: &Wanted) -> std::result::Result<Told, Trouble> {
+    pub(super) fn look(&self, wanted: &HubFile) -> std::result::Result<FileFacts, Trouble> {
         let (response, mut told) = self.ask(wanted, None, Follows::SameHost)?;
         match response.status().as_u16() {
             200..=299 => {
@@ -172,7 +166,7 @@ impl Hub {
     /// The file from a byte on.
     pub(super) fn fetch(
         &self,
-        wanted: &Wanted,
+        wanted: &HubFile,
         from: u64,
     ) -> std::result::Result<Response<Body>, Trouble> {
         let (response, _) = self.ask(wanted, Some(from), Follows::Anywhere)?;
@@ -184,12 +178,12 @@ impl Hub {
 
     fn ask(
         &self,
-        wanted: &Wanted,
+        wanted: &HubFile,
         from: Option<u64>,
         follows: Follows,
-    ) -> std::result::Result<(Response<Body>, Told), Trouble> {
+    ) -> std::result::Result<(Response<Body>, FileFacts), Trouble> {
         let mut url = self.url(wanted)?;
-        let mut told = Told::default();
+        let mut told = FileFacts::default();
         for _ in 0..=MAX_REDIRECTS {
             let request = match from {
                 None => self.agent.head(url.clone()),
@@ -220,9 +214,9 @@ impl Hub {
         Err(Trouble::ForGood(reason))
     }
 
-    fn refused(&self, status: u16, wanted: &Wanted) -> Trouble {
+    fn refused(&self, status: u16, wanted: &HubFile) -> Trouble {
         let host = self.host();
-        let Wanted {
+        let HubFile {
             repository, file, ..
         } = wanted;
         match status {
@@ -236,17 +230,6 @@ impl Hub {
             )),
             _ => Trouble::ForNow(format!("{host} says status {status}; try again later")),
         }
-    }
-}
-
-impl Told {
-    /// Takes what headers say; what is known stays.
-    fn take(&mut self, headers: &HeaderMap) {
-        let linked = || number(headers, "x-linked-size");
-        self.bytes = self.bytes.or_else(linked);
-        let sha256 = |name| digits(text(headers, name)?);
-        let said = || sha256("x-linked-etag").or_else(|| sha256("etag"));
-        self.sha256 = self.sha256.take().or_else(said);
     }
 }
 
@@ -297,33 +280,6 @@ fn location(from: &Uri, headers: &HeaderMap) -> std::result::Result<Uri, Trouble
         true => Ok(uri),
         false => Err(nowhere()),
     }
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// A header that is a number.
-pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    text(headers, name)?.trim().parse().ok()
-}
-
-/// The first byte of a partial answer, and the bytes of the whole file where they are
-/// said.
-pub(super) fn range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let said = text(headers, "content-range")?
-        .trim()
-        .strip_prefix("bytes ")?;
-    let (part, whole) = said.split_once('/')?;
-    let (first, _) = part.split_once('-')?;
-    Some((first.trim().parse().ok()?, whole.trim().parse().ok()))
-}
-
-/// A SHA-256 as a tag of a file has it.
-fn digits(tag: &str) -> Option<String> {
-    let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
-    let is_sha256 = tag.len() == 64 && tag.bytes().all(|c| c.is_ascii_hexdigit());
-    is_sha256.then(|| tag.to_ascii_lowercase())
 }
 
 /// What went wrong on the way.
@@ -387,25 +343,5 @@ mod tests {
         check("http://b.org/z", Some("http://b.org/z"));
         check("file:///etc/passwd", None);
         check("z", None);
-    }
-
-    #[test]
-    fn headers_tell_of_the_file() {
-        let sha256 = "A".repeat(64);
-        let mut headers = HeaderMap::new();
-        headers.insert("x-linked-etag", format!("\"{sha256}\"").parse().unwrap());
-        headers.insert("x-linked-size", "12".parse().unwrap());
-        headers.insert("content-range", "bytes 3-11/12".parse().unwrap());
-        let mut told = Told::default();
-        told.take(&headers);
-        assert_eq!(told.bytes, Some(12));
-        assert_eq!(told.sha256, Some("a".repeat(64)));
-        assert_eq!(range(&headers), Some((3, Some(12))));
-        headers.insert("content-range", "bytes 3-11/*".parse().unwrap());
-        assert_eq!(range(&headers), Some((3, None)));
-        headers.insert("content-range", "lines 3-11/12".parse().unwrap());
-        assert_eq!(range(&headers), None);
-        // The tag of a file that is stored otherwise.
-        assert_eq!(digits("\"abc\""), None);
     }
 }

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::Wanted;
-use super::address::{Hub, Told, Trouble, number, range};
-use super::part::{Part, sha256_of};
+use super::HubFile;
+use super::address::{Hub, Trouble};
+use super::headers::{FileFacts, number, range};
+use super::part::{PartFile, sha256_of};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::kernels::device::mebibytes;
@@ -86,7 +87,7 @@ pub struct Got {
 /// room, what came is not what was wanted; and what `tell` says.
 pub fn download(
     hub: &Hub,
-    wanted: &Wanted,
+    wanted: &HubFile,
     folder: &Path,
     tell: &mut dyn FnMut(Stage) -> Result<()>,
 ) -> Result<Got> {
@@ -113,7 +114,7 @@ pub fn download(
     let told = match told {
         // What is here can be compared with what is known without anybody.
         Err(Trouble::Unreachable(_)) if target.exists() && wanted.sha256.is_some() => {
-            Told::default()
+            FileFacts::default()
         }
         other => other.map_err(said)?,
     };
@@ -125,7 +126,7 @@ pub fn download(
     let version = expected.sha256.as_ref().map(|of| of[..16].to_owned());
     let version = version.or_else(|| expected.bytes.map(|bytes| bytes.to_string()));
     let mut checking = |read| tell(Stage::Checking(read));
-    let part = Part::open(&target, version.as_deref(), expected.bytes, &mut checking);
+    let part = PartFile::open(&target, version.as_deref(), expected.bytes, &mut checking);
     let mut part = part?;
     if let Some(bytes) = expected.bytes {
         check_room(hub, folder, bytes - part.n_bytes())?;
@@ -165,9 +166,9 @@ pub fn download(
 }
 
 /// What the file has to be, of what is known and what the server says.
-fn expected(wanted: &Wanted, told: Told) -> Result<(Told, Checked), Trouble> {
+fn expected(wanted: &HubFile, told: FileFacts) -> Result<(FileFacts, Checked), Trouble> {
     let differ = |what: &str, known: &dyn std::fmt::Display, there: &dyn std::fmt::Display| {
-        let Wanted {
+        let HubFile {
             repository, file, ..
         } = wanted;
         Trouble::ForGood(format!(
@@ -190,7 +191,7 @@ fn expected(wanted: &Wanted, told: Told) -> Result<(Told, Checked), Trouble> {
         (None, None) if wanted.bytes.or(told.bytes).is_some() => Checked::SizeOnly,
         (None, None) => Checked::Nothing,
     };
-    let expected = Told {
+    let expected = FileFacts {
         bytes: wanted.bytes.or(told.bytes),
         sha256: wanted.sha256.clone().or(told.sha256),
     };
@@ -200,7 +201,7 @@ fn expected(wanted: &Wanted, told: Told) -> Result<(Told, Checked), Trouble> {
 /// A file that is here already.
 fn found(
     target: PathBuf,
-    expected: &Told,
+    expected: &FileFacts,
     checked: Checked,
     tell: &mut dyn FnMut(Stage) -> Result<()>,
 ) -> Result<Got> {
@@ -281,9 +282,9 @@ impl<'a> Trying<'a> {
 
     fn look(
         &mut self,
-        wanted: &Wanted,
+        wanted: &HubFile,
         tell: &mut dyn FnMut(Stage) -> Result<()>,
-    ) -> Result<Told, Trouble> {
+    ) -> Result<FileFacts, Trouble> {
         loop {
             match self.hub.look(wanted) {
                 Ok(told) => return Ok(told),
@@ -294,9 +295,9 @@ impl<'a> Trying<'a> {
 
     fn fetch(
         &mut self,
-        wanted: &Wanted,
-        expected: &Told,
-        part: &mut Part,
+        wanted: &HubFile,
+        expected: &FileFacts,
+        part: &mut PartFile,
         tell: &mut dyn FnMut(Stage) -> Result<()>,
     ) -> Result<(), Trouble> {
         let mut most = part.n_bytes();
@@ -320,9 +321,9 @@ impl<'a> Trying<'a> {
 /// Goes on from what has come until the file is whole.
 fn fetch_once(
     hub: &Hub,
-    wanted: &Wanted,
-    expected: &Told,
-    part: &mut Part,
+    wanted: &HubFile,
+    expected: &FileFacts,
+    part: &mut PartFile,
     tell: &mut dyn FnMut(Stage) -> Result<()>,
 ) -> Result<(), Trouble> {
     let from = part.n_bytes();

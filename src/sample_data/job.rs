@@ -7,7 +7,7 @@ use super::settings::{Answer, Sampled, Settings};
 use crate::adapt::cost::Cost;
 use crate::adapt::engine::Engine;
 use crate::adapt::prompts::Prompts;
-use crate::adapt::rollout::{Asked, Writing, roll_out};
+use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::rows::Row;
 use crate::adapt::states::States;
 use crate::error::{Error, Result};
@@ -103,15 +103,18 @@ impl Job<'_> {
         first: usize,
         progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<Sampled>> {
-        let asked = questions.iter().enumerate().map(|(idx, question)| Asked {
-            state: 0,
-            prompt: match &question.kind {
-                Kind::Written { asked, .. } => asked.clone(),
-                Kind::Options { .. } => Vec::new(),
-            },
-            seed: self.seed(first + idx),
-        });
-        let asked: Vec<Asked> = asked.collect();
+        let asked = questions
+            .iter()
+            .enumerate()
+            .map(|(idx, question)| RolloutPrompt {
+                state: 0,
+                prompt: match &question.kind {
+                    Kind::Written { asked, .. } => asked.clone(),
+                    Kind::Options { .. } => Vec::new(),
+                },
+                seed: self.seed(first + idx),
+            });
+        let asked: Vec<RolloutPrompt> = asked.collect();
         let writing = Writing {
             group: self.settings.samples,
             temperature: Some(self.settings.temperature),

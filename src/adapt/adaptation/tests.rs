@@ -97,7 +97,7 @@ impl World {
         };
         let (mut states, mut reached) = (self.states(n), Reached::default());
         let go = |states: &mut States, reached: &mut Reached, until: Option<usize>| {
-            let mut each = |taken: Taken<'_>| match until {
+            let mut each = |taken: AdaptationStep<'_>| match until {
                 Some(step) if taken.reached.step == step => Err(crate::Error::Stopped),
                 Some(_) | None => Ok(Next::Go),
             };

@@ -21,7 +21,7 @@ const MAX_REPLY_BYTES: u64 = 4 << 20;
 
 /// A question as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asking {
+pub(super) struct GuideRequest {
     /// Solved questions, as they stand in front.
     pub examples: String,
     /// The question itself.
@@ -116,7 +116,7 @@ impl Server {
     }
 
     /// Asks once. With `probes` for one token and its probabilities.
-    pub fn ask(&self, asking: &Asking, probes: bool) -> Result<Reply, Failed> {
+    pub fn ask(&self, asking: &GuideRequest, probes: bool) -> Result<Reply, Failed> {
         let (route, body) = self.request(asking, probes);
         let url = format!("{}{route}", self.spec.base_url.trim_end_matches('/'));
         let mut request = self.agent.post(&url).content_type("application/json");
@@ -153,7 +153,7 @@ impl Server {
     }
 
     /// The route and the body.
-    fn request(&self, asking: &Asking, probes: bool) -> (&'static str, Value) {
+    fn request(&self, asking: &GuideRequest, probes: bool) -> (&'static str, Value) {
         let HttpSpec {
             model,
             temperature,
@@ -161,7 +161,7 @@ impl Server {
             ..
         } = &self.spec;
         let max_tokens = if probes { 1 } else { *max_tokens };
-        let Asking {
+        let GuideRequest {
             examples,
             question,
             stops,

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::tell::Teller;
+use super::tell::AdaptProgress;
 use crate::adapt::folder::Folder;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::spec::AdaptSpec;
@@ -35,8 +35,8 @@ pub(super) fn over(
     base: &AdaptSpec,
     axes: &[String],
     out: &Path,
-    teller: &mut Teller,
-    one: &mut dyn FnMut(&AdaptSpec, &Folder, &mut Teller) -> Result<()>,
+    teller: &mut AdaptProgress,
+    one: &mut dyn FnMut(&AdaptSpec, &Folder, &mut AdaptProgress) -> Result<()>,
 ) -> Result<Table> {
     let axes: Vec<Axis> = axes.iter().map(|text| axis(text)).collect::<Result<_>>()?;
     let all = combinations(base, &axes)?;

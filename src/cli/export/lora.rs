@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::cli::model_arguments::{file_name, run_spec};
+use crate::cli::model_choice::{file_name, run_spec};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::model::checkpoint::{Checkpoint, TensorDType, is_same_content};

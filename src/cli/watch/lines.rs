@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// What is known of a run.
 #[derive(Debug, Default)]
-struct Known {
+struct RunProgress {
     n_steps: usize,
     last: Option<StepMetrics>,
     told: Option<Instant>,
@@ -25,7 +25,7 @@ struct Known {
 /// Lines about runs.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    runs: BTreeMap<String, Known>,
+    runs: BTreeMap<String, RunProgress>,
     /// Whether what was there at first has been said.
     is_caught: bool,
 }
@@ -74,7 +74,7 @@ impl Lines {
                     (false, _) => Vec::new(),
                 }
             }
-            Message::Gone { run } => match self.runs.remove(run) {
+            Message::Removed { run } => match self.runs.remove(run) {
                 Some(_) if self.is_caught => vec![format!("{run}: its folder is gone")],
                 Some(_) | None => Vec::new(),
             },
@@ -82,7 +82,7 @@ impl Lines {
     }
 }
 
-impl Known {
+impl RunProgress {
     fn record(&mut self, run: &str, record: MetricRecord, tells: bool) -> Option<String> {
         let event = record.into_event()?;
         if let RunEvent::Step(metrics) = event {

@@ -44,7 +44,7 @@ pub(super) enum Message {
         is_held: bool,
     },
     /// A run is not there any more.
-    Gone {
+    Removed {
         /// The run's name.
         run: String,
     },
@@ -60,7 +60,7 @@ impl Message {
             Self::Spec { run, .. }
             | Self::Metrics { run, .. }
             | Self::Held { run, .. }
-            | Self::Gone { run } => Some(run),
+            | Self::Removed { run } => Some(run),
         }
     }
 
@@ -91,7 +91,7 @@ mod tests {
         for wrong in ["", "..", ".x", "a/b", "a\\b", "C:", "a\nb", "\u{202e}x"] {
             assert!(!is_name(wrong), "{wrong}");
             let run = wrong.into();
-            assert!(Message::Gone { run }.check().is_err());
+            assert!(Message::Removed { run }.check().is_err());
         }
     }
 }

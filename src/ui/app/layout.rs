@@ -37,7 +37,7 @@ use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::tabs::{docked_ui, view_menu_ui};
 use crate::ui::shell::log_panel::log_panel_ui;
 use crate::ui::shell::messages::{closing_ui, notices_ui, shortcuts_ui};
-use crate::ui::shell::palette::{Listed, palette_ui};
+use crate::ui::shell::palette::{PaletteContext, palette_ui};
 use crate::ui::shell::state::Shell;
 use crate::ui::shell::status_bar::status_bar_ui;
 use crate::ui::shell::theme::{Appearance, MARGIN, palette};
@@ -288,7 +288,7 @@ impl App {
                 let name = field_name(&path).into_owned();
                 [path, name, value]
             });
-            let listed = Listed {
+            let listed = PaletteContext {
                 dock: &self.shell.dock,
                 can_undelete,
                 fields: &named.collect::<Vec<_>>(),
