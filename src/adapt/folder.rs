@@ -130,8 +130,7 @@ impl Folder {
         if file.is_file() {
             let other: AdaptSpec = parse_ron(&read_text(&file)?, &file)?;
             if fingerprint(&other)? != fingerprint(spec)? {
-                let reason = "is of another adaptation; choose another folder, or the same \
-                              specification to go on with it";
+                let reason = "belongs to another adaptation; choose another folder, or use the same specification to continue it";
                 return Err(Error::input(&file, "spec", reason));
             }
         } else {
@@ -267,6 +266,6 @@ mod tests {
             ..spec
         };
         let error = Folder::open(&path, &other).unwrap_err().to_string();
-        assert!(error.contains("is of another adaptation"), "{error}");
+        assert!(error.contains("belongs to another adaptation"), "{error}");
     }
 }

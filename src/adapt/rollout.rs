@@ -285,7 +285,7 @@ fn pick(weights: &[f32], mut left: f64) -> (usize, f64) {
 }
 
 fn no_numbers() -> Error {
-    Error::Device("the model gives no numbers; a state that diverged does that".into())
+    Error::Device("the model's logits are not finite; a state that diverged can cause this".into())
 }
 
 #[cfg(test)]

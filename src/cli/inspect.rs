@@ -48,7 +48,7 @@ pub struct InspectArguments {
     /// Format prompts and completions as User and Assistant turns.
     #[arg(long, conflicts_with = "template")]
     chat: bool,
-    /// What stands around prompts, answers and turns: a name as in data.source.template,
+    /// The text around prompts, answers and turns: a name as in data.source.template,
     /// or a .ron file; default: UserAssistant for chats and nothing for others.
     #[arg(long, value_name = "NAME or FILE")]
     template: Option<Template>,

@@ -24,23 +24,24 @@ pub struct PerplexityArguments {
     model: ModelArguments,
     /// Examples that were not trained on: a file or a folder as for gosling tune --data.
     data: PathBuf,
-    /// What stands around prompts, answers and turns: a name as in data.source.template, or
-    /// a .ron file; without it UserAssistant for chats and nothing for others.
+    /// The text around prompts, answers and turns: a name as in data.source.template,
+    /// or a .ron file; default: UserAssistant for chats and nothing for others.
     #[arg(long, value_name = "NAME or FILE")]
     template: Option<Template>,
-    /// Which tokens are counted.
+    /// Which tokens the loss counts.
     #[arg(long, value_enum, default_value_t)]
     loss_on: LossOnOption,
-    /// At most so many examples, the first ones.
+    /// At most this many examples, from the start.
     #[arg(long, default_value_t = 500)]
     limit: usize,
-    /// Also the untuned model with examples of this file in front of every text.
+    /// Also measure the untuned model with examples of this file in front of every
+    /// text.
     #[arg(long, value_name = "FILE")]
     in_context: Option<PathBuf>,
-    /// How many of them, the first ones.
+    /// Number of these examples, from the start.
     #[arg(long, requires = "in_context", default_value_t = 5)]
     shots: usize,
-    /// Examples longer than this many tokens are left out, those in front not counted.
+    /// Leave out examples of more tokens than this, without those in front.
     #[arg(long, default_value_t = 2048)]
     context_length: usize,
 }

@@ -40,7 +40,7 @@ pub(super) struct WatchArguments {
     /// The program on the other machine.
     #[arg(long, value_name = "PROGRAM", default_value = "gosling")]
     program: String,
-    /// Leave when every run is over.
+    /// Exit when every run has ended.
     #[arg(long)]
     until_over: bool,
 }
@@ -71,14 +71,14 @@ pub(super) fn run(arguments: &WatchArguments) -> Result<()> {
         let Ok(message) = serde_json::from_slice::<Message>(&bytes) else {
             // What a login prints is no message.
             if has_begun {
-                return Err(lost(&place, "what it sends cannot be read"));
+                return Err(lost(&place, "its output cannot be read"));
             }
             continue;
         };
         if let Message::Hello { version, .. } = message
             && version != VERSION
         {
-            let reason = "its Gosling speaks another version of this; use the same on both";
+            let reason = "its Gosling uses another version of the protocol; install the same version on both machines";
             return Err(lost(&place, reason));
         }
         has_begun = true;

@@ -149,7 +149,7 @@ impl FromStr for Template {
             None => {
                 let names = Self::BUILT_IN.map(|it| it.name()).join(", ");
                 Err(format!(
-                    "is no template; choose one of {names}, or name a .ron file of your own"
+                    "is not a template; choose one of {names}, or name a .ron file of your own"
                 ))
             }
         }

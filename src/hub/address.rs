@@ -107,7 +107,7 @@ impl Hub {
             .filter(|uri| has_scheme(uri))
             .and_then(Uri::host);
         let Some(host) = host else {
-            let reason = format!("\"{endpoint}\" is no address; write https://HOST");
+            let reason = format!("\"{endpoint}\" is not an address; write https://HOST");
             return Err(Error::spec(ENDPOINT, reason));
         };
         let patience = Patience {
@@ -143,7 +143,7 @@ impl Hub {
             repository, file, ..
         } = wanted;
         let url = format!("{}/{repository}/resolve/main/{file}", self.endpoint);
-        let no_url = |_| Trouble::ForGood(format!("{url} is no address"));
+        let no_url = |_| Trouble::ForGood(format!("{url} is not an address"));
         url.parse().map_err(no_url)
     }
 
@@ -205,12 +205,12 @@ impl Hub {
                 return Ok((response, told));
             }
             if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-                let reason = format!("{} leads to {next}, which is not encrypted", host(&url));
+                let reason = format!("{} redirects to {next}, which is not encrypted", host(&url));
                 return Err(Trouble::ForGood(reason));
             }
             url = next;
         }
-        let reason = format!("{} leads from place to place without an end", self.host());
+        let reason = format!("{} redirects too many times", self.host());
         Err(Trouble::ForGood(reason))
     }
 
@@ -225,10 +225,12 @@ impl Hub {
                 wanted.page()
             )),
             401 | 403 => Trouble::ForGood(format!(
-                "{host} gives {file} to nobody without a name (status {status}); download it from {}",
+                "{host} gives {file} only to users who have signed in (status {status}); sign in and download it from {}",
                 wanted.page()
             )),
-            _ => Trouble::ForNow(format!("{host} says status {status}; try again later")),
+            _ => Trouble::ForNow(format!(
+                "{host} answered with status {status}; try again later"
+            )),
         }
     }
 }
@@ -265,7 +267,7 @@ fn host(url: &Uri) -> &str {
 
 /// Where an answer leads.
 fn location(from: &Uri, headers: &HeaderMap) -> std::result::Result<Uri, Trouble> {
-    let nowhere = || Trouble::ForGood(format!("{} leads nowhere", host(from)));
+    let nowhere = || Trouble::ForGood(format!("{} redirects to no valid address", host(from)));
     let to = text(headers, "location").ok_or_else(nowhere)?;
     let scheme = from.scheme_str().unwrap_or("https");
     let absolute = if let Some(rest) = to.strip_prefix("//") {
@@ -292,12 +294,12 @@ fn failed(url: &Uri, error: &ureq::Error) -> Trouble {
         ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
             Trouble::Unreachable(format!("{host} cannot be reached"))
         }
-        ureq::Error::Timeout(of) => Trouble::ForNow(format!("{host} is silent ({of})")),
+        ureq::Error::Timeout(of) => Trouble::ForNow(format!("{host} does not answer ({of})")),
         ureq::Error::ConnectProxyFailed(reason) => {
-            Trouble::Unreachable(format!("the proxy does not lead to {host}, {reason}"))
+            Trouble::Unreachable(format!("the proxy cannot reach {host}, {reason}"))
         }
         ureq::Error::InvalidProxyUrl => {
-            Trouble::ForGood("the address of the proxy is none; see HTTPS_PROXY".into())
+            Trouble::ForGood("the proxy's address is not valid; check HTTPS_PROXY".into())
         }
         other => Trouble::ForNow(format!("{host}: {other}")),
     }

@@ -161,7 +161,7 @@ impl HubFile {
             !part.is_empty() && !part.starts_with('.') && part.chars().all(is_allowed)
         };
         if !parts.iter().all(is_plain) {
-            let reason = format!("\"{name}\" names no file of the hub");
+            let reason = format!("\"{name}\" is not a file of the hub");
             return Err(Error::spec("NAME", reason));
         }
         Ok(Self {

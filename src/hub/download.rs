@@ -58,9 +58,9 @@ impl Checked {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Known => "its SHA-256 is the published one",
-            Self::Server => "its SHA-256 is the one that the server tells",
-            Self::SizeOnly => "its size is right; the server tells no checksum",
-            Self::Nothing => "it was not checked; the server tells neither size nor checksum",
+            Self::Server => "its SHA-256 is the one that the server states",
+            Self::SizeOnly => "its size is right; the server states no checksum",
+            Self::Nothing => "it was not checked; the server states neither size nor checksum",
         }
     }
 }
@@ -140,7 +140,9 @@ pub fn download(
         return Err(match trouble {
             Trouble::ForNow(reason) if kept > 0 => {
                 let kept = mebibytes(kept);
-                let reason = format!("{reason}; {kept} have come, and the next try continues");
+                let reason = format!(
+                    "{reason}; {kept} are downloaded, and the next try continues from there"
+                );
                 Error::input(&target, "download", reason)
             }
             other => said(other),
@@ -152,7 +154,7 @@ pub fn download(
     {
         part.remove();
         let reason = format!(
-            "what came has the SHA-256 {sha256}, wanted {want}; it was removed, try again or use another mirror"
+            "the downloaded file has the SHA-256 {sha256}, expected {want}; it was removed; try again or use another mirror"
         );
         return Err(Error::input(&target, "download", reason));
     }
@@ -214,12 +216,12 @@ fn found(
     if let Some(want) = expected.bytes
         && want != bytes
     {
-        return Err(other(format!("{bytes} bytes in place of {want}")));
+        return Err(other(format!("{bytes} bytes instead of {want}")));
     }
     if let Some(want) = &expected.sha256 {
         let sha256 = sha256_of(&target, &mut |read| tell(Stage::Checking(read)))?;
         if *want != sha256 {
-            return Err(other(format!("the SHA-256 {sha256} in place of {want}")));
+            return Err(other(format!("the SHA-256 {sha256} instead of {want}")));
         }
     }
     Ok(Got {
@@ -337,7 +339,7 @@ fn fetch_once(
             Some((first, whole)) if first == from => whole,
             Some(_) | None => {
                 part.restart()?;
-                let reason = format!("{} sends another part than was asked for", hub.host());
+                let reason = format!("{} sends another part than the one requested", hub.host());
                 return Err(Trouble::ForNow(reason));
             }
         },
@@ -355,7 +357,7 @@ fn fetch_once(
     if let (Some(want), Some(whole)) = (expected.bytes, whole)
         && want != whole
     {
-        let reason = format!("{} sends {whole} bytes in place of {want}", hub.host());
+        let reason = format!("{} sends {whole} bytes instead of {want}", hub.host());
         return Err(Trouble::ForGood(reason));
     }
     let total = expected.bytes.or(whole);

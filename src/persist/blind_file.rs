@@ -143,7 +143,7 @@ impl BlindSetup {
         let known: Self = match serde_json::from_value::<Self>(first) {
             Ok(known) if known.format == FORMAT => known,
             Ok(_) | Err(_) => {
-                let reason = "is no blind test of this version; name another file";
+                let reason = "is not a blind test of this version; name another file";
                 return Err(Error::input(path, "line 1", reason));
             }
         };
@@ -292,6 +292,6 @@ mod tests {
         );
         std::fs::write(&path, "{\"messages\": []}\n").unwrap();
         let message = again.begin(&path).unwrap_err().to_string();
-        assert!(message.contains("is no blind test"), "{message}");
+        assert!(message.contains("is not a blind test"), "{message}");
     }
 }

@@ -98,12 +98,12 @@ fn a_run_is_followed_while_it_is_on() {
     for line in lines {
         seen.push(line.unwrap());
         assert!(start.elapsed() < Duration::from_secs(60), "{seen:#?}");
-        if seen.last().unwrap().contains("nobody works on it now") {
+        if seen.last().unwrap().contains("not running now") {
             break;
         }
     }
     let has = |part: &str| seen.iter().any(|line| line.contains(part));
-    assert!(has("cpu-0001: a process works on it"), "{seen:#?}");
+    assert!(has("cpu-0001: a process is running it"), "{seen:#?}");
     assert!(has("cpu-0001: validation loss "), "{seen:#?}");
     assert!(has("cpu-0001: step 4 of 4"), "{seen:#?}");
 }

@@ -226,6 +226,6 @@ fn an_objective_that_does_not_fit_is_said() {
     app.shell.shows_form = false;
     app.adapt.draft.objective = Objective::Majority;
     let mut harness = harness(app, vec2(1000.0, 620.0), Appearance::Dark);
-    wait_for(&mut harness, "is of written answers; mmlu has options");
+    wait_for(&mut harness, "needs written answers, but mmlu has options");
     assert!(harness.query_by_label("Adapt the state").is_some());
 }

@@ -78,9 +78,8 @@ impl Server {
         let host = host_of(&spec.base_url)?;
         let is_here = is_loopback(&host);
         if !is_here && !spec.allow_remote {
-            let reason = format!(
-                "questions would leave this machine for {host}; set allow_remote: true if they may"
-            );
+            let reason =
+                format!("questions would be sent to {host}; set allow_remote: true to allow this");
             return Err(Error::spec("guide.base_url", reason));
         }
         let key = match &spec.key_env {
@@ -141,12 +140,12 @@ impl Server {
                 self.host()
             ))),
             429 | 500..=599 | 408 => Err(Failed::ForNow(format!(
-                "{} says status {status}: {}",
+                "{} answered with status {status}: {}",
                 self.host(),
                 line(&text)
             ))),
             _ => Err(Failed::ForGood(format!(
-                "{url} says status {status}: {}",
+                "{url} answered with status {status}: {}",
                 line(&text)
             ))),
         }
@@ -333,7 +332,7 @@ mod tests {
             ..HttpSpec::default()
         };
         let refused = |spec: &HttpSpec| Server::new(spec).map(|_| ()).unwrap_err().to_string();
-        assert!(refused(&spec).contains("leave this machine for api.example.com"));
+        assert!(refused(&spec).contains("would be sent to api.example.com"));
         spec.allow_remote = true;
         assert_eq!(
             Server::new(&spec).map_err(|_| ()).unwrap().host(),

@@ -37,16 +37,16 @@ pub(super) struct StepArguments {
     /// Steps that are timed, after three that are not.
     #[arg(long, default_value_t = 12)]
     steps: usize,
-    /// Count the last fifth of the tokens only, as where answers are trained.
+    /// Count only the last fifth of the tokens, as when answers are trained.
     #[arg(long)]
     answers: bool,
-    /// Compute activations again on the way back.
+    /// Compute activations again in the backward pass.
     #[arg(long)]
     recompute: bool,
-    /// Read the texts in windows of so many tokens, a multiple of 16.
+    /// Read the texts in windows of this many tokens, a multiple of 16.
     #[arg(long, value_name = "TOKENS")]
     window: Option<usize>,
-    /// Add the branch of a lifted state with so many support vectors.
+    /// Add the branch of a lifted state with this many support vectors.
     #[arg(long, value_name = "M")]
     lifted: Option<usize>,
     /// How the lifted state changes from token to token.

@@ -130,7 +130,7 @@ fn merge(
         (None, Some(CheckpointSource::File(path))) => Checkpoint::open(path)?,
         (None, Some(CheckpointSource::Mini)) => mini::checkpoint()?,
         (None, None) => {
-            let reason = "is not said by the file; name the model with --model";
+            let reason = "is not stated in the file; name the model with --model";
             return Err(Error::input(file, "base model", reason));
         }
     };

@@ -85,7 +85,7 @@ impl Front {
                 ("POST", "/v1/chat/completions") => self.complete(&request, true, stream, origin),
                 ("POST", "/v1/completions") => self.complete(&request, false, stream, origin),
                 (_, "/v1/models" | "/v1/chat/completions" | "/v1/completions") => {
-                    Err(Refusal::new(405, "this route takes another method"))
+                    Err(Refusal::new(405, "this route needs another method"))
                 }
                 _ => Err(Refusal::new(
                     404,
@@ -109,11 +109,13 @@ impl Front {
         if let Some(origin) = &request.origin
             && !self.origins.contains(origin)
         {
-            let reason = format!("web pages of {origin} may not ask; start with --allow-origin");
+            let reason = format!(
+                "web pages of {origin} are not allowed; start the server with --allow-origin"
+            );
             return Err(Refusal::new(403, reason));
         }
         if self.is_loopback && !request.host.as_deref().is_none_or(is_loopback_host) {
-            return Err(Refusal::new(403, "ask for localhost or 127.0.0.1"));
+            return Err(Refusal::new(403, "use the host localhost or 127.0.0.1"));
         }
         let Some(token) = self.token.as_ref().filter(|_| request.method != "OPTIONS") else {
             return Ok(());
@@ -122,7 +124,7 @@ impl Front {
         let sent = sent.strip_prefix("Bearer ").unwrap_or_default();
         match is_equal(sent.as_bytes(), token.as_bytes()) {
             true => Ok(()),
-            false => Err(Refusal::new(401, "another bearer token is needed")),
+            false => Err(Refusal::new(401, "a valid bearer token is needed")),
         }
     }
 
@@ -192,7 +194,7 @@ fn write_whole(
             Ok(AnswerPart::Text(part)) => text.push_str(&part),
             Ok(AnswerPart::Ended(end)) => return Ok(answer.whole(&text, end)),
             Ok(AnswerPart::Failed(reason)) => return Err(Refusal::new(400, reason)),
-            Err(_) => return Err(Refusal::new(500, "the model has ended")),
+            Err(_) => return Err(Refusal::new(500, "the model has stopped")),
         }
         if has_gone(stream) {
             return Err(Refusal::new(408, "the client has gone"));
@@ -245,7 +247,7 @@ fn write_parts(
                 }
                 is_first = false;
             }
-            Err(_) if is_first => return Err(Refusal::new(500, "the model has ended")),
+            Err(_) if is_first => return Err(Refusal::new(500, "the model has stopped")),
             Err(_) => return Ok(None),
         }
     }

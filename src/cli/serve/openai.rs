@@ -38,9 +38,9 @@ impl CompletionRequest {
     pub fn parse(body: &[u8], is_chat: bool, seed: u64) -> Result<Self, Refusal> {
         let refuse = |reason: String| Refusal::new(400, reason);
         let body: Value = serde_json::from_slice(body)
-            .map_err(|error| refuse(format!("the body is no JSON: {error}")))?;
+            .map_err(|error| refuse(format!("the body is not JSON: {error}")))?;
         let Value::Object(mut fields) = body else {
-            return Err(refuse("the body is no JSON object".into()));
+            return Err(refuse("the body is not a JSON object".into()));
         };
         let mut take = |name: &str| match fields.remove(name) {
             None | Some(Value::Null) => None,
@@ -56,9 +56,7 @@ impl CompletionRequest {
             ));
         }
         if take("response_format").is_some_and(|it| it["type"] != json!("text")) {
-            return Err(refuse(
-                "`response_format` is not supported but for text".into(),
-            ));
+            return Err(refuse("only text is supported as `response_format`".into()));
         }
         let prompt = if is_chat {
             let messages = take("messages").unwrap_or_default();
@@ -81,7 +79,7 @@ impl CompletionRequest {
             None => Ok(None),
             Some(value) => match value.as_f64() {
                 Some(number) => Ok(Some(number)),
-                None => Err(refuse(format!("`{name}` is no number"))),
+                None => Err(refuse(format!("`{name}` is not a number"))),
             },
         };
         let temperature = number("temperature")?.unwrap_or(1.0);
@@ -335,7 +333,7 @@ mod tests {
             (", \"tools\": [{}]", "`tools` are not supported"),
             (", \"stop\": 3", "`stop` is neither"),
             (", \"max_tokens\": 0", "`max_tokens` is below 1"),
-            (", \"temperature\": \"x\"", "`temperature` is no number"),
+            (", \"temperature\": \"x\"", "`temperature` is not a number"),
             (
                 ", \"response_format\": {\"type\": \"json_object\"}",
                 "`response_format`",
@@ -344,8 +342,8 @@ mod tests {
             let refused = with(rest).unwrap_err();
             assert!(refused.starts_with(reason), "{refused}");
         }
-        assert!(parse("[]").unwrap_err().contains("no JSON object"));
-        assert!(parse("{").unwrap_err().contains("no JSON"));
+        assert!(parse("[]").unwrap_err().contains("not a JSON object"));
+        assert!(parse("{").unwrap_err().contains("not JSON"));
         assert!(parse("{}").unwrap_err().starts_with("`messages` is null"));
         assert!(
             parse("{\"messages\": [{\"role\": \"x\"}]}")

@@ -69,13 +69,13 @@ impl Lines {
                 let known = self.runs.entry(run.clone()).or_default();
                 known.is_held = *is_held;
                 match (self.is_caught, is_held) {
-                    (true, true) => vec![format!("{run}: a process works on it")],
+                    (true, true) => vec![format!("{run}: a process is running it")],
                     (true, false) => vec![known.stands(run)],
                     (false, _) => Vec::new(),
                 }
             }
             Message::Removed { run } => match self.runs.remove(run) {
-                Some(_) if self.is_caught => vec![format!("{run}: its folder is gone")],
+                Some(_) if self.is_caught => vec![format!("{run}: its folder was removed")],
                 Some(_) | None => Vec::new(),
             },
         }
@@ -116,7 +116,7 @@ impl RunProgress {
         let (speed, end) = match self.is_held {
             true if secs > 0.0 => (format!(", {:.2} steps/s", 1.0 / secs), ""),
             true => (String::new(), ""),
-            false => (String::new(), ", nobody works on it now"),
+            false => (String::new(), ", not running now"),
         };
         format!("{run}: step {step}{of}, loss {loss:.4}{speed}{end}")
     }

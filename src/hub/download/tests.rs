@@ -242,7 +242,7 @@ fn lies_about_the_size_are_seen() {
         "HEAD" => about(),
         _ => head("200 OK", &[length(300_001)]),
     });
-    check("sends 300001 bytes in place of 300000", other);
+    check("sends 300001 bytes instead of 300000", other);
     // More bytes than were told, without a length.
     let more = Server::new(|request, _| match request.method.as_str() {
         "HEAD" => about(),
@@ -349,7 +349,7 @@ fn what_is_not_there_is_said_with_the_way_on() {
         )
     });
     let said = error(&around.hub(), &wanted(), folder.path());
-    assert!(said.contains("from place to place"), "{said}");
+    assert!(said.contains("redirects too many times"), "{said}");
     // Nobody listens there any more.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -222,7 +222,7 @@ fn agree(
     }
     let mut differ = |what: &str| {
         notes.push(format!(
-            "{} and {} were tuned with another {what}; the mix says that of the first",
+            "{} and {} differ in their {what}; the mix records that of the first",
             first.display(),
             file.display()
         ));
