@@ -9,7 +9,7 @@ use super::report::{Spread, report};
 use super::target::{ModelArguments, TargetArguments, check_counts};
 use crate::data::Example;
 use crate::error::Result;
-use crate::kernels::measure::{self, KernelTimes};
+use crate::kernels::measure::{self, KernelProfile};
 use crate::model::ModelConfig;
 use crate::report::{Cell, Table};
 use crate::tuning::plan::memory::{AdapterShape, BranchShape, MemoryEstimate, StepShape};
@@ -146,7 +146,7 @@ pub(super) fn run(arguments: &StepArguments) -> Result<()> {
 }
 
 /// Milliseconds a step of the kernels of `measured` that are chosen.
-fn ms_a_step(measured: &KernelTimes, is_chosen: impl Fn(&str) -> bool) -> f64 {
+fn ms_a_step(measured: &KernelProfile, is_chosen: impl Fn(&str) -> bool) -> f64 {
     let chosen = measured.kernels.iter().filter(|(name, _)| is_chosen(name));
     let secs: f64 = chosen.map(|(_, kernel)| kernel.time.as_secs_f64()).sum();
     1e3 * secs / MEASURED as f64
@@ -164,7 +164,7 @@ fn kind(kernel: &str) -> &'static str {
 }
 
 /// Where the `wall` milliseconds of a step go, by kind of kernel.
-fn kinds_table(wall: f64, measured: &KernelTimes) -> Table {
+fn kinds_table(wall: f64, measured: &KernelProfile) -> Table {
     let mut table = Table::new("By kind", ["kind", "ms a step", "share of a step, %"]);
     let mut kinds: Vec<&str> = measured.kernels.keys().map(|name| kind(name)).collect();
     kinds.sort_unstable();
@@ -186,7 +186,7 @@ fn kinds_table(wall: f64, measured: &KernelTimes) -> Table {
 }
 
 /// Where the time of a step goes, by kernel.
-fn kernels_table(measured: &KernelTimes) -> Table {
+fn kernels_table(measured: &KernelProfile) -> Table {
     let columns = ["kernel", "launches", "ms a step", "share of kernels, %"];
     let mut table = Table::new("By kernel", columns);
     let all = ms_a_step(measured, |_| true);
@@ -209,7 +209,7 @@ impl StepArguments {
         &self,
         ms: Spread,
         losses: &[f64],
-        measured: &KernelTimes,
+        measured: &KernelProfile,
         config: &ModelConfig,
     ) -> Table {
         let estimate = MemoryEstimate::new(
