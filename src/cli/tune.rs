@@ -23,8 +23,8 @@ use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::states::alpha_scan::{alpha_note, scanned_alphas};
 use crate::worker::Worker;
-use crate::worker::fitting::{apply, changes};
-use crate::worker::memory_forecast::MemoryForecast;
+use crate::worker::memory::fitting::{apply, changes};
+use crate::worker::memory::forecast::MemoryForecast;
 use report::report;
 
 /// What to tune.

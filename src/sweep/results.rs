@@ -1,10 +1,16 @@
 //! What came of a sweep, read from its folders.
 
+pub mod importance;
+pub mod parallel_coordinates;
+pub mod tables;
+
+mod best;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::importance::{Importance, importance};
+use self::importance::{Importance, importance};
 use super::plan::SweepPlan;
 use super::queue::{Queue, runs_of};
 use super::spec::ChooseBy;

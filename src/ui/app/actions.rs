@@ -33,7 +33,7 @@ use crate::ui::shell::palette::PaletteState;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::sweep::action::SweepAction;
 use crate::worker::Worker;
-use crate::worker::fitting::apply;
+use crate::worker::memory::fitting::apply;
 
 impl App {
     /// Does what was asked for.

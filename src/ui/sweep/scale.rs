@@ -6,7 +6,7 @@ use eframe::egui::{Color32, Visuals};
 
 use crate::colormap::{self, ColourMap, Limits};
 use crate::protocol::fields::{field_name, short_field_name};
-use crate::sweep::parallel_coordinates::is_log;
+use crate::sweep::results::parallel_coordinates::is_log;
 use crate::sweep::results::{Metric, Row, SweepResults};
 use crate::ui::widgets::numbers::number;
 

@@ -3,14 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::benchmark::{Benchmark, Split};
 use super::mmlu;
-use super::rows::Rows;
+use crate::data::benchmark::{Benchmark, Split};
+use crate::data::rows::Rows;
 use crate::error::{Error, Result};
 
 /// What is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum SplitFile {
+pub(in crate::data) enum SplitFile {
     /// A split.
     Split(Split),
     /// The solved questions of MMLU, which have files of their own.
@@ -55,7 +55,7 @@ impl SplitFile {
 /// # Errors
 /// [`Error::Io`] where `path` cannot be read, [`Error::Input`] where nothing or
 /// not all of it is there: what to save where, and where it is published.
-pub(super) fn find(
+pub(in crate::data) fn find(
     path: &Path,
     benchmark: Benchmark,
     wanted: SplitFile,
@@ -70,7 +70,11 @@ pub(super) fn find(
 ///
 /// # Errors
 /// As [`find`].
-pub(super) fn paths(path: &Path, benchmark: Benchmark, wanted: SplitFile) -> Result<Vec<PathBuf>> {
+pub(in crate::data) fn paths(
+    path: &Path,
+    benchmark: Benchmark,
+    wanted: SplitFile,
+) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         let there = std::fs::metadata(path).map_err(|source| Error::io("open", path, source));
         return there.map(|_| vec![path.to_path_buf()]);
