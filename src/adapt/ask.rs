@@ -63,7 +63,7 @@ impl GuideQuestions<'_> {
     }
 
     /// The guide with its texts; each text of a server is in the folder before it is
-    /// used. `say` is told what people should know, `alive` is asked often.
+    /// used. `say` is told what the user should know, `alive` is asked often.
     ///
     /// # Errors
     /// What files, the server, `say` or `alive` report; [`Error::Spec`] where there is

@@ -176,7 +176,7 @@ pub(super) fn print(text: &str) {
     print!("{text}");
 }
 
-/// Makes a run fit into the memory of its device; what was changed, for people.
+/// Makes a run fit into the memory of its device; what was changed, for the user.
 ///
 /// # Errors
 /// What is wrong with the model or the data; a run that fits in no setting.

@@ -1,4 +1,4 @@
-//! The forms in which people keep conversations, instructions and texts, read from
+//! The forms in which users keep conversations, instructions and texts, read from
 //! the fields of an entry.
 
 mod turns;

@@ -8,7 +8,7 @@
 //! | `rows.rs` | the rows of a file, whatever its format |
 //! | `parquet_rows.rs` | rows of Parquet files, with the feature `parquet` |
 //! | `mini.rs` | the mini benchmarks, part of the program |
-//! | `text.rs` | training sets of people's own |
+//! | `text.rs` | training sets of the user's own |
 //! | `chat.rs`, `binidx.rs` | how chats, instructions and texts are written; tokens |
 //! | `checked.rs` | prompts whose answers can be checked |
 //! | `template.rs`, `prompt_format.rs` | what stands around prompts, answers and turns |

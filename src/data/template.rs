@@ -1,5 +1,5 @@
 //! What stands around the texts of a training set: the templates that come with
-//! the program, and people's own.
+//! the program, and the user's own.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -41,7 +41,7 @@ pub enum Template {
     NoThink,
     /// `### Instruction:` and `### Response:`, as in Stanford's Alpaca.
     Alpaca,
-    /// A RON file of people's own.
+    /// A RON file of the user's own.
     File(PathBuf),
 }
 
@@ -156,7 +156,7 @@ impl FromStr for Template {
     }
 }
 
-/// Reads a template of people's own.
+/// Reads a template of the user's own.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::Input`] with the place of what is wrong.

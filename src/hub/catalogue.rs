@@ -177,7 +177,7 @@ impl HubFile {
         self.file.rsplit('/').next().unwrap_or(&self.file)
     }
 
-    /// The page that people look at.
+    /// The page that the user looks at.
     pub fn page(&self) -> String {
         format!("https://huggingface.co/{}", self.repository)
     }

@@ -1,4 +1,4 @@
-//! A blind test of two models on a list of prompts: which answer people prefer without
+//! A blind test of two models on a list of prompts: which answer the user prefers without
 //! knowing whose it is. A file of JSON lines: what is compared, then a line a judgement.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ pub enum Contender {
     B,
 }
 
-/// What people prefer.
+/// What the user prefers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {

@@ -34,7 +34,7 @@ const KEPT_CHARS: usize = 2000;
 pub struct ServerTexts {
     /// Texts, also those that nothing could be taken of, which have no tokens.
     pub texts: Vec<GuideText>,
-    /// What people should know: questions without an answer, and why.
+    /// What the user should know: questions without an answer, and why.
     pub notes: Vec<String>,
 }
 

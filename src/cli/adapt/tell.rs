@@ -1,4 +1,4 @@
-//! An adaptation on its way, for people, on the error stream.
+//! An adaptation on its way, for the user, on the error stream.
 
 use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const PLAIN: Duration = Duration::from_secs(5);
 /// How often the live line is drawn.
 const LIVE: Duration = Duration::from_millis(100);
 
-/// Tells people, and hears their interrupt.
+/// Tells the user, and hears an interrupt.
 pub(super) struct AdaptProgress {
     is_one_of_many: bool,
     is_quiet: bool,

@@ -1,4 +1,4 @@
-//! What is said of runs, as lines for people.
+//! What is said of runs, as lines for the user.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -82,7 +82,7 @@ pub struct Mix {
     pub state: TunedState,
     /// What all of them say alike; the terms stand in its figures.
     pub metadata: Metadata,
-    /// What people should know: where they differ.
+    /// What the user should know: where they differ.
     pub notes: Vec<String>,
 }
 

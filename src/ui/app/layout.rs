@@ -279,7 +279,7 @@ impl App {
         let mut palette = self.shell.palette.take();
         let can_undelete = self.runs.folders.can_undelete();
         let listed = || self.listed();
-        // From the list everything can be chosen, wherever people were.
+        // From the list everything can be chosen, wherever the user was.
         if palette.is_some() {
             let on = self.acts_on(Area::Nowhere, &listed);
             // A path that is not Unicode has no text, and then no field is listed.

@@ -37,7 +37,7 @@ impl App {
         }
     }
 
-    /// Has the disk looked at when people come back to the window.
+    /// Has the disk looked at when the user comes back to the window.
     pub(super) fn look_when_focused(&self, ctx: &Context) {
         let is_back = |event: &Event| matches!(event, Event::WindowFocused(true));
         if let Some(watch) = &self.watch
