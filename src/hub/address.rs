@@ -16,7 +16,7 @@ use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
 use super::HubFile;
-use super::headers::{FileFacts, text};
+use super::headers::{FileFacts, number, text};
 use crate::error::{Error, Result};
 
 /// The environment variable that names a mirror, as other programs have it.

@@ -122,7 +122,9 @@ impl Process {
         let start = Instant::now();
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) => return exit_message(status, &complaints(&self.log.0, self.log.1)),
+                Ok(Some(status)) => {
+                    return exit_message(status, &complaints(&self.log.0, self.log.1));
+                }
                 Ok(None) if start.elapsed() < patience => sleep(LOOK),
                 Ok(None) => {
                     self.kill();

@@ -15,7 +15,7 @@ use eframe::egui::{
     Color32, ColorImage, FontFamily, Pos2, Rect, Shape, Stroke, StrokeKind, TextureId,
 };
 
-use self::attributes::{FAINTEST, escaped, filled, painted, place, plain_rect, stroked};
+use self::attributes::{FAINTEST, escaped, filled, place, plain_rect, stroked};
 use self::pixels::{base64, cut};
 use crate::error::Result;
 use crate::persist::heatmap_png::rgb_png;

@@ -19,7 +19,7 @@ pub(super) struct ReceivedRequest {
 
 /// A server that is gone when the test is.
 pub(super) struct Server {
-    address: String,
+    pub(super) address: String,
     received: Arc<Mutex<Vec<ReceivedRequest>>>,
 }
 
