@@ -102,11 +102,15 @@ fn a_chat_is_saved_and_replaces_no_file_unasked() {
     assert!(harness.state().playground.saving.open.is_none());
     let line = std::fs::read_to_string(&path).unwrap();
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let of = |idx: usize| (&line["messages"][idx]["role"], &line["messages"][idx]["content"]);
+    let of = |idx: usize| {
+        (
+            &line["messages"][idx]["role"],
+            &line["messages"][idx]["content"],
+        )
+    };
     assert_eq!(of(0), (&"system".into(), &"Be short.".into()));
     assert_eq!(of(1), (&"user".into(), &"Who are you?".into()));
-    let said: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(&beside).unwrap()).unwrap();
+    let said: serde_json::Value = serde_json::from_slice(&std::fs::read(&beside).unwrap()).unwrap();
     let answer = &said["answers"][0];
     let model = gosling::model::mini::checkpoint().unwrap().fingerprint();
     assert_eq!(answer["model"]["fingerprint"], model.as_str());

@@ -40,7 +40,7 @@ struct Updated {
 }
 
 /// What a step is judged by beside the gradient and S_0.
-struct Seen<'a> {
+struct StepReadings<'a> {
     /// Sums of squares of Z, [layers, H].
     lift: Option<&'a Tensor<2>>,
     /// What watches over a recurrence.
@@ -236,7 +236,7 @@ impl Trainer<'_> {
             _ => None,
         };
         let of_shifts = to_shifts.as_ref().map(|to| Shifts::square(&to.value));
-        let seen = Seen {
+        let seen = StepReadings {
             lift: squares.as_ref(),
             guard: guard.as_ref(),
             lora: of_adapters.as_ref(),
@@ -302,8 +302,8 @@ impl Trainer<'_> {
 
     /// Whether a step to these sums of squares, [layers, H], is sound, and all
     /// steps before it were.
-    fn judge(&mut self, norm: &Tensor<1>, state: &Tensor<2>, seen: Seen<'_>) {
-        let Seen {
+    fn judge(&mut self, norm: &Tensor<1>, state: &Tensor<2>, seen: StepReadings<'_>) {
+        let StepReadings {
             lift,
             guard,
             lora,
