@@ -184,6 +184,7 @@ fn check_ending(path: &Path, format: ExportFormat) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::checkpoint::Checkpoint;
     use crate::tuning::states::state_file::read_state;
 
     fn state() -> TunedState {
@@ -220,6 +221,68 @@ mod tests {
         check("st", "a.state");
         check("safetensors", "a.safetensors");
         check("vllm", "a.pth");
+    }
+
+    /// By their names in the files of those that train the whole state.
+    #[test]
+    fn token_shifts_go_where_they_are_taken_and_are_refused_elsewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = Metadata::default();
+        // C is 2: of time mixing, then of channel mixing.
+        let shifted = TunedState {
+            shifts: Some(vec![
+                vec![0.5, -0.25, 1.0, 2.0],
+                vec![0.0, 4.0, -8.0, 0.125],
+            ]),
+            ..state()
+        };
+        for (format, name) in [("pth", "a.pth"), ("safetensors", "a.safetensors")] {
+            let path = folder.path().join(name);
+            let format: ExportFormat = format.parse().unwrap();
+            export(&shifted, &metadata, format, &path, false).unwrap();
+            assert_eq!(read_state(&path, None).unwrap().0, shifted, "{name}");
+            let file = Checkpoint::open(&path).unwrap();
+            assert_eq!(file.names().len(), 6);
+            let values = |name: &str| file.tensor(name).unwrap().to_f32();
+            assert_eq!(values("blocks.0.att.ts_state"), [0.5, -0.25]);
+            assert_eq!(values("blocks.1.ffn.ts_state"), [-8.0, 0.125]);
+            assert_eq!(file.tensor("blocks.1.ffn.ts_state").unwrap().shape, [2]);
+            let said = file.metadata().get("token_shifts");
+            assert_eq!(said.is_some(), name.ends_with("safetensors"));
+        }
+        let path = folder.path().join("half.pth");
+        let half = ExportFormat::Pth(PthDType::BF16);
+        export(&shifted, &metadata, half, &path, false).unwrap();
+        assert_eq!(read_state(&path, None).unwrap().0, shifted);
+        for (format, name) in [
+            ("st", "a.st"),
+            ("rmpack", "a.rmpack"),
+            ("vllm", "v.pth"),
+            ("s0", "s0"),
+        ] {
+            let path = folder.path().join(name);
+            let format: ExportFormat = format.parse().unwrap();
+            let refused = export(&shifted, &metadata, format, &path, false).unwrap_err();
+            let message = refused.to_string();
+            assert!(message.contains("token shifts: are tuned too"), "{message}");
+            assert!(!path.exists(), "{name}");
+            // Those that are zero are no obstacle.
+            let zero = TunedState {
+                shifts: Some(vec![vec![0.0; 4]; 2]),
+                ..state()
+            };
+            export(&zero, &metadata, format, &path, false).unwrap();
+        }
+        // As many numbers as there are channels.
+        let mut short = shifted;
+        short.shifts.as_mut().unwrap()[1].pop();
+        let path = folder.path().join("short.pth");
+        let format = ExportFormat::Pth(PthDType::F32);
+        let refused = export(&short, &metadata, format, &path, false).unwrap_err();
+        assert!(
+            refused.to_string().contains("token shifts of another size"),
+            "{refused}"
+        );
     }
 
     #[test]
