@@ -22,7 +22,7 @@ pub enum Start {
 }
 
 /// Gradients of a mean over thousands of tokens come near one by it.
-const GRADIENT_SCALE: f32 = 4096.0;
+pub(super) const GRADIENT_SCALE: f32 = 4096.0;
 
 /// What is done to the product `x`, some of it with another tensor `o`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,9 +66,15 @@ pub fn started(x: Four, #[comptime] start: Start, #[comptime] narrow: bool) -> F
         if comptime!(start == Start::Gradient) {
             value *= Four::new(GRADIENT_SCALE);
         }
-        value = clamp(value, Four::new(-LARGEST), Four::new(LARGEST));
+        value = in_range(value);
     }
     value
+}
+
+/// Numbers in the range of 16 bits.
+#[cube]
+pub fn in_range(x: Four) -> Four {
+    clamp(x, Four::new(-LARGEST), Four::new(LARGEST))
 }
 
 /// Numbers of the product before it is finished, without what [`started`] did to
