@@ -6,9 +6,6 @@ use cubecl::prelude::*;
 /// Four columns of a row.
 type Four = Vector<f32, Const<4>>;
 
-/// The largest number that a 16-bit factor holds.
-const LARGEST: f32 = 65_504.0;
-
 /// What is done to the first factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Start {
@@ -22,7 +19,7 @@ pub enum Start {
 }
 
 /// Gradients of a mean over thousands of tokens come near one by it.
-pub(super) const GRADIENT_SCALE: f32 = 4096.0;
+pub const GRADIENT_SCALE: f32 = 4096.0;
 
 /// What is done to the product `x`, some of it with another tensor `o`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,8 +50,7 @@ impl Finish {
     }
 }
 
-/// Numbers of the first factor, kept in the range of 16 bits where they are
-/// `narrow`.
+/// Numbers of the first factor, scaled where they will be `narrow`.
 #[cube]
 pub fn started(x: Four, #[comptime] start: Start, #[comptime] narrow: bool) -> Four {
     let mut value = x;
@@ -62,19 +58,10 @@ pub fn started(x: Four, #[comptime] start: Start, #[comptime] narrow: bool) -> F
         let positive = max(x, Four::new(0.0f32));
         value = positive * positive;
     }
-    if comptime!(narrow) {
-        if comptime!(start == Start::Gradient) {
-            value *= Four::new(GRADIENT_SCALE);
-        }
-        value = in_range(value);
+    if comptime!(narrow && start == Start::Gradient) {
+        value *= Four::new(GRADIENT_SCALE);
     }
     value
-}
-
-/// Numbers in the range of 16 bits.
-#[cube]
-pub fn in_range(x: Four) -> Four {
-    clamp(x, Four::new(-LARGEST), Four::new(LARGEST))
 }
 
 /// Numbers of the product before it is finished, without what [`started`] did to

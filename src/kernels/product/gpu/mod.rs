@@ -7,7 +7,7 @@ mod plane;
 mod tiling;
 mod unit;
 
-use burn::tensor::Shape;
+use burn::tensor::{DType, Shape};
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
@@ -16,8 +16,13 @@ use crate::kernels::matrix::Storage;
 use crate::kernels::op::{cubes, empty, shaped};
 
 use cut::{Cut, PlaneCut, UnitCut};
-pub use finish::{Finish, Start};
+pub use finish::{Finish, GRADIENT_SCALE, Start};
 use plane::{InHalves, ProductSpec};
+
+/// Whether a tensor has 16-bit numbers.
+fn is_half(x: &CubeTensor) -> bool {
+    x.dtype == DType::F16
+}
 
 fn rows_and_columns(out: &CubeTensor) -> [usize; 2] {
     let shape = out.meta.shape();
@@ -53,7 +58,7 @@ pub fn product(
     let k = a.meta.shape().num_elements() / m;
     let sizes = [m, n, k];
     // What is done to a sum is not done to its parts.
-    let may_split = finish == Finish::Plain;
+    let may_split = finish == Finish::Plain && !is_half(out);
     let cut = if b.storage != Storage::F32 && has_matrix_units(a) {
         Cut::Planes(PlaneCut::of(sizes, may_split))
     } else {
@@ -122,22 +127,23 @@ fn launch(
         CubeCount::Static(n.div_ceil(columns) as u32, m.div_ceil(rows) as u32, n_parts)
     };
     match cut {
-        Cut::Planes(PlaneCut {
-            tiling,
-            part,
-            together,
-        }) => {
-            let product = ProductSpec {
-                n,
-                k,
+        Cut::Planes(PlaneCut { tiling, part }) => {
+            let halves = InHalves {
+                a: is_half(a),
+                other: finish.reads_other() && is_half(&other),
+                out: is_half(out),
+            };
+            let spec = ProductSpec {
+                // Constants between loads pay where these are few.
+                sizes: (halves.a && tiling.columns() == 192).then_some([n, k]),
                 is_whole: tiling.fits([m, n, k], part),
-                together,
                 transposed,
                 storage,
                 start,
                 finish,
-                halves: InHalves::default(),
+                halves,
             };
+            let words_of_four = |is_half| if is_half { 2 } else { 4 };
             // SAFETY: the kernel stays inside [m, n], [m, k] and [k, n].
             unsafe {
                 plane::product::launch_unchecked(
@@ -145,17 +151,19 @@ fn launch(
                     tiles(tiling.rows(), tiling.columns()),
                     CubeDim::new_2d(32, tiling.planes() as u32),
                     storage.words_of_eight(),
-                    4,
-                    4,
+                    words_of_four(halves.other),
+                    words_of_four(halves.out),
                     rows.into_tensor_arg(),
                     words.clone().into_tensor_arg(),
                     scales.clone().into_tensor_arg(),
                     other.into_tensor_arg(),
                     out.clone().into_tensor_arg(),
                     m,
+                    n,
+                    k,
                     part,
                     tiling,
-                    product,
+                    spec,
                 );
             }
         }

@@ -195,6 +195,17 @@ impl Tiling {
         16 * self.sums_stride()
     }
 
+    /// Units that write sixteen rows of sums together: those of a plane, or all of the
+    /// cube where planes share the terms.
+    pub const fn writers(self) -> usize {
+        32 * self.planes_k
+    }
+
+    /// Fours of them that a unit writes.
+    pub const fn fours_to_write(self) -> usize {
+        16 * 4 * self.fragments_n / self.writers()
+    }
+
     /// Fours, or eights, of shared memory.
     pub const fn shared_size(self, transposed: bool) -> usize {
         let staged = self.planes_k * self.stage_size(transposed);

@@ -26,14 +26,15 @@ pub(super) fn multiply(
     } else {
         b_base += plane_n * comptime!(2 * tiling.fragments_n);
     }
-    #[unroll]
+    // Not unrolled: a driver would load the fragments of all of it at once, and have no
+    // registers for the next step.
     for inner in 0..comptime!(tiling.depth / 16) {
         let mut of_a = Sequence::<cmma::Matrix<f16>>::new();
         #[unroll]
         for i in 0..comptime!(tiling.fragments_m) {
             of_a.push(fragment(
                 shared,
-                a_base + comptime!(i * 16 * a_stride + inner * 2),
+                a_base + comptime!(i * 16 * a_stride) + inner * 2,
                 cmma::MatrixIdent::A,
                 cmma::MatrixLayout::RowMajor,
                 a_stride,
@@ -42,10 +43,10 @@ pub(super) fn multiply(
         #[unroll]
         for j in 0..comptime!(tiling.fragments_n) {
             let (at, layout) = if comptime!(transposed) {
-                let at = b_base + comptime!(j * 16 * b_stride + inner * 2);
+                let at = b_base + comptime!(j * 16 * b_stride) + inner * 2;
                 (at, comptime!(cmma::MatrixLayout::ColMajor))
             } else {
-                let at = b_base + comptime!(inner * 16 * b_stride + j * 2);
+                let at = b_base + inner * comptime!(16 * b_stride) + comptime!(j * 2);
                 (at, comptime!(cmma::MatrixLayout::RowMajor))
             };
             let of_b = fragment(shared, at, cmma::MatrixIdent::B, layout, b_stride);

@@ -2,9 +2,7 @@
 //! makes a tile of the product; it stages the factors' tiles in shared memory.
 //! While one step of the terms is multiplied, the next is on its way to registers.
 //! Everything moves in 16 bytes, eight factors, to which rows of shared memory are
-//! aligned: a driver can read rows of a fragment whole only then. The sizes of
-//! the factors are known when a kernel is built, so that what lies between two loads
-//! of a unit is a constant.
+//! aligned: a driver can read rows of a fragment whole only then.
 
 mod epilogue;
 mod fragments;
@@ -13,14 +11,14 @@ mod stage;
 
 use cubecl::prelude::*;
 
-use epilogue::write;
-use fragments::{multiply, put_down};
+use epilogue::{Patch, write_sums};
+use fragments::multiply;
 use stage::{Place, fetch_a, fetch_b, row_of, share_a, share_b};
 
 use super::finish::{Finish, Start};
 use super::tiling::Tiling;
 use crate::kernels::matrix::Storage;
-use crate::kernels::matrix::gpu::{Four, shared_codes};
+use crate::kernels::matrix::gpu::shared_codes;
 
 /// Eight columns of a row in 16 bits each, in pairs; or four in 32.
 type Eight = Vector<u32, Const<4>>;
@@ -28,16 +26,11 @@ type Eight = Vector<u32, Const<4>>;
 /// What is known of a product when its kernel is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProductSpec {
-    /// Columns of the product, a multiple of 8.
-    pub n: usize,
-    /// Terms of its sums, a multiple of 8.
-    pub k: usize,
+    /// Columns of the product and terms of its sums, where a kernel is built for them.
+    pub sizes: Option<[usize; 2]>,
     /// Whether no tile is larger than the product and every step has as many terms
     /// as it takes.
     pub is_whole: bool,
-    /// Rows of tiles that are made together, column after column, so that what is
-    /// read of the second factor is read once for all of them.
-    pub together: usize,
     /// Whether the second factor is [n, k].
     pub transposed: bool,
     /// How it is stored: not in 32 bits.
@@ -69,10 +62,15 @@ impl ProductSpec {
     }
 }
 
+/// Rows of tiles that are made together, column after column, so that what is read of
+/// the second factor is read once for all of them.
+const TOGETHER: usize = 8;
+
 /// `a` [m, k] by `b`, in the words of eight numbers, [k, n] or, transposed, [n, k],
-/// finished with `other` [m, n] → `out` [m, n]. One cube for every tile, along x those
-/// of a row of tiles; planes have 32 units. Along z the sums are cut into parts of
-/// `part` terms, a multiple of 8, and `out` is [parts, m, n].
+/// finished with `other` [m, n] → `out` [m, n]. `n` and `k` are multiples of 8. One cube
+/// for every tile, along x as many as a row of tiles has; planes have 32 units. Along z
+/// the sums are cut into parts of `part` terms, a multiple of 8, and `out` is
+/// [parts, m, n].
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
 pub fn product<W: Size, O: Size, P: Size>(
@@ -82,28 +80,30 @@ pub fn product<W: Size, O: Size, P: Size>(
     other: &Tensor<Vector<u32, O>>,
     out: &mut Tensor<Vector<u32, P>>,
     m: usize,
+    n: usize,
+    k: usize,
     part: usize,
     #[comptime] tiling: Tiling,
     #[comptime] spec: ProductSpec,
 ) {
-    let n = comptime!(spec.n);
-    let k = comptime!(spec.k);
+    let mut n = n;
+    let mut k = k;
+    if comptime!(spec.sizes.is_some()) {
+        n = comptime!(spec.sizes.unwrap_or_default()[0]).runtime();
+        k = comptime!(spec.sizes.unwrap_or_default()[1]).runtime();
+    }
     let transposed = comptime!(spec.transposed);
     let rows = comptime!(tiling.rows());
     let columns = comptime!(tiling.columns());
 
-    // Which tile, where several rows of tiles are made together.
-    let mut tile_m = CUBE_POS_Y as usize;
-    let mut tile_n = CUBE_POS_X as usize;
-    if comptime!(spec.together > 1) {
-        let across = comptime!(n.div_ceil(columns));
-        let id = tile_m * across + tile_n;
-        let of_group = comptime!(spec.together * across);
-        let first = id / of_group * comptime!(spec.together);
-        let high = usize::min(CUBE_COUNT_Y as usize - first, comptime!(spec.together));
-        tile_m = first + id % of_group % high;
-        tile_n = id % of_group / high;
-    }
+    // Which tile: of so many rows of tiles together, column after column.
+    let across = CUBE_COUNT_X as usize;
+    let id = CUBE_POS_Y as usize * across + CUBE_POS_X as usize;
+    let of_group = TOGETHER * across;
+    let first = id / of_group * TOGETHER;
+    let high = usize::min(CUBE_COUNT_Y as usize - first, TOGETHER);
+    let tile_m = first + id % of_group % high;
+    let tile_n = id % of_group / high;
     // The last tiles lie over those before them, and write only what those leave.
     let own_row = tile_m * rows;
     let own_column = tile_n * columns;
@@ -111,7 +111,7 @@ pub fn product<W: Size, O: Size, P: Size>(
     let mut first_column = own_column;
     if comptime!(spec.is_whole) {
         first_row = usize::min(own_row, m - rows);
-        first_column = usize::min(own_column, comptime!(n.saturating_sub(columns)));
+        first_column = usize::min(own_column, n - columns);
     }
 
     let lane = UNIT_POS_X as usize;
@@ -138,6 +138,8 @@ pub fn product<W: Size, O: Size, P: Size>(
         first_row,
         first_column,
         m,
+        n: n / 8,
+        k: k / 8,
         end: (first_term + n_terms) / 8,
         a_row: row_of(stager, a_eights),
         a_eight: stager % a_eights,
@@ -218,52 +220,16 @@ pub fn product<W: Size, O: Size, P: Size>(
         );
         multiply(&shared, &sums, stage, plane_m, plane_n, tiling, transposed);
     }
-    sync_cube();
 
-    // Every plane puts down sixteen rows at a time, to take them up as rows.
-    let first_out = CUBE_POS_Z as usize * m * comptime!(n / 4);
-    let stride = comptime!(tiling.sums_stride());
-    let mine = plane * comptime!(tiling.sums_size());
-    let width = comptime!(4 * tiling.fragments_n);
-    let row_0 = first_row + plane_m * comptime!(16 * tiling.fragments_m);
-    let column_0 = first_column + plane_n * comptime!(16 * tiling.fragments_n);
-    #[unroll]
-    for i in 0..comptime!(tiling.fragments_m) {
-        put_down(&sums, &mut shared, mine, i, tiling);
-        if comptime!(tiling.shares_terms()) {
-            sync_cube();
-            let units = comptime!(32 * tiling.planes());
-            #[unroll]
-            for idx in 0..comptime!((16 * width).div_ceil(units)) {
-                let at = plane * 32 + lane + comptime!(idx * units);
-                let row = row_0 + comptime!(i * 16) + at / width;
-                let column = column_0 + at % width * 4;
-                let is_own = row >= own_row && row < m && column >= own_column && column < n;
-                if is_own && at < comptime!(16 * width) {
-                    let from = at / width * stride + at % width;
-                    let mut x = Four::reinterpret(shared[from]);
-                    #[unroll]
-                    for of_plane in 1..comptime!(tiling.planes_k) {
-                        let place = from + comptime!(of_plane * tiling.sums_size());
-                        x += Four::reinterpret(shared[place]);
-                    }
-                    write(x, (row * n + column) / 4, first_out, other, out, spec);
-                }
-            }
-            sync_cube();
-        } else {
-            sync_plane();
-            #[unroll]
-            for idx in 0..comptime!(width / 2) {
-                let at = lane + comptime!(idx * 32);
-                let row = row_0 + comptime!(i * 16) + at / width;
-                let column = column_0 + at % width * 4;
-                if row >= own_row && row < m && column >= own_column && column < n {
-                    let x = Four::reinterpret(shared[mine + at / width * stride + at % width]);
-                    write(x, (row * n + column) / 4, first_out, other, out, spec);
-                }
-            }
-            sync_plane();
-        }
-    }
+    let patch = Patch {
+        first_row: first_row + plane_m * comptime!(16 * tiling.fragments_m),
+        first_column: first_column + plane_n * comptime!(16 * tiling.fragments_n),
+        own_row,
+        own_column,
+        m,
+        n,
+        first_out: CUBE_POS_Z as usize * m * (n / 4),
+        plane,
+    };
+    write_sums(&sums, &mut shared, &patch, other, out, tiling, spec);
 }

@@ -3,7 +3,7 @@
 
 use cubecl::prelude::*;
 
-use super::halves::{half_of, narrowed};
+use super::halves::{half_of, joined, narrowed, squared_halves};
 use super::{Eight, ProductSpec};
 use crate::kernels::matrix::Storage;
 use crate::kernels::matrix::gpu::{Four, four_of_eight, scale_word};
@@ -19,6 +19,10 @@ pub(super) struct Place {
     pub first_column: usize,
     /// Rows of the product.
     pub m: usize,
+    /// Eights of its columns.
+    pub n: usize,
+    /// Eights of the terms of its sums.
+    pub k: usize,
     /// Eights of terms behind the last one.
     pub end: usize,
     /// The row of the first factor's tile that the unit fills first, and the eight in it.
@@ -56,17 +60,17 @@ pub(super) fn fetch_a(
     #[comptime] spec: ProductSpec,
 ) {
     let width = comptime!(spec.a_width());
-    let row_width = comptime!(spec.k / 8 * width);
+    let row_width = place.k * width;
     let first_row = place.first_row + place.a_row;
     let eight = from + place.a_eight;
     let first = first_row * row_width + eight * width;
     #[unroll]
     for idx in 0..comptime!(tiling.a_loads()) {
         let gap = comptime!(tiling.a_down(idx));
-        let mut at = first + comptime!(gap * row_width);
+        let mut at = first + gap * row_width;
         if comptime!(!spec.is_whole) {
             let row = usize::min(first_row + gap, place.m - 1);
-            at = row * row_width + usize::min(eight, comptime!(spec.k / 8 - 1)) * width;
+            at = row * row_width + usize::min(eight, place.k - 1) * width;
         }
         #[unroll]
         for part in 0..width {
@@ -88,21 +92,23 @@ fn eight_in_b(
     let transposed = comptime!(spec.transposed);
     let gap = comptime!(tiling.b_down(idx, transposed));
     let beside = comptime!(tiling.b_beside(idx, transposed));
-    let row_width = comptime!((if spec.transposed { spec.k } else { spec.n }) / 8);
     let mut row = place.b_row;
     let mut eight = place.b_eight;
+    let mut row_width = place.n;
+    let mut rows = place.k * 8;
     if comptime!(transposed) {
         row += place.first_column;
         eight += from;
+        row_width = place.k;
+        rows = place.n * 8;
     } else {
         row += from * 8;
         eight += place.first_column / 8;
     }
-    let mut at = row * row_width + eight + comptime!(gap * row_width + beside);
+    let mut at = row * row_width + eight + (gap * row_width + beside);
     if comptime!(!spec.is_whole) {
-        let rows = comptime!(if spec.transposed { spec.n } else { spec.k });
-        let row = usize::min(row + gap, comptime!(rows - 1));
-        at = row * row_width + usize::min(eight + beside, comptime!(row_width - 1));
+        let row = usize::min(row + gap, rows - 1);
+        at = row * row_width + usize::min(eight + beside, row_width - 1);
     }
     at
 }
@@ -149,7 +155,10 @@ pub(super) fn share_a(
             let high = Four::reinterpret(held[comptime!(2 * idx + 1)]);
             eight = narrowed(low, high, start);
         } else if comptime!(start == Start::SquaredRelu) {
-            eight = narrowed(half_of(eight, 0usize), half_of(eight, 1usize), start);
+            eight = joined(
+                squared_halves(half_of(eight, 0usize)),
+                squared_halves(half_of(eight, 1usize)),
+            );
         }
         if comptime!(!spec.is_whole) {
             eight *= Eight::new(u32::cast_from(from + place.a_eight < place.end));
