@@ -10,6 +10,7 @@ use burn::tensor::{DType, Shape, Tensor};
 
 use super::device::is_cpu;
 use super::device::matrix_units::has_matrix_units;
+use super::halves::GRADIENT_SCALE;
 use super::matrix::{Matrix, Numbers, Storage};
 use super::op::{GpuTensor, from_gpu, on_gpu, queue_as};
 use squared_relu::{squared_relu, squared_relu_backward};
@@ -101,7 +102,7 @@ fn single<const D: usize>(x: Tensor<D>, start: Start) -> Tensor<D> {
     let x = x.cast(DType::F32);
     match start {
         Start::Plain | Start::SquaredRelu => x,
-        Start::Gradient => x / gpu::GRADIENT_SCALE,
+        Start::Gradient => x / GRADIENT_SCALE,
     }
 }
 

@@ -3,6 +3,8 @@
 
 use cubecl::prelude::*;
 
+use crate::kernels::halves::GRADIENT_SCALE;
+
 /// Four columns of a row.
 type Four = Vector<f32, Const<4>>;
 
@@ -17,9 +19,6 @@ pub enum Start {
     /// it is taken `GRADIENT_SCALE` times, and the product divided by that.
     Gradient,
 }
-
-/// Gradients of a mean over thousands of tokens come near one by it.
-pub const GRADIENT_SCALE: f32 = 4096.0;
 
 /// What is done to the product `x`, some of it with another tensor `o`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

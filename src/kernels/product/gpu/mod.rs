@@ -12,11 +12,12 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
 use crate::kernels::device::matrix_units::has_matrix_units;
+use crate::kernels::halves::words_of_four;
 use crate::kernels::matrix::Storage;
 use crate::kernels::op::{cubes, empty, shaped};
 
 use cut::{Cut, PlaneCut, UnitCut};
-pub use finish::{Finish, GRADIENT_SCALE, Start};
+pub use finish::{Finish, Start};
 use plane::{InHalves, ProductSpec};
 
 /// Whether a tensor has 16-bit numbers.
@@ -143,7 +144,6 @@ fn launch(
                 finish,
                 halves,
             };
-            let words_of_four = |is_half| if is_half { 2 } else { 4 };
             // SAFETY: the kernel stays inside [m, n], [m, k] and [k, n].
             unsafe {
                 plane::product::launch_unchecked(

@@ -2,11 +2,11 @@
 
 use cubecl::prelude::*;
 
+use super::ProductSpec;
 use super::fragments::put_down;
-use super::halves::{Halves, halves, widened};
-use super::{Eight, ProductSpec};
+use crate::kernels::halves::{Eight, GRADIENT_SCALE, loaded, stored};
 use crate::kernels::matrix::gpu::Four;
-use crate::kernels::product::gpu::finish::{GRADIENT_SCALE, Start, finished, restored};
+use crate::kernels::product::gpu::finish::{Start, finished, restored};
 use crate::kernels::product::gpu::tiling::Tiling;
 
 /// What a plane has of the product.
@@ -112,11 +112,7 @@ pub(super) fn write_sums<O: Size, P: Size>(
                 let mut beside = Four::new(0.0f32);
                 if comptime!(reads_other) {
                     let with = held[comptime!(i % 2 * n_fours + idx)];
-                    if comptime!(spec.halves.other) {
-                        beside = widened(Halves::reinterpret(with));
-                    } else {
-                        beside = Four::reinterpret(with);
-                    }
+                    beside = loaded(with, comptime!(spec.halves.other));
                 }
                 let at = patch.first_out + (row * patch.n + column) / 4;
                 write(x, beside, at, out, spec);
@@ -150,12 +146,8 @@ fn write<P: Size>(
 ) {
     let x = restored(x, comptime!(spec.start));
     let mut value = finished(x, beside, comptime!(spec.finish));
-    if comptime!(spec.halves.out) {
-        if comptime!(spec.start == Start::Gradient) {
-            value *= Four::new(GRADIENT_SCALE);
-        }
-        out[at] = Vector::<u32, P>::reinterpret(halves(value));
-    } else {
-        out[at] = Vector::<u32, P>::reinterpret(value);
+    if comptime!(spec.halves.out && spec.start == Start::Gradient) {
+        value *= Four::new(GRADIENT_SCALE);
     }
+    out[at] = stored(value, comptime!(spec.halves.out));
 }

@@ -3,7 +3,7 @@
 use cubecl::prelude::*;
 use half::f16;
 
-use super::Eight;
+use crate::kernels::halves::Eight;
 use crate::kernels::product::gpu::tiling::Tiling;
 
 /// Adds the products of the tiles of a stage to the sums of this plane.

@@ -6,7 +6,6 @@
 
 mod epilogue;
 mod fragments;
-mod halves;
 mod stage;
 
 use cubecl::prelude::*;
@@ -17,11 +16,9 @@ use stage::{Place, fetch_a, fetch_b, row_of, share_a, share_b};
 
 use super::finish::{Finish, Start};
 use super::tiling::Tiling;
+use crate::kernels::halves::Eight;
 use crate::kernels::matrix::Storage;
 use crate::kernels::matrix::gpu::shared_codes;
-
-/// Eight columns of a row in 16 bits each, in pairs; or four in 32.
-type Eight = Vector<u32, Const<4>>;
 
 /// What is known of a product when its kernel is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

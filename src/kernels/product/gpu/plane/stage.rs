@@ -3,11 +3,11 @@
 
 use cubecl::prelude::*;
 
-use super::halves::{half_of, joined, narrowed, squared_halves};
-use super::{Eight, ProductSpec};
+use super::ProductSpec;
+use crate::kernels::halves::{Eight, half_of, halves, joined, squared_halves};
 use crate::kernels::matrix::Storage;
 use crate::kernels::matrix::gpu::{Four, four_of_eight, scale_word};
-use crate::kernels::product::gpu::finish::Start;
+use crate::kernels::product::gpu::finish::{Start, started};
 use crate::kernels::product::gpu::tiling::Tiling;
 
 /// Where this unit works.
@@ -131,6 +131,15 @@ pub(super) fn fetch_b<W: Size>(
         held[idx] = b[at];
         held_scales[idx] = scale_word(scales, at * 8, comptime!(spec.storage));
     }
+}
+
+/// Eight numbers of a factor, as they are multiplied.
+#[cube]
+fn narrowed(low: Four, high: Four, #[comptime] start: Start) -> Eight {
+    joined(
+        halves(started(low, start, true)),
+        halves(started(high, start, true)),
+    )
 }
 
 /// Puts what was fetched of the first factor into the stage. Terms behind the last
