@@ -76,7 +76,7 @@ pub(crate) fn queue_as<const OUT: usize>(
     written
 }
 
-/// As [`queue`], with one more output.
+/// As [`queue_as`], with one more output, f32.
 ///
 /// # Panics
 /// As [`queue`].
@@ -84,11 +84,12 @@ pub(crate) fn queue_and_one<const OUT: usize>(
     name: &'static str,
     inputs: Vec<GpuTensor>,
     outputs: [Shape; OUT],
+    dtype: DType,
     one: Shape,
     launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT], &CubeTensor) + Send,
 ) -> ([GpuTensor; OUT], GpuTensor) {
     let one = empty(name, &inputs[0], one);
-    let written = queue(name, inputs, outputs, |inputs, outputs| {
+    let written = queue_as(name, inputs, outputs, dtype, |inputs, outputs| {
         launch(inputs, outputs, &one);
     });
     (written, one)

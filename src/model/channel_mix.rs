@@ -9,7 +9,7 @@ use super::linear::{
     n_values,
 };
 use crate::kernels::matrix::Matrix;
-use crate::kernels::product::Start;
+use crate::kernels::product::{Start, reads_halves};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 
 /// The frozen parameters of one layer's channel mixing.
@@ -49,15 +49,19 @@ impl ChannelMix {
         last: Tensor<2>,
         adapters: &mut Option<AdapterPass>,
     ) -> (Tensor<3>, Tensor<2>, ChannelMixTape) {
-        let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
+        // Without adapters nothing but products reads what stands between.
+        let in_halves = adapters.is_none() && reads_halves(&x, &self.key);
+        let TokenMixOutput { mixed, last } = if in_halves {
+            self.mix.forward_in_halves(x.clone(), last)
+        } else {
+            self.mix.forward(x.clone(), last)
+        };
         let [input] = mixed;
-        let key = match adapters {
-            // Nothing but products reads it.
-            None => linear_in_halves(input, &self.key),
-            Some(_) => {
-                let key = linear(input.clone(), &self.key);
-                adapted(adapters, AdapterTarget::FfnKey, &input, Start::Plain, key)
-            }
+        let key = if in_halves {
+            linear_in_halves(input, &self.key)
+        } else {
+            let key = linear(input.clone(), &self.key);
+            adapted(adapters, AdapterTarget::FfnKey, &input, Start::Plain, key)
         };
         let (target, start) = (AdapterTarget::FfnValue, Start::SquaredRelu);
         let out = linear_onto(key.clone(), &self.value, start, x.clone());

@@ -86,6 +86,12 @@ pub fn product_in_halves<const D: usize>(
     product(a, b, stored, start, finish, other)
 }
 
+/// Whether products of `a` with `b`, stored either way, are taken of 16-bit factors, so that
+/// `a` may come in 16 bits: as it is, or a gradient `GRADIENT_SCALE` times.
+pub fn reads_halves<const D: usize>(a: &Tensor<D>, b: &Matrix) -> bool {
+    is_in_halves(a, b, b.dims())
+}
+
 /// Whether the product of `a` is taken of 16-bit factors, of so many terms and columns.
 fn is_in_halves<const D: usize>(a: &Tensor<D>, b: &Matrix, sizes: [usize; 2]) -> bool {
     let fits = sizes.iter().all(|size| size.is_multiple_of(8));
