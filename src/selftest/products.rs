@@ -7,7 +7,9 @@ use super::inputs::{numbers, tensor};
 use super::{Check, Named};
 use crate::error::Result;
 use crate::kernels::matrix::{Matrix, Packed, Storage};
-use crate::kernels::product::{Finish, Start, Stored, product, product_in_halves};
+use crate::kernels::product::{
+    Finish, N_TILES, Start, Stored, product, product_by_tile, product_in_halves,
+};
 
 /// Rounding of 32-bit numbers, in sums of up to 1100 terms.
 const BOUND: f64 = 1e-5;
@@ -60,6 +62,9 @@ pub(super) fn checks(has_units: bool) -> Vec<Check> {
             |device| products(device, Storage::F16),
             || expected(Storage::F16),
         ),
+        check("matrix products by every tile", bound, by_tiles, || {
+            expected_of(tile_cases().map(|(case, _)| case), Storage::F16)
+        }),
         check(
             "matrix products of products",
             bound,
@@ -129,7 +134,44 @@ fn products(device: &Device, storage: Storage) -> Result<Vec<Named>> {
     cases().map(one).collect()
 }
 
+/// Every tile, whole and broken, with both layouts of the matrix and with another
+/// tensor, and the number of the tile.
+fn tile_cases() -> impl Iterator<Item = (Case, usize)> {
+    let whole = ("whole", [200, 128, 392], Stored::Transposed);
+    let broken = ("broken", [70, 40, 72], Stored::Plain);
+    let narrow = ("whole, to be finished", [136, 128, 200], Stored::Plain);
+    let of_tile = move |tile| {
+        [
+            (whole, Start::SquaredRelu, Finish::Plain),
+            (broken, Start::Gradient, Finish::Plain),
+            (narrow, Start::Plain, Finish::Add),
+        ]
+        .map(|((what, shape, stored), start, finish)| ((what, shape, stored, start, finish), tile))
+    };
+    (0..N_TILES).flat_map(of_tile)
+}
+
+fn by_tiles(device: &Device) -> Result<Vec<Named>> {
+    let one = |((what, [rows, inner, columns], stored, start, finish), tile): (Case, usize)| {
+        let a = tensor(1, scale(start), 0.0, [rows, inner], device);
+        let shape = match stored {
+            Stored::Plain => [inner, columns],
+            Stored::Transposed => [columns, inner],
+        };
+        let b = Matrix::new(second(Storage::F16, inner * columns), shape, device);
+        let beside = || tensor(3, 1.0, 0.0, [rows, columns], device);
+        let other = finish.reads_other().then(beside);
+        let made = product_by_tile(a, &b, stored, (start, finish), other, tile);
+        Named::read(what, made)
+    };
+    tile_cases().map(one).collect()
+}
+
 fn expected(storage: Storage) -> Result<Vec<Named>> {
+    expected_of(cases(), storage)
+}
+
+fn expected_of(cases: impl Iterator<Item = Case>, storage: Storage) -> Result<Vec<Named>> {
     let one = |(what, [rows, inner, columns], stored, start, finish): Case| {
         let a = numbers(1, scale(start), 0.0, rows * inner);
         let mut b = vec![0.0; inner * columns];
@@ -152,7 +194,7 @@ fn expected(storage: Storage) -> Result<Vec<Named>> {
         }
         Ok(Named { what, values })
     };
-    cases().map(one).collect()
+    cases.map(one).collect()
 }
 
 /// Rows, channels and hidden channels of channel mixing: whole and broken tiles.

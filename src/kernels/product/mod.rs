@@ -15,7 +15,7 @@ use super::matrix::{Matrix, Numbers, Storage};
 use super::op::{GpuTensor, from_gpu, on_gpu, queue_as};
 use squared_relu::{squared_relu, squared_relu_backward};
 
-pub use gpu::{Finish, Start};
+pub use gpu::{Finish, N_TILES, Start};
 
 /// How the second factor is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub fn product<const D: usize>(
         other = other.map(|other| single(other, Start::Plain));
     }
     if !is_cpu(&a.device()) && fits {
-        return on_device(a, b, stored, start, finish, other, DType::F32);
+        return on_device(a, b, stored, start, finish, other, DType::F32, None);
     }
     let n_rows = shape[..D - 1].iter().product::<usize>();
     let a = a.reshape([n_rows, inner]);
@@ -81,7 +81,29 @@ pub fn product_in_halves<const D: usize>(
 ) -> Tensor<D> {
     let [inner, n_columns] = inner_and_columns(b, stored);
     if is_in_halves(&a, b, [inner, n_columns]) {
-        return on_device(a, b, stored, start, finish, other, DType::F16);
+        return on_device(a, b, stored, start, finish, other, DType::F16, None);
+    }
+    product(a, b, stored, start, finish, other)
+}
+
+/// [`product`] as matrix units make it by tile number `tile` of [`N_TILES`], whatever its
+/// size; where there are none, as everywhere. For the self-test: most tiles are for
+/// products too large for it.
+///
+/// # Panics
+/// As [`product`], and without such a tile.
+pub fn product_by_tile<const D: usize>(
+    a: Tensor<D>,
+    b: &Matrix,
+    stored: Stored,
+    (start, finish): (Start, Finish),
+    other: Option<Tensor<D>>,
+    tile: usize,
+) -> Tensor<D> {
+    assert!(tile < N_TILES, "there is no tile {tile}");
+    let [inner, n_columns] = inner_and_columns(b, stored);
+    if is_in_halves(&a, b, [inner, n_columns]) {
+        return on_device(a, b, stored, start, finish, other, DType::F32, Some(tile));
     }
     product(a, b, stored, start, finish, other)
 }
@@ -146,6 +168,7 @@ fn inner_and_columns(b: &Matrix, stored: Stored) -> [usize; 2] {
     }
 }
 
+#[allow(clippy::too_many_arguments)] // Those of a product, and two of how it is made.
 fn on_device<const D: usize>(
     a: Tensor<D>,
     b: &Matrix,
@@ -154,6 +177,7 @@ fn on_device<const D: usize>(
     finish: Finish,
     other: Option<Tensor<D>>,
     dtype: DType,
+    tile: Option<usize>,
 ) -> Tensor<D> {
     let [_, n_columns] = inner_and_columns(b, stored);
     let mut shape = a.dims();
@@ -170,7 +194,7 @@ fn on_device<const D: usize>(
             storage,
             transposed: stored == Stored::Transposed,
         };
-        gpu::product(&x[0], b, start, finish, x.get(3), &out[0]);
+        gpu::product(&x[0], b, start, finish, x.get(3), &out[0], tile);
     });
     from_gpu(out)
 }

@@ -85,6 +85,9 @@ const PRICED: [Priced; 7] = [
     Priced::new(Tiling::of_terms(4, [1, 4], 32), 0.222, 1.8),
 ];
 
+/// How many tiles there are.
+pub const N_TILES: usize = PRICED.len();
+
 /// Multiprocessors of that card; others have their own, but the order of the prices stays.
 const MULTIPROCESSORS: usize = 132;
 /// Microseconds of a launch, and of adding up parts.
@@ -140,6 +143,14 @@ impl PlaneCut {
             part: terms_of_a_part(k, n_parts),
         }
     }
+
+    /// By tile number `tile`, for sums of `k` terms.
+    pub fn by_tile(tile: usize, k: usize) -> Self {
+        Self {
+            tiling: PRICED[tile].tiling,
+            part: terms_of_a_part(k, 1),
+        }
+    }
 }
 
 /// Cubes of 128 by 128 that keep the larger GPUs busy.
@@ -175,8 +186,8 @@ impl UnitCut {
 
 /// The tiles for matrix units.
 #[cfg(test)]
-pub const TILINGS: [Tiling; 7] = {
-    let mut all = [PRICED[0].tiling; 7];
+pub const TILINGS: [Tiling; N_TILES] = {
+    let mut all = [PRICED[0].tiling; N_TILES];
     let mut idx = 0;
     while idx < all.len() {
         all[idx] = PRICED[idx].tiling;

@@ -16,6 +16,7 @@ use crate::kernels::halves::words_of_four;
 use crate::kernels::matrix::Storage;
 use crate::kernels::op::{cubes, empty, shaped};
 
+pub use cut::N_TILES;
 use cut::{Cut, PlaneCut, UnitCut};
 pub use finish::{Finish, Start};
 use plane::{InHalves, ProductSpec};
@@ -46,7 +47,8 @@ pub struct Factor<'a> {
 
 /// `a` [.., k] by `b`, finished with `other` [.., n] where `finish` wants one →
 /// `out` [.., n]. The product is taken of 16-bit factors on matrix units where
-/// the device has some and `b` is not in 32 bits, and of 32-bit ones otherwise.
+/// the device has some and `b` is not in 32 bits, and of 32-bit ones otherwise. Matrix
+/// units make it by tile number `tile`, or by the one that suits its size.
 pub fn product(
     a: &CubeTensor,
     b: Factor,
@@ -54,6 +56,7 @@ pub fn product(
     finish: Finish,
     other: Option<&CubeTensor>,
     out: &CubeTensor,
+    tile: Option<usize>,
 ) {
     let [m, n] = rows_and_columns(out);
     let k = a.meta.shape().num_elements() / m;
@@ -61,7 +64,8 @@ pub fn product(
     // What is done to a sum is not done to its parts.
     let may_split = finish == Finish::Plain && !is_half(out);
     let cut = if b.storage != Storage::F32 && has_matrix_units(a) {
-        Cut::Planes(PlaneCut::of(sizes, may_split))
+        let by_size = || PlaneCut::of(sizes, may_split);
+        Cut::Planes(tile.map_or_else(by_size, |tile| PlaneCut::by_tile(tile, k)))
     } else {
         Cut::Units(UnitCut::of(sizes, may_split))
     };
