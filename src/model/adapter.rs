@@ -264,6 +264,11 @@ impl AdaptersBack {
         }
     }
 
+    /// Whether the layer has none.
+    pub fn is_none(&self) -> bool {
+        self.pass.is_none()
+    }
+
     /// `onto` [B, T, in], the gradient through a frozen matrix for `dy`
     /// [B, T, out], with that through its adapter.
     pub fn through(&mut self, target: AdapterTarget, dy: &Tensor<3>, onto: Tensor<3>) -> Tensor<3> {
