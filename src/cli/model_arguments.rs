@@ -13,16 +13,16 @@ use crate::kernels::device::{DeviceChoice, OpenDevice, open, room_of};
 use crate::model::checkpoint::{Checkpoint, is_same_content};
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Precision, Rwkv7, TextStart, mini};
+use crate::model::{Model, ModelConfig, Precision, TextStart, mini};
 use crate::persist::known_weights;
 use crate::persist::spec_file::parse_spec;
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::import::{StoredState, is_raw};
-use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::lift_bundle::{read_tuned, read_tuned_for};
 use crate::tuning::states::state_file::sidecar::read_sidecar;
 use crate::tuning::states::state_file::{
-    Convention, Metadata, Orientation, left_out, locate_state,
+    Convention, Metadata, Orientation, declared_orientation, left_out, locate_state,
 };
 use crate::worker::session::{check_vocabulary, fitting_tokenizer};
 
@@ -30,7 +30,7 @@ use crate::worker::session::{check_vocabulary, fitting_tokenizer};
 #[derive(Args, Clone)]
 pub(super) struct ModelChoice {
     /// An RWKV-7 (x070) model: a file (.pth, .safetensors, .st, .gguf, .bin) or a Hugging
-    /// Face folder; default: the one that the state was tuned for, else the mini model.
+    /// Face folder; or the folder of a Gated DeltaNet of fla; default: the one that the state was tuned for, else the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
     /// auto, mini, world, or a vocabulary file in the official text format; default:
@@ -54,7 +54,7 @@ fn vocabulary_source(text: &str) -> Result<VocabularySource, Infallible> {
 /// A model on its device.
 pub(super) struct BareModel {
     pub device: OpenDevice,
-    pub model: Rwkv7,
+    pub model: Model,
     pub tokenizer: Tokenizer,
     /// [`Checkpoint::fingerprint`] of its weights.
     pub fingerprint: String,
@@ -134,7 +134,7 @@ impl ModelChoice {
             asked => asked,
         };
         precision.check_device(&config, &device)?;
-        let model = Rwkv7::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
+        let model = Model::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
         Ok(BareModel {
             fingerprint: known_weights::fingerprint(&checkpoint),
             device,
@@ -246,7 +246,7 @@ fn precision(text: &str) -> Result<Precision, String> {
 /// A model on its device, and the state that it starts from.
 pub(super) struct LoadedModel {
     pub device: OpenDevice,
-    pub model: Rwkv7,
+    pub model: Model,
     pub tokenizer: Tokenizer,
     /// The untuned model without one.
     pub start: Option<Start>,
@@ -362,8 +362,17 @@ impl ModelArguments {
         if is_raw(&path)? {
             return self.read_raw_state(path).map(Some);
         }
-        let (tuned, metadata) = read_tuned(&path, self.orientation)?;
-        if let Some(left_out) = left_out(&Checkpoint::open(&path)?) {
+        let file = Checkpoint::open(&path)?;
+        // A file that does not say its order has that of its model's kind.
+        let config = match declared_orientation(&file, self.orientation)? {
+            Some(_) => None,
+            None => self.choice.config().ok(),
+        };
+        let (tuned, metadata) = match config {
+            Some(config) => read_tuned_for(&path, self.orientation, &config)?,
+            None => read_tuned(&path, self.orientation)?,
+        };
+        if let Some(left_out) = left_out(&file) {
             eprintln!("gosling: {}: {left_out}", shown(&path));
         }
         Ok(Some(ReadState {

@@ -13,10 +13,11 @@ use gradients::{add, no_gradients, only_direct};
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
 
-use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, LayerAdapterGradients, adapted};
-use super::branch::{Branch, BranchGradients, BranchInputs, BranchOutput, BranchTape};
+use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
+use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
 use super::carried::Around;
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
+use super::pass::{BlockGradients, Keep};
 use crate::kernels::matrix::Matrix;
 use crate::kernels::product::Start;
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
@@ -46,17 +47,6 @@ pub(super) struct TimeMix {
     pub prepare: Prepare,
     /// Group norm and r_k.
     pub readout: Readout,
-}
-
-/// How much of a forward pass the backward pass will read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// It ends above this layer.
-    Nothing,
-    /// It ends here, at the initial state.
-    State,
-    /// It continues below this layer.
-    Everything,
 }
 
 /// What time mixing carries from one token to the next.
@@ -399,19 +389,4 @@ struct Reaching {
     iclr: Option<Tensor<3>>,
     /// Of what the operator reads.
     prepared: Prepared,
-}
-
-/// What the backward pass of a layer gives.
-pub(super) struct BlockGradients {
-    /// Of the initial state of every batch entry, [B, H, N, N].
-    pub state: Tensor<4>,
-    /// Of the branch, where there is one.
-    pub branch: Option<BranchGradients>,
-    /// Of the adapters, where the layer has some.
-    pub adapters: Option<LayerAdapterGradients>,
-    /// Of the stream in front, where the tape continues below, [B, T, C].
-    pub x: Option<Tensor<3>>,
-    /// Of the normalised token before the first, of a window whose tape continues
-    /// below: nothing tuned reaches that of the first layer. [B, C].
-    pub time_shift: Option<Tensor<2>>,
 }

@@ -17,8 +17,8 @@ use super::state_file::{
     left_out, read_raw, state_as_stored,
 };
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
 use crate::model::checkpoint::Checkpoint;
+use crate::model::{Architecture, ModelConfig};
 
 pub mod evidence;
 #[cfg(test)]
@@ -78,6 +78,13 @@ impl StoredState {
     ) -> Result<Self> {
         let path = path.as_ref();
         if is_raw(path)? {
+            if model.architecture != Architecture::Rwkv7 {
+                let reason = format!(
+                    "is a state of rwkv.cpp, which runs RWKV-7; the model is {}",
+                    model.architecture.name()
+                );
+                return Err(Error::input(path, "file", reason));
+            }
             let (as_stored, has_shifts) = read_raw(path, model)?;
             let beside = read_sidecar(path)?;
             return Ok(Self {
@@ -96,12 +103,14 @@ impl StoredState {
             return Err(Error::input(path, "file", reason));
         }
         let declared = declared_orientation(&file, told)?;
-        let (as_stored, metadata) = state_as_stored(&file)?;
+        let (as_stored, mut metadata) = state_as_stored(&file)?;
+        metadata.architecture = model.architecture;
         check_fits(&as_stored, model).map_err(|error| error.at_file(path))?;
         Ok(Self {
             as_stored,
             declared,
-            convention: Convention::of(&file),
+            convention: Convention::of_architecture(model.architecture)
+                .or_else(|| Convention::of(&file)),
             metadata,
             has_shifts: has_shifts(&file),
             left_out: left_out(&file),

@@ -11,7 +11,7 @@ use super::text_loss::{each_stream, text_loss};
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::state::Start;
-use crate::model::{LeadingToken, Rwkv7};
+use crate::model::{LeadingToken, Model};
 use crate::tuning::inspect::condition_number::Conditions;
 use crate::tuning::inspect::feature_activity::FeatureActivity;
 use crate::tuning::method::lift::Lift;
@@ -43,7 +43,7 @@ const MAX_STATE_RMS: f64 = 1e4;
 /// nothing, and neither does any step after it.
 #[derive(Debug)]
 pub struct Trainer<'a> {
-    model: &'a Rwkv7,
+    model: &'a Model,
     device: &'a Device,
     training: TrainingSpec,
     /// The tuned layers, ascending.
@@ -70,7 +70,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// As [`Self::with_leading_token`].
     pub fn new(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         method: &Method,
         training: &TrainingSpec,
@@ -90,7 +90,7 @@ impl<'a> Trainer<'a> {
     /// names a layer that is not there, or the start state is that of another
     /// model.
     pub fn with_leading_token(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         method: &Method,
         training: &TrainingSpec,
@@ -99,6 +99,7 @@ impl<'a> Trainer<'a> {
         leading: LeadingToken,
     ) -> Result<Self> {
         crate::tuning::states::state_file::check_fits(start, model.config())?;
+        method.check_architecture(model.config())?;
         let Some((layers, _)) = method.tuned() else {
             let reason = "Base trains nothing; choose Standard to tune a state";
             return Err(Error::spec("method", reason));
