@@ -14,7 +14,7 @@ use super::lift_bundle::is_bundle;
 use super::state_file::sidecar::read_sidecar;
 use super::state_file::{
     Convention, Metadata, Orientation, TunedState, check_fits, declared_orientation, has_shifts,
-    left_out, read_raw, state_as_stored,
+    left_out, locate_state, read_raw, state_as_stored,
 };
 use crate::error::{Error, Result};
 use crate::model::checkpoint::Checkpoint;
@@ -64,9 +64,9 @@ pub enum Decision {
 }
 
 impl StoredState {
-    /// Reads the state for `model`: `.pth`, `.safetensors`, `.st`, `.state`, or
-    /// the raw f32 of rwkv.cpp where the file ends in `.bin` and is no archive
-    /// of torch.
+    /// Reads the state for `model`: `.pth`, `.safetensors`, `.st`, `.state`, a folder of
+    /// s0-tuning, or the raw f32 of rwkv.cpp where the file ends in `.bin` and is no
+    /// archive of torch.
     ///
     /// # Errors
     /// [`Error::Input`] and [`Error::Io`] for a file that is no state of this
@@ -77,6 +77,8 @@ impl StoredState {
         model: &ModelConfig,
     ) -> Result<Self> {
         let path = path.as_ref();
+        // The folder of a run, or of s0-tuning.
+        let path = &locate_state(path).unwrap_or_else(|_| path.to_path_buf());
         if is_raw(path)? {
             if model.architecture != Architecture::Rwkv7 {
                 let reason = format!(
