@@ -9,9 +9,9 @@ use crate::kernels::rms_norm::RmsNorm;
 #[derive(Debug, Clone)]
 pub(super) enum Norm {
     /// With a mean and a bias.
-    Layer(LayerNorm),
+    Layer(Box<LayerNorm>),
     /// Without.
-    Rms(RmsNorm),
+    Rms(Box<RmsNorm>),
 }
 
 impl Norm {
