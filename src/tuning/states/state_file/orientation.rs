@@ -98,7 +98,7 @@ impl Convention {
             Architecture::Rwkv7 => None,
             Architecture::GatedDeltaNet => Some(Self {
                 orientation: Orientation::KeyValue,
-                format: "a Gated DeltaNet's state (fla, s0-tuning)",
+                format: "state of Gated DeltaNet (fla, s0-tuning)",
             }),
         }
     }
