@@ -9,7 +9,7 @@ mod tape;
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
 pub(super) use first_value::FirstValue;
-use gradients::{add, no_gradients, only_direct};
+use gradients::{Reaching, add, no_gradients, only_direct};
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
 
@@ -376,17 +376,4 @@ impl TimeMix {
             self.gate.lower_backward(dgate),
         ]
     }
-}
-
-/// Gradients that reach the projections.
-struct Reaching {
-    /// Of the receptance, [B, T, C].
-    r: Tensor<3>,
-    /// Of the gate, [B, T, C].
-    gate: Tensor<3>,
-    /// What a branch adds to that of the low-rank part of the in-context learning
-    /// rate, [B, T, C].
-    iclr: Option<Tensor<3>>,
-    /// Of what the operator reads.
-    prepared: Prepared,
 }

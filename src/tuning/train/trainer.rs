@@ -17,7 +17,7 @@ use crate::tuning::inspect::feature_activity::FeatureActivity;
 use crate::tuning::method::lift::Lift;
 use crate::tuning::method::lift_start::LiftStart;
 use crate::tuning::method::lora::Lora;
-use crate::tuning::method::tuned::Tuned;
+use crate::tuning::method::tuned::{Tuned, state_tensors};
 use crate::tuning::spec::{Method, TrainingSpec};
 use crate::tuning::states::checkpoint_file::TrainerCheckpoint;
 use crate::tuning::states::state_file::TunedState;
@@ -29,7 +29,6 @@ pub use super::step_record::{
     DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, LoraNumbers, StepNumbers,
 };
 use crate::kernels::device::read_back::read_f32;
-use crate::tuning::method::tuned::state_tensors;
 
 /// A head whose root mean square is above this has left the range in which a
 /// recurrence of 32-bit numbers says anything.
