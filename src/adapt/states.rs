@@ -9,7 +9,7 @@ use crate::kernels::device::read_back::read_f32;
 use crate::model::adapter::LayerAdapters;
 use crate::model::branch::Branch;
 use crate::model::state::{ModelState, Start};
-use crate::model::{ModelConfig, Rwkv7};
+use crate::model::{Model, ModelConfig};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::state_file::TunedState;
 
@@ -98,7 +98,7 @@ impl States {
     ///
     /// # Errors
     /// [`Error::Spec`] for a base of another model.
-    pub fn new(model: &Rwkv7, device: &Device, base: &Tuned, n: usize) -> Result<Self> {
+    pub fn new(model: &Model, device: &Device, base: &Tuned, n: usize) -> Result<Self> {
         base.check_fits(model.config())?;
         if base.lora.is_some() {
             let reason = "is of a LoRA run, whose adapters are not applied here; merge them into \
@@ -297,8 +297,9 @@ impl States {
         }
     }
 
-    /// The first of them after it has read some tokens: S alone, without token shifts.
-    pub fn after(&self, model: &Rwkv7, tokens: &[u32]) -> Self {
+    /// The first of them after it has read some tokens: S alone, without what else a
+    /// model carries from token to token.
+    pub fn after(&self, model: &Model, tokens: &[u32]) -> Self {
         let mut state = self.before(&[0]);
         for part in tokens.chunks(TOKENS_OF_A_PART) {
             let ids: Vec<i32> = part.iter().map(|id| id.cast_signed()).collect();

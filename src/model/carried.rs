@@ -32,7 +32,7 @@ impl CarriedGradients {
 /// number reaches has none.
 #[derive(Debug, Clone)]
 pub(super) struct LayerCarried {
-    /// Of the last input of time mixing, [B, C].
+    /// Of what mixing over time reads of the tokens before, [B, n].
     pub time_shift: Option<Tensor<2>>,
     /// Of S, [B, H, N, N].
     pub wkv: Tensor<4>,

@@ -4,13 +4,14 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::Rwkv7;
+use super::Model;
 use super::adapter::{AdapterTarget, LayerAdapterGradients};
-use super::block::BlockTape;
 use super::branch::BranchGradients;
 use super::carried::{Around, CarriedGradients};
+use super::layer::LayerTape as OfLayer;
+use super::pass::{BlockGradients, Keep};
 use super::state::{LayerState, ModelState};
-use super::time_mix::{BlockGradients, FirstValue, Keep};
+use super::time_mix::FirstValue;
 use crate::error::Result;
 
 /// What the backward pass will be asked for.
@@ -41,7 +42,7 @@ pub struct Tape {
 
 #[derive(Debug)]
 enum LayerTape {
-    Kept(Box<BlockTape>),
+    Kept(OfLayer),
     Again(Box<LayerInput>),
 }
 
@@ -89,7 +90,7 @@ impl Tape {
     }
 }
 
-impl Rwkv7 {
+impl Model {
     /// Takes `tokens` [B, T] through the blocks from `state`; gives the residual
     /// stream [B, T, C] before the last norm, and the tape.
     pub fn forward_taped(
@@ -112,7 +113,7 @@ impl Rwkv7 {
             .and_then(|state| state.adapters.as_ref());
         let of_value = lowest.and_then(|lowest| lowest.get(AdapterTarget::Value));
         let trains_first_value = first_layer == 0 && (of_value.is_some() || token_shifts);
-        for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
+        for (layer, (block, state)) in self.layers.iter().zip(state.layers).enumerate() {
             let keep = keep(layer, options, &state);
             let input = LayerInput {
                 x: x.clone(),
@@ -121,10 +122,10 @@ impl Rwkv7 {
             };
             let now = if recompute { Keep::Nothing } else { keep };
             let output = block.forward(x, v_first, state, now);
-            (x, v_first) = (output.x, Some(output.v_first));
+            (x, v_first) = (output.x, output.v_first);
             if keep != Keep::Nothing {
                 layers.push(match output.tape {
-                    Some(tape) => LayerTape::Kept(Box::new(tape)),
+                    Some(tape) => LayerTape::Kept(tape),
                     None => LayerTape::Again(Box::new(input)),
                 });
             }
@@ -202,9 +203,9 @@ impl Rwkv7 {
             let Some(dstream) = dx.take() else {
                 unreachable!("only the first layer's pass ends at its state")
             };
-            let block = &self.blocks[first + idx];
+            let block = &self.layers[first + idx];
             let kept = match layer {
-                LayerTape::Kept(kept) => *kept,
+                LayerTape::Kept(kept) => kept,
                 LayerTape::Again(input) => {
                     let LayerInput { x, v_first, state } = *input;
                     let keep = keep(first + idx, options, &state);
@@ -243,10 +244,10 @@ impl Rwkv7 {
     ) -> Result<ModelState> {
         let mut x = self.embed(tokens);
         let mut v_first = None;
-        let mut layers = Vec::with_capacity(self.blocks.len());
-        for (layer, (block, state)) in self.blocks.iter().zip(state.layers).enumerate() {
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for (layer, (block, state)) in self.layers.iter().zip(state.layers).enumerate() {
             let output = block.forward(x, v_first, state, Keep::State);
-            (x, v_first) = (output.x, Some(output.v_first));
+            (x, v_first) = (output.x, output.v_first);
             layers.push(output.state);
             if let Some(tape) = output.tape {
                 take(layer, tape.receptance())?;

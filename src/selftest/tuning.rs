@@ -7,7 +7,7 @@ use super::{Check, Named};
 use crate::data::{Benchmark, Protocol, Split, mini as mini_set};
 use crate::error::Result;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Precision, Rwkv7, mini};
+use crate::model::{Model, Precision, mini};
 use crate::tuning::spec::{
     DecorrelationSpec, Dynamics, FeatureSpec, Gamma, LiftSpec, LoraSpec, LossOn, Method,
     OptimizerSpec, StandardSpec, SupportVectors, TrainingSpec, TunedParts,
@@ -140,7 +140,7 @@ fn lifted(dynamics: Dynamics) -> LiftSpec {
 }
 
 fn steps(device: &Device, method: &Method, precision: Precision) -> Result<Vec<Named>> {
-    let model = Rwkv7::load_stored(&mini::checkpoint()?, device, precision, &mut |_| Ok(()))?;
+    let model = Model::load_stored(&mini::checkpoint()?, device, precision, &mut |_| Ok(()))?;
     let tokenizer = Tokenizer::mini()?;
     let items = mini_set(Benchmark::Gsm8k, Split::Train)?;
     let examples: Vec<_> = items[..N_EXAMPLES]

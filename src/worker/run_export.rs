@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::context::{Context, JobPhase};
 use crate::error::Result;
+use crate::model::Architecture;
 use crate::model::checkpoint::Checkpoint;
 use crate::persist::spec_file::print_spec;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Event, RunEvent, RunId};
@@ -45,7 +46,7 @@ pub(super) struct Figures<'a> {
 }
 
 impl Handover<'_> {
-    /// Writes `state.safetensors`, `state.pth` and what belongs beside it; of a
+    /// Writes `state.safetensors`, and of RWKV-7 `state.pth` and what belongs beside it; of a
     /// lifted run `lifted.safetensors` too, of a LoRA run `lora.safetensors`, of which
     /// the others are a part. Where there is no plain S_0 that file is the only one.
     ///
@@ -86,6 +87,10 @@ impl Handover<'_> {
         let own = context.folder()?.state_path();
         let other = own.with_extension("pth");
         let own = write_safetensors(&self.tuned.state, own, &metadata)?;
+        if metadata.architecture != Architecture::Rwkv7 {
+            // Programs that read a .pth run RWKV-7.
+            return self.report(own, context);
+        }
         let other = write_pth(&self.tuned.state, other, PthDType::F32)?;
         write_companions(&other.path, &metadata)?;
         self.report(own, context)?;

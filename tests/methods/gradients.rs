@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use gosling::model::state::Start;
-use gosling::model::{LossOptions, Rwkv7, TapeOptions};
+use gosling::model::{LossOptions, Model, TapeOptions};
 use gosling::tuning::method::decorrelation::DecorrelationMatrix;
 use gosling::tuning::method::tuned::{LiftValues, Tuned};
 use gosling::tuning::spec::{DecorrelationSpec, Dynamics, Layers, LiftKind, LiftSpec, Method};
@@ -23,7 +23,7 @@ struct Objective {
 
 /// The loss counts `lambda` times L_decor, where `spec` says how.
 fn objective(
-    model: &Rwkv7,
+    model: &Model,
     device: &Device,
     tuned: &Tuned,
     decorrelation: Option<(f64, DecorrelationSpec)>,

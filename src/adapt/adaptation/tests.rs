@@ -12,12 +12,12 @@ use crate::adapt::prompts::Prompts;
 use crate::adapt::spec::{Estimator, Exponent};
 use crate::data::{Benchmark, Item, Protocol, Split, Task, mini, mini_few_shot};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Rwkv7, TextStart, mini as mini_model};
+use crate::model::{Model, TextStart, mini as mini_model};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::state_file::TunedState;
 
 struct World {
-    model: Rwkv7,
+    model: Model,
     device: Device,
     tokenizer: Tokenizer,
     base: Tuned,
@@ -28,7 +28,7 @@ impl World {
     fn new() -> Self {
         let device = Device::flex();
         let checkpoint = mini_model::checkpoint().unwrap();
-        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
         let mut state = TunedState::zero(model.config());
         for (n, value) in state.layers.iter_mut().flatten().enumerate() {
             *value = 0.1 * (0.37 * n as f32).sin();

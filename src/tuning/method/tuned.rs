@@ -7,8 +7,8 @@ use super::lift_tensors::{LiftTensors, projection};
 use super::lora_values::LoraValues;
 use super::projector::KernelProjector;
 use crate::error::{Error, Result};
-use crate::model::ModelConfig;
 use crate::model::state::Start;
+use crate::model::{Architecture, ModelConfig};
 use crate::tuning::spec::LiftKind;
 use crate::tuning::states::state_file::{TunedState, check_fits};
 
@@ -105,6 +105,14 @@ impl Tuned {
     /// [`Error::Spec`] with both sets of dimensions.
     pub fn check_fits(&self, model: &ModelConfig) -> Result<()> {
         check_fits(&self.state, model)?;
+        if model.architecture != Architecture::Rwkv7 && (self.lift.is_some() || self.lora.is_some())
+        {
+            let reason = format!(
+                "has a lifted branch or adapters, which Gosling has for RWKV-7 alone; the model is {}",
+                model.architecture.name()
+            );
+            return Err(Error::spec("state", reason));
+        }
         if let Some(lora) = &self.lora {
             lora.check_fits(model)?;
         }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 mod kind;
 mod lifting;
 mod lora;
+mod of_model;
 mod standard;
 
 pub use crate::data::LossOn;

@@ -27,9 +27,12 @@ use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::lora_file::{LoraHeader, lora_tensors};
 use super::shift_file::{is_not, read_shifts_into, shift_values};
 use super::snapshot_file::{is_snapshot, snapshot_in};
-use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
+use super::state_file::{
+    Convention, ExportReport, Metadata, Orientation, TunedState, declared_orientation, state_in,
+};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::model::ModelConfig;
 use crate::model::checkpoint::Checkpoint;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
@@ -207,6 +210,24 @@ pub fn read_tuned(
     }
     let (state, metadata) = state_in(&file, orientation)?;
     Ok((state.into(), metadata))
+}
+
+/// As [`read_tuned`], for a model whose states all programs hold one way round: where
+/// the file does not say which, it is that.
+///
+/// # Errors
+/// As there.
+pub fn read_tuned_for(
+    path: impl AsRef<Path>,
+    told: Option<Orientation>,
+    model: &ModelConfig,
+) -> Result<(Tuned, Metadata)> {
+    let path = path.as_ref();
+    let Some(convention) = Convention::of_architecture(model.architecture) else {
+        return read_tuned(path, told);
+    };
+    let said = declared_orientation(&Checkpoint::open(path)?, told)?;
+    read_tuned(path, Some(said.unwrap_or(convention.orientation)))
 }
 
 /// What other programs can load of what a run made.

@@ -2,12 +2,14 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::state_file::{TunedState, check_fits, read_state};
+use super::lift_bundle::read_tuned_for;
+use super::state_file::{TunedState, check_fits};
 use crate::error::Result;
 use crate::kernels::device::read_back::read_f32;
 use crate::model::state::{LayerState, ModelState};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Rwkv7, TextStart};
+use crate::model::{Model, ModelConfig, TextStart};
+use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::StartState;
 
 impl TunedState {
@@ -37,7 +39,7 @@ const TOKENS_OF_A_PART: usize = 1024;
 /// [`crate::error::Error::Spec`] for the state of another model.
 pub fn start_state(
     start: &StartState,
-    model: &Rwkv7,
+    model: &Model,
     device: &Device,
     tokenizer: &Tokenizer,
     text_start: TextStart,
@@ -47,7 +49,7 @@ pub fn start_state(
     match start {
         StartState::Zero => Ok(TunedState::zero(config)),
         StartState::File(path) => {
-            let (state, _) = read_state(path, None)?;
+            let (Tuned { state, .. }, _) = read_tuned_for(path, None, config)?;
             check_fits(&state, config).map_err(|error| error.at_file(path))?;
             Ok(state)
         }
@@ -87,7 +89,7 @@ mod tests {
     fn a_text_in_parts_ends_in_the_state_of_the_whole() {
         let device = Device::flex();
         let checkpoint = mini::checkpoint().unwrap();
-        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
         let tokenizer = Tokenizer::mini().unwrap();
         let text: String = (0..700).map(|n| format!("{n} birds sang. ")).collect();
         let mut ids = vec![0_i32];

@@ -7,7 +7,7 @@
 //! | `.st` | f16 | **key, value** | Ai00, web-rwkv |
 //! | `.bin` | f32 | value, key | rwkv.cpp, as its `state_in` (`raw.rs`) |
 //! | `.rmpack` | f16 | value, key | rwkv-mobile and the RWKV app |
-//! | a folder | f32 | value, key | programs that follow s0-tuning |
+//! | a folder | f32 | value, key; of Gated DeltaNet key, value | programs that follow s0-tuning |
 //!
 //! The first three have one tensor per layer, `blocks.{i}.att.time_state`, and
 //! nothing else, since RWKV-Runner counts the tensors. Where the token shifts are tuned
@@ -18,6 +18,10 @@
 //! Value-key order is RWKV-PEFT's (`rwkvt/rwkv7/att.py`); the transposed one is
 //! what web-rwkv's `read_state` expects (`src/runtime/v7.rs`). Read the wrong way
 //! round, a state still loads and silently gives another model.
+//!
+//! A state of Gated DeltaNet is written as `.safetensors` and as a folder: all other
+//! programs here run RWKV-7. Of other programs it is read key-value, in a folder, in a
+//! list, or as one tensor of all layers.
 
 use std::path::{Path, PathBuf};
 
@@ -36,6 +40,7 @@ mod orientation;
 mod pth_dtype;
 mod python_snippet;
 mod raw;
+mod s0_meta;
 pub(crate) mod sidecar;
 mod tensors;
 #[cfg(test)]
@@ -146,7 +151,7 @@ pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
         return Ok(path.to_path_buf());
     }
     // S_0 is a part of what a lifted run or a LoRA run has.
-    for name in [LIFTED_FILE, LORA_FILE, NAME] {
+    for name in [LIFTED_FILE, LORA_FILE, NAME, s0_meta::STATES] {
         let inside = path.join(name);
         if inside.is_file() {
             return Ok(inside);
@@ -208,7 +213,10 @@ pub fn state_as_stored(checkpoint: &Checkpoint) -> Result<(TunedState, Metadata)
     }
     let own = Metadata::from_text(checkpoint.file(), checkpoint.metadata())?;
     let metadata = match own == Metadata::default() {
-        true => sidecar::read_sidecar(checkpoint.file())?.map_or(own, |(beside, _)| beside),
+        true => match sidecar::read_sidecar(checkpoint.file())? {
+            Some((beside, _)) => beside,
+            None => s0_meta::read_s0_meta(checkpoint.file())?.map_or(own, |(beside, _)| beside),
+        },
         false => own,
     };
     Ok((state, metadata))

@@ -11,14 +11,14 @@ use super::text_loss::{each_stream, text_loss};
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::state::Start;
-use crate::model::{LeadingToken, Rwkv7};
+use crate::model::{LeadingToken, Model};
 use crate::tuning::inspect::condition_number::Conditions;
 use crate::tuning::inspect::feature_activity::FeatureActivity;
 use crate::tuning::method::lift::Lift;
 use crate::tuning::method::lift_start::LiftStart;
 use crate::tuning::method::lora::Lora;
 use crate::tuning::method::shift::{Shifts, read_shifts};
-use crate::tuning::method::tuned::Tuned;
+use crate::tuning::method::tuned::{Tuned, shift_tensors, state_tensors};
 use crate::tuning::spec::{Method, TrainingSpec};
 use crate::tuning::states::state_file::TunedState;
 
@@ -30,7 +30,6 @@ pub use super::step_record::{
     DecorrelationNumbers, Divergence, LiftNumbers, LiteralNumbers, LoraNumbers, StepNumbers,
 };
 use crate::kernels::device::read_back::read_f32;
-use crate::tuning::method::tuned::{shift_tensors, state_tensors};
 
 /// A head whose root mean square is above this has left the range in which a
 /// recurrence of 32-bit numbers says anything.
@@ -44,7 +43,7 @@ const MAX_STATE_RMS: f64 = 1e4;
 /// nothing, and neither does any step after it.
 #[derive(Debug)]
 pub struct Trainer<'a> {
-    model: &'a Rwkv7,
+    model: &'a Model,
     device: &'a Device,
     training: TrainingSpec,
     /// The tuned layers, ascending.
@@ -76,7 +75,7 @@ impl<'a> Trainer<'a> {
     /// # Errors
     /// As [`Self::with_leading_token`].
     pub fn new(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         method: &Method,
         training: &TrainingSpec,
@@ -96,7 +95,7 @@ impl<'a> Trainer<'a> {
     /// names a layer that is not there, or the start state is that of another
     /// model.
     pub fn with_leading_token(
-        model: &'a Rwkv7,
+        model: &'a Model,
         device: &'a Device,
         method: &Method,
         training: &TrainingSpec,
@@ -105,6 +104,7 @@ impl<'a> Trainer<'a> {
         leading: LeadingToken,
     ) -> Result<Self> {
         crate::tuning::states::state_file::check_fits(start, model.config())?;
+        method.check_architecture(model.config())?;
         let Some((layers, _)) = method.tuned() else {
             let reason = "Base trains nothing; choose Standard to tune a state";
             return Err(Error::spec("method", reason));

@@ -212,7 +212,7 @@ pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
         ExportFormat::S0Folder => [
             "Folder, 32 bits (as s0-tuning)",
             "Programs that read the folders of s0-tuning",
-            "Carries S₀ exactly. The axes are those of RWKV-7: head, value, key.",
+            "Carries S₀ exactly. Axes: head, value, key for RWKV-7; head, key, value for Gated DeltaNet.",
         ],
         ExportFormat::Safetensors => [
             "Gosling, 32 bits (.safetensors)",

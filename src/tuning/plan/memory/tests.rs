@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::*;
 use crate::model::random::SHAPE_0_1B;
-use crate::model::{Rwkv7, TapeOptions, mini};
+use crate::model::{Model, TapeOptions, mini};
 use crate::tuning::method::lora_values::{LoraFactors, LoraValues};
 use crate::tuning::method::tuned::{LiftValues, Tuned};
 use crate::tuning::spec::LoraTargets;
@@ -48,13 +48,13 @@ fn lifted(kind: LiftKind, has_r: bool, centres: bool) -> LiftValues {
 #[test]
 fn activations_are_those_that_are_kept() {
     let device = Device::flex();
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
     for lift in all_branches() {
         check_activations(&model, lift);
     }
 }
 
-fn check_activations(model: &Rwkv7, lift: Option<LiftValues>) {
+fn check_activations(model: &Model, lift: Option<LiftValues>) {
     let device = Device::flex();
     let config = model.config();
     let branch = lift.as_ref().map(|lift| BranchShape {
@@ -146,7 +146,7 @@ fn activations_with_token_shifts_are_those_that_are_kept() {
 #[test]
 fn activations_with_adapters_are_those_that_are_kept() {
     let device = Device::flex();
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
     let config = model.config();
     let some = LoraTargets {
         value: false,
@@ -242,7 +242,7 @@ fn the_largest_tensor_of_a_recurrence_is_that_of_its_kernels() {
 #[test]
 fn what_is_carried_is_a_state_for_every_window() {
     let device = Device::flex();
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
     let config = model.config();
     for lift in all_branches() {
         let branch = lift.as_ref().map(|lift| BranchShape {
@@ -267,7 +267,10 @@ fn what_is_carried_is_a_state_for_every_window() {
                 .map(|it| n_values(&it.dims()));
             n_values(&layer.time_shift.dims())
                 + n_values(&layer.wkv.dims())
-                + n_values(&layer.channel_shift.dims())
+                + layer
+                    .channel_shift
+                    .as_ref()
+                    .map_or(0, |it| n_values(&it.dims()))
                 + moving.or(left).unwrap_or(0)
         };
         let of_state: usize = after.layers.iter().map(of_layer).sum();

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::format::shown;
+use crate::model::Architecture;
 
 /// What a state is exported as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +112,8 @@ impl FromStr for ExportFormat {
 ///
 /// # Errors
 /// As the writers, and [`Error::Input`] for a file that exists or whose ending
-/// other programs take for another format.
+/// other programs take for another format, and for a format that no program of the
+/// state's architecture reads.
 pub fn export(
     state: &TunedState,
     metadata: &Metadata,
@@ -121,6 +123,7 @@ pub fn export(
 ) -> Result<(ExportReport, Option<Companion>)> {
     let path = path.as_ref();
     check_ending(path, format)?;
+    check_architecture(metadata.architecture, format, path)?;
     if path.exists() && !overwrite {
         let reason = "exists already; choose another name or overwrite it (--force)";
         return Err(Error::input(path, "file", reason));
@@ -166,6 +169,19 @@ pub fn write_companions(pth: impl AsRef<Path>, metadata: &Metadata) -> Result<Pa
     let pth = pth.as_ref();
     write_sidecar(pth, metadata, Orientation::ValueKey)?;
     write_python_snippet(pth, metadata)
+}
+
+/// Whether programs that run the model of a state read the format.
+fn check_architecture(architecture: Architecture, format: ExportFormat, path: &Path) -> Result<()> {
+    let is_for_all = matches!(format, ExportFormat::Safetensors | ExportFormat::S0Folder);
+    if architecture == Architecture::Rwkv7 || is_for_all {
+        return Ok(());
+    }
+    let reason = format!(
+        "is for programs that run RWKV-7, and the state is of {}; export it as safetensors or s0",
+        architecture.name()
+    );
+    Err(Error::input(path, "format", reason))
 }
 
 fn check_ending(path: &Path, format: ExportFormat) -> Result<()> {
@@ -283,6 +299,37 @@ mod tests {
             refused.to_string().contains("token shifts of another size"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn other_architectures_go_to_formats_that_somebody_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let metadata = Metadata {
+            architecture: Architecture::GatedDeltaNet,
+            ..Metadata::default()
+        };
+        for (format, name) in [("pth", "a.pth"), ("st", "a.st"), ("vllm", "b.pth")] {
+            let format: ExportFormat = format.parse().unwrap();
+            let path = folder.path().join(name);
+            let refused = export(&state(), &metadata, format, &path, false);
+            let message = refused.unwrap_err().to_string();
+            assert!(
+                message.contains("the state is of Gated DeltaNet"),
+                "{message}"
+            );
+            assert!(!path.exists());
+        }
+        for (format, name) in [("safetensors", "a.safetensors"), ("s0", "folder")] {
+            let format: ExportFormat = format.parse().unwrap();
+            let path = folder.path().join(name);
+            export(&state(), &metadata, format, &path, false).unwrap();
+            let file = crate::tuning::states::state_file::locate_state(&path).unwrap();
+            let (read, said) = read_state(file, None).unwrap();
+            assert_eq!(
+                (read, said.architecture),
+                (state(), Architecture::GatedDeltaNet)
+            );
+        }
     }
 
     #[test]

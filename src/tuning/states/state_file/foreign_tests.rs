@@ -2,7 +2,11 @@
 //! `tests/golden/torch/make.py`, where the numbers come from too.
 
 use super::*;
+use crate::model::Architecture;
 use crate::model::checkpoint::TensorDType;
+use crate::model::random::SHAPE_0_1B;
+use crate::tuning::states::import::StoredState;
+use crate::tuning::states::lift_bundle::read_tuned_for;
 
 fn golden(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/torch");
@@ -58,6 +62,36 @@ fn lists_of_tensors_are_read_in_their_order() {
         ..expected()
     };
     check_state("package_list.pth", None, &with_shifts);
+}
+
+/// One tensor for all layers says no order, but the states of a Gated DeltaNet have one.
+#[test]
+fn one_tensor_of_all_layers_needs_to_know_its_order() {
+    let path = golden("stacked.pth");
+    let message = read_state(&path, None).unwrap_err().to_string();
+    assert!(message.contains("does not state it"), "{message}");
+    let told = |order| read_state(&path, Some(order)).unwrap().0;
+    assert_eq!(told(Orientation::ValueKey), expected());
+    assert_eq!(told(Orientation::KeyValue), expected().transposed());
+    let file = Checkpoint::open(&path).unwrap();
+    assert!(is_state(&file));
+    assert_eq!(left_out(&file), None);
+    let model = |architecture| ModelConfig {
+        architecture,
+        n_layer: 2,
+        n_head: 1,
+        head_size: 2,
+        ..SHAPE_0_1B
+    };
+    let read = |architecture| read_tuned_for(&path, None, &model(architecture));
+    let of_delta_net = read(Architecture::GatedDeltaNet).unwrap().0;
+    assert_eq!(of_delta_net.state, expected().transposed());
+    assert!(read(Architecture::Rwkv7).is_err());
+    let other = model(Architecture::GatedDeltaNet);
+    let stored = StoredState::read(&path, None, &other).unwrap();
+    let convention = stored.convention.unwrap();
+    assert_eq!(convention.orientation, Orientation::KeyValue);
+    assert_eq!(stored.metadata.architecture, Architecture::GatedDeltaNet);
 }
 
 #[test]

@@ -118,6 +118,7 @@ mod tests {
 
     fn model() -> ModelConfig {
         ModelConfig {
+            architecture: crate::model::Architecture::Rwkv7,
             n_layer: 2,
             n_embd: 4,
             n_head: 2,

@@ -32,6 +32,8 @@ pub(super) struct StateTensors<'a> {
     prefix: &'a str,
     /// Of a list: every how many items a matrix comes, and where the first is.
     stride: Option<(usize, usize)>,
+    /// The one tensor [layers, heads, N, N] that holds all layers.
+    stacked: Option<TensorView<'a>>,
     n_layer: usize,
     /// Whether it names token shifts.
     names_shifts: bool,
@@ -43,7 +45,8 @@ pub(super) struct StateTensors<'a> {
 /// model.
 pub fn is_state(checkpoint: &Checkpoint) -> bool {
     let is_model = checkpoint.names().any(|name| name.ends_with("emb.weight"));
-    !is_model && (checkpoint.names().any(|name| name.ends_with(END)) || list(checkpoint).is_some())
+    let has_states = || checkpoint.names().any(|name| name.ends_with(END));
+    !is_model && (has_states() || list(checkpoint).is_some() || is_stacked(checkpoint))
 }
 
 /// Says which tensors of a state file are left out, since they are no part of a
@@ -107,6 +110,16 @@ impl<'a> StateTensors<'a> {
             }
             n_layer += 1;
         }
+        if let (None, Some(stacked)) = (prefix, stacked(checkpoint)) {
+            return Ok(Self {
+                checkpoint,
+                prefix: "",
+                stride: None,
+                n_layer: stacked.shape[0],
+                stacked: Some(stacked),
+                others: Vec::new(),
+            });
+        }
         let listed = list(checkpoint);
         let Some(prefix) = prefix.or(listed.map(|_| "")) else {
             return match others.first() {
@@ -122,6 +135,7 @@ impl<'a> StateTensors<'a> {
                 checkpoint,
                 prefix,
                 stride: None,
+                stacked: None,
                 n_layer,
                 names_shifts,
                 others,
@@ -132,6 +146,7 @@ impl<'a> StateTensors<'a> {
             checkpoint,
             prefix,
             stride: Some(stride),
+            stacked: None,
             n_layer: others.len() / stride.0,
             names_shifts: false,
             others: Vec::new(),
@@ -147,10 +162,15 @@ impl<'a> StateTensors<'a> {
         let refuse = |place: &str, reason: String| {
             Err(Error::input(self.checkpoint.file(), shown(place), reason))
         };
-        let Some(first) = self.checkpoint.tensor(&name) else {
+        let first = self.stacked.or_else(|| self.checkpoint.tensor(&name));
+        let Some(first) = first else {
             return refuse("tensors", format!("{name} is missing"));
         };
-        match *matrices(first.shape) {
+        let of_layer = match self.stacked {
+            Some(stacked) => &stacked.shape[1..],
+            None => matrices(first.shape),
+        };
+        match *of_layer {
             [n_head, head_size, n_key] if n_head > 0 && head_size > 0 && head_size == n_key => {
                 Ok(TunedState {
                     n_layer: self.n_layer,
@@ -175,6 +195,13 @@ impl<'a> StateTensors<'a> {
         let name = self.name(layer);
         let refuse =
             |reason: String| Err(Error::input(self.checkpoint.file(), shown(&name), reason));
+        if let Some(stacked) = self.stacked {
+            let bytes = stacked.stored_bytes();
+            let n_bytes = bytes.len() / self.n_layer;
+            let bytes = &bytes[layer * n_bytes..(layer + 1) * n_bytes];
+            let of_layer = TensorView::new(stacked.name, stacked.dtype, &stacked.shape[1..], bytes);
+            return Ok(of_layer.to_f32());
+        }
         let want = [state.n_head, state.head_size, state.head_size];
         match self.checkpoint.tensor(&name) {
             None => refuse(format!(
@@ -281,11 +308,30 @@ fn matrices(shape: &[usize]) -> &[usize] {
     &shape[n_ones..]
 }
 
+/// Whether one tensor holds the states of all layers, [layers, heads, N, N].
+pub(super) fn is_stacked(checkpoint: &Checkpoint) -> bool {
+    stacked(checkpoint).is_some()
+}
+
+fn stacked(checkpoint: &Checkpoint) -> Option<TensorView<'_>> {
+    let mut all = checkpoint.tensors();
+    let (only, None) = (all.next()?, all.next()) else {
+        return None;
+    };
+    // With a single layer it may as well be one layer's with a leading dimension.
+    let has_layers =
+        matches!(*only.shape, [n_layer, _, rows, columns] if n_layer > 1 && rows == columns);
+    let is_plain = only.dtype.is_float() && only.plain_bytes().is_some();
+    (has_layers && is_plain).then_some(only)
+}
+
 /// Of a list of tensors, which are named 0, 1, 2 and so on: every how many of
-/// them a matrix comes, and where the first is; none for anything else.
+/// them a matrix comes, and where the first is; none for anything else. s0-tuning
+/// names them so in a `.safetensors`.
 fn list(checkpoint: &Checkpoint) -> Option<(usize, usize)> {
     let n_items = checkpoint.names().len();
-    if checkpoint.format() != CheckpointFormat::Torch || n_items == 0 {
+    let has_lists = [CheckpointFormat::Torch, CheckpointFormat::Safetensors];
+    if !has_lists.contains(&checkpoint.format()) || n_items == 0 {
         return None;
     }
     let mut is_matrix = Vec::with_capacity(n_items);

@@ -205,6 +205,7 @@ fn files_that_are_no_state_are_refused() {
 #[test]
 fn a_state_of_another_model_is_refused() {
     let mut model = ModelConfig {
+        architecture: crate::model::Architecture::Rwkv7,
         n_layer: 3,
         n_embd: 32,
         n_head: 2,

@@ -6,8 +6,8 @@ use crate::model::mini;
 use crate::model::tokenizer::Tokenizer;
 use crate::tuning::spec::{Layers, LossOn, StandardSpec, TunedParts};
 
-pub(super) fn model(device: &Device) -> Rwkv7 {
-    Rwkv7::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
+pub(super) fn model(device: &Device) -> Model {
+    Model::load(&mini::checkpoint().unwrap(), device, &mut |_| Ok(())).unwrap()
 }
 
 pub(super) fn batch() -> Batch {
@@ -289,7 +289,7 @@ fn layers_that_are_not_there_are_refused() {
 }
 
 /// Small numbers that differ from place to place.
-fn wavy(model: &Rwkv7, scale: f32) -> TunedState {
+fn wavy(model: &Model, scale: f32) -> TunedState {
     let mut state = TunedState::zero(model.config());
     for (n, value) in state.layers.iter_mut().flatten().enumerate() {
         *value = scale * (0.37 * n as f32).sin();

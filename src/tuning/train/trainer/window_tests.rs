@@ -80,7 +80,7 @@ fn gap(a: &[f32], b: &[f32], least: f32) -> f32 {
 
 /// A trainer a few steps into its run, so that nothing is zero.
 fn trainer<'a>(
-    model: &'a Rwkv7,
+    model: &'a Model,
     device: &'a Device,
     method: &Method,
     recompute: bool,
