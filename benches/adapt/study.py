@@ -2,20 +2,27 @@
 """What test-time adaptation does: rates and steps chosen on the validation split, then seeds on the test split.
 
     python3 benches/adapt/study.py run --gosling target/release/gosling --device gpu --budget 540 --out study
-    python3 benches/adapt/study.py run --guide rwkv7-guide-31m-f16.pth --out study
+    python3 benches/adapt/study.py plan --guide guide --guided --out study
+    python3 benches/adapt/study.py run --guide guide --guided --budget 1500 --out study
     python3 benches/adapt/study.py write --out study
 
 `run` goes on where the journal in the output folder ends, and the most telling rows come first, so that it can
 be stopped at any time; one process of the program does many adaptations, one process a GPU, so that kernels are
 compiled once. A row is tried at several rates on the validation split (seed 0); that with the best accuracy is
 used on the test split with every seed, beside all baselines of its kind. No label of the test split chooses
-anything. Rows with a simulated guide are named so and stand in a table of their own. `tables` prints the tables,
-`write` puts them between the markers of benches/RESULTS.md. Needs Python 3.9 and nothing else.
+anything. Where the rate does not depend on how many steps are to come, the validation split chooses the number of
+steps too, from one run that is scored on its way. `--guide` names the weights of a larger model with the mini
+vocabulary, or the folder of their parts (*.part0, *.part1 ...), which are joined. Rows with a guide stand in a table
+of their own, with what the guide itself is worth and what its answers are worth as votes; rows with a simulated
+guide are named so and stand in a third. `plan` says what would be done and does nothing, `tables` prints the
+tables, `write` puts them between the markers of benches/RESULTS.md. Needs Python 3.9 and nothing else.
 """
 
 import argparse
 import hashlib
 import json
+import math
+import shutil
 import signal
 import statistics
 import subprocess
@@ -29,12 +36,15 @@ RATES = [0.01, 0.02, 0.05, 0.1, 0.2]
 
 
 class Row:
-    """An objective on a benchmark. `rates` are tried on the validation split; `base` is "zero" or "tuned"."""
+    """An objective on a benchmark. `rates` and numbers of `steps` are tried on the validation split; without `steps`
+    their number is among the `changes`. `base` is "zero" or "tuned"."""
 
-    def __init__(self, weight, benchmark, base, mode, objective, changes=(), rates=RATES, guide=None, seeds=None):
+    def __init__(
+        self, weight, benchmark, base, mode, objective, changes=(), rates=RATES, guide=None, seeds=None, steps=None
+    ):
         self.weight, self.benchmark, self.base, self.mode = weight, benchmark, base, mode
         self.objective, self.changes, self.rates, self.guide = objective, list(changes), rates, guide
-        self.seeds = seeds
+        self.seeds, self.steps = seeds, steps
 
     @property
     def name(self):
@@ -45,9 +55,53 @@ class Row:
     def is_simulated(self):
         return bool(self.guide) and self.guide.startswith("Simulated")
 
+    @property
+    def kind(self):
+        return "simulated" if self.is_simulated else "guided" if self.guide else "free"
+
+    @property
+    def is_chosen(self):
+        """Whether there is anything to choose."""
+        return len(self.rates) > 1 or bool(self.steps)
+
 
 def single(x):
-    return f"SingleStep(exponent: {x}, estimator: Exact)"
+    return f"SingleStep(exponent: Is({x}), estimator: Exact)"
+
+
+# By its name, so that a journal that was made with the file elsewhere is the same study.
+LOCAL = 'Local(checkpoint: File("{guide}"))'
+
+
+def guided_rows():
+    """Rows with a real guide. A letter or an option is one step, so that several steps are of written answers alone."""
+    found = []
+    # One state a question: nothing is drawn, and so every seed would give the same states.
+    bases = [("gsm8k", "tuned", [0.03, 0.1, 0.2]), ("mmlu", "zero", [0.02, 0.1]), ("arc", "zero", [0.02, 0.1])]
+    for benchmark, base, rates in bases:
+        for weight, x in [(1, "1.0"), (2, "0.0"), (2, "0.5")]:
+            items = [] if benchmark == "gsm8k" else ["update.items=128"]
+            found.append(Row(weight, benchmark, base, "Item", single(x), items, rates, LOCAL, [0], [2, 4, 8]))
+    # One state for all, of which half have a text of the guide: other questions show what carries over.
+    half = ["stops.guide_calls=250", "update.batch=32"]
+    for benchmark, base, rates in [("gsm8k", "tuned", [0.05, 0.2]), ("mmlu", "zero", [0.02, 0.1]), ("arc", "zero", [0.02, 0.1])]:
+        for weight, x in [(3, "0.5"), (4, "0.0"), (5, "1.0")]:
+            found.append(Row(weight, benchmark, base, "Shared", single(x), [*half, "update.steps=40"], rates, LOCAL))
+    several = [*half, "update.group=8"]
+    found += [
+        Row(3, "gsm8k", "tuned", "Shared", "ReverseKlExact", [*half, "update.group=1"], [0.02, 0.1], LOCAL, None, [20, 40]),
+        Row(4, "gsm8k", "tuned", "Shared", "Agreement(discount: 0.9)", several, [0.01, 0.03], LOCAL, None, [12, 24]),
+        Row(4, "gsm8k", "tuned", "Shared", "Soft(top: None)", [*half, "update.steps=40"], [0.05, 0.2], LOCAL),
+        Row(5, "gsm8k", "tuned", "Shared", "ReverseKl(discount: 0.0)", several, [0.02], LOCAL, None, [12, 24]),
+        Row(5, "gsm8k", "tuned", "Shared", "ReverseKl(discount: 0.9)", several, [0.02], LOCAL, None, [12, 24]),
+        Row(5, "gsm8k", "tuned", "Shared", "Answer", several, [0.01], LOCAL, None, [12, 24]),
+        # Several steps, one state a question.
+        Row(5, "gsm8k", "tuned", "Item", "ReverseKlExact", ["update.group=4"], [0.03, 0.1], LOCAL, None, [2, 4, 8]),
+        Row(6, "gsm8k", "tuned", "Item", "Agreement(discount: 0.9)", ["update.group=8"], [0.03, 0.1], LOCAL, None, [2, 4, 8]),
+        Row(6, "mmlu", "zero", "Shared", "Soft(top: None)", [*half, "update.steps=40"], [0.02, 0.1], LOCAL),
+        Row(6, "gsm8k", "zero", "Item", single("0.0"), [], [0.2], LOCAL, [0], [8, 16, 32]),
+    ]
+    return found
 
 
 def rows(arguments):
@@ -68,35 +122,43 @@ def rows(arguments):
     ]
     if not arguments.guide:
         return sorted(free, key=lambda row: row.weight)
-    path = Path(arguments.guide).resolve()
-    if not path.is_file():
-        raise SystemExit(f"--guide: there is no file {path}")
-    local = f'Local(checkpoint: File("{path}"))'
-    item, half = ["update.steps=8"], ["stops.guide_calls=250", "update.batch=32"]
-    guided = [
-        Row(2, "gsm8k", "tuned", "Item", single("Is(1.0)"), item, [0.03, 0.1, 0.2], local),
-        Row(3, "gsm8k", "tuned", "Item", single("Is(0.0)"), ["update.steps=2"], [0.1], local),
-        Row(5, "gsm8k", "zero", "Item", single("Is(0.0)"), ["update.steps=32"], [0.2], local),
-        Row(5, "gsm8k", "tuned", "Shared", single("Is(0.5)"), [*half, "update.steps=40"], [0.05, 0.2], local),
-        Row(5, "gsm8k", "tuned", "Shared", "Soft(top: None)", [*half, "update.steps=40"], [0.05, 0.2], local),
-        Row(5, "gsm8k", "tuned", "Shared", "ReverseKlExact", [*half, "update.steps=40", "update.group=1"], [0.02, 0.1], local),
-        Row(6, "gsm8k", "tuned", "Shared", "Agreement(discount: 0.9)", [*half, "update.steps=24"], [0.02], local),
-        Row(7, "gsm8k", "tuned", "Shared", "ReverseKl(discount: 0.9)", [*half, "update.steps=24"], [0.02], local),
-        Row(7, "gsm8k", "tuned", "Shared", "Answer", [*half, "update.steps=24"], [0.01], local),
-    ]
     simulated = [
-        Row(8, "gsm8k", "tuned", "Item", single("Is(1.0)"), item, [0.1], f"Simulated(right: {right})", [0])
+        Row(8, "gsm8k", "tuned", "Item", single("1.0"), ["update.steps=8"], [0.1], f"Simulated(right: {right})", [0])
         for right in ["0.4", "0.6", "0.8", "1.0"]
     ]
-    return sorted(free + guided + simulated, key=lambda row: row.weight)
+    found = guided_rows() + simulated if arguments.guided else free + guided_rows() + simulated
+    return sorted(found, key=lambda row: row.weight)
+
+
+def joined(path, out):
+    """The file of the guide's weights; where a folder has it in parts, they are joined in `out`."""
+    path = Path(path).resolve()
+    if path.is_file():
+        return path
+    whole = sorted(path.glob("*.pth")) if path.is_dir() else []
+    if whole:
+        return whole[0]
+    parts = sorted(path.glob("*.part*")) if path.is_dir() else []
+    if not parts:
+        raise SystemExit(f"--guide: there is no file {path}, and no folder with its parts")
+    made = out / parts[0].name.rsplit(".part", 1)[0]
+    if made.is_file() and made.stat().st_size == sum(part.stat().st_size for part in parts):
+        return made
+    scratch = made.with_suffix(".joining")
+    with scratch.open("wb") as file:
+        for part in parts:
+            with part.open("rb") as own:
+                shutil.copyfileobj(own, file)
+    scratch.rename(made)
+    return made
 
 
 class Unit:
-    """One adaptation of one row."""
+    """One adaptation of one row; `steps` where the row leaves their number to the validation split."""
 
-    def __init__(self, row, rate, seed, is_trial, arguments, bases):
+    def __init__(self, row, rate, seed, is_trial, arguments, bases, steps=None):
         split = "validation" if is_trial else "test"
-        self.row, self.rate, self.seed, self.is_trial = row, rate, seed, is_trial
+        self.row, self.rate, self.seed, self.is_trial, self.steps = row, rate, seed, is_trial, steps
         self.set = [
             f"name={split}",
             f"task.benchmark={row.benchmark}",
@@ -107,6 +169,10 @@ class Unit:
             f"seed={seed}",
             *row.changes,
         ]
+        if row.steps:
+            self.set.append(f"update.steps={max(row.steps) if is_trial else steps}")
+        if row.steps and is_trial:
+            self.set.append(f"baselines.score_every={math.gcd(*row.steps)}")
         if row.base == "tuned":
             # By its name, so that a journal made in another folder is the same study.
             self.set.append("base={tuned}")
@@ -121,18 +187,18 @@ class Unit:
         if limit:
             self.set.append(f"task.limit={limit}")
         self.key = hashlib.sha256(json.dumps(self.set).encode()).hexdigest()[:16]
-        self.base = bases.get(row.benchmark)
+        self.base, self.guide = bases.get(row.benchmark), getattr(arguments, "guide_file", None)
 
     def settings(self):
         """The settings as the program takes them."""
-        return [f'base=File("{self.base}")' if of == "base={tuned}" else of for of in self.set]
+        settings = [f'base=File("{self.base}")' if of == "base={tuned}" else of for of in self.set]
+        return [of.replace("{guide}", str(self.guide)) for of in settings]
 
     def folder(self, out):
         return out / "work" / self.key
 
 
-def outcomes(folder):
-    file = folder / "results.jsonl"
+def lines_of(file):
     lines = file.read_text().splitlines() if file.is_file() else []
     found = []
     for line in lines:
@@ -140,6 +206,33 @@ def outcomes(folder):
             found.append(json.loads(line))
         except ValueError:
             pass
+    return found
+
+
+def outcomes(folder):
+    return lines_of(folder / "results.jsonl")
+
+
+def scores(folder, steps):
+    """How many answers were right after each of some numbers of steps, and of how many. A part whose states all
+    stopped before has its last answers."""
+    seen = {}
+    for line in lines_of(folder / "curve.jsonl"):
+        if line.get("score"):
+            seen[line["part"], line["score"]["step"]] = line["score"]
+    found = {}
+    for n in steps:
+        right = items = 0
+        for part in lines_of(folder / "parts.jsonl"):
+            score = seen.get((part["first"], n))
+            if score:
+                right, items = right + score["n_correct"], items + score["n_items"]
+            elif len(part["curve"]) <= n:
+                right, items = right + sum(of["right"] for of in part["items"]), items + len(part["items"])
+            else:
+                break
+        else:
+            found[str(n)] = [right, items]
     return found
 
 
@@ -156,11 +249,15 @@ class Journal:
                 continue
             self.entries[entry["key"]] = entry
 
-    def add(self, unit, found, error):
+    def add(self, unit, found, error, scored=None):
         entry = {
             "key": unit.key, "row": unit.row.name, "rate": unit.rate, "seed": unit.seed, "trial": unit.is_trial,
             "simulated": unit.row.is_simulated, "set": unit.set, "error": error, "outcomes": found,
         }
+        if unit.row.guide:
+            entry["kind"] = unit.row.kind
+        if unit.row.steps:
+            entry["steps"], entry["scores"] = unit.steps, scored or {}
         with self.file.open("a") as out:
             out.write(json.dumps(entry, ensure_ascii=False) + "\n")
         self.entries[unit.key] = entry
@@ -180,29 +277,40 @@ def tokens(outcome):
     return (cost["forward"] + 3 * cost["trained"]) / max(1, len(outcome["right"]))
 
 
-def chosen_rate(row, arguments, bases, journal):
-    """The rate that the validation split chooses; none before all trials are done."""
-    if len(row.rates) == 1:
-        return row.rates[0]
+def chosen(row, arguments, bases, journal):
+    """The rate and the number of steps that the validation split chooses, the fewest steps and then the smallest
+    rate of equally good ones; none before all trials are done."""
+    if not row.is_chosen:
+        return row.rates[0], None
     trials = [Unit(row, rate, 0, True, arguments, bases) for rate in row.rates]
     if any(unit.key not in journal.entries for unit in trials):
         return None
-    found = [(accuracy(of), -unit.rate, unit.rate) for unit in trials if (of := journal.adapted(unit))]
-    return max(found)[2] if found else None
+    found = []
+    for unit in trials:
+        if row.steps:
+            scored = journal.entries[unit.key].get("scores", {})
+            found += [(right / max(1, n), -int(steps), -unit.rate) for steps, (right, n) in scored.items()]
+        elif of := journal.adapted(unit):
+            found.append((accuracy(of), 0, -unit.rate))
+    if not found:
+        return None
+    _, steps, rate = max(found)
+    return -rate, -steps or None
 
 
 def missing(row, arguments, bases, journal):
     """What is left to do of a row, as far as it is known."""
-    if len(row.rates) > 1:
+    if row.is_chosen:
         trials = [Unit(row, rate, 0, True, arguments, bases) for rate in row.rates]
         left = [unit for unit in trials if unit.key not in journal.entries]
         if left:
             return left
-    rate = chosen_rate(row, arguments, bases, journal)
-    if rate is None:
+    found = chosen(row, arguments, bases, journal)
+    if found is None:
         return []
+    rate, steps = found
     seeds = row.seeds or arguments.seeds
-    units = [Unit(row, rate, seed, False, arguments, bases) for seed in seeds]
+    units = [Unit(row, rate, seed, False, arguments, bases, steps) for seed in seeds]
     return [unit for unit in units if unit.key not in journal.entries]
 
 
@@ -266,19 +374,43 @@ def run_round(units, arguments, journal, deadline):
         for unit in part:
             out = str(unit.folder(arguments.out))
             if out in errors:
-                journal.add(unit, outcomes(unit.folder(arguments.out)), errors[out])
+                folder = unit.folder(arguments.out)
+                scored = scores(folder, unit.row.steps) if unit.row.steps and unit.is_trial else None
+                journal.add(unit, outcomes(folder), errors[out], scored)
                 if errors[out]:
                     print(f"failed: {unit.row.name}, rate {unit.rate}: {errors[out]}", file=sys.stderr)
     return time.monotonic() < deadline
 
 
+def wanted_rows(arguments):
+    return [row for row in rows(arguments) if not arguments.rows or any(of in row.name for of in arguments.rows)]
+
+
+def plan(arguments):
+    """What would be done, in its order: adaptations on the validation split, and on the test split."""
+    journal = Journal(arguments.out)
+    total = 0
+    for row in wanted_rows(arguments):
+        seeds = row.seeds or arguments.seeds
+        trials = [Unit(row, rate, 0, True, arguments, {}) for rate in row.rates] if row.is_chosen else []
+        n_left = sum(unit.key not in journal.entries for unit in trials)
+        found = chosen(row, arguments, {}, journal)
+        units = [Unit(row, found[0], seed, False, arguments, {}, found[1]) for seed in seeds] if found else []
+        n_test = sum(unit.key not in journal.entries for unit in units) if found else len(seeds)
+        total += n_left + n_test
+        steps = f", steps {row.steps}" if row.steps else ""
+        print(f"{row.weight}  {row.name}: rates {row.rates}{steps}; {n_left} trials and {n_test} on test are left")
+    print(f"{total} adaptations are left")
+
+
 def run(arguments):
     deadline = time.monotonic() + (arguments.budget or 1e9)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    journal, all_rows = Journal(arguments.out), rows(arguments)
-    chosen = [row for row in all_rows if not arguments.rows or any(of in row.name for of in arguments.rows)]
-    for weight in sorted({row.weight for row in chosen}):
-        level = [row for row in chosen if row.weight == weight]
+    journal, wanted = Journal(arguments.out), wanted_rows(arguments)
+    if arguments.guide:
+        arguments.guide_file = joined(arguments.guide, arguments.out)
+    for weight in sorted({row.weight for row in wanted}):
+        level = [row for row in wanted if row.weight == weight]
         bases = tuned_bases(arguments, {row.benchmark for row in level if row.base == "tuned"})
         while units := [unit for row in level for unit in missing(row, arguments, bases, journal)]:
             n_before = len(journal.entries)
@@ -295,7 +427,8 @@ def groups(journal):
     found = {}
     for entry in journal.entries.values():
         if not entry["trial"] and not entry["error"]:
-            found.setdefault((entry["simulated"], entry["row"], entry["rate"]), []).append(entry)
+            kind = entry.get("kind", "simulated" if entry["simulated"] else "free")
+            found.setdefault((kind, entry["row"], entry["rate"], entry.get("steps")), []).append(entry)
     return found
 
 
@@ -321,31 +454,85 @@ def mcnemar(a, b):
     return min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n) if n else 1.0
 
 
-def table(journal, simulated):
+def spread_of(values):
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def part_of(adapted, name):
+    """The mean share of a part of the questions over the seeds; nothing where there is no such part."""
+    found = [part for of in adapted for called, part in of.get("parts", []) if called == name]
+    values = [part["n_correct"] / max(1, part["n_items"]) for part in found]
+    return f"{statistics.mean(values):.3f}" if values else ""
+
+
+def best_with_guide(entries):
+    """The best of what counts the guide's answers beside the model's and tunes nothing, whatever it costs."""
+    found = [
+        of for entry in entries for of in entry["outcomes"]
+        if of["kind"] == "Baseline" and ("guide's answer" in of["name"] or "guide's text" in of["name"])
+    ]
+    return max(found, key=accuracy) if found else None
+
+
+def guided_table(journal, kind):
+    """Beside each other: the guide, the states, the guide's answers as votes."""
+    lines = [
+        "| row | rate, steps | seeds | base | guide | adapted | guided / other questions | copies | tokens a question "
+        "| guide's answers without a step | best at no more tokens | p |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for (of_kind, row, rate, steps), entries in groups(journal).items():
+        if of_kind != kind:
+            continue
+        entries = sorted(entries, key=lambda entry: entry["seed"])
+        adapted = [next(of for of in entry["outcomes"] if of["kind"] == "Adapted") for entry in entries]
+        all_of = [of for entry in entries for of in entry["outcomes"]]
+        base = next(of for of in all_of if of["kind"] == "Base")
+        guide = next((of for of in all_of if of["kind"] == "Guide"), None)
+        votes, rival = best_with_guide(entries), best_rival(entries)
+        said = [f"{accuracy(of):.3f} {of['name']}" if of else "" for of in (votes, rival)]
+        p = f"{mcnemar(adapted[0]['right'], rival['right']):.2g}" if rival else ""
+        seen = " / ".join(of for of in (part_of(adapted, "guided questions"), part_of(adapted, "other questions")) if of)
+        lines.append(
+            f"| {row} | {rate}{f', {steps}' if steps else ''} | {len(adapted)} | {accuracy(base):.3f} "
+            f"| {f'{accuracy(guide):.3f}' if guide else ''} | {spread_of([accuracy(of) for of in adapted])} | {seen} "
+            f"| {part_of(adapted, 'copies of the guide')} | {tokens(adapted[0]):.0f} | {said[0]} | {said[1]} | {p} |"
+        )
+    return "\n".join(lines) if len(lines) > 2 else ""
+
+
+def table(journal):
     lines = [
         "| row | rate | seeds | base | adapted | tokens a question | best at no more tokens | p |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (is_simulated, row, rate), entries in groups(journal).items():
-        if is_simulated != simulated:
+    for (kind, row, rate, _), entries in groups(journal).items():
+        if kind != "free":
             continue
         adapted = [next(of for of in entry["outcomes"] if of["kind"] == "Adapted") for entry in entries]
         base = next(of for of in entries[0]["outcomes"] if of["kind"] == "Base")
         values = [accuracy(of) for of in adapted]
-        spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
         rival = best_rival(entries)
         against = f"{accuracy(rival):.3f} {rival['name']}" if rival else ""
         p = f"{mcnemar(adapted[0]['right'], rival['right']):.2g}" if rival else ""
         lines.append(
-            f"| {row} | {rate} | {len(values)} | {accuracy(base):.3f} | {statistics.mean(values):.3f}{spread} "
+            f"| {row} | {rate} | {len(values)} | {accuracy(base):.3f} | {spread_of(values)} "
             f"| {tokens(adapted[0]):.0f} | {against} | {p} |"
         )
     return "\n".join(lines) if len(lines) > 2 else ""
 
 
 def tables(journal):
-    parts = [table(journal, False)]
-    simulated = table(journal, True)
+    parts = [table(journal)]
+    guided = guided_table(journal, "guided")
+    if guided:
+        parts += [
+            "With a guide, whose accuracy and whose answers as votes stand beside it; questions without a text of it "
+            "count as wrong for the guide:",
+            guided,
+        ]
+    simulated = guided_table(journal, "simulated")
     if simulated:
         parts += ["With a simulated guide, which reads the labels and so proves nothing:", simulated]
     return "\n\n".join(part for part in parts if part)
@@ -365,11 +552,12 @@ def write(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["run", "tables", "write"])
+    parser.add_argument("what", choices=["plan", "run", "tables", "write"])
     parser.add_argument("--gosling", default=str(ROOT / "target" / "release" / "gosling"))
     parser.add_argument("--device", default="gpu")
     parser.add_argument("--gpus", type=int, help="one process on each of so many GPUs")
-    parser.add_argument("--guide", help="the weights of a larger model with the mini vocabulary")
+    parser.add_argument("--guide", help="the weights of a larger model with the mini vocabulary, or the folder of their parts")
+    parser.add_argument("--guided", action="store_true", help="only rows with a guide")
     parser.add_argument("--budget", type=float, help="seconds")
     parser.add_argument("--rows", nargs="*", help="only rows whose names have one of these texts")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
@@ -378,7 +566,11 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     arguments.out = arguments.out.resolve()
-    if arguments.what == "run":
+    if arguments.guided and not arguments.guide:
+        parser.error("--guided needs --guide")
+    if arguments.what == "plan":
+        plan(arguments)
+    elif arguments.what == "run":
         run(arguments)
     elif arguments.what == "tables":
         print(tables(Journal(arguments.out)))

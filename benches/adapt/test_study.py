@@ -13,7 +13,7 @@ import study
 
 
 def options(**changes):
-    made = {"guide": None, "seeds": [0, 1], "items": None, "trial_items": None}
+    made = {"guide": None, "guided": False, "rows": None, "seeds": [0, 1], "items": None, "trial_items": None}
     return argparse.Namespace(**(made | changes))
 
 
@@ -65,7 +65,7 @@ class Study(unittest.TestCase):
         self.assertEqual(study.mcnemar("10", "10"), 1.0)
 
     def test_simulated_guides_stand_apart(self):
-        row = study.Row(8, "gsm8k", "zero", "Item", study.single("Is(1.0)"), rates=[0.1], guide="Simulated(right: 0.4)")
+        row = study.Row(8, "gsm8k", "zero", "Item", study.single("1.0"), rates=[0.1], guide="Simulated(right: 0.4)")
         for row in [row, study.Row(1, "mmlu", "zero", "Shared", "Information", rates=[0.1])]:
             for unit in study.missing(row, options(), {}, self.journal):
                 self.journal.add(unit, [outcome("Base", "10"), outcome("Adapted", "11")], None)

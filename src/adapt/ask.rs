@@ -43,6 +43,8 @@ pub struct Asking<'a> {
     pub solved: &'a [Item],
     /// Fixes which.
     pub seed: u64,
+    /// Whether there is nothing to do without a text.
+    pub needs_texts: bool,
 }
 
 impl Asking<'_> {
@@ -76,6 +78,7 @@ impl Asking<'_> {
         alive: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Guide<'g>> {
         let questions = self.chosen();
+        let mut notes = Vec::new();
         let (texts, local): (Vec<GuideText>, _) = match source {
             GuideSource::Local(local) => {
                 let known = folder.guide_texts()?;
@@ -106,6 +109,7 @@ impl Asking<'_> {
                 for note in &asked.notes {
                     say(note)?;
                 }
+                notes = asked.notes;
                 (asked.texts, None)
             }
             GuideSource::Recorded(path) => (recorded(path, self.prompts, &questions)?, None),
@@ -120,9 +124,12 @@ impl Asking<'_> {
             "the guide has a text for {n_usable} of {} questions",
             self.questions.len()
         ))?;
-        // A local guide may still say how likely it finds the model's own answers.
-        if n_usable == 0 && local.is_none() {
-            let reason = "none of its texts can be used; see guide.jsonl for what it wrote";
+        if n_usable == 0 && self.needs_texts {
+            let why = match notes.is_empty() {
+                true => "see guide.jsonl for what it wrote".to_owned(),
+                false => notes.join("; "),
+            };
+            let reason = format!("none of its texts can be used: {why}");
             return Err(Error::spec("guide", reason));
         }
         Ok(Guide::new(texts, local))

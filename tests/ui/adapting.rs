@@ -28,6 +28,7 @@ fn outcome(name: &str, kind: Kind, n_right: usize, tokens: usize) -> Outcome {
         secs: 3.0,
         notes: Vec::new(),
         parts: Vec::new(),
+        is_capped: false,
     }
 }
 
@@ -62,6 +63,8 @@ fn item(idx: usize) -> ItemSeen {
         stop: None,
         answers: Vec::new(),
         guide: None,
+        guide_wrote: None,
+        guide_answer: None,
     }
 }
 

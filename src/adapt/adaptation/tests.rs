@@ -158,6 +158,7 @@ fn right(world: &World, items: &[Item]) -> Vec<GuideText> {
             id: item.id.clone(),
             prompt_hash: String::new(),
             text,
+            written: String::new(),
             answer,
             tokens,
             model: "labels".into(),

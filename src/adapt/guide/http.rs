@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
 use super::server::{Asking, Failed, Reply, Server};
-use super::{GuideText, Unusable, taken};
+use super::{GuideText, Unusable, kept, taken};
 use crate::adapt::prompts::{Prompts, fitting};
 use crate::adapt::question::Question;
 use crate::adapt::spec::HttpSpec;
@@ -26,8 +26,6 @@ const MAX_BACK_OFF: Duration = Duration::from_secs(8);
 const MAX_FAILED: usize = 5;
 /// How often an interrupt is looked for.
 const TICK: Duration = Duration::from_millis(100);
-/// Characters of an unusable text that are kept.
-const KEPT_CHARS: usize = 2000;
 
 /// What a server gave.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -288,12 +286,12 @@ impl<'a> HttpGuide<'a> {
         hash: &str,
         reply: &Reply,
     ) -> GuideText {
-        let kept = || reply.text.chars().take(KEPT_CHARS).collect();
         let used: Result<_, Unusable> = taken(prompts, question, &reply.text);
-        let (text, answer, tokens) = used.unwrap_or_else(|_| (kept(), None, Vec::new()));
+        let (text, answer, tokens) = used.unwrap_or_default();
         GuideText {
             id: question.id.clone(),
             prompt_hash: hash.to_owned(),
+            written: kept(&reply.text, &text),
             text,
             answer,
             tokens,

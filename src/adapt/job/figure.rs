@@ -26,7 +26,7 @@ impl Job<'_> {
         }
         let mut guide = Cost::default();
         if let Some(of) = &self.guide {
-            guide = Cost::guide(of.texts().map(|of| of.n_tokens).sum());
+            guide = Cost::guide(of.n_tokens());
         }
         let n_valid: f64 = parts
             .iter()
@@ -51,6 +51,7 @@ impl Job<'_> {
             secs: parts.iter().map(|part| part.secs).sum(),
             notes: Vec::new(),
             parts: Vec::new(),
+            is_capped: false,
         };
         if self.spec.mode == Mode::Shared {
             let n = self.seen_questions(parts, scored);

@@ -161,6 +161,13 @@ impl Objective {
         )
     }
 
+    /// Whether it does nothing without a guide's texts.
+    pub fn needs_texts(&self) -> bool {
+        // A local guide says how likely it finds the model's own answers.
+        let is_of_rollouts = matches!(self, Self::ReverseKl { .. } | Self::ReverseKlExact);
+        self.is_guided() && !is_of_rollouts
+    }
+
     /// Whether it trains what the model writes itself.
     pub fn is_on_policy(&self) -> bool {
         match self {
@@ -242,6 +249,11 @@ impl Objective {
             let name = self.name();
             return refuse(format!(
                 "{name} is of written answers; {benchmark} has options"
+            ));
+        }
+        if self.is_guided() && benchmark == Benchmark::WinoGrande {
+            return refuse(format!(
+                "{benchmark} scores the rest of a sentence, which is no answer that a guide writes"
             ));
         }
         match *self {

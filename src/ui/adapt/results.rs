@@ -5,6 +5,8 @@ use eframe::egui::{Grid, RichText, ScrollArea, Ui};
 use super::chart::{chart_ui, legend_ui};
 use super::curves::curves_ui;
 use super::items::items_ui;
+use super::kept::KeptState;
+use super::maps::maps_ui;
 use super::reading::ShownAdaptation;
 use super::state::AdaptSettings;
 use crate::adapt::outcome::{Kind, Outcome};
@@ -14,7 +16,12 @@ use crate::ui::widgets::controls::{cut_label, group_title, weak_small};
 use crate::ui::widgets::numbers::p_value;
 
 /// Draws them.
-pub(super) fn results_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut AdaptSettings) {
+pub(super) fn results_ui(
+    ui: &mut Ui,
+    shown: &ShownAdaptation,
+    settings: &mut AdaptSettings,
+    kept: &mut KeptState,
+) {
     ScrollArea::vertical()
         .id_salt("results of an adaptation")
         .auto_shrink([false, false])
@@ -33,6 +40,10 @@ pub(super) fn results_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut Ad
             ui.add_space(GAP);
             group_title(ui, "Questions");
             items_ui(ui, shown, settings);
+            ui.add_space(GAP);
+            group_title(ui, "State against the base");
+            maps_ui(ui, shown, settings.item, kept);
+            ui.add_space(GAP);
         });
 }
 

@@ -284,6 +284,8 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         mode,
         objective,
         baselines,
+        keep_states,
+        stops,
         seed,
         ..
     } = draft;
@@ -338,6 +340,40 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                     .range(0..=10_000)
                     .speed(0.2),
             )
+        },
+    );
+    if *mode == Mode::Item {
+        labelled(
+            ui,
+            "States to keep",
+            "Of the first so many questions, to be looked at as heatmaps beside the base",
+            |ui| ui.add(DragValue::new(keep_states).range(0..=1000).speed(0.2)),
+        );
+    }
+    labelled(
+        ui,
+        "Tokens at most",
+        "Forward-equivalent tokens a question, after which a state stops; 0 for no limit",
+        |ui| {
+            let mut most = stops.budget_tokens.unwrap_or(0.0);
+            let typed = ui.add(DragValue::new(&mut most).range(0.0..=1e7).speed(10.0));
+            if typed.changed() {
+                stops.budget_tokens = (most > 0.0).then_some(most);
+            }
+            typed
+        },
+    );
+    labelled(
+        ui,
+        "Drift at most",
+        "How far a state may go from the base, relative to it; from zero its root mean square; 0 for no limit",
+        |ui| {
+            let mut most = stops.max_drift.unwrap_or(0.0);
+            let typed = ui.add(DragValue::new(&mut most).range(0.0..=100.0).speed(0.01));
+            if typed.changed() {
+                stops.max_drift = (most > 0.0).then_some(most);
+            }
+            typed
         },
     );
     labelled(ui, "Seed", "Fixes every draw", |ui| {
