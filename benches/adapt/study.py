@@ -24,110 +24,18 @@ import json
 import math
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from study_rows import rows
+from study_tables import accuracy, tables
+
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- adaptation: begin -->", "<!-- adaptation: end -->"
-RATES = [0.01, 0.02, 0.05, 0.1, 0.2]
-
-
-class Row:
-    """An objective on a benchmark. `rates` and numbers of `steps` are tried on the validation split; without `steps`
-    their number is among the `changes`. `base` is "zero" or "tuned"."""
-
-    def __init__(
-        self, weight, benchmark, base, mode, objective, changes=(), rates=RATES, guide=None, seeds=None, steps=None
-    ):
-        self.weight, self.benchmark, self.base, self.mode = weight, benchmark, base, mode
-        self.objective, self.changes, self.rates, self.guide = objective, list(changes), rates, guide
-        self.seeds, self.steps = seeds, steps
-
-    @property
-    def name(self):
-        guide = f", {self.guide if self.is_simulated else self.guide.split('(')[0]}" if self.guide else ""
-        return f"{self.benchmark}-mini, from {self.base}, {self.mode}: {self.objective}{guide}"
-
-    @property
-    def is_simulated(self):
-        return bool(self.guide) and self.guide.startswith("Simulated")
-
-    @property
-    def kind(self):
-        return "simulated" if self.is_simulated else "guided" if self.guide else "free"
-
-    @property
-    def is_chosen(self):
-        """Whether there is anything to choose."""
-        return len(self.rates) > 1 or bool(self.steps)
-
-
-def single(x):
-    return f"SingleStep(exponent: Is({x}), estimator: Exact)"
-
-
-# By its name, so that a journal that was made with the file elsewhere is the same study.
-LOCAL = 'Local(checkpoint: File("{guide}"))'
-
-
-def guided_rows():
-    """Rows with a real guide. A letter or an option is one step, so that several steps are of written answers alone."""
-    found = []
-    # One state a question: nothing is drawn, and so every seed would give the same states.
-    bases = [("gsm8k", "tuned", [0.03, 0.1, 0.2]), ("mmlu", "zero", [0.02, 0.1]), ("arc", "zero", [0.02, 0.1])]
-    for benchmark, base, rates in bases:
-        for weight, x in [(1, "1.0"), (2, "0.0"), (2, "0.5")]:
-            items = [] if benchmark == "gsm8k" else ["update.items=128"]
-            found.append(Row(weight, benchmark, base, "Item", single(x), items, rates, LOCAL, [0], [2, 4, 8]))
-    # One state for all, of which half have a text of the guide: other questions show what carries over.
-    half = ["stops.guide_calls=250", "update.batch=32"]
-    for benchmark, base, rates in [("gsm8k", "tuned", [0.05, 0.2]), ("mmlu", "zero", [0.02, 0.1]), ("arc", "zero", [0.02, 0.1])]:
-        for weight, x in [(3, "0.5"), (4, "0.0"), (5, "1.0")]:
-            found.append(Row(weight, benchmark, base, "Shared", single(x), [*half, "update.steps=40"], rates, LOCAL))
-    several = [*half, "update.group=8"]
-    found += [
-        Row(3, "gsm8k", "tuned", "Shared", "ReverseKlExact", [*half, "update.group=1"], [0.02, 0.1], LOCAL, None, [20, 40]),
-        Row(4, "gsm8k", "tuned", "Shared", "Agreement(discount: 0.9)", several, [0.01, 0.03], LOCAL, None, [12, 24]),
-        Row(4, "gsm8k", "tuned", "Shared", "Soft(top: None)", [*half, "update.steps=40"], [0.05, 0.2], LOCAL),
-        Row(5, "gsm8k", "tuned", "Shared", "ReverseKl(discount: 0.0)", several, [0.02], LOCAL, None, [12, 24]),
-        Row(5, "gsm8k", "tuned", "Shared", "ReverseKl(discount: 0.9)", several, [0.02], LOCAL, None, [12, 24]),
-        Row(5, "gsm8k", "tuned", "Shared", "Answer", several, [0.01], LOCAL, None, [12, 24]),
-        # Several steps, one state a question.
-        Row(5, "gsm8k", "tuned", "Item", "ReverseKlExact", ["update.group=4"], [0.03, 0.1], LOCAL, None, [2, 4, 8]),
-        Row(6, "gsm8k", "tuned", "Item", "Agreement(discount: 0.9)", ["update.group=8"], [0.03, 0.1], LOCAL, None, [2, 4, 8]),
-        Row(6, "mmlu", "zero", "Shared", "Soft(top: None)", [*half, "update.steps=40"], [0.02, 0.1], LOCAL),
-        Row(6, "gsm8k", "zero", "Item", single("0.0"), [], [0.2], LOCAL, [0], [8, 16, 32]),
-    ]
-    return found
-
-
-def rows(arguments):
-    """The rows, the most telling first."""
-    free = [
-        Row(1, "mmlu", "zero", "Shared", "Information"),
-        Row(2, "mmlu", "zero", "Shared", "OptionEntropy"),
-        Row(2, "mmlu", "zero", "Shared", "Views(orders: 4)"),
-        Row(2, "arc", "zero", "Shared", "Information"),
-        Row(3, "arc", "zero", "Shared", "OptionEntropy"),
-        Row(3, "mmlu", "zero", "Pool", "Information"),
-        Row(4, "mmlu", "zero", "Item", "OptionEntropy", ["update.steps=4", "update.items=128"], [0.02, 0.1]),
-        Row(4, "mmlu", "zero", "Shared", "ContextDistillation(examples: 3, draws: 4)", [], [0.02, 0.1]),
-        Row(5, "gsm8k", "tuned", "Shared", "Majority", ["update.steps=16", "update.batch=32"], [0.002, 0.005, 0.02]),
-        Row(6, "gsm8k", "tuned", "Shared", "Entropy", ["update.steps=16", "update.batch=32", "update.group=2"], [0.002, 0.01]),
-        Row(6, "gsm8k", "tuned", "Shared", "MajorityImitation", ["update.steps=16", "update.batch=32"], [0.002, 0.01]),
-        Row(7, "mmlu", "tuned", "Shared", "Information", [], [0.02, 0.1]),
-    ]
-    if not arguments.guide:
-        return sorted(free, key=lambda row: row.weight)
-    simulated = [
-        Row(8, "gsm8k", "tuned", "Item", single("1.0"), ["update.steps=8"], [0.1], f"Simulated(right: {right})", [0])
-        for right in ["0.4", "0.6", "0.8", "1.0"]
-    ]
-    found = guided_rows() + simulated if arguments.guided else free + guided_rows() + simulated
-    return sorted(found, key=lambda row: row.weight)
+# Questions of the splits of every mini benchmark.
+SPLIT_ITEMS = {"validation": 200, "test": 500}
 
 
 def joined(path, out):
@@ -167,8 +75,9 @@ class Unit:
             f"objective={row.objective}",
             f"update.learning_rate={rate}",
             f"seed={seed}",
-            *row.changes,
         ]
+        n_items = (arguments.trial_items if is_trial else arguments.items) or SPLIT_ITEMS[split]
+        self.set += [change.replace("{half}", str(max(1, n_items // 2))) for change in row.changes]
         if row.steps:
             self.set.append(f"update.steps={max(row.steps) if is_trial else steps}")
         if row.steps and is_trial:
@@ -266,15 +175,6 @@ class Journal:
         entry = self.entries.get(unit.key)
         found = entry["outcomes"] if entry else []
         return next((of for of in found if of["kind"] == "Adapted"), None)
-
-
-def accuracy(outcome):
-    return outcome["right"].count("1") / max(1, len(outcome["right"]))
-
-
-def tokens(outcome):
-    cost = outcome["cost"]
-    return (cost["forward"] + 3 * cost["trained"]) / max(1, len(outcome["right"]))
 
 
 def chosen(row, arguments, bases, journal):
@@ -420,122 +320,6 @@ def run(arguments):
             if len(journal.entries) == n_before:
                 raise SystemExit(f"the program did nothing; see {arguments.out}/many-0.log")
     print("all is done", file=sys.stderr)
-
-
-def groups(journal):
-    """Entries of the test split by row."""
-    found = {}
-    for entry in journal.entries.values():
-        if not entry["trial"] and not entry["error"]:
-            kind = entry.get("kind", "simulated" if entry["simulated"] else "free")
-            found.setdefault((kind, entry["row"], entry["rate"], entry.get("steps")), []).append(entry)
-    return found
-
-
-def best_rival(entries):
-    """The best figure that costs no more, of the run that has them."""
-    for entry in entries:
-        adapted = next(of for of in entry["outcomes"] if of["kind"] == "Adapted")
-        rivals = [
-            of for of in entry["outcomes"]
-            if of["kind"] == "Guide" or (of["kind"] in ("Base", "Baseline") and tokens(of) <= 1.05 * tokens(adapted))
-        ]
-        if any(of["kind"] == "Baseline" for of in rivals):
-            return max(rivals, key=accuracy)
-    return None
-
-
-def mcnemar(a, b):
-    """Two-sided, exact."""
-    from math import comb
-    fixed = sum(x == "1" and y == "0" for x, y in zip(a, b))
-    broken = sum(x == "0" and y == "1" for x, y in zip(a, b))
-    n, fewer = fixed + broken, min(fixed, broken)
-    return min(1.0, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n) if n else 1.0
-
-
-def spread_of(values):
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
-
-
-def part_of(adapted, name):
-    """The mean share of a part of the questions over the seeds; nothing where there is no such part."""
-    found = [part for of in adapted for called, part in of.get("parts", []) if called == name]
-    values = [part["n_correct"] / max(1, part["n_items"]) for part in found]
-    return f"{statistics.mean(values):.3f}" if values else ""
-
-
-def best_with_guide(entries):
-    """The best of what counts the guide's answers beside the model's and tunes nothing, whatever it costs."""
-    found = [
-        of for entry in entries for of in entry["outcomes"]
-        if of["kind"] == "Baseline" and ("guide's answer" in of["name"] or "guide's text" in of["name"])
-    ]
-    return max(found, key=accuracy) if found else None
-
-
-def guided_table(journal, kind):
-    """Beside each other: the guide, the states, the guide's answers as votes."""
-    lines = [
-        "| row | rate, steps | seeds | base | guide | adapted | guided / other questions | copies | tokens a question "
-        "| guide's answers without a step | best at no more tokens | p |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for (of_kind, row, rate, steps), entries in groups(journal).items():
-        if of_kind != kind:
-            continue
-        entries = sorted(entries, key=lambda entry: entry["seed"])
-        adapted = [next(of for of in entry["outcomes"] if of["kind"] == "Adapted") for entry in entries]
-        all_of = [of for entry in entries for of in entry["outcomes"]]
-        base = next(of for of in all_of if of["kind"] == "Base")
-        guide = next((of for of in all_of if of["kind"] == "Guide"), None)
-        votes, rival = best_with_guide(entries), best_rival(entries)
-        said = [f"{accuracy(of):.3f} {of['name']}" if of else "" for of in (votes, rival)]
-        p = f"{mcnemar(adapted[0]['right'], rival['right']):.2g}" if rival else ""
-        seen = " / ".join(of for of in (part_of(adapted, "guided questions"), part_of(adapted, "other questions")) if of)
-        lines.append(
-            f"| {row} | {rate}{f', {steps}' if steps else ''} | {len(adapted)} | {accuracy(base):.3f} "
-            f"| {f'{accuracy(guide):.3f}' if guide else ''} | {spread_of([accuracy(of) for of in adapted])} | {seen} "
-            f"| {part_of(adapted, 'copies of the guide')} | {tokens(adapted[0]):.0f} | {said[0]} | {said[1]} | {p} |"
-        )
-    return "\n".join(lines) if len(lines) > 2 else ""
-
-
-def table(journal):
-    lines = [
-        "| row | rate | seeds | base | adapted | tokens a question | best at no more tokens | p |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for (kind, row, rate, _), entries in groups(journal).items():
-        if kind != "free":
-            continue
-        adapted = [next(of for of in entry["outcomes"] if of["kind"] == "Adapted") for entry in entries]
-        base = next(of for of in entries[0]["outcomes"] if of["kind"] == "Base")
-        values = [accuracy(of) for of in adapted]
-        rival = best_rival(entries)
-        against = f"{accuracy(rival):.3f} {rival['name']}" if rival else ""
-        p = f"{mcnemar(adapted[0]['right'], rival['right']):.2g}" if rival else ""
-        lines.append(
-            f"| {row} | {rate} | {len(values)} | {accuracy(base):.3f} | {spread_of(values)} "
-            f"| {tokens(adapted[0]):.0f} | {against} | {p} |"
-        )
-    return "\n".join(lines) if len(lines) > 2 else ""
-
-
-def tables(journal):
-    parts = [table(journal)]
-    guided = guided_table(journal, "guided")
-    if guided:
-        parts += [
-            "With a guide, whose accuracy and whose answers as votes stand beside it; questions without a text of it "
-            "count as wrong for the guide:",
-            guided,
-        ]
-    simulated = guided_table(journal, "simulated")
-    if simulated:
-        parts += ["With a simulated guide, which reads the labels and so proves nothing:", simulated]
-    return "\n\n".join(part for part in parts if part)
 
 
 def write(arguments):
