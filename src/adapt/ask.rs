@@ -135,3 +135,6 @@ impl Asking<'_> {
         Ok(Guide::new(texts, local))
     }
 }
+
+#[cfg(test)]
+mod tests;

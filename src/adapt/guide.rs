@@ -11,6 +11,8 @@ use crate::bench::written_answer;
 mod host;
 mod http;
 mod local;
+#[cfg(test)]
+pub(super) mod played;
 mod recorded;
 mod server;
 

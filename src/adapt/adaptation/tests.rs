@@ -83,10 +83,14 @@ impl World {
             batch: 2,
             ..UpdateSpec::default()
         };
+        let stops = StopSpec {
+            budget_tokens: case.budget,
+            ..StopSpec::default()
+        };
         let adaptation = Adaptation {
             method,
             update: &update,
-            stops: &StopSpec::default(),
+            stops: &stops,
             mode: case.mode,
             questions,
         };
@@ -131,6 +135,7 @@ struct Case<'a> {
     mode: Mode,
     steps: usize,
     guide: Option<&'a Guide<'a>>,
+    budget: Option<f64>,
 }
 
 fn items(benchmark: Benchmark, n: usize) -> Vec<Item> {
@@ -197,6 +202,7 @@ fn an_item_ends_in_the_same_state_alone_and_in_a_batch() {
             mode: Mode::Item,
             steps: 2,
             guide,
+            budget: None,
         };
         let all = questions(&items);
         let (together, reached) = world.adapted(&case, &all, None);
@@ -231,6 +237,7 @@ fn labels_change_no_state() {
             mode: Mode::Shared,
             steps: 2,
             guide: None,
+            budget: None,
         };
         let (state, _) = world.adapted(&case, &questions(&items), None);
         let (other, _) = world.adapted(&case, &questions(&others), None);
@@ -263,6 +270,7 @@ fn an_adaptation_that_was_cut_off_ends_in_the_same_bits() {
             mode,
             steps: 3,
             guide,
+            budget: None,
         };
         let (straight, reached) = world.adapted(&case, &questions(&items), None);
         let (again, reached_again) = world.adapted(&case, &questions(&items), Some(1));
@@ -283,6 +291,7 @@ fn groups_whose_rewards_are_alike_move_nothing() {
         mode: Mode::Item,
         steps: 3,
         guide: Some(&guide),
+        budget: None,
     };
     let (states, reached) = world.adapted(&case, &questions(&items), None);
     for idx in 0..2 {
@@ -313,6 +322,7 @@ fn a_guide_that_is_the_base_diverges_from_nothing() {
             mode: Mode::Shared,
             steps: 1,
             guide: Some(&guide),
+            budget: None,
         };
         world.adapted(&case, &questions(&items), None).1
     };
@@ -333,6 +343,7 @@ fn rates_rise_in_three_steps_and_states_stop_where_they_must() {
         mode: Mode::Item,
         steps: 2,
         guide: None,
+        budget: None,
     };
     let (_, reached) = world.adapted(&case, &questions(&items), None);
     let rates: Vec<f64> = reached.curve.iter().map(|of| of.learning_rate).collect();
@@ -354,6 +365,46 @@ fn rates_rise_in_three_steps_and_states_stop_where_they_must() {
     for idx in 0..2 {
         assert_eq!(states.state(idx).unwrap(), world.base.state);
     }
+}
+
+/// What a step costs, counted by hand, and where the tokens are spent.
+#[test]
+fn a_state_stops_when_its_tokens_are_spent() {
+    let world = World::new();
+    let items = items(Benchmark::Mmlu, 2);
+    let questions = questions(&items);
+    let prompts = world.prompts();
+    // One text: the token in front of all, the question, and a letter that is not read.
+    assert_eq!(world.tokenizer.encode(" A").len(), 1);
+    let n_tokens =
+        |of: &Question| (1 + world.tokenizer.encode(&prompts.text(of, &[])).len()) as u64;
+    let read: Vec<u64> = questions.iter().map(n_tokens).collect();
+    let case = |mode: Mode, budget: f64| Case {
+        objective: Objective::OptionEntropy,
+        mode,
+        steps: 4,
+        guide: None,
+        budget: Some(budget),
+    };
+    let budget = 4.5 * read[0] as f64;
+    let (states, reached) = world.adapted(&case(Mode::Item, budget), &questions, None);
+    for idx in 0..2 {
+        // A trained token counts three.
+        let want = (budget / (3.0 * read[idx] as f64)).ceil() as usize;
+        assert!(want < 4, "the questions differ too much");
+        assert_eq!(states.stopped(idx), Some(Stop::Budget));
+        assert_eq!(states.steps(idx), want, "{idx}");
+        let cost = reached.costs[idx];
+        assert_eq!((cost.trained, cost.forward), (want as u64 * read[idx], 0));
+    }
+    // Of a state that is shared, a budget is of a question in the mean.
+    let mean = 3.0 * (read[0] + read[1]) as f64 / 2.0;
+    let (states, reached) = world.adapted(&case(Mode::Shared, mean), &questions, None);
+    assert_eq!(states.stopped(0), Some(Stop::Budget));
+    assert_eq!(
+        (states.steps(0), reached.costs[0].trained),
+        (1, read[0] + read[1])
+    );
 }
 
 #[test]

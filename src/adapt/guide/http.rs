@@ -129,12 +129,10 @@ impl<'a> HttpGuide<'a> {
             // Some servers refuse to be asked for probabilities.
             Err(Failed::ForGood(_)) => match self.server.ask(&asking, false) {
                 Ok(_) => Ok(format!("{host} gives text")),
-                Err(failed @ Failed::ForNow(_)) => {
-                    Ok(format!("{host} is slow: {}", failed.reason()))
-                }
+                Err(failed @ Failed::ForNow(_)) => Ok(said_nothing(&failed)),
                 Err(failed) => Err(refuse(&failed)),
             },
-            Err(failed @ Failed::ForNow(_)) => Ok(format!("{host} is slow: {}", failed.reason())),
+            Err(failed @ Failed::ForNow(_)) => Ok(said_nothing(&failed)),
             Err(failed @ Failed::Unreachable(_)) => Err(refuse(&failed)),
         }
     }
@@ -327,6 +325,14 @@ impl<'a> HttpGuide<'a> {
         }
         Replies { replies, is_over }
     }
+}
+
+/// What people are told where a first question had no answer, which ends nothing.
+fn said_nothing(failed: &Failed) -> String {
+    format!(
+        "the first question had no answer, others are tried: {}",
+        failed.reason()
+    )
 }
 
 /// A question that is to be asked.

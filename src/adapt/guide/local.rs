@@ -168,3 +168,80 @@ impl LocalGuide<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapt::exam::Exam;
+    use crate::bench::{FewShot, ItemSet, Runner, ScoreOptions};
+    use crate::data::{Benchmark, Protocol, Split, mini};
+    use crate::model::tokenizer::Tokenizer;
+    use crate::model::{Rwkv7, mini as mini_model};
+    use crate::tuning::method::tuned::Tuned;
+    use crate::tuning::states::state_file::TunedState;
+    use burn::tensor::Device;
+
+    /// As the benchmark itself scores the same weights, and taught in the form of its
+    /// answers.
+    #[test]
+    fn a_guide_chooses_what_the_benchmark_says_that_it_chooses() {
+        let device = Device::flex();
+        let checkpoint = mini_model::checkpoint().unwrap();
+        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let tokenizer = Tokenizer::mini().unwrap();
+        let prompts = Prompts {
+            tokenizer: &tokenizer,
+            protocol: Protocol::Mini,
+            text_start: TextStart::Zero,
+            stops: &["\n\n"],
+            max_new_tokens: 40,
+        };
+        let base = Tuned::from(TunedState::zero(model.config()));
+        let states = || States::new(&model, &device, &base, 1).unwrap();
+        let guide = LocalGuide {
+            engine: Engine::new(&model, &device),
+            states: states(),
+            text_start: TextStart::Zero,
+            solved: Vec::new(),
+            examples: 0,
+            name: "itself".into(),
+        };
+        for benchmark in [Benchmark::Arc, Benchmark::Mmlu] {
+            let mut items = mini(benchmark, Split::Validation).unwrap();
+            items.truncate(6);
+            let questions: Vec<Question> = items.iter().map(Question::of).collect();
+            let set = ItemSet::new(benchmark, Split::Validation, items, None);
+            let exam = Exam::new(set, ScoreOptions::new(Protocol::Mini), &tokenizer);
+            let mut runner =
+                Runner::with_start(&model, &device, states().start(0), TextStart::Zero);
+            let marks = exam.mark(&mut runner, FewShot::default(), &mut |_, _| Ok(()));
+            let want = marks.unwrap().answers;
+            let texts = guide.texts(&prompts, &questions, &mut |_| Ok(())).unwrap();
+            let got: Vec<Option<String>> = texts.iter().map(|of| of.answer.clone()).collect();
+            assert_eq!(got, want, "{benchmark}");
+            for (text, question) in texts.iter().zip(&questions) {
+                assert_eq!(text.id, question.id);
+                let place: usize = text.answer.as_ref().unwrap().parse().unwrap();
+                let taught = match benchmark {
+                    Benchmark::Mmlu => ["A", "B", "C", "D"][place].to_owned(),
+                    _ => question.options()[place].clone(),
+                };
+                assert_eq!(tokenizer.decode(&text.tokens), format!(" {taught}\n\n"));
+                assert!(text.n_tokens > 0 && text.written.is_empty());
+            }
+        }
+        // An untuned model writes no answer that can be read: kept, and without tokens.
+        let items = mini(Benchmark::Gsm8k, Split::Validation).unwrap();
+        let questions: Vec<Question> = items[..2].iter().map(Question::of).collect();
+        let texts = guide.texts(&prompts, &questions, &mut |_| Ok(())).unwrap();
+        assert_eq!(texts.len(), 2);
+        assert!(
+            texts
+                .iter()
+                .all(|of| of.tokens.is_empty() && of.n_tokens > 0)
+        );
+        let n_tokens: usize = texts.iter().map(|of| of.n_tokens).sum();
+        let all = crate::adapt::guide::Guide::new(texts, None);
+        assert_eq!((all.texts().count(), all.n_tokens()), (0, n_tokens));
+    }
+}
