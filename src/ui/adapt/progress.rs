@@ -98,6 +98,53 @@ pub(super) fn progress_ui(ui: &mut Ui, shown: Option<&ShownAdaptation>, pace: &P
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapt::cost::Cost;
+    use crate::adapt::folder::{CurveLine, Folder};
+    use crate::adapt::outcome::Outcome;
+    use crate::adapt::spec::{AdaptSpec, Objective};
+
+    fn outcome(kind: Kind) -> Outcome {
+        Outcome {
+            name: format!("{kind:?}"),
+            kind,
+            right: vec![true; 8],
+            valid: 1.0,
+            cost: Cost::default(),
+            secs: 1.0,
+            notes: Vec::new(),
+            parts: Vec::new(),
+            is_capped: false,
+        }
+    }
+
+    /// Eight questions, four at once, ten steps each: five steps of the second four are
+    /// three quarters.
+    #[test]
+    fn the_share_is_that_of_all_parts() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a");
+        let mut spec = AdaptSpec {
+            mode: Mode::Item,
+            objective: Objective::OptionEntropy,
+            ..AdaptSpec::default()
+        };
+        (spec.update.items, spec.update.steps) = (4, 10);
+        let folder = Folder::open(&path, &spec).unwrap();
+        let share = || share_done(&ShownAdaptation::read(&path).unwrap());
+        assert_eq!(share(), None);
+        folder.add_outcome(&outcome(Kind::Base)).unwrap();
+        let point = r#"{"step": 4, "cost": {"forward": 0, "trained": 9}, "drift": 0.0,
+            "n_moving": 4, "learning_rate": 0.1}"#;
+        let line = CurveLine {
+            part: 4,
+            point: serde_json::from_str(point).unwrap(),
+            score: None,
+        };
+        folder.add_to_curve(&line).unwrap();
+        assert_eq!(share(), Some(0.75));
+        folder.add_outcome(&outcome(Kind::Adapted)).unwrap();
+        assert_eq!(share(), None);
+    }
 
     #[test]
     fn the_time_left_follows_the_pace() {

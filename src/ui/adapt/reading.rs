@@ -119,6 +119,46 @@ fn scores(curve: &[CurveLine], mode: Mode) -> Vec<[f64; 2]> {
 mod tests {
     use super::*;
     use crate::adapt::cost::Cost;
+    use crate::adapt::folder::TABLE_FILE;
+    use crate::adapt::outcome::Kind;
+
+    fn outcome(kind: Kind, n_right: usize) -> Outcome {
+        Outcome {
+            name: format!("{kind:?}"),
+            kind,
+            right: (0..100).map(|idx| idx < n_right).collect(),
+            valid: 1.0,
+            cost: Cost::forward(1000),
+            secs: 1.0,
+            notes: Vec::new(),
+            parts: Vec::new(),
+            is_capped: false,
+        }
+    }
+
+    /// A gain over the base alone is no gain: nothing is claimed before the last baseline
+    /// is measured, which may be the best, and nothing where none is.
+    #[test]
+    fn nothing_is_claimed_before_all_is_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let claims = |measure: bool, is_complete: bool| {
+            let path = folder.path().join(format!("{measure}-{is_complete}"));
+            let mut spec = AdaptSpec::default();
+            spec.baselines.measure = measure;
+            let folder = Folder::open(&path, &spec).unwrap();
+            for (kind, n_right) in [(Kind::Base, 40), (Kind::Adapted, 80), (Kind::Baseline, 50)] {
+                folder.add_outcome(&outcome(kind, n_right)).unwrap();
+            }
+            if is_complete {
+                std::fs::write(folder.file(TABLE_FILE), "what\n").unwrap();
+            }
+            let shown = ShownAdaptation::read(&path).unwrap();
+            shown.verdict.is_some_and(|of| of.gains)
+        };
+        assert!(claims(true, true));
+        assert!(!claims(true, false));
+        assert!(!claims(false, true));
+    }
 
     fn line(part: usize, step: usize, n_correct: usize) -> CurveLine {
         CurveLine {

@@ -101,6 +101,19 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         });
 }
 
+/// What was spent, a question.
+fn spent(outcome: &Outcome) -> String {
+    let n = outcome.right.len().max(1) as f64;
+    let of = |tokens: u64| format!("{:.0}", tokens as f64 / n);
+    format!(
+        "Tokens a question: {} read or written, {} trained, which count three; {} of the guide, which are not counted. {:.1} s in all",
+        of(outcome.cost.forward),
+        of(outcome.cost.trained),
+        of(outcome.cost.guide),
+        outcome.secs
+    )
+}
+
 fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>) {
     let name = RichText::new(&outcome.name);
     ui.label(match outcome.kind {
@@ -110,7 +123,8 @@ fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>) {
     });
     ui.label(format!("{:.3}", outcome.accuracy().value()))
         .on_hover_text(outcome.accuracy().to_string());
-    ui.label(format!("{:.0}", outcome.tokens()));
+    ui.label(format!("{:.0}", outcome.tokens()))
+        .on_hover_text(spent(outcome));
     match base.filter(|_| outcome.kind != Kind::Base) {
         Some(base) => {
             let (fixed, broken, p) = outcome.against(base);

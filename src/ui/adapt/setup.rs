@@ -52,6 +52,20 @@ pub(super) fn setup_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView)
                 examples: 0,
             }),
         );
+        let calls = &mut draft.stops.guide_calls;
+        labelled(
+            ui,
+            "Guided at most",
+            "Questions that the guide is asked; figures of others show what carries over. 0 for all",
+            |ui| {
+                let mut n = calls.unwrap_or(0);
+                let typed = ui.add(DragValue::new(&mut n).range(0..=100_000).speed(1.0));
+                if typed.changed() {
+                    *calls = (n > 0).then_some(n);
+                }
+                typed
+            },
+        );
     } else {
         draft.guide = None;
     }
@@ -202,6 +216,11 @@ const OBJECTIVES: &[(&str, Objective, &str)] = &[
         "The guide's own probabilities along its text; needs a guide in this process",
     ),
     (
+        "Guide, log-ratio",
+        Objective::ReverseKl { discount: 0.9 },
+        "Several steps: rewarded by how much likelier the guide finds the model's own tokens; needs a guide in this process",
+    ),
+    (
         "Guide, divergence",
         Objective::ReverseKlExact,
         "Several steps: the divergence from the guide along the model's own answers; needs a guide in this process",
@@ -241,7 +260,10 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         draft.objective = chosen;
     }
     match &mut draft.objective {
-        Objective::SingleStep { exponent, .. } => {
+        Objective::SingleStep {
+            exponent,
+            estimator,
+        } => {
             let choices = [
                 (Exponent::Auto, "By the base"),
                 (Exponent::Is(0.0), "0, cross entropy"),
@@ -253,6 +275,16 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                 "Exponent",
                 "The gradient of a token counts its probability to this power. 1 is the paper's reward; 0 ends as a copy of the guide",
                 |ui| combo(ui, "exponent", exponent, &choices),
+            );
+            let choices = [
+                (Estimator::Exact, "In closed form"),
+                (Estimator::Sampled { samples: 8 }, "By 8 samples"),
+            ];
+            labelled(
+                ui,
+                "Gradient",
+                "Samples are the policy gradient as it is written down, of exponent 1; their mean is the closed form, and they only add noise",
+                |ui| combo(ui, "estimator", estimator, &choices),
             );
         }
         Objective::Agreement { discount } | Objective::ReverseKl { discount } => {
