@@ -45,6 +45,8 @@ pub struct Asking<'a> {
     pub seed: u64,
     /// Whether there is nothing to do without a text.
     pub needs_texts: bool,
+    /// Whether there is nothing to do without what the guide finds of the options.
+    pub needs_shares: bool,
 }
 
 impl Asking<'_> {
@@ -130,6 +132,11 @@ impl Asking<'_> {
                 false => notes.join("; "),
             };
             let reason = format!("none of its texts can be used: {why}");
+            return Err(Error::spec("guide", reason));
+        }
+        if self.needs_shares && texts.iter().all(|text| text.shares.is_empty()) {
+            let reason = "it does not say how likely it finds each option, which Soft learns; \
+                          choose Local or SingleStep";
             return Err(Error::spec("guide", reason));
         }
         Ok(Guide::new(texts, local))

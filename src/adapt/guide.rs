@@ -10,6 +10,7 @@ use crate::bench::written_answer;
 
 mod host;
 mod http;
+mod letters;
 mod local;
 #[cfg(test)]
 pub(super) mod played;
@@ -36,6 +37,9 @@ pub struct GuideText {
     /// What is read out of it: the number, or the place of the option.
     #[serde(default)]
     pub answer: Option<String>,
+    /// How likely it finds each option; none where it does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<f64>,
     /// The text in the model's tokens, with what ends it.
     #[serde(default)]
     pub tokens: Vec<u32>,

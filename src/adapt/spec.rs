@@ -319,7 +319,7 @@ impl AdaptSpec {
                 "guide",
                 "the objective needs one; choose Local, Http or Recorded",
             ),
-            (Some(guide), true) => guide.check(&self.objective),
+            (Some(guide), true) => guide.check(&self.objective, self.task.benchmark),
             (Some(_), false) => refuse("guide", "the objective uses none; choose None"),
             (None, false) => Ok(()),
         }

@@ -275,6 +275,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
         solved: &task.solved,
         seed: spec.seed,
         needs_texts: spec.objective.needs_texts(),
+        needs_shares: spec.objective.needs_shares(spec.task.benchmark),
     };
     let items = match spec.mode {
         Mode::Pool => &task.pool,

@@ -16,6 +16,8 @@ use crate::model::{Rwkv7, TextStart, mini as mini_model};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::state_file::TunedState;
 
+mod option_tests;
+
 struct World {
     model: Rwkv7,
     device: Device,
@@ -63,6 +65,17 @@ impl World {
         questions: &[Question],
         cut: Option<usize>,
     ) -> (States, Reached) {
+        self.adapted_at(0.05, case, questions, cut)
+    }
+
+    /// The same at another rate.
+    fn adapted_at(
+        &self,
+        learning_rate: f64,
+        case: &Case<'_>,
+        questions: &[Question],
+        cut: Option<usize>,
+    ) -> (States, Reached) {
         let prompts = self.prompts();
         let base = self.states(1);
         let method = Method {
@@ -78,7 +91,7 @@ impl World {
             guide: case.guide,
         };
         let update = UpdateSpec {
-            learning_rate: 0.05,
+            learning_rate,
             steps: case.steps,
             batch: 2,
             ..UpdateSpec::default()
@@ -164,6 +177,7 @@ fn right(world: &World, items: &[Item]) -> Vec<GuideText> {
             prompt_hash: String::new(),
             text,
             written: String::new(),
+            shares: Vec::new(),
             answer,
             tokens,
             model: "labels".into(),
@@ -365,46 +379,6 @@ fn rates_rise_in_three_steps_and_states_stop_where_they_must() {
     for idx in 0..2 {
         assert_eq!(states.state(idx).unwrap(), world.base.state);
     }
-}
-
-/// What a step costs, counted by hand, and where the tokens are spent.
-#[test]
-fn a_state_stops_when_its_tokens_are_spent() {
-    let world = World::new();
-    let items = items(Benchmark::Mmlu, 2);
-    let questions = questions(&items);
-    let prompts = world.prompts();
-    // One text: the token in front of all, the question, and a letter that is not read.
-    assert_eq!(world.tokenizer.encode(" A").len(), 1);
-    let n_tokens =
-        |of: &Question| (1 + world.tokenizer.encode(&prompts.text(of, &[])).len()) as u64;
-    let read: Vec<u64> = questions.iter().map(n_tokens).collect();
-    let case = |mode: Mode, budget: f64| Case {
-        objective: Objective::OptionEntropy,
-        mode,
-        steps: 4,
-        guide: None,
-        budget: Some(budget),
-    };
-    let budget = 4.5 * read[0] as f64;
-    let (states, reached) = world.adapted(&case(Mode::Item, budget), &questions, None);
-    for idx in 0..2 {
-        // A trained token counts three.
-        let want = (budget / (3.0 * read[idx] as f64)).ceil() as usize;
-        assert!(want < 4, "the questions differ too much");
-        assert_eq!(states.stopped(idx), Some(Stop::Budget));
-        assert_eq!(states.steps(idx), want, "{idx}");
-        let cost = reached.costs[idx];
-        assert_eq!((cost.trained, cost.forward), (want as u64 * read[idx], 0));
-    }
-    // Of a state that is shared, a budget is of a question in the mean.
-    let mean = 3.0 * (read[0] + read[1]) as f64 / 2.0;
-    let (states, reached) = world.adapted(&case(Mode::Shared, mean), &questions, None);
-    assert_eq!(states.stopped(0), Some(Stop::Budget));
-    assert_eq!(
-        (states.steps(0), reached.costs[0].trained),
-        (1, read[0] + read[1])
-    );
 }
 
 #[test]

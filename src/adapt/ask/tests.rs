@@ -2,7 +2,7 @@
 //! kept.
 
 use super::*;
-use crate::adapt::guide::played::{Behave, always, play};
+use crate::adapt::guide::played::{Behave, always, play, send};
 use crate::adapt::spec::AdaptSpec;
 use crate::data::{Benchmark, Protocol, Split, mini};
 use crate::model::TextStart;
@@ -10,6 +10,21 @@ use crate::model::tokenizer::Tokenizer;
 
 /// Asks a server three questions; the error, and the lines that are in `guide.jsonl`.
 fn refused(behave: Box<Behave>, changes: impl Fn(&mut HttpSpec)) -> (String, Vec<GuideText>) {
+    let (asked, texts) = asked(Benchmark::Gsm8k, false, behave, changes);
+    let Err(error) = asked else {
+        panic!("there is a guide");
+    };
+    (error, texts)
+}
+
+/// Asks a server three questions: how many have a text, or the error; and the lines that
+/// are in `guide.jsonl`.
+fn asked(
+    benchmark: Benchmark,
+    needs_shares: bool,
+    behave: Box<Behave>,
+    changes: impl Fn(&mut HttpSpec),
+) -> (Result<usize, String>, Vec<GuideText>) {
     let tokenizer = Tokenizer::mini().unwrap();
     let prompts = Prompts {
         tokenizer: &tokenizer,
@@ -18,7 +33,7 @@ fn refused(behave: Box<Behave>, changes: impl Fn(&mut HttpSpec)) -> (String, Vec
         stops: &["\n\n"],
         max_new_tokens: 60,
     };
-    let items = mini(Benchmark::Gsm8k, Split::Validation).unwrap();
+    let items = mini(benchmark, Split::Validation).unwrap();
     let questions: Vec<Question> = items[..3].iter().map(Question::of).collect();
     let asking = Asking {
         prompts: &prompts,
@@ -27,6 +42,7 @@ fn refused(behave: Box<Behave>, changes: impl Fn(&mut HttpSpec)) -> (String, Vec
         solved: &[],
         seed: 0,
         needs_texts: true,
+        needs_shares,
     };
     let played = play(behave);
     let mut spec = HttpSpec {
@@ -45,10 +61,11 @@ fn refused(behave: Box<Behave>, changes: impl Fn(&mut HttpSpec)) -> (String, Vec
         &mut |_| Ok(()),
         &mut || Ok(()),
     );
-    let Err(error) = guide else {
-        panic!("there is a guide");
+    let asked = match guide {
+        Ok(guide) => Ok(guide.texts().count()),
+        Err(error) => Err(error.to_string()),
     };
-    (error.to_string(), folder.guide_texts().unwrap())
+    (asked, folder.guide_texts().unwrap())
 }
 
 fn saying(text: &str) -> Box<Behave> {
@@ -113,4 +130,49 @@ fn a_guide_that_is_not_there_ends_in_its_sentence() {
         error.contains("cannot be reached; is the server running?"),
         "{error}"
     );
+}
+
+/// Three quarters of A, a quarter of B, as a server says them that is asked for them; one
+/// that does not is told what it lacks.
+#[test]
+fn the_letters_of_a_server_are_asked_for_where_it_gives_them() {
+    let (a, b) = (0.6_f64.ln(), 0.2_f64.ln());
+    let says: Box<Behave> = Box::new(move |_, request, stream| {
+        let wants = request.contains("\"logprobs\":20");
+        let list = match wants {
+            true => serde_json::json!([
+                {"token": " A", "logprob": a}, {"token": " B", "logprob": b}
+            ]),
+            false => serde_json::json!([{"token": " A", "logprob": a}]),
+        };
+        let logprobs = serde_json::json!({"content": [
+            {"token": " A", "logprob": a, "top_logprobs": list}
+        ]});
+        let reply = serde_json::json!({"choices": [{"text": " A", "logprobs": logprobs}]});
+        send(stream, "200 OK", &reply.to_string());
+    });
+    let (found, texts) = asked(Benchmark::Mmlu, true, says, |_| ());
+    assert_eq!(found, Ok(3));
+    for text in texts {
+        assert_eq!(text.answer.as_deref(), Some("0"));
+        let want = [0.75, 0.25, 0.0, 0.0];
+        let gap = text
+            .shares
+            .iter()
+            .zip(want)
+            .map(|(got, want)| (got - want).abs());
+        assert!(
+            text.shares.len() == 4 && gap.sum::<f64>() < 1e-9,
+            "{text:?}"
+        );
+    }
+    let silent = || saying(" A");
+    let (found, _) = asked(Benchmark::Mmlu, true, silent(), |_| ());
+    assert!(
+        found
+            .unwrap_err()
+            .contains("does not say how likely it finds each option")
+    );
+    // The text alone is enough for others.
+    assert_eq!(asked(Benchmark::Mmlu, false, silent(), |_| ()).0, Ok(3));
 }

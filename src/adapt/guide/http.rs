@@ -1,6 +1,7 @@
 //! Many questions to a server, several at once. What comes is written down before it
 //! is used; a server that stalls, lies or dies ends nothing.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
+use super::letters::shares;
 use super::server::{Asking, Failed, Reply, Server};
 use super::{GuideText, Unusable, kept, taken};
 use crate::adapt::prompts::{Prompts, fitting};
@@ -43,6 +45,8 @@ pub struct HttpGuide<'a> {
     /// Solved training questions.
     solved: &'a [Item],
     back_off: Duration,
+    /// Whether it was seen to give probabilities of its tokens.
+    gives_logprobs: Cell<bool>,
 }
 
 impl<'a> HttpGuide<'a> {
@@ -57,6 +61,7 @@ impl<'a> HttpGuide<'a> {
             server: Server::new(spec)?,
             solved,
             back_off: BACK_OFF,
+            gives_logprobs: Cell::new(false),
         })
     }
 
@@ -75,6 +80,7 @@ impl<'a> HttpGuide<'a> {
     }
 
     fn asking(&self, prompts: &Prompts<'_>, question: &Question, seed: u64) -> Asking {
+        let question_has_letters = question.has_letters();
         let solved = fitting(self.solved, question, self.spec.examples);
         let bare = prompts.text(question, &[]);
         let whole = prompts.text(question, &solved);
@@ -93,6 +99,7 @@ impl<'a> HttpGuide<'a> {
                 .map(|stop| (*stop).to_owned())
                 .collect(),
             seed,
+            wants_letters: question_has_letters && self.gives_logprobs.get(),
         }
     }
 
@@ -122,9 +129,13 @@ impl<'a> HttpGuide<'a> {
         let host = self.host();
         let refuse = |failed: &Failed| Error::spec("guide", failed.reason());
         match self.server.ask(&asking, true) {
-            Ok(reply) if reply.has_logprobs => Ok(format!(
-                "{host} gives text and probabilities of its tokens; the text is used"
-            )),
+            Ok(reply) if reply.has_logprobs => {
+                self.gives_logprobs.set(true);
+                Ok(format!(
+                    "{host} gives text and probabilities of its tokens; the text is used, and \
+                     the probabilities of letters"
+                ))
+            }
             Ok(_) => Ok(format!("{host} gives text")),
             // Some servers refuse to be asked for probabilities.
             Err(Failed::ForGood(_)) => match self.server.ask(&asking, false) {
@@ -286,7 +297,12 @@ impl<'a> HttpGuide<'a> {
     ) -> GuideText {
         let used: Result<_, Unusable> = taken(prompts, question, &reply.text);
         let (text, answer, tokens) = used.unwrap_or_default();
+        let n_options = match question.has_letters() {
+            true => question.options().len(),
+            false => 0,
+        };
         GuideText {
+            shares: shares(&reply.likeliest, n_options),
             id: question.id.clone(),
             prompt_hash: hash.to_owned(),
             written: kept(&reply.text, &text),

@@ -4,7 +4,7 @@ use super::{GuideText, kept, option_text, taken};
 use crate::adapt::cost::Cost;
 use crate::adapt::engine::Engine;
 use crate::adapt::objective::{OptionRows, option_rows};
-use crate::adapt::option_losses::likeliest;
+use crate::adapt::option_losses::{distribution, likeliest};
 use crate::adapt::prompts::{Prompts, fitting};
 use crate::adapt::question::Question;
 use crate::adapt::rollout::{Asked, Writing, roll_out};
@@ -95,6 +95,7 @@ impl LocalGuide<'_> {
                 let tokens = own.answer_tokens(&text);
                 texts.push(GuideText {
                     n_tokens: n_tokens(&of.rows),
+                    shares: distribution(&scores),
                     ..self.text(own, question, text, Some(idx.to_string()), tokens)
                 });
             }
@@ -160,6 +161,7 @@ impl LocalGuide<'_> {
             prompt_hash: sha256_hex(prompt.as_bytes()),
             text,
             written: String::new(),
+            shares: Vec::new(),
             answer,
             tokens,
             model: self.name.clone(),

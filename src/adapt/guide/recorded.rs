@@ -36,6 +36,7 @@ pub fn recorded(
         Some(GuideText {
             id: question.id.clone(),
             prompt_hash: line.prompt_hash.clone(),
+            shares: line.shares.clone(),
             written: kept(line.written.as_deref().unwrap_or(&line.text), &text),
             text,
             answer,
@@ -65,6 +66,8 @@ struct Line {
     text: String,
     #[serde(default)]
     written: Option<String>,
+    #[serde(default)]
+    shares: Vec<f64>,
     #[serde(default)]
     prompt_hash: String,
     #[serde(default)]
@@ -102,6 +105,7 @@ pub fn simulated(prompts: &Prompts<'_>, items: &[Item], right: f64, seed: u64) -
             prompt_hash: String::new(),
             text,
             written: String::new(),
+            shares: Vec::new(),
             answer,
             tokens,
             model: "simulated guide".into(),

@@ -47,9 +47,11 @@ pub enum Objective {
         /// In closed form, or by samples.
         estimator: Estimator,
     },
-    /// The guide's own probabilities of the tokens of its text.
+    /// The guide's own probabilities: of options those of each, of written answers those
+    /// of the tokens along its text.
     Soft {
-        /// Its likeliest tokens; the others are one bucket. None for all.
+        /// Its likeliest tokens; the others are one bucket. None for all. Of options all
+        /// count.
         top: Option<usize>,
     },
     /// Rollouts: log-probability of the guide less that of the model.
@@ -150,6 +152,11 @@ impl Objective {
             | Self::Confidence
             | Self::MajorityImitation => false,
         }
+    }
+
+    /// Whether it learns how likely a guide finds each option.
+    pub fn needs_shares(&self, benchmark: Benchmark) -> bool {
+        matches!(self, Self::Soft { .. }) && benchmark != Benchmark::Gsm8k
     }
 
     /// Whether it needs more of a guide than its texts: its probabilities, in the
@@ -281,6 +288,9 @@ impl Objective {
                 (Exponent::Is(1.0), _) => refuse("samples are compared; at least 2".into()),
                 _ => refuse("Sampled is of the exponent Is(1.0) only".into()),
             },
+            Self::Soft { top: Some(_) } if !writes => {
+                refuse("Soft counts all options; write top: None".into())
+            }
             Self::Soft { top: Some(0) } => refuse("Soft needs at least the likeliest token".into()),
             Self::ReverseKl { discount } | Self::Agreement { discount }
                 if !(0.0..=1.0).contains(&discount) =>

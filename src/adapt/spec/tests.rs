@@ -61,8 +61,21 @@ fn what_cannot_be_run_names_its_field() {
         &["guide=Some(Recorded(path: \"x\"))"],
         "guide: the objective uses none",
     );
-    let soft = ["objective=Soft(top: None)", "guide=Some(Http(()))"];
-    check(&soft, "needs probabilities in the model's own tokens");
+    for benchmark in ["gsm8k", "arc"] {
+        let soft = [
+            "objective=Soft(top: None)",
+            "guide=Some(Http(()))",
+            &format!("task.benchmark={benchmark}"),
+        ];
+        check(&soft, "needs probabilities in the model's own tokens");
+    }
+    // Letters are told by their text.
+    let letters = ["objective=Soft(top: None)", "guide=Some(Http(()))"];
+    with(&letters).check().unwrap();
+    check(
+        &["objective=Soft(top: Some(2))", "guide=Some(Local())"],
+        "Soft counts all options",
+    );
     let far = "objective=SingleStep(exponent: Is(1.5), estimator: Exact)";
     check(&[far, "guide=Some(Local())"], "an exponent is 0 to 1");
     let sampled = "objective=SingleStep(exponent: Is(0.5), estimator: Sampled(samples: 4))";

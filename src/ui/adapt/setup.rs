@@ -213,7 +213,7 @@ const OBJECTIVES: &[(&str, Objective, &str)] = &[
     (
         "Guide, probabilities",
         Objective::Soft { top: None },
-        "The guide's own probabilities along its text; needs a guide in this process",
+        "The guide's own probabilities, along its text or of the options; needs a guide in this process, or for letters a server that gives them",
     ),
     (
         "Guide, log-ratio",
