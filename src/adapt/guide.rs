@@ -164,6 +164,19 @@ fn option_text(question: &Question, options: &[String], idx: usize) -> String {
     }
 }
 
+/// A question as a server reads it: with its options, where they have no letters that
+/// would show them. What is scored does not show them; a guide has to choose among them.
+fn with_options(question: &Question, text: &str) -> String {
+    const END: &str = "\nAnswer:";
+    let options = question.options();
+    match text.strip_suffix(END) {
+        Some(front) if !options.is_empty() && !question.has_letters() => {
+            format!("{front}\nOptions: {}{END}", options.join("; "))
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
 /// The first characters of what a guide wrote; none where `taught` is all of it.
 fn kept(written: &str, taught: &str) -> String {
     match written.trim() == taught {

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
 use super::letters::shares;
 use super::server::{Asking, Failed, Reply, Server};
-use super::{GuideText, Unusable, kept, taken};
+use super::{GuideText, Unusable, kept, taken, with_options};
 use crate::adapt::prompts::{Prompts, fitting};
 use crate::adapt::question::Question;
 use crate::adapt::spec::HttpSpec;
@@ -86,13 +86,14 @@ impl<'a> HttpGuide<'a> {
         let whole = prompts.text(question, &solved);
         // What stands in front of the bare question, that of a subject included.
         let own = prompts.protocol.question(question.item());
-        let (examples, question) = match whole.strip_suffix(&own) {
+        let (examples, text) = match whole.strip_suffix(&own) {
             Some(examples) => (examples.to_owned(), own),
             None => (String::new(), bare),
         };
+        let shown = with_options(question, &text);
         Asking {
             examples,
-            question,
+            question: shown,
             stops: prompts
                 .stops
                 .iter()
