@@ -81,14 +81,14 @@ fn a_state_stops_when_its_tokens_are_spent() {
     };
     let budget = 4.5 * read[0] as f64;
     let (states, reached) = world.adapted(&case(Mode::Item, budget), &questions, None);
-    for idx in 0..2 {
+    for (idx, read) in read.iter().enumerate() {
         // A trained token counts three.
-        let want = (budget / (3.0 * read[idx] as f64)).ceil() as usize;
+        let want = (budget / (3.0 * *read as f64)).ceil() as usize;
         assert!(want < 4, "the questions differ too much");
         assert_eq!(states.stopped(idx), Some(Stop::Budget));
         assert_eq!(states.steps(idx), want, "{idx}");
         let cost = reached.costs[idx];
-        assert_eq!((cost.trained, cost.forward), (want as u64 * read[idx], 0));
+        assert_eq!((cost.trained, cost.forward), (want as u64 * read, 0));
     }
     // Of a state that is shared, a budget is of a question in the mean.
     let mean = 3.0 * (read[0] + read[1]) as f64 / 2.0;
