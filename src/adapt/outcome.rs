@@ -219,6 +219,8 @@ mod tests {
             let all = [
                 outcome("base", Kind::Base, 40, 10),
                 outcome("adapted", Kind::Adapted, 60, 1000),
+                // Without any baseline nothing is said.
+                outcome("weak", Kind::Baseline, 10, 900),
                 outcome("rival", kind, n_right, tokens),
             ];
             let verdict = verdict(&all).unwrap();
