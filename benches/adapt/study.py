@@ -32,6 +32,10 @@ from pathlib import Path
 from study_rows import rows
 from study_tables import accuracy, tables
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from journal import Journal  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- adaptation: begin -->", "<!-- adaptation: end -->"
 # Questions of the splits of every mini benchmark.
@@ -145,18 +149,11 @@ def scores(folder, steps):
     return found
 
 
-class Journal:
-    """What is done, one line a unit, in a file that only grows."""
+class UnitJournal(Journal):
+    """The outcomes of units by their keys."""
 
     def __init__(self, out):
-        self.file, self.entries = out / "journal.jsonl", {}
-        out.mkdir(parents=True, exist_ok=True)
-        for line in self.file.read_text().splitlines() if self.file.is_file() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            self.entries[entry["key"]] = entry
+        super().__init__([out / "journal.jsonl"], lambda entry: entry["key"])
 
     def add(self, unit, found, error, scored=None):
         entry = {
@@ -167,9 +164,7 @@ class Journal:
             entry["kind"] = unit.row.kind
         if unit.row.steps:
             entry["steps"], entry["scores"] = unit.steps, scored or {}
-        with self.file.open("a") as out:
-            out.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        self.entries[unit.key] = entry
+        self.write(entry)
 
     def adapted(self, unit):
         entry = self.entries.get(unit.key)
@@ -288,7 +283,7 @@ def wanted_rows(arguments):
 
 def plan(arguments):
     """What would be done, in its order: adaptations on the validation split, and on the test split."""
-    journal = Journal(arguments.out)
+    journal = UnitJournal(arguments.out)
     total = 0
     for row in wanted_rows(arguments):
         seeds = row.seeds or arguments.seeds
@@ -306,7 +301,7 @@ def plan(arguments):
 def run(arguments):
     deadline = time.monotonic() + (arguments.budget or 1e9)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    journal, wanted = Journal(arguments.out), wanted_rows(arguments)
+    journal, wanted = UnitJournal(arguments.out), wanted_rows(arguments)
     if arguments.guide:
         arguments.guide_file = joined(arguments.guide, arguments.out)
     for weight in sorted({row.weight for row in wanted}):
@@ -323,7 +318,7 @@ def run(arguments):
 
 
 def write(arguments):
-    text = tables(Journal(arguments.out))
+    text = tables(UnitJournal(arguments.out))
     if not text:
         raise SystemExit("the journal has no row of the test split yet")
     file = ROOT / "benches" / "RESULTS.md"
@@ -357,7 +352,7 @@ def main():
     elif arguments.what == "run":
         run(arguments)
     elif arguments.what == "tables":
-        print(tables(Journal(arguments.out)))
+        print(tables(UnitJournal(arguments.out)))
     else:
         write(arguments)
 

@@ -17,7 +17,7 @@ pub(super) mod played;
 mod recorded;
 mod server;
 
-pub use http::{Asked, HttpGuide};
+pub use http::{HttpGuide, ServerTexts};
 pub use local::LocalGuide;
 pub use recorded::{recorded, simulated};
 

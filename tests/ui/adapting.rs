@@ -7,7 +7,7 @@ use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
 use gosling::adapt::adaptation::Point;
 use gosling::adapt::cost::Cost;
-use gosling::adapt::folder::{CurveLine, Folder, ItemSeen, Part, ScoreSeen, TABLE_FILE};
+use gosling::adapt::folder::{AdaptedPart, CurveLine, Folder, ItemSeen, ScoreSeen, TABLE_FILE};
 use gosling::adapt::outcome::{Kind, Outcome};
 use gosling::adapt::spec::{AdaptSpec, Mode, Objective, preset};
 use gosling::kernels::device::DeviceChoice;
@@ -127,7 +127,7 @@ fn fixture(path: &Path) -> PathBuf {
         }
     }
     folder
-        .add_part(&Part {
+        .add_part(&AdaptedPart {
             first: 0,
             adapting: Cost::trained(280_000),
             answering: Cost::forward(37_000),
@@ -172,7 +172,7 @@ fn fixture_of_items(path: &Path) -> PathBuf {
     items[0].guide_answer = Some("1".into());
     items[0].guide_wrote = Some("B, for an oak grows.".into());
     folder
-        .add_part(&Part {
+        .add_part(&AdaptedPart {
             first: 0,
             adapting: Cost::trained(900),
             answering: Cost::forward(300),
@@ -312,6 +312,6 @@ fn an_objective_that_does_not_fit_is_said() {
     app.shell.shows_form = false;
     app.adapt.draft.objective = Objective::Majority;
     let mut harness = harness(app, vec2(1000.0, 620.0), Appearance::Dark);
-    wait_for(&mut harness, "is of written answers; mmlu has options");
+    wait_for(&mut harness, "needs written answers, but mmlu has options");
     assert!(harness.query_by_label("Adapt the state").is_some());
 }

@@ -35,7 +35,7 @@ fn asked(
     };
     let items = mini(benchmark, Split::Validation).unwrap();
     let questions: Vec<Question> = items[..3].iter().map(Question::of).collect();
-    let asking = Asking {
+    let asking = GuideQuestions {
         prompts: &prompts,
         questions: &questions,
         limit: None,

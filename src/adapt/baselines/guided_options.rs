@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Baselines, Measured};
+use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
 use crate::adapt::guide::Guide;
 use crate::adapt::objective::option_rows;
@@ -30,7 +30,7 @@ impl Baselines<'_> {
     /// Combinations of the guide's choices with what the model finds of the options.
     pub(super) fn guided_options(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         self.choice_in_front(done, progress)?;
@@ -64,7 +64,7 @@ impl Baselines<'_> {
 
     /// The guide's choice as some votes, and where the model finds it likelier than
     /// chance.
-    fn with_choices(&self, found: &Found<'_>, done: Measured<'_>) -> Result<()> {
+    fn with_choices(&self, found: &Found<'_>, done: OnBaseline<'_>) -> Result<()> {
         let only = format!(
             "guide's answer where {} finds it likelier than chance",
             found.name
@@ -112,7 +112,7 @@ impl Baselines<'_> {
     /// again.
     fn choice_in_front(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         const NAME: &str = "the guide's answer in front";

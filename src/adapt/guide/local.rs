@@ -7,7 +7,7 @@ use crate::adapt::objective::{OptionRows, option_rows};
 use crate::adapt::option_losses::{distribution, likeliest};
 use crate::adapt::prompts::{Prompts, fitting};
 use crate::adapt::question::Question;
-use crate::adapt::rollout::{Asked, Writing, roll_out};
+use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::rows::{Row, n_tokens};
 use crate::adapt::states::States;
 use crate::atomic::sha256_hex;
@@ -111,9 +111,9 @@ impl LocalGuide<'_> {
         questions: &[&Question],
         progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<GuideText>> {
-        let asked: Vec<Asked> = questions
+        let asked: Vec<RolloutPrompt> = questions
             .iter()
-            .map(|question| Asked {
+            .map(|question| RolloutPrompt {
                 state: 0,
                 prompt: own.written(question, &self.in_front(question)),
                 seed: 0,

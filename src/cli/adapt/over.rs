@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::tell::Teller;
+use super::tell::AdaptProgress;
 use crate::adapt::folder::Folder;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::spec::AdaptSpec;
@@ -31,7 +31,7 @@ struct Combination {
 }
 
 /// Does one adaptation in its folder.
-pub(super) type One<'o> = &'o mut dyn FnMut(&AdaptSpec, &Folder, &mut Teller) -> Result<()>;
+pub(super) type One<'o> = &'o mut dyn FnMut(&AdaptSpec, &Folder, &mut AdaptProgress) -> Result<()>;
 
 /// Adapts with every combination, each in a folder of its own in `out`.
 ///
@@ -41,7 +41,7 @@ pub(super) fn over(
     base: &AdaptSpec,
     axes: &[String],
     out: &Path,
-    teller: &mut Teller,
+    teller: &mut AdaptProgress,
     one: One<'_>,
 ) -> Result<Table> {
     let axes: Vec<Axis> = axes.iter().map(|text| axis(text)).collect::<Result<_>>()?;
@@ -67,7 +67,7 @@ pub(super) fn choose(
     base: &AdaptSpec,
     axes: &[String],
     out: &Path,
-    teller: &mut Teller,
+    teller: &mut AdaptProgress,
     one: One<'_>,
 ) -> Result<Table> {
     if base.task.split == Split::Validation {
@@ -135,7 +135,7 @@ fn row_of(
     idx: usize,
     Combination { settings, spec }: &Combination,
     out: &Path,
-    teller: &mut Teller,
+    teller: &mut AdaptProgress,
     one: One<'_>,
     table: &mut Table,
 ) -> Result<Option<Outcome>> {
@@ -167,7 +167,7 @@ fn axis(text: &str) -> Result<Axis> {
     let Some((path, values)) = text.split_once('=') else {
         return Err(Error::spec(
             "--over",
-            format!("`{text}` is no field with values; write path=a,b"),
+            format!("`{text}` is not a field with values; write path=a,b"),
         ));
     };
     let (mut depth, mut is_quoted) = (0, false);
@@ -189,7 +189,7 @@ fn axis(text: &str) -> Result<Axis> {
 fn combinations(base: &AdaptSpec, axes: &[Axis]) -> Result<Vec<Combination>> {
     let n: usize = axes.iter().map(|axis| axis.values.len()).product();
     if n > MAX_COMBINATIONS {
-        let reason = format!("has {n} combinations; {MAX_COMBINATIONS} at most");
+        let reason = format!("makes {n} combinations; at most {MAX_COMBINATIONS} are allowed");
         return Err(Error::spec("--over", reason));
     }
     let mut all = vec![Combination {
@@ -272,7 +272,7 @@ mod tests {
     fn the_validation_split_chooses_and_the_other_one_is_scored_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut done = Vec::new();
-        let mut one = |spec: &AdaptSpec, folder: &Folder, _: &mut Teller| {
+        let mut one = |spec: &AdaptSpec, folder: &Folder, _: &mut AdaptProgress| {
             let rate = spec.update.learning_rate;
             let (n_right, tokens) = if rate < 0.15 {
                 (1, 10)
@@ -286,7 +286,7 @@ mod tests {
             Ok(())
         };
         let axes = ["update.learning_rate=0.1,0.2,0.3".to_owned()];
-        let mut teller = Teller::new(true, true, crossbeam_channel::never());
+        let mut teller = AdaptProgress::new(true, true, crossbeam_channel::never());
         let spec = AdaptSpec::default();
         let table = choose(&spec, &axes, folder.path(), &mut teller, &mut one).unwrap();
         let (trials, last) = done.split_at(3);
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!((of.task.split, of.update.learning_rate), (Split::Test, 0.3));
         let mut validation = spec;
         validation.task.split = Split::Validation;
-        let mut nothing = |_: &AdaptSpec, _: &Folder, _: &mut Teller| panic!("was begun");
+        let mut nothing = |_: &AdaptSpec, _: &Folder, _: &mut AdaptProgress| panic!("was begun");
         let refused = choose(&validation, &axes, folder.path(), &mut teller, &mut nothing);
         let error = refused.unwrap_err().to_string();
         assert!(error.contains("the validation split chooses"), "{error}");

@@ -44,7 +44,7 @@ pub struct AdaptView {
     pub program: PathBuf,
     /// What is shown.
     pub shown: Option<ShownAdaptation>,
-    /// What people should know.
+    /// What the user should know.
     pub message: Option<String>,
     pub(super) kept: KeptState,
     pub(super) pace: Pace,
