@@ -147,6 +147,7 @@ pub fn gradients<F: Fragments>(
     dv: &mut Tensor<Four>,
     dremoval: &mut Tensor<Four>,
     dwrite: &mut Tensor<Four>,
+    stretch: usize,
     #[comptime] record: Record,
     #[comptime] has_direct: bool,
 ) {
@@ -193,7 +194,8 @@ pub fn gradients<F: Fragments>(
         of_state[part] = states[at];
         of_dstate[part] = dstates[at];
     }
-    let scale = scales[head];
+    let n_stretches = n_chunks.div_ceil(stretch);
+    let scale = scales[head * n_stretches + CUBE_POS_X as usize / stretch];
     let unscale = Four::new(1.0f32 / scale);
     let scale = Four::new(scale);
     let decays = decays(w, &mine, &mut shared, wide_pairs_at, n);

@@ -48,8 +48,27 @@ pub(super) fn takes(like: &CubeTensor, n: usize) -> bool {
         (config.a_type, config.b_type, config.cd_type) == (half, half, half)
             && (config.m, config.n, config.k) == (16, 16, 16)
     });
-    let bytes = walk::bytes(n).max(gradients::bytes(n));
+    let bytes = walk::forward::bytes(n)
+        .max(walk::starts::bytes(n))
+        .max(gradients::bytes(n));
     narrows && properties.hardware.max_shared_memory_size >= bytes
+}
+
+/// Heads, of all stretches, that keep the larger GPUs busy.
+const MANY_HEADS: usize = 128;
+/// The fewest chunks of a stretch that is walked on its own, and the fewest such
+/// stretches: all are walked twice.
+const LEAST_CHUNKS: usize = 16;
+const LEAST_STRETCHES: usize = 3;
+
+/// Chunks of a stretch, of `n_chunks` of every one of `n_heads`.
+fn stretch_of(n_chunks: usize, n_heads: usize) -> usize {
+    let n_stretches = (MANY_HEADS / n_heads).min(n_chunks / LEAST_CHUNKS);
+    if n_stretches < LEAST_STRETCHES {
+        n_chunks
+    } else {
+        n_chunks.div_ceil(n_stretches)
+    }
 }
 
 /// What the kernels are launched with.
@@ -57,13 +76,28 @@ pub(super) fn takes(like: &CubeTensor, n: usize) -> bool {
 struct Launch {
     /// B, T, H and N.
     dims: [usize; 4],
+    /// Chunks of a stretch that is walked on its own.
+    stretch: usize,
     record: Record,
 }
 
 impl Launch {
     fn new(dims: [usize; 4]) -> Self {
+        let [b, t, h, _] = dims;
+        Self::in_stretches(dims, stretch_of(t.div_ceil(TOKENS), b * h))
+    }
+
+    fn in_stretches(dims: [usize; 4], stretch: usize) -> Self {
         let record = Record { n: dims[3] };
-        Self { dims, record }
+        Self {
+            dims,
+            stretch,
+            record,
+        }
+    }
+
+    fn n_stretches(self) -> usize {
+        self.n_chunks().div_ceil(self.stretch)
     }
 
     fn n_chunks(self) -> usize {
@@ -74,6 +108,12 @@ impl Launch {
     fn chunks(self) -> CubeCount {
         let [b, _, h, _] = self.dims;
         CubeCount::Static(self.n_chunks() as u32, (b * h) as u32, 1)
+    }
+
+    /// A cube for every head, stretch and one of `n`.
+    fn walks(self, n: usize) -> CubeCount {
+        let [b, _, h, _] = self.dims;
+        CubeCount::Static((b * h) as u32, self.n_stretches() as u32, n as u32)
     }
 
     /// A cube for every head.
@@ -106,6 +146,12 @@ impl Launch {
         }
     }
 
+    /// What `n` kinds of walk make of every stretch, [n, B, H, stretches, N * N].
+    fn ends(self, n: usize) -> Shape {
+        let [b, _, h, size] = self.dims;
+        Shape::from([n, b, h, self.n_stretches(), size * size])
+    }
+
     /// [B, H, N, N].
     fn state(self) -> Shape {
         let [b, _, h, n] = self.dims;
@@ -114,8 +160,7 @@ impl Launch {
 }
 
 /// What both walks need of the chunks, and what only the one forward does.
-fn prepared<F: Fragments>(inputs: &Wkv7Inputs) -> [CubeTensor; 2] {
-    let launch = Launch::new(inputs.r.dims());
+fn prepared<F: Fragments>(launch: Launch, inputs: &Wkv7Inputs) -> [CubeTensor; 2] {
     let outputs = [
         launch.words(4 * launch.record.kept(), true),
         launch.words(4 * launch.record.passing(), true),
@@ -148,43 +193,88 @@ fn prepared<F: Fragments>(inputs: &Wkv7Inputs) -> [CubeTensor; 2] {
     )
 }
 
-/// [`super::forward`] over chunks.
-pub(super) fn forward(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forward {
-    forward_by::<MatrixUnits>(inputs, state, keep_tape)
+/// The states in front of all stretches, [B, H, stretches, N * N], of which `ends` are
+/// what the stretches make of none and multiply one by; with `is_back` those behind.
+fn starts<F: Fragments>(
+    launch: Launch,
+    ends: CubeTensor,
+    state: Option<CubeTensor>,
+    shared_state: bool,
+    is_back: bool,
+) -> CubeTensor {
+    let has_state = state.is_some();
+    let state = state.unwrap_or_else(|| ends.clone());
+    let inputs = vec![ends, state];
+    let [starts] = queue(
+        "wkv7_chunks_starts",
+        inputs,
+        [launch.ends(1)],
+        move |x, out| {
+            // SAFETY: as above.
+            unsafe {
+                walk::starts::starts::launch_unchecked::<F>(
+                    &x[0].client,
+                    launch.heads(),
+                    launch.units(),
+                    arg(&x[0]),
+                    arg(&x[1]),
+                    arg(&out[0]),
+                    launch.dims[2],
+                    launch.n_stretches(),
+                    launch.record,
+                    shared_state,
+                    has_state,
+                    is_back,
+                );
+            }
+        },
+    );
+    starts
 }
 
-fn forward_by<F: Fragments>(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bool) -> Wkv7Forward {
-    let dims = inputs.r.dims();
-    let launch = Launch::new(dims);
-    let shared_state = state.dims()[0] == 1;
-    let [kept, passing] = prepared::<F>(inputs);
+/// [`super::forward`] over chunks.
+pub(in super::super) fn forward(
+    inputs: &Wkv7Inputs,
+    state: Tensor<4>,
+    keep_tape: bool,
+) -> Wkv7Forward {
+    forward_by::<MatrixUnits>(Launch::new(inputs.r.dims()), inputs, state, keep_tape)
+}
+
+fn forward_by<F: Fragments>(
+    launch: Launch,
+    inputs: &Wkv7Inputs,
+    state: Tensor<4>,
+    keep_tape: bool,
+) -> Wkv7Forward {
+    let mut shared_state = state.dims()[0] == 1;
+    let [kept, passing] = prepared::<F>(launch, inputs);
+    let mut state = on_gpu(state);
+    let passing_and = |state: &CubeTensor| vec![kept.clone(), passing.clone(), state.clone()];
+    if launch.n_stretches() > 1 {
+        let none = launch.words(4, false);
+        let outputs = [none.clone(), launch.ends(2), none.clone(), none];
+        let [_, ends, _, _] = queue(
+            "wkv7_chunks_walk",
+            passing_and(&state),
+            outputs,
+            move |x, out| walk_forward::<F>(launch, x, out, false, false, true),
+        );
+        state = starts::<F>(launch, ends, Some(state), shared_state, false);
+        shared_state = false;
+    }
     let outputs = [
-        Shape::from(dims),
+        Shape::from(launch.dims),
         launch.state(),
         launch.states(keep_tape),
         launch.words(8 * launch.record.n, keep_tape),
     ];
-    let inputs = vec![kept.clone(), passing, on_gpu(state)];
-    let outputs = queue("wkv7_chunks_walk", inputs, outputs, move |x, out| {
-        // SAFETY: as above.
-        unsafe {
-            walk::forward::launch_unchecked::<F>(
-                &x[0].client,
-                launch.heads(),
-                launch.units(),
-                arg(&x[0]),
-                arg(&x[1]),
-                arg(&x[2]),
-                arg(&out[0]),
-                arg(&out[1]),
-                arg(&out[2]),
-                arg(&out[3]),
-                launch.record,
-                shared_state,
-                keep_tape,
-            );
-        }
-    });
+    let outputs = queue(
+        "wkv7_chunks_walk",
+        passing_and(&state),
+        outputs,
+        move |x, out| walk_forward::<F>(launch, x, out, shared_state, keep_tape, false),
+    );
     let [y, last_state, states, removed] = outputs;
     let tape = keep_tape.then(|| Wkv7Tape {
         segments: vec![SegmentTape {
@@ -200,53 +290,113 @@ fn forward_by<F: Fragments>(inputs: &Wkv7Inputs, state: Tensor<4>, keep_tape: bo
     }
 }
 
+fn walk_forward<F: Fragments>(
+    launch: Launch,
+    x: &[CubeTensor],
+    out: &[CubeTensor; 4],
+    shared_state: bool,
+    keep: bool,
+    ends: bool,
+) {
+    let [_, n_tokens, n_head, _] = launch.dims;
+    // SAFETY: as above.
+    unsafe {
+        walk::forward::forward::launch_unchecked::<F>(
+            &x[0].client,
+            launch.walks(if ends { 2 } else { 1 }),
+            launch.units(),
+            arg(&x[0]),
+            arg(&x[1]),
+            arg(&x[2]),
+            arg(&out[0]),
+            arg(&out[1]),
+            arg(&out[2]),
+            arg(&out[3]),
+            n_tokens,
+            n_head,
+            launch.stretch,
+            launch.record,
+            shared_state,
+            keep,
+            ends,
+        );
+    }
+}
+
 /// What the walk back gives.
 struct Back {
     /// [B, H, N, N].
     state: Tensor<4>,
     /// The gradient that reaches every chunk from behind, in 16 bits.
     states: CubeTensor,
-    /// The power of two times which they are, [B, H].
+    /// The power of two times which they are, [B, H, stretches].
     scales: CubeTensor,
 }
 
 fn walk_back<F: Fragments>(
+    launch: Launch,
     kept: CubeTensor,
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
     keep: bool,
 ) -> Back {
-    let dims = dy.dims();
-    let launch = Launch::new(dims);
-    let [b, _, h, _] = dims;
+    let dy = on_gpu(dy);
+    let mut dlast = dlast.map(on_gpu);
+    if launch.n_stretches() > 1 {
+        let none = launch.words(4, false);
+        let outputs = [launch.ends(2), none.clone(), none];
+        let inputs = vec![kept.clone(), dy.clone(), dy.clone()];
+        let [ends, _, _] = queue("wkv7_chunks_back", inputs, outputs, move |x, out| {
+            back::<F>(launch, x, out, false, false, true);
+        });
+        dlast = Some(starts::<F>(launch, ends, dlast, false, true));
+    }
     let has_dlast = dlast.is_some();
     let dlast = dlast.unwrap_or_else(|| dy.clone());
-    let outputs = [launch.state(), launch.states(keep), Shape::from([b, h])];
-    let inputs = vec![kept, on_gpu(dy), on_gpu(dlast)];
+    let [b, _, h, _] = launch.dims;
+    let scales = Shape::from([b, h, launch.n_stretches()]);
+    let outputs = [launch.state(), launch.states(keep), scales];
+    let inputs = vec![kept, dy, dlast];
     let outputs = queue("wkv7_chunks_back", inputs, outputs, move |x, out| {
-        // SAFETY: as above.
-        unsafe {
-            walk::back::launch_unchecked::<F>(
-                &x[0].client,
-                launch.heads(),
-                launch.units(),
-                arg(&x[0]),
-                arg(&x[1]),
-                arg(&x[2]),
-                arg(&out[0]),
-                arg(&out[1]),
-                arg(&out[2]),
-                launch.record,
-                has_dlast,
-                keep,
-            );
-        }
+        back::<F>(launch, x, out, has_dlast, keep, false);
     });
     let [state, states, scales] = outputs;
     Back {
         state: from_gpu(state),
         states,
         scales,
+    }
+}
+
+fn back<F: Fragments>(
+    launch: Launch,
+    x: &[CubeTensor],
+    out: &[CubeTensor; 3],
+    has_dlast: bool,
+    keep: bool,
+    ends: bool,
+) {
+    let [_, n_tokens, n_head, _] = launch.dims;
+    // SAFETY: as above.
+    unsafe {
+        walk::back::back::launch_unchecked::<F>(
+            &x[0].client,
+            launch.walks(if ends { 2 } else { 1 }),
+            launch.units(),
+            arg(&x[0]),
+            arg(&x[1]),
+            arg(&x[2]),
+            arg(&out[0]),
+            arg(&out[1]),
+            arg(&out[2]),
+            n_tokens,
+            n_head,
+            launch.stretch,
+            launch.record,
+            has_dlast,
+            keep,
+            ends,
+        );
     }
 }
 
@@ -259,10 +409,12 @@ pub(super) fn backward(
     dlast: Option<Tensor<4>>,
     direct: Option<DirectGradients>,
 ) -> Wkv7Gradients {
-    backward_by::<MatrixUnits>(inputs, tape, chunks, dy, dlast, direct)
+    let launch = Launch::new(dy.dims());
+    backward_by::<MatrixUnits>(launch, inputs, tape, chunks, dy, dlast, direct)
 }
 
 fn backward_by<F: Fragments>(
+    launch: Launch,
     inputs: &Wkv7Inputs,
     tape: &SegmentTape,
     chunks: &Tensor<4>,
@@ -270,15 +422,13 @@ fn backward_by<F: Fragments>(
     dlast: Option<Tensor<4>>,
     direct: Option<DirectGradients>,
 ) -> Wkv7Gradients {
-    let dims = dy.dims();
-    let launch = Launch::new(dims);
     let has_direct = direct.is_some();
     let direct = match direct {
         Some(DirectGradients { r, k, v }) => [r, k, v],
         None => std::array::from_fn(|_| dy.clone()),
     };
     let kept = on_gpu(chunks.clone());
-    let back = walk_back::<F>(kept.clone(), dy.clone(), dlast, true);
+    let back = walk_back::<F>(launch, kept.clone(), dy.clone(), dlast, true);
     let [r, w, k, v, removal, write] = inputs.each().map(Tensor::clone);
     let mut inputs: Vec<_> = [r, w, k, v, removal, write, dy].map(on_gpu).into();
     inputs.extend([
@@ -289,7 +439,7 @@ fn backward_by<F: Fragments>(
         back.scales,
     ]);
     inputs.extend(direct.map(on_gpu));
-    let outputs = std::array::from_fn(|_| Shape::from(dims));
+    let outputs = std::array::from_fn(|_| Shape::from(launch.dims));
     let outputs = queue("wkv7_chunks_gradients", inputs, outputs, move |x, out| {
         // SAFETY: as above.
         unsafe {
@@ -318,6 +468,7 @@ fn backward_by<F: Fragments>(
                 arg(&out[3]),
                 arg(&out[4]),
                 arg(&out[5]),
+                launch.stretch,
                 launch.record,
                 has_direct,
             );
@@ -336,19 +487,20 @@ fn backward_by<F: Fragments>(
 }
 
 /// [`super::state_gradient`] over chunks.
-pub(super) fn state_gradient(
+pub(in super::super) fn state_gradient(
     inputs: &Wkv7Inputs,
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
 ) -> Tensor<4> {
-    state_gradient_by::<MatrixUnits>(inputs, dy, dlast)
+    state_gradient_by::<MatrixUnits>(Launch::new(dy.dims()), inputs, dy, dlast)
 }
 
 fn state_gradient_by<F: Fragments>(
+    launch: Launch,
     inputs: &Wkv7Inputs,
     dy: Tensor<4>,
     dlast: Option<Tensor<4>>,
 ) -> Tensor<4> {
-    let [kept, _] = prepared::<F>(inputs);
-    walk_back::<F>(kept, dy, dlast, false).state
+    let [kept, _] = prepared::<F>(launch, inputs);
+    walk_back::<F>(launch, kept, dy, dlast, false).state
 }

@@ -4,7 +4,7 @@
 use burn::tensor::{Device, DeviceKind, Tensor, TensorData};
 
 use super::plain::Plain;
-use super::{backward_by, forward_by, state_gradient_by};
+use super::{Launch, backward_by, forward_by, state_gradient_by, stretch_of};
 use crate::kernels::wkv7::reference::wkv7_reference;
 use crate::kernels::wkv7::segments::{
     backward_of_segments, forward_of_segments, state_of_segments,
@@ -68,15 +68,18 @@ fn values(x: Tensor<4>) -> Vec<f32> {
 
 type Named = Vec<(&'static str, Vec<f32>)>;
 
-/// In stretches of `longest` tokens.
-fn over_chunks(case: Case, longest: usize) -> Named {
+/// In dispatches of `longest` tokens, and stretches of `stretch` chunks.
+fn over_chunks(case: Case, longest: usize, stretch: usize) -> Named {
     let Case {
         inputs,
         state,
         dy,
         dlast,
     } = case;
-    let once = forward_by::<Plain>;
+    let launch = |dy: &Tensor<4>| Launch::in_stretches(dy.dims(), stretch);
+    let once = |inputs: &Wkv7Inputs, state, keep_tape| {
+        forward_by::<Plain>(launch(&inputs.v), inputs, state, keep_tape)
+    };
     let forward = forward_of_segments(&inputs, state, true, longest, once);
     let tape = forward.tape.unwrap();
     let alone = state_of_segments(
@@ -84,7 +87,7 @@ fn over_chunks(case: Case, longest: usize) -> Named {
         dy.clone(),
         dlast.clone(),
         longest,
-        state_gradient_by::<Plain>,
+        |inputs, dy, dlast| state_gradient_by::<Plain>(launch(&dy), inputs, dy, dlast),
     );
     // What reaches r, k and v past the operator is added, and taken off again below.
     let small = |x: &Tensor<4>| x.clone() * SMALL;
@@ -103,7 +106,7 @@ fn over_chunks(case: Case, longest: usize) -> Named {
         longest,
         |inputs, tape, dy, dlast, direct| {
             let chunks = tape.chunks.as_ref().unwrap();
-            backward_by::<Plain>(inputs, tape, chunks, dy, dlast, direct)
+            backward_by::<Plain>(launch(&dy), inputs, tape, chunks, dy, dlast, direct)
         },
     );
     vec![
@@ -146,9 +149,9 @@ fn reference(case: Case) -> Named {
     ]
 }
 
-fn check(shape: [usize; 4], reads_last: bool, longest: usize) {
+fn check(shape: [usize; 4], reads_last: bool, longest: usize, stretch: usize) {
     let device = Device::wgpu(DeviceKind::Cpu);
-    let got = over_chunks(Case::new(shape, reads_last, &device), longest);
+    let got = over_chunks(Case::new(shape, reads_last, &device), longest, stretch);
     let want = reference(Case::new(shape, reads_last, &Device::flex()));
     for ((name, got), (_, want)) in got.iter().zip(&want) {
         assert_eq!(got.len(), want.len(), "{name}");
@@ -166,11 +169,20 @@ fn check(shape: [usize; 4], reads_last: bool, longest: usize) {
 
 #[test]
 fn chunks_of_three_heads_give_what_the_reference_gives() {
-    check([2, 50, 3, 32], true, 64);
+    check([2, 50, 3, 32], true, 64, 4);
 }
 
-/// The last stretch has one token.
+/// In dispatches of 64 and 16 tokens; three chunks and then one make a stretch.
 #[test]
 fn stretches_of_chunks_of_one_head_give_what_the_reference_gives() {
-    check([1, 33, 1, 16], false, 16);
+    check([1, 79, 1, 16], false, 64, 3);
+}
+
+#[test]
+fn few_heads_of_long_texts_are_walked_in_stretches() {
+    // 8 texts of 512 tokens and 12 heads; one text of 512, and of 4096.
+    assert_eq!(stretch_of(32, 96), 32);
+    assert_eq!(stretch_of(32, 12), 32);
+    assert_eq!(stretch_of(256, 12), 26);
+    assert_eq!(stretch_of(1, 1000), 1);
 }
