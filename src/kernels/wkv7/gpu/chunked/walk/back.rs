@@ -91,18 +91,19 @@ fn fetch_back(
     fetch_decay(kept, decay, number, record);
 }
 
-/// Puts down what [`fetch_back`] got.
+/// Puts down at `base` what [`fetch_back`] got.
 #[cube]
 fn share_back<F: Fragments>(
     held: &Array<Eight>,
     held_dy: &Array<Four>,
     shared: &mut Shared<[Eight]>,
+    base: usize,
     scale: f32,
     #[comptime] n: usize,
 ) {
     let places = comptime!(places_of(n));
     let unit = UNIT_POS as usize;
-    let at = unit / comptime!(n / 8) * comptime!(stride_of(n)) + unit % comptime!(n / 8);
+    let at = base + unit / comptime!(n / 8) * comptime!(stride_of(n)) + unit % comptime!(n / 8);
     #[unroll]
     for idx in 0..3usize {
         shared[at + comptime!(idx * places.vectors())] = held[idx];
@@ -112,13 +113,16 @@ fn share_back<F: Fragments>(
         F::narrowed(held_dy[0] * scale, held_dy[1] * scale);
 }
 
-/// A chunk of the walk back, whose vectors are in shared memory.
+/// A chunk of the walk back, whose vectors are in shared memory at `base`. What
+/// does not hang on the gradient is begun first.
 #[cube]
+#[allow(clippy::too_many_arguments)]
 fn go_back<F: Fragments>(
     rows: &mut Array<Four>,
     shared: &mut Shared<[Eight]>,
     decay: &Array<Four>,
     chunk: usize,
+    base: usize,
     dstates: &mut Tensor<Eight>,
     #[comptime] n: usize,
     #[comptime] keep: bool,
@@ -131,15 +135,23 @@ fn go_back<F: Fragments>(
     let plane = UNIT_POS_Y as usize;
     let mine = sums_at + plane * comptime!(places.sums());
     let my_rows = comptime!(places.rows_at()) + plane * comptime!(TOKENS * Y_STRIDE);
-    share_rows::<F>(
-        &*rows,
-        shared,
-        dstates,
-        chunk * comptime!(n * n / 8),
-        sums_at,
-        n,
-        keep,
-    );
+    let by_rows = comptime!(Factors {
+        a_stride: stride,
+        a_is_turned: true,
+        b_stride: stride,
+        b_is_turned: false,
+    });
+    let values = base + comptime!(3 * vectors) + 2 * plane;
+    let mut sums = Sequence::<F::Sums>::new();
+    #[unroll]
+    for column in 0..comptime!(n / 16) {
+        let mut sum = F::none();
+        let read = base + comptime!(vectors + 2 * column);
+        F::add_product(&*shared, &mut sum, values, read, by_rows);
+        sums.push(sum);
+    }
+    let state_at = chunk * comptime!(n * n / 8);
+    share_rows::<F>(&*rows, shared, dstates, state_at, sums_at, n, keep);
     F::sync();
     let with_state = comptime!(Factors {
         a_stride: stride,
@@ -150,40 +162,20 @@ fn go_back<F: Fragments>(
     let mut taken = F::none();
     #[unroll]
     for step in 0..comptime!(n / 16) {
-        let write = comptime!(2 * vectors + 2 * step);
+        let write = base + comptime!(2 * vectors + 2 * step);
         F::add_product(&*shared, &mut taken, mine + 2 * step, write, with_state);
     }
     F::put_narrowed(&taken, shared, my_rows, PAIR_STRIDE);
-    let by_rows = comptime!(Factors {
-        a_stride: stride,
-        a_is_turned: true,
-        b_stride: stride,
-        b_is_turned: false,
-    });
+    F::sync();
     let of_taken = comptime!(Factors {
         a_stride: PAIR_STRIDE,
         a_is_turned: false,
         b_stride: stride,
         b_is_turned: false,
     });
-    let values = comptime!(3 * vectors) + 2 * plane;
-    let mut sums = Sequence::<F::Sums>::new();
     #[unroll]
     for column in 0..comptime!(n / 16) {
-        let mut sum = F::none();
-        F::add_product(
-            &*shared,
-            &mut sum,
-            values,
-            comptime!(vectors + 2 * column),
-            by_rows,
-        );
-        sums.push(sum);
-    }
-    F::sync();
-    #[unroll]
-    for column in 0..comptime!(n / 16) {
-        let through = comptime!(2 * column);
+        let through = base + comptime!(2 * column);
         F::add_product(&*shared, sums.index_mut(column), my_rows, through, of_taken);
         F::put(sums.index(column), shared, mine + 4 * column, wide_stride);
     }
@@ -257,13 +249,11 @@ pub fn back<F: Fragments>(
     }
     let of_dy = scale[0] * f32::cast_from(with_dy);
     let mut shared = Shared::<[Eight]>::new_slice(comptime!(places_of(n).all()));
-    let mut held_even = Array::<Eight>::new(3usize);
-    let mut held_odd = Array::<Eight>::new(3usize);
-    let mut dy_even = Array::<Four>::new(2usize);
-    let mut dy_odd = Array::<Four>::new(2usize);
+    // A chunk is fetched while the one behind it is walked, and then shared beside it.
+    let mut held = Array::<Eight>::new(3usize);
+    let mut held_dy = Array::<Four>::new(2usize);
     let mut decay = Array::<Four>::new(2usize);
-    let mut decay_even = Array::<Four>::new(2usize);
-    let mut decay_odd = Array::<Four>::new(2usize);
+    let mut decay_next = Array::<Four>::new(2usize);
     let of_head = head * n_chunks;
     let here = first_chunk + count - 1;
     let tokens = Tokens {
@@ -275,67 +265,36 @@ pub fn back<F: Fragments>(
     fetch_back(
         kept,
         dy,
-        &mut held_even,
-        &mut dy_even,
-        &mut decay_even,
+        &mut held,
+        &mut held_dy,
+        &mut decay,
         here,
         &tokens,
         record,
     );
-    // The one in front of it, or the same again.
-    let before = here - usize::min(1, count - 1);
-    fetch_back(
-        kept,
-        dy,
-        &mut held_odd,
-        &mut dy_odd,
-        &mut decay_odd,
-        before,
-        &tokens,
-        record,
-    );
-    for pair in 0..count.div_ceil(2) {
-        #[unroll]
-        for odd in 0..2usize {
-            let walked = 2 * pair + odd;
-            if walked < count {
-                sync_cube();
-                let number = here - walked;
-                let next = number - usize::min(2, number - first_chunk);
-                if comptime!(odd == 0) {
-                    share_back::<F>(&held_even, &dy_even, &mut shared, of_dy, n);
-                    decay[0] = decay_even[0];
-                    decay[1] = decay_even[1];
-                    fetch_back(
-                        kept,
-                        dy,
-                        &mut held_even,
-                        &mut dy_even,
-                        &mut decay_even,
-                        next,
-                        &tokens,
-                        record,
-                    );
-                } else {
-                    share_back::<F>(&held_odd, &dy_odd, &mut shared, of_dy, n);
-                    decay[0] = decay_odd[0];
-                    decay[1] = decay_odd[1];
-                    fetch_back(
-                        kept,
-                        dy,
-                        &mut held_odd,
-                        &mut dy_odd,
-                        &mut decay_odd,
-                        next,
-                        &tokens,
-                        record,
-                    );
-                }
-                sync_cube();
-                let at = of_head + number;
-                go_back::<F>(&mut rows, &mut shared, &decay, at, dstates, n, keep);
-            }
-        }
+    share_back::<F>(&held, &held_dy, &mut shared, 0usize, of_dy, n);
+    sync_cube();
+    for walked in 0..count {
+        let number = here - walked;
+        let next = number - usize::min(1, number - first_chunk);
+        fetch_back(
+            kept,
+            dy,
+            &mut held,
+            &mut held_dy,
+            &mut decay_next,
+            next,
+            &tokens,
+            record,
+        );
+        let base = walked % 2 * comptime!(places_of(n).chunk());
+        let at = of_head + number;
+        go_back::<F>(&mut rows, &mut shared, &decay, at, base, dstates, n, keep);
+        let other = comptime!(places_of(n).chunk()) - base;
+        share_back::<F>(&held, &held_dy, &mut shared, other, of_dy, n);
+        decay[0] = decay_next[0];
+        decay[1] = decay_next[1];
+        sync_cube();
     }
     if comptime!(ends) {
         let at = CUBE_POS_Z as usize * CUBE_COUNT_X as usize + head;

@@ -55,18 +55,24 @@ fn fetch_forward(
     }
     fetch_decay(kept, decay, chunk, record);
 }
-/// Puts down what [`fetch_forward`] got: through, read, write, k, v; own, own read.
+/// Puts down at `base` what [`fetch_forward`] got: through, read, write, k, v; own, own
+/// read.
 #[cube]
-fn share_forward(held: &Array<Eight>, shared: &mut Shared<[Eight]>, #[comptime] n: usize) {
+fn share_forward(
+    held: &Array<Eight>,
+    shared: &mut Shared<[Eight]>,
+    base: usize,
+    #[comptime] n: usize,
+) {
     let places = comptime!(places_of(n));
     let unit = UNIT_POS as usize;
-    let at = unit / comptime!(n / 8) * comptime!(stride_of(n)) + unit % comptime!(n / 8);
+    let at = base + unit / comptime!(n / 8) * comptime!(stride_of(n)) + unit % comptime!(n / 8);
     #[unroll]
     for idx in 0..VECTORS {
         shared[at + comptime!(idx * places.vectors())] = held[idx];
     }
     if unit < 64 {
-        let at = comptime!(places.pairs_at()) + unit / 2 * PAIR_STRIDE + unit % 2;
+        let at = base + comptime!(places.pairs_at()) + unit / 2 * PAIR_STRIDE + unit % 2;
         shared[at] = held[VECTORS];
         if comptime!(n == 16) {
             shared[at + PAIR] = held[comptime!(VECTORS + 1)];
@@ -85,7 +91,8 @@ struct Chunk {
     len: usize,
 }
 
-/// A chunk of the walk forward, whose vectors are in shared memory.
+/// A chunk of the walk forward, whose vectors are in shared memory at `base`. What
+/// does not hang on the state is begun first.
 #[cube]
 #[allow(clippy::too_many_arguments)]
 fn go_forward<F: Fragments>(
@@ -93,6 +100,7 @@ fn go_forward<F: Fragments>(
     shared: &mut Shared<[Eight]>,
     decay: &Array<Four>,
     chunk: &Chunk,
+    base: usize,
     n_head: usize,
     y: &mut Tensor<Four>,
     states: &mut Tensor<Eight>,
@@ -111,44 +119,7 @@ fn go_forward<F: Fragments>(
     let mine = sums_at + plane * comptime!(places.sums());
     let my_rows = comptime!(places.rows_at()) + plane * comptime!(TOKENS * Y_STRIDE);
     let state_at = chunk.number * comptime!(n * n / 8);
-    share_rows::<F>(&*rows, shared, states, state_at, sums_at, n, keep);
-    F::sync();
-
-    let with_state = comptime!(Factors {
-        a_stride: stride,
-        a_is_turned: false,
-        b_stride: stride,
-        b_is_turned: true,
-    });
-    let with_values = comptime!(Factors {
-        a_stride: stride,
-        a_is_turned: true,
-        b_stride: PAIR_STRIDE,
-        b_is_turned: true,
-    });
-    let values = comptime!(4 * vectors) + 2 * plane;
-    let own = comptime!(places.pairs_at());
-    let mut taken = F::none();
-    let mut out = F::none();
-    F::add_product(&*shared, &mut taken, values, own, with_values);
-    #[unroll]
-    for step in 0..comptime!(n / 16) {
-        F::add_product(&*shared, &mut taken, mine + 2 * step, 2 * step, with_state);
-    }
-    F::put_narrowed(&taken, shared, my_rows, PAIR_STRIDE);
-    if comptime!(!ends) {
-        F::add_product(&*shared, &mut out, values, own + PAIR, with_values);
-        #[unroll]
-        for step in 0..comptime!(n / 16) {
-            F::add_product(
-                &*shared,
-                &mut out,
-                mine + 2 * step,
-                vectors + 2 * step,
-                with_state,
-            );
-        }
-    }
+    let values = base + comptime!(4 * vectors) + 2 * plane;
     let by_rows = comptime!(Factors {
         a_stride: stride,
         a_is_turned: true,
@@ -165,9 +136,52 @@ fn go_forward<F: Fragments>(
     #[unroll]
     for column in 0..comptime!(n / 16) {
         let mut sum = F::none();
-        let key = comptime!(3 * vectors + 2 * column);
+        let key = base + comptime!(3 * vectors + 2 * column);
         F::add_product(&*shared, &mut sum, values, key, by_rows);
         sums.push(sum);
+    }
+    share_rows::<F>(&*rows, shared, states, state_at, sums_at, n, keep);
+    F::sync();
+
+    let with_state = comptime!(Factors {
+        a_stride: stride,
+        a_is_turned: false,
+        b_stride: stride,
+        b_is_turned: true,
+    });
+    let with_values = comptime!(Factors {
+        a_stride: stride,
+        a_is_turned: true,
+        b_stride: PAIR_STRIDE,
+        b_is_turned: true,
+    });
+    let own = base + comptime!(places.pairs_at());
+    let mut taken = F::none();
+    let mut out = F::none();
+    F::add_product(&*shared, &mut taken, values, own, with_values);
+    #[unroll]
+    for step in 0..comptime!(n / 16) {
+        F::add_product(
+            &*shared,
+            &mut taken,
+            mine + 2 * step,
+            base + 2 * step,
+            with_state,
+        );
+    }
+    F::put_narrowed(&taken, shared, my_rows, PAIR_STRIDE);
+    if comptime!(!ends) {
+        F::add_product(&*shared, &mut out, values, own + PAIR, with_values);
+        #[unroll]
+        for step in 0..comptime!(n / 16) {
+            F::add_product(
+                &*shared,
+                &mut out,
+                mine + 2 * step,
+                base + comptime!(vectors + 2 * step),
+                with_state,
+            );
+        }
     }
     F::sync();
     if comptime!(keep) {
@@ -176,7 +190,7 @@ fn go_forward<F: Fragments>(
     }
     #[unroll]
     for column in 0..comptime!(n / 16) {
-        let write = comptime!(2 * vectors + 2 * column);
+        let write = base + comptime!(2 * vectors + 2 * column);
         F::add_product(&*shared, sums.index_mut(column), my_rows, write, of_taken);
         F::put(sums.index(column), shared, mine + 4 * column, wide_stride);
     }
@@ -243,72 +257,53 @@ pub fn forward<F: Fragments>(
         load_rows(state, &mut rows, source, n);
     }
     let mut shared = Shared::<[Eight]>::new_slice(comptime!(places_of(n).all()));
-    let mut held_even = Array::<Eight>::new(7usize);
-    let mut held_odd = Array::<Eight>::new(7usize);
+    // A chunk is fetched while the one in front of it is walked, and then shared beside it.
+    let mut held = Array::<Eight>::new(7usize);
     let mut decay = Array::<Four>::new(2usize);
-    let mut decay_even = Array::<Four>::new(2usize);
-    let mut decay_odd = Array::<Four>::new(2usize);
+    let mut decay_next = Array::<Four>::new(2usize);
     let first = stretch_idx * stretch;
     let count = usize::min(stretch, n_chunks - first);
     let first_chunk = head * n_chunks + first;
     let last_chunk = first_chunk + count - 1;
-    fetch_forward(
-        kept,
-        passing,
-        &mut held_even,
-        &mut decay_even,
-        first_chunk,
-        record,
-    );
-    let second = usize::min(first_chunk + 1, last_chunk);
-    fetch_forward(kept, passing, &mut held_odd, &mut decay_odd, second, record);
-    for pair in 0..count.div_ceil(2) {
-        #[unroll]
-        for odd in 0..2usize {
-            let walked = 2 * pair + odd;
-            if walked < count {
-                sync_cube();
-                let number = first_chunk + walked;
-                let next = usize::min(number + 2, last_chunk);
-                if comptime!(odd == 0) {
-                    if comptime!(ends) {
-                        held_even[4] *= values;
-                    }
-                    share_forward(&held_even, &mut shared, n);
-                    decay[0] = decay_even[0];
-                    decay[1] = decay_even[1];
-                    fetch_forward(kept, passing, &mut held_even, &mut decay_even, next, record);
-                } else {
-                    if comptime!(ends) {
-                        held_odd[4] *= values;
-                    }
-                    share_forward(&held_odd, &mut shared, n);
-                    decay[0] = decay_odd[0];
-                    decay[1] = decay_odd[1];
-                    fetch_forward(kept, passing, &mut held_odd, &mut decay_odd, next, record);
-                }
-                sync_cube();
-                let from = (first + walked) * TOKENS;
-                let chunk = Chunk {
-                    number,
-                    first: (head / n_head * n_tokens + from) * n_head + head % n_head,
-                    len: usize::min(TOKENS, n_tokens - from),
-                };
-                go_forward::<F>(
-                    &mut rows,
-                    &mut shared,
-                    &decay,
-                    &chunk,
-                    n_head,
-                    y,
-                    states,
-                    removed,
-                    n,
-                    keep,
-                    ends,
-                );
-            }
+    fetch_forward(kept, passing, &mut held, &mut decay, first_chunk, record);
+    if comptime!(ends) {
+        held[4] *= values;
+    }
+    share_forward(&held, &mut shared, 0usize, n);
+    sync_cube();
+    for walked in 0..count {
+        let number = first_chunk + walked;
+        let next = usize::min(number + 1, last_chunk);
+        fetch_forward(kept, passing, &mut held, &mut decay_next, next, record);
+        let from = (first + walked) * TOKENS;
+        let chunk = Chunk {
+            number,
+            first: (head / n_head * n_tokens + from) * n_head + head % n_head,
+            len: usize::min(TOKENS, n_tokens - from),
+        };
+        let base = walked % 2 * comptime!(places_of(n).chunk());
+        go_forward::<F>(
+            &mut rows,
+            &mut shared,
+            &decay,
+            &chunk,
+            base,
+            n_head,
+            y,
+            states,
+            removed,
+            n,
+            keep,
+            ends,
+        );
+        if comptime!(ends) {
+            held[4] *= values;
         }
+        let other = comptime!(places_of(n).chunk()) - base;
+        share_forward(&held, &mut shared, other, n);
+        decay[0] = decay_next[0];
+        decay[1] = decay_next[1];
+        sync_cube();
     }
     if comptime!(ends) {
         let at = CUBE_POS_Z as usize * CUBE_COUNT_X as usize + head;

@@ -35,7 +35,8 @@ pub(super) const fn wide_stride(n: usize) -> usize {
 pub(super) const Y_STRIDE: usize = 5;
 
 /// Where a walk's numbers lie in shared memory: `vectors` of a chunk and `pairs` of
-/// tokens with tokens, then every plane's own sums, then what its rows give.
+/// tokens with tokens, those of the next chunk, every plane's own sums, what its rows
+/// give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Places {
     pub(super) n: usize,
@@ -48,8 +49,14 @@ impl Places {
         TOKENS * stride_of(self.n)
     }
 
+    /// Behind the vectors.
     pub(super) const fn pairs_at(self) -> usize {
         self.vectors * self.vectors()
+    }
+
+    /// What is shared of a chunk.
+    pub(super) const fn chunk(self) -> usize {
+        self.pairs_at() + self.pairs * PAIR
     }
 
     pub(super) const fn sums(self) -> usize {
@@ -57,7 +64,7 @@ impl Places {
     }
 
     pub(super) const fn sums_at(self) -> usize {
-        self.pairs_at() + self.pairs * PAIR
+        2 * self.chunk()
     }
 
     pub(super) const fn rows_at(self) -> usize {
