@@ -34,9 +34,11 @@ impl Fragments for Plain {
         let first = UNIT_POS_X as usize % 2 * 8;
         let a_stride = comptime!(factors.a_stride);
         let b_stride = comptime!(factors.b_stride);
-        for term in 0..16usize {
+        // As a compiler does not know: it would write all of it out, for minutes.
+        let more = CUBE_COUNT_X as usize >> 30;
+        for term in 0..16 + more {
             let of_a = number(shared, a, row, term, factors.a_is_turned, a_stride);
-            for idx in 0..8usize {
+            for idx in 0..8 + more {
                 let column = first + idx;
                 sums[idx] += of_a * number(shared, b, term, column, factors.b_is_turned, b_stride);
             }
