@@ -21,7 +21,11 @@
 //! what k and the write vectors reach. Around the middle no factor leaves e^{+-4.9}
 //! where decays are those of RWKV-7, at least 0.545.
 // Kernels know no `if` of two kinds of condition and no methods of whole numbers.
-#![allow(clippy::collapsible_if, clippy::manual_is_multiple_of)]
+#![allow(
+    clippy::collapsible_if,
+    clippy::collapsible_else_if,
+    clippy::manual_is_multiple_of
+)]
 
 use cubecl::prelude::*;
 

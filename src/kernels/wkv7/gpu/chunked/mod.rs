@@ -38,7 +38,7 @@ const LARGEST_HEAD: usize = 64;
 
 /// Whether the device of `like` takes chunks of heads of `n`.
 pub(super) fn takes(like: &CubeTensor, n: usize) -> bool {
-    if n > LARGEST_HEAD || n % 16 != 0 || !has_matrix_units(like) {
+    if n > LARGEST_HEAD || !n.is_multiple_of(16) || !has_matrix_units(like) {
         return false;
     }
     let properties = like.client.properties();

@@ -15,7 +15,11 @@
 //! products are taken around the chunk's middle, so that factors of 16 bits hold
 //! them where decays are those of RWKV-7, at least 0.545.
 // Kernels know no `if` of two kinds of condition and no methods of whole numbers.
-#![allow(clippy::collapsible_if, clippy::manual_is_multiple_of)]
+#![allow(
+    clippy::collapsible_if,
+    clippy::collapsible_else_if,
+    clippy::manual_is_multiple_of
+)]
 
 use cubecl::prelude::*;
 

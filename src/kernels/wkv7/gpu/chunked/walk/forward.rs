@@ -1,6 +1,10 @@
 //! The walk forward.
 // Kernels know no `if` of two kinds of condition and no methods of whole numbers.
-#![allow(clippy::collapsible_if, clippy::manual_is_multiple_of)]
+#![allow(
+    clippy::collapsible_if,
+    clippy::collapsible_else_if,
+    clippy::manual_is_multiple_of
+)]
 
 use cubecl::prelude::*;
 

@@ -14,7 +14,11 @@
 //! are walked at once, twice: first from nothing and from the identity, then from the
 //! states in front of them, which [`starts`] has from those.
 // Kernels know no `if` of two kinds of condition and no methods of whole numbers.
-#![allow(clippy::collapsible_if, clippy::manual_is_multiple_of)]
+#![allow(
+    clippy::collapsible_if,
+    clippy::collapsible_else_if,
+    clippy::manual_is_multiple_of
+)]
 
 pub(super) mod back;
 pub(super) mod forward;

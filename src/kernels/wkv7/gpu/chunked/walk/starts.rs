@@ -3,7 +3,11 @@
 //! gradients behind them. Factors are taken in two halves of 16 bits, so that the
 //! state loses nothing on the way.
 // Kernels know no `if` of two kinds of condition and no methods of whole numbers.
-#![allow(clippy::collapsible_if, clippy::manual_is_multiple_of)]
+#![allow(
+    clippy::collapsible_if,
+    clippy::collapsible_else_if,
+    clippy::manual_is_multiple_of
+)]
 
 use cubecl::prelude::*;
 
