@@ -32,7 +32,7 @@ pub enum GuideSource<'a> {
 }
 
 /// What is asked, and by whom.
-pub struct Asking<'a> {
+pub struct GuideQuestions<'a> {
     /// How questions become tokens.
     pub prompts: &'a Prompts<'a>,
     /// The questions that may be asked.
@@ -43,9 +43,13 @@ pub struct Asking<'a> {
     pub solved: &'a [Item],
     /// Fixes which.
     pub seed: u64,
+    /// Whether there is nothing to do without a text.
+    pub needs_texts: bool,
+    /// Whether there is nothing to do without what the guide finds of the options.
+    pub needs_shares: bool,
 }
 
-impl Asking<'_> {
+impl GuideQuestions<'_> {
     /// The questions that are asked: the first of a shuffle, in their order.
     fn chosen(&self) -> Vec<Question> {
         let n = self.limit.unwrap_or(usize::MAX).min(self.questions.len());
@@ -63,7 +67,7 @@ impl Asking<'_> {
     }
 
     /// The guide with its texts; each text of a server is in the folder before it is
-    /// used. `say` is told what people should know, `alive` is asked often.
+    /// used. `say` is told what the user should know, `alive` is asked often.
     ///
     /// # Errors
     /// What files, the server, `say` or `alive` report; [`Error::Spec`] where there is
@@ -76,6 +80,7 @@ impl Asking<'_> {
         alive: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Guide<'g>> {
         let questions = self.chosen();
+        let mut notes = Vec::new();
         let (texts, local): (Vec<GuideText>, _) = match source {
             GuideSource::Local(local) => {
                 let known = folder.guide_texts()?;
@@ -106,6 +111,7 @@ impl Asking<'_> {
                 for note in &asked.notes {
                     say(note)?;
                 }
+                notes = asked.notes;
                 (asked.texts, None)
             }
             GuideSource::Recorded(path) => (recorded(path, self.prompts, &questions)?, None),
@@ -120,11 +126,22 @@ impl Asking<'_> {
             "the guide has a text for {n_usable} of {} questions",
             self.questions.len()
         ))?;
-        // A local guide may still say how likely it finds the model's own answers.
-        if n_usable == 0 && local.is_none() {
-            let reason = "none of its texts can be used; see guide.jsonl for what it wrote";
+        if n_usable == 0 && self.needs_texts {
+            let why = match notes.is_empty() {
+                true => "see guide.jsonl for what it wrote".to_owned(),
+                false => notes.join("; "),
+            };
+            let reason = format!("none of its texts can be used: {why}");
+            return Err(Error::spec("guide", reason));
+        }
+        if self.needs_shares && texts.iter().all(|text| text.shares.is_empty()) {
+            let reason = "it does not say how likely it finds each option, which Soft learns; \
+                          choose Local or SingleStep";
             return Err(Error::spec("guide", reason));
         }
         Ok(Guide::new(texts, local))
     }
 }
+
+#[cfg(test)]
+mod tests;

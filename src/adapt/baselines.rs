@@ -18,6 +18,7 @@ use crate::error::Result;
 use crate::tuning::method::tuned::Tuned;
 
 mod guided;
+mod guided_options;
 mod labelled;
 mod options;
 mod votes;
@@ -53,7 +54,7 @@ pub struct Baselines<'a> {
 }
 
 /// One that was measured.
-pub(super) type Measured<'m> = &'m mut dyn FnMut(Outcome) -> Result<()>;
+pub(super) type OnBaseline<'m> = &'m mut dyn FnMut(Outcome) -> Result<()>;
 
 impl Baselines<'_> {
     /// Measures all that belong to the adaptation; each is handed to `done` as soon
@@ -63,7 +64,7 @@ impl Baselines<'_> {
     /// What the device, `done` or `progress` reports.
     pub fn measure(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         let has_options = self
@@ -77,8 +78,12 @@ impl Baselines<'_> {
         }
         self.few_shot(done, progress)?;
         self.read_state(done, progress)?;
-        if self.guide.is_some() && self.spec.mode == Mode::Item {
-            self.guided(done, progress)?;
+        // A pool's questions are others than those that are scored.
+        if self.guide.is_some() && self.spec.mode != Mode::Pool {
+            match has_options {
+                true => self.guided_options(done, progress)?,
+                false => self.guided(done, progress)?,
+            }
         }
         let n_labels = match self.spec.objective {
             Objective::ContextDistillation { examples, draws } => Some(examples * draws),
@@ -92,7 +97,11 @@ impl Baselines<'_> {
     }
 
     /// Solved questions in front of every question.
-    fn few_shot(&self, done: Measured<'_>, progress: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    fn few_shot(
+        &self,
+        done: OnBaseline<'_>,
+        progress: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         let n = self.spec.baselines.examples;
         let name = format!("{n} solved questions in front");
         if n == 0 || (self.is_known)(&name) {
@@ -129,6 +138,7 @@ impl Baselines<'_> {
             secs: 0.0,
             notes: Vec::new(),
             parts: Vec::new(),
+            is_capped: false,
         }
     }
 }

@@ -85,7 +85,7 @@ impl<'a> Exam<'a> {
             few_shot,
             ..self.options.clone()
         };
-        let mut counted = Counted {
+        let mut counted = CountedModel {
             model,
             cost: Cost::default(),
         };
@@ -152,12 +152,12 @@ pub fn marks_of(evaluation: Evaluation, cost: Cost) -> Marks {
 
 /// A model whose tokens are counted. What the contexts of a question share counts
 /// once.
-struct Counted<'m> {
+struct CountedModel<'m> {
     model: &'m mut dyn LanguageModel,
     cost: Cost,
 }
 
-impl LanguageModel for Counted<'_> {
+impl LanguageModel for CountedModel<'_> {
     fn text_start(&self) -> Option<TextStart> {
         self.model.text_start()
     }
@@ -200,5 +200,48 @@ impl LanguageModel for Counted<'_> {
         let texts = prompts.iter().chain(&written);
         self.cost += Cost::forward(texts.map(Vec::len).sum());
         Ok(written)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else if !path.ends_with("tests.rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    /// What computes a gradient of states or takes a step with one has no way to a label:
+    /// its code has neither the file nor the type of labels in it.
+    #[test]
+    fn nothing_that_moves_a_state_names_the_labels() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/adapt");
+        let mut all = Vec::new();
+        files(&root, &mut all);
+        let names_labels = regex::Regex::new(r"\b[eE]xam\b|\blabelled\b").unwrap();
+        let mut n_moving = 0;
+        for path in all {
+            let code = fs::read_to_string(&path).unwrap();
+            let own = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let lines = own.lines().map(str::trim_start);
+            let own: String = lines
+                .filter(|line| !line.starts_with("//"))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let moves = [".gradient(", "distribution_gradient(", "states.step("];
+            if moves.iter().any(|call| own.contains(call)) {
+                n_moving += 1;
+                assert!(!names_labels.is_match(&own), "{}", path.display());
+            }
+        }
+        assert!(n_moving >= 4, "only {n_moving} files move a state");
     }
 }

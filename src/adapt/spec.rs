@@ -282,27 +282,45 @@ impl AdaptSpec {
         {
             return refuse("update.clip_norm", "must be above 0, or None");
         }
+        let StopSpec {
+            budget_tokens,
+            budget_secs,
+            max_drift,
+            ..
+        } = self.stops;
+        for (field, most) in [
+            ("stops.budget_tokens", budget_tokens),
+            ("stops.budget_secs", budget_secs),
+            ("stops.max_drift", max_drift),
+        ] {
+            if most.is_some_and(|most| most.is_nan() || most <= 0.0) {
+                return refuse(field, "must be above 0, or None");
+            }
+        }
+        if self.stops.guide_calls == Some(0) && self.objective.is_guided() {
+            return refuse("stops.guide_calls", "must be at least 1, or None");
+        }
         if self.task.max_new_tokens == Some(0) {
             return refuse("task.max_new_tokens", "must be at least 1");
         }
         if self.objective.compares_answers() && group < 2 {
             return refuse(
                 "update.group",
-                "answers are compared with each other; at least 2",
+                "must be at least 2, since the objective compares answers",
             );
         }
         if self.mode == Mode::Pool && self.task.pool == self.task.split {
-            let reason = "is what is scored; choose another split, or the mode Shared";
+            let reason = "is the split that is scored; choose another split, or the mode Shared";
             return refuse("task.pool", reason);
         }
         self.objective.check(self.mode, self.task.benchmark)?;
         match (&self.guide, self.objective.is_guided()) {
             (None, true) => refuse(
                 "guide",
-                "the objective needs one; choose Local, Http or Recorded",
+                "is None, but the objective needs a guide; choose Local, Http or Recorded",
             ),
-            (Some(guide), true) => guide.check(&self.objective),
-            (Some(_), false) => refuse("guide", "the objective uses none; choose None"),
+            (Some(guide), true) => guide.check(&self.objective, self.task.benchmark),
+            (Some(_), false) => refuse("guide", "is not used by the objective; choose None"),
             (None, false) => Ok(()),
         }
     }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::follow::{INTERRUPTED, interrupts};
-use crate::adapt::ask::{Asking, GuideSource};
+use crate::adapt::ask::{GuideQuestions, GuideSource};
 use crate::adapt::engine::Engine;
 use crate::adapt::folder::{Folder, fingerprint};
 use crate::adapt::guide::{Guide, LocalGuide};
@@ -28,8 +28,8 @@ use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
 use crate::report::TableFormat;
 use crate::tuning::states::state_file::Metadata;
 use load::{Loaded, Task, load_model};
-use over::over;
-use tell::Teller;
+use over::{CHOSEN, choose, over};
+use tell::AdaptProgress;
 
 /// What to adapt, to what, and how.
 #[derive(Args)]
@@ -39,14 +39,14 @@ pub struct AdaptArguments {
     /// An adaptation that ships with the program; --list names them.
     #[arg(long, conflicts_with = "spec", default_value = "mmlu-information")]
     preset: String,
-    /// Name the adaptations that ship with the program and do nothing else.
+    /// List the adaptations that ship with the program and exit.
     #[arg(long)]
     list: bool,
     /// Change one field, as in update.steps=20 or objective=Majority; can be repeated.
     /// --print-spec shows all fields.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// An official x070 checkpoint; without it the mini model.
+    /// An official x070 checkpoint; default: the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
     /// The state to start from instead of zero: a state file or a run's folder.
@@ -55,25 +55,32 @@ pub struct AdaptArguments {
     /// auto, cpu, gpu, or gpu:N as `gosling devices` lists them.
     #[arg(long)]
     device: Option<DeviceChoice>,
-    /// Where everything is written down. The same command goes on with what is there;
-    /// by default a folder in adaptations, by name and specification.
+    /// The folder for all results. The same command continues what is in it. Default: a
+    /// folder in adaptations, named after the name and the specification.
     #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Do every adaptation of a file, one after the other. A line is {"preset": "NAME",
-    /// "set": ["PATH=VALUE"], "out": "FOLDER"}.
+    /// Run every adaptation of a file, one after the other. Each line is an object:
+    /// {"preset": "NAME", "set": ["PATH=VALUE"], "out": "FOLDER"}.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["spec", "out", "print_spec"])]
     many: Option<PathBuf>,
-    /// Adapt with every combination of such values, as in update.learning_rate=0.05,0.1;
-    /// can be repeated.
+    /// Run every combination of the values, as in update.learning_rate=0.05,0.1; can be
+    /// repeated.
     #[arg(long, value_name = "PATH=VALUE,VALUE", conflicts_with = "many")]
     over: Vec<String>,
-    /// Print the specification and do nothing else.
+    /// Try the combinations of --over on the validation split, and score only the best of
+    /// them on the split of the specification, with its baselines.
+    #[arg(long, requires = "over")]
+    choose: bool,
+    /// Output format: text, markdown, latex, csv or json. The folder has every one.
+    #[arg(long, default_value = "text")]
+    format: TableFormat,
+    /// Print the specification and exit.
     #[arg(long)]
     print_spec: bool,
-    /// Say nothing but the result.
+    /// Print only the result.
     #[arg(long)]
     quiet: bool,
-    /// Stop and save where the input ends, as a window does that has started it.
+    /// Stop and save when the standard input ends; the window uses this.
     #[arg(long, hide = true)]
     ends_with_input: bool,
 }
@@ -86,7 +93,7 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     if arguments.list {
         for (name, text) in PRESETS {
             let about = text.lines().next().unwrap_or_default();
-            println!("{name:<20} {}", about.trim_start_matches("// "));
+            println!("{name:<23} {}", about.trim_start_matches("// "));
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -108,26 +115,29 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     };
     let interrupts = interrupts()?;
     let is_one_of_many = !arguments.over.is_empty();
-    let mut teller = Teller::new(arguments.quiet, is_one_of_many, interrupts);
+    let mut teller = AdaptProgress::new(arguments.quiet, is_one_of_many, interrupts);
+    teller.print_as(arguments.format);
     if arguments.ends_with_input {
         teller.end_with_input();
     }
     let done = match is_one_of_many {
         false => adapt(&spec, &Folder::open(&path, &spec)?, &mut teller),
-        true => over(&spec, &arguments.over, &path, &mut teller, &mut adapt).and_then(|table| {
-            print!("{}", table.render(TableFormat::Text));
-            table.write(path.join("over.csv"))
-        }),
+        true => sweep(&spec, arguments, &path, &mut teller),
     };
     match done {
         Ok(()) => {
-            println!("{}  all of it", shown(&path));
+            let line = format!("{}  all results", shown(&path));
+            match arguments.format {
+                TableFormat::Text => println!("{line}"),
+                // What a program reads has nothing behind it.
+                _ => eprintln!("{line}"),
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(Error::Stopped) => {
             teller.clear();
             eprintln!(
-                "gosling: stopped; the same command with --out {} goes on from here",
+                "gosling: stopped; the same command with --out {} continues from here",
                 super::quoted(&path)
             );
             Ok(ExitCode::from(INTERRUPTED))
@@ -137,6 +147,35 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
             Err(error)
         }
     }
+}
+
+/// Every combination of `--over`, their table, and with `--choose` that of the best.
+fn sweep(
+    spec: &AdaptSpec,
+    arguments: &AdaptArguments,
+    path: &Path,
+    teller: &mut AdaptProgress,
+) -> Result<()> {
+    let all = &arguments.over;
+    let table = match arguments.choose {
+        false => over(spec, all, path, teller, &mut adapt)?,
+        true => choose(spec, all, path, teller, &mut adapt)?,
+    };
+    table::write_lines(&table, &path.join("over.jsonl"))?;
+    table::write_all(&table, path, "over")?;
+    if !arguments.choose || arguments.format == TableFormat::Text {
+        print!("{}", table.render(arguments.format));
+    }
+    if arguments.choose {
+        let name = format!("results.{}", arguments.format.extension());
+        let file = path.join(CHOSEN).join(name);
+        let text = std::fs::read_to_string(&file);
+        print!(
+            "{}",
+            text.map_err(|source| Error::io("read", &file, source))?
+        );
+    }
+    Ok(())
 }
 
 /// One of many adaptations.
@@ -157,10 +196,10 @@ fn many(arguments: &AdaptArguments, path: &Path) -> Result<ExitCode> {
         return Err(Error::input(
             path,
             "file",
-            "has no adaptation; each is a line of JSON",
+            "lists no adaptation; write one JSON object per line",
         ));
     }
-    let mut teller = Teller::new(arguments.quiet, true, interrupts()?);
+    let mut teller = AdaptProgress::new(arguments.quiet, true, interrupts()?);
     for one in all {
         let done = one.spec(arguments).and_then(|spec| {
             spec.check()?;
@@ -211,7 +250,7 @@ impl AdaptArguments {
     }
 }
 
-fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
+fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Result<()> {
     let state = match &spec.base {
         Base::Zero => None,
         Base::File(path) => Some(path.as_path()),
@@ -229,12 +268,14 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
         Mode::Item | Mode::Shared => &scored,
     };
     let other = local_model(spec, &loaded)?;
-    let asking = Asking {
+    let asking = GuideQuestions {
         prompts: &prompts,
         questions,
         limit: spec.stops.guide_calls,
         solved: &task.solved,
         seed: spec.seed,
+        needs_texts: spec.objective.needs_texts(),
+        needs_shares: spec.objective.needs_shares(spec.task.benchmark),
     };
     let items = match spec.mode {
         Mode::Pool => &task.pool,
@@ -302,8 +343,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
     teller.clear();
     let table = table::table(spec, &summary);
     teller.table(&table);
-    table.write(folder.file("results.csv"))?;
-    table.write(folder.file("results.txt"))
+    table::write_all(&table, folder.path(), "results")
 }
 
 /// The model of a local guide, where it is not the one that is adapted.
@@ -320,7 +360,7 @@ fn local_model(spec: &AdaptSpec, loaded: &Loaded) -> Result<Option<Loaded>> {
     };
     let other = load_model(&model, spec.device, state.as_deref(), Some(&loaded.device))?;
     if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint() {
-        let reason = "has another vocabulary than the adapted model; texts of it come over Http";
+        let reason = "has a different vocabulary than the adapted model; serve the guide with its own program and use Http";
         return Err(Error::spec("guide.checkpoint", reason));
     }
     Ok(Some(other))

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::leading_token::{TrainedBehind, trained_behind};
-use super::model_arguments::{BareModel, ModelChoice};
+use super::model_choice::{BareModel, ModelChoice};
 use super::quoted;
 use super::table::table;
 use super::tune::print;
@@ -91,8 +91,8 @@ pub fn run(arguments: &ImportArguments) -> Result<()> {
     if let Some(left_out) = &stored.left_out {
         print(&format!("{left_out}\n"));
     }
-    if stored.has_shifts {
-        print("the token shifts in the file are left out; a tuned state has none\n");
+    if stored.as_stored.has_shifts() {
+        print("the file has token shifts beside S_0; they are used\n");
     }
     warn_of_other_weights(&stored, &fingerprint);
     let orientation = decided(arguments, &stored, &evidence)?;

@@ -1,9 +1,9 @@
-//! The forms in which people keep conversations, instructions and texts, read from
+//! The forms in which users keep conversations, instructions and texts, read from
 //! the fields of an entry.
 
 mod turns;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::example::Role;
 use super::lines::require;
@@ -116,6 +116,21 @@ impl Message {
             mark: None,
             is_tool: false,
         }
+    }
+
+    /// As OpenAI has it. An answer stands as one that is given, not learnt.
+    pub fn to_json(&self) -> Value {
+        let mut value = match self.role {
+            Role::System => json!({ "role": "system", "content": self.text }),
+            Role::Assistant => json!({ "role": "assistant", "content": self.text, "weight": 0 }),
+            Role::User | Role::Given | Role::Text => {
+                json!({ "role": "user", "content": self.text })
+            }
+        };
+        if let (Some(thought), Some(fields)) = (&self.thought, value.as_object_mut()) {
+            fields.insert("reasoning_content".into(), thought.as_str().into());
+        }
+        value
     }
 
     /// The thoughts without their tags, and the answer after them.
@@ -273,7 +288,7 @@ fn chat(
     let value = match row.value(name) {
         // A cell of a table.
         Some(Value::String(text)) => serde_json::from_str(&text).map_err(|_| {
-            format!("`{name}` is a text that is no JSON list; write the file as JSON lines")
+            format!("`{name}` is text and not a JSON list; write the file as JSON lines")
         })?,
         Some(value) => value,
         None => return Err(format!("`{name}` is null")),
@@ -293,7 +308,7 @@ fn alpaca(row: &mut Row) -> Result<Vec<Message>, String> {
         turns.push(Message::new(Role::System, system));
     }
     if let Some(history) = row.value("history") {
-        let fault = "`history` is no list of pairs of a prompt and an answer";
+        let fault = "`history` is not a list of pairs of a prompt and an answer";
         let pairs: Vec<(String, String)> =
             serde_json::from_value(history).map_err(|_| fault.to_owned())?;
         for (prompt, answer) in pairs {

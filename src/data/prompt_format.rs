@@ -121,6 +121,17 @@ impl PromptFormat {
         Ok(text)
     }
 
+    /// Whether a chat whose turns begin with these can be trained on.
+    ///
+    /// # Errors
+    /// A turn that this format has no form for, in words.
+    pub fn check_chat(&self, messages: &[Message]) -> Result<(), String> {
+        match self.is_plain() {
+            true => Err(format!("the template {} has no form for chats", self.name)),
+            false => self.parts(messages).map(drop),
+        }
+    }
+
     /// How the answer begins that the prompt's last words begin, which clients are to
     /// see: thoughts with their opening tag.
     pub fn begun_answer(&self) -> &'static str {
@@ -144,9 +155,9 @@ impl PromptFormat {
     ///
     /// # Errors
     /// A turn that this format has no form for, in words.
-    pub(super) fn parts(&self, messages: &[Message]) -> Result<Vec<Part>, String> {
-        let mut parts: Vec<Part> = Vec::new();
-        let mut put = |text: String, role, mark| parts.push(Part { text, role, mark });
+    pub(super) fn parts(&self, messages: &[Message]) -> Result<Vec<ChatPart>, String> {
+        let mut parts: Vec<ChatPart> = Vec::new();
+        let mut put = |text: String, role, mark| parts.push(ChatPart { text, role, mark });
         // A system prompt that has no form of its own begins the next prompt.
         let mut in_front = String::new();
         let mut is_asked = false;
@@ -225,7 +236,7 @@ impl PromptFormat {
 
 /// A part of a chat as it is tokenised.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct ChatPart {
     pub text: String,
     pub role: Role,
     pub mark: Option<bool>,

@@ -15,6 +15,7 @@
 //! | [`matrix`] | frozen matrices in 32, 16, 8 or 4 bits |
 //! | [`product`] | products of matrices, with what is done before and after |
 //! | [`loss`] | cross entropy and its gradient |
+//! | [`rms_norm`], [`short_conv`], [`silu`] | what Gated DeltaNet has beside them, in Burn operations on every device |
 //!
 //! In every folder `mod.rs` has the types, the choice between CPU and GPU and the
 //! reference, `cpu` the code for the CPU, `gpu/mod.rs` the launches and the other
@@ -26,6 +27,7 @@
 //! | `op.rs` | how a kernel is queued |
 //! | [`measure`] | how long kernels take |
 //! | `cpu` | tensors as slices, rows for threads, SIMD |
+//! | `halves.rs` | numbers in 16 bits between kernels of a GPU |
 //! | `sums.rs` | sums over the units of a cube |
 
 pub mod device;
@@ -36,9 +38,13 @@ pub mod matrix;
 pub mod measure;
 pub mod norm;
 pub mod product;
+pub mod rms_norm;
+pub mod short_conv;
+pub mod silu;
 pub mod token_mix;
 pub mod wkv7;
 
 mod cpu;
+mod halves;
 pub(crate) mod op;
 mod sums;

@@ -18,6 +18,8 @@ use crate::kernels::token_mix::TokenMix;
 use crate::kernels::wkv7::prepare::Prepare;
 use crate::kernels::wkv7::readout::Readout;
 
+mod delta_net;
+
 /// LayerNorm's epsilon (RWKV-LM x070).
 const LAYER_NORM_EPSILON: f64 = 1e-5;
 /// The group norm's epsilon (RWKV-LM x070).
@@ -121,7 +123,11 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         self.on_the_way = 0;
-        let refused = |error| Error::Device(format!("the weights do not get there: {error}"));
+        let refused = |error| {
+            Error::Device(format!(
+                "the weights cannot be copied to the device: {error}"
+            ))
+        };
         self.device.sync().map_err(refused)
     }
 

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
-use super::Rwkv7;
+use super::Model;
 use super::linear::{linear_backward, rows, tokens};
-use crate::kernels::loss::{Gradient, cross_entropy};
+use crate::kernels::loss::{Gradient, cross_entropy, cross_entropy_in_halves};
+use crate::kernels::product::reads_halves;
 
 /// Logits that are held at once, as 32-bit numbers: the vocabulary is large,
 /// and so are the logits of every position.
@@ -17,7 +18,7 @@ pub(crate) fn positions_of_a_part(n_vocab: usize) -> usize {
     (MAX_LOGITS / n_vocab.max(1)).max(1)
 }
 
-/// What [`Rwkv7::loss`] is asked for.
+/// What [`Model::loss`] is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LossOptions {
     /// The gradient is that of the summed loss times this; none without it.
@@ -26,7 +27,7 @@ pub struct LossOptions {
     pub l2wrap: bool,
 }
 
-/// What [`Rwkv7::loss`] gives.
+/// What [`Model::loss`] gives.
 #[derive(Debug, Clone)]
 pub struct Loss {
     /// Nats, summed over the positions: `[1]`.
@@ -35,7 +36,7 @@ pub struct Loss {
     pub dx: Option<Tensor<3>>,
 }
 
-impl Rwkv7 {
+impl Model {
     /// The loss of predicting `targets` at the positions `at`, each
     /// `batch_idx * T + t`, of the residual stream `x` [B, T, C] that
     /// [`Self::forward_taped`] gave. No position comes twice.
@@ -57,8 +58,14 @@ impl Rwkv7 {
         let (mut sums, mut gradients) = (Vec::new(), Vec::new());
         for (at, targets) in parts {
             let picked = x.clone().select(0, indices(at, &device));
-            let logits = self.logits(self.ln_out.forward(picked.clone()));
-            let loss = cross_entropy(logits, targets, wanted);
+            // What products alone read may be in 16 bits: the norm, and the gradient.
+            let loss = if reads_halves(&picked, &self.head) {
+                let logits = self.logits(self.ln_out.forward_in_halves(picked.clone()));
+                cross_entropy_in_halves(logits, targets, wanted)
+            } else {
+                let logits = self.logits(self.ln_out.forward(picked.clone()));
+                cross_entropy(logits, targets, wanted)
+            };
             sums.push(loss.losses.sum());
             if let Some((scale, dlogits)) = options.gradient_scale.zip(loss.dlogits) {
                 let dhidden = linear_backward(dlogits, &self.head);

@@ -2,12 +2,14 @@
 //! what the lifted model predicts on the run's training texts, from the run's own S_0.
 //! Other programs load it, in place of S_0 without its branch.
 
+pub mod report;
+
 use std::path::Path;
 use std::time::Instant;
 
+use self::report::{FOLDED, FoldFigures, FoldReport, LIFTED, S0_ALONE};
 use super::batching::{batches_by_length, micro_batches};
 use super::evaluating::summary;
-use super::fold_report::{FOLDED, FoldFigures, FoldReport, LIFTED, S0_ALONE};
 use super::made_from::data_fingerprint;
 use super::run_data::{BenchmarkSet, RunData};
 use super::session::{LoadedModel, Session, tokenizer_of};
@@ -58,9 +60,17 @@ pub enum FoldNews {
         /// Estimated seconds to the last step; none before the first.
         secs_left: Option<f64>,
     },
-    /// Which of the three is scored: the lifted model, S_0 alone, the folded state.
-    Scoring(&'static str),
+    /// One of the three is scored.
+    Scoring {
+        /// Which: the lifted model, S_0 alone or the folded state.
+        of: &'static str,
+        /// Items that are scored, of how many; none where the run has no benchmark.
+        items: Option<(usize, usize)>,
+    },
 }
+
+/// What the lines of the result begin with where a window reads them.
+pub const RESULT_FRONT: &str = "result: ";
 
 /// A plain state in place of a lifted one.
 #[derive(Debug, Clone, PartialEq)]
@@ -245,8 +255,11 @@ impl Folding<'_> {
         of.push((FOLDED, &folded));
         let mut figures = Vec::new();
         for (name, tuned) in of {
-            tell(FoldNews::Scoring(name))?;
-            figures.push(self.figures(name, tuned)?);
+            tell(FoldNews::Scoring {
+                of: name,
+                items: None,
+            })?;
+            figures.push(self.figures(name, tuned, tell)?);
         }
         let report = FoldReport {
             steps,
@@ -279,23 +292,33 @@ impl Folding<'_> {
         Ok(nats / n_tokens.max(1) as f64)
     }
 
-    fn figures(&self, name: &'static str, tuned: &Tuned) -> Result<FoldFigures> {
+    fn figures(
+        &self,
+        name: &'static str,
+        tuned: &Tuned,
+        tell: &mut dyn FnMut(FoldNews) -> Result<()>,
+    ) -> Result<FoldFigures> {
         let LoadedModel { model, device, .. } = self.loaded;
         let start = tuned.start(device);
         let window = self.spec.training.window;
         let loss = self.mean(&mut |batch| text_loss(model, device, &start, batch, window))?;
-        let of_set = |set: &BenchmarkSet| {
+        let mut of_set = |set: &BenchmarkSet| {
             let since = Instant::now();
             let evaluation = evaluate(
                 &mut Runner::with_start(model, device, start.clone(), self.text_start),
                 self.tokenizer,
                 &set.items,
                 &set.options(EvaluationPhase::After),
-                &mut |_, _| Ok(()),
+                &mut |done, total| {
+                    tell(FoldNews::Scoring {
+                        of: name,
+                        items: Some((done, total)),
+                    })
+                },
             )?;
             Ok(summary(&evaluation, since.elapsed().as_secs_f64()))
         };
-        let evaluation = self.data.benchmark.as_ref().map(of_set).transpose()?;
+        let evaluation = self.data.benchmark.as_ref().map(&mut of_set).transpose()?;
         Ok(FoldFigures {
             of: name,
             loss,
@@ -305,5 +328,4 @@ impl Folding<'_> {
 }
 
 #[cfg(test)]
-#[path = "folding_tests.rs"]
 mod tests;

@@ -1,6 +1,6 @@
 //! A state of another program before it is imported: the loss of the model from zero,
 //! from the state as it is and from the state transposed; and the file that is written
-//! when people have seen them.
+//! when the user has seen them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -60,8 +60,8 @@ fn find(
     let evidence = stored.evidence(model, device, &texts)?;
     context.poll(0)?;
     let mut notes: Vec<String> = stored.left_out.iter().cloned().collect();
-    if stored.has_shifts {
-        notes.push("The token shifts in the file are left out; a tuned state has none.".into());
+    if stored.as_stored.has_shifts() {
+        notes.push("The file has token shifts beside S₀; they are used.".into());
     }
     if !is_said {
         notes.push(

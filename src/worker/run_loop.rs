@@ -15,13 +15,13 @@ use super::heads::{ablate, read_lens};
 use super::importing::compare_state;
 use super::loading::load_data;
 use super::made_from::{INPUTS, MadeFrom, check_model_is_there};
+use super::memory::step_memory::{memory_note, settle};
+use super::memory::step_shape::{Longest, step_memory};
 use super::resume;
 use super::run_data::RunData;
 use super::scoring::score;
 use super::session::{LoadedModel, Session};
 use super::snapshot_plan::SnapshotPlan;
-use super::step_memory::{memory_note, settle};
-use super::step_shape::{Longest, step_memory};
 use super::tracer::trace;
 use super::tuning_loop::{Sources, Tuning};
 use crate::error::{Error, Result};
@@ -141,7 +141,8 @@ fn prepare<'a>(
         None => None,
         Some((_, start)) => {
             let leading = spec.data.leading_token;
-            let start = start_state(start, model, device, &tokenizer, leading.in_use())?;
+            let shifts = spec.method.shift_rate().is_some();
+            let start = start_state(start, model, device, &tokenizer, leading.in_use(), shifts)?;
             if let (StartCheck::New { .. }, true) = (check, data.is_small) {
                 let chosen = choose_steps(spec, loaded, &data, &start, context)?;
                 spec.take_steps(chosen.steps);

@@ -1,5 +1,5 @@
 //! A state of another program is compared both ways round on the real worker,
-//! imported the way round that people choose, and started from.
+//! imported the way round that the user chooses, and started from.
 
 use std::path::Path;
 
@@ -29,6 +29,7 @@ fn theirs(folder: &Path) -> (std::path::PathBuf, TunedState) {
         n_head,
         head_size: n,
         layers: (0..n_layer).map(layer).collect(),
+        shifts: None,
     };
     let path = folder.join("theirs.pth");
     let metadata = Metadata::default();

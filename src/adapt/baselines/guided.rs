@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use super::votes::Drawn;
-use super::{Baselines, Measured};
+use super::votes::VoteSamples;
+use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
+use crate::adapt::guide::Guide;
 use crate::adapt::outcome::{Kind, Outcome};
-use crate::adapt::rollout::{Asked, Writing, roll_out};
+use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::votes::{Ballot, majority};
 use crate::bench::FewShot;
 use crate::error::Result;
@@ -18,16 +19,9 @@ impl Baselines<'_> {
     /// The guide's own answers, and combinations of them with the model's.
     pub(super) fn guided(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
-        let is_written = self
-            .questions
-            .first()
-            .is_some_and(|of| of.options().is_empty());
-        if !is_written {
-            return Ok(());
-        }
         let n = self.n_votes();
         let last = format!("guide's answer if it is among {n}");
         if (self.is_known)(&last) {
@@ -63,7 +57,7 @@ impl Baselines<'_> {
     /// The question and the guide's text as if solved before, then the question again.
     fn read_guide(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         const NAME: &str = "the guide's text in front";
@@ -71,7 +65,7 @@ impl Baselines<'_> {
             return Ok(());
         }
         let start = Instant::now();
-        let asked: Vec<Asked> = self
+        let asked: Vec<RolloutPrompt> = self
             .questions
             .iter()
             .map(|question| {
@@ -81,7 +75,7 @@ impl Baselines<'_> {
                     Some(text) => [own.as_slice(), &text.tokens, &own].concat(),
                     None => own,
                 };
-                Asked {
+                RolloutPrompt {
                     state: 0,
                     prompt,
                     seed: 0,
@@ -92,9 +86,7 @@ impl Baselines<'_> {
             group: 1,
             temperature: None,
         };
-        let guide: usize = self
-            .guide
-            .map_or(0, |guide| guide.texts().map(|of| of.n_tokens).sum());
+        let guide = self.guide.map_or(0, Guide::n_tokens);
         let mut cost = Cost::guide(guide);
         let written = roll_out(
             self.engine,
@@ -120,7 +112,7 @@ impl Baselines<'_> {
 
     fn with_guide(
         &self,
-        drawn: &Drawn,
+        drawn: &VoteSamples,
         n: usize,
         name: &str,
         choose: impl Fn(&[Ballot], &str) -> Option<String>,
@@ -145,9 +137,7 @@ impl Baselines<'_> {
             }));
         }
         let valid = n_valid as f64 / right.len().max(1) as f64;
-        let guide: usize = self
-            .guide
-            .map_or(0, |guide| guide.texts().map(|of| of.n_tokens).sum());
+        let guide = self.guide.map_or(0, Guide::n_tokens);
         let cost = drawn.cost(n) + Cost::guide(guide);
         let mut outcome = self.chosen(name, Kind::Baseline, right, valid, cost);
         outcome.secs = drawn.secs;
@@ -158,7 +148,7 @@ impl Baselines<'_> {
     /// nothing.
     pub(super) fn read_state(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         let n = self.spec.baselines.examples;
@@ -210,7 +200,7 @@ impl Baselines<'_> {
             );
         }
         let valid = n_valid as f64 / right.len().max(1) as f64;
-        let cost = Cost::guide(guide.texts().map(|of| of.n_tokens).sum());
+        let cost = Cost::guide(guide.n_tokens());
         Some(self.chosen("the guide itself", Kind::Guide, right, valid, cost))
     }
 

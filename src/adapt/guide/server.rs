@@ -13,15 +13,19 @@ use serde_json::{Value, json};
 use ureq::Agent;
 
 use super::host::{host_of, is_loopback};
+use super::letters::{Likely, likeliest};
 use crate::adapt::spec::{GuideApi, HttpSpec};
 use crate::error::{Error, Result};
 
 /// A reply of more bytes than this is no answer to a question.
 const MAX_REPLY_BYTES: u64 = 4 << 20;
 
+/// How many of the likeliest tokens are asked for: what servers give at most.
+const LIKELIEST: usize = 20;
+
 /// A question as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asking {
+pub(super) struct GuideRequest {
     /// Solved questions, as they stand in front.
     pub examples: String,
     /// The question itself.
@@ -30,16 +34,20 @@ pub(super) struct Asking {
     pub stops: Vec<String>,
     /// Another one asks for another answer.
     pub seed: u64,
+    /// Whether the likeliest tokens are asked for, in which letters may be.
+    pub wants_letters: bool,
 }
 
 /// What came back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Reply {
     pub text: String,
     /// Tokens that the server read and wrote, as it counts them.
     pub n_tokens: usize,
     /// Whether it said how likely its tokens were.
     pub has_logprobs: bool,
+    /// The likeliest tokens at the place of its answer, where they were asked for.
+    pub likeliest: Vec<Likely>,
 }
 
 /// Why nothing came back.
@@ -78,9 +86,8 @@ impl Server {
         let host = host_of(&spec.base_url)?;
         let is_here = is_loopback(&host);
         if !is_here && !spec.allow_remote {
-            let reason = format!(
-                "questions would leave this machine for {host}; set allow_remote: true if they may"
-            );
+            let reason =
+                format!("questions would be sent to {host}; set allow_remote: true to allow this");
             return Err(Error::spec("guide.base_url", reason));
         }
         let key = match &spec.key_env {
@@ -116,7 +123,7 @@ impl Server {
     }
 
     /// Asks once. With `probes` for one token and its probabilities.
-    pub fn ask(&self, asking: &Asking, probes: bool) -> Result<Reply, Failed> {
+    pub fn ask(&self, asking: &GuideRequest, probes: bool) -> Result<Reply, Failed> {
         let (route, body) = self.request(asking, probes);
         let url = format!("{}{route}", self.spec.base_url.trim_end_matches('/'));
         let mut request = self.agent.post(&url).content_type("application/json");
@@ -141,19 +148,19 @@ impl Server {
                 self.host()
             ))),
             429 | 500..=599 | 408 => Err(Failed::ForNow(format!(
-                "{} says status {status}: {}",
+                "{} answered with status {status}: {}",
                 self.host(),
                 line(&text)
             ))),
             _ => Err(Failed::ForGood(format!(
-                "{url} says status {status}: {}",
+                "{url} answered with status {status}: {}",
                 line(&text)
             ))),
         }
     }
 
     /// The route and the body.
-    fn request(&self, asking: &Asking, probes: bool) -> (&'static str, Value) {
+    fn request(&self, asking: &GuideRequest, probes: bool) -> (&'static str, Value) {
         let HttpSpec {
             model,
             temperature,
@@ -161,12 +168,18 @@ impl Server {
             ..
         } = &self.spec;
         let max_tokens = if probes { 1 } else { *max_tokens };
-        let Asking {
+        let GuideRequest {
             examples,
             question,
             stops,
             seed,
+            wants_letters,
         } = asking;
+        let n_likeliest = match (probes, *wants_letters) {
+            (_, true) => Some(LIKELIEST),
+            (true, false) => Some(1),
+            (false, false) => None,
+        };
         let whole = format!("{examples}{question}");
         let form = match examples.is_empty() {
             true => "Answer in the shortest form that is asked for.".to_owned(),
@@ -181,8 +194,8 @@ impl Server {
                     "model": model, "prompt": whole, "max_tokens": max_tokens,
                     "temperature": temperature, "stop": stops, "seed": seed, "stream": false,
                 });
-                if probes {
-                    body["logprobs"] = json!(1);
+                if let Some(n) = n_likeliest {
+                    body["logprobs"] = json!(n);
                 }
                 ("/completions", body)
             }
@@ -194,9 +207,9 @@ impl Server {
                         {"role": "user", "content": question},
                     ],
                 });
-                if probes {
+                if let Some(n) = n_likeliest {
                     body["logprobs"] = json!(true);
-                    body["top_logprobs"] = json!(1);
+                    body["top_logprobs"] = json!(n);
                 }
                 ("/chat/completions", body)
             }
@@ -208,8 +221,9 @@ impl Server {
                         "seed": seed,
                     },
                 });
-                if probes {
+                if let Some(n) = n_likeliest {
                     body["logprobs"] = json!(true);
+                    body["top_logprobs"] = json!(n);
                 }
                 ("/api/generate", body)
             }
@@ -220,9 +234,9 @@ impl Server {
                     "max_output_tokens": max_tokens.max(16), "temperature": temperature,
                     "stream": false,
                 });
-                if probes {
+                if let Some(n) = n_likeliest {
                     body["include"] = json!(["message.output_text.logprobs"]);
-                    body["top_logprobs"] = json!(1);
+                    body["top_logprobs"] = json!(n);
                 }
                 ("/responses", body)
             }
@@ -273,6 +287,7 @@ impl Server {
             text,
             n_tokens: n_tokens as usize,
             has_logprobs,
+            likeliest: likeliest(&value),
         })
     }
 
@@ -333,7 +348,7 @@ mod tests {
             ..HttpSpec::default()
         };
         let refused = |spec: &HttpSpec| Server::new(spec).map(|_| ()).unwrap_err().to_string();
-        assert!(refused(&spec).contains("leave this machine for api.example.com"));
+        assert!(refused(&spec).contains("would be sent to api.example.com"));
         spec.allow_remote = true;
         assert_eq!(
             Server::new(&spec).map_err(|_| ()).unwrap().host(),

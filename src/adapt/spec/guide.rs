@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Objective;
+use crate::data::Benchmark;
 use crate::error::{Error, Result};
 use crate::protocol::run_spec::CheckpointSource;
 
@@ -116,10 +117,13 @@ impl GuideSpec {
     ///
     /// # Errors
     /// [`Error::Spec`] of `guide`.
-    pub(super) fn check(&self, objective: &Objective) -> Result<()> {
+    pub(super) fn check(&self, objective: &Objective, benchmark: Benchmark) -> Result<()> {
         let refuse = |field: &str, reason: String| Err(Error::spec(field, reason));
         let is_local = matches!(self, Self::Local { .. });
-        if objective.needs_probabilities() && !is_local {
+        // Letters are told by their text, whatever a server's tokens are.
+        let has_letters = benchmark == Benchmark::Mmlu;
+        let is_of_letters = has_letters && objective.needs_shares(benchmark);
+        if objective.needs_probabilities() && !is_local && !is_of_letters {
             let reason = format!(
                 "{} needs probabilities in the model's own tokens; choose Local",
                 objective.name()
@@ -127,10 +131,9 @@ impl GuideSpec {
             return refuse("guide", reason);
         }
         match self {
-            Self::Simulated { right } if !(0.0..=1.0).contains(right) => refuse(
-                "guide.right",
-                format!("is a share from 0 to 1, not {right}"),
-            ),
+            Self::Simulated { right } if !(0.0..=1.0).contains(right) => {
+                refuse("guide.right", format!("must be from 0 to 1, is {right}"))
+            }
             Self::Http(http) => {
                 if http.parallel == 0 || http.max_tokens == 0 {
                     let reason = "parallel and max_tokens must be at least 1";

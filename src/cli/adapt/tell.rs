@@ -1,4 +1,4 @@
-//! An adaptation on its way, for people, on the error stream.
+//! An adaptation on its way, for the user, on the error stream.
 
 use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
@@ -15,9 +15,10 @@ const PLAIN: Duration = Duration::from_secs(5);
 /// How often the live line is drawn.
 const LIVE: Duration = Duration::from_millis(100);
 
-/// Tells people, and hears their interrupt.
-pub(super) struct Teller {
+/// Tells the user, and hears an interrupt.
+pub(super) struct AdaptProgress {
     is_one_of_many: bool,
+    format: TableFormat,
     is_quiet: bool,
     is_live: bool,
     has_line: bool,
@@ -26,10 +27,11 @@ pub(super) struct Teller {
     input: Option<Receiver<()>>,
 }
 
-impl Teller {
+impl AdaptProgress {
     pub fn new(is_quiet: bool, is_one_of_many: bool, interrupts: Receiver<()>) -> Self {
         Self {
             is_one_of_many,
+            format: TableFormat::Text,
             is_quiet,
             is_live: stderr().is_terminal(),
             has_line: false,
@@ -42,6 +44,11 @@ impl Teller {
     /// Takes the end of the standard input for an interrupt.
     pub fn end_with_input(&mut self) {
         self.input = Some(end_of_input());
+    }
+
+    /// Prints tables in another format than text.
+    pub fn print_as(&mut self, format: TableFormat) {
+        self.format = format;
     }
 
     fn is_interrupted(&self) -> bool {
@@ -68,7 +75,7 @@ impl Teller {
     /// The result; among many its files are enough.
     pub fn table(&self, table: &Table) {
         if !self.is_one_of_many {
-            print!("{}", table.render(TableFormat::Text));
+            print!("{}", table.render(self.format));
         }
     }
 
@@ -83,7 +90,7 @@ impl Teller {
         }
         match news {
             News::Alive => {}
-            News::Doing(what) => self.say(what),
+            News::Phase(what) => self.say(what),
             News::Figure(outcome) => {
                 let line = format!(
                     "{}: {}, {:.0} tokens a question",

@@ -9,9 +9,10 @@ use crate::cli::output::is_lost;
 use crate::cli::progress::show_read;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
+use crate::kernels::matrix;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
-use crate::model::{ModelConfig, Precision, Rwkv7, mini};
+use crate::model::{Model, ModelConfig, Precision, mini};
 
 /// Where it runs, and where the figures go.
 #[derive(Args)]
@@ -52,7 +53,7 @@ pub(super) struct ModelArguments {
 
 /// Storage of the frozen matrices.
 #[derive(Clone, Copy, ValueEnum)]
-enum Storage {
+pub(super) enum Storage {
     /// 32-bit floats.
     F32,
     /// 16-bit floats with 8 bits of precision.
@@ -63,6 +64,19 @@ enum Storage {
     Int8,
     /// 4 bits and a scale for every 32 numbers.
     Nf4,
+}
+
+impl Storage {
+    /// As matrices of a layer have it.
+    pub fn of_matrices(self) -> matrix::Storage {
+        match self {
+            Self::F32 => matrix::Storage::F32,
+            Self::Bf16 => matrix::Storage::BF16,
+            Self::F16 => matrix::Storage::F16,
+            Self::Int8 => matrix::Storage::Int8,
+            Self::Nf4 => matrix::Storage::NF4,
+        }
+    }
 }
 
 /// A size of model.
@@ -101,13 +115,13 @@ impl ModelArguments {
     }
 
     /// Loads the model and says how long that took.
-    pub fn load(&self, opened: &OpenDevice) -> Result<Rwkv7> {
+    pub fn load(&self, opened: &OpenDevice) -> Result<Model> {
         let checkpoint = self.checkpoint()?;
         let config = ModelConfig::from_checkpoint(&checkpoint)?;
         let precision = self.precision();
         precision.check_device(&config, opened)?;
         let start = Instant::now();
-        let model = Rwkv7::load_stored(&checkpoint, &opened.device, precision, &mut show_read)?;
+        let model = Model::load_stored(&checkpoint, &opened.device, precision, &mut show_read)?;
         println!(
             "{} parameters loaded in {:.2} s",
             config.n_params(),

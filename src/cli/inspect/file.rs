@@ -10,10 +10,10 @@ use super::metadata::{metadata_blocks, metadata_rows};
 use crate::cli::table::table;
 use crate::error::Result;
 use crate::kernels::device::mebibytes;
-use crate::model::ModelConfig;
 use crate::model::checkpoint::{
     Checkpoint, CheckpointFormat, Dialect, TensorDType, content_digits, is_model_folder,
 };
+use crate::model::{Architecture, ModelConfig};
 use crate::persist::known_weights;
 use crate::text_file::Kind;
 use crate::tuning::inspect::state_statistics::layer_statistics;
@@ -88,6 +88,7 @@ fn is_part_of_a_run(checkpoint: &Checkpoint) -> bool {
 fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
     let config = ModelConfig::from_checkpoint(checkpoint)?;
     let ModelConfig {
+        architecture,
         n_layer,
         n_embd,
         n_head,
@@ -104,6 +105,12 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
     let tensors = config.expected_tensors();
     let sizes = tensors.iter().map(|(_, shape)| shape.iter().product());
     let largest: usize = sizes.max().unwrap_or(0);
+    let ranks = match architecture {
+        Architecture::Rwkv7 => format!(
+            "decay {decay_rank}, in-context rate {iclr_rank}, value {value_rank}, gate {gate_rank}"
+        ),
+        Architecture::GatedDeltaNet => "none".into(),
+    };
     let rows = [
         (
             "dimensions",
@@ -111,12 +118,7 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
                 "L{n_layer} C{n_embd} H{n_head} N{head_size}, vocabulary {vocab_size}, ffn {n_ffn}"
             ),
         ),
-        (
-            "ranks",
-            format!(
-                "decay {decay_rank}, in-context rate {iclr_rank}, value {value_rank}, gate {gate_rank}"
-            ),
-        ),
+        ("ranks", ranks),
         ("parameters", grouped(config.n_params())),
         (
             "stored as",
@@ -124,7 +126,10 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
         ),
         (
             "dialect",
-            checkpoint.dialect().map_or("", Dialect::name).into(),
+            match architecture {
+                Architecture::Rwkv7 => checkpoint.dialect().map_or("", Dialect::name).into(),
+                Architecture::GatedDeltaNet => "Hugging Face, fla".into(),
+            },
         ),
         (
             "fingerprint",
@@ -147,7 +152,11 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
             ),
         ),
     ];
-    Ok(listed(checkpoint, "an RWKV-7 model", &rows))
+    let what = match architecture {
+        Architecture::Rwkv7 => "an RWKV-7 model",
+        Architecture::GatedDeltaNet => "a Gated DeltaNet model",
+    };
+    Ok(listed(checkpoint, what, &rows))
 }
 
 fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<String> {
@@ -160,6 +169,10 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         ("a tuned state", Some(stored_orientation(checkpoint, told)?))
     };
     let (Tuned { state, lift, lora }, metadata) = read_tuned(checkpoint.file(), told)?;
+    let n_shifts = state
+        .shifts
+        .as_ref()
+        .map(|_| state.n_layer * state.n_shifts_per_layer());
     let TunedState {
         n_layer,
         n_head,
@@ -188,6 +201,10 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
             content_digits(&checkpoint.fingerprint()).to_owned(),
         ),
     ];
+    if let Some(n_shifts) = n_shifts {
+        let words = format!("of time and channel mixing, {} numbers", grouped(n_shifts));
+        rows.push(("token shifts", words));
+    }
     if let Some(lift) = &lift {
         let [n_layer, _, _, m] = lift.sizes();
         let branches = format!("{:?} in {n_layer} layers, M {m}", lift.kind);
@@ -343,6 +360,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![3.0, 0.0, 0.0, -3.0]],
+            shifts: None,
         };
         let metadata = Metadata {
             spec_ron: Some("// A run.\n(\n  name: \"a\u{1b}\",\n)".into()),

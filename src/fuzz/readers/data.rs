@@ -7,7 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::super::dictionary::{JSON_WORDS, RON_WORDS};
-use super::super::engine::{Reader, feed};
+use super::super::engine::Reader;
+use super::super::feed::feed;
 use super::{check, texts};
 use crate::cli::reads_request;
 use crate::data::{
@@ -59,6 +60,7 @@ fn checked_prompts() {
         "{\"prompt\":\"2+3?\",\"answer\":5}\n{\"id\":1,\"prompt\":\"a\",\"answer\":\"b\"}\n",
         "{\"prompt\":\"a\",\"pattern\":\"(?i)^\\\\s*(yes|no){1,3}[a-z]\\\\b\"}\n",
         "[{\"prompt\":\"a\",\"completion\":\" b\\n\"}]\n",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}\n",
     ]);
     check("checked", seeds, &JSON_WORDS, &|bytes| {
         let Ok(set) = read_checked("a.jsonl", bytes) else {

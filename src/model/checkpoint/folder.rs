@@ -29,6 +29,12 @@ const USUAL: [&str; 4] = [
 /// Endings of files with weights.
 const ENDINGS: [&str; 6] = ["pth", "pt", "safetensors", "st", "gguf", "bin"];
 
+/// What a folder's weights are, in words of its maker.
+const CONFIG: &str = "config.json";
+
+/// `model_type` of Gated DeltaNet, whose reader checks the rest of its configuration.
+const GATED_DELTANET: &str = "gated_deltanet";
+
 /// What stands before a list of files.
 const INDEX_ENDING: &str = ".index.json";
 
@@ -271,7 +277,7 @@ fn read_json(path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// What it says, and that it cannot be run.
 pub(super) fn check_config(folder: &Path) -> Result<()> {
-    let path = folder.join("config.json");
+    let path = folder.join(CONFIG);
     if !path.is_file() {
         return Ok(());
     }
@@ -286,8 +292,21 @@ pub(super) fn check_config(folder: &Path) -> Result<()> {
     }
 }
 
+/// What the `config.json` of a folder says; none where there is none that can be read.
+pub(super) fn config_in(folder: &Path) -> Option<Value> {
+    let path = folder.join(CONFIG);
+    let bytes = path.is_file().then(|| read_json(&path).ok()).flatten()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
 /// The key of a configuration that speaks against the model, and why.
 fn refusal_of(config: &Value) -> Option<(&'static str, String)> {
+    if config
+        .get("model_type")
+        .is_some_and(|it| it == GATED_DELTANET)
+    {
+        return None;
+    }
     let is_set = |key: &str| match config.get(key) {
         None | Some(Value::Null | Value::Bool(false)) => false,
         Some(Value::Array(items)) => !items.is_empty(),
@@ -307,7 +326,7 @@ fn refusal_of(config: &Value) -> Option<(&'static str, String)> {
         }
         if !lower.contains("rwkv") {
             let reason = format!(
-                "is {}, another architecture; Gosling runs RWKV-7 (x070)",
+                "is {}, another architecture; Gosling runs RWKV-7 (x070) and Gated DeltaNet of fla",
                 shown(name)
             );
             return Some(("architectures", reason));
@@ -327,82 +346,4 @@ fn refusal_of(config: &Value) -> Option<(&'static str, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_are_known_by_their_names() {
-        let index = |name| index_beside(name);
-        assert_eq!(
-            index("model-00001-of-00003.safetensors").as_deref(),
-            Some("model.safetensors.index.json")
-        );
-        assert_eq!(
-            index("pytorch_model-00002-of-00002.bin").as_deref(),
-            Some("pytorch_model.bin.index.json")
-        );
-        for other in [
-            "rwkv7-g1k-1.5b-20260930-ctx25600.pth",
-            "a-of-b.pth",
-            "best-of-2.pth",
-            "model-00001-of-00003.gguf",
-        ] {
-            assert_eq!(index(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn an_index_names_files_beside_it_only() {
-        let read = |text: &str| files_of(text.as_bytes());
-        let (file_of, names) =
-            read(r#"{"metadata":{},"weight_map":{"a":"2","b":"1","c":"2"}}"#).unwrap();
-        assert_eq!(names, ["1", "2"]);
-        assert_eq!((file_of["a"], file_of["b"], file_of["c"]), (1, 0, 1));
-        for name in ["../x", "/etc/x", "a/b", "..", "", "C:x", "a\\\\b"] {
-            let error = read(&format!(r#"{{"weight_map":{{"a":"{name}"}}}}"#)).unwrap_err();
-            assert!(
-                error.contains("not in the folder itself"),
-                "{name}: {error}"
-            );
-        }
-        assert!(
-            read(r#"{"weight_map":{}}"#)
-                .unwrap_err()
-                .contains("lists 0")
-        );
-        assert!(read("[1]").unwrap_err().contains("not that of an index"));
-    }
-
-    #[test]
-    fn a_configuration_can_speak_against_the_model() {
-        let refusal = |text: &str| {
-            let config: Value = serde_json::from_str(text).unwrap();
-            refusal_of(&config).map(|(key, _)| key)
-        };
-        for (text, want) in [
-            (
-                r#"{"architectures":["RWKV7ForCausalLM"],"attn":null}"#,
-                None,
-            ),
-            (r#"{"architectures":["Rwkv7ForCausalLM"],"attn":{}}"#, None),
-            (r#"{"architectures":["RwkvForCausalLM"]}"#, None),
-            (r#"{"tie_word_embeddings":false}"#, None),
-            ("[]", None),
-            (
-                r#"{"architectures":["LlamaForCausalLM"]}"#,
-                Some("architectures"),
-            ),
-            (
-                r#"{"architectures":["RwkvHybridForCausalLM"]}"#,
-                Some("architectures"),
-            ),
-            (r#"{"attn":{"layers":[3]}}"#, Some("attn")),
-            (
-                r#"{"tie_word_embeddings":true}"#,
-                Some("tie_word_embeddings"),
-            ),
-        ] {
-            assert_eq!(refusal(text), want, "{text}");
-        }
-    }
-}
+mod tests;

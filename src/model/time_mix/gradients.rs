@@ -1,9 +1,23 @@
-//! Gradients of the recurrence, with those of a branch or without any.
+//! Gradients of a recurrence, with those of a branch or without any.
 
 use burn::tensor::Tensor;
 
+use crate::kernels::wkv7::prepare::Prepared;
 use crate::kernels::wkv7::{DirectGradients, Wkv7Gradients, Wkv7Inputs};
 use crate::model::branch::BranchInputGradients;
+
+/// Gradients that reach the projections.
+pub(super) struct Reaching {
+    /// Of the receptance, [B, T, C].
+    pub(super) r: Tensor<3>,
+    /// Of the gate, [B, T, C].
+    pub(super) gate: Tensor<3>,
+    /// What a branch adds to that of the low-rank part of the in-context learning
+    /// rate, [B, T, C].
+    pub(super) iclr: Option<Tensor<3>>,
+    /// Of what the operator reads.
+    pub(super) prepared: Prepared,
+}
 
 /// The gradients of a recurrence that did not take place.
 pub(super) fn no_gradients(inputs: &Wkv7Inputs) -> Wkv7Gradients {

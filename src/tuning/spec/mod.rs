@@ -10,18 +10,21 @@ use crate::error::{Error, Result};
 mod kind;
 mod lifting;
 mod lora;
+mod of_model;
+mod standard;
 
 pub use crate::data::LossOn;
 pub use kind::MethodKind;
 pub use lifting::{LiftKind, LiftRates, Lifting, PaperLiteralSpec};
 pub use lora::{LoraSpec, LoraTargets};
+pub use standard::{StandardSpec, TunedParts};
 
 /// What is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Method {
     /// Nothing: the untuned model.
     Base,
-    /// S_0 of the chosen layers.
+    /// S_0 of the chosen layers, and their token shifts if wanted.
     Standard(StandardSpec),
     /// The kernel-lifted state beside the plain one, and S_0 if wanted.
     Lifted(LiftSpec),
@@ -209,16 +212,6 @@ impl Default for DecorrelationSpec {
     }
 }
 
-/// Standard state tuning.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct StandardSpec {
-    /// The layers whose S_0 is trained.
-    pub layers: Layers,
-    /// What S_0 starts from.
-    pub start: StartState,
-}
-
 /// A choice of layers.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Layers {
@@ -278,7 +271,7 @@ pub struct TrainingSpec {
     /// Steps between validation losses; 0 never measures it.
     pub validate_every: usize,
     /// At most this many validation examples a check, of a validation set; examples
-    /// that are held out of people's own are all measured.
+    /// that are held out of the user's own are all measured.
     pub validation_limit: Option<usize>,
     /// Make batches of examples of like length, so that less of a step is padding.
     pub group_by_length: bool,

@@ -52,6 +52,20 @@ pub(super) fn setup_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView)
                 examples: 0,
             }),
         );
+        let calls = &mut draft.stops.guide_calls;
+        labelled(
+            ui,
+            "Guided at most",
+            "Questions that the guide is asked; figures of others show what carries over. 0 for all",
+            |ui| {
+                let mut n = calls.unwrap_or(0);
+                let typed = ui.add(DragValue::new(&mut n).range(0..=100_000).speed(1.0));
+                if typed.changed() {
+                    *calls = (n > 0).then_some(n);
+                }
+                typed
+            },
+        );
     } else {
         draft.guide = None;
     }
@@ -199,7 +213,12 @@ const OBJECTIVES: &[(&str, Objective, &str)] = &[
     (
         "Guide, probabilities",
         Objective::Soft { top: None },
-        "The guide's own probabilities along its text; needs a guide in this process",
+        "The guide's own probabilities, along its text or of the options; needs a guide in this process, or for letters a server that gives them",
+    ),
+    (
+        "Guide, log-ratio",
+        Objective::ReverseKl { discount: 0.9 },
+        "Several steps: rewarded by how much likelier the guide finds the model's own tokens; needs a guide in this process",
     ),
     (
         "Guide, divergence",
@@ -241,7 +260,10 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         draft.objective = chosen;
     }
     match &mut draft.objective {
-        Objective::SingleStep { exponent, .. } => {
+        Objective::SingleStep {
+            exponent,
+            estimator,
+        } => {
             let choices = [
                 (Exponent::Auto, "By the base"),
                 (Exponent::Is(0.0), "0, cross entropy"),
@@ -253,6 +275,16 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                 "Exponent",
                 "The gradient of a token counts its probability to this power. 1 is the paper's reward; 0 ends as a copy of the guide",
                 |ui| combo(ui, "exponent", exponent, &choices),
+            );
+            let choices = [
+                (Estimator::Exact, "In closed form"),
+                (Estimator::Sampled { samples: 8 }, "By 8 samples"),
+            ];
+            labelled(
+                ui,
+                "Gradient",
+                "Samples are the policy gradient as it is written down, of exponent 1; their mean is the closed form, and they only add noise",
+                |ui| combo(ui, "estimator", estimator, &choices),
             );
         }
         Objective::Agreement { discount } | Objective::ReverseKl { discount } => {
@@ -284,6 +316,8 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         mode,
         objective,
         baselines,
+        keep_states,
+        stops,
         seed,
         ..
     } = draft;
@@ -338,6 +372,40 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                     .range(0..=10_000)
                     .speed(0.2),
             )
+        },
+    );
+    if *mode == Mode::Item {
+        labelled(
+            ui,
+            "States to keep",
+            "Of the first so many questions, to be looked at as heatmaps beside the base",
+            |ui| ui.add(DragValue::new(keep_states).range(0..=1000).speed(0.2)),
+        );
+    }
+    labelled(
+        ui,
+        "Tokens at most",
+        "Forward-equivalent tokens a question, after which a state stops; 0 for no limit",
+        |ui| {
+            let mut most = stops.budget_tokens.unwrap_or(0.0);
+            let typed = ui.add(DragValue::new(&mut most).range(0.0..=1e7).speed(10.0));
+            if typed.changed() {
+                stops.budget_tokens = (most > 0.0).then_some(most);
+            }
+            typed
+        },
+    );
+    labelled(
+        ui,
+        "Drift at most",
+        "How far a state may go from the base, relative to it; from zero its root mean square; 0 for no limit",
+        |ui| {
+            let mut most = stops.max_drift.unwrap_or(0.0);
+            let typed = ui.add(DragValue::new(&mut most).range(0.0..=100.0).speed(0.01));
+            if typed.changed() {
+                stops.max_drift = (most > 0.0).then_some(most);
+            }
+            typed
         },
     );
     labelled(ui, "Seed", "Fixes every draw", |ui| {

@@ -23,6 +23,7 @@ use crate::ui::dialogs::sampling::view::sampling_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
 use crate::ui::dialogs::state_import::view::import_ui;
 use crate::ui::items::view::items_ui;
+use crate::ui::playground::saving_view::saving_ui;
 use crate::ui::playground::view::playground_ui;
 use crate::ui::runs::details::view::details_ui;
 use crate::ui::runs::labels::labels_ui;
@@ -37,7 +38,7 @@ use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::tabs::{docked_ui, view_menu_ui};
 use crate::ui::shell::log_panel::log_panel_ui;
 use crate::ui::shell::messages::{closing_ui, notices_ui, shortcuts_ui};
-use crate::ui::shell::palette::{Listed, palette_ui};
+use crate::ui::shell::palette::{PaletteContext, palette_ui};
 use crate::ui::shell::state::Shell;
 use crate::ui::shell::status_bar::status_bar_ui;
 use crate::ui::shell::theme::{Appearance, MARGIN, palette};
@@ -237,6 +238,7 @@ impl App {
             || self.runs.editing.is_some()
             || self.runs.details.open.is_some()
             || self.export.open.is_some()
+            || self.playground.saving.open.is_some()
             || self.import.open.is_some()
             || self.mix.open.is_some()
             || self.sampling.open.is_some()
@@ -257,7 +259,8 @@ impl App {
         actions.extend(labels_ui(ctx, &mut self.runs.editing));
         let details = &mut self.runs.details.open;
         actions.extend(details_ui(ctx, details, &self.workspace.store));
-        actions.extend(export_ui(ctx, &mut self.export.open));
+        actions.extend(export_ui(ctx, &mut self.export));
+        actions.extend(saving_ui(ctx, &mut self.playground.saving.open));
         actions.extend(mix_ui(ctx, &mut self.mix.open));
         actions.extend(sampling_ui(ctx, &mut self.sampling));
         let room = self.config.forecast.room(&self.workspace.draft);
@@ -279,7 +282,7 @@ impl App {
         let mut palette = self.shell.palette.take();
         let can_undelete = self.runs.folders.can_undelete();
         let listed = || self.listed();
-        // From the list everything can be chosen, wherever people were.
+        // From the list everything can be chosen, wherever the user was.
         if palette.is_some() {
             let on = self.acts_on(Area::Nowhere, &listed);
             // A path that is not Unicode has no text, and then no field is listed.
@@ -288,7 +291,7 @@ impl App {
                 let name = field_name(&path).into_owned();
                 [path, name, value]
             });
-            let listed = Listed {
+            let listed = PaletteContext {
                 dock: &self.shell.dock,
                 can_undelete,
                 fields: &named.collect::<Vec<_>>(),

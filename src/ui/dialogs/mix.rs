@@ -17,7 +17,7 @@ use crate::ui::shared::background::{Background, Threads};
 pub struct MixTerm {
     /// The run.
     pub run: RunId,
-    /// What people call it.
+    /// What the user calls it.
     pub title: String,
     /// Its folder, which holds the state.
     pub folder: PathBuf,
@@ -29,7 +29,7 @@ pub struct MixTerm {
     pub layers: String,
 }
 
-/// What people are mixing.
+/// What the user is mixing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MixDialog {
     /// Every run that has a state.
@@ -183,6 +183,7 @@ mod tests {
             n_head: 1,
             head_size: 1,
             layers: vec![vec![2.0], vec![4.0]],
+            shifts: None,
         };
         let file = folder.path().join("state.safetensors");
         write_safetensors(&state, &file, &Metadata::default()).unwrap();
