@@ -126,6 +126,7 @@ impl StatePair {
 fn zero_like(state: &TunedState) -> TunedState {
     TunedState {
         layers: state.layers.iter().map(|of| vec![0.0; of.len()]).collect(),
+        shifts: None,
         ..*state
     }
 }

@@ -117,6 +117,7 @@ impl<'a> StateTensors<'a> {
                 stride: None,
                 n_layer: stacked.shape[0],
                 stacked: Some(stacked),
+                names_shifts: false,
                 others: Vec::new(),
             });
         }
