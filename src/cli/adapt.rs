@@ -121,14 +121,17 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     };
     match done {
         Ok(()) => {
-            println!("{}  all of it", shown(&path));
+            println!("{}", tr!("{}  all of it", shown(&path)));
             Ok(ExitCode::SUCCESS)
         }
         Err(Error::Stopped) => {
             teller.clear();
             eprintln!(
-                "gosling: stopped; the same command with --out {} goes on from here",
-                super::quoted(&path)
+                "{}",
+                tr!(
+                    "gosling: stopped; the same command with --out {} goes on from here",
+                    super::quoted(&path)
+                )
             );
             Ok(ExitCode::from(INTERRUPTED))
         }
@@ -157,7 +160,7 @@ fn many(arguments: &AdaptArguments, path: &Path) -> Result<ExitCode> {
         return Err(Error::input(
             path,
             "file",
-            "has no adaptation; each is a line of JSON",
+            tr!("has no adaptation; each is a line of JSON"),
         ));
     }
     let mut teller = Teller::new(arguments.quiet, true, interrupts()?);
@@ -256,7 +259,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
                 solved: task.solved.clone(),
                 examples: *examples,
                 name: match checkpoint {
-                    CheckpointSource::Mini => "the mini model".into(),
+                    CheckpointSource::Mini => tr!("the mini model").into(),
                     CheckpointSource::File(path) => shown(path).to_string(),
                 },
             };
@@ -293,7 +296,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
         guide,
         is_simulated: matches!(spec.guide, Some(GuideSpec::Simulated { .. })),
         metadata: Metadata {
-            method: Some(format!("adapted, {}", spec.objective.name())),
+            method: Some(tr!("adapted, {}", spec.objective.name())),
             template: Some(task.protocol.prompt_format(spec.task.benchmark)),
             ..loaded.metadata()
         },
@@ -320,7 +323,8 @@ fn local_model(spec: &AdaptSpec, loaded: &Loaded) -> Result<Option<Loaded>> {
     };
     let other = load_model(&model, spec.device, state.as_deref(), Some(&loaded.device))?;
     if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint() {
-        let reason = "has another vocabulary than the adapted model; texts of it come over Http";
+        let reason =
+            tr!("has another vocabulary than the adapted model; texts of it come over Http");
         return Err(Error::spec("guide.checkpoint", reason));
     }
     Ok(Some(other))

@@ -89,7 +89,7 @@ impl ModelChoice {
             (&self.model, spec.map(|spec| spec.model.checkpoint))
         {
             if !path.exists() {
-                let reason = format!(
+                let reason = tr!(
                     "the state was tuned for {}, which is missing; name its file with --model",
                     path.display()
                 );
@@ -128,7 +128,10 @@ impl ModelChoice {
             Precision::Auto => {
                 let (halves, room) = (Precision::halves_of(&checkpoint), room_of(self.device));
                 let widest = Precision::widest(&config, halves, room.usable());
-                eprintln!("gosling: weights are stored in {}", widest.name());
+                eprintln!(
+                    "{}",
+                    tr!("gosling: weights are stored in {}", widest.name())
+                );
                 widest
             }
             asked => asked,
@@ -153,7 +156,7 @@ impl ModelChoice {
             };
             return match of_state {
                 Some(tokenizer) => {
-                    let name = "the vocabulary of the state";
+                    let name = tr!("the vocabulary of the state");
                     check_vocabulary(&tokenizer, name, Path::new(&self.name()), n_rows)?;
                     Ok(tokenizer)
                 }
@@ -170,9 +173,13 @@ impl ModelChoice {
             && mark.sha256 != tokenizer.fingerprint()
         {
             eprintln!(
-                "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
-                path.display(),
-                asked.name(tokenizer.vocab_size())
+                "{}",
+                tr!(
+                    "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
+                    path.display(),
+                    asked.name(tokenizer.vocab_size()),
+                    mark
+                )
             );
         }
         Ok(tokenizer)
@@ -195,7 +202,7 @@ impl ModelChoice {
 
     fn name(&self) -> String {
         let name = self.model.as_ref().map(|path| shown(path).to_string());
-        name.unwrap_or_else(|| "the mini model".into())
+        name.unwrap_or_else(|| tr!("the mini model").into())
     }
 }
 
@@ -240,7 +247,7 @@ fn precision(text: &str) -> Result<Precision, String> {
     let is_it = |precision: &Precision| precision.name().eq_ignore_ascii_case(text);
     let mut all = std::iter::once(Precision::Auto).chain(Precision::ALL);
     let found = all.find(is_it);
-    found.ok_or_else(|| "choose auto, f32, bf16, f16, int8 or nf4".into())
+    found.ok_or_else(|| tr!("choose auto, f32, bf16, f16, int8 or nf4").into())
 }
 
 /// A model on its device, and the state that it starts from.
@@ -304,9 +311,12 @@ impl ModelArguments {
                 let is_other = |made_for: &String| !is_same_content(made_for, &fingerprint);
                 if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                     eprintln!(
-                        "gosling: {}: base model: the state was tuned for other weights than {}; results may be worse",
-                        shown(&path),
-                        choice.name()
+                        "{}",
+                        tr!(
+                            "gosling: {}: base model: the state was tuned for other weights than {}; results may be worse",
+                            shown(&path),
+                            choice.name()
+                        )
                     );
                 }
                 let name = format!("{}{}", shown(&path), times(self.alpha));
@@ -352,7 +362,7 @@ impl ModelArguments {
 
     fn read_state(&self) -> Result<Option<ReadState>> {
         if !self.alpha.is_finite() {
-            let reason = format!("must be a number, is {}", self.alpha);
+            let reason = tr!("must be a number, is {}", self.alpha);
             return Err(Error::spec("--alpha", reason));
         }
         let Some(path) = &self.state else {
@@ -383,8 +393,11 @@ impl ModelArguments {
         let stored = StoredState::read(&path, self.orientation, &choice.config()?)?;
         if stored.has_shifts {
             eprintln!(
-                "gosling: {}: the token shifts in the file are left out; a tuned state has none",
-                shown(&path)
+                "{}",
+                tr!(
+                    "gosling: {}: the token shifts in the file are left out; a tuned state has none",
+                    shown(&path)
+                )
             );
         }
         let declared = stored.declared.unwrap_or(Convention::RAW.orientation);
@@ -407,6 +420,6 @@ pub(super) fn times(alpha: f32) -> String {
     if alpha == 1.0 {
         String::new()
     } else {
-        format!(" times {alpha}")
+        tr!(" times {alpha}", alpha)
     }
 }

@@ -113,7 +113,7 @@ impl Hub {
             .filter(|uri| has_scheme(uri))
             .and_then(Uri::host);
         let Some(host) = host else {
-            let reason = format!("\"{endpoint}\" is no address; write https://HOST");
+            let reason = tr!("\"{endpoint}\" is no address; write https://HOST", endpoint);
             return Err(Error::spec(ENDPOINT, reason));
         };
         let patience = Patience {
@@ -149,7 +149,7 @@ impl Hub {
             repository, file, ..
         } = wanted;
         let url = format!("{}/{repository}/resolve/main/{file}", self.endpoint);
-        let no_url = |_| Trouble::ForGood(format!("{url} is no address"));
+        let no_url = |_| Trouble::ForGood(tr!("{url} is no address", url));
         url.parse().map_err(no_url)
     }
 
@@ -211,12 +211,16 @@ impl Hub {
                 return Ok((response, told));
             }
             if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-                let reason = format!("{} leads to {next}, which is not encrypted", host(&url));
+                let reason = tr!(
+                    "{} leads to {next}, which is not encrypted",
+                    host(&url),
+                    next
+                );
                 return Err(Trouble::ForGood(reason));
             }
             url = next;
         }
-        let reason = format!("{} leads from place to place without an end", self.host());
+        let reason = tr!("{} leads from place to place without an end", self.host());
         Err(Trouble::ForGood(reason))
     }
 
@@ -226,15 +230,25 @@ impl Hub {
             repository, file, ..
         } = wanted;
         match status {
-            404 | 410 => Trouble::ForGood(format!(
+            404 | 410 => Trouble::ForGood(tr!(
                 "{host} has no file {file} in {repository}; see {}",
-                wanted.page()
+                wanted.page(),
+                host,
+                file,
+                repository
             )),
-            401 | 403 => Trouble::ForGood(format!(
+            401 | 403 => Trouble::ForGood(tr!(
                 "{host} gives {file} to nobody without a name (status {status}); download it from {}",
-                wanted.page()
+                wanted.page(),
+                host,
+                file,
+                status
             )),
-            _ => Trouble::ForNow(format!("{host} says status {status}; try again later")),
+            _ => Trouble::ForNow(tr!(
+                "{host} says status {status}; try again later",
+                host,
+                status
+            )),
         }
     }
 }
@@ -277,12 +291,12 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 fn host(url: &Uri) -> &str {
-    url.authority().map_or("the server", |of| of.as_str())
+    url.authority().map_or(tr!("the server"), |of| of.as_str())
 }
 
 /// Where an answer leads.
 fn location(from: &Uri, headers: &HeaderMap) -> std::result::Result<Uri, Trouble> {
-    let nowhere = || Trouble::ForGood(format!("{} leads nowhere", host(from)));
+    let nowhere = || Trouble::ForGood(tr!("{} leads nowhere", host(from)));
     let to = text(headers, "location").ok_or_else(nowhere)?;
     let scheme = from.scheme_str().unwrap_or("https");
     let absolute = if let Some(rest) = to.strip_prefix("//") {
@@ -331,17 +345,19 @@ fn failed(url: &Uri, error: &ureq::Error) -> Trouble {
     let host = host(url);
     match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => {
-            Trouble::Unreachable(format!("{host} cannot be reached"))
+            Trouble::Unreachable(tr!("{host} cannot be reached", host))
         }
         ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
-            Trouble::Unreachable(format!("{host} cannot be reached"))
+            Trouble::Unreachable(tr!("{host} cannot be reached", host))
         }
-        ureq::Error::Timeout(of) => Trouble::ForNow(format!("{host} is silent ({of})")),
-        ureq::Error::ConnectProxyFailed(reason) => {
-            Trouble::Unreachable(format!("the proxy does not lead to {host}, {reason}"))
-        }
+        ureq::Error::Timeout(of) => Trouble::ForNow(tr!("{host} is silent ({of})", host, of)),
+        ureq::Error::ConnectProxyFailed(reason) => Trouble::Unreachable(tr!(
+            "the proxy does not lead to {host}, {reason}",
+            host,
+            reason
+        )),
         ureq::Error::InvalidProxyUrl => {
-            Trouble::ForGood("the address of the proxy is none; see HTTPS_PROXY".into())
+            Trouble::ForGood(tr!("the address of the proxy is none; see HTTPS_PROXY").into())
         }
         other => Trouble::ForNow(format!("{host}: {other}")),
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::results::{Metric, Row, SweepResults};
 use super::values::FieldValue;
+use crate::language::in_english;
 use crate::protocol::fields::short_field_name;
 
 impl SweepResults {
@@ -19,7 +20,7 @@ impl SweepResults {
                 .collect();
             let is_number = values.iter().all(|value| value.number().is_some());
             let choices: BTreeSet<&str> = values.iter().map(|value| value.0.as_str()).collect();
-            json!({"name": field, "label": short_field_name(field), "kind": if is_number { "number" } else { "choice" },
+            json!({"name": field, "label": in_english(|| short_field_name(field).into_owned()), "kind": if is_number { "number" } else { "choice" },
                    "is_log": is_number && is_log(values.iter().filter_map(|value| value.number())),
                    "choices": if is_number { Value::Null } else { json!(choices) }})
         };

@@ -73,7 +73,7 @@ fn axis(text: &str) -> Result<Axis> {
     let Some((path, values)) = text.split_once('=') else {
         return Err(Error::spec(
             "--over",
-            format!("`{text}` is no field with values; write path=a,b"),
+            tr!("`{text}` is no field with values; write path=a,b", text),
         ));
     };
     let (mut depth, mut is_quoted) = (0, false);
@@ -95,7 +95,11 @@ fn axis(text: &str) -> Result<Axis> {
 fn combinations(base: &AdaptSpec, axes: &[Axis]) -> Result<Vec<Combination>> {
     let n: usize = axes.iter().map(|axis| axis.values.len()).product();
     if n > MAX_COMBINATIONS {
-        let reason = format!("has {n} combinations; {MAX_COMBINATIONS} at most");
+        let reason = tr!(
+            "has {n} combinations; {MAX_COMBINATIONS} at most",
+            n,
+            MAX_COMBINATIONS
+        );
         return Err(Error::spec("--over", reason));
     }
     let mut all = vec![Combination {

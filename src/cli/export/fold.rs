@@ -28,7 +28,8 @@ pub(super) fn export_folded(
         ..
     } = arguments;
     if *alpha != 1.0 || orientation.is_some() {
-        let reason = "fits a state to the lifted run as it is; leave --alpha and --orientation out";
+        let reason =
+            tr!("fits a state to the lifted run as it is; leave --alpha and --orientation out");
         return Err(Error::spec("--fold", reason));
     }
     // Before the time is spent.
@@ -36,7 +37,7 @@ pub(super) fn export_folded(
         return Err(Error::input(
             output,
             "--output",
-            "exists already; choose another name, or add --force",
+            tr!("exists already; choose another name, or add --force"),
         ));
     }
     let folded = fold(file, options, &mut told())?;
@@ -45,12 +46,15 @@ pub(super) fn export_folded(
     }
     let (report, companion) = export(&folded.state, &folded.metadata, format, output, *force)?;
     println!(
-        "saved {}, {} bytes, read back and equal",
-        shown(&report.path),
-        report.bytes
+        "{}",
+        tr!(
+            "saved {}, {} bytes, read back and equal",
+            shown(&report.path),
+            report.bytes
+        )
     );
     if let Some(companion) = companion {
-        println!("saved {}", companion.words());
+        println!("{}", tr!("saved {}", companion.words()));
     }
     Ok(())
 }
@@ -60,7 +64,7 @@ fn told() -> impl FnMut(FoldNews) -> Result<()> {
     let mut last: Option<Instant> = None;
     move |news| {
         let line = match news {
-            FoldNews::Loading if last.is_none() => "reading the model and the texts".into(),
+            FoldNews::Loading if last.is_none() => tr!("reading the model and the texts").into(),
             FoldNews::Loading => return Ok(()),
             FoldNews::Step {
                 step,
@@ -71,11 +75,16 @@ fn told() -> impl FnMut(FoldNews) -> Result<()> {
                 if step > 0 && last.is_some_and(|last| last.elapsed() < TOLD) {
                     return Ok(());
                 }
-                let left =
-                    secs_left.map_or(String::new(), |secs| format!(", {} left", duration(secs)));
-                format!("step {step} of {steps}, divergence {divergence:.4}{left}")
+                let left = secs_left.map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
+                tr!(
+                    "step {step} of {steps}, divergence {divergence}{left}",
+                    step,
+                    steps,
+                    divergence = format_args!("{divergence:.4}"),
+                    left
+                )
             }
-            FoldNews::Scoring(what) => format!("measuring {what}"),
+            FoldNews::Scoring(what) => tr!("measuring {what}", what),
         };
         last = Some(Instant::now());
         eprintln!("{line}");

@@ -127,7 +127,7 @@ pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
             return Ok(inside);
         }
     }
-    let reason = "is not in the folder; a run that has finished has one";
+    let reason = tr!("is not in the folder; a run that has finished has one");
     Err(Error::input(path, NAME, reason))
 }
 
@@ -207,11 +207,7 @@ pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
         |(n_layer, n_head, size)| format!("{n_layer} layers of {n_head} heads of {size}x{size}");
     Err(Error::spec(
         "state",
-        format!(
-            "has {}, the model {}; it was tuned for another model",
-            said(of_state),
-            said(of_model)
-        ),
+        tr!("has {}, the model {}; it was tuned for another model", said(of_state), said(of_model)),
     ))
 }
 

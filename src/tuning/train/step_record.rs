@@ -272,15 +272,12 @@ impl Pending {
     fn trouble(&self, record: &Record<'_>, limits: Limits) -> Option<String> {
         let place = |idx: usize| {
             let (layer, head) = (self.layers[idx / self.n_head], idx % self.n_head);
-            format!("layer {layer}, head {head}")
+            tr!("layer {layer}, head {head}", layer, head)
         };
         if let Some(largest) = record.literal.map(|numbers| f64::from(numbers[1]))
             && (largest.is_nan() || largest > MAX_LITERAL_STATE)
         {
-            return Some(format!(
-                "the paper's recurrence reached a state of {largest:.3e} while it read the texts; \
-                 a larger gamma, with which fewer kernels fire, may help"
-            ));
+            return Some(tr!("the paper's recurrence reached a state of {largest} while it read the texts; a larger gamma, with which fewer kernels fire, may help", largest = format_args!("{largest:.3e}")));
         }
         let of_lift = record.lift.as_ref().map_or(&[][..], |lift| lift.gradient);
         let total: f32 = record.gradient.iter().chain(of_lift).sum();
@@ -289,14 +286,12 @@ impl Pending {
             let worst = worst(record.gradient).or_else(|| worst(of_lift));
             let of_adapters = record.lora.is_some_and(|lora| !lora[0].is_finite());
             let everything = match of_adapters {
-                true => "the adapters",
-                false => "all heads together",
+                true => tr!("the adapters"),
+                false => tr!("all heads together"),
             };
             let at = worst.map_or_else(|| everything.to_owned(), place);
             let loss = record.scalars[0];
-            return Some(format!(
-                "the gradient of {at} is not finite (loss {loss:.4}); a lower learning rate may help"
-            ));
+            return Some(tr!("the gradient of {at} is not finite (loss {loss}); a lower learning rate may help", at, loss = format_args!("{loss:.4}")));
         }
         let too_large = |squares: &[f32], limit: f64| {
             let roots = squares.iter().map(|square| f64::from(*square).sqrt());
@@ -304,23 +299,15 @@ impl Pending {
             roots.find(|(_, norm)| !norm.is_finite() || *norm > limit)
         };
         if let Some((worst, norm)) = too_large(record.state, limits.state) {
-            return Some(format!(
-                "the state of {} would have norm {norm:.3e}; a lower learning rate may help",
-                place(worst)
-            ));
+            return Some(tr!("the state of {} would have norm {norm}; a lower learning rate may help", place(worst), norm = format_args!("{norm:.3e}")));
         }
         if let Some(lora) = record.lora
             && let Some((_, norm)) = too_large(&lora[1..], limits.lora)
         {
-            return Some(format!(
-                "the adapters would have norm {norm:.3e}; a lower learning_rate_lora may help"
-            ));
+            return Some(tr!("the adapters would have norm {norm}; a lower learning_rate_lora may help", norm = format_args!("{norm:.3e}")));
         }
         let (worst, norm) = too_large(record.lift.as_ref()?.weights, limits.lift)?;
-        Some(format!(
-            "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
-            place(worst)
-        ))
+        Some(tr!("the lifted state of {} would have norm {norm}; a lower learning_rate_lift may help", place(worst), norm = format_args!("{norm:.3e}")))
     }
 }
 

@@ -25,13 +25,13 @@ pub(super) fn results_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut Ad
             legend_ui(ui);
             said_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Figures");
+            group_title(ui, tr!("Figures"));
             figures_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Steps");
+            group_title(ui, tr!("Steps"));
             curves_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Questions");
+            group_title(ui, tr!("Questions"));
             items_ui(ui, shown, settings);
         });
 }
@@ -45,7 +45,7 @@ fn title_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         spec.mode.name()
     );
     if let Some(guide) = &spec.guide {
-        title += &format!(", {}, {} texts", guide.name(), shown.n_guide_texts);
+        title += &tr!(", {}, {} texts", guide.name(), shown.n_guide_texts);
     }
     cut_label(ui, RichText::new(title).strong());
 }
@@ -63,7 +63,7 @@ fn said_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     }
     if let Some(GuideSpec::Simulated { .. }) = shown.spec.guide {
         let warning = palette(ui.visuals()).warning;
-        let text = "Simulated guide: it reads the labels. This is no evidence of anything.";
+        let text = tr!("Simulated guide: it reads the labels. This is no evidence of anything.");
         ui.label(RichText::new(text).color(warning));
     }
     for note in shown.outcomes.iter().flat_map(|of| &of.notes) {
@@ -78,7 +78,14 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         .striped(true)
         .spacing([14.0, 3.0])
         .show(ui, |ui| {
-            for heading in ["", "Accuracy", "Tokens", "Fixed", "Broken", "p"] {
+            for heading in [
+                "",
+                tr!("Accuracy"),
+                tr!("Tokens"),
+                tr!("Fixed"),
+                tr!("Broken"),
+                "p",
+            ] {
                 weak_small(ui, heading);
             }
             ui.end_row();

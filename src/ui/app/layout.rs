@@ -6,6 +6,7 @@ use eframe::egui::{
 };
 
 use super::App;
+use crate::language::Language;
 use crate::persist::spec_file::fields;
 use crate::protocol::event::RunId;
 use crate::protocol::fields::field_name;
@@ -319,16 +320,13 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
             if label.drag_started_by(PointerButton::Primary) {
                 shell.dock.drag(tab, ui.ctx());
             }
-            let hint = format!(
-                "{}. Drag it into the centre to see two views side by side, or right-click for a menu",
-                tab.purpose()
-            );
+            let hint = tr!("{}. Drag it into the centre to see two views side by side, or right-click for a menu", tab.purpose());
             if label.on_hover_text(hint).clicked() {
                 actions.push(Action::Open(tab));
             }
         }
         if !in_menu.is_empty() {
-            ui.menu_button(RichText::new("Views").size(TAB_SIZE), |ui| {
+            ui.menu_button(RichText::new(tr!("Views")).size(TAB_SIZE), |ui| {
                 for &tab in in_menu {
                     let is_shown = shell.dock.shows(tab);
                     let label = ui.selectable_label(is_shown, tab.name());
@@ -340,7 +338,7 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
             });
         }
         let right = from_right(ui, |ui| {
-            if ui.button("?").on_hover_text("Keyboard shortcuts").clicked() {
+            if ui.button("?").on_hover_text(tr!("Keyboard shortcuts")).clicked() {
                 actions.push(Action::ToggleShortcuts);
             }
             let look = ComboBox::from_id_salt("look")
@@ -353,12 +351,21 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
                         actions.push(Action::SetAppearance(appearance));
                     }
                 }
+                ui.separator();
+                let languages = Language::ALL.map(|of| (Some(of), of.name()));
+                let all = [(None, tr!("Language of the system"))];
+                for (language, name) in all.into_iter().chain(languages) {
+                    let is_chosen = shell.language == language;
+                    if ui.selectable_label(is_chosen, name).clicked() {
+                        actions.push(Action::SetLanguage(language));
+                    }
+                }
             });
-            look.response.on_hover_text("Theme");
+            look.response.on_hover_text(tr!("Theme and language"));
             ui.separator();
-            ui.toggle_value(&mut shell.shows_form, "Configuration");
-            ui.toggle_value(&mut shell.shows_log, "Log");
-            ui.toggle_value(&mut shell.shows_runs, "Runs");
+            ui.toggle_value(&mut shell.shows_form, tr!("Configuration"));
+            ui.toggle_value(&mut shell.shows_log, tr!("Log"));
+            ui.toggle_value(&mut shell.shows_runs, tr!("Runs"));
             ui.min_rect().width()
         });
         ui.data_mut(|data| data.insert_temp(right_id(), right));
@@ -391,7 +398,7 @@ fn n_in_row(ui: &Ui) -> usize {
     if all - 2.0 * spacing.item_spacing.x <= room {
         return Tab::ALL.len();
     }
-    room -= width("Views");
+    room -= width(tr!("Views"));
     let fits = |tab: &Tab| {
         room -= width(tab.name());
         room >= 0.0

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::hub::{Got, Hub, PUBLISHED, Pace, Stage, Wanted, download, models_folder};
+use crate::language;
 use crate::ui::shared::background::{Background, Threads};
 
 /// How often a download says how far it is.
@@ -188,7 +189,11 @@ fn told(outcome: &Result<Got>) -> Result<String, String> {
             } else {
                 "saved"
             };
-            Ok(format!("{} {was}; {}", shown(path), checked.words()))
+            Ok(format!(
+                "{} {was}; {}",
+                shown(path),
+                language::text(checked.words())
+            ))
         }
         Err(Error::Stopped) => Ok("Cancelled; the next download continues it".into()),
         Err(error) => Err(error.to_string()),

@@ -66,8 +66,8 @@ pub fn change_mark(change: Change, palette: &Palette) -> (&'static str, Color32)
     match change {
         Change::Fixed => ("fixed", palette.good),
         Change::Broken => ("broken", palette.bad),
-        Change::BothRight => ("correct", palette.weak),
-        Change::BothWrong => ("wrong", palette.weak),
+        Change::BothRight => (tr!("correct"), palette.weak),
+        Change::BothWrong => (tr!("wrong"), palette.weak),
     }
 }
 

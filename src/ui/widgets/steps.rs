@@ -34,7 +34,7 @@ pub fn steps_of_pair_ui(ui: &mut Ui, pair: &EvaluationPair, names: [&str; 2]) {
         return;
     }
     let colour: Color32 = palette(ui.visuals()).accent;
-    let title = RichText::new("Accuracy by the steps of the gold answer").small();
+    let title = RichText::new(tr!("Accuracy by the steps of the gold answer")).small();
     CollapsingHeader::new(title)
         .id_salt("accuracy by steps")
         .default_open(true)

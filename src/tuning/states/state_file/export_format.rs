@@ -32,9 +32,9 @@ pub enum ExportFormat {
 }
 
 /// Why there is no export for llama.cpp, and what works in its place.
-pub const NO_LLAMA_CPP: &str = "There is no export for llama.cpp: it saves and restores no state of \
+pub const NO_LLAMA_CPP: &str = mark!("There is no export for llama.cpp: it saves and restores no state of \
     recurrent models (ggml-org/llama.cpp issues 25913 and 28194), so a state would be ignored. \
-    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM.";
+    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM.");
 
 /// What was written beside a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +49,9 @@ impl Companion {
     /// A sentence for people, without its end.
     pub fn words(&self) -> String {
         match self {
-            Self::Script(path) => format!("{}, which loads it with the rwkv package", shown(path)),
-            Self::Manifest(path, sha256) => format!(
-                "{}; start vLLM with VLLM_RWKV7_STATE_PROFILE_MANIFEST={} and \
-                 VLLM_RWKV7_STATE_PROFILE_MANIFEST_SHA256={sha256}",
-                shown(path),
-                shown(path)
-            ),
+            Self::Script(path) => tr!("{}, which loads it with the rwkv package", shown(path)),
+            Self::Manifest(path, sha256) => tr!("{}; start vLLM with VLLM_RWKV7_STATE_PROFILE_MANIFEST={} and \
+                 VLLM_RWKV7_STATE_PROFILE_MANIFEST_SHA256={sha256}", shown(path), shown(path), sha256),
         }
     }
 }
@@ -118,7 +114,7 @@ pub fn export(
     let path = path.as_ref();
     check_ending(path, format)?;
     if path.exists() && !overwrite {
-        let reason = "exists already; choose another name or overwrite it (--force)";
+        let reason = tr!("exists already; choose another name or overwrite it (--force)");
         return Err(Error::input(path, "file", reason));
     }
     match format {
