@@ -47,7 +47,7 @@ macro_rules! mark {
 pub const LANGUAGE: &str = "GOSLING_LANGUAGE";
 
 /// A language that the program speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Language {
     /// English, as the code has it.
     English,
@@ -58,14 +58,6 @@ pub enum Language {
 impl Language {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::English, Self::Chinese];
-
-    /// Its name in itself.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::English => "English",
-            Self::Chinese => "简体中文",
-        }
-    }
 
     /// The first language of the system that the program speaks; English where it
     /// speaks none of them.

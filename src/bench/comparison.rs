@@ -155,16 +155,29 @@ pub(super) fn check_same(
     let pairs = before.records.iter().zip(&after.records);
     for (idx, (a, b)) in pairs.enumerate() {
         if a.id != b.id {
-            let reason = tr!("different items: number {} is {} in one and {} in the other", idx + 1, a.id, b.id);
+            let reason = tr!(
+                "different items: number {} is {} in one and {} in the other",
+                idx + 1,
+                a.id,
+                b.id
+            );
             return Err(refuse(reason));
         }
         if let Some(what) = difference_of_item(a, b) {
-            return Err(refuse(tr!("item {} has {what} in one and in the other", a.id, what)));
+            return Err(refuse(tr!(
+                "item {} has {what} in one and in the other",
+                a.id,
+                what
+            )));
         }
     }
     if n_before != n_after {
-        let reason = tr!("different items: {n_before} against {n_after}; score both on the same items, or \
-             compare the items that both have with --common", n_before, n_after);
+        let reason = tr!(
+            "different items: {n_before} against {n_after}; score both on the same items, or \
+             compare the items that both have with --common",
+            n_before,
+            n_after
+        );
         return Err(refuse(reason));
     }
     if n_before == 0 {
@@ -201,8 +214,12 @@ fn check_conditions(a: &Conditions, b: &Conditions) -> Result<()> {
     } else if a.max_new_tokens != b.max_new_tokens {
         tr!("lengths of answers")
     } else if a.has_other_leading_token(b) {
-        let reason = tr!("different leading tokens: {a} against {b}; score both in one form with gosling eval \
-             --leading-token", a, b);
+        let reason = tr!(
+            "different leading tokens: {a} against {b}; score both in one form with gosling eval \
+             --leading-token",
+            a,
+            b
+        );
         return Err(Error::spec("comparison", reason));
     } else {
         return Ok(());

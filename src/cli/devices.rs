@@ -19,13 +19,13 @@ pub fn run() {
     ]];
     rows.extend(list_adapters().into_iter().map(row));
     let heading = [
-        "device",
-        "name",
-        "kind",
-        "through",
-        "driver",
-        "largest tensor",
-        "largest buffer",
+        tr!("device"),
+        tr!("name"),
+        tr!("kind"),
+        tr!("through"),
+        tr!("driver"),
+        tr!("largest tensor"),
+        tr!("largest buffer"),
         "f16",
     ];
     print!("{}", table(heading, &rows, &[5, 6]));

@@ -187,16 +187,16 @@ fn print_figures(evaluation: &Evaluation, scored: &Scored, device: &str) {
         );
     }
     for (name, share) in [
-        ("ended", evaluation.ended()),
-        ("extracted", evaluation.extracted()),
+        (tr!("ended"), evaluation.ended()),
+        (tr!("extracted"), evaluation.extracted()),
     ] {
         if let Some(share) = share {
             println!("  {name:<14} {share}");
         }
     }
     for StepAccuracy { n_steps, accuracy } in evaluation.by_steps(Rule::Headline) {
-        let s = if n_steps == 1 { "" } else { "s" };
-        println!("  {:<14} {accuracy}", format!("{n_steps} step{s}"));
+        let steps = tr!("{n} step" | "{n} steps" % n_steps);
+        println!("  {steps:<14} {accuracy}");
     }
     let reported = Reported::of(*benchmark).filter(|_| *protocol != Protocol::Mini);
     if let Some(Reported {

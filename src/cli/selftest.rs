@@ -117,20 +117,20 @@ fn rows(outcomes: &[Outcome]) -> String {
     };
     let rows: Vec<_> = outcomes.iter().map(row).collect();
     let heading = [
-        "check",
-        "largest error in",
-        "error",
-        "bound",
-        "first ms",
+        tr!("check"),
+        tr!("largest error in"),
+        tr!("error"),
+        tr!("bound"),
+        tr!("first ms"),
         "ms",
-        "result",
+        tr!("result"),
     ];
     table(heading, &rows, &[2, 3, 4, 5])
 }
 
 fn result(outcome: &Outcome) -> String {
     match (&outcome.error, outcome.passed, outcome.is_needed) {
-        (None, true, _) => "ok".into(),
+        (None, true, _) => tr!("ok").into(),
         (None, false, true) => tr!("WRONG").into(),
         (None, false, false) => tr!("wrong, but not used").into(),
         (Some(error), _, _) => tr!("FAILED, {error}", error),

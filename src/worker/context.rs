@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use super::control::Control;
 use super::session::{LoadedModel, Session};
-use crate::language::in_english;
 use crate::error::{Error, Result};
+use crate::language::in_english;
 use crate::model::tokenizer::Tokenizer;
 use crate::persist::metrics::MetricRecord;
 use crate::persist::run_folder::RunFolder;

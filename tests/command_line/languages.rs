@@ -96,7 +96,14 @@ fn what_is_wrong_with_input_is_said_in_chinese() {
             &["gosling: 无法", "gone.pth", "没有此文件或文件夹"][..],
         ),
         (
-            &["tune", "--preset", "cpu", "--print-spec", "--set", "training.steps=0"],
+            &[
+                "tune",
+                "--preset",
+                "cpu",
+                "--print-spec",
+                "--set",
+                "training.steps=0",
+            ],
             &["gosling: training.steps: 必须至少为 1，实际为 0"],
         ),
     ] {
@@ -104,7 +111,10 @@ fn what_is_wrong_with_input_is_said_in_chinese() {
         let (_, errors) = texts(&output);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
         for part in parts {
-            assert!(errors.contains(part), "{arguments:?}: no {part} in {errors}");
+            assert!(
+                errors.contains(part),
+                "{arguments:?}: no {part} in {errors}"
+            );
         }
     }
 }

@@ -246,7 +246,13 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
             ]
         })
         .collect();
-    let heading = ["layer", "norm", "max |s|", "mean |s|", "effective rank"];
+    let heading = [
+        tr!("layer"),
+        tr!("norm"),
+        "max |s|",
+        "mean |s|",
+        tr!("effective rank"),
+    ];
     text.push_str(&table(heading, &rows, &[0, 1, 2, 3, 4]));
     Ok(text)
 }

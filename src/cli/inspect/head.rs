@@ -183,14 +183,14 @@ fn matrices(tuned: &Tuned, place: Place, pictures: &mut Pictures<'_>) -> Result<
         pictures.add_matrix(kind.file_name(), place, &matrix)?;
     }
     let heading = [
-        "matrix",
+        tr!("matrix"),
         tr!("size"),
-        "norm",
-        "largest",
-        "mean",
-        "deviation",
-        "effective rank",
-        "condition",
+        tr!("norm"),
+        tr!("largest"),
+        tr!("mean"),
+        tr!("deviation"),
+        tr!("effective rank"),
+        tr!("condition"),
     ];
     text.push_str(&table(heading, &rows, &[1, 2, 3, 4, 5, 6, 7]));
     text.push_str(&details);
@@ -234,15 +234,17 @@ fn detail(text: &mut String, kind: MatrixKind, of: &MatrixStatistics) {
     // Writing to a string cannot fail.
     let _ = writeln!(
         text,
-        "{:<6} singular values {}{more}",
+        "{:<6} {} {}{more}",
         kind.symbol(),
+        tr!("singular values"),
         shown.join(" ")
     );
     let Histogram { limit, counts } = &of.histogram;
     let _ = writeln!(
         text,
-        "{:<6} histogram -{limit:.3} {} {limit:.3}",
+        "{:<6} {} -{limit:.3} {} {limit:.3}",
         kind.symbol(),
+        tr!("histogram"),
         sparkline(counts)
     );
     if of.n_not_finite > 0 {
@@ -294,7 +296,14 @@ fn course(trajectory: &Trajectory, words: &[TokenText]) -> String {
             lifted.unwrap_or("-".into()),
         ]);
     }
-    let heading = ["t", "token", "|S_t|", "change", "effective rank", "|L_t|"];
+    let heading = [
+        "t",
+        tr!("token"),
+        "|S_t|",
+        tr!("change"),
+        tr!("effective rank"),
+        "|L_t|",
+    ];
     let mut text = tr!(
         "the state of layer {}, head {} over the text\n{}",
         trajectory.layer,

@@ -174,7 +174,10 @@ fn rate_field(evidence: &Evidence) -> &'static str {
 
 fn divergence(evidence: &Evidence) -> Option<Diagnosis> {
     let (step, learning_rate) = evidence.divergence?;
-    let advice = tr!("the step at the rate {} was too large; try a third of it", rate(learning_rate));
+    let advice = tr!(
+        "the step at the rate {} was too large; try a third of it",
+        rate(learning_rate)
+    );
     let sign = Sign::Diverged { learning_rate };
     found(sign, step, rate_field(evidence), advice)
 }
@@ -186,7 +189,12 @@ fn worsening(evidence: &Evidence) -> Option<Diagnosis> {
     if loss <= WORSE * first || evidence.divergence.is_some() {
         return None;
     }
-    let advice = tr!("the loss is {loss} where it began with {first}; the rate {} is too large, try a tenth of it", rate(evidence.peak_rate), loss = format_args!("{loss:.3}"), first = format_args!("{first:.3}"));
+    let advice = tr!(
+        "the loss is {loss} where it began with {first}; the rate {} is too large, try a tenth of it",
+        rate(evidence.peak_rate),
+        loss = format_args!("{loss:.3}"),
+        first = format_args!("{first:.3}")
+    );
     let sign = Sign::Worsens { loss, first };
     found(sign, last.step, rate_field(evidence), advice)
 }
@@ -204,7 +212,13 @@ fn overshooting(evidence: &Evidence) -> Option<Diagnosis> {
         .state_norm
         .hypot(last.lift.map_or(0.0, |lift| lift.norm))
         .hypot(last.lora.map_or(0.0, |lora| lora.norm));
-    let advice = tr!("the state has grown to the norm {norm} and the gradient has shrunk to {}% of its largest, while the loss is still {loss}; the rate {} is too large, try a tenth of it", format_args!("{:.1}", 100.0 * gradient), rate(evidence.peak_rate), norm = format_args!("{norm:.3e}"), loss = format_args!("{loss:.3}"));
+    let advice = tr!(
+        "the state has grown to the norm {norm} and the gradient has shrunk to {}% of its largest, while the loss is still {loss}; the rate {} is too large, try a tenth of it",
+        format_args!("{:.1}", 100.0 * gradient),
+        rate(evidence.peak_rate),
+        norm = format_args!("{norm:.3e}"),
+        loss = format_args!("{loss:.3}")
+    );
     let sign = Sign::Overshoots { norm, gradient };
     found(sign, last.step, rate_field(evidence), advice)
 }
@@ -220,7 +234,9 @@ fn dead_gradient(evidence: &Evidence, part: Part) -> Option<Diagnosis> {
         ),
         Part::Z => (
             "method.features.gamma",
-            tr!("no gradient reaches Z; a smaller gamma makes the kernels wider, so that they fire more often"),
+            tr!(
+                "no gradient reaches Z; a smaller gamma makes the kernels wider, so that they fire more often"
+            ),
         ),
         Part::R => (
             "method.decorrelation.rule.lambda",
@@ -245,9 +261,18 @@ fn no_improvement(evidence: &Evidence) -> Option<Diagnosis> {
     let cause = if best > untuned * (1.0 + IMPROVEMENT) {
         tr!("the rate {rate} may be too large, try a third of it", rate)
     } else {
-        tr!("the state hardly moves at the rate {rate}, try ten times as much", rate)
+        tr!(
+            "the state hardly moves at the rate {rate}, try ten times as much",
+            rate
+        )
     };
-    let advice = tr!("no validation beat that of step 0, {best} against {untuned}; {}{cause}, or let gosling find-rate suggest one", reach(evidence), best = format_args!("{best:.4}"), untuned = format_args!("{untuned:.4}"), cause);
+    let advice = tr!(
+        "no validation beat that of step 0, {best} against {untuned}; {}{cause}, or let gosling find-rate suggest one",
+        reach(evidence),
+        best = format_args!("{best:.4}"),
+        untuned = format_args!("{untuned:.4}"),
+        cause
+    );
     let sign = Sign::NoImprovement { best, untuned };
     found(sign, step, rate_field(evidence), advice)
 }
@@ -263,7 +288,11 @@ fn reach(evidence: &Evidence) -> String {
     match (that(true).as_str(), that(false).as_str()) {
         ("", _) => String::new(),
         (reached, "") => tr!("the gradient reaches {reached}, so ", reached),
-        (reached, not) => tr!("the gradient reaches {reached} but not {not}; ", reached, not),
+        (reached, not) => tr!(
+            "the gradient reaches {reached} but not {not}; ",
+            reached,
+            not
+        ),
     }
 }
 
@@ -275,7 +304,12 @@ fn over_fitting(evidence: &Evidence) -> Option<Diagnosis> {
     if !has_improved || trained >= best || seen.n_behind < TURNED || last < RISE * best {
         return None;
     }
-    let advice = tr!("the validation loss has risen since step {best_step}, from {best} to {last}; stop early, or use a lower rate or fewer layers", best_step, best = format_args!("{best:.4}"), last = format_args!("{last:.4}"));
+    let advice = tr!(
+        "the validation loss has risen since step {best_step}, from {best} to {last}; stop early, or use a lower rate or fewer layers",
+        best_step,
+        best = format_args!("{best:.4}"),
+        last = format_args!("{last:.4}")
+    );
     let sign = Sign::OverFits { best_step };
     found(sign, step, "training.early_stopping", advice)
 }
@@ -289,11 +323,20 @@ fn plateau(evidence: &Evidence) -> Option<Diagnosis> {
     if !is_still || !is_early || now < NEARLY_NOTHING {
         return None;
     }
-    let stands = tr!("the loss has been stuck at {now} for {WINDOW} steps", now = format_args!("{now:.3}"), WINDOW);
+    let stands = tr!(
+        "the loss has been stuck at {now} for {WINDOW} steps",
+        now = format_args!("{now:.3}"),
+        WINDOW
+    );
     let (field, advice) = match (lifted(evidence), evidence.activity) {
         (Some(_), Some(activity)) => (
             "method.features.gamma",
-            tr!("{stands}; {}% of the kernels are dead and {}% saturated, another gamma changes which ones fire", format_args!("{:.0}", 100.0 * activity.dead), format_args!("{:.0}", 100.0 * activity.saturated), stands),
+            tr!(
+                "{stands}; {}% of the kernels are dead and {}% saturated, another gamma changes which ones fire",
+                format_args!("{:.0}", 100.0 * activity.dead),
+                format_args!("{:.0}", 100.0 * activity.saturated),
+                stands
+            ),
         ),
         _ => (
             "training.learning_rate",
@@ -313,7 +356,16 @@ impl fmt::Display for Diagnosis {
         } = self;
         match step {
             0 => write!(f, "{}", tr!("{advice} (change {field})", advice, field)),
-            step => write!(f, "{}", tr!("at step {step}, {advice} (change {field})", step, advice, field)),
+            step => write!(
+                f,
+                "{}",
+                tr!(
+                    "at step {step}, {advice} (change {field})",
+                    step,
+                    advice,
+                    field
+                )
+            ),
         }
     }
 }

@@ -33,7 +33,13 @@ pub fn alpha_note(losses: &[AlphaLoss]) -> Option<String> {
     if best.loss >= own.loss {
         return None;
     }
-    Some(tr!("times {} the state has a lower loss on the held-out examples, {} in place of {}; export it with that factor (--alpha {})", best.alpha, format_args!("{:.4}", best.loss), format_args!("{:.4}", own.loss), best.alpha))
+    Some(tr!(
+        "times {} the state has a lower loss on the held-out examples, {} in place of {}; export it with that factor (--alpha {})",
+        best.alpha,
+        format_args!("{:.4}", best.loss),
+        format_args!("{:.4}", own.loss),
+        best.alpha
+    ))
 }
 
 /// The losses that the state of a run has in its file; empty where there are none.

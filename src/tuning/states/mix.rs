@@ -104,7 +104,10 @@ pub fn mix(terms: &[Term]) -> Result<Mix> {
     for term in terms {
         let (file, read) = read(term)?;
         if read.left_behind.is_some() {
-            notes.push(tr!("of {} only S_0 is mixed, without what was trained beside it", file.display()));
+            notes.push(tr!(
+                "of {} only S_0 is mixed, without what was trained beside it",
+                file.display()
+            ));
         }
         let weights = term.weights(read.state.n_layer)?;
         let scaled = weighted(&read.state, &weights);
@@ -124,7 +127,10 @@ pub fn mix(terms: &[Term]) -> Result<Mix> {
         }
     }
     let Some((_, sum)) = sum else {
-        return Err(Error::spec("states", tr!("there are none; name at least one")));
+        return Err(Error::spec(
+            "states",
+            tr!("there are none; name at least one"),
+        ));
     };
     let of_term =
         |term: &Term| json!({ "state": term.state, "weight": term.weight, "layers": term.layers });
@@ -152,7 +158,12 @@ impl Term {
         let mut weights = vec![0.0; n_layer];
         for layer in layers {
             let Some(weight) = weights.get_mut(*layer) else {
-                let reason = tr!("{} has layers 0 to {}, and no layer {layer}", self.state.display(), n_layer - 1, layer);
+                let reason = tr!(
+                    "{} has layers 0 to {}, and no layer {layer}",
+                    self.state.display(),
+                    n_layer - 1,
+                    layer
+                );
                 return Err(Error::spec("layers", reason));
             };
             *weight = self.weight;
@@ -182,9 +193,19 @@ fn check_alike(first: &Path, a: &TunedState, file: &Path, b: &TunedState) -> Res
         return Ok(());
     }
     let words = |of: &TunedState| {
-        tr!("{} layers of {} heads of {}", of.n_layer, of.n_head, of.head_size)
+        tr!(
+            "{} layers of {} heads of {}",
+            of.n_layer,
+            of.n_head,
+            of.head_size
+        )
     };
-    let reason = tr!("has {}, and {} has {}; states of one model can be mixed", words(b), first.display(), words(a));
+    let reason = tr!(
+        "has {}, and {} has {}; states of one model can be mixed",
+        words(b),
+        first.display(),
+        words(a)
+    );
     Err(Error::input(file, "state", reason))
 }
 
@@ -199,11 +220,19 @@ fn agree(
     if let (Some(a), Some(b)) = (&sum.base_fingerprint, &other.base_fingerprint)
         && a != b
     {
-        let reason = tr!("was tuned for other weights than {}; states of one model can be mixed", first.display());
+        let reason = tr!(
+            "was tuned for other weights than {}; states of one model can be mixed",
+            first.display()
+        );
         return Err(Error::input(file, "base model", reason));
     }
     let mut differ = |what: &str| {
-        notes.push(tr!("{} and {} were tuned with another {what}; the mix says that of the first", first.display(), file.display(), what));
+        notes.push(tr!(
+            "{} and {} were tuned with another {what}; the mix says that of the first",
+            first.display(),
+            file.display(),
+            what
+        ));
     };
     if sum.template.is_some() && other.template.is_some() && sum.template != other.template {
         differ(tr!("template"));

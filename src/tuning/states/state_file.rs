@@ -207,7 +207,11 @@ pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
         |(n_layer, n_head, size)| format!("{n_layer} layers of {n_head} heads of {size}x{size}");
     Err(Error::spec(
         "state",
-        tr!("has {}, the model {}; it was tuned for another model", said(of_state), said(of_model)),
+        tr!(
+            "has {}, the model {}; it was tuned for another model",
+            said(of_state),
+            said(of_model)
+        ),
     ))
 }
 

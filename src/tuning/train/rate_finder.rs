@@ -78,11 +78,20 @@ impl RateRange {
     pub fn check(&self) -> Result<()> {
         let Self { first, last, steps } = *self;
         if !(first > 0.0 && last.is_finite() && last > first) {
-            let reason = tr!("rates must rise from above 0, are {first} to {last}", first, last);
+            let reason = tr!(
+                "rates must rise from above 0, are {first} to {last}",
+                first,
+                last
+            );
             return Err(Error::spec("rates", reason));
         }
         if !(MIN_STEPS..=MAX_STEPS).contains(&steps) {
-            let reason = tr!("must be from {MIN_STEPS} to {MAX_STEPS}, is {steps}", MIN_STEPS, MAX_STEPS, steps);
+            let reason = tr!(
+                "must be from {MIN_STEPS} to {MAX_STEPS}, is {steps}",
+                MIN_STEPS,
+                MAX_STEPS,
+                steps
+            );
             return Err(Error::spec("steps", reason));
         }
         Ok(())

@@ -277,7 +277,10 @@ impl Pending {
         if let Some(largest) = record.literal.map(|numbers| f64::from(numbers[1]))
             && (largest.is_nan() || largest > MAX_LITERAL_STATE)
         {
-            return Some(tr!("the paper's recurrence reached a state of {largest} while it read the texts; a larger gamma, with which fewer kernels fire, may help", largest = format_args!("{largest:.3e}")));
+            return Some(tr!(
+                "the paper's recurrence reached a state of {largest} while it read the texts; a larger gamma, with which fewer kernels fire, may help",
+                largest = format_args!("{largest:.3e}")
+            ));
         }
         let of_lift = record.lift.as_ref().map_or(&[][..], |lift| lift.gradient);
         let total: f32 = record.gradient.iter().chain(of_lift).sum();
@@ -291,7 +294,11 @@ impl Pending {
             };
             let at = worst.map_or_else(|| everything.to_owned(), place);
             let loss = record.scalars[0];
-            return Some(tr!("the gradient of {at} is not finite (loss {loss}); a lower learning rate may help", at, loss = format_args!("{loss:.4}")));
+            return Some(tr!(
+                "the gradient of {at} is not finite (loss {loss}); a lower learning rate may help",
+                at,
+                loss = format_args!("{loss:.4}")
+            ));
         }
         let too_large = |squares: &[f32], limit: f64| {
             let roots = squares.iter().map(|square| f64::from(*square).sqrt());
@@ -299,15 +306,26 @@ impl Pending {
             roots.find(|(_, norm)| !norm.is_finite() || *norm > limit)
         };
         if let Some((worst, norm)) = too_large(record.state, limits.state) {
-            return Some(tr!("the state of {} would have norm {norm}; a lower learning rate may help", place(worst), norm = format_args!("{norm:.3e}")));
+            return Some(tr!(
+                "the state of {} would have norm {norm}; a lower learning rate may help",
+                place(worst),
+                norm = format_args!("{norm:.3e}")
+            ));
         }
         if let Some(lora) = record.lora
             && let Some((_, norm)) = too_large(&lora[1..], limits.lora)
         {
-            return Some(tr!("the adapters would have norm {norm}; a lower learning_rate_lora may help", norm = format_args!("{norm:.3e}")));
+            return Some(tr!(
+                "the adapters would have norm {norm}; a lower learning_rate_lora may help",
+                norm = format_args!("{norm:.3e}")
+            ));
         }
         let (worst, norm) = too_large(record.lift.as_ref()?.weights, limits.lift)?;
-        Some(tr!("the lifted state of {} would have norm {norm}; a lower learning_rate_lift may help", place(worst), norm = format_args!("{norm:.3e}")))
+        Some(tr!(
+            "the lifted state of {} would have norm {norm}; a lower learning_rate_lift may help",
+            place(worst),
+            norm = format_args!("{norm:.3e}")
+        ))
     }
 }
 

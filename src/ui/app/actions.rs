@@ -5,6 +5,7 @@ use eframe::egui::containers::panel::PanelState;
 use eframe::egui::{Context, ViewportCommand};
 
 use super::App;
+use crate::ui::compare::paired_rows::Comparisons;
 use crate::error::Result;
 use crate::language::{Language, choose};
 use crate::persist::command_line::command_line;
@@ -230,6 +231,8 @@ impl App {
             Action::SetLanguage(language) => {
                 self.shell.language = language;
                 choose(language.unwrap_or_else(Language::of_system));
+                // Its rows are made of texts.
+                self.compare = Comparisons::default();
             }
             Action::SetAppearance(appearance) => {
                 self.shell.appearance = appearance;

@@ -7,6 +7,7 @@ use super::App;
 use crate::data::{Template, fitting_template};
 use crate::error::Result;
 use crate::format::shown;
+use crate::language::in_english;
 use crate::persist::spec_file::print_commented_spec;
 use crate::protocol::run_spec::{CheckpointSource, DataSource, VocabularySource};
 use crate::runs::RunStore;
@@ -157,7 +158,7 @@ impl App {
             PathFor::Report => {
                 let runs = self.export.take_runs(&self.workspace.store);
                 let svg = |metric| self.tune.svg(metric, &runs, &self.workspace);
-                let page = report(&runs, svg);
+                let page = in_english(|| report(&runs, svg));
                 let saved = tr!("Saved {}", shown(&path));
                 self.workspace
                     .start_quietly(move || page.write(&path).map(|()| Some(saved)));

@@ -352,9 +352,13 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
                     }
                 }
                 ui.separator();
-                let languages = Language::ALL.map(|of| (Some(of), of.name()));
-                let all = [(None, tr!("Language of the system"))];
-                for (language, name) in all.into_iter().chain(languages) {
+                // English as those read it who cannot read the rest.
+                let languages = [
+                    (None, tr!("Language of the system")),
+                    (Some(Language::English), "English"),
+                    (Some(Language::Chinese), tr!("Chinese")),
+                ];
+                for (language, name) in languages {
                     let is_chosen = shell.language == language;
                     if ui.selectable_label(is_chosen, name).clicked() {
                         actions.push(Action::SetLanguage(language));

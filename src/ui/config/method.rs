@@ -59,7 +59,11 @@ fn card_ui(ui: &mut Ui, kind: MethodKind, is_chosen: bool) -> Response {
         color,
         ..TextFormat::default()
     };
-    text.append(language::text(kind.name()), 0.0, format(13.0, colours.strong));
+    text.append(
+        language::text(kind.name()),
+        0.0,
+        format(13.0, colours.strong),
+    );
     text.append("\n", 0.0, format(11.5, colours.weak));
     text.append(adds(kind), 0.0, format(11.5, colours.text));
     let width = ui.available_width();

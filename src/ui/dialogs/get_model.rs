@@ -185,9 +185,9 @@ fn told(outcome: &Result<Got>) -> Result<String, String> {
             ..
         }) => {
             let was = if *was_here {
-                "is here already"
+                tr!("is here already")
             } else {
-                "saved"
+                tr!("saved")
             };
             Ok(format!(
                 "{} {was}; {}",
@@ -195,7 +195,7 @@ fn told(outcome: &Result<Got>) -> Result<String, String> {
                 language::text(checked.words())
             ))
         }
-        Err(Error::Stopped) => Ok("Cancelled; the next download continues it".into()),
+        Err(Error::Stopped) => Ok(tr!("Cancelled; the next download continues it").into()),
         Err(error) => Err(error.to_string()),
     }
 }

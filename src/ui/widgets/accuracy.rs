@@ -34,7 +34,7 @@ fn accuracy(score: &Score) -> Accuracy {
 fn phase_label(phase: EvaluationPhase, summary: &EvaluationSummary) -> String {
     match phase {
         EvaluationPhase::Before => tr!("untuned").into(),
-        EvaluationPhase::FewShot => format!("untuned, {}-shot", summary.few_shot),
+        EvaluationPhase::FewShot => tr!("untuned, {}-shot", summary.few_shot),
         EvaluationPhase::After => tr!("tuned").into(),
     }
 }

@@ -14,9 +14,8 @@ pub fn bars_of(file: &EvaluationFile, rule: Rule) -> Vec<Bar> {
     let groups = file.evaluation.by_steps(rule).into_iter();
     let bar = |StepAccuracy { n_steps, accuracy }| Bar {
         phase: phase_of(file),
-        label: format!(
-            "{n_steps} step{}, n = {}",
-            if n_steps == 1 { "" } else { "s" },
+        label: tr!(
+            "{n} step, n = {}" | "{n} steps, n = {}" % n_steps,
             accuracy.n_items
         ),
         accuracy,

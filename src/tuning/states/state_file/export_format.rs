@@ -32,9 +32,11 @@ pub enum ExportFormat {
 }
 
 /// Why there is no export for llama.cpp, and what works in its place.
-pub const NO_LLAMA_CPP: &str = mark!("There is no export for llama.cpp: it saves and restores no state of \
+pub const NO_LLAMA_CPP: &str = mark!(
+    "There is no export for llama.cpp: it saves and restores no state of \
     recurrent models (ggml-org/llama.cpp issues 25913 and 28194), so a state would be ignored. \
-    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM.");
+    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM."
+);
 
 /// What was written beside a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +52,13 @@ impl Companion {
     pub fn words(&self) -> String {
         match self {
             Self::Script(path) => tr!("{}, which loads it with the rwkv package", shown(path)),
-            Self::Manifest(path, sha256) => tr!("{}; start vLLM with VLLM_RWKV7_STATE_PROFILE_MANIFEST={} and \
-                 VLLM_RWKV7_STATE_PROFILE_MANIFEST_SHA256={sha256}", shown(path), shown(path), sha256),
+            Self::Manifest(path, sha256) => tr!(
+                "{}; start vLLM with VLLM_RWKV7_STATE_PROFILE_MANIFEST={} and \
+                 VLLM_RWKV7_STATE_PROFILE_MANIFEST_SHA256={sha256}",
+                shown(path),
+                shown(path),
+                sha256
+            ),
         }
     }
 }
