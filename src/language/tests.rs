@@ -236,7 +236,7 @@ fn messages_of(file: &[u8]) -> BTreeMap<String, Message> {
         };
         (key, message)
     };
-    catalogue.messages().map(|message| of(message)).collect()
+    catalogue.messages().map(of).collect()
 }
 
 /// What a translator adds to the file for a text.

@@ -64,7 +64,7 @@ fn scrubber_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced, is_o
     let all = traced.words.len();
     let mut at = n_tokens(settings, traced);
     ui.horizontal(|ui| {
-        settings.tokens.ui(ui, "the tokens", &mut at, all);
+        settings.tokens.ui(ui, tr!("the tokens"), &mut at, all);
         let label = ui.label(tr!("Token")).id;
         ui.spacing_mut().slider_width = (ui.available_width() - 170.0).clamp(80.0, 520.0);
         let slider = Slider::new(&mut at, 0..=all).show_value(false);
