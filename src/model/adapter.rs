@@ -119,12 +119,12 @@ pub(super) struct AdapterPass {
     adapters: LayerAdapters,
     /// Whether the backward pass will read what was multiplied.
     keeps: bool,
-    kept: [Option<Kept>; AdapterTarget::ALL.len()],
+    kept: [Option<SavedInput>; AdapterTarget::ALL.len()],
 }
 
 /// What the backward pass of one adapter reads.
 #[derive(Debug, Clone)]
-struct Kept {
+struct SavedInput {
     /// What the matrix multiplied, [B, T, in], in front of `start`.
     x: Tensor<3>,
     start: Start,
@@ -155,7 +155,7 @@ impl AdapterPass {
         let low = product(x.clone(), a, Stored::Transposed, start, Finish::Plain, None);
         let low = low * *scale;
         if self.keeps {
-            self.kept[target as usize] = Some(Kept {
+            self.kept[target as usize] = Some(SavedInput {
                 x: x.clone(),
                 start,
                 low: low.clone(),
@@ -208,7 +208,7 @@ impl AdapterPass {
     /// Numbers that it holds; what stands before a squared ReLU is counted where
     /// channel mixing keeps it.
     pub fn n_values(&self) -> usize {
-        let of = |kept: &Kept| {
+        let of = |kept: &SavedInput| {
             n_values(&kept.low)
                 + match kept.start {
                     Start::SquaredRelu => 0,

@@ -9,12 +9,13 @@ mod tape;
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
 pub(super) use first_value::FirstValue;
-use gradients::{add, no_gradients, only_direct};
+pub(super) use gradients::BlockGradients;
+use gradients::{Reaching, add, no_gradients, only_direct};
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
 
-use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, LayerAdapterGradients, adapted};
-use super::branch::{Branch, BranchGradients, BranchInputs, BranchOutput, BranchTape};
+use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
+use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
 use super::carried::Around;
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
 use crate::kernels::matrix::Matrix;
@@ -386,32 +387,4 @@ impl TimeMix {
             self.gate.lower_backward(dgate),
         ]
     }
-}
-
-/// Gradients that reach the projections.
-struct Reaching {
-    /// Of the receptance, [B, T, C].
-    r: Tensor<3>,
-    /// Of the gate, [B, T, C].
-    gate: Tensor<3>,
-    /// What a branch adds to that of the low-rank part of the in-context learning
-    /// rate, [B, T, C].
-    iclr: Option<Tensor<3>>,
-    /// Of what the operator reads.
-    prepared: Prepared,
-}
-
-/// What the backward pass of a layer gives.
-pub(super) struct BlockGradients {
-    /// Of the initial state of every batch entry, [B, H, N, N].
-    pub state: Tensor<4>,
-    /// Of the branch, where there is one.
-    pub branch: Option<BranchGradients>,
-    /// Of the adapters, where the layer has some.
-    pub adapters: Option<LayerAdapterGradients>,
-    /// Of the stream in front, where the tape continues below, [B, T, C].
-    pub x: Option<Tensor<3>>,
-    /// Of the normalised token before the first, of a window whose tape continues
-    /// below: nothing tuned reaches that of the first layer. [B, C].
-    pub time_shift: Option<Tensor<2>>,
 }

@@ -70,7 +70,7 @@ pub(super) fn load_model(
                 eprintln!(
                     "{}",
                     tr!(
-                        "gosling: {}: base model: the state was tuned for other weights than {file}; it may do harm",
+                        "gosling: {}: base model: the state was tuned for other weights than {file}; results may be worse",
                         shown(&path),
                         file
                     )

@@ -42,7 +42,7 @@ pub struct AdaptView {
     pub program: PathBuf,
     /// What is shown.
     pub shown: Option<ShownAdaptation>,
-    /// What people should know.
+    /// What the user should know.
     pub message: Option<String>,
     running: Option<Process>,
     answers: Background<Result<ShownAdaptation>>,

@@ -5,7 +5,6 @@ use eframe::egui::containers::panel::PanelState;
 use eframe::egui::{Context, ViewportCommand};
 
 use super::App;
-use crate::ui::compare::paired_rows::Comparisons;
 use crate::error::Result;
 use crate::language::{Language, choose};
 use crate::persist::command_line::command_line;
@@ -18,6 +17,7 @@ use crate::runs::run::Run;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
 use crate::tuning::spec::StartState;
+use crate::ui::compare::paired_rows::Comparisons;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::mix::MixDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
@@ -35,7 +35,7 @@ use crate::ui::shell::palette::PaletteState;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::sweep::action::SweepAction;
 use crate::worker::Worker;
-use crate::worker::fitting::apply;
+use crate::worker::memory::fitting::apply;
 
 impl App {
     /// Does what was asked for.
@@ -69,7 +69,7 @@ impl App {
             Action::LookAtData => {
                 let source = workspace.draft.data.source.name();
                 self.data_preview.open(&workspace.draft, source);
-                // People look because of what is said of the data, or changed them.
+                // The user looks because of what is said of the data, or changed them.
                 self.files_changed();
             }
             Action::OpenSampling => self.sampling.open(workspace),

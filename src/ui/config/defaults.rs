@@ -30,14 +30,14 @@ pub struct Defaults {
     /// The language of the words below.
     language: Option<Language>,
     /// By the labels of the fields.
-    known: Vec<(&'static str, Known)>,
+    known: Vec<(&'static str, FieldDefault)>,
     /// The field that the user wants back.
     asked: Cell<Option<&'static str>>,
 }
 
 /// The default of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
+struct FieldDefault {
     /// Whether the draft has something else.
     is_other: bool,
     /// The default as the user sees it; nothing where it has none.
@@ -70,9 +70,9 @@ impl Defaults {
                 true => &mut first,
                 false => &mut like,
             };
-            let mut known = Known::of(field, of, &mut draft);
+            let mut known = FieldDefault::of(field, of, &mut draft);
             if field.path == METHOD {
-                known = Known::of(field, &mut default, &mut draft);
+                known = FieldDefault::of(field, &mut default, &mut draft);
                 // Other methods are no less usual.
                 known.is_other = false;
             }
@@ -96,13 +96,13 @@ impl Defaults {
         self.asked.take()
     }
 
-    fn known(&self, field: &Field) -> Option<&Known> {
+    fn known(&self, field: &Field) -> Option<&FieldDefault> {
         let found = self.known.iter().find(|(label, _)| *label == field.label);
         found.map(|(_, known)| known)
     }
 }
 
-impl Known {
+impl FieldDefault {
     /// The default of a field, which `of` has, beside what the draft has.
     fn of(field: &Field, of: &mut RunSpec, draft: &mut RunSpec) -> Self {
         let words = field.words(of).unwrap_or_default();

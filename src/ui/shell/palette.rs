@@ -38,7 +38,7 @@ struct Entry {
 }
 
 /// What the list is of besides what keys act on.
-pub(crate) struct Listed<'a> {
+pub(crate) struct PaletteContext<'a> {
     /// Where the views stand.
     pub dock: &'a Dock,
     /// Whether deleted runs can be put back.
@@ -54,7 +54,7 @@ pub(crate) fn palette_ui(
     ctx: &Context,
     palette: &mut Option<PaletteState>,
     on: &ActsOn<'_>,
-    listed: &Listed<'_>,
+    listed: &PaletteContext<'_>,
 ) -> Vec<Action> {
     let Some(mut typed) = palette.clone() else {
         return Vec::new();
@@ -149,11 +149,11 @@ fn matches(text: &str, typed: &str) -> bool {
         .all(|word| text.contains(word))
 }
 
-fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
+fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &PaletteContext<'_>) -> Vec<Entry> {
     let ActsOn {
         store, selection, ..
     } = on;
-    let Listed {
+    let PaletteContext {
         dock,
         can_undelete,
         fields,

@@ -76,7 +76,7 @@ impl PictureOf {
 
 /// Where something was drawn.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct PicturePlace {
     pass: u64,
     rect: Rect,
     /// Whether all of it was in sight.
@@ -93,7 +93,7 @@ struct PendingPicture {
 
 /// Says where something is drawn in this frame.
 pub(crate) fn place(ui: &Ui, of: PictureOf, rect: Rect) {
-    let place = Place {
+    let place = PicturePlace {
         pass: ui.ctx().cumulative_pass_nr(),
         rect: rect.intersect(ui.clip_rect()),
         is_whole: ui.clip_rect().expand(1.0).contains_rect(rect),
@@ -102,8 +102,8 @@ pub(crate) fn place(ui: &Ui, of: PictureOf, rect: Rect) {
 }
 
 /// Where something was drawn in this frame or the last.
-fn placed(ctx: &Context, of: PictureOf) -> Option<Place> {
-    let place: Place = ctx.data(|data| data.get_temp(of.id()))?;
+fn placed(ctx: &Context, of: PictureOf) -> Option<PicturePlace> {
+    let place: PicturePlace = ctx.data(|data| data.get_temp(of.id()))?;
     let is_new = place.pass + 2 > ctx.cumulative_pass_nr();
     (is_new && place.rect.is_positive()).then_some(place)
 }

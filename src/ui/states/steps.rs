@@ -25,7 +25,10 @@ pub(super) fn steps_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
             stored.iter().position(|of| *of == step).unwrap_or(0)
         });
         let last = stored.len();
-        let has_moved = look.settings.steps.ui(ui, tr!("the steps"), &mut place, last);
+        let has_moved = look
+            .settings
+            .steps
+            .ui(ui, tr!("the steps"), &mut place, last);
         ui.spacing_mut().slider_width = (ui.available_width() - 190.0).clamp(80.0, 520.0);
         let slider = Slider::new(&mut place, 0..=last).show_value(false);
         let slid = ui.add(slider).labelled_by(label.id).changed();

@@ -48,7 +48,7 @@ pub enum Companion {
 }
 
 impl Companion {
-    /// A sentence for people, without its end.
+    /// A sentence for the user, without its end.
     pub fn words(&self) -> String {
         match self {
             Self::Script(path) => tr!("{}, which loads it with the rwkv package", shown(path)),

@@ -95,7 +95,10 @@ impl Rows {
         settings: &TableSettings,
         sweeps: Sweeps<'_>,
     ) -> Option<Duration> {
-        let wanted = (store.revision(), hash(&(settings, sweeps.n_known, chosen())));
+        let wanted = (
+            store.revision(),
+            hash(&(settings, sweeps.n_known, chosen())),
+        );
         if self.made_of == Some(wanted) {
             return None;
         }
