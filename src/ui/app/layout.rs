@@ -1,12 +1,11 @@
 //! Where the panels stand in the window, and the views between them.
 
 use eframe::egui::{
-    Align, Button, CentralPanel, Color32, ComboBox, FontId, Frame, Id, Layout, Margin, Panel,
-    PointerButton, RichText, ScrollArea, Sense, Ui, vec2,
+    Align, Button, CentralPanel, Color32, FontId, Frame, Id, Layout, Margin, Panel, PointerButton,
+    RichText, ScrollArea, Sense, Ui, vec2,
 };
 
 use super::App;
-use crate::language::Language;
 use crate::persist::spec_file::fields;
 use crate::protocol::event::RunId;
 use crate::protocol::fields::field_name;
@@ -37,11 +36,12 @@ use crate::ui::shell::areas::Area;
 use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::tabs::{docked_ui, view_menu_ui};
 use crate::ui::shell::log_panel::log_panel_ui;
+use crate::ui::shell::look::look_ui;
 use crate::ui::shell::messages::{closing_ui, notices_ui, shortcuts_ui};
 use crate::ui::shell::palette::{PaletteContext, palette_ui};
 use crate::ui::shell::state::Shell;
 use crate::ui::shell::status_bar::status_bar_ui;
-use crate::ui::shell::theme::{Appearance, MARGIN, palette};
+use crate::ui::shell::theme::{MARGIN, palette};
 use crate::ui::states::view::states_ui;
 use crate::ui::sweep::view::sweep_ui;
 use crate::ui::tune::view::tune_ui;
@@ -341,31 +341,7 @@ fn top_ui(ui: &mut Ui, shell: &mut Shell) -> Vec<Action> {
             if ui.button("?").on_hover_text(tr!("Keyboard shortcuts")).clicked() {
                 actions.push(Action::ToggleShortcuts);
             }
-            let look = ComboBox::from_id_salt("look")
-                .width(76.0)
-                .selected_text(shell.appearance.name());
-            let look = look.show_ui(ui, |ui| {
-                for appearance in Appearance::ALL {
-                    let is_chosen = shell.appearance == appearance;
-                    if ui.selectable_label(is_chosen, appearance.name()).clicked() {
-                        actions.push(Action::SetAppearance(appearance));
-                    }
-                }
-                ui.separator();
-                // English as those read it who cannot read the rest.
-                let languages = [
-                    (None, tr!("Language of the system")),
-                    (Some(Language::English), "English"),
-                    (Some(Language::Chinese), tr!("Chinese")),
-                ];
-                for (language, name) in languages {
-                    let is_chosen = shell.language == language;
-                    if ui.selectable_label(is_chosen, name).clicked() {
-                        actions.push(Action::SetLanguage(language));
-                    }
-                }
-            });
-            look.response.on_hover_text(tr!("Theme and language"));
+            actions.extend(look_ui(ui, shell));
             ui.separator();
             ui.toggle_value(&mut shell.shows_form, tr!("Configuration"));
             ui.toggle_value(&mut shell.shows_log, tr!("Log"));
