@@ -199,8 +199,8 @@ impl AdapterPass {
             Start::Plain | Start::Gradient => (x, through),
         };
         gradients[target as usize] = Some(AdapterGradient {
-            a: rows(dlow).transpose().matmul(x),
-            b: rows(dy.clone()).transpose().matmul(rows(kept.low)),
+            a: summed_over_tokens(rows(dlow), x),
+            b: summed_over_tokens(rows(kept.low), rows(dy.clone())).transpose(),
         });
         dx
     }
@@ -217,6 +217,21 @@ impl AdapterPass {
         };
         self.kept.iter().flatten().map(of).sum()
     }
+}
+
+/// The sums over all tokens of `thin` [B T, rank] by `wide` [B T, n]: [rank, n]. With the thin
+/// one in front a GPU cuts the many terms into parts, where a library's product of so few rows
+/// leaves most of it idle.
+fn summed_over_tokens(thin: Tensor<2>, wide: Tensor<2>) -> Tensor<2> {
+    let (start, finish) = (Start::Plain, Finish::Plain);
+    product(
+        thin.transpose(),
+        &Matrix::from(wide),
+        Stored::Plain,
+        start,
+        finish,
+        None,
+    )
 }
 
 /// `y` [B, T, out], what a frozen matrix made of `x` [B, T, in] behind `start`, with
@@ -247,6 +262,11 @@ impl AdaptersBack {
             pass,
             gradients: Default::default(),
         }
+    }
+
+    /// Whether the layer has none.
+    pub fn is_none(&self) -> bool {
+        self.pass.is_none()
     }
 
     /// `onto` [B, T, in], the gradient through a frozen matrix for `dy`

@@ -19,7 +19,7 @@ use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
 use super::carried::Around;
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
 use crate::kernels::matrix::Matrix;
-use crate::kernels::product::Start;
+use crate::kernels::product::{Start, reads_halves};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 use crate::kernels::wkv7::prepare::{Prepare, Prepared, Projections};
 use crate::kernels::wkv7::readout::{Readout, ReadoutInputs};
@@ -108,7 +108,15 @@ impl TimeMix {
     ) -> TimeMixOutput {
         let [n_batch, n_tokens, _] = x.dims();
         let [_, n_head, head_size, _] = state.wkv.dims();
-        let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), state.last);
+        // Without adapters nothing but products reads the mixed tokens.
+        let matrices = [&self.receptance, &self.decay.down, &self.gate.down];
+        let in_halves =
+            adapters.is_none() && matrices.iter().all(|matrix| reads_halves(&x, matrix));
+        let TokenMixOutput { mixed, last } = if in_halves {
+            self.mix.forward_in_halves(x.clone(), state.last)
+        } else {
+            self.mix.forward(x.clone(), state.last)
+        };
         let Projected {
             r,
             gate,
