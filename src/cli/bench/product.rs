@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &ProductArguments) -> Result<()> {
     let opened = arguments.target.open()?;
     let columns = [
         "rows x terms x columns",
-        "matrix",
+        tr!("matrix"),
         "median, us",
         "lower quartile",
         "upper quartile",
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &ProductArguments) -> Result<()> {
         let shape = Cell::text(format!("{m} x {k} x {n}"));
         let how = Cell::text(match stored {
             Stored::Plain => "plain",
-            Stored::Transposed => "transposed",
+            Stored::Transposed => tr!("transposed"),
         });
         let us = on_device.unwrap_or(spread.median);
         let rate = 2.0 * (m * k * n) as f64 / us / 1e6;
@@ -108,7 +108,7 @@ fn parsed(text: &str) -> Result<Case> {
         }),
         Ok(_) | Err(_) => Err(Error::spec(
             "--shape",
-            format!("`{text}` is not M,K,N or M,K,NT"),
+            tr!("`{text}` is not M,K,N or M,K,NT", text),
         )),
     }
 }
@@ -135,7 +135,12 @@ impl Case {
         };
         let wait = || {
             let done = device.sync();
-            done.map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+            done.map_err(|error| {
+                Error::Device(tr!(
+                    "the device failed: {error}",
+                    error = format_args!("{error:?}")
+                ))
+            })
         };
         let calls = || (0..arguments.calls).for_each(|_| call());
         // The first call builds the kernels.
