@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &ProductArguments) -> Result<()> {
     let opened = arguments.target.open()?;
     let columns = [
         "rows x terms x columns",
-        tr!("matrix"),
+        "matrix",
         "median, us",
         "lower quartile",
         "upper quartile",
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &ProductArguments) -> Result<()> {
         let shape = Cell::text(format!("{m} x {k} x {n}"));
         let how = Cell::text(match stored {
             Stored::Plain => "plain",
-            Stored::Transposed => tr!("transposed"),
+            Stored::Transposed => "transposed",
         });
         let us = on_device.unwrap_or(spread.median);
         let rate = 2.0 * (m * k * n) as f64 / us / 1e6;
