@@ -19,7 +19,7 @@ use crate::model::checkpoint::{Checkpoint, TensorDType};
 use crate::model::official_file::{OfficialFormat, write_official};
 use crate::tuning::states::lift_bundle::{Exportable, exportable};
 use crate::tuning::states::state_file::{
-    ExportFormat, Orientation, PthDType, export, left_out, locate_state,
+    ExportFormat, Orientation, PthDType, SHIFTS_NOTE, export, left_out, locate_state,
 };
 use crate::worker::folding::FoldOptions;
 
@@ -69,6 +69,9 @@ pub struct ExportArguments {
     /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
+    /// Stop a fold where the input ends, as a window does that has started it.
+    #[arg(long, hide = true, requires = "fold")]
+    ends_with_input: bool,
 }
 
 /// Writes the file and says what was written, once it has been read back.
@@ -167,6 +170,9 @@ fn export_state(arguments: &ExportArguments, to: ExportFormat) -> Result<()> {
     let Exportable {
         state, metadata, ..
     } = exportable;
+    if state.has_shifts() {
+        eprintln!("gosling: {}", crate::language::text(SHIFTS_NOTE));
+    }
     let (report, companion) = export(&state, &metadata, format, output, *force)?;
     let scale = match times(*alpha).as_str() {
         "" => String::new(),

@@ -92,10 +92,8 @@ pub fn run(arguments: &ImportArguments) -> Result<()> {
     if let Some(left_out) = &stored.left_out {
         print(&format!("{left_out}\n"));
     }
-    if stored.has_shifts {
-        print(tr!(
-            "the token shifts in the file are left out; a tuned state has none\n"
-        ));
+    if stored.as_stored.has_shifts() {
+        print(tr!("the file has token shifts beside S_0; they are used\n"));
     }
     warn_of_other_weights(&stored, &fingerprint);
     let orientation = decided(arguments, &stored, &evidence)?;

@@ -12,14 +12,14 @@ use crate::kernels::device::OpenDevice;
 use crate::model::checkpoint::{Checkpoint, is_same_content};
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{Precision, Rwkv7, TextStart};
+use crate::model::{Model, Precision, TextStart};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::import::{StoredState, is_raw};
-use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::lift_bundle::{read_tuned, read_tuned_for};
 use crate::tuning::states::state_file::sidecar::read_sidecar;
 use crate::tuning::states::state_file::{
-    Convention, Metadata, Orientation, left_out, locate_state,
+    Convention, Metadata, Orientation, declared_orientation, left_out, locate_state,
 };
 
 /// Which model, state and device.
@@ -62,7 +62,7 @@ fn precision(text: &str) -> Result<Precision, String> {
 /// A model on its device, and the state that it starts from.
 pub(super) struct LoadedModel {
     pub device: OpenDevice,
-    pub model: Rwkv7,
+    pub model: Model,
     pub tokenizer: Tokenizer,
     /// The untuned model without one.
     pub start: Option<Start>,
@@ -181,8 +181,17 @@ impl ModelArguments {
         if is_raw(&path)? {
             return self.read_raw_state(path).map(Some);
         }
-        let (tuned, metadata) = read_tuned(&path, self.orientation)?;
-        if let Some(left_out) = left_out(&Checkpoint::open(&path)?) {
+        let file = Checkpoint::open(&path)?;
+        // A file that does not say its order has that of its model's kind.
+        let config = match declared_orientation(&file, self.orientation)? {
+            Some(_) => None,
+            None => self.choice.config().ok(),
+        };
+        let (tuned, metadata) = match config {
+            Some(config) => read_tuned_for(&path, self.orientation, &config)?,
+            None => read_tuned(&path, self.orientation)?,
+        };
+        if let Some(left_out) = left_out(&file) {
             eprintln!("gosling: {}: {left_out}", shown(&path));
         }
         Ok(Some(ReadState {
@@ -200,15 +209,6 @@ impl ModelArguments {
             None => self.choice.clone(),
         };
         let stored = StoredState::read(&path, self.orientation, &choice.config()?)?;
-        if stored.has_shifts {
-            eprintln!(
-                "{}",
-                tr!(
-                    "gosling: {}: the token shifts in the file are left out; a tuned state has none",
-                    shown(&path)
-                )
-            );
-        }
         let declared = stored.declared.unwrap_or(Convention::RAW.orientation);
         Ok(ReadState {
             tuned: stored.oriented(declared).into(),

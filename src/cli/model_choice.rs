@@ -11,7 +11,7 @@ use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open, room_of};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Precision, Rwkv7, mini};
+use crate::model::{Model, ModelConfig, Precision, mini};
 use crate::persist::known_weights;
 use crate::persist::spec_file::parse_spec;
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
@@ -21,8 +21,9 @@ use crate::worker::session::{check_vocabulary, fitting_tokenizer};
 /// Which model and device.
 #[derive(Args, Clone)]
 pub(super) struct ModelChoice {
-    /// An RWKV-7 (x070) model: a file (.pth, .safetensors, .st, .gguf, .bin) or a Hugging
-    /// Face folder; default: the one that the state was tuned for, else the mini model.
+    /// An RWKV-7 (x070) model, a file (.pth, .safetensors, .st, .gguf, .bin) or a Hugging
+    /// Face folder, or the folder of a Gated DeltaNet of fla; default: the one that the state
+    /// was tuned for, else the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
     /// auto, mini, world, or a vocabulary file in the official text format; default:
@@ -46,7 +47,7 @@ fn vocabulary_source(text: &str) -> Result<VocabularySource, Infallible> {
 /// A model on its device.
 pub(super) struct BareModel {
     pub device: OpenDevice,
-    pub model: Rwkv7,
+    pub model: Model,
     pub tokenizer: Tokenizer,
     /// [`Checkpoint::fingerprint`] of its weights.
     pub fingerprint: String,
@@ -129,7 +130,7 @@ impl ModelChoice {
             asked => asked,
         };
         precision.check_device(&config, &device)?;
-        let model = Rwkv7::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
+        let model = Model::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
         Ok(BareModel {
             fingerprint: known_weights::fingerprint(&checkpoint),
             device,

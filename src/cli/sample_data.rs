@@ -37,8 +37,8 @@ const PLAIN: Duration = Duration::from_secs(10);
 #[derive(Args)]
 pub struct SampleDataArguments {
     /// The questions: gsm8k, arc, mmlu or winogrande (their training split), or a file of
-    /// prompts, each with an `answer` (the exact text) or a `pattern` (a regular expression
-    /// that is found in right answers).
+    /// prompts or chats (`prompt` or `messages`), each with an `answer` (the exact text) or a
+    /// `pattern` (a regular expression that is found in right answers).
     #[arg(value_name = "BENCHMARK or FILE")]
     source: Source,
     /// The training file to write; all answers and a description are written beside it.

@@ -31,6 +31,7 @@ pub struct Published {
 const fn shape(n_layer: usize, n_embd: usize, ranks: [usize; 4]) -> ModelConfig {
     let [decay_rank, iclr_rank, value_rank, gate_rank] = ranks;
     ModelConfig {
+        architecture: crate::model::Architecture::Rwkv7,
         n_layer,
         n_embd,
         n_head: n_embd / 64,

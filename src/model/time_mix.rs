@@ -9,7 +9,6 @@ mod tape;
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
 pub(super) use first_value::FirstValue;
-pub(super) use gradients::BlockGradients;
 use gradients::{Reaching, add, no_gradients, only_direct};
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
@@ -18,6 +17,7 @@ use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
 use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
 use super::carried::Around;
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
+use super::pass::{BlockGradients, Keep};
 use crate::kernels::matrix::Matrix;
 use crate::kernels::product::{Start, reads_halves};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
@@ -47,17 +47,6 @@ pub(super) struct TimeMix {
     pub prepare: Prepare,
     /// Group norm and r_k.
     pub readout: Readout,
-}
-
-/// How much of a forward pass the backward pass will read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keep {
-    /// It ends above this layer.
-    Nothing,
-    /// It ends here, at the initial state.
-    State,
-    /// It continues below this layer.
-    Everything,
 }
 
 /// What time mixing carries from one token to the next.

@@ -60,9 +60,17 @@ pub enum FoldNews {
         /// Estimated seconds to the last step; none before the first.
         secs_left: Option<f64>,
     },
-    /// Which of the three is scored: the lifted model, S_0 alone, the folded state.
-    Scoring(&'static str),
+    /// One of the three is scored.
+    Scoring {
+        /// Which: the lifted model, S_0 alone or the folded state.
+        of: &'static str,
+        /// Items that are scored, of how many; none where the run has no benchmark.
+        items: Option<(usize, usize)>,
+    },
 }
+
+/// What the lines of the result begin with where a window reads them.
+pub const RESULT_FRONT: &str = "result: ";
 
 /// A plain state in place of a lifted one.
 #[derive(Debug, Clone, PartialEq)]
@@ -248,8 +256,11 @@ impl Folding<'_> {
         of.push((FOLDED, &folded));
         let mut figures = Vec::new();
         for (name, tuned) in of {
-            tell(FoldNews::Scoring(name))?;
-            figures.push(self.figures(name, tuned)?);
+            tell(FoldNews::Scoring {
+                of: name,
+                items: None,
+            })?;
+            figures.push(self.figures(name, tuned, tell)?);
         }
         let report = FoldReport {
             steps,
@@ -282,23 +293,33 @@ impl Folding<'_> {
         Ok(nats / n_tokens.max(1) as f64)
     }
 
-    fn figures(&self, name: &'static str, tuned: &Tuned) -> Result<FoldFigures> {
+    fn figures(
+        &self,
+        name: &'static str,
+        tuned: &Tuned,
+        tell: &mut dyn FnMut(FoldNews) -> Result<()>,
+    ) -> Result<FoldFigures> {
         let LoadedModel { model, device, .. } = self.loaded;
         let start = tuned.start(device);
         let window = self.spec.training.window;
         let loss = self.mean(&mut |batch| text_loss(model, device, &start, batch, window))?;
-        let of_set = |set: &BenchmarkSet| {
+        let mut of_set = |set: &BenchmarkSet| {
             let since = Instant::now();
             let evaluation = evaluate(
                 &mut Runner::with_start(model, device, start.clone(), self.text_start),
                 self.tokenizer,
                 &set.items,
                 &set.options(EvaluationPhase::After),
-                &mut |_, _| Ok(()),
+                &mut |done, total| {
+                    tell(FoldNews::Scoring {
+                        of: name,
+                        items: Some((done, total)),
+                    })
+                },
             )?;
             Ok(summary(&evaluation, since.elapsed().as_secs_f64()))
         };
-        let evaluation = self.data.benchmark.as_ref().map(of_set).transpose()?;
+        let evaluation = self.data.benchmark.as_ref().map(&mut of_set).transpose()?;
         Ok(FoldFigures {
             of: name,
             loss,

@@ -60,9 +60,8 @@ fn find(
     let evidence = stored.evidence(model, device, &texts)?;
     context.poll(0)?;
     let mut notes: Vec<String> = stored.left_out.iter().cloned().collect();
-    if stored.has_shifts {
-        notes
-            .push(tr!("The token shifts in the file are left out; a tuned state has none.").into());
+    if stored.as_stored.has_shifts() {
+        notes.push(tr!("The file has token shifts beside S₀; they are used.").into());
     }
     if !is_said {
         notes.push(

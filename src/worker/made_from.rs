@@ -12,13 +12,15 @@ use crate::atomic::write_atomic;
 use crate::data::Role;
 use crate::error::{Error, Result};
 use crate::format::shown;
-use crate::model::checkpoint::is_same_content;
+use crate::model::checkpoint::{Checkpoint, is_same_content};
 use crate::model::tokenizer::{Tokenizer, WORLD_FINGERPRINT};
 use crate::persist::run_folder::RunFolder;
 use crate::persist::run_inputs::{Input, RunInputs};
 use crate::protocol::run_spec::{CheckpointSource, RunSpec};
 use crate::tuning::spec::StartState;
-use crate::tuning::states::state_file::{Metadata, VOCABULARY_FILE, VocabularyMark, read_state};
+use crate::tuning::states::state_file::{
+    Metadata, VOCABULARY_FILE, VocabularyMark, state_as_stored,
+};
 
 /// The key of the inputs in a checkpoint.
 pub(super) const INPUTS: &str = "inputs";
@@ -42,6 +44,7 @@ impl MadeFrom {
         let vocabulary = VocabularyMark::new(name, tokenizer);
         let data = data_fingerprint(run_data);
         let metadata = Metadata {
+            architecture: loaded.model.config().architecture,
             base_fingerprint: Some(loaded.fingerprint.clone()),
             base_model: Some(loaded.file.clone()),
             vocabulary: Some(vocabulary.clone()),
@@ -152,7 +155,8 @@ impl MadeFrom {
             StartState::Zero | StartState::Text(_) => return Ok(()),
             StartState::File(path) => path,
         };
-        let (_, of_start) = read_state(path, None)?;
+        // What way round its numbers are is not asked here.
+        let (_, of_start) = state_as_stored(&Checkpoint::open(path)?)?;
         let shown = shown(path);
         match &of_start.base_fingerprint {
             None => notes.push(tr!(

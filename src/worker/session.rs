@@ -12,7 +12,7 @@ use crate::kernels::device::{self, DeviceChoice, DeviceLimits, OpenDevice};
 use crate::language;
 use crate::model::checkpoint::{Checkpoint, stamp};
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Rwkv7, mini};
+use crate::model::{Model, ModelConfig, mini};
 use crate::persist::known_weights;
 use crate::protocol::event::{DeviceEvent, Event};
 use crate::protocol::run_spec::{
@@ -50,7 +50,7 @@ pub(super) struct Session {
 /// A model that is ready to compute.
 pub(super) struct LoadedModel {
     pub device: Device,
-    pub model: Rwkv7,
+    pub model: Model,
     /// The checkpoint's file name.
     pub file: String,
     pub fingerprint: String,
@@ -223,7 +223,7 @@ fn load_model(
         Vec::new()
     };
     let start = Instant::now();
-    let model = Rwkv7::load_stored(checkpoint, &device, precision, &mut |read| {
+    let model = Model::load_stored(checkpoint, &device, precision, &mut |read| {
         report(Event::Device(DeviceEvent::Loading { read }))
     })?;
     let config = model.config();

@@ -113,7 +113,11 @@ fn n_numbers(method: &Method, model: &ModelConfig) -> u64 {
     let of_state = (model.n_layer * per_layer) as u64;
     let of_branch = method.lifting().map(|of| branch_numbers(&of, model));
     let of_lora = method.lora().map(|of| of.n_parameters(model));
-    of_state + of_branch.unwrap_or(0) + of_lora.unwrap_or(0) as u64
+    let n_shifts = match method.shift_rate() {
+        Some(_) => 2 * model.n_layer * model.n_embd,
+        None => 0,
+    };
+    of_state + n_shifts as u64 + of_branch.unwrap_or(0) + of_lora.unwrap_or(0) as u64
 }
 
 /// Z and the support vectors, gamma, write gates, R and the mean.

@@ -17,6 +17,7 @@ mod data_look;
 mod docking;
 mod fixtures;
 mod flows;
+mod folding;
 mod form;
 mod getting;
 mod importing;

@@ -14,17 +14,17 @@ use crate::format::shown;
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::model::checkpoint::Checkpoint;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{LeadingToken, ModelConfig, Rwkv7, TextStart, mini as mini_model};
+use crate::model::{LeadingToken, Model, ModelConfig, TextStart, mini as mini_model};
 use crate::protocol::run_spec::{CheckpointSource, ModelSpec};
 use crate::tuning::method::tuned::Tuned;
-use crate::tuning::states::lift_bundle::read_tuned;
+use crate::tuning::states::lift_bundle::read_tuned_for;
 use crate::tuning::states::state_file::{Metadata, TunedState, VocabularyMark, locate_state};
 use crate::worker::session::fitting_tokenizer;
 
 /// A model and the state that it starts from.
 pub(super) struct Loaded {
     pub device: OpenDevice,
-    pub model: Rwkv7,
+    pub model: Model,
     pub tokenizer: Tokenizer,
     pub base: Tuned,
     /// What texts begin with behind the base.
@@ -60,7 +60,7 @@ pub(super) fn load_model(
         None => (Tuned::from(TunedState::zero(&config)), None),
         Some(path) => {
             let path = locate_state(path)?;
-            let (tuned, metadata) = read_tuned(&path, None)?;
+            let (tuned, metadata) = read_tuned_for(&path, None, &config)?;
             tuned
                 .check_fits(&config)
                 .map_err(|error| error.at_file(&path))?;
@@ -84,7 +84,7 @@ pub(super) fn load_model(
         None => open(device)?,
     };
     spec.precision.check_device(&config, &device)?;
-    let model = Rwkv7::load_stored(&checkpoint, &device.device, spec.precision, &mut show_read)?;
+    let model = Model::load_stored(&checkpoint, &device.device, spec.precision, &mut show_read)?;
     Ok(Loaded {
         fingerprint: checkpoint.fingerprint(),
         vocabulary: spec.vocabulary.name(tokenizer.vocab_size()),
@@ -103,6 +103,7 @@ impl Loaded {
     /// What a state that comes of it says of itself.
     pub fn metadata(&self) -> Metadata {
         Metadata {
+            architecture: self.model.config().architecture,
             base_fingerprint: Some(self.fingerprint.clone()),
             base_model: Some(self.file.clone()),
             vocabulary: Some(VocabularyMark {

@@ -18,6 +18,7 @@ const LIVE: Duration = Duration::from_millis(100);
 /// Tells the user, and hears an interrupt.
 pub(super) struct AdaptProgress {
     is_one_of_many: bool,
+    format: TableFormat,
     is_quiet: bool,
     is_live: bool,
     has_line: bool,
@@ -30,6 +31,7 @@ impl AdaptProgress {
     pub fn new(is_quiet: bool, is_one_of_many: bool, interrupts: Receiver<()>) -> Self {
         Self {
             is_one_of_many,
+            format: TableFormat::Text,
             is_quiet,
             is_live: stderr().is_terminal(),
             has_line: false,
@@ -42,6 +44,11 @@ impl AdaptProgress {
     /// Takes the end of the standard input for an interrupt.
     pub fn end_with_input(&mut self) {
         self.input = Some(end_of_input());
+    }
+
+    /// Prints tables in another format than text.
+    pub fn print_as(&mut self, format: TableFormat) {
+        self.format = format;
     }
 
     fn is_interrupted(&self) -> bool {
@@ -68,7 +75,7 @@ impl AdaptProgress {
     /// The result; among many its files are enough.
     pub fn table(&self, table: &Table) {
         if !self.is_one_of_many {
-            print!("{}", table.render(TableFormat::Text));
+            print!("{}", table.render(self.format));
         }
     }
 

@@ -8,7 +8,7 @@ use super::report::{Spread, report};
 use super::target::{ModelArguments, TargetArguments, check_counts};
 use crate::error::{Error, Result};
 use crate::kernels::device::copy_rate::copy_rate;
-use crate::model::Rwkv7;
+use crate::model::Model;
 use crate::model::state::ModelState;
 use crate::report::{Cell, Table};
 
@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
         .storage_of("emb.weight", &shape)
         .n_bytes(shape[0] * shape[1]);
     let weights = precision.weight_bytes(config) - embedding as u64;
-    let state = config.n_layer * config.n_embd * config.head_size * size_of::<f32>();
+    let state = config.n_layer * config.head_channels() * config.head_size * size_of::<f32>();
     let rate = copy_rate(&opened.device);
     let columns = [
         "texts",
@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
 }
 
 /// Milliseconds of a token of every text, with its number read back.
-fn time(model: &Rwkv7, device: &Device, batch: usize, tokens: usize) -> Result<Spread> {
+fn time(model: &Model, device: &Device, batch: usize, tokens: usize) -> Result<Spread> {
     let mut state = ModelState::zero(model.config(), batch, device);
     let mut ids = Tensor::<2, Int>::zeros([batch, 1], device);
     let mut write = || {

@@ -235,6 +235,7 @@ impl StepArguments {
                 precision: self.model.precision(),
                 branch: BranchShape::of(&self.method()),
                 adapters: AdapterShape::of(&self.method()),
+                token_shifts: self.method().shift_rate().is_some(),
             },
         );
         let columns = [

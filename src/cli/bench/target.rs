@@ -12,7 +12,7 @@ use crate::kernels::device::{DeviceChoice, OpenDevice, open};
 use crate::kernels::matrix;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
-use crate::model::{ModelConfig, Precision, Rwkv7, mini};
+use crate::model::{Model, ModelConfig, Precision, mini};
 
 /// Where it runs, and where the figures go.
 #[derive(Args)]
@@ -123,13 +123,13 @@ impl ModelArguments {
     }
 
     /// Loads the model and says how long that took.
-    pub fn load(&self, opened: &OpenDevice) -> Result<Rwkv7> {
+    pub fn load(&self, opened: &OpenDevice) -> Result<Model> {
         let checkpoint = self.checkpoint()?;
         let config = ModelConfig::from_checkpoint(&checkpoint)?;
         let precision = self.precision();
         precision.check_device(&config, opened)?;
         let start = Instant::now();
-        let model = Rwkv7::load_stored(&checkpoint, &opened.device, precision, &mut show_read)?;
+        let model = Model::load_stored(&checkpoint, &opened.device, precision, &mut show_read)?;
         println!(
             "{}",
             tr!(

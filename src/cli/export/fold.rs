@@ -3,15 +3,20 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
+
 use super::ExportArguments;
+use crate::cli::follow::end_of_input;
 use crate::cli::progress::duration;
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::tuning::states::state_file::{ExportFormat, export};
-use crate::worker::folding::{FoldNews, FoldOptions, fold};
+use crate::worker::folding::{FoldNews, FoldOptions, RESULT_FRONT, fold};
 
-/// How often a line about the steps of a fold is written.
+/// How often a line about the steps of a fold is written; for a window, which shows the
+/// last one.
 const TOLD: Duration = Duration::from_secs(5);
+const SHOWN: Duration = Duration::from_millis(200);
 
 /// Writes the plain state that comes closest to a lifted one.
 pub(super) fn export_folded(
@@ -40,29 +45,40 @@ pub(super) fn export_folded(
             tr!("exists already; choose another name, or add --force"),
         ));
     }
-    let folded = fold(file, options, &mut told())?;
-    for line in folded.report.lines() {
+    let ends_with_input = arguments.ends_with_input;
+    let input = ends_with_input.then(end_of_input);
+    let folded = fold(file, options, &mut told(input))?;
+    let say = |line: &str| {
         println!("{line}");
+        if ends_with_input {
+            eprintln!("{RESULT_FRONT}{line}");
+        }
+    };
+    for line in folded.report.lines() {
+        say(&line);
     }
     let (report, companion) = export(&folded.state, &folded.metadata, format, output, *force)?;
-    println!(
-        "{}",
-        tr!(
-            "saved {}, {} bytes, read back and equal",
-            shown(&report.path),
-            report.bytes
-        )
-    );
+    say(&tr!(
+        "saved {}, {} bytes, read back and equal",
+        shown(&report.path),
+        report.bytes
+    ));
     if let Some(companion) = companion {
-        println!("{}", tr!("saved {}", companion.words()));
+        say(&tr!("saved {}", companion.words()));
     }
     Ok(())
 }
 
-/// Tells how far a fold is, on the error stream and not too often.
-fn told() -> impl FnMut(FoldNews) -> Result<()> {
+/// Tells how far a fold is, on the error stream and not too often. Where a window has
+/// started it, the end of `input` ends it.
+fn told(input: Option<Receiver<()>>) -> impl FnMut(FoldNews) -> Result<()> {
     let mut last: Option<Instant> = None;
+    let often = if input.is_some() { SHOWN } else { TOLD };
     move |news| {
+        if input.as_ref().is_some_and(|input| input.try_recv().is_ok()) {
+            return Err(Error::Stopped);
+        }
+        let is_soon = last.is_some_and(|last| last.elapsed() < often);
         let line = match news {
             FoldNews::Loading if last.is_none() => tr!("reading the model and the texts").into(),
             FoldNews::Loading => return Ok(()),
@@ -72,7 +88,7 @@ fn told() -> impl FnMut(FoldNews) -> Result<()> {
                 divergence,
                 secs_left,
             } => {
-                if step > 0 && last.is_some_and(|last| last.elapsed() < TOLD) {
+                if step > 0 && is_soon {
                     return Ok(());
                 }
                 let left = secs_left.map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
@@ -84,7 +100,12 @@ fn told() -> impl FnMut(FoldNews) -> Result<()> {
                     left
                 )
             }
-            FoldNews::Scoring(what) => tr!("measuring {what}", what),
+            FoldNews::Scoring { of, items: None } => tr!("measuring {of}", of),
+            FoldNews::Scoring { .. } if is_soon => return Ok(()),
+            FoldNews::Scoring {
+                of,
+                items: Some((done, total)),
+            } => tr!("measuring {of}, {done} of {total} items", of, done, total),
         };
         last = Some(Instant::now());
         eprintln!("{line}");

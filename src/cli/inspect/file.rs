@@ -10,10 +10,10 @@ use super::metadata::{metadata_blocks, metadata_rows};
 use crate::cli::table::table;
 use crate::error::Result;
 use crate::kernels::device::mebibytes;
-use crate::model::ModelConfig;
 use crate::model::checkpoint::{
     Checkpoint, CheckpointFormat, Dialect, TensorDType, content_digits, is_model_folder,
 };
+use crate::model::{Architecture, ModelConfig};
 use crate::persist::known_weights;
 use crate::text_file::Kind;
 use crate::tuning::inspect::state_statistics::layer_statistics;
@@ -88,6 +88,7 @@ fn is_part_of_a_run(checkpoint: &Checkpoint) -> bool {
 fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
     let config = ModelConfig::from_checkpoint(checkpoint)?;
     let ModelConfig {
+        architecture,
         n_layer,
         n_embd,
         n_head,
@@ -104,6 +105,16 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
     let tensors = config.expected_tensors();
     let sizes = tensors.iter().map(|(_, shape)| shape.iter().product());
     let largest: usize = sizes.max().unwrap_or(0);
+    let ranks = match architecture {
+        Architecture::Rwkv7 => tr!(
+            "decay {decay_rank}, in-context rate {iclr_rank}, value {value_rank}, gate {gate_rank}",
+            decay_rank,
+            iclr_rank,
+            value_rank,
+            gate_rank
+        ),
+        Architecture::GatedDeltaNet => tr!("none").into(),
+    };
     let rows = [
         (
             tr!("dimensions"),
@@ -117,16 +128,7 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
                 n_ffn
             ),
         ),
-        (
-            tr!("ranks"),
-            tr!(
-                "decay {decay_rank}, in-context rate {iclr_rank}, value {value_rank}, gate {gate_rank}",
-                decay_rank,
-                iclr_rank,
-                value_rank,
-                gate_rank
-            ),
-        ),
+        (tr!("ranks"), ranks),
         ("parameters", grouped(config.n_params())),
         (
             tr!("stored as"),
@@ -134,7 +136,10 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
         ),
         (
             tr!("dialect"),
-            checkpoint.dialect().map_or("", Dialect::name).into(),
+            match architecture {
+                Architecture::Rwkv7 => checkpoint.dialect().map_or("", Dialect::name).into(),
+                Architecture::GatedDeltaNet => "Hugging Face, fla".into(),
+            },
         ),
         (
             tr!("fingerprint"),
@@ -157,7 +162,11 @@ fn describe_model(checkpoint: &Checkpoint) -> Result<String> {
             ),
         ),
     ];
-    Ok(listed(checkpoint, tr!("an RWKV-7 model"), &rows))
+    let what = match architecture {
+        Architecture::Rwkv7 => tr!("an RWKV-7 model"),
+        Architecture::GatedDeltaNet => tr!("a Gated DeltaNet model"),
+    };
+    Ok(listed(checkpoint, what, &rows))
 }
 
 fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<String> {
@@ -173,6 +182,10 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
         )
     };
     let (Tuned { state, lift, lora }, metadata) = read_tuned(checkpoint.file(), told)?;
+    let n_shifts = state
+        .shifts
+        .as_ref()
+        .map(|_| state.n_layer * state.n_shifts_per_layer());
     let TunedState {
         n_layer,
         n_head,
@@ -204,6 +217,10 @@ fn describe_state(checkpoint: &Checkpoint, told: Option<Orientation>) -> Result<
             content_digits(&checkpoint.fingerprint()).to_owned(),
         ),
     ];
+    if let Some(n_shifts) = n_shifts {
+        let words = tr!("of time and channel mixing, {} numbers", grouped(n_shifts));
+        rows.push((tr!("token shifts"), words));
+    }
     if let Some(lift) = &lift {
         let [n_layer, _, _, m] = lift.sizes();
         let branches = tr!(
@@ -370,6 +387,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: vec![vec![3.0, 0.0, 0.0, -3.0]],
+            shifts: None,
         };
         let metadata = Metadata {
             spec_ron: Some("// A run.\n(\n  name: \"a\u{1b}\",\n)".into()),

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::cli::table::columns;
+use crate::model::Architecture;
 use crate::model::checkpoint::{content_digits, shown};
 use crate::tuning::states::state_file::Metadata;
 
@@ -16,6 +17,7 @@ const MAX_LINES: usize = 200;
 /// What is short enough for a line: the program, the model, and how the state is used.
 pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> {
     let Metadata {
+        architecture,
         base_fingerprint,
         base_model,
         base_sha256,
@@ -39,6 +41,10 @@ pub(super) fn metadata_rows(metadata: &Metadata) -> Vec<(&'static str, String)> 
         (
             tr!("made by"),
             made_by.map(|version| format!("Gosling {}", shown(version))),
+        ),
+        (
+            tr!("made for"),
+            (*architecture != Architecture::Rwkv7).then(|| architecture.name().to_owned()),
         ),
         ("base model", base),
         (

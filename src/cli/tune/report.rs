@@ -58,14 +58,14 @@ fn accuracies(run: &Run) -> String {
             });
             std::iter::once(name.to_owned()).chain(cells).collect()
         };
-        rows.push(row("ended", |of| {
+        rows.push(row(tr!("ended"), |of| {
             tr!(
                 "{} within {} tokens",
                 format_args!("{:.3}", of.ended()),
                 of.max_new_tokens
             )
         }));
-        rows.push(row("extracted", |of| format!("{:.3}", of.extracted())));
+        rows.push(row(tr!("extracted"), |of| format!("{:.3}", of.extracted())));
     }
     let secs = measured
         .iter()
@@ -216,10 +216,18 @@ fn files(run: &Run) -> String {
         Method::Lora(lora) => lora.tune_s0,
         Method::Base | Method::Standard(_) | Method::Lifted(_) => true,
     };
-    if has_state {
+    // Of other models than RWKV-7 a run writes no .pth, and no program has a .st.
+    let is_pth = |of: &ExportedState| of.path.extension().is_some_and(|ending| ending == "pth");
+    let is_of_rwkv = run.exported.is_empty() || run.exported.iter().any(is_pth);
+    if has_state && is_of_rwkv {
         uses.push(vec![
             format!("gosling export {folder} --to st --output state.st"),
             tr!("writes it for Ai00 and web-rwkv").into(),
+        ]);
+    } else if has_state {
+        uses.push(vec![
+            format!("gosling export {folder} --to s0 --output state"),
+            tr!("writes it as a folder of s0-tuning").into(),
         ]);
     }
     let uses = columns(&uses);

@@ -12,7 +12,7 @@ use crate::protocol::run_spec::{
     CheckpointSource, DataSource, EvaluationSplit, HeldOut, LeadingToken, LongTexts, Precision,
     VocabularySource,
 };
-use crate::tuning::spec::{Dynamics, LossOn, SelectBy, SupportVectors};
+use crate::tuning::spec::{Dynamics, LossOn, SelectBy, SupportVectors, TunedParts};
 
 /// One of several.
 pub trait Choice {
@@ -91,6 +91,10 @@ plain_choices! {
     SupportVectors {
         Cluster => mark!("Clusters"),
         Random => mark!("Random"),
+    }
+    TunedParts {
+        S0 => "S₀",
+        S0AndShift => mark!("S₀ and token shifts"),
     }
     Dynamics {
         Constant => mark!("Constant"),

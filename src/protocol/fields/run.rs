@@ -19,7 +19,7 @@ pub(super) const MODEL: &[Field] = &[
     Field::new("model.checkpoint", "Weights", |spec| {
         choice(&mut spec.model.checkpoint)
     })
-    .hint("The frozen model: an RWKV-7 (x070) file (.pth, .safetensors, .st, .gguf, .bin), the folder of a Hugging Face model, or the mini model that ships with Gosling. Its weights never change."),
+    .hint("The frozen model: an RWKV-7 (x070) file (.pth, .safetensors, .st, .gguf, .bin), the folder of a Hugging Face model (also a Gated DeltaNet of fla), or the mini model that ships with Gosling. Its weights never change."),
     Field::new("model.checkpoint", "Weights path", |spec| {
         match &mut spec.model.checkpoint {
             CheckpointSource::Mini => None,

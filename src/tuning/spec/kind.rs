@@ -77,7 +77,11 @@ impl MethodKind {
         };
         match self {
             Self::Base => Method::Base,
-            Self::Standard => Method::Standard(StandardSpec { layers, start }),
+            Self::Standard => Method::Standard(StandardSpec {
+                layers,
+                start,
+                ..StandardSpec::default()
+            }),
             Self::Lifted => Method::Lifted(LiftSpec {
                 decorrelation: None,
                 ..lifted()
@@ -112,6 +116,7 @@ mod tests {
         let mut method = Method::Standard(StandardSpec {
             layers: Layers::Only(vec![2]),
             start: StartState::Text("a".into()),
+            ..StandardSpec::default()
         });
         for kind in [
             MethodKind::Decorrelated,

@@ -7,6 +7,7 @@
 //! | tensor | shape |
 //! |---|---|
 //! | `state.{i}` | S_0 of layer i, [H, value, key] |
+//! | `shift.{i}` | token shifts of layer i, [2, C], where they are not zero |
 //! | `lift.z` | [layers, H, N, M] |
 //! | `lift.gate` | [layers, H], of a recurrent one |
 //! | `lift.support_vectors` | [layers, H, M, N] |
@@ -24,10 +25,14 @@ use serde::{Deserialize, Serialize};
 
 use super::lift_file::{LiftHeader, NamedValues, lift_tensors};
 use super::lora_file::{LoraHeader, lora_tensors};
+use super::shift_file::{is_not, read_shifts_into, shift_values};
 use super::snapshot_file::{is_snapshot, snapshot_in};
-use super::state_file::{ExportReport, Metadata, Orientation, TunedState, state_in};
+use super::state_file::{
+    Convention, ExportReport, Metadata, Orientation, TunedState, declared_orientation, state_in,
+};
 use crate::atomic::write_atomic;
 use crate::error::{Error, Result};
+use crate::model::ModelConfig;
 use crate::model::checkpoint::Checkpoint;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::spec::LiftKind;
@@ -70,6 +75,8 @@ struct Header {
     lift: Option<LiftHeader>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lora: Option<LoraHeader>,
+    #[serde(default, skip_serializing_if = "is_not")]
+    has_shifts: bool,
 }
 
 /// Writes the bundle, reads it back and compares it.
@@ -99,6 +106,7 @@ pub fn write_bundle(
         head_size: state.head_size,
         lift: lift.as_ref().map(LiftHeader::new),
         lora: lora.as_ref().map(LoraHeader::new),
+        has_shifts: state.shifts.is_some(),
     };
     let header = serde_json::to_string(&header).map_err(|error| refuse(error.to_string()))?;
     let mut text = metadata.to_text();
@@ -174,13 +182,16 @@ pub fn bundle_in(file: &Checkpoint) -> Result<(Tuned, Metadata)> {
     }
     let lift = header.lift.map(|lift| lift.read(path, "lift", &values));
     let lora = header.lora.map(|lora| lora.read(path, "lora", &values));
+    let mut state = TunedState {
+        n_layer: header.n_layer,
+        n_head: header.n_head,
+        head_size: header.head_size,
+        layers,
+        shifts: None,
+    };
+    read_shifts_into(&mut state, header.has_shifts, path, "shift", &values)?;
     let tuned = Tuned {
-        state: TunedState {
-            n_layer: header.n_layer,
-            n_head: header.n_head,
-            head_size: header.head_size,
-            layers,
-        },
+        state,
         lift: lift.transpose()?,
         lora: lora.transpose()?,
     };
@@ -207,6 +218,24 @@ pub fn read_tuned(
     }
     let (state, metadata) = state_in(&file, orientation)?;
     Ok((state.into(), metadata))
+}
+
+/// As [`read_tuned`], for a model whose states all programs hold one way round: where
+/// the file does not say which, it is that.
+///
+/// # Errors
+/// As there.
+pub fn read_tuned_for(
+    path: impl AsRef<Path>,
+    told: Option<Orientation>,
+    model: &ModelConfig,
+) -> Result<(Tuned, Metadata)> {
+    let path = path.as_ref();
+    let Some(convention) = Convention::of_architecture(model.architecture) else {
+        return read_tuned(path, told);
+    };
+    let said = declared_orientation(&Checkpoint::open(path)?, told)?;
+    read_tuned(path, Some(said.unwrap_or(convention.orientation)))
 }
 
 /// What other programs can load of what a run made.
@@ -241,7 +270,7 @@ pub fn exportable(
     let (Tuned { state, lift, lora }, mut metadata) = read_tuned(path, orientation)?;
     let beside = metadata.vocabulary.as_ref().and_then(|of| of.beside(path));
     metadata.vocabulary_file = beside.map(|(file, _)| file);
-    let has_state = || state.layers.iter().flatten().any(|x| *x != 0.0);
+    let has_state = || state.has_shifts() || state.layers.iter().flatten().any(|x| *x != 0.0);
     let left_behind = match lift.map(|lift| lift.kind) {
         None if lora.is_none() => None,
         None if has_state() => Some(S0_OF_LORA_NOTE),
@@ -272,7 +301,8 @@ pub(super) fn is_bundle(file: &Checkpoint) -> bool {
 }
 
 fn check_finite(path: &Path, tuned: &Tuned) -> Result<()> {
-    for (name, _, values) in beside(tuned) {
+    let shifts = shift_values("shift", &tuned.state);
+    for (name, _, values) in beside(tuned).into_iter().chain(shifts) {
         if let Some(value) = values.iter().find(|value| !value.is_finite()) {
             let reason = format!("has the number {value}; the run that made it diverged");
             return Err(Error::input(path, name, reason));
@@ -300,6 +330,7 @@ fn tensors(tuned: &Tuned) -> Vec<NamedValues<'_>> {
             (name, shape.clone(), values.as_slice())
         })
         .collect();
+    tensors.extend(shift_values("shift", state));
     tensors.extend(beside(tuned));
     tensors
 }
@@ -319,6 +350,7 @@ mod tests {
                 n_head: 1,
                 head_size: 2,
                 layers: vec![numbers(4, 0.5), numbers(4, -1.0)],
+                shifts: None,
             },
             lora: None,
             lift: Some(LiftValues {

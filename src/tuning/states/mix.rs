@@ -177,6 +177,9 @@ fn weighted(state: &TunedState, weights: &[f32]) -> TunedState {
     for (layer, weight) in state.layers.iter_mut().zip(weights) {
         layer.iter_mut().for_each(|value| *value *= weight);
     }
+    for (layer, weight) in state.shifts.iter_mut().flatten().zip(weights) {
+        layer.iter_mut().for_each(|value| *value *= weight);
+    }
     state
 }
 
@@ -184,6 +187,17 @@ fn add(sum: &mut TunedState, other: &TunedState) {
     let layers = sum.layers.iter_mut().zip(&other.layers);
     for (value, other) in layers.flat_map(|(sum, other)| sum.iter_mut().zip(other)) {
         *value += other;
+    }
+    match (&mut sum.shifts, &other.shifts) {
+        (_, None) => {}
+        // What a state does not have is zero.
+        (own @ None, Some(other)) => *own = Some(other.clone()),
+        (Some(own), Some(other)) => {
+            let layers = own.iter_mut().zip(other);
+            for (value, other) in layers.flat_map(|(own, other)| own.iter_mut().zip(other)) {
+                *value += other;
+            }
+        }
     }
 }
 
@@ -274,6 +288,7 @@ mod tests {
             n_head: 1,
             head_size: 2,
             layers: (0..2).map(layer).collect(),
+            shifts: None,
         }
     }
 
@@ -327,6 +342,13 @@ mod tests {
         );
         let figures = mixed.metadata.metrics_json.unwrap();
         assert!(figures.contains("\"weight\":2.0"), "{figures}");
+        // Token shifts are added too; a state without any has zeros.
+        let mut shifted = state(0.0);
+        shifted.shifts = Some(vec![vec![1.0, 2.0, 3.0, 4.0]; 2]);
+        write_pth(&shifted, path("c.pth"), PthDType::F32).unwrap();
+        let both = mix(&[at("b.pth", ""), at("c.pth", "=0.5@1"), at("c.pth", "")]).unwrap();
+        let expected = [vec![1.0, 2.0, 3.0, 4.0], vec![1.5, 3.0, 4.5, 6.0]];
+        assert_eq!(both.state.shifts.unwrap(), expected);
         // A state times 1 is itself, and a sum with its opposite is the untuned model.
         let same = mix(&[at("b.pth", "")]).unwrap();
         assert_eq!(same.state, state(10.0));

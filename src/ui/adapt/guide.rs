@@ -1,6 +1,6 @@
 //! Where the guide is.
 
-use eframe::egui::{TextEdit, Ui};
+use eframe::egui::{DragValue, TextEdit, Ui};
 
 use super::labels::labelled;
 use crate::adapt::spec::{GuideApi, GuideSpec, HttpSpec};
@@ -38,7 +38,11 @@ pub(super) fn guide_ui(ui: &mut Ui, guide: &mut GuideSpec) {
         };
     }
     match guide {
-        GuideSpec::Local { checkpoint, .. } => {
+        GuideSpec::Local {
+            checkpoint,
+            state,
+            examples,
+        } => {
             let mut path = match checkpoint {
                 CheckpointSource::Mini => String::new(),
                 CheckpointSource::File(path) => path.to_string_lossy().into_owned(),
@@ -51,6 +55,19 @@ pub(super) fn guide_ui(ui: &mut Ui, guide: &mut GuideSpec) {
                     path => CheckpointSource::File(path.into()),
                 };
             }
+            let mut path = state
+                .as_ref()
+                .map(|path| path.to_string_lossy().into_owned())
+                .unwrap_or_default();
+            let hint = tr!(
+                "A state file or the folder of a run that these weights start from; empty for none"
+            );
+            if text_ui(ui, tr!("Guide's state"), hint, tr!("untuned"), &mut path) {
+                *state = Some(path.trim())
+                    .filter(|path| !path.is_empty())
+                    .map(Into::into);
+            }
+            examples_ui(ui, examples);
         }
         GuideSpec::Http(http) => http_ui(ui, http),
         GuideSpec::Recorded { path } => {
@@ -97,6 +114,7 @@ fn http_ui(ui: &mut Ui, http: &mut HttpSpec) {
     labelled(ui, tr!("Route"), tr!("How the server is asked"), |ui| {
         combo(ui, "guide route", &mut http.api, &apis)
     });
+    examples_ui(ui, &mut http.examples);
     let mut key = http.key_env.clone().unwrap_or_default();
     let hint =
         tr!("The environment variable that holds the key. The key itself is written nowhere");
@@ -108,6 +126,15 @@ fn http_ui(ui: &mut Ui, http: &mut HttpSpec) {
         tr!("Questions may leave this machine"),
     )
     .on_hover_text(tr!("Without it only a server on this machine is asked"));
+}
+
+fn examples_ui(ui: &mut Ui, examples: &mut usize) {
+    let hint = tr!(
+        "Solved training questions in front of every question, so that the answer comes in their form"
+    );
+    labelled(ui, tr!("Solved in front"), hint, |ui| {
+        ui.add(DragValue::new(examples).range(0..=32).speed(0.1))
+    });
 }
 
 fn text_ui(ui: &mut Ui, name: &str, hint: &str, empty: &str, text: &mut String) -> bool {

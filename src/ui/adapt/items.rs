@@ -95,8 +95,16 @@ fn item_ui(ui: &mut Ui, item: &ItemSeen) {
     }
     weak_small(ui, about);
     ui.add(Label::new(&item.prompt).wrap().selectable(true));
+    if let Some(wrote) = &item.guide_wrote {
+        weak_small(ui, tr!("What the guide wrote"));
+        ui.add(Label::new(wrote).wrap().selectable(true));
+    }
     if let Some(guide) = &item.guide {
-        weak_small(ui, tr!("The guide's text, as it was taken"));
+        let taken = tr!(
+            "Taken from the guide, answer {}",
+            answer(&item.guide_answer)
+        );
+        weak_small(ui, taken);
         ui.add(Label::new(guide).wrap().selectable(true));
     }
     if !item.answers.is_empty() {

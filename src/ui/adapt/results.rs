@@ -5,6 +5,8 @@ use eframe::egui::{Grid, RichText, ScrollArea, Ui};
 use super::chart::{chart_ui, legend_ui};
 use super::curves::curves_ui;
 use super::items::items_ui;
+use super::kept::KeptState;
+use super::maps::maps_ui;
 use super::reading::ShownAdaptation;
 use super::state::AdaptSettings;
 use crate::adapt::outcome::{Kind, Outcome};
@@ -14,7 +16,12 @@ use crate::ui::widgets::controls::{cut_label, group_title, weak_small};
 use crate::ui::widgets::numbers::p_value;
 
 /// Draws them.
-pub(super) fn results_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut AdaptSettings) {
+pub(super) fn results_ui(
+    ui: &mut Ui,
+    shown: &ShownAdaptation,
+    settings: &mut AdaptSettings,
+    kept: &mut KeptState,
+) {
     ScrollArea::vertical()
         .id_salt("results of an adaptation")
         .auto_shrink([false, false])
@@ -33,6 +40,10 @@ pub(super) fn results_ui(ui: &mut Ui, shown: &ShownAdaptation, settings: &mut Ad
             ui.add_space(GAP);
             group_title(ui, tr!("Questions"));
             items_ui(ui, shown, settings);
+            ui.add_space(GAP);
+            group_title(ui, tr!("State against the base"));
+            maps_ui(ui, shown, settings.item, kept);
+            ui.add_space(GAP);
         });
 }
 
@@ -97,6 +108,19 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         });
 }
 
+/// What was spent, a question.
+fn spent(outcome: &Outcome) -> String {
+    let n = outcome.right.len().max(1) as f64;
+    let of = |tokens: u64| format!("{:.0}", tokens as f64 / n);
+    tr!(
+        "Tokens a question: {} read or written, {} trained, which count three; {} of the guide, which are not counted. {} s in all",
+        of(outcome.cost.forward),
+        of(outcome.cost.trained),
+        of(outcome.cost.guide),
+        format_args!("{:.1}", outcome.secs)
+    )
+}
+
 fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>) {
     let name = RichText::new(&outcome.name);
     ui.label(match outcome.kind {
@@ -106,7 +130,8 @@ fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>) {
     });
     ui.label(format!("{:.3}", outcome.accuracy().value()))
         .on_hover_text(outcome.accuracy().to_string());
-    ui.label(format!("{:.0}", outcome.tokens()));
+    ui.label(format!("{:.0}", outcome.tokens()))
+        .on_hover_text(spent(outcome));
     match base.filter(|_| outcome.kind != Kind::Base) {
         Some(base) => {
             let (fixed, broken, p) = outcome.against(base);

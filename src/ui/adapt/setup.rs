@@ -53,6 +53,22 @@ pub(super) fn setup_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView)
                 examples: 0,
             }),
         );
+        let calls = &mut draft.stops.guide_calls;
+        labelled(
+            ui,
+            tr!("Guided at most"),
+            tr!(
+                "Questions that the guide is asked; figures of others show what carries over. 0 for all"
+            ),
+            |ui| {
+                let mut n = calls.unwrap_or(0);
+                let typed = ui.add(DragValue::new(&mut n).range(0..=100_000).speed(1.0));
+                if typed.changed() {
+                    *calls = (n > 0).then_some(n);
+                }
+                typed
+            },
+        );
     } else {
         draft.guide = None;
     }
@@ -204,7 +220,16 @@ const OBJECTIVES: &[(&str, Objective, &str)] = &[
     (
         mark!("Guide, probabilities"),
         Objective::Soft { top: None },
-        mark!("The guide's own probabilities along its text; needs a guide in this process"),
+        mark!(
+            "The guide's own probabilities, along its text or of the options; needs a guide in this process, or for letters a server that gives them"
+        ),
+    ),
+    (
+        mark!("Guide, log-ratio"),
+        Objective::ReverseKl { discount: 0.9 },
+        mark!(
+            "Several steps: rewarded by how much likelier the guide finds the model's own tokens; needs a guide in this process"
+        ),
     ),
     (
         mark!("Guide, divergence"),
@@ -254,7 +279,10 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         draft.objective = chosen;
     }
     match &mut draft.objective {
-        Objective::SingleStep { exponent, .. } => {
+        Objective::SingleStep {
+            exponent,
+            estimator,
+        } => {
             let choices = [
                 (Exponent::Auto, tr!("By the base")),
                 (Exponent::Is(0.0), tr!("0, cross entropy")),
@@ -268,6 +296,18 @@ fn objective_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                     "The gradient of a token counts its probability to this power. 1 is the paper's reward; 0 ends as a copy of the guide"
                 ),
                 |ui| combo(ui, "exponent", exponent, &choices),
+            );
+            let choices = [
+                (Estimator::Exact, tr!("In closed form")),
+                (Estimator::Sampled { samples: 8 }, tr!("By 8 samples")),
+            ];
+            labelled(
+                ui,
+                tr!("Gradient"),
+                tr!(
+                    "Samples are the policy gradient as it is written down, of exponent 1; their mean is the closed form, and they only add noise"
+                ),
+                |ui| combo(ui, "estimator", estimator, &choices),
             );
         }
         Objective::Agreement { discount } | Objective::ReverseKl { discount } => {
@@ -299,6 +339,8 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
         mode,
         objective,
         baselines,
+        keep_states,
+        stops,
         seed,
         ..
     } = draft;
@@ -358,6 +400,42 @@ fn steps_ui(ui: &mut Ui, draft: &mut AdaptSpec) {
                     .range(0..=10_000)
                     .speed(0.2),
             )
+        },
+    );
+    if *mode == Mode::Item {
+        labelled(
+            ui,
+            tr!("States to keep"),
+            tr!("Of the first so many questions, to be looked at as heatmaps beside the base"),
+            |ui| ui.add(DragValue::new(keep_states).range(0..=1000).speed(0.2)),
+        );
+    }
+    labelled(
+        ui,
+        tr!("Tokens at most"),
+        tr!("Forward-equivalent tokens a question, after which a state stops; 0 for no limit"),
+        |ui| {
+            let mut most = stops.budget_tokens.unwrap_or(0.0);
+            let typed = ui.add(DragValue::new(&mut most).range(0.0..=1e7).speed(10.0));
+            if typed.changed() {
+                stops.budget_tokens = (most > 0.0).then_some(most);
+            }
+            typed
+        },
+    );
+    labelled(
+        ui,
+        tr!("Drift at most"),
+        tr!(
+            "How far a state may go from the base, relative to it; from zero its root mean square; 0 for no limit"
+        ),
+        |ui| {
+            let mut most = stops.max_drift.unwrap_or(0.0);
+            let typed = ui.add(DragValue::new(&mut most).range(0.0..=100.0).speed(0.01));
+            if typed.changed() {
+                stops.max_drift = (most > 0.0).then_some(most);
+            }
+            typed
         },
     );
     labelled(ui, tr!("Seed"), tr!("Fixes every draw"), |ui| {

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::kept::KeptState;
 use super::process::start;
+use super::progress::{Pace, share_done};
 use super::reading::ShownAdaptation;
 use crate::adapt::folder::fingerprint;
 use crate::adapt::spec::{AdaptSpec, PRESETS, preset};
@@ -44,6 +46,8 @@ pub struct AdaptView {
     pub shown: Option<ShownAdaptation>,
     /// What the user should know.
     pub message: Option<String>,
+    pub(super) kept: KeptState,
+    pub(super) pace: Pace,
     running: Option<Process>,
     answers: Background<Result<ShownAdaptation>>,
     is_reading: bool,
@@ -62,6 +66,8 @@ impl AdaptView {
             program: std::env::current_exe().unwrap_or_default(),
             shown: None,
             message: None,
+            kept: KeptState::new(threads),
+            pace: Pace::new(),
             running: None,
             answers: Background::new(threads),
             is_reading: false,
@@ -109,6 +115,7 @@ impl AdaptView {
         match started {
             Ok((running, folder)) => {
                 self.running = Some(running);
+                self.pace = Pace::new();
                 if self.settings.folder.as_ref() != Some(&folder) {
                     self.shown = None;
                 }
@@ -132,7 +139,12 @@ impl AdaptView {
         for answer in self.answers.answers() {
             self.is_reading = false;
             match answer {
-                Ok(shown) => self.shown = Some(shown),
+                Ok(shown) => {
+                    if self.running.is_some() {
+                        self.pace.see(share_done(&shown));
+                    }
+                    self.shown = Some(shown);
+                }
                 // A folder is empty until its process has begun.
                 Err(error) if self.running.is_none() => self.message = Some(error.to_string()),
                 Err(_) => {}
@@ -152,6 +164,7 @@ impl AdaptView {
         }
         if self.running.is_some() {
             if self.looked.is_none_or(|looked| looked.elapsed() > LOOK) {
+                self.pace.said = self.running.as_ref().and_then(Process::said);
                 self.read();
             }
             return Some(LOOK);

@@ -2,6 +2,7 @@
 
 use eframe::egui::{RichText, ScrollArea, Spinner, Ui};
 
+use super::progress::progress_ui;
 use super::results::results_ui;
 use super::setup::setup_ui;
 use super::state::AdaptView;
@@ -45,7 +46,8 @@ fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
         ),
     );
     ui.add_space(4.0);
-    let height = ui.available_height() - 64.0;
+    let below = if view.is_on() { 96.0 } else { 64.0 };
+    let height = ui.available_height() - below;
     ScrollArea::vertical()
         .id_salt("set up an adaptation")
         .max_height(height.max(80.0))
@@ -86,6 +88,10 @@ fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
             }
         }
     });
+    if view.is_on() {
+        progress_ui(ui, view.shown.as_ref(), &view.pace);
+        return;
+    }
     let bad = palette(ui.visuals()).bad;
     if let Some(problem) = view.draft.check().err() {
         cut_label(ui, RichText::new(problem.to_string()).small().color(bad));
@@ -96,10 +102,13 @@ fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
 
 fn right_ui(ui: &mut Ui, view: &mut AdaptView) {
     let AdaptView {
-        shown, settings, ..
+        shown,
+        settings,
+        kept,
+        ..
     } = view;
     match shown {
-        Some(shown) => results_ui(ui, shown, settings),
+        Some(shown) => results_ui(ui, shown, settings, kept),
         None => empty_state(
             ui,
             tr!("No adaptation yet"),

@@ -118,9 +118,13 @@ impl App {
             Action::Select(run) => workspace.selection.select_only(&run),
             Action::SelectAll(runs) => workspace.selection.select_all(runs),
             Action::OpenExport(run) => {
-                self.export.open = workspace.store.get(&run).map(ExportDialog::new);
+                // What is being fitted stays in sight.
+                if !self.export.is_folding() {
+                    self.export.open = workspace.store.get(&run).map(ExportDialog::new);
+                }
             }
             Action::Export => self.export.export(),
+            Action::StopFolding => self.export.stop_folding(),
             Action::OpenMix(run) => {
                 let mut chosen = workspace.selection.selected.clone();
                 if !chosen.contains(&run) {
@@ -155,6 +159,8 @@ impl App {
             Action::Generate => self.playground.generate(workspace),
             Action::Blind(action) => self.playground.blind(action, workspace),
             Action::StopGenerating => self.playground.stop(workspace),
+            Action::SaveChat(side) => self.playground.open_saving(side, workspace),
+            Action::WriteChat { overwrite } => self.playground.save_chat(overwrite, workspace),
             Action::MeasureDistances => self.config.measure_distances(workspace),
             Action::TogglePalette => {
                 self.shell.palette = match self.shell.palette {
@@ -210,6 +216,7 @@ impl App {
                 self.config.goes_to = Some(path);
             }
             Action::ResetField(path) => self.config.reset_field(path, workspace),
+            Action::Choose(what @ PathFor::Chat) => workspace.choose(what, "chat"),
             Action::Choose(what) => workspace.choose(what, &workspace.draft.name),
             Action::CopySweepRon => {
                 let sweep = self.sweep.spec(&workspace.draft);

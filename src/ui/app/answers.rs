@@ -153,6 +153,7 @@ impl App {
             }
             PathFor::Picture => self.shell.pictures.save_asked(path, &self.workspace),
             PathFor::Export => self.export.export_to(&path),
+            PathFor::Chat => self.playground.saving.save_to(path),
             PathFor::Numbers => self.export.write_numbers(path, &self.workspace),
             PathFor::Diagnostics => self.export.write_diagnostics(path, &self.workspace),
             PathFor::Report => {

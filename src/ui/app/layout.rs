@@ -23,6 +23,7 @@ use crate::ui::dialogs::sampling::view::sampling_ui;
 use crate::ui::dialogs::scoring::view::score_ui;
 use crate::ui::dialogs::state_import::view::import_ui;
 use crate::ui::items::view::items_ui;
+use crate::ui::playground::saving_view::saving_ui;
 use crate::ui::playground::view::playground_ui;
 use crate::ui::runs::details::view::details_ui;
 use crate::ui::runs::labels::labels_ui;
@@ -238,6 +239,7 @@ impl App {
             || self.runs.editing.is_some()
             || self.runs.details.open.is_some()
             || self.export.open.is_some()
+            || self.playground.saving.open.is_some()
             || self.import.open.is_some()
             || self.mix.open.is_some()
             || self.sampling.open.is_some()
@@ -258,7 +260,8 @@ impl App {
         actions.extend(labels_ui(ctx, &mut self.runs.editing));
         let details = &mut self.runs.details.open;
         actions.extend(details_ui(ctx, details, &self.workspace.store));
-        actions.extend(export_ui(ctx, &mut self.export.open));
+        actions.extend(export_ui(ctx, &mut self.export));
+        actions.extend(saving_ui(ctx, &mut self.playground.saving.open));
         actions.extend(mix_ui(ctx, &mut self.mix.open));
         actions.extend(sampling_ui(ctx, &mut self.sampling));
         let room = self.config.forecast.room(&self.workspace.draft);

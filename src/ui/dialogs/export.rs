@@ -1,9 +1,11 @@
 //! Files that the window exports: states for other programs, metrics, pictures and
 //! diagnostics.
 
+mod fold;
 pub(crate) mod view;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::Result;
 use crate::format::shown;
@@ -21,6 +23,9 @@ use crate::tuning::states::state_file::{ExportFormat, PthDType, export, locate_s
 use crate::ui::shared::background::{Background, Threads};
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::path_dialogs::PathFor;
+
+/// How often a process is looked at.
+const LOOK: Duration = Duration::from_millis(300);
 
 /// The formats in the order in which they are offered.
 pub const FORMATS: [ExportFormat; 8] = [
@@ -70,6 +75,9 @@ impl NotExported {
     }
 }
 
+pub use fold::FoldChoice;
+use fold::Folding;
+
 /// What the user is exporting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExportDialog {
@@ -79,6 +87,8 @@ pub struct ExportDialog {
     pub folder: PathBuf,
     /// What of what was trained cannot leave this program.
     pub stays: NotExported,
+    /// A plain state that is fitted to all of it, where it is lifted.
+    pub fold: Option<FoldChoice>,
     /// What it becomes.
     pub format: ExportFormat,
     /// The state is written times this.
@@ -91,6 +101,8 @@ pub struct ExportDialog {
     pub overwrites: bool,
     /// Whether it is being written.
     pub is_busy: bool,
+    /// How far the fitting of a plain state is.
+    pub told: Option<String>,
     /// What came of it: what was written, or why not.
     pub outcome: Option<Result<String, String>>,
 }
@@ -108,16 +120,23 @@ impl ExportDialog {
                 Method::Lora(LoraSpec { tune_s0: true, .. }) => NotExported::Adapters,
                 Method::Lora(_) => NotExported::AdaptersAlone,
             },
+            fold: FoldChoice::of(&run.spec),
             format: FORMATS[0],
             alpha: 1.0,
             best: best_alpha(&scanned_alphas(&run.folder)),
             path: String::new(),
             overwrites: false,
             is_busy: false,
+            told: None,
             outcome: None,
         };
         exporting.choose(FORMATS[0]);
         exporting
+    }
+
+    /// Whether a plain state is fitted.
+    pub fn folds(&self) -> bool {
+        self.fold.is_some_and(|fold| fold.is_on)
     }
 
     /// Takes another format, with the ending that goes with it.
@@ -203,7 +222,9 @@ pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
         ExportFormat::S0Folder => [
             tr!("Folder, 32 bits (as s0-tuning)"),
             tr!("Programs that read the folders of s0-tuning"),
-            tr!("Carries S₀ exactly. The axes are those of RWKV-7: head, value, key."),
+            tr!(
+                "Carries S₀ exactly. Axes: head, value, key for RWKV-7; head, key, value for Gated DeltaNet."
+            ),
         ],
         ExportFormat::Safetensors => [
             tr!("Gosling, 32 bits (.safetensors)"),
@@ -219,6 +240,10 @@ pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
 pub struct Exports {
     /// What is being exported, if the question is open.
     pub open: Option<ExportDialog>,
+    /// The program that fits plain states: this one.
+    pub program: PathBuf,
+    /// The plain state that is being fitted.
+    folding: Option<Folding>,
     /// Runs of which something is to be written where the user chooses.
     to_write: Vec<RunId>,
     background: Background<Result<String>>,
@@ -229,6 +254,8 @@ impl Exports {
     pub(crate) fn new(threads: &Threads) -> Self {
         Self {
             open: None,
+            program: std::env::current_exe().unwrap_or_default(),
+            folding: None,
             to_write: Vec::new(),
             background: Background::new(threads),
         }
@@ -240,6 +267,16 @@ impl Exports {
             return;
         };
         (exporting.is_busy, exporting.outcome) = (true, None);
+        if exporting.folds() {
+            match Folding::start(&self.program, exporting) {
+                Ok(folding) => self.folding = Some(folding),
+                Err(error) => {
+                    exporting.is_busy = false;
+                    exporting.outcome = Some(Err(error.to_string()));
+                }
+            }
+            return;
+        }
         let exporting = exporting.clone();
         self.background.start(move || Some(write(&exporting)));
     }
@@ -252,6 +289,36 @@ impl Exports {
                 exporting.outcome = Some(outcome.map_err(|error| error.to_string()));
             }
         }
+    }
+
+    /// Ends the fitting of a plain state; nothing is written.
+    pub(crate) fn stop_folding(&mut self) {
+        if let Some(folding) = &mut self.folding {
+            folding.stop();
+        }
+    }
+
+    /// Whether a plain state is being fitted.
+    pub fn is_folding(&self) -> bool {
+        self.folding.is_some()
+    }
+
+    /// Takes in how far the fitting of a plain state is; how soon to look again, where one
+    /// is on.
+    pub(crate) fn take_in_folding(&mut self) -> Option<Duration> {
+        let folding = self.folding.as_mut()?;
+        let Some(outcome) = folding.ended() else {
+            if let Some(exporting) = &mut self.open {
+                exporting.told = folding.said().or(exporting.told.take());
+            }
+            return Some(LOOK);
+        };
+        self.folding = None;
+        if let Some(exporting) = &mut self.open {
+            (exporting.is_busy, exporting.told) = (false, None);
+            exporting.outcome = Some(outcome);
+        }
+        None
     }
 
     /// Asks where something of these runs is to be written.

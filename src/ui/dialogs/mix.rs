@@ -184,6 +184,7 @@ mod tests {
             n_head: 1,
             head_size: 1,
             layers: vec![vec![2.0], vec![4.0]],
+            shifts: None,
         };
         let file = folder.path().join("state.safetensors");
         write_safetensors(&state, &file, &Metadata::default()).unwrap();

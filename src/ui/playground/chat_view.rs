@@ -1,6 +1,8 @@
 //! A conversation beside another one: what was said and what came back.
 
-use eframe::egui::{Align, Frame, Label, Layout, Response, RichText, ScrollArea, TextEdit, Ui};
+use eframe::egui::{
+    Align, Button, Frame, Label, Layout, Response, RichText, Role, ScrollArea, TextEdit, Ui,
+};
 
 use super::chat::{as_json_line, as_text};
 use super::state::Playground;
@@ -8,10 +10,11 @@ use crate::data::Template;
 use crate::protocol::event::Answer;
 use crate::protocol::fields::choice::Choice;
 use crate::runs::generation::GeneratedTexts;
+use crate::ui::shared::action::Action;
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::choices::pick;
-use crate::ui::widgets::controls::{from_right, group_title, weak_small};
+use crate::ui::widgets::controls::{from_right, group_title, named, weak_small};
 
 /// The width of a choice beside others.
 const CHOICE_WIDTH: f32 = 130.0;
@@ -86,22 +89,23 @@ pub fn conversations_ui(
     playground: &Playground,
     has_state: bool,
     texts: Option<&GeneratedTexts>,
-) {
+) -> Option<Action> {
     let left = match playground.other {
         Some(_) => tr!("Other state"),
         None => tr!("Untuned"),
     };
     ui.spacing_mut().item_spacing.x = 20.0;
     ui.columns(2, |columns| {
-        side_ui(&mut columns[0], left, Answer::Untuned, playground, texts);
+        let of_left = side_ui(&mut columns[0], left, Answer::Untuned, playground, texts);
         if has_state || playground.plays_tuned {
-            side_ui(
+            let of_right = side_ui(
                 &mut columns[1],
                 tr!("Tuned"),
                 Answer::Tuned,
                 playground,
                 texts,
             );
+            of_left.or(of_right)
         } else {
             let layout = Layout::top_down(Align::Min);
             columns[1].with_layout(layout, |ui| {
@@ -111,8 +115,9 @@ pub fn conversations_ui(
                     tr!("Select a run that has finished or was stopped; its state answers here."),
                 );
             });
+            of_left
         }
-    });
+    })
 }
 
 fn side_ui(
@@ -121,7 +126,8 @@ fn side_ui(
     side: Answer,
     playground: &Playground,
     texts: Option<&GeneratedTexts>,
-) {
+) -> Option<Action> {
+    let mut action = None;
     ui.spacing_mut().item_spacing.x = 8.0;
     // Columns stretch the texts in them otherwise.
     ui.with_layout(Layout::top_down(Align::Min), |ui| {
@@ -139,6 +145,12 @@ fn side_ui(
                         ui.close();
                     }
                 });
+                let has_turns = !playground.turns.is_empty();
+                let save = ui.add_enabled(has_turns, Button::new(tr!("Save…")));
+                named(&save, Role::Button, &tr!("Save the chat, {title}", title));
+                if save.clicked() {
+                    action = Some(Action::SaveChat(side));
+                }
             });
         });
         let colours = palette(ui.visuals());
@@ -173,4 +185,5 @@ fn side_ui(
                 });
         });
     });
+    action
 }

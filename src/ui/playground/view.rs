@@ -143,7 +143,7 @@ pub fn playground_ui(
     let default = GeneratedText::default();
     if is_chat {
         let texts = texts.filter(|_| is_on);
-        conversations_ui(ui, playground, tuned.is_some(), texts);
+        actions.extend(conversations_ui(ui, playground, tuned.is_some(), texts));
         return actions;
     }
     let of = |answer| texts.map_or(&default, |texts| texts.answer(answer));

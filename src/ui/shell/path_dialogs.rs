@@ -55,6 +55,8 @@ pub enum PathFor {
     SaveSweep,
     /// Where to write a state.
     Export,
+    /// Where to save a conversation.
+    Chat,
     /// Where to write the numbers of runs.
     Numbers,
     /// Where to write a plot as a picture that scales.
@@ -187,6 +189,11 @@ pub(crate) fn choose(chosen: &Background<(PathFor, PathBuf)>, what: PathFor, nam
                 .set_file_name(name);
             wait_for(chosen, what, dialog.save_file());
         }
+        PathFor::Chat => wait_for(
+            chosen,
+            what,
+            save(tr!("Where to save the chat"), name, tr!("Chat"), "jsonl"),
+        ),
         PathFor::Numbers => wait_for(
             chosen,
             what,

@@ -68,6 +68,7 @@ impl MemoryForecast {
     /// # Errors
     /// [`Error::Spec`] with the field that the model does not allow.
     pub fn check(&self, spec: &RunSpec) -> Result<()> {
+        spec.method.check_architecture(&self.model)?;
         let n = self.model.head_size;
         if let Some(lifting) = spec.method.lifting()
             && lifting.features.upscaled_size < n

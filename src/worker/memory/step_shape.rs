@@ -80,5 +80,6 @@ pub(in crate::worker) fn step_shape(
         precision: spec.model.precision,
         branch: BranchShape::of(&spec.method),
         adapters: AdapterShape::of(&spec.method),
+        token_shifts: spec.method.shift_rate().is_some(),
     })
 }
