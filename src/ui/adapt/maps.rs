@@ -139,7 +139,7 @@ fn grid_ui(ui: &mut Ui, pair: &StatePair, layer: &mut usize, head: &mut usize) {
     let weak = palette(ui.visuals()).weak;
     let font = FontId::proportional(10.5);
     title(ui, rect, tr!("Every head"));
-    axis_names(ui, cells, tr!("layer"), "head", &font);
+    axis_names(ui, cells, tr!("layer"), tr!("head"), &font);
     let what = Shown::Difference;
     let look = HeatmapLook {
         gap: 1.0,
@@ -192,7 +192,7 @@ fn head_ui(ui: &mut Ui, pair: &StatePair, what: Shown, name: &str, [layer, head]
     let square = Rect::from_min_size(rect.min + vec2(AXIS, AXIS), Vec2::splat(LARGE));
     title(ui, rect, name);
     let font = FontId::proportional(10.5);
-    axis_names(ui, square, "value channel", "key channel", &font);
+    axis_names(ui, square, tr!("value channel"), tr!("key channel"), &font);
     // A head is a part of the image of all of them.
     let share = |idx: usize, of: usize| idx as f32 / of.max(1) as f32;
     let corner = |row: usize, column: usize| pos2(share(column, n_head), share(row, n_layer));
