@@ -23,6 +23,15 @@ impl Norm {
         }
     }
 
+    /// [`Self::forward`] for products alone to read: in 16 bits where the kernel writes
+    /// them.
+    pub fn forward_in_halves(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Layer(norm) => norm.forward_in_halves(x),
+            Self::Rms(norm) => norm.forward(x),
+        }
+    }
+
     /// The gradient of x for `dy`, [rows, C] each.
     pub fn backward(&self, x: Tensor<2>, dy: Tensor<2>) -> Tensor<2> {
         match self {

@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::kernels::device::OpenDevice;
 use crate::kernels::matrix::Storage;
 
-/// Storage of the frozen matrices. Sums, activations, the state and its
-/// recurrence are 32-bit floats always; a GPU with matrix units multiplies 16-bit
-/// factors where the matrices do not have 32 bits.
+/// Storage of the frozen matrices. Sums, activations and the state are 32-bit floats
+/// always; a GPU with matrix units multiplies 16-bit factors, in the recurrence too,
+/// where the matrices do not have 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Precision {
     /// The widest that fits into the device's memory.

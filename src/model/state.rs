@@ -77,12 +77,12 @@ impl Start {
 }
 
 impl LayerState {
-    /// The last inputs of time mixing and of channel mixing, [2, C], for every text of
-    /// the batch.
+    /// The last inputs of time mixing and of channel mixing of RWKV-7, [2, C], for every
+    /// text of the batch.
     pub fn set_shifts(&mut self, shifts: &Tensor<2>) {
         let shape = self.time_shift.dims();
         let of = |idx: usize| shifts.clone().narrow(0, idx, 1).expand(shape);
-        (self.time_shift, self.channel_shift) = (of(0), of(1));
+        (self.time_shift, self.channel_shift) = (of(0), Some(of(1)));
     }
 }
 

@@ -20,7 +20,7 @@ pub struct TapeOptions {
     /// The first layer whose initial state needs a gradient.
     pub first_layer: usize,
     /// Whether the token shifts of these layers need one too, which
-    /// [`Rwkv7::backward_of_window`] gives: the pass then goes through all of the first
+    /// [`Model::backward_of_window`] gives: the pass then goes through all of the first
     /// layer.
     pub token_shifts: bool,
     /// Keep a layer's input only, and compute the rest of it again on the way

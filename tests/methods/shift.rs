@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use gosling::model::generate::Generation;
 use gosling::model::tokenizer::Tokenizer;
-use gosling::model::{LossOptions, Rwkv7, TapeOptions};
+use gosling::model::{LossOptions, Model, TapeOptions};
 use gosling::tuning::method::tuned::Tuned;
 use gosling::tuning::states::state_file::TunedState;
 
@@ -14,7 +14,7 @@ use crate::support::{assert_close, values};
 use crate::{TEXT, logits, model, tokens, wave};
 
 /// A state far from zero, with token shifts as large as normalised inputs are.
-fn shifted(model: &Rwkv7) -> Tuned {
+fn shifted(model: &Model) -> Tuned {
     let config = model.config();
     let mut state = TunedState::zero(config);
     for (layer, values) in state.layers.iter_mut().enumerate() {
@@ -33,7 +33,7 @@ struct Objective {
     shifts: Vec<f32>,
 }
 
-fn objective(tuned: &Tuned, model: &Rwkv7, device: &Device, options: TapeOptions) -> Objective {
+fn objective(tuned: &Tuned, model: &Model, device: &Device, options: TapeOptions) -> Objective {
     let ids = tokens(device);
     let all = values(ids.clone().float());
     let targets: Vec<u32> = all[1..].iter().map(|id| *id as u32).collect();

@@ -155,6 +155,7 @@ fn check_gradients(name: &str, device: &Device) {
     for (first_layer, recompute) in [(0, false), (0, true), (1, false)] {
         let options = TapeOptions {
             first_layer,
+            token_shifts: false,
             recompute,
         };
         let wkv = formula(model.config(), device);
@@ -193,6 +194,7 @@ fn the_gradient_is_that_of_finite_differences() {
     let (model, golden) = load("f32", &device);
     let options = TapeOptions {
         first_layer: 0,
+        token_shifts: false,
         recompute: false,
     };
     let wkv = formula(model.config(), &device);
@@ -223,6 +225,7 @@ fn windows_have_the_gradients_of_whole_texts() {
     let (model, golden) = load("f32", &device);
     let options = TapeOptions {
         first_layer: 0,
+        token_shifts: false,
         recompute: false,
     };
     let wkv = formula(model.config(), &device);
@@ -318,6 +321,7 @@ fn the_memory_of_a_step_is_what_the_tape_holds() {
         let state = ModelState::zero(config, SHAPE[0], &device);
         let options = TapeOptions {
             first_layer,
+            token_shifts: false,
             recompute: false,
         };
         let (_, tape) = model.forward_taped(ids.clone(), state, options);
@@ -327,6 +331,7 @@ fn the_memory_of_a_step_is_what_the_tape_holds() {
             counted: 8,
             first_layer,
             tuned_layers: config.n_layer - first_layer,
+            token_shifts: false,
             recompute: false,
             window: None,
             precision: Precision::F32,

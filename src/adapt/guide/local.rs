@@ -178,7 +178,7 @@ mod tests {
     use crate::bench::{FewShot, ItemSet, Runner, ScoreOptions};
     use crate::data::{Benchmark, Protocol, Split, mini};
     use crate::model::tokenizer::Tokenizer;
-    use crate::model::{Rwkv7, mini as mini_model};
+    use crate::model::{Model, mini as mini_model};
     use crate::tuning::method::tuned::Tuned;
     use crate::tuning::states::state_file::TunedState;
     use burn::tensor::Device;
@@ -189,7 +189,7 @@ mod tests {
     fn a_guide_chooses_what_the_benchmark_says_that_it_chooses() {
         let device = Device::flex();
         let checkpoint = mini_model::checkpoint().unwrap();
-        let model = Rwkv7::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
+        let model = Model::load(&checkpoint, &device, &mut |_| Ok(())).unwrap();
         let tokenizer = Tokenizer::mini().unwrap();
         let prompts = Prompts {
             tokenizer: &tokenizer,

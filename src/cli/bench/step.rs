@@ -168,6 +168,11 @@ fn kind(kernel: &str) -> &'static str {
         "product" => "matrix products",
         "cross_entropy" => "loss",
         "wkv7_forward" | "wkv7_rows_backward" | "wkv7_columns_backward" => "recurrence",
+        "wkv7_chunks_prepare"
+        | "wkv7_chunks_walk"
+        | "wkv7_chunks_starts"
+        | "wkv7_chunks_back"
+        | "wkv7_chunks_gradients" => "recurrence",
         "lifted_wkv_forward" | "lifted_wkv_backward" => "lifted recurrence",
         _ => "norms, token shift and other work on each number",
     }

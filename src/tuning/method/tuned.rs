@@ -105,10 +105,10 @@ impl Tuned {
     /// [`Error::Spec`] with both sets of dimensions.
     pub fn check_fits(&self, model: &ModelConfig) -> Result<()> {
         check_fits(&self.state, model)?;
-        if model.architecture != Architecture::Rwkv7 && (self.lift.is_some() || self.lora.is_some())
-        {
+        let has_more = self.lift.is_some() || self.lora.is_some() || self.state.shifts.is_some();
+        if model.architecture != Architecture::Rwkv7 && has_more {
             let reason = format!(
-                "has a lifted branch or adapters, which Gosling has for RWKV-7 alone; the model is {}",
+                "has a lifted branch, adapters or token shifts, which Gosling has for RWKV-7 alone; the model is {}",
                 model.architecture.name()
             );
             return Err(Error::spec("state", reason));

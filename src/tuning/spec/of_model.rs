@@ -14,12 +14,13 @@ impl Method {
             return Ok(());
         }
         let needs = match self {
-            Self::Base | Self::Standard(_) => return Ok(()),
+            Self::Base | Self::Standard(_) if self.shift_rate().is_none() => return Ok(()),
+            Self::Base | Self::Standard(_) => "the token shifts of RWKV-7",
             Self::Lifted(_) | Self::PaperLiteral(_) => "the receptance of RWKV-7",
             Self::Lora(_) => "the matrices of RWKV-7",
         };
         let reason = format!(
-            "is made for {needs}, and the model is {}; choose Standard, which tunes its state",
+            "is made for {needs}, and the model is {}; choose Standard, which tunes S_0 alone",
             model.architecture.name()
         );
         Err(Error::spec("method", reason))
@@ -30,7 +31,7 @@ impl Method {
 mod tests {
     use super::*;
     use crate::model::random::SHAPE_0_1B;
-    use crate::tuning::spec::{LiftSpec, LoraSpec, PaperLiteralSpec, StandardSpec};
+    use crate::tuning::spec::{LiftSpec, LoraSpec, PaperLiteralSpec, StandardSpec, TunedParts};
 
     #[test]
     fn only_the_state_of_other_architectures_is_tuned() {
@@ -52,6 +53,11 @@ mod tests {
                 "{message}"
             );
         }
+        let shifts = StandardSpec {
+            tune: TunedParts::S0AndShift,
+            ..StandardSpec::default()
+        };
+        assert!(Method::Standard(shifts).check_architecture(&other).is_err());
         for method in [Method::Base, Method::Standard(StandardSpec::default())] {
             assert!(method.check_architecture(&other).is_ok(), "{method:?}");
         }

@@ -62,8 +62,8 @@ pub fn start_state(
                 (_, after) = model.hidden(Tensor::from_data(tokens, device), after);
             }
             let shifts = |layer: &LayerState| {
-                let both = [&layer.time_shift, &layer.channel_shift].map(Clone::clone);
-                read_f32(Tensor::cat(both.to_vec(), 0))
+                let both = std::iter::once(&layer.time_shift).chain(&layer.channel_shift);
+                read_f32(Tensor::cat(both.cloned().collect(), 0))
             };
             let shifts = match tunes_shifts {
                 true => Some(after.layers.iter().map(shifts).collect::<Result<_>>()?),
@@ -106,7 +106,7 @@ mod tests {
         let ids = Tensor::from_data(TensorData::new(ids, shape), &device);
         let (_, want) = model.hidden(ids, ModelState::zero(model.config(), 1, &device));
         let last = &want.layers[3];
-        let shifts = [&last.time_shift, &last.channel_shift];
+        let shifts = [&last.time_shift, last.channel_shift.as_ref().unwrap()];
         let shifts = shifts.map(|of| read_f32(of.clone()).unwrap()).concat();
         let gaps = got.shifts.as_ref().unwrap()[3].iter().zip(&shifts);
         assert!(gaps.clone().all(|(a, b)| (a - b).abs() < 1e-4));

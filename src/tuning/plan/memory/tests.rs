@@ -112,7 +112,7 @@ fn check_activations(model: &Model, lift: Option<LiftValues>) {
 #[test]
 fn activations_with_token_shifts_are_those_that_are_kept() {
     let device = Device::flex();
-    let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
+    let model = Model::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
     let config = model.config();
     for (first_layer, batch, tokens) in [(0, 2, 48), (3, 1, 33)] {
         let ids = vec![1_i32; batch * tokens];
