@@ -4,6 +4,7 @@
 //!
 //! # Layers
 //!
+//! - [`language`]: English or Chinese, and the messages of the latter.
 //! - [`data`] reads benchmarks and training sets, and turns items into tokens.
 //! - [`kernels`]: the operators that decide the speed, on the CPU and on a GPU.
 //! - [`model`] reads checkpoints and vocabularies. It knows nothing of tuning.
@@ -32,6 +33,9 @@
 //! | r, w, k, v, a, g | receptance, decay, key, value, in-context learning rate, gate | [B, T, H, N] |
 //! | S_t | `wkv_state`, rows = value channels, columns = key channels | [H, N, N] |
 //! | S_0 | the tuned state, `blocks.{i}.att.time_state` in files | [H, N, N] |
+
+#[macro_use]
+pub mod language;
 
 pub mod adapt;
 pub mod allocator;

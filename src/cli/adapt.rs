@@ -126,7 +126,7 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     };
     match done {
         Ok(()) => {
-            let line = format!("{}  all results", shown(&path));
+            let line = tr!("{}  all results", shown(&path));
             match arguments.format {
                 TableFormat::Text => println!("{line}"),
                 // What a program reads has nothing behind it.
@@ -137,8 +137,11 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
         Err(Error::Stopped) => {
             teller.clear();
             eprintln!(
-                "gosling: stopped; the same command with --out {} continues from here",
-                super::quoted(&path)
+                "{}",
+                tr!(
+                    "gosling: stopped; the same command with --out {} continues from here",
+                    super::quoted(&path)
+                )
             );
             Ok(ExitCode::from(INTERRUPTED))
         }
@@ -196,7 +199,7 @@ fn many(arguments: &AdaptArguments, path: &Path) -> Result<ExitCode> {
         return Err(Error::input(
             path,
             "file",
-            "lists no adaptation; write one JSON object per line",
+            tr!("lists no adaptation; write one JSON object per line"),
         ));
     }
     let mut teller = AdaptProgress::new(arguments.quiet, true, interrupts()?);
@@ -297,7 +300,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
                 solved: task.solved.clone(),
                 examples: *examples,
                 name: match checkpoint {
-                    CheckpointSource::Mini => "the mini model".into(),
+                    CheckpointSource::Mini => tr!("the mini model").into(),
                     CheckpointSource::File(path) => shown(path).to_string(),
                 },
             };
@@ -334,7 +337,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Resul
         guide,
         is_simulated: matches!(spec.guide, Some(GuideSpec::Simulated { .. })),
         metadata: Metadata {
-            method: Some(format!("adapted, {}", spec.objective.name())),
+            method: Some(tr!("adapted, {}", spec.objective.name())),
             template: Some(task.protocol.prompt_format(spec.task.benchmark)),
             ..loaded.metadata()
         },
@@ -360,7 +363,9 @@ fn local_model(spec: &AdaptSpec, loaded: &Loaded) -> Result<Option<Loaded>> {
     };
     let other = load_model(&model, spec.device, state.as_deref(), Some(&loaded.device))?;
     if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint() {
-        let reason = "has a different vocabulary than the adapted model; serve the guide with its own program and use Http";
+        let reason = tr!(
+            "has a different vocabulary than the adapted model; serve the guide with its own program and use Http"
+        );
         return Err(Error::spec("guide.checkpoint", reason));
     }
     Ok(Some(other))

@@ -56,7 +56,7 @@ fn precision(text: &str) -> Result<Precision, String> {
     let is_it = |precision: &Precision| precision.name().eq_ignore_ascii_case(text);
     let mut all = std::iter::once(Precision::Auto).chain(Precision::ALL);
     let found = all.find(is_it);
-    found.ok_or_else(|| "choose auto, f32, bf16, f16, int8 or nf4".into())
+    found.ok_or_else(|| tr!("choose auto, f32, bf16, f16, int8 or nf4").into())
 }
 
 /// A model on its device, and the state that it starts from.
@@ -120,9 +120,12 @@ impl ModelArguments {
                 let is_other = |made_for: &String| !is_same_content(made_for, &fingerprint);
                 if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                     eprintln!(
-                        "gosling: {}: base model: the state was tuned for other weights than {}; results may be worse",
-                        shown(&path),
-                        choice.name()
+                        "{}",
+                        tr!(
+                            "gosling: {}: base model: the state was tuned for other weights than {}; results may be worse",
+                            shown(&path),
+                            choice.name()
+                        )
                     );
                 }
                 let name = format!("{}{}", shown(&path), times(self.alpha));
@@ -168,7 +171,7 @@ impl ModelArguments {
 
     fn read_state(&self) -> Result<Option<ReadState>> {
         if !self.alpha.is_finite() {
-            let reason = format!("must be a number, is {}", self.alpha);
+            let reason = tr!("must be a number, is {}", self.alpha);
             return Err(Error::spec("--alpha", reason));
         }
         let Some(path) = &self.state else {
@@ -220,6 +223,6 @@ pub(super) fn times(alpha: f32) -> String {
     if alpha == 1.0 {
         String::new()
     } else {
-        format!(" times {alpha}")
+        tr!(" times {alpha}", alpha)
     }
 }

@@ -82,7 +82,7 @@ impl ModelChoice {
             (&self.model, spec.map(|spec| spec.model.checkpoint))
         {
             if !path.exists() {
-                let reason = format!(
+                let reason = tr!(
                     "the state was tuned for {}, which is missing; name its file with --model",
                     path.display()
                 );
@@ -121,7 +121,10 @@ impl ModelChoice {
             Precision::Auto => {
                 let (halves, room) = (Precision::halves_of(&checkpoint), room_of(self.device));
                 let widest = Precision::widest(&config, halves, room.usable());
-                eprintln!("gosling: weights are stored in {}", widest.name());
+                eprintln!(
+                    "{}",
+                    tr!("gosling: weights are stored in {}", widest.name())
+                );
                 widest
             }
             asked => asked,
@@ -146,7 +149,7 @@ impl ModelChoice {
             };
             return match of_state {
                 Some(tokenizer) => {
-                    let name = "the vocabulary of the state";
+                    let name = tr!("the vocabulary of the state");
                     check_vocabulary(&tokenizer, name, Path::new(&self.name()), n_rows)?;
                     Ok(tokenizer)
                 }
@@ -163,9 +166,13 @@ impl ModelChoice {
             && mark.sha256 != tokenizer.fingerprint()
         {
             eprintln!(
-                "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
-                path.display(),
-                asked.name(tokenizer.vocab_size())
+                "{}",
+                tr!(
+                    "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
+                    path.display(),
+                    asked.name(tokenizer.vocab_size()),
+                    mark
+                )
             );
         }
         Ok(tokenizer)
@@ -189,7 +196,7 @@ impl ModelChoice {
     /// The checkpoint's path, for the user.
     pub fn name(&self) -> String {
         let name = self.model.as_ref().map(|path| shown(path).to_string());
-        name.unwrap_or_else(|| "the mini model".into())
+        name.unwrap_or_else(|| tr!("the mini model").into())
     }
 }
 

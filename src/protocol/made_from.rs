@@ -29,7 +29,7 @@ impl RunSpec {
             DataSource::Jsonl {
                 train, validation, ..
             } => match validation {
-                Some(validation) => format!("{} and {}", train.display(), validation.display()),
+                Some(validation) => tr!("{} and {}", train.display(), validation.display()),
                 None => train.display().to_string(),
             },
         }
@@ -56,7 +56,7 @@ impl Method {
     /// The name in a state's metadata.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Base => "Base",
+            Self::Base => tr!("Base"),
             Self::Standard(_) => "Standard",
             Self::Lifted(_) => "Lifted",
             Self::PaperLiteral(_) => "PaperLiteral",

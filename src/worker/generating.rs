@@ -34,7 +34,7 @@ pub(super) fn generate(
     };
     context.during = JobPhase::Generating;
     if !request.alpha.is_finite() {
-        let reason = format!("must be a number, is {}", request.alpha);
+        let reason = tr!("must be a number, is {}", request.alpha);
         return Err(Error::spec("alpha", reason));
     }
     let (start, own_vocabulary) = match &request.state {

@@ -344,7 +344,7 @@ fn search_rate(
     let spec = &mut spec.clone();
     let prepared = prepare(spec, StartCheck::Done, session, context)?;
     let Some(mut trainer) = prepared.trainer else {
-        let reason = "is Base, which trains nothing; choose Standard";
+        let reason = tr!("is Base, which trains nothing; choose Standard");
         return Err(Error::spec("method", reason));
     };
     context.during = JobPhase::FindingRate;

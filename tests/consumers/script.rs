@@ -46,6 +46,7 @@ pub(super) fn python() -> OsString {
 
 pub(super) fn gosling(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gosling"));
+    command.env("GOSLING_LANGUAGE", "en");
     command.current_dir(folder);
     command
 }

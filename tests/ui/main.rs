@@ -24,6 +24,7 @@ mod importing;
 mod keyboard;
 mod keys;
 mod labels;
+mod languages;
 mod leaving;
 mod measured;
 mod pictures;

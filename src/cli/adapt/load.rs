@@ -68,8 +68,12 @@ pub(super) fn load_model(
             let is_other = |of: &String| *of != fingerprint;
             if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                 eprintln!(
-                    "gosling: {}: base model: the state was tuned for other weights than {file}; results may be worse",
-                    shown(&path)
+                    "{}",
+                    tr!(
+                        "gosling: {}: base model: the state was tuned for other weights than {file}; results may be worse",
+                        shown(&path),
+                        file
+                    )
                 );
             }
             (tuned, Some(metadata))
@@ -147,7 +151,10 @@ impl Task {
         let items = items(benchmark, folder, scored)?;
         let set = ItemSet::new(benchmark, scored, items, spec.limit);
         if set.items.is_empty() {
-            return Err(Error::spec("task.limit", "there is no question to answer"));
+            return Err(Error::spec(
+                "task.limit",
+                tr!("there is no question to answer"),
+            ));
         }
         // Not every benchmark has a split to take a pool from; who needs one says so.
         let mut pool = items_or_none(benchmark, folder, spec.pool);
@@ -204,7 +211,14 @@ fn items(benchmark: Benchmark, folder: Option<&Path>, split: Split) -> Result<Ve
         Some(folder) => {
             let loaded = load(benchmark, folder, split)?;
             if let Some(bad) = loaded.bad_lines.first() {
-                eprintln!("gosling: {bad} (lines left out: {})", loaded.n_bad_lines);
+                eprintln!(
+                    "{}",
+                    tr!(
+                        "gosling: {bad} (lines left out: {})",
+                        loaded.n_bad_lines,
+                        bad
+                    )
+                );
             }
             Ok(loaded.items)
         }

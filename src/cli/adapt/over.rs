@@ -16,7 +16,7 @@ use crate::report::{Cell, Table};
 const MAX_COMBINATIONS: usize = 1000;
 
 /// The folder of what the validation split chose.
-pub(super) const CHOSEN: &str = "chosen";
+pub(super) const CHOSEN: &str = mark!("chosen");
 
 /// A field and its values.
 struct Axis {
@@ -71,8 +71,10 @@ pub(super) fn choose(
     one: One<'_>,
 ) -> Result<Table> {
     if base.task.split == Split::Validation {
-        let reason = "the validation split chooses, so that another one has to be scored; set \
-                      task.split=test";
+        let reason = tr!(
+            "the validation split chooses, so that another one has to be scored; set \
+                      task.split=test"
+        );
         return Err(Error::spec("--choose", reason));
     }
     let axes: Vec<Axis> = axes.iter().map(|text| axis(text)).collect::<Result<_>>()?;
@@ -85,7 +87,7 @@ pub(super) fn choose(
         found.push(adapted.map(|of| (of.accuracy().n_correct, of.tokens())));
     }
     let Some(best) = best(&found) else {
-        return Err(Error::spec("--choose", "no combination has a figure"));
+        return Err(Error::spec("--choose", tr!("no combination has a figure")));
     };
     let Combination { settings, spec } = &finals[best];
     let names = axes.iter().map(|axis| axis.path.as_str());
@@ -94,12 +96,9 @@ pub(super) fn choose(
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     let said = said.join(", ");
-    teller.say(&format!("chosen on validation: {said}"));
+    teller.say(&tr!("chosen on validation: {said}", said));
     one(spec, &Folder::open(&out.join(CHOSEN), spec)?, teller)?;
-    table.notes.push(format!(
-        "figures are of the validation split; the best, {said}, was then scored on {}, see {CHOSEN}",
-        spec.task.split
-    ));
+    table.notes.push(tr!("figures are of the validation split; the best, {said}, was then scored on {}, see {CHOSEN}", spec.task.split, said, CHOSEN));
     Ok(table)
 }
 
@@ -167,7 +166,7 @@ fn axis(text: &str) -> Result<Axis> {
     let Some((path, values)) = text.split_once('=') else {
         return Err(Error::spec(
             "--over",
-            format!("`{text}` is not a field with values; write path=a,b"),
+            tr!("`{text}` is not a field with values; write path=a,b", text),
         ));
     };
     let (mut depth, mut is_quoted) = (0, false);
@@ -189,7 +188,11 @@ fn axis(text: &str) -> Result<Axis> {
 fn combinations(base: &AdaptSpec, axes: &[Axis]) -> Result<Vec<Combination>> {
     let n: usize = axes.iter().map(|axis| axis.values.len()).product();
     if n > MAX_COMBINATIONS {
-        let reason = format!("makes {n} combinations; at most {MAX_COMBINATIONS} are allowed");
+        let reason = tr!(
+            "makes {n} combinations; at most {MAX_COMBINATIONS} are allowed",
+            n,
+            MAX_COMBINATIONS
+        );
         return Err(Error::spec("--over", reason));
     }
     let mut all = vec![Combination {

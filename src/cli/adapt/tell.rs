@@ -85,18 +85,20 @@ impl AdaptProgress {
     /// [`Error::Stopped`] after an interrupt.
     pub fn tell(&mut self, news: News<'_>) -> Result<()> {
         if self.is_interrupted() {
-            self.say("stopping and saving; Ctrl-C again ends the program at once");
+            self.say(tr!(
+                "stopping and saving; Ctrl-C again ends the program at once"
+            ));
             return Err(Error::Stopped);
         }
         match news {
             News::Alive => {}
             News::Phase(what) => self.say(what),
             News::Figure(outcome) => {
-                let line = format!(
-                    "{}: {}, {:.0} tokens a question",
+                let line = tr!(
+                    "{}: {}, {} tokens a question",
                     outcome.name,
                     outcome.accuracy(),
-                    outcome.tokens()
+                    format_args!("{:.0}", outcome.tokens())
                 );
                 self.say(&line);
             }
@@ -112,16 +114,16 @@ impl AdaptProgress {
                 self.last = Some(Instant::now());
                 let which = match n_states {
                     1 => String::new(),
-                    n => format!("questions {} to {}, ", part + 1, part + n),
+                    n => tr!("questions {} to {}, ", part + 1, part + n),
                 };
-                let mut line = format!("{which}step {}", point.step + 1);
+                let mut line = tr!("{which}step {}", point.step + 1, which);
                 for (name, value) in [
                     ("loss", point.loss),
-                    ("reward", point.reward),
-                    ("agreement", point.agreement),
-                    ("entropy", point.entropy),
-                    ("majority", point.majority),
-                    ("drift", Some(point.drift)),
+                    (tr!("reward"), point.reward),
+                    (tr!("agreement"), point.agreement),
+                    (tr!("entropy"), point.entropy),
+                    (tr!("majority"), point.majority),
+                    (tr!("drift"), Some(point.drift)),
                 ] {
                     if let Some(value) = value {
                         line += &format!(", {name} {value:.4}");

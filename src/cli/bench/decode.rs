@@ -77,9 +77,9 @@ pub(super) fn run(arguments: &DecodeArguments) -> Result<()> {
         ]);
     }
     if let Some(rate) = rate {
-        let note = format!(
-            "the device copies {:.2} TB/s, read and written",
-            rate / 1e12
+        let note = tr!(
+            "the device copies {} TB/s, read and written",
+            format_args!("{:.2}", rate / 1e12)
         );
         table.notes.push(note);
     }
@@ -96,8 +96,9 @@ fn time(model: &Model, device: &Device, batch: usize, tokens: usize) -> Result<S
         ids = model.logits(hidden.squeeze_dim(1)).argmax(1);
         match ids.clone().try_into_data() {
             Ok(_) => Ok(()),
-            Err(error) => Err(Error::Device(format!(
-                "no token can be read back: {error:?}"
+            Err(error) => Err(Error::Device(tr!(
+                "no token can be read back: {error}",
+                error = format_args!("{error:?}")
             ))),
         }
     };

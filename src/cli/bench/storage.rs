@@ -100,7 +100,7 @@ impl Predictions {
         let (logits, _) = model.forward(ids, state);
         let logits = read_f32(logits.reshape([text.len(), n_vocab]))?;
         if logits.iter().any(|logit| !logit.is_finite()) {
-            return Err(Error::Device("a logit is not finite".into()));
+            return Err(Error::Device(tr!("a logit is not finite").into()));
         }
         let rows = || logits.chunks_exact(n_vocab);
         let likeliest = rows().map(likeliest).collect();

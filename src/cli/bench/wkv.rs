@@ -74,7 +74,7 @@ fn parsed(text: &str) -> Result<[usize; 3]> {
     let numbers: std::result::Result<Vec<usize>, _> = text.split(',').map(str::parse).collect();
     match numbers.as_deref() {
         Ok(&[b, t, h]) if b > 0 && t > 0 && h > 0 => Ok([b, t, h]),
-        Ok(_) | Err(_) => Err(Error::spec("--shape", format!("`{text}` is not B,T,H"))),
+        Ok(_) | Err(_) => Err(Error::spec("--shape", tr!("`{text}` is not B,T,H", text))),
     }
 }
 
@@ -120,7 +120,7 @@ impl Case {
         let back = |tape: &Wkv7Tape| {
             wkv7_backward(&self.inputs, tape, self.dy.clone(), None, None);
         };
-        let tape = run().ok_or_else(|| Error::Device("the recurrence kept no tape".into()))?;
+        let tape = run().ok_or_else(|| Error::Device(tr!("the recurrence kept no tape").into()))?;
         let forward = self.time(arguments, || {
             run();
         })?;
@@ -141,7 +141,12 @@ impl Case {
     fn time(&self, arguments: &WkvArguments, mut call: impl FnMut()) -> Result<Spread> {
         let wait = || {
             let done = self.device.sync();
-            done.map_err(|error| Error::Device(format!("the device failed: {error:?}")))
+            done.map_err(|error| {
+                Error::Device(tr!(
+                    "the device failed: {error}",
+                    error = format_args!("{error:?}")
+                ))
+            })
         };
         // The first call builds the kernels.
         call();

@@ -33,7 +33,8 @@ pub(super) fn export_folded(
         ..
     } = arguments;
     if *alpha != 1.0 || orientation.is_some() {
-        let reason = "fits a state to the lifted run as it is; leave --alpha and --orientation out";
+        let reason =
+            tr!("fits a state to the lifted run as it is; leave --alpha and --orientation out");
         return Err(Error::spec("--fold", reason));
     }
     // Before the time is spent.
@@ -41,7 +42,7 @@ pub(super) fn export_folded(
         return Err(Error::input(
             output,
             "--output",
-            "exists already; choose another name, or add --force",
+            tr!("exists already; choose another name, or add --force"),
         ));
     }
     let ends_with_input = arguments.ends_with_input;
@@ -57,13 +58,13 @@ pub(super) fn export_folded(
         say(&line);
     }
     let (report, companion) = export(&folded.state, &folded.metadata, format, output, *force)?;
-    say(&format!(
+    say(&tr!(
         "saved {}, {} bytes, read back and equal",
         shown(&report.path),
         report.bytes
     ));
     if let Some(companion) = companion {
-        say(&format!("saved {}", companion.words()));
+        say(&tr!("saved {}", companion.words()));
     }
     Ok(())
 }
@@ -79,7 +80,7 @@ fn told(input: Option<Receiver<()>>) -> impl FnMut(FoldNews) -> Result<()> {
         }
         let is_soon = last.is_some_and(|last| last.elapsed() < often);
         let line = match news {
-            FoldNews::Loading if last.is_none() => "reading the model and the texts".into(),
+            FoldNews::Loading if last.is_none() => tr!("reading the model and the texts").into(),
             FoldNews::Loading => return Ok(()),
             FoldNews::Step {
                 step,
@@ -90,16 +91,21 @@ fn told(input: Option<Receiver<()>>) -> impl FnMut(FoldNews) -> Result<()> {
                 if step > 0 && is_soon {
                     return Ok(());
                 }
-                let left =
-                    secs_left.map_or(String::new(), |secs| format!(", {} left", duration(secs)));
-                format!("step {step} of {steps}, divergence {divergence:.4}{left}")
+                let left = secs_left.map_or(String::new(), |secs| tr!(", {} left", duration(secs)));
+                tr!(
+                    "step {step} of {steps}, divergence {divergence}{left}",
+                    step,
+                    steps,
+                    divergence = format_args!("{divergence:.4}"),
+                    left
+                )
             }
-            FoldNews::Scoring { of, items: None } => format!("measuring {of}"),
+            FoldNews::Scoring { of, items: None } => tr!("measuring {of}", of),
             FoldNews::Scoring { .. } if is_soon => return Ok(()),
             FoldNews::Scoring {
                 of,
                 items: Some((done, total)),
-            } => format!("measuring {of}, {done} of {total} items"),
+            } => tr!("measuring {of}, {done} of {total} items", of, done, total),
         };
         last = Some(Instant::now());
         eprintln!("{line}");

@@ -45,11 +45,11 @@ impl MethodKind {
     /// The name that the user sees.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Base => "Base, untuned",
-            Self::Standard => "Standard",
-            Self::Lifted => "Lifted",
-            Self::Decorrelated => "Lifted and decorrelated",
-            Self::PaperLiteral => "The paper as printed",
+            Self::Base => mark!("Base, untuned"),
+            Self::Standard => mark!("Standard"),
+            Self::Lifted => mark!("Lifted"),
+            Self::Decorrelated => mark!("Lifted and decorrelated"),
+            Self::PaperLiteral => mark!("The paper as printed"),
             Self::Lora => "LoRA",
         }
     }

@@ -41,20 +41,28 @@ const FORMAT: &str = "gosling-lifted-state";
 const LORA_FORMAT: &str = "gosling-lora";
 
 /// What a user should know who gives a lifted run to another program.
-pub const ONLY_S0_NOTE: &str = "other programs load S_0 alone; Z, R, the support vectors, \
-     gamma and Q of a lifted run work in Gosling only (gosling export --fold fits a plain S_0 to all of it)";
+pub const ONLY_S0_NOTE: &str = mark!(
+    "other programs load S_0 alone; Z, R, the support vectors, \
+     gamma and Q of a lifted run work in Gosling only (gosling export --fold fits a plain S_0 to all of it)"
+);
 
 /// The same of a run of the paper's recurrence as it is printed.
-pub const NO_S0_NOTE: &str = "the paper's recurrence works in Gosling only; it replaces the \
-     model's own recurrence, so there is no S_0 for other programs (gosling export --fold fits one)";
+pub const NO_S0_NOTE: &str = mark!(
+    "the paper's recurrence works in Gosling only; it replaces the \
+     model's own recurrence, so there is no S_0 for other programs (gosling export --fold fits one)"
+);
 
 /// The same of a run that trained adapters and S_0.
-pub const S0_OF_LORA_NOTE: &str = "this is S_0 alone, which belongs to the adapters of its \
-     run; `gosling export RUN --to merged` writes the model that it is for";
+pub const S0_OF_LORA_NOTE: &str = mark!(
+    "this is S_0 alone, which belongs to the adapters of its \
+     run; `gosling export RUN --to merged` writes the model that it is for"
+);
 
 /// The same of a run that trained adapters alone.
-pub const NO_S0_OF_LORA_NOTE: &str = "a LoRA run without S_0 has no state; export its adapters \
-     instead (gosling export RUN --to peft, rwkv-peft or merged)";
+pub const NO_S0_OF_LORA_NOTE: &str = mark!(
+    "a LoRA run without S_0 has no state; export its adapters \
+     instead (gosling export RUN --to peft, rwkv-peft or merged)"
+);
 
 /// What the metadata says of the tensors.
 #[derive(Debug, Serialize, Deserialize)]

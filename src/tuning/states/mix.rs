@@ -39,10 +39,10 @@ impl FromStr for Term {
             None => (rest, 1.0),
         };
         if state.is_empty() {
-            return Err("names no state; write FILE=WEIGHT, as in a.pth=0.5".into());
+            return Err(tr!("names no state; write FILE=WEIGHT, as in a.pth=0.5").into());
         }
         if !weight.is_finite() {
-            return Err(format!("has the weight {weight}; a number is needed"));
+            return Err(tr!("has the weight {weight}; a number is needed", weight));
         }
         Ok(Self {
             state: state.into(),
@@ -59,7 +59,7 @@ impl FromStr for Term {
 pub fn parse_layers(text: &str) -> std::result::Result<Vec<usize>, String> {
     /// More layers than any model has.
     const MOST: usize = 4096;
-    let fault = || format!("`{text}` lists no layers; write them as in 0-5,8");
+    let fault = || tr!("`{text}` lists no layers; write them as in 0-5,8", text);
     let mut layers = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -104,7 +104,7 @@ pub fn mix(terms: &[Term]) -> Result<Mix> {
     for term in terms {
         let (file, read) = read(term)?;
         if read.left_behind.is_some() {
-            notes.push(format!(
+            notes.push(tr!(
                 "of {} only S_0 is mixed, without what was trained beside it",
                 file.display()
             ));
@@ -127,7 +127,10 @@ pub fn mix(terms: &[Term]) -> Result<Mix> {
         }
     }
     let Some((_, sum)) = sum else {
-        return Err(Error::spec("states", "there are none; name at least one"));
+        return Err(Error::spec(
+            "states",
+            tr!("there are none; name at least one"),
+        ));
     };
     let of_term =
         |term: &Term| json!({ "state": term.state, "weight": term.weight, "layers": term.layers });
@@ -155,10 +158,11 @@ impl Term {
         let mut weights = vec![0.0; n_layer];
         for layer in layers {
             let Some(weight) = weights.get_mut(*layer) else {
-                let reason = format!(
+                let reason = tr!(
                     "{} has layers 0 to {}, and no layer {layer}",
                     self.state.display(),
-                    n_layer - 1
+                    n_layer - 1,
+                    layer
                 );
                 return Err(Error::spec("layers", reason));
             };
@@ -203,12 +207,14 @@ fn check_alike(first: &Path, a: &TunedState, file: &Path, b: &TunedState) -> Res
         return Ok(());
     }
     let words = |of: &TunedState| {
-        format!(
+        tr!(
             "{} layers of {} heads of {}",
-            of.n_layer, of.n_head, of.head_size
+            of.n_layer,
+            of.n_head,
+            of.head_size
         )
     };
-    let reason = format!(
+    let reason = tr!(
         "has {}, and {} has {}; states of one model can be mixed",
         words(b),
         first.display(),
@@ -228,28 +234,29 @@ fn agree(
     if let (Some(a), Some(b)) = (&sum.base_fingerprint, &other.base_fingerprint)
         && a != b
     {
-        let reason = format!(
+        let reason = tr!(
             "was tuned for other weights than {}; states of one model can be mixed",
             first.display()
         );
         return Err(Error::input(file, "base model", reason));
     }
     let mut differ = |what: &str| {
-        notes.push(format!(
+        notes.push(tr!(
             "{} and {} differ in their {what}; the mix records that of the first",
             first.display(),
-            file.display()
+            file.display(),
+            what
         ));
     };
     if sum.template.is_some() && other.template.is_some() && sum.template != other.template {
-        differ("template");
+        differ(tr!("template"));
     }
     if sum.text_start() != other.text_start() {
-        differ("leading token");
+        differ(tr!("leading token"));
     }
     if sum.vocabulary.is_some() && other.vocabulary.is_some() && sum.vocabulary != other.vocabulary
     {
-        differ("vocabulary");
+        differ(tr!("vocabulary"));
     }
     let said = |mine: &mut Option<String>, theirs: &Option<String>| {
         if mine.is_none() {

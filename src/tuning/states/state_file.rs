@@ -157,7 +157,7 @@ pub fn locate_state(path: impl AsRef<Path>) -> Result<PathBuf> {
             return Ok(inside);
         }
     }
-    let reason = "is not in the folder; a run that has finished has one";
+    let reason = tr!("is not in the folder; a run that has finished has one");
     Err(Error::input(path, NAME, reason))
 }
 
@@ -236,7 +236,7 @@ pub fn check_fits(state: &TunedState, model: &ModelConfig) -> Result<()> {
         |(n_layer, n_head, size)| format!("{n_layer} layers of {n_head} heads of {size}x{size}");
     Err(Error::spec(
         "state",
-        format!(
+        tr!(
             "has {}, the model {}; it was tuned for another model",
             said(of_state),
             said(of_model)
@@ -266,9 +266,11 @@ fn place_of(state: &TunedState, layer: usize, index: usize) -> String {
 fn place_of_shift(n: usize, layer: usize, index: usize) -> String {
     let n_embd = (n / 2).max(1);
     let of = if index < n_embd { "time" } else { "channel" };
-    format!(
+    tr!(
         "layer {layer}, token shift of {of} mixing, channel {}",
-        index % n_embd
+        index % n_embd,
+        layer,
+        of
     )
 }
 

@@ -292,14 +292,14 @@ impl Pending {
     fn trouble(&self, record: &Record<'_>, limits: Limits) -> Option<String> {
         let place = |idx: usize| {
             let (layer, head) = (self.layers[idx / self.n_head], idx % self.n_head);
-            format!("layer {layer}, head {head}")
+            tr!("layer {layer}, head {head}", layer, head)
         };
         if let Some(largest) = record.literal.map(|numbers| f64::from(numbers[1]))
             && (largest.is_nan() || largest > MAX_LITERAL_STATE)
         {
-            return Some(format!(
-                "the paper's recurrence reached a state of {largest:.3e} while it read the texts; \
-                 a larger gamma, with which fewer kernels fire, may help"
+            return Some(tr!(
+                "the paper's recurrence reached a state of {largest} while it read the texts; a larger gamma, with which fewer kernels fire, may help",
+                largest = format_args!("{largest:.3e}")
             ));
         }
         let of_lift = record.lift.as_ref().map_or(&[][..], |lift| lift.gradient);
@@ -310,14 +310,16 @@ impl Pending {
             let of_adapters = record.lora.is_some_and(|lora| !lora[0].is_finite());
             let of_shifts = record.shifts.is_some_and(|shifts| !shifts[0].is_finite());
             let everything = match (of_adapters, of_shifts) {
-                (true, _) => "the adapters",
-                (false, true) => "the token shifts",
-                (false, false) => "all heads together",
+                (true, _) => tr!("the adapters"),
+                (false, true) => tr!("the token shifts"),
+                (false, false) => tr!("all heads together"),
             };
             let at = worst.map_or_else(|| everything.to_owned(), place);
             let loss = record.scalars[0];
-            return Some(format!(
-                "the gradient of {at} is not finite (loss {loss:.4}); a lower learning rate may help"
+            return Some(tr!(
+                "the gradient of {at} is not finite (loss {loss}); a lower learning rate may help",
+                at,
+                loss = format_args!("{loss:.4}")
             ));
         }
         let too_large = |squares: &[f32], limit: f64| {
@@ -326,29 +328,33 @@ impl Pending {
             roots.find(|(_, norm)| !norm.is_finite() || *norm > limit)
         };
         if let Some((worst, norm)) = too_large(record.state, limits.state) {
-            return Some(format!(
-                "the state of {} would have norm {norm:.3e}; a lower learning rate may help",
-                place(worst)
+            return Some(tr!(
+                "the state of {} would have norm {norm}; a lower learning rate may help",
+                place(worst),
+                norm = format_args!("{norm:.3e}")
             ));
         }
         if let Some(lora) = record.lora
             && let Some((_, norm)) = too_large(&lora[1..], limits.lora)
         {
-            return Some(format!(
-                "the adapters would have norm {norm:.3e}; a lower learning_rate_lora may help"
+            return Some(tr!(
+                "the adapters would have norm {norm}; a lower learning_rate_lora may help",
+                norm = format_args!("{norm:.3e}")
             ));
         }
         if let Some(shifts) = record.shifts
             && let Some((_, norm)) = too_large(&shifts[1..], limits.shifts)
         {
-            return Some(format!(
-                "the token shifts would have norm {norm:.3e}; a lower learning_rate_shift may help"
+            return Some(tr!(
+                "the token shifts would have norm {norm}; a lower learning_rate_shift may help",
+                norm = format_args!("{norm:.3e}")
             ));
         }
         let (worst, norm) = too_large(record.lift.as_ref()?.weights, limits.lift)?;
-        Some(format!(
-            "the lifted state of {} would have norm {norm:.3e}; a lower learning_rate_lift may help",
-            place(worst)
+        Some(tr!(
+            "the lifted state of {} would have norm {norm}; a lower learning_rate_lift may help",
+            place(worst),
+            norm = format_args!("{norm:.3e}")
         ))
     }
 }

@@ -106,7 +106,7 @@ impl<'a> Trainer<'a> {
         crate::tuning::states::state_file::check_fits(start, model.config())?;
         method.check_architecture(model.config())?;
         let Some((layers, _)) = method.tuned() else {
-            let reason = "Base trains nothing; choose Standard to tune a state";
+            let reason = tr!("Base trains nothing; choose Standard to tune a state");
             return Err(Error::spec("method", reason));
         };
         let layers = layers.chosen(model.config().n_layer)?;

@@ -45,9 +45,15 @@ impl StatePair {
         if sizes(base) != sizes(adapted) {
             let [layers, heads, size] = sizes(base);
             let [own_layers, own_heads, own_size] = sizes(adapted);
-            let reason = format!(
+            let reason = tr!(
                 "has {own_layers} layers of {own_heads} heads of {own_size}x{own_size}, the base \
-                 {layers} of {heads} of {size}x{size}"
+                 {layers} of {heads} of {size}x{size}",
+                own_layers,
+                own_heads,
+                own_size,
+                layers,
+                heads,
+                size
             );
             return Err(Error::spec("state", reason));
         }

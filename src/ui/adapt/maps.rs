@@ -56,9 +56,11 @@ pub(super) fn maps_ui(ui: &mut Ui, shown: &ShownAdaptation, item: usize, kept: &
             ui,
             match shown.spec.mode {
                 Mode::Item => {
-                    "The state of this question was not kept. \"States to keep\" says of how many questions they are."
+                    tr!(
+                        "The state of this question was not kept. \"States to keep\" says of how many questions they are."
+                    )
                 }
-                Mode::Shared | Mode::Pool => "The state is here when its last step is done.",
+                Mode::Shared | Mode::Pool => tr!("The state is here when its last step is done."),
             },
         );
         return;
@@ -89,23 +91,28 @@ fn pair_ui(ui: &mut Ui, pair: &StatePair, layer: &mut usize, head: &mut usize) {
     let of_difference = range(pair.limits(Shown::Difference));
     weak_small(
         ui,
-        format!(
-            "Colours of both states {of_states}, of the difference {of_difference}; zero is the ground."
+        tr!(
+            "Colours of both states {of_states}, of the difference {of_difference}; zero is the ground.",
+            of_states,
+            of_difference
         ),
     );
-    labelled(ui, "Layer", "From 0, at the bottom of the model", |ui| {
-        ui.add(DragValue::new(layer).range(0..=n_layer.saturating_sub(1)))
-    });
-    labelled(ui, "Head", "From 0", |ui| {
+    labelled(
+        ui,
+        tr!("Layer"),
+        tr!("From 0, at the bottom of the model"),
+        |ui| ui.add(DragValue::new(layer).range(0..=n_layer.saturating_sub(1))),
+    );
+    labelled(ui, tr!("Head"), tr!("From 0"), |ui| {
         ui.add(DragValue::new(head).range(0..=n_head.saturating_sub(1)))
     });
     let place = [*layer, *head];
     ui.horizontal_wrapped(|ui| {
         grid_ui(ui, pair, layer, head);
         for (what, name) in [
-            (Shown::Base, "Base"),
-            (Shown::Adapted, "Adapted"),
-            (Shown::Difference, "Difference"),
+            (Shown::Base, tr!("Base")),
+            (Shown::Adapted, tr!("Adapted")),
+            (Shown::Difference, tr!("Difference")),
         ] {
             head_ui(ui, pair, what, name, place);
         }
@@ -113,7 +120,7 @@ fn pair_ui(ui: &mut Ui, pair: &StatePair, layer: &mut usize, head: &mut usize) {
 }
 
 fn range(Limits { low, high }: Limits) -> String {
-    format!("{} to {}", number(low.into()), number(high.into()))
+    tr!("{} to {}", number(low.into()), number(high.into()))
 }
 
 /// Every head of the difference; a click makes one large.
@@ -127,12 +134,12 @@ fn grid_ui(ui: &mut Ui, pair: &StatePair, layer: &mut usize, head: &mut usize) {
         2.0 * AXIS + side * n_layer as f32,
     );
     let (rect, response) = ui.allocate_exact_size(size, Sense::CLICK);
-    named(&response, Role::Image, "The difference in every head");
+    named(&response, Role::Image, tr!("The difference in every head"));
     let cells = Rect::from_min_max(rect.min + vec2(AXIS, AXIS), rect.max - vec2(0.0, AXIS));
     let weak = palette(ui.visuals()).weak;
     let font = FontId::proportional(10.5);
-    title(ui, rect, "Every head");
-    axis_names(ui, cells, "layer", "head", &font);
+    title(ui, rect, tr!("Every head"));
+    axis_names(ui, cells, tr!("layer"), tr!("head"), &font);
     let what = Shown::Difference;
     let look = HeatmapLook {
         gap: 1.0,
@@ -157,12 +164,17 @@ fn grid_ui(ui: &mut Ui, pair: &StatePair, layer: &mut usize, head: &mut usize) {
         (*layer, *head) = (row, column);
     }
     let norms = norms(pair, row, column);
-    response.on_hover_text_at_pointer(format!("layer {row}, head {column}\n{norms}"));
+    response.on_hover_text_at_pointer(tr!(
+        "layer {row}, head {column}\n{norms}",
+        row,
+        column,
+        norms
+    ));
 }
 
 fn norms(pair: &StatePair, layer: usize, head: usize) -> String {
     let norm = |what| number(pair.norm(what, layer, head));
-    format!(
+    tr!(
         "norm {} from {}, moved by {}",
         norm(Shown::Adapted),
         norm(Shown::Base),
@@ -175,12 +187,12 @@ fn head_ui(ui: &mut Ui, pair: &StatePair, what: Shown, name: &str, [layer, head]
     let [n_layer, n_head, n] = pair.sizes();
     let size = vec2(AXIS + LARGE, 2.0 * AXIS + LARGE);
     let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
-    let of = format!("{name}, layer {layer}, head {head}");
+    let of = tr!("{name}, layer {layer}, head {head}", name, layer, head);
     named(&response, Role::Image, &of);
     let square = Rect::from_min_size(rect.min + vec2(AXIS, AXIS), Vec2::splat(LARGE));
     title(ui, rect, name);
     let font = FontId::proportional(10.5);
-    axis_names(ui, square, "value channel", "key channel", &font);
+    axis_names(ui, square, tr!("value channel"), tr!("key channel"), &font);
     // A head is a part of the image of all of them.
     let share = |idx: usize, of: usize| idx as f32 / of.max(1) as f32;
     let corner = |row: usize, column: usize| pos2(share(column, n_head), share(row, n_layer));
@@ -198,10 +210,12 @@ fn head_ui(ui: &mut Ui, pair: &StatePair, what: Shown, name: &str, [layer, head]
     let (row, column) = (cell(at.y), cell(at.x));
     let values = pair.head(what, layer, head);
     let value = values.get(row * n + column).copied().unwrap_or_default();
-    response.on_hover_text_at_pointer(format!(
+    response.on_hover_text_at_pointer(tr!(
         "value channel {row}, key channel {column}: {}\n{}",
         number(value.into()),
-        norms(pair, layer, head)
+        norms(pair, layer, head),
+        row,
+        column
     ));
 }
 

@@ -81,11 +81,11 @@ pub(super) fn progress_ui(ui: &mut Ui, shown: Option<&ShownAdaptation>, pace: &P
         ui.add(bar);
     }
     let mut text = match share {
-        Some(share) => format!("{:.0} % of the steps", 100.0 * share),
+        Some(share) => tr!("{} % of the steps", format_args!("{:.0}", 100.0 * share)),
         None => String::new(),
     };
     if let Some(secs) = share.and_then(|share| pace.left(share)) {
-        text += &format!(", about {} left at most", duration(secs));
+        text += &tr!(", about {} left at most", duration(secs));
     }
     if !text.is_empty() {
         cut_label(ui, RichText::new(text).small().weak());

@@ -32,16 +32,16 @@ pub(super) fn results_ui(
             legend_ui(ui);
             said_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Figures");
+            group_title(ui, tr!("Figures"));
             figures_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Steps");
+            group_title(ui, tr!("Steps"));
             curves_ui(ui, shown);
             ui.add_space(GAP);
-            group_title(ui, "Questions");
+            group_title(ui, tr!("Questions"));
             items_ui(ui, shown, settings);
             ui.add_space(GAP);
-            group_title(ui, "State against the base");
+            group_title(ui, tr!("State against the base"));
             maps_ui(ui, shown, settings.item, kept);
             ui.add_space(GAP);
         });
@@ -56,7 +56,7 @@ fn title_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         spec.mode.name()
     );
     if let Some(guide) = &spec.guide {
-        title += &format!(", {}, {} texts", guide.name(), shown.n_guide_texts);
+        title += &tr!(", {}, {} texts", guide.name(), shown.n_guide_texts);
     }
     cut_label(ui, RichText::new(title).strong());
 }
@@ -74,7 +74,7 @@ fn said_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     }
     if let Some(GuideSpec::Simulated { .. }) = shown.spec.guide {
         let warning = palette(ui.visuals()).warning;
-        let text = "Simulated guide: it reads the labels. This is no evidence of anything.";
+        let text = tr!("Simulated guide: it reads the labels. This is no evidence of anything.");
         ui.label(RichText::new(text).color(warning));
     }
     for note in shown.outcomes.iter().flat_map(|of| &of.notes) {
@@ -89,7 +89,14 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
         .striped(true)
         .spacing([14.0, 3.0])
         .show(ui, |ui| {
-            for heading in ["", "Accuracy", "Tokens", "Fixed", "Broken", "p"] {
+            for heading in [
+                "",
+                tr!("Accuracy"),
+                tr!("Tokens"),
+                tr!("Fixed"),
+                tr!("Broken"),
+                "p",
+            ] {
                 weak_small(ui, heading);
             }
             ui.end_row();
@@ -105,12 +112,12 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
 fn spent(outcome: &Outcome) -> String {
     let n = outcome.right.len().max(1) as f64;
     let of = |tokens: u64| format!("{:.0}", tokens as f64 / n);
-    format!(
-        "Tokens a question: {} read or written, {} trained, which count three; {} of the guide, which are not counted. {:.1} s in all",
+    tr!(
+        "Tokens a question: {} read or written, {} trained, which count three; {} of the guide, which are not counted. {} s in all",
         of(outcome.cost.forward),
         of(outcome.cost.trained),
         of(outcome.cost.guide),
-        outcome.secs
+        format_args!("{:.1}", outcome.secs)
     )
 }
 

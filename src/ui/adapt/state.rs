@@ -156,7 +156,7 @@ impl AdaptView {
             self.message = match ended {
                 Ended::Done => None,
                 Ended::Stopped => {
-                    Some("Stopped and saved; adapting again goes on from here".into())
+                    Some(tr!("Stopped and saved; adapting again goes on from here").into())
                 }
                 Ended::Failed(reason) => Some(reason),
             };

@@ -38,10 +38,12 @@ pub fn adapt_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
 }
 
 fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
-    group_title(ui, "Adapt while answering");
+    group_title(ui, tr!("Adapt while answering"));
     weak_small(
         ui,
-        "The state moves while questions are answered. No label is read until the answers are scored.",
+        tr!(
+            "The state moves while questions are answered. No label is read until the answers are scored."
+        ),
     );
     ui.add_space(4.0);
     let below = if view.is_on() { 96.0 } else { 64.0 };
@@ -59,23 +61,28 @@ fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
     ui.horizontal(|ui| {
         if view.is_on() {
             let is_stopping = view.is_stopping();
-            let stop = ui.add_enabled(!is_stopping, eframe::egui::Button::new("Stop and save"));
+            let stop = ui.add_enabled(
+                !is_stopping,
+                eframe::egui::Button::new(tr!("Stop and save")),
+            );
             if stop
-                .on_hover_text("What is done is kept; adapting again goes on from there")
+                .on_hover_text(tr!(
+                    "What is done is kept; adapting again goes on from there"
+                ))
                 .clicked()
             {
                 view.stop();
             }
             ui.add(Spinner::new().size(16.0));
             if is_stopping {
-                weak_small(ui, "saving");
+                weak_small(ui, tr!("saving"));
             }
         } else {
             let problem = view.draft.check().err();
-            let adapt = primary_button(ui, "Adapt the state", problem.is_none(), 130.0);
-            let adapt = adapt.on_hover_text(
-                "Adapts, answers, and measures everything that the same tokens buy without it",
-            );
+            let adapt = primary_button(ui, tr!("Adapt the state"), problem.is_none(), 130.0);
+            let adapt = adapt.on_hover_text(tr!(
+                "Adapts, answers, and measures everything that the same tokens buy without it"
+            ));
             if adapt.clicked() {
                 view.start(&workspace.runs_dir);
             }
@@ -104,9 +111,11 @@ fn right_ui(ui: &mut Ui, view: &mut AdaptView) {
         Some(shown) => results_ui(ui, shown, settings, kept),
         None => empty_state(
             ui,
-            "No adaptation yet",
-            "Choose questions and an objective at the left, then press Adapt the state. Accuracy is drawn \
-             against the tokens that it cost, with voting and other baselines beside it.",
+            tr!("No adaptation yet"),
+            tr!(
+                "Choose questions and an objective at the left, then press Adapt the state. Accuracy is drawn \
+             against the tokens that it cost, with voting and other baselines beside it."
+            ),
         ),
     }
 }

@@ -6,6 +6,7 @@ use eframe::egui::{Context, ViewportCommand};
 
 use super::App;
 use crate::error::Result;
+use crate::language::{Language, choose};
 use crate::persist::command_line::command_line;
 use crate::persist::presets::preset;
 use crate::persist::spec_file::print_spec;
@@ -16,6 +17,7 @@ use crate::runs::run::Run;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
 use crate::tuning::spec::StartState;
+use crate::ui::compare::paired_rows::Comparisons;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::mix::MixDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
@@ -46,16 +48,16 @@ impl App {
                     .apply(action, &workspace.draft, &workspace.runs_dir);
             }
             Action::Pause(run) => match self.sweep.under_way(&run) {
-                Some(_) => self.tell_sweep(SweepCommand::Pause, "is paused"),
+                Some(_) => self.tell_sweep(SweepCommand::Pause, tr!("is paused")),
                 None => workspace.send(Command::Pause(run)),
             },
             Action::Resume(run) => match self.sweep.under_way(&run) {
-                Some(_) => self.tell_sweep(SweepCommand::Resume, "is resumed"),
+                Some(_) => self.tell_sweep(SweepCommand::Resume, tr!("is resumed")),
                 None => workspace.send(Command::Resume(run)),
             },
             Action::Stop(run) => match self.sweep.under_way(&run) {
                 Some(task) => {
-                    let what = format!("continues without {}, which is saved", run.0);
+                    let what = tr!("continues without {}, which is saved", run.0);
                     self.tell_sweep(SweepCommand::Skip(task), &what);
                 }
                 None => workspace.send(Command::Stop(run)),
@@ -233,6 +235,12 @@ impl App {
                 self.shell.dock.open(Tab::Items);
             }
             Action::SaveTable(table, name) => workspace.save_table(*table, name),
+            Action::SetLanguage(language) => {
+                self.shell.language = language;
+                choose(language.unwrap_or_else(Language::of_system));
+                // Its rows are made of texts.
+                self.compare = Comparisons::default();
+            }
             Action::SetAppearance(appearance) => {
                 self.shell.appearance = appearance;
                 appearance.apply(ctx);
@@ -276,7 +284,7 @@ impl App {
     /// Sends the active sweep a command about a run, and tells the user what it does.
     fn tell_sweep(&mut self, command: SweepCommand, what: &str) {
         if let Some(sweep) = self.sweep.on() {
-            let text = format!("The sweep {} {what}", sweep.plan.sweep.name);
+            let text = tr!("The sweep {} {what}", sweep.plan.sweep.name, what);
             self.workspace.notify(Notice::info(text));
         }
         let tell = SweepAction::Tell(command);
@@ -288,9 +296,10 @@ impl App {
         if let Some(sweep) = self.sweep.on()
             && sweep.task_of(run).is_some()
         {
-            let text = format!(
+            let text = tr!(
                 "{} belongs to the sweep {}, which is running; stop the sweep before you resume the run alone",
-                run.0, sweep.plan.sweep.name
+                run.0,
+                sweep.plan.sweep.name
             );
             return self.workspace.notify(Notice::error(text));
         }
@@ -320,7 +329,7 @@ fn copy(text: Result<String>, workspace: &mut Workspace, ctx: &Context) {
     match text {
         Ok(text) => {
             ctx.copy_text(text);
-            workspace.notify(Notice::info("Copied to the clipboard".into()));
+            workspace.notify(Notice::info(tr!("Copied to the clipboard").into()));
         }
         Err(error) => workspace.complain(&error),
     }

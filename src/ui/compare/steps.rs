@@ -40,10 +40,10 @@ pub fn compared_steps_ui(
         return;
     }
     ui.horizontal(|ui| {
-        group_title(ui, &format!("{title}, by steps"));
+        group_title(ui, &tr!("{title}, by steps", title));
         weak_small(
             ui,
-            "tuned accuracy by the steps of the gold answer, with 95% intervals",
+            tr!("tuned accuracy by the steps of the gold answer, with 95% intervals"),
         );
     });
     let groups: Vec<BarGroup> = steps

@@ -180,44 +180,58 @@ pub fn usual_ending(format: ExportFormat) -> Option<&'static str> {
 pub fn format_words(format: ExportFormat) -> [&'static str; 3] {
     match format {
         ExportFormat::Pth(PthDType::F32) => [
-            "PyTorch, 32 bits (.pth)",
-            "RWKV-Runner and the rwkv Python package; a script that loads it is saved next to it",
-            "Holds S₀ exactly, without the settings that made it.",
+            tr!("PyTorch, 32 bits (.pth)"),
+            tr!(
+                "RWKV-Runner and the rwkv Python package; a script that loads it is saved next to it"
+            ),
+            tr!("Holds S₀ exactly, without the settings that made it."),
         ],
         ExportFormat::Pth(PthDType::BF16) => [
-            "PyTorch, bfloat16 (.pth)",
-            "RWKV-Runner and the rwkv Python package, in the precision that RWKV-PEFT saves",
-            "Half the size; values keep 8 bits of mantissa. Without the settings that made it.",
+            tr!("PyTorch, bfloat16 (.pth)"),
+            tr!("RWKV-Runner and the rwkv Python package, in the precision that RWKV-PEFT saves"),
+            tr!(
+                "Half the size; values keep 8 bits of mantissa. Without the settings that made it."
+            ),
         ],
         ExportFormat::St => [
-            "Safetensors for web-rwkv, 16 bits (.st)",
-            "Ai00 and web-rwkv",
-            "Transposed as these programs expect; values keep 11 bits of mantissa and may not exceed 65504. Without the settings that made it.",
+            tr!("Safetensors for web-rwkv, 16 bits (.st)"),
+            tr!("Ai00 and web-rwkv"),
+            tr!(
+                "Transposed as these programs expect; values keep 11 bits of mantissa and may not exceed 65504. Without the settings that made it."
+            ),
         ],
         ExportFormat::Raw => [
-            "Raw, 32 bits (.bin)",
+            tr!("Raw, 32 bits (.bin)"),
             "rwkv.cpp",
-            "Raw values, exact. The file holds neither sizes nor a model name, so it fits one model only.",
+            tr!(
+                "Raw values, exact. The file holds neither sizes nor a model name, so it fits one model only."
+            ),
         ],
         ExportFormat::Rmpack => [
-            "RWKV app, 16 bits (.rmpack)",
-            "rwkv-mobile and the RWKV app, also with GGUF models",
-            "Numbers keep 11 bits and may not exceed 65504.",
+            tr!("RWKV app, 16 bits (.rmpack)"),
+            tr!("rwkv-mobile and the RWKV app, also with GGUF models"),
+            tr!("Numbers keep 11 bits and may not exceed 65504."),
         ],
         ExportFormat::Vllm => [
-            "vLLM, bfloat16 (.pth with a manifest)",
-            "vLLM with RWKV-7 state profiles",
-            "The manifest names the model and the SHA-256 of the state; its own SHA-256 is shown after writing.",
+            tr!("vLLM, bfloat16 (.pth with a manifest)"),
+            tr!("vLLM with RWKV-7 state profiles"),
+            tr!(
+                "The manifest names the model and the SHA-256 of the state; its own SHA-256 is shown after writing."
+            ),
         ],
         ExportFormat::S0Folder => [
-            "Folder, 32 bits (as s0-tuning)",
-            "Programs that read the folders of s0-tuning",
-            "Carries S₀ exactly. Axes: head, value, key for RWKV-7; head, key, value for Gated DeltaNet.",
+            tr!("Folder, 32 bits (as s0-tuning)"),
+            tr!("Programs that read the folders of s0-tuning"),
+            tr!(
+                "Carries S₀ exactly. Axes: head, value, key for RWKV-7; head, key, value for Gated DeltaNet."
+            ),
         ],
         ExportFormat::Safetensors => [
-            "Gosling, 32 bits (.safetensors)",
-            "This program: to continue tuning, compare and inspect",
-            "Holds S₀ exactly, with the settings and results of the run. Other programs cannot read it.",
+            tr!("Gosling, 32 bits (.safetensors)"),
+            tr!("This program: to continue tuning, compare and inspect"),
+            tr!(
+                "Holds S₀ exactly, with the settings and results of the run. Other programs cannot read it."
+            ),
         ],
     }
 }
@@ -325,14 +339,14 @@ impl Exports {
     /// Writes the numbers of the runs that were asked for.
     pub(crate) fn write_numbers(&mut self, path: PathBuf, workspace: &Workspace) {
         let runs = self.take_runs(&workspace.store);
-        let saved = format!("Saved {}", shown(&path));
+        let saved = tr!("Saved {}", shown(&path));
         workspace.start_quietly(move || write_numbers(&path, &runs).map(|()| Some(saved)));
     }
 
     /// Writes what helps to find a fault, of the run that was asked for too.
     pub(crate) fn write_diagnostics(&mut self, path: PathBuf, workspace: &Workspace) {
         let runs = self.take_runs(&workspace.store);
-        let saved = format!("Saved {}", shown(&path));
+        let saved = tr!("Saved {}", shown(&path));
         let lines: Vec<String> = workspace
             .store
             .log()
@@ -375,18 +389,20 @@ fn write(exporting: &ExportDialog) -> Result<String> {
         exporting.overwrites,
     )?;
     let rounding = if report.max_abs_rounding > 0.0 {
-        format!(
-            "rounding changed values by at most {:.1e}",
-            report.max_abs_rounding
+        tr!(
+            "rounding changed values by at most {}",
+            format_args!("{:.1e}", report.max_abs_rounding)
         )
     } else {
-        "all values are exact".into()
+        tr!("all values are exact").into()
     };
     let companion = companion.map_or(String::new(), |it| format!("; {}", it.words()));
-    Ok(format!(
+    Ok(tr!(
         "Saved {}, {} bytes, read back and compared; {rounding}{companion}",
         shown(&report.path),
-        report.bytes
+        report.bytes,
+        rounding,
+        companion
     ))
 }
 

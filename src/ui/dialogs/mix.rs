@@ -150,12 +150,13 @@ fn write(mixing: &MixDialog) -> Result<String> {
     let (report, _) = export(&state, &metadata, format, &mixing.path, mixing.overwrites)?;
     let notes: String = notes
         .iter()
-        .map(|note| format!("; note that {note}"))
+        .map(|note| tr!("; note that {note}", note))
         .collect();
-    Ok(format!(
+    Ok(tr!(
         "Saved {}, {} bytes, read back and compared{notes}",
         shown(&report.path),
-        report.bytes
+        report.bytes,
+        notes
     ))
 }
 

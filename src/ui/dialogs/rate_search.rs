@@ -49,7 +49,9 @@ impl RateSearch {
     /// What has to be chosen first, for rates of this configuration.
     pub fn problem(&self, draft: &RunSpec) -> Option<String> {
         if draft.method == Method::Base {
-            return Some("Base trains nothing, so it has no rate; choose another method".into());
+            return Some(
+                tr!("Base trains nothing, so it has no rate; choose another method").into(),
+            );
         }
         let wrong = self.range.check().and_then(|()| draft.check());
         wrong.err().map(|error| error.to_string())

@@ -84,9 +84,9 @@ pub fn shown_answer(format: &PromptFormat, text: &str) -> String {
 pub fn as_text(messages: &[Message]) -> String {
     let line = |message: &Message| {
         let name = match message.role {
-            Role::System => "System",
-            Role::User | Role::Given | Role::Text => "User",
-            Role::Assistant => "Assistant",
+            Role::System => tr!("System"),
+            Role::User | Role::Given | Role::Text => tr!("User"),
+            Role::Assistant => tr!("Assistant"),
         };
         format!("{name}: {}\n\n", message.text.trim())
     };

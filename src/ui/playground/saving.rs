@@ -77,7 +77,7 @@ impl Playground {
         };
         workspace.start_quietly(move || {
             let [chat, beside] = write_chat(&path, &chat, overwrite)?;
-            let said = format!("Saved {} and {}", shown(&chat), shown(&beside));
+            let said = tr!("Saved {} and {}", shown(&chat), shown(&beside));
             Ok(Some(said))
         });
     }

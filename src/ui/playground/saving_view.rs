@@ -19,20 +19,20 @@ pub fn saving_ui(ctx: &Context, saving: &mut Option<SaveDialog>) -> Vec<Action> 
     let mut is_done = false;
     let drawn = modal(ctx, "save chat").show(ctx, |ui| {
         ui.set_width(480.0);
-        ui.heading("Save the chat");
+        ui.heading(tr!("Save the chat"));
         let side = match asked.side {
-            Answer::Untuned => "The conversation on the left",
-            Answer::Tuned => "The conversation on the right",
+            Answer::Untuned => tr!("The conversation on the left"),
+            Answer::Tuned => tr!("The conversation on the right"),
         };
         weak_small(
             ui,
-            format!("{side}, as a line of training data. A description beside it names the model and the state by their hashes."),
+            tr!("{side}, as a line of training data. A description beside it names the model and the state by their hashes.", side),
         );
         ui.add_space(GAP);
         ui.horizontal(|ui| {
-            let label = ui.label("File").id;
+            let label = ui.label(tr!("File")).id;
             from_right(ui, |ui| {
-                if ui.button("Choose…").clicked() {
+                if ui.button(tr!("Choose…")).clicked() {
                     actions.push(Action::Choose(PathFor::Chat));
                 }
                 let field = TextEdit::singleline(&mut asked.path).desired_width(f32::INFINITY);
@@ -43,23 +43,23 @@ pub fn saving_ui(ctx: &Context, saving: &mut Option<SaveDialog>) -> Vec<Action> 
         });
         if let Some(there) = &asked.there {
             let warning = palette(ui.visuals()).warning;
-            let text = format!("{} exists already. Overwrite it?", shown(there));
+            let text = tr!("{} exists already. Overwrite it?", shown(there));
             ui.label(RichText::new(text).color(warning));
         }
         ui.add_space(GAP);
         from_right(ui, |ui| {
             let can_write = !asked.path.trim().is_empty();
             let (name, overwrite) = match asked.there {
-                Some(_) => ("Overwrite file", true),
-                None => ("Save chat", false),
+                Some(_) => (tr!("Overwrite file"), true),
+                None => (tr!("Save chat"), false),
             };
             if primary_button(ui, name, can_write, 130.0).clicked() {
                 actions.push(Action::WriteChat { overwrite });
             }
-            if asked.there.is_some() && ui.button("Keep file").clicked() {
+            if asked.there.is_some() && ui.button(tr!("Keep file")).clicked() {
                 asked.there = None;
             }
-            if ui.button("Close").clicked() {
+            if ui.button(tr!("Close")).clicked() {
                 is_done = true;
             }
         });

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::evaluations::ItemsPair;
 use super::queue::QueueRequest;
 use super::tab::{Side, Tab};
+use crate::language::Language;
 use crate::persist::run_labels::RunLabels;
 use crate::protocol::event::{Answer, RunId};
 use crate::protocol::run_spec::DataSource;
@@ -195,6 +196,8 @@ pub enum Action {
     SaveTable(Box<Table>, &'static str),
     /// Light or dark.
     SetAppearance(Appearance),
+    /// The language of texts; none: that of the system.
+    SetLanguage(Option<Language>),
     /// Show or hide the list of shortcuts.
     ToggleShortcuts,
     /// Take a message away.

@@ -7,6 +7,7 @@ use super::path_dialogs::PathFor;
 use super::pictures::{PictureOf, is_placed};
 use super::shortcuts::{ActsOn, listed_shortcuts};
 use super::theme::{blend, palette};
+use crate::language::{self, Language};
 use crate::persist::presets::PRESETS;
 use crate::ui::shared::action::{Action, SidePanel};
 use crate::ui::shared::tab::{Side, Tab};
@@ -66,13 +67,13 @@ pub(crate) fn palette_ui(
         let down = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::ArrowDown));
         let enter = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
         let field = TextEdit::singleline(&mut typed.typed)
-            .hint_text("Search commands")
+            .hint_text(tr!("Search commands"))
             .desired_width(f32::INFINITY);
         let field = ui.add(field);
         crate::ui::widgets::controls::named(
             &field,
             eframe::egui::Role::TextInput,
-            "Search commands",
+            tr!("Search commands"),
         );
         field.request_focus();
         if field.changed() {
@@ -91,7 +92,7 @@ pub(crate) fn palette_ui(
         }
         ui.add_space(4.0);
         if found.is_empty() {
-            weak_small(ui, "No matching commands.");
+            weak_small(ui, tr!("No matching commands."));
         }
         // Of one height, so that what is typed into stays where it is.
         let height = LIST_HEIGHT.min(ctx.content_rect().height() - 160.0);
@@ -160,7 +161,7 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &PaletteContext<'_>) -> Vec<E
     } = *listed;
     let mut entries: Vec<Entry> = listed_shortcuts(on)
         .map(|(shortcut, action)| Entry {
-            text: shortcut.what.into(),
+            text: language::text(shortcut.what).into(),
             keys: ctx.format_shortcut(&shortcut.keys),
             action,
         })
@@ -169,7 +170,7 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &PaletteContext<'_>) -> Vec<E
     entries.sort_by_key(|entry| entry.action.is_err());
     if let Some((name, can_go_on)) = sweep {
         entries.push(Entry {
-            text: format!("Continue the sweep {name}"),
+            text: tr!("Continue the sweep {name}", name),
             keys: String::new(),
             action: can_go_on.map(|()| Action::Sweep(SweepAction::GoOn { retry: false })),
         });
@@ -182,27 +183,27 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &PaletteContext<'_>) -> Vec<E
         });
     };
     let panels = [
-        ("the list of runs", SidePanel::Runs),
-        ("the configuration", SidePanel::Form),
-        ("the log", SidePanel::Log),
+        (tr!("the list of runs"), SidePanel::Runs),
+        (tr!("the configuration"), SidePanel::Form),
+        (tr!("the log"), SidePanel::Log),
     ];
     for (name, panel) in panels {
-        add(format!("Show or hide {name}"), Action::TogglePanel(panel));
+        add(tr!("Show or hide {name}", name), Action::TogglePanel(panel));
     }
     for tab in Tab::ALL {
         for side in Side::ALL {
-            let text = format!("Show {} {}", tab.name(), side.words());
+            let text = tr!("Show {} {}", tab.name(), side.words());
             add(text, Action::Put(tab, side));
         }
         if dock.is_split() && dock.has(tab) {
-            let text = format!("Close the view {}", tab.name());
+            let text = tr!("Close the view {}", tab.name());
             add(text, Action::CloseView(tab));
         }
     }
     if dock.is_split() {
-        add("Show only one view".into(), Action::JoinViews);
+        add(tr!("Show only one view").into(), Action::JoinViews);
     }
-    add("Reset the layout".into(), Action::ResetLayout);
+    add(tr!("Reset the layout").into(), Action::ResetLayout);
     let views = Tab::ALL.into_iter().filter(|tab| dock.shows(*tab));
     let plots = [Metric::Loss].into_iter().chain(Metric::SMALL);
     let parts =
@@ -214,102 +215,117 @@ fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &PaletteContext<'_>) -> Vec<E
         .chain(views.map(PictureOf::View))
         .chain(parts.filter(|of| is_placed(ctx, *of)));
     for of in shown {
-        let text = format!("Save a picture of {}", of.words());
+        let text = tr!("Save a picture of {}", of.words());
         add(text, Action::SavePicture(of));
         if let PictureOf::Plot(metric) = of {
-            let text = format!("Save {} as SVG", of.words());
+            let text = tr!("Save {} as SVG", of.words());
             add(text, Action::SaveSvg(metric));
         }
     }
+    let english = Action::SetLanguage(Some(Language::English));
+    add("Use English".into(), english);
+    let chinese = Action::SetLanguage(Some(Language::Chinese));
+    add(tr!("Use Chinese").into(), chinese);
     for (name, _) in PRESETS {
-        add(format!("Use the preset {name}"), Action::UsePreset(name));
+        add(tr!("Use the preset {name}", name), Action::UsePreset(name));
     }
-    add("Copy the configuration as RON".into(), Action::CopyRon);
-    add("Copy the sweep as RON".into(), Action::CopySweepRon);
+    add(tr!("Copy the configuration as RON").into(), Action::CopyRon);
+    add(tr!("Copy the sweep as RON").into(), Action::CopySweepRon);
     add(
-        "Open a sweep as RON".into(),
+        tr!("Open a sweep as RON").into(),
         Action::Choose(PathFor::OpenSweep),
     );
     add(
-        "Save the sweep as RON".into(),
+        tr!("Save the sweep as RON").into(),
         Action::Choose(PathFor::SaveSweep),
     );
-    add("Preview the training data".into(), Action::LookAtData);
+    add(tr!("Preview the training data").into(), Action::LookAtData);
     add(
-        "Sample training data from a model".into(),
+        tr!("Sample training data from a model").into(),
         Action::OpenSampling,
     );
-    add("Find a learning rate".into(), Action::OpenRateSearch);
-    add("Get a published model".into(), Action::OpenModels);
-    add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
-    let folder = Action::Choose(PathFor::CheckpointFolder);
-    add("Choose the folder of a model".into(), folder);
+    add(tr!("Find a learning rate").into(), Action::OpenRateSearch);
+    add(tr!("Get a published model").into(), Action::OpenModels);
     add(
-        "Import a state of another program".into(),
+        tr!("Choose a model").into(),
+        Action::Choose(PathFor::Checkpoint),
+    );
+    let folder = Action::Choose(PathFor::CheckpointFolder);
+    add(tr!("Choose the folder of a model").into(), folder);
+    add(
+        tr!("Import a state of another program").into(),
         Action::OpenImport,
     );
-    add("Save diagnostics".into(), Action::SaveDiagnostics(None));
+    add(
+        tr!("Save diagnostics").into(),
+        Action::SaveDiagnostics(None),
+    );
     if !selection.selected.is_empty() {
         add(
-            "Save a report of the selected runs".into(),
+            tr!("Save a report of the selected runs").into(),
             Action::SaveReport(selection.selected.clone()),
         );
     }
     if let Some(run) = selection.focused().and_then(|id| store.get(id)) {
         let title = run.title();
         add(
-            format!("Show the details of {title}"),
+            tr!("Show the details of {title}", title),
             Action::OpenDetails(run.id.clone()),
         );
         add(
-            format!("Edit name, tags and note of {title}"),
+            tr!("Edit name, tags and note of {title}", title),
             Action::EditLabels(run.id.clone()),
         );
         add(
-            format!("Run {title} again"),
+            tr!("Run {title} again", title),
             Action::RunAgain(run.id.clone()),
         );
         add(
-            format!("Run {title} again with changes"),
+            tr!("Run {title} again with changes", title),
             Action::UseSpecOf(run.id.clone()),
         );
         add(
-            format!("Pin {title} as the baseline"),
+            tr!("Pin {title} as the baseline", title),
             Action::Pin(Some(run.id.clone())),
         );
         if run.status.is_over() {
             add(
-                format!("Measure the accuracy of {title}"),
+                tr!("Measure the accuracy of {title}", title),
                 Action::OpenScoring(run.id.clone()),
             );
         }
         if !run.exported.is_empty() {
             add(
-                format!("Export the state of {title}"),
+                tr!("Export the state of {title}", title),
                 Action::OpenExport(run.id.clone()),
             );
             add(
-                format!("Start from the state of {title}"),
+                tr!("Start from the state of {title}", title),
                 Action::StartFrom(run.id.clone()),
             );
         }
     }
     if can_undelete {
-        add("Restore the deleted runs".into(), Action::Undelete);
+        add(tr!("Restore the deleted runs").into(), Action::Undelete);
     }
     if selection.baseline.is_some() {
-        add("Unpin the baseline".into(), Action::Pin(None));
+        add(tr!("Unpin the baseline").into(), Action::Pin(None));
     }
     for [path, name, value] in fields {
         add(
-            format!("Go to the field {name}, {path} = {value}"),
+            tr!(
+                "Go to the field {name}, {path} = {value}",
+                name,
+                path,
+                value
+            ),
             Action::GoToField(path.clone()),
         );
     }
     for run in store.runs().iter().rev().take(MAX_RUNS) {
         let word = status_word(&run.status).to_lowercase();
         add(
-            format!("Show the run {}, {word}", run.title()),
+            tr!("Show the run {}, {word}", run.title(), word),
             Action::Select(run.id.clone()),
         );
     }

@@ -33,13 +33,17 @@ pub enum ExportFormat {
 }
 
 /// Why there is no export for llama.cpp, and what works in its place.
-pub const NO_LLAMA_CPP: &str = "There is no export for llama.cpp: it saves and restores no state of \
+pub const NO_LLAMA_CPP: &str = mark!(
+    "There is no export for llama.cpp: it saves and restores no state of \
     recurrent models (ggml-org/llama.cpp issues 25913 and 28194), so a state would be ignored. \
-    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM.";
+    For GGUF models use the .rmpack with the RWKV app; else RWKV-Runner, rwkv_lightning, Ai00 or vLLM."
+);
 
 /// What a user should know who exports a state whose token shifts are tuned too.
-pub const SHIFTS_NOTE: &str = "the token shifts are tuned too: Gosling, the script beside the \
-    .pth and rwkv.cpp (.bin) use them; RWKV-Runner refuses the .pth with them, and the other formats cannot hold them";
+pub const SHIFTS_NOTE: &str = mark!(
+    "the token shifts are tuned too: Gosling, the script beside the \
+    .pth and rwkv.cpp (.bin) use them; RWKV-Runner refuses the .pth with them, and the other formats cannot hold them"
+);
 
 /// What was written beside a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,12 +58,13 @@ impl Companion {
     /// A sentence for the user, without its end.
     pub fn words(&self) -> String {
         match self {
-            Self::Script(path) => format!("{}, which loads it with the rwkv package", shown(path)),
-            Self::Manifest(path, sha256) => format!(
+            Self::Script(path) => tr!("{}, which loads it with the rwkv package", shown(path)),
+            Self::Manifest(path, sha256) => tr!(
                 "{}; start vLLM with VLLM_RWKV7_STATE_PROFILE_MANIFEST={} and \
                  VLLM_RWKV7_STATE_PROFILE_MANIFEST_SHA256={sha256}",
                 shown(path),
-                shown(path)
+                shown(path),
+                sha256
             ),
         }
     }
@@ -125,7 +130,7 @@ pub fn export(
     check_ending(path, format)?;
     check_architecture(metadata.architecture, format, path)?;
     if path.exists() && !overwrite {
-        let reason = "exists already; choose another name or overwrite it (--force)";
+        let reason = tr!("exists already; choose another name or overwrite it (--force)");
         return Err(Error::input(path, "file", reason));
     }
     match format {

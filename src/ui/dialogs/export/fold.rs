@@ -103,7 +103,7 @@ impl Folding {
     /// How far it is, as it said last.
     pub fn said(&self) -> Option<String> {
         match self.process.is_stopping() {
-            true => Some("stopping".into()),
+            true => Some(tr!("stopping").into()),
             false => self.process.said(),
         }
     }
@@ -112,7 +112,7 @@ impl Folding {
     pub fn ended(&mut self) -> Option<Result<String, String>> {
         Some(match self.process.ended()? {
             Ended::Done => Ok(results(&self.log)),
-            Ended::Stopped => Err("stopped; nothing was written".into()),
+            Ended::Stopped => Err(tr!("stopped; nothing was written").into()),
             Ended::Failed(reason) => Err(reason),
         })
     }

@@ -22,22 +22,22 @@ pub(super) fn settings_ui(ui: &mut Ui, run: &Run, store: &RunStore) {
             let name = parent.title().to_owned();
             (name, spec_difference(&[&parent.spec, &run.spec]))
         }
-        None => ("Default".to_owned(), from_defaults(&run.spec)),
+        None => (tr!("Default").to_owned(), from_defaults(&run.spec)),
     };
-    group_title(ui, "Settings that differ");
+    group_title(ui, tr!("Settings that differ"));
     if parent.is_some() {
         weak_small(
             ui,
-            format!("The run started from the state of “{of_other}”."),
+            tr!("The run started from the state of “{of_other}”.", of_other),
         );
     }
     if differences.is_empty() {
-        weak_small(ui, "None.");
+        weak_small(ui, tr!("None."));
     } else {
         Grid::new("settings that differ")
             .spacing([18.0, 2.0])
             .show(ui, |ui| {
-                for title in ["Setting", &of_other, "This run"] {
+                for title in [tr!("Setting"), &of_other, tr!("This run")] {
                     ui.label(RichText::new(title).small().weak());
                 }
                 ui.end_row();
