@@ -42,6 +42,7 @@ use super::shared::notice::Notice;
 use super::shared::tab::Tab;
 use super::shared::workspace::Workspace;
 use super::shell::areas::Area;
+use super::shell::charts;
 use super::shell::closing::{Closing, ClosingState};
 use super::shell::letters::MissingLetters;
 use super::shell::pictures::PictureOf;
@@ -137,6 +138,7 @@ impl App {
             config: Config::new(&workspace.draft, threads),
             tune: Tune {
                 settings: saved.plots,
+                layouts: saved.charts,
                 ..Tune::default()
             },
             states: States::new(saved.states, threads),
@@ -194,6 +196,7 @@ impl App {
             sweep_resumes: closing.sweep_resumes.clone(),
             shows_frame_times: shell.shows_frame_times,
             plots: self.tune.settings,
+            charts: self.tune.layouts.clone(),
             states: self.states.settings.clone(),
             items: self.items.settings.clone(),
             sweep: self.sweep.keep(),
@@ -322,6 +325,7 @@ impl App {
         let area = self.shell.areas.now(&ctx, &self.shell.dock);
         let mut actions = pressed(&ctx, &self.acts_on(area, &|| self.listed()), has_dialog);
         self.draw(ui, &mut actions);
+        actions.extend(charts::take_asked(&ctx));
         let Self {
             shell, workspace, ..
         } = self;

@@ -27,6 +27,7 @@ use crate::ui::shared::notice::{Notice, Remedy};
 use crate::ui::shared::queue::QueueRequest;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::charts;
 use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::Dock;
 use crate::ui::shell::palette::PaletteState;
@@ -134,6 +135,8 @@ impl App {
                 self.export.ask_where(PathFor::Svg(metric), runs, workspace);
             }
             Action::SavePicture(of) => self.shell.pictures.ask_where(of, workspace),
+            Action::SaveChartNumbers(of) => charts::want_numbers(ctx, of),
+            Action::Arrange(change) => self.tune.layouts.apply(change),
             Action::SaveDiagnostics(run) => {
                 let runs = run.into_iter().collect();
                 self.export.ask_where(PathFor::Diagnostics, runs, workspace);
@@ -225,7 +228,7 @@ impl App {
                 self.items.look_at(pair);
                 self.shell.dock.open(Tab::Items);
             }
-            Action::SaveTable(table, name) => workspace.save_table(*table, name),
+            Action::SaveTable(table, name) => workspace.save_table(*table, &name),
             Action::SetAppearance(appearance) => {
                 self.shell.appearance = appearance;
                 appearance.apply(ctx);

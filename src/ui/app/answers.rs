@@ -17,6 +17,7 @@ use crate::ui::shared::notice::Notice;
 use crate::ui::shared::workspace::write_text;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::tune::report::report;
+use crate::ui::widgets::metric::Metric;
 
 impl App {
     /// Takes in what came of work beside the window.
@@ -157,7 +158,8 @@ impl App {
             PathFor::Report => {
                 let runs = self.export.take_runs(&self.workspace.store);
                 let svg = |metric| self.tune.svg(metric, &runs, &self.workspace);
-                let page = report(&runs, svg);
+                let charts: Vec<Metric> = self.tune.layouts.now.metrics().collect();
+                let page = report(&runs, &charts, svg);
                 let saved = format!("Saved {}", shown(&path));
                 self.workspace
                     .start_quietly(move || page.write(&path).map(|()| Some(saved)));

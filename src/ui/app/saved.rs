@@ -21,6 +21,7 @@ use crate::ui::shell::state::Shell;
 use crate::ui::shell::theme::Appearance;
 use crate::ui::states::settings::StatesSettings;
 use crate::ui::sweep::saved::SavedSweep;
+use crate::ui::tune::charts::ChartLayouts;
 use crate::ui::tune::plot_settings::PlotSettings;
 
 /// Everything that is kept over restarts.
@@ -66,6 +67,8 @@ pub struct SavedState {
     pub shows_frame_times: bool,
     /// How plots are drawn.
     pub plots: PlotSettings,
+    /// Which plots there are, and layouts of them.
+    pub charts: ChartLayouts,
     /// Which part of a state is looked at.
     pub states: StatesSettings,
     /// The selected comparison, filter and item.
@@ -103,6 +106,7 @@ impl Default for SavedState {
             sweep_resumes: None,
             shows_frame_times: false,
             plots: PlotSettings::default(),
+            charts: ChartLayouts::default(),
             states: StatesSettings::default(),
             items: ItemsSettings::default(),
             sweep: SavedSweep::default(),

@@ -70,7 +70,7 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         let origin = origin_words(key, look.run);
         let title = format!("{kind} of layer {layer}, head {head}, {origin}");
         let table = shown.table(&title, settings.kind.axes());
-        Some(Action::SaveTable(Box::new(table), "matrix"))
+        Some(Action::SaveTable(Box::new(table), "matrix".into()))
     };
     entry(ui, "Save the values…", &numbers);
     ui.separator();

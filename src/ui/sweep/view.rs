@@ -122,7 +122,7 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
         }
     };
     let results = &shown.results;
-    let table = |table: Table, name| Action::SaveTable(Box::new(table), name);
+    let table = |table: Table, name: &str| Action::SaveTable(Box::new(table), name.into());
     entry(
         ui,
         "This view as PNG or SVG…",

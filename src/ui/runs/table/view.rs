@@ -119,7 +119,7 @@ fn toolbar_ui(
             let RunTable { settings, rows, .. } = &mut *table;
             if ui.button("The rows as a table…").clicked() {
                 let saved = saved(rows, settings, store, sweeps);
-                actions.push(Action::SaveTable(Box::new(saved), "runs"));
+                actions.push(Action::SaveTable(Box::new(saved), "runs".into()));
                 ui.close();
             }
             if ui.button("This view as PNG or SVG…").clicked() {
