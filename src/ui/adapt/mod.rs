@@ -7,6 +7,7 @@
 //! | `process.rs`, `reading.rs` | the process, and what is in its folder |
 //! | `view.rs`, `setup.rs`, `guide.rs`, `labels.rs` | the view, and what is asked for |
 //! | `results.rs`, `chart.rs`, `curves.rs`, `items.rs` | figures, curves and questions |
+//! | `tables.rs` | what they are drawn of, and of what it is |
 
 pub mod state;
 pub mod view;
@@ -20,3 +21,4 @@ mod process;
 mod reading;
 mod results;
 mod setup;
+mod tables;

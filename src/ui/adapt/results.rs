@@ -1,6 +1,6 @@
 //! Figures, curves and questions of an adaptation.
 
-use eframe::egui::{Grid, RichText, ScrollArea, Ui};
+use eframe::egui::{Align, Grid, Layout, RichText, ScrollArea, Ui};
 
 use super::chart::{chart_ui, legend_ui};
 use super::curves::curves_ui;
@@ -9,8 +9,10 @@ use super::reading::ShownAdaptation;
 use super::state::AdaptSettings;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::spec::GuideSpec;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{GAP, palette};
-use crate::ui::widgets::controls::{cut_label, group_title, weak_small};
+use crate::ui::widgets::controls::{cut_label, from_right, group_title, weak_small};
 use crate::ui::widgets::numbers::p_value;
 
 /// Draws them.
@@ -47,7 +49,23 @@ fn title_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     if let Some(guide) = &spec.guide {
         title += &format!(", {}, {} texts", guide.name(), shown.n_guide_texts);
     }
-    cut_label(ui, RichText::new(title).strong());
+    ui.horizontal(|ui| {
+        from_right(ui, |ui| {
+            let menu = ui.menu_button("Save", |ui| {
+                let of = PictureOf::Chart(Chart::Adaptation);
+                charts::named_entries_ui(ui, of, "The accuracy by cost");
+                if !shown.points.is_empty() {
+                    let of = PictureOf::Chart(Chart::AdaptationSteps);
+                    charts::named_entries_ui(ui, of, "The steps");
+                }
+            });
+            menu.response
+                .on_hover_text("Save a chart as a picture, or the numbers that it is drawn of");
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                cut_label(ui, RichText::new(title).strong());
+            });
+        });
+    });
 }
 
 /// The sentence, and what a reader has to know.

@@ -9,11 +9,14 @@ use crate::report::Table;
 use crate::ui::shared::action::Action;
 use crate::ui::widgets::controls::weak_small;
 
+/// Charts that are remembered before those that are off the screen are forgotten.
+const MAX_KNOWN: usize = 64;
+
 /// Charts that were drawn, and what is wanted of them.
 #[derive(Debug, Clone, Default)]
 struct Charts {
-    /// Every chart that was drawn since the window opened, once.
-    known: Vec<PictureOf>,
+    /// The charts that were drawn, each with the frame that it was drawn in last.
+    known: Vec<(PictureOf, u64)>,
     /// The one whose numbers are wanted.
     wanted: Option<PictureOf>,
     /// What was asked for in this frame.
@@ -37,6 +40,7 @@ pub(crate) fn take_asked(ctx: &Context) -> Vec<Action> {
 pub(crate) fn on_screen(ctx: &Context) -> Vec<PictureOf> {
     let charts: Charts = ctx.data(|data| data.get_temp(id())).unwrap_or_default();
     let known = charts.known.into_iter();
+    let known = known.map(|(of, _)| of);
     known.filter(|of| is_placed(ctx, *of)).collect()
 }
 
@@ -60,10 +64,17 @@ fn ask(ui: &Ui, action: Action) {
 /// where they are wanted. A menu of its own it has by [`menu`].
 pub(crate) fn leaves(ui: &Ui, of: PictureOf, rect: Rect, table: impl FnOnce() -> Table) {
     place(ui, of, rect);
+    let now = ui.ctx().cumulative_pass_nr();
     let is_wanted = ui.data_mut(|data| {
         let charts: &mut Charts = data.get_temp_mut_or_default(id());
-        if !charts.known.contains(&of) {
-            charts.known.push(of);
+        match charts.known.iter_mut().find(|(known, _)| *known == of) {
+            Some((_, drawn)) => *drawn = now,
+            None => {
+                if charts.known.len() >= MAX_KNOWN {
+                    charts.known.retain(|(_, drawn)| drawn + 2 > now);
+                }
+                charts.known.push((of, now));
+            }
         }
         charts.wanted.take_if(|wanted| *wanted == of).is_some()
     });

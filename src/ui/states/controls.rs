@@ -3,15 +3,17 @@
 
 use eframe::egui::{Button, ComboBox, Id, Ui};
 
-use super::context::{StatesContext, is_of_choice, origin_words, symbol};
+use super::context::{StatesContext, is_of_choice, symbol};
 use super::settings::{Beside, ColourRange, CompareWith, StatesSettings};
+use super::tables::matrix_title;
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::inspect::trajectory::Place;
 use crate::ui::shared::action::Action;
-use crate::ui::shell::pictures::PictureOf;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::widgets::controls::{choice, within};
 
 /// Width of the choice of what stands beside the matrix, with its name.
@@ -65,10 +67,7 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let settings = &*look.settings;
     let numbers = || {
         let (key, shown) = shown?;
-        let kind = symbol(settings.kind, settings.follows_text);
-        let (layer, head) = (settings.layer, settings.head);
-        let origin = origin_words(key, look.run);
-        let title = format!("{kind} of layer {layer}, head {head}, {origin}");
+        let title = matrix_title(look, key);
         let table = shown.table(&title, settings.kind.axes());
         Some(Action::SaveTable(Box::new(table), "matrix".into()))
     };
@@ -79,6 +78,13 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         "Save every head as PNG or SVG…",
         &picture(PictureOf::Heads),
     );
+    let heads = || Some(Action::SaveChartNumbers(PictureOf::Heads));
+    entry(ui, "Save the norms of every head…", &heads);
+    ui.separator();
+    let of = PictureOf::Chart(Chart::Histogram);
+    charts::named_entries_ui(ui, of, "The histogram");
+    let of = PictureOf::Chart(Chart::SingularValues);
+    charts::named_entries_ui(ui, of, "The singular values");
 }
 
 fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {

@@ -1,36 +1,17 @@
 //! The numbers that a plot is drawn of, and what data they are of.
 
 use super::along::{Along, XAxis};
+use crate::protocol::made_from::data_names;
 use crate::report::{Cell, Table};
 use crate::runs::run::Run;
 use crate::ui::widgets::metric::Metric;
 
 /// Rows of a table at most.
 const MAX_ROWS: usize = 1_000_000;
-/// Data sets that are counted.
-const MAX_SOURCES: usize = 9;
 
 /// The data that runs were trained on, in words.
 pub(crate) fn data_words<'a>(runs: impl IntoIterator<Item = &'a Run>) -> String {
-    // This is asked for in every frame, and most runs are of the same data.
-    let mut sources: Vec<&Run> = Vec::new();
-    for run in runs {
-        let is_known = |of: &&Run| of.spec.data.source == run.spec.data.source;
-        if !sources.iter().any(is_known) {
-            sources.push(run);
-        }
-        if sources.len() > MAX_SOURCES {
-            return "many data sets".into();
-        }
-    }
-    let mut names: Vec<String> = sources.iter().map(|run| run.spec.data_name()).collect();
-    names.sort_unstable();
-    names.dedup();
-    match &names[..] {
-        [] => String::new(),
-        [one] => one.clone(),
-        all => format!("{} data sets", all.len()),
-    }
+    data_names(runs.into_iter().map(|run| &run.spec))
 }
 
 /// Every number of a metric, a row for each step of each run: not smoothed, and none
