@@ -21,6 +21,7 @@ use self::saved::SavedState;
 use super::adapt::state::AdaptView;
 use super::compare::paired_rows::Comparisons;
 use super::config::history::held;
+use super::config::origin::DraftOrigin;
 use super::config::state::Config;
 use super::dialogs::data_preview::DataPreviews;
 use super::dialogs::export::Exports;
@@ -126,6 +127,8 @@ impl App {
         let (selection, draft) = (saved.selection(), saved.draft.clone());
         let workspace = Workspace::new(worker, selection, draft, runs_dir, wake);
         let threads = &workspace.threads;
+        let mut config = Config::new(&workspace.draft, threads);
+        config.origin = saved.draft_of.clone().map(DraftOrigin::kept);
         Self {
             shell: saved.shell(),
             closing: saved.closing(),
@@ -135,7 +138,7 @@ impl App {
                 table: RunTable::new(saved.table),
                 ..RunsPanel::new(threads)
             },
-            config: Config::new(&workspace.draft, threads),
+            config,
             tune: Tune {
                 settings: saved.plots,
                 layouts: saved.charts,
@@ -202,6 +205,7 @@ impl App {
             sweep: self.sweep.keep(),
             playground: self.playground.settings.clone(),
             adapt: self.adapt.kept(),
+            draft_of: self.config.origin.as_ref().map(|of| of.run.clone()),
             draft: self.workspace.draft.clone(),
         }
     }

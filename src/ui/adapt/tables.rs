@@ -118,8 +118,18 @@ mod tests {
     fn shown() -> ShownAdaptation {
         let point = |step, loss| Point {
             step,
+            cost: Cost::default(),
             loss,
-            ..Point::default()
+            reward: None,
+            agreement: None,
+            entropy: None,
+            majority: None,
+            n_different: None,
+            length: None,
+            valid: None,
+            drift: 0.0,
+            n_moving: 0,
+            learning_rate: 0.0,
         };
         ShownAdaptation {
             folder: "a".into(),

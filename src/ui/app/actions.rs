@@ -16,6 +16,7 @@ use crate::runs::run::Run;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
 use crate::tuning::spec::StartState;
+use crate::ui::config::origin::DraftOrigin;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::mix::MixDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
@@ -89,7 +90,9 @@ impl App {
             Action::RunAgain(run) => {
                 if let Some(run) = workspace.store.get(&run) {
                     let spec = Box::new(run.spec.clone());
-                    workspace.queue.push(QueueRequest::Start(spec));
+                    let made_of = Some(run.id.clone());
+                    let asked = QueueRequest::Start(spec);
+                    workspace.queue.push_made_of(asked, made_of);
                 }
             }
             Action::Pin(run) => workspace.selection.baseline = run,
@@ -173,6 +176,8 @@ impl App {
             Action::AcceptChanges(asked) => workspace.queue.push_accepting(asked),
             Action::UseSpecOf(run) => {
                 if let Some(run) = workspace.store.get(&run) {
+                    let origin = DraftOrigin::copied(run.id.clone(), &workspace.draft);
+                    self.config.origin = Some(origin);
                     workspace.draft = run.spec.clone();
                     self.shell.shows_form = true;
                 }
@@ -184,12 +189,17 @@ impl App {
                     if let Some(start) = spec.method.start_mut() {
                         *start = StartState::File(state.path.clone());
                     }
+                    let origin = DraftOrigin::copied(run.id.clone(), &workspace.draft);
+                    self.config.origin = Some(origin);
                     workspace.draft = spec;
                     self.shell.shows_form = true;
                 }
             }
             Action::UsePreset(name) => match preset(name) {
-                Ok(spec) => workspace.draft = spec,
+                Ok(spec) => {
+                    self.config.origin = None;
+                    workspace.draft = spec;
+                }
                 Err(error) => workspace.complain(&error),
             },
             Action::TakeFit(fit) => apply(&fit, &mut workspace.draft),
@@ -261,10 +271,11 @@ impl App {
             (Ok(()), None) => Ok(()),
         };
         match checked {
-            Ok(()) => self
-                .workspace
-                .queue
-                .push(QueueRequest::Start(Box::new(spec))),
+            Ok(()) => {
+                let made_of = self.config.origin.as_ref().map(|of| of.run.clone());
+                let asked = QueueRequest::Start(Box::new(spec));
+                self.workspace.queue.push_made_of(asked, made_of);
+            }
             Err(reason) => self.workspace.notify(Notice::error(reason)),
         }
     }

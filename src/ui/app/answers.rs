@@ -72,6 +72,7 @@ impl App {
             self.workspace.notify(notice);
         }
         if let Some(base) = self.sweep.base.take() {
+            self.config.origin = None;
             self.workspace.draft = *base;
             let text = "The sweep is loaded, and the configuration is its base run";
             self.workspace.notify(Notice::info(text.into()));

@@ -49,6 +49,7 @@ impl App {
                 return;
             }
             Dropped::Spec(spec) => {
+                self.config.origin = None;
                 *draft = *spec;
                 "The configuration is loaded from the file"
             }

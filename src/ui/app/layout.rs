@@ -291,6 +291,7 @@ impl App {
             let listed = Listed {
                 dock: &self.shell.dock,
                 can_undelete,
+                charts: &self.tune.layouts,
                 fields: &named.collect::<Vec<_>>(),
                 sweep: self.sweep.can_go_on(),
             };

@@ -79,6 +79,8 @@ pub struct SavedState {
     pub playground: PlaygroundSettings,
     /// The adaptation that is set up, and the one that is looked at.
     pub adapt: AdaptSettings,
+    /// The run that the configuration is a changed copy of.
+    pub draft_of: Option<RunId>,
     /// The run that Start begins. It is kept apart, as a document.
     #[serde(skip)]
     pub draft: RunSpec,
@@ -112,6 +114,7 @@ impl Default for SavedState {
             sweep: SavedSweep::default(),
             playground: PlaygroundSettings::default(),
             adapt: AdaptSettings::default(),
+            draft_of: None,
             draft: RunSpec::default(),
         }
     }

@@ -1,22 +1,16 @@
 //! The command palette.
 
+mod entries;
+
 use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 
-use super::docking::Dock;
-use super::path_dialogs::PathFor;
-use super::pictures::{PictureOf, is_placed};
-use super::shortcuts::{ActsOn, listed_shortcuts};
+pub(crate) use self::entries::Listed;
+use self::entries::{Entry, entries};
+use super::shortcuts::ActsOn;
 use super::theme::{blend, palette};
-use crate::persist::presets::PRESETS;
-use crate::ui::shared::action::{Action, SidePanel};
-use crate::ui::shared::tab::{Side, Tab};
-use crate::ui::sweep::action::SweepAction;
+use crate::ui::shared::action::Action;
 use crate::ui::widgets::controls::{modal, weak_small};
-use crate::ui::widgets::metric::Metric;
-use crate::ui::widgets::status_mark::status_word;
 
-/// Runs that are listed among the entries.
-const MAX_RUNS: usize = 200;
 /// Height of the entries.
 const LIST_HEIGHT: f32 = 320.0;
 
@@ -27,25 +21,6 @@ pub struct PaletteState {
     pub typed: String,
     /// The number of the entry that Enter takes.
     pub chosen: usize,
-}
-
-/// Something that can be done, or why not just now.
-struct Entry {
-    text: String,
-    keys: String,
-    action: Result<Action, &'static str>,
-}
-
-/// What the list is of besides what keys act on.
-pub(crate) struct Listed<'a> {
-    /// Where the views stand.
-    pub dock: &'a Dock,
-    /// Whether deleted runs can be put back.
-    pub can_undelete: bool,
-    /// The fields of the configuration: paths, names and values.
-    pub fields: &'a [[String; 3]],
-    /// The sweep that is looked at: its name, and what keeps it from going on.
-    pub sweep: Option<(&'a str, Result<(), &'static str>)>,
 }
 
 /// Draws the list.
@@ -146,174 +121,6 @@ fn matches(text: &str, typed: &str) -> bool {
         .to_lowercase()
         .split_whitespace()
         .all(|word| text.contains(word))
-}
-
-fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
-    let ActsOn {
-        store, selection, ..
-    } = on;
-    let Listed {
-        dock,
-        can_undelete,
-        fields,
-        sweep,
-    } = *listed;
-    let mut entries: Vec<Entry> = listed_shortcuts(on)
-        .map(|(shortcut, action)| Entry {
-            text: shortcut.what.into(),
-            keys: ctx.format_shortcut(&shortcut.keys),
-            action,
-        })
-        .collect();
-    // What can be done comes first.
-    entries.sort_by_key(|entry| entry.action.is_err());
-    if let Some((name, can_go_on)) = sweep {
-        entries.push(Entry {
-            text: format!("Continue the sweep {name}"),
-            keys: String::new(),
-            action: can_go_on.map(|()| Action::Sweep(SweepAction::GoOn { retry: false })),
-        });
-    }
-    let mut add = |text: String, action: Action| {
-        entries.push(Entry {
-            text,
-            keys: String::new(),
-            action: Ok(action),
-        });
-    };
-    let panels = [
-        ("the list of runs", SidePanel::Runs),
-        ("the configuration", SidePanel::Form),
-        ("the log", SidePanel::Log),
-    ];
-    for (name, panel) in panels {
-        add(format!("Show or hide {name}"), Action::TogglePanel(panel));
-    }
-    for tab in Tab::ALL {
-        for side in Side::ALL {
-            let text = format!("Show {} {}", tab.name(), side.words());
-            add(text, Action::Put(tab, side));
-        }
-        if dock.is_split() && dock.has(tab) {
-            let text = format!("Close the view {}", tab.name());
-            add(text, Action::CloseView(tab));
-        }
-    }
-    if dock.is_split() {
-        add("Show only one view".into(), Action::JoinViews);
-    }
-    add("Reset the layout".into(), Action::ResetLayout);
-    let views = Tab::ALL.into_iter().filter(|tab| dock.shows(*tab));
-    let plots = [Metric::Loss].into_iter().chain(Metric::SMALL);
-    let parts =
-        plots
-            .map(PictureOf::Plot)
-            .chain([PictureOf::Matrix, PictureOf::Heads, PictureOf::Sweep]);
-    let shown = [PictureOf::Window]
-        .into_iter()
-        .chain(views.map(PictureOf::View))
-        .chain(parts.filter(|of| is_placed(ctx, *of)));
-    for of in shown {
-        let text = format!("Save a picture of {}", of.words());
-        add(text, Action::SavePicture(of));
-        if let PictureOf::Plot(metric) = of {
-            let text = format!("Save {} as SVG", of.words());
-            add(text, Action::SaveSvg(metric));
-        }
-    }
-    for (name, _) in PRESETS {
-        add(format!("Use the preset {name}"), Action::UsePreset(name));
-    }
-    add("Copy the configuration as RON".into(), Action::CopyRon);
-    add("Copy the sweep as RON".into(), Action::CopySweepRon);
-    add(
-        "Open a sweep as RON".into(),
-        Action::Choose(PathFor::OpenSweep),
-    );
-    add(
-        "Save the sweep as RON".into(),
-        Action::Choose(PathFor::SaveSweep),
-    );
-    add("Preview the training data".into(), Action::LookAtData);
-    add(
-        "Sample training data from a model".into(),
-        Action::OpenSampling,
-    );
-    add("Find a learning rate".into(), Action::OpenRateSearch);
-    add("Get a published model".into(), Action::OpenModels);
-    add("Choose a model".into(), Action::Choose(PathFor::Checkpoint));
-    let folder = Action::Choose(PathFor::CheckpointFolder);
-    add("Choose the folder of a model".into(), folder);
-    add(
-        "Import a state of another program".into(),
-        Action::OpenImport,
-    );
-    add("Save diagnostics".into(), Action::SaveDiagnostics(None));
-    if !selection.selected.is_empty() {
-        add(
-            "Save a report of the selected runs".into(),
-            Action::SaveReport(selection.selected.clone()),
-        );
-    }
-    if let Some(run) = selection.focused().and_then(|id| store.get(id)) {
-        let title = run.title();
-        add(
-            format!("Show the details of {title}"),
-            Action::OpenDetails(run.id.clone()),
-        );
-        add(
-            format!("Edit name, tags and note of {title}"),
-            Action::EditLabels(run.id.clone()),
-        );
-        add(
-            format!("Run {title} again"),
-            Action::RunAgain(run.id.clone()),
-        );
-        add(
-            format!("Run {title} again with changes"),
-            Action::UseSpecOf(run.id.clone()),
-        );
-        add(
-            format!("Pin {title} as the baseline"),
-            Action::Pin(Some(run.id.clone())),
-        );
-        if run.status.is_over() {
-            add(
-                format!("Measure the accuracy of {title}"),
-                Action::OpenScoring(run.id.clone()),
-            );
-        }
-        if !run.exported.is_empty() {
-            add(
-                format!("Export the state of {title}"),
-                Action::OpenExport(run.id.clone()),
-            );
-            add(
-                format!("Start from the state of {title}"),
-                Action::StartFrom(run.id.clone()),
-            );
-        }
-    }
-    if can_undelete {
-        add("Restore the deleted runs".into(), Action::Undelete);
-    }
-    if selection.baseline.is_some() {
-        add("Unpin the baseline".into(), Action::Pin(None));
-    }
-    for [path, name, value] in fields {
-        add(
-            format!("Go to the field {name}, {path} = {value}"),
-            Action::GoToField(path.clone()),
-        );
-    }
-    for run in store.runs().iter().rev().take(MAX_RUNS) {
-        let word = status_word(&run.status).to_lowercase();
-        add(
-            format!("Show the run {}, {word}", run.title()),
-            Action::Select(run.id.clone()),
-        );
-    }
-    entries
 }
 
 #[cfg(test)]

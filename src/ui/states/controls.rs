@@ -67,7 +67,7 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let settings = &*look.settings;
     let numbers = || {
         let (key, shown) = shown?;
-        let title = matrix_title(look, key);
+        let title = matrix_title(settings, look.run, key);
         let table = shown.table(&title, settings.kind.axes());
         Some(Action::SaveTable(Box::new(table), "matrix".into()))
     };

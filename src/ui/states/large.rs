@@ -89,7 +89,7 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let of_picture = Rect::from_min_max(corner, ui.min_rect().max).expand(6.0);
     let newest = look.data.shown.newest();
     charts::leaves(ui, PictureOf::Matrix, of_picture, || {
-        let title = newest.map(|(key, _)| matrix_title(look, key));
+        let title = newest.map(|(key, _)| matrix_title(look.settings, look.run, key));
         shown.table(&title.unwrap_or_default(), look.settings.kind.axes())
     });
 }

@@ -26,7 +26,7 @@ pub(super) fn numbers_ui(ui: &mut Ui, look: &StatesContext<'_>, n_columns: usize
     let Some((key, shown)) = newest.filter(|(key, _)| is_of_choice(key, look.settings)) else {
         return;
     };
-    let origin = || matrix_title(look, key);
+    let origin = || matrix_title(look.settings, look.run, key);
     let statistics = &shown.statistics;
     ui.columns(n_columns, |columns| {
         let last = columns.len().saturating_sub(1);

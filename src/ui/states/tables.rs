@@ -1,11 +1,13 @@
 //! What the charts of states are drawn of, as tables.
 
-use super::context::{StatesContext, origin_words, symbol};
+use super::context::{origin_words, symbol};
 use super::data::{GridKey, MatrixImageKey};
 use super::images::HeadGrid;
+use super::settings::StatesSettings;
 use crate::protocol::head_requests::Ablation;
 use crate::protocol::trace::Traced;
 use crate::report::{Cell, Table};
+use crate::runs::run::Run;
 use crate::tuning::inspect::matrix_statistics::Histogram;
 use crate::tuning::inspect::trajectory::Place;
 
@@ -13,11 +15,10 @@ use crate::tuning::inspect::trajectory::Place;
 const DIGITS: usize = 6;
 
 /// Which matrix is shown, of what.
-pub(super) fn matrix_title(look: &StatesContext<'_>, key: &MatrixImageKey) -> String {
-    let settings = &*look.settings;
+pub(super) fn matrix_title(settings: &StatesSettings, run: &Run, key: &MatrixImageKey) -> String {
     let kind = symbol(settings.kind, settings.follows_text);
     let (layer, head) = (settings.layer, settings.head);
-    let origin = origin_words(key, look.run);
+    let origin = origin_words(key, run);
     format!("{kind} of layer {layer}, head {head}, {origin}")
 }
 

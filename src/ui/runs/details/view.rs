@@ -46,7 +46,7 @@ pub(crate) fn details_ui(
             .show(ui, |ui| {
                 ui.set_max_width(ui.available_width() - 12.0);
                 summary_ui(ui, run, &mut actions);
-                settings_ui(ui, run, store);
+                settings_ui(ui, run, store, &mut actions);
                 match &open.content {
                     None => {
                         ui.add(Spinner::new().size(16.0));

@@ -295,7 +295,10 @@ fn values(rows: &mut Rows, row: &Row, places: &Places, seen: &Seen<'_>) -> Vec<V
         .collect();
     let column = |idx: usize| {
         let values: Vec<&Value> = all.iter().filter_map(|of| of.get(idx)).collect();
-        Value::of_seeds(&values)
+        match places.columns[idx] {
+            Column::Field(_) => Value::of_settings(&values),
+            _ => Value::of_seeds(&values),
+        }
     };
     (0..places.columns.len()).map(column).collect()
 }

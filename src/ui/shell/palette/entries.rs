@@ -1,0 +1,298 @@
+//! What the command palette lists.
+
+use eframe::egui::Context;
+
+use crate::persist::presets::PRESETS;
+use crate::protocol::event::RunId;
+use crate::runs::run::Run;
+use crate::ui::shared::action::{Action, SidePanel};
+use crate::ui::shared::tab::{Side, Tab};
+use crate::ui::shell::charts;
+use crate::ui::shell::docking::Dock;
+use crate::ui::shell::path_dialogs::PathFor;
+use crate::ui::shell::pictures::PictureOf;
+use crate::ui::shell::shortcuts::{ActsOn, listed_shortcuts};
+use crate::ui::sweep::action::SweepAction;
+use crate::ui::tune::charts::{ChartChange, ChartLayouts};
+use crate::ui::widgets::metric::Metric;
+use crate::ui::widgets::status_mark::status_word;
+
+/// Runs that are listed among the entries.
+const MAX_RUNS: usize = 200;
+/// Why something cannot be done.
+const NO_RUN: &str = "no run is selected";
+const ONE_PLACE: &str = "only one view is shown";
+
+/// Something that can be done, or why not just now.
+pub(super) struct Entry {
+    /// What is searched.
+    pub text: String,
+    /// The keys that do it too.
+    pub keys: String,
+    /// What it does, or why not.
+    pub action: Result<Action, &'static str>,
+}
+
+/// What the list is of besides what keys act on.
+pub(crate) struct Listed<'a> {
+    /// Where the views stand.
+    pub dock: &'a Dock,
+    /// Whether deleted runs can be put back.
+    pub can_undelete: bool,
+    /// Which charts of the steps there are.
+    pub charts: &'a ChartLayouts,
+    /// The fields of the configuration: paths, names and values.
+    pub fields: &'a [[String; 3]],
+    /// The sweep that is looked at: its name, and what keeps it from going on.
+    pub sweep: Option<(&'a str, Result<(), &'static str>)>,
+}
+
+/// Everything that can be done; what cannot be done just now comes last, with the
+/// reason.
+pub(super) fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
+    let mut entries = Entries(Vec::new());
+    for (shortcut, action) in listed_shortcuts(on) {
+        entries.0.push(Entry {
+            text: shortcut.what.into(),
+            keys: ctx.format_shortcut(&shortcut.keys),
+            action,
+        });
+    }
+    if let Some((name, can_go_on)) = listed.sweep {
+        let go_on = Action::Sweep(SweepAction::GoOn { retry: false });
+        entries.add_if(format!("Continue the sweep {name}"), can_go_on, go_on);
+    }
+    entries.add_views(listed.dock);
+    entries.add_pictures(ctx, listed.dock);
+    entries.add_charts(listed.charts);
+    entries.add_files(on);
+    entries.add_run(on, listed.can_undelete);
+    for [path, name, value] in listed.fields {
+        entries.add(
+            format!("Go to the field {name}, {path} = {value}"),
+            Action::GoToField(path.clone()),
+        );
+    }
+    for run in on.store.runs().iter().rev().take(MAX_RUNS) {
+        let word = status_word(&run.status).to_lowercase();
+        entries.add(
+            format!("Show the run {}, {word}", run.title()),
+            Action::Select(run.id.clone()),
+        );
+    }
+    entries.0.sort_by_key(|entry| entry.action.is_err());
+    entries.0
+}
+
+/// The entries so far.
+struct Entries(Vec<Entry>);
+
+impl Entries {
+    fn add(&mut self, text: impl Into<String>, action: Action) {
+        self.add_if(text, Ok(()), action);
+    }
+
+    /// Adds one that is only there to say why it cannot be done, unless it can.
+    fn add_if(
+        &mut self,
+        text: impl Into<String>,
+        can_be_done: Result<(), &'static str>,
+        action: Action,
+    ) {
+        self.0.push(Entry {
+            text: text.into(),
+            keys: String::new(),
+            action: can_be_done.map(|()| action),
+        });
+    }
+
+    /// Panels, and where views stand.
+    fn add_views(&mut self, dock: &Dock) {
+        let panels = [
+            ("the list of runs", SidePanel::Runs),
+            ("the configuration", SidePanel::Form),
+            ("the log", SidePanel::Log),
+        ];
+        for (name, panel) in panels {
+            self.add(format!("Show or hide {name}"), Action::TogglePanel(panel));
+        }
+        let is_split = dock.is_split();
+        for tab in Tab::ALL {
+            for side in Side::ALL {
+                let text = format!("Show {} {}", tab.name(), side.words());
+                self.add(text, Action::Put(tab, side));
+            }
+            let can_close = match (is_split, dock.has(tab)) {
+                (_, false) => Err("it is closed"),
+                (false, true) => Err(ONE_PLACE),
+                (true, true) => Ok(()),
+            };
+            let text = format!("Close the view {}", tab.name());
+            self.add_if(text, can_close, Action::CloseView(tab));
+        }
+        let can_join = if is_split { Ok(()) } else { Err(ONE_PLACE) };
+        self.add_if("Show only one view", can_join, Action::JoinViews);
+        self.add("Reset the layout", Action::ResetLayout);
+    }
+
+    /// What leaves the window as a picture or as numbers.
+    fn add_pictures(&mut self, ctx: &Context, dock: &Dock) {
+        let on_screen = charts::on_screen(ctx);
+        let seen = |of: PictureOf| match on_screen.contains(&of) {
+            true => Ok(()),
+            false => Err("it is not on the screen"),
+        };
+        self.add(
+            "Save a picture of the window",
+            Action::SavePicture(PictureOf::Window),
+        );
+        for tab in Tab::ALL {
+            let of = PictureOf::View(tab);
+            let is_shown = match dock.shows(tab) {
+                true => Ok(()),
+                false => Err("it is not on the screen"),
+            };
+            let text = format!("Save a picture of {}", of.words());
+            self.add_if(text, is_shown, Action::SavePicture(of));
+        }
+        let plots = Metric::ALL.map(PictureOf::Plot);
+        let parts = [PictureOf::Matrix, PictureOf::Heads, PictureOf::Sweep];
+        let known = plots.into_iter().chain(parts);
+        let is_known = |of: &PictureOf| known.clone().any(|known| known == *of);
+        let others = on_screen.iter().copied().filter(|of| !is_known(of));
+        for of in known.clone().chain(others) {
+            let words = of.words();
+            let picture = Action::SavePicture(of);
+            self.add_if(format!("Save a picture of {words}"), seen(of), picture);
+            if let PictureOf::Plot(metric) = of {
+                let text = format!("Save {words} as SVG");
+                self.add_if(text, seen(of), Action::SaveSvg(metric));
+            }
+            let numbers = Action::SaveChartNumbers(of);
+            self.add_if(format!("Save the numbers of {words}"), seen(of), numbers);
+        }
+    }
+
+    /// Which charts of the steps there are.
+    fn add_charts(&mut self, layouts: &ChartLayouts) {
+        for metric in Metric::ALL {
+            let title = metric.title();
+            let text = match layouts.now.find(metric) {
+                Some(_) => format!("Remove the chart {title}"),
+                None => format!("Add the chart {title}"),
+            };
+            self.add(text, Action::Arrange(ChartChange::Toggle(metric)));
+        }
+        let current = layouts.current();
+        let can_use = |name: &str| match current == Some(name) {
+            true => Err("the charts are arranged so"),
+            false => Ok(()),
+        };
+        let reset = Action::Arrange(ChartChange::Use(None));
+        self.add_if("Use the default layout of the charts", can_use(""), reset);
+        for name in layouts.saved.keys() {
+            let text = format!("Use the layout {name} of the charts");
+            let change = ChartChange::Use(Some(name.clone()));
+            self.add_if(text, can_use(name), Action::Arrange(change));
+        }
+    }
+
+    /// Presets, files and models.
+    fn add_files(&mut self, on: &ActsOn<'_>) {
+        for (name, _) in PRESETS {
+            self.add(format!("Use the preset {name}"), Action::UsePreset(name));
+        }
+        let plain = [
+            ("Copy the configuration as RON", Action::CopyRon),
+            ("Copy the sweep as RON", Action::CopySweepRon),
+            ("Open a sweep as RON", Action::Choose(PathFor::OpenSweep)),
+            ("Save the sweep as RON", Action::Choose(PathFor::SaveSweep)),
+            ("Preview the training data", Action::LookAtData),
+            ("Sample training data from a model", Action::OpenSampling),
+            ("Find a learning rate", Action::OpenRateSearch),
+            ("Get a published model", Action::OpenModels),
+            ("Choose a model", Action::Choose(PathFor::Checkpoint)),
+            (
+                "Choose the folder of a model",
+                Action::Choose(PathFor::CheckpointFolder),
+            ),
+            ("Import a state of another program", Action::OpenImport),
+            ("Save diagnostics", Action::SaveDiagnostics(None)),
+        ];
+        for (text, action) in plain {
+            self.add(text, action);
+        }
+        let selected = &on.selection.selected;
+        let has_some = if selected.is_empty() {
+            Err(NO_RUN)
+        } else {
+            Ok(())
+        };
+        let report = Action::SaveReport(selected.clone());
+        self.add_if("Save a report of the selected runs", has_some, report);
+        let numbers = Action::SaveNumbers(selected.clone());
+        self.add_if("Save all metrics of the selected runs", has_some, numbers);
+    }
+
+    /// What can be done with the run that buttons act on.
+    fn add_run(&mut self, on: &ActsOn<'_>, can_undelete: bool) {
+        let run = on.selection.focused().and_then(|id| on.store.get(id));
+        // Without a run there is one to name.
+        let title = run.map_or("the selected run", Run::title);
+        let id = || run.map_or_else(|| RunId(String::new()), |run| run.id.clone());
+        let is_there = run.map(|_| ()).ok_or(NO_RUN);
+        let is_over = match run {
+            Some(run) if !run.status.is_over() => Err("the run is not over"),
+            _ => is_there,
+        };
+        let has_state = match run {
+            Some(run) if run.exported.is_empty() => Err("the run has no saved state yet"),
+            _ => is_there,
+        };
+        let entries = [
+            ("Show the details of", is_there, Action::OpenDetails(id())),
+            (
+                "Edit name, tags and note of",
+                is_there,
+                Action::EditLabels(id()),
+            ),
+            ("Run again", is_there, Action::RunAgain(id())),
+            ("Run again with changes", is_there, Action::UseSpecOf(id())),
+            ("Pin as the baseline", is_there, Action::Pin(Some(id()))),
+            (
+                "Measure the accuracy of",
+                is_over,
+                Action::OpenScoring(id()),
+            ),
+            ("Export the state of", has_state, Action::OpenExport(id())),
+            (
+                "Start from the state of",
+                has_state,
+                Action::StartFrom(id()),
+            ),
+            ("Mix the state of", has_state, Action::OpenMix(id())),
+            (
+                "Copy as a command line",
+                is_there,
+                Action::CopyCommandLineOf(id()),
+            ),
+        ];
+        for (text, can_be_done, action) in entries {
+            let text = match text.ends_with("of") {
+                true => format!("{text} {title}"),
+                false => format!("{text}: {title}"),
+            };
+            self.add_if(text, can_be_done, action);
+        }
+        let deleted = match can_undelete {
+            true => Ok(()),
+            false => Err("no run was deleted"),
+        };
+        self.add_if("Restore the deleted runs", deleted, Action::Undelete);
+        let pinned = match on.selection.baseline {
+            Some(_) => Ok(()),
+            None => Err("no run is pinned"),
+        };
+        self.add_if("Unpin the baseline", pinned, Action::Pin(None));
+    }
+}
