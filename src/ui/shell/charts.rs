@@ -4,7 +4,7 @@
 
 use eframe::egui::{Context, Id, Rect, Response, Ui};
 
-use super::pictures::{PictureOf, is_placed, is_taken, place};
+use super::pictures::{PictureOf, is_taken, place};
 use crate::report::Table;
 use crate::ui::shared::action::Action;
 use crate::ui::widgets::controls::weak_small;
@@ -36,12 +36,13 @@ pub(crate) fn take_asked(ctx: &Context) -> Vec<Action> {
     })
 }
 
-/// The charts that are on the screen.
-pub(crate) fn on_screen(ctx: &Context) -> Vec<PictureOf> {
+/// The charts that views show, in sight or scrolled away: their numbers can be saved.
+pub(crate) fn shown(ctx: &Context) -> Vec<PictureOf> {
     let charts: Charts = ctx.data(|data| data.get_temp(id())).unwrap_or_default();
+    let now = ctx.cumulative_pass_nr();
     let known = charts.known.into_iter();
-    let known = known.map(|(of, _)| of);
-    known.filter(|of| is_placed(ctx, *of)).collect()
+    let new = known.filter(|(_, drawn)| drawn + 2 > now);
+    new.map(|(of, _)| of).collect()
 }
 
 /// Has the chart save its numbers when it is drawn next.
@@ -140,7 +141,7 @@ mod tests {
             take_asked(ctx)
         };
         assert!(frame(&ctx).is_empty());
-        assert_eq!(on_screen(&ctx), [of]);
+        assert_eq!(shown(&ctx), [of]);
         // Those of another chart, which is not drawn, are not these.
         want_numbers(&ctx, PictureOf::Chart(Chart::SingularValues));
         assert!(frame(&ctx).is_empty());
@@ -152,10 +153,10 @@ mod tests {
         assert_eq!((table.rows.len(), name.as_str()), (1, "histogram"));
         assert!(frame(&ctx).is_empty());
         assert_eq!(n_made, 1);
-        // What is not drawn any more is not on the screen.
+        // What is not drawn any more is not shown.
         for _ in 0..3 {
             let _ = ctx.run_ui(Default::default(), |_| ());
         }
-        assert!(on_screen(&ctx).is_empty());
+        assert!(shown(&ctx).is_empty());
     }
 }

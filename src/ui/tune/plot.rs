@@ -129,10 +129,6 @@ pub fn metric_plot_ui(
     let metric = placed.place.metric;
     let size = vec2(ui.available_width(), height + TITLE_HEIGHT);
     let rect = Rect::from_min_size(ui.cursor().min, size);
-    if !ui.is_rect_visible(rect) {
-        ui.allocate_space(size);
-        return Handled::default();
-    }
     let of = PictureOf::Plot(metric);
     charts::leaves(ui, of, rect, || {
         let baseline = plotted.baseline.filter(|of| {
@@ -142,6 +138,10 @@ pub fn metric_plot_ui(
         let runs: Vec<&Run> = plotted.runs.iter().copied().chain(baseline).collect();
         metric_table(metric, &runs)
     });
+    if !ui.is_rect_visible(rect) {
+        ui.allocate_space(size);
+        return Handled::default();
+    }
     title_ui(ui, metric, plotted, is_taken(ui, of));
     let visuals = ui.visuals().clone();
     let colours = palette(&visuals);

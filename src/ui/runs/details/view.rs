@@ -4,8 +4,7 @@ use eframe::egui::{CollapsingHeader, Context, Grid, RichText, ScrollArea, Spinne
 
 use super::settings::settings_ui;
 use super::{FolderContent, RunDetails};
-use crate::format::shown;
-use crate::kernels::device::mebibytes;
+use crate::format::{file_size, shown};
 use crate::persist::command_line::command_line;
 use crate::protocol::fields::choice::Choice as _;
 use crate::runs::RunStore;
@@ -149,7 +148,7 @@ fn files_ui(ui: &mut Ui, content: &FolderContent) {
                 .show(ui, |ui| {
                     for (name, bytes) in &content.files {
                         ui.label(RichText::new(name).small());
-                        ui.label(RichText::new(mebibytes(*bytes)).small().weak());
+                        ui.label(RichText::new(file_size(*bytes)).small().weak());
                         ui.end_row();
                     }
                 });

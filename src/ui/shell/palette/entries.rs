@@ -10,7 +10,7 @@ use crate::ui::shared::tab::{Side, Tab};
 use crate::ui::shell::charts;
 use crate::ui::shell::docking::Dock;
 use crate::ui::shell::path_dialogs::PathFor;
-use crate::ui::shell::pictures::PictureOf;
+use crate::ui::shell::pictures::{PictureOf, is_placed};
 use crate::ui::shell::shortcuts::{ActsOn, listed_shortcuts};
 use crate::ui::sweep::action::SweepAction;
 use crate::ui::tune::charts::{ChartChange, ChartLayouts};
@@ -137,29 +137,26 @@ impl Entries {
 
     /// What leaves the window as a picture or as numbers.
     fn add_pictures(&mut self, ctx: &Context, dock: &Dock) {
-        let on_screen = charts::on_screen(ctx);
-        let seen = |of: PictureOf| match on_screen.contains(&of) {
+        let shown = charts::shown(ctx);
+        let can = |is_there: bool| match is_there {
             true => Ok(()),
             false => Err("it is not on the screen"),
         };
+        let seen = |of: PictureOf| can(is_placed(ctx, of));
         self.add(
             "Save a picture of the window",
             Action::SavePicture(PictureOf::Window),
         );
         for tab in Tab::ALL {
             let of = PictureOf::View(tab);
-            let is_shown = match dock.shows(tab) {
-                true => Ok(()),
-                false => Err("it is not on the screen"),
-            };
             let text = format!("Save a picture of {}", of.words());
-            self.add_if(text, is_shown, Action::SavePicture(of));
+            self.add_if(text, can(dock.shows(tab)), Action::SavePicture(of));
         }
         let plots = Metric::ALL.map(PictureOf::Plot);
         let parts = [PictureOf::Matrix, PictureOf::Heads, PictureOf::Sweep];
         let known = plots.into_iter().chain(parts);
         let is_known = |of: &PictureOf| known.clone().any(|known| known == *of);
-        let others = on_screen.iter().copied().filter(|of| !is_known(of));
+        let others = shown.iter().copied().filter(|of| !is_known(of));
         for of in known.clone().chain(others) {
             let words = of.words();
             let picture = Action::SavePicture(of);
@@ -169,7 +166,8 @@ impl Entries {
                 self.add_if(text, seen(of), Action::SaveSvg(metric));
             }
             let numbers = Action::SaveChartNumbers(of);
-            self.add_if(format!("Save the numbers of {words}"), seen(of), numbers);
+            let text = format!("Save the numbers of {words}");
+            self.add_if(text, can(shown.contains(&of)), numbers);
         }
     }
 
