@@ -21,6 +21,10 @@ def lifted(decorrelation="None", dynamics="Constant", tune_s0=True, size=256, ga
     )
 
 
+def lora(rank, tune_s0=False):
+    return f"Lora(rank: {rank}, alpha: {2.0 * rank}, tune_s0: {str(tune_s0).lower()}, learning_rate_lora: {{lora}})"
+
+
 class Row:
     """A method. `group` says with which others it is asked for, `axes` what is searched: s0 and lift are
     rates, other names stand in the method. `changes` are other fields of the run; `rates_of` names the row
@@ -59,6 +63,13 @@ OTHERS = [
         ["gamma", "lift"],
     ),
 ]
+# What a state is compared with. On the mini model adapters of rank 4 have about as many numbers as S_0 (110,592 and
+# 98,304).
+ADAPTERS = [
+    ("LoRA, rank 4", lora(4), ["lora"]),
+    ("LoRA, rank 16", lora(16), ["lora"]),
+    ("S_0 and LoRA, rank 4", lora(4, tune_s0=True), ["s0", "lora"]),
+]
 # The three whose training sets and selection are changed.
 THREE = ["standard", "lifted", "lifted, decorrelated"]
 # What the winner is looked for among.
@@ -67,13 +78,13 @@ SIZES = [64, 128, 512]
 GAMMAS = [0.25, 0.5, 2.0, 4.0]
 TRAIN_LIMITS = [16, 64, 256]
 
-GROUPS = ["untuned", "main", "controls", "others", "sizes", "training", "selection"]
+GROUPS = ["untuned", "main", "controls", "adapters", "others", "sizes", "training", "selection"]
 
 
 def centres(benchmark):
     """Where the search begins."""
     rates = (0.4, 0.02) if benchmark == "gsm8k" else (0.1, 0.01)
-    return {"s0": rates[0], "lift": rates[1], "lambda": 1.0, "gamma": 0.8}
+    return {"s0": rates[0], "lift": rates[1], "lora": 0.003, "lambda": 1.0, "gamma": 0.8}
 
 
 def axes(names, benchmark):
@@ -87,7 +98,7 @@ def axes(names, benchmark):
 def rows(benchmark):
     """Every row of a benchmark but those of the winner and the untuned model."""
     made = []
-    for group, methods in [("main", MAIN), ("controls", CONTROLS), ("others", OTHERS)]:
+    for group, methods in [("main", MAIN), ("controls", CONTROLS), ("adapters", ADAPTERS), ("others", OTHERS)]:
         for name, method, names in methods:
             # Validation loss and accuracy part ways on WinoGrande: by the loss every run hands over the
             # untuned state.
@@ -347,7 +358,8 @@ class Units:
         of_first = [(g, m, b) for g in ("untuned", "main") for b in first for m in self.models]
         of_first += [("controls", m, b) for m in self.models[:1] for b in first]
         main = [(g, m, b) for g in ("untuned", "main") for m in self.models for b in others]
-        rest = [(g, m, b) for b in first for m in self.models for g in ("sizes", "training", "others", "selection")]
+        later = ("adapters", "sizes", "training", "others", "selection")
+        rest = [(g, m, b) for b in first for m in self.models for g in later]
         rest += [("controls", m, b) for m in self.models[1:] for b in first]
         stages = of_first + main + rest
         if self.groups or self.names:
