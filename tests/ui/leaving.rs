@@ -153,8 +153,8 @@ fn pictures_are_among_what_can_be_done() {
     let of_states = "Save a picture of the view States";
     assert!(listed(&mut harness, of_states, of_states));
     assert!(listed(&mut harness, of_states, "it is not on the screen"));
-    let of_loss = "Save a picture of the plot Loss";
-    assert!(!listed(&mut harness, of_loss, "it is not on the screen"));
+    let of_norm = "Save a picture of the plot Gradient norm";
+    assert!(!listed(&mut harness, of_norm, "it is not on the screen"));
     let plot = harness.get_by_role_and_label(eframe::egui::accesskit::Role::Image, "Loss");
     plot.click_secondary();
     harness.run_steps(4);

@@ -189,7 +189,7 @@ fn shown(tab: Tab) -> Shown {
                 app.sweep.show(sweep::shown(&folder.join("runs"), 24));
                 app.sweep.look.view = ResultsView::Parallel;
             },
-            "24 of 24 done",
+            "23 of 24 done",
         ),
         Tab::Compare => (
             measured_once,
@@ -199,7 +199,7 @@ fn shown(tab: Tab) -> Shown {
                 app.workspace.selection.baseline = Some(ids[0].clone());
                 app.workspace.selection.selected = ids;
             },
-            "mean of 2 runs",
+            "gsm8k-mini, test",
         ),
         Tab::Items => (measured_once, nothing, "Fixed"),
         Tab::Playground => (

@@ -42,6 +42,8 @@ pub struct AdaptView {
     pub program: PathBuf,
     /// What is shown.
     pub shown: Option<ShownAdaptation>,
+    /// Whether results are looked at where there is no room for them beside the set-up.
+    pub shows_results: bool,
     /// What people should know.
     pub message: Option<String>,
     running: Option<Process>,
@@ -56,11 +58,13 @@ impl AdaptView {
         let draft = draft
             .or_else(|| preset(PRESETS[0].0).ok())
             .unwrap_or_default();
+        let has_shown = settings.folder.is_some();
         let mut view = Self {
             settings,
             draft,
             program: std::env::current_exe().unwrap_or_default(),
             shown: None,
+            shows_results: has_shown,
             message: None,
             running: None,
             answers: Background::new(threads),
@@ -83,6 +87,7 @@ impl AdaptView {
     pub fn look_at(&mut self, folder: PathBuf) {
         self.settings.folder = Some(folder);
         self.shown = None;
+        self.shows_results = true;
         self.read();
     }
 
@@ -109,6 +114,7 @@ impl AdaptView {
         match started {
             Ok((running, folder)) => {
                 self.running = Some(running);
+                self.shows_results = true;
                 if self.settings.folder.as_ref() != Some(&folder) {
                     self.shown = None;
                 }

@@ -16,7 +16,7 @@ use crate::ui::shell::charts;
 use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::widgets::controls::{choice, within};
 
-/// Width of the choice of what stands beside the matrix, with its name.
+/// Width of a choice with its name, as of what stands beside the matrix.
 const BESIDE_WIDTH: f32 = 152.0;
 /// From which width on choices stand side by side.
 const WIDE: f32 = 560.0;
@@ -127,13 +127,20 @@ fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings, is_wide: bool) {
         Scale::Sequential => "Sequential",
     };
     let before = settings.scale;
-    let label = ui.label("Colours").on_hover_text(
-        "Symmetric: diverging colours, zero is neutral. Sequential: from the smallest value to the largest",
-    );
+    let label_ui = |ui: &mut Ui| {
+        ui.label("Colours").on_hover_text(
+            "Symmetric: diverging colours, zero is neutral. Sequential: from the smallest value to the largest",
+        )
+    };
     if is_wide {
+        label_ui(ui);
         choice(ui, &mut settings.scale, &scales);
     } else {
-        scale_list_ui(ui, settings, &scales, name, label.id);
+        // The name and its list stay on one line.
+        within(ui, BESIDE_WIDTH, |ui| {
+            let label = label_ui(ui);
+            scale_list_ui(ui, settings, &scales, name, label.id);
+        });
     }
     if before != settings.scale && matches!(settings.range, ColourRange::Locked(_)) {
         // They were those of the other scale.

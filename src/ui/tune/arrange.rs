@@ -15,7 +15,7 @@ use crate::ui::widgets::controls::{
 use crate::ui::widgets::metric::Metric;
 
 /// Width of the menu.
-const WIDTH: f32 = 330.0;
+const WIDTH: f32 = 400.0;
 /// Height of the list of charts at most, and of what stands below it.
 const LIST_HEIGHT: f32 = 330.0;
 const BELOW: f32 = 300.0;
@@ -102,15 +102,15 @@ fn chart_ui(
         ui.spacing_mut().item_spacing.x = 2.0;
         from_right(ui, |ui| {
             let mut button = |ui: &mut Ui, text: &str, name: &str, is_on: bool, to: usize| {
-                let button = Button::new(text).small().min_size(vec2(22.0, 20.0));
+                let button = Button::new(text).small().min_size(vec2(24.0, 20.0));
                 let button = ui.add_enabled(is_on, button);
                 named(&button, Role::Button, &format!("{name} the chart {title}"));
                 if button.on_hover_text(name).clicked() {
                     changes.push(ChartChange::Move(metric, to));
                 }
             };
-            button(ui, "↓", "Move down", !is_last, idx + 1);
-            button(ui, "↑", "Move up", idx > 0, idx.saturating_sub(1));
+            button(ui, "Down", "Move down", !is_last, idx + 1);
+            button(ui, "Up", "Move up", idx > 0, idx.saturating_sub(1));
             ui.add_space(6.0);
             for other in ChartSize::ALL.into_iter().rev() {
                 let choice = ui.selectable_label(size == other, other.name());

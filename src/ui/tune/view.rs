@@ -23,9 +23,11 @@ use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::shortcuts::START;
 use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::accuracy::accuracy_ui;
-use crate::ui::widgets::controls::{empty_state, group_title, scrolled, weak_small};
+use crate::ui::widgets::controls::{empty_state, group_title, scrolled, weak_small, within};
 use crate::ui::widgets::metric::Metric;
 
+/// Width of the menus of the charts.
+const MENUS_WIDTH: f32 = 116.0;
 /// Last steps that plots can follow.
 const TAILS: [usize; 4] = [50, 200, 1000, 10_000];
 
@@ -85,14 +87,12 @@ pub fn tune_ui<'a>(
         };
         ui.horizontal_wrapped(|ui| {
             settings_ui(ui, settings, &selection.selected);
-            arrange_ui(ui, layouts, arranging, &has_values, &mut actions);
-            save_ui(
-                ui,
-                &selection.selected,
-                &layouts.now,
-                &accuracies,
-                &mut actions,
-            );
+            // Both on one line.
+            within(ui, MENUS_WIDTH, |ui| {
+                let selected = &selection.selected;
+                arrange_ui(ui, layouts, arranging, &has_values, &mut actions);
+                save_ui(ui, selected, &layouts.now, &accuracies, &mut actions);
+            });
         });
         ui.allocate_space(Vec2::new(0.0, 2.0));
         let is_measured = matches!(focused.status, RunStatus::Evaluating { .. });

@@ -112,7 +112,8 @@ pub fn accuracy_bars_ui(ui: &mut Ui, title: &str, groups: &[BarGroup]) {
         for bar in &group.bars {
             let line = Rect::from_x_y_ranges(rect.x_range(), y..=y + bar.height());
             if ui.is_rect_visible(line) {
-                paint_bar(ui, axis, y, group.colour, bar, is_narrow);
+                let room = label_width(width);
+                paint_bar(ui, axis, y, group.colour, bar, is_narrow, room);
                 if let Some(note) = &bar.note {
                     let below = line.with_min_y(y + BAR_HEIGHT + 1.0);
                     paint_note(ui, below.with_min_x(axis.left()), note);
@@ -165,13 +166,19 @@ fn is_narrow(width: f32) -> bool {
     width < NARROW_BELOW
 }
 
+/// The room in front of the bars, in so much room for all.
+fn label_width(width: f32) -> f32 {
+    LABEL_WIDTH.min(0.45 * width)
+}
+
 /// The part of a row's room in which bars reach from 0 to 1.
 pub fn axis_within(rect: Rect) -> Rect {
     let right = match is_narrow(rect.width()) {
         true => NARROW_FIGURE_WIDTH,
         false => FIGURE_WIDTH,
     };
-    let (left, right) = (rect.left() + LABEL_WIDTH, rect.right() - right);
+    let left = rect.left() + label_width(rect.width());
+    let right = rect.right() - right;
     rect.with_min_x(left).with_max_x(right.max(left + 40.0))
 }
 
@@ -245,15 +252,15 @@ fn whole_on_hover(ui: &Ui, place: Rect, text: &str) {
     ui.interact(place, id, Sense::hover()).on_hover_text(text);
 }
 
-fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow: bool) {
+/// Draws a bar with its figure, and its label within `room`.
+fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow: bool, room: f32) {
     let palette = palette(ui.visuals());
     let painter = ui.painter();
     let middle = y + BAR_HEIGHT / 2.0;
     let x = |share: f64| axis.left() + share as f32 * axis.width();
     let value = bar.accuracy.value();
     let font = FontId::proportional(12.0);
-    let width = LABEL_WIDTH - 10.0;
-    let label = elided(ui, &bar.label, font, palette.weak, width);
+    let label = elided(ui, &bar.label, font, palette.weak, room - 10.0);
     let place = Rect::from_min_size(
         pos2(
             axis.left() - 10.0 - label.size().x,
