@@ -11,7 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[cfg(test)]
 #[global_allocator]
-static ALLOCATOR: counted::Counted = counted::Counted;
+static ALLOCATOR: counted::CountingAllocator = counted::CountingAllocator;
 
 /// `mi_option_purge_delay` of `mimalloc.h`, which the bindings do not name.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
@@ -34,7 +34,7 @@ pub(crate) mod counted {
 
     use mimalloc::MiMalloc;
 
-    pub(crate) struct Counted;
+    pub(crate) struct CountingAllocator;
 
     thread_local! {
         /// Bytes held now and at most since the last start. A thread may free
@@ -52,7 +52,7 @@ pub(crate) mod counted {
     }
 
     // SAFETY: every call is mimalloc's; the count allocates nothing.
-    unsafe impl GlobalAlloc for Counted {
+    unsafe impl GlobalAlloc for CountingAllocator {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             add(layout.size().cast_signed());
             // SAFETY: as the caller's.

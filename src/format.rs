@@ -121,7 +121,7 @@ pub(crate) fn gigabytes(n_bytes: u64) -> String {
     }
 }
 
-/// A range of seconds as people say it: with one unit, and no more exactly than it is
+/// A range of seconds as one says it: with one unit, and no more exactly than it is
 /// known.
 pub(crate) fn duration_range(low: f64, high: f64) -> String {
     let low = if low.is_finite() { low.max(0.0) } else { 0.0 };

@@ -23,6 +23,10 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from journal import Journal  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- adaptation: begin -->", "<!-- adaptation: end -->"
 RATES = [0.01, 0.02, 0.05, 0.1, 0.2]
@@ -143,27 +147,17 @@ def outcomes(folder):
     return found
 
 
-class Journal:
-    """What is done, one line a unit, in a file that only grows."""
+class UnitJournal(Journal):
+    """The outcomes of units by their keys."""
 
     def __init__(self, out):
-        self.file, self.entries = out / "journal.jsonl", {}
-        out.mkdir(parents=True, exist_ok=True)
-        for line in self.file.read_text().splitlines() if self.file.is_file() else []:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            self.entries[entry["key"]] = entry
+        super().__init__([out / "journal.jsonl"], lambda entry: entry["key"])
 
     def add(self, unit, found, error):
-        entry = {
+        self.write({
             "key": unit.key, "row": unit.row.name, "rate": unit.rate, "seed": unit.seed, "trial": unit.is_trial,
             "simulated": unit.row.is_simulated, "set": unit.set, "error": error, "outcomes": found,
-        }
-        with self.file.open("a") as out:
-            out.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        self.entries[unit.key] = entry
+        })
 
     def adapted(self, unit):
         entry = self.entries.get(unit.key)
@@ -275,7 +269,7 @@ def run_round(units, arguments, journal, deadline):
 def run(arguments):
     deadline = time.monotonic() + (arguments.budget or 1e9)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    journal, all_rows = Journal(arguments.out), rows(arguments)
+    journal, all_rows = UnitJournal(arguments.out), rows(arguments)
     chosen = [row for row in all_rows if not arguments.rows or any(of in row.name for of in arguments.rows)]
     for weight in sorted({row.weight for row in chosen}):
         level = [row for row in chosen if row.weight == weight]
@@ -352,7 +346,7 @@ def tables(journal):
 
 
 def write(arguments):
-    text = tables(Journal(arguments.out))
+    text = tables(UnitJournal(arguments.out))
     if not text:
         raise SystemExit("the journal has no row of the test split yet")
     file = ROOT / "benches" / "RESULTS.md"
@@ -381,7 +375,7 @@ def main():
     if arguments.what == "run":
         run(arguments)
     elif arguments.what == "tables":
-        print(tables(Journal(arguments.out)))
+        print(tables(UnitJournal(arguments.out)))
     else:
         write(arguments)
 

@@ -24,7 +24,7 @@ def outcome(kind, right, forward=100, name="x"):
 class Study(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
-        self.journal = study.Journal(Path(self.folder.name))
+        self.journal = study.UnitJournal(Path(self.folder.name))
         self.row = study.Row(1, "mmlu", "zero", "Shared", "Information", rates=[0.1, 0.4])
 
     def tearDown(self):
@@ -49,8 +49,13 @@ class Study(unittest.TestCase):
         self.journal.add(unit, [outcome("Adapted", "10")], None)
         with self.journal.file.open("a") as out:
             out.write('{"key": "torn')
-        again = study.Journal(Path(self.folder.name))
+        again = study.UnitJournal(Path(self.folder.name))
         self.assertEqual(list(again.entries), [unit.key])
+        # The next entry does not stand behind the torn line.
+        other = study.missing(self.row, options(), {}, again)[0]
+        again.add(other, [outcome("Adapted", "11")], None)
+        third = study.UnitJournal(Path(self.folder.name))
+        self.assertEqual(list(third.entries), [unit.key, other.key])
 
     def test_only_what_costs_no_more_is_a_rival(self):
         entry = {"outcomes": [

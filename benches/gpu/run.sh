@@ -14,6 +14,7 @@ bench() {
 }
 timeout 120 "$gosling" selftest --device gpu
 bench wkv
+bench product
 for precision in f16 f32; do
     bench step --shape 0.1b --batch 8 --tokens 512 --precision $precision
     bench step --shape 0.1b --batch 1 --tokens 512 --precision $precision

@@ -6,45 +6,34 @@ import queue
 import shutil
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from journal import Journal  # noqa: E402
 
 # Seconds that a first run is taken for, with the start of its process, before any was timed.
 UNKNOWN_SECS = 30.0
 
 
-class Journal:
-    """The results of runs by their specifications: one line each in a file that only grows."""
+class RunJournal(Journal):
+    """The results of runs by their specifications."""
 
     def __init__(self, files):
-        self.file, self.results, self.lock = files[0], {}, threading.Lock()
-        for file in files:
-            for line in file.read_text().splitlines() if file.is_file() else []:
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    # The last line of a study that was killed.
-                    continue
-                self.results[entry["spec"]] = entry
+        super().__init__(files, lambda entry: entry["spec"])
 
     def get(self, run):
-        entry = self.results.get(run.spec)
+        entry = self.entries.get(run.spec)
         return entry and entry["result"]
 
     def __contains__(self, run):
-        return run.spec in self.results
+        return run.spec in self.entries
 
     def add(self, run, result):
-        entry = {"about": run.about, "spec": run.spec, "result": result}
-        line = json.dumps(entry, ensure_ascii=False)
-        with self.lock:
-            is_torn = self.file.is_file() and not self.file.read_bytes()[-1:] in (b"", b"\n")
-            with self.file.open("a") as out:
-                out.write(("\n" if is_torn else "") + line + "\n")
-                out.flush()
-                os.fsync(out.fileno())
-            self.results[run.spec] = entry
+        self.write({"about": run.about, "spec": run.spec, "result": result})
 
     def secs(self, about):
         """How long such a run takes, by those of its row, else of its model and benchmark."""
@@ -52,7 +41,7 @@ class Journal:
         def of(names):
             alike = [
                 entry["result"]["secs"]
-                for entry in list(self.results.values())
+                for entry in list(self.entries.values())
                 if all(entry["about"].get(name) == about.get(name) for name in names)
             ]
             return max(alike[-8:], default=None)

@@ -20,8 +20,9 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parents[up]) for up in (0, 1)]
 
+from journal import Journal  # noqa: E402
 from rows import BENCHMARKS  # noqa: E402
 from tables import of_shares  # noqa: E402
 
@@ -42,15 +43,7 @@ def figures(file):
 class Study:
     def __init__(self, options):
         self.options, self.out = options, Path(options.out)
-        self.out.mkdir(parents=True, exist_ok=True)
-        self.journal, self.lock, self.done = self.out / "journal.jsonl", threading.Lock(), {}
-        if self.journal.is_file():
-            for line in self.journal.read_text().splitlines():
-                try:
-                    entry = json.loads(line)
-                except ValueError:
-                    continue
-                self.done[self.key(entry)] = entry
+        self.journal = Journal([self.out / "journal.jsonl"], self.key)
         self.started, self.slowest, self.failed = time.monotonic(), 45.0, []
 
     @staticmethod
@@ -60,7 +53,7 @@ class Study:
     def wanted(self):
         options = self.options
         runs = [(b, form, s) for s in range(options.seeds) for b in options.benchmarks for form in FORMS]
-        return [run for run in runs if run not in self.done]
+        return [run for run in runs if run not in self.journal.entries]
 
     def gosling(self, *arguments):
         command = [self.options.gosling, *arguments]
@@ -101,11 +94,8 @@ class Study:
             entry[scored] = figures(file)
         entry["secs"] = round(time.monotonic() - began, 1)
         shutil.rmtree(runs, ignore_errors=True)
-        with self.lock:
-            with self.journal.open("a") as out:
-                out.write(json.dumps(entry) + "\n")
-            self.done[self.key(entry)] = entry
-            self.slowest = max(self.slowest, entry["secs"])
+        self.journal.write(entry)
+        self.slowest = max(self.slowest, entry["secs"])
         print(json.dumps(entry), flush=True)
 
     def work(self, device, todo):
@@ -139,7 +129,7 @@ class Study:
             worker.join()
 
     def cell(self, benchmark, form, scored):
-        entries = [e for e in self.done.values() if e["benchmark"] == benchmark and e["trained"] == form]
+        entries = [e for e in self.journal.entries.values() if e["benchmark"] == benchmark and e["trained"] == form]
         shares = [entry[scored]["right"] / entry[scored]["n"] for entry in entries]
         if not shares:
             return ""

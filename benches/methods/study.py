@@ -25,7 +25,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import tables as written  # noqa: E402
-from engine import Engine, Journal  # noqa: E402
+from engine import Engine, RunJournal  # noqa: E402
 from rows import BENCHMARKS, GROUPS, Model, Plan, Units, rows  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,8 +72,7 @@ def units(arguments):
 
 def journals(arguments):
     files = [Path(out) / "journal.jsonl" for out in [arguments.out, *arguments.more]]
-    files[0].parent.mkdir(parents=True, exist_ok=True)
-    return Journal(files)
+    return RunJournal(files)
 
 
 def run(arguments):
@@ -86,7 +85,7 @@ def run(arguments):
     is_done = engine.go()
     for message in sorted(set(engine.failed.values())):
         print(f"failed: {message}")
-    print(f"{len(journal.results)} runs in {journal.file}; {'all are done' if is_done else 'the same command goes on'}")
+    print(f"{len(journal.entries)} runs in {journal.file}; {'all are done' if is_done else 'the same command goes on'}")
 
 
 def tables(arguments):

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import search
 import tables
-from engine import Journal, outcome
+from engine import RunJournal, outcome
 from rows import LIFTED, Model, Plan, Units, rows
 from search import Axis
 
@@ -199,14 +199,14 @@ class Files(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "journal.jsonl"
             run = Plan(options()).untuned(Model("mini"), "arc")
-            Journal([file]).add(run, {"secs": 3.0})
+            RunJournal([file]).add(run, {"secs": 3.0})
             with file.open("a") as out:
                 out.write('{"about": {"mod')
-            journal = Journal([file])
+            journal = RunJournal([file])
             self.assertIn(run, journal)
             other = Plan(options()).untuned(Model("mini"), "mmlu")
             journal.add(other, {"secs": 5.0})
-            again = Journal([file])
+            again = RunJournal([file])
             self.assertIn(run, again)
             self.assertIn(other, again)
             self.assertEqual(again.secs({"model": "mini", "row": "untuned"}), 5.0)

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
 use super::monitor::CollapseGuard;
-use super::objective::{Method, Seen, StepGradient, Target};
+use super::objective::{Method, QuestionReadings, StepGradient, Target};
 use super::question::Question;
 use super::spec::{Mode, Objective, StopSpec, UpdateSpec};
 use super::states::{StateValues, States, Stop};
@@ -70,13 +70,13 @@ pub enum Next {
 }
 
 /// A step that was taken, as its owner hears of it.
-pub struct Taken<'s> {
+pub struct AdaptationStep<'s> {
     /// The states after it.
     pub states: &'s States,
     /// All that was reached.
     pub reached: &'s Reached,
     /// What was seen of each question of the step, by its place in the questions.
-    pub seen: &'s [(usize, Seen)],
+    pub seen: &'s [(usize, QuestionReadings)],
 }
 
 impl Adaptation<'_> {
@@ -90,7 +90,7 @@ impl Adaptation<'_> {
         &self,
         states: &mut States,
         reached: &mut Reached,
-        each: &mut dyn FnMut(Taken<'_>) -> Result<Next>,
+        each: &mut dyn FnMut(AdaptationStep<'_>) -> Result<Next>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         reached.costs.resize(states.len(), Cost::default());
@@ -149,8 +149,8 @@ impl Adaptation<'_> {
             }
             reached.curve.push(point);
             self.stop_spent(states, reached);
-            let seen: Vec<(usize, Seen)> = chosen.into_iter().zip(seen).collect();
-            let taken = Taken {
+            let seen: Vec<(usize, QuestionReadings)> = chosen.into_iter().zip(seen).collect();
+            let taken = AdaptationStep {
                 states,
                 reached,
                 seen: &seen,
@@ -198,7 +198,7 @@ impl Adaptation<'_> {
         states: &mut States,
         reached: &mut Reached,
         targets: &[Target<'_>],
-        seen: &[Seen],
+        seen: &[QuestionReadings],
     ) -> Vec<bool> {
         let mut told = vec![false; states.len()];
         for (target, seen) in targets.iter().zip(seen) {
@@ -208,7 +208,7 @@ impl Adaptation<'_> {
             self.method.objective,
             Objective::SingleStep { .. } | Objective::Soft { .. }
         );
-        let has_learned = |seen: &Seen| {
+        let has_learned = |seen: &QuestionReadings| {
             let agrees = seen.agreement == Some(1.0);
             agrees || seen.loss.is_some_and(|loss| loss < self.stops.loss_below)
         };

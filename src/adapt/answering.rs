@@ -4,7 +4,7 @@
 use super::cost::Cost;
 use super::engine::Engine;
 use super::prompts::Prompts;
-use super::rollout::{Asked, Writing, roll_out};
+use super::rollout::{RolloutPrompt, Writing, roll_out};
 use super::rows::Row;
 use super::states::States;
 use crate::bench::{LanguageModel, Request};
@@ -73,10 +73,10 @@ impl LanguageModel for Answering<'_> {
         _stop: &dyn Fn(&[u32]) -> bool,
         progress: &mut dyn FnMut(usize, usize) -> Result<()>,
     ) -> Result<Vec<Vec<u32>>> {
-        let asked: Vec<Asked> = prompts
+        let asked: Vec<RolloutPrompt> = prompts
             .iter()
             .enumerate()
-            .map(|(idx, prompt)| Asked {
+            .map(|(idx, prompt)| RolloutPrompt {
                 state: self.state_of(idx),
                 prompt: prompt.clone(),
                 seed: 0,

@@ -32,7 +32,7 @@ pub enum GuideSource<'a> {
 }
 
 /// What is asked, and by whom.
-pub struct Asking<'a> {
+pub struct GuideQuestions<'a> {
     /// How questions become tokens.
     pub prompts: &'a Prompts<'a>,
     /// The questions that may be asked.
@@ -45,7 +45,7 @@ pub struct Asking<'a> {
     pub seed: u64,
 }
 
-impl Asking<'_> {
+impl GuideQuestions<'_> {
     /// The questions that are asked: the first of a shuffle, in their order.
     fn chosen(&self) -> Vec<Question> {
         let n = self.limit.unwrap_or(usize::MAX).min(self.questions.len());
@@ -63,7 +63,7 @@ impl Asking<'_> {
     }
 
     /// The guide with its texts; each text of a server is in the folder before it is
-    /// used. `say` is told what people should know, `alive` is asked often.
+    /// used. `say` is told what the user should know, `alive` is asked often.
     ///
     /// # Errors
     /// What files, the server, `say` or `alive` report; [`Error::Spec`] where there is

@@ -53,7 +53,7 @@ pub struct Baselines<'a> {
 }
 
 /// One that was measured.
-pub(super) type Measured<'m> = &'m mut dyn FnMut(Outcome) -> Result<()>;
+pub(super) type OnBaseline<'m> = &'m mut dyn FnMut(Outcome) -> Result<()>;
 
 impl Baselines<'_> {
     /// Measures all that belong to the adaptation; each is handed to `done` as soon
@@ -63,7 +63,7 @@ impl Baselines<'_> {
     /// What the device, `done` or `progress` reports.
     pub fn measure(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         let has_options = self
@@ -92,7 +92,11 @@ impl Baselines<'_> {
     }
 
     /// Solved questions in front of every question.
-    fn few_shot(&self, done: Measured<'_>, progress: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    fn few_shot(
+        &self,
+        done: OnBaseline<'_>,
+        progress: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         let n = self.spec.baselines.examples;
         let name = format!("{n} solved questions in front");
         if n == 0 || (self.is_known)(&name) {

@@ -91,7 +91,7 @@ pub fn read(path: &Path) -> Result<Option<Midway>> {
         return Ok(None);
     }
     let refuse = |reason: &str| {
-        let reason = format!("{reason}; remove it to begin this part anew");
+        let reason = format!("{reason}; remove it to start this part again");
         Error::input(path, "checkpoint", reason)
     };
     let too_long = || refuse("is too long for an adaptation");
@@ -103,18 +103,18 @@ pub fn read(path: &Path) -> Result<Option<Midway>> {
     }
     let bytes = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
     let (_, metadata) =
-        SafeTensors::read_metadata(&bytes).map_err(|_| refuse("is no safetensors file"))?;
+        SafeTensors::read_metadata(&bytes).map_err(|_| refuse("is not a safetensors file"))?;
     let metadata = metadata.metadata().as_ref();
     let said = |key: &str| metadata.and_then(|of| of.get(key));
     if said("format").map(String::as_str) != Some(FORMAT) {
-        return Err(refuse("is not of an adaptation"));
+        return Err(refuse("is not a checkpoint of an adaptation"));
     }
     let header = said("header").ok_or_else(|| refuse("has no header"))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|_| refuse("is damaged"))?;
     let tensor = |name: &str| -> Result<Vec<f32>> {
         let view = file.tensor(name).map_err(|_| refuse("lacks a tensor"))?;
         if view.dtype() != Dtype::F32 {
-            return Err(refuse("has numbers of another kind"));
+            return Err(refuse("has numbers of another type"));
         }
         let values = view.data().chunks_exact(4);
         Ok(values

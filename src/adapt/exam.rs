@@ -85,7 +85,7 @@ impl<'a> Exam<'a> {
             few_shot,
             ..self.options.clone()
         };
-        let mut counted = Counted {
+        let mut counted = CountedModel {
             model,
             cost: Cost::default(),
         };
@@ -152,12 +152,12 @@ pub fn marks_of(evaluation: Evaluation, cost: Cost) -> Marks {
 
 /// A model whose tokens are counted. What the contexts of a question share counts
 /// once.
-struct Counted<'m> {
+struct CountedModel<'m> {
     model: &'m mut dyn LanguageModel,
     cost: Cost,
 }
 
-impl LanguageModel for Counted<'_> {
+impl LanguageModel for CountedModel<'_> {
     fn text_start(&self) -> Option<TextStart> {
         self.model.text_start()
     }

@@ -77,7 +77,7 @@ pub struct ScoreSeen {
 
 /// Questions that are done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Part {
+pub struct AdaptedPart {
     /// The place of the first of them.
     pub first: usize,
     /// What adaptation cost.
@@ -130,8 +130,7 @@ impl Folder {
         if file.is_file() {
             let other: AdaptSpec = parse_ron(&read_text(&file)?, &file)?;
             if fingerprint(&other)? != fingerprint(spec)? {
-                let reason = "is of another adaptation; choose another folder, or the same \
-                              specification to go on with it";
+                let reason = "belongs to another adaptation; choose another folder, or use the same specification to continue it";
                 return Err(Error::input(&file, "spec", reason));
             }
         } else {
@@ -187,7 +186,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`read_lines`].
-    pub fn parts(&self) -> Result<Vec<Part>> {
+    pub fn parts(&self) -> Result<Vec<AdaptedPart>> {
         read_lines(&self.file("parts.jsonl"))
     }
 
@@ -195,7 +194,7 @@ impl Folder {
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn add_part(&self, part: &Part) -> Result<()> {
+    pub fn add_part(&self, part: &AdaptedPart) -> Result<()> {
         add_line(&self.file("parts.jsonl"), part)
     }
 
@@ -267,6 +266,6 @@ mod tests {
             ..spec
         };
         let error = Folder::open(&path, &other).unwrap_err().to_string();
-        assert!(error.contains("is of another adaptation"), "{error}");
+        assert!(error.contains("belongs to another adaptation"), "{error}");
     }
 }

@@ -14,7 +14,7 @@ mod local;
 mod recorded;
 mod server;
 
-pub use http::{Asked, HttpGuide};
+pub use http::{HttpGuide, ServerTexts};
 pub use local::LocalGuide;
 pub use recorded::{recorded, simulated};
 

@@ -64,7 +64,7 @@ pub struct Job<'a> {
 /// What an adaptation says on its way.
 pub enum News<'n> {
     /// What is being done.
-    Doing(&'n str),
+    Phase(&'n str),
     /// A step of the part that begins at a question, of all questions.
     Step {
         /// The first question of the part.
@@ -102,7 +102,7 @@ impl Job<'_> {
         let Engine { model, device, .. } = self.engine;
         let base = States::new(model, device, self.base, 1)?;
         let questions = self.exam.questions();
-        tell(News::Doing("the base"))?;
+        tell(News::Phase("the base"))?;
         let start = Instant::now();
         // Its answers are needed by others, so that it is always scored.
         let of_base = self.mark_one(&base, tell)?;
@@ -117,7 +117,7 @@ impl Job<'_> {
             .find(|of| of.kind == Kind::Adapted)
             .map(Outcome::tokens);
         if self.spec.baselines.measure {
-            tell(News::Doing("what it is compared with"))?;
+            tell(News::Phase("what it is compared with"))?;
             let known: Vec<String> = outcomes.iter().map(|of| of.name.clone()).collect();
             let is_known = |name: &str| known.iter().any(|known| known == name);
             let baselines = Baselines {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
-use super::objective::Seen;
+use super::objective::QuestionReadings;
 
 /// What is seen of a step, the mean over its questions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,8 +48,8 @@ pub struct Point {
 
 impl Point {
     /// The means of what was seen; numbers of the states are set by the caller.
-    pub(super) fn of(step: usize, seen: &[Seen]) -> Self {
-        let mean = |of: fn(&Seen) -> Option<f64>| {
+    pub(super) fn of(step: usize, seen: &[QuestionReadings]) -> Self {
+        let mean = |of: fn(&QuestionReadings) -> Option<f64>| {
             let values: Vec<f64> = seen.iter().filter_map(of).collect();
             let n = values.len();
             (n > 0).then(|| values.iter().sum::<f64>() / n as f64)
@@ -129,12 +129,12 @@ mod tests {
     use super::*;
 
     fn point(step: usize, valid: f64, length: f64, n_different: f64, reward: f64) -> Point {
-        let seen = Seen {
+        let seen = QuestionReadings {
             valid: Some(valid),
             length: Some(length),
             n_different: Some(n_different),
             reward: Some(reward),
-            ..Seen::default()
+            ..QuestionReadings::default()
         };
         Point::of(step, &[seen])
     }

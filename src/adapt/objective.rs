@@ -57,7 +57,7 @@ pub struct Method<'a> {
 
 /// What is seen of a question in a step.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Seen {
+pub struct QuestionReadings {
     /// The mean loss of what is trained, nats.
     pub loss: Option<f64>,
     /// The mean reward.
@@ -87,7 +87,7 @@ pub struct StepGradient {
     /// [I, L H, N, N]; none where no question told anything.
     pub gradient: Option<Tensor<4>>,
     /// Of every target.
-    pub seen: Vec<Seen>,
+    pub seen: Vec<QuestionReadings>,
 }
 
 impl Method<'_> {

@@ -42,7 +42,7 @@ impl Rollout {
 }
 
 /// A question that is answered.
-pub struct Asked {
+pub struct RolloutPrompt {
     /// The state that it is read from.
     pub state: usize,
     /// What is read, without what texts begin with.
@@ -77,7 +77,7 @@ pub fn roll_out(
     engine: Engine<'_>,
     prompts: &Prompts<'_>,
     states: &States,
-    asked: &[Asked],
+    asked: &[RolloutPrompt],
     writing: Writing,
     cost: &mut Cost,
     progress: &mut dyn FnMut(usize) -> Result<()>,
@@ -92,7 +92,7 @@ pub fn roll_out(
     let mut groups = vec![Vec::new(); asked.len()];
     let mut n_before = 0;
     for part in order.chunks(n_questions) {
-        let questions: Vec<&Asked> = part.iter().map(|idx| &asked[*idx]).collect();
+        let questions: Vec<&RolloutPrompt> = part.iter().map(|idx| &asked[*idx]).collect();
         let batch = WrittenBatch {
             engine,
             prompts,
@@ -126,7 +126,7 @@ impl WrittenBatch<'_> {
     fn write(
         &self,
         states: &States,
-        asked: &[&Asked],
+        asked: &[&RolloutPrompt],
         progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<Rollout>> {
         let Engine { model, device, .. } = self.engine;
@@ -285,7 +285,7 @@ fn pick(weights: &[f32], mut left: f64) -> (usize, f64) {
 }
 
 fn no_numbers() -> Error {
-    Error::Device("the model gives no numbers; a state that diverged does that".into())
+    Error::Device("the model's logits are not finite; a state that diverged can cause this".into())
 }
 
 #[cfg(test)]

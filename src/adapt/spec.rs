@@ -288,21 +288,21 @@ impl AdaptSpec {
         if self.objective.compares_answers() && group < 2 {
             return refuse(
                 "update.group",
-                "answers are compared with each other; at least 2",
+                "must be at least 2, since the objective compares answers",
             );
         }
         if self.mode == Mode::Pool && self.task.pool == self.task.split {
-            let reason = "is what is scored; choose another split, or the mode Shared";
+            let reason = "is the split that is scored; choose another split, or the mode Shared";
             return refuse("task.pool", reason);
         }
         self.objective.check(self.mode, self.task.benchmark)?;
         match (&self.guide, self.objective.is_guided()) {
             (None, true) => refuse(
                 "guide",
-                "the objective needs one; choose Local, Http or Recorded",
+                "is None, but the objective needs a guide; choose Local, Http or Recorded",
             ),
             (Some(guide), true) => guide.check(&self.objective),
-            (Some(_), false) => refuse("guide", "the objective uses none; choose None"),
+            (Some(_), false) => refuse("guide", "is not used by the objective; choose None"),
             (None, false) => Ok(()),
         }
     }

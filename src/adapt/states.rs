@@ -44,7 +44,7 @@ pub enum Stop {
 
 /// What a step made of a state.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moved {
+pub struct StateChange {
     /// The norm of its gradient, before clipping.
     pub gradient: f32,
     /// |S - S_b| / |S_b|; from a base of zero the root mean square of S.
@@ -142,7 +142,7 @@ impl States {
         self.steps[idx]
     }
 
-    /// How far a state has gone, as [`Moved::drift`].
+    /// How far a state has gone, as [`StateChange::drift`].
     pub fn drift(&self, idx: usize) -> f32 {
         self.drift[idx]
     }
@@ -209,7 +209,7 @@ impl States {
         rates: &[f64],
         clip_norm: Option<f64>,
         max_drift: Option<f64>,
-    ) -> Result<Vec<Option<Moved>>> {
+    ) -> Result<Vec<Option<StateChange>>> {
         let n = self.len();
         let squares = |x: Tensor<4>| x.powi_scalar(2).sum_dim(1).sum_dim(2).sum_dim(3);
         let norm = squares(gradient.clone()).sqrt();
@@ -255,7 +255,7 @@ impl States {
             }
             taken[idx] = true;
             self.drift[idx] = drift;
-            moved[idx] = Some(Moved { gradient, drift });
+            moved[idx] = Some(StateChange { gradient, drift });
         }
         let left = self.one_each(taken.iter().map(|taken| f32::from(u8::from(!taken))));
         let left = left.greater_elem(0.5);

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::follow::{INTERRUPTED, interrupts};
-use crate::adapt::ask::{Asking, GuideSource};
+use crate::adapt::ask::{GuideQuestions, GuideSource};
 use crate::adapt::engine::Engine;
 use crate::adapt::folder::{Folder, fingerprint};
 use crate::adapt::guide::{Guide, LocalGuide};
@@ -29,7 +29,7 @@ use crate::report::TableFormat;
 use crate::tuning::states::state_file::Metadata;
 use load::{Loaded, Task, load_model};
 use over::over;
-use tell::Teller;
+use tell::AdaptProgress;
 
 /// What to adapt, to what, and how.
 #[derive(Args)]
@@ -39,14 +39,14 @@ pub struct AdaptArguments {
     /// An adaptation that ships with the program; --list names them.
     #[arg(long, conflicts_with = "spec", default_value = "mmlu-information")]
     preset: String,
-    /// Name the adaptations that ship with the program and do nothing else.
+    /// List the adaptations that ship with the program and exit.
     #[arg(long)]
     list: bool,
     /// Change one field, as in update.steps=20 or objective=Majority; can be repeated.
     /// --print-spec shows all fields.
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// An official x070 checkpoint; without it the mini model.
+    /// An official x070 checkpoint; default: the mini model.
     #[arg(long)]
     model: Option<PathBuf>,
     /// The state to start from instead of zero: a state file or a run's folder.
@@ -55,25 +55,25 @@ pub struct AdaptArguments {
     /// auto, cpu, gpu, or gpu:N as `gosling devices` lists them.
     #[arg(long)]
     device: Option<DeviceChoice>,
-    /// Where everything is written down. The same command goes on with what is there;
-    /// by default a folder in adaptations, by name and specification.
+    /// The folder for all results. The same command continues what is in it. Default: a
+    /// folder in adaptations, named after the name and the specification.
     #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Do every adaptation of a file, one after the other. A line is {"preset": "NAME",
-    /// "set": ["PATH=VALUE"], "out": "FOLDER"}.
+    /// Run every adaptation of a file, one after the other. Each line is an object:
+    /// {"preset": "NAME", "set": ["PATH=VALUE"], "out": "FOLDER"}.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["spec", "out", "print_spec"])]
     many: Option<PathBuf>,
-    /// Adapt with every combination of such values, as in update.learning_rate=0.05,0.1;
-    /// can be repeated.
+    /// Run every combination of the values, as in update.learning_rate=0.05,0.1; can be
+    /// repeated.
     #[arg(long, value_name = "PATH=VALUE,VALUE", conflicts_with = "many")]
     over: Vec<String>,
-    /// Print the specification and do nothing else.
+    /// Print the specification and exit.
     #[arg(long)]
     print_spec: bool,
-    /// Say nothing but the result.
+    /// Print only the result.
     #[arg(long)]
     quiet: bool,
-    /// Stop and save where the input ends, as a window does that has started it.
+    /// Stop and save when the standard input ends; the window uses this.
     #[arg(long, hide = true)]
     ends_with_input: bool,
 }
@@ -108,7 +108,7 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     };
     let interrupts = interrupts()?;
     let is_one_of_many = !arguments.over.is_empty();
-    let mut teller = Teller::new(arguments.quiet, is_one_of_many, interrupts);
+    let mut teller = AdaptProgress::new(arguments.quiet, is_one_of_many, interrupts);
     if arguments.ends_with_input {
         teller.end_with_input();
     }
@@ -121,13 +121,13 @@ pub fn run(arguments: &AdaptArguments) -> Result<ExitCode> {
     };
     match done {
         Ok(()) => {
-            println!("{}  all of it", shown(&path));
+            println!("{}  all results", shown(&path));
             Ok(ExitCode::SUCCESS)
         }
         Err(Error::Stopped) => {
             teller.clear();
             eprintln!(
-                "gosling: stopped; the same command with --out {} goes on from here",
+                "gosling: stopped; the same command with --out {} continues from here",
                 super::quoted(&path)
             );
             Ok(ExitCode::from(INTERRUPTED))
@@ -157,10 +157,10 @@ fn many(arguments: &AdaptArguments, path: &Path) -> Result<ExitCode> {
         return Err(Error::input(
             path,
             "file",
-            "has no adaptation; each is a line of JSON",
+            "lists no adaptation; write one JSON object per line",
         ));
     }
-    let mut teller = Teller::new(arguments.quiet, true, interrupts()?);
+    let mut teller = AdaptProgress::new(arguments.quiet, true, interrupts()?);
     for one in all {
         let done = one.spec(arguments).and_then(|spec| {
             spec.check()?;
@@ -211,7 +211,7 @@ impl AdaptArguments {
     }
 }
 
-fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
+fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut AdaptProgress) -> Result<()> {
     let state = match &spec.base {
         Base::Zero => None,
         Base::File(path) => Some(path.as_path()),
@@ -229,7 +229,7 @@ fn adapt(spec: &AdaptSpec, folder: &Folder, teller: &mut Teller) -> Result<()> {
         Mode::Item | Mode::Shared => &scored,
     };
     let other = local_model(spec, &loaded)?;
-    let asking = Asking {
+    let asking = GuideQuestions {
         prompts: &prompts,
         questions,
         limit: spec.stops.guide_calls,
@@ -320,7 +320,7 @@ fn local_model(spec: &AdaptSpec, loaded: &Loaded) -> Result<Option<Loaded>> {
     };
     let other = load_model(&model, spec.device, state.as_deref(), Some(&loaded.device))?;
     if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint() {
-        let reason = "has another vocabulary than the adapted model; texts of it come over Http";
+        let reason = "has a different vocabulary than the adapted model; serve the guide with its own program and use Http";
         return Err(Error::spec("guide.checkpoint", reason));
     }
     Ok(Some(other))

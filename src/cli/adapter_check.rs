@@ -97,7 +97,9 @@ fn kept() -> Option<PathBuf> {
 fn try_spirv(index: usize) -> Trial {
     let program = match std::env::current_exe() {
         Ok(program) => program,
-        Err(error) => return Trial::None(format!("this program cannot find itself, {error}")),
+        Err(error) => {
+            return Trial::None(format!("the path of this program cannot be found, {error}"));
+        }
     };
     let mut command = Command::new(program);
     command.args(["selftest", "--device", &format!("gpu:{index}")]);
@@ -123,9 +125,9 @@ fn try_spirv(index: usize) -> Trial {
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Trial::None(format!("the check took over {} s", PATIENCE.as_secs()));
+                return Trial::None(format!("the check took more than {} s", PATIENCE.as_secs()));
             }
-            Err(error) => return Trial::None(format!("the check is lost, {error}")),
+            Err(error) => return Trial::None(format!("the check gave no answer, {error}")),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod decode;
 mod eval;
+mod product;
 mod report;
 mod step;
 mod storage;
@@ -25,6 +26,8 @@ enum BenchCommand {
     Step(step::StepArguments),
     /// Time the recurrence alone, forward and backward.
     Wkv(wkv::WkvArguments),
+    /// Time matrix products alone, by shape.
+    Product(product::ProductArguments),
     /// Time evaluations of the mini benchmarks.
     Eval(eval::EvalArguments),
     /// Compare a model's predictions with its matrices stored in 32, 16, 8 and 4 bits.
@@ -42,6 +45,7 @@ pub fn run(arguments: &BenchArguments) -> Result<()> {
     match &arguments.command {
         BenchCommand::Step(arguments) => step::run(arguments),
         BenchCommand::Wkv(arguments) => wkv::run(arguments),
+        BenchCommand::Product(arguments) => product::run(arguments),
         BenchCommand::Eval(arguments) => eval::run(arguments),
         BenchCommand::Storage(arguments) => storage::run(arguments),
         BenchCommand::Decode(arguments) => decode::run(arguments),

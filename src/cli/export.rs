@@ -128,7 +128,7 @@ fn export_state(arguments: &ExportArguments, to: ExportFormat) -> Result<()> {
     } = arguments;
     let file = located(arguments)?;
     if arguments.model.is_some() {
-        let reason = "stands beside a state only with --to merged";
+        let reason = "can be given together with a state only for --to merged";
         return Err(Error::spec("--model", reason));
     }
     let format = match (to, bf16) {

@@ -11,7 +11,7 @@ use super::table::table;
 use crate::error::{Error, Result};
 use crate::format::{duration, gigabytes, part_of_bytes, shown};
 use crate::hub::{
-    Got, Hub, LICENCE, PAGE, PUBLISHED, Pace, Published, Stage, Wanted, download, models_folder,
+    Got, Hub, HubFile, LICENCE, PAGE, PUBLISHED, Pace, Published, Stage, download, models_folder,
     needs,
 };
 use crate::kernels::device::{DeviceChoice, Room, room_of};
@@ -39,7 +39,7 @@ pub(super) struct GetArguments {
 pub(super) fn run(arguments: &GetArguments) -> Result<()> {
     let folder = arguments.to.clone().unwrap_or_else(models_folder);
     match &arguments.name {
-        Some(name) => get(&Wanted::named(name)?, folder),
+        Some(name) => get(&HubFile::named(name)?, folder),
         None => {
             print!("{}", list(room_of(arguments.device)));
             println!(
@@ -92,7 +92,7 @@ fn list(room: Room) -> String {
     text
 }
 
-fn get(wanted: &Wanted, folder: PathBuf) -> Result<()> {
+fn get(wanted: &HubFile, folder: PathBuf) -> Result<()> {
     static IS_CANCELLED: AtomicBool = AtomicBool::new(false);
     // Without it Ctrl-C ends the program, and what has come is kept as well.
     let _ = ctrlc::set_handler(|| {

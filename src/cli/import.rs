@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::leading_token::{TrainedBehind, trained_behind};
-use super::model_arguments::{BareModel, ModelChoice};
+use super::model_choice::{BareModel, ModelChoice};
 use super::quoted;
 use super::table::table;
 use super::tune::print;

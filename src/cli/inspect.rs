@@ -48,13 +48,13 @@ pub struct InspectArguments {
     /// Format prompts and completions as User and Assistant turns.
     #[arg(long, conflicts_with = "template")]
     chat: bool,
-    /// What stands around prompts, answers and turns: a name as in data.source.template,
+    /// The text around prompts, answers and turns: a name as in data.source.template,
     /// or a .ron file; default: UserAssistant for chats and nothing for others.
     #[arg(long, value_name = "NAME or FILE")]
     template: Option<Template>,
     /// Which tokens the loss counts.
     #[arg(long, value_enum, default_value_t)]
-    loss_on: Counted,
+    loss_on: LossOnOption,
     /// Count examples of more tokens than this as too long.
     #[arg(long, default_value_t = 512)]
     context_length: usize,
@@ -67,7 +67,7 @@ pub struct InspectArguments {
 
 /// [`LossOn`] as an option.
 #[derive(Clone, Copy, Default, ValueEnum)]
-pub(super) enum Counted {
+pub(super) enum LossOnOption {
     /// Every answer.
     #[default]
     Answer,
@@ -79,13 +79,13 @@ pub(super) enum Counted {
     Everything,
 }
 
-impl From<Counted> for LossOn {
-    fn from(counted: Counted) -> Self {
+impl From<LossOnOption> for LossOn {
+    fn from(counted: LossOnOption) -> Self {
         match counted {
-            Counted::Answer => Self::Answer,
-            Counted::LastAnswer => Self::LastAnswer,
-            Counted::Marked => Self::Marked,
-            Counted::Everything => Self::Everything,
+            LossOnOption::Answer => Self::Answer,
+            LossOnOption::LastAnswer => Self::LastAnswer,
+            LossOnOption::Marked => Self::Marked,
+            LossOnOption::Everything => Self::Everything,
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn trained_behind(
         let why = if metadata.leading_token.is_some() {
             "as the file says"
         } else if metadata.gosling_version.is_some() {
-            "where versions of Gosling put it that did not say so"
+            "as in older versions of Gosling, which did not record it"
         } else {
             "since the file does not state it, and most trainers use none; override it with --leading-token zero or both"
         };

@@ -12,8 +12,8 @@ use crate::tuning::states::state_file::{ExportFormat, export};
 /// Which states, and where the sum goes.
 #[derive(Args)]
 pub struct MixArguments {
-    /// A state file or a run's folder, with its weight and its layers where it is not added
-    /// whole: a.pth=0.5, b.pth=0.5@0-5,8.
+    /// A state file or a run's folder with its weight, and its layers if not all are
+    /// added: a.pth=0.5, b.pth=0.5@0-5,8.
     #[arg(required = true, value_name = "STATE[=WEIGHT][@LAYERS]")]
     terms: Vec<Term>,
     /// The format of the sum, as for gosling export.

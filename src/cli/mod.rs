@@ -21,6 +21,7 @@ mod inspect;
 mod leading_token;
 mod mix;
 mod model_arguments;
+mod model_choice;
 mod packaging;
 mod perplexity;
 mod plain_options;
@@ -53,7 +54,8 @@ struct Arguments {
     /// Without a command the window opens.
     #[command(subcommand)]
     command: Option<Command>,
-    /// The language of GPU kernels: auto, spirv or wgsl. auto takes SPIR-V where the driver computes right with it.
+    /// The language of GPU kernels: auto, spirv or wgsl. auto chooses SPIR-V if the
+    /// driver computes correctly with it.
     #[arg(long, global = true, value_name = "LANGUAGE", default_value_t, env = BACKEND, hide_env_values = true)]
     backend: LanguageChoice,
 }
@@ -101,7 +103,8 @@ enum Command {
     Selftest(selftest::SelftestArguments),
     /// Serve a model and its states to chat clients on this machine (OpenAI interface).
     Serve(serve::ServeArguments),
-    /// Say what happens to the runs of a folder, for `gosling watch` on another machine.
+    /// Report what happens to the runs of a folder, for `gosling watch` on another
+    /// machine.
     #[command(hide = true)]
     ServeEvents(watch::ServeEventsArguments),
     /// Execute runs for a sweep, which sends them on standard input.

@@ -1,22 +1,19 @@
 //! Arguments for model, state and device, which several subcommands share.
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::leading_token::FedBehind;
-use super::progress::show_read;
+use super::model_choice::{BareModel, ModelChoice, run_spec};
 use crate::error::{Error, Result};
 use crate::format::shown;
-use crate::kernels::device::{DeviceChoice, OpenDevice, open, room_of};
+use crate::kernels::device::OpenDevice;
 use crate::model::checkpoint::{Checkpoint, is_same_content};
 use crate::model::state::Start;
 use crate::model::tokenizer::Tokenizer;
-use crate::model::{ModelConfig, Precision, Rwkv7, TextStart, mini};
-use crate::persist::known_weights;
-use crate::persist::spec_file::parse_spec;
-use crate::protocol::run_spec::{CheckpointSource, ModelSpec, RunSpec, VocabularySource};
+use crate::model::{Precision, Rwkv7, TextStart};
+use crate::protocol::run_spec::RunSpec;
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::import::{StoredState, is_raw};
 use crate::tuning::states::lift_bundle::read_tuned;
@@ -24,187 +21,6 @@ use crate::tuning::states::state_file::sidecar::read_sidecar;
 use crate::tuning::states::state_file::{
     Convention, Metadata, Orientation, left_out, locate_state,
 };
-use crate::worker::session::{check_vocabulary, fitting_tokenizer};
-
-/// Which model and device.
-#[derive(Args, Clone)]
-pub(super) struct ModelChoice {
-    /// An RWKV-7 (x070) model: a file (.pth, .safetensors, .st, .gguf, .bin) or a Hugging
-    /// Face folder; default: the one that the state was tuned for, else the mini model.
-    #[arg(long)]
-    model: Option<PathBuf>,
-    /// auto, mini, world, or a vocabulary file in the official text format; default:
-    /// the one that the state was tuned with.
-    #[arg(long, value_name = "VOCABULARY", value_parser = vocabulary_source)]
-    vocabulary: Option<VocabularySource>,
-    /// auto, cpu, gpu or gpu:N as `gosling devices` lists them.
-    #[arg(long, default_value_t)]
-    device: DeviceChoice,
-}
-
-fn vocabulary_source(text: &str) -> Result<VocabularySource, Infallible> {
-    Ok(match text {
-        "auto" => VocabularySource::Auto,
-        "mini" => VocabularySource::Mini,
-        "world" => VocabularySource::World,
-        file => VocabularySource::File(file.into()),
-    })
-}
-
-/// A model on its device.
-pub(super) struct BareModel {
-    pub device: OpenDevice,
-    pub model: Rwkv7,
-    pub tokenizer: Tokenizer,
-    /// [`Checkpoint::fingerprint`] of its weights.
-    pub fingerprint: String,
-}
-
-/// A state file, and what it says of itself.
-type StateSays<'a> = (&'a Path, &'a Metadata);
-
-impl ModelChoice {
-    /// The vocabulary that was asked for by its option.
-    pub fn asked_vocabulary(&self) -> Option<&VocabularySource> {
-        self.vocabulary.as_ref()
-    }
-
-    /// The dimensions of the model, without its weights.
-    ///
-    /// # Errors
-    /// What is wrong with the file.
-    pub fn config(&self) -> Result<ModelConfig> {
-        ModelConfig::from_checkpoint(&self.checkpoint()?)
-    }
-
-    /// The same with the weights that a state was tuned for, where none were asked
-    /// for.
-    ///
-    /// # Errors
-    /// [`Error::Input`] where they are not where they were.
-    pub fn for_state(&self, state: StateSays<'_>) -> Result<Self> {
-        let mut choice = self.clone();
-        let spec = run_spec(state.1);
-        if let (None, Some(CheckpointSource::File(path))) =
-            (&self.model, spec.map(|spec| spec.model.checkpoint))
-        {
-            if !path.exists() {
-                let reason = format!(
-                    "the state was tuned for {}, which is missing; name its file with --model",
-                    path.display()
-                );
-                return Err(Error::input(state.0, "base model", reason));
-            }
-            choice.model = Some(path);
-        }
-        Ok(choice)
-    }
-
-    /// Opens the device and loads the model, untuned.
-    ///
-    /// # Errors
-    /// As [`Self::load_for`].
-    pub fn load(&self) -> Result<BareModel> {
-        self.load_for(None, None)
-    }
-
-    /// Opens the device and loads the model as a state was tuned with it: with its
-    /// vocabulary and its precision, unless others are asked for.
-    ///
-    /// # Errors
-    /// What is wrong with the file; a device that cannot be used.
-    pub fn load_for(
-        &self,
-        state: Option<StateSays<'_>>,
-        precision: Option<Precision>,
-    ) -> Result<BareModel> {
-        let checkpoint = self.checkpoint()?;
-        let config = ModelConfig::from_checkpoint(&checkpoint)?;
-        let tokenizer = self.tokenizer(config.vocab_size, state)?;
-        let device = open(self.device)?;
-        let as_tuned = state.and_then(|(_, metadata)| run_spec(metadata));
-        let as_tuned = as_tuned.map_or(Precision::F32, |spec| spec.model.precision);
-        let precision = match precision.unwrap_or(as_tuned) {
-            Precision::Auto => {
-                let (halves, room) = (Precision::halves_of(&checkpoint), room_of(self.device));
-                let widest = Precision::widest(&config, halves, room.usable());
-                eprintln!("gosling: weights are stored in {}", widest.name());
-                widest
-            }
-            asked => asked,
-        };
-        precision.check_device(&config, &device)?;
-        let model = Rwkv7::load_stored(&checkpoint, &device.device, precision, &mut show_read)?;
-        Ok(BareModel {
-            fingerprint: known_weights::fingerprint(&checkpoint),
-            device,
-            model,
-            tokenizer,
-        })
-    }
-
-    /// The vocabulary that was asked for, else that of the state, else the built-in
-    /// one of the model's size.
-    fn tokenizer(&self, n_rows: usize, state: Option<StateSays<'_>>) -> Result<Tokenizer> {
-        let Some(asked) = &self.vocabulary else {
-            let of_state = match state {
-                Some((path, metadata)) => metadata.tokenizer(path)?,
-                None => None,
-            };
-            return match of_state {
-                Some(tokenizer) => {
-                    let name = "the vocabulary of the state";
-                    check_vocabulary(&tokenizer, name, Path::new(&self.name()), n_rows)?;
-                    Ok(tokenizer)
-                }
-                None => Tokenizer::for_embedding(n_rows),
-            };
-        };
-        let spec = ModelSpec {
-            vocabulary: asked.clone(),
-            ..ModelSpec::default()
-        };
-        let tokenizer = fitting_tokenizer(&spec, Path::new(&self.name()), n_rows)?;
-        if let Some((path, metadata)) = state
-            && let Some(mark) = &metadata.vocabulary
-            && mark.sha256 != tokenizer.fingerprint()
-        {
-            eprintln!(
-                "gosling: {}: vocabulary: the state was tuned with {mark}, not with {}; results may be worse",
-                path.display(),
-                asked.name(tokenizer.vocab_size())
-            );
-        }
-        Ok(tokenizer)
-    }
-
-    fn checkpoint(&self) -> Result<Checkpoint> {
-        match &self.model {
-            Some(path) => Checkpoint::open(path),
-            None => mini::checkpoint(),
-        }
-    }
-
-    /// The checkpoint's file name.
-    fn file_name(&self) -> String {
-        match &self.model {
-            Some(path) => file_name(path),
-            None => mini::FILE_NAME.into(),
-        }
-    }
-
-    fn name(&self) -> String {
-        let name = self.model.as_ref().map(|path| shown(path).to_string());
-        name.unwrap_or_else(|| "the mini model".into())
-    }
-}
-
-/// What the run was that made a state, as far as the state says and this version
-/// knows.
-pub(super) fn run_spec(metadata: &Metadata) -> Option<RunSpec> {
-    let text = metadata.spec_ron.as_deref()?;
-    parse_spec(text, "spec_ron").ok()
-}
 
 /// Which model, state and device.
 #[derive(Args)]
@@ -394,12 +210,6 @@ impl ModelArguments {
             path,
         })
     }
-}
-
-/// The last part of a path, for the user.
-pub(super) fn file_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    name.to_string_lossy().into_owned()
 }
 
 /// ` times 0.5`; nothing for 1.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::inspect::Counted;
+use super::inspect::LossOnOption;
 use super::model_arguments::{LoadedModel, ModelArguments};
 use super::table::columns;
 use crate::data::{Example, LossOn, Role, Template, fitting_template, load_text_set};
@@ -24,29 +24,30 @@ pub struct PerplexityArguments {
     model: ModelArguments,
     /// Examples that were not trained on: a file or a folder as for gosling tune --data.
     data: PathBuf,
-    /// What stands around prompts, answers and turns: a name as in data.source.template, or
-    /// a .ron file; without it UserAssistant for chats and nothing for others.
+    /// The text around prompts, answers and turns: a name as in data.source.template,
+    /// or a .ron file; default: UserAssistant for chats and nothing for others.
     #[arg(long, value_name = "NAME or FILE")]
     template: Option<Template>,
-    /// Which tokens are counted.
+    /// Which tokens the loss counts.
     #[arg(long, value_enum, default_value_t)]
-    loss_on: Counted,
-    /// At most so many examples, the first ones.
+    loss_on: LossOnOption,
+    /// At most this many examples, from the start.
     #[arg(long, default_value_t = 500)]
     limit: usize,
-    /// Also the untuned model with examples of this file in front of every text.
+    /// Also measure the untuned model with examples of this file in front of every
+    /// text.
     #[arg(long, value_name = "FILE")]
     in_context: Option<PathBuf>,
-    /// How many of them, the first ones.
+    /// Number of these examples, from the start.
     #[arg(long, requires = "in_context", default_value_t = 5)]
     shots: usize,
-    /// Examples longer than this many tokens are left out, those in front not counted.
+    /// Leave out examples of more tokens than this, without those in front.
     #[arg(long, default_value_t = 2048)]
     context_length: usize,
 }
 
 /// Mean losses of the texts, and of all tokens.
-struct Measured {
+struct TextLosses {
     name: String,
     /// Nats and counted tokens of every text.
     texts: Vec<(f64, usize)>,
@@ -87,7 +88,7 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
     let device = &device.device;
     let untuned = Tuned::from(TunedState::zero(model.config())).start(device);
     let measure =
-        |name: &str, start: &Start, text_start, examples: &[Example]| -> Result<Measured> {
+        |name: &str, start: &Start, text_start, examples: &[Example]| -> Result<TextLosses> {
             let mut texts = Vec::new();
             // One at a time: texts are long with others in front, and are measured once.
             for example in examples {
@@ -96,7 +97,7 @@ pub fn run(arguments: &PerplexityArguments) -> Result<()> {
                 let nats = losses.iter().map(|loss| f64::from(*loss)).sum();
                 texts.push((nats, losses.len()));
             }
-            Ok(Measured {
+            Ok(TextLosses {
                 name: name.to_owned(),
                 texts,
             })
@@ -132,7 +133,7 @@ fn behind(front: &[u32], example: &Example) -> Example {
     Example::of_turns(std::iter::once(first).chain(turns))
 }
 
-fn table(measured: &[Measured], n_examples: usize) -> String {
+fn table(measured: &[TextLosses], n_examples: usize) -> String {
     let mut rows =
         vec![["", "nats a token", "perplexity", "difference to untuned"].map(str::to_owned)];
     for of in measured {
@@ -162,7 +163,7 @@ fn table(measured: &[Measured], n_examples: usize) -> String {
     )
 }
 
-impl Measured {
+impl TextLosses {
     /// Nats a counted token.
     fn mean(&self) -> f64 {
         let nats: f64 = self.texts.iter().map(|(nats, _)| nats).sum();
@@ -192,8 +193,8 @@ impl Measured {
 mod tests {
     use super::*;
 
-    fn measured(texts: &[(f64, usize)]) -> Measured {
-        Measured {
+    fn measured(texts: &[(f64, usize)]) -> TextLosses {
+        TextLosses {
             name: "a".into(),
             texts: texts.to_vec(),
         }

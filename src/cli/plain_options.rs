@@ -32,9 +32,9 @@ pub(super) struct SourceOptions {
     /// Held-out examples in the same form; by their loss the best state is kept.
     #[arg(long, value_name = "FILE")]
     validation: Option<PathBuf>,
-    /// What stands around prompts, answers and turns: UserAssistant (RWKV-7's own), Think,
-    /// FastThink, Alpaca, Plain and others, or a .ron file (data.source.template); default:
-    /// UserAssistant for chats.
+    /// The text around prompts, answers and turns: UserAssistant (RWKV-7's own), Think,
+    /// FastThink, Alpaca, Plain and others, or a .ron file (data.source.template);
+    /// default: UserAssistant for chats.
     #[arg(long, value_name = "NAME or FILE")]
     template: Option<Template>,
     #[arg(long, value_name = "N", alias = "batch-size", help = field_help("training.batch"))]

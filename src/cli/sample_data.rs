@@ -52,39 +52,39 @@ pub struct SampleDataArguments {
     /// Ask only this many questions, from the start.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Answers of each question.
+    /// Number of answers to each question.
     #[arg(long, short = 'k', value_name = "K", default_value_t = 8,
         value_parser = clap::value_parser!(u32).range(1..=MOST_SAMPLES))]
     samples: u32,
-    /// Keep at most so many different right answers of a question.
+    /// Keep at most this many different right answers of a question.
     #[arg(long, value_name = "N", default_value_t = 1,
         value_parser = clap::value_parser!(u32).range(1..=MOST_SAMPLES))]
     keep: u32,
-    /// What logits are divided by: above 1 answers differ more.
+    /// Temperature of the sampling; above 1, answers differ more.
     #[arg(long, default_value_t = 1.0)]
     temperature: f32,
-    /// Solved training questions in front of each question while it is answered; they are
-    /// no part of the training file.
+    /// Number of solved training questions in front of each question while it is
+    /// answered; the training file does not contain them.
     #[arg(long, value_name = "N", default_value_t = 0)]
     shots: usize,
     /// Seed of all draws.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Cut answers off after this many tokens; default: the longest given answer plus a
-    /// quarter, for a file 256.
+    /// quarter; for a file, 256.
     #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u32).range(1..=MAX_CONTEXT as i64))]
     max_new_tokens: Option<u32>,
-    /// What stands around the prompts of a file, as in gosling tune --template; default:
+    /// The text around the prompts of a file, as in gosling tune --template; default:
     /// UserAssistant.
     #[arg(long, value_name = "NAME or FILE.ron")]
     template: Option<Template>,
-    /// Draw all answers anew, though some are there.
+    /// Draw all answers again, even if some are there.
     #[arg(long)]
     restart: bool,
     /// Print only the result.
     #[arg(long)]
     quiet: bool,
-    /// Stop and save where the input ends, as a window does that has started it.
+    /// Stop and save when the standard input ends; the window uses this.
     #[arg(long, hide = true)]
     ends_with_input: bool,
 }
@@ -117,7 +117,7 @@ pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
     let files = Files::at(&arguments.output);
     let known = files.begin(&settings, arguments.restart)?;
     let input = arguments.ends_with_input.then(end_of_input);
-    let mut teller = Teller::new(arguments.quiet, interrupts, input);
+    let mut teller = SamplingProgress::new(arguments.quiet, interrupts, input);
     if !known.is_empty() {
         teller.say(&format!("{} questions are answered already", known.len()));
     }
@@ -147,7 +147,7 @@ pub fn run(arguments: &SampleDataArguments) -> Result<ExitCode> {
         Ok(all) => all,
         Err(Error::Stopped) => {
             eprintln!(
-                "gosling: stopped; the answers so far are in {}, the same command goes on from there",
+                "gosling: stopped; the answers so far are in {}, the same command continues from there",
                 shown(&files.samples())
             );
             return Ok(ExitCode::from(INTERRUPTED));
@@ -204,7 +204,7 @@ impl SampleDataArguments {
         println!("  questions with none    {}", counts.questions_with_none);
         println!("  kept                   {}", counts.kept);
         println!("{}  every answer", shown(&files.samples()));
-        println!("{}  what they are from", shown(&written.description));
+        println!("{}  where they come from", shown(&written.description));
         let template = match &source.template {
             Some(template) => format!(" --template {template}"),
             None => String::new(),
@@ -218,7 +218,7 @@ impl SampleDataArguments {
 }
 
 /// Tells how far it is, and hears an interrupt.
-struct Teller {
+struct SamplingProgress {
     is_quiet: bool,
     is_live: bool,
     has_line: bool,
@@ -231,7 +231,7 @@ struct Teller {
     last: Option<Instant>,
 }
 
-impl Teller {
+impl SamplingProgress {
     fn new(is_quiet: bool, interrupts: Receiver<()>, input: Option<Receiver<()>>) -> Self {
         Self {
             is_quiet,

@@ -15,7 +15,7 @@ use std::thread;
 use clap::Args;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::model_arguments::ModelChoice;
+use super::model_choice::ModelChoice;
 use crate::data::{PromptFormat, Template};
 use crate::error::{Error, Result};
 use crate::format::shown;
@@ -40,11 +40,11 @@ pub struct ServeArguments {
     /// `untuned` is the model without one.
     #[arg(long = "state", value_name = "STATE")]
     states: Vec<PathBuf>,
-    /// What stands around the turns of a chat; without it as each state was tuned, and
+    /// The text around the turns of a chat; default: as each state was tuned, and
     /// UserAssistant for the others.
     #[arg(long, value_name = "NAME or FILE")]
     template: Option<Template>,
-    /// Where to listen.
+    /// The address and the port to listen on.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
     listen: SocketAddr,
     /// Allow an address that other machines can reach.
@@ -59,7 +59,7 @@ pub struct ServeArguments {
     /// The most tokens of an answer.
     #[arg(long, default_value_t = 2048)]
     max_tokens: usize,
-    /// The most seconds that an answer takes.
+    /// The most seconds that an answer may take.
     #[arg(long, default_value_t = 300)]
     max_secs: u64,
 }
@@ -72,7 +72,7 @@ pub fn run(arguments: &ServeArguments) -> Result<()> {
     let ServeArguments { listen, public, .. } = arguments;
     if !listen.ip().is_loopback() && !public {
         let reason = format!(
-            "{} can be reached from other machines; say --public if that is meant, and set a --token",
+            "{} can be reached from other machines; add --public to allow this, and set a --token",
             listen.ip()
         );
         return Err(Error::spec("--listen", reason));
@@ -98,7 +98,7 @@ pub fn run(arguments: &ServeArguments) -> Result<()> {
             .is_some_and(|of| *of != model.fingerprint)
         {
             eprintln!(
-                "gosling: {}: base model: the state was tuned for other weights; it may do harm",
+                "gosling: {}: base model: the state was tuned for other weights; results may be worse",
                 shown(&state.path)
             );
         }
@@ -193,7 +193,9 @@ fn unused_name(name: &str, choices: &[Choice]) -> String {
 #[cfg(test)]
 pub(crate) fn reads_request(bytes: &[u8]) -> bool {
     match http::parse_head(bytes) {
-        Ok(Some((_, n_head, ..))) => openai::Asked::parse(&bytes[n_head..], true, 0).is_ok(),
+        Ok(Some((_, n_head, ..))) => {
+            openai::CompletionRequest::parse(&bytes[n_head..], true, 0).is_ok()
+        }
         Ok(None) | Err(_) => false,
     }
 }

@@ -30,7 +30,7 @@ use crate::sweep::store::SweepFolder;
 use crate::sweep::sweep_file::{print_sweep, read_sweep};
 use forecast::forecast;
 use task::do_task;
-use tell::Teller;
+use tell::SweepProgress;
 
 /// Which sweep, and what to do with it.
 #[derive(Args)]
@@ -288,7 +288,7 @@ fn follow(
     };
     let interrupts = interrupts()?;
     let (ended_to, ended) = unbounded();
-    let mut teller = Teller::new(&folder.plan, progress);
+    let mut teller = SweepProgress::new(&folder.plan, progress);
     let end = std::thread::scope(|scope| {
         let (events_to, events) = unbounded();
         scope.spawn(move || {
@@ -320,7 +320,7 @@ fn watch(
     ended: &Receiver<Result<SweepEnd>>,
     interrupts: &Receiver<()>,
     commands: &Sender<SweepCommand>,
-    teller: &mut Teller<'_>,
+    teller: &mut SweepProgress<'_>,
 ) -> Result<SweepEnd> {
     loop {
         select! {

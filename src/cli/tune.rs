@@ -23,8 +23,8 @@ use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::states::alpha_scan::{alpha_note, scanned_alphas};
 use crate::worker::Worker;
-use crate::worker::fitting::{apply, changes};
-use crate::worker::memory_forecast::MemoryForecast;
+use crate::worker::memory::fitting::{apply, changes};
+use crate::worker::memory::forecast::MemoryForecast;
 use report::report;
 
 /// What to tune.
@@ -45,10 +45,11 @@ pub struct TuneArguments {
         "run", "preset", "set", "start", "device", "data", "train", "validation", "batch", "rate", "steps", "name",
     ])]
     resume: Option<PathBuf>,
-    /// Go on though the weights, the vocabulary or the data have changed, or begin from a state of other weights; the run notes it.
+    /// Continue although the weights, the vocabulary or the data have changed, or start
+    /// from a state of other weights. The run records this.
     #[arg(long)]
     accept_changes: bool,
-    /// Print the specification and do nothing else.
+    /// Print the specification and exit.
     #[arg(long, conflicts_with = "resume")]
     print_spec: bool,
     /// Choose the batch, accumulation, recomputation, windows and precision that fit into the
@@ -130,7 +131,9 @@ fn conclude(ending: &Ending, store: &RunStore) -> ExitCode {
             match kind {
                 FailureKind::Input => ExitCode::from(2),
                 FailureKind::Changed => {
-                    eprintln!("gosling: --accept-changes accepts it and notes it in the run");
+                    eprintln!(
+                        "gosling: --accept-changes accepts the change and records it in the run"
+                    );
                     ExitCode::from(2)
                 }
                 FailureKind::Work => {
@@ -173,7 +176,7 @@ pub(super) fn print(text: &str) {
     print!("{text}");
 }
 
-/// Makes a run fit into the memory of its device; what was changed, for people.
+/// Makes a run fit into the memory of its device; what was changed, for the user.
 ///
 /// # Errors
 /// What is wrong with the model or the data; a run that fits in no setting.

@@ -16,7 +16,7 @@ use clap::Args;
 
 use self::lines::Lines;
 use self::mirror::Mirror;
-use self::place::Place;
+use self::place::RunsPlace;
 use self::protocol::{MAX_LINE_BYTES, Message, VERSION};
 use crate::error::{Error, Result};
 use crate::format::Visible;
@@ -40,7 +40,7 @@ pub(super) struct WatchArguments {
     /// The program on the other machine.
     #[arg(long, value_name = "PROGRAM", default_value = "gosling")]
     program: String,
-    /// Leave when every run is over.
+    /// Exit when every run has ended.
     #[arg(long)]
     until_over: bool,
 }
@@ -51,7 +51,7 @@ pub(super) struct WatchArguments {
 /// A place that is none, a machine that is not reached or has no Gosling, and what it
 /// sends if that cannot be used.
 pub(super) fn run(arguments: &WatchArguments) -> Result<()> {
-    let place: Place = arguments.place.parse()?;
+    let place: RunsPlace = arguments.place.parse()?;
     let mut mirror = arguments.into.clone().map(Mirror::new).transpose()?;
     let mut child = start(&place, &arguments.program)?;
     let Some(output) = child.stdout.take() else {
@@ -71,14 +71,14 @@ pub(super) fn run(arguments: &WatchArguments) -> Result<()> {
         let Ok(message) = serde_json::from_slice::<Message>(&bytes) else {
             // What a login prints is no message.
             if has_begun {
-                return Err(lost(&place, "what it sends cannot be read"));
+                return Err(lost(&place, "its output cannot be read"));
             }
             continue;
         };
         if let Message::Hello { version, .. } = message
             && version != VERSION
         {
-            let reason = "its Gosling speaks another version of this; use the same on both";
+            let reason = "its Gosling uses another version of the protocol; install the same version on both machines";
             return Err(lost(&place, reason));
         }
         has_begun = true;
@@ -109,21 +109,21 @@ pub(super) fn run(arguments: &WatchArguments) -> Result<()> {
     }
 }
 
-fn lost(place: &Place, reason: &str) -> Error {
+fn lost(place: &RunsPlace, reason: &str) -> Error {
     Error::input(place.to_string(), "watch", reason)
 }
 
 /// The process that serves the events, here or there. It ends where its input does, and
 /// so where this one does.
-fn start(place: &Place, program: &str) -> Result<Child> {
+fn start(place: &RunsPlace, program: &str) -> Result<Child> {
     let mut command = match place {
-        Place::Here(folder) => {
+        RunsPlace::Here(folder) => {
             let mut command = Command::new(super::this_program()?);
             without_console(&mut command);
             command.arg("serve-events").arg(folder);
             command
         }
-        Place::There { host, folder } => {
+        RunsPlace::There { host, folder } => {
             let ssh = env::var_os(SSH).filter(|ssh| !ssh.is_empty());
             let mut command = Command::new(ssh.unwrap_or_else(|| "ssh".into()));
             // It may ask for a password, and so keeps its console. The other side's shell reads it as one text.

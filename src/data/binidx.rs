@@ -75,10 +75,10 @@ pub(crate) fn documents(
         bytes.try_into().ok().map(u64::from_le_bytes)
     };
     if !index.starts_with(MAGIC) {
-        return Err("is no index of tokens (binidx)".into());
+        return Err("is not an index of tokens (binidx)".into());
     }
     if number(9) != Some(1) {
-        return Err("has another version than 1".into());
+        return Err("has a version other than 1".into());
     }
     let width = match index.get(17) {
         Some(8) => 2,
@@ -93,7 +93,9 @@ pub(crate) fn documents(
         (expected == index.len() as u64).then_some(n_items as usize)
     });
     let Some(n_items) = n_items else {
-        return Err("has another length than its header says; it is cut off or damaged".into());
+        return Err(
+            "does not have the length that its header states; it is cut off or damaged".into(),
+        );
     };
     let (sizes, rest) = index[HEADER_BYTES..].split_at(n_items * 4);
     let mut n_left = tokens.len() / width;
@@ -192,8 +194,10 @@ mod tests {
     fn damaged_files_are_told() {
         let (index, tokens) = binidx(&[&[1, 2], &[3]]);
         let fault = |index: &[u8], tokens: &[u8]| documents(index, tokens, 10).unwrap_err();
-        assert!(fault(b"MMIDIDX", &tokens).starts_with("is no index"));
-        assert!(fault(&index[..index.len() - 1], &tokens).contains("another length"));
+        assert!(fault(b"MMIDIDX", &tokens).starts_with("is not an index"));
+        assert!(
+            fault(&index[..index.len() - 1], &tokens).contains("the length that its header states")
+        );
         assert!(fault(&index, &tokens[..4]).starts_with("item 2: lies outside"));
         let mut twice = index.clone();
         // The second item is as long as the first and begins with it.

@@ -1,4 +1,4 @@
-//! The forms in which people keep conversations, instructions and texts, read from
+//! The forms in which users keep conversations, instructions and texts, read from
 //! the fields of an entry.
 
 mod turns;
@@ -273,7 +273,7 @@ fn chat(
     let value = match row.value(name) {
         // A cell of a table.
         Some(Value::String(text)) => serde_json::from_str(&text).map_err(|_| {
-            format!("`{name}` is a text that is no JSON list; write the file as JSON lines")
+            format!("`{name}` is text and not a JSON list; write the file as JSON lines")
         })?,
         Some(value) => value,
         None => return Err(format!("`{name}` is null")),
@@ -293,7 +293,7 @@ fn alpaca(row: &mut Row) -> Result<Vec<Message>, String> {
         turns.push(Message::new(Role::System, system));
     }
     if let Some(history) = row.value("history") {
-        let fault = "`history` is no list of pairs of a prompt and an answer";
+        let fault = "`history` is not a list of pairs of a prompt and an answer";
         let pairs: Vec<(String, String)> =
             serde_json::from_value(history).map_err(|_| fault.to_owned())?;
         for (prompt, answer) in pairs {

@@ -119,7 +119,7 @@ fn turns_that_cannot_be_used_say_which_and_why() {
     let call = r#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "tool_calls": []}]"#;
     bad(call, "turn 2: calls a tool by `tool_calls` alone");
     let picture = r#"[{"role": "user", "content": [{"type": "image_url"}]}]"#;
-    bad(picture, "has a part that is no text (image_url)");
+    bad(picture, "has a part that is not text (image_url)");
     bad(
         r#"[{"role": "assistant", "content": " "}]"#,
         "of the assistant is empty",

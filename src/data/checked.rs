@@ -98,7 +98,7 @@ fn checked(number: u64, mut row: Row) -> Result<CheckedPrompt, String> {
                 let error = error.to_string();
                 let last = error.lines().last().unwrap_or_default();
                 return Err(format!(
-                    "`pattern` is no regular expression that can be used: {last}"
+                    "`pattern` is not a regular expression that can be used: {last}"
                 ));
             }
         },
@@ -165,11 +165,11 @@ mod tests {
             .collect();
         assert_eq!(reasons.len(), 5, "{reasons:?}");
         for (line, part) in [
-            (2, "is no regular expression"),
+            (2, "is not a regular expression"),
             (3, "no `answer` and no `pattern`"),
             (4, "has both"),
             (5, "missing field `prompt`"),
-            (6, "is no regular expression"),
+            (6, "is not a regular expression"),
         ] {
             let of_line = reasons.iter().find(|(of, _)| *of == line).unwrap();
             assert!(of_line.1.contains(part), "{of_line:?}");

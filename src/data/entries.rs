@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::json_values::{Place, for_each_value};
+use super::json_values::{EntryPlace, for_each_value};
 use super::lines::{Source, shorten};
 use super::loaded::Loaded;
 use super::row::{Fault, Row};
@@ -148,11 +148,11 @@ pub(super) fn read_entries<T>(
 pub(super) fn for_each_row(
     source: Source<'_>,
     names: &[&str],
-    mut visit: impl FnMut(&Path, Place, Result<Row, String>),
+    mut visit: impl FnMut(&Path, EntryPlace, Result<Row, String>),
 ) -> Result<()> {
     match Form::of(&source, names) {
         Form::Lines => source.for_each_line(|file, line, text| {
-            let place = Place {
+            let place = EntryPlace {
                 number: line,
                 line,
                 is_entry: false,
@@ -177,7 +177,7 @@ pub(super) fn for_each_row(
 fn for_each_named_record(
     source: Source<'_>,
     delimiter: u8,
-    mut visit: impl FnMut(&Path, Place, Result<Row, String>),
+    mut visit: impl FnMut(&Path, EntryPlace, Result<Row, String>),
 ) -> Result<()> {
     let file = source.file.clone();
     let bytes = source.read_table()?;
@@ -190,7 +190,7 @@ fn for_each_named_record(
             return;
         };
         number += 1;
-        let place = Place {
+        let place = EntryPlace {
             number,
             line,
             is_entry: false,

@@ -40,7 +40,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// As people read it.
+    /// As the user reads it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Given => "given",

@@ -18,7 +18,7 @@ const NO_END: &str = "the array has no end, so the file may be cut short";
 /// [`Error::Io`].
 pub(super) fn for_each_value(
     mut source: Source<'_>,
-    mut visit: impl FnMut(&Path, Place, Result<&str, String>),
+    mut visit: impl FnMut(&Path, EntryPlace, Result<&str, String>),
 ) -> Result<()> {
     let mut splitter = Splitter::default();
     loop {
@@ -40,7 +40,7 @@ pub(super) fn for_each_value(
 }
 
 /// What happens to a value.
-type Visit<'a> = &'a mut dyn FnMut(Place, Result<&str, String>);
+type Visit<'a> = &'a mut dyn FnMut(EntryPlace, Result<&str, String>);
 
 /// Finds where values begin and end.
 #[derive(Default)]
@@ -158,7 +158,7 @@ impl Splitter {
 
     fn finish(&mut self, visit: Visit<'_>) {
         self.n_values += 1;
-        let place = Place {
+        let place = EntryPlace {
             number: self.n_values,
             line: self.first_line,
             is_entry: true,
@@ -183,7 +183,7 @@ impl Splitter {
         if !self.value.is_empty() {
             self.finish(visit);
         } else if self.is_in_array {
-            let place = Place {
+            let place = EntryPlace {
                 number: self.n_values + 1,
                 line: self.n_lines + 1,
                 is_entry: false,
@@ -195,7 +195,7 @@ impl Splitter {
 
 /// Where an entry stands.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct EntryPlace {
     /// From 1: the line of JSON lines, else which entry it is.
     pub number: u64,
     /// The line that it starts in, from 1.

@@ -4,8 +4,8 @@ use super::benchmark::{Benchmark, Split};
 use super::item::{Item, first_of_each_subject};
 use super::lines::Source;
 use super::loaded::Loaded;
+use super::official::{arc, gsm8k, mmlu_table, winogrande};
 use super::rows::Rows;
-use super::{arc, gsm8k, mmlu_table, winogrande};
 use crate::error::{Error, Result};
 
 /// An embedded file: its name and bytes.

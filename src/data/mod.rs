@@ -4,18 +4,17 @@
 //! |---|---|
 //! | `benchmark.rs` | which benchmark and which split |
 //! | `item.rs` | one question of a benchmark |
-//! | `gsm8k.rs`, `arc.rs`, `mmlu.rs`, `winogrande.rs` | the official file formats |
-//! | `files.rs`, `rows.rs` | where a split's files are, as their publishers or the Hugging Face hub have them |
+//! | `official/` | the official file formats, and where a split's files are |
+//! | `rows.rs` | the rows of a file, whatever its format |
 //! | `parquet_rows.rs` | rows of Parquet files, with the feature `parquet` |
 //! | `mini.rs` | the mini benchmarks, part of the program |
-//! | `text.rs` | training sets of people's own |
+//! | `text.rs` | training sets of the user's own |
 //! | `chat.rs`, `binidx.rs` | how chats, instructions and texts are written; tokens |
 //! | `checked.rs` | prompts whose answers can be checked |
 //! | `template.rs`, `prompt_format.rs` | what stands around prompts, answers and turns |
 //! | `loaded.rs`, `lines.rs` | bad lines are listed and left out |
 //! | `entries.rs`, `row.rs` | the entries of JSON lines, of a JSON array, of a table |
 //! | `json_values.rs`, `mended.rs`, `table.rs` | where JSON values and rows begin and end |
-//! | `mmlu_table.rs`, `python_list.rs` | the tables of MMLU |
 //! | `recognised.rs` | which benchmark a file is, and in which form |
 //! | `python_random.rs` | which solved questions lm-evaluation-harness draws |
 //! | `protocol.rs` | prompts, and which tokens are context and which target |
@@ -25,7 +24,6 @@
 //! | `pairing.rs` | how two texts that follow each other become tokens |
 //! | `preview.rs` | what a training set looks like in tokens |
 
-mod arc;
 mod benchmark;
 mod binidx;
 mod chat;
@@ -34,8 +32,6 @@ mod chat_tests;
 mod checked;
 mod entries;
 mod example;
-mod files;
-mod gsm8k;
 mod item;
 mod json_values;
 mod learnt;
@@ -44,16 +40,13 @@ mod loaded;
 mod long_texts;
 mod mended;
 mod mini;
-mod mmlu;
-mod mmlu_item;
-mod mmlu_table;
+mod official;
 mod pairing;
 #[cfg(feature = "parquet")]
 mod parquet_rows;
 mod preview;
 mod prompt_format;
 mod protocol;
-mod python_list;
 mod python_random;
 mod recognised;
 mod row;
@@ -62,7 +55,6 @@ mod split;
 mod table;
 mod template;
 mod text;
-mod winogrande;
 
 use std::path::Path;
 
@@ -90,8 +82,9 @@ pub use template::Template;
 pub(crate) use template::parse_format;
 pub use text::{endless_note, load_text_set, read_text_set};
 
-use files::Wanted;
 pub(crate) use lines::Source;
+use official::files::{self, SplitFile};
+use official::{arc, gsm8k, mmlu, winogrande};
 use python_random::PythonRandom;
 use rows::Rows;
 
@@ -109,7 +102,7 @@ const FEW_SHOT_SEED: u32 = 1234;
 pub fn load(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> Result<Loaded<Item>> {
     let path = path.as_ref();
     let mut loaded = Loaded::default();
-    for rows in files::find(path, benchmark, Wanted::of(split))? {
+    for rows in files::find(path, benchmark, SplitFile::of(split))? {
         read(benchmark, rows, split, &mut loaded)?;
     }
     loaded.check(path)
@@ -135,7 +128,7 @@ pub fn read_items(
 
 /// Whether the files of a split are there, whatever is in them.
 pub fn has_split(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> bool {
-    files::paths(path.as_ref(), benchmark, Wanted::of(split)).is_ok()
+    files::paths(path.as_ref(), benchmark, SplitFile::of(split)).is_ok()
 }
 
 /// The first `n` solved questions that go in front of a prompt: from the
@@ -146,8 +139,8 @@ pub fn has_split(benchmark: Benchmark, path: impl AsRef<Path>, split: Split) -> 
 pub fn few_shot(benchmark: Benchmark, path: impl AsRef<Path>, n: usize) -> Result<Vec<Item>> {
     let path = path.as_ref();
     let wanted = match benchmark {
-        Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => Wanted::of(Split::Train),
-        Benchmark::Mmlu => Wanted::FewShot,
+        Benchmark::Gsm8k | Benchmark::Arc | Benchmark::WinoGrande => SplitFile::of(Split::Train),
+        Benchmark::Mmlu => SplitFile::FewShot,
     };
     let mut loaded = Loaded::default();
     for rows in files::find(path, benchmark, wanted)? {

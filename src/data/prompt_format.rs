@@ -144,9 +144,9 @@ impl PromptFormat {
     ///
     /// # Errors
     /// A turn that this format has no form for, in words.
-    pub(super) fn parts(&self, messages: &[Message]) -> Result<Vec<Part>, String> {
-        let mut parts: Vec<Part> = Vec::new();
-        let mut put = |text: String, role, mark| parts.push(Part { text, role, mark });
+    pub(super) fn parts(&self, messages: &[Message]) -> Result<Vec<ChatPart>, String> {
+        let mut parts: Vec<ChatPart> = Vec::new();
+        let mut put = |text: String, role, mark| parts.push(ChatPart { text, role, mark });
         // A system prompt that has no form of its own begins the next prompt.
         let mut in_front = String::new();
         let mut is_asked = false;
@@ -225,7 +225,7 @@ impl PromptFormat {
 
 /// A part of a chat as it is tokenised.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct ChatPart {
     pub text: String,
     pub role: Role,
     pub mark: Option<bool>,

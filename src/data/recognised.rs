@@ -6,15 +6,15 @@ use super::benchmark::{Benchmark, Split};
 use super::binidx::is_binidx;
 use super::chat::{self, Layout};
 use super::entries::{Form, for_each_row};
-use super::files::{self, Wanted};
 use super::lines::Source;
 use super::loaded::Loaded;
-use super::mmlu_table::read_table;
+use super::official::files::{self, SplitFile};
+use super::official::mmlu_table::read_table;
+use super::official::{arc, gsm8k, mmlu, winogrande};
 use super::row::Row;
 use super::rows::Rows;
 use super::template::Template;
 use super::text::text_files;
-use super::{arc, gsm8k, mmlu, winogrande};
 use crate::error::Result;
 
 /// What a file or a folder of data is.
@@ -49,7 +49,7 @@ pub fn recognise(path: &Path) -> Result<Recognised> {
     for benchmark in Benchmark::ALL {
         for split in Split::ALL {
             // What is not there, or not whole, is another benchmark's or none's.
-            let files = files::find(path, benchmark, Wanted::of(split));
+            let files = files::find(path, benchmark, SplitFile::of(split));
             let Some(rows) = files.ok().and_then(|files| files.into_iter().next()) else {
                 continue;
             };

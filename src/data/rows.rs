@@ -98,7 +98,7 @@ fn for_each_row(path: &Path, visit: impl FnMut(u64, Value)) -> Result<()> {
 
 #[cfg(not(feature = "parquet"))]
 fn for_each_row(path: &Path, _visit: impl FnMut(u64, Value)) -> Result<()> {
-    let reason = "this build reads no Parquet files; build it with --features parquet, or write \
+    let reason = "this build cannot read Parquet files; build it with --features parquet, or write \
                   the rows as JSON lines (in Python: \
                   pandas.read_parquet(\"OLD\").to_json(\"NEW.jsonl\", orient=\"records\", lines=True))";
     Err(Error::input(path, "Parquet", reason))

@@ -1,5 +1,5 @@
 //! What stands around the texts of a training set: the templates that come with
-//! the program, and people's own.
+//! the program, and the user's own.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -41,7 +41,7 @@ pub enum Template {
     NoThink,
     /// `### Instruction:` and `### Response:`, as in Stanford's Alpaca.
     Alpaca,
-    /// A RON file of people's own.
+    /// A RON file of the user's own.
     File(PathBuf),
 }
 
@@ -149,14 +149,14 @@ impl FromStr for Template {
             None => {
                 let names = Self::BUILT_IN.map(|it| it.name()).join(", ");
                 Err(format!(
-                    "is no template; choose one of {names}, or name a .ron file of your own"
+                    "is not a template; choose one of {names}, or name a .ron file of your own"
                 ))
             }
         }
     }
 }
 
-/// Reads a template of people's own.
+/// Reads a template of the user's own.
 ///
 /// # Errors
 /// [`Error::Io`] and [`Error::Input`] with the place of what is wrong.

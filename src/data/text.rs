@@ -1,4 +1,4 @@
-//! Training sets of people's own: chats, instructions, prompts and texts, as JSON
+//! Training sets of the user's own: chats, instructions, prompts and texts, as JSON
 //! lines, a JSON array, a table with a header, Parquet, a folder of text files, or
 //! tokens.
 

@@ -1,6 +1,5 @@
 //! Runs a reader on mutated inputs and holds it to its bounds: some thousand of
-//! them from proptest in every `cargo test`, as many as one likes from libFuzzer
-//! where it is asked for.
+//! them from proptest in every `cargo test`.
 
 use std::env;
 use std::fs;
@@ -64,12 +63,8 @@ struct Finding {
     input: Vec<u8>,
 }
 
-/// Feeds the reader; panics with the first input that breaks a bound.
-pub(super) fn feed(reader: &Reader<'_>) {
-    #[cfg(feature = "fuzz")]
-    if let Ok(arguments) = env::var("GOSLING_FUZZ") {
-        super::libfuzzer::run(reader, &arguments);
-    }
+/// Gives the reader inputs of proptest; panics with the first that breaks a bound.
+pub(super) fn run(reader: &Reader<'_>) {
     if let Err(Finding { trouble, input }) = hunt(reader) {
         panic!("{}: {trouble}; {}", reader.name, kept(reader.name, &input));
     }

@@ -13,6 +13,7 @@
 
 mod dictionary;
 mod engine;
+mod feed;
 mod good_files;
 #[cfg(feature = "fuzz")]
 mod libfuzzer;

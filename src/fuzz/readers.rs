@@ -6,7 +6,8 @@ mod models;
 use std::path::Path;
 
 use super::dictionary::{JSON_WORDS, RON_WORDS, SAFETENSORS_WORDS, TORCH_WORDS, VOCABULARY_WORDS};
-use super::engine::{Reader, feed};
+use super::engine::Reader;
+use super::feed::feed;
 use super::good_files::{
     adapted, checkpoint_seeds, lift, metadata, state, state_seeds, torch_seeds, tuned, vocabulary,
     written,

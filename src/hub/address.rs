@@ -15,7 +15,8 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, Response, Uri};
 use ureq::{Agent, Body};
 
-use super::Wanted;
+use super::HubFile;
+use super::headers::{FileFacts, number, text};
 use crate::error::{Error, Result};
 
 /// The environment variable that names a mirror, as other programs have it.
@@ -73,13 +74,6 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// What a server says of a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    pub bytes: Option<u64>,
-    pub sha256: Option<String>,
-}
-
 /// Where an answer may lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Follows {
@@ -113,7 +107,7 @@ impl Hub {
             .filter(|uri| has_scheme(uri))
             .and_then(Uri::host);
         let Some(host) = host else {
-            let reason = format!("\"{endpoint}\" is no address; write https://HOST");
+            let reason = format!("\"{endpoint}\" is not an address; write https://HOST");
             return Err(Error::spec(ENDPOINT, reason));
         };
         let patience = Patience {
@@ -144,17 +138,17 @@ impl Hub {
         authority.map_or_else(|| self.endpoint.clone(), ToString::to_string)
     }
 
-    fn url(&self, wanted: &Wanted) -> std::result::Result<Uri, Trouble> {
-        let Wanted {
+    fn url(&self, wanted: &HubFile) -> std::result::Result<Uri, Trouble> {
+        let HubFile {
             repository, file, ..
         } = wanted;
         let url = format!("{}/{repository}/resolve/main/{file}", self.endpoint);
-        let no_url = |_| Trouble::ForGood(format!("{url} is no address"));
+        let no_url = |_| Trouble::ForGood(format!("{url} is not an address"));
         url.parse().map_err(no_url)
     }
 
     /// What the server says of a file, without the file.
-    pub(super) fn look(&self, wanted: &Wanted) -> std::result::Result<Told, Trouble> {
+    pub(super) fn look(&self, wanted: &HubFile) -> std::result::Result<FileFacts, Trouble> {
         let (response, mut told) = self.ask(wanted, None, Follows::SameHost)?;
         match response.status().as_u16() {
             200..=299 => {
@@ -172,7 +166,7 @@ impl Hub {
     /// The file from a byte on.
     pub(super) fn fetch(
         &self,
-        wanted: &Wanted,
+        wanted: &HubFile,
         from: u64,
     ) -> std::result::Result<Response<Body>, Trouble> {
         let (response, _) = self.ask(wanted, Some(from), Follows::Anywhere)?;
@@ -184,12 +178,12 @@ impl Hub {
 
     fn ask(
         &self,
-        wanted: &Wanted,
+        wanted: &HubFile,
         from: Option<u64>,
         follows: Follows,
-    ) -> std::result::Result<(Response<Body>, Told), Trouble> {
+    ) -> std::result::Result<(Response<Body>, FileFacts), Trouble> {
         let mut url = self.url(wanted)?;
-        let mut told = Told::default();
+        let mut told = FileFacts::default();
         for _ in 0..=MAX_REDIRECTS {
             let request = match from {
                 None => self.agent.head(url.clone()),
@@ -211,18 +205,18 @@ impl Hub {
                 return Ok((response, told));
             }
             if url.scheme_str() == Some("https") && next.scheme_str() != Some("https") {
-                let reason = format!("{} leads to {next}, which is not encrypted", host(&url));
+                let reason = format!("{} redirects to {next}, which is not encrypted", host(&url));
                 return Err(Trouble::ForGood(reason));
             }
             url = next;
         }
-        let reason = format!("{} leads from place to place without an end", self.host());
+        let reason = format!("{} redirects too many times", self.host());
         Err(Trouble::ForGood(reason))
     }
 
-    fn refused(&self, status: u16, wanted: &Wanted) -> Trouble {
+    fn refused(&self, status: u16, wanted: &HubFile) -> Trouble {
         let host = self.host();
-        let Wanted {
+        let HubFile {
             repository, file, ..
         } = wanted;
         match status {
@@ -231,22 +225,13 @@ impl Hub {
                 wanted.page()
             )),
             401 | 403 => Trouble::ForGood(format!(
-                "{host} gives {file} to nobody without a name (status {status}); download it from {}",
+                "{host} gives {file} only to users who have signed in (status {status}); sign in and download it from {}",
                 wanted.page()
             )),
-            _ => Trouble::ForNow(format!("{host} says status {status}; try again later")),
+            _ => Trouble::ForNow(format!(
+                "{host} answered with status {status}; try again later"
+            )),
         }
-    }
-}
-
-impl Told {
-    /// Takes what headers say; what is known stays.
-    fn take(&mut self, headers: &HeaderMap) {
-        let linked = || number(headers, "x-linked-size");
-        self.bytes = self.bytes.or_else(linked);
-        let sha256 = |name| digits(text(headers, name)?);
-        let said = || sha256("x-linked-etag").or_else(|| sha256("etag"));
-        self.sha256 = self.sha256.take().or_else(said);
     }
 }
 
@@ -282,7 +267,7 @@ fn host(url: &Uri) -> &str {
 
 /// Where an answer leads.
 fn location(from: &Uri, headers: &HeaderMap) -> std::result::Result<Uri, Trouble> {
-    let nowhere = || Trouble::ForGood(format!("{} leads nowhere", host(from)));
+    let nowhere = || Trouble::ForGood(format!("{} redirects to no valid address", host(from)));
     let to = text(headers, "location").ok_or_else(nowhere)?;
     let scheme = from.scheme_str().unwrap_or("https");
     let absolute = if let Some(rest) = to.strip_prefix("//") {
@@ -299,33 +284,6 @@ fn location(from: &Uri, headers: &HeaderMap) -> std::result::Result<Uri, Trouble
     }
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// A header that is a number.
-pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
-    text(headers, name)?.trim().parse().ok()
-}
-
-/// The first byte of a partial answer, and the bytes of the whole file where they are
-/// said.
-pub(super) fn range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
-    let said = text(headers, "content-range")?
-        .trim()
-        .strip_prefix("bytes ")?;
-    let (part, whole) = said.split_once('/')?;
-    let (first, _) = part.split_once('-')?;
-    Some((first.trim().parse().ok()?, whole.trim().parse().ok()))
-}
-
-/// A SHA-256 as a tag of a file has it.
-fn digits(tag: &str) -> Option<String> {
-    let tag = tag.trim().trim_start_matches("W/").trim_matches('"');
-    let is_sha256 = tag.len() == 64 && tag.bytes().all(|c| c.is_ascii_hexdigit());
-    is_sha256.then(|| tag.to_ascii_lowercase())
-}
-
 /// What went wrong on the way.
 fn failed(url: &Uri, error: &ureq::Error) -> Trouble {
     let host = host(url);
@@ -336,12 +294,12 @@ fn failed(url: &Uri, error: &ureq::Error) -> Trouble {
         ureq::Error::Io(error) if error.kind() == ErrorKind::ConnectionRefused => {
             Trouble::Unreachable(format!("{host} cannot be reached"))
         }
-        ureq::Error::Timeout(of) => Trouble::ForNow(format!("{host} is silent ({of})")),
+        ureq::Error::Timeout(of) => Trouble::ForNow(format!("{host} does not answer ({of})")),
         ureq::Error::ConnectProxyFailed(reason) => {
-            Trouble::Unreachable(format!("the proxy does not lead to {host}, {reason}"))
+            Trouble::Unreachable(format!("the proxy cannot reach {host}, {reason}"))
         }
         ureq::Error::InvalidProxyUrl => {
-            Trouble::ForGood("the address of the proxy is none; see HTTPS_PROXY".into())
+            Trouble::ForGood("the proxy's address is not valid; check HTTPS_PROXY".into())
         }
         other => Trouble::ForNow(format!("{host}: {other}")),
     }
@@ -387,25 +345,5 @@ mod tests {
         check("http://b.org/z", Some("http://b.org/z"));
         check("file:///etc/passwd", None);
         check("z", None);
-    }
-
-    #[test]
-    fn headers_tell_of_the_file() {
-        let sha256 = "A".repeat(64);
-        let mut headers = HeaderMap::new();
-        headers.insert("x-linked-etag", format!("\"{sha256}\"").parse().unwrap());
-        headers.insert("x-linked-size", "12".parse().unwrap());
-        headers.insert("content-range", "bytes 3-11/12".parse().unwrap());
-        let mut told = Told::default();
-        told.take(&headers);
-        assert_eq!(told.bytes, Some(12));
-        assert_eq!(told.sha256, Some("a".repeat(64)));
-        assert_eq!(range(&headers), Some((3, Some(12))));
-        headers.insert("content-range", "bytes 3-11/*".parse().unwrap());
-        assert_eq!(range(&headers), Some((3, None)));
-        headers.insert("content-range", "lines 3-11/12".parse().unwrap());
-        assert_eq!(range(&headers), None);
-        // The tag of a file that is stored otherwise.
-        assert_eq!(digits("\"abc\""), None);
     }
 }

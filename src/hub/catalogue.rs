@@ -105,8 +105,8 @@ impl Published {
     }
 
     /// What a download of it asks for.
-    pub fn wanted(&self) -> Wanted {
-        Wanted {
+    pub fn wanted(&self) -> HubFile {
+        HubFile {
             repository: REPOSITORY.into(),
             file: self.file.into(),
             bytes: self.bytes,
@@ -117,7 +117,7 @@ impl Published {
 
 /// A file of the hub, and what is known of it before the server is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct HubFile {
     /// Owner and name.
     pub repository: String,
     /// The file's path in it.
@@ -128,7 +128,7 @@ pub struct Wanted {
     pub sha256: Option<String>,
 }
 
-impl Wanted {
+impl HubFile {
     /// A published model by its name or its file, or any file of the hub as
     /// `OWNER/REPOSITORY/FILE`. Of a file that is named in full nothing is expected but
     /// what the server says.
@@ -161,7 +161,7 @@ impl Wanted {
             !part.is_empty() && !part.starts_with('.') && part.chars().all(is_allowed)
         };
         if !parts.iter().all(is_plain) {
-            let reason = format!("\"{name}\" names no file of the hub");
+            let reason = format!("\"{name}\" is not a file of the hub");
             return Err(Error::spec("NAME", reason));
         }
         Ok(Self {
@@ -177,7 +177,7 @@ impl Wanted {
         self.file.rsplit('/').next().unwrap_or(&self.file)
     }
 
-    /// The page that people look at.
+    /// The page that the user looks at.
     pub fn page(&self) -> String {
         format!("https://huggingface.co/{}", self.repository)
     }
@@ -221,15 +221,15 @@ mod tests {
 
     #[test]
     fn models_are_found_by_their_names() {
-        let wanted = Wanted::named("13.3B").unwrap();
+        let wanted = HubFile::named("13.3B").unwrap();
         assert_eq!(wanted.bytes, Some(26_540_868_485));
-        assert_eq!(Wanted::named(&wanted.file).unwrap(), wanted);
-        let other = Wanted::named("rwkv7-g1h-1.5b-20260710-ctx10240.pth").unwrap();
+        assert_eq!(HubFile::named(&wanted.file).unwrap(), wanted);
+        let other = HubFile::named("rwkv7-g1h-1.5b-20260710-ctx10240.pth").unwrap();
         assert_eq!(
             (other.repository.as_str(), other.sha256),
             (REPOSITORY, None)
         );
-        let full = Wanted::named("someone/models/a/b.gguf").unwrap();
+        let full = HubFile::named("someone/models/a/b.gguf").unwrap();
         assert_eq!(full.repository, "someone/models");
         assert_eq!(
             (full.file.as_str(), full.local_name()),
@@ -245,7 +245,7 @@ mod tests {
             "a/b/.x",
             "rwkv7-x\\..\\y.pth",
         ] {
-            assert!(Wanted::named(wrong).is_err(), "{wrong}");
+            assert!(HubFile::named(wrong).is_err(), "{wrong}");
         }
     }
 }

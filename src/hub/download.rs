@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::Wanted;
-use super::address::{Hub, Told, Trouble, number, range};
-use super::part::{Part, sha256_of};
+use super::HubFile;
+use super::address::{Hub, Trouble};
+use super::headers::{FileFacts, number, range};
+use super::part::{PartFile, sha256_of};
 use crate::error::{Error, Result};
 use crate::format::{file_size, shown};
 use crate::model::BytesRead;
@@ -56,9 +57,9 @@ impl Checked {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Known => "its SHA-256 is the published one",
-            Self::Server => "its SHA-256 is the one that the server tells",
-            Self::SizeOnly => "its size is right; the server tells no checksum",
-            Self::Nothing => "it was not checked; the server tells neither size nor checksum",
+            Self::Server => "its SHA-256 is the one that the server states",
+            Self::SizeOnly => "its size is right; the server states no checksum",
+            Self::Nothing => "it was not checked; the server states neither size nor checksum",
         }
     }
 }
@@ -85,7 +86,7 @@ pub struct Got {
 /// room, what came is not what was wanted; and what `tell` says.
 pub fn download(
     hub: &Hub,
-    wanted: &Wanted,
+    wanted: &HubFile,
     folder: &Path,
     tell: &mut dyn FnMut(Stage) -> Result<()>,
 ) -> Result<Got> {
@@ -112,7 +113,7 @@ pub fn download(
     let told = match told {
         // What is here can be compared with what is known without anybody.
         Err(Trouble::Unreachable(_)) if target.exists() && wanted.sha256.is_some() => {
-            Told::default()
+            FileFacts::default()
         }
         other => other.map_err(said)?,
     };
@@ -124,7 +125,7 @@ pub fn download(
     let version = expected.sha256.as_ref().map(|of| of[..16].to_owned());
     let version = version.or_else(|| expected.bytes.map(|bytes| bytes.to_string()));
     let mut checking = |read| tell(Stage::Checking(read));
-    let part = Part::open(&target, version.as_deref(), expected.bytes, &mut checking);
+    let part = PartFile::open(&target, version.as_deref(), expected.bytes, &mut checking);
     let mut part = part?;
     if let Some(bytes) = expected.bytes {
         check_room(hub, folder, bytes - part.n_bytes())?;
@@ -138,7 +139,9 @@ pub fn download(
         return Err(match trouble {
             Trouble::ForNow(reason) if kept > 0 => {
                 let kept = file_size(kept);
-                let reason = format!("{reason}; {kept} have come, and the next try continues");
+                let reason = format!(
+                    "{reason}; {kept} are downloaded, and the next try continues from there"
+                );
                 Error::input(&target, "download", reason)
             }
             other => said(other),
@@ -150,7 +153,7 @@ pub fn download(
     {
         part.remove();
         let reason = format!(
-            "what came has the SHA-256 {sha256}, wanted {want}; it was removed, try again or use another mirror"
+            "the downloaded file has the SHA-256 {sha256}, expected {want}; it was removed; try again or use another mirror"
         );
         return Err(Error::input(&target, "download", reason));
     }
@@ -164,9 +167,9 @@ pub fn download(
 }
 
 /// What the file has to be, of what is known and what the server says.
-fn expected(wanted: &Wanted, told: Told) -> Result<(Told, Checked), Trouble> {
+fn expected(wanted: &HubFile, told: FileFacts) -> Result<(FileFacts, Checked), Trouble> {
     let differ = |what: &str, known: &dyn std::fmt::Display, there: &dyn std::fmt::Display| {
-        let Wanted {
+        let HubFile {
             repository, file, ..
         } = wanted;
         Trouble::ForGood(format!(
@@ -189,7 +192,7 @@ fn expected(wanted: &Wanted, told: Told) -> Result<(Told, Checked), Trouble> {
         (None, None) if wanted.bytes.or(told.bytes).is_some() => Checked::SizeOnly,
         (None, None) => Checked::Nothing,
     };
-    let expected = Told {
+    let expected = FileFacts {
         bytes: wanted.bytes.or(told.bytes),
         sha256: wanted.sha256.clone().or(told.sha256),
     };
@@ -199,7 +202,7 @@ fn expected(wanted: &Wanted, told: Told) -> Result<(Told, Checked), Trouble> {
 /// A file that is here already.
 fn found(
     target: PathBuf,
-    expected: &Told,
+    expected: &FileFacts,
     checked: Checked,
     tell: &mut dyn FnMut(Stage) -> Result<()>,
 ) -> Result<Got> {
@@ -212,12 +215,12 @@ fn found(
     if let Some(want) = expected.bytes
         && want != bytes
     {
-        return Err(other(format!("{bytes} bytes in place of {want}")));
+        return Err(other(format!("{bytes} bytes instead of {want}")));
     }
     if let Some(want) = &expected.sha256 {
         let sha256 = sha256_of(&target, &mut |read| tell(Stage::Checking(read)))?;
         if *want != sha256 {
-            return Err(other(format!("the SHA-256 {sha256} in place of {want}")));
+            return Err(other(format!("the SHA-256 {sha256} instead of {want}")));
         }
     }
     Ok(Got {
@@ -280,9 +283,9 @@ impl<'a> Trying<'a> {
 
     fn look(
         &mut self,
-        wanted: &Wanted,
+        wanted: &HubFile,
         tell: &mut dyn FnMut(Stage) -> Result<()>,
-    ) -> Result<Told, Trouble> {
+    ) -> Result<FileFacts, Trouble> {
         loop {
             match self.hub.look(wanted) {
                 Ok(told) => return Ok(told),
@@ -293,9 +296,9 @@ impl<'a> Trying<'a> {
 
     fn fetch(
         &mut self,
-        wanted: &Wanted,
-        expected: &Told,
-        part: &mut Part,
+        wanted: &HubFile,
+        expected: &FileFacts,
+        part: &mut PartFile,
         tell: &mut dyn FnMut(Stage) -> Result<()>,
     ) -> Result<(), Trouble> {
         let mut most = part.n_bytes();
@@ -319,9 +322,9 @@ impl<'a> Trying<'a> {
 /// Goes on from what has come until the file is whole.
 fn fetch_once(
     hub: &Hub,
-    wanted: &Wanted,
-    expected: &Told,
-    part: &mut Part,
+    wanted: &HubFile,
+    expected: &FileFacts,
+    part: &mut PartFile,
     tell: &mut dyn FnMut(Stage) -> Result<()>,
 ) -> Result<(), Trouble> {
     let from = part.n_bytes();
@@ -335,7 +338,7 @@ fn fetch_once(
             Some((first, whole)) if first == from => whole,
             Some(_) | None => {
                 part.restart()?;
-                let reason = format!("{} sends another part than was asked for", hub.host());
+                let reason = format!("{} sends another part than the one requested", hub.host());
                 return Err(Trouble::ForNow(reason));
             }
         },
@@ -353,7 +356,7 @@ fn fetch_once(
     if let (Some(want), Some(whole)) = (expected.bytes, whole)
         && want != whole
     {
-        let reason = format!("{} sends {whole} bytes in place of {want}", hub.host());
+        let reason = format!("{} sends {whole} bytes instead of {want}", hub.host());
         return Err(Trouble::ForGood(reason));
     }
     let total = expected.bytes.or(whole);

@@ -9,6 +9,7 @@
 mod address;
 mod catalogue;
 mod download;
+mod headers;
 mod needs;
 mod pace;
 mod part;
@@ -17,7 +18,7 @@ use std::env;
 use std::path::PathBuf;
 
 pub use self::address::Hub;
-pub use self::catalogue::{LICENCE, PAGE, PUBLISHED, Published, Wanted};
+pub use self::catalogue::{HubFile, LICENCE, PAGE, PUBLISHED, Published};
 pub use self::download::{Checked, Got, Stage, download};
 pub use self::needs::{Need, needs};
 pub use self::pace::Pace;

@@ -12,14 +12,14 @@ use crate::model::BytesRead;
 const CHUNK: usize = 1 << 18;
 
 /// A file that grows, with the checksum of what is in it.
-pub(super) struct Part {
+pub(super) struct PartFile {
     path: PathBuf,
     file: File,
     digest: Sha256,
     n_bytes: u64,
 }
 
-impl Part {
+impl PartFile {
     /// Opens what has come of a file, or begins it. `of` tells versions of the file
     /// apart: only the same one is continued, and none without it. `tell` hears how
     /// much of an old part is read again for its checksum.

@@ -22,7 +22,7 @@ pub struct KernelTime {
 
 /// What was seen since [`start`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Measured {
+pub struct KernelProfile {
     /// By name.
     pub kernels: BTreeMap<&'static str, KernelTime>,
     /// The most bytes in use at the end of a kernel.
@@ -32,7 +32,7 @@ pub struct Measured {
 }
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
-static MEASURED: Mutex<Measured> = Mutex::new(Measured {
+static MEASURED: Mutex<KernelProfile> = Mutex::new(KernelProfile {
     kernels: BTreeMap::new(),
     peak_bytes: 0,
     reserved_bytes: 0,
@@ -40,12 +40,12 @@ static MEASURED: Mutex<Measured> = Mutex::new(Measured {
 
 /// Forgets what was seen and measures from here on.
 pub fn start() {
-    *MEASURED.lock().unwrap_or_else(PoisonError::into_inner) = Measured::default();
+    *MEASURED.lock().unwrap_or_else(PoisonError::into_inner) = KernelProfile::default();
     IS_ON.store(true, Ordering::Release);
 }
 
 /// What was seen; measures no more.
-pub fn stop() -> Measured {
+pub fn stop() -> KernelProfile {
     IS_ON.store(false, Ordering::Release);
     std::mem::take(&mut MEASURED.lock().unwrap_or_else(PoisonError::into_inner))
 }

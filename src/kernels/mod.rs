@@ -26,6 +26,7 @@
 //! | `op.rs` | how a kernel is queued |
 //! | [`measure`] | how long kernels take |
 //! | `cpu` | tensors as slices, rows for threads, SIMD |
+//! | `halves.rs` | numbers in 16 bits between kernels of a GPU |
 //! | `sums.rs` | sums over the units of a cube |
 
 pub mod device;
@@ -40,5 +41,6 @@ pub mod token_mix;
 pub mod wkv7;
 
 mod cpu;
+mod halves;
 pub(crate) mod op;
 mod sums;

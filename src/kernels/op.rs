@@ -52,17 +52,31 @@ pub(crate) fn queue<const OUT: usize>(
     outputs: [Shape; OUT],
     launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT]) + Send,
 ) -> [GpuTensor; OUT] {
+    queue_as(name, inputs, outputs, DType::F32, launch)
+}
+
+/// As [`queue`], with outputs of another type.
+///
+/// # Panics
+/// As [`queue`].
+pub(crate) fn queue_as<const OUT: usize>(
+    name: &'static str,
+    inputs: Vec<GpuTensor>,
+    outputs: [Shape; OUT],
+    dtype: DType,
+    launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT]) + Send,
+) -> [GpuTensor; OUT] {
     for input in &inputs {
         let n_values = input.meta.shape().num_elements();
         check_size(name, input, n_values * input.dtype.size());
     }
     let inputs: Vec<_> = inputs.into_iter().map(into_contiguous).collect();
-    let written = outputs.map(|shape| empty(name, &inputs[0], shape));
+    let written = outputs.map(|shape| empty_as(name, &inputs[0], shape, dtype));
     measure::launched(name, &inputs[0].client, || launch(&inputs, &written));
     written
 }
 
-/// As [`queue`], with one more output.
+/// As [`queue_as`], with one more output, f32.
 ///
 /// # Panics
 /// As [`queue`].
@@ -70,11 +84,12 @@ pub(crate) fn queue_and_one<const OUT: usize>(
     name: &'static str,
     inputs: Vec<GpuTensor>,
     outputs: [Shape; OUT],
+    dtype: DType,
     one: Shape,
     launch: impl FnOnce(&[CubeTensor], &[CubeTensor; OUT], &CubeTensor) + Send,
 ) -> ([GpuTensor; OUT], GpuTensor) {
     let one = empty(name, &inputs[0], one);
-    let written = queue(name, inputs, outputs, |inputs, outputs| {
+    let written = queue_as(name, inputs, outputs, dtype, |inputs, outputs| {
         launch(inputs, outputs, &one);
     });
     (written, one)
@@ -102,7 +117,12 @@ fn check_size(name: &str, like: &CubeTensor, n_bytes: usize) {
 /// # Panics
 /// Where the device cannot bind so much.
 pub(crate) fn empty(name: &str, like: &CubeTensor, shape: Shape) -> CubeTensor {
-    let n_bytes = shape.num_elements() * size_of::<f32>();
+    empty_as(name, like, shape, DType::F32)
+}
+
+/// As [`empty`], of another type.
+fn empty_as(name: &str, like: &CubeTensor, shape: Shape, dtype: DType) -> CubeTensor {
+    let n_bytes = shape.num_elements() * dtype.size();
     check_size(name, like, n_bytes);
     let buffer = like.client.empty(n_bytes);
     CubeTensor::new_contiguous(
@@ -110,7 +130,7 @@ pub(crate) fn empty(name: &str, like: &CubeTensor, shape: Shape) -> CubeTensor {
         like.device.clone(),
         shape,
         buffer,
-        DType::F32,
+        dtype,
     )
 }
 

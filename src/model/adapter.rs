@@ -119,12 +119,12 @@ pub(super) struct AdapterPass {
     adapters: LayerAdapters,
     /// Whether the backward pass will read what was multiplied.
     keeps: bool,
-    kept: [Option<Kept>; AdapterTarget::ALL.len()],
+    kept: [Option<SavedInput>; AdapterTarget::ALL.len()],
 }
 
 /// What the backward pass of one adapter reads.
 #[derive(Debug, Clone)]
-struct Kept {
+struct SavedInput {
     /// What the matrix multiplied, [B, T, in], in front of `start`.
     x: Tensor<3>,
     start: Start,
@@ -155,7 +155,7 @@ impl AdapterPass {
         let low = product(x.clone(), a, Stored::Transposed, start, Finish::Plain, None);
         let low = low * *scale;
         if self.keeps {
-            self.kept[target as usize] = Some(Kept {
+            self.kept[target as usize] = Some(SavedInput {
                 x: x.clone(),
                 start,
                 low: low.clone(),
@@ -199,8 +199,8 @@ impl AdapterPass {
             Start::Plain | Start::Gradient => (x, through),
         };
         gradients[target as usize] = Some(AdapterGradient {
-            a: rows(dlow).transpose().matmul(x),
-            b: rows(dy.clone()).transpose().matmul(rows(kept.low)),
+            a: summed_over_tokens(rows(dlow), x),
+            b: summed_over_tokens(rows(kept.low), rows(dy.clone())).transpose(),
         });
         dx
     }
@@ -208,7 +208,7 @@ impl AdapterPass {
     /// Numbers that it holds; what stands before a squared ReLU is counted where
     /// channel mixing keeps it.
     pub fn n_values(&self) -> usize {
-        let of = |kept: &Kept| {
+        let of = |kept: &SavedInput| {
             n_values(&kept.low)
                 + match kept.start {
                     Start::SquaredRelu => 0,
@@ -217,6 +217,21 @@ impl AdapterPass {
         };
         self.kept.iter().flatten().map(of).sum()
     }
+}
+
+/// The sums over all tokens of `thin` [B T, rank] by `wide` [B T, n]: [rank, n]. With the thin
+/// one in front a GPU cuts the many terms into parts, where a library's product of so few rows
+/// leaves most of it idle.
+fn summed_over_tokens(thin: Tensor<2>, wide: Tensor<2>) -> Tensor<2> {
+    let (start, finish) = (Start::Plain, Finish::Plain);
+    product(
+        thin.transpose(),
+        &Matrix::from(wide),
+        Stored::Plain,
+        start,
+        finish,
+        None,
+    )
 }
 
 /// `y` [B, T, out], what a frozen matrix made of `x` [B, T, in] behind `start`, with
@@ -247,6 +262,11 @@ impl AdaptersBack {
             pass,
             gradients: Default::default(),
         }
+    }
+
+    /// Whether the layer has none.
+    pub fn is_none(&self) -> bool {
+        self.pass.is_none()
     }
 
     /// `onto` [B, T, in], the gradient through a frozen matrix for `dy`

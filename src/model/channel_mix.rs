@@ -5,10 +5,11 @@ use burn::tensor::Tensor;
 use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
 use super::carried::Around;
 use super::linear::{
-    linear, linear_backward, linear_backward_through_squared_relu, linear_onto, n_values,
+    linear, linear_backward, linear_backward_through_squared_relu, linear_in_halves, linear_onto,
+    n_values,
 };
 use crate::kernels::matrix::Matrix;
-use crate::kernels::product::Start;
+use crate::kernels::product::{Start, reads_halves};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 
 /// The frozen parameters of one layer's channel mixing.
@@ -27,7 +28,7 @@ pub(super) struct ChannelMix {
 pub(super) struct ChannelMixTape {
     /// The residual stream in front, [B, T, C].
     x: Tensor<3>,
-    /// Before the squared ReLU, [B, T, ffn].
+    /// Before the squared ReLU, [B, T, ffn]; in 16 bits where only products read it.
     key: Tensor<3>,
 }
 
@@ -48,10 +49,20 @@ impl ChannelMix {
         last: Tensor<2>,
         adapters: &mut Option<AdapterPass>,
     ) -> (Tensor<3>, Tensor<2>, ChannelMixTape) {
-        let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), last);
+        // Without adapters nothing but products reads what stands between.
+        let in_halves = adapters.is_none() && reads_halves(&x, &self.key);
+        let TokenMixOutput { mixed, last } = if in_halves {
+            self.mix.forward_in_halves(x.clone(), last)
+        } else {
+            self.mix.forward(x.clone(), last)
+        };
         let [input] = mixed;
-        let key = linear(input.clone(), &self.key);
-        let key = adapted(adapters, AdapterTarget::FfnKey, &input, Start::Plain, key);
+        let key = if in_halves {
+            linear_in_halves(input, &self.key)
+        } else {
+            let key = linear(input.clone(), &self.key);
+            adapted(adapters, AdapterTarget::FfnKey, &input, Start::Plain, key)
+        };
         let (target, start) = (AdapterTarget::FfnValue, Start::SquaredRelu);
         let out = linear_onto(key.clone(), &self.value, start, x.clone());
         let out = adapted(adapters, target, &key, start, out);
@@ -67,7 +78,8 @@ impl ChannelMix {
         around: &Around,
         adapters: &mut AdaptersBack,
     ) -> (Tensor<3>, Option<Tensor<2>>) {
-        let dkey = linear_backward_through_squared_relu(dx.clone(), &self.value, tape.key);
+        let (dkey, alone) = (dx.clone(), adapters.is_none());
+        let dkey = linear_backward_through_squared_relu(dkey, &self.value, tape.key, alone);
         let dkey = adapters.through(AdapterTarget::FfnValue, &dx, dkey);
         let dmixed = linear_backward(dkey.clone(), &self.key);
         let dmixed = adapters.through(AdapterTarget::FfnKey, &dkey, dmixed);

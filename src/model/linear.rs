@@ -3,11 +3,17 @@
 use burn::tensor::Tensor;
 
 use crate::kernels::matrix::Matrix;
-use crate::kernels::product::{Finish, Start, Stored, product};
+use crate::kernels::product::{Finish, Start, Stored, product, product_in_halves};
 
 /// `x` [.., in] by a weight stored as [out, in] → [.., out].
 pub(super) fn linear<const D: usize>(x: Tensor<D>, weight: &Matrix) -> Tensor<D> {
     plain(x, weight, Stored::Transposed)
+}
+
+/// [`linear`] for products alone to read, which may be in 16 bits.
+pub(super) fn linear_in_halves(x: Tensor<3>, weight: &Matrix) -> Tensor<3> {
+    let (stored, start, finish) = (Stored::Transposed, Start::Plain, Finish::Plain);
+    product_in_halves(x, weight, stored, start, finish, None)
 }
 
 /// [`linear`] of what `start` makes of x, added to `onto` [.., out].
@@ -32,21 +38,21 @@ pub(super) fn linear_backward<const D: usize>(dy: Tensor<D>, weight: &Matrix) ->
     gradient(dy, weight, Stored::Plain)
 }
 
-/// The gradient of `key` for that of [`linear`] of its squared ReLU.
+/// The gradient of `key` for that of [`linear`] of its squared ReLU; for products alone to
+/// read where it may be `in_halves`.
 pub(super) fn linear_backward_through_squared_relu(
     dy: Tensor<3>,
     weight: &Matrix,
     key: Tensor<3>,
+    in_halves: bool,
 ) -> Tensor<3> {
-    let finish = Finish::ThroughSquaredRelu;
-    product(
-        dy,
-        weight,
-        Stored::Plain,
-        Start::Gradient,
-        finish,
-        Some(key),
-    )
+    let (start, finish) = (Start::Gradient, Finish::ThroughSquaredRelu);
+    let take = if in_halves {
+        product_in_halves
+    } else {
+        product
+    };
+    take(dy, weight, Stored::Plain, start, finish, Some(key))
 }
 
 fn plain<const D: usize>(x: Tensor<D>, weight: &Matrix, stored: Stored) -> Tensor<D> {

@@ -121,7 +121,11 @@ impl<'a> Loader<'a> {
             return Ok(());
         }
         self.on_the_way = 0;
-        let refused = |error| Error::Device(format!("the weights do not get there: {error}"));
+        let refused = |error| {
+            Error::Device(format!(
+                "the weights cannot be copied to the device: {error}"
+            ))
+        };
         self.device.sync().map_err(refused)
     }
 

@@ -6,7 +6,8 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
 use super::Rwkv7;
 use super::linear::{linear_backward, rows, tokens};
-use crate::kernels::loss::{Gradient, cross_entropy};
+use crate::kernels::loss::{Gradient, cross_entropy, cross_entropy_in_halves};
+use crate::kernels::product::reads_halves;
 
 /// Logits that are held at once, as 32-bit numbers: the vocabulary is large,
 /// and so are the logits of every position.
@@ -57,8 +58,14 @@ impl Rwkv7 {
         let (mut sums, mut gradients) = (Vec::new(), Vec::new());
         for (at, targets) in parts {
             let picked = x.clone().select(0, indices(at, &device));
-            let logits = self.logits(self.ln_out.forward(picked.clone()));
-            let loss = cross_entropy(logits, targets, wanted);
+            // What products alone read may be in 16 bits: the norm, and the gradient.
+            let loss = if reads_halves(&picked, &self.head) {
+                let logits = self.logits(self.ln_out.forward_in_halves(picked.clone()));
+                cross_entropy_in_halves(logits, targets, wanted)
+            } else {
+                let logits = self.logits(self.ln_out.forward(picked.clone()));
+                cross_entropy(logits, targets, wanted)
+            };
             sums.push(loss.losses.sum());
             if let Some((scale, dlogits)) = options.gradient_scale.zip(loss.dlogits) {
                 let dhidden = linear_backward(dlogits, &self.head);

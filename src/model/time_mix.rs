@@ -9,16 +9,17 @@ mod tape;
 use burn::tensor::{Int, Tensor, activation::sigmoid};
 
 pub(super) use first_value::FirstValue;
-use gradients::{add, no_gradients, only_direct};
+pub(super) use gradients::BlockGradients;
+use gradients::{Reaching, add, no_gradients, only_direct};
 use tape::InputsTape;
 pub(super) use tape::TimeMixTape;
 
-use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, LayerAdapterGradients, adapted};
-use super::branch::{Branch, BranchGradients, BranchInputs, BranchOutput, BranchTape};
+use super::adapter::{AdapterPass, AdapterTarget, AdaptersBack, adapted};
+use super::branch::{Branch, BranchInputs, BranchOutput, BranchTape};
 use super::carried::Around;
 use super::linear::{LowRank, linear, linear_backward, linear_onto};
 use crate::kernels::matrix::Matrix;
-use crate::kernels::product::Start;
+use crate::kernels::product::{Start, reads_halves};
 use crate::kernels::token_mix::{TokenMix, TokenMixOutput};
 use crate::kernels::wkv7::prepare::{Prepare, Prepared, Projections};
 use crate::kernels::wkv7::readout::{Readout, ReadoutInputs};
@@ -107,7 +108,15 @@ impl TimeMix {
     ) -> TimeMixOutput {
         let [n_batch, n_tokens, _] = x.dims();
         let [_, n_head, head_size, _] = state.wkv.dims();
-        let TokenMixOutput { mixed, last } = self.mix.forward(x.clone(), state.last);
+        // Without adapters nothing but products reads the mixed tokens.
+        let matrices = [&self.receptance, &self.decay.down, &self.gate.down];
+        let in_halves =
+            adapters.is_none() && matrices.iter().all(|matrix| reads_halves(&x, matrix));
+        let TokenMixOutput { mixed, last } = if in_halves {
+            self.mix.forward_in_halves(x.clone(), state.last)
+        } else {
+            self.mix.forward(x.clone(), state.last)
+        };
         let Projected {
             r,
             gate,
@@ -386,32 +395,4 @@ impl TimeMix {
             self.gate.lower_backward(dgate),
         ]
     }
-}
-
-/// Gradients that reach the projections.
-struct Reaching {
-    /// Of the receptance, [B, T, C].
-    r: Tensor<3>,
-    /// Of the gate, [B, T, C].
-    gate: Tensor<3>,
-    /// What a branch adds to that of the low-rank part of the in-context learning
-    /// rate, [B, T, C].
-    iclr: Option<Tensor<3>>,
-    /// Of what the operator reads.
-    prepared: Prepared,
-}
-
-/// What the backward pass of a layer gives.
-pub(super) struct BlockGradients {
-    /// Of the initial state of every batch entry, [B, H, N, N].
-    pub state: Tensor<4>,
-    /// Of the branch, where there is one.
-    pub branch: Option<BranchGradients>,
-    /// Of the adapters, where the layer has some.
-    pub adapters: Option<LayerAdapterGradients>,
-    /// Of the stream in front, where the tape continues below, [B, T, C].
-    pub x: Option<Tensor<3>>,
-    /// Of the normalised token before the first, of a window whose tape continues
-    /// below: nothing tuned reaches that of the first layer. [B, C].
-    pub time_shift: Option<Tensor<2>>,
 }

@@ -1,4 +1,4 @@
-//! A blind test of two models on a list of prompts: which answer people prefer without
+//! A blind test of two models on a list of prompts: which answer the user prefers without
 //! knowing whose it is. A file of JSON lines: what is compared, then a line a judgement.
 
 use std::path::Path;
@@ -24,7 +24,7 @@ pub enum Contender {
     B,
 }
 
-/// What people prefer.
+/// What the user prefers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Preference {
@@ -143,7 +143,7 @@ impl BlindSetup {
         let known: Self = match serde_json::from_value::<Self>(first) {
             Ok(known) if known.format == FORMAT => known,
             Ok(_) | Err(_) => {
-                let reason = "is no blind test of this version; name another file";
+                let reason = "is not a blind test of this version; name another file";
                 return Err(Error::input(path, "line 1", reason));
             }
         };
@@ -292,6 +292,6 @@ mod tests {
         );
         std::fs::write(&path, "{\"messages\": []}\n").unwrap();
         let message = again.begin(&path).unwrap_err().to_string();
-        assert!(message.contains("is no blind test"), "{message}");
+        assert!(message.contains("is not a blind test"), "{message}");
     }
 }

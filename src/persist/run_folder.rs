@@ -18,9 +18,10 @@
 //! ```
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use self::create::{create_folders, create_numbered};
 use self::step_files::{step_file, step_files};
 use super::evaluation_file::{Scored, write_evaluation};
 use super::event_file::RunEvents;
@@ -35,6 +36,7 @@ use crate::protocol::event::{EvaluationPhase, RunId};
 use crate::protocol::run_spec::{LeadingToken, RunSpec, VocabularySource};
 use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, VOCABULARY_FILE};
 
+mod create;
 mod step_files;
 
 /// The specification's file name.
@@ -45,10 +47,6 @@ pub const METRICS_FILE: &str = "metrics.jsonl";
 const SNAPSHOTS: &str = "snapshots";
 /// The folder of the evaluations.
 pub(crate) const EVALUATIONS: &str = "eval";
-const FOLDERS: [&str; 3] = ["checkpoints", SNAPSHOTS, EVALUATIONS];
-
-/// Numbers above this are not taken for those of runs.
-const MAX_NUMBER: u32 = 999_999_999;
 
 /// A run's folder, which no other process writes to while this value lives.
 #[derive(Debug)]
@@ -368,34 +366,6 @@ pub fn run_id(path: &Path) -> Result<RunId> {
     Ok(RunId(name(&whole).unwrap_or_else(|| "run".into())))
 }
 
-fn create_numbered(runs_dir: &Path, name: &str) -> Result<PathBuf> {
-    let fail = |source| Error::io("create", runs_dir, source);
-    fs::create_dir_all(runs_dir).map_err(fail)?;
-    let mut highest = 0;
-    for entry in fs::read_dir(runs_dir).map_err(fail)? {
-        let taken = entry.map_err(fail)?.file_name();
-        highest = highest.max(number_of(&taken.to_string_lossy(), name).unwrap_or(0));
-    }
-    loop {
-        highest += 1;
-        let path = runs_dir.join(format!("{name}-{highest:04}"));
-        match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
-            // Another process was faster.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && highest <= MAX_NUMBER => {
-            }
-            Err(error) => return Err(Error::io("create", path, error)),
-        }
-    }
-}
-
-fn number_of(folder: &str, name: &str) -> Option<u32> {
-    let digits = folder.strip_prefix(name)?.strip_prefix('-')?;
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let number = digits.parse().ok().filter(|_| is_number)?;
-    (number < MAX_NUMBER).then_some(number)
-}
-
 fn fill(path: &Path, spec: &str) -> Result<RunFolder> {
     let lock = FolderLock::take(path, "run")?;
     create_folders(path)?;
@@ -404,14 +374,6 @@ fn fill(path: &Path, spec: &str) -> Result<RunFolder> {
         writer.write_all(spec.as_bytes())
     })?;
     RunFolder::new(path, lock)
-}
-
-fn create_folders(path: &Path) -> Result<()> {
-    for name in FOLDERS {
-        let folder = path.join(name);
-        fs::create_dir_all(&folder).map_err(|source| Error::io("create", folder, source))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

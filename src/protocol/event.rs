@@ -288,7 +288,7 @@ pub enum FailureKind {
     /// A file or a specification that cannot be used; nothing was written.
     Input,
     /// The weights, the vocabulary, the data or the state to start from are not those
-    /// that a run was made from; nothing was written, and people may accept it.
+    /// that a run was made from; nothing was written, and the user may accept it.
     Changed,
     /// The device, the disk or the program.
     #[default]

@@ -29,7 +29,7 @@ pub struct ImportFinding {
     pub evidence: Evidence,
     /// Which way round it is, and why.
     pub decision: Decision,
-    /// Things people should know: tensors left out, other weights.
+    /// Things the user should know: tensors left out, other weights.
     pub notes: Vec<String>,
     /// The model that it was compared with.
     pub fingerprint: String,
@@ -40,6 +40,6 @@ pub struct ImportFinding {
 pub struct ImportAnswer {
     /// The request.
     pub request: ImportRequest,
-    /// What was found; why not, in one line for people.
+    /// What was found; why not, in one line for the user.
     pub found: std::result::Result<ImportFinding, String>,
 }

@@ -78,7 +78,7 @@ impl TimeRange {
         }
     }
 
-    /// As people say it.
+    /// As one says it.
     pub fn words(&self) -> String {
         duration_range(self.low, self.high)
     }

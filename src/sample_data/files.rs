@@ -103,7 +103,7 @@ impl Files {
             Error::input(&path, format!("line {idx}"), error.to_string())
         };
         if first.get("format").and_then(Value::as_str) != Some(FORMAT) {
-            let reason = "is no file of answers of this version; name another --output";
+            let reason = "is not a file of answers of this version; name another --output";
             return Err(Error::input(&path, "line 1", reason));
         }
         // As it stands in the file: numbers of 32 bits are longer as values.
@@ -111,7 +111,7 @@ impl Files {
         let own: Value = own.map_err(|error| bad(1, &error))?;
         if let Some((field, was, is)) = difference(&first, &own) {
             let reason = format!(
-                "the answers there were drawn with {field} {was}, not {is}; name another --output, or --restart to draw them anew"
+                "the answers there were drawn with {field} {was}, not {is}; name another --output, or add --restart to draw them again"
             );
             return Err(Error::input(&path, "settings", reason));
         }
@@ -158,7 +158,7 @@ impl Files {
         // They are in the order of the questions.
         for (sampled, question) in all.iter().zip(questions) {
             if sampled.id != question.id {
-                let reason = format!("{} stands where {} is asked", sampled.id, question.id);
+                let reason = format!("has {} in the place of {}", sampled.id, question.id);
                 return Err(Error::input(self.samples(), "id", reason));
             }
             for answer in sampled.usable().into_iter().take(keep) {

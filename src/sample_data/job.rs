@@ -7,7 +7,7 @@ use super::settings::{Answer, Sampled, Settings};
 use crate::adapt::cost::Cost;
 use crate::adapt::engine::Engine;
 use crate::adapt::prompts::Prompts;
-use crate::adapt::rollout::{Asked, Writing, roll_out};
+use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::rows::Row;
 use crate::adapt::states::States;
 use crate::error::{Error, Result};
@@ -103,15 +103,18 @@ impl Job<'_> {
         first: usize,
         progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Vec<Sampled>> {
-        let asked = questions.iter().enumerate().map(|(idx, question)| Asked {
-            state: 0,
-            prompt: match &question.kind {
-                Kind::Written { asked, .. } => asked.clone(),
-                Kind::Options { .. } => Vec::new(),
-            },
-            seed: self.seed(first + idx),
-        });
-        let asked: Vec<Asked> = asked.collect();
+        let asked = questions
+            .iter()
+            .enumerate()
+            .map(|(idx, question)| RolloutPrompt {
+                state: 0,
+                prompt: match &question.kind {
+                    Kind::Written { asked, .. } => asked.clone(),
+                    Kind::Options { .. } => Vec::new(),
+                },
+                seed: self.seed(first + idx),
+            });
+        let asked: Vec<RolloutPrompt> = asked.collect();
         let writing = Writing {
             group: self.settings.samples,
             temperature: Some(self.settings.temperature),
@@ -197,7 +200,7 @@ fn drawn(logs: &[f64], share: f64) -> Result<usize> {
     let weights: Vec<f64> = logs.iter().map(|log| (log - most).exp()).collect();
     let sum: f64 = weights.iter().sum();
     if !sum.is_finite() {
-        let reason = "the model gives no numbers; a state that diverged does that";
+        let reason = "the model's logits are not finite; a state that diverged can cause this";
         return Err(Error::Device(reason.into()));
     }
     let mut left = share * sum;

@@ -12,7 +12,7 @@ use crate::model::{Rwkv7, TextStart, mini};
 use crate::tuning::method::tuned::Tuned;
 use crate::tuning::states::state_file::TunedState;
 
-struct Asking {
+struct TestJob {
     device: Device,
     model: Rwkv7,
     tokenizer: Tokenizer,
@@ -20,7 +20,7 @@ struct Asking {
     settings: Settings,
 }
 
-impl Asking {
+impl TestJob {
     fn new(benchmark: Benchmark, n: usize, samples: usize, temperature: f32) -> Self {
         let device = Device::flex();
         let model = Rwkv7::load(&mini::checkpoint().unwrap(), &device, &mut |_| Ok(())).unwrap();
@@ -88,7 +88,7 @@ impl Asking {
 fn options_are_drawn_by_their_likelihoods() {
     const N: usize = 4000;
     let folder = tempfile::tempdir().unwrap();
-    let asking = Asking::new(Benchmark::Arc, 3, N, 2.0);
+    let asking = TestJob::new(Benchmark::Arc, 3, N, 2.0);
     let files = Files::at(&folder.path().join("arc.jsonl"));
     let all = asking.run(&files, &mut |_| Ok(())).unwrap();
     let groups = asking.task.questions.iter().map(|of| match &of.kind {
@@ -125,7 +125,7 @@ fn options_are_drawn_by_their_likelihoods() {
 #[test]
 fn cold_answers_are_the_greedy_ones() {
     let folder = tempfile::tempdir().unwrap();
-    let asking = Asking::new(Benchmark::Gsm8k, 3, 2, 1e-4);
+    let asking = TestJob::new(Benchmark::Gsm8k, 3, 2, 1e-4);
     let files = Files::at(&folder.path().join("sums.jsonl"));
     let all = asking.run(&files, &mut |_| Ok(())).unwrap();
     let prompts = asking.task.questions.iter().map(|of| match &of.kind {
@@ -156,7 +156,7 @@ fn cold_answers_are_the_greedy_ones() {
 #[test]
 fn what_is_saved_is_gone_on_with() {
     let folder = tempfile::tempdir().unwrap();
-    let asking = Asking::new(Benchmark::Gsm8k, 6, 2, 1.0);
+    let asking = TestJob::new(Benchmark::Gsm8k, 6, 2, 1.0);
     let whole = Files::at(&folder.path().join("whole.jsonl"));
     let whole = asking.run(&whole, &mut |_| Ok(())).unwrap();
     assert_eq!(whole.len(), 6);

@@ -7,7 +7,9 @@ use super::inputs::{numbers, tensor};
 use super::{Check, Named};
 use crate::error::Result;
 use crate::kernels::matrix::{Matrix, Packed, Storage};
-use crate::kernels::product::{Finish, Start, Stored, product};
+use crate::kernels::product::{
+    Finish, N_TILES, Start, Stored, product, product_by_tile, product_in_halves,
+};
 
 /// Rounding of 32-bit numbers, in sums of up to 1100 terms.
 const BOUND: f64 = 1e-5;
@@ -59,6 +61,15 @@ pub(super) fn checks(has_units: bool) -> Vec<Check> {
             bound,
             |device| products(device, Storage::F16),
             || expected(Storage::F16),
+        ),
+        check("matrix products by every tile", bound, by_tiles, || {
+            expected_of(tile_cases().map(|(case, _)| case), Storage::F16)
+        }),
+        check(
+            "matrix products of products",
+            bound,
+            |device| Ok(chains(device)?.concat()),
+            || Ok(expected_chains()),
         ),
         check(
             "matrix products with bfloat16 matrices",
@@ -123,7 +134,44 @@ fn products(device: &Device, storage: Storage) -> Result<Vec<Named>> {
     cases().map(one).collect()
 }
 
+/// Every tile, whole and broken, with both layouts of the matrix and with another
+/// tensor, and the number of the tile.
+fn tile_cases() -> impl Iterator<Item = (Case, usize)> {
+    let whole = ("whole", [200, 128, 392], Stored::Transposed);
+    let broken = ("broken", [70, 40, 72], Stored::Plain);
+    let narrow = ("whole, to be finished", [136, 128, 200], Stored::Plain);
+    let of_tile = move |tile| {
+        [
+            (whole, Start::SquaredRelu, Finish::Plain),
+            (broken, Start::Gradient, Finish::Plain),
+            (narrow, Start::Plain, Finish::Add),
+        ]
+        .map(|((what, shape, stored), start, finish)| ((what, shape, stored, start, finish), tile))
+    };
+    (0..N_TILES).flat_map(of_tile)
+}
+
+fn by_tiles(device: &Device) -> Result<Vec<Named>> {
+    let one = |((what, [rows, inner, columns], stored, start, finish), tile): (Case, usize)| {
+        let a = tensor(1, scale(start), 0.0, [rows, inner], device);
+        let shape = match stored {
+            Stored::Plain => [inner, columns],
+            Stored::Transposed => [columns, inner],
+        };
+        let b = Matrix::new(second(Storage::F16, inner * columns), shape, device);
+        let beside = || tensor(3, 1.0, 0.0, [rows, columns], device);
+        let other = finish.reads_other().then(beside);
+        let made = product_by_tile(a, &b, stored, (start, finish), other, tile);
+        Named::read(what, made)
+    };
+    tile_cases().map(one).collect()
+}
+
 fn expected(storage: Storage) -> Result<Vec<Named>> {
+    expected_of(cases(), storage)
+}
+
+fn expected_of(cases: impl Iterator<Item = Case>, storage: Storage) -> Result<Vec<Named>> {
     let one = |(what, [rows, inner, columns], stored, start, finish): Case| {
         let a = numbers(1, scale(start), 0.0, rows * inner);
         let mut b = vec![0.0; inner * columns];
@@ -146,7 +194,101 @@ fn expected(storage: Storage) -> Result<Vec<Named>> {
         }
         Ok(Named { what, values })
     };
-    cases().map(one).collect()
+    cases.map(one).collect()
+}
+
+/// Rows, channels and hidden channels of channel mixing: whole and broken tiles.
+const CHAINS: [[usize; 3]; 2] = [[70, 40, 72], [200, 64, 392]];
+
+/// Channel mixing and its gradient: what stands between two products is read by
+/// products alone.
+fn chains(device: &Device) -> Result<Vec<Vec<Named>>> {
+    let one = |[rows, channels, hidden]: [usize; 3]| {
+        let matrix = |shape: [usize; 2]| {
+            let packed = second(Storage::F16, shape[0] * shape[1]);
+            Matrix::new(packed, shape, device)
+        };
+        let (key, value) = (matrix([hidden, channels]), matrix([channels, hidden]));
+        let x = tensor(1, 1.0, 0.0, [rows, channels], device);
+        let beside = tensor(3, 1.0, 0.0, [rows, channels], device);
+        let (plain, transposed) = (Stored::Plain, Stored::Transposed);
+        let (start, finish) = (Start::Plain, Finish::Plain);
+        let between = product_in_halves(x, &key, transposed, start, finish, None);
+        let (start, finish) = (Start::SquaredRelu, Finish::Add);
+        let out = product(
+            between.clone(),
+            &value,
+            transposed,
+            start,
+            finish,
+            Some(beside),
+        );
+        let dy = tensor(4, 1e-4, 0.0, [rows, channels], device);
+        let (start, finish) = (Start::Gradient, Finish::ThroughSquaredRelu);
+        let dbetween = product_in_halves(dy, &value, plain, start, finish, Some(between));
+        let dx = product(dbetween, &key, plain, start, Finish::Plain, None);
+        Ok(vec![
+            Named::read("forward", out)?,
+            Named::read("gradient", dx)?,
+        ])
+    };
+    CHAINS.into_iter().map(one).collect()
+}
+
+fn expected_chains() -> Vec<Named> {
+    let one = |[rows, channels, hidden]: [usize; 3]| {
+        let matrix = || {
+            let mut values = vec![0.0; hidden * channels];
+            second(Storage::F16, values.len()).widen(0..hidden * channels, &mut values);
+            values
+        };
+        // [hidden, channels] and [channels, hidden].
+        let (key, value) = (matrix(), matrix());
+        let x = numbers(1, 1.0, 0.0, rows * channels);
+        let beside = numbers(3, 1.0, 0.0, rows * channels);
+        let dy = numbers(4, 1e-4, 0.0, rows * channels);
+        let (mut forward, mut gradient) = (Vec::new(), Vec::new());
+        for row in 0..rows {
+            let of_row = row * channels..(row + 1) * channels;
+            let sum =
+                |terms: usize, term: &dyn Fn(usize) -> f64| -> f64 { (0..terms).map(term).sum() };
+            let (x, dy) = (&x[of_row.clone()], &dy[of_row.clone()]);
+            let between: Vec<f64> = (0..hidden)
+                .map(|h| {
+                    sum(channels, &|c| {
+                        f64::from(x[c]) * f64::from(key[h * channels + c])
+                    })
+                })
+                .collect();
+            let dbetween: Vec<f64> = (0..hidden)
+                .map(|h| {
+                    let through = sum(channels, &|c| {
+                        f64::from(dy[c]) * f64::from(value[c * hidden + h])
+                    });
+                    finished(through, between[h], Finish::ThroughSquaredRelu)
+                })
+                .collect();
+            for (c, beside) in beside[of_row].iter().enumerate() {
+                let made = sum(hidden, &|h| {
+                    started(between[h], Start::SquaredRelu) * f64::from(value[c * hidden + h])
+                });
+                forward.push((made + f64::from(*beside)) as f32);
+                let made = sum(hidden, &|h| dbetween[h] * f64::from(key[h * channels + c]));
+                gradient.push(made as f32);
+            }
+        }
+        [
+            Named {
+                what: "forward",
+                values: forward,
+            },
+            Named {
+                what: "gradient",
+                values: gradient,
+            },
+        ]
+    };
+    CHAINS.into_iter().flat_map(one).collect()
 }
 
 fn started(x: f64, start: Start) -> f64 {

@@ -14,7 +14,7 @@ use crate::runs::run::Run;
 use crate::runs::time_ahead::{Ahead, Measured, TimeRange};
 use crate::tuning::plan::cost::token_cost;
 use crate::tuning::plan::memory::MemoryEstimate;
-use crate::worker::memory_forecast::MemoryForecast;
+use crate::worker::memory::forecast::MemoryForecast;
 
 /// Knows the models and the data of a sweep's runs, and what steps take.
 #[derive(Debug)]

@@ -12,7 +12,7 @@
 //! | `queue.rs`, `halving.rs` | which run is next |
 //! | `protocol.rs`, `process.rs`, `serve.rs` | a process that does runs, from both ends |
 //! | `scheduler.rs`, `messages.rs`, `handle.rs` | a sweep from its first run to its last |
-//! | `results.rs`, `results_tables.rs`, `results_best.rs`, `parallel_coordinates.rs`, `importance.rs` | what came of it |
+//! | `results.rs`, `results/` | what came of it |
 //! | `emit.rs` | the same runs as jobs of a cluster |
 //!
 //! The folders of the runs are the truth. What they cannot tell (a run that was
@@ -21,13 +21,9 @@
 pub mod emit;
 pub mod estimate;
 pub mod handle;
-pub mod importance;
-pub mod parallel_coordinates;
 pub mod plan;
 pub mod queue;
 pub mod results;
-mod results_best;
-pub mod results_tables;
 pub mod scheduler;
 pub mod serve;
 pub mod spec;

@@ -64,7 +64,7 @@ impl SweepSpec {
             untuned: Vec::new(),
             notes: Vec::new(),
         };
-        let mut known = Known::default();
+        let mut known = PlannedRuns::default();
         for (idx, part) in self.parts.iter().enumerate() {
             plan.add_part(idx, part, &base, &mut known)?;
         }
@@ -109,7 +109,7 @@ impl SweepPlan {
         part_idx: usize,
         part: &SweepPart,
         base: &RunSpec,
-        known: &mut Known,
+        known: &mut PlannedRuns,
     ) -> Result<()> {
         let mut base = base.clone();
         apply(&mut base, &part.set, "set")?;
@@ -232,9 +232,9 @@ impl PlannedRun {
 /// The runs that a plan has already, by the text of all but their names: a sweep of
 /// thousands is planned anew with every key that is pressed.
 #[derive(Default)]
-struct Known(HashSet<String>);
+struct PlannedRuns(HashSet<String>);
 
-impl Known {
+impl PlannedRuns {
     /// Whether the run is a new one.
     fn add(&mut self, spec: &RunSpec) -> Result<bool> {
         let nameless = RunSpec {

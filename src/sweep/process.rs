@@ -122,7 +122,9 @@ impl Process {
         let start = Instant::now();
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) => return words(status, &complaints(&self.log.0, self.log.1)),
+                Ok(Some(status)) => {
+                    return exit_message(status, &complaints(&self.log.0, self.log.1));
+                }
                 Ok(None) if start.elapsed() < patience => sleep(LOOK),
                 Ok(None) => {
                     self.kill();
@@ -157,7 +159,7 @@ fn complaints(log: &Path, start: u64) -> String {
     read().unwrap_or_default()
 }
 
-fn words(status: ExitStatus, complaints: &str) -> String {
+fn exit_message(status: ExitStatus, complaints: &str) -> String {
     let refusal = complaints
         .lines()
         .find(|line| line.starts_with(REFUSED_MEMORY));

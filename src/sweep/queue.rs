@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::halving::{Climber, Step, steps};
 use super::plan::SweepPlan;
 use super::spec::ChooseBy;
-use super::store::{Marks, Session, SweepFolder};
+use super::store::{Marks, SweepFolder, SweepSession};
 use super::task::{Facts, Task, TaskState, run_in};
 use crate::error::Result;
 use crate::persist::folder_lock::holder_of;
@@ -32,7 +32,7 @@ pub struct Queue {
     /// What is known of each.
     pub facts: BTreeMap<Task, Facts>,
     /// What the processes took that ran the sweep before.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<SweepSession>,
 }
 
 impl Queue {

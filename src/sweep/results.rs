@@ -1,14 +1,20 @@
 //! What came of a sweep, read from its folders.
 
+pub mod importance;
+pub mod parallel_coordinates;
+pub mod tables;
+
+mod best;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::importance::{Importance, importance};
+use self::importance::{Importance, importance};
 use super::plan::SweepPlan;
 use super::queue::{Queue, runs_of};
 use super::spec::ChooseBy;
-use super::store::{Session, SweepFolder};
+use super::store::{SweepFolder, SweepSession};
 use super::task::{Facts, RunFacts, Task, TaskState, headline};
 use super::values::FieldValue;
 use crate::bench::Accuracy;
@@ -35,7 +41,7 @@ pub struct SweepResults {
     /// What the best runs are chosen by.
     pub choose_by: ChooseBy,
     /// What the processes took that ran the sweep.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<SweepSession>,
 }
 
 /// One run.

@@ -52,7 +52,7 @@ pub struct SweepFolder {
 
 /// What a process that ran a sweep took.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub struct SweepSession {
     /// Tenths of a second.
     pub tenths: u64,
     /// Runs side by side.
@@ -83,7 +83,7 @@ pub(super) struct Marks {
     /// The order of the tasks, where someone changed it.
     pub order: Vec<Task>,
     /// Seconds, runs side by side and device of the processes that ran it.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<SweepSession>,
     /// Lines that a crash cut short.
     pub n_torn: usize,
 }
@@ -262,7 +262,7 @@ impl SweepFolder {
                     tenths,
                     n_jobs,
                     device,
-                } => marks.sessions.push(Session {
+                } => marks.sessions.push(SweepSession {
                     tenths,
                     n_jobs,
                     device,

@@ -114,7 +114,7 @@ pub(super) enum Attention {
 }
 
 /// What a command is to whoever takes it.
-enum Taken {
+enum ControlCommand {
     Job(Job),
     Trace(TraceRequest),
     Pause(RunId),
@@ -150,17 +150,17 @@ impl Control {
             if let Some(job) = self.waiting.pop_front() {
                 return Some(job);
             }
-            match self.commands.recv().map(Taken::from) {
-                Ok(Taken::Job(job)) => return Some(job),
-                Ok(Taken::Trace(request)) => return Some(Job::Trace(request)),
-                Ok(Taken::Shutdown) | Err(_) => self.is_shut_down = true,
+            match self.commands.recv().map(ControlCommand::from) {
+                Ok(ControlCommand::Job(job)) => return Some(job),
+                Ok(ControlCommand::Trace(request)) => return Some(Job::Trace(request)),
+                Ok(ControlCommand::Shutdown) | Err(_) => self.is_shut_down = true,
                 // The run that was meant is over, or nothing is being prepared.
                 Ok(
-                    Taken::Pause(_)
-                    | Taken::Resume(_)
-                    | Taken::Stop(_)
-                    | Taken::Skip(_)
-                    | Taken::Abandon,
+                    ControlCommand::Pause(_)
+                    | ControlCommand::Resume(_)
+                    | ControlCommand::Stop(_)
+                    | ControlCommand::Skip(_)
+                    | ControlCommand::Abandon,
                 ) => {}
             }
         }
@@ -211,40 +211,44 @@ impl Control {
             } else {
                 self.commands.try_recv()
             };
-            match taken.map(Taken::from) {
+            match taken.map(ControlCommand::from) {
                 Err(TryRecvError::Empty) => return Ok(()),
-                Err(TryRecvError::Disconnected) | Ok(Taken::Shutdown) => self.is_shut_down = true,
-                Ok(Taken::Job(job)) => self.waiting.push_back(job),
-                Ok(Taken::Trace(request)) => self.trace = Some(request),
-                Ok(Taken::Stop(id)) if Some(&id) == run => return Err(Error::Stopped),
-                Ok(Taken::Abandon) => {
+                Err(TryRecvError::Disconnected) | Ok(ControlCommand::Shutdown) => {
+                    self.is_shut_down = true
+                }
+                Ok(ControlCommand::Job(job)) => self.waiting.push_back(job),
+                Ok(ControlCommand::Trace(request)) => self.trace = Some(request),
+                Ok(ControlCommand::Stop(id)) if Some(&id) == run => return Err(Error::Stopped),
+                Ok(ControlCommand::Abandon) => {
                     self.n_abandoned += self.waiting.len();
                     self.waiting.clear();
                     if run.is_none() {
                         return Err(Error::Stopped);
                     }
                 }
-                Ok(Taken::Resume(id)) if Some(&id) == run => self.holds = false,
-                Ok(Taken::Pause(id)) if Some(&id) == run => {
+                Ok(ControlCommand::Resume(id)) if Some(&id) == run => self.holds = false,
+                Ok(ControlCommand::Pause(id)) if Some(&id) == run => {
                     if !self.holds {
                         paused()?;
                     }
                     self.holds = true;
                 }
-                Ok(Taken::Stop(id)) => self.call_off(&id),
+                Ok(ControlCommand::Stop(id)) => self.call_off(&id),
                 // What is skipped is not held any longer.
-                Ok(Taken::Skip(id)) if Some(&id) == run => {
+                Ok(ControlCommand::Skip(id)) if Some(&id) == run => {
                     (self.skips, self.holds) = (true, false);
                 }
                 // Another run was meant, which is over.
-                Ok(Taken::Pause(_) | Taken::Resume(_) | Taken::Skip(_)) => {}
+                Ok(
+                    ControlCommand::Pause(_) | ControlCommand::Resume(_) | ControlCommand::Skip(_),
+                ) => {}
             }
         }
         Err(Error::Stopped)
     }
 }
 
-impl From<Command> for Taken {
+impl From<Command> for ControlCommand {
     fn from(command: Command) -> Self {
         match command {
             Command::Load(spec) => Self::Job(Job::Load(spec)),

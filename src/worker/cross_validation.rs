@@ -33,7 +33,7 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
-    /// A sentence for people.
+    /// A sentence for the user.
     pub fn note(self) -> String {
         let Self {
             steps,

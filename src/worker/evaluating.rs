@@ -34,7 +34,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Scores the items and reports as what is `told` of tokens done and in all. None
-    /// where people skip it.
+    /// where the user skips it.
     ///
     /// # Errors
     /// [`crate::error::Error::Stopped`] when it is to end; what the device or the
@@ -114,7 +114,7 @@ pub(super) struct Measurement<'a> {
 
 impl Measurement<'_> {
     /// Scores the items, writes one line for each and reports the figures; none where
-    /// people skip it.
+    /// the user skips it.
     ///
     /// # Errors
     /// [`crate::error::Error::Stopped`] when the run is to end; what the device

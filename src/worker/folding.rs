@@ -2,12 +2,14 @@
 //! what the lifted model predicts on the run's training texts, from the run's own S_0.
 //! Other programs load it, in place of S_0 without its branch.
 
+pub mod report;
+
 use std::path::Path;
 use std::time::Instant;
 
+use self::report::{FOLDED, FoldFigures, FoldReport, LIFTED, S0_ALONE};
 use super::batching::{batches_by_length, micro_batches};
 use super::evaluating::summary;
-use super::fold_report::{FOLDED, FoldFigures, FoldReport, LIFTED, S0_ALONE};
 use super::made_from::data_fingerprint;
 use super::run_data::{BenchmarkSet, RunData};
 use super::session::{LoadedModel, Session, tokenizer_of};
@@ -305,5 +307,4 @@ impl Folding<'_> {
 }
 
 #[cfg(test)]
-#[path = "folding_tests.rs"]
 mod tests;

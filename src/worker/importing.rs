@@ -1,6 +1,6 @@
 //! A state of another program before it is imported: the loss of the model from zero,
 //! from the state as it is and from the state transposed; and the file that is written
-//! when people have seen them.
+//! when the user has seen them.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;

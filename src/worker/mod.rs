@@ -7,11 +7,11 @@
 //! | `context.rs` | what a job reports to, and how a failure is told |
 //! | `session.rs`, `run_data.rs`, `held_out.rs` | the model and the data of a run |
 //! | `run_loop.rs`, `active_run.rs` | a run from its specification to its state |
-//! | `step_shape.rs`, `step_memory.rs`, `fitting.rs`, `memory_permission.rs`, `snapshot_plan.rs`, `memory_forecast.rs` | what a run takes, told before it starts |
+//! | `memory/`, `snapshot_plan.rs` | what a run takes, told before it starts |
 //! | `data_look.rs` | the training data in tokens, to look at |
 //! | `tuning_loop.rs`, `best.rs` | the steps and what happens between them |
 //! | `evaluating.rs`, `run_export.rs` | accuracy and the files that are written |
-//! | `folding.rs`, `fold_report.rs` | the plain state nearest to a lifted one |
+//! | `folding.rs` | the plain state nearest to a lifted one |
 //! | `scoring.rs` | the accuracy of a run that is over, on any benchmark |
 //! | `generating.rs` | a prompt, answered with and without a state |
 //! | `distances.rs` | what the kernels would see |
@@ -20,11 +20,9 @@
 //! | `tracer.rs` | the state over a text, for those who watch |
 
 pub mod data_look;
-pub mod fitting;
-pub mod fold_report;
 pub mod folding;
 pub mod importing;
-pub mod memory_forecast;
+pub mod memory;
 pub mod snapshot_plan;
 
 mod active_run;
@@ -39,7 +37,6 @@ mod generating;
 mod heads;
 mod held_out;
 mod made_from;
-mod memory_permission;
 mod own_data;
 mod resume;
 mod run_data;
@@ -47,10 +44,8 @@ mod run_export;
 mod run_loop;
 mod scoring;
 pub(crate) mod session;
-pub use memory_permission::{ALLOW_MEMORY, allow_memory, is_memory_allowed};
+pub use memory::permission::{ALLOW_MEMORY, allow_memory, is_memory_allowed};
 mod loading;
-mod step_memory;
-mod step_shape;
 mod tracer;
 mod tuning_loop;
 mod untuned_scores;

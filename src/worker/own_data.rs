@@ -1,4 +1,4 @@
-//! Training examples of people's own, and which of them are held out.
+//! Training examples of the user's own, and which of them are held out.
 
 use std::path::Path;
 

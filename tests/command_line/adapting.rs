@@ -56,7 +56,7 @@ fn an_adaptation_has_its_baselines_and_goes_on() {
     assert!(folder.join("over/over.csv").is_file() && folder.join("over/002/spec.ron").is_file());
     // The folder is of this one only.
     let other = format!("adapt {FEW} --set update.learning_rate=0.3 --out adapted");
-    check_refused(folder, &other, 2, "is of another adaptation");
+    check_refused(folder, &other, 2, "belongs to another adaptation");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a_state_for_each_question_and_its_guide_are_written_down() {
     for part in [
         "simulated guide",
         "the guide itself",
-        "this is no evidence of anything",
+        "so these results are not evidence",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -101,7 +101,7 @@ fn what_cannot_be_adapted_is_said_in_a_line() {
         folder,
         "adapt --set objective=Majority",
         2,
-        "is of written answers; mmlu has options",
+        "needs written answers, but mmlu has options",
     );
     check_refused(
         folder,
@@ -126,7 +126,7 @@ fn what_cannot_be_adapted_is_said_in_a_line() {
         folder,
         &format!("{guided} {far} --out c"),
         2,
-        "leave this machine for example.com",
+        "would be sent to example.com",
     );
     let missing = "--set guide=Some(Recorded(path:\"no.jsonl\"))";
     check_refused(

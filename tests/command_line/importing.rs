@@ -148,7 +148,7 @@ fn an_imported_state_says_what_it_was_trained_with() {
             "",
             LeadingToken::Zero,
             "token 0",
-            "where versions of Gosling put it",
+            "as in older versions of Gosling",
         ),
     ] {
         let (text, errors, written) = import(name, more);

@@ -18,9 +18,9 @@ fn short_run(folder: &Path) {
 }
 
 /// A process that is gone when the test is.
-struct Gone(Child);
+struct KilledOnDrop(Child);
 
-impl Drop for Gone {
+impl Drop for KilledOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -87,7 +87,7 @@ fn a_run_is_followed_while_it_is_on() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut watching = Gone(watching);
+    let mut watching = KilledOnDrop(watching);
     let lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
     let mut tune = Command::new(env!("CARGO_BIN_EXE_gosling"));
     tune.args(SHORT.split_whitespace())
@@ -98,12 +98,12 @@ fn a_run_is_followed_while_it_is_on() {
     for line in lines {
         seen.push(line.unwrap());
         assert!(start.elapsed() < Duration::from_secs(60), "{seen:#?}");
-        if seen.last().unwrap().contains("nobody works on it now") {
+        if seen.last().unwrap().contains("not running now") {
             break;
         }
     }
     let has = |part: &str| seen.iter().any(|line| line.contains(part));
-    assert!(has("cpu-0001: a process works on it"), "{seen:#?}");
+    assert!(has("cpu-0001: a process is running it"), "{seen:#?}");
     assert!(has("cpu-0001: validation loss "), "{seen:#?}");
     assert!(has("cpu-0001: step 4 of 4"), "{seen:#?}");
 }

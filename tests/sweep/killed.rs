@@ -122,7 +122,7 @@ fn a_sweep_that_is_killed_at_any_moment_goes_on_with_nothing_twice_or_lost() {
 
 #[cfg(unix)]
 #[test]
-fn a_process_that_is_killed_takes_no_other_run_with_it_and_one_sweep_has_one_conductor() {
+fn a_process_that_is_killed_takes_no_other_run_with_it_and_one_sweep_has_one_scheduler() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let child = start(folder, &format!("sweep {FOUR}"));

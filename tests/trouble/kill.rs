@@ -34,12 +34,12 @@ struct Straight {
 
 /// What was on the disk at the last look, which may only grow.
 #[derive(Default)]
-struct Kept {
+struct DiskState {
     checkpoint: usize,
     is_run: bool,
 }
 
-impl Kept {
+impl DiskState {
     fn look(&mut self, run: &Path, straight: &Straight) {
         let is_run = run.join("spec.ron").exists();
         assert!(is_run || !self.is_run, "the specification is gone");
@@ -66,11 +66,11 @@ impl Kept {
 fn chain(n: &AtomicUsize, straight: &Straight) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let run = write_run(folder.path(), N_STEPS);
-    let mut kept = Kept::default();
+    let mut disk = DiskState::default();
     let mut n_hits = 0;
     loop {
         let idx = n.fetch_add(1, Ordering::Relaxed);
-        let arguments = match kept.is_run {
+        let arguments = match disk.is_run {
             true => "tune --quiet --resume runs/short-0001",
             false => {
                 // A folder without a specification is not a run, and the next one
@@ -88,7 +88,7 @@ fn chain(n: &AtomicUsize, straight: &Straight) -> usize {
             child.kill().unwrap();
         }
         let (code, said) = ended(child);
-        kept.look(&run, straight);
+        disk.look(&run, straight);
         match code {
             -9 => n_hits += 1,
             0 => break,

@@ -7,7 +7,7 @@ use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
 use gosling::adapt::adaptation::Point;
 use gosling::adapt::cost::Cost;
-use gosling::adapt::folder::{CurveLine, Folder, ItemSeen, Part, ScoreSeen};
+use gosling::adapt::folder::{AdaptedPart, CurveLine, Folder, ItemSeen, ScoreSeen};
 use gosling::adapt::outcome::{Kind, Outcome};
 use gosling::adapt::spec::{AdaptSpec, Objective, preset};
 use gosling::kernels::device::DeviceChoice;
@@ -123,7 +123,7 @@ pub fn fixture(path: &Path) -> PathBuf {
         }
     }
     folder
-        .add_part(&Part {
+        .add_part(&AdaptedPart {
             first: 0,
             adapting: Cost::trained(280_000),
             answering: Cost::forward(37_000),
@@ -226,6 +226,6 @@ fn an_objective_that_does_not_fit_is_said() {
     app.shell.shows_form = false;
     app.adapt.draft.objective = Objective::Majority;
     let mut harness = harness(app, vec2(1000.0, 620.0), Appearance::Dark);
-    wait_for(&mut harness, "is of written answers; mmlu has options");
+    wait_for(&mut harness, "needs written answers, but mmlu has options");
     assert!(harness.query_by_label("Adapt the state").is_some());
 }

@@ -73,7 +73,7 @@ fn a_model_comes_and_is_used() {
     let endpoint = server(sha256_hex(&vec![0; 1_000_000]), 1_000_000);
     let mut harness = listed(endpoint, folder.path());
     click(&mut harness, "Get 0.1b");
-    wait_for(&mut harness, "the one that the server tells");
+    wait_for(&mut harness, "the one that the server states");
     let file = folder.path().join(FILE);
     assert_eq!(std::fs::metadata(&file).unwrap().len(), 1_000_000);
     assert_eq!(checkpoint(&harness), CheckpointSource::File(file.clone()));
@@ -92,7 +92,7 @@ fn what_came_wrong_is_said_and_not_used() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = listed(server("0".repeat(64), 1_000_000), folder.path());
     click(&mut harness, "Get 0.1b");
-    wait_for(&mut harness, "it was removed, try again");
+    wait_for(&mut harness, "it was removed; try again");
     assert_eq!(checkpoint(&harness), CheckpointSource::Mini);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     assert!(harness.query_by_label("Get 0.1b").is_some());

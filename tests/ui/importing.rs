@@ -1,5 +1,5 @@
 //! A state of another program is compared both ways round on the real worker,
-//! imported the way round that people choose, and started from.
+//! imported the way round that the user chooses, and started from.
 
 use std::path::Path;
 

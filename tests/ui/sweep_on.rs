@@ -74,7 +74,7 @@ fn a_run_of_a_sweep_is_held_by_the_sweep() {
 }
 
 #[test]
-fn a_run_of_a_sweep_that_goes_on_is_not_taken_up_by_itself() {
+fn a_run_of_a_sweep_that_continues_is_not_resumed_by_itself() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = window_of_run(folder.path());
     let run = RunId("sizes-and-rates.0008".into());

@@ -97,7 +97,7 @@ impl World {
         };
         let (mut states, mut reached) = (self.states(n), Reached::default());
         let go = |states: &mut States, reached: &mut Reached, until: Option<usize>| {
-            let mut each = |taken: Taken<'_>| match until {
+            let mut each = |taken: AdaptationStep<'_>| match until {
                 Some(step) if taken.reached.step == step => Err(crate::Error::Stopped),
                 Some(_) | None => Ok(Next::Go),
             };
@@ -362,5 +362,5 @@ fn a_damaged_file_is_told_from_one_that_is_not_there() {
     assert!(read(Path::new(&path)).unwrap().is_none());
     std::fs::write(&path, [7; 100]).unwrap();
     let error = read(&path).unwrap_err().to_string();
-    assert!(error.contains("is no safetensors file"), "{error}");
+    assert!(error.contains("is not a safetensors file"), "{error}");
 }

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::votes::Drawn;
-use super::{Baselines, Measured};
+use super::votes::VoteSamples;
+use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
 use crate::adapt::outcome::{Kind, Outcome};
-use crate::adapt::rollout::{Asked, Writing, roll_out};
+use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::votes::{Ballot, majority};
 use crate::bench::FewShot;
 use crate::error::Result;
@@ -18,7 +18,7 @@ impl Baselines<'_> {
     /// The guide's own answers, and combinations of them with the model's.
     pub(super) fn guided(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         let is_written = self
@@ -63,7 +63,7 @@ impl Baselines<'_> {
     /// The question and the guide's text as if solved before, then the question again.
     fn read_guide(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         const NAME: &str = "the guide's text in front";
@@ -71,7 +71,7 @@ impl Baselines<'_> {
             return Ok(());
         }
         let start = Instant::now();
-        let asked: Vec<Asked> = self
+        let asked: Vec<RolloutPrompt> = self
             .questions
             .iter()
             .map(|question| {
@@ -81,7 +81,7 @@ impl Baselines<'_> {
                     Some(text) => [own.as_slice(), &text.tokens, &own].concat(),
                     None => own,
                 };
-                Asked {
+                RolloutPrompt {
                     state: 0,
                     prompt,
                     seed: 0,
@@ -120,7 +120,7 @@ impl Baselines<'_> {
 
     fn with_guide(
         &self,
-        drawn: &Drawn,
+        drawn: &VoteSamples,
         n: usize,
         name: &str,
         choose: impl Fn(&[Ballot], &str) -> Option<String>,
@@ -158,7 +158,7 @@ impl Baselines<'_> {
     /// nothing.
     pub(super) fn read_state(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         let n = self.spec.baselines.examples;

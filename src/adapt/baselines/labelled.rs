@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Baselines, Measured};
+use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::states::States;
@@ -25,7 +25,7 @@ impl Baselines<'_> {
     pub(super) fn tuned_on(
         &self,
         n: usize,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         let n = n.min(self.solved.len());

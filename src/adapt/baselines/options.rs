@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Baselines, Measured};
+use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
 use crate::adapt::objective::{OptionRows, mean_view, option_rows};
 use crate::adapt::option_losses::{distribution, likeliest, mean};
@@ -14,7 +14,7 @@ use crate::error::Result;
 impl Baselines<'_> {
     pub(super) fn of_options(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         let has_letters = self.questions.first().is_some_and(|of| of.has_letters());
@@ -28,7 +28,7 @@ impl Baselines<'_> {
     }
 
     /// The option that is likeliest in the mean over cyclic orders.
-    fn orders(&self, done: Measured<'_>, progress: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    fn orders(&self, done: OnBaseline<'_>, progress: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let n = self.spec.baselines.orders.min(4);
         let name = format!("vote over {n} orders");
         if n < 2 || (self.is_known)(&name) {
@@ -88,7 +88,7 @@ impl Baselines<'_> {
     }
 
     /// Every place's probability over its mean over the set: no place is preferred.
-    fn calibrated(&self, done: Measured<'_>) -> Result<()> {
+    fn calibrated(&self, done: OnBaseline<'_>) -> Result<()> {
         const NAME: &str = "calibrated over the set";
         if (self.is_known)(NAME) {
             return Ok(());
@@ -106,7 +106,7 @@ impl Baselines<'_> {
     }
 
     /// The likeliest per character.
-    fn by_length(&self, done: Measured<'_>) -> Result<()> {
+    fn by_length(&self, done: OnBaseline<'_>) -> Result<()> {
         const NAME: &str = "likeliest by length";
         if (self.is_known)(NAME) {
             return Ok(());
@@ -127,7 +127,7 @@ impl Baselines<'_> {
     /// The score less that without the question, behind "Answer:" alone.
     fn without_question(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         const NAME: &str = "likeliest against no question";

@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::{Baselines, Measured};
+use super::{Baselines, OnBaseline};
 use crate::adapt::cost::Cost;
 use crate::adapt::objective::seed_of;
 use crate::adapt::outcome::{Kind, Outcome};
-use crate::adapt::rollout::{Asked, Rollout, Writing, roll_out};
+use crate::adapt::rollout::{Rollout, RolloutPrompt, Writing, roll_out};
 use crate::adapt::votes::{Ballot, majority};
 use crate::error::Result;
 
@@ -14,14 +14,14 @@ use crate::error::Result;
 const TEMPERATURES: [(f32, &str); 2] = [(1.0, "1"), (0.7, "0.7")];
 
 /// Answers of every question, and what the first so many cost.
-pub(super) struct Drawn {
+pub(super) struct VoteSamples {
     pub groups: Vec<Vec<Rollout>>,
     /// Tokens of the prompts.
     n_read: usize,
     pub secs: f64,
 }
 
-impl Drawn {
+impl VoteSamples {
     /// What the first `n` answers of each question cost.
     pub fn cost(&self, n: usize) -> Cost {
         let written = self.groups.iter().flat_map(|group| &group[..n]);
@@ -33,7 +33,7 @@ impl Drawn {
 impl Baselines<'_> {
     pub(super) fn votes(
         &self,
-        done: Measured<'_>,
+        done: OnBaseline<'_>,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
         for (temperature, name) in TEMPERATURES {
@@ -78,12 +78,12 @@ impl Baselines<'_> {
         n: usize,
         temperature: f32,
         progress: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Drawn> {
+    ) -> Result<VoteSamples> {
         let start = Instant::now();
-        let asked: Vec<Asked> = self
+        let asked: Vec<RolloutPrompt> = self
             .questions
             .iter()
-            .map(|question| Asked {
+            .map(|question| RolloutPrompt {
                 state: 0,
                 prompt: self.prompts.written(question, &[]),
                 // Not the answers that an adaptation of this seed would draw.
@@ -107,14 +107,14 @@ impl Baselines<'_> {
         let n_read = asked
             .iter()
             .map(|of| self.prompts.text_start.with(&of.prompt).len());
-        Ok(Drawn {
+        Ok(VoteSamples {
             groups,
             n_read: n_read.sum(),
             secs: start.elapsed().as_secs_f64(),
         })
     }
 
-    fn vote(&self, drawn: &Drawn, n: usize, name: &str) -> Outcome {
+    fn vote(&self, drawn: &VoteSamples, n: usize, name: &str) -> Outcome {
         let chosen = |group: &Vec<Rollout>| {
             let ballots = self.ballots(&group[..n]);
             majority(&ballots).map(|of| of.first)
@@ -123,7 +123,7 @@ impl Baselines<'_> {
     }
 
     /// The likeliest of the answers that are over, token by token.
-    fn likeliest(&self, drawn: &Drawn, n: usize) -> Outcome {
+    fn likeliest(&self, drawn: &VoteSamples, n: usize) -> Outcome {
         let chosen = |group: &Vec<Rollout>| {
             let ballots = self.ballots(&group[..n]);
             let valid = ballots
@@ -137,7 +137,7 @@ impl Baselines<'_> {
     }
 
     /// Whether any of the answers is right.
-    fn ceiling(&self, drawn: &Drawn, n: usize) -> Outcome {
+    fn ceiling(&self, drawn: &VoteSamples, n: usize) -> Outcome {
         let right = drawn.groups.iter().enumerate().map(|(idx, group)| {
             let mut texts = group[..n]
                 .iter()
@@ -159,7 +159,7 @@ impl Baselines<'_> {
 
     fn of_choice(
         &self,
-        drawn: &Drawn,
+        drawn: &VoteSamples,
         n: usize,
         name: &str,
         chosen: impl Fn(&Vec<Rollout>) -> Option<usize>,

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 /// The host of an address.
 pub(super) fn host_of(url: &str) -> Result<String> {
     let refuse = || {
-        let reason = format!("\"{url}\" is no address; write http://host:port/v1");
+        let reason = format!("\"{url}\" is not an address; write http://host:port/v1");
         Error::spec("guide.base_url", reason)
     };
     let rest = url

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
-use super::server::{Asking, Failed, Reply, Server};
+use super::server::{Failed, GuideRequest, Reply, Server};
 use super::{GuideText, Unusable, taken};
 use crate::adapt::prompts::{Prompts, fitting};
 use crate::adapt::question::Question;
@@ -31,10 +31,10 @@ const KEPT_CHARS: usize = 2000;
 
 /// What a server gave.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Asked {
+pub struct ServerTexts {
     /// Texts, also those that nothing could be taken of, which have no tokens.
     pub texts: Vec<GuideText>,
-    /// What people should know: questions without an answer, and why.
+    /// What the user should know: questions without an answer, and why.
     pub notes: Vec<String>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> HttpGuide<'a> {
         self.server.host()
     }
 
-    fn asking(&self, prompts: &Prompts<'_>, question: &Question, seed: u64) -> Asking {
+    fn request(&self, prompts: &Prompts<'_>, question: &Question, seed: u64) -> GuideRequest {
         let solved = fitting(self.solved, question, self.spec.examples);
         let bare = prompts.text(question, &[]);
         let whole = prompts.text(question, &solved);
@@ -86,7 +86,7 @@ impl<'a> HttpGuide<'a> {
             Some(examples) => (examples.to_owned(), own),
             None => (String::new(), bare),
         };
-        Asking {
+        GuideRequest {
             examples,
             question,
             stops: prompts
@@ -99,7 +99,7 @@ impl<'a> HttpGuide<'a> {
     }
 
     /// The hash of all that a server is asked for a question.
-    fn hash(&self, asking: &Asking) -> String {
+    fn hash(&self, request: &GuideRequest) -> String {
         let HttpSpec {
             base_url,
             model,
@@ -110,7 +110,7 @@ impl<'a> HttpGuide<'a> {
         } = self.spec;
         let asked = format!(
             "{base_url}\n{model}\n{api:?}\n{max_tokens}\n{temperature}\n{}\n{}",
-            asking.examples, asking.question
+            request.examples, request.question
         );
         sha256_hex(asked.as_bytes())
     }
@@ -120,16 +120,16 @@ impl<'a> HttpGuide<'a> {
     /// # Errors
     /// [`Error::Spec`] where it cannot be reached or refuses.
     pub fn probe(&self, prompts: &Prompts<'_>, question: &Question) -> Result<String> {
-        let asking = self.asking(prompts, question, 0);
+        let request = self.request(prompts, question, 0);
         let host = self.host();
         let refuse = |failed: &Failed| Error::spec("guide", failed.reason());
-        match self.server.ask(&asking, true) {
+        match self.server.ask(&request, true) {
             Ok(reply) if reply.has_logprobs => Ok(format!(
                 "{host} gives text and probabilities of its tokens; the text is used"
             )),
             Ok(_) => Ok(format!("{host} gives text")),
             // Some servers refuse to be asked for probabilities.
-            Err(Failed::ForGood(_)) => match self.server.ask(&asking, false) {
+            Err(Failed::ForGood(_)) => match self.server.ask(&request, false) {
                 Ok(_) => Ok(format!("{host} gives text")),
                 Err(failed @ Failed::ForNow(_)) => {
                     Ok(format!("{host} is slow: {}", failed.reason()))
@@ -155,21 +155,21 @@ impl<'a> HttpGuide<'a> {
         known: &[GuideText],
         keep: &mut dyn FnMut(&GuideText) -> Result<()>,
         alive: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<Asked> {
+    ) -> Result<ServerTexts> {
         let known: BTreeMap<(&str, &str), &GuideText> = known
             .iter()
             .map(|text| ((text.id.as_str(), text.prompt_hash.as_str()), text))
             .collect();
-        let mut asked = Asked::default();
+        let mut asked = ServerTexts::default();
         let mut ahead = Vec::new();
         for (idx, question) in questions.iter().enumerate() {
-            let asking = self.asking(prompts, question, 0);
-            let hash = self.hash(&asking);
+            let request = self.request(prompts, question, 0);
+            let hash = self.hash(&request);
             match known.get(&(question.id.as_str(), hash.as_str())) {
                 Some(text) => asked.texts.push((*text).clone()),
-                None => ahead.push(Ahead {
+                None => ahead.push(PendingQuestion {
                     idx,
-                    asking,
+                    request,
                     hash,
                     before: None,
                 }),
@@ -203,13 +203,13 @@ impl<'a> HttpGuide<'a> {
     /// Asks these; gives those of which nothing could be taken.
     fn round(
         &self,
-        ahead: Vec<Ahead>,
+        ahead: Vec<PendingQuestion>,
         is_first: bool,
         heard: &mut Heard<'_, '_>,
-    ) -> Result<Vec<Ahead>> {
+    ) -> Result<Vec<PendingQuestion>> {
         let n_ahead = ahead.len();
         let receiver = self.begin(&ahead);
-        let mut ahead: Vec<Option<Ahead>> = ahead.into_iter().map(Some).collect();
+        let mut ahead: Vec<Option<PendingQuestion>> = ahead.into_iter().map(Some).collect();
         let mut unusable = Vec::new();
         let (mut n_heard, mut n_failed) = (0, 0);
         while n_heard < n_ahead {
@@ -234,7 +234,7 @@ impl<'a> HttpGuide<'a> {
                         heard.asked.texts.push(text);
                     } else {
                         of.before = Some(reply);
-                        of.asking.seed += 1;
+                        of.request.seed += 1;
                         unusable.push(of);
                     }
                 }
@@ -266,7 +266,7 @@ impl<'a> HttpGuide<'a> {
 
     /// Writes down that nothing can be taken of a text, so that it is not asked for
     /// again.
-    fn take_unusable(&self, of: Ahead, heard: &mut Heard<'_, '_>) -> Result<()> {
+    fn take_unusable(&self, of: PendingQuestion, heard: &mut Heard<'_, '_>) -> Result<()> {
         let Some(reply) = &of.before else {
             return Ok(());
         };
@@ -305,9 +305,10 @@ impl<'a> HttpGuide<'a> {
 
     /// Begins to ask on threads of their own, which end by themselves: a request on
     /// its way cannot be called back, only be left alone.
-    fn begin(&self, ahead: &[Ahead]) -> Replies {
+    fn begin(&self, ahead: &[PendingQuestion]) -> Replies {
         let (sender, replies) = unbounded();
-        let ahead: Arc<Vec<Asking>> = Arc::new(ahead.iter().map(|of| of.asking.clone()).collect());
+        let ahead: Arc<Vec<GuideRequest>> =
+            Arc::new(ahead.iter().map(|of| of.request.clone()).collect());
         let next = Arc::new(AtomicUsize::new(0));
         let is_over = Arc::new(AtomicBool::new(false));
         for _ in 0..self.spec.parallel.min(ahead.len()) {
@@ -317,10 +318,10 @@ impl<'a> HttpGuide<'a> {
             std::thread::spawn(move || {
                 loop {
                     let place = next.fetch_add(1, Ordering::SeqCst);
-                    let Some(asking) = ahead.get(place) else {
+                    let Some(request) = ahead.get(place) else {
                         break;
                     };
-                    let reply = ask_again(&server, asking, retries, back_off, &is_over);
+                    let reply = ask_again(&server, request, retries, back_off, &is_over);
                     if is_over.load(Ordering::SeqCst) || sender.send((place, reply)).is_err() {
                         break;
                     }
@@ -332,10 +333,10 @@ impl<'a> HttpGuide<'a> {
 }
 
 /// A question that is to be asked.
-struct Ahead {
+struct PendingQuestion {
     /// Which question.
     idx: usize,
-    asking: Asking,
+    request: GuideRequest,
     hash: String,
     /// A reply that nothing could be taken of.
     before: Option<Reply>,
@@ -345,7 +346,7 @@ struct Ahead {
 struct Heard<'a, 'p> {
     prompts: &'a Prompts<'p>,
     questions: &'a [Question],
-    asked: Asked,
+    asked: ServerTexts,
     /// Why questions have no text, and how many.
     reasons: BTreeMap<String, usize>,
     keep: &'a mut dyn FnMut(&GuideText) -> Result<()>,
@@ -367,13 +368,13 @@ impl Drop for Replies {
 /// Asks until there is an answer, and longer and longer apart.
 fn ask_again(
     server: &Server,
-    asking: &Asking,
+    request: &GuideRequest,
     retries: usize,
     back_off: Duration,
     is_over: &AtomicBool,
 ) -> Result<Reply, Failed> {
     let mut wait = back_off;
-    let mut reply = server.ask(asking, false);
+    let mut reply = server.ask(request, false);
     for _ in 0..retries {
         match &reply {
             Ok(_) | Err(Failed::ForGood(_)) => break,
@@ -384,7 +385,7 @@ fn ask_again(
         }
         std::thread::sleep(wait);
         wait = (wait * 2).min(MAX_BACK_OFF);
-        reply = server.ask(asking, false);
+        reply = server.ask(request, false);
     }
     reply
 }

@@ -5,7 +5,7 @@ use crate::adapt::cost::Cost;
 use crate::adapt::engine::Engine;
 use crate::adapt::prompts::{Prompts, fitting};
 use crate::adapt::question::Question;
-use crate::adapt::rollout::{Asked, Writing, roll_out};
+use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::rows::Row;
 use crate::adapt::states::States;
 use crate::atomic::sha256_hex;
@@ -55,9 +55,9 @@ impl LocalGuide<'_> {
             text_start: self.text_start,
             ..*prompts
         };
-        let asked: Vec<Asked> = questions
+        let asked: Vec<RolloutPrompt> = questions
             .iter()
-            .map(|question| Asked {
+            .map(|question| RolloutPrompt {
                 state: 0,
                 prompt: own.written(question, &self.in_front(question)),
                 seed: 0,

@@ -21,7 +21,7 @@ const MAX_REPLY_BYTES: u64 = 4 << 20;
 
 /// A question as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asking {
+pub(super) struct GuideRequest {
     /// Solved questions, as they stand in front.
     pub examples: String,
     /// The question itself.
@@ -78,9 +78,8 @@ impl Server {
         let host = host_of(&spec.base_url)?;
         let is_here = is_loopback(&host);
         if !is_here && !spec.allow_remote {
-            let reason = format!(
-                "questions would leave this machine for {host}; set allow_remote: true if they may"
-            );
+            let reason =
+                format!("questions would be sent to {host}; set allow_remote: true to allow this");
             return Err(Error::spec("guide.base_url", reason));
         }
         let key = match &spec.key_env {
@@ -116,7 +115,7 @@ impl Server {
     }
 
     /// Asks once. With `probes` for one token and its probabilities.
-    pub fn ask(&self, asking: &Asking, probes: bool) -> Result<Reply, Failed> {
+    pub fn ask(&self, asking: &GuideRequest, probes: bool) -> Result<Reply, Failed> {
         let (route, body) = self.request(asking, probes);
         let url = format!("{}{route}", self.spec.base_url.trim_end_matches('/'));
         let mut request = self.agent.post(&url).content_type("application/json");
@@ -141,19 +140,19 @@ impl Server {
                 self.host()
             ))),
             429 | 500..=599 | 408 => Err(Failed::ForNow(format!(
-                "{} says status {status}: {}",
+                "{} answered with status {status}: {}",
                 self.host(),
                 line(&text)
             ))),
             _ => Err(Failed::ForGood(format!(
-                "{url} says status {status}: {}",
+                "{url} answered with status {status}: {}",
                 line(&text)
             ))),
         }
     }
 
     /// The route and the body.
-    fn request(&self, asking: &Asking, probes: bool) -> (&'static str, Value) {
+    fn request(&self, asking: &GuideRequest, probes: bool) -> (&'static str, Value) {
         let HttpSpec {
             model,
             temperature,
@@ -161,7 +160,7 @@ impl Server {
             ..
         } = &self.spec;
         let max_tokens = if probes { 1 } else { *max_tokens };
-        let Asking {
+        let GuideRequest {
             examples,
             question,
             stops,
@@ -333,7 +332,7 @@ mod tests {
             ..HttpSpec::default()
         };
         let refused = |spec: &HttpSpec| Server::new(spec).map(|_| ()).unwrap_err().to_string();
-        assert!(refused(&spec).contains("leave this machine for api.example.com"));
+        assert!(refused(&spec).contains("would be sent to api.example.com"));
         spec.allow_remote = true;
         assert_eq!(
             Server::new(&spec).map_err(|_| ()).unwrap().host(),

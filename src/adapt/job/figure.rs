@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Job;
 use crate::adapt::cost::Cost;
-use crate::adapt::folder::{ItemSeen, Part};
+use crate::adapt::folder::{AdaptedPart, ItemSeen};
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::question::Question;
 use crate::adapt::spec::{Mode, Objective};
@@ -14,7 +14,7 @@ impl Job<'_> {
     /// The figure of all parts together.
     pub(super) fn adapted(
         &self,
-        parts: &[Part],
+        parts: &[AdaptedPart],
         finding: Cost,
         scored: &[Question],
         exponent: f64,
@@ -77,7 +77,7 @@ impl Job<'_> {
     }
 
     /// Questions of a shared state that some step saw.
-    fn seen_questions(&self, parts: &[Part], questions: &[Question]) -> usize {
+    fn seen_questions(&self, parts: &[AdaptedPart], questions: &[Question]) -> usize {
         let n_steps: usize = parts.iter().map(|part| part.curve.len()).sum();
         let batch = self.spec.update.batch.min(questions.len());
         (n_steps * batch).min(questions.len())

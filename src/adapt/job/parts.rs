@@ -6,12 +6,12 @@ use std::fs;
 use std::time::Instant;
 
 use super::{Job, News, SAVE_SECS, STATE_FILE, Tell};
-use crate::adapt::adaptation::{Adaptation, Next, Reached, Taken};
+use crate::adapt::adaptation::{Adaptation, AdaptationStep, Next, Reached};
 use crate::adapt::answering::Answering;
 use crate::adapt::checkpoint::{self, Midway};
 use crate::adapt::engine::Engine;
 use crate::adapt::exam::Marks;
-use crate::adapt::folder::{CurveLine, Folder, ItemSeen, Part, ScoreSeen, fingerprint};
+use crate::adapt::folder::{AdaptedPart, CurveLine, Folder, ItemSeen, ScoreSeen, fingerprint};
 use crate::adapt::objective::Method;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::question::Question;
@@ -24,7 +24,7 @@ use crate::tuning::states::lift_bundle::write_bundle;
 use crate::tuning::states::state_file::{LIFTED_FILE, LORA_FILE, write_safetensors};
 
 /// Questions that are adapted together.
-struct Ahead<'q> {
+struct PendingPart<'q> {
     first: usize,
     questions: &'q [Question],
 }
@@ -62,7 +62,7 @@ impl Job<'_> {
                 parts.push(part.clone());
                 continue;
             }
-            let ahead = Ahead { first, questions };
+            let ahead = PendingPart { first, questions };
             let (part, states) = self.part(folder, method(), &ahead, of_base, start, tell)?;
             self.keep_states(folder, &ahead, &states)?;
             folder.add_part(&part)?;
@@ -82,11 +82,11 @@ impl Job<'_> {
         &self,
         folder: &Folder,
         method: Method<'_>,
-        ahead: &Ahead<'_>,
+        ahead: &PendingPart<'_>,
         of_base: &Marks,
         start: Instant,
         tell: Tell<'_>,
-    ) -> Result<(Part, States)> {
+    ) -> Result<(AdaptedPart, States)> {
         let Engine { model, device, .. } = self.engine;
         let n_states = match self.spec.mode {
             Mode::Item => ahead.questions.len(),
@@ -122,8 +122,8 @@ impl Job<'_> {
         let mut saved = Instant::now();
         let tell = RefCell::new(tell);
         let ended = {
-            let mut each = |taken: Taken<'_>| {
-                let Taken {
+            let mut each = |taken: AdaptationStep<'_>| {
+                let AdaptationStep {
                     states,
                     reached,
                     seen,
@@ -177,7 +177,7 @@ impl Job<'_> {
         }
         let marks = self.mark_part(ahead, &states, &mut **tell.borrow_mut())?;
         let items = self.items(ahead, &states, &marks, of_base, &answers);
-        let part = Part {
+        let part = AdaptedPart {
             first: ahead.first,
             adapting: reached.cost(),
             answering: marks.cost,
@@ -192,7 +192,7 @@ impl Job<'_> {
 
     /// Lets the states of a part answer: their own questions, or one state all of
     /// them.
-    fn mark_part(&self, ahead: &Ahead<'_>, states: &States, tell: Tell<'_>) -> Result<Marks> {
+    fn mark_part(&self, ahead: &PendingPart<'_>, states: &States, tell: Tell<'_>) -> Result<Marks> {
         if self.spec.mode != Mode::Item {
             return self.mark_one(states, tell);
         }
@@ -211,7 +211,7 @@ impl Job<'_> {
 
     fn score_of(
         &self,
-        ahead: &Ahead<'_>,
+        ahead: &PendingPart<'_>,
         states: &States,
         reached: &Reached,
         tell: Tell<'_>,
@@ -228,7 +228,7 @@ impl Job<'_> {
     /// What came of each scored question.
     fn items(
         &self,
-        ahead: &Ahead<'_>,
+        ahead: &PendingPart<'_>,
         states: &States,
         marks: &Marks,
         of_base: &Marks,
@@ -273,7 +273,7 @@ impl Job<'_> {
     }
 
     /// Writes down the state of a set, or those that are to be looked at.
-    fn keep_states(&self, folder: &Folder, ahead: &Ahead<'_>, states: &States) -> Result<()> {
+    fn keep_states(&self, folder: &Folder, ahead: &PendingPart<'_>, states: &States) -> Result<()> {
         if self.spec.mode != Mode::Item {
             let tuned = Tuned {
                 state: states.state(0)?,

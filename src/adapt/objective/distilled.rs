@@ -1,14 +1,14 @@
 //! What the base knows behind solved questions, learned without them.
 
 use super::options::{all_rows, distributions, option_rows};
-use super::{Method, Seen, StepGradient, Target, counts, mean, seed_of};
+use super::{Method, QuestionReadings, StepGradient, Target, counts, mean, seed_of};
 use crate::adapt::cost::Cost;
 use crate::adapt::distributions::{Teacher, TokenLoss};
 use crate::adapt::engine::Scores;
 use crate::adapt::option_losses::cross_entropy;
 use crate::adapt::prompts::fitting;
 use crate::adapt::question::Question;
-use crate::adapt::rollout::{Asked, Writing, roll_out};
+use crate::adapt::rollout::{RolloutPrompt, Writing, roll_out};
 use crate::adapt::rows::{Row, n_tokens};
 use crate::adapt::states::States;
 use crate::data::Item;
@@ -84,9 +84,9 @@ impl Method<'_> {
             };
             targets.iter().map(prompt).collect()
         };
-        let asked: Vec<Asked> = prompts(0)
+        let asked: Vec<RolloutPrompt> = prompts(0)
             .into_iter()
-            .map(|prompt| Asked {
+            .map(|prompt| RolloutPrompt {
                 state: 0,
                 prompt,
                 seed: 0,
@@ -138,12 +138,15 @@ impl Method<'_> {
         };
         let loss = TokenLoss::Soft(&teacher, None);
         let (losses, gradient) = self.of_distributions(states, targets, &rows, 1.0, &loss)?;
-        let seen = losses.into_iter().enumerate().map(|(idx, loss)| Seen {
-            has_gradient: loss.is_some(),
-            loss,
-            cost: cost(idx),
-            ..Seen::default()
-        });
+        let seen = losses
+            .into_iter()
+            .enumerate()
+            .map(|(idx, loss)| QuestionReadings {
+                has_gradient: loss.is_some(),
+                loss,
+                cost: cost(idx),
+                ..QuestionReadings::default()
+            });
         let seen = seen.collect();
         Ok(StepGradient { gradient, seen })
     }

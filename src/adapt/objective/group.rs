@@ -1,10 +1,10 @@
 //! Groups of answers that the model writes itself.
 
-use super::{Method, Seen, Target, mean};
+use super::{Method, QuestionReadings, Target, mean};
 use crate::adapt::cost::Cost;
 use crate::adapt::distributions::Teacher;
 use crate::adapt::question::Question;
-use crate::adapt::rollout::{Asked, Rollout, Writing, roll_out};
+use crate::adapt::rollout::{Rollout, RolloutPrompt, Writing, roll_out};
 use crate::adapt::rows::Row;
 use crate::adapt::states::States;
 use crate::adapt::votes::{Ballot, majority, n_different};
@@ -25,9 +25,9 @@ impl Method<'_> {
         step: usize,
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<Vec<Group>> {
-        let asked: Vec<Asked> = targets
+        let asked: Vec<RolloutPrompt> = targets
             .iter()
-            .map(|target| Asked {
+            .map(|target| RolloutPrompt {
                 state: target.state,
                 prompt: self.prompts.written(target.question, &[]),
                 seed: self.seed_of(target.question, step),
@@ -61,7 +61,7 @@ impl Method<'_> {
     }
 
     /// What can be seen of a group without any objective.
-    pub(super) fn seen(&self, group: &Group) -> Seen {
+    pub(super) fn seen(&self, group: &Group) -> QuestionReadings {
         let n = group.ballots.len() as f64;
         let n_valid = group
             .ballots
@@ -72,7 +72,7 @@ impl Method<'_> {
         let rollouts = group.rollouts.iter();
         let n_read = self.prompts.text_start.with(&group.prompt).len();
         let n_written: usize = rollouts.clone().map(|of| of.tokens.len()).sum();
-        Seen {
+        QuestionReadings {
             cost: Cost::forward(n_read + n_written),
             majority: Some(of_most as f64 / n),
             n_different: Some(n_different(&group.ballots) as f64),
@@ -81,7 +81,7 @@ impl Method<'_> {
             answers: rollouts
                 .map(|of| self.prompts.answer_text(&of.tokens))
                 .collect(),
-            ..Seen::default()
+            ..QuestionReadings::default()
         }
     }
 

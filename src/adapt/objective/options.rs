@@ -1,6 +1,6 @@
 //! Objectives of the distribution over options.
 
-use super::{Method, Seen, StepGradient, Target};
+use super::{Method, QuestionReadings, StepGradient, Target};
 use crate::adapt::cost::Cost;
 use crate::adapt::engine::Scores;
 use crate::adapt::option_losses::{
@@ -145,7 +145,7 @@ impl Method<'_> {
         loss: LossOf<'_>,
     ) -> Result<StepGradient> {
         let rows = all_rows(of);
-        let mut seen = vec![Seen::default(); targets.len()];
+        let mut seen = vec![QuestionReadings::default(); targets.len()];
         let mut weigh = |scores: &Scores| {
             let all = distributions(of, &scores.log_p);
             let mut gradients: Vec<Vec<f64>> = all.iter().map(|p| vec![0.0; p.len()]).collect();
@@ -159,12 +159,12 @@ impl Method<'_> {
                 let p: Vec<Vec<f64>> = own.iter().map(|idx| all[*idx].clone()).collect();
                 let found = loss(&p, &own);
                 for (idx, gradient) in own.iter().zip(found.gradient) {
-                    seen[*idx] = Seen {
+                    seen[*idx] = QuestionReadings {
                         loss: Some(found.loss),
                         entropy: Some(entropy(&all[*idx])),
                         has_gradient: true,
                         cost: Cost::trained(n_tokens(&of[*idx].rows)),
-                        ..Seen::default()
+                        ..QuestionReadings::default()
                     };
                     gradients[*idx] = gradient;
                 }

@@ -1,7 +1,7 @@
 //! How much likelier a guide finds the tokens that the model drew.
 
 use super::group::{Group, no_local_guide};
-use super::{Method, Seen, Target};
+use super::{Method, QuestionReadings, Target};
 use crate::adapt::cost::Cost;
 use crate::adapt::distributions::TokenLoss;
 use crate::adapt::states::States;
@@ -25,7 +25,7 @@ impl Method<'_> {
         targets: &[Target<'_>],
         groups: &[Group],
         discount: f64,
-        seen: &mut [Seen],
+        seen: &mut [QuestionReadings],
     ) -> Result<Vec<Ratios>> {
         let teacher = self.teacher(self.answered(targets, groups))?;
         let Some(guide_rows) = teacher.draws.first() else {

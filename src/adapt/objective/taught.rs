@@ -1,6 +1,6 @@
 //! Objectives of a guide's text.
 
-use super::{Method, Seen, StepGradient, Target, counts, mean};
+use super::{Method, QuestionReadings, StepGradient, Target, counts, mean};
 use crate::adapt::cost::Cost;
 use crate::adapt::distributions::TokenLoss;
 use crate::adapt::engine::Scores;
@@ -67,20 +67,20 @@ impl Method<'_> {
         };
         // Samples are drawn in a pass of their own.
         let n_before = usize::from(estimator != Estimator::Exact);
-        let mut seen = vec![Seen::default(); targets.len()];
+        let mut seen = vec![QuestionReadings::default(); targets.len()];
         let mut first = 0;
         for (row, idx) in rows.iter().zip(of) {
             let own = first..first + row.scored.len();
             first = own.end;
             let log_p = || scores.log_p[own.clone()].iter().map(|x| f64::from(*x));
-            seen[idx] = Seen {
+            seen[idx] = QuestionReadings {
                 loss: mean(log_p().map(|log_p| -log_p)),
                 reward: mean(log_p().map(f64::exp)),
                 agreement: mean(likeliest(&scores.is_likeliest[own.clone()])),
                 entropy: mean(scores.entropy[own].iter().map(|x| f64::from(*x))),
                 has_gradient: true,
                 cost: Cost::trained(row.tokens.len()) + Cost::forward(n_before * row.tokens.len()),
-                ..Seen::default()
+                ..QuestionReadings::default()
             };
         }
         Ok(StepGradient { gradient, seen })
@@ -124,7 +124,7 @@ impl Method<'_> {
         top: Option<usize>,
     ) -> Result<StepGradient> {
         let (rows, of) = self.guided_rows(targets);
-        let mut seen = vec![Seen::default(); targets.len()];
+        let mut seen = vec![QuestionReadings::default(); targets.len()];
         if rows.is_empty() {
             return Ok(StepGradient {
                 gradient: None,
@@ -144,11 +144,11 @@ impl Method<'_> {
             .zip(losses)
             .zip(rows.iter().zip(&teacher.draws[0]))
         {
-            seen[idx] = Seen {
+            seen[idx] = QuestionReadings {
                 loss,
                 has_gradient: true,
                 cost: Cost::trained(row.tokens.len()) + Cost::guide(own.tokens.len()),
-                ..Seen::default()
+                ..QuestionReadings::default()
             };
         }
         Ok(StepGradient { gradient, seen })

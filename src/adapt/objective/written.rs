@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::group::Group;
 use super::ratios::{Ratios, plus};
-use super::{Method, Seen, StepGradient, Target, counts, mean};
+use super::{Method, QuestionReadings, StepGradient, Target, counts, mean};
 use crate::adapt::advantage::{of_answers, of_tokens, shared_prefix};
 use crate::adapt::cost::Cost;
 use crate::adapt::distributions::TokenLoss;
@@ -28,7 +28,7 @@ impl Method<'_> {
         progress: &mut dyn FnMut() -> Result<()>,
     ) -> Result<StepGradient> {
         let groups = self.groups(states, targets, step, progress)?;
-        let mut seen: Vec<Seen> = groups.iter().map(|group| self.seen(group)).collect();
+        let mut seen: Vec<QuestionReadings> = groups.iter().map(|group| self.seen(group)).collect();
         match self.objective {
             Objective::Entropy => {
                 let (rows, of) = self.rows_of_all(targets, &groups);
@@ -62,7 +62,7 @@ impl Method<'_> {
         states: &States,
         targets: &[Target<'_>],
         groups: &[Group],
-        seen: &mut [Seen],
+        seen: &mut [QuestionReadings],
     ) -> Result<Vec<Worth>> {
         let ratios = match self.objective {
             Objective::ReverseKl { discount } => {
@@ -77,7 +77,7 @@ impl Method<'_> {
                 self.guide
                     .and_then(|guide| guide.text(targets[idx].question))
             };
-            let of_group = |rewards: Vec<f64>, seen: &mut Seen| {
+            let of_group = |rewards: Vec<f64>, seen: &mut QuestionReadings| {
                 seen.reward = mean(rewards.iter().copied());
                 let worth = of_answers(&rewards);
                 let tells = worth.iter().any(|worth| *worth != 0.0);
@@ -159,7 +159,7 @@ impl Method<'_> {
         targets: &[Target<'_>],
         groups: &[Group],
         worths: &[Worth],
-        mut seen: Vec<Seen>,
+        mut seen: Vec<QuestionReadings>,
     ) -> Result<StepGradient> {
         let (mut rows, mut worth_of_rows) = (Vec::new(), Vec::new());
         for (idx, (group, worth)) in groups.iter().zip(worths).enumerate() {
@@ -209,7 +209,7 @@ impl Method<'_> {
         rows: &[Row],
         of: &[usize],
         loss: &TokenLoss<'_>,
-        seen: &mut [Seen],
+        seen: &mut [QuestionReadings],
     ) -> Result<Option<Tensor<4>>> {
         let temperature = self.temperature;
         let (losses, gradient) = self.of_distributions(states, targets, rows, temperature, loss)?;

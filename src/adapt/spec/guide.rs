@@ -127,10 +127,9 @@ impl GuideSpec {
             return refuse("guide", reason);
         }
         match self {
-            Self::Simulated { right } if !(0.0..=1.0).contains(right) => refuse(
-                "guide.right",
-                format!("is a share from 0 to 1, not {right}"),
-            ),
+            Self::Simulated { right } if !(0.0..=1.0).contains(right) => {
+                refuse("guide.right", format!("must be from 0 to 1, is {right}"))
+            }
             Self::Http(http) => {
                 if http.parallel == 0 || http.max_tokens == 0 {
                     let reason = "parallel and max_tokens must be at least 1";

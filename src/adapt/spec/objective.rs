@@ -235,13 +235,13 @@ impl Objective {
         if self.is_of_options() && writes {
             let name = self.name();
             return refuse(format!(
-                "{name} chooses among options, which {benchmark} has not"
+                "{name} chooses among options, but {benchmark} has none"
             ));
         }
         if self.is_on_policy() && !writes {
             let name = self.name();
             return refuse(format!(
-                "{name} is of written answers; {benchmark} has options"
+                "{name} needs written answers, but {benchmark} has options"
             ));
         }
         match *self {
@@ -260,20 +260,22 @@ impl Objective {
             Self::SingleStep {
                 exponent: Exponent::Is(x),
                 ..
-            } if !(0.0..=1.0).contains(&x) => refuse(format!("an exponent is 0 to 1, not {x}")),
+            } if !(0.0..=1.0).contains(&x) => {
+                refuse(format!("the exponent must be from 0 to 1, is {x}"))
+            }
             Self::SingleStep {
                 exponent,
                 estimator: Estimator::Sampled { samples },
             } => match (exponent, samples) {
                 (Exponent::Is(1.0), 2..) => Ok(()),
-                (Exponent::Is(1.0), _) => refuse("samples are compared; at least 2".into()),
-                _ => refuse("Sampled is of the exponent Is(1.0) only".into()),
+                (Exponent::Is(1.0), _) => refuse("the number of samples must be at least 2".into()),
+                _ => refuse("Sampled needs the exponent Is(1.0)".into()),
             },
-            Self::Soft { top: Some(0) } => refuse("Soft needs at least the likeliest token".into()),
+            Self::Soft { top: Some(0) } => refuse("Soft needs at least 1 token".into()),
             Self::ReverseKl { discount } | Self::Agreement { discount }
                 if !(0.0..=1.0).contains(&discount) =>
             {
-                refuse(format!("a discount is 0 to 1, not {discount}"))
+                refuse(format!("the discount must be from 0 to 1, is {discount}"))
             }
             Self::OptionEntropy
             | Self::Information

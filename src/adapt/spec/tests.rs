@@ -38,11 +38,11 @@ fn what_cannot_be_run_names_its_field() {
     check(&["mode=Item"], "Information compares questions");
     check(
         &["task.benchmark=gsm8k"],
-        "chooses among options, which gsm8k has not",
+        "chooses among options, but gsm8k has none",
     );
     check(
         &["objective=Majority"],
-        "is of written answers; mmlu has options",
+        "needs written answers, but mmlu has options",
     );
     check(
         &["task.benchmark=arc", "objective=Views(orders: 4)"],
@@ -51,31 +51,34 @@ fn what_cannot_be_run_names_its_field() {
     check(&["objective=Views(orders: 5)"], "needs 2 to 4 orders");
     check(
         &["mode=Pool", "task.pool=test"],
-        "task.pool: is what is scored",
+        "task.pool: is the split that is scored",
     );
     check(
         &["objective=Answer", "task.benchmark=gsm8k"],
-        "guide: the objective needs one",
+        "guide: is None, but the objective needs a guide",
     );
     check(
         &["guide=Some(Recorded(path: \"x\"))"],
-        "guide: the objective uses none",
+        "guide: is not used by the objective",
     );
     let soft = ["objective=Soft(top: None)", "guide=Some(Http(()))"];
     check(&soft, "needs probabilities in the model's own tokens");
     let far = "objective=SingleStep(exponent: Is(1.5), estimator: Exact)";
-    check(&[far, "guide=Some(Local())"], "an exponent is 0 to 1");
+    check(
+        &[far, "guide=Some(Local())"],
+        "the exponent must be from 0 to 1",
+    );
     let sampled = "objective=SingleStep(exponent: Is(0.5), estimator: Sampled(samples: 4))";
     check(
         &[sampled, "guide=Some(Local())"],
-        "Sampled is of the exponent",
+        "Sampled needs the exponent",
     );
     let group = [
         "objective=Majority",
         "task.benchmark=gsm8k",
         "update.group=1",
     ];
-    check(&group, "update.group: answers are compared");
+    check(&group, "update.group: must be at least 2");
 }
 
 #[test]

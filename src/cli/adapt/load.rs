@@ -68,7 +68,7 @@ pub(super) fn load_model(
             let is_other = |of: &String| *of != fingerprint;
             if metadata.base_fingerprint.as_ref().is_some_and(is_other) {
                 eprintln!(
-                    "gosling: {}: base model: the state was tuned for other weights than {file}; it may do harm",
+                    "gosling: {}: base model: the state was tuned for other weights than {file}; results may be worse",
                     shown(&path)
                 );
             }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::tell::Teller;
+use super::tell::AdaptProgress;
 use crate::adapt::folder::Folder;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::spec::AdaptSpec;
@@ -35,8 +35,8 @@ pub(super) fn over(
     base: &AdaptSpec,
     axes: &[String],
     out: &Path,
-    teller: &mut Teller,
-    one: &mut dyn FnMut(&AdaptSpec, &Folder, &mut Teller) -> Result<()>,
+    teller: &mut AdaptProgress,
+    one: &mut dyn FnMut(&AdaptSpec, &Folder, &mut AdaptProgress) -> Result<()>,
 ) -> Result<Table> {
     let axes: Vec<Axis> = axes.iter().map(|text| axis(text)).collect::<Result<_>>()?;
     let all = combinations(base, &axes)?;
@@ -73,7 +73,7 @@ fn axis(text: &str) -> Result<Axis> {
     let Some((path, values)) = text.split_once('=') else {
         return Err(Error::spec(
             "--over",
-            format!("`{text}` is no field with values; write path=a,b"),
+            format!("`{text}` is not a field with values; write path=a,b"),
         ));
     };
     let (mut depth, mut is_quoted) = (0, false);
@@ -95,7 +95,7 @@ fn axis(text: &str) -> Result<Axis> {
 fn combinations(base: &AdaptSpec, axes: &[Axis]) -> Result<Vec<Combination>> {
     let n: usize = axes.iter().map(|axis| axis.values.len()).product();
     if n > MAX_COMBINATIONS {
-        let reason = format!("has {n} combinations; {MAX_COMBINATIONS} at most");
+        let reason = format!("makes {n} combinations; at most {MAX_COMBINATIONS} are allowed");
         return Err(Error::spec("--over", reason));
     }
     let mut all = vec![Combination {

@@ -45,7 +45,7 @@ pub(super) fn table(spec: &AdaptSpec, summary: &Summary) -> Table {
         table.notes.push(verdict.sentence.clone());
     }
     if let Some(GuideSpec::Simulated { .. }) = spec.guide {
-        let note = "the guide is simulated from the labels; this is no evidence of anything";
+        let note = "the guide is simulated from the labels, so these results are not evidence";
         table.notes.push(note.into());
     }
     table

@@ -1,4 +1,4 @@
-//! An adaptation on its way, for people, on the error stream.
+//! An adaptation on its way, for the user, on the error stream.
 
 use std::io::{IsTerminal as _, stderr};
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ const PLAIN: Duration = Duration::from_secs(5);
 /// How often the live line is drawn.
 const LIVE: Duration = Duration::from_millis(100);
 
-/// Tells people, and hears their interrupt.
-pub(super) struct Teller {
+/// Tells the user, and hears an interrupt.
+pub(super) struct AdaptProgress {
     is_one_of_many: bool,
     is_quiet: bool,
     is_live: bool,
@@ -26,7 +26,7 @@ pub(super) struct Teller {
     input: Option<Receiver<()>>,
 }
 
-impl Teller {
+impl AdaptProgress {
     pub fn new(is_quiet: bool, is_one_of_many: bool, interrupts: Receiver<()>) -> Self {
         Self {
             is_one_of_many,
@@ -83,7 +83,7 @@ impl Teller {
         }
         match news {
             News::Alive => {}
-            News::Doing(what) => self.say(what),
+            News::Phase(what) => self.say(what),
             News::Figure(outcome) => {
                 let line = format!(
                     "{}: {}, {:.0} tokens a question",

@@ -9,7 +9,7 @@ use super::report::{Spread, report};
 use super::target::{ModelArguments, TargetArguments, check_counts};
 use crate::data::Example;
 use crate::error::Result;
-use crate::kernels::measure::{self, Measured};
+use crate::kernels::measure::{self, KernelProfile};
 use crate::model::ModelConfig;
 use crate::report::{Cell, Table};
 use crate::tuning::plan::memory::{AdapterShape, BranchShape, MemoryEstimate, StepShape};
@@ -37,16 +37,16 @@ pub(super) struct StepArguments {
     /// Steps that are timed, after three that are not.
     #[arg(long, default_value_t = 12)]
     steps: usize,
-    /// Count the last fifth of the tokens only, as where answers are trained.
+    /// Count only the last fifth of the tokens, as when answers are trained.
     #[arg(long)]
     answers: bool,
-    /// Compute activations again on the way back.
+    /// Compute activations again in the backward pass.
     #[arg(long)]
     recompute: bool,
-    /// Read the texts in windows of so many tokens, a multiple of 16.
+    /// Read the texts in windows of this many tokens, a multiple of 16.
     #[arg(long, value_name = "TOKENS")]
     window: Option<usize>,
-    /// Add the branch of a lifted state with so many support vectors.
+    /// Add the branch of a lifted state with this many support vectors.
     #[arg(long, value_name = "M")]
     lifted: Option<usize>,
     /// How the lifted state changes from token to token.
@@ -146,7 +146,7 @@ pub(super) fn run(arguments: &StepArguments) -> Result<()> {
 }
 
 /// Milliseconds a step of the kernels of `measured` that are chosen.
-fn ms_a_step(measured: &Measured, is_chosen: impl Fn(&str) -> bool) -> f64 {
+fn ms_a_step(measured: &KernelProfile, is_chosen: impl Fn(&str) -> bool) -> f64 {
     let chosen = measured.kernels.iter().filter(|(name, _)| is_chosen(name));
     let secs: f64 = chosen.map(|(_, kernel)| kernel.time.as_secs_f64()).sum();
     1e3 * secs / MEASURED as f64
@@ -164,7 +164,7 @@ fn kind(kernel: &str) -> &'static str {
 }
 
 /// Where the `wall` milliseconds of a step go, by kind of kernel.
-fn kinds_table(wall: f64, measured: &Measured) -> Table {
+fn kinds_table(wall: f64, measured: &KernelProfile) -> Table {
     let mut table = Table::new("By kind", ["kind", "ms a step", "share of a step, %"]);
     let mut kinds: Vec<&str> = measured.kernels.keys().map(|name| kind(name)).collect();
     kinds.sort_unstable();
@@ -186,7 +186,7 @@ fn kinds_table(wall: f64, measured: &Measured) -> Table {
 }
 
 /// Where the time of a step goes, by kernel.
-fn kernels_table(measured: &Measured) -> Table {
+fn kernels_table(measured: &KernelProfile) -> Table {
     let columns = ["kernel", "launches", "ms a step", "share of kernels, %"];
     let mut table = Table::new("By kernel", columns);
     let all = ms_a_step(measured, |_| true);
@@ -209,7 +209,7 @@ impl StepArguments {
         &self,
         ms: Spread,
         losses: &[f64],
-        measured: &Measured,
+        measured: &KernelProfile,
         config: &ModelConfig,
     ) -> Table {
         let estimate = MemoryEstimate::new(

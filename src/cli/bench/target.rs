@@ -9,6 +9,7 @@ use crate::cli::output::is_lost;
 use crate::cli::progress::show_read;
 use crate::error::{Error, Result};
 use crate::kernels::device::{DeviceChoice, OpenDevice, open};
+use crate::kernels::matrix;
 use crate::model::checkpoint::Checkpoint;
 use crate::model::random::{SHAPE_0_1B, SHAPE_0_4B, random_checkpoint};
 use crate::model::{ModelConfig, Precision, Rwkv7, mini};
@@ -52,7 +53,7 @@ pub(super) struct ModelArguments {
 
 /// Storage of the frozen matrices.
 #[derive(Clone, Copy, ValueEnum)]
-enum Storage {
+pub(super) enum Storage {
     /// 32-bit floats.
     F32,
     /// 16-bit floats with 8 bits of precision.
@@ -63,6 +64,19 @@ enum Storage {
     Int8,
     /// 4 bits and a scale for every 32 numbers.
     Nf4,
+}
+
+impl Storage {
+    /// As matrices of a layer have it.
+    pub fn of_matrices(self) -> matrix::Storage {
+        match self {
+            Self::F32 => matrix::Storage::F32,
+            Self::Bf16 => matrix::Storage::BF16,
+            Self::F16 => matrix::Storage::F16,
+            Self::Int8 => matrix::Storage::Int8,
+            Self::Nf4 => matrix::Storage::NF4,
+        }
+    }
 }
 
 /// A size of model.

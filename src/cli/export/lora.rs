@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::cli::model_arguments::{file_name, run_spec};
+use crate::cli::model_choice::{file_name, run_spec};
 use crate::error::{Error, Result};
 use crate::format::shown;
 use crate::model::checkpoint::{Checkpoint, TensorDType, is_same_content};
@@ -130,7 +130,7 @@ fn merge(
         (None, Some(CheckpointSource::File(path))) => Checkpoint::open(path)?,
         (None, Some(CheckpointSource::Mini)) => mini::checkpoint()?,
         (None, None) => {
-            let reason = "is not said by the file; name the model with --model";
+            let reason = "is not stated in the file; name the model with --model";
             return Err(Error::input(file, "base model", reason));
         }
     };

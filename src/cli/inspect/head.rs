@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::pictures::Pictures;
-use crate::cli::model_arguments::ModelChoice;
+use crate::cli::model_choice::ModelChoice;
 use crate::cli::table::table;
 use crate::cli::tune::print;
 use crate::error::{Error, Result};

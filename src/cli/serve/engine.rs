@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender};
 
 use super::openai::End;
-use crate::cli::model_arguments::BareModel;
+use crate::cli::model_choice::BareModel;
 use crate::data::PromptFormat;
 use crate::error::{Error, Result};
 use crate::model::TextStart;
@@ -37,12 +37,12 @@ pub(super) struct Job {
     pub stops: Vec<String>,
     pub max_tokens: usize,
     pub max_secs: u64,
-    pub parts: Sender<Part>,
+    pub parts: Sender<AnswerPart>,
 }
 
 /// What comes of it.
 #[derive(Debug)]
-pub(super) enum Part {
+pub(super) enum AnswerPart {
     Text(String),
     Ended(End),
     Failed(String),
@@ -59,7 +59,7 @@ pub(super) fn answer_jobs(model: &BareModel, choices: &[Choice], jobs: &Receiver
             // Nobody reads on.
             Err(Error::Stopped) => {}
             Err(error) => {
-                let _ = job.parts.try_send(Part::Failed(error.to_string()));
+                let _ = job.parts.try_send(AnswerPart::Failed(error.to_string()));
             }
         }
     }
@@ -108,7 +108,7 @@ fn answer(model: &BareModel, choice: &Choice, job: &Job) -> Result<()> {
         n_prompt,
         n_written,
     };
-    deliver(job, Part::Ended(end))
+    deliver(job, AnswerPart::Ended(end))
 }
 
 fn send(job: &Job, text: String) -> Result<()> {
@@ -116,15 +116,15 @@ fn send(job: &Job, text: String) -> Result<()> {
         // A client that has gone is noticed between any two tokens.
         true => match job.parts.is_full() {
             true => Ok(()),
-            false => deliver(job, Part::Text(text)),
+            false => deliver(job, AnswerPart::Text(text)),
         },
-        false => deliver(job, Part::Text(text)),
+        false => deliver(job, AnswerPart::Text(text)),
     }
 }
 
 /// # Errors
 /// [`Error::Stopped`] where nobody takes it.
-fn deliver(job: &Job, part: Part) -> Result<()> {
+fn deliver(job: &Job, part: AnswerPart) -> Result<()> {
     match job.parts.send_timeout(part, MAX_STALL) {
         Ok(()) => Ok(()),
         Err(SendTimeoutError::Timeout(_) | SendTimeoutError::Disconnected(_)) => {

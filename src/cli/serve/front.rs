@@ -8,9 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::engine::{Job, MAX_STALL, Part};
+use super::engine::{AnswerPart, Job, MAX_STALL};
 use super::http::{Refusal, Request, begin_events, read_request, respond, send_event};
-use super::openai::{self, Answer, Asked, Prompt};
+use super::openai::{self, Answer, CompletionRequest, Prompt};
 use crate::data::PromptFormat;
 
 /// Connections that are open at once.
@@ -85,7 +85,7 @@ impl Front {
                 ("POST", "/v1/chat/completions") => self.complete(&request, true, stream, origin),
                 ("POST", "/v1/completions") => self.complete(&request, false, stream, origin),
                 (_, "/v1/models" | "/v1/chat/completions" | "/v1/completions") => {
-                    Err(Refusal::new(405, "this route takes another method"))
+                    Err(Refusal::new(405, "this route needs another method"))
                 }
                 _ => Err(Refusal::new(
                     404,
@@ -109,11 +109,13 @@ impl Front {
         if let Some(origin) = &request.origin
             && !self.origins.contains(origin)
         {
-            let reason = format!("web pages of {origin} may not ask; start with --allow-origin");
+            let reason = format!(
+                "web pages of {origin} are not allowed; start the server with --allow-origin"
+            );
             return Err(Refusal::new(403, reason));
         }
         if self.is_loopback && !request.host.as_deref().is_none_or(is_loopback_host) {
-            return Err(Refusal::new(403, "ask for localhost or 127.0.0.1"));
+            return Err(Refusal::new(403, "use the host localhost or 127.0.0.1"));
         }
         let Some(token) = self.token.as_ref().filter(|_| request.method != "OPTIONS") else {
             return Ok(());
@@ -122,7 +124,7 @@ impl Front {
         let sent = sent.strip_prefix("Bearer ").unwrap_or_default();
         match is_equal(sent.as_bytes(), token.as_bytes()) {
             true => Ok(()),
-            false => Err(Refusal::new(401, "another bearer token is needed")),
+            false => Err(Refusal::new(401, "a valid bearer token is needed")),
         }
     }
 
@@ -135,8 +137,8 @@ impl Front {
         origin: Option<&str>,
     ) -> Result<Option<(u16, String)>, Refusal> {
         let number = self.n_answered.fetch_add(1, Ordering::SeqCst) as u64;
-        let asked = Asked::parse(&request.body, is_chat, now() ^ (number << 32))?;
-        let choice = match &asked.model {
+        let completion = CompletionRequest::parse(&request.body, is_chat, now() ^ (number << 32))?;
+        let choice = match &completion.model {
             None => 0,
             Some(name) => {
                 let found = self.names.iter().position(|known| known == name);
@@ -149,16 +151,16 @@ impl Front {
                 })?
             }
         };
-        let (prompt, stops) = asked.text(&self.formats[choice])?;
+        let (prompt, stops) = completion.text(&self.formats[choice])?;
         let (send, parts) = bounded(MAX_PARTS);
         let job = Job {
             choice,
             prompt,
-            is_chat: matches!(asked.prompt, Prompt::Chat(_)),
-            sampling: asked.sampling,
-            limits: asked.limits,
+            is_chat: matches!(completion.prompt, Prompt::Chat(_)),
+            sampling: completion.sampling,
+            limits: completion.limits,
             stops,
-            max_tokens: asked
+            max_tokens: completion
                 .max_tokens
                 .unwrap_or(self.max_tokens)
                 .min(self.max_tokens),
@@ -173,8 +175,8 @@ impl Front {
             model: self.names[choice].clone(),
             is_chat,
         };
-        match asked.streams {
-            true => write_parts(&answer, &parts, stream, origin, asked.with_usage),
+        match completion.streams {
+            true => write_parts(&answer, &parts, stream, origin, completion.with_usage),
             false => write_whole(&answer, &parts, stream).map(|body| Some((200, body))),
         }
     }
@@ -183,16 +185,16 @@ impl Front {
 /// Waits for the whole answer.
 fn write_whole(
     answer: &Answer,
-    parts: &Receiver<Part>,
+    parts: &Receiver<AnswerPart>,
     stream: &TcpStream,
 ) -> Result<String, Refusal> {
     let mut text = String::new();
     loop {
         match parts.recv() {
-            Ok(Part::Text(part)) => text.push_str(&part),
-            Ok(Part::Ended(end)) => return Ok(answer.whole(&text, end)),
-            Ok(Part::Failed(reason)) => return Err(Refusal::new(400, reason)),
-            Err(_) => return Err(Refusal::new(500, "the model has ended")),
+            Ok(AnswerPart::Text(part)) => text.push_str(&part),
+            Ok(AnswerPart::Ended(end)) => return Ok(answer.whole(&text, end)),
+            Ok(AnswerPart::Failed(reason)) => return Err(Refusal::new(400, reason)),
+            Err(_) => return Err(Refusal::new(500, "the model has stopped")),
         }
         if has_gone(stream) {
             return Err(Refusal::new(408, "the client has gone"));
@@ -203,7 +205,7 @@ fn write_whole(
 /// Writes the answer part by part.
 fn write_parts(
     answer: &Answer,
-    parts: &Receiver<Part>,
+    parts: &Receiver<AnswerPart>,
     stream: &mut TcpStream,
     origin: Option<&str>,
     with_usage: bool,
@@ -212,24 +214,24 @@ fn write_parts(
     let mut is_first = true;
     loop {
         match parts.recv() {
-            Ok(Part::Failed(reason)) if is_first => return Err(Refusal::new(400, reason)),
+            Ok(AnswerPart::Failed(reason)) if is_first => return Err(Refusal::new(400, reason)),
             Ok(part) => {
                 if is_first {
                     begin_events(stream, origin).map_err(gone)?;
                 }
                 match part {
-                    Part::Text(text) if text.is_empty() && !is_first => {
+                    AnswerPart::Text(text) if text.is_empty() && !is_first => {
                         if has_gone(stream) {
                             return Ok(None);
                         }
                     }
-                    Part::Text(text) => {
+                    AnswerPart::Text(text) => {
                         let went = send_event(stream, &answer.part(&text, is_first));
                         if went.is_err() {
                             return Ok(None);
                         }
                     }
-                    Part::Ended(end) => {
+                    AnswerPart::Ended(end) => {
                         let mut events = vec![answer.last(end)];
                         events.extend(with_usage.then(|| answer.usage(end)));
                         events.push("[DONE]".into());
@@ -237,7 +239,7 @@ fn write_parts(
                         let _ = went;
                         return Ok(None);
                     }
-                    Part::Failed(reason) => {
+                    AnswerPart::Failed(reason) => {
                         let refusal = Refusal::new(500, reason);
                         let _ = send_event(stream, &openai::error(&refusal));
                         return Ok(None);
@@ -245,7 +247,7 @@ fn write_parts(
                 }
                 is_first = false;
             }
-            Err(_) if is_first => return Err(Refusal::new(500, "the model has ended")),
+            Err(_) if is_first => return Err(Refusal::new(500, "the model has stopped")),
             Err(_) => return Ok(None),
         }
     }

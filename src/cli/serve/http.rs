@@ -82,7 +82,7 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize, usize, 
     let n_head = match head.parse(bytes) {
         Ok(httparse::Status::Complete(n_head)) => n_head,
         Ok(httparse::Status::Partial) => return Ok(None),
-        Err(error) => return Err(Refusal::new(400, format!("no HTTP request: {error}"))),
+        Err(error) => return Err(Refusal::new(400, format!("not an HTTP request: {error}"))),
     };
     let path = head.path.unwrap_or_default();
     let mut request = Request {
@@ -109,9 +109,9 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Request, usize, usize, 
             "content-length" => {
                 let length = text().and_then(|text| text.parse::<usize>().ok());
                 let length =
-                    length.ok_or_else(|| Refusal::new(400, "Content-Length is no number"))?;
+                    length.ok_or_else(|| Refusal::new(400, "Content-Length is not a number"))?;
                 if n_body.is_some_and(|known| known != length) {
-                    return Err(Refusal::new(400, "two lengths of one body"));
+                    return Err(Refusal::new(400, "the request has two Content-Lengths"));
                 }
                 n_body = Some(length);
             }

@@ -11,7 +11,7 @@ const MAX_STOPS: usize = 16;
 
 /// What is asked for.
 #[derive(Debug, PartialEq)]
-pub(super) struct Asked {
+pub(super) struct CompletionRequest {
     /// The name of a state; none takes the first.
     pub model: Option<String>,
     pub prompt: Prompt,
@@ -32,15 +32,15 @@ pub(super) enum Prompt {
     Chat(Vec<Message>),
 }
 
-impl Asked {
+impl CompletionRequest {
     /// Reads a body. `is_chat` says by which route it came; `seed` is taken where none
     /// is given.
     pub fn parse(body: &[u8], is_chat: bool, seed: u64) -> Result<Self, Refusal> {
         let refuse = |reason: String| Refusal::new(400, reason);
         let body: Value = serde_json::from_slice(body)
-            .map_err(|error| refuse(format!("the body is no JSON: {error}")))?;
+            .map_err(|error| refuse(format!("the body is not JSON: {error}")))?;
         let Value::Object(mut fields) = body else {
-            return Err(refuse("the body is no JSON object".into()));
+            return Err(refuse("the body is not a JSON object".into()));
         };
         let mut take = |name: &str| match fields.remove(name) {
             None | Some(Value::Null) => None,
@@ -56,9 +56,7 @@ impl Asked {
             ));
         }
         if take("response_format").is_some_and(|it| it["type"] != json!("text")) {
-            return Err(refuse(
-                "`response_format` is not supported but for text".into(),
-            ));
+            return Err(refuse("only text is supported as `response_format`".into()));
         }
         let prompt = if is_chat {
             let messages = take("messages").unwrap_or_default();
@@ -81,7 +79,7 @@ impl Asked {
             None => Ok(None),
             Some(value) => match value.as_f64() {
                 Some(number) => Ok(Some(number)),
-                None => Err(refuse(format!("`{name}` is no number"))),
+                None => Err(refuse(format!("`{name}` is not a number"))),
             },
         };
         let temperature = number("temperature")?.unwrap_or(1.0);
@@ -277,25 +275,31 @@ mod tests {
     use super::*;
     use crate::data::{Role, Template};
 
-    fn parse(body: &str) -> Result<Asked, String> {
-        Asked::parse(body.as_bytes(), true, 9).map_err(|refusal| refusal.reason)
+    fn parse(body: &str) -> Result<CompletionRequest, String> {
+        CompletionRequest::parse(body.as_bytes(), true, 9).map_err(|refusal| refusal.reason)
     }
 
     #[test]
     fn a_chat_is_read_as_clients_send_it() {
         let body = r#"{"model": "a", "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": [{"type": "text", "text": "hi"}]}], "temperature": 0.5, "top_p": 0.9, "max_tokens": 7, "stop": "END", "stream": true, "stream_options": {"include_usage": true}, "presence_penalty": 0.5, "top_k": 3, "user": "x"}"#;
-        let asked = parse(body).unwrap();
-        assert_eq!(asked.model.as_deref(), Some("a"));
+        let completion = parse(body).unwrap();
+        assert_eq!(completion.model.as_deref(), Some("a"));
         let random = Sampling::Random {
             temperature: 0.5,
             top_p: 0.9,
             seed: 9,
         };
-        assert_eq!((asked.sampling, asked.max_tokens), (random, Some(7)));
-        assert_eq!((asked.limits.presence, asked.limits.top_k), (0.5, 3));
-        assert!(asked.streams && asked.with_usage);
+        assert_eq!(
+            (completion.sampling, completion.max_tokens),
+            (random, Some(7))
+        );
+        assert_eq!(
+            (completion.limits.presence, completion.limits.top_k),
+            (0.5, 3)
+        );
+        assert!(completion.streams && completion.with_usage);
         let format = Template::UserAssistant.prompt_format().unwrap();
-        let (text, stops) = asked.text(&format).unwrap();
+        let (text, stops) = completion.text(&format).unwrap();
         assert_eq!(text, "System: s\n\nUser: hi\n\nAssistant:");
         assert_eq!(stops, ["\n\n", "END"]);
         let greedy = r#"{"messages": [{"role": "user", "content": "a"}], "temperature": 0}"#;
@@ -329,7 +333,7 @@ mod tests {
             (", \"tools\": [{}]", "`tools` are not supported"),
             (", \"stop\": 3", "`stop` is neither"),
             (", \"max_tokens\": 0", "`max_tokens` is below 1"),
-            (", \"temperature\": \"x\"", "`temperature` is no number"),
+            (", \"temperature\": \"x\"", "`temperature` is not a number"),
             (
                 ", \"response_format\": {\"type\": \"json_object\"}",
                 "`response_format`",
@@ -338,8 +342,8 @@ mod tests {
             let refused = with(rest).unwrap_err();
             assert!(refused.starts_with(reason), "{refused}");
         }
-        assert!(parse("[]").unwrap_err().contains("no JSON object"));
-        assert!(parse("{").unwrap_err().contains("no JSON"));
+        assert!(parse("[]").unwrap_err().contains("not a JSON object"));
+        assert!(parse("{").unwrap_err().contains("not JSON"));
         assert!(parse("{}").unwrap_err().starts_with("`messages` is null"));
         assert!(
             parse("{\"messages\": [{\"role\": \"x\"}]}")

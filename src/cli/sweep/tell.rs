@@ -14,7 +14,7 @@ use crate::sweep::scheduler::SweepEvent;
 use crate::sweep::task::{Facts, Task, TaskState};
 
 /// Tells of a sweep.
-pub(super) struct Teller<'a> {
+pub(super) struct SweepProgress<'a> {
     plan: &'a SweepPlan,
     progress: &'a mut Progress,
     queue: Queue,
@@ -26,7 +26,7 @@ pub(super) struct Teller<'a> {
     device: Option<String>,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> SweepProgress<'a> {
     pub fn new(plan: &'a SweepPlan, progress: &'a mut Progress) -> Self {
         Self {
             plan,

@@ -1,4 +1,4 @@
-//! What is said of runs, as lines for people.
+//! What is said of runs, as lines for the user.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// What is known of a run.
 #[derive(Debug, Default)]
-struct Known {
+struct RunProgress {
     n_steps: usize,
     last: Option<StepMetrics>,
     told: Option<Instant>,
@@ -25,7 +25,7 @@ struct Known {
 /// Lines about runs.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    runs: BTreeMap<String, Known>,
+    runs: BTreeMap<String, RunProgress>,
     /// Whether what was there at first has been said.
     is_caught: bool,
 }
@@ -69,20 +69,20 @@ impl Lines {
                 let known = self.runs.entry(run.clone()).or_default();
                 known.is_held = *is_held;
                 match (self.is_caught, is_held) {
-                    (true, true) => vec![format!("{run}: a process works on it")],
+                    (true, true) => vec![format!("{run}: a process is running it")],
                     (true, false) => vec![known.stands(run)],
                     (false, _) => Vec::new(),
                 }
             }
-            Message::Gone { run } => match self.runs.remove(run) {
-                Some(_) if self.is_caught => vec![format!("{run}: its folder is gone")],
+            Message::Removed { run } => match self.runs.remove(run) {
+                Some(_) if self.is_caught => vec![format!("{run}: its folder was removed")],
                 Some(_) | None => Vec::new(),
             },
         }
     }
 }
 
-impl Known {
+impl RunProgress {
     fn record(&mut self, run: &str, record: MetricRecord, tells: bool) -> Option<String> {
         let event = record.into_event()?;
         if let RunEvent::Step(metrics) = event {
@@ -116,7 +116,7 @@ impl Known {
         let (speed, end) = match self.is_held {
             true if secs > 0.0 => (format!(", {:.2} steps/s", 1.0 / secs), ""),
             true => (String::new(), ""),
-            false => (String::new(), ", nobody works on it now"),
+            false => (String::new(), ", not running now"),
         };
         format!("{run}: step {step}{of}, loss {loss:.4}{speed}{end}")
     }

@@ -76,7 +76,7 @@ impl Mirror {
                 self.locks.remove(run);
             }
             // What was seen of it stays.
-            Message::Gone { .. } => {
+            Message::Removed { .. } => {
                 self.locks.remove(run);
             }
         }

@@ -8,14 +8,14 @@ use crate::error::{Error, Result};
 
 /// A folder of runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum RunsPlace {
     /// On this machine.
     Here(PathBuf),
     /// On one that ssh reaches.
     There { host: String, folder: String },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for RunsPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Here(folder) => write!(f, "{}", folder.display()),
@@ -24,7 +24,7 @@ impl fmt::Display for Place {
     }
 }
 
-impl FromStr for Place {
+impl FromStr for RunsPlace {
     type Err = Error;
 
     /// As scp takes it: what stands before the first colon is a host, unless a slash
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn hosts_are_told_from_folders_as_scp_does() {
-        let there = |host: &str, folder: &str| Place::There {
+        let there = |host: &str, folder: &str| RunsPlace::There {
             host: host.into(),
             folder: folder.into(),
         };
@@ -73,12 +73,12 @@ mod tests {
             ("me@server:project/runs", there("me@server", "project/runs")),
             ("server:", there("server", ".")),
             ("server:/data/my runs", there("server", "/data/my runs")),
-            ("runs", Place::Here("runs".into())),
-            ("./a:b", Place::Here("./a:b".into())),
-            ("C:\\runs", Place::Here("C:\\runs".into())),
-            ("C:/runs", Place::Here("C:/runs".into())),
+            ("runs", RunsPlace::Here("runs".into())),
+            ("./a:b", RunsPlace::Here("./a:b".into())),
+            ("C:\\runs", RunsPlace::Here("C:\\runs".into())),
+            ("C:/runs", RunsPlace::Here("C:/runs".into())),
         ] {
-            assert_eq!(text.parse::<Place>().unwrap(), want, "{text}");
+            assert_eq!(text.parse::<RunsPlace>().unwrap(), want, "{text}");
         }
         for wrong in [
             "",
@@ -87,7 +87,7 @@ mod tests {
             "a b:runs",
             "server:-x",
         ] {
-            assert!(wrong.parse::<Place>().is_err(), "{wrong}");
+            assert!(wrong.parse::<RunsPlace>().is_err(), "{wrong}");
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) enum Message {
         is_held: bool,
     },
     /// A run is not there any more.
-    Gone {
+    Removed {
         /// The run's name.
         run: String,
     },
@@ -60,14 +60,14 @@ impl Message {
             Self::Spec { run, .. }
             | Self::Metrics { run, .. }
             | Self::Held { run, .. }
-            | Self::Gone { run } => Some(run),
+            | Self::Removed { run } => Some(run),
         }
     }
 
     /// What is wrong with it. A name that is a path could lead anywhere.
     pub fn check(&self) -> Result<(), String> {
         match self.run() {
-            Some(run) if !is_name(run) => Err(format!("{run:?} is no name of a run")),
+            Some(run) if !is_name(run) => Err(format!("{run:?} is not the name of a run")),
             Some(_) | None => Ok(()),
         }
     }
@@ -91,7 +91,7 @@ mod tests {
         for wrong in ["", "..", ".x", "a/b", "a\\b", "C:", "a\nb", "\u{202e}x"] {
             assert!(!is_name(wrong), "{wrong}");
             let run = wrong.into();
-            assert!(Message::Gone { run }.check().is_err());
+            assert!(Message::Removed { run }.check().is_err());
         }
     }
 }

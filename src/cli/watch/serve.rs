@@ -72,7 +72,7 @@ fn input_end() -> Receiver<()> {
 
 /// What was said of a run.
 #[derive(Debug, Default)]
-struct Said {
+struct SentRun {
     /// When its specification was written.
     spec: Option<SystemTime>,
     /// Bytes of its numbers.
@@ -85,14 +85,14 @@ struct Said {
 /// Looks at a folder of runs again and again.
 pub(super) struct Look {
     folder: PathBuf,
-    said: BTreeMap<String, Said>,
+    sent: BTreeMap<String, SentRun>,
 }
 
 impl Look {
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
-            said: BTreeMap::new(),
+            sent: BTreeMap::new(),
         }
     }
 
@@ -107,29 +107,29 @@ impl Look {
             }
         }
         names.sort();
-        let gone: Vec<String> = self.said.keys().cloned().collect();
+        let gone: Vec<String> = self.sent.keys().cloned().collect();
         for run in gone.into_iter().filter(|run| !names.contains(run)) {
-            self.said.remove(&run);
-            news.push(Message::Gone { run });
+            self.sent.remove(&run);
+            news.push(Message::Removed { run });
         }
         for run in names {
             let folder = self.folder.join(&run);
-            let said = self.said.entry(run.clone()).or_default();
-            if let Some((written, text)) = spec(&folder, said.spec) {
-                said.spec = Some(written);
+            let sent = self.sent.entry(run.clone()).or_default();
+            if let Some((written, text)) = spec(&folder, sent.spec) {
+                sent.spec = Some(written);
                 let run = run.clone();
                 news.push(Message::Spec { run, text });
             }
-            if said.spec.is_none() {
+            if sent.spec.is_none() {
                 continue;
             }
-            while let Some((from, text)) = said.more(&folder.join(METRICS_FILE)) {
+            while let Some((from, text)) = sent.more(&folder.join(METRICS_FILE)) {
                 let run = run.clone();
                 news.push(Message::Metrics { run, from, text });
             }
             let is_held = holder_of(&folder).is_some();
-            if said.is_held != Some(is_held) {
-                said.is_held = Some(is_held);
+            if sent.is_held != Some(is_held) {
+                sent.is_held = Some(is_held);
                 news.push(Message::Held { run, is_held });
             }
         }
@@ -138,17 +138,17 @@ impl Look {
 }
 
 /// A specification that is newer than the one that was said.
-fn spec(folder: &Path, said: Option<SystemTime>) -> Option<(SystemTime, String)> {
+fn spec(folder: &Path, sent: Option<SystemTime>) -> Option<(SystemTime, String)> {
     let path = folder.join(SPEC_FILE);
     let metadata = fs::metadata(&path).ok()?;
     let written = metadata.modified().ok()?;
-    if said == Some(written) || metadata.len() > MAX_SPEC_BYTES {
+    if sent == Some(written) || metadata.len() > MAX_SPEC_BYTES {
         return None;
     }
     Some((written, fs::read_to_string(path).ok()?))
 }
 
-impl Said {
+impl SentRun {
     /// The next whole lines of the numbers, and where they begin.
     fn more(&mut self, path: &Path) -> Option<(u64, String)> {
         let mut file = File::open(path).ok()?;

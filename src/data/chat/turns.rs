@@ -113,7 +113,7 @@ fn joined(parts: Vec<Value>) -> Result<String, String> {
                     let kind = fields.get("type").and_then(Value::as_str);
                     let kind = shorten(kind.unwrap_or("something else"));
                     return Err(format!(
-                        "has a part that is no text ({kind}); RWKV-7 reads text"
+                        "has a part that is not text ({kind}); RWKV-7 reads text"
                     ));
                 }
             },

@@ -7,7 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::super::dictionary::{JSON_WORDS, RON_WORDS};
-use super::super::engine::{Reader, feed};
+use super::super::engine::Reader;
+use super::super::feed::feed;
 use super::{check, texts};
 use crate::cli::reads_request;
 use crate::data::{

@@ -1,101 +1,20 @@
 //! Against servers on this machine that break off, lie and lead elsewhere.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
+mod server;
 
-use super::super::address::Patience;
+use std::net::TcpListener;
+
+use self::server::{ReceivedRequest, Server, hub};
 use super::*;
 use crate::atomic::sha256_hex;
-
-/// What was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Asked {
-    method: String,
-    path: String,
-    from: Option<u64>,
-}
-
-/// A server that is gone when the test is.
-struct Server {
-    address: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-impl Server {
-    fn new(answer: impl Fn(&Asked, usize) -> Vec<u8> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let asked = Arc::new(Mutex::new(Vec::<Asked>::new()));
-        let heard = asked.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let asking = read(&stream);
-                let mut heard = heard.lock().unwrap();
-                let nth = heard.iter().filter(|of| of.method == asking.method).count();
-                let bytes = answer(&asking, nth);
-                heard.push(asking);
-                drop(heard);
-                // A client that has heard enough goes away.
-                let _ = stream.write_all(&bytes);
-            }
-        });
-        Self { address, asked }
-    }
-
-    fn hub(&self) -> Hub {
-        hub(&self.address)
-    }
-
-    fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
-    }
-
-    /// The first bytes that were asked for, in order.
-    fn starts(&self) -> Vec<Option<u64>> {
-        let all = self.asked();
-        let gets = all.iter().filter(|of| of.method == "GET");
-        gets.map(|of| of.from).collect()
-    }
-}
-
-fn read(stream: &TcpStream) -> Asked {
-    let mut lines = BufReader::new(stream).lines().map(|line| line.unwrap());
-    let first = lines.next().unwrap_or_default();
-    let mut words = first.split(' ').map(str::to_owned);
-    let mut asked = Asked {
-        method: words.next().unwrap_or_default(),
-        path: words.next().unwrap_or_default(),
-        from: None,
-    };
-    for line in lines.take_while(|line| !line.is_empty()) {
-        let (name, value) = line.split_once(':').unwrap();
-        if name.eq_ignore_ascii_case("range") {
-            let from = value.trim().strip_prefix("bytes=").unwrap();
-            asked.from = Some(from.strip_suffix('-').unwrap().parse().unwrap());
-        }
-    }
-    asked
-}
-
-fn hub(address: &str) -> Hub {
-    let hub = Hub::at(&format!("http://{address}")).unwrap();
-    hub.patient(Patience {
-        retries: 2,
-        pause: Duration::from_millis(1),
-        read: Duration::from_secs(5),
-    })
-}
 
 fn file() -> Vec<u8> {
     let bytes = (0_u32..300_000).map(|idx| (idx.wrapping_mul(2_654_435_761) >> 24) as u8);
     bytes.collect()
 }
 
-fn wanted() -> Wanted {
-    Wanted::named("owner/models/model.pth").unwrap()
+fn wanted() -> HubFile {
+    HubFile::named("owner/models/model.pth").unwrap()
 }
 
 fn head(status: &str, headers: &[(&str, String)]) -> Vec<u8> {
@@ -120,12 +39,12 @@ fn about() -> Vec<u8> {
 }
 
 /// The file from where it was asked for, `most` bytes of it before it breaks off.
-fn sent(asked: &Asked, most: usize) -> Vec<u8> {
+fn sent(request: &ReceivedRequest, most: usize) -> Vec<u8> {
     let file = file();
-    let (from, total) = (asked.from.unwrap_or(0) as usize, file.len());
+    let (from, total) = (request.from.unwrap_or(0) as usize, file.len());
     let rest = &file[from..];
     let length = ("Content-Length", rest.len().to_string());
-    let mut answer = match asked.from {
+    let mut answer = match request.from {
         None => head("200 OK", &[length]),
         Some(_) => {
             let range = format!("bytes {from}-{}/{total}", total - 1);
@@ -140,7 +59,7 @@ fn quiet(_: Stage) -> Result<()> {
     Ok(())
 }
 
-fn error(hub: &Hub, wanted: &Wanted, folder: &Path) -> String {
+fn error(hub: &Hub, wanted: &HubFile, folder: &Path) -> String {
     let got = download(hub, wanted, folder, &mut quiet);
     got.unwrap_err().to_string()
 }
@@ -153,7 +72,7 @@ fn names(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_file_comes_by_the_way_that_the_hub_sends() {
-    let store = Server::new(|asked, _| sent(asked, usize::MAX));
+    let store = Server::new(|request, _| sent(request, usize::MAX));
     let to = format!("http://{}/blob?signed=1", store.address);
     let server = Server::new(move |_, _| {
         let mut headers = described(300_000, &sha256_hex(&file()));
@@ -183,8 +102,8 @@ fn a_file_comes_by_the_way_that_the_hub_sends() {
     );
     // The other host is asked for the file, and not about it.
     let ways = |of: &Server| -> Vec<String> {
-        let asked = of.asked().into_iter();
-        asked
+        let request = of.received().into_iter();
+        request
             .map(|of| format!("{} {}", of.method, of.path))
             .collect()
     };
@@ -197,7 +116,7 @@ fn a_file_comes_by_the_way_that_the_hub_sends() {
     // What is here is compared, and does not come again.
     let again = download(&server.hub(), &wanted(), &models, &mut quiet).unwrap();
     assert!(again.was_here);
-    assert_eq!(store.asked().len(), 1);
+    assert_eq!(store.received().len(), 1);
     fs::write(&got.path, "other").unwrap();
     let error = error(&server.hub(), &wanted(), &models);
     assert!(error.contains("exists already with 5 bytes"), "{error}");
@@ -205,12 +124,12 @@ fn a_file_comes_by_the_way_that_the_hub_sends() {
 
 #[test]
 fn a_connection_that_breaks_off_is_continued() {
-    let server = Server::new(|asked, nth| match (asked.method.as_str(), nth) {
+    let server = Server::new(|request, nth| match (request.method.as_str(), nth) {
         ("HEAD", _) => about(),
-        (_, 0) => sent(asked, 100_000),
+        (_, 0) => sent(request, 100_000),
         (_, 1) => head("503 Busy", &[("Content-Length", "0".into())]),
-        (_, 2) => sent(asked, 50_000),
-        _ => sent(asked, usize::MAX),
+        (_, 2) => sent(request, 50_000),
+        _ => sent(request, usize::MAX),
     });
     let folder = tempfile::tempdir().unwrap();
     let mut waits = 0;
@@ -227,9 +146,9 @@ fn a_connection_that_breaks_off_is_continued() {
 
 #[test]
 fn what_has_come_is_continued_the_next_time() {
-    let server = Server::new(|asked, _| match asked.method.as_str() {
+    let server = Server::new(|request, _| match request.method.as_str() {
         "HEAD" => about(),
-        _ => sent(asked, usize::MAX),
+        _ => sent(request, usize::MAX),
     });
     let folder = tempfile::tempdir().unwrap();
     let mut give_up = |stage| match stage {
@@ -272,13 +191,13 @@ fn two_processes_do_not_write_one_file() {
 
 #[test]
 fn servers_that_know_no_ranges_begin_anew() {
-    let server = Server::new(|asked, nth| match (asked.method.as_str(), nth) {
+    let server = Server::new(|request, nth| match (request.method.as_str(), nth) {
         ("HEAD", _) => about(),
-        (_, 0) => sent(asked, 100_000),
+        (_, 0) => sent(request, 100_000),
         _ => sent(
-            &Asked {
+            &ReceivedRequest {
                 from: None,
-                ..asked.clone()
+                ..request.clone()
             },
             usize::MAX,
         ),
@@ -291,17 +210,17 @@ fn servers_that_know_no_ranges_begin_anew() {
 
 #[test]
 fn another_part_than_was_asked_for_is_not_taken() {
-    let server = Server::new(|asked, nth| match (asked.method.as_str(), nth) {
+    let server = Server::new(|request, nth| match (request.method.as_str(), nth) {
         ("HEAD", _) => about(),
-        (_, 0) => sent(asked, 100_000),
+        (_, 0) => sent(request, 100_000),
         (_, 1) => sent(
-            &Asked {
+            &ReceivedRequest {
                 from: Some(99_999),
-                ..asked.clone()
+                ..request.clone()
             },
             usize::MAX,
         ),
-        _ => sent(asked, usize::MAX),
+        _ => sent(request, usize::MAX),
     });
     let folder = tempfile::tempdir().unwrap();
     let got = download(&server.hub(), &wanted(), folder.path(), &mut quiet).unwrap();
@@ -319,13 +238,13 @@ fn lies_about_the_size_are_seen() {
     };
     let length = |bytes: usize| ("Content-Length", bytes.to_string());
     // Another size than was told.
-    let other = Server::new(move |asked, _| match asked.method.as_str() {
+    let other = Server::new(move |request, _| match request.method.as_str() {
         "HEAD" => about(),
         _ => head("200 OK", &[length(300_001)]),
     });
-    check("sends 300001 bytes in place of 300000", other);
+    check("sends 300001 bytes instead of 300000", other);
     // More bytes than were told, without a length.
-    let more = Server::new(|asked, _| match asked.method.as_str() {
+    let more = Server::new(|request, _| match request.method.as_str() {
         "HEAD" => about(),
         _ => {
             let mut answer = head("200 OK", &[]);
@@ -336,19 +255,19 @@ fn lies_about_the_size_are_seen() {
     });
     check("sends more bytes than the file has", more);
     // Fewer bytes than were told, always.
-    let fewer = Server::new(|asked, _| match asked.method.as_str() {
+    let fewer = Server::new(|request, _| match request.method.as_str() {
         "HEAD" => about(),
-        _ if asked.from.is_none() => sent(asked, 200_000),
-        _ => sent(asked, 0),
+        _ if request.from.is_none() => sent(request, 200_000),
+        _ => sent(request, 0),
     });
     check("broke off", fewer);
 }
 
 #[test]
 fn a_wrong_checksum_leaves_nothing_behind() {
-    let server = Server::new(|asked, _| match asked.method.as_str() {
+    let server = Server::new(|request, _| match request.method.as_str() {
         "HEAD" => head("200 OK", &described(300_000, &"0".repeat(64))),
-        _ => sent(asked, usize::MAX),
+        _ => sent(request, usize::MAX),
     });
     let folder = tempfile::tempdir().unwrap();
     let error = error(&server.hub(), &wanted(), folder.path());
@@ -365,7 +284,7 @@ fn a_server_with_another_file_than_the_published_one_is_not_asked_for_it() {
         (Some(5), None, "size 300000"),
         (None, Some("f".repeat(64)), "SHA-256"),
     ] {
-        let wanted = Wanted {
+        let wanted = HubFile {
             bytes,
             sha256,
             ..wanted()
@@ -399,9 +318,9 @@ fn the_size_alone_is_compared_where_nothing_else_is_told() {
         // It answers no such questions.
         (head("501 Not Implemented", &[]), Checked::Nothing),
     ] {
-        let server = Server::new(move |asked, _| match asked.method.as_str() {
+        let server = Server::new(move |request, _| match request.method.as_str() {
             "HEAD" => answer.clone(),
-            _ => sent(asked, usize::MAX),
+            _ => sent(request, usize::MAX),
         });
         let folder = tempfile::tempdir().unwrap();
         let got = download(&server.hub(), &wanted(), folder.path(), &mut quiet).unwrap();
@@ -419,18 +338,18 @@ fn what_is_not_there_is_said_with_the_way_on() {
         said.contains("has no file model.pth in owner/models"),
         "{said}"
     );
-    assert_eq!(none.asked().len(), 1, "it would say the same again");
-    let around = Server::new(|asked, _| {
+    assert_eq!(none.received().len(), 1, "it would say the same again");
+    let around = Server::new(|request, _| {
         head(
             "302 Found",
             &[
-                ("Location", asked.path.clone()),
+                ("Location", request.path.clone()),
                 ("Content-Length", "0".into()),
             ],
         )
     });
     let said = error(&around.hub(), &wanted(), folder.path());
-    assert!(said.contains("from place to place"), "{said}");
+    assert!(said.contains("redirects too many times"), "{said}");
     // Nobody listens there any more.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -447,7 +366,7 @@ fn what_is_not_there_is_said_with_the_way_on() {
     );
     // What is here already can be compared without anybody.
     fs::write(folder.path().join("model.pth"), file()).unwrap();
-    let known = Wanted {
+    let known = HubFile {
         sha256: Some(sha256_hex(&file())),
         ..wanted()
     };

@@ -32,5 +32,5 @@ pub fn has_matrix_units(like: &CubeTensor) -> bool {
     fits && has_room && (hardware.plane_size_min, hardware.plane_size_max) == (32, 32)
 }
 
-/// Shared memory that the largest tile takes.
-const SHARED_BYTES: usize = 40 << 10;
+/// Shared memory that the largest tile takes, and a table of codes.
+pub const SHARED_BYTES: usize = 46 << 10;

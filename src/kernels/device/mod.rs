@@ -16,6 +16,7 @@ mod refusal;
 mod reopen;
 #[cfg(test)]
 mod tests;
+mod timed;
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,6 +41,7 @@ pub use processor::{Processor, processor};
 pub use quiet::quiet_drivers;
 pub(super) use refusal::too_large;
 pub use refusal::{says_out_of_memory, says_too_large, take_refusal};
+pub use timed::time_on_device;
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

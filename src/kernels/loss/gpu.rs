@@ -2,9 +2,11 @@
 // Kernels know no `if` of two kinds of condition and no methods of whole numbers.
 #![allow(clippy::collapsible_if)]
 
+use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use crate::kernels::halves::{GRADIENT_SCALE, stored, words_of_four};
 use crate::kernels::op::{arg, cubes};
 
 /// Four logits.
@@ -15,7 +17,8 @@ const UNITS: usize = 256;
 
 /// `logits` [rows, V] and `targets` [rows], i32 → `losses` [rows] and, with
 /// `has_gradient`, `dlogits` [rows, V], which counts `pull` times the largest
-/// logit where there is a pull. Without it any tensor of fours stands there.
+/// logit where there is a pull; in 16 bits it has `GRADIENT_SCALE` times that. Without it
+/// any tensor of fours stands there.
 pub fn cross_entropy(
     logits: &CubeTensor,
     targets: &CubeTensor,
@@ -26,6 +29,7 @@ pub fn cross_entropy(
 ) {
     let shape = logits.meta.shape();
     let n_rows = shape[0];
+    let in_halves = dlogits.dtype == DType::F16;
     // SAFETY: a cube stays in its row; there are as many as rows. `dlogits` is
     // touched with a gradient only.
     unsafe {
@@ -33,6 +37,7 @@ pub fn cross_entropy(
             &logits.client,
             cubes(n_rows),
             CubeDim::new_1d(UNITS as u32),
+            words_of_four(in_halves),
             arg(logits),
             arg(targets),
             arg(losses),
@@ -42,6 +47,7 @@ pub fn cross_entropy(
             pull.unwrap_or(0.0),
             has_gradient,
             pull.is_some(),
+            in_halves,
         );
     }
 }
@@ -61,19 +67,20 @@ fn largest(value: f32, scratch: &mut Shared<[f32]>) -> f32 {
 /// `logits` [rows, V] and `targets` [rows] → `losses` [rows] and, with
 /// `has_gradient`, that of their sum, `dlogits` [rows, V]. V is a multiple of 4.
 /// With `pulls` the gradient counts `pull` times the largest logit, at the first
-/// place that has it.
+/// place that has it. `in_halves` it is in 16 bits, `GRADIENT_SCALE` times.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-fn of_rows(
+fn of_rows<P: Size>(
     logits: &Tensor<Four>,
     targets: &Tensor<i32>,
     losses: &mut Tensor<f32>,
-    dlogits: &mut Tensor<Four>,
+    dlogits: &mut Tensor<Vector<u32, P>>,
     n_rows: usize,
     fours: usize,
     pull: f32,
     #[comptime] has_gradient: bool,
     #[comptime] pulls: bool,
+    #[comptime] in_halves: bool,
 ) {
     // Cubes behind the last row do it again.
     let row = usize::min(CUBE_POS, n_rows - 1);
@@ -149,7 +156,10 @@ fn of_rows(
                     }
                 }
             }
-            dlogits[base + idx] = d;
+            if comptime!(in_halves) {
+                d *= Four::new(GRADIENT_SCALE);
+            }
+            dlogits[base + idx] = stored(d, in_halves);
         }
     }
 }

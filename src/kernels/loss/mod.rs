@@ -6,13 +6,13 @@ mod gpu;
 use std::ops::Range;
 
 use burn::tensor::activation::log_softmax;
-use burn::tensor::{Device, IndexingUpdateOp, Int, Shape, Tensor};
+use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Shape, Tensor};
 
 use super::cpu::rows::{Rows, Unwritten};
 use super::cpu::simd::{self, Task};
 use super::cpu::tensor::{Flat, for_rows, written};
 use super::device::is_cpu;
-use super::op::{from_gpu, integers_on_gpu, on_gpu, queue};
+use super::op::{from_gpu, integers_on_gpu, on_gpu, queue_and_one};
 
 /// RWKV-LM's L2Wrap: the weight of the squared largest logit of a position,
 /// halved, whose gradient is added to that of the cross entropy.
@@ -49,7 +49,7 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], wanted: Gradient) -> Cr
     if !is_cpu(&logits.device()) {
         // The kernel reads four logits at once.
         return if n_vocab.is_multiple_of(4) {
-            fused(logits, targets, wanted)
+            fused(logits, targets, wanted, DType::F32)
         } else {
             plain(logits, targets, wanted)
         };
@@ -76,6 +76,20 @@ pub fn cross_entropy(logits: Tensor<2>, targets: &[u32], wanted: Gradient) -> Cr
     }
 }
 
+/// As [`cross_entropy`], on a GPU, with the gradient in 16 bits, for a product alone to
+/// read (`product::reads_halves`). V is a multiple of 8.
+///
+/// # Panics
+/// Where there is not one target for every row.
+pub fn cross_entropy_in_halves(
+    logits: Tensor<2>,
+    targets: &[u32],
+    wanted: Gradient,
+) -> CrossEntropy {
+    assert_eq!(logits.dims()[0], targets.len(), "a target for every row");
+    fused(logits, targets, wanted, DType::F16)
+}
+
 /// The loss alone, in plain, differentiable Burn operations: `[rows]`.
 pub fn cross_entropy_reference(logits: Tensor<2>, targets: Tensor<1, Int>) -> Tensor<1> {
     let picked = log_softmax(logits, 1).gather(1, targets.unsqueeze_dim(1));
@@ -87,7 +101,7 @@ fn ids(targets: &[u32], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(ids.as_slice(), device)
 }
 
-fn fused(logits: Tensor<2>, targets: &[u32], wanted: Gradient) -> CrossEntropy {
+fn fused(logits: Tensor<2>, targets: &[u32], wanted: Gradient, dtype: DType) -> CrossEntropy {
     let [n_rows, n_vocab] = logits.dims();
     let targets = ids(targets, &logits.device());
     let inputs = vec![on_gpu(logits), integers_on_gpu(targets)];
@@ -97,11 +111,17 @@ fn fused(logits: Tensor<2>, targets: &[u32], wanted: Gradient) -> CrossEntropy {
         // Stands for it and is not written.
         false => [1, 4],
     };
-    let shapes = [Shape::from([n_rows]), Shape::from(of_gradient)];
-    let [losses, dlogits] = queue("cross_entropy", inputs, shapes, move |x, out| {
-        let pull = (wanted == Gradient::WithL2Wrap).then_some(L2WRAP);
-        gpu::cross_entropy(&x[0], &x[1], has_gradient, pull, &out[0], &out[1]);
-    });
+    let ([dlogits], losses) = queue_and_one(
+        "cross_entropy",
+        inputs,
+        [Shape::from(of_gradient)],
+        dtype,
+        Shape::from([n_rows]),
+        move |x, [dlogits], losses| {
+            let pull = (wanted == Gradient::WithL2Wrap).then_some(L2WRAP);
+            gpu::cross_entropy(&x[0], &x[1], has_gradient, pull, losses, dlogits);
+        },
+    );
     CrossEntropy {
         losses: from_gpu(losses),
         dlogits: has_gradient.then(|| from_gpu(dlogits)),

@@ -6,13 +6,13 @@
 
 pub(crate) mod gpu;
 
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{DType, Shape, Tensor};
 
 use super::cpu::rows::{Rows, Unwritten};
 use super::cpu::simd::{Task, mul_add, sum, sum2, sum3};
 use super::cpu::tensor::{Flat, for_rows, written};
 use super::device::is_cpu;
-use super::op::{from_gpu, on_gpu, queue};
+use super::op::{from_gpu, on_gpu, queue, queue_as};
 use gpu::GpuNorm;
 
 /// Weight and bias, `[C]` each, and what keeps the root away from zero.
@@ -30,7 +30,7 @@ impl LayerNorm {
     /// `x`: [rows, C] → [rows, C].
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         if !is_cpu(&x.device()) {
-            return self.forward_gpu(x);
+            return self.forward_gpu(x, DType::F32);
         }
         let shape = x.dims();
         let (x, weight, bias) = (
@@ -48,6 +48,12 @@ impl LayerNorm {
         });
         // SAFETY: the tasks above wrote every row.
         unsafe { written(y, shape) }
+    }
+
+    /// As [`Self::forward`], on a GPU, in 16 bits, for products alone to read
+    /// (`product::reads_halves`).
+    pub fn forward_in_halves(&self, x: Tensor<2>) -> Tensor<2> {
+        self.forward_gpu(x, DType::F16)
     }
 
     /// The gradient of x for `dy`, [rows, C] each.
@@ -71,7 +77,7 @@ impl LayerNorm {
         unsafe { written(dx, shape) }
     }
 
-    fn forward_gpu(&self, x: Tensor<2>) -> Tensor<2> {
+    fn forward_gpu(&self, x: Tensor<2>, dtype: DType) -> Tensor<2> {
         let shape = Shape::from(x.dims());
         let epsilon = self.epsilon as f32;
         let inputs = vec![
@@ -79,7 +85,7 @@ impl LayerNorm {
             on_gpu(self.weight.clone()),
             on_gpu(self.bias.clone()),
         ];
-        let [y] = queue("layer_norm", inputs, [shape], move |x, out| {
+        let [y] = queue_as("layer_norm", inputs, [shape], dtype, move |x, out| {
             gpu::layer_norm(&x[0], GpuNorm::new(&x[1..], epsilon), &out[0]);
         });
         from_gpu(y)

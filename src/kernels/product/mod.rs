@@ -6,14 +6,16 @@ mod cpu;
 mod gpu;
 
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{DType, Shape, Tensor};
 
 use super::device::is_cpu;
+use super::device::matrix_units::has_matrix_units;
+use super::halves::GRADIENT_SCALE;
 use super::matrix::{Matrix, Numbers, Storage};
-use super::op::{GpuTensor, from_gpu, on_gpu, queue};
+use super::op::{GpuTensor, from_gpu, on_gpu, queue_as};
 use squared_relu::{squared_relu, squared_relu_backward};
 
-pub use gpu::{Finish, Start};
+pub use gpu::{Finish, N_TILES, Start};
 
 /// How the second factor is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +29,8 @@ pub enum Stored {
 /// `a` [.., inner] by `b` → [.., columns]: of what `start` makes of `a`, and
 /// what `finish` makes of that, with the numbers of `other` [.., columns] where
 /// it wants some. `b` is widened while it is loaded. A GPU with matrix units takes
-/// the product in 16-bit factors and 32-bit sums where `b` does not have 32 bits.
+/// the product in 16-bit factors and 32-bit sums where `b` does not have 32 bits. `a` and
+/// `other` may be what [`product_in_halves`] gave.
 ///
 /// # Panics
 /// Where the inner dimensions differ.
@@ -46,13 +49,89 @@ pub fn product<const D: usize>(
     // Kernels take so many at once.
     let together = if b.storage() == Storage::F32 { 4 } else { 8 };
     let fits = inner.is_multiple_of(together) && n_columns.is_multiple_of(together);
+    let (mut a, mut other) = (a, other);
+    let is_half = |x: &Tensor<D>| x.dtype() == DType::F16;
+    let has_halves = is_half(&a) || other.as_ref().is_some_and(is_half);
+    if has_halves && !is_in_halves(&a, b, [inner, n_columns]) {
+        a = single(a, start);
+        other = other.map(|other| single(other, Start::Plain));
+    }
     if !is_cpu(&a.device()) && fits {
-        return on_device(a, b, stored, start, finish, other);
+        return on_device(a, b, stored, start, finish, other, DType::F32, None);
     }
     let n_rows = shape[..D - 1].iter().product::<usize>();
     let a = a.reshape([n_rows, inner]);
     let other = other.map(|other| other.reshape([n_rows, n_columns]));
     in_turn(a, b, stored, start, finish, other).reshape(shape)
+}
+
+/// [`product`] for other products alone to read: in 16 bits where the device takes it of
+/// 16-bit factors, in 32 where not. Of a gradient it has a multiple in 16 bits, which the
+/// products that start with a gradient know.
+///
+/// # Panics
+/// As [`product`].
+pub fn product_in_halves<const D: usize>(
+    a: Tensor<D>,
+    b: &Matrix,
+    stored: Stored,
+    start: Start,
+    finish: Finish,
+    other: Option<Tensor<D>>,
+) -> Tensor<D> {
+    let [inner, n_columns] = inner_and_columns(b, stored);
+    if is_in_halves(&a, b, [inner, n_columns]) {
+        return on_device(a, b, stored, start, finish, other, DType::F16, None);
+    }
+    product(a, b, stored, start, finish, other)
+}
+
+/// [`product`] as matrix units make it by tile number `tile` of [`N_TILES`], whatever its
+/// size; where there are none, as everywhere. For the self-test: most tiles are for
+/// products too large for it.
+///
+/// # Panics
+/// As [`product`], and without such a tile.
+pub fn product_by_tile<const D: usize>(
+    a: Tensor<D>,
+    b: &Matrix,
+    stored: Stored,
+    (start, finish): (Start, Finish),
+    other: Option<Tensor<D>>,
+    tile: usize,
+) -> Tensor<D> {
+    assert!(tile < N_TILES, "there is no tile {tile}");
+    let [inner, n_columns] = inner_and_columns(b, stored);
+    if is_in_halves(&a, b, [inner, n_columns]) {
+        return on_device(a, b, stored, start, finish, other, DType::F32, Some(tile));
+    }
+    product(a, b, stored, start, finish, other)
+}
+
+/// Whether products of `a` with `b`, stored either way, are taken of 16-bit factors, so that
+/// `a` may come in 16 bits: as it is, or a gradient `GRADIENT_SCALE` times.
+pub fn reads_halves<const D: usize>(a: &Tensor<D>, b: &Matrix) -> bool {
+    is_in_halves(a, b, b.dims())
+}
+
+/// Whether the product of `a` is taken of 16-bit factors, of so many terms and columns.
+fn is_in_halves<const D: usize>(a: &Tensor<D>, b: &Matrix, sizes: [usize; 2]) -> bool {
+    let fits = sizes.iter().all(|size| size.is_multiple_of(8));
+    let may = fits && b.storage() != Storage::F32 && !is_cpu(&a.device());
+    may && has_matrix_units(&on_gpu(a.clone()))
+}
+
+/// In 32 bits what [`product_in_halves`] gave, for a product that starts with `start` or
+/// is finished with it.
+fn single<const D: usize>(x: Tensor<D>, start: Start) -> Tensor<D> {
+    if x.dtype() != DType::F16 {
+        return x;
+    }
+    let x = x.cast(DType::F32);
+    match start {
+        Start::Plain | Start::SquaredRelu => x,
+        Start::Gradient => x / GRADIENT_SCALE,
+    }
 }
 
 /// [`product`], one thing after the other.
@@ -89,6 +168,7 @@ fn inner_and_columns(b: &Matrix, stored: Stored) -> [usize; 2] {
     }
 }
 
+#[allow(clippy::too_many_arguments)] // Those of a product, and two of how it is made.
 fn on_device<const D: usize>(
     a: Tensor<D>,
     b: &Matrix,
@@ -96,6 +176,8 @@ fn on_device<const D: usize>(
     start: Start,
     finish: Finish,
     other: Option<Tensor<D>>,
+    dtype: DType,
+    tile: Option<usize>,
 ) -> Tensor<D> {
     let [_, n_columns] = inner_and_columns(b, stored);
     let mut shape = a.dims();
@@ -105,14 +187,14 @@ fn on_device<const D: usize>(
     let mut inputs = vec![on_gpu(a), words, scales];
     inputs.extend(other.map(on_gpu));
     let storage = b.storage();
-    let [out] = queue("product", inputs, [shape], move |x, out| {
+    let [out] = queue_as("product", inputs, [shape], dtype, move |x, out| {
         let b = gpu::Factor {
             words: &x[1],
             scales: &x[2],
             storage,
             transposed: stored == Stored::Transposed,
         };
-        gpu::product(&x[0], b, start, finish, x.get(3), &out[0]);
+        gpu::product(&x[0], b, start, finish, x.get(3), &out[0], tile);
     });
     from_gpu(out)
 }

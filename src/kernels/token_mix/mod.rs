@@ -11,7 +11,7 @@ mod gpu;
 
 use std::ops::Range;
 
-use burn::tensor::{Shape, Tensor};
+use burn::tensor::{DType, Shape, Tensor};
 
 use super::cpu::rows::{Rows, Unwritten};
 use super::cpu::simd::{Task, mul_add};
@@ -43,7 +43,7 @@ impl<const K: usize> TokenMix<K> {
     /// `x`: [B, T, C]; `last`: [B, C], the normalised token before the first.
     pub fn forward(&self, x: Tensor<3>, last: Tensor<2>) -> TokenMixOutput<K> {
         if !is_cpu(&x.device()) {
-            return self.forward_gpu(x, last);
+            return self.forward_gpu(x, last, DType::F32);
         }
         let shape = x.dims();
         let [n_batch, n_tokens, n_embd] = shape;
@@ -71,6 +71,12 @@ impl<const K: usize> TokenMix<K> {
             // SAFETY: the tasks above wrote every row.
             last: unsafe { written(new_last, [n_batch, n_embd]) },
         }
+    }
+
+    /// As [`Self::forward`], on a GPU, with `mixed` in 16 bits, for products alone to read
+    /// (`product::reads_halves`).
+    pub fn forward_in_halves(&self, x: Tensor<3>, last: Tensor<2>) -> TokenMixOutput<K> {
+        self.forward_gpu(x, last, DType::F16)
     }
 
     /// The gradient of x for those of the K outputs, plus `onto`: the gradient
@@ -141,7 +147,7 @@ impl<const K: usize> TokenMix<K> {
         inputs
     }
 
-    fn forward_gpu(&self, x: Tensor<3>, last: Tensor<2>) -> TokenMixOutput<K> {
+    fn forward_gpu(&self, x: Tensor<3>, last: Tensor<2>, dtype: DType) -> TokenMixOutput<K> {
         let dims = x.dims();
         let mut inputs = self.inputs(x);
         inputs.push(on_gpu(last));
@@ -151,6 +157,7 @@ impl<const K: usize> TokenMix<K> {
             "token_mix",
             inputs,
             shapes,
+            dtype,
             Shape::from([dims[0], dims[2]]),
             move |x, out, last| {
                 let norm = GpuNorm::new(&x[1..], epsilon);

@@ -40,7 +40,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The name for people.
+    /// The name for the user.
     pub fn name(self) -> &'static str {
         match self {
             Self::Official => "official names (RWKV-LM)",

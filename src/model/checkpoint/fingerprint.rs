@@ -91,7 +91,7 @@ pub fn content_digits(fingerprint: &str) -> &str {
     fingerprint.split('-').next().unwrap_or(fingerprint)
 }
 
-/// The first twelve digits, for people.
+/// The first twelve digits, for the user.
 pub fn short_fingerprint(fingerprint: &str) -> String {
     fingerprint.chars().take(12).collect()
 }

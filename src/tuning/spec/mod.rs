@@ -278,7 +278,7 @@ pub struct TrainingSpec {
     /// Steps between validation losses; 0 never measures it.
     pub validate_every: usize,
     /// At most this many validation examples a check, of a validation set; examples
-    /// that are held out of people's own are all measured.
+    /// that are held out of the user's own are all measured.
     pub validation_limit: Option<usize>,
     /// Make batches of examples of like length, so that less of a step is padding.
     pub group_by_length: bool,

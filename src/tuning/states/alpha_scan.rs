@@ -34,8 +34,7 @@ pub fn alpha_note(losses: &[AlphaLoss]) -> Option<String> {
         return None;
     }
     Some(format!(
-        "times {} the state has a lower loss on the held-out examples, {:.4} in place of {:.4}; \
-         export it with that factor (--alpha {})",
+        "multiplied by {} the state has a lower loss on the held-out examples, {:.4} instead of {:.4}; export it with that factor (--alpha {})",
         best.alpha, best.loss, own.loss, best.alpha
     ))
 }
@@ -76,7 +75,7 @@ mod tests {
         let scanned = losses([2.0, 1.25, 1.5]);
         let note = alpha_note(&scanned).unwrap();
         assert!(
-            note.contains("times 0.5") && note.contains("1.2500 in place of 1.5000"),
+            note.contains("multiplied by 0.5") && note.contains("1.2500 instead of 1.5000"),
             "{note}"
         );
         assert_eq!(alpha_note(&losses([2.0, 1.5, 1.25])), None);

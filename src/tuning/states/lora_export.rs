@@ -272,7 +272,7 @@ pub fn write_merged(
         Some("pth" | "pt") => OfficialFormat::Pth,
         Some("safetensors") => OfficialFormat::Safetensors,
         _ => {
-            let reason = "ends in neither .pth nor .safetensors, which a model is written as";
+            let reason = "must end in .pth or .safetensors, the formats of a model";
             return Err(Error::input(path, "path", reason));
         }
     };
@@ -298,7 +298,7 @@ fn collect(
             continue;
         };
         let [rows, columns] = tensor.shape[..] else {
-            return Err(Error::input(path, tensor.name, "is no matrix"));
+            return Err(Error::input(path, tensor.name, "is not a matrix"));
         };
         let rank = if is_b { columns } else { rows };
         found.insert((target as usize, layer, is_b), (tensor, rank));

@@ -58,7 +58,7 @@ impl LoraHeader {
         let factors = self.targets.into_iter().map(|of| {
             let TargetHeader { name, n_out, n_in } = of;
             let Some(target) = AdapterTarget::by_module(&name) else {
-                let reason = "is no matrix that can have an adapter";
+                let reason = "is not a matrix that can have an adapter";
                 return Err(Error::input(path, name, reason));
             };
             Ok(LoraFactors {

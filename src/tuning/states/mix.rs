@@ -82,7 +82,7 @@ pub struct Mix {
     pub state: TunedState,
     /// What all of them say alike; the terms stand in its figures.
     pub metadata: Metadata,
-    /// What people should know: where they differ.
+    /// What the user should know: where they differ.
     pub notes: Vec<String>,
 }
 
@@ -222,7 +222,7 @@ fn agree(
     }
     let mut differ = |what: &str| {
         notes.push(format!(
-            "{} and {} were tuned with another {what}; the mix says that of the first",
+            "{} and {} differ in their {what}; the mix records that of the first",
             first.display(),
             file.display()
         ));

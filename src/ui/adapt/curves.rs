@@ -16,10 +16,10 @@ use crate::ui::widgets::numbers::number;
 const WIDTH: f32 = 148.0;
 const HEIGHT: f32 = 74.0;
 
-type Of = fn(&Point) -> Option<f64>;
+type PointValue = fn(&Point) -> Option<f64>;
 
 /// What is drawn, and what it means.
-const CURVES: [(&str, Of, &str); 9] = [
+const CURVES: [(&str, PointValue, &str); 9] = [
     (
         "Loss",
         |of| of.loss,

@@ -44,7 +44,7 @@ pub struct AdaptView {
     pub shown: Option<ShownAdaptation>,
     /// Whether results are looked at where there is no room for them beside the set-up.
     pub shows_results: bool,
-    /// What people should know.
+    /// What the user should know.
     pub message: Option<String>,
     running: Option<Process>,
     answers: Background<Result<ShownAdaptation>>,

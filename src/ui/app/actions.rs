@@ -35,7 +35,7 @@ use crate::ui::shell::palette::PaletteState;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::sweep::action::SweepAction;
 use crate::worker::Worker;
-use crate::worker::fitting::apply;
+use crate::worker::memory::fitting::apply;
 
 impl App {
     /// Does what was asked for.
@@ -69,7 +69,7 @@ impl App {
             Action::LookAtData => {
                 let source = workspace.draft.data.source.name();
                 self.data_preview.open(&workspace.draft, source);
-                // People look because of what is said of the data, or changed them.
+                // The user looks because of what is said of the data, or changed them.
                 self.files_changed();
             }
             Action::OpenSampling => self.sampling.open(workspace),

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_began_while_the_window_closed_is_taken_up() {
+    fn a_run_that_began_while_the_window_closed_is_resumed() {
         let folder = tempfile::tempdir().unwrap();
         let mut app = busy(folder.path().into(), true);
         app.workspace

@@ -37,7 +37,7 @@ use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::tabs::{docked_ui, view_menu_ui};
 use crate::ui::shell::log_panel::log_panel_ui;
 use crate::ui::shell::messages::{closing_ui, notices_ui, shortcuts_ui};
-use crate::ui::shell::palette::{Listed, palette_ui};
+use crate::ui::shell::palette::{PaletteContext, palette_ui};
 use crate::ui::shell::state::Shell;
 use crate::ui::shell::status_bar::status_bar_ui;
 use crate::ui::shell::theme::{Appearance, MARGIN, palette};
@@ -279,7 +279,7 @@ impl App {
         let mut palette = self.shell.palette.take();
         let can_undelete = self.runs.folders.can_undelete();
         let listed = || self.listed();
-        // From the list everything can be chosen, wherever people were.
+        // From the list everything can be chosen, wherever the user was.
         if palette.is_some() {
             let on = self.acts_on(Area::Nowhere, &listed);
             // A path that is not Unicode has no text, and then no field is listed.
@@ -288,7 +288,7 @@ impl App {
                 let name = field_name(&path).into_owned();
                 [path, name, value]
             });
-            let listed = Listed {
+            let listed = PaletteContext {
                 dock: &self.shell.dock,
                 can_undelete,
                 charts: &self.tune.layouts,

@@ -11,7 +11,7 @@ use crate::protocol::run_spec::{CheckpointSource, DataSource, RunSpec, Vocabular
 use crate::runs::BrokenFolder;
 use crate::runs::run::Run;
 use crate::tuning::spec::StartState;
-use crate::ui::shared::folder_watch::{FolderWatch, Seen};
+use crate::ui::shared::folder_watch::{FolderChanges, FolderWatch};
 
 impl App {
     /// Begins to look at the folder of runs.
@@ -37,7 +37,7 @@ impl App {
         }
     }
 
-    /// Has the disk looked at when people come back to the window.
+    /// Has the disk looked at when the user comes back to the window.
     pub(super) fn look_when_focused(&self, ctx: &Context) {
         let is_back = |event: &Event| matches!(event, Event::WindowFocused(true));
         if let Some(watch) = &self.watch
@@ -47,8 +47,8 @@ impl App {
         }
     }
 
-    fn take_in_seen(&mut self, seen: Seen) {
-        let Seen {
+    fn take_in_seen(&mut self, seen: FolderChanges) {
+        let FolderChanges {
             runs,
             gone,
             sweeps,
@@ -164,9 +164,9 @@ mod tests {
     }
 
     fn see(app: &mut App, run: Box<Run>) {
-        app.take_in_seen(Seen {
+        app.take_in_seen(FolderChanges {
             runs: vec![(RunId("a-0001".into()), Ok(run))],
-            ..Seen::default()
+            ..FolderChanges::default()
         });
     }
 
@@ -182,9 +182,9 @@ mod tests {
         assert_eq!(status(&app), Some((tuning(2), Some(7))));
         see(&mut app, run(RunStatus::Finished, None));
         assert_eq!(status(&app), Some((RunStatus::Finished, None)));
-        app.take_in_seen(Seen {
+        app.take_in_seen(FolderChanges {
             gone: vec![RunId("a-0001".into())],
-            ..Seen::default()
+            ..FolderChanges::default()
         });
         assert_eq!(status(&app), None);
     }
@@ -199,9 +199,9 @@ mod tests {
         };
         app.workspace.store.add(*run(tuning.clone(), None));
         see(&mut app, run(RunStatus::Interrupted { step: 3 }, None));
-        app.take_in_seen(Seen {
+        app.take_in_seen(FolderChanges {
             gone: vec![RunId("a-0001".into())],
-            ..Seen::default()
+            ..FolderChanges::default()
         });
         assert_eq!(status(&app), Some((tuning, None)));
         assert!(app.is_busy());
@@ -212,9 +212,9 @@ mod tests {
         let state = SavedState::default();
         let mut app = App::new(None, state, "runs".into(), Arc::new(|| ()));
         for _ in 0..2 {
-            app.take_in_seen(Seen {
+            app.take_in_seen(FolderChanges {
                 runs: vec![(RunId("a-0001".into()), Err("why".into()))],
-                ..Seen::default()
+                ..FolderChanges::default()
             });
         }
         assert_eq!(app.workspace.store.broken.len(), 1);

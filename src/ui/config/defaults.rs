@@ -27,14 +27,14 @@ const METHOD: &str = "method";
 pub struct Defaults {
     of: Option<RunSpec>,
     /// By the labels of the fields.
-    known: Vec<(&'static str, Known)>,
+    known: Vec<(&'static str, FieldDefault)>,
     /// The field that the user wants back.
     asked: Cell<Option<&'static str>>,
 }
 
 /// The default of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Known {
+struct FieldDefault {
     /// Whether the draft has something else.
     is_other: bool,
     /// The default as the user sees it; nothing where it has none.
@@ -66,9 +66,9 @@ impl Defaults {
                 true => &mut first,
                 false => &mut like,
             };
-            let mut known = Known::of(field, of, &mut draft);
+            let mut known = FieldDefault::of(field, of, &mut draft);
             if field.path == METHOD {
-                known = Known::of(field, &mut default, &mut draft);
+                known = FieldDefault::of(field, &mut default, &mut draft);
                 // Other methods are no less usual.
                 known.is_other = false;
             }
@@ -92,13 +92,13 @@ impl Defaults {
         self.asked.take()
     }
 
-    fn known(&self, field: &Field) -> Option<&Known> {
+    fn known(&self, field: &Field) -> Option<&FieldDefault> {
         let found = self.known.iter().find(|(label, _)| *label == field.label);
         found.map(|(_, known)| known)
     }
 }
 
-impl Known {
+impl FieldDefault {
     /// The default of a field, which `of` has, beside what the draft has.
     fn of(field: &Field, of: &mut RunSpec, draft: &mut RunSpec) -> Self {
         let words = field.words(of).unwrap_or_default();

@@ -7,7 +7,7 @@ use crate::protocol::fields::choice::Choice;
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::fit::Fit;
 use crate::ui::shared::action::Action;
-use crate::worker::fitting::apply;
+use crate::worker::memory::fitting::apply;
 
 /// A menu that shows the settings nearest to those of the draft that fit, and takes
 /// them when that is asked for; nothing where they are not known.

@@ -7,7 +7,7 @@ use crate::protocol::run_spec::{CheckpointSource, RunSpec, VocabularySource};
 use crate::tuning::plan::memory::MemoryEstimate;
 use crate::tuning::spec::TrainingSpec;
 use crate::ui::widgets::field_row::Problem;
-use crate::worker::memory_forecast::MemoryForecast;
+use crate::worker::memory::forecast::MemoryForecast;
 
 /// The last answer, and whether another is under way.
 #[derive(Default)]

@@ -19,7 +19,7 @@ use crate::runs::time_ahead::Measured;
 use crate::tuning::spec::Method;
 use crate::ui::shared::background::{Background, Threads};
 use crate::ui::shared::workspace::Workspace;
-use crate::worker::memory_forecast::MemoryForecast;
+use crate::worker::memory::forecast::MemoryForecast;
 
 /// Runs that times are learned from, the newest ones.
 const MAX_LEARNED: usize = 100;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::format::shown;
-use crate::hub::{Got, Hub, PUBLISHED, Pace, Stage, Wanted, download, models_folder};
+use crate::hub::{Got, Hub, HubFile, PUBLISHED, Pace, Stage, download, models_folder};
 use crate::ui::shared::background::{Background, Threads};
 
 /// How often a download says how far it is.
@@ -98,7 +98,7 @@ impl ModelDownloads {
             Some(endpoint) => Hub::at(endpoint),
             None => Hub::from_environment(),
         };
-        let (hub, wanted) = match (hub, Wanted::named(name)) {
+        let (hub, wanted) = match (hub, HubFile::named(name)) {
             (Ok(hub), Ok(wanted)) => (hub, wanted),
             (Err(error), _) | (_, Err(error)) => {
                 self.outcome = Some(Err(error.to_string()));

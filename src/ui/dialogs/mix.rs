@@ -17,7 +17,7 @@ use crate::ui::shared::background::{Background, Threads};
 pub struct MixTerm {
     /// The run.
     pub run: RunId,
-    /// What people call it.
+    /// What the user calls it.
     pub title: String,
     /// Its folder, which holds the state.
     pub folder: PathBuf,
@@ -29,7 +29,7 @@ pub struct MixTerm {
     pub layers: String,
 }
 
-/// What people are mixing.
+/// What the user is mixing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MixDialog {
     /// Every run that has a state.

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(400);
 /// A run whose state can answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AnsweringState {
-    /// What people call it.
+    /// What the user calls it.
     pub title: String,
     /// Its folder, which holds the state.
     pub folder: PathBuf,

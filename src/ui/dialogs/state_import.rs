@@ -1,5 +1,5 @@
 //! A state of another program: compared both ways round with the model of the
-//! configuration, imported the way round that people choose, and started from.
+//! configuration, imported the way round that the user chooses, and started from.
 
 pub(crate) mod view;
 
@@ -86,7 +86,7 @@ impl ImportDialog {
     }
 
     /// Takes in what was found. The way round is chosen where the file, its format or
-    /// the texts tell; else people have to.
+    /// the texts tell; else the user has to.
     fn take(&mut self, found: std::result::Result<ImportFinding, String>) {
         let Some(request) = self.asked.take() else {
             return;

@@ -9,12 +9,12 @@ use crate::ui::shared::evaluations::EvaluationPair;
 /// The items that are listed.
 #[derive(Default)]
 pub(crate) struct ItemIndex {
-    asked: Option<Asked>,
+    key: Option<IndexKey>,
     listed: Vec<usize>,
 }
 
 #[derive(PartialEq)]
-struct Asked {
+struct IndexKey {
     /// Where the comparison lies; it is held, so that no other can lie there.
     at: usize,
     change: Option<Change>,
@@ -33,9 +33,10 @@ impl ItemIndex {
         search: &str,
     ) -> &[usize] {
         let at = Arc::as_ptr(comparison) as usize;
-        let is_same = self.asked.as_ref().is_some_and(|asked| {
-            asked.at == at && asked.change == change && asked.search == search
-        });
+        let is_same = self
+            .key
+            .as_ref()
+            .is_some_and(|key| key.at == at && key.change == change && key.search == search);
         if !is_same {
             let before = &pair.first.evaluation.records;
             let after = &pair.second.evaluation.records;
@@ -48,7 +49,7 @@ impl ItemIndex {
                         || has(&after[*idx], &search_lower))
             };
             self.listed = (0..comparison.changes.len()).filter(is_listed).collect();
-            self.asked = Some(Asked {
+            self.key = Some(IndexKey {
                 at,
                 change,
                 search: search.to_owned(),

@@ -55,7 +55,7 @@ pub struct BlindOutcome {
 
 /// What is seen of the prompt that is judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shown {
+pub enum BlindState {
     /// Both are writing.
     Writing,
     /// What stands on the left and on the right.

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::blind::{BlindTest, Shown, prompt_around, prompts_of};
+use super::blind::{BlindState, BlindTest, prompt_around, prompts_of};
 use super::blind_action::BlindAction;
 use super::state::{Playground, PlaygroundSettings};
 use crate::data::PromptFormat;
@@ -35,16 +35,16 @@ impl Playground {
     }
 
     /// What is seen of the prompt that is judged.
-    pub(crate) fn shown_blind(&self, workspace: &Workspace) -> Shown {
+    pub(crate) fn shown_blind(&self, workspace: &Workspace) -> BlindState {
         let Some(test) = &self.blind.on else {
-            return Shown::Missing;
+            return BlindState::Missing;
         };
         if self.is_answering(workspace) {
-            return Shown::Writing;
+            return BlindState::Writing;
         }
         match test.sides(workspace.store.generated.as_ref()) {
-            Some(sides) => Shown::Answers(sides),
-            None => Shown::Missing,
+            Some(sides) => BlindState::Answers(sides),
+            None => BlindState::Missing,
         }
     }
 

@@ -4,7 +4,7 @@ use eframe::egui::{
     Align, Button, Frame, Key, Label, Layout, RichText, ScrollArea, Spinner, TextEdit, Ui,
 };
 
-use super::blind::{BlindOutcome, Shown};
+use super::blind::{BlindOutcome, BlindState};
 use super::blind_action::BlindAction;
 use super::chat_view::{other_ui, template_ui};
 use super::settings_view::settings_ui;
@@ -94,10 +94,10 @@ fn test_ui(ui: &mut Ui, workspace: &Workspace, playground: &Playground, actions:
     };
     let (n_judged, n_prompts) = test.n_judged();
     let shown = playground.shown_blind(workspace);
-    let can_judge = matches!(shown, Shown::Answers(_));
+    let can_judge = matches!(shown, BlindState::Answers(_));
     ui.horizontal(|ui| {
         group_title(ui, &format!("Prompt {} of {n_prompts}", n_judged + 1));
-        if shown == Shown::Writing {
+        if shown == BlindState::Writing {
             ui.add(Spinner::new().size(16.0));
             weak_small(ui, "Both models are writing");
         }
@@ -116,7 +116,7 @@ fn test_ui(ui: &mut Ui, workspace: &Workspace, playground: &Playground, actions:
                 actions.push(Action::Blind(BlindAction::Judge(prefers_left)));
             }
         }
-        if shown == Shown::Missing && ui.button("Answer again").clicked() {
+        if shown == BlindState::Missing && ui.button("Answer again").clicked() {
             actions.push(Action::Blind(BlindAction::Ask));
         }
         let end = ui.button("End test");
@@ -128,8 +128,8 @@ fn test_ui(ui: &mut Ui, workspace: &Workspace, playground: &Playground, actions:
         }
     });
     let texts = match &shown {
-        Shown::Answers([left, right]) => [left.as_str(), right.as_str()],
-        Shown::Writing | Shown::Missing => ["", ""],
+        BlindState::Answers([left, right]) => [left.as_str(), right.as_str()],
+        BlindState::Writing | BlindState::Missing => ["", ""],
     };
     ui.spacing_mut().item_spacing.x = 20.0;
     ui.columns(2, |columns| {

@@ -28,7 +28,7 @@ impl Turn {
     }
 }
 
-/// What stands around the turns: what people chose, else that of the run, else that of
+/// What stands around the turns: what the user chose, else that of the run, else that of
 /// RWKV-7's own chats where the run has none for chats.
 ///
 /// # Errors
@@ -67,7 +67,7 @@ pub fn shown_answer(format: &PromptFormat, text: &str) -> String {
     format!("{}{}", format.begun_answer(), text.trim())
 }
 
-/// A conversation of one side for people.
+/// A conversation of one side for the user.
 pub fn as_text(messages: &[Message]) -> String {
     let line = |message: &Message| {
         let name = match message.role {

@@ -29,7 +29,7 @@ const SHARE: u32 = 10;
 
 /// What was seen since the last answer.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct FolderChanges {
     /// Runs that are new or have changed, and those that cannot be read, with why.
     pub runs: Vec<(RunId, Result<Box<Run>, String>)>,
     /// Runs whose folder is gone.
@@ -42,7 +42,7 @@ pub(crate) struct Seen {
 
 /// What the window tells the one who looks.
 #[derive(Debug, Default)]
-struct Told {
+struct WatchSettings {
     /// Starts of the names of runs whose events come to the window by themselves.
     own: Vec<String>,
     /// Files of the configuration.
@@ -51,10 +51,10 @@ struct Told {
 
 /// Looks at a folder of runs until it is dropped.
 pub(crate) struct FolderWatch {
-    told: Arc<Mutex<Told>>,
+    told: Arc<Mutex<WatchSettings>>,
     /// Ends the thread with its other end.
     look: Sender<()>,
-    answers: Background<Seen>,
+    answers: Background<FolderChanges>,
 }
 
 /// What tells one state of a run or a sweep on the disk from the next.
@@ -64,7 +64,7 @@ impl FolderWatch {
     /// Of this folder, which need not be there yet.
     pub fn new(runs_dir: PathBuf, threads: &Threads) -> Self {
         let (look, asked) = unbounded();
-        let told: Arc<Mutex<Told>> = Arc::default();
+        let told: Arc<Mutex<WatchSettings>> = Arc::default();
         let answers = Background::new(threads);
         let looker = Looker {
             runs_dir,
@@ -89,7 +89,7 @@ impl FolderWatch {
     /// files of the configuration matter.
     pub fn tell(&self, own: Vec<String>, files: Vec<PathBuf>) {
         if let Ok(mut told) = self.told.lock() {
-            *told = Told { own, files };
+            *told = WatchSettings { own, files };
         }
     }
 
@@ -100,14 +100,14 @@ impl FolderWatch {
     }
 
     /// What was seen since this was asked last.
-    pub fn answers(&self) -> Vec<Seen> {
+    pub fn answers(&self) -> Vec<FolderChanges> {
         self.answers.answers()
     }
 }
 
 struct Looker {
     runs_dir: PathBuf,
-    told: Arc<Mutex<Told>>,
+    told: Arc<Mutex<WatchSettings>>,
     runs: HashMap<String, Stamp>,
     sweeps: HashMap<PathBuf, Stamp>,
     files: HashMap<PathBuf, Stamp>,
@@ -115,7 +115,7 @@ struct Looker {
 
 impl Looker {
     /// Looks whenever something may have changed, until nobody wants to know.
-    fn go(mut self, asked: &Receiver<()>, answers: &Background<Seen>) {
+    fn go(mut self, asked: &Receiver<()>, answers: &Background<FolderChanges>) {
         let (changed, changes) = unbounded();
         let mut system = None;
         let mut rest = Duration::ZERO;
@@ -149,8 +149,8 @@ impl Looker {
     }
 
     /// What is not as it was. At first only stamps are taken.
-    fn look(&mut self, is_first: bool) -> Seen {
-        let mut seen = Seen::default();
+    fn look(&mut self, is_first: bool) -> FolderChanges {
+        let mut seen = FolderChanges::default();
         let (own, files) = match self.told.lock() {
             Ok(told) => (told.own.clone(), told.files.clone()),
             Err(_) => return seen,
@@ -210,7 +210,7 @@ impl Looker {
     }
 }
 
-fn tell(answers: &Background<Seen>, seen: Seen) {
+fn tell(answers: &Background<FolderChanges>, seen: FolderChanges) {
     let is_news = !seen.runs.is_empty() || !seen.gone.is_empty();
     if is_news || seen.sweeps || seen.files {
         answers.send(seen);
@@ -285,7 +285,7 @@ mod tests {
         MetricRecord::Note { text: text.into() }
     }
 
-    fn read(seen: Seen) -> Box<Run> {
+    fn read(seen: FolderChanges) -> Box<Run> {
         let [(_, Ok(run))] = <[_; 1]>::try_from(seen.runs).unwrap() else {
             panic!("one run that can be read");
         };
@@ -323,7 +323,7 @@ mod tests {
         assert!(looker.look(true).runs.is_empty());
         let name = RunSpec::default().name;
         let data = runs.path().join("data.jsonl");
-        *looker.told.lock().unwrap() = Told {
+        *looker.told.lock().unwrap() = WatchSettings {
             own: vec![name],
             files: vec![data.clone()],
         };

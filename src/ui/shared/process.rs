@@ -33,7 +33,7 @@ pub(crate) enum Ended {
 }
 
 impl Process {
-    /// Starts `program`, which writes what it says to people into `log`.
+    /// Starts `program`, which writes what it says to the user into `log`.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be started.

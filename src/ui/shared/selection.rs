@@ -32,19 +32,19 @@ impl Selection {
         self.selected.contains(run)
     }
 
-    /// The run that people point at, in a list or in a plot: every view lights it.
+    /// The run that the user points at, in a list or in a plot: every view lights it.
     pub fn pointed(&self) -> Option<&RunId> {
         self.pointed.as_ref()
     }
 
-    /// Notes that people point at a run.
+    /// Notes that the user points at a run.
     pub fn point_at(&mut self, run: &RunId) {
         if self.points_at.as_ref() != Some(run) {
             self.points_at = Some(run.clone());
         }
     }
 
-    /// Begins a frame; whether people point at another run than in the one before.
+    /// Begins a frame; whether the user points at another run than in the one before.
     pub(crate) fn begin_frame(&mut self) -> bool {
         let now = self.points_at.take();
         let is_other = now != self.pointed;

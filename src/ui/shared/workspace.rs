@@ -53,7 +53,7 @@ pub struct Workspace {
     failures: Receiver<Error>,
     /// Whether a command found no worker.
     is_worker_lost: bool,
-    /// When people were told something last.
+    /// When the user was told something last.
     notified: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! Where in the window people are, for keys that mean one thing here and another
+//! Where in the window the user is, for keys that mean one thing here and another
 //! there: the control that has the focus, else where the pointer was pressed last.
 
 use eframe::egui::{Context, Pos2, Rect};
@@ -44,7 +44,7 @@ impl Areas {
         self.pressed = pressed.or(self.pressed);
     }
 
-    /// Where people are.
+    /// Where the user is.
     pub fn now(&self, ctx: &Context, dock: &Dock) -> Area {
         let focused = ctx.memory(|memory| memory.focused());
         let focused = focused.and_then(|id| ctx.read_response(id));

@@ -1,5 +1,5 @@
 //! Letters that no font of this machine has. Fonts of the system are found by the
-//! toolkit when a text asks for them; where none is found, people are told which
+//! toolkit when a text asks for them; where none is found, the user is told which
 //! package has one, once for each script, whatever view shows the text.
 
 use std::collections::{BTreeSet, HashSet};

@@ -4,7 +4,7 @@ mod entries;
 
 use eframe::egui::{Align, Context, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 
-pub(crate) use self::entries::Listed;
+pub(crate) use self::entries::PaletteContext;
 use self::entries::{Entry, entries};
 use super::shortcuts::ActsOn;
 use super::theme::{blend, palette};
@@ -28,7 +28,7 @@ pub(crate) fn palette_ui(
     ctx: &Context,
     palette: &mut Option<PaletteState>,
     on: &ActsOn<'_>,
-    listed: &Listed<'_>,
+    listed: &PaletteContext<'_>,
 ) -> Vec<Action> {
     let Some(mut typed) = palette.clone() else {
         return Vec::new();

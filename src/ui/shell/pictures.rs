@@ -134,7 +134,7 @@ impl PictureOf {
 
 /// Where something was drawn.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct PicturePlace {
     pass: u64,
     rect: Rect,
     /// That of the window, or that of a dialog.
@@ -153,7 +153,7 @@ struct PendingPicture {
 
 /// Says where something is drawn in this frame.
 pub(crate) fn place(ui: &Ui, of: PictureOf, rect: Rect) {
-    let place = Place {
+    let place = PicturePlace {
         pass: ui.ctx().cumulative_pass_nr(),
         rect: rect.intersect(ui.clip_rect()),
         layer: ui.layer_id(),
@@ -163,8 +163,8 @@ pub(crate) fn place(ui: &Ui, of: PictureOf, rect: Rect) {
 }
 
 /// Where something was drawn in this frame or the last.
-fn placed(ctx: &Context, of: PictureOf) -> Option<Place> {
-    let place: Place = ctx.data(|data| data.get_temp(of.id()))?;
+fn placed(ctx: &Context, of: PictureOf) -> Option<PicturePlace> {
+    let place: PicturePlace = ctx.data(|data| data.get_temp(of.id()))?;
     let is_new = place.pass + 2 > ctx.cumulative_pass_nr();
     (is_new && place.rect.is_positive()).then_some(place)
 }

@@ -245,7 +245,7 @@ pub(crate) struct ActsOn<'a> {
     pub prompt: Id,
     /// The runs that are listed, in their order.
     pub listed: &'a dyn Fn() -> Vec<RunId>,
-    /// Where people are.
+    /// Where the user is.
     pub area: Area,
     /// Whether the sweep is in front, and whether the one that is set up can begin.
     pub sweep: Option<bool>,

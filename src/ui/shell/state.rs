@@ -28,7 +28,7 @@ pub struct Shell {
     pub shows_shortcuts: bool,
     /// The list of everything that can be done, if it is open.
     pub palette: Option<PaletteState>,
-    /// Where people are.
+    /// Where the user is.
     pub(crate) areas: Areas,
     pub(crate) pictures: Pictures,
     pub(crate) frames: FrameTimes,

@@ -1,6 +1,7 @@
 //! What the window drew as a picture that scales: the shapes of a frame as SVG. What the
 //! GPU alone knows, the heatmaps, is cut out of its pixels and put in at its place.
 
+mod attributes;
 mod pixels;
 
 use std::fmt::Write as _;
@@ -14,12 +15,10 @@ use eframe::egui::{
     Color32, ColorImage, FontFamily, Pos2, Rect, Shape, Stroke, StrokeKind, TextureId,
 };
 
+use self::attributes::{FAINTEST, escaped, filled, place, plain_rect, stroked};
 use self::pixels::{base64, cut};
 use crate::error::Result;
 use crate::persist::heatmap_png::rgb_png;
-
-/// Opacities below this are not seen.
-const FAINTEST: u8 = 3;
 
 /// A picture, some parts of which wait for the pixels of the window.
 #[derive(Debug, Clone, Default)]
@@ -27,11 +26,11 @@ pub(crate) struct VectorPicture {
     area: Option<Rect>,
     clips: Vec<Rect>,
     /// From the back to the front.
-    parts: Vec<Part>,
+    parts: Vec<SvgPart>,
 }
 
 #[derive(Debug, Clone)]
-enum Part {
+enum SvgPart {
     Text(String),
     /// What the GPU drew there.
     Pixels(Rect),
@@ -94,8 +93,8 @@ impl VectorPicture {
         }
         for part in &self.parts {
             match part {
-                Part::Text(text) => svg.push_str(text),
-                Part::Pixels(rect) => {
+                SvgPart::Text(text) => svg.push_str(text),
+                SvgPart::Pixels(rect) => {
                     if let Some((size, pixels)) = cut(image, *rect * pixels_per_point) {
                         let png = base64(&rgb_png(size[0], &pixels)?);
                         let _ = writeln!(
@@ -123,8 +122,8 @@ impl VectorPicture {
 
     fn write(&mut self, text: &str) {
         match self.parts.last_mut() {
-            Some(Part::Text(last)) => last.push_str(text),
-            _ => self.parts.push(Part::Text(text.to_owned())),
+            Some(SvgPart::Text(last)) => last.push_str(text),
+            _ => self.parts.push(SvgPart::Text(text.to_owned())),
         }
     }
 
@@ -190,7 +189,7 @@ impl VectorPicture {
             Shape::Callback(callback) => {
                 let rect = callback.rect.intersect(clip);
                 if rect.is_positive() {
-                    self.parts.push(Part::Pixels(rect));
+                    self.parts.push(SvgPart::Pixels(rect));
                 }
             }
         }
@@ -359,50 +358,6 @@ fn pieces<'a>(galley: &Galley, row: &'a Row, at: &mut usize) -> Vec<(Vec<&'a Gly
         }
     }
     pieces
-}
-
-fn place(rect: Rect) -> String {
-    format!(
-        "x=\"{:.2}\" y=\"{:.2}\" width=\"{:.2}\" height=\"{:.2}\"",
-        rect.left(),
-        rect.top(),
-        rect.width(),
-        rect.height()
-    )
-}
-
-fn plain_rect(rect: Rect, look: &str) -> String {
-    format!("<rect {}{look}/>", place(rect))
-}
-
-fn filled(colour: Color32) -> String {
-    match colour.a() < FAINTEST {
-        true => " fill=\"none\"".into(),
-        false => painted("fill", colour),
-    }
-}
-
-fn stroked(stroke: Stroke) -> String {
-    if stroke.width <= 0.0 || stroke.color.a() < FAINTEST {
-        return String::new();
-    }
-    let colour = painted("stroke", stroke.color);
-    format!("{colour} stroke-width=\"{:.2}\"", stroke.width)
-}
-
-fn painted(what: &str, colour: Color32) -> String {
-    let [r, g, b, a] = colour.to_srgba_unmultiplied();
-    let opacity = match a {
-        255 => String::new(),
-        a => format!(" {what}-opacity=\"{:.3}\"", f32::from(a) / 255.0),
-    };
-    format!(" {what}=\"#{r:02x}{g:02x}{b:02x}\"{opacity}")
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }
 
 #[cfg(test)]

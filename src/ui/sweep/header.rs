@@ -8,7 +8,7 @@ use super::parts::spoken;
 use super::state::SweepState;
 use crate::format::duration;
 use crate::runs::RunStore;
-use crate::sweep::results_tables::headline;
+use crate::sweep::results::tables::headline;
 use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::task::TaskState;
 use crate::ui::shared::action::Action;

@@ -5,7 +5,7 @@ use eframe::egui::{
 };
 
 use super::parts::{has_fields, run_of, spoken};
-use super::scale::{Of, colour, value};
+use super::scale::{AxisOf, colour, value};
 use super::settings::ResultsSettings;
 use crate::protocol::fields::field_name;
 use crate::sweep::results::{Row, SweepResults};
@@ -156,7 +156,7 @@ impl<'a> Cells<'a> {
         let mean = |rows: &Vec<&Row>| {
             let values: Vec<f64> = rows
                 .iter()
-                .filter_map(|row| value(row, Of::Metric(look.metric)))
+                .filter_map(|row| value(row, AxisOf::Metric(look.metric)))
                 .collect();
             let n = values.len();
             (n > 0).then(|| (values.iter().sum::<f64>() / n as f64, n))

@@ -9,7 +9,7 @@ use eframe::egui::{
 };
 
 use super::parts::{metric_range, run_of, select};
-use super::scale::{Of, Scale, colour, value};
+use super::scale::{AxisOf, Scale, colour, value};
 use super::settings::ResultsSettings;
 use crate::sweep::results::{Metric, Row, SweepResults};
 use crate::ui::shared::selection::Selection;
@@ -95,10 +95,10 @@ pub(super) fn parallel_ui(
 }
 
 fn axes(results: &SweepResults, look: &ResultsSettings) -> Vec<Scale> {
-    let mut of: Vec<Of> = (0..results.fields.len()).map(Of::Field).collect();
-    of.extend(look.axes.iter().copied().map(Of::Metric));
-    if !of.contains(&Of::Metric(look.metric)) {
-        of.push(Of::Metric(look.metric));
+    let mut of: Vec<AxisOf> = (0..results.fields.len()).map(AxisOf::Field).collect();
+    of.extend(look.axes.iter().copied().map(AxisOf::Metric));
+    if !of.contains(&AxisOf::Metric(look.metric)) {
+        of.push(AxisOf::Metric(look.metric));
     }
     let scale = |(idx, of)| Scale::new(results, of, look.log_axes.get(&idx).copied());
     of.into_iter().enumerate().map(scale).collect()
@@ -117,7 +117,7 @@ fn lines_ui(
     let faint = blend(colours.text, colours.surface, 0.1);
     let range = metric_range(&results.rows, metric);
     let line_colour = |row: &Row| -> Color32 {
-        let value = value(row, Of::Metric(metric));
+        let value = value(row, AxisOf::Metric(metric));
         match (is_kept(row), range, value) {
             (false, _, _) => faint,
             (true, Some(range), Some(value)) => colour(ui.visuals(), metric, range, value),

@@ -6,7 +6,7 @@ use eframe::egui::{Color32, Visuals};
 
 use crate::colormap::{self, ColourMap, Limits};
 use crate::protocol::fields::{field_name, short_field_name};
-use crate::sweep::parallel_coordinates::is_log;
+use crate::sweep::results::parallel_coordinates::is_log;
 use crate::sweep::results::{Metric, Row, SweepResults};
 use crate::ui::widgets::numbers::number;
 
@@ -15,7 +15,7 @@ const MAX_FEW: usize = 7;
 
 /// What an axis stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Of {
+pub enum AxisOf {
     /// A field, by its place among the sweep's.
     Field(usize),
     /// A metric.
@@ -29,7 +29,7 @@ pub struct Scale {
     pub name: String,
     /// The name in full.
     pub title: String,
-    of: Of,
+    of: AxisOf,
     kind: Kind,
 }
 
@@ -47,14 +47,14 @@ enum Kind {
 
 impl Scale {
     /// Over all runs; `wants_log` overrides what the values suggest.
-    pub fn new(results: &SweepResults, of: Of, wants_log: Option<bool>) -> Self {
+    pub fn new(results: &SweepResults, of: AxisOf, wants_log: Option<bool>) -> Self {
         let (name, title) = match of {
-            Of::Field(idx) => {
+            AxisOf::Field(idx) => {
                 let path = &results.fields[idx];
                 let title = format!("{}\n{path}", field_name(path));
                 (short_field_name(path).into_owned(), title)
             }
-            Of::Metric(metric) => (metric.words().to_owned(), metric.words().to_owned()),
+            AxisOf::Metric(metric) => (metric.words().to_owned(), metric.words().to_owned()),
         };
         let numbers: Vec<Option<f64>> = results
             .rows
@@ -68,8 +68,8 @@ impl Scale {
             let high = numbers().fold(f64::NEG_INFINITY, f64::max);
             let is_log = low > 0.0 && wants_log.unwrap_or_else(|| is_log(numbers()));
             let mut few: Vec<f64> = match of {
-                Of::Field(_) => numbers().collect(),
-                Of::Metric(_) => Vec::new(),
+                AxisOf::Field(_) => numbers().collect(),
+                AxisOf::Metric(_) => Vec::new(),
             };
             few.sort_by(f64::total_cmp);
             few.dedup();
@@ -173,18 +173,18 @@ fn middle(idx: usize, n: usize) -> f32 {
 }
 
 /// The number that a run has there.
-pub fn value(row: &Row, of: Of) -> Option<f64> {
+pub fn value(row: &Row, of: AxisOf) -> Option<f64> {
     match of {
-        Of::Field(idx) => row.values[idx].as_ref()?.number(),
-        Of::Metric(metric) => metric.of(&row.facts),
+        AxisOf::Field(idx) => row.values[idx].as_ref()?.number(),
+        AxisOf::Metric(metric) => metric.of(&row.facts),
     }
 }
 
 /// What stands for it in words.
-fn text(row: &Row, of: Of) -> Option<String> {
+fn text(row: &Row, of: AxisOf) -> Option<String> {
     match of {
-        Of::Field(idx) => row.values[idx].as_ref().map(|value| value.0.clone()),
-        Of::Metric(metric) => metric.of(&row.facts).map(number),
+        AxisOf::Field(idx) => row.values[idx].as_ref().map(|value| value.0.clone()),
+        AxisOf::Metric(metric) => metric.of(&row.facts).map(number),
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn numbers_lie_between_the_ends_and_choices_side_by_side() {
         let results = results();
-        let rates = Scale::new(&results, Of::Field(0), None);
+        let rates = Scale::new(&results, AxisOf::Field(0), None);
         assert_eq!(rates.is_log(), Some(true));
         let shares: Vec<f32> = results
             .rows
@@ -231,9 +231,9 @@ mod tests {
             .collect();
         assert_eq!((shares[0], shares[2]), (0.0, 1.0));
         assert!((shares[1] - 0.5).abs() < 1e-6, "{shares:?}");
-        let linear = Scale::new(&results, Of::Field(0), Some(false));
+        let linear = Scale::new(&results, AxisOf::Field(0), Some(false));
         assert!(linear.share(&results.rows[1]).unwrap() < 0.2);
-        let gamma = Scale::new(&results, Of::Field(1), None);
+        let gamma = Scale::new(&results, AxisOf::Field(1), None);
         assert_eq!(gamma.is_log(), None);
         let marks: Vec<String> = gamma.marks().into_iter().map(|(_, text)| text).collect();
         assert_eq!(marks, ["0.5", "Median"]);

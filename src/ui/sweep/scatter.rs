@@ -4,7 +4,7 @@ use eframe::egui::{Align2, FontId, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetIn
 
 use super::heatmap::field_ui;
 use super::parts::{has_fields, run_of, select};
-use super::scale::{Of, Scale, value};
+use super::scale::{AxisOf, Scale, value};
 use super::settings::ResultsSettings;
 use crate::sweep::results::{Row, SweepResults};
 use crate::ui::shared::selection::Selection;
@@ -40,8 +40,8 @@ pub(super) fn scatter_ui(
             }
         }
     });
-    let across = Scale::new(results, Of::Field(look.across), None);
-    let up = Scale::new(results, Of::Metric(look.metric), None);
+    let across = Scale::new(results, AxisOf::Field(look.across), None);
+    let up = Scale::new(results, AxisOf::Metric(look.metric), None);
     let size = ui.available_size().max(vec2(200.0, 120.0));
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, "Scatter plot"));
@@ -113,7 +113,7 @@ pub(super) fn scatter_ui(
     if response.clicked() {
         select(ui, selection, &run_of(row));
     }
-    let metric = value(row, Of::Metric(look.metric)).map_or_else(String::new, number);
+    let metric = value(row, AxisOf::Metric(look.metric)).map_or_else(String::new, number);
     let text = format!(
         "{}\n{}\n{} {metric}",
         row.name,

@@ -70,7 +70,7 @@ pub struct FieldContext<'a> {
     pub problem: Option<&'a Problem>,
     /// What the fields are by default, where they are those of a draft.
     pub defaults: Option<&'a dyn FieldDefaults>,
-    /// The field that people want to see, by its dotted path.
+    /// The field that the user wants to see, by its dotted path.
     pub goes_to: Option<&'a str>,
 }
 

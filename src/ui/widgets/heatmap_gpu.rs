@@ -74,11 +74,11 @@ struct Gpu {
     /// Numbers by [`HeatmapData::id`], and the pass that used them last.
     values: HashMap<u64, (wgpu::TextureView, u64)>,
     /// By [`HeatmapCallback::place`].
-    places: HashMap<u64, Place>,
+    places: HashMap<u64, HeatmapSlot>,
 }
 
 /// A place of the window.
-struct Place {
+struct HeatmapSlot {
     settings: wgpu::Buffer,
     limits: (Vec<Limits>, wgpu::TextureView),
     group: wgpu::BindGroup,
@@ -227,7 +227,7 @@ impl Gpu {
             layout: &self.layout,
             entries: &entries,
         });
-        let place = Place {
+        let place = HeatmapSlot {
             settings,
             limits: (limits.clone(), edges),
             group,

@@ -110,7 +110,7 @@ impl World {
         }
     }
 
-    fn ask(&self, spec: &HttpSpec, known: &[GuideText]) -> Result<Asked> {
+    fn ask(&self, spec: &HttpSpec, known: &[GuideText]) -> Result<ServerTexts> {
         let guide = HttpGuide::new(spec, &self.solved)?.impatient();
         let mut kept = Vec::new();
         let mut keep = |text: &GuideText| {

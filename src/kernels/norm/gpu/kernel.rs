@@ -2,6 +2,7 @@
 
 use cubecl::prelude::*;
 
+use crate::kernels::halves::stored;
 use crate::kernels::sums::{UNITS, four, group_sums};
 
 /// Four channels.
@@ -35,16 +36,18 @@ pub(crate) fn statistics(
     (mean, 1.0f32 / (variance + epsilon).sqrt())
 }
 
-/// `x` [rows, C] → `y` [rows, C].
+/// `x` [rows, C] → `y` [rows, C], in 16 bits where `in_halves`.
 #[cube(launch_unchecked)]
-pub fn layer_norm(
+#[allow(clippy::too_many_arguments)]
+pub fn layer_norm<P: Size>(
     x: &Tensor<Four>,
     weight: &Tensor<Four>,
     bias: &Tensor<Four>,
-    y: &mut Tensor<Four>,
+    y: &mut Tensor<Vector<u32, P>>,
     n_rows: usize,
     epsilon: f32,
     #[comptime] fours: usize,
+    #[comptime] in_halves: bool,
 ) {
     let mut first = Shared::<[Four]>::new_slice(UNITS);
     let mut second = Shared::<[Four]>::new_slice(UNITS);
@@ -52,8 +55,8 @@ pub fn layer_norm(
     let base = usize::min(CUBE_POS, n_rows - 1) * fours;
     let (mean, scale) = statistics(x, base, epsilon, &mut first, &mut second, fours);
     for idx in range_stepped(UNIT_POS_X as usize, fours.runtime(), UNITS) {
-        y[base + idx] =
-            (x[base + idx] - Four::new(mean)) * Four::new(scale) * weight[idx] + bias[idx];
+        let normed = (x[base + idx] - Four::new(mean)) * Four::new(scale) * weight[idx] + bias[idx];
+        y[base + idx] = stored(normed, in_halves);
     }
 }
 

@@ -2,9 +2,11 @@
 
 pub(crate) mod kernel;
 
+use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use crate::kernels::halves::words_of_four;
 use crate::kernels::op::{arg, cubes, len};
 use crate::kernels::sums::UNITS;
 
@@ -34,16 +36,18 @@ impl<'a> GpuNorm<'a> {
     }
 }
 
-/// [rows, C] → [rows, C].
+/// [rows, C] → [rows, C], in 32 or in 16 bits.
 pub fn layer_norm(x: &CubeTensor, norm: GpuNorm, y: &CubeTensor) {
     let fours = norm.fours();
     let n_rows = len(x.meta.shape()) / (4 * fours);
+    let in_halves = y.dtype == DType::F16;
     // SAFETY: a cube stays in its row; there are as many as rows.
     unsafe {
         kernel::layer_norm::launch_unchecked(
             &x.client,
             cubes(n_rows),
             CubeDim::new_1d(UNITS as u32),
+            words_of_four(in_halves),
             arg(x),
             arg(norm.weight),
             arg(norm.bias),
@@ -51,6 +55,7 @@ pub fn layer_norm(x: &CubeTensor, norm: GpuNorm, y: &CubeTensor) {
             n_rows,
             norm.epsilon,
             fours,
+            in_halves,
         );
     }
 }

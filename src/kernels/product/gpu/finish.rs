@@ -3,11 +3,10 @@
 
 use cubecl::prelude::*;
 
+use crate::kernels::halves::GRADIENT_SCALE;
+
 /// Four columns of a row.
 type Four = Vector<f32, Const<4>>;
-
-/// The largest number that a 16-bit factor holds.
-const LARGEST: f32 = 65_504.0;
 
 /// What is done to the first factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,9 +19,6 @@ pub enum Start {
     /// it is taken `GRADIENT_SCALE` times, and the product divided by that.
     Gradient,
 }
-
-/// Gradients of a mean over thousands of tokens come near one by it.
-const GRADIENT_SCALE: f32 = 4096.0;
 
 /// What is done to the product `x`, some of it with another tensor `o`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,8 +49,7 @@ impl Finish {
     }
 }
 
-/// Numbers of the first factor, kept in the range of 16 bits where they are
-/// `narrow`.
+/// Numbers of the first factor, scaled where they will be `narrow`.
 #[cube]
 pub fn started(x: Four, #[comptime] start: Start, #[comptime] narrow: bool) -> Four {
     let mut value = x;
@@ -62,11 +57,8 @@ pub fn started(x: Four, #[comptime] start: Start, #[comptime] narrow: bool) -> F
         let positive = max(x, Four::new(0.0f32));
         value = positive * positive;
     }
-    if comptime!(narrow) {
-        if comptime!(start == Start::Gradient) {
-            value *= Four::new(GRADIENT_SCALE);
-        }
-        value = clamp(value, Four::new(-LARGEST), Four::new(LARGEST));
+    if comptime!(narrow && start == Start::Gradient) {
+        value *= Four::new(GRADIENT_SCALE);
     }
     value
 }

@@ -2,6 +2,7 @@
 
 use cubecl::prelude::*;
 
+use crate::kernels::halves::stored;
 use crate::kernels::norm::gpu::kernel::{norm_backward, statistics};
 use crate::kernels::sums::UNITS;
 
@@ -62,10 +63,11 @@ fn through(
 }
 
 /// `x` [B, T, C] and `last` [B, C] → `mixed` [B, T, C], one for every `mix` [C],
-/// and the last normalised token, [B, C]. A cube for every one of the `n_rows` tokens.
+/// in 16 bits where `in_halves`, and the last normalised token, [B, C]. A cube for every one of
+/// the `n_rows` tokens.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn token_mix_six(
+pub fn token_mix_six<P: Size>(
     x: &Tensor<Four>,
     last: &Tensor<Four>,
     weight: &Tensor<Four>,
@@ -76,17 +78,18 @@ pub fn token_mix_six(
     mix_3: &Tensor<Four>,
     mix_4: &Tensor<Four>,
     mix_5: &Tensor<Four>,
-    mixed_0: &mut Tensor<Four>,
-    mixed_1: &mut Tensor<Four>,
-    mixed_2: &mut Tensor<Four>,
-    mixed_3: &mut Tensor<Four>,
-    mixed_4: &mut Tensor<Four>,
-    mixed_5: &mut Tensor<Four>,
+    mixed_0: &mut Tensor<Vector<u32, P>>,
+    mixed_1: &mut Tensor<Vector<u32, P>>,
+    mixed_2: &mut Tensor<Vector<u32, P>>,
+    mixed_3: &mut Tensor<Vector<u32, P>>,
+    mixed_4: &mut Tensor<Vector<u32, P>>,
+    mixed_5: &mut Tensor<Vector<u32, P>>,
     new_last: &mut Tensor<Four>,
     n_rows: usize,
     n_tokens: usize,
     epsilon: f32,
     #[comptime] fours: usize,
+    #[comptime] in_halves: bool,
 ) {
     // Cubes behind the last token do it again.
     let row = usize::min(CUBE_POS, n_rows - 1);
@@ -101,12 +104,12 @@ pub fn token_mix_six(
         } else {
             shift += normed(x, weight, bias, base - fours, idx, before);
         }
-        mixed_0[base + idx] = now + shift * mix_0[idx];
-        mixed_1[base + idx] = now + shift * mix_1[idx];
-        mixed_2[base + idx] = now + shift * mix_2[idx];
-        mixed_3[base + idx] = now + shift * mix_3[idx];
-        mixed_4[base + idx] = now + shift * mix_4[idx];
-        mixed_5[base + idx] = now + shift * mix_5[idx];
+        mixed_0[base + idx] = stored(now + shift * mix_0[idx], in_halves);
+        mixed_1[base + idx] = stored(now + shift * mix_1[idx], in_halves);
+        mixed_2[base + idx] = stored(now + shift * mix_2[idx], in_halves);
+        mixed_3[base + idx] = stored(now + shift * mix_3[idx], in_halves);
+        mixed_4[base + idx] = stored(now + shift * mix_4[idx], in_halves);
+        mixed_5[base + idx] = stored(now + shift * mix_5[idx], in_halves);
         if t + 1 == n_tokens {
             new_last[batch_idx * fours + idx] = now;
         }
@@ -117,18 +120,19 @@ pub fn token_mix_six(
 /// and the last normalised token, [B, C]. A cube for every one of the `n_rows` tokens.
 #[cube(launch_unchecked)]
 #[allow(clippy::too_many_arguments)]
-pub fn token_mix_one(
+pub fn token_mix_one<P: Size>(
     x: &Tensor<Four>,
     last: &Tensor<Four>,
     weight: &Tensor<Four>,
     bias: &Tensor<Four>,
     mix_0: &Tensor<Four>,
-    mixed_0: &mut Tensor<Four>,
+    mixed_0: &mut Tensor<Vector<u32, P>>,
     new_last: &mut Tensor<Four>,
     n_rows: usize,
     n_tokens: usize,
     epsilon: f32,
     #[comptime] fours: usize,
+    #[comptime] in_halves: bool,
 ) {
     // Cubes behind the last token do it again.
     let row = usize::min(CUBE_POS, n_rows - 1);
@@ -143,7 +147,7 @@ pub fn token_mix_one(
         } else {
             shift += normed(x, weight, bias, base - fours, idx, before);
         }
-        mixed_0[base + idx] = now + shift * mix_0[idx];
+        mixed_0[base + idx] = stored(now + shift * mix_0[idx], in_halves);
         if t + 1 == n_tokens {
             new_last[batch_idx * fours + idx] = now;
         }

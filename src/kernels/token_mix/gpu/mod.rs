@@ -2,15 +2,17 @@
 
 mod kernel;
 
+use burn::tensor::DType;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::prelude::*;
 
+use crate::kernels::halves::words_of_four;
 use crate::kernels::norm::gpu::GpuNorm;
 use crate::kernels::op::{arg, cubes};
 use crate::kernels::sums::UNITS;
 
 /// `x` [B, T, C] and `last` [B, C] → `mixed` [B, T, C], one for every `mix`,
-/// and `new_last` [B, C]. There are one or six of them.
+/// all of them in 32 or in 16 bits, and `new_last` [B, C]. There are one or six of them.
 pub fn token_mix(
     x: &CubeTensor,
     last: &CubeTensor,
@@ -24,6 +26,7 @@ pub fn token_mix(
     // Not one for every token along one axis: a text may be longer than that is wide.
     let cubes = cubes(n_rows);
     let units = CubeDim::new_1d(UNITS as u32);
+    let in_halves = mixed[0].dtype == DType::F16;
     // SAFETY: a cube reads its token and the one before, where there is one.
     unsafe {
         if mix.len() == 1 {
@@ -31,6 +34,7 @@ pub fn token_mix(
                 &x.client,
                 cubes,
                 units,
+                words_of_four(in_halves),
                 arg(x),
                 arg(last),
                 arg(norm.weight),
@@ -42,12 +46,14 @@ pub fn token_mix(
                 n_tokens,
                 norm.epsilon,
                 norm.fours(),
+                in_halves,
             );
         } else {
             kernel::token_mix_six::launch_unchecked(
                 &x.client,
                 cubes,
                 units,
+                words_of_four(in_halves),
                 arg(x),
                 arg(last),
                 arg(norm.weight),
@@ -69,6 +75,7 @@ pub fn token_mix(
                 n_tokens,
                 norm.epsilon,
                 norm.fours(),
+                in_halves,
             );
         }
     }

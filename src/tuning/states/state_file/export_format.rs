@@ -46,7 +46,7 @@ pub enum Companion {
 }
 
 impl Companion {
-    /// A sentence for people, without its end.
+    /// A sentence for the user, without its end.
     pub fn words(&self) -> String {
         match self {
             Self::Script(path) => format!("{}, which loads it with the rwkv package", shown(path)),

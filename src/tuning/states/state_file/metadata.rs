@@ -116,7 +116,7 @@ impl Metadata {
             None => None,
             Some(name) => Some(LeadingToken::named(&name).ok_or_else(|| {
                 let reason = format!(
-                    "\"{}\" is not known; it is of a newer Gosling",
+                    "\"{}\" is not known; a newer Gosling wrote it",
                     shown(&name)
                 );
                 Error::input(file, keys::LEADING_TOKEN, reason)
@@ -294,7 +294,7 @@ mod tests {
         }
         assert_eq!(
             read("Two\n").unwrap_err().to_string(),
-            "a.st: leading_token: \"Two\\n\" is not known; it is of a newer Gosling"
+            "a.st: leading_token: \"Two\\n\" is not known; a newer Gosling wrote it"
         );
         assert_eq!(Metadata::default().text_start(), TextStart::None);
         // Of a version that had no such key.

@@ -37,7 +37,7 @@ struct Updated {
 }
 
 /// What a step is judged by beside the gradient and S_0.
-struct Seen<'a> {
+struct StepReadings<'a> {
     /// Sums of squares of Z, [layers, H].
     lift: Option<&'a Tensor<2>>,
     /// What watches over a recurrence.
@@ -202,7 +202,7 @@ impl Trainer<'_> {
             _ => None,
         };
         let of_adapters = of_lora.as_ref().map(LoraProposal::square);
-        let seen = Seen {
+        let seen = StepReadings {
             lift: squares.as_ref(),
             guard: guard.as_ref(),
             lora: of_adapters.as_ref(),
@@ -251,8 +251,8 @@ impl Trainer<'_> {
 
     /// Whether a step to these sums of squares, [layers, H], is sound, and all
     /// steps before it were.
-    fn judge(&mut self, norm: &Tensor<1>, state: &Tensor<2>, seen: Seen<'_>) {
-        let Seen { lift, guard, lora } = seen;
+    fn judge(&mut self, norm: &Tensor<1>, state: &Tensor<2>, seen: StepReadings<'_>) {
+        let StepReadings { lift, guard, lora } = seen;
         let n = self.model.config().head_size;
         // Comparisons are false for what is not a number.
         let mut now = norm.clone().lower_equal_elem(f32::MAX);

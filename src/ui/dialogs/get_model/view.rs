@@ -63,16 +63,17 @@ pub(crate) fn get_model_ui(
             }
             (None, None) => {}
         }
+        ui.add_space(GAP);
         from_right(ui, |ui| {
-            if ui.button("Close").clicked() {
-                is_done = true;
-            }
             if let Some(under_way) = &models.under_way {
                 let cancel = |ui: &mut Ui| ui.button("Cancel download");
                 let button = ui.add_enabled_ui(!under_way.is_cancelled(), cancel).inner;
                 if button.clicked() {
                     actions.push(Action::CancelModel);
                 }
+            }
+            if ui.button("Close").clicked() {
+                is_done = true;
             }
         });
     });

@@ -14,7 +14,7 @@ const SHARES: (f32, f32) = (0.05, 20.0);
 /// another version writes in addition is passed over.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Part {
+pub(super) struct SavedPart {
     /// Of the room that it has among the others of its line, 1 being an even one.
     share: f32,
     /// Whether its parts are below each other.
@@ -33,13 +33,13 @@ pub(super) struct Part {
 /// The layout as it is kept.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-struct Kept {
+struct SavedLayout {
     /// The name of the view that was chosen last.
     last: String,
     /// The names of those that were closed, so that a view which the version that
     /// wrote this did not have is told from one that the user closed.
     closed: Vec<String>,
-    root: Part,
+    root: SavedPart,
 }
 
 /// The views of this version among the names.
@@ -51,14 +51,14 @@ fn known_views<'de, D: Deserializer<'de>>(names: D) -> Result<Vec<Tab>, D::Error
 impl Dock {
     /// What is below a tile. Where a place of tabs holds a split, its other tabs
     /// go to the part of the split that is not `dropped`.
-    pub(super) fn part(&self, tile: Option<TileId>, dropped: &[Tab]) -> Part {
+    pub(super) fn part(&self, tile: Option<TileId>, dropped: &[Tab]) -> SavedPart {
         let of = tile.and_then(|tile| self.tree.tiles.get(tile));
         match of {
-            Some(Tile::Pane(tab)) => Part {
+            Some(Tile::Pane(tab)) => SavedPart {
                 share: 1.0,
                 views: vec![*tab],
                 front: tab.name().into(),
-                ..Part::default()
+                ..SavedPart::default()
             },
             Some(Tile::Container(Container::Tabs(tabs))) => self.part_of_tabs(tabs, dropped),
             Some(Tile::Container(of)) => {
@@ -68,22 +68,22 @@ impl Dock {
                 };
                 let is_column =
                     matches!(of, Container::Linear(line) if line.dir == LinearDir::Vertical);
-                let parts = of.children().map(|child| Part {
+                let parts = of.children().map(|child| SavedPart {
                     share: share(*child),
                     ..self.part(Some(*child), dropped)
                 });
-                Part {
+                SavedPart {
                     share: 1.0,
                     is_column,
                     parts: parts.collect(),
-                    ..Part::default()
+                    ..SavedPart::default()
                 }
             }
-            None => Part::default(),
+            None => SavedPart::default(),
         }
     }
 
-    fn part_of_tabs(&self, tabs: &Tabs, dropped: &[Tab]) -> Part {
+    fn part_of_tabs(&self, tabs: &Tabs, dropped: &[Tab]) -> SavedPart {
         let is_split = |child: &&TileId| self.tree.tiles.get_container(**child).is_some();
         let views = tabs
             .children
@@ -92,15 +92,15 @@ impl Dock {
         let views: Vec<Tab> = views.copied().collect();
         let Some(split) = tabs.children.iter().find(is_split) else {
             let front = tabs.active.and_then(|of| self.tree.tiles.get_pane(&of));
-            return Part {
+            return SavedPart {
                 share: 1.0,
                 front: front.or(views.first()).map_or("", |tab| tab.name()).into(),
                 views,
-                ..Part::default()
+                ..SavedPart::default()
             };
         };
         let mut part = self.part(Some(*split), dropped);
-        let is_dropped = |part: &&mut Part| part.views.iter().all(|tab| dropped.contains(tab));
+        let is_dropped = |part: &&mut SavedPart| part.views.iter().all(|tab| dropped.contains(tab));
         if let Some(stayed) = part.parts.iter_mut().find(|part| !is_dropped(part)) {
             stayed.views.extend(views);
         }
@@ -108,7 +108,7 @@ impl Dock {
     }
 
     /// The layout of a part; views that are neither in it nor closed are added.
-    pub(super) fn from_part(part: &Part, closed: &[String], last: Tab) -> Self {
+    pub(super) fn from_part(part: &SavedPart, closed: &[String], last: Tab) -> Self {
         let mut tiles = Tiles::default();
         let mut left = Tab::ALL.to_vec();
         let Some(root) = insert(part, &mut tiles, &mut left) else {
@@ -131,7 +131,7 @@ impl Dock {
 
     /// As it is kept.
     pub(super) fn text(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(&Kept {
+        serde_json::to_string(&SavedLayout {
             last: self.last.name().into(),
             closed: self.closed(),
             root: self.part(self.tree.root, &[]),
@@ -140,7 +140,7 @@ impl Dock {
 
     /// From what was kept; as at first where it cannot be read.
     pub(super) fn from_text(text: &str) -> Self {
-        let Ok(kept) = serde_json::from_str::<Kept>(text) else {
+        let Ok(kept) = serde_json::from_str::<SavedLayout>(text) else {
             return Self::default();
         };
         let last = Tab::named(&kept.last).unwrap_or_default();
@@ -149,7 +149,7 @@ impl Dock {
 }
 
 /// Makes the tiles of a part of those views that are `left`; none without any.
-fn insert(part: &Part, tiles: &mut Tiles<Tab>, left: &mut Vec<Tab>) -> Option<TileId> {
+fn insert(part: &SavedPart, tiles: &mut Tiles<Tab>, left: &mut Vec<Tab>) -> Option<TileId> {
     if part.parts.is_empty() {
         let mut views = part.views.clone();
         // Each view once.

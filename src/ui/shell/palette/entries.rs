@@ -34,7 +34,7 @@ pub(super) struct Entry {
 }
 
 /// What the list is of besides what keys act on.
-pub(crate) struct Listed<'a> {
+pub(crate) struct PaletteContext<'a> {
     /// Where the views stand.
     pub dock: &'a Dock,
     /// Whether deleted runs can be put back.
@@ -49,7 +49,7 @@ pub(crate) struct Listed<'a> {
 
 /// Everything that can be done; what cannot be done just now comes last, with the
 /// reason.
-pub(super) fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &Listed<'_>) -> Vec<Entry> {
+pub(super) fn entries(ctx: &Context, on: &ActsOn<'_>, listed: &PaletteContext<'_>) -> Vec<Entry> {
     let mut entries = Entries(Vec::new());
     for (shortcut, action) in listed_shortcuts(on) {
         entries.0.push(Entry {

@@ -1,6 +1,5 @@
 //! What the largest step of a run is made of.
 
-use super::run_data::RunData;
 use crate::data::Example;
 use crate::error::{Error, Result};
 use crate::model::ModelConfig;
@@ -8,10 +7,11 @@ use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::memory::{AdapterShape, BranchShape, MemoryEstimate, StepShape};
 use crate::tuning::spec::Layers;
 use crate::tuning::train::window::LONGEST_WHOLE;
+use crate::worker::run_data::RunData;
 
 /// The longest of the training examples, in tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Longest {
+pub(in crate::worker) struct Longest {
     tokens: usize,
     counted: usize,
 }
@@ -46,7 +46,7 @@ impl Longest {
 }
 
 /// The memory of the largest step; none where nothing is trained.
-pub(super) fn step_memory(
+pub(in crate::worker) fn step_memory(
     spec: &RunSpec,
     model: &ModelConfig,
     longest: Longest,
@@ -56,7 +56,7 @@ pub(super) fn step_memory(
 }
 
 /// What the largest step is made of; none where nothing is trained.
-pub(super) fn step_shape(
+pub(in crate::worker) fn step_shape(
     spec: &RunSpec,
     model: &ModelConfig,
     longest: Longest,

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::results::{Metric, Row, SweepResults};
-use super::values::FieldValue;
+use super::{Metric, Row, SweepResults};
 use crate::protocol::fields::short_field_name;
+use crate::sweep::values::FieldValue;
 
 impl SweepResults {
     /// Axes and lines of parallel coordinates: every field, then every metric.

@@ -1,4 +1,4 @@
-//! What a fold measured, for people and for the file beside the state.
+//! What a fold measured, for the user and for the file beside the state.
 
 use serde::Serialize;
 
@@ -46,7 +46,7 @@ pub struct FoldReport {
 }
 
 impl FoldReport {
-    /// Lines for people: what was fitted, and how near it comes.
+    /// Lines for the user: what was fitted, and how near it comes.
     pub fn lines(&self) -> Vec<String> {
         let Self {
             steps,

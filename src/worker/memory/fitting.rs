@@ -9,7 +9,7 @@ use crate::tuning::plan::fit::{Fit, fit};
 /// The settings nearest to those of a run that fit into `room`; none where the run
 /// trains nothing or nothing fits. `halves` is the 16-bit type of the model's file.
 /// No precision is wider than the run's own.
-pub(super) fn fitting(
+pub(in crate::worker) fn fitting(
     spec: &RunSpec,
     config: &ModelConfig,
     halves: Precision,

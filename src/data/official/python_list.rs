@@ -2,7 +2,7 @@
 
 /// The texts of `['a', "b's"]`, of `['a' 'b']`, or of a JSON list; none where
 /// it is no such list.
-pub(super) fn parse_list(text: &str) -> Option<Vec<String>> {
+pub(in crate::data) fn parse_list(text: &str) -> Option<Vec<String>> {
     let inner = text.trim().strip_prefix('[')?.strip_suffix(']')?;
     let mut texts = Vec::new();
     let mut chars = inner.chars();

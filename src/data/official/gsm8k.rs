@@ -1,18 +1,18 @@
 //! GSM8K: JSON lines `{"question", "answer"}`, the answer's last line
 //! `#### number` (github.com/openai/grade-school-math).
 
-use super::benchmark::Split;
-use super::item::{Item, Task};
-use super::lines::require;
-use super::loaded::Loaded;
-use super::rows::Rows;
+use crate::data::benchmark::Split;
+use crate::data::item::{Item, Task};
+use crate::data::lines::require;
+use crate::data::loaded::Loaded;
+use crate::data::rows::Rows;
 use crate::error::Result;
 
 /// The fields of an entry.
-pub(super) const NAMES: [&str; 2] = ["question", "answer"];
+pub(in crate::data) const NAMES: [&str; 2] = ["question", "answer"];
 
 /// Reads a file; the items are called `split/line`.
-pub(super) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
+pub(in crate::data) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
     rows.read(&NAMES, loaded, |line, mut row| {
         let (question, answer) = (row.text("question")?, row.text("answer")?);
         require("question", &question)?;
@@ -29,8 +29,8 @@ pub(super) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::Source;
     use super::*;
+    use crate::data::lines::Source;
 
     fn check_bad(line: &str, expected: &str) {
         let mut loaded = Loaded::default();

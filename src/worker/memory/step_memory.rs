@@ -3,9 +3,7 @@
 use std::hint::black_box;
 
 use super::fitting::{changes, fitting};
-use super::memory_permission::is_memory_allowed;
-use super::run_data::RunData;
-use super::session::{LoadedModel, open_checkpoint};
+use super::permission::is_memory_allowed;
 use super::step_shape::{Longest, step_memory};
 use crate::error::{Error, Result};
 use crate::kernels::device::{Room, machine_memory, mebibytes, room_of};
@@ -13,10 +11,12 @@ use crate::model::{ModelConfig, Precision};
 use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::fit::holds;
 use crate::tuning::plan::memory::MemoryEstimate;
+use crate::worker::run_data::RunData;
+use crate::worker::session::{LoadedModel, open_checkpoint};
 
 /// What is settled of a run before its model is read.
 #[derive(Debug)]
-pub(super) struct Settled {
+pub(in crate::worker) struct Settled {
     /// Storage of the frozen matrices.
     pub precision: Precision,
     /// Why it is that one, where it was not said.
@@ -28,7 +28,7 @@ pub(super) struct Settled {
 ///
 /// # Errors
 /// As [`memory_note`], and files that cannot be used.
-pub(super) fn settle(spec: &RunSpec, data: &RunData) -> Result<Settled> {
+pub(in crate::worker) fn settle(spec: &RunSpec, data: &RunData) -> Result<Settled> {
     let checkpoint = open_checkpoint(&spec.model.checkpoint)?;
     let config = ModelConfig::from_checkpoint(&checkpoint)?;
     let halves = Precision::halves_of(&checkpoint);
@@ -65,7 +65,7 @@ pub(super) fn settle(spec: &RunSpec, data: &RunData) -> Result<Settled> {
 
 /// The precision of a run: its own, or the widest whose step fits; with nothing to
 /// train the widest whose weights do. What fits nowhere gets the narrowest.
-pub(super) fn precision(
+pub(in crate::worker) fn precision(
     spec: &RunSpec,
     config: &ModelConfig,
     halves: Precision,
@@ -95,7 +95,7 @@ pub(super) fn precision(
 /// [`Error::Spec`] where the device or this machine cannot hold it. That its memory
 /// is too small is a note in place of an error where [`is_memory_allowed`]; a tensor
 /// that the device cannot hold stays one, for it gives wrong numbers.
-pub(super) fn memory_note(
+pub(in crate::worker) fn memory_note(
     spec: &RunSpec,
     loaded: &LoadedModel,
     data: &RunData,

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use super::item::Task;
-use super::lines::{require, shorten};
+use crate::data::item::Task;
+use crate::data::lines::{require, shorten};
 use crate::error::Result;
 
 /// The words that end the names of tables, after an underscore.
 const NAME_ENDS: [&str; 5] = ["train", "val", "validation", "test", "dev"];
 
 /// The index of the right answer: a letter, or a number from 0.
-pub(super) fn gold(answer: &str) -> Result<usize, String> {
+pub(in crate::data) fn gold(answer: &str) -> Result<usize, String> {
     match answer.trim() {
         "A" | "a" | "0" => Ok(0),
         "B" | "b" | "1" => Ok(1),
@@ -24,7 +24,7 @@ pub(super) fn gold(answer: &str) -> Result<usize, String> {
 }
 
 /// What is asked, where nothing of it is blank.
-pub(super) fn task(
+pub(in crate::data) fn task(
     subject: String,
     question: String,
     options: [String; 4],
@@ -44,7 +44,7 @@ pub(super) fn task(
 }
 
 /// `high_school_biology` of `high_school_biology_test.csv`.
-pub(super) fn subject_of(path: &Path) -> String {
+pub(in crate::data) fn subject_of(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let stem = stem.strip_suffix(".csv").unwrap_or(&stem);
     match stem.rsplit_once('_') {

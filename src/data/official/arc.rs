@@ -7,21 +7,21 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::item::{Item, Task};
-use super::lines::{require, shorten};
-use super::loaded::Loaded;
-use super::row::{Row, kind, label_of};
-use super::rows::Rows;
+use crate::data::item::{Item, Task};
+use crate::data::lines::{require, shorten};
+use crate::data::loaded::Loaded;
+use crate::data::row::{Row, kind, label_of};
+use crate::data::rows::Rows;
 use crate::error::Result;
 
 /// The fields of an entry.
-pub(super) const NAMES: [&str; 4] = ["id", "question", "choices", "answerKey"];
+pub(in crate::data) const NAMES: [&str; 4] = ["id", "question", "choices", "answerKey"];
 
 /// The stem of a question, and the label and the text of each choice.
 type Question = (String, Vec<(String, String)>);
 
 /// Reads a file; the items keep its ids.
-pub(super) fn read(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
+pub(in crate::data) fn read(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
     let mut seen = HashSet::new();
     rows.read(&NAMES, loaded, |_, row| {
         let item = item(row)?;
@@ -143,8 +143,8 @@ fn item(mut row: Row) -> Result<Item, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::Source;
     use super::*;
+    use crate::data::lines::Source;
 
     fn line(labels: &[&str], key: &str) -> String {
         let choices: Vec<_> = labels

@@ -3,8 +3,6 @@
 //! in.
 
 use super::fitting::fitting;
-use super::run_data::RunData;
-use super::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
 use super::step_memory::precision;
 use super::step_shape::{Longest, step_memory};
 use crate::data::Example;
@@ -15,6 +13,8 @@ use crate::protocol::run_spec::RunSpec;
 use crate::tuning::plan::fit::Fit;
 use crate::tuning::plan::memory::MemoryEstimate;
 use crate::tuning::spec::Layers;
+use crate::worker::run_data::RunData;
+use crate::worker::session::{checkpoint_name, fitting_tokenizer, open_checkpoint};
 
 /// The model and the data of a run, and the memory that it would take.
 #[derive(Debug, Clone, PartialEq)]

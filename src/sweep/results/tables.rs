@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::plan::SweepPlan;
-use super::results::{Best, Metric, Row, SEED, SweepResults};
-use super::task::TaskState;
-use super::values::FieldValue;
+use super::{Best, Metric, Row, SEED, SweepResults};
 use crate::atomic::write_atomic;
 use crate::bench::{Accuracy, MeanInterval, mean_interval95};
 use crate::error::Result;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary, Score, WrittenAnswers};
 use crate::protocol::fields::short_field_name;
 use crate::report::{Cell, Estimate, Table, TableFormat};
+use crate::sweep::plan::SweepPlan;
+use crate::sweep::task::TaskState;
+use crate::sweep::values::FieldValue;
 
 /// Formats that the tables are written in.
 const FORMATS: [TableFormat; 4] = [

@@ -4,12 +4,12 @@
 
 use csv::ByteRecord;
 
-use super::item::{Item, Task};
-use super::lines::{Source, shorten};
-use super::loaded::Loaded;
 use super::mmlu_item::{gold, subject_of, task};
 use super::python_list::parse_list;
-use super::table::{DELIMITERS, first_record, for_each_record};
+use crate::data::item::{Item, Task};
+use crate::data::lines::{Source, shorten};
+use crate::data::loaded::Loaded;
+use crate::data::table::{DELIMITERS, first_record, for_each_record};
 use crate::error::{Error, Result};
 use crate::text_file::not_utf8;
 
@@ -60,7 +60,7 @@ enum Options {
 /// # Errors
 /// [`Error::Io`], and [`Error::Input`] where it is no table, or where its header
 /// does not name what a question has.
-pub(super) fn read_table(source: Source<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
+pub(in crate::data) fn read_table(source: Source<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
     let path = source.file.clone();
     let of_file = subject_of(&path);
     let bytes = source.read_table()?;

@@ -3,21 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::benchmark::{Benchmark, Split};
 use super::mmlu;
-use super::rows::Rows;
+use crate::data::benchmark::{Benchmark, Split};
+use crate::data::rows::Rows;
 use crate::error::{Error, Result};
 
 /// What is looked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::data) enum SplitFile {
     /// A split.
     Split(Split),
     /// The solved questions of MMLU, which have files of their own.
     FewShot,
 }
 
-impl Wanted {
+impl SplitFile {
     pub fn of(split: Split) -> Self {
         Self::Split(split)
     }
@@ -55,10 +55,10 @@ impl Wanted {
 /// # Errors
 /// [`Error::Io`] where `path` cannot be read, [`Error::Input`] where nothing or
 /// not all of it is there: what to save where, and where it is published.
-pub(super) fn find(
+pub(in crate::data) fn find(
     path: &Path,
     benchmark: Benchmark,
-    wanted: Wanted,
+    wanted: SplitFile,
 ) -> Result<Vec<Rows<'static>>> {
     let is_table = benchmark == Benchmark::Mmlu;
     let found = paths(path, benchmark, wanted)?;
@@ -70,15 +70,19 @@ pub(super) fn find(
 ///
 /// # Errors
 /// As [`find`].
-pub(super) fn paths(path: &Path, benchmark: Benchmark, wanted: Wanted) -> Result<Vec<PathBuf>> {
+pub(in crate::data) fn paths(
+    path: &Path,
+    benchmark: Benchmark,
+    wanted: SplitFile,
+) -> Result<Vec<PathBuf>> {
     if !path.is_dir() {
         let there = std::fs::metadata(path).map_err(|source| Error::io("open", path, source));
         return there.map(|_| vec![path.to_path_buf()]);
     }
     let mut found = match (benchmark, wanted) {
         (Benchmark::Mmlu, _) => mmlu::tables_of(path, wanted.table_folders())?,
-        (_, Wanted::Split(split)) => first_of(path, benchmark.file_names(split)),
-        (_, Wanted::FewShot) => Vec::new(),
+        (_, SplitFile::Split(split)) => first_of(path, benchmark.file_names(split)),
+        (_, SplitFile::FewShot) => Vec::new(),
     };
     if found.is_empty() {
         found = parquet_files(path, benchmark, wanted)?;
@@ -97,7 +101,7 @@ fn first_of(folder: &Path, names: &[&str]) -> Vec<PathBuf> {
 }
 
 /// The Parquet files in the folder, or in one of those below it that the hub has.
-fn parquet_files(path: &Path, benchmark: Benchmark, wanted: Wanted) -> Result<Vec<PathBuf>> {
+fn parquet_files(path: &Path, benchmark: Benchmark, wanted: SplitFile) -> Result<Vec<PathBuf>> {
     let folders = ["", "data"]
         .into_iter()
         .chain(benchmark.hub_folders().iter().copied());
@@ -142,14 +146,14 @@ fn check_parts(folder: &Path, first: &str, n_found: usize) -> Result<()> {
     }
 }
 
-fn missing(path: &Path, benchmark: Benchmark, wanted: Wanted) -> Error {
+fn missing(path: &Path, benchmark: Benchmark, wanted: SplitFile) -> Error {
     let own = match (benchmark, wanted) {
         (Benchmark::Mmlu, _) => {
             let folder = wanted.table_folders().first().copied().unwrap_or("test");
             format!("{folder}/<subject>_{folder}.csv")
         }
-        (_, Wanted::Split(split)) => benchmark.file_names(split).join(" or "),
-        (_, Wanted::FewShot) => String::new(),
+        (_, SplitFile::Split(split)) => benchmark.file_names(split).join(" or "),
+        (_, SplitFile::FewShot) => String::new(),
     };
     let hub = wanted
         .hub_names(benchmark)
@@ -170,7 +174,7 @@ mod tests {
 
     fn check(
         benchmark: Benchmark,
-        wanted: Wanted,
+        wanted: SplitFile,
         files: &[&str],
         expected: Result<&[&str], &str>,
     ) {
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn files_are_found_where_publishers_and_the_hub_put_them() {
-        let test = Wanted::of(Split::Test);
+        let test = SplitFile::of(Split::Test);
         let jsonl = ["test.jsonl", "main/test-00000-of-00001.parquet"];
         check(Benchmark::Gsm8k, test, &jsonl, Ok(&["test.jsonl"]));
         let hub = [
@@ -236,7 +240,7 @@ mod tests {
             Err("parts: 1 of its 2 parts are here"),
         );
         let hub = ["all/dev-00000-of-00001.parquet"];
-        check(Benchmark::Mmlu, Wanted::FewShot, &hub, Ok(&hub));
+        check(Benchmark::Mmlu, SplitFile::FewShot, &hub, Ok(&hub));
         let tables = ["test/b_test.csv", "test/a_test.csv", "test/readme.txt"];
         check(
             Benchmark::Mmlu,
@@ -254,7 +258,7 @@ mod tests {
                         dev.jsonl or validation-00000-of-00001.parquet; WinoGrande is published \
                         at winogrande.allenai.org (winogrande_1.1), and the Hugging Face data set \
                         allenai/winogrande (winogrande_xl)";
-        let wanted = Wanted::of(Split::Validation);
+        let wanted = SplitFile::of(Split::Validation);
         check(
             Benchmark::WinoGrande,
             wanted,
@@ -264,7 +268,7 @@ mod tests {
         let expected = "dev split: no file for it here; save it as dev/<subject>_dev.csv or";
         check(
             Benchmark::Mmlu,
-            Wanted::FewShot,
+            SplitFile::FewShot,
             &["test/a_test.csv"],
             Err(expected),
         );

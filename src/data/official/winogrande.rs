@@ -5,20 +5,20 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::benchmark::Split;
-use super::item::{Item, Task};
-use super::lines::{Source, require, shorten};
-use super::loaded::Loaded;
-use super::row::Row;
-use super::rows::Rows;
+use crate::data::benchmark::Split;
+use crate::data::item::{Item, Task};
+use crate::data::lines::{Source, require, shorten};
+use crate::data::loaded::Loaded;
+use crate::data::row::Row;
+use crate::data::rows::Rows;
 use crate::error::Result;
 
 /// The fields of an entry.
-pub(super) const NAMES: [&str; 5] = ["qID", "sentence", "option1", "option2", "answer"];
+pub(in crate::data) const NAMES: [&str; 5] = ["qID", "sentence", "option1", "option2", "answer"];
 
 /// Reads a file, with its list of labels where there is one; the items keep
 /// the file's ids, or are called `split/row`.
-pub(super) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
+pub(in crate::data) fn read(rows: Rows<'_>, split: Split, loaded: &mut Loaded<Item>) -> Result<()> {
     let labels = match &rows {
         Rows::Entries(source) | Rows::Table(source) => read_labels(&source.file)?,
         Rows::Parquet(_) => Vec::new(),

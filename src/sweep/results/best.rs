@@ -1,11 +1,11 @@
 //! The best run of each part of a sweep on the test split, as a table.
 
-use super::results::{Row, SweepResults};
-use super::results_tables::{score_cell, validation_cell, written_cells};
-use super::task::TaskState;
+use super::tables::{score_cell, validation_cell, written_cells};
+use super::{Row, SweepResults};
 use crate::format::duration;
 use crate::protocol::event::{EvaluationPhase, EvaluationSummary};
 use crate::report::{Cell, Table};
+use crate::sweep::task::TaskState;
 
 impl SweepResults {
     /// The best run of each part on the test split, and the untuned model.
@@ -160,12 +160,12 @@ impl SweepResults {
 
 #[cfg(test)]
 mod tests {
-    use super::super::results::Best;
-    use super::super::spec::ChooseBy;
-    use super::super::task::Facts;
-    use super::super::values::FieldValue;
     use super::*;
     use crate::protocol::event::{Score, WrittenAnswers};
+    use crate::sweep::results::Best;
+    use crate::sweep::spec::ChooseBy;
+    use crate::sweep::task::Facts;
+    use crate::sweep::values::FieldValue;
 
     fn row(idx: usize, part: usize, rate: &str, seed: &str, state: TaskState) -> Row {
         Row {

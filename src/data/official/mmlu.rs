@@ -9,20 +9,20 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::benchmark::Split;
-use super::item::Item;
-use super::loaded::Loaded;
 use super::mmlu_item::{gold, task};
 use super::mmlu_table::read_table;
-use super::row::{Row, kind, label_of};
-use super::rows::Rows;
+use crate::data::benchmark::Split;
+use crate::data::item::Item;
+use crate::data::loaded::Loaded;
+use crate::data::row::{Row, kind, label_of};
+use crate::data::rows::Rows;
 use crate::error::{Error, Result};
 
 /// The fields of an entry.
-pub(super) const NAMES: [&str; 4] = ["question", "subject", "choices", "answer"];
+pub(in crate::data) const NAMES: [&str; 4] = ["question", "subject", "choices", "answer"];
 
 /// The names that the folder of a split goes by, best first.
-pub(super) fn folders(split: Split) -> &'static [&'static str] {
+pub(in crate::data) fn folders(split: Split) -> &'static [&'static str] {
     match split {
         Split::Train => &["train", "auxiliary_train"],
         Split::Validation => &["val", "validation"],
@@ -35,7 +35,7 @@ pub(super) fn folders(split: Split) -> &'static [&'static str] {
 ///
 /// # Errors
 /// [`Error::Io`] where a folder cannot be listed.
-pub(super) fn tables_of(path: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
+pub(in crate::data) fn tables_of(path: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
     let found = names
         .iter()
         .map(|name| path.join(name))
@@ -47,7 +47,7 @@ pub(super) fn tables_of(path: &Path, names: &[&str]) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Input`] for a file that is neither.
-pub(super) fn read_rows(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
+pub(in crate::data) fn read_rows(rows: Rows<'_>, loaded: &mut Loaded<Item>) -> Result<()> {
     let rows = match rows {
         Rows::Table(source) => return read_table(source, loaded),
         rows @ (Rows::Entries(_) | Rows::Parquet(_)) => rows,
@@ -100,9 +100,9 @@ fn tables(folder: &Path) -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::Source;
     use super::*;
-    use crate::data::mmlu_item::subject_of;
+    use crate::data::lines::Source;
+    use crate::data::official::mmlu_item::subject_of;
 
     fn check_hub(row: &str, expected: Result<&str, &str>) {
         let mut loaded = Loaded::default();
