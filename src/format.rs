@@ -94,14 +94,19 @@ pub(crate) fn duration(secs: f64) -> String {
     }
 }
 
-/// Bytes done of all, in the unit of all: `1.2 of 3.1 GiB`.
+/// The unit of a file of so many bytes, as files are listed and sold: powers of 1000.
+/// What the memory of a device holds is counted in MiB.
+fn file_unit(n_bytes: u64) -> (f64, &'static str) {
+    match n_bytes {
+        0..1_000_000 => (1e3, "KB"),
+        1_000_000..1_000_000_000 => (1e6, "MB"),
+        1_000_000_000.. => (1e9, "GB"),
+    }
+}
+
+/// Bytes done of all of a file, in the unit of all: `1.2 of 3.1 GB`.
 pub(crate) fn part_of_bytes(done: u64, total: u64) -> String {
-    const KIB: f64 = 1024.0;
-    let (unit, name) = match total {
-        0..0x10_0000 => (KIB, "KiB"),
-        0x10_0000..0x4000_0000 => (KIB * KIB, "MiB"),
-        0x4000_0000.. => (KIB * KIB * KIB, "GiB"),
-    };
+    let (unit, name) = file_unit(total);
     let (done, total) = (done as f64 / unit, total as f64 / unit);
     tr!(
         "{done} of {total} {name}",
@@ -109,6 +114,12 @@ pub(crate) fn part_of_bytes(done: u64, total: u64) -> String {
         total = format_args!("{total:.1}"),
         name
     )
+}
+
+/// The size of a file: `3.1 GB`, `0.4 KB`.
+pub(crate) fn file_size(n_bytes: u64) -> String {
+    let (unit, name) = file_unit(n_bytes);
+    format!("{:.1} {name}", n_bytes as f64 / unit)
 }
 
 /// Bytes as files and cards are sold by: `3.1 GB`.
@@ -152,12 +163,14 @@ mod tests {
     #[test]
     fn bytes_are_in_the_unit_of_all_of_them() {
         for (done, total, expected) in [
-            (0, 0, "0.0 of 0.0 KiB"),
-            (1_550_000, 999_999_999, "1.5 of 953.7 MiB"),
-            (14_736, 3_100_000_000, "0.0 of 2.9 GiB"),
+            (0, 0, "0.0 of 0.0 KB"),
+            (1_550_000, 999_900_000, "1.6 of 999.9 MB"),
+            (14_736, 3_100_000_000, "0.0 of 3.1 GB"),
         ] {
             assert_eq!(part_of_bytes(done, total), expected);
         }
+        assert_eq!(file_size(393_216), "393.2 KB");
+        assert_eq!(file_size(29_349_888), "29.3 MB");
     }
 
     #[test]

@@ -229,7 +229,7 @@ mod tests {
         pace.add(start + std::time::Duration::from_secs(10), read.done);
         let line = line(&Stage::Coming(read), &pace);
         let want =
-            "downloading [========                ] 0.9 of 2.8 GiB, 10.0 MB/s, 3 min 20 s left";
+            "downloading [========                ] 1.0 of 3.0 GB, 10.0 MB/s, 3 min 20 s left";
         assert_eq!(line, want);
     }
 }

@@ -243,7 +243,7 @@ mod tests {
             total: 14_800_000,
         };
         store.apply(Event::Device(DeviceEvent::Loading { read }));
-        let line = "reading the model [============            ] 7.1 of 14.1 MiB";
+        let line = "reading the model [============            ] 7.4 of 14.8 MB";
         assert_eq!(status_line(&store, None).as_deref(), Some(line));
         store.apply(Event::Run(
             run.clone(),

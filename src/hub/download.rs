@@ -14,8 +14,7 @@ use super::address::{Hub, Trouble};
 use super::headers::{FileFacts, number, range};
 use super::part::{PartFile, sha256_of};
 use crate::error::{Error, Result};
-use crate::format::shown;
-use crate::kernels::device::mebibytes;
+use crate::format::{file_size, shown};
 use crate::model::BytesRead;
 
 /// Bytes that are read at once.
@@ -141,7 +140,7 @@ pub fn download(
         }
         return Err(match trouble {
             Trouble::ForNow(reason) if kept > 0 => {
-                let kept = mebibytes(kept);
+                let kept = file_size(kept);
                 let reason = tr!(
                     "{reason}; {kept} are downloaded, and the next try continues from there",
                     reason,
@@ -253,7 +252,7 @@ fn found(
 fn check_room(hub: &Hub, folder: &Path, needed: u64) -> Result<()> {
     match (hub.room)(folder) {
         Some(free) if free < needed + SPARE => {
-            let (needed, free) = (mebibytes(needed), mebibytes(free));
+            let (needed, free) = (file_size(needed), file_size(free));
             let reason = tr!(
                 "{needed} more are needed and {free} are free; free some space or choose a folder on another disk",
                 needed,

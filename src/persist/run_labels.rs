@@ -52,6 +52,7 @@ impl RunLabels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::event::RunId;
 
     #[test]
     fn labels_are_read_as_they_were_written() {
@@ -63,6 +64,7 @@ mod tests {
         let mut labels = RunLabels {
             title: "the \"good\" one".into(),
             note: "two\nlines".into(),
+            made_of: Some(RunId("first-0001".into())),
             ..RunLabels::default()
         };
         labels.set_tags(" paper,, M=256 ,paper");
@@ -70,6 +72,18 @@ mod tests {
         assert_eq!(labels.tags_text(), "paper, M=256");
         labels.write(folder.path()).unwrap();
         assert_eq!(RunLabels::read(folder.path()).unwrap(), labels);
+    }
+
+    #[test]
+    fn labels_without_a_run_that_they_were_made_of_are_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "(title: \"a\", tags: [\"b\"], note: \"c\")";
+        fs::write(folder.path().join(LABELS_FILE), text).unwrap();
+        let labels = RunLabels::read(folder.path()).unwrap();
+        assert_eq!((labels.title.as_str(), &labels.made_of), ("a", &None));
+        labels.write(folder.path()).unwrap();
+        let written = fs::read_to_string(folder.path().join(LABELS_FILE)).unwrap();
+        assert!(!written.contains("made_of"), "{written}");
     }
 
     #[test]

@@ -36,6 +36,32 @@ impl RunSpec {
     }
 }
 
+/// Data sets that are counted.
+const MAX_SOURCES: usize = 9;
+
+/// What the user calls the data of several runs: their name where all have the same.
+pub(crate) fn data_names<'a>(specs: impl IntoIterator<Item = &'a RunSpec>) -> String {
+    // Most runs are of the same data, and this is asked for while they are drawn.
+    let mut sources: Vec<&RunSpec> = Vec::new();
+    for spec in specs {
+        let is_known = |of: &&RunSpec| of.data.source == spec.data.source;
+        if !sources.iter().any(is_known) {
+            sources.push(spec);
+        }
+        if sources.len() > MAX_SOURCES {
+            return tr!("many data sets").into();
+        }
+    }
+    let mut names: Vec<String> = sources.iter().map(|spec| spec.data_name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    match &names[..] {
+        [] => String::new(),
+        [one] => one.clone(),
+        all => tr!("{} data sets", all.len()),
+    }
+}
+
 impl VocabularySource {
     /// What the user calls the vocabulary of `n_ids` ids.
     pub fn name(&self, n_ids: usize) -> String {
@@ -56,7 +82,7 @@ impl Method {
     /// The name in a state's metadata.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Base => tr!("Base"),
+            Self::Base => "Base",
             Self::Standard(_) => "Standard",
             Self::Lifted(_) => "Lifted",
             Self::PaperLiteral(_) => "PaperLiteral",

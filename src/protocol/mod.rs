@@ -15,6 +15,6 @@ pub mod trace;
 mod absolute;
 pub(crate) mod any_float;
 mod evaluation_summary;
-mod made_from;
+pub(crate) mod made_from;
 mod run_id;
 mod step_metrics;

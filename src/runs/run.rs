@@ -357,7 +357,7 @@ impl Run {
     }
 }
 
-/// The labels of a run: title, tags and note.
+/// The labels of a run: title, tags and note, and the run that it was made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunLabels {
@@ -367,6 +367,9 @@ pub struct RunLabels {
     pub tags: Vec<String>,
     /// Anything else.
     pub note: String,
+    /// The run whose settings it was begun with, changed or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_of: Option<RunId>,
 }
 
 impl RunLabels {

@@ -21,6 +21,7 @@ use self::saved::SavedState;
 use super::adapt::state::AdaptView;
 use super::compare::paired_rows::Comparisons;
 use super::config::history::held;
+use super::config::origin::DraftOrigin;
 use super::config::state::Config;
 use super::dialogs::data_preview::DataPreviews;
 use super::dialogs::export::Exports;
@@ -42,6 +43,7 @@ use super::shared::notice::Notice;
 use super::shared::tab::Tab;
 use super::shared::workspace::Workspace;
 use super::shell::areas::Area;
+use super::shell::charts;
 use super::shell::closing::{Closing, ClosingState};
 use super::shell::letters::MissingLetters;
 use super::shell::pictures::PictureOf;
@@ -125,6 +127,8 @@ impl App {
         let (selection, draft) = (saved.selection(), saved.draft.clone());
         let workspace = Workspace::new(worker, selection, draft, runs_dir, wake);
         let threads = &workspace.threads;
+        let mut config = Config::new(&workspace.draft, threads);
+        config.origin = saved.draft_of.clone().map(DraftOrigin::kept);
         Self {
             shell: saved.shell(),
             closing: saved.closing(),
@@ -134,9 +138,10 @@ impl App {
                 table: RunTable::new(saved.table),
                 ..RunsPanel::new(threads)
             },
-            config: Config::new(&workspace.draft, threads),
+            config,
             tune: Tune {
                 settings: saved.plots,
+                layouts: saved.charts,
                 ..Tune::default()
             },
             states: States::new(saved.states, threads),
@@ -195,11 +200,13 @@ impl App {
             sweep_resumes: closing.sweep_resumes.clone(),
             shows_frame_times: shell.shows_frame_times,
             plots: self.tune.settings,
+            charts: self.tune.layouts.clone(),
             states: self.states.settings.clone(),
             items: self.items.settings.clone(),
             sweep: self.sweep.keep(),
             playground: self.playground.settings.clone(),
             adapt: self.adapt.kept(),
+            draft_of: self.config.origin.as_ref().map(|of| of.run.clone()),
             draft: self.workspace.draft.clone(),
         }
     }
@@ -323,6 +330,7 @@ impl App {
         let area = self.shell.areas.now(&ctx, &self.shell.dock);
         let mut actions = pressed(&ctx, &self.acts_on(area, &|| self.listed()), has_dialog);
         self.draw(ui, &mut actions);
+        actions.extend(charts::take_asked(&ctx));
         let Self {
             shell, workspace, ..
         } = self;

@@ -100,8 +100,15 @@ impl Window {
         if let (Some(language), false) = (state.language, has_language) {
             choose(language);
         }
-        let kept = || context.storage.and_then(kept_draft);
-        state.draft = match draft.or_else(kept) {
+        let kept = match draft {
+            Some(_) => None,
+            None => context.storage.and_then(kept_draft),
+        };
+        if kept.is_none() {
+            // What is configured now is no copy of what was before.
+            state.draft_of = None;
+        }
+        state.draft = match draft.or(kept) {
             Some(draft) => draft,
             None => first_draft(context)?,
         };

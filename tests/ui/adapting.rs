@@ -70,7 +70,7 @@ fn item(idx: usize) -> ItemSeen {
 }
 
 /// The folder of an adaptation that is done.
-fn fixture(path: &Path) -> PathBuf {
+pub fn fixture(path: &Path) -> PathBuf {
     let spec = AdaptSpec {
         objective: Objective::Information,
         ..preset("mmlu-information").unwrap()

@@ -4,13 +4,16 @@
 use eframe::egui::accesskit::Role;
 use eframe::egui::{Event, Key, Modifiers, vec2};
 use egui_kittest::Harness;
-use egui_kittest::kittest::NodeT as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use gosling::ui::Metric;
 use gosling::ui::app::App;
 use gosling::ui::shared::tab::Tab;
 use gosling::ui::shell::theme::Appearance;
+use gosling::ui::tune::charts::ChartSize;
 
 use crate::click_through::{small_spec, wait, wait_until, window};
-use crate::pictures::wait_for;
+use crate::fixtures;
+use crate::pictures::{app, harness, wait_for};
 
 /// Stops of the Tab key in a full window, and some more.
 const MAX_STOPS: usize = 400;
@@ -244,4 +247,91 @@ fn a_look_at_the_data_and_the_theme_need_no_pointer() {
     wait_for(&mut harness, "Keyboard shortcuts");
     plain(&mut harness, Key::Escape);
     assert!(!harness.state().shell.shows_shortcuts);
+}
+
+#[test]
+fn charts_are_arranged_and_layouts_saved_without_a_pointer() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fixtures::finished(folder.path());
+    let app = app(store, Tab::Tune, Appearance::Dark);
+    let mut harness = harness(app, vec2(1024.0, 700.0), Appearance::Dark);
+    wait_for(&mut harness, "Finished after 200");
+    let layouts = |harness: &Harness<'_, App>| harness.state().tune.layouts.clone();
+    tab_to(&mut harness, "Charts");
+    plain(&mut harness, Key::Enter);
+    tab_to(&mut harness, "Tall, size of the chart Gradient norm");
+    plain(&mut harness, Key::Enter);
+    tab_to(&mut harness, "Remove the chart State norm");
+    plain(&mut harness, Key::Space);
+    let now = layouts(&harness).now;
+    let place = now.places()[now.find(Metric::GradNorm).unwrap()];
+    assert_eq!(place.size, ChartSize::Tall);
+    assert_eq!(now.find(Metric::StateNorm), None);
+    let shown = |harness: &Harness<'_, App>, name: &str| {
+        let mut nodes = harness.query_all_by_role(Role::Image);
+        nodes.any(|node| node.accesskit_node().label().as_deref() == Some(name))
+    };
+    assert!(shown(&harness, "Gradient norm") && !shown(&harness, "State norm"));
+
+    // Saved, left for that of the program, and used again.
+    tab_to(&mut harness, "Name of the layout");
+    type_text(&mut harness, "norms");
+    tab_to(&mut harness, "Save layout");
+    plain(&mut harness, Key::Enter);
+    assert_eq!(layouts(&harness).saved.get("norms"), Some(&now));
+    tab_to(&mut harness, "Default layout");
+    plain(&mut harness, Key::Enter);
+    assert!(shown(&harness, "State norm"));
+    assert_eq!(layouts(&harness).current(), Some(""));
+
+    // Another layout of that name is asked about, and kept unless it is wanted.
+    tab_to(&mut harness, "Name of the layout");
+    type_text(&mut harness, "norms");
+    tab_to(&mut harness, "Save layout");
+    plain(&mut harness, Key::Enter);
+    wait_for(&mut harness, "Replace the layout “norms”?");
+    plain(&mut harness, Key::Enter);
+    assert_eq!(
+        layouts(&harness).saved.get("norms"),
+        Some(&now),
+        "it is kept"
+    );
+    tab_to(&mut harness, "Delete the layout norms");
+    plain(&mut harness, Key::Enter);
+    wait_for(&mut harness, "Delete the layout “norms”?");
+    assert!(!layouts(&harness).saved.is_empty());
+    tab_to(&mut harness, "Delete layout");
+    plain(&mut harness, Key::Enter);
+    assert!(layouts(&harness).saved.is_empty());
+    plain(&mut harness, Key::Escape);
+
+    // Without the menu, by the list of everything; kept over restarts.
+    palette(&mut harness, "remove the chart speed");
+    let saved = harness.state().saved();
+    assert_eq!(saved.charts.now.find(Metric::TokensPerSec), None);
+    palette(&mut harness, "use the default layout");
+    assert_eq!(layouts(&harness).current(), Some(""));
+}
+
+#[test]
+fn the_numbers_of_a_chart_are_asked_for_without_a_pointer() {
+    let folder = tempfile::tempdir().unwrap();
+    fixtures::write_state(folder.path());
+    let store = fixtures::finished(folder.path());
+    let app = app(store, Tab::States, Appearance::Dark);
+    let mut harness = harness(app, vec2(1024.0, 700.0), Appearance::Dark);
+    wait_for(&mut harness, "Singular values");
+    for (typed, entry) in [
+        ("numbers matrix", "Save the numbers of the matrix"),
+        ("numbers histogram", "Save the numbers of the histogram"),
+        ("numbers every head", "Save the numbers of every head"),
+        ("picture singular", "Save a picture of the singular values"),
+    ] {
+        command(&mut harness, Key::K);
+        type_text(&mut harness, typed);
+        let mut found = harness.query_all_by_label_contains(entry);
+        assert!(found.next().is_some(), "{entry}");
+        drop(found);
+        plain(&mut harness, Key::Escape);
+    }
 }

@@ -149,13 +149,18 @@ fn pictures_are_among_what_can_be_done() {
     ] {
         assert!(listed(&mut harness, text, text), "{text}");
     }
+    // What is not on the screen is there with the reason.
     let of_states = "Save a picture of the view States";
-    assert!(!listed(&mut harness, of_states, of_states));
+    assert!(listed(&mut harness, of_states, of_states));
+    assert!(listed(&mut harness, of_states, "it is not on the screen"));
+    let of_norm = "Save a picture of the plot Gradient norm";
+    assert!(!listed(&mut harness, of_norm, "it is not on the screen"));
     let plot = harness.get_by_role_and_label(eframe::egui::accesskit::Role::Image, "Loss");
     plot.click_secondary();
     harness.run_steps(4);
     assert!(harness.query_by_label("Save as PNG…").is_some());
     assert!(harness.query_by_label("Save as SVG…").is_some());
+    assert!(harness.query_by_label("Save the numbers…").is_some());
 }
 
 /// The picture as text once it is written.

@@ -10,6 +10,7 @@
 
 mod adapting;
 mod changes;
+mod chinese;
 mod click_through;
 mod clock;
 mod conditions;
@@ -33,6 +34,7 @@ mod rate_search;
 mod run_table;
 mod sampling;
 mod screenshots;
+mod sheets;
 mod small;
 mod speed;
 mod states;

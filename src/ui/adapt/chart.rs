@@ -5,7 +5,10 @@ use eframe::egui::{
 };
 
 use super::reading::ShownAdaptation;
+use super::tables::{figures_table, of_words};
 use crate::adapt::outcome::{Kind, Outcome};
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{palette, run_colour};
 use crate::ui::widgets::controls::weak_small;
 
@@ -16,8 +19,14 @@ const REACH: f32 = 10.0;
 
 /// Draws it.
 pub(super) fn chart_ui(ui: &mut Ui, shown: &ShownAdaptation, height: f32) {
+    let of = PictureOf::Chart(Chart::Adaptation);
+    let corner = ui.cursor().min;
+    weak_small(ui, of_words(shown));
     let size = vec2(ui.available_width(), height);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(size, Sense::CLICK);
+    let whole = Rect::from_min_max(corner, rect.max);
+    charts::leaves(ui, of, whole, || figures_table(shown));
+    charts::menu(&response, of);
     response.widget_info(|| {
         WidgetInfo::labeled(Role::Image, true, tr!("Accuracy against tokens a question"))
     });

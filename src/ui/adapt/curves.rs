@@ -5,8 +5,11 @@ use eframe::egui::{
 };
 
 use super::reading::ShownAdaptation;
+use super::tables::{of_words, steps_table};
 use crate::adapt::adaptation::Point;
 use crate::language;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{palette, run_colour};
 use crate::ui::widgets::controls::weak_small;
 use crate::ui::widgets::numbers::number;
@@ -67,6 +70,9 @@ const CURVES: [(&str, PointValue, &str); 9] = [
 
 /// Draws those that there is something to draw of.
 pub(super) fn curves_ui(ui: &mut Ui, shown: &ShownAdaptation) {
+    let of = PictureOf::Chart(Chart::AdaptationSteps);
+    let corner = ui.cursor().min;
+    charts::origin_ui(ui, of, || of_words(shown));
     ui.horizontal_wrapped(|ui| {
         for (name, of, hint) in CURVES {
             let points: Vec<[f64; 2]> = shown
@@ -81,11 +87,18 @@ pub(super) fn curves_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     });
     if shown.points.is_empty() {
         weak_small(ui, tr!("No step yet."));
+        return;
     }
+    let whole = Rect::from_min_max(corner, ui.min_rect().max);
+    charts::leaves(ui, of, whole, || {
+        let curves = CURVES.map(|(name, of, _)| (name, of));
+        steps_table(shown, &curves)
+    });
 }
 
 fn curve_ui(ui: &mut Ui, name: &str, hint: &str, points: &[[f64; 2]]) {
-    let (rect, response) = ui.allocate_exact_size(vec2(WIDTH, HEIGHT), Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(vec2(WIDTH, HEIGHT), Sense::CLICK);
+    charts::menu(&response, PictureOf::Chart(Chart::AdaptationSteps));
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
     let colours = palette(ui.visuals());
     let painter = ui.painter();

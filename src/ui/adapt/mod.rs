@@ -8,6 +8,7 @@
 //! | `view.rs`, `setup.rs`, `guide.rs`, `labels.rs` | the view, and what is asked for |
 //! | `results.rs`, `chart.rs`, `curves.rs`, `items.rs` | figures, curves and questions |
 //! | `kept.rs`, `maps.rs` | a state that was kept, and it beside its base as heatmaps |
+//! | `tables.rs` | what they are drawn of, and of what it is |
 
 pub mod state;
 pub mod view;
@@ -24,3 +25,4 @@ mod progress;
 mod reading;
 mod results;
 mod setup;
+mod tables;

@@ -1,6 +1,6 @@
 //! Figures, curves and questions of an adaptation.
 
-use eframe::egui::{Grid, RichText, ScrollArea, Ui};
+use eframe::egui::{Align, Grid, Layout, RichText, ScrollArea, Ui};
 
 use super::chart::{chart_ui, legend_ui};
 use super::curves::curves_ui;
@@ -11,9 +11,14 @@ use super::reading::ShownAdaptation;
 use super::state::AdaptSettings;
 use crate::adapt::outcome::{Kind, Outcome};
 use crate::adapt::spec::GuideSpec;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{GAP, palette};
-use crate::ui::widgets::controls::{cut_label, group_title, weak_small};
+use crate::ui::widgets::controls::{cut_label, from_right, group_title, weak_small, within};
 use crate::ui::widgets::numbers::p_value;
+
+/// Width of the numbers of a figure.
+const NUMBERS_WIDTH: f32 = 320.0;
 
 /// Draws them.
 pub(super) fn results_ui(
@@ -58,7 +63,24 @@ fn title_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     if let Some(guide) = &spec.guide {
         title += &tr!(", {}, {} texts", guide.name(), shown.n_guide_texts);
     }
-    cut_label(ui, RichText::new(title).strong());
+    ui.horizontal(|ui| {
+        from_right(ui, |ui| {
+            let menu = ui.menu_button(tr!("Save"), |ui| {
+                let of = PictureOf::Chart(Chart::Adaptation);
+                charts::named_entries_ui(ui, of, tr!("The accuracy by cost"));
+                if !shown.points.is_empty() {
+                    let of = PictureOf::Chart(Chart::AdaptationSteps);
+                    charts::named_entries_ui(ui, of, tr!("The steps"));
+                }
+            });
+            menu.response.on_hover_text(tr!(
+                "Save a chart as a picture, or the numbers that it is drawn of"
+            ));
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                cut_label(ui, RichText::new(title).strong());
+            });
+        });
+    });
 }
 
 /// The sentence, and what a reader has to know.
@@ -84,6 +106,7 @@ fn said_ui(ui: &mut Ui, shown: &ShownAdaptation) {
 
 fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
     let base = shown.outcomes.iter().find(|of| of.kind == Kind::Base);
+    let room = (ui.available_width() - NUMBERS_WIDTH).clamp(90.0, 250.0);
     Grid::new("figures of an adaptation")
         .num_columns(6)
         .striped(true)
@@ -103,7 +126,7 @@ fn figures_ui(ui: &mut Ui, shown: &ShownAdaptation) {
             let mut outcomes: Vec<&Outcome> = shown.outcomes.iter().collect();
             outcomes.sort_by(|a, b| b.accuracy().value().total_cmp(&a.accuracy().value()));
             for outcome in outcomes {
-                row_ui(ui, outcome, base);
+                row_ui(ui, outcome, base, room);
             }
         });
 }
@@ -121,13 +144,15 @@ fn spent(outcome: &Outcome) -> String {
     )
 }
 
-fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>) {
+/// Draws a figure, its name within `room`.
+fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>, room: f32) {
     let name = RichText::new(&outcome.name);
-    ui.label(match outcome.kind {
+    let name = match outcome.kind {
         Kind::Adapted => name.strong(),
         Kind::Ceiling => name.weak(),
         Kind::Base | Kind::Baseline | Kind::Guide => name,
-    });
+    };
+    within(ui, room, |ui| cut_label(ui, name)).on_hover_text(&outcome.name);
     ui.label(format!("{:.3}", outcome.accuracy().value()))
         .on_hover_text(outcome.accuracy().to_string());
     ui.label(format!("{:.0}", outcome.tokens()))
@@ -147,7 +172,8 @@ fn row_ui(ui: &mut Ui, outcome: &Outcome, base: Option<&Outcome>) {
     }
     ui.end_row();
     for (name, accuracy) in &outcome.parts {
-        weak_small(ui, format!("    {name}"));
+        let name = RichText::new(format!("    {name}")).small().weak();
+        within(ui, room, |ui| cut_label(ui, name));
         weak_small(ui, format!("{:.3}", accuracy.value())).on_hover_text(accuracy.to_string());
         ui.end_row();
     }

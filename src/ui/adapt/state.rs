@@ -44,6 +44,8 @@ pub struct AdaptView {
     pub program: PathBuf,
     /// What is shown.
     pub shown: Option<ShownAdaptation>,
+    /// Whether results are looked at where there is no room for them beside the set-up.
+    pub shows_results: bool,
     /// What the user should know.
     pub message: Option<String>,
     pub(super) kept: KeptState,
@@ -60,11 +62,13 @@ impl AdaptView {
         let draft = draft
             .or_else(|| preset(PRESETS[0].0).ok())
             .unwrap_or_default();
+        let has_shown = settings.folder.is_some();
         let mut view = Self {
             settings,
             draft,
             program: std::env::current_exe().unwrap_or_default(),
             shown: None,
+            shows_results: has_shown,
             message: None,
             kept: KeptState::new(threads),
             pace: Pace::new(),
@@ -89,6 +93,7 @@ impl AdaptView {
     pub fn look_at(&mut self, folder: PathBuf) {
         self.settings.folder = Some(folder);
         self.shown = None;
+        self.shows_results = true;
         self.read();
     }
 
@@ -116,6 +121,7 @@ impl AdaptView {
             Ok((running, folder)) => {
                 self.running = Some(running);
                 self.pace = Pace::new();
+                self.shows_results = true;
                 if self.settings.folder.as_ref() != Some(&folder) {
                     self.shown = None;
                 }

@@ -9,16 +9,21 @@ use super::state::AdaptView;
 use crate::ui::shared::workspace::Workspace;
 use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::controls::{
-    cut_label, empty_state, group_title, primary_button, weak_small,
+    choice, cut_label, empty_state, group_title, primary_button, weak_small,
 };
 
 /// The width of what is set up.
 const SETUP_WIDTH: f32 = 286.0;
+/// From which width on results stand beside it.
+const BOTH_FROM: f32 = 600.0;
 
 /// Draws it.
 pub fn adapt_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
     if let Some(soon) = view.take_in() {
         ui.ctx().request_repaint_after(soon);
+    }
+    if ui.available_width() < BOTH_FROM {
+        return one_of_both_ui(ui, workspace, view);
     }
     let height = ui.available_height();
     ui.horizontal_top(|ui| {
@@ -35,6 +40,17 @@ pub fn adapt_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
             right_ui(ui, view);
         });
     });
+}
+
+/// What is set up, or what came of it, where there is no room for both.
+fn one_of_both_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {
+    let choices = [(false, tr!("Set up")), (true, tr!("Results"))];
+    choice(ui, &mut view.shows_results, &choices);
+    ui.add_space(4.0);
+    match view.shows_results {
+        true => right_ui(ui, view),
+        false => left_ui(ui, workspace, view),
+    }
 }
 
 fn left_ui(ui: &mut Ui, workspace: &Workspace, view: &mut AdaptView) {

@@ -18,6 +18,7 @@ use crate::sweep::scheduler::SweepCommand;
 use crate::sweep::sweep_file::print_sweep;
 use crate::tuning::spec::StartState;
 use crate::ui::compare::paired_rows::Comparisons;
+use crate::ui::config::origin::DraftOrigin;
 use crate::ui::dialogs::export::ExportDialog;
 use crate::ui::dialogs::mix::MixDialog;
 use crate::ui::dialogs::scoring::ScoringDialog;
@@ -29,6 +30,7 @@ use crate::ui::shared::notice::{Notice, Remedy};
 use crate::ui::shared::queue::QueueRequest;
 use crate::ui::shared::tab::Tab;
 use crate::ui::shared::workspace::Workspace;
+use crate::ui::shell::charts;
 use crate::ui::shell::closing::Closing;
 use crate::ui::shell::docking::Dock;
 use crate::ui::shell::palette::PaletteState;
@@ -90,7 +92,9 @@ impl App {
             Action::RunAgain(run) => {
                 if let Some(run) = workspace.store.get(&run) {
                     let spec = Box::new(run.spec.clone());
-                    workspace.queue.push(QueueRequest::Start(spec));
+                    let made_of = Some(run.id.clone());
+                    let asked = QueueRequest::Start(spec);
+                    workspace.queue.push_made_of(asked, made_of);
                 }
             }
             Action::Pin(run) => workspace.selection.baseline = run,
@@ -140,6 +144,8 @@ impl App {
                 self.export.ask_where(PathFor::Svg(metric), runs, workspace);
             }
             Action::SavePicture(of) => self.shell.pictures.ask_where(of, workspace),
+            Action::SaveChartNumbers(of) => charts::want_numbers(ctx, of),
+            Action::Arrange(change) => self.tune.layouts.apply(change),
             Action::SaveDiagnostics(run) => {
                 let runs = run.into_iter().collect();
                 self.export.ask_where(PathFor::Diagnostics, runs, workspace);
@@ -178,6 +184,8 @@ impl App {
             Action::AcceptChanges(asked) => workspace.queue.push_accepting(asked),
             Action::UseSpecOf(run) => {
                 if let Some(run) = workspace.store.get(&run) {
+                    let origin = DraftOrigin::copied(run.id.clone(), &workspace.draft);
+                    self.config.origin = Some(origin);
                     workspace.draft = run.spec.clone();
                     self.shell.shows_form = true;
                 }
@@ -189,12 +197,17 @@ impl App {
                     if let Some(start) = spec.method.start_mut() {
                         *start = StartState::File(state.path.clone());
                     }
+                    let origin = DraftOrigin::copied(run.id.clone(), &workspace.draft);
+                    self.config.origin = Some(origin);
                     workspace.draft = spec;
                     self.shell.shows_form = true;
                 }
             }
             Action::UsePreset(name) => match preset(name) {
-                Ok(spec) => workspace.draft = spec,
+                Ok(spec) => {
+                    self.config.origin = None;
+                    workspace.draft = spec;
+                }
                 Err(error) => workspace.complain(&error),
             },
             Action::TakeFit(fit) => apply(&fit, &mut workspace.draft),
@@ -234,7 +247,7 @@ impl App {
                 self.items.look_at(pair);
                 self.shell.dock.open(Tab::Items);
             }
-            Action::SaveTable(table, name) => workspace.save_table(*table, name),
+            Action::SaveTable(table, name) => workspace.save_table(*table, &name),
             Action::SetLanguage(language) => {
                 self.shell.language = language;
                 choose(language.unwrap_or_else(Language::of_system));
@@ -273,10 +286,11 @@ impl App {
             (Ok(()), None) => Ok(()),
         };
         match checked {
-            Ok(()) => self
-                .workspace
-                .queue
-                .push(QueueRequest::Start(Box::new(spec))),
+            Ok(()) => {
+                let made_of = self.config.origin.as_ref().map(|of| of.run.clone());
+                let asked = QueueRequest::Start(Box::new(spec));
+                self.workspace.queue.push_made_of(asked, made_of);
+            }
             Err(reason) => self.workspace.notify(Notice::error(reason)),
         }
     }

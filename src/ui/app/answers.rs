@@ -18,6 +18,7 @@ use crate::ui::shared::notice::Notice;
 use crate::ui::shared::workspace::write_text;
 use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::tune::report::report;
+use crate::ui::widgets::metric::Metric;
 
 impl App {
     /// Takes in what came of work beside the window.
@@ -72,6 +73,7 @@ impl App {
             self.workspace.notify(notice);
         }
         if let Some(base) = self.sweep.base.take() {
+            self.config.origin = None;
             self.workspace.draft = *base;
             let text = tr!("The sweep is loaded, and the configuration is its base run");
             self.workspace.notify(Notice::info(text.into()));
@@ -159,7 +161,8 @@ impl App {
             PathFor::Report => {
                 let runs = self.export.take_runs(&self.workspace.store);
                 let svg = |metric| self.tune.svg(metric, &runs, &self.workspace);
-                let page = in_english(|| report(&runs, svg));
+                let charts: Vec<Metric> = self.tune.layouts.now.metrics().collect();
+                let page = in_english(|| report(&runs, &charts, svg));
                 let saved = tr!("Saved {}", shown(&path));
                 self.workspace
                     .start_quietly(move || page.write(&path).map(|()| Some(saved)));

@@ -49,6 +49,7 @@ impl App {
                 return;
             }
             Dropped::Spec(spec) => {
+                self.config.origin = None;
                 *draft = *spec;
                 tr!("The configuration is loaded from the file")
             }

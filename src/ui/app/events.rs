@@ -3,6 +3,7 @@
 use crossbeam_channel::TryRecvError;
 
 use super::App;
+use crate::persist::run_labels::RunLabels;
 use crate::protocol::command::Command;
 use crate::protocol::event::{Event, FailureKind, RunId};
 use crate::runs::news::News;
@@ -46,6 +47,9 @@ impl App {
         match self.workspace.store.take_in(event) {
             Some(News::Began(run)) => {
                 self.workspace.selection.select_only(&run);
+                if let Some(made_of) = self.workspace.queue.prepared_of().cloned() {
+                    self.note_origin(&run, made_of);
+                }
                 if self.closing.stage == Closing::Saving {
                     self.began_while_closing(&run);
                 }
@@ -85,6 +89,18 @@ impl App {
         }
     }
 
+    /// Writes into the folder of a run which run it was made of.
+    fn note_origin(&mut self, run: &RunId, made_of: RunId) {
+        if let Some(known) = self.workspace.store.get(run) {
+            let made_of = Some(made_of);
+            let labels = RunLabels {
+                made_of,
+                ..known.labels.clone()
+            };
+            self.runs.folders.label(run, labels, &mut self.workspace);
+        }
+    }
+
     /// A worker that ended by itself: its runs have failed and can be resumed.
     pub(super) fn worker_gone(&mut self) {
         self.workspace.worker = None;
@@ -103,5 +119,64 @@ impl App {
         let text = tr!("The worker stopped. Saved files are safe, and runs can be resumed.");
         self.workspace
             .notify(Notice::error(text.into()).with(Remedy::RestartWorker));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use eframe::egui::Context;
+
+    use super::*;
+    use crate::protocol::event::RunEvent;
+    use crate::ui::app::saved::SavedState;
+    use crate::ui::shared::action::Action;
+
+    fn started(app: &App, name: &str, folder: &Path) -> Event {
+        let spec = Box::new(app.workspace.draft.clone());
+        let started = RunEvent::Started {
+            spec,
+            folder: folder.to_path_buf(),
+            first_step: 0,
+            notes: Vec::new(),
+        };
+        Event::Run(RunId(name.into()), started)
+    }
+
+    #[test]
+    fn a_run_knows_the_run_whose_settings_it_was_begun_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = SavedState::default();
+        let mut app = App::new(None, state, folder.path().into(), Arc::new(|| ()));
+        let ctx = Context::default();
+        let event = started(&app, "first", Path::new("first"));
+        app.take_event(event);
+        let first = RunId("first".into());
+        app.apply(Action::UseSpecOf(first.clone()), &ctx);
+        app.workspace.draft.training.seed = 9;
+        assert_eq!(app.saved().draft_of, Some(first.clone()));
+        app.apply(Action::Start, &ctx);
+        let runs = folder.path();
+        app.workspace.queue.next(runs, false).unwrap();
+        let event = started(&app, "second", runs);
+        app.take_event(event);
+        let made_of = |app: &App, name: &str| {
+            let run = app.workspace.store.get(&RunId(name.into()));
+            run.and_then(|run| run.labels.made_of.clone())
+        };
+        assert_eq!(made_of(&app, "second"), Some(first));
+        assert_eq!(made_of(&app, "first"), None);
+        // It is written beside the run too.
+        let start = Instant::now();
+        while RunLabels::read(runs).unwrap().made_of.is_none() {
+            assert!(start.elapsed() < Duration::from_secs(60), "no file");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        // A preset is no copy of a run.
+        app.apply(Action::UsePreset("cpu"), &ctx);
+        assert_eq!(app.saved().draft_of, None);
     }
 }

@@ -295,6 +295,7 @@ impl App {
             let listed = PaletteContext {
                 dock: &self.shell.dock,
                 can_undelete,
+                charts: &self.tune.layouts,
                 fields: &named.collect::<Vec<_>>(),
                 sweep: self.sweep.can_go_on(),
             };

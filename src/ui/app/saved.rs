@@ -22,6 +22,7 @@ use crate::ui::shell::state::Shell;
 use crate::ui::shell::theme::Appearance;
 use crate::ui::states::settings::StatesSettings;
 use crate::ui::sweep::saved::SavedSweep;
+use crate::ui::tune::charts::ChartLayouts;
 use crate::ui::tune::plot_settings::PlotSettings;
 
 /// Everything that is kept over restarts.
@@ -69,6 +70,8 @@ pub struct SavedState {
     pub shows_frame_times: bool,
     /// How plots are drawn.
     pub plots: PlotSettings,
+    /// Which plots there are, and layouts of them.
+    pub charts: ChartLayouts,
     /// Which part of a state is looked at.
     pub states: StatesSettings,
     /// The selected comparison, filter and item.
@@ -79,6 +82,8 @@ pub struct SavedState {
     pub playground: PlaygroundSettings,
     /// The adaptation that is set up, and the one that is looked at.
     pub adapt: AdaptSettings,
+    /// The run that the configuration is a changed copy of.
+    pub draft_of: Option<RunId>,
     /// The run that Start begins. It is kept apart, as a document.
     #[serde(skip)]
     pub draft: RunSpec,
@@ -107,11 +112,13 @@ impl Default for SavedState {
             sweep_resumes: None,
             shows_frame_times: false,
             plots: PlotSettings::default(),
+            charts: ChartLayouts::default(),
             states: StatesSettings::default(),
             items: ItemsSettings::default(),
             sweep: SavedSweep::default(),
             playground: PlaygroundSettings::default(),
             adapt: AdaptSettings::default(),
+            draft_of: None,
             draft: RunSpec::default(),
         }
     }

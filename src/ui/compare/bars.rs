@@ -23,7 +23,7 @@ pub fn benchmark_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Sel
         .iter()
         .map(|run| group(run, selection, ui, true))
         .collect();
-    accuracy_bars_ui(ui, &groups);
+    accuracy_bars_ui(ui, benchmark, &groups);
 }
 
 /// Draws bars of evaluations that were made after the runs; nothing where there
@@ -47,6 +47,6 @@ pub fn later_evaluations_ui(
             bars: bars.clone(),
         })
         .collect();
-    accuracy_bars_ui(ui, &groups);
+    accuracy_bars_ui(ui, &tr!("{title}, measured later", title), &groups);
     ui.add_space(GAP);
 }

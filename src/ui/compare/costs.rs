@@ -2,14 +2,20 @@
 //! that no other run beats.
 
 use eframe::egui::{
-    Align2, ComboBox, FontId, Id, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, WidgetInfo, pos2,
-    vec2,
+    Align2, ComboBox, FontId, Id, Pos2, Rect, Response, Role, Sense, Shape, Stroke, Ui, WidgetInfo,
+    pos2, vec2,
 };
 
+use crate::protocol::event::EvaluationPhase;
+use crate::report::{Cell, Table};
 use crate::runs::cost::{Cost, pareto_front, tuned_accuracy};
 use crate::runs::run::Run;
 use crate::ui::shared::selection::Selection;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{GAP, palette, run_colour};
+use crate::ui::widgets::accuracy::headline;
+use crate::ui::widgets::accuracy_bars::number_of;
 use crate::ui::widgets::controls::{group_title, weak_small, within};
 use crate::ui::widgets::numbers::number;
 
@@ -33,6 +39,7 @@ pub fn costs_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Selecti
     if tuned.count() < 2 {
         return;
     }
+    let corner = ui.cursor().min;
     let id = Id::unique("cost axis");
     let mut cost = ui.data(|data| data.get_temp(id)).unwrap_or_default();
     ui.horizontal(|ui| {
@@ -62,7 +69,11 @@ pub fn costs_ui(ui: &mut Ui, benchmark: &str, runs: &[&Run], selection: &Selecti
             })
         })
         .collect();
-    plot_ui(ui, benchmark, cost, &points, selection);
+    let (plot, response) = plot_ui(ui, benchmark, cost, &points, selection);
+    let of = PictureOf::Chart(Chart::Costs(number_of(benchmark)));
+    let whole = Rect::from_min_max(corner, plot.max);
+    charts::leaves(ui, of, whole, || costs_table(benchmark, cost, &points));
+    charts::menu(&response, of);
     if points.len() < runs.len() {
         weak_small(ui, tr!("Runs without such a number are left out."));
     }
@@ -77,9 +88,36 @@ fn ends(values: impl Iterator<Item = f64>, margin: f64) -> (f64, f64) {
     (span.0 - margin, span.1 + margin)
 }
 
-fn plot_ui(ui: &mut Ui, benchmark: &str, cost: Cost, points: &[Point<'_>], selection: &Selection) {
+/// What is drawn, a row for each run.
+fn costs_table(benchmark: &str, cost: Cost, points: &[Point<'_>]) -> Table {
+    let title = format!("{benchmark}, accuracy against cost");
+    let name = cost.name().to_lowercase();
+    let columns = ["run", name.as_str(), "tuned accuracy", "no run beats it"];
+    let mut table = Table::new(title, columns);
+    let flat: Vec<(f64, f64)> = points.iter().map(|of| (of.cost, of.accuracy)).collect();
+    let front = pareto_front(&flat);
+    for (idx, of) in points.iter().enumerate() {
+        let accuracy = headline(of.run, EvaluationPhase::After);
+        table.push([
+            Cell::text(of.run.title()),
+            Cell::number(of.cost, 3),
+            accuracy.map_or(Cell::Empty, Cell::from),
+            Cell::text(if front.contains(&idx) { "yes" } else { "no" }),
+        ]);
+    }
+    table
+}
+
+/// Draws the plot; where it is.
+fn plot_ui(
+    ui: &mut Ui,
+    benchmark: &str,
+    cost: Cost,
+    points: &[Point<'_>],
+    selection: &Selection,
+) -> (Rect, Response) {
     let size = vec2(ui.available_width().clamp(200.0, 620.0), HEIGHT);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(size, Sense::CLICK);
     let name = tr!("Accuracy on {benchmark} against {}", cost.name(), benchmark);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
     let plot = Rect::from_min_max(rect.min + vec2(LEFT, 6.0), rect.max - vec2(12.0, BOTTOM));
@@ -96,7 +134,7 @@ fn plot_ui(ui: &mut Ui, benchmark: &str, cost: Cost, points: &[Point<'_>], selec
             font,
             colours.weak,
         );
-        return;
+        return (rect, response);
     }
     let (left, right) = ends(points.iter().map(|of| of.cost.log10()), 0.15);
     let (low, high) = ends(points.iter().map(|of| of.accuracy), 0.03);
@@ -146,7 +184,7 @@ fn plot_ui(ui: &mut Ui, benchmark: &str, cost: Cost, points: &[Point<'_>], selec
         }
     }
     let Some(pointer) = response.hover_pos() else {
-        return;
+        return (rect, response);
     };
     let near = placed.iter().map(|(of, at)| (*of, at.distance(pointer)));
     let near = near.filter(|(_, distance)| *distance < REACH);
@@ -158,6 +196,8 @@ fn plot_ui(ui: &mut Ui, benchmark: &str, cost: Cost, points: &[Point<'_>], selec
             cost.name(),
             number(of.cost)
         );
-        response.on_hover_text_at_pointer(text);
+        let response = response.on_hover_text_at_pointer(text);
+        return (rect, response);
     }
+    (rect, response)
 }

@@ -39,8 +39,9 @@ pub fn compared_steps_ui(
     if steps.is_empty() {
         return;
     }
+    let title = tr!("{title}, by steps", title);
     ui.horizontal(|ui| {
-        group_title(ui, &tr!("{title}, by steps", title));
+        group_title(ui, &title);
         weak_small(
             ui,
             tr!("tuned accuracy by the steps of the gold answer, with 95% intervals"),
@@ -57,6 +58,6 @@ pub fn compared_steps_ui(
             }
         })
         .collect();
-    accuracy_bars_ui(ui, &groups);
+    accuracy_bars_ui(ui, &title, &groups);
     ui.add_space(GAP);
 }

@@ -168,7 +168,7 @@ fn heading_ui(
             if button.clicked() {
                 action = Some(Action::SaveTable(
                     Box::new(table(groups, &shown)),
-                    "accuracy",
+                    "accuracy".into(),
                 ));
             }
         });

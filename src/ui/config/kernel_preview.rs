@@ -7,8 +7,11 @@ use eframe::egui::{
 };
 
 use crate::protocol::event::KernelDistances;
+use crate::report::{Cell, Table};
 use crate::tuning::spec::{FeatureSpec, Gamma};
 use crate::ui::shared::action::Action;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{Palette, blend, palette};
 use crate::ui::widgets::controls::{named, reserved, small_lines, weak_small};
 
@@ -41,7 +44,7 @@ pub fn kernel_preview_ui(
 ) -> Vec<Action> {
     let colours = palette(ui.visuals());
     let size = vec2(ui.available_width(), HEIGHT);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let (rect, response) = ui.allocate_exact_size(size, Sense::CLICK);
     let painter = ui.painter();
     painter.rect_filled(rect, 4.0, colours.sunken);
     let plot = rect
@@ -80,6 +83,11 @@ pub fn kernel_preview_ui(
         painter.text(at, align, text, FontId::proportional(10.5), colours.weak);
     }
     named(&response, Role::Image, tr!("Kernel against distance"));
+    if let Some(known) = known {
+        let of = PictureOf::Chart(Chart::Distances);
+        charts::leaves(ui, of, rect, || distances_table(known, gamma));
+        charts::menu(&response, of);
+    }
     response.on_hover_text(tr!("Squared distance between receptance vectors and support vectors, both of unit length. Grey: all pairs. Green: the nearest support vector of each receptance vector. Line: φ, from 1 down to 0."));
     let mut actions = Vec::new();
     let height = small_lines(ui, 2);
@@ -140,13 +148,44 @@ fn sentence(known: &KernelDistances, gamma: f64) -> String {
     )
 }
 
-fn bars(ui: &Ui, plot: Rect, values: &[f32], colour: Color32) {
+/// What is drawn, a row for each bar.
+fn distances_table(known: &KernelDistances, gamma: Option<f64>) -> Table {
+    let columns = ["from", "to", "pairs", "nearest", "phi in the middle"];
+    let mut table = Table::new("Squared distances of the kernels", columns);
+    let (pairs, nearest) = (counts(&known.pairs), counts(&known.nearest));
+    let width = MAX_DISTANCE / N_BARS as f64;
+    for (idx, (pairs, nearest)) in pairs.into_iter().zip(nearest).enumerate() {
+        let from = width * idx as f64;
+        let phi = gamma.map(|gamma| (-gamma * (from + width / 2.0)).exp());
+        table.push([
+            Cell::number(from, 4),
+            Cell::number(from + width, 4),
+            Cell::Count(pairs as u64),
+            Cell::Count(nearest as u64),
+            phi.map_or(Cell::Empty, |phi| Cell::number(phi, 6)),
+        ]);
+    }
+    table.notes.push(format!(
+        "Between receptance vectors and support vectors of unit length: n = {} pairs, n = {} nearest ones.",
+        known.pairs.len(),
+        known.nearest.len()
+    ));
+    table
+}
+
+/// Distances in each bar.
+fn counts(values: &[f32]) -> [usize; N_BARS] {
     let mut counts = [0_usize; N_BARS];
     for value in values {
         let share = f64::from(*value) / MAX_DISTANCE;
         let idx = (share * N_BARS as f64) as usize;
         counts[idx.min(N_BARS - 1)] += 1;
     }
+    counts
+}
+
+fn bars(ui: &Ui, plot: Rect, values: &[f32], colour: Color32) {
+    let counts = counts(values);
     let most = counts.iter().max().copied().unwrap_or_default().max(1);
     let width = plot.width() / N_BARS as f32;
     for (idx, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
@@ -195,5 +234,27 @@ mod tests {
         };
         assert_eq!(gamma(&median, Some(&known)), Some(0.5));
         assert_eq!(gamma(&median, None), None);
+    }
+
+    #[test]
+    fn the_table_has_what_the_bars_are_of() {
+        let known = KernelDistances {
+            pairs: vec![0.0, 1.9, 2.0, 9.0],
+            nearest: vec![0.01],
+        };
+        let table = distances_table(&known, Some(1.0));
+        assert_eq!(table.rows.len(), N_BARS);
+        let count = |row: usize, column: usize| table.rows[row][column].clone();
+        assert_eq!((count(0, 2), count(0, 3)), (Cell::Count(1), Cell::Count(1)));
+        // 48 bars up to 4: 2.0 is the first of the upper half, and what lies beyond is
+        // in the last.
+        assert_eq!(count(N_BARS / 2, 2), Cell::Count(1));
+        assert_eq!(count(N_BARS - 1, 2), Cell::Count(1));
+        let of_pairs = table.rows.iter().map(|row| match row[2] {
+            Cell::Count(n) => n,
+            _ => 0,
+        });
+        assert_eq!(of_pairs.sum::<u64>(), 4);
+        assert!(table.notes[0].contains("n = 4 pairs"));
     }
 }

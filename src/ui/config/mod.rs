@@ -9,4 +9,5 @@ pub(crate) mod form;
 pub(crate) mod history;
 pub(crate) mod kernel_preview;
 pub(crate) mod method;
+pub(crate) mod origin;
 pub mod state;

@@ -8,6 +8,7 @@ use super::defaults::Defaults;
 use super::forecast::DraftForecast;
 use super::history::DraftHistory;
 use super::kernel_preview::Distances;
+use super::origin::DraftOrigin;
 use crate::error::Result;
 use crate::kernels::device::{AdapterSummary, DeviceChoice, Room, list_adapters, room_of};
 use crate::persist::spec_file::{read_spec, set_field};
@@ -37,6 +38,8 @@ enum Answer {
 pub struct Config {
     /// What the draft was before.
     pub(crate) history: DraftHistory,
+    /// The run that the draft is a changed copy of.
+    pub(crate) origin: Option<DraftOrigin>,
     /// What the fields of the draft are by default.
     pub(crate) defaults: Defaults,
     pub(crate) forecast: DraftForecast,
@@ -58,6 +61,7 @@ impl Config {
     pub(crate) fn new(draft: &RunSpec, threads: &Threads) -> Self {
         Self {
             history: DraftHistory::new(draft.clone()),
+            origin: None,
             defaults: Defaults::default(),
             forecast: DraftForecast::default(),
             measured: Measured::default(),
@@ -124,6 +128,7 @@ impl Config {
                 Answer::Adapters(adapters) => self.adapters = Some(adapters),
                 Answer::Spec(Ok(spec)) => {
                     workspace.draft = *spec;
+                    self.origin = None;
                     is_replaced = true;
                 }
                 Answer::Spec(Err(error)) => workspace.complain(&error),
@@ -137,7 +142,9 @@ impl Config {
     /// Makes the configuration what it was before its last change; whether there
     /// was one.
     pub(crate) fn undo(&mut self, draft: &mut RunSpec) -> bool {
-        replace(draft, self.history.undo())
+        let is_undone = replace(draft, self.history.undo());
+        self.origin.take_if(|origin| origin.is_undone(draft));
+        is_undone
     }
 
     /// Makes that change again; whether there is one.

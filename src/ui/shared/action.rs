@@ -16,6 +16,7 @@ use crate::ui::shell::path_dialogs::PathFor;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::theme::Appearance;
 use crate::ui::sweep::action::SweepAction;
+use crate::ui::tune::charts::ChartChange;
 use crate::ui::widgets::metric::Metric;
 
 /// Something that the user asked for.
@@ -87,6 +88,10 @@ pub enum Action {
     SaveNumbers(Vec<RunId>),
     /// Write a report of runs.
     SaveReport(Vec<RunId>),
+    /// Write the numbers that a chart is drawn of.
+    SaveChartNumbers(PictureOf),
+    /// Add, remove, move or size charts of the steps, or use another layout of them.
+    Arrange(ChartChange),
     /// Write a plot as a picture that scales.
     SaveSvg(Metric),
     /// Write a picture of what the window shows.
@@ -193,7 +198,7 @@ pub enum Action {
     /// Look at the items of two evaluations.
     LookAtItems(ItemsPair),
     /// Ask where to save a table, and save it; what its file is called at first.
-    SaveTable(Box<Table>, &'static str),
+    SaveTable(Box<Table>, String),
     /// Light or dark.
     SetAppearance(Appearance),
     /// The language of texts; none: that of the system.

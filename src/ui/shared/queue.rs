@@ -51,13 +51,15 @@ pub struct QueuedRun {
     pub is_beside: bool,
     /// Whether other weights, data or states than it was made from are accepted.
     pub accepts_changes: bool,
+    /// The run whose settings it was begun with, changed or not.
+    pub made_of: Option<RunId>,
 }
 
 /// A job that the worker has.
 #[derive(Debug, Clone, PartialEq)]
 enum Sent {
-    /// A run that has not started.
-    Starting(QueueRequest),
+    /// A run that has not started, and the run whose settings it was begun with.
+    Starting(QueueRequest, Option<RunId>),
     /// A run that has.
     Begun,
     /// Something else, with its name if it has one.
@@ -67,7 +69,7 @@ enum Sent {
 impl Sent {
     fn is_run(&self) -> bool {
         match self {
-            Self::Starting(_) | Self::Begun => true,
+            Self::Starting(..) | Self::Begun => true,
             Self::Other(_) => false,
         }
     }
@@ -128,7 +130,15 @@ impl Queue {
     /// The run that is being prepared.
     pub fn prepared(&self) -> Option<&QueueRequest> {
         self.sent.iter().find_map(|sent| match sent {
-            Sent::Starting(asked) => Some(asked),
+            Sent::Starting(asked, _) => Some(asked),
+            Sent::Begun | Sent::Other(_) => None,
+        })
+    }
+
+    /// The run whose settings the run that is being prepared was begun with.
+    pub fn prepared_of(&self) -> Option<&RunId> {
+        self.sent.iter().find_map(|sent| match sent {
+            Sent::Starting(_, made_of) => made_of.as_ref(),
             Sent::Begun | Sent::Other(_) => None,
         })
     }
@@ -156,22 +166,28 @@ impl Queue {
 
     /// Adds a run behind the others.
     pub fn push(&mut self, asked: QueueRequest) {
-        self.add(asked, false);
+        self.add(asked, false, None);
+    }
+
+    /// Adds a run behind the others that has the settings of another, changed or not.
+    pub fn push_made_of(&mut self, asked: QueueRequest, run: Option<RunId>) {
+        self.add(asked, false, run);
     }
 
     /// Adds a run behind the others that was refused since something is not what it
     /// was made from, which is accepted now.
     pub fn push_accepting(&mut self, asked: QueueRequest) {
-        self.add(asked, true);
+        self.add(asked, true, None);
     }
 
-    fn add(&mut self, asked: QueueRequest, accepts_changes: bool) {
+    fn add(&mut self, asked: QueueRequest, accepts_changes: bool, made_of: Option<RunId>) {
         self.n_asked += 1;
         self.waiting.push_back(QueuedRun {
             key: self.n_asked,
             asked,
             is_beside: false,
             accepts_changes,
+            made_of,
         });
     }
 
@@ -216,9 +232,10 @@ impl Queue {
         let QueuedRun {
             asked,
             accepts_changes,
+            made_of,
             ..
         } = self.waiting.remove(idx)?;
-        self.sent.push_back(Sent::Starting(asked.clone()));
+        self.sent.push_back(Sent::Starting(asked.clone(), made_of));
         Some(match asked {
             QueueRequest::Start(spec) => Command::StartRun {
                 spec,
@@ -245,7 +262,7 @@ impl Queue {
     pub fn has_job(&self, name: &RunId) -> bool {
         let is_it = |sent: &Sent| match sent {
             Sent::Other(of) => of.as_ref() == Some(name),
-            Sent::Starting(_) | Sent::Begun => false,
+            Sent::Starting(..) | Sent::Begun => false,
         };
         self.sent.iter().any(is_it)
     }

@@ -2,6 +2,7 @@
 //! the log, closing.
 
 pub(crate) mod areas;
+pub(crate) mod charts;
 pub mod closing;
 pub mod docking;
 pub(crate) mod frame_times;

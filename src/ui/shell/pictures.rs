@@ -41,6 +41,63 @@ pub enum PictureOf {
     Heads,
     /// The results of a sweep.
     Sweep,
+    /// A chart within a view.
+    Chart(Chart),
+}
+
+/// A chart within a view. A number tells charts of one kind from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Chart {
+    /// How often which numbers are in a matrix.
+    Histogram,
+    /// The singular values of a matrix.
+    SingularValues,
+    /// The norm of a state over the tokens of a text.
+    TokenNorms,
+    /// Accuracies as bars.
+    Accuracies(u64),
+    /// Accuracies against what they cost.
+    Costs(u64),
+    /// The loss over learning rates.
+    Rates,
+    /// How far apart vectors lie for a kernel.
+    Distances,
+    /// The accuracy of an adaptation against what it costs.
+    Adaptation,
+    /// What is seen of the steps of an adaptation.
+    AdaptationSteps,
+}
+
+impl Chart {
+    /// What the user calls it.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Histogram => tr!("the histogram"),
+            Self::SingularValues => tr!("the singular values"),
+            Self::TokenNorms => tr!("the norms over the tokens"),
+            Self::Accuracies(_) => tr!("the accuracies"),
+            Self::Costs(_) => tr!("the accuracies by cost"),
+            Self::Rates => tr!("the loss over learning rates"),
+            Self::Distances => tr!("the distances"),
+            Self::Adaptation => tr!("the adaptation by cost"),
+            Self::AdaptationSteps => tr!("the steps of the adaptation"),
+        }
+    }
+
+    /// What a file of it is called at first, without its ending.
+    fn file_name(self) -> &'static str {
+        match self {
+            Self::Histogram => "histogram",
+            Self::SingularValues => "singular-values",
+            Self::TokenNorms => "token-norms",
+            Self::Accuracies(_) => "accuracies",
+            Self::Costs(_) => "costs",
+            Self::Rates => "learning-rates",
+            Self::Distances => "distances",
+            Self::Adaptation => "adaptation",
+            Self::AdaptationSteps => "adaptation-steps",
+        }
+    }
 }
 
 impl PictureOf {
@@ -53,11 +110,12 @@ impl PictureOf {
             Self::Matrix => tr!("the matrix").into(),
             Self::Heads => tr!("every head").into(),
             Self::Sweep => tr!("the results of the sweep").into(),
+            Self::Chart(chart) => chart.words().into(),
         }
     }
 
     /// What a file of it is called at first, without its ending.
-    fn file_name(self) -> String {
+    pub(super) fn file_name(self) -> String {
         let name = match self {
             Self::Window => "gosling",
             Self::View(tab) => in_english(|| tab.name()),
@@ -65,6 +123,7 @@ impl PictureOf {
             Self::Matrix => "matrix",
             Self::Heads => "heads",
             Self::Sweep => "sweep",
+            Self::Chart(chart) => chart.file_name(),
         };
         name.to_lowercase().replace(' ', "-")
     }
@@ -79,6 +138,8 @@ impl PictureOf {
 struct PicturePlace {
     pass: u64,
     rect: Rect,
+    /// That of the window, or that of a dialog.
+    layer: LayerId,
     /// Whether all of it was in sight.
     is_whole: bool,
 }
@@ -96,6 +157,7 @@ pub(crate) fn place(ui: &Ui, of: PictureOf, rect: Rect) {
     let place = PicturePlace {
         pass: ui.ctx().cumulative_pass_nr(),
         rect: rect.intersect(ui.clip_rect()),
+        layer: ui.layer_id(),
         is_whole: ui.clip_rect().expand(1.0).contains_rect(rect),
     };
     ui.data_mut(|data| data.insert_temp(of.id(), place));
@@ -122,6 +184,16 @@ fn being_taken() -> Id {
     Id::unique("what a picture is being taken of")
 }
 
+/// Where the picture is that is taken of a frame.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    rect: Rect,
+    /// Whether all of it is in sight.
+    is_whole: bool,
+    /// The layer of a dialog; none of the window itself.
+    layer: Option<LayerId>,
+}
+
 /// Pictures of what the window shows.
 #[derive(Debug, Default)]
 pub(crate) struct Pictures {
@@ -129,8 +201,8 @@ pub(crate) struct Pictures {
     asked: Option<PictureOf>,
     /// The one that is to be taken.
     pending: Option<PendingPicture>,
-    /// Where it is, and whether all of it is in sight, in the frame that it is of.
-    due: Option<(Rect, bool)>,
+    /// Where it is in the frame that it is of.
+    due: Option<Due>,
 }
 
 impl Pictures {
@@ -177,12 +249,23 @@ impl Pictures {
         if pending.n_frames_left != FRAMES_OF_IT {
             return;
         }
+        let whole = |rect| Due {
+            rect,
+            is_whole: true,
+            layer: None,
+        };
         let place = match of {
-            PictureOf::Window => Some((ctx.content_rect(), true)),
-            PictureOf::View(tab) => dock.rect(tab).map(|rect| (rect, true)),
-            PictureOf::Plot(_) | PictureOf::Matrix | PictureOf::Heads | PictureOf::Sweep => {
-                placed(ctx, of).map(|place| (place.rect, place.is_whole))
-            }
+            PictureOf::Window => Some(whole(ctx.content_rect())),
+            PictureOf::View(tab) => dock.rect(tab).map(whole),
+            PictureOf::Plot(_)
+            | PictureOf::Matrix
+            | PictureOf::Heads
+            | PictureOf::Sweep
+            | PictureOf::Chart(_) => placed(ctx, of).map(|place| Due {
+                rect: place.rect,
+                is_whole: place.is_whole,
+                layer: Some(place.layer),
+            }),
         };
         match place {
             Some(place) => self.due = Some(place),
@@ -193,12 +276,14 @@ impl Pictures {
         }
     }
 
-    /// Asks for the pixels of the frame that was just drawn in a layer, and takes its
-    /// shapes, where its picture is due.
+    /// Asks for the pixels of the frame that was just drawn, and takes its shapes, where
+    /// its picture is due: those of the layer that it is in, else of `layer`.
     pub fn take_drawn(&mut self, ctx: &Context, layer: LayerId, workspace: &Workspace) {
-        let (Some((rect, is_whole)), Some(pending)) = (self.due.take(), &self.pending) else {
+        let (Some(due), Some(pending)) = (self.due.take(), &self.pending) else {
             return;
         };
+        let Due { rect, is_whole, .. } = due;
+        let layer = due.layer.unwrap_or(layer);
         let (of, path) = (pending.of, pending.path.clone());
         let is_svg = path
             .extension()

@@ -3,18 +3,20 @@
 
 use eframe::egui::{Button, ComboBox, Id, Ui};
 
-use super::context::{StatesContext, is_of_choice, origin_words, symbol};
+use super::context::{StatesContext, is_of_choice, symbol};
 use super::settings::{Beside, ColourRange, CompareWith, StatesSettings};
+use super::tables::matrix_title;
 use crate::colormap::{Limits, Scale};
 use crate::runs::RunStore;
 use crate::runs::run::Run;
 use crate::tuning::inspect::head_matrices::MatrixKind;
 use crate::tuning::inspect::trajectory::Place;
 use crate::ui::shared::action::Action;
-use crate::ui::shell::pictures::PictureOf;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::widgets::controls::{choice, within};
 
-/// Width of the choice of what stands beside the matrix, with its name.
+/// Width of a choice with its name, as of what stands beside the matrix.
 const BESIDE_WIDTH: f32 = 152.0;
 /// From which width on choices stand side by side.
 const WIDE: f32 = 560.0;
@@ -67,18 +69,9 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let settings = &*look.settings;
     let numbers = || {
         let (key, shown) = shown?;
-        let kind = symbol(settings.kind, settings.follows_text);
-        let (layer, head) = (settings.layer, settings.head);
-        let origin = origin_words(key, look.run);
-        let title = tr!(
-            "{kind} of layer {layer}, head {head}, {origin}",
-            kind,
-            layer,
-            head,
-            origin
-        );
+        let title = matrix_title(settings, look.run, key);
         let table = shown.table(&title, settings.kind.axes());
-        Some(Action::SaveTable(Box::new(table), "matrix"))
+        Some(Action::SaveTable(Box::new(table), "matrix".into()))
     };
     entry(ui, tr!("Save the values…"), &numbers);
     ui.separator();
@@ -87,6 +80,13 @@ pub(super) fn save_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
         tr!("Save every head as PNG or SVG…"),
         &picture(PictureOf::Heads),
     );
+    let heads = || Some(Action::SaveChartNumbers(PictureOf::Heads));
+    entry(ui, tr!("Save the norms of every head…"), &heads);
+    ui.separator();
+    let of = PictureOf::Chart(Chart::Histogram);
+    charts::named_entries_ui(ui, of, tr!("The histogram"));
+    let of = PictureOf::Chart(Chart::SingularValues);
+    charts::named_entries_ui(ui, of, tr!("The singular values"));
 }
 
 fn matrix_ui(ui: &mut Ui, settings: &mut StatesSettings, is_lifted: bool) {
@@ -129,13 +129,20 @@ fn scale_ui(ui: &mut Ui, settings: &mut StatesSettings, is_wide: bool) {
         Scale::Sequential => tr!("Sequential"),
     };
     let before = settings.scale;
-    let label = ui.label(tr!("Colours")).on_hover_text(
-        tr!("Symmetric: diverging colours, zero is neutral. Sequential: from the smallest value to the largest"),
-    );
+    let label_ui = |ui: &mut Ui| {
+        ui.label(tr!("Colours")).on_hover_text(
+            tr!("Symmetric: diverging colours, zero is neutral. Sequential: from the smallest value to the largest"),
+        )
+    };
     if is_wide {
+        label_ui(ui);
         choice(ui, &mut settings.scale, &scales);
     } else {
-        scale_list_ui(ui, settings, &scales, name, label.id);
+        // The name and its list stay on one line.
+        within(ui, BESIDE_WIDTH, |ui| {
+            let label = label_ui(ui);
+            scale_list_ui(ui, settings, &scales, name, label.id);
+        });
     }
     if before != settings.scale && matches!(settings.range, ColourRange::Locked(_)) {
         // They were those of the other scale.

@@ -8,9 +8,11 @@ use eframe::egui::{
 use super::context::{StatesContext, symbol};
 use super::images::HeadGrid;
 use super::settings::{ColourRange, StatesSettings};
+use super::tables::heads_table;
 use crate::colormap::Limits;
 use crate::ui::shared::action::Action;
-use crate::ui::shell::pictures::{PictureOf, is_taken, place};
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{PictureOf, is_taken};
 use crate::ui::shell::theme::{FOCUS_RING, palette};
 use crate::ui::widgets::controls::{group_title, named, weak_small};
 use crate::ui::widgets::heatmap::{HeatmapLook, paint_heatmap};
@@ -53,11 +55,26 @@ pub(super) fn grid_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     named(&response, Role::Image, tr!("Grid of every head"));
     let of_picture = Rect::from_min_max(corner, rect.max).expand(6.0);
-    place(ui, PictureOf::Heads, of_picture);
+    charts::leaves(ui, PictureOf::Heads, of_picture, || {
+        let worth = look.heads.ablation.map(|of| &of.ablation);
+        heads_table(key, grid, worth)
+    });
     response.context_menu(|ui| {
-        if ui.button(tr!("Save every head as PNG or SVG…")).clicked() {
-            look.asked = Some(Action::SavePicture(PictureOf::Heads));
-            ui.close();
+        let entries = [
+            (
+                tr!("Save every head as PNG or SVG…"),
+                Action::SavePicture(PictureOf::Heads),
+            ),
+            (
+                tr!("Save the norms of every head…"),
+                Action::SaveChartNumbers(PictureOf::Heads),
+            ),
+        ];
+        for (text, action) in entries {
+            if ui.button(text).clicked() {
+                look.asked = Some(action);
+                ui.close();
+            }
         }
     });
     let cells = Rect::from_min_max(rect.min + vec2(AXIS, TOP), rect.max);

@@ -15,9 +15,11 @@ use super::controls::save_ui;
 use super::images::MatrixImage;
 use super::pane::{AXIS, PROFILE, axes, cell_at, mark_cell, profiles, zoom};
 use super::settings::{ColourRange, StatesSettings};
+use super::tables::matrix_title;
 use crate::colormap::{ColourMap, Limits, Scale};
 use crate::tuning::inspect::head_matrices::MatrixKind;
-use crate::ui::shell::pictures::{PictureOf, is_taken, place};
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{PictureOf, is_taken};
 use crate::ui::shell::theme::palette;
 use crate::ui::widgets::controls::{cut_label, group_title, named, weak_small};
 use crate::ui::widgets::heatmap::{HeatmapLook, paint_heatmap};
@@ -85,7 +87,11 @@ pub(super) fn large_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
     }
     *look.cursor = pointed;
     let of_picture = Rect::from_min_max(corner, ui.min_rect().max).expand(6.0);
-    place(ui, PictureOf::Matrix, of_picture);
+    let newest = look.data.shown.newest();
+    charts::leaves(ui, PictureOf::Matrix, of_picture, || {
+        let title = newest.map(|(key, _)| matrix_title(look.settings, look.run, key));
+        shown.table(&title.unwrap_or_default(), look.settings.kind.axes())
+    });
 }
 
 /// The limits of the colours, the same for both pictures.

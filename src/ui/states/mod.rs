@@ -15,6 +15,7 @@ pub(crate) mod requests;
 pub mod settings;
 pub mod state;
 pub(crate) mod steps;
+mod tables;
 pub(crate) mod tokens;
 pub(crate) mod traced_text;
 pub(crate) mod view;

@@ -1,12 +1,15 @@
 //! The matrix in numbers: statistics, histogram, singular values.
 
 use eframe::egui::{
-    Align2, Color32, FontId, Grid, Mesh, Pos2, Rect, RichText, Role, Sense, Shape, Stroke, Ui,
-    pos2, vec2,
+    Align2, Color32, FontId, Grid, Mesh, Pos2, Rect, Response, RichText, Role, Sense, Shape,
+    Stroke, Ui, pos2, vec2,
 };
 
 use super::context::{StatesContext, is_of_choice};
+use super::tables::{histogram_table, matrix_title, singular_values_table};
 use crate::tuning::inspect::matrix_statistics::{Histogram, MatrixStatistics};
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::controls::{cut_label, group_title, named};
 use crate::ui::widgets::numbers::number;
@@ -20,15 +23,24 @@ const DECADES: f64 = 6.0;
 /// Draws the numbers of the matrix that is shown, in so many columns.
 pub(super) fn numbers_ui(ui: &mut Ui, look: &StatesContext<'_>, n_columns: usize) {
     let newest = look.data.shown.newest();
-    let Some((_, shown)) = newest.filter(|(key, _)| is_of_choice(key, look.settings)) else {
+    let Some((key, shown)) = newest.filter(|(key, _)| is_of_choice(key, look.settings)) else {
         return;
     };
+    let origin = || matrix_title(look.settings, look.run, key);
     let statistics = &shown.statistics;
     ui.columns(n_columns, |columns| {
         let last = columns.len().saturating_sub(1);
         statistics_ui(&mut columns[0], statistics);
-        histogram_ui(&mut columns[1.min(last)], &statistics.histogram);
-        singular_values_ui(&mut columns[2.min(last)], &statistics.singular_values);
+        let histogram = &statistics.histogram;
+        let of = PictureOf::Chart(Chart::Histogram);
+        let plot = histogram_ui(&mut columns[1.min(last)], histogram, &origin);
+        let table = || histogram_table(histogram, &origin());
+        charts::leaves(&columns[1.min(last)], of, plot, table);
+        let values = &statistics.singular_values;
+        let of = PictureOf::Chart(Chart::SingularValues);
+        let plot = singular_values_ui(&mut columns[2.min(last)], values, &origin);
+        let table = || singular_values_table(values, &origin());
+        charts::leaves(&columns[2.min(last)], of, plot, table);
     });
 }
 
@@ -83,14 +95,19 @@ fn statistics_ui(ui: &mut Ui, of: &MatrixStatistics) {
     });
 }
 
-fn histogram_ui(ui: &mut Ui, histogram: &Histogram) {
+/// Draws it; where, with its title.
+fn histogram_ui(ui: &mut Ui, histogram: &Histogram, origin: &dyn Fn() -> String) -> Rect {
     ui.add_space(if ui.min_rect().height() > 1.0 {
         GAP
     } else {
         0.0
     });
+    let corner = ui.cursor().min;
+    let of = PictureOf::Chart(Chart::Histogram);
     titled(ui, tr!("Histogram"), tr!("counts, root scale"));
-    let (plot, rect) = plot_area(ui, tr!("Histogram of the numbers"));
+    charts::origin_ui(ui, of, origin);
+    let (plot, rect, response) = plot_area(ui, tr!("Histogram of the numbers"));
+    charts::menu(&response, of);
     let most = histogram.counts.iter().copied().max().unwrap_or(0).max(1);
     let width = plot.width() / histogram.counts.len().max(1) as f32;
     let colour = palette(ui.visuals()).accent;
@@ -130,6 +147,7 @@ fn histogram_ui(ui: &mut Ui, histogram: &Histogram) {
         &most.to_string(),
     );
     label(ui, pos2(left, plot.bottom()), Align2::RIGHT_BOTTOM, "0");
+    Rect::from_min_max(corner, rect.max)
 }
 
 /// A title, and beside it what its axis is.
@@ -140,18 +158,22 @@ fn titled(ui: &mut Ui, title: &str, what: &str) {
     });
 }
 
-fn singular_values_ui(ui: &mut Ui, values: &[f64]) {
+/// Draws them; where, with their title.
+fn singular_values_ui(ui: &mut Ui, values: &[f64], origin: &dyn Fn() -> String) -> Rect {
     ui.add_space(if ui.min_rect().height() > 1.0 {
         GAP
     } else {
         0.0
     });
+    let corner = ui.cursor().min;
+    let of = PictureOf::Chart(Chart::SingularValues);
     titled(ui, tr!("Singular values"), tr!("log scale"));
-    let (plot, rect) = plot_area(
-        ui,
-        tr!("Singular values, largest first, on a logarithmic axis"),
-    );
+    charts::origin_ui(ui, of, origin);
+    let name = tr!("Singular values, largest first, on a logarithmic axis");
+    let (plot, rect, response) = plot_area(ui, name);
+    charts::menu(&response, of);
     frame(ui, plot);
+    let whole = Rect::from_min_max(corner, rect.max);
     let largest = values.first().copied().unwrap_or(0.0);
     if largest <= 0.0 {
         label(
@@ -160,7 +182,7 @@ fn singular_values_ui(ui: &mut Ui, values: &[f64]) {
             Align2::CENTER_CENTER,
             tr!("none above 0"),
         );
-        return;
+        return whole;
     }
     let last = values.len().saturating_sub(1).max(1) as f32;
     let point = |(idx, value): (usize, &f64)| {
@@ -200,15 +222,17 @@ fn singular_values_ui(ui: &mut Ui, values: &[f64]) {
         Align2::RIGHT_BOTTOM,
         &n,
     );
+    whole
 }
 
 /// Room for a plot, and within it that of the curve.
-fn plot_area(ui: &mut Ui, name: &str) -> (Rect, Rect) {
+fn plot_area(ui: &mut Ui, name: &str) -> (Rect, Rect, Response) {
     let width = ui.available_width().min(380.0);
-    let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT + 16.0), Sense::hover());
+    // The pointer has a menu there; the Tab key does not stop at it.
+    let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT + 16.0), Sense::CLICK);
     named(&response, Role::Image, name);
     let plot = Rect::from_min_max(rect.min + vec2(LEFT, 2.0), rect.max - vec2(2.0, 16.0));
-    (plot, rect)
+    (plot, rect, response)
 }
 
 fn frame(ui: &Ui, plot: Rect) {

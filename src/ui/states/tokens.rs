@@ -7,7 +7,10 @@ use eframe::egui::{
 
 use super::context::StatesContext;
 use super::settings::StatesSettings;
+use super::tables::norms_table;
 use crate::protocol::trace::Traced;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{blend, palette};
 use crate::ui::widgets::controls::{named, weak_small};
 use crate::ui::widgets::numbers::number;
@@ -49,7 +52,8 @@ pub(super) fn words_ui(ui: &mut Ui, look: &mut StatesContext<'_>) {
             let is_old = follows || place != look.settings.place();
             scrubber_ui(ui, look.settings, traced, is_old);
             tokens_ui(ui, look.settings, traced);
-            norms_ui(ui, look.settings, traced, &text.norms);
+            let run = &look.run.id.0;
+            norms_ui(ui, look.settings, traced, &text.norms, run);
         }
     }
 }
@@ -120,7 +124,12 @@ fn tokens_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced) {
 }
 
 /// The norm of S over the tokens, and how much each changed it.
-fn norms_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced, norms: &[f64]) {
+fn norms_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced, norms: &[f64], run: &str) {
+    let of = PictureOf::Chart(Chart::TokenNorms);
+    let corner = ui.cursor().min;
+    let (layer, head) = (settings.layer, settings.head);
+    let origin = || tr!("{run}, layer {layer}, head {head}", run, layer, head);
+    charts::origin_ui(ui, of, || tr!("Norm of S over the tokens, {}", origin()));
     let width = ui.available_width().min(760.0);
     let (rect, response) = ui.allocate_exact_size(vec2(width, CURVE), Sense::click_and_drag());
     named(
@@ -128,6 +137,9 @@ fn norms_ui(ui: &mut Ui, settings: &mut StatesSettings, traced: &Traced, norms: 
         Role::Image,
         tr!("Norm of the state over the tokens"),
     );
+    let whole = Rect::from_min_max(corner, rect.max);
+    charts::leaves(ui, of, whole, || norms_table(traced, norms, &origin()));
+    charts::menu(&response, of);
     let most = norms
         .iter()
         .copied()

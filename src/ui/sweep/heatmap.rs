@@ -39,31 +39,16 @@ pub(super) fn heatmap_ui(
             tr!("Each cell is the mean of its runs; click a cell to select its runs."),
         );
     });
-    let (across, up) = (values(results, look.across), values(results, look.up));
-    let cells: Vec<Vec<Vec<&Row>>> = up
-        .iter()
-        .map(|up| {
-            across
-                .iter()
-                .map(|across| rows(results, look, across, up))
-                .collect()
-        })
-        .collect();
-    let mean = |rows: &[&Row]| {
-        let values: Vec<f64> = rows
-            .iter()
-            .filter_map(|row| value(row, AxisOf::Metric(look.metric)))
-            .collect();
-        let n = values.len();
-        (n > 0).then(|| (values.iter().sum::<f64>() / n as f64, n))
+    let Some(Cells {
+        across,
+        up,
+        rows: cells,
+        means: all_means,
+    }) = Cells::of(results, look)
+    else {
+        return;
     };
-    let means = || {
-        cells
-            .iter()
-            .flatten()
-            .filter_map(|rows| mean(rows))
-            .map(|(mean, _)| mean)
-    };
+    let means = || all_means.iter().flatten().flatten().map(|(mean, _)| *mean);
     let range = (
         means().fold(f64::INFINITY, f64::min),
         means().fold(f64::NEG_INFINITY, f64::max),
@@ -87,7 +72,7 @@ pub(super) fn heatmap_ui(
             let name = format!("{} {}", across[i].0, up[j].0);
             response
                 .widget_info(|| WidgetInfo::labeled(Role::Button, true, tr!("Cell {name}", name)));
-            let found = mean(rows);
+            let found = all_means[j][i];
             let fill = match found {
                 Some((mean, _)) => colour(ui.visuals(), look.metric, range, mean),
                 None => colours.sunken,
@@ -141,6 +126,50 @@ pub(super) fn heatmap_ui(
         let text = cut_middle(ui, &value.0, &font, LEFT - 12.0);
         ui.painter()
             .text(at, Align2::RIGHT_CENTER, text, font.clone(), colours.text);
+    }
+}
+
+/// The runs of every cell and their mean.
+pub(super) struct Cells<'a> {
+    /// The values from left to right.
+    pub across: Vec<FieldValue>,
+    /// The values from the bottom to the top.
+    pub up: Vec<FieldValue>,
+    /// The runs of each cell, [up, across].
+    pub rows: Vec<Vec<Vec<&'a Row>>>,
+    /// Their mean and how many have a number; none where none has.
+    pub means: Vec<Vec<Option<(f64, usize)>>>,
+}
+
+impl<'a> Cells<'a> {
+    /// Of the chosen fields and metric; none where the sweep has no such fields.
+    pub fn of(results: &'a SweepResults, look: &ResultsSettings) -> Option<Self> {
+        if results.fields.len() <= look.across.max(look.up) {
+            return None;
+        }
+        let (across, up) = (values(results, look.across), values(results, look.up));
+        let of_row = |up: &FieldValue| -> Vec<Vec<&'a Row>> {
+            let cells = across.iter();
+            cells
+                .map(|across| rows(results, look, across, up))
+                .collect()
+        };
+        let rows: Vec<Vec<Vec<&Row>>> = up.iter().map(of_row).collect();
+        let mean = |rows: &Vec<&Row>| {
+            let values: Vec<f64> = rows
+                .iter()
+                .filter_map(|row| value(row, AxisOf::Metric(look.metric)))
+                .collect();
+            let n = values.len();
+            (n > 0).then(|| (values.iter().sum::<f64>() / n as f64, n))
+        };
+        let means = rows.iter().map(|row| row.iter().map(mean).collect());
+        Some(Self {
+            means: means.collect(),
+            across,
+            up,
+            rows,
+        })
     }
 }
 

@@ -21,4 +21,5 @@ pub mod settings;
 pub(crate) mod setup;
 pub mod state;
 pub(crate) mod table;
+mod tables;
 pub(crate) mod view;

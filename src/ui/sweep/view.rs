@@ -23,7 +23,8 @@ use crate::sweep::results::Metric;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
 use crate::ui::shared::workspace::Workspace;
-use crate::ui::shell::pictures::{PictureOf, place};
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::PictureOf;
 use crate::ui::widgets::controls::{choice, weak_small, within};
 
 /// Draws the view.
@@ -85,6 +86,11 @@ fn results_ui(
     ui.add_space(4.0);
     let corner = ui.cursor().min;
     let results = &shown.results;
+    let shows_metric = !matches!(look.view, ResultsView::Queue | ResultsView::Table);
+    let words = super::tables::of_words(shown, look.metric);
+    if shows_metric && !words.is_empty() {
+        weak_small(ui, words);
+    }
     match look.view {
         ResultsView::Queue => super::queue::queue_ui(ui, shown, store, selection, actions),
         ResultsView::Table => super::table::table_ui(ui, results, look, selection),
@@ -95,11 +101,10 @@ fn results_ui(
             super::importance::importance_ui(ui, &shown.plan, results, look.metric)
         }
     }
-    place(
-        ui,
-        PictureOf::Sweep,
-        Rect::from_min_max(corner, ui.min_rect().max),
-    );
+    let whole = Rect::from_min_max(corner, ui.min_rect().max);
+    charts::leaves(ui, PictureOf::Sweep, whole, || {
+        super::tables::view_table(shown, look)
+    });
 }
 
 /// Which numbers of runs are shown; those that the user switched.
@@ -130,12 +135,18 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
         }
     };
     let results = &shown.results;
-    let table = |table: Table, name| Action::SaveTable(Box::new(table), name);
+    let table = |table: Table, name: &str| Action::SaveTable(Box::new(table), name.into());
     entry(
         ui,
         tr!("This view as PNG or SVG…"),
         tr!("As it is on the screen"),
         &|| Action::SavePicture(PictureOf::Sweep),
+    );
+    entry(
+        ui,
+        tr!("The numbers of this view…"),
+        tr!("What it is drawn of, as a table"),
+        &|| Action::SaveChartNumbers(PictureOf::Sweep),
     );
     entry(
         ui,

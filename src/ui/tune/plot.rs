@@ -11,13 +11,16 @@ use super::plot_axes::plot;
 use super::plot_cache::{PlotCache, is_bold};
 use super::plot_drawn::{Canvas, Drawn};
 use super::plot_marks::marks;
+use super::plot_menu::{Placed, plot_menu_ui};
 use super::plot_scales::Scales;
 use super::plot_settings::PlotSettings;
+use super::plot_table::{data_words, metric_table};
 use crate::protocol::event::RunId;
 use crate::runs::run::Run;
 use crate::ui::shared::action::Action;
 use crate::ui::shared::selection::Selection;
-use crate::ui::shell::pictures::{PictureOf, is_taken, place};
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{PictureOf, is_taken};
 use crate::ui::shell::theme::{blend, palette, run_colour};
 use crate::ui::widgets::controls::{cut_label, from_right, group_title, named, weak_small};
 use crate::ui::widgets::metric::Metric;
@@ -118,20 +121,28 @@ impl Handled {
 /// Draws the plot, unless it is scrolled out of sight.
 pub fn metric_plot_ui(
     ui: &mut Ui,
-    metric: Metric,
+    placed: &Placed,
     plotted: &Plotted<'_>,
     cache: &mut PlotCache,
     height: f32,
 ) -> Handled {
+    let metric = placed.place.metric;
     let size = vec2(ui.available_width(), height + TITLE_HEIGHT);
     let rect = Rect::from_min_size(ui.cursor().min, size);
+    let of = PictureOf::Plot(metric);
+    charts::leaves(ui, of, rect, || {
+        let baseline = plotted.baseline.filter(|of| {
+            let mut shown = plotted.runs.iter();
+            shown.all(|run| run.id != of.id)
+        });
+        let runs: Vec<&Run> = plotted.runs.iter().copied().chain(baseline).collect();
+        metric_table(metric, &runs)
+    });
     if !ui.is_rect_visible(rect) {
         ui.allocate_space(size);
         return Handled::default();
     }
-    let of = PictureOf::Plot(metric);
-    place(ui, of, rect);
-    title_ui(ui, metric, plotted.runs.last().copied());
+    title_ui(ui, metric, plotted, is_taken(ui, of));
     let visuals = ui.visuals().clone();
     let colours = palette(&visuals);
     let drawn = plotted.drawn(&visuals);
@@ -197,7 +208,8 @@ pub fn metric_plot_ui(
         false => read_ui(metric, &drawn, scales, &response, cache),
     };
     named(&response.response, Role::Image, metric.title());
-    if metric == Metric::Loss {
+    // Plots span the same; the first that is drawn says what.
+    if cache.leads() {
         let bounds = response.transform.bounds();
         let sight = (scales.x(bounds.min()[0]), scales.x(bounds.max()[0]));
         cache.look_at(response.inner.then_some(sight));
@@ -205,22 +217,9 @@ pub fn metric_plot_ui(
     let pointer = &response.response;
     let is_zoomed = pointer.hovered() && ui.input(|input| input.zoom_delta() != 1.0);
     let is_moved = pointer.dragged() || pointer.double_clicked() || is_zoomed;
-    let mut asked = None;
-    pointer.context_menu(|ui| {
-        let entries = [
-            (tr!("Save as PNG…"), Action::SavePicture(of)),
-            (tr!("Save as SVG…"), Action::SaveSvg(metric)),
-        ];
-        for (text, action) in entries {
-            if ui.button(text).clicked() {
-                asked = Some(action);
-                ui.close();
-            }
-        }
-    });
     Handled {
         is_moved,
-        asked,
+        asked: plot_menu_ui(pointer, placed),
         pointed,
     }
 }
@@ -359,8 +358,18 @@ fn read_ui(
     pointed
 }
 
-/// The title, and the newest number of the run that buttons act on.
-fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
+/// The title, and the newest number of the run that buttons act on. What the numbers
+/// are of is told where they come from the data alone, and in a picture.
+fn title_ui(ui: &mut Ui, metric: Metric, plotted: &Plotted<'_>, is_picture: bool) {
+    let run = plotted.runs.last().copied();
+    let unit = match is_picture || metric.is_of_data() {
+        true => format!(
+            "{}, {}",
+            data_words(plotted.runs.iter().copied()),
+            metric.unit()
+        ),
+        false => metric.unit().to_owned(),
+    };
     ui.horizontal(|ui| {
         group_title(ui, metric.title());
         let newest = run.and_then(|run| metric.series(run).last());
@@ -370,7 +379,7 @@ fn title_ui(ui: &mut Ui, metric: Metric, run: Option<&Run>) {
                 ui.monospace(number(value));
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                cut_label(ui, RichText::new(metric.unit()).small().weak());
+                cut_label(ui, RichText::new(unit).small().weak());
             });
         });
     });

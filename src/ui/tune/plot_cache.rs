@@ -42,6 +42,8 @@ pub struct PlotCache {
     /// What the plots ran over in the last frame.
     axis: XAxis,
     n_stamps: u64,
+    /// Whether a plot was drawn in this frame.
+    has_drawn: bool,
     /// Whether the plots followed the newest steps in the last frame.
     pub was_following: bool,
     /// The run that is pointed at in the plots.
@@ -210,11 +212,17 @@ impl PlotCache {
     pub fn begin_frame(&mut self) {
         self.first_since = None;
         self.has_more = false;
+        self.has_drawn = false;
     }
 
     /// Whether lines were left for the next frame.
     pub fn has_more(&self) -> bool {
         self.has_more
+    }
+
+    /// Whether this plot is the first one of the frame.
+    pub fn leads(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_drawn, true)
     }
 
     /// What the user zoomed in on.

@@ -13,6 +13,7 @@ use super::plot_lines::{Lines, Made};
 use super::plot_marks::marks;
 use super::plot_scales::{Extent, Scales};
 use super::plot_settings::PlotSettings;
+use super::plot_table::data_words;
 use super::ticks::{linear_ticks, log_ticks};
 use crate::runs::run::Run;
 use crate::ui::shell::theme::palette;
@@ -80,7 +81,11 @@ pub fn metric_svg(
         .collect();
     let axes = Axes::around(&lines, scales);
     let mut svg = Svg::begin();
-    svg.axes(&axes, metric);
+    svg.axes(
+        &axes,
+        metric,
+        &data_words(drawn.iter().flat_map(Drawn::runs)),
+    );
     if let Some(of) = drawn.last().filter(|of| of.members.is_empty()) {
         svg.marks(&axes, metric, of.run);
     }
@@ -174,7 +179,7 @@ impl Svg {
         self.0 + "</svg>\n"
     }
 
-    fn axes(&mut self, axes: &Axes, metric: Metric) {
+    fn axes(&mut self, axes: &Axes, metric: Metric, data: &str) {
         let (bottom, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
         for (x, text) in axes.x_ticks() {
             let x = axes.x(x);
@@ -195,12 +200,13 @@ impl Svg {
         }
         let _ = writeln!(
             self.0,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}; {}, {}</text>",
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}; {}, {}; {}</text>",
             WIDTH / 2.0,
             HEIGHT - 8.0,
             axes.scales.axis.unit(),
             metric.title(),
-            escaped(metric.unit())
+            escaped(metric.unit()),
+            escaped(data)
         );
     }
 

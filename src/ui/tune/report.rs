@@ -1,6 +1,7 @@
 //! The selected runs as a report: what each is, how they differ, their accuracies and
 //! their plots.
 
+use super::plot_table::data_words;
 use crate::persist::command_line::command_line;
 use crate::persist::utc::utc_now;
 use crate::protocol::event::EvaluationPhase;
@@ -14,8 +15,9 @@ use crate::ui::widgets::accuracy::headline;
 use crate::ui::widgets::metric::Metric;
 use crate::ui::widgets::status_mark::status_sentence;
 
-/// The report of runs; `svg` draws a number of all of them.
-pub fn report(runs: &[Run], svg: impl Fn(Metric) -> String) -> Page {
+/// The report of runs, with the charts that are given in their order; `svg` draws a
+/// number of all runs.
+pub fn report(runs: &[Run], charts: &[Metric], svg: impl Fn(Metric) -> String) -> Page {
     let title = match runs {
         [run] => format!("Run {}", run.title()),
         runs => format!("{} runs", runs.len()),
@@ -39,10 +41,11 @@ pub fn report(runs: &[Run], svg: impl Fn(Metric) -> String) -> Page {
         add(PagePart::Table(table));
     }
     add(PagePart::Heading("Plots".into()));
-    for metric in [Metric::Loss].into_iter().chain(Metric::SMALL) {
+    let data = data_words(runs);
+    for &metric in charts {
         if runs.iter().any(|run| !metric.series(run).is_empty()) {
             add(PagePart::Picture {
-                title: format!("{}, {}", metric.title(), metric.unit()),
+                title: format!("{}, {}; {data}", metric.title(), metric.unit()),
                 svg: svg(metric),
             });
         }
@@ -181,8 +184,9 @@ mod tests {
     #[test]
     fn a_report_has_the_runs_their_differences_and_their_plots() {
         let runs = [run("first", 0.1), run("second", 0.2)];
-        let page = report(&runs, |metric| format!("<svg id={:?}/>", metric.title()));
-        let html = page.html();
+        let svg = |metric: Metric| format!("<svg id={:?}/>", metric.title());
+        let charts = [Metric::StateNorm, Metric::Loss, Metric::LoraNorm];
+        let html = report(&runs, &charts, svg).html();
         for text in [
             "<h1>2 runs</h1>",
             "<td>first</td>",
@@ -193,5 +197,9 @@ mod tests {
             assert!(html.contains(text), "no {text} in {html}");
         }
         assert!(!html.contains("Accuracy"), "nothing was measured");
+        // The charts that were chosen, in their order, as far as there are numbers.
+        let place = |title: &str| html.find(&format!("<svg id=\"{title}\"/>"));
+        assert!(place("State norm").unwrap() < place("Loss").unwrap());
+        assert!(place("Gradient norm").is_none() && place("Norm of adapters").is_none());
     }
 }

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use eframe::egui::Visuals;
 
+use super::arrange::Arranging;
+use super::charts::ChartLayouts;
 use super::plot::Plotted;
 use super::plot_cache::PlotCache;
 use super::plot_settings::PlotSettings;
@@ -20,6 +22,9 @@ use crate::ui::widgets::metric::Metric;
 pub struct Tune {
     /// How plots are drawn.
     pub settings: PlotSettings,
+    /// Which charts there are, and layouts of them.
+    pub layouts: ChartLayouts,
+    pub(crate) arranging: Arranging,
     pub(crate) cache: PlotCache,
 }
 

@@ -3,10 +3,13 @@
 use eframe::egui::{ComboBox, RichText, Slider, Ui, Vec2};
 
 use super::along::XAxis;
+use super::arrange::arrange_ui;
+use super::charts::{ChartLayout, ChartPlace, ChartRow, ChartSize, rows};
 use super::header::run_header_ui;
 use super::legend::legend_ui;
 use super::plot::{Handled, Plotted, metric_plot_ui};
 use super::plot_cache::PlotCache;
+use super::plot_menu::Placed;
 use super::plot_settings::PlotSettings;
 use super::report::accuracy_table;
 use super::state::Tune;
@@ -21,9 +24,11 @@ use crate::ui::shell::pictures::PictureOf;
 use crate::ui::shell::shortcuts::START;
 use crate::ui::shell::theme::{GAP, palette};
 use crate::ui::widgets::accuracy::accuracy_ui;
-use crate::ui::widgets::controls::{empty_state, group_title, scrolled, weak_small};
+use crate::ui::widgets::controls::{empty_state, group_title, scrolled, weak_small, within};
 use crate::ui::widgets::metric::Metric;
 
+/// Width of the menus of the charts.
+const MENUS_WIDTH: f32 = 116.0;
 /// Last steps that plots can follow.
 const TAILS: [usize; 4] = [50, 200, 1000, 10_000];
 
@@ -36,7 +41,12 @@ pub fn tune_ui<'a>(
     role_of: impl FnOnce(&RunId) -> RunInSweep<'a>,
     shows_form: bool,
 ) -> Vec<Action> {
-    let Tune { settings, cache } = tune;
+    let Tune {
+        settings,
+        cache,
+        layouts,
+        arranging,
+    } = tune;
     let Workspace {
         store, selection, ..
     } = workspace;
@@ -71,7 +81,21 @@ pub fn tune_ui<'a>(
             ui.add_space(GAP);
         }
         let accuracies = || in_english(|| accuracy_table(&runs));
-        actions.extend(settings_ui(ui, settings, &selection.selected, &accuracies));
+        let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
+        let has_values = |metric: Metric| {
+            let mut runs = runs.iter().copied().chain(baseline);
+            metric.is_of_every_run() || runs.any(|run| !metric.series(run).is_empty())
+        };
+        ui.horizontal_wrapped(|ui| {
+            settings_ui(ui, settings, &selection.selected);
+            // Both on one line.
+            within(ui, MENUS_WIDTH, |ui| {
+                let selected = &selection.selected;
+                arrange_ui(ui, layouts, arranging, &has_values, &mut actions);
+                save_ui(ui, selected, &layouts.now, &accuracies, &mut actions);
+            });
+        });
+        ui.allocate_space(Vec2::new(0.0, 2.0));
         let is_measured = matches!(focused.status, RunStatus::Evaluating { .. });
         if is_measured && focused.step == 0 {
             weak_small(
@@ -79,7 +103,6 @@ pub fn tune_ui<'a>(
                 tr!("The untuned model is measured before the first step."),
             );
         }
-        let baseline = selection.baseline.as_ref().and_then(|id| store.get(id));
         let plotted = Plotted {
             runs: &runs,
             baseline,
@@ -96,7 +119,7 @@ pub fn tune_ui<'a>(
             is_moved,
             asked,
             pointed,
-        } = plots_ui(ui, &plotted, cache, height);
+        } = plots_ui(ui, &plotted, cache, &layouts.now, &has_values, height);
         cache.pointed = named.or(pointed);
         actions.extend(asked);
         cache.was_following = settings.tail.is_some();
@@ -111,106 +134,155 @@ pub fn tune_ui<'a>(
     actions
 }
 
-/// The loss, and below it the others two a row; what the user did to them.
-fn plots_ui(ui: &mut Ui, plotted: &Plotted<'_>, cache: &mut PlotCache, height: f32) -> Handled {
-    let large = (height * 0.36).clamp(150.0, 340.0);
-    let mut handled = metric_plot_ui(ui, Metric::Loss, plotted, cache, large);
-    ui.add_space(GAP);
-    let has_any = |metric: &Metric| {
-        let runs = plotted.runs.iter().copied().chain(plotted.baseline);
-        metric.is_of_every_run() || runs.into_iter().any(|run| !metric.series(run).is_empty())
+/// The charts in their rows; what the user did to them. Those that no run has numbers
+/// for take no room.
+fn plots_ui(
+    ui: &mut Ui,
+    plotted: &Plotted<'_>,
+    cache: &mut PlotCache,
+    layout: &ChartLayout,
+    has_values: &dyn Fn(Metric) -> bool,
+    height: f32,
+) -> Handled {
+    let mut handled = Handled::default();
+    let shown: Vec<(usize, ChartPlace)> = layout
+        .places()
+        .iter()
+        .copied()
+        .enumerate()
+        .filter(|(_, place)| has_values(place.metric))
+        .collect();
+    if shown.is_empty() {
+        weak_small(ui, tr!("No charts. Add some with Charts above."));
+        return handled;
+    }
+    let placed = |place: ChartPlace| {
+        let at = shown
+            .iter()
+            .position(|(_, of)| *of == place)
+            .unwrap_or_default();
+        let other = |at: Option<usize>| Some(shown.get(at?)?.0);
+        Placed {
+            place,
+            before: other(at.checked_sub(1)),
+            after: other(Some(at + 1)),
+        }
     };
-    let small: Vec<Metric> = Metric::SMALL.into_iter().filter(has_any).collect();
-    let height = (height * 0.2).clamp(100.0, 200.0);
-    for pair in small.chunks(2) {
-        ui.spacing_mut().item_spacing.x = 24.0;
-        ui.columns(2, |columns| {
-            for (ui, metric) in columns.iter_mut().zip(pair) {
-                ui.spacing_mut().item_spacing.x = 8.0;
-                handled.add(metric_plot_ui(ui, *metric, plotted, cache, height));
+    let low = (height * 0.2).clamp(100.0, 200.0);
+    let tall = (height * 0.36).clamp(150.0, 340.0);
+    let places: Vec<ChartPlace> = shown.iter().map(|(_, place)| *place).collect();
+    for row in rows(&places) {
+        match row {
+            ChartRow::One(place) => {
+                let height = if place.size == ChartSize::Tall {
+                    tall
+                } else {
+                    low
+                };
+                handled.add(metric_plot_ui(ui, &placed(place), plotted, cache, height));
             }
-        });
+            ChartRow::Halves(left, right) => {
+                let pair = [Some(left), right].into_iter().flatten();
+                let spacing = ui.spacing().item_spacing.x;
+                ui.spacing_mut().item_spacing.x = 24.0;
+                ui.columns(2, |columns| {
+                    for (ui, place) in columns.iter_mut().zip(pair) {
+                        ui.spacing_mut().item_spacing.x = spacing;
+                        handled.add(metric_plot_ui(ui, &placed(place), plotted, cache, low));
+                    }
+                });
+                ui.spacing_mut().item_spacing.x = spacing;
+            }
+        }
         ui.add_space(GAP);
     }
     handled
 }
 
-fn settings_ui(
-    ui: &mut Ui,
-    settings: &mut PlotSettings,
-    selected: &[RunId],
-    accuracies: &dyn Fn() -> Option<Table>,
-) -> Vec<Action> {
-    let mut actions = Vec::new();
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().slider_width = 70.0;
-        let label = ui.label(tr!("Smoothing")).id;
-        let slider = Slider::new(&mut settings.smoothing, 0.0..=0.99).fixed_decimals(2);
-        ui.add(slider)
-            .labelled_by(label)
-            .on_hover_text(tr!("Weight of the previous average in each point (exponential moving average with bias correction)"));
-        ui.checkbox(&mut settings.shows_raw, tr!("Raw"))
-            .on_hover_text(tr!("Show the raw values, faint, behind the smoothed curves"));
-        ui.checkbox(&mut settings.is_log, tr!("Log values"))
-            .on_hover_text(tr!("Losses, norms and rates on a logarithmic axis"));
-        ui.checkbox(&mut settings.is_log_x, tr!("Log steps"))
-            .on_hover_text(tr!("Steps, tokens or time on a logarithmic axis, which gives the start more room"));
-        let axis = ComboBox::from_id_salt("axis of the plots")
-            .width(100.0)
-            .selected_text(settings.x.name());
-        let axis = axis.show_ui(ui, |ui| {
-            for axis in XAxis::ALL {
-                ui.selectable_value(&mut settings.x, axis, axis.name());
+fn settings_ui(ui: &mut Ui, settings: &mut PlotSettings, selected: &[RunId]) {
+    ui.spacing_mut().slider_width = 70.0;
+    let label = ui.label(tr!("Smoothing")).id;
+    let slider = Slider::new(&mut settings.smoothing, 0.0..=0.99).fixed_decimals(2);
+    ui.add(slider)
+        .labelled_by(label)
+        .on_hover_text(tr!("Weight of the previous average in each point (exponential moving average with bias correction)"));
+    ui.checkbox(&mut settings.shows_raw, tr!("Raw"))
+        .on_hover_text(tr!(
+            "Show the raw values, faint, behind the smoothed curves"
+        ));
+    ui.checkbox(&mut settings.is_log, tr!("Log values"))
+        .on_hover_text(tr!("Losses, norms and rates on a logarithmic axis"));
+    ui.checkbox(&mut settings.is_log_x, tr!("Log steps"))
+        .on_hover_text(tr!(
+            "Steps, tokens or time on a logarithmic axis, which gives the start more room"
+        ));
+    let axis = ComboBox::from_id_salt("axis of the plots")
+        .width(100.0)
+        .selected_text(settings.x.name());
+    let axis = axis.show_ui(ui, |ui| {
+        for axis in XAxis::ALL {
+            ui.selectable_value(&mut settings.x, axis, axis.name());
+        }
+    });
+    axis.response.on_hover_text(tr!(
+        "What the plots run over: steps, the tokens that they computed, or the time that they took"
+    ));
+    if selected.len() > 1 {
+        ui.checkbox(&mut settings.folds_seeds, tr!("Means over seeds"))
+            .on_hover_text(tr!("Runs that differ in their seed alone as one line: their mean, and a band from the lowest to the highest"));
+    }
+    let shown = tail_words(settings.tail);
+    let tail = ComboBox::from_id_salt("visible steps")
+        .width(118.0)
+        .selected_text(shown)
+        .show_ui(ui, |ui| {
+            let all = [None].into_iter();
+            for tail in all.chain(TAILS.map(Some)) {
+                ui.selectable_value(&mut settings.tail, tail, tail_words(tail));
             }
         });
-        axis.response
-            .on_hover_text(tr!("What the plots run over: steps, the tokens that they computed, or the time that they took"));
-        if selected.len() > 1 {
-            ui.checkbox(&mut settings.folds_seeds, tr!("Means over seeds"))
-                .on_hover_text(tr!("Runs that differ in their seed alone as one line: their mean, and a band from the lowest to the highest"));
+    tail.response.on_hover_text(tr!("Range of visible steps; it moves with the run. In a plot, drag to move, Ctrl + wheel to zoom, double-click to see all"));
+}
+
+/// What of the view leaves it as a file.
+fn save_ui(
+    ui: &mut Ui,
+    selected: &[RunId],
+    layout: &ChartLayout,
+    accuracies: &dyn Fn() -> Option<Table>,
+    actions: &mut Vec<Action>,
+) {
+    let menu = ui.menu_button(tr!("Save"), |ui| {
+        let mut entry = |ui: &mut Ui, text: &str, action: Action| {
+            if ui.button(text).clicked() {
+                actions.push(action);
+                ui.close();
+            }
+        };
+        if layout.find(Metric::Loss).is_some() {
+            let of = PictureOf::Plot(Metric::Loss);
+            entry(ui, tr!("The loss as SVG…"), Action::SaveSvg(Metric::Loss));
+            entry(ui, tr!("The loss as PNG…"), Action::SavePicture(of));
         }
-        let shown = tail_words(settings.tail);
-        let tail = ComboBox::from_id_salt("visible steps")
-            .width(118.0)
-            .selected_text(shown)
-            .show_ui(ui, |ui| {
-                let all = [None].into_iter();
-                for tail in all.chain(TAILS.map(Some)) {
-                    ui.selectable_value(&mut settings.tail, tail, tail_words(tail));
-                }
-            });
-        ui.menu_button(tr!("Save"), |ui| {
-            if ui.button(tr!("The loss as SVG…")).clicked() {
-                actions.push(Action::SaveSvg(Metric::Loss));
-                ui.close();
-            }
-            if ui.button(tr!("The loss as PNG…")).clicked() {
-                actions.push(Action::SavePicture(PictureOf::Plot(Metric::Loss)));
-                ui.close();
-            }
-            if ui.button(tr!("A report as HTML or Markdown…")).clicked() {
-                actions.push(Action::SaveReport(selected.to_vec()));
-                ui.close();
-            }
-            let table = accuracies();
-            let accuracies = eframe::egui::Button::new(tr!("The accuracies as a table…"));
-            if ui.add_enabled(table.is_some(), accuracies).clicked()
-                && let Some(table) = table
-            {
-                actions.push(Action::SaveTable(Box::new(table), "accuracies"));
-                ui.close();
-            }
-            if ui.button(tr!("All metrics as a table…")).clicked() {
-                actions.push(Action::SaveNumbers(selected.to_vec()));
-                ui.close();
-            }
-        })
-        .response
-        .on_hover_text(tr!("Save a picture or a CSV of the selected runs. Right-click a plot to save that plot only"));
-        tail.response.on_hover_text(tr!("Range of visible steps; it moves with the run. In a plot, drag to move, Ctrl + wheel to zoom, double-click to see all"));
+        let report = Action::SaveReport(selected.to_vec());
+        entry(ui, tr!("A report as HTML or Markdown…"), report);
+        let table = accuracies();
+        let button = eframe::egui::Button::new(tr!("The accuracies as a table…"));
+        if ui.add_enabled(table.is_some(), button).clicked()
+            && let Some(table) = table
+        {
+            actions.push(Action::SaveTable(Box::new(table), "accuracies".into()));
+            ui.close();
+        }
+        if ui.button(tr!("All metrics as a table…")).clicked() {
+            actions.push(Action::SaveNumbers(selected.to_vec()));
+            ui.close();
+        }
     });
-    ui.allocate_space(Vec2::new(0.0, 2.0));
-    actions
+    let hint = tr!(
+        "Save a picture or a CSV of the selected runs. Right-click a plot to save that plot only"
+    );
+    menu.response.on_hover_text(hint);
 }
 
 fn tail_words(tail: Option<usize>) -> String {

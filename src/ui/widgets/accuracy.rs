@@ -77,10 +77,10 @@ pub fn accuracy_ui(ui: &mut Ui, run: &Run, selection: &Selection) {
     let Some((_, first)) = run.evaluations.first() else {
         return;
     };
+    let split = run.spec.evaluation.split.name().to_lowercase();
     ui.horizontal(|ui| {
         group_title(ui, tr!("Accuracy"));
         let rule = first.scores.first().map_or("", |score| score.name.as_str());
-        let split = run.spec.evaluation.split.name().to_lowercase();
         let n_items = first.scores.first().map_or(0, |score| score.n_items);
         let text = tr!(
             "{}, {split} split, {rule}, n = {n_items}, with 95% intervals",
@@ -91,5 +91,6 @@ pub fn accuracy_ui(ui: &mut Ui, run: &Run, selection: &Selection) {
         );
         cut_label(ui, RichText::new(&text).small().weak()).on_hover_text(&text);
     });
-    accuracy_bars_ui(ui, &[group(run, selection, ui, false)]);
+    let title = format!("{}, {split}, {}", first.benchmark, run.title());
+    accuracy_bars_ui(ui, &title, &[group(run, selection, ui, false)]);
 }

@@ -1,6 +1,8 @@
 //! Accuracies as bars with their 95% intervals. How a bar is filled says what
 //! was measured: outline, untuned; light, untuned with examples; full, tuned.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use eframe::egui::{
     Align2, Color32, CornerRadius, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
     pos2, vec2,
@@ -9,6 +11,9 @@ use eframe::egui::{
 use super::controls::{cut_middle, elided};
 use crate::bench::Accuracy;
 use crate::protocol::event::EvaluationPhase;
+use crate::report::{Cell, Estimate, Table};
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{blend, palette};
 
 const BAR_HEIGHT: f32 = 14.0;
@@ -67,16 +72,24 @@ pub struct BarGroup {
     pub bars: Vec<Bar>,
 }
 
-/// Draws the groups below each other on one axis from 0 to 1.
-pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
+/// Draws the groups below each other on one axis from 0 to 1. `title` says of what they
+/// are: benchmark and split. As a picture they have it above them.
+pub fn accuracy_bars_ui(ui: &mut Ui, title: &str, groups: &[BarGroup]) {
+    let of = PictureOf::Chart(Chart::Accuracies(number_of(title)));
+    let corner = ui.cursor().min;
+    charts::origin_ui(ui, of, || title.to_owned());
     let row = BAR_HEIGHT + BAR_GAP;
     let bars = groups.iter().flat_map(|group| &group.bars);
     let of_bars: f32 = bars.map(Bar::height).sum();
     let n_titles = groups.iter().filter(|group| group.title.is_some()).count();
     let height = of_bars + (row + 4.0) * n_titles as f32 + AXIS_HEIGHT;
     let width = ui.available_width();
-    let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::hover());
+    // The pointer has a menu there; the Tab key does not stop at it.
+    let (rect, response) = ui.allocate_exact_size(vec2(width, height), Sense::CLICK);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(groups)));
+    let whole = Rect::from_min_max(corner, rect.max);
+    charts::leaves(ui, of, whole, || bars_table(title, groups));
+    charts::menu(&response, of);
     if !ui.is_rect_visible(rect) {
         return;
     }
@@ -99,7 +112,8 @@ pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
         for bar in &group.bars {
             let line = Rect::from_x_y_ranges(rect.x_range(), y..=y + bar.height());
             if ui.is_rect_visible(line) {
-                paint_bar(ui, axis, y, group.colour, bar, is_narrow);
+                let room = label_width(width);
+                paint_bar(ui, axis, y, group.colour, bar, is_narrow, room);
                 if let Some(note) = &bar.note {
                     let below = line.with_min_y(y + BAR_HEIGHT + 1.0);
                     paint_note(ui, below.with_min_x(axis.left()), note);
@@ -111,8 +125,50 @@ pub fn accuracy_bars_ui(ui: &mut Ui, groups: &[BarGroup]) {
     paint_numbers(ui, axis);
 }
 
+/// Tells the bars of one title from those of another.
+pub fn number_of(title: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    title.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What is drawn, a row for each bar.
+fn bars_table(title: &str, groups: &[BarGroup]) -> Table {
+    let mut table = Table::new(title, ["run", "model", "accuracy", "answers"]);
+    for group in groups {
+        for bar in &group.bars {
+            let accuracy = match bar.n_total {
+                Some(n_total) => Cell::Estimate(Estimate {
+                    n_total,
+                    ..bar.accuracy.into()
+                }),
+                None => bar.accuracy.into(),
+            };
+            let words = |text: &Option<String>| match text {
+                Some(text) => Cell::text(text),
+                None => Cell::Empty,
+            };
+            table.push([
+                words(&group.title),
+                Cell::text(&bar.label),
+                accuracy,
+                words(&bar.note),
+            ]);
+        }
+    }
+    table.notes.push(
+        "Share of correct answers with the 95% interval (Wilson) and the number of items.".into(),
+    );
+    table
+}
+
 fn is_narrow(width: f32) -> bool {
     width < NARROW_BELOW
+}
+
+/// The room in front of the bars, in so much room for all.
+fn label_width(width: f32) -> f32 {
+    LABEL_WIDTH.min(0.45 * width)
 }
 
 /// The part of a row's room in which bars reach from 0 to 1.
@@ -121,7 +177,8 @@ pub fn axis_within(rect: Rect) -> Rect {
         true => NARROW_FIGURE_WIDTH,
         false => FIGURE_WIDTH,
     };
-    let (left, right) = (rect.left() + LABEL_WIDTH, rect.right() - right);
+    let left = rect.left() + label_width(rect.width());
+    let right = rect.right() - right;
     rect.with_min_x(left).with_max_x(right.max(left + 40.0))
 }
 
@@ -195,15 +252,15 @@ fn whole_on_hover(ui: &Ui, place: Rect, text: &str) {
     ui.interact(place, id, Sense::hover()).on_hover_text(text);
 }
 
-fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow: bool) {
+/// Draws a bar with its figure, and its label within `room`.
+fn paint_bar(ui: &Ui, axis: Rect, y: f32, colour: Color32, bar: &Bar, is_narrow: bool, room: f32) {
     let palette = palette(ui.visuals());
     let painter = ui.painter();
     let middle = y + BAR_HEIGHT / 2.0;
     let x = |share: f64| axis.left() + share as f32 * axis.width();
     let value = bar.accuracy.value();
     let font = FontId::proportional(12.0);
-    let width = LABEL_WIDTH - 10.0;
-    let label = elided(ui, &bar.label, font, palette.weak, width);
+    let label = elided(ui, &bar.label, font, palette.weak, room - 10.0);
     let place = Rect::from_min_size(
         pos2(
             axis.left() - 10.0 - label.size().x,
@@ -280,4 +337,44 @@ fn paint_interval(ui: &Ui, bar: &Bar, middle: f32, x: impl Fn(f64) -> f32) {
         line(1.0, Stroke::new(3.5, palette.surface));
     }
     line(0.0, Stroke::new(1.5, palette.text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_are_saved_with_their_items_of_all() {
+        let bar = |label: &str, n_total, note: Option<&str>| Bar {
+            phase: EvaluationPhase::After,
+            label: label.into(),
+            accuracy: Accuracy {
+                n_correct: 30,
+                n_items: 200,
+            },
+            n_total,
+            note: note.map(str::to_owned),
+        };
+        let group = BarGroup {
+            colour: Color32::RED,
+            title: Some("a".into()),
+            bars: vec![
+                bar("untuned", Some(500), Some("191 of 200 ended")),
+                bar("tuned", None, None),
+            ],
+        };
+        let table = bars_table("gsm8k-mini, test", &[group]);
+        let texts = |row: usize| -> Vec<String> {
+            let cells = table.rows[row].iter();
+            cells.map(Cell::to_string).collect()
+        };
+        assert_eq!(table.title, "gsm8k-mini, test");
+        let first = texts(0);
+        assert_eq!((first[0].as_str(), first[1].as_str()), ("a", "untuned"));
+        assert!(first[2].starts_with("0.150 [") && first[2].ends_with("n = 200 of 500"));
+        assert_eq!(first[3], "191 of 200 ended");
+        let second = texts(1);
+        assert!(second[2].ends_with("n = 200") && second[3].is_empty());
+        assert_ne!(number_of("gsm8k-mini, test"), number_of("gsm8k-mini, val"));
+    }
 }

@@ -41,6 +41,17 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Every metric, in the order in which they stand below each other.
+    pub const ALL: [Self; 15] = {
+        let mut all = [Self::Loss; 15];
+        let mut idx = 1;
+        while idx < all.len() {
+            all[idx] = Self::SMALL[idx - 1];
+            idx += 1;
+        }
+        all
+    };
+
     /// Every metric but the loss, in the order in which they stand below it.
     pub const SMALL: [Self; 14] = [
         Self::HeldOutAccuracy,
@@ -142,6 +153,11 @@ impl Metric {
             | Self::DecorrelationRate
             | Self::HeldOutAccuracy => false,
         }
+    }
+
+    /// Whether it is measured on examples of a data set, and says nothing without it.
+    pub fn is_of_data(self) -> bool {
+        matches!(self, Self::Loss | Self::HeldOutAccuracy)
     }
 
     /// Whether a logarithmic axis is for it: numbers that span powers of ten.

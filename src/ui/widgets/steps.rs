@@ -45,7 +45,14 @@ pub fn steps_of_pair_ui(ui: &mut Ui, pair: &EvaluationPair, names: [&str; 2]) {
                         title: Some(name.to_owned()),
                         bars,
                     };
-                    accuracy_bars_ui(ui, &[group]);
+                    let conditions = &pair.second.evaluation.conditions;
+                    let of = tr!(
+                        "{}, {}, by steps, {name}",
+                        conditions.name(),
+                        conditions.split,
+                        name
+                    );
+                    accuracy_bars_ui(ui, &of, &[group]);
                 }
             });
         });

@@ -3,7 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use eframe::egui::{Align2, Button, Color32, Context, ProgressBar, RichText, Role, Ui, vec2};
+use eframe::egui::{Align2, Button, Color32, Context, ProgressBar, Rect, RichText, Role, Ui, vec2};
 use egui_plot::{
     GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotUi, Points, Text, VLine,
 };
@@ -14,8 +14,11 @@ use crate::protocol::fields::MAX_RATE;
 use crate::protocol::fields::field::Field;
 use crate::protocol::fields::range::Range;
 use crate::protocol::run_spec::RunSpec;
+use crate::report::{Cell, Table};
 use crate::tuning::train::rate_finder::{MAX_STEPS, MIN_STEPS, RateFinding, RatePoint};
 use crate::ui::shared::action::Action;
+use crate::ui::shell::charts;
+use crate::ui::shell::pictures::{Chart, PictureOf};
 use crate::ui::shell::theme::{CONTROL_HEIGHT, GAP, Palette, blend, palette};
 use crate::ui::widgets::controls::{
     cut_label, from_right, modal, named, primary_button, reserved, small_lines, weak_small, wrong,
@@ -100,7 +103,9 @@ pub fn rate_ui(
             (None, Some(Err(message))) => {
                 wrong(ui, message);
             }
-            (None, Some(Ok(found))) => actions.extend(found_ui(ui, found, is_of_draft)),
+            (None, Some(Ok(found))) => {
+                actions.extend(found_ui(ui, found, is_of_draft, &open.spec.data_name()));
+            }
         });
         ui.add_space(GAP);
         ui.horizontal(|ui| {
@@ -117,6 +122,10 @@ pub fn rate_ui(
                 let close = ui.button(tr!("Close"));
                 if close.on_hover_text(tr!("Closing does not stop the job")).clicked() {
                     is_done = true;
+                }
+                if matches!(open.outcome, Some(Ok(_))) && !open.is_on {
+                    let of = PictureOf::Chart(Chart::Rates);
+                    ui.menu_button(tr!("Save"), |ui| charts::named_entries_ui(ui, of, tr!("The losses")));
                 }
             });
         });
@@ -141,8 +150,8 @@ fn progress_ui(ui: &mut Ui, progress: Option<(usize, usize)>) {
     weak_small(ui, text);
 }
 
-/// The losses and what they suggest.
-fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool) -> Vec<Action> {
+/// The losses and what they suggest; `of` says of what data they are.
+fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool, of: &str) -> Vec<Action> {
     let RateFinding {
         points,
         steepest,
@@ -155,7 +164,7 @@ fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool) -> Vec<Action> 
             let told = (language::text(name), language::text(words));
             (told, rate.map(rounded))
         });
-    plot_ui(ui, points, &suggested);
+    plot_ui(ui, points, &suggested, of);
     let mut actions = Vec::new();
     for ((_, words), rate) in suggested {
         ui.horizontal(|ui| match rate {
@@ -196,7 +205,12 @@ fn found_ui(ui: &mut Ui, found: &RateFinding, is_of_draft: bool) -> Vec<Action> 
 
 /// The loss over the rates on a logarithmic axis: as it is faint, averaged with
 /// its neighbours strong.
-fn plot_ui(ui: &mut Ui, points: &[RatePoint], suggested: &[((&str, &str), Option<f64>)]) {
+fn plot_ui(
+    ui: &mut Ui,
+    points: &[RatePoint],
+    suggested: &[((&str, &str), Option<f64>)],
+    data: &str,
+) {
     let visuals = ui.visuals().clone();
     let colours = palette(&visuals);
     let smoothed = || points.iter().map(|point| point.smoothed);
@@ -212,6 +226,11 @@ fn plot_ui(ui: &mut Ui, points: &[RatePoint], suggested: &[((&str, &str), Option
     // A single loss may lie far above; what is averaged is in sight.
     let margin = 0.15 * (high - low).max(0.01 * high.abs()).max(1e-6);
     let (bottom, top) = (low - margin, high + 2.0 * margin);
+    let of = PictureOf::Chart(Chart::Rates);
+    let corner = ui.cursor().min;
+    charts::origin_ui(ui, of, || {
+        tr!("Loss, nats per token, over rates; {data}", data)
+    });
     let plot = Plot::new("loss over rates")
         .height(PLOT_HEIGHT)
         .show_x(false)
@@ -235,6 +254,26 @@ fn plot_ui(ui: &mut Ui, points: &[RatePoint], suggested: &[((&str, &str), Option
         Role::Image,
         tr!("Loss against learning rate"),
     );
+    let whole = Rect::from_min_max(corner, shown.response.rect.max);
+    charts::leaves(ui, of, whole, || rates_table(points, data));
+    charts::menu(&shown.response, of);
+}
+
+/// What is drawn, a row for each rate.
+fn rates_table(points: &[RatePoint], data: &str) -> Table {
+    let columns = ["learning rate", "loss", "averaged loss"];
+    let mut table = Table::new(format!("Loss over learning rates, {data}"), columns);
+    for point in points {
+        table.push([
+            Cell::Scientific(point.learning_rate),
+            Cell::number(point.loss, 6),
+            Cell::number(point.smoothed, 6),
+        ]);
+    }
+    table
+        .notes
+        .push("Losses in nats per token; one step for each rate.".into());
+    table
 }
 
 /// Where the suggestions are. They may lie close together, so the names stand on

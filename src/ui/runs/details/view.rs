@@ -4,8 +4,7 @@ use eframe::egui::{CollapsingHeader, Context, Grid, RichText, ScrollArea, Spinne
 
 use super::settings::settings_ui;
 use super::{FolderContent, RunDetails};
-use crate::format::shown;
-use crate::kernels::device::mebibytes;
+use crate::format::{file_size, shown};
 use crate::persist::command_line::command_line;
 use crate::protocol::fields::choice::Choice as _;
 use crate::runs::RunStore;
@@ -46,7 +45,7 @@ pub(crate) fn details_ui(
             .show(ui, |ui| {
                 ui.set_max_width(ui.available_width() - 12.0);
                 summary_ui(ui, run, &mut actions);
-                settings_ui(ui, run, store);
+                settings_ui(ui, run, store, &mut actions);
                 match &open.content {
                     None => {
                         ui.add(Spinner::new().size(16.0));
@@ -156,7 +155,7 @@ fn files_ui(ui: &mut Ui, content: &FolderContent) {
                 .show(ui, |ui| {
                     for (name, bytes) in &content.files {
                         ui.label(RichText::new(name).small());
-                        ui.label(RichText::new(mebibytes(*bytes)).small().weak());
+                        ui.label(RichText::new(file_size(*bytes)).small().weak());
                         ui.end_row();
                     }
                 });

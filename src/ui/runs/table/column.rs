@@ -48,6 +48,9 @@ pub enum Column {
     Field(String),
 }
 
+/// The width that a heading may ask for.
+const WIDEST_HEADING: f32 = 190.0;
+
 /// Every phase, the most wanted first.
 const PHASES: [EvaluationPhase; 3] = [
     EvaluationPhase::After,
@@ -163,8 +166,18 @@ impl Column {
         }
     }
 
-    /// Its least width, in points.
+    /// Its least width, in points: the heading fits, with the mark of the order.
     pub fn width(&self) -> f32 {
+        let heading = self.heading();
+        let letters = heading
+            .chars()
+            .map(|c| if c.is_ascii() { 6.6 } else { 12.0 });
+        let of_heading = (28.0 + letters.sum::<f32>()).min(WIDEST_HEADING);
+        self.width_of_values().max(of_heading)
+    }
+
+    /// The width that its values need.
+    fn width_of_values(&self) -> f32 {
         match self {
             Self::Name => 176.0,
             Self::Status => 104.0,
@@ -175,10 +188,7 @@ impl Column {
             Self::Accuracy(_) => 142.0,
             Self::HeldOutLoss => 156.0,
             Self::Last(_) => 126.0,
-            Self::Field(_) => {
-                let n_chars = self.heading().chars().count();
-                (28.0 + 6.6 * n_chars as f32).clamp(64.0, 190.0)
-            }
+            Self::Field(_) => 64.0,
         }
     }
 

@@ -67,6 +67,19 @@ impl Value {
         Self::mean(&mean, digits)
     }
 
+    /// What they have of a setting, which has no mean: the seed, or a batch that is put
+    /// together in another way.
+    pub fn of_settings(values: &[&Self]) -> Self {
+        let mut texts: Vec<&str> = values.iter().map(|of| of.text.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        match (&texts[..], values.first()) {
+            ([_], Some(first)) => (*first).clone(),
+            ([], _) | (_, None) => Self::default(),
+            (texts, Some(_)) => Self::text(tr!("{} values", texts.len())),
+        }
+    }
+
     fn mean(of: &MeanInterval, digits: Option<usize>) -> Self {
         let MeanInterval {
             mean, low, high, n, ..
@@ -136,6 +149,17 @@ mod tests {
         // A single seed has no interval over seeds.
         let alone = Value::of_seeds(&[&low]);
         assert_eq!((alone.text.as_str(), alone.estimate), ("0.400", None));
+    }
+
+    #[test]
+    fn settings_have_no_mean() {
+        let seeds = [0.0, 1.0, 2.0].map(|seed| Value::number(seed, seed.to_string()));
+        let all: Vec<&Value> = seeds.iter().collect();
+        let of_all = Value::of_settings(&all);
+        assert_eq!((of_all.text.as_str(), of_all.number), ("3 values", None));
+        assert_eq!(Value::of_settings(&all[..1]), seeds[0]);
+        assert_eq!(Value::of_settings(&[all[1], all[1]]), seeds[1]);
+        assert_eq!(Value::of_settings(&[]), Value::default());
     }
 
     #[test]

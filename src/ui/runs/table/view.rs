@@ -122,7 +122,7 @@ fn toolbar_ui(
             let RunTable { settings, rows, .. } = &mut *table;
             if ui.button(tr!("The rows as a table…")).clicked() {
                 let saved = saved(rows, settings, store, sweeps);
-                actions.push(Action::SaveTable(Box::new(saved), "runs"));
+                actions.push(Action::SaveTable(Box::new(saved), "runs".into()));
                 ui.close();
             }
             if ui.button(tr!("This view as PNG or SVG…")).clicked() {
@@ -298,7 +298,10 @@ fn values(rows: &mut Rows, row: &Row, places: &Places, seen: &Seen<'_>) -> Vec<V
         .collect();
     let column = |idx: usize| {
         let values: Vec<&Value> = all.iter().filter_map(|of| of.get(idx)).collect();
-        Value::of_seeds(&values)
+        match places.columns[idx] {
+            Column::Field(_) => Value::of_settings(&values),
+            _ => Value::of_seeds(&values),
+        }
     };
     (0..places.columns.len()).map(column).collect()
 }
