@@ -1,5 +1,5 @@
 //! Every view at three sizes, dark and light: six windows of each view in one picture,
-//! a third as large. `GOSLING_SHEETS=path/to/folder` writes every window as it is
+//! a quarter as large. `GOSLING_SHEETS=path/to/folder` writes every window as it is
 //! there, to be looked at one by one, and compares nothing.
 
 use std::path::Path;
@@ -26,7 +26,7 @@ const SIZES: [Vec2; 3] = [
 ];
 const LOOKS: [Appearance; 2] = [Appearance::Dark, Appearance::Light];
 /// Pixels of a window at a side of one of the sheet.
-const SHRINK: usize = 3;
+const SHRINK: usize = 4;
 /// Space around windows, and the height of what stands above each.
 const GAP: usize = 8;
 const TITLE: usize = 16;
@@ -161,11 +161,14 @@ fn write_png(path: &Path, image: &ColorImage) {
     writer.write_image_data(&bytes).unwrap();
 }
 
+type MakeStore = fn(&Path) -> RunStore;
+type SetUp = fn(&mut App, &Path);
+
 /// What a view shows: runs, what is set up besides, and what can be read there.
 struct Shown {
     tab: Tab,
-    store: fn(&Path) -> RunStore,
-    set_up: fn(&mut App, &Path),
+    store: MakeStore,
+    set_up: SetUp,
     label: &'static str,
 }
 
@@ -179,8 +182,8 @@ fn measured_once(folder: &Path) -> RunStore {
 }
 
 fn shown(tab: Tab) -> Shown {
-    let nothing: fn(&mut App, &Path) = |_, _| ();
-    let (store, set_up, label): (fn(&Path) -> RunStore, fn(&mut App, &Path), _) = match tab {
+    let nothing: SetUp = |_, _| ();
+    let (store, set_up, label): (MakeStore, SetUp, _) = match tab {
         Tab::Tune => (measured_once, nothing, "Finished after 200"),
         Tab::States => (finished, nothing, "Every head"),
         Tab::Sweep => (

@@ -222,6 +222,7 @@ mod tests {
             n_head: 2,
             head_size: 2,
             layers: vec![layer(0), layer(8)],
+            shifts: None,
         }
     }
 

@@ -78,12 +78,12 @@ fn kind(outcome: &Outcome) -> &'static str {
     }
 }
 
+/// A number of the steps by its name.
+pub(super) type Curve<'a> = (&'a str, fn(&Point) -> Option<f64>);
+
 /// What is seen of the steps: a row for each, a column for each number of `curves` that
 /// some step has.
-pub(super) fn steps_table(
-    shown: &ShownAdaptation,
-    curves: &[(&str, fn(&Point) -> Option<f64>)],
-) -> Table {
+pub(super) fn steps_table(shown: &ShownAdaptation, curves: &[Curve<'_>]) -> Table {
     let points = &shown.points;
     let known = |of: &fn(&Point) -> Option<f64>| points.iter().any(|point| of(point).is_some());
     let curves: Vec<_> = curves.iter().filter(|(_, of)| known(of)).collect();
@@ -117,6 +117,7 @@ mod tests {
             secs: 1.0,
             notes: Vec::new(),
             parts: Vec::new(),
+            is_capped: false,
         }
     }
 
@@ -149,6 +150,7 @@ mod tests {
             scores: Vec::new(),
             items: Vec::new(),
             n_guide_texts: 0,
+            states: Default::default(),
         }
     }
 
@@ -169,8 +171,7 @@ mod tests {
 
     #[test]
     fn steps_have_the_numbers_that_there_are() {
-        let curves: [(&str, fn(&Point) -> Option<f64>); 2] =
-            [("Loss", |of| of.loss), ("Reward", |of| of.reward)];
+        let curves: [Curve<'_>; 2] = [("Loss", |of| of.loss), ("Reward", |of| of.reward)];
         let table = steps_table(&shown(), &curves);
         assert_eq!(table.columns, ["step", "loss"]);
         assert_eq!(table.rows[0][1].to_string(), "2.000000");

@@ -18,6 +18,8 @@ use crate::ui::widgets::controls::{choice, within};
 
 /// Width of a choice with its name, as of what stands beside the matrix.
 const BESIDE_WIDTH: f32 = 152.0;
+/// The same of what is taken away from it.
+const MINUS_WIDTH: f32 = 142.0;
 /// From which width on choices stand side by side.
 const WIDE: f32 = 560.0;
 
@@ -209,28 +211,35 @@ fn compare_ui(ui: &mut Ui, look: &mut StatesContext<'_>, store: &RunStore) {
         CompareWith::Step(step) => tr!("step {step}", step),
         CompareWith::Run(run) => run.0.clone(),
     };
-    let label = ui
-        .label(tr!("Minus"))
-        .on_hover_text(tr!("Show the difference from another step or another run"));
-    let width = 96.0;
-    let list = ComboBox::from_id_salt("less")
-        .width(width)
-        .truncate()
-        .selected_text(&name);
-    let shown = within(ui, width, |ui| {
-        list.show_ui(ui, |ui| {
-            let compare = &mut settings.compare;
-            ui.selectable_value(compare, CompareWith::Nothing, tr!("nothing"));
-            for step in &run.snapshots {
-                ui.selectable_value(compare, CompareWith::Step(*step), tr!("step {step}", step));
-            }
-            for other in alike(run, store) {
-                let with = CompareWith::Run(other.id.clone());
-                ui.selectable_value(compare, with, &other.id.0);
-            }
-        })
+    // The name and its list stay on one line.
+    within(ui, MINUS_WIDTH, |ui| {
+        let label = ui
+            .label(tr!("Minus"))
+            .on_hover_text(tr!("Show the difference from another step or another run"));
+        let width = 96.0;
+        let list = ComboBox::from_id_salt("less")
+            .width(width)
+            .truncate()
+            .selected_text(&name);
+        let shown = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                let compare = &mut settings.compare;
+                ui.selectable_value(compare, CompareWith::Nothing, tr!("nothing"));
+                for step in &run.snapshots {
+                    ui.selectable_value(
+                        compare,
+                        CompareWith::Step(*step),
+                        tr!("step {step}", step),
+                    );
+                }
+                for other in alike(run, store) {
+                    let with = CompareWith::Run(other.id.clone());
+                    ui.selectable_value(compare, with, &other.id.0);
+                }
+            })
+        });
+        shown.response.labelled_by(label.id).on_hover_text(&name);
     });
-    shown.response.labelled_by(label.id).on_hover_text(name);
 }
 
 /// What stands beside the chosen matrix.

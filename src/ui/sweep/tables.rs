@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::heatmap::Cells;
 use super::opened::OpenSweep;
 use super::settings::{ResultsSettings, ResultsView};
+use crate::language;
 use crate::protocol::event::EvaluationPhase;
 use crate::protocol::fields::field_name;
 use crate::protocol::made_from::data_names;
@@ -84,7 +85,12 @@ fn words_of(results: &SweepResults, metric: Metric, data: impl Fn() -> String) -
             let n_runs = n_runs.filter(|row| metric.of(&row.facts).is_some()).count();
             return match n_runs {
                 0 => String::new(),
-                _ => format!("{}, {}, n = {}", metric.words(), data(), runs(n_runs)),
+                _ => format!(
+                    "{}, {}, n = {}",
+                    language::text(metric.words()),
+                    data(),
+                    runs(n_runs)
+                ),
             };
         }
     };

@@ -27,6 +27,9 @@ use crate::ui::shell::charts;
 use crate::ui::shell::pictures::PictureOf;
 use crate::ui::widgets::controls::{choice, weak_small, within};
 
+/// Width of the choice of a metric, with its name.
+const METRIC_WIDTH: f32 = 180.0;
+
 /// Draws the view.
 pub fn sweep_ui(ui: &mut Ui, panel: &mut SweepState, workspace: &mut Workspace) -> Vec<Action> {
     let Workspace {
@@ -173,18 +176,20 @@ fn save_ui(ui: &mut Ui, shown: &OpenSweep) -> Option<Action> {
 
 /// Which number colours and heights stand for.
 fn metric_ui(ui: &mut Ui, metric: &mut Metric) {
-    ui.add_space(8.0);
-    weak_small(ui, tr!("of"));
-    let width = 150.0;
-    let list = ComboBox::from_id_salt("sweep metric")
-        .width(width)
-        .selected_text(language::text(metric.words()));
-    let shown = within(ui, width, |ui| {
-        list.show_ui(ui, |ui| {
-            for other in Metric::ALL {
-                ui.selectable_value(metric, other, language::text(other.words()));
-            }
-        })
+    // Both stay on one line.
+    within(ui, METRIC_WIDTH, |ui| {
+        weak_small(ui, tr!("of"));
+        let width = 150.0;
+        let list = ComboBox::from_id_salt("sweep metric")
+            .width(width)
+            .selected_text(language::text(metric.words()));
+        let shown = within(ui, width, |ui| {
+            list.show_ui(ui, |ui| {
+                for other in Metric::ALL {
+                    ui.selectable_value(metric, other, language::text(other.words()));
+                }
+            })
+        });
+        spoken(&shown.response, Role::ComboBox, tr!("Metric"));
     });
-    spoken(&shown.response, Role::ComboBox, tr!("Metric"));
 }
