@@ -152,6 +152,7 @@ fn state(layer: usize, head: usize, value: f32) -> TunedState {
         n_head: 3,
         head_size: 8,
         layers,
+        shifts: None,
     }
 }
 
